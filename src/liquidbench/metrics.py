@@ -1,0 +1,182 @@
+"""Numbers from predictions.
+
+Classification metrics take raw logits, shape (n, classes), and integer targets, shape (n,). Regression
+metrics take predictions and targets of one shape, (n, outputs). A score that is undefined for the data at
+hand is an error in words, never a number that looks like a score.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Targets = NDArray[np.int64] | NDArray[np.float64]
+Predictions = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One way of scoring predictions.
+
+    Attributes:
+        name: what studies and result files call it.
+        label: what reports call it.
+        kind: the kind of task it scores.
+        higher_is_better: direction of improvement.
+        function: ``(targets, predictions) -> float``.
+    """
+
+    name: str
+    label: str
+    kind: Literal["classification", "regression"]
+    higher_is_better: bool
+    function: Callable[[Targets, Predictions], float]
+
+
+def score(name: str, targets: ArrayLike, predictions: ArrayLike) -> float:
+    """Score predictions by a metric's name.
+
+    Args:
+        name: a key of `METRICS`.
+        targets: class numbers (n,), or values (n, outputs).
+        predictions: logits (n, classes), or values (n, outputs).
+
+    Returns:
+        The score; `METRICS` says whether higher is better.
+
+    Raises:
+        ValueError: for an unknown name, shapes that do not fit, predictions that are not finite, or data for
+            which the metric is undefined.
+
+    Example:
+        >>> score("accuracy", [0, 1, 1], [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
+        0.6666666666666666
+    """
+    if name not in METRICS:
+        raise ValueError(f"name must be one of {', '.join(METRICS)}; got {name!r}")
+    metric = METRICS[name]
+    predicted = np.asarray(predictions, dtype=np.float64)
+    if metric.kind == "classification":
+        expected = np.asarray(targets)
+        if expected.ndim != 1 or not np.issubdtype(expected.dtype, np.integer):
+            raise ValueError(
+                f"targets of {name} must be class numbers of shape (n,); "
+                f"got {expected.dtype} of shape {expected.shape}"
+            )
+        if predicted.ndim != 2 or len(predicted) != len(expected) or predicted.shape[1] < 2:
+            raise ValueError(
+                f"predictions of {name} must be logits of shape ({len(expected)}, classes); got "
+                f"{predicted.shape}"
+            )
+        if len(expected) and not 0 <= expected.min() <= expected.max() < predicted.shape[1]:
+            raise ValueError(
+                f"targets of {name} must lie in 0 to {predicted.shape[1] - 1}, one class per logit; "
+                f"got {expected.min()} to {expected.max()}"
+            )
+    else:
+        expected = np.asarray(targets, dtype=np.float64)
+        if expected.ndim != 2 or predicted.shape != expected.shape:
+            raise ValueError(
+                f"targets and predictions of {name} must share one shape (n, outputs); "
+                f"got {expected.shape} and {predicted.shape}"
+            )
+    if not len(expected):
+        raise ValueError(f"{name} of nothing is undefined; targets are empty")
+    if not np.isfinite(predicted).all():
+        raise ValueError(f"predictions of {name} must be finite; {(~np.isfinite(predicted)).sum()} are not")
+    return float(metric.function(expected, predicted))
+
+
+def _accuracy(targets: Targets, logits: Predictions) -> float:
+    return float(np.mean(logits.argmax(axis=1) == targets))
+
+
+def _balanced_accuracy(targets: Targets, logits: Predictions) -> float:
+    correct = logits.argmax(axis=1) == targets
+    return float(np.mean([correct[targets == label].mean() for label in np.unique(targets)]))
+
+
+def _f1_macro(targets: Targets, logits: Predictions) -> float:
+    predicted = logits.argmax(axis=1)
+    scores = []
+    # A class that is neither there nor predicted has no F1; counting it as 0 would punish every model alike.
+    for label in np.union1d(targets, predicted):
+        hits = np.sum((predicted == label) & (targets == label))
+        scores.append(2 * hits / (np.sum(predicted == label) + np.sum(targets == label)))
+    return float(np.mean(scores))
+
+
+def _binary(name: str, targets: Targets, logits: Predictions) -> tuple[NDArray[np.bool_], Predictions]:
+    if logits.shape[1] != 2:
+        raise ValueError(f"{name} is defined for two classes; predictions have {logits.shape[1]}")
+    positive = targets == 1
+    if positive.all() or not positive.any():
+        raise ValueError(
+            f"{name} is undefined: all {len(targets)} targets are of class {targets[0]}, none of the other"
+        )
+    return positive, logits[:, 1] - logits[:, 0]
+
+
+def _auroc(targets: Targets, logits: Predictions) -> float:
+    positive, values = _binary("auroc", targets, logits)
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    # Mann and Whitney: tied values share the mean of their ranks, so that a constant score gives one half.
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    positives, negatives = positive.sum(), (~positive).sum()
+    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def _auprc(targets: Targets, logits: Predictions) -> float:
+    positive, values = _binary("auprc", targets, logits)
+    order = np.argsort(-values, kind="stable")
+    hits = np.cumsum(positive[order])
+    # One threshold per distinct value: the order within ties is arbitrary and must not count.
+    ends = np.append(np.flatnonzero(np.diff(values[order])), len(values) - 1)
+    recall = np.diff(hits[ends] / positive.sum(), prepend=0.0)
+    return float(np.sum(recall * hits[ends] / (ends + 1)))
+
+
+def _cross_entropy(targets: Targets, logits: Predictions) -> float:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(shifted).sum(axis=1))
+    return float(np.mean(log_total - shifted[np.arange(len(targets)), targets.astype(np.int64)]))
+
+
+def _mse(targets: Targets, predictions: Predictions) -> float:
+    return float(np.mean((targets - predictions) ** 2))
+
+
+def _rmse(targets: Targets, predictions: Predictions) -> float:
+    return float(np.sqrt(np.mean((targets - predictions) ** 2)))
+
+
+def _mae(targets: Targets, predictions: Predictions) -> float:
+    return float(np.mean(np.abs(targets - predictions)))
+
+
+def _r2(targets: Targets, predictions: Predictions) -> float:
+    spread = np.sum((targets - targets.mean(axis=0)) ** 2, axis=0)
+    if not (spread > 0).all():
+        raise ValueError(
+            f"r2 is undefined: output {int(np.argmin(spread))} has the same target in all {len(targets)} rows"
+        )
+    return float(np.mean(1 - np.sum((targets - predictions) ** 2, axis=0) / spread))
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("accuracy", "Accuracy", "classification", True, _accuracy),
+        Metric("balanced_accuracy", "Balanced accuracy", "classification", True, _balanced_accuracy),
+        Metric("f1_macro", "Macro F1", "classification", True, _f1_macro),
+        Metric("auroc", "Area under the ROC curve", "classification", True, _auroc),
+        Metric("auprc", "Average precision", "classification", True, _auprc),
+        Metric("cross_entropy", "Cross-entropy (nats)", "classification", False, _cross_entropy),
+        Metric("mse", "Mean squared error", "regression", False, _mse),
+        Metric("rmse", "Root mean squared error", "regression", False, _rmse),
+        Metric("mae", "Mean absolute error", "regression", False, _mae),
+        Metric("r2", "Coefficient of determination", "regression", True, _r2),
+    )
+}

@@ -1,0 +1,75 @@
+"""Damage done to a split on purpose, to see how a trained model bears it.
+
+The same seed damages the same places whatever the model, and a larger fraction removes all that a smaller one
+did.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from liquidbench.tasks.task import Split, carry_spans
+
+
+def remove_steps(split: Split, fraction: float, seed: int) -> Split:
+    """Take steps away, as a sensor does that reports less often.
+
+    Values are removed, not set to zero: the mask says so, and the time that a removed step stood for is added
+    to the next step that is left, so nothing else about the sequence changes.
+
+    Args:
+        split: sequences to thin out.
+        fraction: share of each sequence's observed steps to remove, from 0 to below 1, rounded to whole
+            steps. At least one step of each sequence stays.
+        seed: which steps.
+
+    Returns:
+        A split of the same shape. Removed steps have nothing observed, value 0 and time span 0, and are not
+        scored where targets are per step.
+
+    Raises:
+        ValueError: for a fraction outside [0, 1).
+
+    Example:
+        >>> thinned = remove_steps(task.split("test"), fraction=0.3, seed=0)  # doctest: +SKIP
+    """
+    if not 0 <= fraction < 1:
+        raise ValueError(f"fraction must be at least 0 and below 1; got {fraction}")
+    present = split.mask.any(axis=2)
+    order = np.random.default_rng(seed).random(present.shape)
+    order[~present] = np.inf
+    rank = order.argsort(axis=1).argsort(axis=1)
+    counts = present.sum(axis=1, keepdims=True)
+    removed = present & (rank < np.minimum(np.round(fraction * counts), counts - 1))
+    kept = present & ~removed
+    mask = split.mask & kept[:, :, None]
+    return replace(
+        split,
+        values=np.where(mask, split.values, np.float32(0)),
+        timespans=carry_spans(split.timespans, kept),
+        mask=mask,
+        target_mask=split.target_mask & ~removed if split.target_mask.ndim == 2 else split.target_mask,
+    )
+
+
+def add_noise(split: Split, deviation: float, seed: int) -> Split:
+    """Add Gaussian noise to the observed values.
+
+    Args:
+        split: sequences to disturb.
+        deviation: standard deviation of the noise in the unit of the values, which are standardised: 1 is as
+            much noise as a feature varies in training.
+        seed: the noise; another deviation scales the same noise.
+
+    Returns:
+        A split that differs in its observed values alone.
+
+    Raises:
+        ValueError: for a negative or infinite deviation.
+    """
+    if not 0 <= deviation < np.inf:
+        raise ValueError(f"deviation must be finite and not negative; got {deviation}")
+    noise = np.random.default_rng(seed).standard_normal(split.values.shape, dtype=np.float32)
+    return replace(
+        split, values=np.where(split.mask, split.values + np.float32(deviation) * noise, split.values)
+    )

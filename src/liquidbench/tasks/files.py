@@ -1,0 +1,218 @@
+"""Where raw files come from, and proof that they are the right ones.
+
+A task asks for the content of its `Archive` and gets the same bytes wherever they were found:
+
+1. the folder given as ``data``, else the one named by the environment variable ``LIQUIDBENCH_DATA``, laid out
+   as ``<folder>/<archive.folder>/<file>``. A folder that is given is the only place looked in;
+2. else the user's cache, ``$XDG_CACHE_HOME/liquidbench`` or ``~/.cache/liquidbench``;
+3. else the canonical source, from which the files are downloaded into the cache.
+
+Copies of a data set differ in packing (zip, tar, single files), in line ends and in quotation marks, so the
+checksum is over the decoded content of the members that a task reads, and every form passes the same check.
+"""
+
+import csv
+import hashlib
+import inspect
+import io
+import os
+import re
+import tarfile
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+EXCERPTS = Path(__file__).parent / "excerpts"
+"""Folder of the excerpts that come with the package, laid out like any data folder."""
+
+
+def table_content(raw: bytes) -> bytes:
+    """Content of a comma-separated file, whatever its line ends, quotation marks and byte order mark."""
+    text = raw.decode("utf-8-sig", errors="replace")
+    return "\n".join(",".join(cells) for cells in csv.reader(io.StringIO(text, newline="")) if cells).encode()
+
+
+def lines_content(raw: bytes) -> bytes:
+    """Content of a plain text file whatever its line ends; much faster than `table_content`."""
+    return raw.replace(b"\r\n", b"\n").rstrip(b"\n")
+
+
+def array_content(raw: bytes) -> bytes:
+    """Content of a ``.npy`` file as the tasks use it: its shape, and its numbers as little-endian float32."""
+    array = read_array(raw)
+    return repr(array.shape).encode() + array.astype("<f4").tobytes()
+
+
+def read_array(raw: bytes) -> np.ndarray:
+    """The array in a ``.npy`` file, as float32; pickled objects are refused."""
+    return np.load(io.BytesIO(raw), allow_pickle=False).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """The raw files of one data set.
+
+    Attributes:
+        title: for error messages.
+        folder: folder inside a data folder.
+        url: address of the folder of files that the source publishes.
+        published: the files of that folder that hold the data. A file may be a zip (``.npz`` included), a
+            tar, or a member by itself.
+        copies: other sets of file names under which re-packed copies are known.
+        members: regular expression that the base names of the wanted members match in full.
+        content: what of a member the digest is over.
+        digest: sha256 over the wanted members in order of name.
+    """
+
+    title: str
+    folder: str
+    url: str
+    published: tuple[str, ...]
+    copies: tuple[tuple[str, ...], ...]
+    members: str
+    content: Callable[[bytes], bytes]
+    digest: str
+
+    @property
+    def forms(self) -> tuple[tuple[str, ...], ...]:
+        """Sets of file names, any one of which holds the whole of the data."""
+        return (*self.copies, self.published)
+
+    def digest_of(self, members: dict[str, bytes]) -> str:
+        """sha256 over names and content of the members."""
+        total = hashlib.sha256()
+        for name in sorted(members):
+            content = self.content(members[name])
+            total.update(f"{name}:{len(content)}:".encode())
+            total.update(content)
+        return total.hexdigest()
+
+
+def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[str, bytes]:
+    """The wanted members of an archive by base name, checked.
+
+    Args:
+        archive: what is wanted.
+        data: folder to look in, and the only one; None for the order of the module's docstring.
+
+    Returns:
+        Base name -> bytes as stored.
+
+    Raises:
+        FileNotFoundError: where a folder was given that lacks the files; says where it looked and what to do.
+        ValueError: where the content is not what the task was written for.
+        OSError: where the files would have to be downloaded and could not be.
+    """
+    given = data if data is not None else os.environ.get("LIQUIDBENCH_DATA") or None
+    folder = cache_folder() if given is None else Path(given).expanduser()
+    for form in archive.forms:
+        paths = [folder / archive.folder / name for name in form]
+        if all(path.is_file() for path in paths):
+            return _verified(archive, paths)
+    if given is None:
+        return _download(archive, folder / archive.folder)
+    looked = " or ".join(" + ".join(_shortened(form)) for form in archive.forms)
+    origin = "data=" if data is not None else "LIQUIDBENCH_DATA="
+    raise FileNotFoundError(
+        f"{archive.title}: {folder / archive.folder} does not hold {looked} (looked there because of "
+        f"{origin}{given}). Put the files there, from {archive.url}, or leave data and LIQUIDBENCH_DATA "
+        f"unset to have them downloaded into {cache_folder()}"
+    )
+
+
+def cache_folder() -> Path:
+    """Folder for downloaded data; safe to delete at any time."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "liquidbench"
+
+
+def parsed_once(
+    digest: str, parse: Callable[[list[bytes]], dict[str, np.ndarray]], raw: list[bytes]
+) -> dict[str, np.ndarray]:
+    """What ``parse(raw)`` returns; if that takes more than a second, kept in the cache for the next process.
+
+    It is kept under the checksum of the raw content and of the source of ``parse``, so a change of either
+    parses anew. A cache that cannot be written to is said in a warning, and costs time only.
+    """
+    source = hashlib.sha256(inspect.getsource(parse).encode()).hexdigest()
+    kept = cache_folder() / "parsed" / f"{digest[:16]}-{source[:16]}.npz"
+    if kept.is_file():
+        with np.load(kept, allow_pickle=False) as arrays:
+            return dict(arrays)
+    begun = time.perf_counter()
+    arrays = parse(raw)
+    if time.perf_counter() - begun > 1:
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as arriving:
+                np.savez(arriving, **arrays)  # pyright: ignore[reportArgumentType]
+            os.replace(arriving.name, kept)
+        except OSError as problem:
+            warnings.warn(f"parsed data are not kept for the next process: {problem}", stacklevel=2)
+    return arrays
+
+
+def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
+    return names if len(names) <= 4 else (names[0], "...", names[-1])
+
+
+def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    for path in paths:
+        _unpack(path.name, path.read_bytes(), re.compile(archive.members), members)
+    digest = archive.digest_of(members)
+    if digest != archive.digest:
+        raise ValueError(
+            f"{archive.title}: the content of {', '.join(_shortened(tuple(map(str, paths))))} has checksum "
+            f"{digest}, expected {archive.digest}. The files are damaged, edited or another version; "
+            f"replace them with those from {archive.url}"
+        )
+    return members
+
+
+def _unpack(name: str, raw: bytes, wanted: re.Pattern[str], members: dict[str, bytes]) -> None:
+    # Zips within zips occur at the UCI repository, so unpacking goes as deep as there is something to unpack.
+    base = name.rsplit("/", 1)[-1]
+    if wanted.fullmatch(base):
+        members[base] = raw
+    elif re.search(r"\.(zip|npz)$", base):
+        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+            for inner in packed.namelist():
+                _unpack(inner, packed.read(inner), wanted, members)
+    elif re.search(r"\.tar(\.\w+)?$", base):
+        with tarfile.open(fileobj=io.BytesIO(raw)) as packed:
+            for entry in packed:
+                if entry.isfile() and (content := packed.extractfile(entry)):
+                    _unpack(entry.name, content.read(), wanted, members)
+
+
+def _download(archive: Archive, target: Path) -> dict[str, bytes]:
+    target.mkdir(parents=True, exist_ok=True)
+    # Files move into place only once all have arrived and been checked, so a cache never holds half a data
+    # set.
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".arriving-") as arriving:
+        paths = [Path(arriving) / name for name in archive.published]
+        for name, path in zip(archive.published, paths, strict=True):
+            url = archive.url + urllib.parse.quote(name)
+            try:
+                with urllib.request.urlopen(url, timeout=60) as reply:
+                    path.write_bytes(reply.read())
+            except (urllib.error.URLError, TimeoutError, ConnectionError) as problem:
+                reason = getattr(problem, "reason", problem)
+                raise OSError(
+                    f"{archive.title}: could not download {url} ({reason}). Without a network, get the file "
+                    f"elsewhere, put it into <folder>/{archive.folder}/ and set LIQUIDBENCH_DATA=<folder> "
+                    "or pass data=<folder>"
+                ) from problem
+        members = _verified(archive, paths)
+        for path in paths:
+            os.replace(path, target / path.name)
+    return members

@@ -1,0 +1,541 @@
+"""A task: uninterrupted recordings, cut into splits of padded, standardised sequences, and checked for leaks.
+
+A loader says where the recordings of each split come from; everything after that happens here, in one way for
+every task. The scalers are fitted on the training recordings alone, a split is built when it is first asked
+for (so test data do not exist before a model has been chosen), and every split is checked on being built: no
+raw row in two splits, times that never go back, finite values, a unit for every feature.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquidbench.metrics import METRICS, score
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One measured quantity and its unit, ``"1"`` where it has none."""
+
+    name: str
+    unit: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where data come from and on what terms."""
+
+    title: str
+    url: str
+    licence: str
+    citation: str
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One uninterrupted record, as read from the raw files.
+
+    Attributes:
+        name: subject, file, patient: what a split by recording keeps on one side.
+        times: float64 (n,), never decreasing, in the task's time unit.
+        values: float32 (n, features), in the features' units; anything where `mask` is False.
+        targets: per step int64 (n,) or float32 (n, outputs); per sequence a scalar or float32 (outputs,).
+        first_row: number of its first raw row within the whole data set.
+        mask: bool (n, features), True where observed; None where everything is.
+        target_mask: bool (n,), True where the target is known; None where all are.
+        rows: int64 (n,), raw row numbers where they are not ``first_row, first_row + 1, ...``.
+    """
+
+    name: str
+    times: NDArray[np.float64]
+    values: NDArray[np.float32]
+    targets: Any
+    first_row: int
+    mask: NDArray[np.bool_] | None = None
+    target_mask: NDArray[np.bool_] | None = None
+    rows: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    @property
+    def row_numbers(self) -> NDArray[np.int64]:
+        """Raw row number of each step, (n,)."""
+        return np.arange(self.first_row, self.first_row + len(self)) if self.rows is None else self.rows
+
+    @property
+    def observed(self) -> NDArray[np.bool_]:
+        """True where a value was observed, (n, features)."""
+        return np.ones(self.values.shape, dtype=bool) if self.mask is None else self.mask
+
+    def part(self, steps: slice) -> "Recording":
+        """Some consecutive steps, under the same name and with the same row numbers; for targets per step."""
+        rows = self.row_numbers[steps]
+        return replace(
+            self,
+            times=self.times[steps],
+            values=self.values[steps],
+            targets=self.targets[steps],
+            first_row=int(rows[0]) if len(rows) else self.first_row,
+            mask=None if self.mask is None else self.mask[steps],
+            target_mask=None if self.target_mask is None else self.target_mask[steps],
+            rows=None if self.rows is None else rows,
+        )
+
+
+def numbered(recordings: Iterable[Recording]) -> list[Recording]:
+    """The recordings with row numbers that follow one another, as if their files were one."""
+    result, first_row = [], 0
+    for recording in recordings:
+        result.append(replace(recording, first_row=first_row))
+        first_row += len(recording)
+    return result
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What training sees: sequences padded at their end to one length.
+
+    Attributes:
+        values: float32 (sequence, time, feature), standardised; 0 where unobserved or padded.
+        timespans: float32 (sequence, time), time since the sequence's previous observed step in units of
+            `Task.timespan_unit`. The first step counts as 1. A step with nothing observed has 0, its time
+            being counted at the next observed step; so has padding.
+        mask: bool (sequence, time, feature), True where observed.
+        targets: int64 (sequence, time) or (sequence,); float32 (sequence, time, output) or (sequence,
+            output).
+        target_mask: bool (sequence, time) or (sequence,), True where a prediction is scored.
+        rows: int64 (sequence, time), raw row numbers; -1 at padding.
+        recordings: name of each sequence's recording.
+    """
+
+    values: NDArray[np.float32]
+    timespans: NDArray[np.float32]
+    mask: NDArray[np.bool_]
+    targets: NDArray[np.int64] | NDArray[np.float32]
+    target_mask: NDArray[np.bool_]
+    rows: NDArray[np.int64]
+    recordings: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class Scaler:
+    """Mean and standard deviation of each column, as ``standardise`` needs them."""
+
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+
+    @classmethod
+    def fit(cls, values: NDArray[Any], observed: NDArray[np.bool_]) -> "Scaler":
+        """Fit on the observed entries of values (n, columns); a column that never varies is only centred."""
+        counts = np.maximum(observed.sum(axis=0), 1)
+        kept = np.where(observed, values, 0.0).astype(np.float64)
+        mean = kept.sum(axis=0) / counts
+        deviation = np.sqrt((np.where(observed, kept - mean, 0.0) ** 2).sum(axis=0) / counts)
+        # float32 input: a constant column can show a spread of rounding errors, which must not be blown up.
+        constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
+        return cls(mean, np.where(constant, 1.0, deviation))
+
+    def standardise(self, values: NDArray[Any]) -> NDArray[np.float32]:
+        """Values (..., columns) with mean 0 and deviation 1 on the data of the fit."""
+        return ((values - self.mean) / self.deviation).astype(np.float32)
+
+    def restore(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Undo `standardise`."""
+        return values * self.deviation + self.mean
+
+
+def carry_spans(spans: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
+    """Move the time spans of absent steps to the next present step.
+
+    Args:
+        spans: (..., time), time since the step before.
+        present: bool (..., time), False where a step is absent.
+
+    Returns:
+        Array like spans: 0 at absent steps, and at each present step the time since the last present one.
+
+    Example:
+        >>> carry_spans(np.array([1.0, 2.0, 3.0]), np.array([True, False, True]))
+        array([1., 0., 5.])
+    """
+    elapsed = np.cumsum(spans, axis=-1, dtype=np.float64)
+    reached = np.maximum.accumulate(np.where(present, elapsed, 0.0), axis=-1)
+    before = np.concatenate([np.zeros_like(reached[..., :1]), reached[..., :-1]], axis=-1)
+    return np.where(present, elapsed - before, 0.0).astype(spans.dtype)
+
+
+def window_starts(length: int, window: int | None, stride: int) -> list[int]:
+    """First steps of the windows that cover a recording; the last window may be shorter than the others.
+
+    Example:
+        >>> window_starts(70, window=32, stride=32)
+        [0, 32, 64]
+    """
+    if window is None or length <= window:
+        return [0]
+    starts = list(range(0, length - window + 1, stride))
+    if starts[-1] + window < length:
+        starts.append(starts[-1] + stride)
+    return starts
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Task:
+    """What is to be predicted from what, and the data to learn and test it on.
+
+    Attributes:
+        name: what a study calls it.
+        title: what a report calls it.
+        description: one or two sentences: what is predicted from what.
+        features: name and unit of each column of `Split.values`.
+        kind: ``"classification"`` or ``"regression"``.
+        per: ``"step"`` (a target for each step) or ``"sequence"`` (one for the whole).
+        outputs: number of a model's outputs: classes, or target columns.
+        target_unit: unit of the targets as recorded; ``"1"`` for classes.
+        metric: name of the main metric; the first to be reported, and the one that selects on validation.
+        metrics: names of all metrics to report, the main one among them.
+        time_unit: unit of `Recording.times`.
+        source: where the data come from.
+        split_rule: in words: how the splits are made, and what keeps them apart.
+        recordings: ``recordings(split name) -> list[Recording]``.
+        data_digest: sha256 of the raw content.
+        classes: class names, or None for regression.
+        window: most steps in a sequence; None leaves recordings whole. No window crosses a recording.
+        stride: steps between the starts of training windows. Validation and test windows never overlap, so
+            each of their steps is scored once.
+        gap: None where no recording may be in two splits; else one recording may be cut in time, and its
+            splits must lie at least this many raw rows apart.
+        irregular: whether time spans vary by the nature of the data.
+        missing: whether single features can be unobserved; models then read the mask as further inputs.
+        baseline: the trivial predictor: ``"prior"`` (class frequencies of the training targets), ``"mean"``
+            (of the training targets), ``"last value"`` (each target is the input of the same column).
+        standardise_targets: whether regression targets are standardised with training statistics; metrics
+            are then in units of one standard deviation.
+    """
+
+    name: str
+    title: str
+    description: str
+    features: tuple[Feature, ...]
+    kind: Literal["classification", "regression"]
+    per: Literal["step", "sequence"]
+    outputs: int
+    target_unit: str
+    metric: str
+    metrics: tuple[str, ...]
+    time_unit: str
+    source: Source
+    split_rule: str
+    recordings: Callable[[str], list[Recording]] = field(repr=False)
+    data_digest: str
+    baseline: Literal["prior", "mean", "last value"]
+    classes: tuple[str, ...] | None = None
+    window: int | None = None
+    stride: int | None = None
+    gap: int | None = None
+    irregular: bool = False
+    missing: bool = False
+    standardise_targets: bool = True
+    _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
+
+    def __post_init__(self):
+        """Refuse a declaration that contradicts itself; data are checked as splits are built."""
+
+        def refuse(argument: str, expected: str, got: object) -> None:
+            raise ValueError(f"task {self.name!r}: {argument} must be {expected}; got {got!r}")
+
+        unnamed = [feature for feature in self.features if not feature.name or not feature.unit]
+        if not self.features or unnamed:
+            refuse("features", 'a name and a unit for each feature ("1" where there is no unit)', unnamed)
+        if len({feature.name for feature in self.features}) < len(self.features):
+            refuse("features", "distinct names", [feature.name for feature in self.features])
+        if (self.classes is None) != (self.kind == "regression"):
+            refuse("classes", "the class names of a classification, None for a regression", self.classes)
+        if self.classes is not None and self.outputs != len(self.classes):
+            refuse("outputs", f"one per class, {len(self.classes)}", self.outputs)
+        if self.outputs < 1:
+            refuse("outputs", "at least 1", self.outputs)
+        known = tuple(name for name, metric in METRICS.items() if metric.kind == self.kind)
+        if self.metric not in self.metrics or not set(self.metrics) <= set(known):
+            refuse("metrics", f"names among {', '.join(known)}, {self.metric!r} included", self.metrics)
+        if self.window is None and (self.stride is not None or self.gap is not None):
+            refuse("stride and gap", "None without a window", (self.stride, self.gap))
+        if self.window is not None and self.window < 2:
+            refuse("window", "at least 2 steps", self.window)
+        if self.window is not None and not 1 <= (self.stride or self.window) <= self.window:
+            refuse("stride", f"from 1 to the window, {self.window}, so that no step is skipped", self.stride)
+        if self.window is not None and self.gap is not None and self.gap < self.window:
+            refuse("gap", f"at least the window, {self.window}", self.gap)
+        if self.baseline == "prior" and self.kind != "classification":
+            refuse("baseline", "'mean' or 'last value' for a regression", self.baseline)
+        if self.baseline != "prior" and self.kind != "regression":
+            refuse("baseline", "'prior' for a classification", self.baseline)
+        if self.baseline == "last value" and (self.per != "step" or self.outputs != len(self.features)):
+            refuse("baseline", "'mean' unless each step's targets are the features", self.baseline)
+
+    @property
+    def constructed(self) -> frozenset[str]:
+        """Names of the splits built so far."""
+        return frozenset(self._splits)
+
+    def split(self, name: str) -> Split:
+        """The arrays of one split, built on the first call and kept.
+
+        Args:
+            name: ``"train"``, ``"validation"`` or ``"test"``.
+
+        Raises:
+            ValueError: for another name, or where the data break a promise of the task (in words).
+        """
+        if name not in SPLITS:
+            raise ValueError(f"name must be one of {', '.join(SPLITS)}; got {name!r}")
+        if name not in self._splits:
+            recordings = self._checked(name)
+            split = self._assemble(recordings, self.stride if name == "train" else self.window)
+            for other, built in self._splits.items():
+                self._check_apart(name, split, other, built)
+            self._splits[name] = split
+        return self._splits[name]
+
+    @property
+    def timespan_unit(self) -> float:
+        """What a time span of 1 stands for, in `time_unit`: the median positive span in training."""
+        return self._fitted[2]
+
+    @property
+    def input_scaler(self) -> Scaler:
+        """Statistics of the observed training values, in the features' units."""
+        return self._fitted[0]
+
+    @property
+    def target_scaler(self) -> Scaler | None:
+        """Statistics of the training targets; None where targets are left as they are."""
+        return self._fitted[1]
+
+    def trivial_predictions(self, split: str = "test") -> NDArray[np.float64]:
+        """What the trivial predictor says, in the layout of a model's outputs.
+
+        Returns:
+            (sequence, time, outputs) or (sequence, outputs): logits, or values in the targets' scale.
+        """
+        asked = self.split(split)
+        shape = (*asked.target_mask.shape, self.outputs)
+        if self.baseline == "last value":
+            raw = self.input_scaler.restore(asked.values)
+            return (
+                raw if self.target_scaler is None else self.target_scaler.standardise(raw).astype(np.float64)
+            )
+        train = self.split("train")
+        known = train.targets[train.target_mask]
+        if self.baseline == "mean":
+            return np.broadcast_to(known.mean(axis=0, dtype=np.float64), shape)
+        counts = np.bincount(known.astype(np.int64), minlength=self.outputs)
+        # A class that training never saw would otherwise have probability 0 and cost infinity.
+        return np.broadcast_to(np.log(np.maximum(counts, 0.5) / len(known)), shape)
+
+    def trivial_score(self, metric: str | None = None, split: str = "test") -> float:
+        """Score of the trivial predictor (`baseline`), which a model must beat to have learnt anything."""
+        asked = self.split(split)
+        predictions = self.trivial_predictions(split)
+        return score(metric or self.metric, asked.targets[asked.target_mask], predictions[asked.target_mask])
+
+    def facts(self) -> dict[str, Any]:
+        """What a report says of this task, ready for JSON.
+
+        Builds every split, so call it when models are chosen.
+        """
+        metric = METRICS[self.metric]
+        return {
+            "title": self.title,
+            "description": self.description,
+            "kind": self.kind,
+            "per": self.per,
+            "classes": None if self.classes is None else list(self.classes),
+            "outputs": self.outputs,
+            "target_unit": self.target_unit,
+            "metric": self.metric,
+            "metric_label": metric.label,
+            "higher_is_better": metric.higher_is_better,
+            "standardised_targets": self.kind == "regression" and self.standardise_targets,
+            "baseline": self.baseline,
+            "time_unit": self.time_unit,
+            "timespan_unit": self.timespan_unit,
+            "source": asdict(self.source),
+            "split_rule": self.split_rule,
+            "features": [asdict(feature) for feature in self.features],
+            "sequences": {name: len(self.split(name)) for name in SPLITS},
+            "irregular": self.irregular,
+            "missing": self.missing,
+            "window": self.window,
+            "digest": self.data_digest,
+        }
+
+    @cached_property
+    def _fitted(self) -> tuple[Scaler, Scaler | None, float]:
+        recordings = self._checked("train")
+        inputs = Scaler.fit(
+            np.concatenate([recording.values for recording in recordings]),
+            np.concatenate([recording.observed for recording in recordings]),
+        )
+        targets = None
+        if self.kind == "regression" and self.standardise_targets:
+            known = np.concatenate([self._known_targets(recording) for recording in recordings])
+            targets = Scaler.fit(known, np.ones(known.shape, dtype=bool))
+        spans = np.concatenate([np.diff(recording.times) for recording in recordings])
+        positive = spans[spans > 0]
+        return inputs, targets, float(f"{np.median(positive):.9g}") if len(positive) else 1.0
+
+    def _known_targets(self, recording: Recording) -> NDArray[Any]:
+        """The targets of a recording that are known, with a leading axis."""
+        if self.per == "sequence":
+            return np.asarray(recording.targets)[None]
+        return (
+            recording.targets if recording.target_mask is None else recording.targets[recording.target_mask]
+        )
+
+    def _checked(self, name: str) -> list[Recording]:
+        recordings = self.recordings(name)
+        if not recordings:
+            raise ValueError(f"task {self.name!r}: split {name!r} has no recordings")
+        for recording in recordings:
+            self._check_recording(recording, name)
+        return recordings
+
+    def _check_recording(self, recording: Recording, split: str) -> None:
+        def refuse(problem: str) -> None:
+            raise ValueError(f"task {self.name!r}, split {split!r}, recording {recording.name!r}: {problem}")
+
+        steps = len(recording)
+        if not steps:
+            refuse("has no steps")
+        if recording.values.shape != (steps, len(self.features)):
+            refuse(f"values must have shape {(steps, len(self.features))}; got {recording.values.shape}")
+        if recording.observed.shape != recording.values.shape:
+            refuse(
+                f"mask must have the shape of values, {recording.values.shape}; got "
+                f"{recording.observed.shape}"
+            )
+        if recording.row_numbers.shape != (steps,):
+            refuse(f"rows must have shape {(steps,)}; got {recording.row_numbers.shape}")
+        if recording.mask is not None and not self.missing and not recording.mask.all():
+            refuse("has unobserved values, so the task must say missing=True")
+        if not np.isfinite(recording.times).all() or (np.diff(recording.times) < 0).any():
+            refuse("times must be finite and never decrease; sort the rows by time")
+        bad = ~np.isfinite(recording.values) & recording.observed
+        if bad.any():
+            step, column = np.argwhere(bad)[0]
+            refuse(
+                f"value of {self.features[column].name!r} at step {step} is not finite but marked as observed"
+            )
+        targets = np.asarray(recording.targets)
+        expected = (steps,) if self.per == "step" else ()
+        if self.kind == "regression":
+            expected = (*expected, self.outputs)
+        if targets.shape != expected:
+            refuse(f"targets must have shape {expected}; got {targets.shape}")
+        known = self._known_targets(recording)
+        if self.classes is None:
+            if not np.isfinite(known).all():
+                refuse("targets must be finite where target_mask does not exclude them")
+        elif known.size and not 0 <= known.min() <= known.max() < self.outputs:
+            refuse(
+                f"targets must be class numbers from 0 to {self.outputs - 1}; got {known.min()} to "
+                f"{known.max()}"
+            )
+
+    def _assemble(self, recordings: list[Recording], stride: int | None) -> Split:
+        inputs, target_scaler, unit = self._fitted
+        step = stride or self.window or 0
+        pieces = [
+            (recording, slice(start, start + (self.window or len(recording))))
+            for recording in recordings
+            for start in window_starts(len(recording), self.window, step)
+        ]
+        time = max(len(recording.times[piece]) for recording, piece in pieces)
+        size = (len(pieces), time)
+        values = np.zeros((*size, len(self.features)), dtype=np.float32)
+        timespans = np.zeros(size, dtype=np.float32)
+        mask = np.zeros(values.shape, dtype=bool)
+        rows = np.full(size, -1, dtype=np.int64)
+        target_mask = np.zeros(size if self.per == "step" else size[:1], dtype=bool)
+        if self.kind == "classification":
+            targets = np.zeros(target_mask.shape, dtype=np.int64)
+        else:
+            targets = np.zeros((*target_mask.shape, self.outputs), dtype=np.float32)
+
+        for index, (recording, piece) in enumerate(pieces):
+            observed = recording.observed[piece]
+            here = (index, slice(0, len(observed)))
+            values[here] = np.where(observed, inputs.standardise(recording.values[piece]), 0.0)
+            mask[here] = observed
+            rows[here] = recording.row_numbers[piece]
+            spans = np.diff(recording.times[piece], prepend=recording.times[piece][0] - unit) / unit
+            timespans[here] = carry_spans(spans, np.any(observed, axis=1))
+            if self.per == "step":
+                known = np.ones(len(observed), dtype=bool)
+                if recording.target_mask is not None:
+                    known = recording.target_mask[piece]
+                piece_targets = recording.targets[piece]
+            else:
+                here, known, piece_targets = index, np.True_, np.asarray(recording.targets)
+            if target_scaler is not None:
+                piece_targets = target_scaler.standardise(piece_targets)
+            target_mask[here] = known
+            targets[here] = np.where(
+                known[..., None] if targets.ndim > target_mask.ndim else known, piece_targets, 0
+            )
+        names = tuple(recording.name for recording, _ in pieces)
+        return Split(values, timespans, mask, targets, target_mask, rows, names)
+
+    def _check_apart(self, name: str, split: Split, other: str, built: Split) -> None:
+        rows, built_rows = (np.unique(part.rows[part.rows >= 0]) for part in (split, built))
+        shared = np.intersect1d(rows, built_rows, assume_unique=True)
+        if len(shared):
+            raise ValueError(
+                f"task {self.name!r}: {len(shared)} raw rows are in both {name!r} and {other!r}, "
+                f"the first of them row {shared[0]}"
+            )
+        common = sorted(set(split.recordings) & set(built.recordings))
+        if common and self.gap is None:
+            raise ValueError(
+                f"task {self.name!r}: recordings {', '.join(map(repr, common[:3]))} are in both {name!r} and "
+                f"{other!r}; keep a recording in one split, or cut it in time and declare a gap"
+            )
+        for recording in common:
+            distance = _distance(_rows_of(split, recording), _rows_of(built, recording))
+            if self.gap is not None and distance - 1 < self.gap:
+                raise ValueError(
+                    f"task {self.name!r}: {name!r} and {other!r} come within {distance - 1} rows of each "
+                    f"other in recording {recording!r}; the declared gap is {self.gap}"
+                )
+
+
+def check(task: Task) -> None:
+    """Build every split of a task, which checks the data and that the splits stay apart.
+
+    Raises:
+        ValueError: in words, where the data break a promise of the task.
+    """
+    for name in SPLITS:
+        task.split(name)
+
+
+def _rows_of(split: Split, recording: str) -> NDArray[np.int64]:
+    rows = split.rows[np.array([name == recording for name in split.recordings])]
+    return np.unique(rows[rows >= 0])
+
+
+def _distance(rows: NDArray[np.int64], others: NDArray[np.int64]) -> int:
+    following = np.clip(np.searchsorted(others, rows), 0, len(others) - 1)
+    preceding = np.maximum(following - 1, 0)
+    return int(np.minimum(np.abs(others[following] - rows), np.abs(others[preceding] - rows)).min())

@@ -1,0 +1,17 @@
+"""Liquid and recurrent networks for PyTorch, correct on uneven time and missing data."""
+
+from liquidrnn import wirings as wirings
+from liquidrnn.layers.cfc import CfC as CfC
+from liquidrnn.layers.ctrnn import CTRNN as CTRNN
+from liquidrnn.layers.lrc import LRC as LRC
+from liquidrnn.layers.lrc import LRCU as LRCU
+from liquidrnn.layers.lrc import STC as STC
+from liquidrnn.layers.ltc import LTC as LTC
+from liquidrnn.layers.torch_rnn import GRU as GRU
+from liquidrnn.layers.torch_rnn import LSTM as LSTM
+from liquidrnn.layers.torch_rnn import RNN as RNN
+from liquidrnn.migration import from_ncps as from_ncps
+from liquidrnn.recurrent import RecurrentLayer as RecurrentLayer
+from liquidrnn.recurrent import timespans_from_timestamps as timespans_from_timestamps
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""The layers: one family of equations a file, one class a published name."""

@@ -1,0 +1,309 @@
+"""Closed-form continuous-time networks (Hasani et al., Nature Machine Intelligence 2022)."""
+
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, positive_int
+from liquidrnn.synapses import Synapses, wire
+from liquidrnn.wirings import Recipe, Wiring
+
+Mode = Literal["default", "pure", "no_gate"]
+
+
+class LeCunTanh(nn.Module):
+    """The scaled tanh of LeCun et al., Efficient BackProp (1998): unit variance in, unit variance out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Elementwise, 1.7159 tanh(0.666 x)."""
+        return 1.7159 * torch.tanh(0.666 * x)
+
+
+ACTIVATIONS = {"lecun_tanh": LeCunTanh, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
+
+
+class CfC(RecurrentLayer):
+    r"""Applies a closed-form continuous-time network to a sequence.
+
+    The state moves between two learned targets; a gate that knows the elapsed time says how far. With a feature vector
+    :math:`z` of the input and the state, four affine heads give, elementwise,
+
+    .. math::
+        z &= \mathrm{backbone}([u_t, h_{t-1}]) \\
+        T &= \sigma(a(z)\,\Delta t + b(z)) \\
+        h_t &= (1 - T)\,\tanh f_1(z) + T\,\tanh f_2(z) && \text{mode="default"} \\
+        h_t &= \tanh f_1(z) + T\,\tanh f_2(z) && \text{mode="no\_gate"} \\
+        h_t &= A - A\, e^{-\Delta t\,(|w_\tau| + |f_1(z)|)}\, f_1(z) && \text{mode="pure"}
+
+    It is equivalent to this loop::
+
+        for t in range(time):
+            z = backbone(cat([u[t], h]))
+            gate = sigmoid(time_a(z) * timespan[t] + time_b(z))
+            h = (1 - gate) * tanh(ff1(z)) + gate * tanh(ff2(z))
+            output[t] = h[:outputs]
+
+    A gate is not a flow: two steps of half the time are not one whole step, and a zero time span moves the state. Mark
+    padding with ``mask``.
+
+    **With a wiring** there is no backbone. Heads read, neuron by neuron, the sources that the wiring connects and the
+    neuron's own state; the wiring's layers are updated in order within one sample, each from the new states of the
+    layers before it and the old states of its own, so synapses within a layer, the recurrent command synapses
+    among them, carry the past. Weights are signed as learned, whatever the polarity.
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of units, or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
+        num_layers: levels stacked on one another.
+        mode: "default", "pure" or "no_gate".
+        activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
+        backbone_units: width of the backbone; None is 128.
+        backbone_layers: depth of the backbone, 0 for heads directly on input and state; None is 1.
+        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0.
+        mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. N units, Z the width of the backbone (without one: inputs + N):
+        ``heads.weight`` (4 N, Z) and ``heads.bias`` (4 N,), in the order ff1, ff2, time_a, time_b; in pure mode (N, Z),
+        (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0. With a wiring of S connections (synapses and
+        own states): ``weight`` (4, S), ``bias`` (4, N). Weights start Xavier-uniform, a head at a time.
+
+    A trace (``return_tau=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
+    :math:`1 / |a(z)|` of the gate, in pure mode :math:`1 / (|w_\tau| + |f_1(z)|)`.
+
+    Source: Hasani, Lechner, Amini, Liebenwein, Ray, Tschaikowski, Teschl, Rus, Closed-form continuous-time neural
+    networks, Nature Machine Intelligence 2022 (arXiv 2106.13898), equations 2 to 4 and methods; signs, activations and
+    initial values as in the authors' package ncps. Different there: wired networks ignore synapses within a layer and
+    connect all units of a layer, their gates ignore the wiring, dropout never follows the first backbone layer, and in
+    pure mode A and w_tau start as noise.
+
+    Example:
+        >>> layer = CfC(16, 32, batch_first=True)
+        >>> output, h_n = layer(torch.randn(5, 100, 16), timespans=torch.rand(5, 100))
+        >>> output.shape, h_n.shape
+        (torch.Size([5, 100, 32]), torch.Size([1, 5, 32]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int | Recipe | Wiring,
+        num_layers: int = 1,
+        *,
+        mode: Mode = "default",
+        activation: str | None = None,
+        backbone_units: int | None = None,
+        backbone_layers: int | None = None,
+        backbone_dropout: float | None = None,
+        mixed_memory: bool = False,
+        **stacking: Unpack[Stacking],
+    ):
+        if mode not in ("default", "pure", "no_gate"):
+            raise ValueError(f"mode must be 'default', 'pure' or 'no_gate', but got {mode!r}")
+        backbone = {
+            "activation": activation,
+            "backbone_units": backbone_units,
+            "backbone_layers": backbone_layers,
+            "backbone_dropout": backbone_dropout,
+        }
+        without = "a wiring" if isinstance(hidden_size, Recipe | Wiring) else "backbone_layers=0"
+        for name, value in backbone.items():
+            if value is not None and (without == "a wiring" or (backbone_layers == 0 and name != "backbone_layers")):
+                raise ValueError(f"{name} has no effect with {without}, which has no backbone, but got {value!r}: leave it out")
+        if activation is not None and activation not in ACTIVATIONS:
+            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, but got {activation!r}")
+        depth = 1 if backbone_layers is None else backbone_layers
+        if depth:
+            positive_int("backbone_layers", depth)
+        positive_int("backbone_units", 128 if backbone_units is None else backbone_units)
+        if backbone_dropout is not None and not 0 <= backbone_dropout <= 1:
+            raise ValueError(f"backbone_dropout must be a probability in [0, 1], but got {backbone_dropout!r}")
+        generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+
+        def build(width: int) -> Recurrence:
+            if isinstance(hidden_size, Recipe | Wiring):
+                return _WiredRecurrence(wire(hidden_size, width, generator), mode, generator, device, dtype)
+            return _BackboneRecurrence(
+                width,
+                hidden_size,
+                mode,
+                ACTIVATIONS[activation or "lecun_tanh"],
+                backbone_units or 128,
+                depth,
+                backbone_dropout or 0.0,
+                generator,
+                device,
+                dtype,
+            )
+
+        if not isinstance(hidden_size, Recipe | Wiring):
+            positive_int("hidden_size", hidden_size)
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+
+
+class _CfCRecurrence(Recurrence):
+    """What both forms share: the equation, from the values of the heads."""
+
+    def __init__(self, hidden_size: int, mode: Mode, device, dtype):
+        super().__init__()
+        self.hidden_size, self.state_sizes, self.mode = hidden_size, (hidden_size,), mode
+        self.heads_per_unit = 1 if mode == "pure" else 4
+        pure = mode == "pure"
+        factory = {"device": device, "dtype": dtype}
+        self.A = nn.Parameter(torch.ones(hidden_size, **factory)) if pure else None
+        self.w_tau = nn.Parameter(torch.zeros(hidden_size, **factory)) if pure else None
+
+    def combine(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> Tensor:
+        """New states (batch, n) of ``units`` from their heads (batch, heads_per_unit * n)."""
+        if self.mode == "pure":
+            assert self.A is not None and self.w_tau is not None
+            a = self.A[units]
+            return a - a * torch.exp(-timespan * (self.w_tau[units].abs() + heads.abs())) * heads
+        ff1, ff2, time_a, time_b = heads.chunk(4, -1)
+        gate = torch.sigmoid(time_a * timespan + time_b)
+        first, second = torch.tanh(ff1), torch.tanh(ff2)
+        return first + gate * second if self.mode == "no_gate" else first * (1.0 - gate) + gate * second
+
+    def explain(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> dict[str, Tensor]:
+        """Time scale and gate of ``units``."""
+        if self.mode == "pure":
+            assert self.w_tau is not None
+            return {"tau": 1 / (self.w_tau[units].abs() + heads.abs())}
+        _, _, time_a, time_b = heads.chunk(4, -1)
+        return {"tau": 1 / time_a.abs(), "gate": torch.sigmoid(time_a * timespan + time_b)}
+
+
+class _BackboneRecurrence(_CfCRecurrence):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        mode: Mode,
+        activation: type[nn.Module],
+        backbone_units: int,
+        backbone_layers: int,
+        backbone_dropout: float,
+        generator: torch.Generator | None,
+        device,
+        dtype,
+    ):
+        super().__init__(hidden_size, mode, device, dtype)
+        self.input_size, self.output_size = input_size, hidden_size
+        self.num_synapses = (input_size + hidden_size) * hidden_size
+        width = input_size + hidden_size
+        backbone: list[nn.Module] = []
+        for _ in range(backbone_layers):
+            backbone += [nn.Linear(width, backbone_units, device=device, dtype=dtype), activation()]
+            backbone += [nn.Dropout(backbone_dropout)] if backbone_dropout else []
+            width = backbone_units
+        self.backbone = nn.Sequential(*backbone)
+        self.heads = nn.Linear(width, self.heads_per_unit * hidden_size, device=device, dtype=dtype)
+        for linear in [*(m for m in backbone if isinstance(m, nn.Linear)), self.heads]:
+            bound = linear.in_features**-0.5
+            nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
+            for head in linear.weight.split(hidden_size if linear is self.heads else linear.out_features):
+                nn.init.xavier_uniform_(head, generator=generator)
+
+    def _heads(self, input: Tensor, state: State) -> Tensor:
+        return self.heads(self.backbone(torch.cat([input, state[0]], -1)))
+
+    def update(self, coefficients, input, state, timespan):
+        return (self.combine(self._heads(input, state), timespan),)
+
+    def describe(self, coefficients, input, state, timespan):
+        return self.explain(self._heads(input, state), timespan)
+
+
+class _WiredRecurrence(_CfCRecurrence):
+    """CfC neurons, each reading what the wiring connects to it, layer by layer within a sample.
+
+    The two time heads read the same sources as the others, unless :func:`gates_apart` gave them their own.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        mode: Mode,
+        generator: torch.Generator | None,
+        device,
+        dtype,
+    ):
+        super().__init__(wiring.units, mode, device, dtype)
+        self.input_size, self.output_size, self.wiring = wiring.input_size, wiring.output_size, wiring
+        self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
+        connections = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
+        own = np.arange(wiring.units)
+        # A neuron's own state is no synapse but part of its dynamics: without it only the gates would remember.
+        connections[wiring.input_size + own, own] = 1
+        self.synapses = Synapses(connections, device)
+        self.weight = nn.Parameter(_xavier(self.synapses, self.heads_per_unit, generator, device, dtype))
+        self.gate_synapses: Synapses | None = None
+        self.gate_weight: nn.Parameter | None = None
+        bound = self.synapses.post.bincount(minlength=wiring.units).to(self.weight.dtype).rsqrt()
+        self.bias = nn.Parameter(torch.empty(self.heads_per_unit, wiring.units, device=device, dtype=dtype))
+        with torch.no_grad():
+            self.bias.uniform_(-1, 1, generator=generator).mul_(bound)
+        self.order = [torch.as_tensor(np.asarray(layer)) for layer in wiring.layers]
+
+    def coefficients(self) -> tuple[Tensor, ...]:
+        """Weight (heads * n, inputs + units) and bias (heads * n,) of each layer's neurons, alternating."""
+        matrices = [self.synapses.matrix(weight) for weight in self.weight]
+        if self.gate_synapses is not None and self.gate_weight is not None:
+            matrices += [self.gate_synapses.matrix(weight) for weight in self.gate_weight]
+        out: list[Tensor] = []
+        for units in self.order:
+            out += [torch.cat([matrix[units] for matrix in matrices]), self.bias[:, units].flatten()]
+        return tuple(out)
+
+    def _layers(self, coefficients, input, state, timespan):
+        """Each layer's neurons with their heads and new states, and finally all states."""
+        (h,) = state
+        for number, units in enumerate(self.order):
+            weight, bias = coefficients[2 * number : 2 * number + 2]
+            heads = F.linear(torch.cat([input, h], -1), weight, bias)
+            h = h.index_copy(-1, units.to(h.device), self.combine(heads, timespan, units))
+            yield units, heads, h
+
+    def update(self, coefficients, input, state, timespan):
+        for _, _, h in self._layers(coefficients, input, state, timespan):
+            state = (h,)
+        return state
+
+    def describe(self, coefficients, input, state, timespan):
+        trace: dict[str, Tensor] = {}
+        for units, heads, _ in self._layers(coefficients, input, state, timespan):
+            for name, value in self.explain(heads, timespan, units).items():
+                whole = trace.get(name, torch.zeros_like(state[0]))
+                trace[name] = whole.index_copy(-1, units.to(whole.device), value)
+        return trace
+
+
+def _xavier(synapses: Synapses, heads: int, generator: torch.Generator | None, device, dtype) -> Tensor:
+    """Xavier-uniform with the fan-in and fan-out that each connection has."""
+    weight = torch.empty(heads, len(synapses), device=device, dtype=dtype).uniform_(-1, 1, generator=generator)
+    fan_in = synapses.post.bincount(minlength=synapses.neurons)[synapses.post]
+    fan_out = synapses.pre.bincount(minlength=synapses.sources)[synapses.pre]
+    return weight * (6 / (fan_in + fan_out).to(weight.dtype)).sqrt()
+
+
+def gates_apart(recurrence: Recurrence, connections: np.ndarray) -> None:
+    """Gives the time heads of a wired CfC connections of their own, with weights still to be set.
+
+    Networks converted from ncps need it: there gates ignore the wiring.
+
+    Args:
+        recurrence: of a CfC with a wiring, with gates.
+        connections: (inputs + units, units), nonzero where a time head reads a source.
+    """
+    assert isinstance(recurrence, _WiredRecurrence) and recurrence.mode != "pure"
+    weight = recurrence.weight
+    recurrence.gate_synapses = Synapses(connections, weight.device)
+    recurrence.weight = nn.Parameter(weight.detach()[:2].clone())
+    recurrence.gate_weight = nn.Parameter(weight.new_zeros(2, len(recurrence.gate_synapses)))

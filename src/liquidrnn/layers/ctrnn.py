@@ -1,0 +1,124 @@
+"""Continuous-time recurrent networks (Funahashi and Nakamura, 1993)."""
+
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from liquidrnn.integrate import TABLEAUX, advance
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
+from liquidrnn.synapses import conductance, effective
+
+Solver = Literal["semi_implicit", "euler", "heun", "rk4"]
+
+
+class CTRNN(RecurrentLayer):
+    r"""Applies a continuous-time recurrent network to a sequence: the rival with fixed time constants.
+
+    .. math::
+        \frac{dx}{dt} = -\frac{x}{\tau} + \tanh(W_{ih} u + b + W_{hh} x)
+
+    A sample, held for the time :math:`\Delta t`, takes ``ode_unfolds`` steps of length :math:`\delta = \Delta t / L`.
+    The semi-implicit step is stable for any :math:`\Delta t` and bounded by :math:`\max(|x(0)|, \tau)`:
+
+    .. math::
+        x \leftarrow \frac{x + \delta \tanh(W_{ih} u + b + W_{hh} x)}{1 + \delta / \tau}
+
+    "euler", "heun" and "rk4" are explicit: more accurate where :math:`\delta` is well below :math:`\tau`, divergent where
+    it is not.
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of units.
+        num_layers: levels stacked on one another.
+        solver: "semi_implicit", "euler", "heun" or "rk4".
+        ode_unfolds: solver steps per sample, L.
+        mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. N units, M inputs: ``weight_ih`` (N, M), Xavier-uniform;
+        ``weight_hh`` (N, N), orthogonal; ``bias`` (N,), 0; ``raw_tau`` (N,), effective 1, its softplus.
+
+    A trace (``return_tau=True``) holds "tau", the same at every sample.
+
+    Source: Funahashi and Nakamura, Approximation of dynamical systems by continuous time recurrent neural networks, Neural
+    Networks 6, 1993, equation 1; semi-implicit step as LTC's (arXiv 2006.04439, algorithm 1); four steps per
+    sample as in Lechner and Hasani 2020 (arXiv 2006.04418).
+
+    Example:
+        >>> layer = CTRNN(16, 32, batch_first=True)
+        >>> output, h_n = layer(torch.randn(5, 100, 16), timespans=torch.rand(5, 100))
+        >>> output.shape
+        torch.Size([5, 100, 32])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        solver: Solver = "semi_implicit",
+        ode_unfolds: int = 4,
+        mixed_memory: bool = False,
+        **stacking: Unpack[Stacking],
+    ):
+        if solver != "semi_implicit" and solver not in TABLEAUX:
+            raise ValueError(f"solver must be 'semi_implicit', {', '.join(map(repr, TABLEAUX))}, but got {solver!r}")
+        positive_int("ode_unfolds", ode_unfolds)
+        positive_int("hidden_size", hidden_size)
+        generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+
+        def build(width: int) -> Recurrence:
+            return _CTRNNRecurrence(width, hidden_size, solver, ode_unfolds, generator, device, dtype)
+
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+
+
+class _CTRNNRecurrence(Recurrence):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        solver: Solver,
+        ode_unfolds: int,
+        generator: torch.Generator | None,
+        device,
+        dtype,
+    ):
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        self.state_sizes = (hidden_size,)
+        self.num_synapses = hidden_size * (input_size + hidden_size)
+        self.solver, self.ode_unfolds = solver, ode_unfolds
+        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size, device=device, dtype=dtype))
+        self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
+        self.raw_tau = conductance(hidden_size, 1.0, 1.0, "softplus", generator, device, dtype)
+        nn.init.xavier_uniform_(self.weight_ih, generator=generator)
+        nn.init.orthogonal_(self.weight_hh, generator=generator)
+
+    def coefficients(self) -> tuple[Tensor, ...]:
+        return (effective(self.raw_tau, "softplus"),)
+
+    def update(self, coefficients, input, state, timespan):
+        (tau,), (x,) = coefficients, state
+        drive = F.linear(input, self.weight_ih, self.bias)
+        if self.solver == "semi_implicit":
+            delta = timespan / self.ode_unfolds
+            for _ in range(self.ode_unfolds):
+                x = (x + delta * torch.tanh(drive + F.linear(x, self.weight_hh))) / (1 + delta / tau)
+            return (x,)
+
+        def slope(x: Tensor) -> Tensor:
+            return torch.tanh(drive + F.linear(x, self.weight_hh)) - x / tau
+
+        return (advance(slope, x, timespan, self.ode_unfolds, self.solver),)
+
+    def describe(self, coefficients, input, state, timespan):
+        return {"tau": coefficients[0].expand_as(state[0])}

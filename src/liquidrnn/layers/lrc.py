@@ -1,0 +1,308 @@
+"""Saturated and liquid-capacitance networks (Farsang et al., 2024): STC, LRC and LRCU, one family."""
+
+from __future__ import annotations
+
+from typing import Literal, Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
+from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, effective, uniform, wire
+from liquidrnn.wirings import Recipe, Wiring
+
+Elastance = Literal["symmetric", "asymmetric"]
+Solver = Literal["hybrid", "explicit"]
+
+
+class LRC(RecurrentLayer):
+    r"""Applies a liquid-resistance liquid-capacitance network to a sequence.
+
+    As in a saturated network (:class:`STC`), the leak rate and the drive of a neuron are bounded functions of its
+    synapses; a learned elastance :math:`\epsilon` (inverse capacitance), which depends on input and state, scales both:
+
+    .. math::
+        \frac{dx_i}{dt} &= \epsilon_i \big(-\sigma(f_i)\, x_i + v_i \tanh(g_i)\big) \\
+        f_i &= g^{leak}_i + \sum_j w_{ij} s_{ij}, \qquad g_i = g^{leak}_i + \sum_j k_{ij} s_{ij}, \qquad
+        s_{ij} = \sigma(\sigma_{ij}(y_j - \mu_{ij})) \\
+        \epsilon_i &= \sigma(o_i) && \text{asymmetric} \\
+        \epsilon_i &= \sigma(o_i + \kappa_i) - \sigma(o_i - \kappa_i), \quad \kappa_i \ge 0 && \text{symmetric}
+
+    with :math:`o` affine in the presynaptic values :math:`y_j`, the inputs and the states, :math:`w \ge 0` and
+    :math:`k` of either sign. A sample takes ``ode_unfolds`` steps of length :math:`\delta = \Delta t / L`:
+
+    .. math::
+        \text{hybrid:}\quad x_i \leftarrow \frac{x_i + \delta \epsilon_i v_i \tanh g_i}{1 + \delta \epsilon_i \sigma(f_i)}
+        \qquad
+        \text{explicit:}\quad x_i \leftarrow x_i + \min(\delta \epsilon_i, 1)\,\big(-\sigma(f_i) x_i + v_i \tanh g_i\big)
+
+    Both keep :math:`|x_i| \le \max(|x_i(0)|, 2 |v_i|)` for any :math:`\Delta t`: beyond :math:`\delta \epsilon = 1` an
+    explicit step would overshoot its own equilibrium, so it goes no further than a step of that length.
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``, whose
+            polarity has no effect: k carries the sign.
+        num_layers: levels stacked on one another, each with a wiring of its own.
+        elastance: "symmetric" or "asymmetric".
+        solver: "hybrid" (semi-implicit) or "explicit" (Euler).
+        ode_unfolds: solver steps per sample, L.
+        input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
+        output_mapping: the same for each motor neuron.
+        mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses: sigma,
+        mu, raw_w (effective: its softplus), k and elastance weight o, each (S,) and (R,); raw_gleak, vleak and the
+        elastance bias (N,); raw_kappa (N,) if symmetric, effective 1 at the start; maps as in LTC. k starts orthogonal,
+        o Xavier-uniform, the rest as in LTC.
+
+    A trace (``return_tau=True``) holds "elastance" and "tau", :math:`1 / (\epsilon_i \sigma(f_i))`.
+
+    Source: Farsang, Neubauer, Grosu, Liquid Resistance Liquid Capacitance Networks, 2024 (arXiv 2403.08791), and the
+    authors' code. Different there: the elastance defaults to a constant, which makes it an STC; no limit on explicit steps.
+
+    Example:
+        >>> layer = LRC(16, 32, elastance="asymmetric", batch_first=True)
+        >>> output, h_n = layer(torch.randn(5, 100, 16), timespans=torch.rand(5, 100))
+        >>> output.shape, h_n.shape
+        (torch.Size([5, 100, 32]), torch.Size([1, 5, 32]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int | Recipe | Wiring,
+        num_layers: int = 1,
+        *,
+        elastance: Elastance = "symmetric",
+        solver: Solver = "hybrid",
+        ode_unfolds: int = 1,
+        input_mapping: Mapping = "affine",
+        output_mapping: Mapping = "affine",
+        mixed_memory: bool = False,
+        **stacking: Unpack[Stacking],
+    ):
+        if elastance not in ("symmetric", "asymmetric"):
+            raise ValueError(f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC")
+        build = _builder(hidden_size, elastance, solver, ode_unfolds, input_mapping, output_mapping, stacking)
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+
+
+class LRCU(RecurrentLayer):
+    r"""Applies a network of liquid-resistance liquid-capacitance units to a sequence.
+
+    The unit is :class:`LRC` advanced by one explicit Euler step per sample, which makes it a gated recurrent unit with
+    the elastance as its update gate:
+
+    .. math::
+        x_i \leftarrow x_i + \min(\Delta t\,\epsilon_i, 1)\,\big(-\sigma(f_i)\, x_i + v_i \tanh(g_i)\big)
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
+        num_layers: levels stacked on one another, each with a wiring of its own.
+        elastance: "symmetric" or "asymmetric", see :class:`LRC`.
+        input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
+        output_mapping: the same for each motor neuron.
+        mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        As :class:`LRC`, whose trace it also has.
+
+    Source: Farsang, Neubauer, Grosu, Liquid Resistance Liquid Capacitance Networks, 2024 (arXiv 2403.08791), section on
+    LRC units; there :math:`\Delta t = 1` always.
+
+    Example:
+        >>> layer = LRCU(16, 32, batch_first=True)
+        >>> output, h_n, trace = layer(torch.randn(5, 100, 16), return_tau=True)
+        >>> trace["elastance"].shape
+        torch.Size([5, 100, 32])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int | Recipe | Wiring,
+        num_layers: int = 1,
+        *,
+        elastance: Elastance = "symmetric",
+        input_mapping: Mapping = "affine",
+        output_mapping: Mapping = "affine",
+        mixed_memory: bool = False,
+        **stacking: Unpack[Stacking],
+    ):
+        if elastance not in ("symmetric", "asymmetric"):
+            raise ValueError(f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC")
+        build = _builder(hidden_size, elastance, "explicit", 1, input_mapping, output_mapping, stacking)
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+
+
+class STC(RecurrentLayer):
+    r"""Applies a saturated liquid time-constant network to a sequence.
+
+    .. math::
+        \frac{dx_i}{dt} = -\sigma(f_i)\, x_i + v_i \tanh(g_i)
+
+    with :math:`f, g` and the solvers as in :class:`LRC`, whose elastance is 1 here.
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
+        num_layers: levels stacked on one another, each with a wiring of its own.
+        solver: "hybrid" (semi-implicit) or "explicit" (Euler), see :class:`LRC`.
+        ode_unfolds: solver steps per sample.
+        input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
+        output_mapping: the same for each motor neuron.
+        mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        As :class:`LRC`, without the elastance's parameters.
+
+    A trace (``return_tau=True``) holds "tau", :math:`1 / \sigma(f_i)`.
+
+    Source: Farsang, Lechner, Lung, Hasani, Rus, Grosu, Learning with Chemical versus Electrical Synapses: Does it Make a
+    Difference?, 2024 (arXiv 2401.08602).
+
+    Example:
+        >>> layer = STC(16, 32, batch_first=True)
+        >>> output, h_n = layer(torch.randn(5, 100, 16))
+        >>> output.shape
+        torch.Size([5, 100, 32])
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int | Recipe | Wiring,
+        num_layers: int = 1,
+        *,
+        solver: Solver = "hybrid",
+        ode_unfolds: int = 1,
+        input_mapping: Mapping = "affine",
+        output_mapping: Mapping = "affine",
+        mixed_memory: bool = False,
+        **stacking: Unpack[Stacking],
+    ):
+        build = _builder(hidden_size, None, solver, ode_unfolds, input_mapping, output_mapping, stacking)
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+
+
+def _builder(
+    hidden_size: int | Recipe | Wiring,
+    elastance: Elastance | None,
+    solver: Solver,
+    ode_unfolds: int,
+    input_mapping: Mapping,
+    output_mapping: Mapping,
+    stacking: Stacking,
+):
+    if solver not in ("hybrid", "explicit"):
+        raise ValueError(f"solver must be 'hybrid' or 'explicit', but got {solver!r}")
+    positive_int("ode_unfolds", ode_unfolds)
+    generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+
+    def build(width: int) -> Recurrence:
+        graph = wire(hidden_size, width, generator)
+        return _LRCRecurrence(
+            graph, elastance, solver, ode_unfolds, input_mapping, output_mapping, generator, device, dtype
+        )
+
+    return build
+
+
+class _LRCRecurrence(Recurrence):
+    def __init__(
+        self,
+        wiring: Wiring,
+        elastance: Elastance | None,
+        solver: Solver,
+        ode_unfolds: int,
+        input_mapping: Mapping,
+        output_mapping: Mapping,
+        generator: torch.Generator | None,
+        device,
+        dtype,
+    ):
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = wiring.input_size, wiring.units, wiring.output_size
+        self.state_sizes = (wiring.units,)
+        self.wiring = wiring
+        self.elastance, self.solver, self.ode_unfolds = elastance, solver, ode_unfolds
+        factory = (generator, device, dtype)
+        self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
+        self.output_map = Affine(wiring.output_size, output_mapping, "output_mapping", device, dtype)
+        self.raw_gleak = conductance(wiring.units, 0.001, 1.0, "softplus", *factory)
+        self.vleak = uniform(wiring.units, -0.2, 0.2, *factory)
+        self.synapses = SigmoidSynapses(wiring.adjacency, *factory)
+        self.sensory_synapses = SigmoidSynapses(wiring.sensory_adjacency, *factory)
+        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
+        for prefix, synapses in (("", self.synapses), ("sensory_", self.sensory_synapses)):
+            matrix = torch.empty(synapses.sources, synapses.neurons, device=device, dtype=dtype)
+            stored = conductance(len(synapses), 0.001, 1.0, "softplus", *factory)
+            self.register_parameter(f"raw_{prefix}w", stored)
+            nn.init.orthogonal_(matrix, generator=generator)
+            self.register_parameter(f"{prefix}k", nn.Parameter(matrix[synapses.pre, synapses.post]))
+            if elastance:
+                bound = (6 / (wiring.input_size + 2 * wiring.units)) ** 0.5
+                self.register_parameter(f"{prefix}o", uniform(len(synapses), -bound, bound, *factory))
+        if elastance:
+            self.elastance_bias = nn.Parameter(torch.zeros(wiring.units, device=device, dtype=dtype))
+        if elastance == "symmetric":
+            self.raw_kappa = conductance(wiring.units, 1.0, 1.0, "softplus", *factory)
+
+    def coefficients(self) -> tuple[Tensor, ...]:
+        own, sensory = self.synapses.shaped, self.sensory_synapses.shaped
+        gleak, w, sensory_w = (effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w))
+        synaptic = (gleak, own(w), own(self.k), sensory(sensory_w), sensory(self.sensory_k))
+        return (*synaptic, own(self.o), sensory(self.sensory_o)) if self.elastance else synaptic
+
+    def _rates(self, coefficients, held: tuple[Tensor, ...], v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Leak rate sigma(f), drive vleak tanh(g) and elastance at state ``v``, each (batch, units)."""
+        opened = self.synapses(v)
+        leak = torch.sigmoid(held[0] + self.synapses.total(opened * coefficients[1]))
+        drive = self.vleak * torch.tanh(held[1] + self.synapses.total(opened * coefficients[2]))
+        if self.elastance is None:
+            return leak, drive, None
+        o = held[2] + self.synapses.total(self.synapses.spread(v) * coefficients[5])
+        if self.elastance == "asymmetric":
+            return leak, drive, torch.sigmoid(o)
+        kappa = F.softplus(self.raw_kappa)
+        return leak, drive, torch.sigmoid(o + kappa) - torch.sigmoid(o - kappa)
+
+    def _sensory(self, coefficients, input: Tensor) -> tuple[Tensor, ...]:
+        """What the input adds to f, g and o; the same for all steps of a sample."""
+        gleak, synapses = coefficients[0], self.sensory_synapses
+        x = self.input_map(input)
+        opened = synapses(x)
+        held = gleak + synapses.total(opened * coefficients[3]), gleak + synapses.total(opened * coefficients[4])
+        if self.elastance is None:
+            return held
+        return *held, self.elastance_bias + synapses.total(synapses.spread(x) * coefficients[6])
+
+    def update(self, coefficients, input, state, timespan):
+        (v,) = state
+        held = self._sensory(coefficients, input)
+        delta = timespan / self.ode_unfolds
+        for _ in range(self.ode_unfolds):
+            leak, drive, elastance = self._rates(coefficients, held, v)
+            length = delta if elastance is None else delta * elastance
+            if self.solver == "hybrid":
+                v = (v + length * drive) / (1 + length * leak)
+            else:
+                v = v + length.clamp(max=1) * (drive - leak * v)
+        return (v,)
+
+    def readout(self, states: Tensor) -> Tensor:
+        return self.output_map(states[..., : self.output_size])
+
+    def describe(self, coefficients, input, state, timespan):
+        leak, _, elastance = self._rates(coefficients, self._sensory(coefficients, input), state[0])
+        return {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}

@@ -1,0 +1,181 @@
+"""Liquid time-constant networks (Hasani et al., AAAI 2021)."""
+
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor, nn
+
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
+from liquidrnn.synapses import Affine, Constraint, Mapping, SigmoidSynapses, conductance, effective, uniform, wire
+from liquidrnn.wirings import Recipe, Wiring
+
+
+class LTC(RecurrentLayer):
+    r"""Applies a liquid time-constant network to a sequence.
+
+    Each neuron is a leaky membrane whose conductances depend on its inputs, and so does its time constant. For neuron
+    :math:`i` with presynaptic values :math:`y_j`, the states of other neurons and the inputs of the layer,
+
+    .. math::
+        c_i \frac{dx_i}{dt} = g_i (v_i - x_i) + \sum_j w_{ij}\, \sigma\big(\sigma_{ij}(y_j - \mu_{ij})\big)\,
+        (E_{ij} - x_i)
+
+    and one sample, held for the time :math:`\Delta t`, takes ``ode_unfolds`` steps of the fused solver, each of length
+    :math:`\delta = \Delta t / L`:
+
+    .. math::
+        x_i \leftarrow \frac{c_i x_i + \delta\,\big(g_i v_i + \sum_j w_{ij} s_{ij} E_{ij}\big)}
+        {c_i + \delta\,\big(g_i + \sum_j w_{ij} s_{ij}\big)}, \qquad s_{ij} = \sigma(\sigma_{ij}(y_j - \mu_{ij}))
+
+    Sums run over the synapses that exist. Since :math:`c, g, w \ge 0`, each step is a weighted mean of
+    the state, the leak potential and the reversal potentials, so a state never leaves their range, for any
+    :math:`\Delta t`. It is equivalent to this loop::
+
+        for t in range(time):
+            for _ in range(ode_unfolds):
+                s = sigmoid(sigma * (y[:, None] - mu))         # (presynaptic, neurons)
+                x = (cm * x + d * (gleak * vleak + (w * s * erev).sum(0))) / (cm + d * (gleak + (w * s).sum(0)))
+            output[t] = output_w * x[:outputs] + output_b
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
+        num_layers: levels stacked on one another, each with a wiring of its own.
+        ode_unfolds: solver steps per sample, L.
+        input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
+        output_mapping: the same for each motor neuron.
+        constraint: how gleak, cm and w are kept from being negative: "softplus" of what is stored, or stored values
+            clamped at zero ("clamp"), or not at all (None: for converted networks; nothing above then holds).
+        epsilon: added to the total conductance.
+        mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses:
+
+        ==============================================  ===========  ==========================================
+        parameter                                       shape        starts uniform in
+        ==============================================  ===========  ==========================================
+        raw_w, raw_sensory_w (effective: w)             (S,), (R,)   [0.001, 1]
+        sigma, sensory_sigma                            (S,), (R,)   [3, 8]
+        mu, sensory_mu                                  (S,), (R,)   [0.3, 0.8]
+        erev, sensory_erev                              (S,), (R,)   the wiring's polarity
+        raw_gleak, vleak, raw_cm                        (N,)         [0.001, 1], [-0.2, 0.2], [0.4, 0.6]
+        input_w, input_b                                (M,)         1, 0
+        output_w, output_b                              (outputs,)   1, 0
+        ==============================================  ===========  ==========================================
+
+    A trace (``return_tau=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the sample.
+
+    Source: Hasani, Lechner, Amini, Rus, Grosu, Liquid Time-constant Networks, AAAI 2021 (arXiv 2006.04439),
+    equation 1 and algorithm 1; synapses and ranges as in the authors' package ncps. Different there: initial ranges hold
+    for stored values before the softplus, and a zero time span gives NaN.
+
+    Example:
+        >>> layer = LTC(16, 32, batch_first=True)
+        >>> output, h_n = layer(torch.randn(5, 100, 16), timespans=torch.rand(5, 100))
+        >>> output.shape, h_n.shape
+        (torch.Size([5, 100, 32]), torch.Size([1, 5, 32]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int | Recipe | Wiring,
+        num_layers: int = 1,
+        *,
+        ode_unfolds: int = 6,
+        input_mapping: Mapping = "affine",
+        output_mapping: Mapping = "affine",
+        constraint: Constraint = "softplus",
+        epsilon: float = 1e-8,
+        mixed_memory: bool = False,
+        **stacking: Unpack[Stacking],
+    ):
+        positive_int("ode_unfolds", ode_unfolds)
+        if constraint not in ("softplus", "clamp", None):
+            raise ValueError(f"constraint must be 'softplus', 'clamp' or None, but got {constraint!r}")
+        generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+
+        def build(width: int) -> Recurrence:
+            graph = wire(hidden_size, width, generator)
+            return _LTCRecurrence(
+                graph, ode_unfolds, input_mapping, output_mapping, constraint, epsilon, generator, device, dtype
+            )
+
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+
+
+class _LTCRecurrence(Recurrence):
+    def __init__(
+        self,
+        wiring: Wiring,
+        ode_unfolds: int,
+        input_mapping: Mapping,
+        output_mapping: Mapping,
+        constraint: Constraint,
+        epsilon: float,
+        generator: torch.Generator | None,
+        device,
+        dtype,
+    ):
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = wiring.input_size, wiring.units, wiring.output_size
+        self.state_sizes = (wiring.units,)
+        self.wiring = wiring
+        self.ode_unfolds, self.constraint, self.epsilon = ode_unfolds, constraint, epsilon
+        factory = (generator, device, dtype)
+        self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
+        self.output_map = Affine(wiring.output_size, output_mapping, "output_mapping", device, dtype)
+        self.raw_gleak = conductance(wiring.units, 0.001, 1.0, constraint, *factory)
+        self.vleak = uniform(wiring.units, -0.2, 0.2, *factory)
+        self.raw_cm = conductance(wiring.units, 0.4, 0.6, constraint, *factory)
+        self.synapses = SigmoidSynapses(wiring.adjacency, *factory)
+        self.sensory_synapses = SigmoidSynapses(wiring.sensory_adjacency, *factory)
+        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
+        self.raw_w = conductance(len(self.synapses), 0.001, 1.0, constraint, *factory)
+        self.erev = nn.Parameter(self.synapses.polarity.to(self.vleak.dtype))
+        self.raw_sensory_w = conductance(len(self.sensory_synapses), 0.001, 1.0, constraint, *factory)
+        self.sensory_erev = nn.Parameter(self.sensory_synapses.polarity.to(self.vleak.dtype))
+
+    def coefficients(self) -> tuple[Tensor, ...]:
+        gleak, cm, w, sensory_w = (
+            effective(stored, self.constraint)
+            for stored in (self.raw_gleak, self.raw_cm, self.raw_w, self.raw_sensory_w)
+        )
+        return (
+            cm,
+            gleak * self.vleak,
+            gleak + self.epsilon,
+            self.synapses.shaped(w),
+            self.synapses.shaped(w * self.erev),
+            self.sensory_synapses.shaped(sensory_w),
+            self.sensory_synapses.shaped(sensory_w * self.sensory_erev),
+        )
+
+    def update(self, coefficients, input, state, timespan):
+        cm, leak_drive, leak, w, w_erev, sensory_w, sensory_w_erev = coefficients
+        (v,) = state
+        delta = timespan / self.ode_unfolds
+        opened = self.sensory_synapses(self.input_map(input))
+        held_drive = leak_drive + self.sensory_synapses.total(opened * sensory_w_erev)
+        held_total = leak + self.sensory_synapses.total(opened * sensory_w)
+        for _ in range(self.ode_unfolds):
+            opened = self.synapses(v)
+            drive = held_drive + self.synapses.total(opened * w_erev)
+            total = held_total + self.synapses.total(opened * w)
+            # ncps divides cm by delta instead, which is 0/0 in the limit; this form is the same for any delta > 0.
+            v = (cm * v + delta * drive) / (cm + delta * total)
+        # cm * v / cm rounds: a zero span must give back the very bits.
+        return (torch.where(timespan == 0, state[0], v),)
+
+    def readout(self, states: Tensor) -> Tensor:
+        return self.output_map(states[..., : self.output_size])
+
+    def describe(self, coefficients, input, state, timespan):
+        cm, _, leak, w, _, sensory_w, _ = coefficients
+        sensory = self.sensory_synapses.total(self.sensory_synapses(self.input_map(input)) * sensory_w)
+        return {"tau": cm / (leak + sensory + self.synapses.total(self.synapses(state[0]) * w))}

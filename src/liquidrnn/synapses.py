@@ -1,0 +1,189 @@
+"""Connections of a wiring as tensors: one number per existing synapse, never a dense matrix with a mask."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from liquidrnn.wirings import FullyConnected, Recipe, Wiring
+
+
+Mapping = Literal["affine", "linear"] | None
+Constraint = Literal["softplus", "clamp"] | None
+
+
+class Synapses(nn.Module):
+    """Which sources reach which neurons, and with what polarity.
+
+    The indices are buffers: they move with the module and are saved with it, and no optimiser sees them.
+    A synapse's parameters are vectors of length ``len(synapses)`` in the order of ``pre`` and ``post``, row by row of
+    the adjacency matrix. Where every source reaches every neuron the same vector is a (sources, neurons) matrix, and
+    sums need no index.
+
+    Args:
+        adjacency: (sources, neurons), -1, 0 or +1.
+
+    Attributes:
+        pre: (synapses,) index of the source.
+        post: (synapses,) index of the neuron.
+        polarity: (synapses,) -1 or +1.
+    """
+
+    pre: Tensor
+    post: Tensor
+    polarity: Tensor
+
+    def __init__(self, adjacency: np.ndarray, device: torch.device | str | None = None):
+        super().__init__()
+        self.sources, self.neurons = adjacency.shape
+        pre, post = np.nonzero(adjacency)
+        self.register_buffer("pre", torch.from_numpy(pre).to(device))
+        self.register_buffer("post", torch.from_numpy(post).to(device))
+        self.register_buffer("polarity", torch.from_numpy(adjacency[pre, post].astype(np.int8)).to(device))
+        self.dense = len(pre) == adjacency.size
+
+    def __len__(self) -> int:
+        return len(self.pre)
+
+    def adjacency(self) -> np.ndarray:
+        """The matrix this was made from, (sources, neurons)."""
+        matrix = np.zeros((self.sources, self.neurons), np.int8)
+        matrix[self.pre.cpu().numpy(), self.post.cpu().numpy()] = self.polarity.cpu().numpy()
+        return matrix
+
+    def shaped(self, parameter: Tensor) -> Tensor:
+        """A parameter (synapses,) in the form in which :meth:`spread` lays out its values."""
+        return parameter.view(self.sources, self.neurons) if self.dense else parameter
+
+    def spread(self, source: Tensor) -> Tensor:
+        """Each synapse's presynaptic value: (batch, sources) to (batch, synapses), or (batch, sources, 1) if dense."""
+        return source.unsqueeze(-1) if self.dense else source.index_select(-1, self.pre)
+
+    def total(self, values: Tensor) -> Tensor:
+        """Sum over the synapses of each neuron, (batch, neurons)."""
+        if self.dense:
+            return values.sum(-2)
+        return values.new_zeros(*values.shape[:-1], self.neurons).index_add(-1, self.post, values)
+
+    def matrix(self, weight: Tensor) -> Tensor:
+        """(neurons, sources) as :func:`torch.nn.functional.linear` wants it, zero where no synapse is."""
+        if self.dense:
+            return weight.view(self.sources, self.neurons).T
+        empty = weight.new_zeros(self.neurons, self.sources)
+        return empty.index_put((self.post, self.pre), weight)
+
+    def extra_repr(self) -> str:
+        return f"{len(self):,} of {self.sources:,} x {self.neurons:,}"
+
+    def _load_from_state_dict(self, state_dict, prefix, *args):
+        saved = state_dict.get(prefix + "pre")
+        if saved is not None and saved.shape != self.pre.shape:
+            raise ValueError(
+                f"{prefix}pre: the saved wiring has {len(saved)} synapses, this layer's has {len(self)}; build the layer "
+                "with the saved layer's wiring (layer.wiring, which to_dict() and from_dict() write and read) or with "
+                "the same generator seed"
+            )
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class SigmoidSynapses(Synapses):
+    r"""Synapses that open with the presynaptic value, :math:`s = \sigma(\sigma_{ij}(y_j - \mu_{ij}))`.
+
+    Attributes:
+        sigma: (synapses,) steepness, initially uniform in [3, 8].
+        mu: (synapses,) threshold, initially uniform in [0.3, 0.8].
+    """
+
+    def __init__(self, adjacency: np.ndarray, generator: torch.Generator | None, device=None, dtype=None):
+        super().__init__(adjacency, device)
+        self.sigma = uniform(len(self), 3.0, 8.0, generator, device, dtype)
+        self.mu = uniform(len(self), 0.3, 0.8, generator, device, dtype)
+
+    def forward(self, source: Tensor) -> Tensor:
+        """How far each synapse is open, in [0, 1], laid out as by :meth:`spread`."""
+        return torch.sigmoid(self.shaped(self.sigma) * (self.spread(source) - self.shaped(self.mu)))
+
+
+class Affine(nn.Module):
+    """A learned scale ("linear") and shift ("affine") of each feature, or nothing (None); starts as the identity."""
+
+    def __init__(self, size: int, mapping: Mapping, name: str, device=None, dtype=None):
+        super().__init__()
+        if mapping not in ("affine", "linear", None):
+            raise ValueError(f"{name} must be 'affine', 'linear' or None, but got {mapping!r}")
+        self.mapping = mapping
+        ones, zeros = (make(size, device=device, dtype=dtype) for make in (torch.ones, torch.zeros))
+        self.weight = nn.Parameter(ones) if mapping else None
+        self.bias = nn.Parameter(zeros) if mapping == "affine" else None
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(..., size) to (..., size)."""
+        values = values if self.weight is None else values * self.weight
+        return values if self.bias is None else values + self.bias
+
+    def extra_repr(self) -> str:
+        return str(self.mapping)
+
+
+def uniform(
+    size: int, low: float, high: float, generator: torch.Generator | None, device=None, dtype=None
+) -> nn.Parameter:
+    """A parameter (size,) drawn from [low, high]."""
+    return nn.Parameter(torch.empty(size, device=device, dtype=dtype).uniform_(low, high, generator=generator))
+
+
+def conductance(
+    size: int,
+    low: float,
+    high: float,
+    constraint: Constraint,
+    generator: torch.Generator | None,
+    device=None,
+    dtype=None,
+) -> nn.Parameter:
+    """What is stored of a conductance (size,) whose effective value is drawn from [low, high]."""
+    stored = uniform(size, low, high, generator, device, dtype)
+    if constraint == "softplus":
+        with torch.no_grad():
+            stored.copy_(stored.expm1().log())
+    return stored
+
+
+def effective(stored: Tensor, constraint: Constraint) -> Tensor:
+    """The conductance itself: not negative, unless ``constraint`` is None."""
+    if constraint == "softplus":
+        # softplus() turns linear beyond its threshold, 20, where float64 still sees the difference.
+        return F.softplus(stored, threshold=50)
+    return stored.clamp(min=0) if constraint == "clamp" else stored
+
+
+def wire(
+    wiring: int | Recipe | Wiring, input_size: int, generator: torch.Generator | None
+) -> Wiring:
+    """The graph a layer asks for: drawn from a recipe with a seed from ``generator``, or given as it is.
+
+    Raises:
+        TypeError: ``wiring`` is neither a number of units, nor a recipe, nor a drawn wiring.
+        ValueError: a drawn wiring is for another number of inputs.
+    """
+    if isinstance(wiring, bool) or not isinstance(wiring, int | Recipe | Wiring):
+        raise TypeError(
+            "hidden_size must be a number of units, a recipe such as wirings.AutoNCP(32, outputs=4), or a drawn Wiring, "
+            f"but got {type(wiring).__name__}"
+        )
+    if isinstance(wiring, Wiring):
+        if wiring.input_size != input_size:
+            raise ValueError(
+                f"the wiring was drawn for {wiring.input_size} inputs, but this level has {input_size}; "
+                "a recipe is drawn anew for every level"
+            )
+        return wiring
+    if isinstance(wiring, int):
+        if wiring < 1:
+            raise ValueError(f"hidden_size must be at least 1, but got {wiring}")
+        wiring = FullyConnected(wiring)
+    return wiring.build(input_size, seed=int(torch.randint(2**31, (), generator=generator)))

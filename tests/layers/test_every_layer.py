@@ -1,0 +1,469 @@
+"""The promise of all layers. A new layer says in CASES how to make one, and inherits every check."""
+
+import copy
+import inspect
+import pickle
+import re
+from dataclasses import dataclass, field
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import liquidrnn as lr
+
+BATCH, TIME, INPUT, UNITS = 3, 7, 5, 8
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to make a layer, and what it is exempt from, with the reason in its documentation."""
+
+    kind: type[lr.RecurrentLayer]
+    arguments: dict = field(default_factory=dict)
+    hidden: object = UNITS
+    ode: bool = False  # a zero span leaves the state exactly, halving a span is what a solver's order says
+    memory: bool = False  # the state is a pair
+    kernel_of_torch: bool = False  # streaming equals the whole sequence to rounding only
+
+    @property
+    def name(self) -> str:
+        arguments = ",".join(f"{k}={v}" for k, v in self.arguments.items())
+        return f"{self.kind.__name__}({'' if self.hidden == UNITS else type(self.hidden).__name__}{arguments})"
+
+    def make(self, **more) -> lr.RecurrentLayer:
+        arguments = {"batch_first": True, "generator": torch.Generator().manual_seed(7)} | self.arguments | more
+        return self.kind(INPUT, self.hidden, **arguments)
+
+
+NCP = lr.wirings.AutoNCP(UNITS, outputs=3, sparsity=0.4)
+CASES = [
+    Case(lr.LTC, ode=True),
+    Case(lr.LTC, hidden=NCP, ode=True),
+    Case(lr.LTC, {"constraint": "clamp", "input_mapping": "linear", "output_mapping": None, "ode_unfolds": 2}, ode=True),
+    Case(lr.LTC, {"mixed_memory": True}, memory=True),
+    Case(lr.CfC),
+    Case(lr.CfC, {"mode": "pure", "backbone_units": 16, "backbone_layers": 2, "activation": "silu"}),
+    Case(lr.CfC, {"mode": "no_gate", "backbone_layers": 0}),
+    Case(lr.CfC, hidden=NCP),
+    Case(lr.CfC, {"mode": "pure"}, hidden=lr.wirings.Random(UNITS, outputs=2, sparsity=0.3)),
+    Case(lr.CfC, {"mixed_memory": True}, memory=True),
+    Case(lr.STC, ode=True),
+    Case(lr.STC, {"solver": "explicit"}, hidden=NCP, ode=True),
+    Case(lr.LRC, {"ode_unfolds": 3}, ode=True),
+    Case(lr.LRC, {"elastance": "asymmetric", "mixed_memory": True}, memory=True),
+    Case(lr.LRCU, ode=True),
+    Case(lr.LRCU, {"elastance": "asymmetric"}, hidden=NCP, ode=True),
+    Case(lr.CTRNN, ode=True),
+    Case(lr.CTRNN, {"solver": "rk4"}, ode=True),
+    Case(lr.RNN, {"time": "append", "nonlinearity": "relu"}, kernel_of_torch=True),
+    Case(lr.LSTM, {"time": "append"}, memory=True, kernel_of_torch=True),
+    Case(lr.LSTM, {"time": "ignore", "proj_size": 3}, memory=True, kernel_of_torch=True),
+    Case(lr.LSTM, {"time": "decay"}, memory=True, kernel_of_torch=True),
+    Case(lr.GRU, {"time": "append"}, kernel_of_torch=True),
+    Case(lr.GRU, {"time": "decay"}, kernel_of_torch=True),
+]
+every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+
+
+def data(dtype=torch.float64, batch=BATCH, time=TIME, seed=1):
+    """Input and spans, irregular."""
+    g = torch.Generator().manual_seed(seed)
+    return (
+        torch.randn(batch, time, INPUT, generator=g, dtype=dtype),
+        torch.rand(batch, time, generator=g, dtype=dtype) + 0.1,
+    )
+
+
+def parts(state) -> tuple[torch.Tensor, ...]:
+    return state if isinstance(state, tuple) else (state,)
+
+
+def same(a, b, exact: bool) -> None:
+    for x, y in zip(parts(a), parts(b), strict=True):
+        torch.testing.assert_close(x, y, rtol=0 if exact else 1e-12, atol=0 if exact else 1e-12)
+
+
+def test_no_layer_is_forgotten():
+    public = {
+        value
+        for value in vars(lr).values()
+        if isinstance(value, type) and issubclass(value, lr.RecurrentLayer) and value is not lr.RecurrentLayer
+    }
+    assert public == {case.kind for case in CASES}
+
+
+@every
+@pytest.mark.parametrize("directions, levels", [(1, 1), (2, 2)])
+def test_shapes(case, directions, levels):
+    layer = case.make(num_layers=levels, bidirectional=directions == 2).double()
+    x, spans = data()
+    output, h_n = layer(x, timespans=spans)
+    assert output.shape == (BATCH, TIME, layer.output_size)
+    widths = layer.recurrences[0].state_sizes
+    assert len(widths) == 1 + case.memory
+    assert [s.shape for s in parts(h_n)] == [(levels * directions, BATCH, width) for width in widths]
+    assert layer.num_layers == levels and layer.num_directions == directions
+    assert layer.num_synapses == sum(r.num_synapses for r in layer.recurrences) > 0
+
+
+@every
+def test_layouts_agree(case):
+    layer = case.make().double()
+    x, spans = data()
+    output, h_n = layer(x, timespans=spans)
+    time_first = case.make(batch_first=False).double()
+    time_first.load_state_dict(layer.state_dict())
+    other, h_other = time_first(x.transpose(0, 1), timespans=spans.T)
+    assert torch.equal(output, other.transpose(0, 1))
+    same(h_n, h_other, exact=True)
+    alone, h_alone = layer(x[1], timespans=spans[1])
+    torch.testing.assert_close(alone, output[1], rtol=1e-12, atol=1e-12)
+    same(h_alone, tuple(s[:, 1] for s in parts(h_n)), exact=False)
+    assert [s.ndim for s in parts(h_alone)] == [2] * (1 + case.memory)
+
+
+@every
+def test_forms_of_timespans_agree(case):
+    layer = case.make().double()
+    x, spans = data()
+    expected, _ = layer(x, timespans=spans)
+    assert torch.equal(layer(x, timespans=spans.unsqueeze(-1))[0], expected)
+    assert torch.equal(layer(x, timespans=spans[:1].expand(BATCH, -1))[0], layer(x, timespans=spans[0])[0])
+    assert torch.equal(layer(x, timespans=torch.full_like(spans, 0.5))[0], layer(x, timespans=0.5)[0])
+    assert torch.equal(layer(x, timespans=torch.ones_like(spans))[0], layer(x)[0])
+
+
+@every
+def test_time_spans_belong_to_their_sequence_when_batch_equals_units(case):
+    layer = case.make().double()
+    x, spans = data(batch=UNITS)
+    whole, _ = layer(x, timespans=spans)
+    for row in range(UNITS):
+        single, _ = layer(x[row : row + 1], timespans=spans[row : row + 1])
+        torch.testing.assert_close(single, whole[row : row + 1], rtol=1e-12, atol=1e-12)
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("levels, output_size", [(1, None), (2, 4)])
+@pytest.mark.parametrize("batch", [1, BATCH, UNITS])
+def test_stepping_equals_the_whole_sequence(case, dtype, levels, output_size, batch):
+    layer = case.make(num_layers=levels, output_size=output_size, dtype=dtype)
+    x, spans = data(dtype, batch)
+    whole, h_n = layer(x, timespans=spans)
+    state, outputs = None, []
+    for t in range(TIME):
+        output, state = layer.step(x[:, t], state, timespan=spans[:, t])
+        outputs.append(output)
+    stepped = torch.stack(outputs, 1)
+    if case.kernel_of_torch:
+        torch.testing.assert_close(stepped, whole)
+    else:
+        assert torch.equal(stepped, whole)
+        same(state, h_n, exact=True)
+
+
+@every
+@pytest.mark.parametrize("cut", [0, 1, 4, TIME])
+def test_cutting_a_sequence_changes_nothing(case, cut):
+    layer = case.make().double()
+    x, spans = data()
+    whole, h_n = layer(x, timespans=spans)
+    first, middle = layer(x[:, :cut], timespans=spans[:, :cut])
+    second, last = layer(x[:, cut:], middle, timespans=spans[:, cut:])
+    torch.testing.assert_close(torch.cat([first, second], 1), whole, rtol=1e-12, atol=1e-12)
+    same(last, h_n, exact=False)
+
+
+@every
+def test_rows_do_not_influence_each_other(case):
+    layer = case.make().double()
+    x, spans = data()
+    before, _ = layer(x, timespans=spans)
+    x, spans = x.clone(), spans.clone()
+    x[0] += 100
+    spans[0] *= 7
+    after, _ = layer(x, timespans=spans)
+    torch.testing.assert_close(after[1:], before[1:], rtol=1e-12, atol=1e-12)
+
+
+@every
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_an_absent_sample_is_as_if_removed(case, bidirectional):
+    layer = case.make(bidirectional=bidirectional, num_layers=2).double()
+    x, spans = data(batch=1)
+    observed = torch.tensor([[False, True, True, False, False, True, False]])
+    x[~observed] = torch.nan
+    output, h_n = layer(x, timespans=spans, mask=observed)
+    kept = spans.new_tensor([[spans[0, :2].sum(), spans[0, 2], spans[0, 3:6].sum()]])
+    expected, h_expected = layer(x[observed].unsqueeze(0), timespans=kept)
+    torch.testing.assert_close(output[observed].unsqueeze(0), expected, rtol=1e-12, atol=1e-12)
+    same(h_n, h_expected, exact=False)
+    if not bidirectional:
+        # The output is repeated while nothing is there.
+        torch.testing.assert_close(output[:, 3:5], output[:, 2:3].expand(-1, 2, -1), rtol=0, atol=0)
+
+
+@every
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("fill", [0.0, 1e30, torch.nan])
+def test_padding_changes_nothing(case, bidirectional, fill):
+    layer = case.make(bidirectional=bidirectional, num_layers=2).double()
+    x, spans = data()
+    lengths = torch.tensor([TIME, 4, 1])
+    observed = torch.arange(TIME) < lengths.unsqueeze(1)
+    padded = x.clone()
+    padded[~observed] = fill
+    output, h_n = layer(padded, timespans=spans, mask=observed)
+    for row, length in enumerate(lengths):
+        alone, h_alone = layer(x[row : row + 1, :length], timespans=spans[row : row + 1, :length])
+        torch.testing.assert_close(output[row : row + 1, :length], alone, rtol=1e-12, atol=1e-12)
+        same(tuple(s[:, row : row + 1] for s in parts(h_n)), h_alone, exact=False)
+    packed = pack_padded_sequence(x, lengths, batch_first=True)
+    packed_output, h_packed = layer(packed, timespans=spans)
+    unpacked, _ = pad_packed_sequence(packed_output, batch_first=True)
+    torch.testing.assert_close(unpacked[observed], output[observed], rtol=0, atol=0)
+    same(h_packed, h_n, exact=True)
+
+
+@every
+def test_an_unobserved_feature_is_read_as_zero(case):
+    layer = case.make().double()
+    x, spans = data()
+    observed = torch.rand(x.shape) > 0.4
+    observed[..., 0] = True
+    zeroed = torch.where(observed, x, 0.0)
+    expected, _ = layer(zeroed, timespans=spans)
+    output, _ = layer(torch.where(observed, x, torch.nan), timespans=spans, mask=observed)
+    torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
+    stepped, _ = layer.step(torch.where(observed, x, torch.nan)[:, 0], timespan=spans[:, 0], mask=observed[:, 0])
+    torch.testing.assert_close(stepped, expected[:, 0], rtol=1e-12, atol=1e-12)
+
+
+@every
+def test_masked_samples_get_no_gradient_and_give_no_nan(case):
+    layer = case.make().double()
+    x, spans = data()
+    observed = torch.rand(x.shape) > 0.5
+    x = torch.where(observed, x, torch.nan).requires_grad_()
+    layer(x, timespans=spans, mask=observed)[0].sum().backward()
+    assert torch.all(x.grad[~observed] == 0) and x.grad[observed].abs().sum() > 0
+    assert all(p.grad is None or p.grad.isfinite().all() for p in layer.parameters())
+
+
+@every
+def test_a_zero_span_leaves_an_ode_layer_where_it_was(case):
+    layer = case.make(dtype=torch.float32)
+    x, _ = data(torch.float32)
+    _, h = layer(x)
+    output, h_n = layer(x, h, timespans=0.0)
+    held = all(torch.equal(a, b) for a, b in zip(parts(h), parts(h_n), strict=True))
+    assert held == case.ode
+    if case.ode:
+        assert torch.equal(output, output[:, :1].expand_as(output))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.ode], ids=lambda case: case.name)
+def test_two_half_spans_approach_one_whole(case):
+    """With the input held, the gap between one step and two closes with the span as its square or faster."""
+    layer = case.make().double()
+    x, _ = data(time=1)
+    _, h = layer(data(time=4, seed=3)[0])
+    gaps = []
+    for span in (0.2, 0.1, 0.05):
+        _, whole = layer(x, h, timespans=span)
+        _, half = layer(x.expand(-1, 2, -1), h, timespans=span / 2)
+        gaps.append((whole - half).abs().max())
+    assert gaps[2] < gaps[0] / 3.4**2 or gaps[0] < 1e-9
+
+
+@every
+def test_gradients(case):
+    layer = case.make(num_layers=2, output_size=2).double()
+    x, spans = data(time=3, batch=2)
+    names = [name for name, _ in layer.named_parameters()]
+    values = [p.detach().clone().requires_grad_() for p in layer.parameters()]
+    hx = tuple(0.3 * torch.randn_like(s) for s in parts(layer(x)[1]))
+    used = layer.time != "ignore" if hasattr(layer, "time") else True
+
+    def run(x, spans, hx, cx, *parameters):
+        state = (hx, cx) if case.memory else hx
+        return torch.func.functional_call(
+            layer, dict(zip(names, parameters, strict=True)), (x, state), {"timespans": spans if used else 1.0}
+        )[0]
+
+    cx = hx[1] if case.memory else torch.zeros(1, dtype=x.dtype)
+    arguments = [x, spans, hx[0], cx, *values]
+    for argument in arguments[: 2 + len(hx)]:
+        argument.requires_grad_()
+    assert torch.autograd.gradcheck(run, arguments, fast_mode=True, atol=1e-6)
+    gradients = torch.autograd.grad(run(*arguments).square().sum(), arguments, allow_unused=True)
+    assert gradients[0].abs().sum() > 0 and gradients[2].abs().sum() > 0
+    assert (gradients[1] is not None and gradients[1].abs().sum() > 0) == used
+    # Only an LTC's output maps of lower levels and such may be idle; every tensor must be able to matter.
+    idle = [n for n, g in zip(names, gradients[4:], strict=True) if g is None or not g.abs().sum() > 0]
+    assert idle == []
+
+
+@every
+def test_saving_and_copying(case):
+    layer = case.make(num_layers=2).double()
+    x, spans = data()
+    expected, _ = layer(x, timespans=spans)
+    fresh = case.make(num_layers=2).double()
+    with torch.no_grad():
+        for parameter in fresh.parameters():
+            parameter.zero_()
+    fresh.load_state_dict(layer.state_dict())
+    for other in (fresh, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(other(x, timespans=spans)[0], expected)
+
+
+@every
+def test_dtypes(case):
+    x, spans = data(torch.float32)
+    for dtype in (torch.float64, torch.bfloat16, torch.float16):
+        layer = case.make(dtype=dtype)
+        assert {p.dtype for p in layer.parameters()} == {dtype}
+        output, h_n = layer(x.to(dtype), timespans=spans)
+        assert output.dtype == dtype and {s.dtype for s in parts(h_n)} == {dtype}
+        assert output.isfinite().all()
+    single = case.make(dtype=torch.float32)
+    output, _ = single(x, timespans=spans)
+    half, _ = case.make(dtype=torch.bfloat16)(x.bfloat16(), timespans=spans)
+    assert (half.float() - output).abs().max() < 0.1
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(single(x, timespans=spans)[0], output)
+        assert single(x.bfloat16(), timespans=spans)[0].dtype == torch.float32
+    layer = case.make(device="meta")
+    assert {p.device.type for p in layer.parameters()} == {"meta"}
+
+
+@every
+def test_same_seed_same_numbers(case):
+    x, spans = data(torch.float32)
+
+    def run(seed):
+        return case.make(generator=torch.Generator().manual_seed(seed))(x, timespans=spans)[0]
+
+    assert torch.equal(run(3), run(3))
+    assert run(3).shape != run(4).shape or not torch.equal(run(3), run(4))
+    torch.manual_seed(5)
+    first = case.make(generator=None)
+    torch.manual_seed(5)
+    second = case.make(generator=None)
+    assert torch.equal(first(x, timespans=spans)[0], second(x, timespans=spans)[0])
+
+
+@every
+def test_parameters_are_trained_and_constants_are_buffers(case):
+    layer = case.make()
+    assert all(p.requires_grad for p in layer.parameters())
+    assert all(not b.is_floating_point() for b in layer.buffers())
+    recurrence = getattr(layer.recurrences[0], "inner", layer.recurrences[0])
+    if isinstance(case.hidden, lr.wirings.Recipe):
+        wiring = recurrence.wiring
+        assert layer.num_synapses == wiring.num_synapses + wiring.num_sensory_synapses
+
+
+@every
+def test_stable_at_birth(case):
+    if case.arguments.get("solver") == "rk4":
+        pytest.skip("an explicit method diverges at long spans, as its documentation says")
+    if case.kind is lr.RNN:
+        pytest.skip("torch's RNN with relu has no bound; that is torch's")
+    layer = case.make(dtype=torch.float32)
+    g = torch.Generator().manual_seed(2)
+    for scale in (1.0, 1e3, 1e6):
+        for span in (0.0, 1e-6, 1.0, 1e2, 1e4):
+            x = (scale * torch.randn(2, 40, INPUT, generator=g)).requires_grad_()
+            output, h_n = layer(x, timespans=span)
+            assert output.isfinite().all(), (scale, span)
+            output.square().mean().backward()
+            assert x.grad.isfinite().all(), (scale, span)
+            assert all(p.grad is None or p.grad.isfinite().all() for p in layer.parameters()), (scale, span)
+
+
+@every
+@pytest.mark.parametrize("batch, time", [(0, 3), (2, 0), (1, 1)])
+def test_empty_and_single(case, batch, time):
+    layer = case.make(output_size=2)
+    output, h_n = layer(torch.zeros(batch, time, INPUT))
+    assert output.shape == (batch, time, 2)
+    assert all(s.shape[1] == batch for s in parts(h_n))
+
+
+@every
+def test_trace(case):
+    layer = case.make(bidirectional=True).double()
+    x, spans = data()
+    output, h_n = layer(x, timespans=spans)
+    same_output, same_h, trace = layer(x, timespans=spans, return_tau=True)
+    assert torch.equal(output, same_output)
+    same(h_n, same_h, exact=True)
+    width = 2 * layer.hidden_size
+    assert trace["state"].shape == (BATCH, TIME, width)
+    final = parts(h_n)[0]
+    torch.testing.assert_close(trace["state"][:, -1, : layer.hidden_size], final[0], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(trace["state"][:, 0, layer.hidden_size :], final[1], rtol=1e-12, atol=1e-12)
+    if case.kind is not lr.RNN:
+        # A memory cell or CfC may have gates at the edge; a time constant is never negative.
+        assert trace["tau"].shape[:2] == (BATCH, TIME) and (trace["tau"] >= 0).all()
+    observed = torch.ones(BATCH, TIME, dtype=torch.bool)
+    observed[0, 2] = False
+    _, _, masked = layer(x, timespans=spans, mask=observed, return_tau=True)
+    assert masked["state"].isfinite().all()
+    if "tau" in masked:
+        assert masked["tau"][0, 2].isnan().all() and not masked["tau"][1].isnan().any()
+
+
+@every
+def test_repr_says_what_it_is(case):
+    layer = case.make(num_layers=2)
+    text = repr(layer)
+    assert text.startswith(f"{case.kind.__name__}(")
+    assert f"{sum(p.numel() for p in layer.parameters()):,} parameters" in text
+    assert f"{layer.num_synapses:,} synapses" in text
+
+
+@pytest.mark.parametrize("kind", sorted({case.kind for case in CASES}, key=lambda k: k.__name__), ids=lambda k: k.__name__)
+def test_documented_arguments_are_the_real_ones(kind):
+    real = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "stacking")]
+    arguments = re.search(r"Args:\n(.*?)\n\n", inspect.getdoc(kind), re.S).group(1)
+    documented = re.findall(r"^ {4}(\w+):", arguments, re.M)
+    assert documented == real
+    assert re.search(r"^ {4}\*\*stacking:", arguments, re.M)
+    for section in ("Shape:", "Source:", "Example:"):
+        assert section in kind.__doc__
+
+
+@every
+def test_dropout_acts_between_levels_in_training_only(case):
+    layer = case.make(num_layers=2, dropout=0.5).double()
+    x, spans = data()
+    torch.manual_seed(1)
+    first = layer(x, timespans=spans)[0]
+    second = layer(x, timespans=spans)[0]
+    assert not torch.equal(first, second)
+    layer.eval()
+    assert torch.equal(layer(x, timespans=spans)[0], layer(x, timespans=spans)[0])
+    with pytest.raises(ValueError, match="dropout acts between levels and has no effect with num_layers=1"):
+        case.make(dropout=0.5)
+
+
+@every
+def test_an_optimiser_can_train_it(case):
+    layer = case.make(output_size=1)
+    x, spans = data(torch.float32, batch=8)
+    target = x[..., :1].cumsum(1).tanh()
+    optimiser = torch.optim.Adam(layer.parameters(), 0.02)
+    losses = []
+    for _ in range(30):
+        loss = nn.functional.mse_loss(layer(x, timespans=spans)[0], target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
