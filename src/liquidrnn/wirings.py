@@ -1,19 +1,20 @@
-"""Wirings: which neurons and inputs are connected, and with what polarity.
+"""Wirings: which inputs and neurons are connected, and with what polarity.
 
-A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) says how a wiring
-is drawn; it knows neither the number of inputs nor a seed, so one recipe serves any number of layers. ``build`` draws a
-:class:`Wiring`, a finished graph that never changes. Layers take either.
+A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) says how a
+wiring is drawn. It knows neither the number of inputs nor a seed, so one recipe serves any number of layers. ``build``
+draws a :class:`Wiring`, a finished graph that never changes. Layers take either.
 
-Neurons are numbered from the motor neurons up: motor, command, then inter neurons, so the outputs of a layer are its first
-states. Source of the neuron kinds and of the NCP recipe: Lechner et al., Neural circuit policies enabling auditable
-autonomy, Nature Machine Intelligence 2020.
+Neurons are numbered from the motor neurons up: motor, command, inter. The outputs of a layer are thus its first states.
+
+Source of the neuron kinds and of the NCP recipe: Lechner et al., Neural circuit policies enabling auditable autonomy,
+Nature Machine Intelligence 2020.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,38 +22,52 @@ import numpy as np
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart and which works on white and on black.
+# From the palette of Okabe and Ito, which colour-blind readers can tell apart, on white and on black.
 COLOURS = {
     "sensory": "#56B4E9",
     "inter": "#009E73",
     "command": "#E69F00",
-    "motor": "#D55E00",
-    "excitatory": "#2A9D8F",
-    "inhibitory": "#C2185B",
+    "motor": "#CC79A7",
+    "excitatory": "#0072B2",
+    "inhibitory": "#D55E00",
 }
+
+EVEN = np.array([-1, 1], np.int8)
+MOSTLY_EXCITATORY = np.array([-1, 1, 1], np.int8)
 
 
 class Wiring:
-    """A drawn graph of inputs and neurons. Immutable: ``ablate`` and ``prune`` return new ones.
+    """A drawn graph of inputs and neurons. Immutable: :meth:`ablate` and :meth:`prune` return new ones.
+
+    Two wirings are equal if they have the same content.
 
     Args:
         adjacency: (units, units), entry [pre, post] is -1 (inhibitory), 0 (no synapse) or +1 (excitatory).
         sensory_adjacency: (inputs, units), likewise.
         outputs: number of motor neurons, which are neurons 0 to outputs - 1; None is all.
-        kinds: kind of each neuron, such as "inter", "command", "motor"; None is "motor" for outputs, "inter" for others.
+        kinds: kind of each neuron, such as "inter", "command", "motor"; None is "motor" for outputs, "inter" for
+            others.
         layers: neurons in their order of evaluation, sensory side first; None is a single layer.
+
+    Attributes:
+        adjacency: (units, units) int8, read-only.
+        sensory_adjacency: (inputs, units) int8, read-only.
+        output_size: number of motor neurons.
+        kinds: kind of each neuron.
+        layers: neurons of each layer, in their order of evaluation.
 
     Raises:
         ValueError: shapes or values do not fit together.
+        TypeError: ``outputs`` is not an int.
 
     Example:
-        >>> wiring = Wiring([[0, 1], [-1, 0]], [[1, 1]], outputs=1)
-        >>> wiring
-        Wiring(1 input, 2 units (1 motor, 1 inter), 2 + 2 sensory synapses, 67% of all)
+        >>> Wiring([[0, 1], [-1, 0]], [[1, 1]], outputs=1)
+        Wiring(1 input, 2 units (1 inter, 1 motor), 2 sensory + 2 internal synapses, density 67%)
     """
 
     adjacency: np.ndarray
     sensory_adjacency: np.ndarray
+    output_size: int
     kinds: tuple[str, ...]
     layers: tuple[tuple[int, ...], ...]
 
@@ -62,7 +77,7 @@ class Wiring:
         sensory_adjacency: Any,
         outputs: int | None = None,
         kinds: Sequence[str] | None = None,
-        layers: Sequence[Sequence[int]] | None = None,
+        layers: Iterable[Iterable[int]] | None = None,
     ):
         internal = _signs("adjacency", adjacency)
         sensory = _signs("sensory_adjacency", sensory_adjacency)
@@ -71,32 +86,36 @@ class Wiring:
             raise ValueError(f"adjacency must be square, (units, units), but got {internal.shape}")
         if sensory.shape[1] != units:
             raise ValueError(
-                f"sensory_adjacency must be (inputs, units) with {units} units, as adjacency has, but got {sensory.shape}"
+                f"sensory_adjacency must be (inputs, {units}), as adjacency has {units} units, but got {sensory.shape}"
             )
-        outputs = units if outputs is None else outputs
-        if not 1 <= outputs <= units:
-            raise ValueError(f"outputs must be from 1 to the number of units, {units}, but got {outputs}")
+        _check_sizes(units=units, outputs=outputs)
+        outputs = units if outputs is None else int(outputs)
         if kinds is None:
             kinds = ["motor"] * outputs + ["inter"] * (units - outputs)
-        if len(kinds) != units:
-            raise ValueError(f"kinds must name the kind of each of the {units} units, but has {len(kinds)} entries")
-        layers = [range(units)] if layers is None else layers
-        flat = sorted(int(neuron) for layer in layers for neuron in layer)
-        if flat != list(range(units)):
-            raise ValueError(f"layers must hold each of the {units} units exactly once, but hold {flat}")
+        if isinstance(kinds, str) or len(kinds) != units:
+            raise ValueError(f"kinds must name the kind of each of the {units} units, but got {kinds!r}")
+        ordered = tuple(
+            tuple(int(i) for i in layer) for layer in ([range(units)] if layers is None else layers)
+        )
+        if not all(ordered) or sorted(i for layer in ordered for i in layer) != list(range(units)):
+            raise ValueError(
+                f"layers must hold each of the {units} units exactly once and none may be empty, but got {ordered}"
+            )
         set_once = super().__setattr__
         set_once("adjacency", internal)
         set_once("sensory_adjacency", sensory)
-        set_once("output_size", int(outputs))
+        set_once("output_size", outputs)
         set_once("kinds", tuple(str(kind) for kind in kinds))
-        set_once("layers", tuple(tuple(int(neuron) for neuron in layer) for layer in layers))
-
-    output_size: int
+        set_once("layers", ordered)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"a Wiring is immutable, so {name} cannot be set: build a new one")
+        raise AttributeError(f"a Wiring is immutable, so {name} cannot be set; build a new one")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Wiring is immutable, so {name} cannot be deleted; build a new one")
 
     def __reduce__(self):
+        # Arrays come out of a pickle or deepcopy writeable, unless the constructor sees them again.
         return Wiring, (self.adjacency, self.sensory_adjacency, self.output_size, self.kinds, self.layers)
 
     @property
@@ -131,21 +150,44 @@ class Wiring:
         pre, post = np.nonzero(self.sensory_adjacency)
         return pre, post, self.sensory_adjacency[pre, post]
 
+    @property
+    def is_fully_connected(self) -> bool:
+        """Whether every input and every neuron reaches every neuron."""
+        return bool(self.adjacency.all() and self.sensory_adjacency.all())
+
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Wiring) and self.to_dict() == other.to_dict()
+        if not isinstance(other, Wiring):
+            return NotImplemented
+        return (
+            np.array_equal(self.adjacency, other.adjacency)
+            and np.array_equal(self.sensory_adjacency, other.sensory_adjacency)
+            and (self.output_size, self.kinds, self.layers) == (other.output_size, other.kinds, other.layers)
+        )
 
     def __hash__(self) -> int:
-        return hash((self.adjacency.tobytes(), self.sensory_adjacency.tobytes(), self.output_size, self.kinds, self.layers))
+        matrices = self.adjacency.tobytes(), self.sensory_adjacency.tobytes()
+        return hash((*matrices, self.output_size, self.kinds, self.layers))
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{self.kinds.count(kind)} {kind}" for kind in dict.fromkeys(self.kinds))
-        synapses, sensory = self.num_synapses, self.num_sensory_synapses
-        share = (synapses + sensory) / (self.adjacency.size + self.sensory_adjacency.size)
-        inputs = f"{self.input_size} input{'s' * (self.input_size != 1)}"
-        return f"Wiring({inputs}, {self.units} units ({counts}), {synapses} + {sensory} sensory synapses, {share:.0%} of all)"
+        in_order = [self.kinds[i] for layer in self.layers for i in sorted(layer, reverse=True)]
+        kinds = ", ".join(f"{in_order.count(kind)} {kind}" for kind in dict.fromkeys(in_order))
+        inputs = "1 input" if self.input_size == 1 else f"{self.input_size} inputs"
+        sensory, internal = self.num_sensory_synapses, self.num_synapses
+        density = (sensory + internal) / (self.sensory_adjacency.size + self.adjacency.size)
+        return (
+            f"Wiring({inputs}, {self.units} units ({kinds}), "
+            f"{sensory} sensory + {internal} internal synapses, density {density:.0%})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
-        """The wiring as JSON knows it; :meth:`from_dict` reads it back."""
+        """The wiring in lists, ints and strings, which JSON can hold; :meth:`from_dict` reads it back.
+
+        Example:
+            >>> import json
+            >>> wiring = FullyConnected(4).build(2, seed=0)
+            >>> Wiring.from_dict(json.loads(json.dumps(wiring.to_dict()))) == wiring
+            True
+        """
         return {
             "adjacency": self.adjacency.tolist(),
             "sensory_adjacency": self.sensory_adjacency.tolist(),
@@ -156,167 +198,280 @@ class Wiring:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Wiring:
-        """The wiring that :meth:`to_dict` wrote."""
+        """The wiring that :meth:`to_dict` wrote.
+
+        Raises:
+            ValueError: a key is missing or unknown, or the content does not make a wiring.
+        """
+        expected = {"adjacency", "sensory_adjacency", "outputs", "kinds", "layers"}
+        if set(content) != expected:
+            raise ValueError(
+                f"content must hold the keys {', '.join(sorted(expected))}, as Wiring.to_dict() writes them, "
+                f"but has {', '.join(sorted(content)) or 'none'}"
+            )
         return cls(**content)
 
-    def neuron_table(self) -> list[dict[str, Any]]:
-        """One row a neuron: number, kind, and how many synapses of each sort come in and go out.
+    def neuron_table(self) -> NeuronTable:
+        """One row a neuron: its number, its kind, and how many synapses of each sort it has.
+
+        ``fan_in`` and ``fan_out`` count synapses with neurons, ``sensory_fan_in`` those from inputs;
+        ``excitatory_in`` and ``inhibitory_in`` count both.
+
+        Returns:
+            A list of dicts, for a data frame say, that prints as an aligned table.
 
         Example:
-            >>> AutoNCP(8, outputs=2).build(3, seed=0).neuron_table()[0]["kind"]
-            'motor'
+            >>> print(Wiring([[0, 1], [-1, 0]], [[1, 1]], outputs=1).neuron_table())
+            neuron  kind   fan_in  sensory_fan_in  fan_out  excitatory_in  inhibitory_in
+                 0  motor       1               1        1              1              1
+                 1  inter       1               1        1              2              0
         """
-        internal, sensory = self.adjacency, self.sensory_adjacency
-        return [
-            {
-                "neuron": i,
-                "kind": kind,
-                "fan_in": int(np.count_nonzero(internal[:, i])),
-                "sensory_fan_in": int(np.count_nonzero(sensory[:, i])),
-                "excitatory_in": int((internal[:, i] > 0).sum() + (sensory[:, i] > 0).sum()),
-                "inhibitory_in": int((internal[:, i] < 0).sum() + (sensory[:, i] < 0).sum()),
-                "fan_out": int(np.count_nonzero(internal[i])),
-            }
-            for i, kind in enumerate(self.kinds)
-        ]
+        both = np.concatenate([self.sensory_adjacency, self.adjacency])
+        columns = {
+            "neuron": np.arange(self.units),
+            "kind": self.kinds,
+            "fan_in": np.count_nonzero(self.adjacency, axis=0),
+            "sensory_fan_in": np.count_nonzero(self.sensory_adjacency, axis=0),
+            "fan_out": np.count_nonzero(self.adjacency, axis=1),
+            "excitatory_in": (both > 0).sum(0),
+            "inhibitory_in": (both < 0).sum(0),
+        }
+        rows = zip(*columns.values(), strict=True)
+        return NeuronTable(
+            {name: value if name == "kind" else int(value) for name, value in zip(columns, row, strict=True)}
+            for row in rows
+        )
 
     def ablate(
-        self, *, neurons: Sequence[int] = (), synapses: Sequence[tuple[int, int]] = (), sensory: Sequence[tuple[int, int]] = ()
+        self,
+        *,
+        neurons: Iterable[int] = (),
+        synapses: Iterable[tuple[int, int]] = (),
+        sensory_synapses: Iterable[tuple[int, int]] = (),
     ) -> Wiring:
-        """The wiring after a lesion. Neurons keep their numbers; a removed neuron has no synapses left.
+        """The wiring after a lesion. Neurons keep their numbers; a removed one has no synapses left.
 
         Args:
             neurons: neurons to cut off.
             synapses: (pre, post) pairs of neurons to disconnect.
-            sensory: (input, neuron) pairs to disconnect.
+            sensory_synapses: (input, neuron) pairs to disconnect.
 
         Raises:
             ValueError: a neuron or synapse that is not there.
+
+        Example:
+            The synapses that remain, in the order of ``wiring.synapses`` and so of a layer's weights:
+
+            >>> wiring = Wiring([[0, 1], [-1, 0]], [[1, 1]])
+            >>> lesioned = wiring.ablate(synapses=[(0, 1)])
+            >>> pre, post, polarity = wiring.synapses
+            >>> lesioned.adjacency[pre, post] != 0
+            array([False,  True])
         """
-        internal, outside = self.adjacency.copy(), self.sensory_adjacency.copy()
-        for name, pairs, matrix in (("synapses", synapses, internal), ("sensory", sensory, outside)):
+        internal, sensory = self.adjacency.copy(), self.sensory_adjacency.copy()
+        for name, pairs, before, after in (
+            ("synapses", synapses, self.adjacency, internal),
+            ("sensory_synapses", sensory_synapses, self.sensory_adjacency, sensory),
+        ):
             for pre, post in pairs:
-                inside = 0 <= pre < matrix.shape[0] and 0 <= post < matrix.shape[1]
-                if not inside or not matrix[pre, post]:
-                    raise ValueError(f"{name} holds ({pre}, {post}), but there is no such synapse in this wiring")
-                matrix[pre, post] = 0
+                inside = 0 <= pre < before.shape[0] and 0 <= post < before.shape[1]
+                if not inside or not before[pre, post]:
+                    raise ValueError(
+                        f"{name} must hold pairs that this wiring connects, see Wiring.{name}, but holds ({pre}, {post})"
+                    )
+                after[pre, post] = 0
         for neuron in neurons:
             if not 0 <= neuron < self.units:
                 raise ValueError(f"neurons must be from 0 to {self.units - 1}, but got {neuron}")
-            internal[neuron], internal[:, neuron], outside[:, neuron] = 0, 0, 0
-        return Wiring(internal, outside, self.output_size, self.kinds, self.layers)
+            internal[neuron], internal[:, neuron], sensory[:, neuron] = 0, 0, 0
+        return Wiring(internal, sensory, self.output_size, self.kinds, self.layers)
 
-    def prune(self, strength: Any, sensory_strength: Any, fraction: float) -> Wiring:
-        """The wiring without its weakest synapses.
+    def prune(self, fraction: float, *, strength: Any, sensory_strength: Any) -> Wiring:
+        """The wiring without its weakest synapses, internal and sensory ones ranked together.
 
         Args:
-            strength: (num_synapses,), how much each synapse matters, in the order of :attr:`synapses`.
+            fraction: share of all synapses to remove, from 0 to 1, rounded to whole synapses.
+            strength: (num_synapses,), in the order of :attr:`synapses`: weights or saliencies; the sign is ignored.
             sensory_strength: (num_sensory_synapses,), in the order of :attr:`sensory_synapses`.
-            fraction: share of all synapses to remove, in [0, 1]; rounded down.
+
+        Raises:
+            ValueError: ``fraction`` out of range, or strengths of another shape or not finite.
+
+        Example:
+            >>> wiring = Wiring([[0, 1], [-1, 0]], [[1, 1]])
+            >>> wiring.prune(0.5, strength=[0.1, -3.0], sensory_strength=[2.0, 0.2]).adjacency.tolist()
+            [[0, 0], [-1, 0]]
         """
-        given = np.abs(np.asarray(strength, float)), np.abs(np.asarray(sensory_strength, float))
-        counts = self.num_synapses, self.num_sensory_synapses
-        for name, values, count in zip(("strength", "sensory_strength"), given, counts, strict=True):
+        _check_share("fraction", fraction, 0, 1)
+        strengths = []
+        for name, given, count in (
+            ("strength", strength, self.num_synapses),
+            ("sensory_strength", sensory_strength, self.num_sensory_synapses),
+        ):
+            values = np.abs(np.asarray(given, float))
             if values.shape != (count,):
-                raise ValueError(f"{name} must be ({count},), one number a synapse, but got {values.shape}")
-        if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction must be in [0, 1], but got {fraction}")
-        weakest = np.argsort(np.concatenate(given), kind="stable")[: int(fraction * sum(counts))]
-        (pre, post, _), (sensor, neuron, _) = self.synapses, self.sensory_synapses
-        internal, outside = weakest[weakest < counts[0]], weakest[weakest >= counts[0]] - counts[0]
+                raise ValueError(
+                    f"{name} must be ({count},), one number a synapse, but got shape {values.shape}"
+                )
+            if not np.isfinite(values).all():
+                raise ValueError(f"{name} must be finite, but holds {values[~np.isfinite(values)][0]}")
+            strengths.append(values)
+        order = np.argsort(np.concatenate(strengths), kind="stable")
+        weak = np.zeros(len(order), bool)
+        weak[order[: round(fraction * len(order))]] = True
+        internal, sensory = np.split(weak, [self.num_synapses])
+        (pre, post, _), (source, neuron, _) = self.synapses, self.sensory_synapses
         return self.ablate(
-            synapses=list(zip(pre[internal], post[internal], strict=True)),
-            sensory=list(zip(sensor[outside], neuron[outside], strict=True)),
+            synapses=zip(pre[internal], post[internal], strict=True),
+            sensory_synapses=zip(source[sensory], neuron[sensory], strict=True),
         )
 
-    def draw(self, ax: Axes | None = None, *, labels: bool = False, ink: str = "#444444") -> Axes:
+    def draw(self, ax: Axes | None = None, *, labels: bool = False, ink: str = "#6e7781") -> Axes:
         """Draws the graph, one column a layer, signals from left to right. Needs matplotlib.
 
+        Synapses to a later column are curves; those within a column or back are arcs with a head, downward ones on
+        the left and upward ones on the right; a neuron's synapse to itself is a small ring.
+
         Args:
-            ax: where to draw; None makes a figure.
+            ax: where to draw; None makes a figure with a transparent background.
             labels: write the number of each input and neuron.
-            ink: colour of text, for a dark background a light one.
+            ink: colour of text; the default can be read on white and on black.
 
         Returns:
-            The axes, without frame and with a transparent background.
+            The axes.
 
         Example:
             >>> figure = AutoNCP(32, outputs=4).build(16, seed=1).draw().figure
+            >>> figure.savefig("wiring.png", dpi=200)  # doctest: +SKIP
         """
         import matplotlib.pyplot as plt
+        from matplotlib.collections import PathCollection
         from matplotlib.lines import Line2D
         from matplotlib.patches import FancyArrowPatch
+        from matplotlib.path import Path
+        from matplotlib.transforms import offset_copy
 
         if ax is None:
-            _, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
-        columns: list[tuple[str, list[tuple[str, int]]]] = [("sensory", [("input", i) for i in range(self.input_size)])]
-        for layer in self.layers:
-            for kind in dict.fromkeys(self.kinds[i] for i in layer):
-                columns.append((kind, [("neuron", i) for i in layer if self.kinds[i] == kind]))
-        places = {
-            node: (float(x), (len(nodes) - 1) / 2 - row if len(nodes) < 2 else 1 - 2 * row / (len(nodes) - 1))
-            for x, (_, nodes) in enumerate(columns)
-            for row, node in enumerate(nodes)
-        }
-        # A short column stays together in the middle instead of stretching over the whole height.
-        tallest = max(len(nodes) for _, nodes in columns)
-        stretch = {node: (0.25 + 0.75 * len(nodes) / tallest) for _, nodes in columns for node in nodes}
-        places = {node: (x, y * stretch[node]) for node, (x, y) in places.items()}
-        size = float(np.clip(2600 / tallest, 40, 320))
+            figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
+            figure.patch.set_alpha(0)
 
-        edges = [(("input", i), ("neuron", j), s) for i, j, s in zip(*self.sensory_synapses, strict=True)]
-        edges += [(("neuron", i), ("neuron", j), s) for i, j, s in zip(*self.synapses, strict=True)]
-        alpha = float(np.clip(40 / max(len(edges), 1), 0.15, 0.6))
-        for pre, post, sign in edges:
-            (x0, y0), (x1, y1) = places[pre], places[post]
-            colour = COLOURS["excitatory" if sign > 0 else "inhibitory"]
-            if pre == post:
-                ax.plot(x0, y0 + 0.05, marker="o", markersize=size**0.5 * 0.9, mfc="none", mec=colour, alpha=0.7, zorder=1)
-                continue
-            bend = 0.35 if x1 <= x0 else 0.0
-            ax.add_patch(
-                FancyArrowPatch(
-                    (x0, y0),
-                    (x1, y1),
-                    arrowstyle="-|>" if bend else "-",
-                    mutation_scale=8,
-                    connectionstyle=f"arc3,rad={bend}",
-                    color=colour,
-                    linestyle="-" if sign > 0 else (0, (4, 2)),
-                    linewidth=1.3 if bend else 0.9,
-                    alpha=min(1.0, 2 * alpha) if bend else alpha,
-                    zorder=2 if bend else 1,
+        # A node is a row of [sensory_adjacency; adjacency], so neuron i is node input_size + i.
+        columns: list[tuple[str, list[int]]] = [("sensory", list(range(self.input_size)))]
+        for layer in self.layers:
+            for kind in sorted({self.kinds[i] for i in layer}, key=lambda kind: kind == "motor"):
+                columns.append((kind, [self.input_size + i for i in layer if self.kinds[i] == kind]))
+        tallest = max(len(nodes) for _, nodes in columns)
+        places: dict[int, tuple[float, float]] = {}
+        for x, (_, nodes) in enumerate(columns):
+            # Short columns spread a little, so that they neither huddle nor reach from top to bottom.
+            height = 0.0 if len(nodes) == 1 else 0.3 + 0.7 * (len(nodes) - 1) / (tallest - 1)
+            places |= {
+                node: (float(x), y)
+                for node, y in zip(nodes, np.linspace(height, -height, len(nodes)), strict=True)
+            }
+        points_high = ax.get_window_extent().height * 72 / ax.figure.dpi
+        diameter = float(np.clip(0.55 * points_high / max(tallest, 2), 3, 17))
+
+        both = np.concatenate([self.sensory_adjacency, self.adjacency])
+        opacity = float(np.clip(60 / max(np.count_nonzero(both), 1), 0.2, 0.7))
+        aside = offset_copy(ax.transData, fig=ax.figure, x=0.4 * diameter, y=0.4 * diameter, units="points")
+        styles = {+1: ("excitatory", "solid"), -1: ("inhibitory", "dashed")}
+        for sign, (name, dashes) in styles.items():
+            colour, curves = COLOURS[name], []
+            for pre, post in zip(*np.nonzero(both == sign), strict=True):
+                (x0, y0), (x1, y1) = places[int(pre)], places[self.input_size + int(post)]
+                if pre == self.input_size + post:
+                    ring = Line2D(
+                        [x0], [y0], ls="", marker="o", ms=0.7 * diameter, mfc="none", mec=colour, mew=1.1
+                    )
+                    ring.set(transform=aside, zorder=2)
+                    ax.add_line(ring)
+                elif x1 > x0:
+                    bend = (x1 - x0) / 2
+                    points = [(x0, y0), (x0 + bend, y0), (x1 - bend, y1), (x1, y1)]
+                    curves.append(Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]))
+                else:
+                    arc = FancyArrowPatch(
+                        (x0, y0), (x1, y1), connectionstyle="arc3,rad=0.3", arrowstyle="-|>", mutation_scale=9,
+                        shrinkA=diameter / 2, shrinkB=diameter / 2, color=colour, ls=dashes, lw=1.1, zorder=2,
+                    )  # fmt: skip
+                    arc.set_alpha(min(1.0, 2.5 * opacity))
+                    ax.add_patch(arc)
+            ax.add_collection(
+                PathCollection(
+                    curves,
+                    facecolors="none",
+                    edgecolors=colour,
+                    linestyles=dashes,
+                    linewidths=0.9,
+                    alpha=opacity,
+                    zorder=1,
                 )
             )
-        handles = []
+
+        legend: dict[str, Line2D] = {}
         for x, (kind, nodes) in enumerate(columns):
-            colour = COLOURS[kind.split()[0]] if kind.split()[0] in COLOURS else ink
-            xs, ys = zip(*(places[node] for node in nodes), strict=True)
-            marker = "s" if kind == "sensory" else "o"
-            ax.scatter(xs, ys, size, colour, marker, edgecolors="white", linewidths=0.8, zorder=3)
-            if labels:
-                for (node_x, node_y), (_, number) in zip(zip(xs, ys, strict=True), nodes, strict=True):
-                    ax.text(node_x, node_y, str(number), ha="center", va="center", fontsize=7, color="white", zorder=4)
-            ax.text(x, 1.13, f"{kind}\n{len(nodes)}", ha="center", va="bottom", color=ink, fontsize=11, linespacing=1.3)
-            handles.append(Line2D([], [], ls="", marker=marker, color=colour, markersize=8, label=kind))
-        for name, style in (("excitatory", "-"), ("inhibitory", (0, (4, 2)))):
-            handles.append(Line2D([], [], color=COLOURS[name], linestyle=style, label=f"{name} synapse"))
-        unique = list({handle.get_label(): handle for handle in handles}.values())
+            colour, marker = COLOURS.get(kind.split()[0], ink), "s" if kind == "sensory" else "o"
+            xs, ys = np.transpose([places[node] for node in nodes])
+            ax.plot(xs, ys, ls="", marker=marker, ms=diameter, color=colour, mew=0, zorder=3)
+            for node in nodes if labels else ():
+                number = node if kind == "sensory" else node - self.input_size
+                ax.text(
+                    *places[node],
+                    str(number),
+                    ha="center",
+                    va="center_baseline",
+                    fontsize=0.55 * diameter,
+                    zorder=4,
+                )
+            ax.text(
+                x,
+                1.14,
+                f"{kind}\n{len(nodes)}",
+                ha="center",
+                va="bottom",
+                color=ink,
+                fontsize=11,
+                linespacing=1.3,
+            )
+            legend[kind] = Line2D([], [], ls="", marker=marker, color=colour, ms=8, mew=0, label=kind)
+        for name, dashes in styles.values():
+            legend[name] = Line2D([], [], color=COLOURS[name], ls=dashes, label=f"{name} synapse")
         ax.legend(
-            handles=unique, loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(len(unique), 6), frameon=False, labelcolor=ink
-        )
-        ax.set_xlim(-0.4, len(columns) - 0.6)
-        ax.set_ylim(-1.15, 1.4)
+            handles=list(legend.values()), loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(len(legend), 6),
+            frameon=False, labelcolor=ink,
+        )  # fmt: skip
+        ax.set(xlim=(-0.4, len(columns) - 0.6), ylim=(-1.12, 1.4))
         ax.set_axis_off()
-        ax.patch.set_alpha(0)
-        ax.figure.patch.set_alpha(0)
         return ax
 
 
+class NeuronTable(list[dict[str, Any]]):
+    """Rows of :meth:`Wiring.neuron_table`; ``print`` shows them aligned."""
+
+    def __str__(self) -> str:
+        names = list(self[0])
+        lines = [names, *([str(row[name]) for name in names] for row in self)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
+        return "\n".join(
+            "  ".join(
+                cell.ljust(width) if name == "kind" else cell.rjust(width)
+                for name, cell, width in zip(names, line, widths, strict=True)
+            )
+            for line in lines
+        )
+
+
 class Recipe(ABC):
-    """How to draw a wiring, for any number of inputs."""
+    """How to draw a wiring, for any number of inputs. Recipes are immutable.
+
+    Attributes:
+        units: number of neurons.
+        outputs: number of motor neurons; None is all.
+    """
 
     units: int
+    outputs: int | None
 
     @abstractmethod
     def build(self, input_size: int, seed: int) -> Wiring:
@@ -324,22 +479,30 @@ class Recipe(ABC):
 
         Args:
             input_size: number of inputs.
-            seed: of numpy's generator; nothing is drawn from a hidden one.
+            seed: from 0 up; seeds numpy's default generator, and nothing is drawn from any other.
+
+        Raises:
+            ValueError: ``input_size`` is below 1 or ``seed`` below 0.
+            TypeError: either is not an int.
         """
 
 
 @dataclass(frozen=True)
 class FullyConnected(Recipe):
-    """Every input and every neuron reaches every neuron; two synapses in three are excitatory.
+    """Every input and every neuron reaches every neuron; a synapse is excitatory with probability 2/3.
 
     Args:
         units: number of neurons.
         outputs: number of motor neurons; None is all.
         self_connections: whether neurons have a synapse to themselves.
 
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: a number is not an int.
+
     Example:
-        >>> FullyConnected(4).build(2, seed=0).num_synapses
-        16
+        >>> FullyConnected(4).build(2, seed=0)
+        Wiring(2 inputs, 4 units (4 motor), 8 sensory + 16 internal synapses, density 100%)
     """
 
     units: int
@@ -352,24 +515,32 @@ class FullyConnected(Recipe):
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws the polarities; see :meth:`Recipe.build`."""
         rng = _generator(input_size, seed)
-        adjacency = rng.choice(np.array([-1, 1, 1]), (self.units, self.units))
+        internal = rng.choice(MOSTLY_EXCITATORY, (self.units, self.units))
         if not self.self_connections:
-            np.fill_diagonal(adjacency, 0)
-        return Wiring(adjacency, rng.choice(np.array([-1, 1, 1]), (input_size, self.units)), self.outputs)
+            np.fill_diagonal(internal, 0)
+        return Wiring(internal, rng.choice(MOSTLY_EXCITATORY, (input_size, self.units)), self.outputs)
 
 
 @dataclass(frozen=True)
 class Random(Recipe):
-    """A given share of all synapses, drawn at random; excitatory and inhibitory evenly.
+    """A given share of all synapses, drawn at random; a synapse is excitatory with probability 2/3.
+
+    Every input reaches at least one neuron. That it reaches a motor neuron from there is likely, not certain: choose
+    :class:`Layered` where it must.
 
     Args:
         units: number of neurons.
         outputs: number of motor neurons; None is all.
-        sparsity: share of synapses that are missing, in [0, 1).
+        sparsity: share of the synapses that are missing, from 0 up to, not including, 1; holds for internal and
+            sensory synapses apart, rounded to whole synapses.
+
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: a number has the wrong type.
 
     Example:
-        >>> Random(10, sparsity=0.5).build(4, seed=0).num_synapses
-        50
+        >>> Random(10, sparsity=0.7).build(4, seed=0)
+        Wiring(4 inputs, 10 units (10 motor), 12 sensory + 30 internal synapses, density 30%)
     """
 
     units: int
@@ -378,71 +549,87 @@ class Random(Recipe):
 
     def __post_init__(self):
         _check_sizes(units=self.units, outputs=self.outputs)
-        if not 0 <= self.sparsity < 1:
-            raise ValueError(f"sparsity must be in [0, 1), but got {self.sparsity}")
+        _check_share("sparsity", self.sparsity, 0, 1, "[)")
 
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws synapses and polarities; see :meth:`Recipe.build`."""
         rng = _generator(input_size, seed)
 
-        def draw(rows: int) -> np.ndarray:
-            flat = np.zeros(rows * self.units, np.int8)
-            count = max(1, round(flat.size * (1 - self.sparsity)))
-            flat[rng.choice(flat.size, count, replace=False)] = rng.choice(np.array([-1, 1]), count)
-            return flat.reshape(rows, self.units)
+        def draw(taken: np.ndarray) -> np.ndarray:
+            """``taken`` is where synapses must be, (sources, units); the rest is drawn."""
+            missing = max(0, round(taken.size * (1 - self.sparsity)) - np.count_nonzero(taken))
+            taken.flat[rng.choice(np.flatnonzero(~taken), missing, replace=False)] = True
+            return taken * rng.choice(MOSTLY_EXCITATORY, taken.shape)
 
-        return Wiring(draw(self.units), draw(input_size), self.outputs)
+        internal = draw(np.zeros((self.units, self.units), bool))
+        one_each = np.zeros((input_size, self.units), bool)
+        one_each[np.arange(input_size), rng.integers(self.units, size=input_size)] = True
+        return Wiring(internal, draw(one_each), self.outputs)
 
 
 @dataclass(frozen=True)
 class Layered(Recipe):
     """Any number of layers between inputs and motor neurons, each connected to the next by a share of all synapses.
 
+    Layers are called, from the sensory side, inter (inter 1, inter 2, ... where there are several), command and motor.
+    Each source reaches the same number of neurons of the next layer, except that each motor neuron hears the same
+    number of sources. A neuron nobody reached, and a source that no motor neuron heard, then get the mean number of
+    synapses of their layer, so that every input reaches a motor neuron. A synapse is excitatory with probability 1/2.
+
     Args:
         sizes: neurons of each layer, motor neurons last.
-        density: share of the synapses from each layer (the inputs first) to the next that exist, one number or one per
-            entry of ``sizes``. Each source gets the same fan-out, each motor neuron the same fan-in.
-        recurrent: share of the synapses within each layer that exist, one number or one per entry of ``sizes``.
+        density: share of the synapses from the layer before (the inputs, for the first) that exist, above 0 and up to
+            1; one number, or one per layer. At least one synapse a neuron.
+        recurrent: share of the synapses within the layer that exist, from 0 to 1, self-connections included; one
+            number, or one per layer. Shares are rounded to whole synapses.
+
+    Raises:
+        ValueError: a number is out of range, or there is not one per layer.
+        TypeError: a number has the wrong type.
 
     Example:
-        >>> Layered((12, 8, 6, 2), density=0.5, recurrent=(0, 0, 0.3, 0)).build(4, seed=0)
-        Wiring(4 inputs, 28 units (2 motor, 6 command, 8 inter 2, 12 inter 1), 112 + 24 sensory synapses, 15% of all)
+        Two layers of inter neurons; recurrence among the command neurons only:
+
+        >>> Layered((12, 8, 6, 2), density=0.5, recurrent=(0, 0, 0.25, 0)).build(4, seed=0)
+        Wiring(4 inputs, 28 units (12 inter 1, 8 inter 2, 6 command, 2 motor), 24 sensory + 87 internal synapses, ...
     """
 
     sizes: tuple[int, ...]
     density: float | tuple[float, ...] = 0.5
     recurrent: float | tuple[float, ...] = 0.0
+    units: int = field(init=False, repr=False)
+    outputs: int = field(init=False, repr=False)
 
     def __post_init__(self):
-        object.__setattr__(self, "sizes", tuple(self.sizes))
+        if isinstance(self.sizes, str) or not isinstance(self.sizes, Sequence):
+            raise TypeError(f"sizes must be a sequence of ints, motor neurons last, but got {self.sizes!r}")
         if not self.sizes:
             raise ValueError("sizes must name at least one layer, the motor neurons, but is empty")
         _check_sizes(**{f"sizes[{i}]": size for i, size in enumerate(self.sizes)})
-        for name, low in (("density", 0.0), ("recurrent", -1.0)):
-            shares = self._per_layer(getattr(self, name))
-            if len(shares) != len(self.sizes) or not all(low < share <= 1 and share >= 0 for share in shares):
-                open_end = "(" if low == 0 else "["
+        for name, bounds in (("density", "(]"), ("recurrent", "[]")):
+            given = getattr(self, name)
+            shares = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else None
+            for share in (given,) if shares is None else shares:
+                _check_share(name, share, 0, 1, bounds)
+            if shares is not None and len(shares) != len(self.sizes):
                 raise ValueError(
-                    f"{name} must be a share in {open_end}0, 1], or one for each of the {len(self.sizes)} layers, "
-                    f"but got {getattr(self, name)}"
+                    f"{name} must be one number, or one for each of the {len(self.sizes)} layers, but got {given}"
                 )
-
-    def _per_layer(self, value: float | tuple[float, ...]) -> tuple[float, ...]:
-        return tuple(value) if isinstance(value, tuple | list) else (value,) * len(self.sizes)
-
-    @property
-    def units(self) -> int:  # type: ignore[override]
-        """Number of neurons, over all layers."""
-        return sum(self.sizes)
+            # Recipes are hashable and equal by content, so what came as a list is kept as a tuple.
+            object.__setattr__(self, name, given if shares is None else shares)
+        object.__setattr__(self, "sizes", tuple(self.sizes))
+        object.__setattr__(self, "units", sum(self.sizes))
+        object.__setattr__(self, "outputs", self.sizes[-1])
 
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws synapses and polarities; see :meth:`Recipe.build`."""
-        density, recurrent = self._per_layer(self.density), self._per_layer(self.recurrent)
-        sources = (input_size, *self.sizes)
-        fans = [max(1, int(d * size)) for d, size in zip(density[:-1], self.sizes, strict=False)]
-        fans.append(max(1, int(density[-1] * sources[-2])))
-        within = [int(share * size**2) for share, size in zip(recurrent, self.sizes, strict=True)]
-        return _draw_layers(self.sizes, fans, within, input_size, seed)
+        rng = _generator(input_size, seed)
+        density, recurrent = np.broadcast_arrays(self.density, self.recurrent, self.sizes)[:2]
+        # A fan-out counts neurons of the layer itself; the motor layer's fan-in counts those of the layer before.
+        before = (input_size, *self.sizes)[-2]
+        fans = [max(1, round(d * n)) for d, n in zip(density, (*self.sizes[:-1], before), strict=True)]
+        within = [round(share * size**2) for share, size in zip(recurrent, self.sizes, strict=True)]
+        return _draw_layers(rng, input_size, self.sizes, fans, within)
 
 
 @dataclass(frozen=True)
@@ -451,7 +638,9 @@ class NCP(Recipe):
 
     Each input reaches ``sensory_fanout`` inter neurons, each inter neuron ``inter_fanout`` command neurons, each motor
     neuron hears ``motor_fanin`` command neurons; ``recurrent_command_synapses`` distinct pairs of command neurons are
-    connected. A neuron that nobody reached gets the mean number of synapses of its layer. Polarities are even.
+    connected, a neuron with itself included. An inter or command neuron nobody reached, and a command neuron that no
+    motor neuron heard, then get the mean number of synapses of their layer. A synapse is excitatory with probability
+    1/2. :class:`Layered` is the same with any number of layers.
 
     Args:
         inter: number of inter neurons.
@@ -462,11 +651,18 @@ class NCP(Recipe):
         recurrent_command_synapses: synapses among command neurons, exactly.
         motor_fanin: command neurons heard by each motor neuron.
 
-    Source: Lechner et al. 2020, methods. ncps draws recurrent pairs with repetition and ends up with fewer.
+    Raises:
+        ValueError: a number is out of range, or more synapses are asked for than there are pairs of neurons.
+        TypeError: a number is not an int.
+
+    Source: Lechner et al. 2020, methods, and class NCP of the package ncps, which however draws the recurrent pairs
+    with repetition and so ends up with fewer than asked.
 
     Example:
+        The policy that drives a car in the paper, on 32 features:
+
         >>> NCP(12, 6, 1, 6, 4, 4, 6).build(32, seed=0)
-        Wiring(32 inputs, 19 units (1 motor, 6 command, 12 inter), 58 + 192 sensory synapses, 26% of all)
+        Wiring(32 inputs, 19 units (12 inter, 6 command, 1 motor), 192 sensory + 58 internal synapses, density 26%)
     """
 
     inter: int
@@ -476,56 +672,57 @@ class NCP(Recipe):
     inter_fanout: int
     recurrent_command_synapses: int
     motor_fanin: int
+    units: int = field(init=False, repr=False)
+    outputs: int = field(init=False, repr=False)
 
     def __post_init__(self):
         _check_sizes(inter=self.inter, command=self.command, motor=self.motor)
-        for name, most, whose in (
-            ("sensory_fanout", self.inter, "inter neurons"),
-            ("inter_fanout", self.command, "command neurons"),
-            ("motor_fanin", self.command, "command neurons"),
-        ):
-            if not 1 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be from 1 to the number of {whose}, {most}, but got {getattr(self, name)}")
         pairs = self.command**2
-        if not 0 <= self.recurrent_command_synapses <= pairs:
-            raise ValueError(
-                f"recurrent_command_synapses must be from 0 to {pairs}, the pairs of {self.command} command neurons, "
-                f"but got {self.recurrent_command_synapses}"
-            )
-
-    @property
-    def units(self) -> int:  # type: ignore[override]
-        """Number of neurons."""
-        return self.inter + self.command + self.motor
+        for name, least, most, whose in (
+            ("sensory_fanout", 1, self.inter, "inter neurons"),
+            ("inter_fanout", 1, self.command, "command neurons"),
+            ("recurrent_command_synapses", 0, pairs, f"pairs of the {self.command} command neurons"),
+            ("motor_fanin", 1, self.command, "command neurons"),
+        ):
+            number = getattr(self, name)
+            _check_int(name, number)
+            if not least <= number <= most:
+                raise ValueError(
+                    f"{name} must be from {least} to the number of {whose}, {most}, but got {number}"
+                )
+        object.__setattr__(self, "units", self.inter + self.command + self.motor)
+        object.__setattr__(self, "outputs", self.motor)
 
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws synapses and polarities; see :meth:`Recipe.build`."""
-        return _draw_layers(
-            (self.inter, self.command, self.motor),
-            [self.sensory_fanout, self.inter_fanout, self.motor_fanin],
-            [0, self.recurrent_command_synapses, 0],
-            input_size,
-            seed,
-        )
+        sizes = self.inter, self.command, self.motor
+        fans = self.sensory_fanout, self.inter_fanout, self.motor_fanin
+        within = 0, self.recurrent_command_synapses, 0
+        return _draw_layers(_generator(input_size, seed), input_size, sizes, fans, within)
 
 
 @dataclass(frozen=True)
 class AutoNCP(Recipe):
-    """A neural circuit policy from two numbers; see :class:`NCP`.
+    """A neural circuit policy from two numbers; :attr:`ncp` is the :class:`NCP` they stand for.
 
-    Two in five of the neurons that are not motor are command neurons; with d = 1 - sparsity, fan-outs and fan-ins are d
-    times the layer they go to or come from, and there are 2 d command recurrent synapses.
+    Of the neurons that are not motor, 40 % are command neurons and the others inter neurons. With d = 1 - sparsity,
+    an input reaches d of the inter neurons, an inter neuron d of the command neurons, and a motor neuron hears d of
+    them; there are 2 d recurrent synapses per command neuron. All are rounded down, but at least 1.
 
     Args:
         units: number of neurons.
         outputs: number of motor neurons, at most units - 3.
         sparsity: from 0.1 to 0.9.
 
-    Source: class AutoNCP of ncps.
+    Raises:
+        ValueError: a number is out of range.
+        TypeError: a number has the wrong type.
+
+    Source: class AutoNCP of the package ncps.
 
     Example:
-        >>> AutoNCP(32, outputs=4).build(16, seed=0).output_size
-        4
+        >>> AutoNCP(32, outputs=4).ncp
+        NCP(inter=17, command=11, motor=4, sensory_fanout=8, inter_fanout=5, recurrent_command_synapses=11, ...
     """
 
     units: int
@@ -533,28 +730,29 @@ class AutoNCP(Recipe):
     sparsity: float = 0.5
 
     def __post_init__(self):
-        _check_sizes(units=self.units, outputs=self.outputs)
+        _check_sizes(units=self.units)
+        _check_sizes(outputs=self.outputs)
         if self.outputs >= self.units - 2:
             raise ValueError(
-                f"outputs must be at most units - 3 = {self.units - 3}, to leave inter and command neurons, but got {self.outputs}"
+                f"outputs must be at most units - 3, here {self.units - 3}, to leave inter and command neurons, "
+                f"but got {self.outputs}"
             )
-        if not 0.1 <= self.sparsity <= 0.9:
-            raise ValueError(f"sparsity must be from 0.1 to 0.9, but got {self.sparsity}; FullyConnected has none")
+        _check_share("sparsity", self.sparsity, 0.1, 0.9)
 
     @property
     def ncp(self) -> NCP:
-        """The recipe that the two numbers stand for."""
+        """The recipe in full."""
         density = 1 - self.sparsity
         command = max(int(0.4 * (self.units - self.outputs)), 1)
         inter = self.units - self.outputs - command
         return NCP(
-            inter,
-            command,
-            self.outputs,
-            max(int(inter * density), 1),
-            max(int(command * density), 1),
-            max(int(2 * command * density), 1),
-            max(int(command * density), 1),
+            inter=inter,
+            command=command,
+            motor=self.outputs,
+            sensory_fanout=max(int(inter * density), 1),
+            inter_fanout=max(int(command * density), 1),
+            recurrent_command_synapses=max(int(2 * command * density), 1),
+            motor_fanin=max(int(command * density), 1),
         )
 
     def build(self, input_size: int, seed: int) -> Wiring:
@@ -563,56 +761,79 @@ class AutoNCP(Recipe):
 
 
 def _draw_layers(
-    sizes: tuple[int, ...], fans: list[int], within: list[int], input_size: int, seed: int
+    rng: np.random.Generator,
+    input_size: int,
+    sizes: Sequence[int],
+    fans: Sequence[int],
+    within: Sequence[int],
 ) -> Wiring:
-    """Layers from the sensory side to the motor neurons.
+    """Draws layers one after another, from the sensory side to the motor neurons.
 
-    ``fans`` holds the fan-out into each layer, for the motor layer the fan-in; ``within`` the synapses inside each.
+    Args:
+        rng: source of synapses and polarities.
+        input_size: number of inputs.
+        sizes: neurons of each layer.
+        fans: neurons of each layer that one source reaches; for the motor layer the sources that one neuron hears.
+        within: synapses inside each layer.
     """
-    rng = _generator(input_size, seed)
     units = sum(sizes)
-    # Motor neurons have the lowest numbers, so layers are numbered from the end.
-    starts = [units - sum(sizes[: i + 1]) for i in range(len(sizes))]
-    layers = [np.arange(start, start + size) for start, size in zip(starts, sizes, strict=True)]
-    # One matrix for all: rows are inputs, then neurons.
+    # Inputs are rows 0 to input_size - 1, neurons the rows after them.
     matrix = np.zeros((input_size + units, units), np.int8)
 
-    def connect(pre: np.ndarray | int, post: np.ndarray | int) -> None:
-        matrix[pre, post] = rng.choice(np.array([-1, 1]), np.broadcast(pre, post).shape)
+    def connect(pre: Any, post: Any) -> None:
+        matrix[pre, post] = rng.choice(EVEN, np.broadcast(pre, post).size)
+
+    def reach(sources: np.ndarray, targets: np.ndarray, fan: int, by_source: bool) -> None:
+        """Gives each source ``fan`` targets, or each target ``fan`` sources, then the forgotten of the other side."""
+        givers, takers = (sources, targets) if by_source else (targets, sources)
+
+        def link(one: int, others: np.ndarray, count: int, one_is_source: bool) -> None:
+            chosen = rng.choice(others, count, replace=False)
+            connect(one, chosen) if one_is_source else connect(chosen, one)
+
+        for giver in givers:
+            link(giver, takers, fan, by_source)
+        reached = matrix[np.ix_(sources, targets)].any(axis=0 if by_source else 1)
+        mean = int(np.clip(len(givers) * fan // len(takers), 1, len(givers)))
+        for taker in takers[~reached]:
+            link(taker, givers, mean, not by_source)
 
     sources = np.arange(input_size)
-    for number, (layer, fan) in enumerate(zip(layers, fans, strict=True)):
-        if number == len(layers) - 1:
-            for neuron in layer:
-                connect(rng.choice(sources, min(fan, len(sources)), replace=False), neuron)
-        else:
-            for source in sources:
-                connect(source, rng.choice(layer, fan, replace=False))
-            mean = int(np.clip(len(sources) * fan // len(layer), 1, len(sources)))
-            for neuron in layer[~matrix[sources][:, layer].any(0)]:
-                connect(rng.choice(sources, mean, replace=False), neuron)
-        pairs = rng.choice(len(layer) ** 2, within[number], replace=False)
-        connect(input_size + layer[pairs // len(layer)], layer[pairs % len(layer)])
+    last, layers = len(sizes) - 1, []
+    for number, (size, fan, recurrent) in enumerate(zip(sizes, fans, within, strict=True)):
+        # Motor neurons have the lowest numbers, so later layers start lower.
+        layer = sum(sizes[number + 1 :]) + np.arange(size)
+        reach(sources, layer, fan, by_source=number < last)
+        pairs = rng.choice(size**2, recurrent, replace=False)
+        connect(input_size + layer[pairs // size], layer[pairs % size])
         sources = input_size + layer
+        layers.append(layer)
 
-    names = ["motor", "command", *(f"inter {i}" if len(sizes) > 3 else "inter" for i in range(len(sizes) - 2, 0, -1))]
-    kinds = [name for name, size in zip(names, reversed(sizes), strict=False) for _ in range(size)]
-    return Wiring(matrix[input_size:], matrix[:input_size], sizes[-1], kinds, [layer.tolist() for layer in layers])
+    inter = [f"inter {i}" for i in range(1, last)] if last > 2 else ["inter"]
+    names = [*inter, "command", "motor"][-len(sizes) :]
+    kinds = [name for name, size in zip(reversed(names), reversed(sizes), strict=True) for _ in range(size)]
+    return Wiring(matrix[input_size:], matrix[:input_size], sizes[-1], kinds, layers)
 
 
 def _generator(input_size: int, seed: int) -> np.random.Generator:
     _check_sizes(input_size=input_size)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise TypeError(f"seed must be an int, but got {type(seed).__name__}: wirings are drawn from explicit seeds")
+    _check_int("seed", seed)
+    if seed < 0:
+        raise ValueError(f"seed must be at least 0, but got {seed}")
     return np.random.default_rng(int(seed))
 
 
+def _check_int(name: str, value: object) -> None:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an int, but got {value!r}")
+
+
 def _check_sizes(**sizes: int | None) -> None:
+    """Each at least 1, and ``outputs``, which alone may be None, at most ``units``."""
     for name, size in sizes.items():
-        if size is None:
+        if name == "outputs" and size is None:
             continue
-        if isinstance(size, bool) or not isinstance(size, int | np.integer):
-            raise TypeError(f"{name} must be an int, but got {type(size).__name__}")
+        _check_int(name, size)
         if size < 1:
             raise ValueError(f"{name} must be at least 1, but got {size}")
     units, outputs = sizes.get("units"), sizes.get("outputs")
@@ -620,13 +841,26 @@ def _check_sizes(**sizes: int | None) -> None:
         raise ValueError(f"outputs must be at most the number of units, {units}, but got {outputs}")
 
 
+def _check_share(name: str, value: Any, low: float, high: float, bounds: str = "[]") -> None:
+    """A number from ``low`` to ``high``; a round bracket in ``bounds`` leaves that end out."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name} must be a number, but got {value!r}")
+    left_out = (bounds[0] == "(" and value == low) or (bounds[1] == ")" and value == high)
+    if left_out or not low <= value <= high:
+        raise ValueError(f"{name} must be in {bounds[0]}{low}, {high}{bounds[1]}, but got {value}")
+
+
 def _signs(name: str, matrix: Any) -> np.ndarray:
     """A read-only int8 copy, checked to hold -1, 0 and +1 only."""
-    array = np.asarray(matrix)
+    try:
+        array = np.asarray(matrix)
+    except ValueError as error:
+        raise ValueError(f"{name} must be a matrix, but its rows differ in length") from error
     if array.ndim != 2 or not array.size:
-        raise ValueError(f"{name} must be a matrix with at least one row and column, but has shape {array.shape}")
-    if not np.isin(array, (-1, 0, 1)).all():
-        raise ValueError(f"{name} must hold -1, 0 and +1 only, but holds {array[~np.isin(array, (-1, 0, 1))][0]}")
+        raise ValueError(f"{name} must be a matrix with rows and columns, but has shape {array.shape}")
+    wrong = ~np.isin(array, (-1, 0, 1))
+    if wrong.any():
+        raise ValueError(f"{name} must hold -1, 0 and +1 only, but holds {array[wrong][0]}")
     array = array.astype(np.int8)
     array.setflags(write=False)
     return array

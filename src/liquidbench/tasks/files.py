@@ -13,6 +13,7 @@ checksum is over the decoded content of the members that a task reads, and every
 
 import csv
 import hashlib
+import http.client
 import inspect
 import io
 import os
@@ -20,7 +21,6 @@ import re
 import tarfile
 import tempfile
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
@@ -152,9 +152,9 @@ def parsed_once(
     if time.perf_counter() - begun > 1:
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as arriving:
-                np.savez(arriving, **arrays)  # pyright: ignore[reportArgumentType]
-            os.replace(arriving.name, kept)
+            with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".arriving-") as arriving:
+                np.savez(Path(arriving) / kept.name, **arrays)  # pyright: ignore[reportArgumentType]
+                os.replace(Path(arriving) / kept.name, kept)
         except OSError as problem:
             warnings.warn(f"parsed data are not kept for the next process: {problem}", stacklevel=2)
     return arrays
@@ -167,7 +167,13 @@ def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
 def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
     members: dict[str, bytes] = {}
     for path in paths:
-        _unpack(path.name, path.read_bytes(), re.compile(archive.members), members)
+        try:
+            _unpack(path.name, path.read_bytes(), re.compile(archive.members), members)
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as problem:
+            raise ValueError(
+                f"{archive.title}: {path} cannot be unpacked ({problem}); it is damaged or was not copied whole. "
+                f"Replace it with that from {archive.url}"
+            ) from problem
     digest = archive.digest_of(members)
     if digest != archive.digest:
         raise ValueError(
@@ -205,7 +211,7 @@ def _download(archive: Archive, target: Path) -> dict[str, bytes]:
             try:
                 with urllib.request.urlopen(url, timeout=60) as reply:
                     path.write_bytes(reply.read())
-            except (urllib.error.URLError, TimeoutError, ConnectionError) as problem:
+            except (OSError, http.client.HTTPException) as problem:
                 reason = getattr(problem, "reason", problem)
                 raise OSError(
                     f"{archive.title}: could not download {url} ({reason}). Without a network, get the file "

@@ -272,7 +272,7 @@ class Task:
             refuse("stride and gap", "None without a window", (self.stride, self.gap))
         if self.window is not None and self.window < 2:
             refuse("window", "at least 2 steps", self.window)
-        if self.window is not None and not 1 <= (self.stride or self.window) <= self.window:
+        if self.window is not None and self.stride is not None and not 1 <= self.stride <= self.window:
             refuse("stride", f"from 1 to the window, {self.window}, so that no step is skipped", self.stride)
         if self.window is not None and self.gap is not None and self.gap < self.window:
             refuse("gap", f"at least the window, {self.window}", self.gap)
@@ -487,7 +487,7 @@ class Task:
                     known = recording.target_mask[piece]
                 piece_targets = recording.targets[piece]
             else:
-                here, known, piece_targets = index, np.True_, np.asarray(recording.targets)
+                here, known, piece_targets = index, np.ones((), dtype=bool), np.asarray(recording.targets)
             if target_scaler is not None:
                 piece_targets = target_scaler.standardise(piece_targets)
             target_mask[here] = known

@@ -1,0 +1,252 @@
+"""Names in a study, and the networks they stand for: all with one head, all told the elapsed time.
+
+The layers with an equation in time take time spans natively; torch's read them as one more input
+(``time="append"``), so no model is kept in the dark about the clock. Where single features can be missing, every
+model reads the mask as further inputs.
+
+A size is found by counting: `size_for_budget` builds networks and counts what would be trained, head included.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+import liquidrnn as lr
+import torch
+from liquidrnn.recurrent import RecurrentLayer
+from torch import Tensor, nn
+
+from liquidbench.tasks.task import Task
+
+Build = Callable[[int, int, int, torch.Generator], RecurrentLayer]
+"""(input size, hidden size, outputs of the task, source of randomness) -> layer."""
+
+TOLERANCE = 0.05
+"""How far, relatively, the trained parameters of a matched model may lie from the budget."""
+
+
+def _native(layer: Callable[..., RecurrentLayer]) -> Build:
+    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+        return layer(inputs, units, batch_first=True, generator=generator)
+
+    return build
+
+
+def _appending(layer: Callable[..., RecurrentLayer]) -> Build:
+    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+        return layer(inputs, units, time="append", batch_first=True, generator=generator)
+
+    return build
+
+
+def _wired(layer: Callable[..., RecurrentLayer]) -> Build:
+    # One motor neuron per output, as the circuits are drawn in the NCP paper; the run's seed draws the wiring.
+    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+        recipe = lr.wirings.AutoNCP(units, outputs)
+        return layer(inputs, recipe, batch_first=True, generator=generator)
+
+    return build
+
+
+def _cfc(mixed_memory: bool) -> Build:
+    # One rule for all budgets: a single backbone layer as wide as the state. The package's fixed width of 128
+    # would put small budgets out of reach; widths in the authors' scripts are 0.25 to 4 times the state's.
+    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+        return lr.CfC(
+            inputs,
+            units,
+            backbone_units=units,
+            backbone_layers=1,
+            mixed_memory=mixed_memory,
+            batch_first=True,
+            generator=generator,
+        )
+
+    return build
+
+
+MODELS: dict[str, Build] = {
+    "LTC": _native(lr.LTC),
+    "LTC-NCP": _wired(lr.LTC),
+    "CfC": _cfc(mixed_memory=False),
+    "CfC-NCP": _wired(lr.CfC),
+    "CfC-mm": _cfc(mixed_memory=True),
+    "STC": _native(lr.STC),
+    "LRC": _native(lr.LRC),
+    "LRCU": _native(lr.LRCU),
+    "CTRNN": _native(lr.CTRNN),
+    "RNN": _appending(lr.RNN),
+    "LSTM": _appending(lr.LSTM),
+    "GRU": _appending(lr.GRU),
+}
+
+
+@dataclass(frozen=True)
+class Author:
+    """Size and learning rate that a model's authors printed, to be shown beside the matched ones.
+
+    Everything else (epochs, batches, clipping, splits) is the study's, so such a row shows what the sizes and
+    rates do, and is no reproduction of a paper.
+
+    Attributes:
+        hidden_size: units.
+        learning_rate: of Adam.
+        source: where that is written.
+        build: the layer, where it differs in more than size from the matched one.
+    """
+
+    hidden_size: int
+    learning_rate: float
+    source: str
+    build: Build | None = None
+
+
+def _walker_cfc(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+    return lr.CfC(
+        inputs, units, activation="silu", backbone_units=256, backbone_layers=1, batch_first=True, generator=generator
+    )
+
+
+def _walker_cfc_mm(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+    return lr.CfC(
+        inputs,
+        units,
+        backbone_units=128,
+        backbone_layers=2,
+        backbone_dropout=0.2,
+        mixed_memory=True,
+        batch_first=True,
+        generator=generator,
+    )
+
+
+_LTC_PAPER = "Hasani et al., AAAI 2021 (arXiv 2006.04439): 32 units"
+_CFC_SCRIPTS = "repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
+
+AUTHORS: dict[str, Author] = {
+    "LTC": Author(32, 0.01, f"{_LTC_PAPER}, learning rate 0.01 for LTC"),
+    "LSTM": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival"),
+    "GRU": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival (there a CT-GRU)"),
+    "CTRNN": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival"),
+    "CfC": Author(64, 0.02, f"{_CFC_SCRIPTS}: backbone SiLU 256", _walker_cfc),
+    "CfC-mm": Author(128, 0.005, f"{_CFC_SCRIPTS}: backbone LeCun tanh 128 x 2, dropout 0.2", _walker_cfc_mm),
+    "LRCU": Author(64, 0.001, "repository MoniFarsang/LRC, classification scripts"),
+}
+
+
+class SequenceModel(nn.Module):
+    """A recurrent layer and a linear head: what every model of a study looks like from outside.
+
+    Args:
+        layer: built with ``batch_first=True``.
+        outputs: outputs of the head, (batch, time, outputs) or (batch, outputs).
+        per: ``"step"``: the head reads every output of the layer. ``"sequence"``: it reads the last observed one.
+        missing: the layer reads ``[values, mask]`` rather than ``values``.
+        generator: source of the head's initial values.
+
+    Example:
+        >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
+        >>> model = SequenceModel(layer, outputs=2, per="sequence", missing=False, generator=torch.Generator())
+        >>> model(torch.randn(3, 20, 5), torch.ones(3, 20), None).shape
+        torch.Size([3, 2])
+    """
+
+    def __init__(
+        self, layer: RecurrentLayer, outputs: int, per: str, missing: bool, generator: torch.Generator
+    ):
+        super().__init__()
+        self.layer, self.per, self.missing = layer, per, missing
+        self.head = nn.Linear(layer.output_size, outputs)
+        bound = layer.output_size**-0.5
+        for parameter in self.head.parameters():
+            nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+    def forward(self, values: Tensor, timespans: Tensor, mask: Tensor | None) -> Tensor:
+        """Predictions: logits, or values in the scale of the targets.
+
+        Args:
+            values: (batch, time, feature), 0 where nothing was observed.
+            timespans: (batch, time), as in `liquidbench.tasks.task.Split`.
+            mask: bool (batch, time, feature), True where observed; None where everything is.
+
+        Returns:
+            (batch, time, outputs) or, per sequence, (batch, outputs).
+        """
+        if self.missing:
+            observed = torch.ones_like(values) if mask is None else mask.to(values.dtype)
+            values = torch.cat([values, observed], -1)
+        # Which steps are there is the layer's affair; which features are, the model must learn from its inputs.
+        output, _ = self.layer(values, timespans=timespans, mask=None if mask is None else mask.any(-1))
+        # An absent step repeats the output before it, so the last output is that of the last observed step.
+        return self.head(output if self.per == "step" else output[:, -1])
+
+
+def build(model: str, task: Task, hidden_size: int, seed: int, variant: str = "matched") -> SequenceModel:
+    """A network for a task, its wiring and initial values drawn from a seed.
+
+    Args:
+        model: a key of `MODELS`.
+        task: for the sizes of inputs and outputs; no data are read.
+        hidden_size: units of the layer.
+        seed: the same seed gives the same network.
+        variant: ``"matched"``, or ``"author"`` for a layer built as in `AUTHORS`.
+
+    Raises:
+        ValueError: for an unknown model, or a size at which it does not exist.
+    """
+    _known(model)
+    generator = torch.Generator().manual_seed(seed)
+    inputs = len(task.features) * (1 + task.missing)
+    make = MODELS[model]
+    if variant == "author" and model in AUTHORS:
+        make = AUTHORS[model].build or make
+    layer = make(inputs, hidden_size, task.outputs, generator)
+    return SequenceModel(layer, task.outputs, task.per, task.missing, generator)
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Trained parameters: every number that the optimiser changes, once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def size_for_budget(model: str, task: Task, parameters: int, seed: int = 0) -> int:
+    """The hidden size at which a model has as many trained parameters as allowed.
+
+    Args:
+        model: a key of `MODELS`.
+        task: for the sizes of inputs and outputs.
+        parameters: the budget, head included.
+        seed: of the network; a drawn wiring has a few synapses more or fewer with another one.
+
+    Returns:
+        The size whose count comes nearest; it is within `TOLERANCE` of the budget.
+
+    Raises:
+        ValueError: for an unknown model, or where no size comes that near; the message names the nearest.
+    """
+    _known(model)
+    smallest = task.outputs + 3 if model.endswith("-NCP") else 1
+
+    @cache
+    def count(size: int) -> int:
+        return count_parameters(build(model, task, size, seed))
+
+    largest = smallest
+    while count(largest) < parameters:
+        largest *= 2
+    above = smallest + bisect_left(range(smallest, largest + 1), parameters, key=count)
+    # A drawn wiring's count does not rise strictly with its size, so neighbours are looked at as well.
+    near = sorted(range(max(smallest, above - 3), above + 3), key=lambda size: abs(count(size) - parameters))
+    if abs(count(near[0]) - parameters) > TOLERANCE * parameters:
+        nearest = " and ".join(f"{count(size):,} with {size} units" for size in sorted(near[:2]))
+        raise ValueError(
+            f"parameters must be within {TOLERANCE:.0%} of what {model} can have on {task.name!r}; got "
+            f"{parameters:,}, but the nearest are {nearest}: choose one of these, or a larger budget"
+        )
+    return near[0]
+
+
+def _known(model: str) -> None:
+    if model not in MODELS:
+        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")

@@ -1,0 +1,462 @@
+"""A study: one YAML file, one question, and the list of runs that answers it.
+
+Everything that decides a result is in a `Run`, and a run's id is a hash of that content and of the data. Two
+machines that parse one study therefore agree about which runs are finished.
+"""
+
+import difflib
+import hashlib
+import json
+import math
+import os
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+
+FAMILIES: Mapping[str, Literal["liquid", "recurrent", "other"]] = {
+    "LTC": "liquid",
+    "LTC-NCP": "liquid",
+    "CfC": "liquid",
+    "CfC-NCP": "liquid",
+    "CfC-mm": "liquid",
+    "STC": "liquid",
+    "LRC": "liquid",
+    "LRCU": "liquid",
+    "CTRNN": "other",
+    "RNN": "recurrent",
+    "LSTM": "recurrent",
+    "GRU": "recurrent",
+}
+"""The models, each with its family. A verdict compares liquid with recurrent; the others are shown beside."""
+
+AUTHOR_MODELS = ("LTC", "CfC", "CfC-mm", "LRCU", "CTRNN", "LSTM", "GRU")
+"""Models for which a liquid paper states a size and a learning rate, which ``author_defaults`` adds."""
+
+RESULTS_FORMAT = 1
+"""Version of the results' columns and meaning. It is part of a run's id: old results are never mistaken."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How every model of a study is trained.
+
+    Attributes:
+        epochs: passes over the training split, at most.
+        batch_size: sequences per step.
+        patience: epochs without a better validation score before training stops.
+        clip_norm: largest norm of the gradient; None leaves it alone.
+        minutes: wall-clock cap of one fit, in minutes; None for no cap.
+    """
+
+    epochs: int = 50
+    batch_size: int = 64
+    patience: int = 10
+    clip_norm: float | None = 1.0
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "patience"):
+            _set(self, name, _whole(f"training.{name}", getattr(self, name), at_least=1))
+        for name in ("clip_norm", "minutes"):
+            if getattr(self, name) is not None:
+                _set(self, name, _number(f"training.{name}", getattr(self, name), above=0))
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """How far the test split is corrupted, after training on the clean one.
+
+    Attributes:
+        removed_steps: fractions of the time steps removed, each at least 0 and below 1.
+        noise: standard deviations of Gaussian noise, in standard deviations of each feature.
+    """
+
+    removed_steps: tuple[float, ...] = ()
+    noise: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        _set(
+            self,
+            "removed_steps",
+            _numbers("robustness.removed_steps", self.removed_steps, at_least=0, below=1),
+        )
+        _set(self, "noise", _numbers("robustness.noise", self.noise, at_least=0))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fit, or one measurement of cost: all that decides its result, save the data.
+
+    Attributes:
+        kind: "fit" trains and scores; "cost" measures time and memory.
+        task: a task's name, or the mapping that describes a user's table.
+        model: a key of `FAMILIES`.
+        variant: "matched" fits the study's budget of parameters and tries its learning rates; "author" takes
+            both from a paper, so `parameters` is None and `learning_rates` empty.
+        seed: decides initial values and data order.
+        parameters: budget of trained parameters, or None.
+        training: see `Training`.
+        learning_rates: those tried, the best chosen on validation.
+        robustness: see `Robustness`.
+    """
+
+    kind: Literal["fit", "cost"]
+    task: str | Mapping[str, Any] = field(hash=False)
+    model: str
+    variant: Literal["matched", "author"]
+    seed: int
+    parameters: int | None
+    training: Training
+    learning_rates: tuple[float, ...]
+    robustness: Robustness
+
+    @property
+    def task_name(self) -> str:
+        """The task's name in results and reports."""
+        return task_name(self.task)
+
+    def id(self, data_digest: str) -> str:
+        """The run's name in the results: 16 hexadecimal digits.
+
+        It depends on the run's content, the data's digest and `RESULTS_FORMAT`; neither on the order of keys
+        nor on where a user's table lies, for the digest says what is in it.
+
+        Args:
+            data_digest: the task's ``data_digest``.
+
+        Returns:
+            The first 16 digits of a SHA-256.
+        """
+        content = asdict(self)
+        if not isinstance(self.task, str):
+            options = {key: value for key, value in self.task.items() if key != "table"}
+            content["task"] = {**options, "name": self.task_name}
+        content |= {"data": data_digest, "format": RESULTS_FORMAT}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question and what is to be run for it.
+
+    Attributes:
+        name: the study's name and that of its folder of results.
+        tasks: names of tasks, or mappings with a key ``table`` for a user's own.
+        models: keys of `FAMILIES`.
+        question: what the study asks, in one sentence.
+        parameters: budget of trained parameters for the whole model; sizes are chosen within 5 % of it.
+        seeds: the seeds, each with every model. A number ``n`` means 0 to n - 1.
+        learning_rates: tried by every model alike; validation chooses.
+        training: see `Training`.
+        robustness: see `Robustness`.
+        author_defaults: whether `AUTHOR_MODELS` also run with the sizes and rates of the papers, in rows
+            of their own that no verdict counts.
+        smallest_difference: a difference below it does not matter; in the metric's unit for bounded scores,
+            as a fraction of the recurrent networks' score for errors (see `liquidbench.statistics.compare`).
+
+    Example:
+        >>> study = Study.parse({"name": "try", "tasks": ["occupancy"], "models": ["CfC", "GRU"], "seeds": 2})
+        >>> [(run.model, run.seed) for run in study.runs() if run.kind == "fit"]
+        [('CfC', 0), ('CfC', 1), ('GRU', 0), ('GRU', 1)]
+    """
+
+    name: str
+    tasks: tuple[str | Mapping[str, Any], ...] = field(hash=False)
+    models: tuple[str, ...]
+    question: str = ""
+    parameters: int = 4000
+    seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
+    learning_rates: tuple[float, ...] = (0.003, 0.01)
+    training: Training = Training()
+    robustness: Robustness = Robustness()
+    author_defaults: bool = False
+    smallest_difference: float = 0.01
+
+    def __post_init__(self) -> None:
+        _text("name", self.name)
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
+            raise ValueError(
+                "name must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', "
+                f"for it names a folder; got {self.name!r}"
+            )
+        if not isinstance(self.question, str):
+            raise ValueError(f"question must be text; got {_shown(self.question)}")
+        _set(self, "tasks", _tasks(self.tasks))
+        _set(self, "models", _models(self.models))
+        _set(self, "parameters", _whole("parameters", self.parameters, at_least=1))
+        _set(self, "seeds", _seeds(self.seeds))
+        _set(
+            self,
+            "learning_rates",
+            _numbers("learning_rates", self.learning_rates, above=0, at_least_one=True),
+        )
+        if not isinstance(self.author_defaults, bool):
+            raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
+        _set(
+            self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0)
+        )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a study from a YAML file.
+
+        Args:
+            path: the file. A relative ``table`` in it is relative to the file's folder.
+
+        Returns:
+            The study.
+
+        Raises:
+            FileNotFoundError: where there is no such file.
+            ValueError: where the file is no YAML or no study; the message begins with the path.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"path must be a study's YAML file; there is none at {path}")
+        try:
+            content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+            study = cls.parse(content)
+        except (ValueError, yaml.YAMLError) as error:
+            raise ValueError(f"{path}: {error}") from error
+        folder = path.resolve().parent
+        placed = [
+            task
+            if isinstance(task, str)
+            else {**task, "table": str(folder / Path(task["table"]).expanduser())}
+            for task in study.tasks
+        ]
+        return replace(study, tasks=tuple(placed))
+
+    @classmethod
+    def parse(cls, mapping: Mapping[str, Any]) -> Self:
+        """Make a study of a mapping as a YAML file holds it.
+
+        Args:
+            mapping: keys are the attributes of `Study`; ``training`` and ``robustness`` are mappings of
+                theirs.
+
+        Returns:
+            The study.
+
+        Raises:
+            ValueError: for an unknown, missing or bad key, naming it and what is allowed.
+        """
+        _check_keys("a study", mapping, cls)
+        values = dict(mapping)
+        for key, part in (("training", Training), ("robustness", Robustness)):
+            if key in values:
+                _check_keys(key, values[key], part)
+                values[key] = part(**values[key])
+        return cls(**values)
+
+    def to_yaml(self) -> str:
+        """The study as YAML; parsing it gives an equal study."""
+        return yaml.dump(_plain(asdict(self)), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True)
+
+    def runs(self) -> list[Run]:
+        """All runs: the fits, task by task and model by model, then the costs, one for each model and task."""
+        fits = [
+            Run(
+                kind="fit",
+                task=task,
+                model=model,
+                variant=variant,
+                seed=seed,
+                parameters=self.parameters if variant == "matched" else None,
+                training=self.training,
+                learning_rates=self.learning_rates if variant == "matched" else (),
+                robustness=self.robustness,
+            )
+            for task in self.tasks
+            for model in self.models
+            for variant in self._variants(model)
+            for seed in self.seeds
+        ]
+        # Cost depends on no seed; its run carries the first, so that it is the same model as the first fit.
+        costs = [
+            replace(run, kind="cost", robustness=Robustness()) for run in fits if run.seed == self.seeds[0]
+        ]
+        return fits + costs
+
+    def _variants(self, model: str) -> tuple[Literal["matched", "author"], ...]:
+        return ("matched", "author") if self.author_defaults and model in AUTHOR_MODELS else ("matched",)
+
+
+def task_name(task: str | Mapping[str, Any]) -> str:
+    """A task's name in results and reports.
+
+    Args:
+        task: a task's name, or a mapping with ``table`` and perhaps ``name``.
+
+    Returns:
+        The name; for a table without one, its file's name without the ending.
+    """
+    if isinstance(task, str):
+        return task
+    return str(task["name"]) if "name" in task else Path(task["table"]).stem
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that reads 1e-3 as a number and refuses a key given twice; PyYAML by itself does neither."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                line = node.value[index][0].start_mark.line + 1
+                raise ValueError(f"the key {key!r} is given twice, again in line {line}; keep one")
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def _check_keys(where: str, mapping: Any, part: type[Study] | type[Training] | type[Robustness]) -> None:
+    allowed = [entry.name for entry in fields(part)]
+    if not isinstance(mapping, Mapping):
+        raise ValueError(
+            f"{where} must be a mapping with keys among {', '.join(allowed)}; got {_shown(mapping)}"
+        )
+    for key in mapping:
+        if key not in allowed:
+            raise ValueError(
+                f"{where} has no key {key!r}{_nearest(key, allowed)}; allowed are {', '.join(allowed)}"
+            )
+    if part is Study:
+        for key in ("name", "tasks", "models"):
+            if key not in mapping:
+                raise ValueError(f"{where} needs the key {key!r}; got {', '.join(mapping) or 'no keys'}")
+
+
+def _nearest(word: object, allowed: Iterable[str]) -> str:
+    close = {name.lower(): name for name in allowed}
+    found = difflib.get_close_matches(str(word).lower(), close, n=1)
+    return f" (did you mean {close[found[0]]!r}?)" if found else ""
+
+
+def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any], ...]:
+    entries = _list("tasks", tasks, "names, or mappings with a table")
+    for index, task in enumerate(entries):
+        where = f"tasks[{index}]"
+        if isinstance(task, Mapping):
+            for key in task:
+                _text(f"a key of {where}", key)
+            if "table" not in task:
+                close = _nearest("table", task)
+                raise ValueError(
+                    f"{where} must have the key 'table', the path of a file, as it is a mapping; got the "
+                    f"keys {', '.join(task) or '(none)'}{close}"
+                )
+            _text(f"{where}.table", task["table"])
+            if "name" in task:
+                _text(f"{where}.name", task["name"])
+            try:
+                json.dumps(task, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise ValueError(
+                    f"{where} may hold text, finite numbers, true, false, null, lists and mappings; quote "
+                    f"what is to be text, such as a date ({error})"
+                ) from error
+        elif not isinstance(task, str) or not task.strip():
+            raise ValueError(f"{where} must be a name, or a mapping with a table; got {_shown(task)}")
+    _distinct("tasks", [task_name(task) for task in entries], "give one of the tables another 'name'")
+    return tuple(task if isinstance(task, str) else dict(task) for task in entries)
+
+
+def _models(models: Any) -> tuple[str, ...]:
+    entries = _list("models", models, "names of models")
+    for index, model in enumerate(entries):
+        if not isinstance(model, str) or model not in FAMILIES:
+            raise ValueError(
+                f"models[{index}] must be one of {', '.join(FAMILIES)}; got {_shown(model)}"
+                f"{_nearest(model, FAMILIES)}"
+            )
+    _distinct("models", entries, "name each once")
+    return tuple(entries)
+
+
+def _seeds(seeds: Any) -> tuple[int, ...]:
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        return tuple(range(_whole("seeds", seeds, at_least=1)))
+    entries = [
+        _whole(f"seeds[{index}]", seed, at_least=0)
+        for index, seed in enumerate(_list("seeds", seeds, "whole numbers, or one number of seeds"))
+    ]
+    _distinct("seeds", entries, "a seed twice is the same run twice")
+    return tuple(entries)
+
+
+def _numbers(name: str, values: Any, *, at_least_one: bool = False, **limits: float) -> tuple[float, ...]:
+    entries = _list(name, values, "numbers", may_be_empty=not at_least_one)
+    numbers = [_number(f"{name}[{index}]", value, **limits) for index, value in enumerate(entries)]
+    _distinct(name, numbers, "name each once")
+    return tuple(numbers)
+
+
+def _list(name: str, values: Any, of: str, may_be_empty: bool = False) -> list[Any]:
+    if not isinstance(values, list | tuple) or not (values or may_be_empty):
+        raise ValueError(f"{name} must be a list of {of}; got {_shown(values)}")
+    return list(values)
+
+
+def _distinct(name: str, values: Collection[Any], remedy: str) -> None:
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise ValueError(f"{name} must differ from one another; {value!r} comes twice: {remedy}")
+        seen.add(value)
+
+
+def _whole(name: str, value: Any, *, at_least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
+        raise ValueError(f"{name} must be a whole number of at least {at_least}; got {_shown(value)}")
+    return value
+
+
+def _number(
+    name: str,
+    value: Any,
+    *,
+    above: float | None = None,
+    at_least: float | None = None,
+    below: float | None = None,
+) -> float:
+    limits = {"above": above, "at least": at_least, "below": below}
+    words = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or (above is not None and not value > above)
+        or (at_least is not None and not value >= at_least)
+        or (below is not None and not value < below)
+    ):
+        raise ValueError(f"{name} must be a finite number {words}; got {_shown(value)}")
+    return float(value)
+
+
+def _text(name: str, value: Any) -> None:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{name} must be text; got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    return "nothing" if value is None else repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, which YAML can write."""
+    if isinstance(value, Mapping):
+        return {key: _plain(entry) for key, entry in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _set(part: Study | Training | Robustness, name: str, value: Any) -> None:
+    object.__setattr__(part, name, value)

@@ -1,0 +1,114 @@
+"""Every metric against scikit-learn, and what is undefined against its words."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from liquidbench.metrics import METRICS, score
+
+CLASSIFICATION = {
+    "accuracy": lambda y, z: sk.accuracy_score(y, z.argmax(1)),
+    "balanced_accuracy": lambda y, z: sk.balanced_accuracy_score(y, z.argmax(1)),
+    "f1_macro": lambda y, z: sk.f1_score(y, z.argmax(1), average="macro"),
+    "cross_entropy": lambda y, z: sk.log_loss(y, np.exp(_log_softmax(z)), labels=range(z.shape[1])),
+}
+BINARY = {
+    "auroc": lambda y, z: sk.roc_auc_score(y, z[:, 1] - z[:, 0]),
+    "auprc": lambda y, z: sk.average_precision_score(y, z[:, 1] - z[:, 0]),
+}
+REGRESSION = {
+    "mse": sk.mean_squared_error,
+    "rmse": lambda y, p: np.sqrt(sk.mean_squared_error(y, p)),
+    "mae": sk.mean_absolute_error,
+    "r2": sk.r2_score,
+}
+
+
+def _log_softmax(logits):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def test_no_metric_goes_unchecked():
+    assert set(METRICS) == set(CLASSIFICATION) | set(BINARY) | set(REGRESSION)
+
+
+@pytest.mark.parametrize("name", CLASSIFICATION)
+@pytest.mark.parametrize("classes", [2, 5])
+def test_classification_agrees_with_scikit_learn(name, classes):
+    random = np.random.default_rng(1)
+    targets = random.integers(0, classes, 300)
+    logits = random.normal(size=(300, classes)) + 1.5 * np.eye(classes)[targets]
+    assert score(name, targets, logits) == pytest.approx(CLASSIFICATION[name](targets, logits), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["balanced_accuracy", "f1_macro"])
+def test_classes_that_are_absent_count_as_in_scikit_learn(name):
+    targets = np.array([0, 0, 2, 2, 2])
+    logits = np.eye(5)[[0, 2, 2, 2, 0]]
+    assert score(name, targets, logits) == pytest.approx(CLASSIFICATION[name](targets, logits))
+
+
+@pytest.mark.parametrize("name", BINARY)
+@given(
+    pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3)), min_size=2, max_size=40).filter(
+        lambda pairs: len({target for target, _ in pairs}) == 2
+    )
+)
+def test_ranking_metrics_agree_with_scikit_learn_ties_included(name, pairs):
+    targets = np.array([target for target, _ in pairs])
+    logits = np.array([[0.5, 0.5 + value] for _, value in pairs])
+    assert score(name, targets, logits) == pytest.approx(BINARY[name](targets, logits), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", REGRESSION)
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_regression_agrees_with_scikit_learn(name, outputs):
+    random = np.random.default_rng(2)
+    targets = random.normal(size=(200, outputs)) * [[1.0, 10.0, 0.1][:outputs]]
+    predictions = targets + random.normal(size=targets.shape)
+    assert score(name, targets, predictions) == pytest.approx(
+        REGRESSION[name](targets, predictions), rel=1e-12
+    )
+
+
+def test_huge_logits_do_not_overflow():
+    assert score("cross_entropy", [1], [[0.0, 1e4]]) == 0.0
+    assert score("cross_entropy", [0], [[0.0, 1e4]]) == 1e4
+
+
+def test_direction_of_each_metric_is_right():
+    targets, good = np.array([0, 1, 1, 0]), np.array([[2.0, 0], [0, 2.0], [0, 2.0], [2.0, 0]])
+    values = np.array([[0.0], [1.0], [2.0], [4.0]])
+    for metric in METRICS.values():
+        if metric.kind == "classification":
+            better, worse = score(metric.name, targets, good), score(metric.name, targets, -good)
+        else:
+            better, worse = score(metric.name, values, values), score(metric.name, values, -values)
+        assert (better > worse) == metric.higher_is_better, metric.name
+
+
+@pytest.mark.parametrize(
+    ("name", "targets", "predictions", "words"),
+    [
+        ("acuracy", [0], [[0, 1]], "name must be one of accuracy, balanced_accuracy"),
+        ("auroc", [1, 1], [[0, 1], [1, 0]], "undefined: all 2 targets are of class 1"),
+        ("auprc", [0, 0], [[0, 1], [1, 0]], "undefined: all 2 targets are of class 0"),
+        ("auroc", [0, 1], [[0, 1, 2], [1, 0, 2]], "two classes; predictions have 3"),
+        ("accuracy", [0.0, 1.0], [[0, 1], [1, 0]], "class numbers of shape (n,); got float64"),
+        ("accuracy", [0, 2], [[0, 1], [1, 0]], "0 to 1, one class per logit; got 0 to 2"),
+        ("accuracy", [0, 1], [0.2, 0.3], "logits of shape (2, classes); got (2,)"),
+        ("accuracy", [0, 1], [[0, np.nan], [1, 0]], "finite; 1 are not"),
+        ("mse", [1.0, 2.0], [1.0, 2.0], "one shape (n, outputs); got (2,)"),
+        ("mse", [[1.0], [2.0]], [[1.0, 2.0]], "got (2, 1) and (1, 2)"),
+        ("mse", np.zeros((0, 1)), np.zeros((0, 1)), "targets are empty"),
+        ("r2", [[1.0], [1.0]], [[1.0], [2.0]], "output 0 has the same target in all 2 rows"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_in_words(name, targets, predictions, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        score(name, targets, predictions)

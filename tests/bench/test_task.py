@@ -1,0 +1,322 @@
+"""What `Task` does with any recordings, seen on small ones made up for the purpose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liquidbench.tasks.task import (
+    Feature,
+    Recording,
+    Scaler,
+    Source,
+    Task,
+    carry_spans,
+    check,
+    numbered,
+    window_starts,
+)
+
+
+def recording(name="r", steps=10, first_row=0, seed=0, **changes) -> Recording:
+    random = np.random.default_rng(seed)
+    made = Recording(
+        name=name,
+        times=np.cumsum(random.uniform(0.5, 2.0, steps)),
+        values=(random.normal(size=(steps, 2)) * [3, 0.1] + [10, -5]).astype(np.float32),
+        targets=random.integers(0, 2, steps),
+        first_row=first_row,
+    )
+    return replace(made, **changes)
+
+
+def three(**changes) -> dict[str, list[Recording]]:
+    """One recording a split; `changes` are made to the test recording."""
+    train, validation, test = numbered(
+        recording(name, steps, seed=seed)
+        for seed, (name, steps) in enumerate([("train", 23), ("validation", 9), ("test", 13)])
+    )
+    return {"train": [train], "validation": [validation], "test": [replace(test, **changes)]}
+
+
+def task(recordings=None, **changes) -> Task:
+    recordings = recordings or three()
+    declared = {
+        "name": "toy",
+        "title": "Toy",
+        "description": "Made up.",
+        "features": (Feature("a", "m"), Feature("b", "1")),
+        "kind": "classification",
+        "per": "step",
+        "outputs": 2,
+        "target_unit": "1",
+        "classes": ("no", "yes"),
+        "metric": "accuracy",
+        "metrics": ("accuracy", "cross_entropy"),
+        "time_unit": "s",
+        "source": Source("Toy", "", "none", ""),
+        "split_rule": "By recording.",
+        "recordings": recordings.__getitem__,
+        "data_digest": "0" * 64,
+        "baseline": "prior",
+        "window": 4,
+        "stride": 2,
+    }
+    return Task(**declared | changes)
+
+
+REGRESSION = {
+    "kind": "regression",
+    "classes": None,
+    "metric": "mse",
+    "metrics": ("mse",),
+    "baseline": "mean",
+}
+
+
+def with_targets(targets_of) -> dict[str, list[Recording]]:
+    return {
+        split: [replace(record, targets=targets_of(record)) for record in records]
+        for split, records in three().items()
+    }
+
+
+@given(length=st.integers(1, 200), window=st.integers(2, 40), stride=st.integers(1, 40))
+def test_windows_cover_a_recording_and_leave_nothing_out(length, window, stride):
+    stride = min(stride, window)
+    starts = window_starts(length, window, stride)
+    covered = [step for start in starts for step in range(start, min(start + window, length))]
+    assert set(covered) == set(range(length))
+    assert all(start + window <= length for start in starts[:-1])
+    if stride == window:
+        assert len(covered) == length
+
+
+def test_training_windows_overlap_by_the_stride_and_test_windows_do_not():
+    toy = task()
+    assert toy.split("train").rows[:, 0].tolist() == list(range(0, 21, 2))
+    assert toy.split("test").rows[:, 0].tolist() == [32, 36, 40, 44]
+    scored = toy.split("test").rows[toy.split("test").target_mask]
+    assert sorted(scored) == list(range(32, 45))
+
+
+def test_a_short_last_window_is_padded():
+    last = task().split("test")
+    assert last.rows[-1].tolist() == [44, -1, -1, -1]
+    assert last.target_mask[-1].tolist() == [True, False, False, False]
+    assert not last.values[-1, 1:].any() and not last.timespans[-1, 1:].any() and not last.mask[-1, 1:].any()
+
+
+def test_no_window_crosses_a_recording():
+    two = three()
+    two["train"] = numbered([recording("one", 5), recording("two", 6)])
+    toy = task({**two, "validation": [recording("v", 4, 50)], "test": [recording("t", 4, 60)]}, stride=4)
+    assert [row[row >= 0].tolist() for row in toy.split("train").rows] == [
+        [0, 1, 2, 3], [4], [5, 6, 7, 8], [9, 10]
+    ]  # fmt: skip
+    assert toy.split("train").recordings == ("one", "one", "two", "two")
+
+
+def test_values_are_standardised_by_training_alone():
+    toy, raw = task(stride=4), three()
+    train = raw["train"][0].values.astype(np.float64)
+    valid = toy.split("train").mask[..., 0]
+    np.testing.assert_allclose(toy.split("train").values[valid].mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(toy.split("train").values[valid].std(axis=0), 1, atol=1e-5)
+    expected = (raw["test"][0].values - train.mean(axis=0)) / train.std(axis=0)
+    test = toy.split("test")
+    np.testing.assert_allclose(test.values[test.mask[..., 0]], expected, atol=1e-4)
+
+
+def test_only_observed_values_are_fitted_and_unobserved_ones_are_zero():
+    mask = np.random.default_rng(1).random((23, 2)) < 0.5
+    made = three()
+    values = np.where(mask, made["train"][0].values, np.nan).astype(np.float32)
+    made["train"] = [replace(made["train"][0], values=values, mask=mask)]
+    toy = task(made, missing=True, window=None, stride=None)
+    train = toy.split("train")
+    assert np.array_equal(train.mask[0], mask)
+    assert not train.values[~train.mask].any()
+    np.testing.assert_allclose(train.values[0, mask[:, 0], 0].std(), 1, atol=1e-5)
+
+
+def test_a_constant_feature_is_centred_and_not_blown_up():
+    scaler = Scaler.fit(np.full((50, 1), 0.1, dtype=np.float32), np.ones((50, 1), dtype=bool))
+    np.testing.assert_allclose(
+        scaler.standardise(np.array([[0.1], [1.1]], dtype=np.float32)), [[0], [1]], atol=1e-6
+    )
+
+
+def test_time_spans_are_in_units_of_the_median_and_begin_with_one():
+    toy, raw = task(window=None, stride=None), three()
+    spans = np.diff(raw["train"][0].times)
+    assert toy.timespan_unit == pytest.approx(np.median(spans))
+    train = toy.split("train")
+    assert train.timespans[0, 0] == 1
+    np.testing.assert_allclose(train.timespans[0, 1:], spans / np.median(spans), rtol=1e-5)
+
+
+def test_time_without_any_observation_counts_at_the_next_one():
+    mask = np.ones((23, 2), dtype=bool)
+    mask[[0, 5, 6, 22]] = False
+    made = three()
+    made["train"] = [replace(made["train"][0], mask=mask)]
+    toy = task(made, missing=True, window=None, stride=None)
+    spans, times = toy.split("train").timespans[0], made["train"][0].times
+    assert spans[[0, 5, 6, 22]].tolist() == [0, 0, 0, 0]
+    assert spans[1] == pytest.approx(1 + (times[1] - times[0]) / toy.timespan_unit)
+    assert spans[7] == pytest.approx((times[7] - times[4]) / toy.timespan_unit)
+
+
+@given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), min_size=1, max_size=30))
+def test_carried_spans_keep_the_time_of_every_present_step(steps):
+    spans, present = np.array([span for span, _ in steps]), np.array([here for _, here in steps])
+    carried = carry_spans(spans, present)
+    assert not carried[~present].any()
+    np.testing.assert_allclose(np.cumsum(carried)[present], np.cumsum(spans)[present], atol=1e-9)
+
+
+def test_regression_targets_are_standardised_by_training_alone():
+    made = with_targets(lambda record: record.values * 7 + 3)
+    toy = task(made, **REGRESSION, stride=4)
+    known = toy.split("train").targets[toy.split("train").target_mask]
+    np.testing.assert_allclose(known.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(known.std(axis=0), 1, atol=1e-5)
+    assert toy.trivial_score("mse", "train") == pytest.approx(1, abs=1e-5)
+    as_it_is = task(made, **REGRESSION, standardise_targets=False)
+    np.testing.assert_allclose(as_it_is.split("test").targets[0], made["test"][0].targets[:4], rtol=1e-6)
+
+
+def test_unknown_targets_are_neither_fitted_nor_scored():
+    known = np.arange(23) % 2 == 0
+    made = with_targets(lambda record: record.values)
+    targets = np.where(known[:, None], made["train"][0].targets, np.nan).astype(np.float32)
+    made["train"] = [replace(made["train"][0], targets=targets, target_mask=known)]
+    train = task(made, **REGRESSION, window=None, stride=None).split("train")
+    assert np.array_equal(train.target_mask[0], known)
+    assert np.isfinite(train.targets).all() and not train.targets[~train.target_mask].any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"), [("classification", 1), ("regression", np.array([2.0, 3.0], np.float32))]
+)
+def test_one_target_for_a_whole_recording(kind, target):
+    changes = REGRESSION if kind == "regression" else {}
+    toy = task(with_targets(lambda _: target), **changes, per="sequence", window=None, stride=None)
+    split = toy.split("test")
+    assert split.targets.shape == ((1, 2) if kind == "regression" else (1,))
+    assert split.target_mask.tolist() == [True]
+    assert split.targets.dtype == (np.float32 if kind == "regression" else np.int64)
+
+
+def test_the_last_value_as_a_guess():
+    made = with_targets(lambda record: record.values + np.float32(0.5))
+    toy = task(made, **REGRESSION | {"baseline": "last value"}, standardise_targets=False)
+    assert toy.trivial_score("mse") == pytest.approx(0.25, rel=1e-4)
+
+
+def test_the_prior_as_a_guess():
+    toy, train, test = task(stride=4), three()["train"][0].targets, three()["test"][0].targets
+    frequency = np.bincount(train) / len(train)
+    assert toy.trivial_score() == np.mean(test == frequency.argmax())
+    assert toy.trivial_score("cross_entropy") == pytest.approx(-np.log(frequency)[test].mean())
+
+
+def test_a_split_is_built_when_asked_for_and_kept():
+    toy = task()
+    assert toy.constructed == frozenset()
+    train = toy.split("train")
+    toy.split("validation"), toy.timespan_unit, toy.trivial_score(split="validation")
+    assert toy.constructed == {"train", "validation"}
+    assert toy.split("train") is train
+    toy.facts()
+    assert "test" in toy.constructed
+
+
+def test_asking_for_no_split():
+    with pytest.raises(ValueError, match="name must be one of train, validation, test; got 'valid'"):
+        task().split("valid")
+
+
+def in_time(gap_between: int) -> dict[str, list[Recording]]:
+    whole = recording("whole", 40)
+    return {
+        "train": [whole.part(slice(0, 20))],
+        "validation": [whole.part(slice(20 + gap_between, None))],
+        "test": [recording("other", 8, first_row=40)],
+    }
+
+
+def test_a_recording_cut_in_time_needs_its_gap():
+    check(task(in_time(6), gap=6))
+    with pytest.raises(
+        ValueError, match="'validation' and 'train' come within 5 rows of each other in recording 'whole'"
+    ):
+        check(task(in_time(5), gap=6))
+    with pytest.raises(ValueError, match="recordings 'whole' are in both .* declare a gap"):
+        check(task(in_time(6)))
+
+
+def test_a_row_in_two_splits_is_found():
+    leaking = three()
+    leaking["test"] = [recording("test", 13, first_row=30)]
+    with pytest.raises(
+        ValueError, match="2 raw rows are in both 'test' and 'validation', the first of them row 30"
+    ):
+        check(task(leaking))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"times": np.arange(13.0)[::-1]}, "times must be finite and never decrease; sort"),
+        ({"times": np.full(13, np.nan)}, "times must be finite"),
+        ({"values": np.full((13, 2), np.nan, np.float32)}, "value of 'a' at step 0 is not finite"),
+        ({"values": np.zeros((13, 3), np.float32)}, r"values must have shape \(13, 2\); got \(13, 3\)"),
+        ({"mask": np.zeros((13, 2), bool)}, ".*must say missing=True"),
+        ({"mask": np.ones((13, 1), bool)}, r"mask must have the shape of values, \(13, 2\)"),
+        ({"targets": np.full(13, 2)}, "targets must be class numbers from 0 to 1; got 2 to 2"),
+        ({"targets": np.zeros(12, int)}, r"targets must have shape \(13,\); got \(12,\)"),
+        ({"rows": np.arange(3)}, r"rows must have shape \(13,\)"),
+        ({"times": np.zeros(0)}, "has no steps"),
+    ],
+)
+def test_bad_recordings_are_refused_in_words(changes, words):
+    toy = task(three(**changes))
+    toy.split("train"), toy.split("validation")
+    with pytest.raises(ValueError, match=f"task 'toy', split 'test', recording 'test': {words}"):
+        toy.split("test")
+
+
+def test_an_empty_split_is_refused():
+    with pytest.raises(ValueError, match="split 'test' has no recordings"):
+        check(task({**three(), "test": []}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"features": (Feature("a", "m"), Feature("b", ""))}, "a name and a unit for each feature"),
+        ({"features": (Feature("a", "m"), Feature("a", "m"))}, "features must be distinct names"),
+        ({"classes": None}, "classes must be the class names of a classification"),
+        ({"outputs": 3}, "outputs must be one per class, 2; got 3"),
+        ({"metric": "mse"}, "metrics must be names among accuracy, .*'mse' included"),
+        ({"metrics": ("accuracy", "mse")}, "metrics must be names among accuracy"),
+        ({"window": None}, "stride and gap must be None without a window"),
+        ({"window": 1}, "window must be at least 2"),
+        ({"stride": 5}, "stride must be from 1 to the window, 4"),
+        ({"stride": 0}, "stride must be from 1 to the window, 4"),
+        ({"gap": 3}, "gap must be at least the window, 4; got 3"),
+        ({"baseline": "mean"}, "baseline must be 'prior'"),
+        (REGRESSION | {"baseline": "prior"}, "baseline must be 'mean' or 'last value'"),
+        (
+            REGRESSION | {"baseline": "last value", "outputs": 1},
+            "'mean' unless each step's targets are the features",
+        ),
+    ],
+)
+def test_declarations_that_contradict_themselves_are_refused(changes, words):
+    with pytest.raises(ValueError, match=f"task 'toy': .*{words}"):
+        task(**changes)
