@@ -123,6 +123,7 @@ def _walker_cfc_mm(inputs: int, units: int, outputs: int, generator: torch.Gener
 
 _LTC_PAPER = "Hasani et al., AAAI 2021 (arXiv 2006.04439): 32 units"
 _CFC_SCRIPTS = "repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
+_LRC_SCRIPTS = "repository MoniFarsang/LRC, person activity script: 64 units, learning rate 0.001"
 
 AUTHORS: dict[str, Author] = {
     "LTC": Author(32, 0.01, f"{_LTC_PAPER}, learning rate 0.01 for LTC"),
@@ -131,7 +132,9 @@ AUTHORS: dict[str, Author] = {
     "CTRNN": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival"),
     "CfC": Author(64, 0.02, f"{_CFC_SCRIPTS}: backbone SiLU 256", _walker_cfc),
     "CfC-mm": Author(128, 0.005, f"{_CFC_SCRIPTS}: backbone LeCun tanh 128 x 2, dropout 0.2", _walker_cfc_mm),
-    "LRCU": Author(64, 0.001, "repository MoniFarsang/LRC, classification scripts"),
+    "STC": Author(64, 0.001, _LRC_SCRIPTS),
+    "LRC": Author(64, 0.001, _LRC_SCRIPTS),
+    "LRCU": Author(64, 0.001, _LRC_SCRIPTS),
 }
 
 
@@ -198,11 +201,20 @@ def build(model: str, task: Task, hidden_size: int, seed: int, variant: str = "m
     _known(model)
     generator = torch.Generator().manual_seed(seed)
     inputs = len(task.features) * (1 + task.missing)
-    make = MODELS[model]
-    if variant == "author" and model in AUTHORS:
-        make = AUTHORS[model].build or make
+    make = (author(model).build if variant == "author" else None) or MODELS[model]
     layer = make(inputs, hidden_size, task.outputs, generator)
     return SequenceModel(layer, task.outputs, task.per, task.missing, generator)
+
+
+def author(model: str) -> Author:
+    """The size and learning rate that a model's authors printed.
+
+    Raises:
+        ValueError: for a model without such.
+    """
+    if model not in AUTHORS:
+        raise ValueError(f"model must be one of {', '.join(AUTHORS)} for variant 'author'; got {model!r}")
+    return AUTHORS[model]
 
 
 def count_parameters(model: nn.Module) -> int:

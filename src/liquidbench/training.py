@@ -6,27 +6,28 @@ says which learning rate was best, and only when both are settled is the test sp
 """
 
 import math
+import os
 import platform
 import subprocess
 import time
 from collections.abc import Callable
-from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import liquidbench
 from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
-from liquidbench.metrics import score
+from liquidbench.metrics import METRICS, score
 from liquidbench.study import Run
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Split, Task
@@ -34,8 +35,6 @@ from liquidbench.tasks.task import Split, Task
 Row = dict[str, Any]
 
 _EVALUATION_BATCH = 256
-_MEASURED_BATCHES = 5
-_MEASURED_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -59,29 +58,30 @@ class Epoch:
     validation_loss: float
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Trial:
-    """One learning rate, trained: its curves and the weights of its best epoch."""
+    """One learning rate: its curve, and what its best epoch gave."""
 
     index: int
     learning_rate: float
-    curve: list[Epoch]
-    ended: str
+    curve: list[Epoch] = field(default_factory=list)
+    ended: str = "all epochs"
     failure: str | None = None
     best_epoch: int = 0
     best_loss: float = math.inf
-    validation_score: float = math.nan
-    weights: dict[str, Tensor] | None = None
+    best_score: float = math.nan
+    weights: dict[str, Tensor] = field(default_factory=dict)
 
 
 def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -> list[Row]:
     """Train one model on one task with one seed, once per learning rate, and score the best on test.
 
     Batches are drawn from the run's seed alone, so all models with one seed see the same batches in the same
-    order, and so do all learning rates. Corruptions of the test split are drawn from it too.
+    order, and so do all learning rates; the corruptions of the test split are drawn from it too. The cap in
+    minutes is shared equally among the learning rates.
 
-    A trial whose loss stops being finite has failed, and its reason is a row; so is a trial that cannot be
-    scored. When all trials have failed, so has the run: the rows say so.
+    A trial whose loss stops being finite has failed, and a row says why. When all trials have failed, or the
+    chosen one has no score on test, so has the run.
 
     Args:
         run: what to train, of kind ``"fit"``.
@@ -89,122 +89,230 @@ def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -
         on_epoch: called after every epoch.
 
     Returns:
-        Rows for `liquidbench.results.write`, the study's name left out.
+        Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: the run's model cannot be built to its budget on this task; or data break a promise.
+        ValueError: the model has no size within the budget on this task, or the data break a promise.
     """
-    clock = _Clock()
     hidden_size, learning_rates = _configuration(run, task)
+    rows = _Rows(run, task.data_digest, hidden_size)
     with torch.random.fork_rng(devices=[]):
-        train, validation = (_Data(task.split(name)) for name in ("train", "validation"))
-        seconds = None if run.training.minutes is None else 60 * run.training.minutes / len(learning_rates)
-        trials = []
+        train, validation = _Data(task.split("train")), _Data(task.split("validation"))
         model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
+        rows.parameters = catalogue.count_parameters(model)
+        trials = []
         for index, learning_rate in enumerate(learning_rates):
             model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-            tell = _Teller(index, len(learning_rates), run.training.epochs, on_epoch)
-            trials.append(_train(model, task, train, validation, run, learning_rate, seconds, tell))
+            trial = _Trial(index, learning_rate)
+            _train(trial, model, task, train, validation, run, len(learning_rates), on_epoch)
+            rows.add_curve(trial)
+            trials.append(trial)
 
-        rows = _Rows(run, task, clock, hidden_size, catalogue.count_parameters(model))
-        for trial in trials:
-            _record_curve(rows, trial, task)
         finished = [trial for trial in trials if trial.failure is None]
         if not finished:
             reasons = "; ".join(f"learning rate {t.learning_rate:g}: {t.failure}" for t in trials)
-            return rows.finish(failure=f"every trial failed: {reasons}")
+            return rows.failed(f"every trial failed: {reasons}")
         sign = 1 if METRICS[task.metric].higher_is_better else -1
-        best = max(finished, key=lambda trial: (sign * trial.validation_score, -trial.best_loss))
-        assert best.weights is not None
+        best = max(finished, key=lambda trial: (sign * trial.best_score, -trial.best_loss))
         model.load_state_dict(best.weights)
-
         chosen = {"trial": best.index, "learning_rate": best.learning_rate}
         rows.add("best_epoch", best.best_epoch, **chosen)
         rows.add("parameters", rows.parameters, **chosen)
-        _record_scores(rows, task, "validation", _predict(model, validation), chosen)
+        rows.add_scores(task.metrics, _predict(model, validation), split="validation", **chosen)
 
-        # From here on nothing is chosen any more.
+        # From here on there is nothing left to choose.
         test = task.split("test")
-        _record_scores(rows, task, "test", _predict(model, _Data(test)), chosen)
-        rows.add("trivial", *_scored(lambda: task.trivial_score()), split="test")
-        for corruption, levels, damage in (
+        scores = rows.add_scores(task.metrics, _predict(model, _Data(test)), split="test", **chosen)
+        if scores[task.metric] is None:
+            return rows.failed(f"the chosen model has no {task.metric} on test: {rows.rows[-1]['reason']}")
+        rows.add("trivial", task.trivial_score(), split="test")
+        damages = (
             ("removed_steps", run.robustness.removed_steps, remove_steps),
             ("noise", run.robustness.noise, add_noise),
-        ):
+        )
+        for corruption, levels, damage in damages:
             for level in levels:
                 predictions = _predict(model, _Data(damage(test, level, run.seed)))
-                value, reason = _scored(lambda p=predictions: score(task.metric, *p))
-                rows.add(task.metric, value, reason, "test", corruption=corruption, level=level, **chosen)
-        return rows.finish()
+                where = {"split": "test", "corruption": corruption, "level": level}
+                rows.add_scores((task.metric,), predictions, **where, **chosen)
+    return rows.done()
 
 
 def measure_cost(run: Run, task: Task) -> list[Row]:
-    """What a model costs, on an otherwise idle machine; the test split is not asked for.
+    """Measure what a model costs; for numbers that mean something, on an otherwise idle machine.
 
-    - ``seconds_per_epoch``: median wall-clock of five training steps (forward, backward, clipping, update) on full
-      batches, after one to warm up, times the batches of an epoch.
-    - ``step_latency_us``: median wall-clock of 200 calls of ``layer.step`` on one sample, in inference mode,
-      after 20 to warm up.
-    - ``training_memory_bytes``: most memory that torch's allocator held, above what it held before, during one
-      training step from scratch, so gradients and the optimiser's state are counted, parameters and data are
-      not. It is the maximum of the running sum of the allocations and releases that ``torch.profiler`` records
-      (``profile_memory=True``), so it depends on no sampling and on no other process.
-    - ``inference_memory_bytes``: the same for one forward pass of a batch in inference mode.
-    - ``parameters``: trained ones; ``deployed_bytes``: all parameters and buffers.
+    - ``seconds_per_epoch``: median wall-clock time of five training steps (forward, backward, clipping,
+      update) on full batches, after one to warm up, times the number of batches.
+    - ``step_latency_us``: median wall-clock time of 200 calls of ``layer.step`` on one sample, in inference
+      mode, after 20 to warm up.
+    - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
+      training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
+      data are not. It is the maximum of the running sum of the allocations and releases that
+      ``torch.profiler`` records with ``profile_memory=True``, so nothing is sampled and no other process counts.
+    - ``inference_memory_bytes``: the same for the forward pass of one batch in inference mode.
+    - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
 
     Args:
         run: what to measure, of kind ``"cost"``.
-        task: for the shapes of a batch.
+        task: its data, of which the test split is not asked for.
 
     Returns:
-        Rows for `liquidbench.results.write`, the study's name left out.
+        Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: the run's model cannot be built to its budget on this task; or data break a promise.
+        ValueError: the model has no size within the budget on this task, or the data break a promise.
     """
-    clock = _Clock()
     hidden_size, learning_rates = _configuration(run, task)
+    rows = _Rows(run, task.data_digest, hidden_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        data = _Data(task.split("train"))
-        batches = list(data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed)))
         model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-        rows = _Rows(run, task, clock, hidden_size, catalogue.count_parameters(model))
+        rows.parameters = catalogue.count_parameters(model)
+        data = _Data(task.split("train"))
+        batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
+        full = [batch for batch in batches if len(batch) == len(batches[0])]
+
+        def step(optimiser: torch.optim.Optimizer, number: int) -> None:
+            _step(model, optimiser, data, full[number % len(full)], run.training.clip_norm)
 
         optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
-        # Only full batches are timed, and of different content: sequences differ in length.
-        measured = [index for index in batches if len(index) == len(batches[0])][: _MEASURED_BATCHES + 1]
-        times = []
-        for number in range(_MEASURED_BATCHES + 1):
-            started = time.perf_counter()
-            _step(model, optimiser, data, measured[number % len(measured)], run.training.clip_norm)
-            times.append(time.perf_counter() - started)
-        rows.add("seconds_per_epoch", median(times[1:]) * len(batches))
-        rows.add("step_latency_us", 1e6 * _step_latency(model, data))
-
-        def train_once() -> None:
-            fresh = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
-            _step(model, fresh, data, measured[0], run.training.clip_norm)
-
-        # Gradients of the timed steps and the state of their optimiser are no part of the baseline.
+        seconds = _median_seconds(lambda number: step(optimiser, number), calls=5, warm_up=1)
+        rows.add("seconds_per_epoch", seconds * len(batches))
+        # What the timed steps left behind is no part of the baseline.
         del optimiser
         model.zero_grad(set_to_none=True)
-        rows.add("training_memory_bytes", _peak_memory(train_once))
-
-        @torch.inference_mode()
-        def infer_once() -> None:
-            model(*data.inputs(measured[0]))
-
+        rows.add(
+            "training_memory_bytes",
+            _peak_memory(lambda: step(torch.optim.Adam(model.parameters(), lr=learning_rates[0]), 0)),
+        )
+        model.zero_grad(set_to_none=True)
         model.eval()
-        rows.add("inference_memory_bytes", _peak_memory(infer_once))
+        with torch.inference_mode():
+            rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))))
+            rows.add("step_latency_us", 1e6 * _step_latency(model))
         rows.add("parameters", rows.parameters)
-        rows.add("deployed_bytes", sum(t.numel() * t.element_size() for t in model.state_dict().values()))
-        return rows.finish()
+        deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+        rows.add("deployed_bytes", deployed)
+    return rows.done()
 
 
-def failed(run: Run, task: str, digest: str, reason: str) -> list[Row]:
-    """The rows of a run that came to nothing for a reason outside its training."""
-    raise NotImplementedError
+def failure(run: Run, data_digest: str, reason: str) -> list[Row]:
+    """The rows of a run that ended outside of `fit` and `measure_cost`: with an error, or with its process.
+
+    Args:
+        run: what was to be done.
+        data_digest: the task's.
+        reason: one sentence.
+
+    Returns:
+        Rows for `liquidbench.results.write`, without the study's name.
+    """
+    return _Rows(run, data_digest).failed(reason)
+
+
+def _configuration(run: Run, task: Task) -> tuple[int, tuple[float, ...]]:
+    """Hidden size and learning rates of a run."""
+    if run.variant == "author":
+        author = catalogue.author(run.model)
+        return author.hidden_size, (author.learning_rate,)
+    assert run.parameters is not None
+    return catalogue.size_for_budget(run.model, task, run.parameters, run.seed), run.learning_rates
+
+
+def _train(
+    trial: _Trial,
+    model: SequenceModel,
+    task: Task,
+    train: "_Data",
+    validation: "_Data",
+    run: Run,
+    trials: int,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> None:
+    """Train until validation loss stops improving, or the epochs or minutes are spent; fills in ``trial``."""
+    training = run.training
+    # Dropout draws from the global generator.
+    torch.manual_seed(run.seed)
+    order = torch.Generator().manual_seed(run.seed)
+    optimiser = torch.optim.Adam(model.parameters(), lr=trial.learning_rate)
+    deadline = time.monotonic() + (math.inf if training.minutes is None else 60 * training.minutes / trials)
+    best: tuple[Tensor, Tensor] | None = None
+    for epoch in range(1, training.epochs + 1):
+        total, steps = 0.0, 0
+        for batch in train.batches(training.batch_size, order):
+            loss, scored = _step(model, optimiser, train, batch, training.clip_norm)
+            if not math.isfinite(loss):
+                trial.failure = f"training loss became {loss} in epoch {epoch}"
+                return
+            total, steps = total + loss * scored, steps + scored
+            if time.monotonic() > deadline:
+                break
+        predicted = _predict(model, validation)
+        loss = float(_loss(*predicted))
+        if not math.isfinite(loss):
+            trial.failure = f"validation loss became {loss} in epoch {epoch}"
+            return
+        told = Epoch(trial.index, trials, epoch, training.epochs, total / steps, loss)
+        trial.curve.append(told)
+        if on_epoch is not None:
+            on_epoch(told)
+        if loss < trial.best_loss:
+            trial.best_epoch, trial.best_loss, best = epoch, loss, predicted
+            trial.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        if time.monotonic() > deadline:
+            trial.ended = "minutes"
+            break
+        if epoch - trial.best_epoch >= training.patience:
+            trial.ended = "patience"
+            break
+    assert best is not None
+    value, reason = _scored(task.metric, best)
+    if value is None:
+        trial.failure = f"no {task.metric} on validation: {reason}"
+    else:
+        trial.best_score = value
+
+
+def _step(
+    model: SequenceModel, optimiser: torch.optim.Optimizer, data: "_Data", batch: Tensor, clip_norm: float | None
+) -> tuple[float, int]:
+    """One update; the loss before it, and the number of predictions it is the mean of."""
+    model.train()
+    targets, predictions = data.scored(batch, model(*data.inputs(batch)))
+    if not len(targets):
+        return 0.0, 0
+    loss = _loss(targets, predictions)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    if clip_norm is not None:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    optimiser.step()
+    return float(loss.detach()), len(targets)
+
+
+@torch.inference_mode()
+def _predict(model: SequenceModel, data: "_Data") -> tuple[Tensor, Tensor]:
+    """Targets and predictions of a whole split, (n,) and (n, outputs) where it has targets."""
+    model.eval()
+    parts = [data.scored(batch, model(*data.inputs(batch))) for batch in data.batches(_EVALUATION_BATCH)]
+    targets, predictions = zip(*parts, strict=True)
+    return torch.cat(targets), torch.cat(predictions)
+
+
+def _loss(targets: Tensor, predictions: Tensor) -> Tensor:
+    """Mean cross-entropy of class numbers, mean squared error of values."""
+    if targets.is_floating_point():
+        return F.mse_loss(predictions, targets)
+    return F.cross_entropy(predictions, targets)
+
+
+def _scored(metric: str, predicted: tuple[Tensor, Tensor]) -> tuple[float | None, str | None]:
+    """A score, or None and why there is none."""
+    targets, predictions = predicted
+    try:
+        return score(metric, targets.numpy(), predictions.numpy()), None
+    except ValueError as error:
+        return None, str(error)
 
 
 class _Data:
@@ -244,8 +352,134 @@ class _Data:
         return targets[known], predictions[known]
 
 
-def _loss(targets: Tensor, predictions: Tensor) -> Tensor:
-    """Mean cross-entropy of class numbers, mean squared error of values."""
-    if targets.is_floating_point():
-        return F.mse_loss(predictions, targets)
-    return F.cross_entropy(predictions, targets)
+def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int) -> float:
+    """Median wall-clock time of ``action(number of the call)``."""
+    seconds = []
+    for number in range(warm_up + calls):
+        started = time.perf_counter()
+        action(number)
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[warm_up:])
+
+
+def _step_latency(model: SequenceModel) -> float:
+    """Median wall-clock time of one streamed sample, in seconds, the state being passed on."""
+    sample = torch.ones(1, model.layer.input_size)
+    state = None
+
+    def step(_: int) -> None:
+        nonlocal state
+        timespan = 1.0
+        _, state = model.layer.step(sample, state, timespan)
+
+    return _median_seconds(step, calls=200, warm_up=20)
+
+
+def _peak_memory(action: Callable[[], object]) -> int:
+    """Most bytes that torch's allocator held during ``action``, above what it held before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        action()
+    assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
+    # Events of operators have sums only; the single allocations and releases are there as "[memory]".
+    events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    return max(accumulate((event.nbytes() for event in events), initial=0))
+
+
+class _Rows:
+    """Results of one run as they come, each with what all of them share."""
+
+    def __init__(self, run: Run, data_digest: str, hidden_size: int | None = None):
+        self.rows: list[Row] = []
+        self.hidden_size, self.parameters = hidden_size, None
+        self.parameters: int | None = None
+        self._started = time.monotonic()
+        self._shared = {
+            "run": run.id(data_digest),
+            "task": run.task_name,
+            "model": run.model,
+            "variant": run.variant,
+            "seed": run.seed,
+            "kind": run.kind,
+            "version": liquidbench.__version__,
+            "commit": _commit(),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "machine": _machine(),
+            "threads": torch.get_num_threads(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def add(self, metric: str, value: float | None, **columns: Any) -> None:
+        """One value; columns that are left out have their neutral value."""
+        neutral = {"split": "", "corruption": "", "level": 0.0, "epoch": None, "trial": None, "reason": None}
+        self.rows.append({**neutral, "learning_rate": None, "metric": metric, "value": value, **columns})
+
+    def add_curve(self, trial: _Trial) -> None:
+        """Losses of a trial by epoch, the validation score of its best one, and how it ended."""
+        shared = {"trial": trial.index, "learning_rate": trial.learning_rate}
+        for told in trial.curve:
+            self.add("loss", told.train_loss, split="train", epoch=told.epoch, **shared)
+            self.add("loss", told.validation_loss, split="validation", epoch=told.epoch, **shared)
+        if trial.failure is None:
+            self.add("epochs", len(trial.curve), **shared, reason=trial.ended)
+        else:
+            self.add("loss", None, split="train", epoch=len(trial.curve) + 1, **shared, reason=trial.failure)
+
+    def add_scores(
+        self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any
+    ) -> dict[str, float | None]:
+        """Scores by metric; None, and a row with the reason, where a metric is undefined for these data."""
+        scores = {}
+        for metric in metrics:
+            scores[metric], reason = _scored(metric, predicted)
+            self.add(metric, scores[metric], **columns, reason=reason)
+        return scores
+
+    def done(self) -> list[Row]:
+        """All rows of a run that came to its end."""
+        return self._finished("done")
+
+    def failed(self, reason: str) -> list[Row]:
+        """All rows of a run that failed, and one that says why."""
+        self.add("", None)
+        for row in self.rows:
+            row["reason"] = row["reason"] or reason
+        return self._finished("failed")
+
+    def _finished(self, status: str) -> list[Row]:
+        shared = self._shared | {
+            "status": status,
+            "parameters": self.parameters,
+            "hidden_size": self.hidden_size,
+            "seconds": time.monotonic() - self._started,
+        }
+        return [shared | row for row in self.rows]
+
+
+@cache
+def _commit() -> str:
+    """The commit of the checkout that this module lies in, "" where it lies in none."""
+    folder = Path(__file__).resolve().parent
+    root = folder.parent.parent
+    # An installed package may lie within somebody else's repository.
+    if not (root / ".git").exists() or folder.parent.name != "src":
+        return ""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@cache
+def _machine() -> str:
+    """Processor and operating system, without the machine's name."""
+    processor = platform.processor() or platform.machine()
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}"

@@ -22,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from liquidrnn.synapses import drawn
+
 State: TypeAlias = tuple[Tensor, ...]
 Trace: TypeAlias = dict[str, Tensor]
 
@@ -157,12 +159,10 @@ class MixedMemory(Recurrence):
         self.state_sizes = (inner.hidden_size, inner.hidden_size)
         self.num_synapses = inner.num_synapses
         units = inner.hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(4 * units, inner.input_size, device=device, dtype=dtype))
-        self.weight_hh = nn.Parameter(torch.empty(4 * units, units, device=device, dtype=dtype))
-        self.bias = nn.Parameter(torch.empty(4 * units, device=device, dtype=dtype))
-        nn.init.xavier_uniform_(self.weight_ih, generator=generator)
-        nn.init.orthogonal_(self.weight_hh, generator=generator)
-        nn.init.uniform_(self.bias, -0.1, 0.1, generator=generator)
+        factory = {"generator": generator, "device": device, "dtype": dtype}
+        self.weight_ih = nn.Parameter(drawn(nn.init.xavier_uniform_, 4 * units, inner.input_size, **factory))
+        self.weight_hh = nn.Parameter(drawn(nn.init.orthogonal_, 4 * units, units, **factory))
+        self.bias = nn.Parameter(drawn(nn.init.uniform_, 4 * units, **factory) * 0.2 - 0.1)
 
     def coefficients(self) -> tuple[Tensor, ...]:
         return self.inner.coefficients()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -129,11 +130,29 @@ class Affine(nn.Module):
         return str(self.mapping)
 
 
+def drawn(
+    init: Callable[..., Tensor],
+    *shape: int,
+    generator: torch.Generator | None,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """A tensor filled by a function of ``torch.nn.init``, in single precision first.
+
+    So a seed gives the same layer in every type, and half precision gets the matrices that torch cannot draw in it.
+    """
+    device = torch.get_default_device() if device is None else device
+    # The generator decides where numbers are drawn; a meta tensor has none.
+    source = device if torch.device(device).type == "meta" or generator is None else generator.device
+    return init(torch.empty(shape, device=source, dtype=torch.float32), generator=generator).to(device, dtype or torch.get_default_dtype())
+
+
 def uniform(
     size: int, low: float, high: float, generator: torch.Generator | None, device=None, dtype=None
 ) -> nn.Parameter:
     """A parameter (size,) drawn from [low, high]."""
-    return nn.Parameter(torch.empty(size, device=device, dtype=dtype).uniform_(low, high, generator=generator))
+    unit = drawn(nn.init.uniform_, size, generator=generator, device=device, dtype=torch.float32)
+    return nn.Parameter((low + (high - low) * unit).to(dtype or torch.get_default_dtype()))
 
 
 def conductance(
@@ -146,11 +165,9 @@ def conductance(
     dtype=None,
 ) -> nn.Parameter:
     """What is stored of a conductance (size,) whose effective value is drawn from [low, high]."""
-    stored = uniform(size, low, high, generator, device, dtype)
-    if constraint == "softplus":
-        with torch.no_grad():
-            stored.copy_(stored.expm1().log())
-    return stored
+    stored = uniform(size, low, high, generator, device, torch.float32).detach()
+    stored = stored.expm1().log() if constraint == "softplus" else stored
+    return nn.Parameter(stored.to(dtype or torch.get_default_dtype()))
 
 
 def effective(stored: Tensor, constraint: Constraint) -> Tensor:

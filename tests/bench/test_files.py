@@ -151,7 +151,8 @@ def test_the_argument_goes_before_the_environment_and_the_environment_before_the
 
 
 def test_a_folder_without_the_files_is_told_where_and_what(archive, tmp_path):
-    words = f"Two tables: {tmp_path / 'tables'} does not hold tables.tar.xz or one.csv + two.csv or tables.zip + extra.txt"
+    looked_for = "tables.tar.xz or one.csv + two.csv or tables.zip + extra.txt"
+    words = f"Two tables: {tmp_path / 'tables'} does not hold {looked_for}"
     with pytest.raises(FileNotFoundError, match=re.escape(words)) as caught:
         files.read(archive, tmp_path)
     assert "Put the files there, from http" in str(caught.value)

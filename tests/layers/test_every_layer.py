@@ -272,7 +272,7 @@ def test_two_half_spans_approach_one_whole(case):
     x, _ = data(time=1)
     _, h = layer(data(time=4, seed=3)[0])
     gaps = []
-    for span in (0.2, 0.1, 0.05):
+    for span in (0.02, 0.01, 0.005):
         _, whole = layer(x, h, timespans=span)
         _, half = layer(x.expand(-1, 2, -1), h, timespans=span / 2)
         gaps.append((whole - half).abs().max())
@@ -282,7 +282,7 @@ def test_two_half_spans_approach_one_whole(case):
 @every
 def test_gradients(case):
     layer = case.make(num_layers=2, output_size=2).double()
-    x, spans = data(time=3, batch=2)
+    x, spans = data(time=6, batch=2)  # long enough for a signal to pass two wirings of three layers
     names = [name for name, _ in layer.named_parameters()]
     values = [p.detach().clone().requires_grad_() for p in layer.parameters()]
     hx = tuple(0.3 * torch.randn_like(s) for s in parts(layer(x)[1]))
@@ -294,9 +294,10 @@ def test_gradients(case):
             layer, dict(zip(names, parameters, strict=True)), (x, state), {"timespans": spans if used else 1.0}
         )[0]
 
+    # A layer without a memory cell ignores the second state.
     cx = hx[1] if case.memory else torch.zeros(1, dtype=x.dtype)
     arguments = [x, spans, hx[0], cx, *values]
-    for argument in arguments[: 2 + len(hx)]:
+    for argument in arguments[:4]:
         argument.requires_grad_()
     assert torch.autograd.gradcheck(run, arguments, fast_mode=True, atol=1e-6)
     gradients = torch.autograd.grad(run(*arguments).square().sum(), arguments, allow_unused=True)
@@ -458,9 +459,9 @@ def test_an_optimiser_can_train_it(case):
     layer = case.make(output_size=1)
     x, spans = data(torch.float32, batch=8)
     target = x[..., :1].cumsum(1).tanh()
-    optimiser = torch.optim.Adam(layer.parameters(), 0.02)
+    optimiser = torch.optim.Adam(layer.parameters(), 0.03)
     losses = []
-    for _ in range(30):
+    for _ in range(100):
         loss = nn.functional.mse_loss(layer(x, timespans=spans)[0], target)
         optimiser.zero_grad()
         loss.backward()

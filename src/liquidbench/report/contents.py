@@ -18,7 +18,7 @@ import polars as pl
 from liquidbench.report import figures
 from liquidbench.report.figures import Mark, number, quantity
 from liquidbench.statistics import Comparison, bootstrap_interval
-from liquidbench.study import FAMILIES, Study
+from liquidbench.study import FAMILIES, Study, task_name
 
 Interval = tuple[float, float]
 
@@ -28,8 +28,8 @@ COSTS = (
     ("seconds_per_epoch", "Time for one training epoch", "s"),
 )
 DAMAGES = (
-    ("removed_steps", "Steps removed from each sequence", "steps removed"),
-    ("noise", "Noise added (standard deviations of the feature)", "noise of"),
+    ("removed_steps", "Steps removed from each sequence"),
+    ("noise", "Noise added (standard deviations of the feature)"),
 )
 
 
@@ -181,7 +181,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Any], comparison
     Returns:
         Texts, tables and drawings, in the order of the study; whatever has no results is empty.
     """
-    names = _ordered((_task_name(task) for task in study.tasks), frame["task"].to_list())
+    names = _ordered((task_name(task) for task in study.tasks), frame["task"].to_list())
     marks = _marks(_ordered(study.models, frame["model"].to_list()))
     anchors = _anchors(names)
     records = [_Record(name, tasks.get(name, {}), frame.filter(pl.col("task") == name), marks) for name in names]
@@ -207,7 +207,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Any], comparison
         thresholds=list(comparison.verdict.thresholds),
         environment=_environment(frame),
         commands=_commands(study, frame),
-        study_file=study.text(),
+        study_file=study.to_yaml(),
     )
 
 
@@ -490,7 +490,7 @@ def _learning(record: _Record) -> list[Figure]:
 
 def _robustness(record: _Record) -> list[Figure]:
     found = []
-    for damage, label, words in DAMAGES:
+    for damage, label in DAMAGES:
         levels = record.levels(damage)
         if len(levels) < 2:
             continue
@@ -498,7 +498,7 @@ def _robustness(record: _Record) -> list[Figure]:
         for model in record.best_first("matched"):
             points = []
             for level in levels:
-                score = record.score(model, "matched", damage, level) if False else _damaged(record, model, damage, level)
+                score = _damaged(record, model, damage, level)
                 if score:
                     points.append((level, score))
             if not points:
@@ -715,3 +715,221 @@ def _turned(value: float, bounds: Interval | None, higher: bool) -> tuple[float,
     if higher:
         return value, bounds
     return -value, None if bounds is None else (-bounds[1], -bounds[0])
+
+
+def _margin(record: _Record, study: Study) -> float:
+    raise NotImplementedError
+
+
+def _judgement(record: _Record, anchors: Mapping[str, str], comparison: Comparison) -> Judgement:
+    raise NotImplementedError
+
+
+def _leaderboard(
+    records: Sequence[_Record], marks: Mapping[str, Mark], comparison: Comparison
+) -> list[Standing]:
+    spans = {record.name: _range(record) for record in records}
+    ranked = sorted(marks, key=lambda model: comparison.ranks.get(model, math.inf))
+    lines = []
+    for model in ranked:
+        rank = comparison.ranks.get(model)
+        cells = [_cell(record, model, spans[record.name], comparison) for record in records]
+        lines.append(
+            Standing(marks[model], figures.key(marks[model]), "" if rank is None else f"{rank:.1f}", cells)
+        )
+    return lines
+
+
+def _range(record: _Record) -> Interval:
+    ends = [
+        end
+        for (_, variant), score in record.scores.items()
+        if variant == "matched"
+        for end in (score.mean, *(score.interval or ()))
+    ]
+    if not ends:
+        return 0.0, 1.0
+    room = 0.05 * (max(ends) - min(ends)) or 0.5
+    return min(ends) - room, max(ends) + room
+
+
+def _cell(record: _Record, model: str, span: Interval, comparison: Comparison) -> Cell:
+    score, failures = record.scores.get((model, "matched")), record.failures(model, "matched")
+    if score is None:
+        return Cell("failed" if failures else "none yet", "", "", 0, failures, False)
+    mark = record.mark(model)
+    svg = figures.interval(record.spoken(model, score), mark, score.mean, score.interval, span)
+    best = record.best_first("matched")[0]
+    among_best = model == best or not _shown_apart(record, model, best, comparison)
+    text = record.text(score.mean)
+    return Cell(text, record.span(score.interval), svg, len(score.values), failures, among_best)
+
+
+def _shown_apart(record: _Record, one: str, other: str, comparison: Comparison) -> bool:
+    return any(
+        pair.task == record.name and {pair.first, pair.second} == {one, other} and pair.verdict in ("better", "worse")
+        for pair in comparison.pairs
+    )
+
+
+def _leaderboard_note(records: Sequence[_Record]) -> str:
+    several = any(len(score.values) > 1 for record in records for score in record.scores.values())
+    note = "Rank: mean place over the tasks, 1 is best. Scores are means over seeds on test data"
+    note += (
+        ", with 95 % bootstrap intervals; bold ones are not shown to be worse than the task's best."
+        if several
+        else " of one seed, so nothing is known about their spread."
+    )
+    return note
+
+
+def _runs(frame: pl.DataFrame) -> str:
+    runs = frame.unique("run")
+    failed = runs.filter(pl.col("status") == "failed").height
+    words = f"{number(runs.height)} runs" if runs.height != 1 else "1 run"
+    return f"{words}, {number(failed)} of which failed" if failed else f"{words}, none failed"
+
+
+def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
+    rows = [
+        (label, "; ".join(str(value) for value in frame[column].drop_nulls().unique().sort().to_list()))
+        for column, label in (
+            ("version", "liquidbench"),
+            ("commit", "Commit"),
+            ("python", "Python"),
+            ("torch", "PyTorch"),
+            ("machine", "Machine"),
+            ("threads", "Threads per run"),
+        )
+    ]
+    started = frame["started"].drop_nulls()
+    if len(started):
+        first, last = started.min(), started.max()
+        rows.append(("Runs started", f"{first} to {last}" if first != last else str(first)))
+    seconds = frame.unique("run")["seconds"].drop_nulls().sum()
+    if seconds:
+        rows.append(("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"))
+    return [(label, text) for label, text in rows if text]
+
+
+def _commands(study: Study, frame: pl.DataFrame) -> str:
+    versions = frame["version"].unique().to_list()
+    release = f"=={versions[0]}" if len(versions) == 1 else ""
+    return "\n".join(
+        (
+            f"pip install 'liquidrnn[bench]{release}'",
+            f"# {study.name}.yaml is the study file printed below",
+            f"liquidbench run {study.name}.yaml",
+            f"liquidbench report {study.name}.yaml",
+        )
+    )
+
+
+def _methods(study: Study, records: Sequence[_Record]) -> list[tuple[str, str]]:
+    training = study.training
+    cap = f", at most {training.minutes:g} minutes a fit" if training.minutes else ""
+    rates = ", ".join(f"{rate:g}" for rate in study.learning_rates)
+    seeds = len(study.seeds)
+    words = [
+        (
+            "The same for every model",
+            f"The same data in the same order for a seed, {number(study.parameters)} trained parameters within "
+            f"5 %, {_plural(len(study.learning_rates), 'learning rate')} to try ({rates}), up to "
+            f"{_plural(training.epochs, 'epoch')} in batches of {training.batch_size}, stopping after "
+            f"{_plural(training.patience, 'epoch')} without progress{cap}, and {_plural(seeds, 'seed')}.",
+        ),
+        (
+            "Test data are read once",
+            "Validation data choose the epoch and the learning rate. Test data are built only after that "
+            "choice, and nothing is chosen by them. Scalers are fitted on training data. No raw row is in "
+            "two splits.",
+        ),
+        (
+            "Intervals",
+            "95 % intervals are bootstrap intervals of the mean over seeds. They show how much another "
+            "seed would change a score, not how much other data would.",
+        ),
+        (
+            "Pairs of models",
+            "Two models are compared seed by seed, two-sided: by a paired t-test below six seeds, by "
+            "Wilcoxon's signed-rank test from six. Within a task, p-values are corrected by Holm's method.",
+        ),
+        (
+            "The verdict",
+            "On each task each family sends the model with its best validation score; the two are compared on "
+            "test data. A difference counts when the corrected test shows it and it is no smaller than the "
+            f"smallest that matters ({study.smallest_difference:g}). “No difference shown” is not “equal”: "
+            "it is said that two models are equivalent only where the whole interval lies within that margin.",
+        ),
+        (
+            "Damaged data",
+            "Models trained on whole data are tested with steps removed (the time is added to the next span) "
+            "and with Gaussian noise on the standardised inputs, drawn alike for all models.",
+        ),
+        (
+            "Cost",
+            "Measured in runs of their own: the median time of a training step times the steps of an epoch, "
+            "the median time of a single step with batch size 1, and the allocator's peak in one training "
+            "step and in one forward pass.",
+        ),
+        (
+            "Failures",
+            "A run that diverged, ran out of memory or could not be built is listed with its reason. It is "
+            "never dropped in silence.",
+        ),
+        (
+            "Rounding",
+            "A task's scores are rounded to the first digit of the typical interval's half-width.",
+        ),
+    ]
+    if study.author_defaults:
+        words.append(
+            (
+                "As their authors set them",
+                "Liquid models also ran with the sizes and learning rates of their papers. Those rows are "
+                "labelled, stand apart, and count neither in ranks nor in verdicts.",
+            )
+        )
+    return words
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{number(count)} {word}{'' if count == 1 else 's'}"
+
+
+def _count(part: int, whole: int) -> str:
+    if part == whole:
+        return "All models" if whole > 1 else "It"
+    return f"{part} of {whole} models" if part else "No model"
+
+
+def _have(count: int) -> str:
+    return "have" if count > 1 else "has"
+
+
+def _ordered(first: Iterable[str], rest: Iterable[str]) -> list[str]:
+    """Names in the order of the study, then whatever else has results."""
+    return list(dict.fromkeys([*first, *sorted(set(rest))]))
+
+
+def _marks(models: Sequence[str]) -> dict[str, Mark]:
+    places: Counter[str] = Counter()
+    marks = {}
+    for model in models:
+        known = FAMILIES.get(model)
+        family = "liquid" if known == "liquid" else "recurrent" if known == "recurrent" else "other"
+        marks[model] = Mark(model, family, places[family])
+        places[family] += 1
+    return marks
+
+
+def _anchors(names: Sequence[str]) -> dict[str, str]:
+    """An address for each task that survives any name, and is the name itself where that is plain."""
+    anchors: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"
+        anchor, again = f"task-{plain}", 2
+        while anchor in anchors.values():
+            anchor, again = f"task-{plain}-{again}", again + 1
+        anchors[name] = anchor
+    return anchors

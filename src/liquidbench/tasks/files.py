@@ -171,8 +171,8 @@ def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
             _unpack(path.name, path.read_bytes(), re.compile(archive.members), members)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError) as problem:
             raise ValueError(
-                f"{archive.title}: {path} cannot be unpacked ({problem}); it is damaged or was not copied whole. "
-                f"Replace it with that from {archive.url}"
+                f"{archive.title}: {path} cannot be unpacked ({problem}); it is damaged or was not copied "
+                f"whole. Replace it with that from {archive.url}"
             ) from problem
     digest = archive.digest_of(members)
     if digest != archive.digest:

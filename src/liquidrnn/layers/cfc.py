@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, positive_int
-from liquidrnn.synapses import Synapses, wire
+from liquidrnn.synapses import Synapses, drawn, wire
 from liquidrnn.wirings import Recipe, Wiring
 
 Mode = Literal["default", "pure", "no_gate"]
@@ -72,7 +72,7 @@ class CfC(RecurrentLayer):
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N units, Z the width of the backbone (without one: inputs + N):
         ``heads.weight`` (4 N, Z) and ``heads.bias`` (4 N,), in the order ff1, ff2, time_a, time_b; in pure mode (N, Z),
-        (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0. With a wiring of S connections (synapses and
+        (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0.01. With a wiring of S connections (synapses and
         own states): ``weight`` (4, S), ``bias`` (4, N). Weights start Xavier-uniform, a head at a time.
 
     A trace (``return_tau=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
@@ -158,7 +158,8 @@ class _CfCRecurrence(Recurrence):
         pure = mode == "pure"
         factory = {"device": device, "dtype": dtype}
         self.A = nn.Parameter(torch.ones(hidden_size, **factory)) if pure else None
-        self.w_tau = nn.Parameter(torch.zeros(hidden_size, **factory)) if pure else None
+        # Not at 0, where |w_tau| has no gradient and would stay for ever.
+        self.w_tau = nn.Parameter(torch.full((hidden_size,), 0.01, **factory)) if pure else None
 
     def combine(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> Tensor:
         """New states (batch, n) of ``units`` from their heads (batch, heads_per_unit * n)."""
@@ -206,10 +207,12 @@ class _BackboneRecurrence(_CfCRecurrence):
         self.backbone = nn.Sequential(*backbone)
         self.heads = nn.Linear(width, self.heads_per_unit * hidden_size, device=device, dtype=dtype)
         for linear in [*(m for m in backbone if isinstance(m, nn.Linear)), self.heads]:
-            bound = linear.in_features**-0.5
-            nn.init.uniform_(linear.bias, -bound, bound, generator=generator)
-            for head in linear.weight.split(hidden_size if linear is self.heads else linear.out_features):
-                nn.init.xavier_uniform_(head, generator=generator)
+            units, rows = linear.in_features, hidden_size if linear is self.heads else linear.out_features
+            factory = {"generator": generator, "device": device, "dtype": dtype}
+            with torch.no_grad():
+                linear.bias.copy_((2 * drawn(nn.init.uniform_, linear.out_features, **factory) - 1) * units**-0.5)
+                for head in linear.weight.split(rows):
+                    head.copy_(drawn(nn.init.xavier_uniform_, rows, units, **factory))
 
     def _heads(self, input: Tensor, state: State) -> Tensor:
         return self.heads(self.backbone(torch.cat([input, state[0]], -1)))
@@ -243,13 +246,14 @@ class _WiredRecurrence(_CfCRecurrence):
         # A neuron's own state is no synapse but part of its dynamics: without it only the gates would remember.
         connections[wiring.input_size + own, own] = 1
         self.synapses = Synapses(connections, device)
-        self.weight = nn.Parameter(_xavier(self.synapses, self.heads_per_unit, generator, device, dtype))
+        self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, generator, device, dtype))
         self.gate_synapses: Synapses | None = None
         self.gate_weight: nn.Parameter | None = None
-        bound = self.synapses.post.bincount(minlength=wiring.units).to(self.weight.dtype).rsqrt()
-        self.bias = nn.Parameter(torch.empty(self.heads_per_unit, wiring.units, device=device, dtype=dtype))
-        with torch.no_grad():
-            self.bias.uniform_(-1, 1, generator=generator).mul_(bound)
+        bound = torch.from_numpy(np.count_nonzero(connections, 0) ** -0.5).to(self.weight)
+        start = drawn(
+            nn.init.uniform_, self.heads_per_unit, wiring.units, generator=generator, device=device, dtype=dtype
+        )
+        self.bias = nn.Parameter((2 * start - 1) * bound)
         self.order = [torch.as_tensor(np.asarray(layer)) for layer in wiring.layers]
 
     def coefficients(self) -> tuple[Tensor, ...]:
@@ -285,12 +289,12 @@ class _WiredRecurrence(_CfCRecurrence):
         return trace
 
 
-def _xavier(synapses: Synapses, heads: int, generator: torch.Generator | None, device, dtype) -> Tensor:
-    """Xavier-uniform with the fan-in and fan-out that each connection has."""
-    weight = torch.empty(heads, len(synapses), device=device, dtype=dtype).uniform_(-1, 1, generator=generator)
-    fan_in = synapses.post.bincount(minlength=synapses.neurons)[synapses.post]
-    fan_out = synapses.pre.bincount(minlength=synapses.sources)[synapses.pre]
-    return weight * (6 / (fan_in + fan_out).to(weight.dtype)).sqrt()
+def _xavier(connections: np.ndarray, heads: int, generator: torch.Generator | None, device, dtype) -> Tensor:
+    """Xavier-uniform (heads, synapses) with the fan-in and fan-out that each connection has."""
+    pre, post = np.nonzero(connections)
+    fans = np.count_nonzero(connections, 0)[post] + np.count_nonzero(connections, 1)[pre]
+    weight = drawn(nn.init.uniform_, heads, len(pre), generator=generator, device=device, dtype=dtype)
+    return (2 * weight - 1) * torch.from_numpy((6 / fans) ** 0.5).to(weight)
 
 
 def gates_apart(recurrence: Recurrence, connections: np.ndarray) -> None:

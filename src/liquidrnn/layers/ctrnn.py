@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from liquidrnn.integrate import TABLEAUX, advance
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
-from liquidrnn.synapses import conductance, effective
+from liquidrnn.synapses import conductance, drawn, effective
 
 Solver = Literal["semi_implicit", "euler", "heun", "rk4"]
 
@@ -96,12 +96,11 @@ class _CTRNNRecurrence(Recurrence):
         self.state_sizes = (hidden_size,)
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.solver, self.ode_unfolds = solver, ode_unfolds
-        self.weight_ih = nn.Parameter(torch.empty(hidden_size, input_size, device=device, dtype=dtype))
-        self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size, device=device, dtype=dtype))
+        factory = {"generator": generator, "device": device, "dtype": dtype}
+        self.weight_ih = nn.Parameter(drawn(nn.init.xavier_uniform_, hidden_size, input_size, **factory))
+        self.weight_hh = nn.Parameter(drawn(nn.init.orthogonal_, hidden_size, hidden_size, **factory))
         self.bias = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
         self.raw_tau = conductance(hidden_size, 1.0, 1.0, "softplus", generator, device, dtype)
-        nn.init.xavier_uniform_(self.weight_ih, generator=generator)
-        nn.init.orthogonal_(self.weight_hh, generator=generator)
 
     def coefficients(self) -> tuple[Tensor, ...]:
         return (effective(self.raw_tau, "softplus"),)

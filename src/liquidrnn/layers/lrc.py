@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
-from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, effective, uniform, wire
+from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, drawn, effective, uniform, wire
 from liquidrnn.wirings import Recipe, Wiring
 
 Elastance = Literal["symmetric", "asymmetric"]
@@ -245,10 +245,11 @@ class _LRCRecurrence(Recurrence):
         self.sensory_synapses = SigmoidSynapses(wiring.sensory_adjacency, *factory)
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
         for prefix, synapses in (("", self.synapses), ("sensory_", self.sensory_synapses)):
-            matrix = torch.empty(synapses.sources, synapses.neurons, device=device, dtype=dtype)
+            matrix = drawn(
+                nn.init.orthogonal_, synapses.sources, synapses.neurons, generator=generator, device=device, dtype=dtype
+            )
             stored = conductance(len(synapses), 0.001, 1.0, "softplus", *factory)
             self.register_parameter(f"raw_{prefix}w", stored)
-            nn.init.orthogonal_(matrix, generator=generator)
             self.register_parameter(f"{prefix}k", nn.Parameter(matrix[synapses.pre, synapses.post]))
             if elastance:
                 bound = (6 / (wiring.input_size + 2 * wiring.units)) ** 0.5

@@ -73,8 +73,9 @@ def _first_lines(raw: bytes, rows: int | None) -> bytes:
     return b"".join(lines if rows is None else lines[: rows + 1])
 
 
-def _write(path: Path, members: dict[str, bytes]) -> None:
-    path.parent.mkdir(exist_ok=True)
+def write(path: Path, members: dict[str, bytes]) -> None:
+    """Pack members into an archive that depends on their content alone: fixed dates, sorted names."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".xz":
         with tarfile.open(path, "w:xz", preset=9) as packed:
             for name in sorted(members):
@@ -84,7 +85,6 @@ def _write(path: Path, members: dict[str, bytes]) -> None:
         return
     with zipfile.ZipFile(path, "w") as packed:
         for name in sorted(members):
-            # A fixed date, so that the archive depends on its content alone.
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             packed.writestr(entry, members[name], zipfile.ZIP_DEFLATED, 9)
 
@@ -94,7 +94,7 @@ def main() -> None:
     for full, excerpt, cut in EXCERPTS.values():
         members = cut(files.read(full))
         path = files.EXCERPTS / excerpt.folder / excerpt.copies[0][0]
-        _write(path, members)
+        write(path, members)
         sys.stdout.write(f"{path.name} {path.stat().st_size} bytes, digest {excerpt.digest_of(members)}\n")
 
 

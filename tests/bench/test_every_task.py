@@ -1,0 +1,458 @@
+"""What every task promises, stated once for all names that `tasks.load` knows.
+
+Tasks on full data need the raw files, in the folder named by LIQUIDBENCH_DATA or in ``../shared/data`` beside the
+repository; without them they are skipped. Excerpts and generated tasks run everywhere.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from liquidbench import tasks
+from liquidbench.metrics import METRICS
+from liquidbench.tasks import files, icu, mujoco_traces, synthetic, uci
+from liquidbench.tasks.excerpts import make
+from liquidbench.tasks.task import SPLITS, check
+
+DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
+FULL = {
+    "occupancy": uci.OCCUPANCY,
+    "gesture": uci.GESTURE,
+    "cheetah": mujoco_traces.CHEETAH,
+    "walker": mujoco_traces.WALKER,
+    "physionet2012": icu.PHYSIONET,
+}
+# Sequences in training, validation and test; the trivial predictor's score on test; first digits of the checksum.
+RECORDED = {
+    "occupancy": ((379, 63, 389), {"accuracy": 0.756705, "auprc": 0.243295}, "3ae085d7"),
+    "occupancy-excerpt": ((379, 63, 178), {"accuracy": 0.673787, "auprc": 0.326213}, "35bd2c55"),
+    "gesture": ((321, 45, 104), {"accuracy": 0.282224, "f1_macro": 0.088042}, "e888a129"),
+    "gesture-excerpt": ((213, 25, 58), {"accuracy": 0.305556, "f1_macro": 0.093617}, "03c43d70"),
+    "cheetah": ((980, 192, 320), {"mse": 1.272051, "mae": 0.823888}, "301a163d"),
+    "cheetah-excerpt": ((588, 64, 96), {"mse": 0.958188, "mae": 0.787056}, "7d65e6dc"),
+    "walker": ((9984, 375, 569), {"mse": 0.202687, "r2": 0.798530}, "70c06959"),
+    "physionet2012": ((3200, 800, 4000), {"auroc": 0.5, "auprc": 0.142}, "6dfcb0db"),
+    "physionet2012-excerpt": ((300, 80, 120), {"auroc": 0.5, "auprc": 0.175}, "b6f6412e"),
+    "parity-dense": ((4000, 1000, 1000), {"accuracy": 0.512}, ""),
+    "parity-events": ((4000, 1000, 1000), {"accuracy": 0.512}, ""),
+}
+
+
+def lacks(name: str) -> bool:
+    archive = FULL[name]
+    return not any(all((DATA / archive.folder / file).is_file() for file in form) for form in archive.forms)
+
+
+def mark(name: str):
+    marks = []
+    if name in FULL:
+        marks.append(
+            pytest.mark.skipif(lacks(name), reason=f"no raw files of {name} in {DATA}; set LIQUIDBENCH_DATA")
+        )
+    return pytest.param(name, marks=marks)
+
+
+every_name = pytest.mark.parametrize("name", [mark(name) for name in RECORDED])
+full_names = pytest.mark.parametrize("name", [mark(name) for name in FULL])
+
+_loaded = {}
+
+
+def load(name):
+    """A task with all splits built, loaded once for all tests."""
+    if name not in _loaded:
+        _loaded[name] = tasks.load(name, data=DATA)
+        check(_loaded[name])
+    return _loaded[name]
+
+
+def test_no_task_goes_unchecked():
+    assert set(tasks.names()) == set(RECORDED)
+
+
+@every_name
+def test_says_what_it_is(name):
+    task = load(name)
+    assert task.name == name
+    for words in (task.title, task.description, task.split_rule, task.time_unit, task.target_unit):
+        assert words
+    for words in (task.source.title, task.source.licence, task.source.citation):
+        assert words
+    assert task.source.url.startswith("https://")
+    assert all(feature.name and feature.unit for feature in task.features)
+    assert set(task.metrics) <= set(METRICS) and task.metric in task.metrics
+    facts = json.loads(json.dumps(task.facts()))
+    assert facts["sequences"] == {split: len(task.split(split)) for split in SPLITS}
+    assert facts["metric_label"] and facts["features"][0].keys() == {"name", "unit"}
+
+
+@every_name
+def test_has_the_recorded_size_checksum_and_trivial_score(name):
+    task = load(name)
+    sizes, scores, digest = RECORDED[name]
+    assert tuple(len(task.split(split)) for split in SPLITS) == sizes
+    assert {metric: task.trivial_score(metric) for metric in scores} == pytest.approx(scores, abs=1e-5)
+    assert len(task.data_digest) == 64 and task.data_digest.startswith(digest)
+
+
+@every_name
+def test_arrays_have_the_promised_shapes_and_types(name):
+    task = load(name)
+    for split in map(task.split, SPLITS):
+        sequences, time, features = split.values.shape
+        assert features == len(task.features)
+        assert split.values.dtype == np.float32 and split.mask.dtype == bool
+        assert split.mask.shape == split.values.shape
+        assert split.timespans.shape == split.rows.shape == (sequences, time)
+        assert split.timespans.dtype == np.float32 and split.rows.dtype == np.int64
+        scored = (sequences, time) if task.per == "step" else (sequences,)
+        assert split.target_mask.shape == scored and split.target_mask.dtype == bool
+        if task.kind == "classification":
+            assert split.targets.shape == scored and split.targets.dtype == np.int64
+        else:
+            assert split.targets.shape == (*scored, task.outputs) and split.targets.dtype == np.float32
+        assert len(split.recordings) == sequences
+        assert task.window is None or time <= task.window
+
+
+@every_name
+def test_padding_and_gaps_hold_nothing(name):
+    task = load(name)
+    for split in map(task.split, SPLITS):
+        padding = split.rows < 0
+        assert not split.mask[padding].any()
+        assert not split.values[~split.mask].any()
+        assert not split.timespans[~split.mask.any(axis=2)].any()
+        assert (~padding).any(axis=1).all()
+        assert (np.diff(padding.astype(int), axis=1) >= 0).all(), "padding stands at the end"
+        assert task.missing or np.array_equal(split.mask.any(axis=2), split.mask.all(axis=2))
+        if task.per == "step":
+            assert not split.target_mask[padding].any()
+
+
+@every_name
+def test_numbers_are_finite_and_times_never_go_back(name):
+    task = load(name)
+    for split in map(task.split, SPLITS):
+        assert np.isfinite(split.values).all() and np.isfinite(split.timespans).all()
+        assert np.isfinite(split.targets).all()
+        assert (split.timespans >= 0).all()
+        # Something may be observed from the first step on in every sequence but those with nothing at all.
+        first = split.timespans[:, 0][split.mask[:, 0].any(axis=1)]
+        np.testing.assert_allclose(first, 1, rtol=1e-5)
+    spans = task.split("train").timespans
+    varies = np.ptp(spans[:, 1:][spans[:, 1:] > 0]) > 0.1
+    assert varies == task.irregular
+
+
+@every_name
+def test_training_values_are_standardised(name):
+    task = load(name)
+    train = task.split("train")
+    rows, first = np.unique(train.rows[train.rows >= 0], return_index=True)
+    values, mask = train.values[train.rows >= 0][first], train.mask[train.rows >= 0][first]
+    for column in range(len(task.features)):
+        seen = values[:, column][mask[:, column]].astype(np.float64)
+        assert len(seen), task.features[column].name
+        assert seen.mean() == pytest.approx(0, abs=2e-3)
+        assert seen.std() == pytest.approx(1, abs=2e-3) or seen.std() == pytest.approx(0, abs=1e-6)
+
+
+@every_name
+def test_no_row_is_in_two_splits_and_no_recording_unless_cut_in_time(name):
+    task = load(name)
+    rows = {split: set(task.split(split).rows[task.split(split).rows >= 0].tolist()) for split in SPLITS}
+    names = {split: set(task.split(split).recordings) for split in SPLITS}
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert not rows[one] & rows[other]
+        if task.gap is None:
+            assert not names[one] & names[other]
+        else:
+            assert task.window is not None and task.gap >= task.window
+
+
+@every_name
+def test_no_test_sequence_is_a_training_sequence(name):
+    task = load(name)
+    train = {sequence.tobytes() for sequence in task.split("train").values if np.ptp(sequence) > 0}
+    shared = sum(sequence.tobytes() in train for sequence in task.split("test").values)
+    # As events, different bit streams may show the same bits; their time spans differ.
+    assert shared == 0 or name == "parity-events"
+
+
+@every_name
+def test_every_step_of_test_is_there_once(name):
+    task = load(name)
+    for split in ("validation", "test"):
+        counted = Counter(task.split(split).rows[task.split(split).rows >= 0].tolist())
+        assert set(counted.values()) == {1}
+        assert len(counted) == sum(len(recording) for recording in task.recordings(split))
+
+
+@every_name
+def test_classes_of_every_split_are_all_there(name):
+    task = load(name)
+    if task.classes is None:
+        pytest.skip("a regression has no classes")
+    for split in map(task.split, SPLITS):
+        assert set(np.unique(split.targets[split.target_mask])) == set(range(len(task.classes)))
+
+
+@every_name
+def test_the_test_split_is_not_built_before_it_is_asked_for(name):
+    if name == "physionet2012":
+        pytest.skip("takes seconds to load again; its excerpt runs the same code")
+    task = tasks.load(name, data=DATA)
+    task.split("train"), task.split("validation"), task.timespan_unit, task.trivial_score(split="validation")
+    assert task.constructed == {"train", "validation"}
+
+
+@pytest.mark.parametrize("name", ["occupancy-excerpt", "physionet2012-excerpt", "parity-events"])
+def test_the_same_data_every_time(name):
+    one, other = tasks.load(name), tasks.load(name)
+    for split in SPLITS:
+        for array in ("values", "timespans", "mask", "targets", "rows"):
+            assert np.array_equal(getattr(one.split(split), array), getattr(other.split(split), array))
+
+
+@pytest.mark.parametrize("folder", make.EXCERPTS)
+def test_excerpts_are_what_their_script_makes(folder):
+    full, excerpt, cut = make.EXCERPTS[folder]
+    name = next(name for name, archive in FULL.items() if archive is full)
+    if lacks(name):
+        pytest.skip(f"no raw files of {name} in {DATA}; set LIQUIDBENCH_DATA")
+    made, shipped = cut(files.read(full, DATA)), files.read(excerpt, files.EXCERPTS)
+    assert made == {member: shipped[member] for member in made} and made.keys() == shipped.keys()
+
+
+def test_excerpts_are_small_and_say_their_licence():
+    assert sum(path.stat().st_size for path in files.EXCERPTS.rglob("*") if path.is_file()) < 2.5e6
+    for folder, (_, excerpt, _) in make.EXCERPTS.items():
+        licence = next(
+            tasks.load(name).source.licence
+            for name in RECORDED
+            if name.startswith(folder) and "excerpt" in name
+        )
+        text = (files.EXCERPTS / excerpt.folder / "LICENCE.md").read_text()
+        assert licence.removesuffix("-2.0").removesuffix(" 1.0") in text.replace("Apache License", "Apache")
+
+
+@pytest.mark.parametrize("folder", ["cheetah", "occupancy"])
+def test_excerpts_written_anew_pass_their_check(folder, tmp_path):
+    _, excerpt, _ = make.EXCERPTS[folder]
+    members = files.read(excerpt, files.EXCERPTS)
+    make.write(tmp_path / folder / excerpt.copies[0][0], members)
+    assert files.read(excerpt, tmp_path) == members
+
+
+def test_an_unknown_task_is_told_the_names():
+    with pytest.raises(ValueError, match="task must be one of occupancy, .*parity-events.* got 'ocupancy'"):
+        tasks.load("ocupancy")
+
+
+def test_tasks_load_without_torch_and_without_polars():
+    code = (
+        "import sys; from liquidbench import tasks; tasks.load('occupancy-excerpt').split('train'); "
+        "assert not {'torch', 'liquidrnn', 'polars', 'scipy'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@full_names
+def test_excerpts_hold_the_same_numbers_as_the_full_task(name):
+    """An excerpt's recordings are parts of the full task's, value for value."""
+    if f"{name}-excerpt" not in RECORDED:
+        pytest.skip("has no excerpt")
+
+    def all_recordings(task):
+        return {recording.name: recording for split in SPLITS for recording in task.recordings(split)}
+
+    full, excerpt = load(name), load(f"{name}-excerpt")
+    assert full.features == excerpt.features and full.metric == excerpt.metric
+    whole, parts = all_recordings(full), all_recordings(excerpt)
+    assert parts.keys() <= whole.keys()
+    for part_name, part in parts.items():
+        kept = slice(len(part))
+        assert np.array_equal(part.values, whole[part_name].values[kept])
+        assert np.array_equal(part.times, whole[part_name].times[kept])
+
+
+@full_names
+def test_raw_facts_of_the_full_data(name):
+    """Counts published with the data sets, or counted in the raw files by other means."""
+    task = load(name)
+    recordings = {recording.name: recording for split in SPLITS for recording in task.recordings(split)}
+    if name == "occupancy":
+        tests = {recording.name: recording for recording in task.recordings("test")}
+        assert {key: (len(value), value.targets.sum()) for key, value in tests.items()} == {
+            "datatest.txt": (2665, 972),
+            "datatest2.txt": (9752, 2049),
+        }
+    if name == "gesture":
+        assert {key: len(value) for key, value in recordings.items()} == {
+            "a1": 1743, "a2": 1260, "a3": 1830, "b1": 1069, "b3": 1420, "c1": 1107, "c3": 1444,
+        }  # fmt: skip
+        # The stamps jump by 40 s at full minutes unless they are read as minutes, seconds and milliseconds.
+        assert max(np.diff(value.times).max() for value in recordings.values()) < 0.5
+        # The last four features are named in our words: they are the norms of the vectors before them.
+        values = recordings["a1"].values
+        np.testing.assert_allclose(np.linalg.norm(values[:, 12:15], axis=1), values[:, 28], atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(values[:, 9:12], axis=1), values[:, 27], atol=1e-6)
+    if name == "walker":
+        assert len(recordings) == 400
+        steps = sum(len(recording) for recording in recordings.values())
+        assert steps / (254_963 - 400) == pytest.approx(0.9, abs=0.002)
+    if name == "physionet2012":
+        deaths = {split: sum(r.targets for r in task.recordings(split)) for split in SPLITS}
+        assert deaths["train"] + deaths["validation"] == 554 and deaths["test"] == 568
+
+
+@pytest.mark.skipif(lacks("gesture"), reason="no raw files of gesture; set LIQUIDBENCH_DATA")
+def test_velocities_are_matched_to_the_frames_that_show_the_same_phase():
+    members = files.read(uci.GESTURE, DATA)
+    initial = {
+        "Rest": "D",
+        "Preparation": "P",
+        "Preparação": "P",
+        "Stroke": "S",
+        "Hold": "H",
+        "Retraction": "R",
+    }
+
+    def column(raw, index):
+        return [line.split(",")[index] for line in raw.decode("utf-8-sig").split()[1:]]
+
+    for video in ("a1", "b1", "c3"):
+        phases = [initial[phase] for phase in column(members[f"{video}_raw.csv"], 19)]
+        ours = column(members[f"{video}_va3.csv"], 32)
+        agreement = [
+            np.mean([a == b for a, b in zip(ours, phases[shift:], strict=False)]) for shift in range(7)
+        ]
+        assert agreement[uci.FRAMES_BEFORE_VELOCITY] == 1 and np.sum(np.array(agreement) == 1) == 1
+
+
+@pytest.mark.skipif(lacks("walker"), reason="no raw files of walker; set LIQUIDBENCH_DATA")
+def test_walker_steps_are_kept_as_in_the_papers():
+    """The papers' loop, written out: which steps of which rollouts are kept, and how much time has gone by."""
+    rollouts = {name: files.read_array(raw) for name, raw in files.read(mujoco_traces.WALKER, DATA).items()}
+    order = sorted(rollouts)
+    np.random.RandomState(125487).shuffle(order)
+    random = np.random.RandomState(891374)
+    task = load("walker")
+    for split, names in (("train", order[100:]), ("validation", order[60:100]), ("test", order[:60])):
+        for recording, name in zip(task.recordings(split), names, strict=True):
+            assert recording.name == name
+            skipped, elapsed, kept = 0, [], []
+            for step in range(len(rollouts[name]) - 1):
+                skipped += 1
+                if random.rand() < 0.9:
+                    kept.append(step)
+                    elapsed.append(skipped)
+                    skipped = 0
+            assert np.array_equal(recording.values, rollouts[name][kept])
+            assert np.array_equal(recording.targets, rollouts[name][np.array(kept) + 1])
+            spans = np.diff(recording.times) / mujoco_traces.WALKER_STEP
+            np.testing.assert_allclose(spans, elapsed[1:], atol=1e-6)
+
+
+def test_the_next_observation_is_the_target():
+    task = load("cheetah-excerpt")
+    test = task.split("test")
+    scaler = task.target_scaler
+    assert scaler is not None
+    targets, values = scaler.restore(test.targets), task.input_scaler.restore(test.values)
+    whole = test.target_mask.all(axis=1)
+    np.testing.assert_allclose(targets[whole, :-1], values[whole, 1:], atol=1e-3)
+
+
+def test_a_stay_is_read_as_it_stands_in_the_file():
+    """One record against a parser that goes line by line."""
+    task = load("physionet2012-excerpt")
+    members = files.read(icu.PHYSIONET_EXCERPT, files.EXCERPTS)
+    columns = {feature.name: column for column, feature in enumerate(task.features)}
+    for recording in task.recordings("test")[:20]:
+        cells: dict = {}
+        for line in members[f"{recording.name}.txt"].decode().split()[1:]:
+            clock, parameter, value = line.split(",")
+            moment = cells.setdefault(int(clock[:2]) + int(clock[3:]) / 60, {})
+            if parameter != "RecordID" and float(value) != -1:
+                moment.setdefault(columns[parameter], []).append(float(value))
+        assert recording.times.tolist() == pytest.approx(sorted(cells))
+        expected = np.zeros(recording.values.shape)
+        observed = np.zeros(recording.values.shape, dtype=bool)
+        for step, moment in enumerate(sorted(cells)):
+            for column, values in cells[moment].items():
+                expected[step, column], observed[step, column] = np.mean(values), True
+        assert np.array_equal(recording.mask, observed)
+        np.testing.assert_allclose(recording.values, expected, rtol=1e-6)
+
+
+@pytest.mark.skipif(lacks("physionet2012"), reason="no raw files of physionet2012; set LIQUIDBENCH_DATA")
+def test_stays_without_measurements_stay_in():
+    task = load("physionet2012")
+    empty = {
+        "140501",
+        "140936",
+        "141264",
+        "142731",
+        "142998",
+        "143656",
+        "145611",
+        "147514",
+        "150309",
+        "150649",
+    }
+    found = {r.name: r for split in SPLITS for r in task.recordings(split) if r.name in empty}
+    assert found.keys() == empty
+    for recording in found.values():
+        assert len(recording) == 1 and recording.times.tolist() == [0] and not recording.mask[0, :36].any()
+    others = [r for r in task.recordings("test") if r.name not in empty]
+    assert min(len(recording) for recording in others) > 1
+
+
+def test_parity_is_that_of_the_stream_in_both_forms():
+    dense, events = load("parity-dense"), load("parity-events")
+    for split in SPLITS:
+        for bits, changes in zip(dense.recordings(split), events.recordings(split), strict=True):
+            stream = bits.values[:, 0]
+            assert bits.targets == changes.targets == stream.sum() % 2
+            assert 2 <= len(stream) <= synthetic.LONGEST
+            # A run lasts until the next change; the last step closes the stream, so times rebuild every bit.
+            starts = changes.times.astype(int)
+            rebuilt = np.repeat(changes.values[:, 0], np.diff(starts, append=starts[-1] + 1))
+            assert np.array_equal(rebuilt, stream)
+
+
+def test_event_parity_cannot_be_told_without_time_spans():
+    """The best guess from the events alone, counted over all streams of each length, is hardly better than a coin."""
+    correct, total = 0.0, 0.0
+    for length in range(2, synthetic.LONGEST + 1):
+        # (first bit, last bit, steps shown so far) -> number of streams with an even and with an odd sum.
+        counts = {(bit, bit, 1): np.eye(2)[bit] for bit in (0, 1)}
+        for position in range(1, length):
+            step: dict = {}
+            for (first, last, shown), parity in counts.items():
+                for bit in (0, 1):
+                    extra = int(bit != last or position == length - 1)
+                    key = (first, bit, shown + extra)
+                    step[key] = step.get(key, 0) + (parity[::-1] if bit else parity)
+            counts = step
+        streams = 2.0**length
+        # Lengths are drawn alike; the guesser is even told the length.
+        correct += sum(parity.max() for parity in counts.values()) / streams
+        total += 1
+    assert correct / total < 0.62
+
+
+def test_sizes_and_seed_of_generated_tasks():
+    small = synthetic.parity_events(sizes=(50, 10, 20), seed=4)
+    assert [len(small.split(split)) for split in SPLITS] == [50, 10, 20]
+    assert small.data_digest != synthetic.parity_events(sizes=(50, 10, 20), seed=5).data_digest
+    with pytest.raises(ValueError, match=r"sizes must be positive; got \(0, 1, 1\)"):
+        synthetic.parity_dense(sizes=(0, 1, 1))
