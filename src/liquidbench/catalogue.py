@@ -1,10 +1,10 @@
 """Names in a study, and the networks they stand for: all with one head, all told the elapsed time.
 
 The layers with an equation in time take time spans natively; torch's read them as one more input
-(``time="append"``), so no model is kept in the dark about the clock. Where single features can be missing, every
-model reads the mask as further inputs.
+(``time="append"``), so no model is kept in the dark about the clock. Where single features can be missing,
+every model reads the mask as further inputs.
 
-A size is found by counting: `size_for_budget` builds networks and counts what would be trained, head included.
+A size is found by counting: `size_for_budget` builds networks and counts what would be trained, head and all.
 """
 
 from bisect import bisect_left
@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import liquidrnn as lr
 import torch
-from liquidrnn.recurrent import RecurrentLayer
 from torch import Tensor, nn
 
+import liquidrnn as lr
 from liquidbench.tasks.task import Task
+from liquidrnn.recurrent import RecurrentLayer
 
 Build = Callable[[int, int, int, torch.Generator], RecurrentLayer]
 """(input size, hidden size, outputs of the task, source of randomness) -> layer."""
@@ -41,7 +41,7 @@ def _appending(layer: Callable[..., RecurrentLayer]) -> Build:
 
 
 def _wired(layer: Callable[..., RecurrentLayer]) -> Build:
-    # One motor neuron per output, as the circuits are drawn in the NCP paper; the run's seed draws the wiring.
+    # One motor neuron per output, as in the NCP paper; the run's seed draws the wiring.
     def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
         recipe = lr.wirings.AutoNCP(units, outputs)
         return layer(inputs, recipe, batch_first=True, generator=generator)
@@ -104,7 +104,13 @@ class Author:
 
 def _walker_cfc(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
     return lr.CfC(
-        inputs, units, activation="silu", backbone_units=256, backbone_layers=1, batch_first=True, generator=generator
+        inputs,
+        units,
+        activation="silu",
+        backbone_units=256,
+        backbone_layers=1,
+        batch_first=True,
+        generator=generator,
     )
 
 
@@ -144,13 +150,13 @@ class SequenceModel(nn.Module):
     Args:
         layer: built with ``batch_first=True``.
         outputs: outputs of the head, (batch, time, outputs) or (batch, outputs).
-        per: ``"step"``: the head reads every output of the layer. ``"sequence"``: it reads the last observed one.
+        per: ``"step"``: the head reads every output of the layer; ``"sequence"``: the last observed one.
         missing: the layer reads ``[values, mask]`` rather than ``values``.
         generator: source of the head's initial values.
 
     Example:
         >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
-        >>> model = SequenceModel(layer, outputs=2, per="sequence", missing=False, generator=torch.Generator())
+        >>> model = SequenceModel(layer, 2, "sequence", missing=False, generator=torch.Generator())
         >>> model(torch.randn(3, 20, 5), torch.ones(3, 20), None).shape
         torch.Size([3, 2])
     """
@@ -179,7 +185,7 @@ class SequenceModel(nn.Module):
         if self.missing:
             observed = torch.ones_like(values) if mask is None else mask.to(values.dtype)
             values = torch.cat([values, observed], -1)
-        # Which steps are there is the layer's affair; which features are, the model must learn from its inputs.
+        # Which steps are there is the layer's affair; what a missing feature means is for the model to learn.
         output, _ = self.layer(values, timespans=timespans, mask=None if mask is None else mask.any(-1))
         # An absent step repeats the output before it, so the last output is that of the last observed step.
         return self.head(output if self.per == "step" else output[:, -1])

@@ -1,7 +1,7 @@
 """The loop: a run and its task in, rows of results out.
 
-Every model gets the same: the same batches in the same order for a seed, the same trials of learning rates, epochs,
-patience and minutes, the same clipping. Validation loss says when to stop, the validation score of the main metric
+Every model gets the same: for one seed the same batches in the same order, and as many trials, epochs,
+patience and minutes as any other. Validation loss says when to stop, the validation score of the main metric
 says which learning rate was best, and only when both are settled is the test split asked for.
 """
 
@@ -148,7 +148,7 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
     - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
       training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
       data are not. It is the maximum of the running sum of the allocations and releases that
-      ``torch.profiler`` records with ``profile_memory=True``, so nothing is sampled and no other process counts.
+      ``torch.profiler`` records with ``profile_memory=True``: nothing is sampled, no other process counts.
     - ``inference_memory_bytes``: the same for the forward pass of one batch in inference mode.
     - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
 
@@ -172,19 +172,16 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
         batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
         full = [batch for batch in batches if len(batch) == len(batches[0])]
 
-        def step(optimiser: torch.optim.Optimizer, number: int) -> None:
-            _step(model, optimiser, data, full[number % len(full)], run.training.clip_norm)
+        def training_step() -> Callable[[int], object]:
+            optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
+            return lambda number: _step(
+                model, optimiser, data, full[number % len(full)], run.training.clip_norm
+            )
 
-        optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
-        seconds = _median_seconds(lambda number: step(optimiser, number), calls=5, warm_up=1)
-        rows.add("seconds_per_epoch", seconds * len(batches))
-        # What the timed steps left behind is no part of the baseline.
-        del optimiser
+        rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches))
+        # The gradients that the timed steps left are no part of the baseline.
         model.zero_grad(set_to_none=True)
-        rows.add(
-            "training_memory_bytes",
-            _peak_memory(lambda: step(torch.optim.Adam(model.parameters(), lr=learning_rates[0]), 0)),
-        )
+        rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)))
         model.zero_grad(set_to_none=True)
         model.eval()
         with torch.inference_mode():
@@ -274,7 +271,11 @@ def _train(
 
 
 def _step(
-    model: SequenceModel, optimiser: torch.optim.Optimizer, data: "_Data", batch: Tensor, clip_norm: float | None
+    model: SequenceModel,
+    optimiser: torch.optim.Optimizer,
+    data: "_Data",
+    batch: Tensor,
+    clip_norm: float | None,
 ) -> tuple[float, int]:
     """One update; the loss before it, and the number of predictions it is the mean of."""
     model.train()
@@ -335,8 +336,9 @@ class _Data:
 
     def batches(self, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
         """Indices of all sequences, in a drawn order or their own, the last batch perhaps smaller."""
-        order = torch.arange(len(self)) if generator is None else torch.randperm(len(self), generator=generator)
-        return order.split(size)
+        if generator is None:
+            return torch.arange(len(self)).split(size)
+        return torch.randperm(len(self), generator=generator).split(size)
 
     def inputs(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values, time spans and mask of some sequences, cut to the longest of them."""
@@ -391,7 +393,7 @@ class _Rows:
 
     def __init__(self, run: Run, data_digest: str, hidden_size: int | None = None):
         self.rows: list[Row] = []
-        self.hidden_size, self.parameters = hidden_size, None
+        self.hidden_size = hidden_size
         self.parameters: int | None = None
         self._started = time.monotonic()
         self._shared = {

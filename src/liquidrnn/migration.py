@@ -152,7 +152,10 @@ def _inner(layer: RecurrentLayer) -> Any:
 def _copy_wiring(wiring: Any, *, outputs: int | None = None, **changes: Any) -> Wiring:
     layers = [np.asarray(wiring.get_neurons_of_layer(i)) for i in range(wiring.num_layers)]
     kinds = [wiring.get_type_of_neuron(i) for i in range(wiring.units)]
-    arguments = {"adjacency": wiring.adjacency_matrix, "sensory_adjacency": wiring.sensory_adjacency_matrix} | changes
+    arguments = {
+        "adjacency": wiring.adjacency_matrix,
+        "sensory_adjacency": wiring.sensory_adjacency_matrix,
+    } | changes
     return Wiring(outputs=outputs or wiring.output_dim, kinds=kinds, layers=layers, **arguments)
 
 
@@ -266,8 +269,10 @@ def _wired_cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
         row = np.full(units, -1)
         row[neurons] = np.arange(len(neurons))
         for number, head in enumerate(_heads(part)):
-            synapses, weight = (ours.synapses, ours.weight[number]) if number < 2 else (
-                ours.gate_synapses, ours.gate_weight[number - 2]
+            synapses, weight = (
+                (ours.synapses, ours.weight[number])
+                if number < 2
+                else (ours.gate_synapses, ours.gate_weight[number - 2])
             )
             chosen = np.isin(synapses.post.numpy(), neurons)
             pre, post = place[synapses.pre.numpy()[chosen]], row[synapses.post.numpy()[chosen]]

@@ -76,7 +76,9 @@ class Recurrence(nn.Module):
         """What the equation needs of the parameters and does not change along a sequence."""
         return ()
 
-    def update(self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor) -> State:
+    def update(
+        self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor
+    ) -> State:
         """The equation: state after one sample.
 
         Args:
@@ -91,7 +93,9 @@ class Recurrence(nn.Module):
         """Outputs (..., output_size) from the first state tensor (..., hidden_size), elementwise in time."""
         return states[..., : self.output_size]
 
-    def describe(self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor) -> Trace:
+    def describe(
+        self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor
+    ) -> Trace:
         """Effective time constant ("tau") and gates of the update about to be made, each (batch, hidden)."""
         return {}
 
@@ -115,7 +119,9 @@ class Recurrence(nn.Module):
             updated = self.update(coefficients, input[:, t], state, timespans[:, t])
             state = updated if observed is None else hold(observed[:, t], updated, state)
             states.append(state[0])
-        return (torch.stack(states, 1) if states else input.new_empty(input.shape[0], 0, self.hidden_size)), state
+        return (
+            torch.stack(states, 1) if states else input.new_empty(input.shape[0], 0, self.hidden_size)
+        ), state
 
     def trace(self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None) -> Trace:
         """What :meth:`describe` says at every sample, (batch, time, hidden); NaN where no sample is there."""
@@ -155,7 +161,11 @@ class MixedMemory(Recurrence):
         if len(inner.state_sizes) != 1:
             raise ValueError("mixed_memory needs a recurrence with a single state tensor")
         self.inner = inner
-        self.input_size, self.hidden_size, self.output_size = inner.input_size, inner.hidden_size, inner.output_size
+        self.input_size, self.hidden_size, self.output_size = (
+            inner.input_size,
+            inner.hidden_size,
+            inner.output_size,
+        )
         self.state_sizes = (inner.hidden_size, inner.hidden_size)
         self.num_synapses = inner.num_synapses
         units = inner.hidden_size
@@ -262,7 +272,11 @@ class RecurrentLayer(nn.Module):
                 f"dropout acts between levels and has no effect with num_layers=1, but got dropout={dropout}; "
                 "use num_layers >= 2, or put torch.nn.Dropout after the layer"
             )
-        self.input_size, self.num_layers, self.num_directions = input_size, num_layers, 1 + bool(bidirectional)
+        self.input_size, self.num_layers, self.num_directions = (
+            input_size,
+            num_layers,
+            1 + bool(bidirectional),
+        )
         self.batch_first, self.dropout = batch_first, float(dropout)
         self.levels = nn.ModuleList()
         width = input_size
@@ -389,8 +403,10 @@ class RecurrentLayer(nn.Module):
                     trace = {name: torch.cat([t[name] for t in traces], -1) for name in traces[0]}
             if self.readout is not None:
                 # One product per sample, as in step(): a single one over all samples rounds differently.
-                x = torch.stack([self.readout(o) for o in x.unbind(1)], 1) if time else x.new_empty(
-                    batch, 0, self.output_size
+                x = (
+                    torch.stack([self.readout(o) for o in x.unbind(1)], 1)
+                    if time
+                    else x.new_empty(batch, 0, self.output_size)
                 )
 
         h_n = tuple(torch.stack(tensors) for tensors in zip(*final, strict=True))
@@ -402,7 +418,9 @@ class RecurrentLayer(nn.Module):
 
         if packing is not None:
             assert lengths is not None
-            output = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=packing.sorted_indices is None)
+            output = pack_padded_sequence(
+                x, lengths, batch_first=True, enforce_sorted=packing.sorted_indices is None
+            )
         else:
             output = back(x)
         return (output, h_n, {k: back(v) for k, v in trace.items()}) if return_tau else (output, h_n)
@@ -427,7 +445,9 @@ class RecurrentLayer(nn.Module):
             ``output`` (batch, output_size) and the new state.
         """
         if self.num_directions == 2:
-            raise ValueError("step() streams forward in time, but this layer is bidirectional: call it on sequences")
+            raise ValueError(
+                "step() streams forward in time, but this layer is bidirectional: call it on sequences"
+            )
         if not isinstance(input, Tensor) or input.ndim not in (1, 2):
             got = tuple(input.shape) if isinstance(input, Tensor) else type(input).__name__
             raise ValueError(f"input of step() must be one sample (batch, {self.input_size}), but got {got}")
@@ -465,9 +485,13 @@ class RecurrentLayer(nn.Module):
     def _check_input(self, input: Tensor) -> torch.dtype:
         if not isinstance(input, Tensor):
             raise TypeError(f"input must be a Tensor or a PackedSequence, but got {type(input).__name__}")
-        axes = f"(batch, time, {self.input_size})" if self.batch_first else f"(time, batch, {self.input_size})"
+        axes = (
+            f"(batch, time, {self.input_size})" if self.batch_first else f"(time, batch, {self.input_size})"
+        )
         if input.ndim not in (2, 3):
-            raise ValueError(f"input must be {axes}, or (time, {self.input_size}) unbatched, but got {described(input)}")
+            raise ValueError(
+                f"input must be {axes}, or (time, {self.input_size}) unbatched, but got {described(input)}"
+            )
         if input.shape[-1] != self.input_size:
             raise ValueError(
                 f"input must be {axes}: {self.input_size} features on the last axis, as input_size says, but got "
@@ -525,7 +549,13 @@ class RecurrentLayer(nn.Module):
         return spans.to(dtype).expand(batch, time).unsqueeze(-1)
 
     def _observe(
-        self, mask: Tensor | None, x: Tensor, batched: bool, time_first: bool, layout: str, lengths: Tensor | None
+        self,
+        mask: Tensor | None,
+        x: Tensor,
+        batched: bool,
+        time_first: bool,
+        layout: str,
+        lengths: Tensor | None,
     ) -> tuple[Tensor, Tensor | None]:
         """Input with 0 for what was not observed, and which samples are there, (batch, time, 1)."""
         batch, time, features = x.shape
@@ -554,7 +584,9 @@ class RecurrentLayer(nn.Module):
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
-            return tuple(torch.zeros(rows, batch, size, dtype=like.dtype, device=like.device) for size in sizes)
+            return tuple(
+                torch.zeros(rows, batch, size, dtype=like.dtype, device=like.device) for size in sizes
+            )
         if (len(sizes) == 1) != isinstance(hx, Tensor):
             raise TypeError(
                 f"hx must be {'a Tensor' if len(sizes) == 1 else 'a pair (h_0, c_0) of Tensors'}, "
@@ -563,7 +595,11 @@ class RecurrentLayer(nn.Module):
         given: State = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         expected = [(rows, batch, size) if batched else (rows, size) for size in sizes]
         if [tuple(s.shape) for s in given] != expected:
-            axes = "num_layers * num_directions, batch, width" if batched else "num_layers * num_directions, width"
+            axes = (
+                "num_layers * num_directions, batch, width"
+                if batched
+                else "num_layers * num_directions, width"
+            )
             raise ValueError(
                 f"hx must be ({axes}) = {' and '.join(map(str, expected))}, but got "
                 f"{' and '.join(str(tuple(s.shape)) for s in given)}"

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from liquidrnn.wirings import FullyConnected, Recipe, Wiring
 
-
 Mapping = Literal["affine", "linear"] | None
 Constraint = Literal["softplus", "clamp"] | None
 
@@ -144,7 +143,9 @@ def drawn(
     device = torch.get_default_device() if device is None else device
     # The generator decides where numbers are drawn; a meta tensor has none.
     source = device if torch.device(device).type == "meta" or generator is None else generator.device
-    return init(torch.empty(shape, device=source, dtype=torch.float32), generator=generator).to(device, dtype or torch.get_default_dtype())
+    return init(torch.empty(shape, device=source, dtype=torch.float32), generator=generator).to(
+        device, dtype or torch.get_default_dtype()
+    )
 
 
 def uniform(
@@ -178,9 +179,7 @@ def effective(stored: Tensor, constraint: Constraint) -> Tensor:
     return stored.clamp(min=0) if constraint == "clamp" else stored
 
 
-def wire(
-    wiring: int | Recipe | Wiring, input_size: int, generator: torch.Generator | None
-) -> Wiring:
+def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Generator | None) -> Wiring:
     """The graph a layer asks for: drawn from a recipe with a seed from ``generator``, or given as it is.
 
     Raises:

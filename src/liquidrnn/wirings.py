@@ -1,13 +1,13 @@
 """Wirings: which inputs and neurons are connected, and with what polarity.
 
-A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) says how a
-wiring is drawn. It knows neither the number of inputs nor a seed, so one recipe serves any number of layers. ``build``
-draws a :class:`Wiring`, a finished graph that never changes. Layers take either.
+A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) says
+how a wiring is drawn. It knows neither the number of inputs nor a seed, so one recipe serves any number of
+layers. ``build`` draws a :class:`Wiring`, a finished graph that never changes. Layers take either.
 
-Neurons are numbered from the motor neurons up: motor, command, inter. The outputs of a layer are thus its first states.
+Neurons are numbered from the motor neurons up: motor, command, inter. A layer's outputs are its first states.
 
-Source of the neuron kinds and of the NCP recipe: Lechner et al., Neural circuit policies enabling auditable autonomy,
-Nature Machine Intelligence 2020.
+Source of the neuron kinds and of the NCP recipe: Lechner et al., Neural circuit policies enabling auditable
+autonomy, Nature Machine Intelligence 2020.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Wiring:
         adjacency: (units, units), entry [pre, post] is -1 (inhibitory), 0 (no synapse) or +1 (excitatory).
         sensory_adjacency: (inputs, units), likewise.
         outputs: number of motor neurons, which are neurons 0 to outputs - 1; None is all.
-        kinds: kind of each neuron, such as "inter", "command", "motor"; None is "motor" for outputs, "inter" for
-            others.
+        kinds: kind of each neuron, such as "inter", "command", "motor"; None is "motor" for the outputs and
+            "inter" for the others.
         layers: neurons in their order of evaluation, sensory side first; None is a single layer.
 
     Attributes:
@@ -86,27 +86,27 @@ class Wiring:
             raise ValueError(f"adjacency must be square, (units, units), but got {internal.shape}")
         if sensory.shape[1] != units:
             raise ValueError(
-                f"sensory_adjacency must be (inputs, {units}), as adjacency has {units} units, but got {sensory.shape}"
+                f"sensory_adjacency must be (inputs, {units}), as adjacency is for {units} units, "
+                f"but got {sensory.shape}"
             )
-        _check_sizes(units=units, outputs=outputs)
-        outputs = units if outputs is None else int(outputs)
+        outputs = units if outputs is None else outputs
+        _check_count("outputs", outputs, most=units, of="the number of units")
         if kinds is None:
             kinds = ["motor"] * outputs + ["inter"] * (units - outputs)
         if isinstance(kinds, str) or len(kinds) != units:
             raise ValueError(f"kinds must name the kind of each of the {units} units, but got {kinds!r}")
-        ordered = tuple(
-            tuple(int(i) for i in layer) for layer in ([range(units)] if layers is None else layers)
-        )
+        ordered = [tuple(layer) for layer in ([range(units)] if layers is None else layers)]
         if not all(ordered) or sorted(i for layer in ordered for i in layer) != list(range(units)):
             raise ValueError(
-                f"layers must hold each of the {units} units exactly once and none may be empty, but got {ordered}"
+                f"layers must hold each of the {units} units exactly once, and none may be empty, "
+                f"but got {ordered}"
             )
         set_once = super().__setattr__
         set_once("adjacency", internal)
         set_once("sensory_adjacency", sensory)
-        set_once("output_size", outputs)
+        set_once("output_size", int(outputs))
         set_once("kinds", tuple(str(kind) for kind in kinds))
-        set_once("layers", ordered)
+        set_once("layers", tuple(tuple(int(i) for i in layer) for layer in ordered))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"a Wiring is immutable, so {name} cannot be set; build a new one")
@@ -140,7 +140,7 @@ class Wiring:
 
     @property
     def synapses(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Presynaptic neuron, postsynaptic neuron and polarity of each synapse, row by row of ``adjacency``."""
+        """Presynaptic, postsynaptic neuron and polarity of each synapse, row by row of ``adjacency``."""
         pre, post = np.nonzero(self.adjacency)
         return pre, post, self.adjacency[pre, post]
 
@@ -168,14 +168,22 @@ class Wiring:
         matrices = self.adjacency.tobytes(), self.sensory_adjacency.tobytes()
         return hash((*matrices, self.output_size, self.kinds, self.layers))
 
+    def _columns(self) -> list[tuple[str, list[int]]]:
+        """Neurons of each layer by kind, from the sensory side, in one layer the motor neurons last."""
+        return [
+            (kind, [i for i in layer if self.kinds[i] == kind])
+            for layer in self.layers
+            for kind in dict.fromkeys(self.kinds[i] for i in sorted(layer, reverse=True))
+        ]
+
     def __repr__(self) -> str:
-        in_order = [self.kinds[i] for layer in self.layers for i in sorted(layer, reverse=True)]
-        kinds = ", ".join(f"{in_order.count(kind)} {kind}" for kind in dict.fromkeys(in_order))
+        kinds = dict.fromkeys(kind for kind, _ in self._columns())
+        counts = ", ".join(f"{self.kinds.count(kind)} {kind}" for kind in kinds)
         inputs = "1 input" if self.input_size == 1 else f"{self.input_size} inputs"
         sensory, internal = self.num_sensory_synapses, self.num_synapses
         density = (sensory + internal) / (self.sensory_adjacency.size + self.adjacency.size)
         return (
-            f"Wiring({inputs}, {self.units} units ({kinds}), "
+            f"Wiring({inputs}, {self.units} units ({counts}), "
             f"{sensory} sensory + {internal} internal synapses, density {density:.0%})"
         )
 
@@ -277,12 +285,12 @@ class Wiring:
                 inside = 0 <= pre < before.shape[0] and 0 <= post < before.shape[1]
                 if not inside or not before[pre, post]:
                     raise ValueError(
-                        f"{name} must hold pairs that this wiring connects, see Wiring.{name}, but holds ({pre}, {post})"
+                        f"{name} must hold pairs that this wiring connects (see Wiring.{name}), "
+                        f"but holds ({pre}, {post})"
                     )
                 after[pre, post] = 0
         for neuron in neurons:
-            if not 0 <= neuron < self.units:
-                raise ValueError(f"neurons must be from 0 to {self.units - 1}, but got {neuron}")
+            _check_count("each of neurons", neuron, 0, self.units - 1, of="the last neuron")
             internal[neuron], internal[:, neuron], sensory[:, neuron] = 0, 0, 0
         return Wiring(internal, sensory, self.output_size, self.kinds, self.layers)
 
@@ -291,7 +299,7 @@ class Wiring:
 
         Args:
             fraction: share of all synapses to remove, from 0 to 1, rounded to whole synapses.
-            strength: (num_synapses,), in the order of :attr:`synapses`: weights or saliencies; the sign is ignored.
+            strength: (num_synapses,), weights or saliencies in the order of :attr:`synapses`; signs do not count.
             sensory_strength: (num_sensory_synapses,), in the order of :attr:`sensory_synapses`.
 
         Raises:
@@ -329,8 +337,8 @@ class Wiring:
     def draw(self, ax: Axes | None = None, *, labels: bool = False, ink: str = "#6e7781") -> Axes:
         """Draws the graph, one column a layer, signals from left to right. Needs matplotlib.
 
-        Synapses to a later column are curves; those within a column or back are arcs with a head, downward ones on
-        the left and upward ones on the right; a neuron's synapse to itself is a small ring.
+        Synapses to a later column are curves; those within a column or back are arcs with a head, downward ones
+        on the left and upward ones on the right; a neuron's synapse to itself is a small ring.
 
         Args:
             ax: where to draw; None makes a figure with a transparent background.
@@ -349,97 +357,74 @@ class Wiring:
         from matplotlib.lines import Line2D
         from matplotlib.patches import FancyArrowPatch
         from matplotlib.path import Path
-        from matplotlib.transforms import offset_copy
+        from matplotlib.transforms import ScaledTranslation
 
         if ax is None:
             figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
             figure.patch.set_alpha(0)
 
         # A node is a row of [sensory_adjacency; adjacency], so neuron i is node input_size + i.
-        columns: list[tuple[str, list[int]]] = [("sensory", list(range(self.input_size)))]
-        for layer in self.layers:
-            for kind in sorted({self.kinds[i] for i in layer}, key=lambda kind: kind == "motor"):
-                columns.append((kind, [self.input_size + i for i in layer if self.kinds[i] == kind]))
+        columns = [("sensory", list(range(self.input_size)))]
+        columns += [(kind, [self.input_size + i for i in neurons]) for kind, neurons in self._columns()]
         tallest = max(len(nodes) for _, nodes in columns)
         places: dict[int, tuple[float, float]] = {}
         for x, (_, nodes) in enumerate(columns):
             # Short columns spread a little, so that they neither huddle nor reach from top to bottom.
             height = 0.0 if len(nodes) == 1 else 0.3 + 0.7 * (len(nodes) - 1) / (tallest - 1)
-            places |= {
-                node: (float(x), y)
-                for node, y in zip(nodes, np.linspace(height, -height, len(nodes)), strict=True)
-            }
+            heights = np.linspace(height, -height, len(nodes))
+            places |= {node: (float(x), y) for node, y in zip(nodes, heights, strict=True)}
         points_high = ax.get_window_extent().height * 72 / ax.figure.dpi
         diameter = float(np.clip(0.55 * points_high / max(tallest, 2), 3, 17))
 
         both = np.concatenate([self.sensory_adjacency, self.adjacency])
         opacity = float(np.clip(60 / max(np.count_nonzero(both), 1), 0.2, 0.7))
-        aside = offset_copy(ax.transData, fig=ax.figure, x=0.4 * diameter, y=0.4 * diameter, units="points")
+        offset = 0.4 * diameter / 72
+        aside = ax.transData + ScaledTranslation(offset, offset, ax.figure.dpi_scale_trans)
         styles = {+1: ("excitatory", "solid"), -1: ("inhibitory", "dashed")}
         for sign, (name, dashes) in styles.items():
             colour, curves = COLOURS[name], []
             for pre, post in zip(*np.nonzero(both == sign), strict=True):
                 (x0, y0), (x1, y1) = places[int(pre)], places[self.input_size + int(post)]
                 if pre == self.input_size + post:
-                    ring = Line2D(
-                        [x0], [y0], ls="", marker="o", ms=0.7 * diameter, mfc="none", mec=colour, mew=1.1
-                    )
-                    ring.set(transform=aside, zorder=2)
-                    ax.add_line(ring)
+                    ax.plot(
+                        x0, y0, ls="", marker="o", ms=0.7 * diameter, mfc="none", mec=colour, mew=1.1,
+                        transform=aside, zorder=2,
+                    )  # fmt: skip
                 elif x1 > x0:
                     bend = (x1 - x0) / 2
                     points = [(x0, y0), (x0 + bend, y0), (x1 - bend, y1), (x1, y1)]
                     curves.append(Path(points, [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]))
                 else:
                     arc = FancyArrowPatch(
-                        (x0, y0), (x1, y1), connectionstyle="arc3,rad=0.3", arrowstyle="-|>", mutation_scale=9,
-                        shrinkA=diameter / 2, shrinkB=diameter / 2, color=colour, ls=dashes, lw=1.1, zorder=2,
+                        (x0, y0), (x1, y1), connectionstyle="arc3,rad=0.3", arrowstyle="-|>",
+                        mutation_scale=9, shrinkA=diameter / 2, shrinkB=diameter / 2,
+                        color=colour, ls=dashes, lw=1.1, zorder=2,
                     )  # fmt: skip
                     arc.set_alpha(min(1.0, 2.5 * opacity))
                     ax.add_patch(arc)
-            ax.add_collection(
-                PathCollection(
-                    curves,
-                    facecolors="none",
-                    edgecolors=colour,
-                    linestyles=dashes,
-                    linewidths=0.9,
-                    alpha=opacity,
-                    zorder=1,
-                )
-            )
+            bundle = PathCollection(curves, facecolors="none", edgecolors=colour, linestyles=dashes)
+            bundle.set(linewidths=0.9, alpha=opacity, zorder=1)
+            ax.add_collection(bundle)
 
         legend: dict[str, Line2D] = {}
         for x, (kind, nodes) in enumerate(columns):
-            colour, marker = COLOURS.get(kind.split()[0], ink), "s" if kind == "sensory" else "o"
+            colour, marker = COLOURS.get(kind.partition(" ")[0], ink), "s" if x == 0 else "o"
             xs, ys = np.transpose([places[node] for node in nodes])
             ax.plot(xs, ys, ls="", marker=marker, ms=diameter, color=colour, mew=0, zorder=3)
             for node in nodes if labels else ():
-                number = node if kind == "sensory" else node - self.input_size
+                number = node if x == 0 else node - self.input_size
                 ax.text(
-                    *places[node],
-                    str(number),
-                    ha="center",
-                    va="center_baseline",
-                    fontsize=0.55 * diameter,
-                    zorder=4,
-                )
-            ax.text(
-                x,
-                1.14,
-                f"{kind}\n{len(nodes)}",
-                ha="center",
-                va="bottom",
-                color=ink,
-                fontsize=11,
-                linespacing=1.3,
-            )
+                    *places[node], str(number), ha="center", va="center_baseline", fontsize=0.55 * diameter,
+                    color="black", zorder=4,
+                )  # fmt: skip
+            heading = f"{kind}\n{len(nodes)}"
+            ax.text(x, 1.14, heading, ha="center", va="bottom", color=ink, fontsize=11, linespacing=1.3)
             legend[kind] = Line2D([], [], ls="", marker=marker, color=colour, ms=8, mew=0, label=kind)
         for name, dashes in styles.values():
             legend[name] = Line2D([], [], color=COLOURS[name], ls=dashes, label=f"{name} synapse")
         ax.legend(
-            handles=list(legend.values()), loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=min(len(legend), 6),
-            frameon=False, labelcolor=ink,
+            handles=list(legend.values()), loc="upper center", bbox_to_anchor=(0.5, 0.0),
+            ncols=min(len(legend), 6), frameon=False, labelcolor=ink,
         )  # fmt: skip
         ax.set(xlim=(-0.4, len(columns) - 0.6), ylim=(-1.12, 1.4))
         ax.set_axis_off()
@@ -462,6 +447,7 @@ class NeuronTable(list[dict[str, Any]]):
         )
 
 
+@dataclass(frozen=True)
 class Recipe(ABC):
     """How to draw a wiring, for any number of inputs. Recipes are immutable.
 
@@ -482,7 +468,7 @@ class Recipe(ABC):
             seed: from 0 up; seeds numpy's default generator, and nothing is drawn from any other.
 
         Raises:
-            ValueError: ``input_size`` is below 1 or ``seed`` below 0.
+            ValueError: ``input_size`` is below 1, or ``seed`` below 0.
             TypeError: either is not an int.
         """
 
@@ -510,7 +496,7 @@ class FullyConnected(Recipe):
     self_connections: bool = True
 
     def __post_init__(self):
-        _check_sizes(units=self.units, outputs=self.outputs)
+        _check_units(self.units, self.outputs)
 
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws the polarities; see :meth:`Recipe.build`."""
@@ -525,14 +511,14 @@ class FullyConnected(Recipe):
 class Random(Recipe):
     """A given share of all synapses, drawn at random; a synapse is excitatory with probability 2/3.
 
-    Every input reaches at least one neuron. That it reaches a motor neuron from there is likely, not certain: choose
-    :class:`Layered` where it must.
+    Every input reaches at least one neuron. That it reaches a motor neuron from there is likely, not certain:
+    choose :class:`Layered` where it must.
 
     Args:
         units: number of neurons.
         outputs: number of motor neurons; None is all.
-        sparsity: share of the synapses that are missing, from 0 up to, not including, 1; holds for internal and
-            sensory synapses apart, rounded to whole synapses.
+        sparsity: share of the synapses that are missing, at least 0 and below 1; of internal and of sensory
+            synapses alike, rounded to whole synapses.
 
     Raises:
         ValueError: a number is out of range.
@@ -548,7 +534,7 @@ class Random(Recipe):
     sparsity: float = 0.5
 
     def __post_init__(self):
-        _check_sizes(units=self.units, outputs=self.outputs)
+        _check_units(self.units, self.outputs)
         _check_share("sparsity", self.sparsity, 0, 1, "[)")
 
     def build(self, input_size: int, seed: int) -> Wiring:
@@ -569,29 +555,31 @@ class Random(Recipe):
 
 @dataclass(frozen=True)
 class Layered(Recipe):
-    """Any number of layers between inputs and motor neurons, each connected to the next by a share of all synapses.
+    """Any number of layers from inputs to motor neurons, each connected to the next by a share of the synapses.
 
-    Layers are called, from the sensory side, inter (inter 1, inter 2, ... where there are several), command and motor.
-    Each source reaches the same number of neurons of the next layer, except that each motor neuron hears the same
-    number of sources. A neuron nobody reached, and a source that no motor neuron heard, then get the mean number of
-    synapses of their layer, so that every input reaches a motor neuron. A synapse is excitatory with probability 1/2.
+    Layers are called, from the sensory side, inter (inter 1, inter 2, ... where there are several), command
+    and motor. Each source reaches the same number of neurons of the next layer, except that each motor neuron
+    hears the same number of sources. A neuron nobody reached, and a source that no motor neuron heard, then get
+    the mean number of synapses of their layer, so that every input reaches a motor neuron. A synapse is
+    excitatory with probability 1/2.
 
     Args:
         sizes: neurons of each layer, motor neurons last.
-        density: share of the synapses from the layer before (the inputs, for the first) that exist, above 0 and up to
-            1; one number, or one per layer. At least one synapse a neuron.
-        recurrent: share of the synapses within the layer that exist, from 0 to 1, self-connections included; one
-            number, or one per layer. Shares are rounded to whole synapses.
+        density: share of the synapses from the layer before (the inputs, for the first) that exist, above 0
+            and at most 1; one number, or one per layer. At least one synapse a neuron.
+        recurrent: share of the synapses within the layer that exist, from 0 to 1, self-connections included;
+            one number, or one per layer. Shares are rounded to whole synapses.
 
     Raises:
         ValueError: a number is out of range, or there is not one per layer.
         TypeError: a number has the wrong type.
 
     Example:
-        Two layers of inter neurons; recurrence among the command neurons only:
+        Two layers of inter neurons, and recurrence among the command neurons only:
 
-        >>> Layered((12, 8, 6, 2), density=0.5, recurrent=(0, 0, 0.25, 0)).build(4, seed=0)
-        Wiring(4 inputs, 28 units (12 inter 1, 8 inter 2, 6 command, 2 motor), 24 sensory + 87 internal synapses, ...
+        >>> recipe = Layered((12, 8, 6, 2), density=0.5, recurrent=(0, 0, 0.25, 0))
+        >>> sorted(set(recipe.build(4, seed=0).kinds))
+        ['command', 'inter 1', 'inter 2', 'motor']
     """
 
     sizes: tuple[int, ...]
@@ -605,42 +593,47 @@ class Layered(Recipe):
             raise TypeError(f"sizes must be a sequence of ints, motor neurons last, but got {self.sizes!r}")
         if not self.sizes:
             raise ValueError("sizes must name at least one layer, the motor neurons, but is empty")
-        _check_sizes(**{f"sizes[{i}]": size for i, size in enumerate(self.sizes)})
+        for i, size in enumerate(self.sizes):
+            _check_count(f"sizes[{i}]", size)
         for name, bounds in (("density", "(]"), ("recurrent", "[]")):
             given = getattr(self, name)
-            shares = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else None
-            for share in (given,) if shares is None else shares:
+            if isinstance(given, Sequence) and not isinstance(given, str):
+                if len(given) != len(self.sizes):
+                    raise ValueError(
+                        f"{name} must be one number, or one for each of the {len(self.sizes)} layers, "
+                        f"but got {given}"
+                    )
+                object.__setattr__(self, name, tuple(given))
+            for share in self._per_layer(getattr(self, name)):
                 _check_share(name, share, 0, 1, bounds)
-            if shares is not None and len(shares) != len(self.sizes):
-                raise ValueError(
-                    f"{name} must be one number, or one for each of the {len(self.sizes)} layers, but got {given}"
-                )
-            # Recipes are hashable and equal by content, so what came as a list is kept as a tuple.
-            object.__setattr__(self, name, given if shares is None else shares)
+        # Tuples, so that a recipe made from lists is hashable and equal to its like.
         object.__setattr__(self, "sizes", tuple(self.sizes))
         object.__setattr__(self, "units", sum(self.sizes))
         object.__setattr__(self, "outputs", self.sizes[-1])
 
+    def _per_layer(self, shares: float | tuple[float, ...]) -> tuple[float, ...]:
+        return shares if isinstance(shares, tuple) else (shares,) * len(self.sizes)
+
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws synapses and polarities; see :meth:`Recipe.build`."""
         rng = _generator(input_size, seed)
-        density, recurrent = np.broadcast_arrays(self.density, self.recurrent, self.sizes)[:2]
-        # A fan-out counts neurons of the layer itself; the motor layer's fan-in counts those of the layer before.
-        before = (input_size, *self.sizes)[-2]
-        fans = [max(1, round(d * n)) for d, n in zip(density, (*self.sizes[:-1], before), strict=True)]
-        within = [round(share * size**2) for share, size in zip(recurrent, self.sizes, strict=True)]
+        # A fan-out counts neurons of the layer itself, the motor neurons' fan-in those of the layer before.
+        counted = (*self.sizes[:-1], (input_size, *self.sizes)[-2])
+        fans = [max(1, round(d * n)) for d, n in zip(self._per_layer(self.density), counted, strict=True)]
+        recurrent = zip(self._per_layer(self.recurrent), self.sizes, strict=True)
+        within = [round(share * size**2) for share, size in recurrent]
         return _draw_layers(rng, input_size, self.sizes, fans, within)
 
 
 @dataclass(frozen=True)
 class NCP(Recipe):
-    """A neural circuit policy: inter, command and motor neurons, sparsely connected, command neurons recurrently.
+    """A neural circuit policy: inter, command and motor neurons, with recurrence among the command neurons.
 
-    Each input reaches ``sensory_fanout`` inter neurons, each inter neuron ``inter_fanout`` command neurons, each motor
-    neuron hears ``motor_fanin`` command neurons; ``recurrent_command_synapses`` distinct pairs of command neurons are
-    connected, a neuron with itself included. An inter or command neuron nobody reached, and a command neuron that no
-    motor neuron heard, then get the mean number of synapses of their layer. A synapse is excitatory with probability
-    1/2. :class:`Layered` is the same with any number of layers.
+    Each input reaches ``sensory_fanout`` inter neurons, each inter neuron ``inter_fanout`` command neurons, each
+    motor neuron hears ``motor_fanin`` command neurons, and ``recurrent_command_synapses`` distinct pairs of
+    command neurons are connected, a neuron with itself included. An inter or command neuron nobody reached, and
+    a command neuron that no motor neuron heard, then get the mean number of synapses of their layer. A synapse
+    is excitatory with probability 1/2. :class:`Layered` does the same with any number of layers.
 
     Args:
         inter: number of inter neurons.
@@ -655,14 +648,15 @@ class NCP(Recipe):
         ValueError: a number is out of range, or more synapses are asked for than there are pairs of neurons.
         TypeError: a number is not an int.
 
-    Source: Lechner et al. 2020, methods, and class NCP of the package ncps, which however draws the recurrent pairs
-    with repetition and so ends up with fewer than asked.
+    Source: Lechner et al. 2020, methods, and class NCP of the package ncps, which however draws the recurrent
+    pairs with repetition and so ends up with fewer than asked.
 
     Example:
         The policy that drives a car in the paper, on 32 features:
 
-        >>> NCP(12, 6, 1, 6, 4, 4, 6).build(32, seed=0)
-        Wiring(32 inputs, 19 units (12 inter, 6 command, 1 motor), 192 sensory + 58 internal synapses, density 26%)
+        >>> wiring = NCP(12, 6, 1, 6, 4, 6, 6).build(32, seed=0)
+        >>> wiring.units, wiring.num_sensory_synapses, wiring.num_synapses
+        (19, 192, 60)
     """
 
     inter: int
@@ -676,20 +670,16 @@ class NCP(Recipe):
     outputs: int = field(init=False, repr=False)
 
     def __post_init__(self):
-        _check_sizes(inter=self.inter, command=self.command, motor=self.motor)
-        pairs = self.command**2
-        for name, least, most, whose in (
-            ("sensory_fanout", 1, self.inter, "inter neurons"),
-            ("inter_fanout", 1, self.command, "command neurons"),
-            ("recurrent_command_synapses", 0, pairs, f"pairs of the {self.command} command neurons"),
-            ("motor_fanin", 1, self.command, "command neurons"),
+        for name in ("inter", "command", "motor"):
+            _check_count(name, getattr(self, name))
+        pairs = f"the number of pairs of the {self.command} command neurons"
+        for name, least, most, of in (
+            ("sensory_fanout", 1, self.inter, "the number of inter neurons"),
+            ("inter_fanout", 1, self.command, "the number of command neurons"),
+            ("recurrent_command_synapses", 0, self.command**2, pairs),
+            ("motor_fanin", 1, self.command, "the number of command neurons"),
         ):
-            number = getattr(self, name)
-            _check_int(name, number)
-            if not least <= number <= most:
-                raise ValueError(
-                    f"{name} must be from {least} to the number of {whose}, {most}, but got {number}"
-                )
+            _check_count(name, getattr(self, name), least, most, of)
         object.__setattr__(self, "units", self.inter + self.command + self.motor)
         object.__setattr__(self, "outputs", self.motor)
 
@@ -705,12 +695,13 @@ class NCP(Recipe):
 class AutoNCP(Recipe):
     """A neural circuit policy from two numbers; :attr:`ncp` is the :class:`NCP` they stand for.
 
-    Of the neurons that are not motor, 40 % are command neurons and the others inter neurons. With d = 1 - sparsity,
-    an input reaches d of the inter neurons, an inter neuron d of the command neurons, and a motor neuron hears d of
-    them; there are 2 d recurrent synapses per command neuron. All are rounded down, but at least 1.
+    Of the neurons that are not motor, 40 % are command neurons and the others inter neurons. With
+    d = 1 - sparsity, an input reaches d of the inter neurons, an inter neuron d of the command neurons, and a
+    motor neuron hears d of them; there are 2 d recurrent synapses per command neuron. All are rounded down,
+    but at least 1.
 
     Args:
-        units: number of neurons.
+        units: number of neurons, at least 4.
         outputs: number of motor neurons, at most units - 3.
         sparsity: from 0.1 to 0.9.
 
@@ -721,8 +712,8 @@ class AutoNCP(Recipe):
     Source: class AutoNCP of the package ncps.
 
     Example:
-        >>> AutoNCP(32, outputs=4).ncp
-        NCP(inter=17, command=11, motor=4, sensory_fanout=8, inter_fanout=5, recurrent_command_synapses=11, ...
+        >>> AutoNCP(32, outputs=4).ncp.command
+        11
     """
 
     units: int
@@ -730,13 +721,8 @@ class AutoNCP(Recipe):
     sparsity: float = 0.5
 
     def __post_init__(self):
-        _check_sizes(units=self.units)
-        _check_sizes(outputs=self.outputs)
-        if self.outputs >= self.units - 2:
-            raise ValueError(
-                f"outputs must be at most units - 3, here {self.units - 3}, to leave inter and command neurons, "
-                f"but got {self.outputs}"
-            )
+        _check_count("units", self.units, least=4)
+        _check_count("outputs", self.outputs, 1, self.units - 3, "which leaves inter and command neurons")
         _check_share("sparsity", self.sparsity, 0.1, 0.9)
 
     @property
@@ -773,41 +759,24 @@ def _draw_layers(
         rng: source of synapses and polarities.
         input_size: number of inputs.
         sizes: neurons of each layer.
-        fans: neurons of each layer that one source reaches; for the motor layer the sources that one neuron hears.
+        fans: neurons of each layer that one source reaches; for the motor layer, sources that one neuron hears.
         within: synapses inside each layer.
     """
     units = sum(sizes)
     # Inputs are rows 0 to input_size - 1, neurons the rows after them.
     matrix = np.zeros((input_size + units, units), np.int8)
-
-    def connect(pre: Any, post: Any) -> None:
-        matrix[pre, post] = rng.choice(EVEN, np.broadcast(pre, post).size)
-
-    def reach(sources: np.ndarray, targets: np.ndarray, fan: int, by_source: bool) -> None:
-        """Gives each source ``fan`` targets, or each target ``fan`` sources, then the forgotten of the other side."""
-        givers, takers = (sources, targets) if by_source else (targets, sources)
-
-        def link(one: int, others: np.ndarray, count: int, one_is_source: bool) -> None:
-            chosen = rng.choice(others, count, replace=False)
-            connect(one, chosen) if one_is_source else connect(chosen, one)
-
-        for giver in givers:
-            link(giver, takers, fan, by_source)
-        reached = matrix[np.ix_(sources, targets)].any(axis=0 if by_source else 1)
-        mean = int(np.clip(len(givers) * fan // len(takers), 1, len(givers)))
-        for taker in takers[~reached]:
-            link(taker, givers, mean, not by_source)
-
-    sources = np.arange(input_size)
-    last, layers = len(sizes) - 1, []
+    sources, layers, last = slice(0, input_size), [], len(sizes) - 1
     for number, (size, fan, recurrent) in enumerate(zip(sizes, fans, within, strict=True)):
         # Motor neurons have the lowest numbers, so later layers start lower.
-        layer = sum(sizes[number + 1 :]) + np.arange(size)
-        reach(sources, layer, fan, by_source=number < last)
-        pairs = rng.choice(size**2, recurrent, replace=False)
-        connect(input_size + layer[pairs // size], layer[pairs % size])
-        sources = input_size + layer
-        layers.append(layer)
+        start = sum(sizes[number + 1 :])
+        columns, rows = slice(start, start + size), slice(input_size + start, input_size + start + size)
+        forward = matrix[sources, columns]
+        _fill(rng, forward if number < last else forward.T, fan)
+        matrix[rows, columns].flat[rng.choice(size**2, recurrent, replace=False)] = rng.choice(
+            EVEN, recurrent
+        )
+        layers.append(range(start, start + size))
+        sources = rows
 
     inter = [f"inter {i}" for i in range(1, last)] if last > 2 else ["inter"]
     names = [*inter, "command", "motor"][-len(sizes) :]
@@ -815,35 +784,40 @@ def _draw_layers(
     return Wiring(matrix[input_size:], matrix[:input_size], sizes[-1], kinds, layers)
 
 
+def _fill(rng: np.random.Generator, block: np.ndarray, fan: int) -> None:
+    """Draws ``fan`` synapses into each row, then into each column still empty the mean number of a column."""
+    rows, columns = block.shape
+    for i in range(rows):
+        block[i, rng.choice(columns, fan, replace=False)] = rng.choice(EVEN, fan)
+    mean = max(1, rows * fan // columns)
+    for j in np.flatnonzero(~block.any(axis=0)):
+        block[rng.choice(rows, mean, replace=False), j] = rng.choice(EVEN, mean)
+
+
 def _generator(input_size: int, seed: int) -> np.random.Generator:
-    _check_sizes(input_size=input_size)
-    _check_int("seed", seed)
-    if seed < 0:
-        raise ValueError(f"seed must be at least 0, but got {seed}")
+    _check_count("input_size", input_size)
+    _check_count("seed", seed, least=0)
     return np.random.default_rng(int(seed))
 
 
-def _check_int(name: str, value: object) -> None:
+def _check_units(units: int, outputs: int | None) -> None:
+    _check_count("units", units)
+    if outputs is not None:
+        _check_count("outputs", outputs, most=units, of="the number of units")
+
+
+def _check_count(name: str, value: object, least: int = 1, most: int | None = None, of: str = "") -> None:
+    """An int from ``least`` to ``most``, which is ``of`` in words."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, but got {value!r}")
+    if value < least or (most is not None and value > most):
+        expected = f"at least {least}" if most is None else f"from {least} to {most}, {of}"
+        raise ValueError(f"{name} must be {expected}, but got {value}")
 
 
-def _check_sizes(**sizes: int | None) -> None:
-    """Each at least 1, and ``outputs``, which alone may be None, at most ``units``."""
-    for name, size in sizes.items():
-        if name == "outputs" and size is None:
-            continue
-        _check_int(name, size)
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, but got {size}")
-    units, outputs = sizes.get("units"), sizes.get("outputs")
-    if units is not None and outputs is not None and outputs > units:
-        raise ValueError(f"outputs must be at most the number of units, {units}, but got {outputs}")
-
-
-def _check_share(name: str, value: Any, low: float, high: float, bounds: str = "[]") -> None:
+def _check_share(name: str, value: object, low: float, high: float, bounds: str = "[]") -> None:
     """A number from ``low`` to ``high``; a round bracket in ``bounds`` leaves that end out."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, but got {value!r}")
     left_out = (bounds[0] == "(" and value == low) or (bounds[1] == ")" and value == high)
     if left_out or not low <= value <= high:

@@ -30,10 +30,14 @@ class Case:
     @property
     def name(self) -> str:
         arguments = ",".join(f"{k}={v}" for k, v in self.arguments.items())
-        return f"{self.kind.__name__}({'' if self.hidden == UNITS else type(self.hidden).__name__}{arguments})"
+        return (
+            f"{self.kind.__name__}({'' if self.hidden == UNITS else type(self.hidden).__name__}{arguments})"
+        )
 
     def make(self, **more) -> lr.RecurrentLayer:
-        arguments = {"batch_first": True, "generator": torch.Generator().manual_seed(7)} | self.arguments | more
+        arguments = (
+            {"batch_first": True, "generator": torch.Generator().manual_seed(7)} | self.arguments | more
+        )
         return self.kind(INPUT, self.hidden, **arguments)
 
 
@@ -41,7 +45,11 @@ NCP = lr.wirings.AutoNCP(UNITS, outputs=3, sparsity=0.4)
 CASES = [
     Case(lr.LTC, ode=True),
     Case(lr.LTC, hidden=NCP, ode=True),
-    Case(lr.LTC, {"constraint": "clamp", "input_mapping": "linear", "output_mapping": None, "ode_unfolds": 2}, ode=True),
+    Case(
+        lr.LTC,
+        {"constraint": "clamp", "input_mapping": "linear", "output_mapping": None, "ode_unfolds": 2},
+        ode=True,
+    ),
     Case(lr.LTC, {"mixed_memory": True}, memory=True),
     Case(lr.CfC),
     Case(lr.CfC, {"mode": "pure", "backbone_units": 16, "backbone_layers": 2, "activation": "silu"}),
@@ -238,7 +246,9 @@ def test_an_unobserved_feature_is_read_as_zero(case):
     expected, _ = layer(zeroed, timespans=spans)
     output, _ = layer(torch.where(observed, x, torch.nan), timespans=spans, mask=observed)
     torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
-    stepped, _ = layer.step(torch.where(observed, x, torch.nan)[:, 0], timespan=spans[:, 0], mask=observed[:, 0])
+    stepped, _ = layer.step(
+        torch.where(observed, x, torch.nan)[:, 0], timespan=spans[:, 0], mask=observed[:, 0]
+    )
     torch.testing.assert_close(stepped, expected[:, 0], rtol=1e-12, atol=1e-12)
 
 
@@ -291,7 +301,10 @@ def test_gradients(case):
     def run(x, spans, hx, cx, *parameters):
         state = (hx, cx) if case.memory else hx
         return torch.func.functional_call(
-            layer, dict(zip(names, parameters, strict=True)), (x, state), {"timespans": spans if used else 1.0}
+            layer,
+            dict(zip(names, parameters, strict=True)),
+            (x, state),
+            {"timespans": spans if used else 1.0},
         )[0]
 
     # A layer without a memory cell ignores the second state.
@@ -429,7 +442,9 @@ def test_repr_says_what_it_is(case):
     assert f"{layer.num_synapses:,} synapses" in text
 
 
-@pytest.mark.parametrize("kind", sorted({case.kind for case in CASES}, key=lambda k: k.__name__), ids=lambda k: k.__name__)
+@pytest.mark.parametrize(
+    "kind", sorted({case.kind for case in CASES}, key=lambda k: k.__name__), ids=lambda k: k.__name__
+)
 def test_documented_arguments_are_the_real_ones(kind):
     real = [name for name in inspect.signature(kind.__init__).parameters if name not in ("self", "stacking")]
     arguments = re.search(r"Args:\n(.*?)\n\n", inspect.getdoc(kind), re.S).group(1)

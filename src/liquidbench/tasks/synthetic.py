@@ -1,9 +1,10 @@
 """Parity of a stream of bits, bit by bit and as events: tasks where the time span cannot and must matter.
 
-The streams of both tasks are the same. In ``parity-dense`` each bit is a step of its own, so every time span
-is 1 and tells nothing. In ``parity-events`` only changes are steps, as in an event camera: a run of equal
-bits is one step, and how long it lasts, which decides the parity, is told by time spans alone. A model that
-cannot use time spans must fail there while it may succeed on the first.
+The streams of both tasks are the same. In ``parity-dense`` each bit is a step of its own, so every time
+span is 1 and tells nothing. In ``parity-events`` only changes are steps, as in an event camera: a run of
+equal bits is one step, and how long it lasts, which decides the parity, is told by time spans alone.
+Without them the best possible guess is right in 56 % of streams of evenly spread lengths, and only because
+short streams give something away; with them, all can be told.
 
 This is the bit-stream XOR of the ODE-LSTM and CfC papers (``XORData`` in their code), with streams of 2 to 32
 bits; here no stream occurs twice, so that none is in two splits, and the sizes are smaller than the papers'

@@ -69,7 +69,9 @@ class CTRNN(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         if solver != "semi_implicit" and solver not in TABLEAUX:
-            raise ValueError(f"solver must be 'semi_implicit', {', '.join(map(repr, TABLEAUX))}, but got {solver!r}")
+            raise ValueError(
+                f"solver must be 'semi_implicit', {', '.join(map(repr, TABLEAUX))}, but got {solver!r}"
+            )
         positive_int("ode_unfolds", ode_unfolds)
         positive_int("hidden_size", hidden_size)
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))

@@ -87,7 +87,9 @@ class LRC(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         if elastance not in ("symmetric", "asymmetric"):
-            raise ValueError(f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC")
+            raise ValueError(
+                f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC"
+            )
         build = _builder(hidden_size, elastance, solver, ode_unfolds, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -138,7 +140,9 @@ class LRCU(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         if elastance not in ("symmetric", "asymmetric"):
-            raise ValueError(f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC")
+            raise ValueError(
+                f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC"
+            )
         build = _builder(hidden_size, elastance, "explicit", 1, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -232,7 +236,11 @@ class _LRCRecurrence(Recurrence):
         dtype,
     ):
         super().__init__()
-        self.input_size, self.hidden_size, self.output_size = wiring.input_size, wiring.units, wiring.output_size
+        self.input_size, self.hidden_size, self.output_size = (
+            wiring.input_size,
+            wiring.units,
+            wiring.output_size,
+        )
         self.state_sizes = (wiring.units,)
         self.wiring = wiring
         self.elastance, self.solver, self.ode_unfolds = elastance, solver, ode_unfolds
@@ -246,7 +254,12 @@ class _LRCRecurrence(Recurrence):
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
         for prefix, synapses in (("", self.synapses), ("sensory_", self.sensory_synapses)):
             matrix = drawn(
-                nn.init.orthogonal_, synapses.sources, synapses.neurons, generator=generator, device=device, dtype=dtype
+                nn.init.orthogonal_,
+                synapses.sources,
+                synapses.neurons,
+                generator=generator,
+                device=device,
+                dtype=dtype,
             )
             stored = conductance(len(synapses), 0.001, 1.0, "softplus", *factory)
             self.register_parameter(f"raw_{prefix}w", stored)
@@ -261,11 +274,15 @@ class _LRCRecurrence(Recurrence):
 
     def coefficients(self) -> tuple[Tensor, ...]:
         own, sensory = self.synapses.shaped, self.sensory_synapses.shaped
-        gleak, w, sensory_w = (effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w))
+        gleak, w, sensory_w = (
+            effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w)
+        )
         synaptic = (gleak, own(w), own(self.k), sensory(sensory_w), sensory(self.sensory_k))
         return (*synaptic, own(self.o), sensory(self.sensory_o)) if self.elastance else synaptic
 
-    def _rates(self, coefficients, held: tuple[Tensor, ...], v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _rates(
+        self, coefficients, held: tuple[Tensor, ...], v: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Leak rate sigma(f), drive vleak tanh(g) and elastance at state ``v``, each (batch, units)."""
         opened = self.synapses(v)
         leak = torch.sigmoid(held[0] + self.synapses.total(opened * coefficients[1]))
@@ -283,7 +300,10 @@ class _LRCRecurrence(Recurrence):
         gleak, synapses = coefficients[0], self.sensory_synapses
         x = self.input_map(input)
         opened = synapses(x)
-        held = gleak + synapses.total(opened * coefficients[3]), gleak + synapses.total(opened * coefficients[4])
+        held = (
+            gleak + synapses.total(opened * coefficients[3]),
+            gleak + synapses.total(opened * coefficients[4]),
+        )
         if self.elastance is None:
             return held
         return *held, self.elastance_bias + synapses.total(synapses.spread(x) * coefficients[6])
@@ -306,4 +326,8 @@ class _LRCRecurrence(Recurrence):
 
     def describe(self, coefficients, input, state, timespan):
         leak, _, elastance = self._rates(coefficients, self._sensory(coefficients, input), state[0])
-        return {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}
+        return (
+            {"tau": 1 / leak}
+            if elastance is None
+            else {"tau": 1 / (elastance * leak), "elastance": elastance}
+        )

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
-from liquidrnn.synapses import Affine, Constraint, Mapping, SigmoidSynapses, conductance, effective, uniform, wire
+from liquidrnn.synapses import (
+    Affine,
+    Constraint,
+    Mapping,
+    SigmoidSynapses,
+    conductance,
+    effective,
+    uniform,
+    wire,
+)
 from liquidrnn.wirings import Recipe, Wiring
 
 
@@ -103,7 +112,15 @@ class LTC(RecurrentLayer):
         def build(width: int) -> Recurrence:
             graph = wire(hidden_size, width, generator)
             return _LTCRecurrence(
-                graph, ode_unfolds, input_mapping, output_mapping, constraint, epsilon, generator, device, dtype
+                graph,
+                ode_unfolds,
+                input_mapping,
+                output_mapping,
+                constraint,
+                epsilon,
+                generator,
+                device,
+                dtype,
             )
 
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
@@ -123,7 +140,11 @@ class _LTCRecurrence(Recurrence):
         dtype,
     ):
         super().__init__()
-        self.input_size, self.hidden_size, self.output_size = wiring.input_size, wiring.units, wiring.output_size
+        self.input_size, self.hidden_size, self.output_size = (
+            wiring.input_size,
+            wiring.units,
+            wiring.output_size,
+        )
         self.state_sizes = (wiring.units,)
         self.wiring = wiring
         self.ode_unfolds, self.constraint, self.epsilon = ode_unfolds, constraint, epsilon

@@ -68,7 +68,9 @@ class LSTM(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         if proj_size < 0 or proj_size >= max(hidden_size, 1):
-            raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}")
+            raise ValueError(
+                f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}"
+            )
         build = _builder(nn.LSTM, hidden_size, time, stacking, proj_size=proj_size)
         super().__init__(build, input_size, num_layers, **stacking)
         self.time = time
@@ -166,7 +168,9 @@ def _builder(kind: type[nn.RNNBase], hidden_size: int, time: Time, stacking: Sta
     generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
     def build(width: int) -> Recurrence:
-        rnn = kind(width + (time == "append"), hidden_size, batch_first=True, device=device, dtype=dtype, **options)
+        rnn = kind(
+            width + (time == "append"), hidden_size, batch_first=True, device=device, dtype=dtype, **options
+        )
         if generator is not None:
             bound = hidden_size**-0.5
             for parameter in rnn.parameters():
@@ -182,14 +186,16 @@ class _TorchRecurrence(Recurrence):
         self.rnn, self.input_size, self.time = rnn, input_size, time
         self.uses_timespans = time is not None
         self.hidden_size = self.output_size = rnn.proj_size or rnn.hidden_size
-        self.state_sizes = (self.hidden_size, rnn.hidden_size) if isinstance(rnn, nn.LSTM) else (self.hidden_size,)
+        self.state_sizes = (
+            (self.hidden_size, rnn.hidden_size) if isinstance(rnn, nn.LSTM) else (self.hidden_size,)
+        )
         self.num_synapses = rnn.hidden_size * (input_size + self.hidden_size)
         # softplus(-2.25) = 0.1
         start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
         self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
 
     def _run(self, input: Tensor, state: State) -> tuple[Tensor, State]:
-        """torch's own kernel over (batch, time, features)."""
+        """Torch's own kernel over (batch, time, features)."""
         hx = tuple(s.unsqueeze(0).contiguous() for s in state)
         output, end = self.rnn(input, hx if len(hx) == 2 else hx[0])
         return output, tuple(s.squeeze(0) for s in (end if isinstance(end, tuple) else (end,)))
@@ -218,7 +224,9 @@ class _TorchRecurrence(Recurrence):
         order = torch.argsort(~there, dim=1, stable=True)
         counts = there.sum(1)
         compact = input.gather(1, order.unsqueeze(-1).expand_as(input))
-        packed = pack_padded_sequence(compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
         hx = tuple(s.unsqueeze(0).contiguous() for s in state)
         output, end = self.rnn(packed, hx if len(hx) == 2 else hx[0])
         states, _ = pad_packed_sequence(output, batch_first=True, total_length=time)

@@ -1,0 +1,115 @@
+// The page is whole without this script: it adds tabs, a switch for dark and light, values on hovering, and the
+// highlighting of one model throughout.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  const tabs = [...document.querySelectorAll(".tabs a")];
+  const sections = tabs.map((tab) => document.querySelector(tab.getAttribute("href")));
+
+  // Tabs
+  root.classList.add("tabbed");
+  tabs[0].parentElement.setAttribute("role", "tablist");
+  tabs.forEach((tab, index) => {
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-controls", sections[index].id);
+    sections[index].setAttribute("role", "tabpanel");
+    sections[index].tabIndex = -1;
+  });
+
+  const show = (index, scroll) => {
+    tabs.forEach((tab, other) => {
+      tab.setAttribute("aria-selected", String(other === index));
+      tab.tabIndex = other === index ? 0 : -1;
+      sections[other].classList.toggle("current", other === index);
+    });
+    tabs[index].scrollIntoView({ block: "nearest", inline: "center" });
+    if (scroll) window.scrollTo(0, 0);
+  };
+  const wanted = () => sections.findIndex((section) => "#" + section.id === location.hash);
+  window.addEventListener("hashchange", () => { if (wanted() >= 0) show(wanted(), true); });
+  show(Math.max(0, wanted()), wanted() > 0);
+
+  tabs[0].parentElement.addEventListener("keydown", (event) => {
+    const at = tabs.indexOf(document.activeElement);
+    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 }[event.key];
+    if (at < 0 || to === undefined) return;
+    event.preventDefault();
+    const next = (to + tabs.length) % tabs.length;
+    location.hash = tabs[next].getAttribute("href");
+    tabs[next].focus({ preventScroll: true });
+  });
+
+  // Dark and light: the system's choice until the reader makes one. A file opened from disk may have no storage.
+  const theme = document.getElementById("theme");
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const stored = (value) => {
+    try {
+      if (value) localStorage.setItem("liquidbench-theme", value);
+      return localStorage.getItem("liquidbench-theme");
+    } catch {
+      return value;
+    }
+  };
+  const paint = (choice) => {
+    if (choice) root.dataset.theme = choice;
+    const dark = (choice || (system.matches ? "dark" : "light")) === "dark";
+    theme.textContent = dark ? "Light" : "Dark";
+    theme.setAttribute("aria-label", `Switch to ${dark ? "light" : "dark"} colours`);
+  };
+  theme.hidden = false;
+  theme.addEventListener("click", () => {
+    const choice = theme.textContent.toLowerCase();
+    stored(choice);
+    paint(choice);
+  });
+  system.addEventListener("change", () => paint(root.dataset.theme));
+  paint(stored());
+
+  // Values on hovering: the drawings' own titles, shown at once instead of after a delay.
+  const tip = document.getElementById("tip");
+  for (const title of document.querySelectorAll("svg title")) {
+    const parent = title.parentElement;
+    if (parent.classList.contains("at")) parent.dataset.tip = title.textContent;
+    title.remove();
+  }
+  document.addEventListener("pointermove", (event) => {
+    const target = event.target.closest?.("[data-tip]");
+    tip.hidden = !target;
+    if (!target) return;
+    tip.textContent = target.dataset.tip;
+    const { width, height } = tip.getBoundingClientRect();
+    tip.style.left = `${Math.min(event.clientX + 14, innerWidth - width - 8)}px`;
+    tip.style.top = `${event.clientY > height + 24 ? event.clientY - height - 12 : event.clientY + 20}px`;
+  });
+  document.addEventListener("pointerleave", () => { tip.hidden = true; });
+
+  // One model throughout: pointing at its name shows it for a moment, pressing its button keeps it.
+  const buttons = [...document.querySelectorAll(".legend button")];
+  const drawn = [...document.querySelectorAll(".figure .model")];
+  const focus = () => {
+    const kept = buttons.filter((button) => button.ariaPressed === "true").map((button) => button.dataset.model);
+    return new Set(kept);
+  };
+  const apply = (names) => {
+    root.classList.toggle("focused", names.size > 0);
+    for (const group of drawn) {
+      // A model in the variant of its authors goes with the model.
+      group.classList.toggle("focus", names.has(group.dataset.model.replace(/(†|, authors)$/, "")));
+    }
+  };
+  for (const button of buttons) {
+    button.addEventListener("click", () => {
+      button.ariaPressed = String(button.ariaPressed !== "true");
+      apply(focus());
+    });
+  }
+  for (const name of document.querySelectorAll(".legend button, .model-name")) {
+    name.addEventListener("pointerenter", () => apply(focus().add(name.dataset.model)));
+    name.addEventListener("pointerleave", () => apply(focus()));
+  }
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    buttons.forEach((button) => { button.ariaPressed = "false"; });
+    apply(focus());
+  });
+})();
