@@ -30,9 +30,7 @@ TABLEAUX = {
 }
 
 
-def advance(
-    slope: Callable[[Tensor], Tensor], state: Tensor, span: Tensor | float, steps: int, method: str
-) -> Tensor:
+def advance(slope: Callable[[Tensor], Tensor], state: Tensor, span: Tensor | float, steps: int, method: str) -> Tensor:
     """Integrates dx/dt = slope(x) over ``span`` in equal steps.
 
     Args:

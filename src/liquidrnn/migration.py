@@ -20,14 +20,14 @@ from liquidrnn.wirings import Wiring
 def from_ncps(module: nn.Module, *, compat: bool = False) -> RecurrentLayer | NcpsCompatible:
     """Makes the layer here that computes what an ncps module computes.
 
-    Any ``ncps.torch.LTC`` or ``CfC`` of ncps 1.0: full or wired, all modes, mixed memory, projection, softplus or clipped
-    parameters. Weights are copied, outputs and gradients agree. A wired CfC's ``wiring`` afterwards says what ncps really
-    computed, not what its wiring promised: all units of a layer connected, gates that ignore the wiring.
+    Any ``ncps.torch.LTC`` or ``CfC`` of ncps 1.0: full or wired, all modes, mixed memory, projection, softplus or
+    clipped parameters. Weights are copied, outputs and gradients agree. A wired CfC's ``wiring`` afterwards says what
+    ncps really computed, not what its wiring promised: all units of a layer connected, gates that ignore the wiring.
 
-    The result has this library's contract: ``h_n`` has a leading axis for levels, the state of a wired CfC is in the order
-    of neuron numbers, all outputs are returned (``return_sequences=False`` kept only the last), and where ncps has a bug
-    it is right: batched time spans, zero time spans, negative conductances of a network whose constraints were never
-    applied. ``docs/from_ncps.md`` lists every difference, each with its test.
+    The result has this library's contract: ``h_n`` has a leading axis for levels, the state of a wired CfC is in the
+    order of neuron numbers, all outputs are returned (``return_sequences=False`` kept only the last), and where ncps
+    has a bug it is right: batched time spans, zero time spans, negative conductances of a network whose constraints
+    were never applied. ``docs/from_ncps.md`` lists every difference, each with its test.
 
     Args:
         module: an ``ncps.torch.LTC`` or ``ncps.torch.CfC``.
@@ -76,10 +76,11 @@ def from_ncps(module: nn.Module, *, compat: bool = False) -> RecurrentLayer | Nc
 class NcpsCompatible(nn.Module):
     """A converted network that behaves as ncps does, bugs included; made by ``from_ncps(module, compat=True)``.
 
-    - A (batch, time) ``timespans`` loses its batch axis at each sample and is broadcast over the *units*: an error where the
-      batch is neither 1 nor the number of units, another unit's time where it is.
+    - A (batch, time) ``timespans`` loses its batch axis at each sample and is broadcast over the *units*: an error
+      where the batch is neither 1 nor the number of units, another unit's time where it is.
     - A zero time span makes an LTC's state NaN.
-    - Conductances are used as stored, so those of a network that never called ``apply_weight_constraints`` may be negative.
+    - Conductances are used as stored, so those of a network that never called ``apply_weight_constraints`` may be
+      negative.
     - A CfC with a wiring of a single layer returns all units, whatever its number of outputs.
 
     Args:
@@ -239,7 +240,8 @@ def _wired_cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
     layers = [np.asarray(theirs.get_neurons_of_layer(i)) for i in range(theirs.num_layers)]
     if len(layers) == 1 and getattr(module, "proj_size", None) is not None and theirs.output_dim != units:
         raise TypeError(
-            "module is a CfC with a wiring of one layer, fewer outputs than units and a projection, which ncps cannot run"
+            "module is a CfC with a wiring of one layer, fewer outputs than units and a projection, "
+            "which ncps cannot run"
         )
     # Rows: inputs, then units. Within a layer ncps connects all; its gates also read whole layers.
     connections = np.concatenate([theirs.sensory_adjacency_matrix, np.zeros((units, units), np.int32)])

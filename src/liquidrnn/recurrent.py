@@ -76,9 +76,7 @@ class Recurrence(nn.Module):
         """What the equation needs of the parameters and does not change along a sequence."""
         return ()
 
-    def update(
-        self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor
-    ) -> State:
+    def update(self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor) -> State:
         """The equation: state after one sample.
 
         Args:
@@ -93,15 +91,11 @@ class Recurrence(nn.Module):
         """Outputs (..., output_size) from the first state tensor (..., hidden_size), elementwise in time."""
         return states[..., : self.output_size]
 
-    def describe(
-        self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor
-    ) -> Trace:
+    def describe(self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor) -> Trace:
         """Effective time constant ("tau") and gates of the update about to be made, each (batch, hidden)."""
         return {}
 
-    def unroll(
-        self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None
-    ) -> tuple[Tensor, State]:
+    def unroll(self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None) -> tuple[Tensor, State]:
         """All updates of a sequence.
 
         Args:
@@ -119,9 +113,7 @@ class Recurrence(nn.Module):
             updated = self.update(coefficients, input[:, t], state, timespans[:, t])
             state = updated if observed is None else hold(observed[:, t], updated, state)
             states.append(state[0])
-        return (
-            torch.stack(states, 1) if states else input.new_empty(input.shape[0], 0, self.hidden_size)
-        ), state
+        return (torch.stack(states, 1) if states else input.new_empty(input.shape[0], 0, self.hidden_size)), state
 
     def trace(self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None) -> Trace:
         """What :meth:`describe` says at every sample, (batch, time, hidden); NaN where no sample is there."""
@@ -175,6 +167,7 @@ class MixedMemory(Recurrence):
         self.bias = nn.Parameter(drawn(nn.init.uniform_, 4 * units, **factory) * 0.2 - 0.1)
 
     def coefficients(self) -> tuple[Tensor, ...]:
+        """Of the recurrence within."""
         return self.inner.coefficients()
 
     def _remember(self, input: Tensor, state: State) -> State:
@@ -185,14 +178,17 @@ class MixedMemory(Recurrence):
         return torch.tanh(c) * torch.sigmoid(read), c
 
     def update(self, coefficients, input, state, timespan):
+        """The LSTM cell, then the recurrence within."""
         h, c = self._remember(input, state)
         (h,) = self.inner.update(coefficients, input, (h,), timespan)
         return h, c
 
     def readout(self, states: Tensor) -> Tensor:
+        """Of the recurrence within."""
         return self.inner.readout(states)
 
     def describe(self, coefficients, input, state, timespan):
+        """Of the recurrence within, at the state that the cell hands it."""
         h, _ = self._remember(input, state)
         return self.inner.describe(coefficients, input, (h,), timespan)
 
@@ -371,8 +367,8 @@ class RecurrentLayer(nn.Module):
         layout = "batch, time" if packing is not None or self.batch_first else "time, batch"
         if timespans is not None and not all(getattr(r, "uses_timespans", True) for r in self.recurrences):
             raise ValueError(
-                f"timespans have no effect on this {type(self).__name__}: build it with time='append' or time='decay', or "
-                "with time='ignore' to pass them knowingly in vain"
+                f"timespans have no effect on this {type(self).__name__}: build it with time='append' or time='decay', "
+                "or with time='ignore' to pass them knowingly in vain"
             )
         x, spans = x.to(dtype), self._spans(timespans, batch, time, batched, time_first, layout, x)
         x, observed = self._observe(mask, x, batched, time_first, layout, lengths)
@@ -418,9 +414,7 @@ class RecurrentLayer(nn.Module):
 
         if packing is not None:
             assert lengths is not None
-            output = pack_padded_sequence(
-                x, lengths, batch_first=True, enforce_sorted=packing.sorted_indices is None
-            )
+            output = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=packing.sorted_indices is None)
         else:
             output = back(x)
         return (output, h_n, {k: back(v) for k, v in trace.items()}) if return_tau else (output, h_n)
@@ -445,9 +439,7 @@ class RecurrentLayer(nn.Module):
             ``output`` (batch, output_size) and the new state.
         """
         if self.num_directions == 2:
-            raise ValueError(
-                "step() streams forward in time, but this layer is bidirectional: call it on sequences"
-            )
+            raise ValueError("step() streams forward in time, but this layer is bidirectional: call it on sequences")
         if not isinstance(input, Tensor) or input.ndim not in (1, 2):
             got = tuple(input.shape) if isinstance(input, Tensor) else type(input).__name__
             raise ValueError(f"input of step() must be one sample (batch, {self.input_size}), but got {got}")
@@ -485,9 +477,7 @@ class RecurrentLayer(nn.Module):
     def _check_input(self, input: Tensor) -> torch.dtype:
         if not isinstance(input, Tensor):
             raise TypeError(f"input must be a Tensor or a PackedSequence, but got {type(input).__name__}")
-        axes = (
-            f"(batch, time, {self.input_size})" if self.batch_first else f"(time, batch, {self.input_size})"
-        )
+        axes = f"(batch, time, {self.input_size})" if self.batch_first else f"(time, batch, {self.input_size})"
         if input.ndim not in (2, 3):
             raise ValueError(
                 f"input must be {axes}, or (time, {self.input_size}) unbatched, but got {described(input)}"
@@ -543,8 +533,8 @@ class RecurrentLayer(nn.Module):
         if not torch.compiler.is_compiling() and bool(((spans < 0) | ~spans.isfinite()).any()):
             worst = spans[(spans < 0) | ~spans.isfinite()][0].item()
             raise ValueError(
-                f"timespans must be finite and not negative, but hold {worst}: they are times since the previous sample, "
-                "not timestamps; timespans_from_timestamps() makes them"
+                f"timespans must be finite and not negative, but hold {worst}: they are times since the previous "
+                "sample, not timestamps; timespans_from_timestamps() makes them"
             )
         return spans.to(dtype).expand(batch, time).unsqueeze(-1)
 
@@ -584,9 +574,7 @@ class RecurrentLayer(nn.Module):
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
-            return tuple(
-                torch.zeros(rows, batch, size, dtype=like.dtype, device=like.device) for size in sizes
-            )
+            return tuple(torch.zeros(rows, batch, size, dtype=like.dtype, device=like.device) for size in sizes)
         if (len(sizes) == 1) != isinstance(hx, Tensor):
             raise TypeError(
                 f"hx must be {'a Tensor' if len(sizes) == 1 else 'a pair (h_0, c_0) of Tensors'}, "
@@ -595,11 +583,7 @@ class RecurrentLayer(nn.Module):
         given: State = (hx,) if isinstance(hx, Tensor) else tuple(hx)
         expected = [(rows, batch, size) if batched else (rows, size) for size in sizes]
         if [tuple(s.shape) for s in given] != expected:
-            axes = (
-                "num_layers * num_directions, batch, width"
-                if batched
-                else "num_layers * num_directions, width"
-            )
+            axes = "num_layers * num_directions, batch, width" if batched else "num_layers * num_directions, width"
             raise ValueError(
                 f"hx must be ({axes}) = {' and '.join(map(str, expected))}, but got "
                 f"{' and '.join(str(tuple(s.shape)) for s in given)}"
@@ -632,7 +616,7 @@ class Gaps:
         return self.sums.gather(1, self.gap).unsqueeze(-1)
 
     def backward(self) -> Tensor:
-        """(batch, time, 1), last sample first: time to the next observed sample; the sequence's first span for the last."""
+        """(batch, time, 1), last sample first: time to the next observed sample, for the last the first span."""
         if self.observed is None:
             return self.spans.roll(-1, 1).flip(1)
         following = (self.gap + 1) % self.count.clamp(min=1)

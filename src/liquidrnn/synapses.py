@@ -77,14 +77,15 @@ class Synapses(nn.Module):
         return empty.index_put((self.post, self.pre), weight)
 
     def extra_repr(self) -> str:
+        """How many of all possible connections exist."""
         return f"{len(self):,} of {self.sources:,} x {self.neurons:,}"
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         saved = state_dict.get(prefix + "pre")
         if saved is not None and saved.shape != self.pre.shape:
             raise ValueError(
-                f"{prefix}pre: the saved wiring has {len(saved)} synapses, this layer's has {len(self)}; build the layer "
-                "with the saved layer's wiring (layer.wiring, which to_dict() and from_dict() write and read) or with "
+                f"{prefix}pre: the saved wiring has {len(saved)} synapses, this layer's has {len(self)}; build the "
+                "layer with the saved layer's wiring, which to_dict() and from_dict() write and read, or with "
                 "the same generator seed"
             )
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -126,6 +127,7 @@ class Affine(nn.Module):
         return values if self.bias is None else values + self.bias
 
     def extra_repr(self) -> str:
+        """The mapping's name."""
         return str(self.mapping)
 
 
@@ -188,8 +190,8 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
     """
     if isinstance(wiring, bool) or not isinstance(wiring, int | Recipe | Wiring):
         raise TypeError(
-            "hidden_size must be a number of units, a recipe such as wirings.AutoNCP(32, outputs=4), or a drawn Wiring, "
-            f"but got {type(wiring).__name__}"
+            "hidden_size must be a number of units, a recipe such as wirings.AutoNCP(32, outputs=4), or a drawn "
+            f"Wiring, but got {type(wiring).__name__}"
         )
     if isinstance(wiring, Wiring):
         if wiring.input_size != input_size:

@@ -30,14 +30,10 @@ class Case:
     @property
     def name(self) -> str:
         arguments = ",".join(f"{k}={v}" for k, v in self.arguments.items())
-        return (
-            f"{self.kind.__name__}({'' if self.hidden == UNITS else type(self.hidden).__name__}{arguments})"
-        )
+        return f"{self.kind.__name__}({'' if self.hidden == UNITS else type(self.hidden).__name__}{arguments})"
 
     def make(self, **more) -> lr.RecurrentLayer:
-        arguments = (
-            {"batch_first": True, "generator": torch.Generator().manual_seed(7)} | self.arguments | more
-        )
+        arguments = {"batch_first": True, "generator": torch.Generator().manual_seed(7)} | self.arguments | more
         return self.kind(INPUT, self.hidden, **arguments)
 
 
@@ -246,9 +242,7 @@ def test_an_unobserved_feature_is_read_as_zero(case):
     expected, _ = layer(zeroed, timespans=spans)
     output, _ = layer(torch.where(observed, x, torch.nan), timespans=spans, mask=observed)
     torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
-    stepped, _ = layer.step(
-        torch.where(observed, x, torch.nan)[:, 0], timespan=spans[:, 0], mask=observed[:, 0]
-    )
+    stepped, _ = layer.step(torch.where(observed, x, torch.nan)[:, 0], timespan=spans[:, 0], mask=observed[:, 0])
     torch.testing.assert_close(stepped, expected[:, 0], rtol=1e-12, atol=1e-12)
 
 

@@ -115,9 +115,7 @@ class CfC(RecurrentLayer):
         }
         without = "a wiring" if isinstance(hidden_size, Recipe | Wiring) else "backbone_layers=0"
         for name, value in backbone.items():
-            if value is not None and (
-                without == "a wiring" or (backbone_layers == 0 and name != "backbone_layers")
-            ):
+            if value is not None and (without == "a wiring" or (backbone_layers == 0 and name != "backbone_layers")):
                 raise ValueError(
                     f"{name} has no effect with {without}, which has no backbone, but got {value!r}: leave it out"
                 )
@@ -128,9 +126,7 @@ class CfC(RecurrentLayer):
             positive_int("backbone_layers", depth)
         positive_int("backbone_units", 128 if backbone_units is None else backbone_units)
         if backbone_dropout is not None and not 0 <= backbone_dropout <= 1:
-            raise ValueError(
-                f"backbone_dropout must be a probability in [0, 1], but got {backbone_dropout!r}"
-            )
+            raise ValueError(f"backbone_dropout must be a probability in [0, 1], but got {backbone_dropout!r}")
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
         def build(width: int) -> Recurrence:
@@ -178,9 +174,7 @@ class _CfCRecurrence(Recurrence):
         first, second = torch.tanh(ff1), torch.tanh(ff2)
         return first + gate * second if self.mode == "no_gate" else first * (1.0 - gate) + gate * second
 
-    def explain(
-        self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)
-    ) -> dict[str, Tensor]:
+    def explain(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> dict[str, Tensor]:
         """Time scale and gate of ``units``."""
         if self.mode == "pure":
             assert self.w_tau is not None
@@ -218,9 +212,7 @@ class _BackboneRecurrence(_CfCRecurrence):
             units, rows = linear.in_features, hidden_size if linear is self.heads else linear.out_features
             factory = {"generator": generator, "device": device, "dtype": dtype}
             with torch.no_grad():
-                linear.bias.copy_(
-                    (2 * drawn(nn.init.uniform_, linear.out_features, **factory) - 1) * units**-0.5
-                )
+                linear.bias.copy_((2 * drawn(nn.init.uniform_, linear.out_features, **factory) - 1) * units**-0.5)
                 for head in linear.weight.split(rows):
                     head.copy_(drawn(nn.init.xavier_uniform_, rows, units, **factory))
 

@@ -27,8 +27,8 @@ class CTRNN(RecurrentLayer):
     .. math::
         x \leftarrow \frac{x + \delta \tanh(W_{ih} u + b + W_{hh} x)}{1 + \delta / \tau}
 
-    "euler", "heun" and "rk4" are explicit: more accurate where :math:`\delta` is well below :math:`\tau`, divergent where
-    it is not.
+    "euler", "heun" and "rk4" are explicit: more accurate where :math:`\delta` is well below :math:`\tau`, divergent
+    where it is not.
 
     Args:
         input_size: features of one sample.
@@ -46,8 +46,8 @@ class CTRNN(RecurrentLayer):
 
     A trace (``return_tau=True``) holds "tau", the same at every sample.
 
-    Source: Funahashi and Nakamura, Approximation of dynamical systems by continuous time recurrent neural networks, Neural
-    Networks 6, 1993, equation 1; semi-implicit step as LTC's (arXiv 2006.04439, algorithm 1); four steps per
+    Source: Funahashi and Nakamura, Approximation of dynamical systems by continuous time recurrent neural networks,
+    Neural Networks 6, 1993, equation 1; semi-implicit step as LTC's (arXiv 2006.04439, algorithm 1); four steps per
     sample as in Lechner and Hasani 2020 (arXiv 2006.04418).
 
     Example:
@@ -69,9 +69,7 @@ class CTRNN(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         if solver != "semi_implicit" and solver not in TABLEAUX:
-            raise ValueError(
-                f"solver must be 'semi_implicit', {', '.join(map(repr, TABLEAUX))}, but got {solver!r}"
-            )
+            raise ValueError(f"solver must be 'semi_implicit', {', '.join(map(repr, TABLEAUX))}, but got {solver!r}")
         positive_int("ode_unfolds", ode_unfolds)
         positive_int("hidden_size", hidden_size)
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))

@@ -33,9 +33,10 @@ class LRC(RecurrentLayer):
     :math:`k` of either sign. A sample takes ``ode_unfolds`` steps of length :math:`\delta = \Delta t / L`:
 
     .. math::
-        \text{hybrid:}\quad x_i \leftarrow \frac{x_i + \delta \epsilon_i v_i \tanh g_i}{1 + \delta \epsilon_i \sigma(f_i)}
-        \qquad
-        \text{explicit:}\quad x_i \leftarrow x_i + \min(\delta \epsilon_i, 1)\,\big(-\sigma(f_i) x_i + v_i \tanh g_i\big)
+        \text{hybrid:}\quad x_i \leftarrow \frac{x_i + \delta \epsilon_i v_i \tanh g_i}{1 + \delta \epsilon_i
+        \sigma(f_i)} \qquad
+        \text{explicit:}\quad x_i \leftarrow x_i + \min(\delta \epsilon_i, 1)\,\big(-\sigma(f_i) x_i + v_i \tanh
+        g_i\big)
 
     Both keep :math:`|x_i| \le \max(|x_i(0)|, 2 |v_i|)` for any :math:`\Delta t`: beyond :math:`\delta \epsilon = 1` an
     explicit step would overshoot its own equilibrium, so it goes no further than a step of that length.
@@ -63,7 +64,8 @@ class LRC(RecurrentLayer):
     A trace (``return_tau=True``) holds "elastance" and "tau", :math:`1 / (\epsilon_i \sigma(f_i))`.
 
     Source: Farsang, Neubauer, Grosu, Liquid Resistance Liquid Capacitance Networks, 2024 (arXiv 2403.08791), and the
-    authors' code. Different there: the elastance defaults to a constant, which makes it an STC; no limit on explicit steps.
+    authors' code. Different there: the elastance defaults to a constant, which makes it an STC; no limit on explicit
+    steps.
 
     Example:
         >>> layer = LRC(16, 32, elastance="asymmetric", batch_first=True)
@@ -172,8 +174,8 @@ class STC(RecurrentLayer):
 
     A trace (``return_tau=True``) holds "tau", :math:`1 / \sigma(f_i)`.
 
-    Source: Farsang, Lechner, Lung, Hasani, Rus, Grosu, Learning with Chemical versus Electrical Synapses: Does it Make a
-    Difference?, 2024 (arXiv 2401.08602).
+    Source: Farsang, Lechner, Lung, Hasani, Rus, Grosu, Learning with Chemical versus Electrical Synapses: Does it
+    Make a Difference?, 2024 (arXiv 2401.08602).
 
     Example:
         >>> layer = STC(16, 32, batch_first=True)
@@ -274,15 +276,11 @@ class _LRCRecurrence(Recurrence):
 
     def coefficients(self) -> tuple[Tensor, ...]:
         own, sensory = self.synapses.shaped, self.sensory_synapses.shaped
-        gleak, w, sensory_w = (
-            effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w)
-        )
+        gleak, w, sensory_w = (effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w))
         synaptic = (gleak, own(w), own(self.k), sensory(sensory_w), sensory(self.sensory_k))
         return (*synaptic, own(self.o), sensory(self.sensory_o)) if self.elastance else synaptic
 
-    def _rates(
-        self, coefficients, held: tuple[Tensor, ...], v: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    def _rates(self, coefficients, held: tuple[Tensor, ...], v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Leak rate sigma(f), drive vleak tanh(g) and elastance at state ``v``, each (batch, units)."""
         opened = self.synapses(v)
         leak = torch.sigmoid(held[0] + self.synapses.total(opened * coefficients[1]))
@@ -326,8 +324,4 @@ class _LRCRecurrence(Recurrence):
 
     def describe(self, coefficients, input, state, timespan):
         leak, _, elastance = self._rates(coefficients, self._sensory(coefficients, input), state[0])
-        return (
-            {"tau": 1 / leak}
-            if elastance is None
-            else {"tau": 1 / (elastance * leak), "elastance": elastance}
-        )
+        return {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}

@@ -77,11 +77,12 @@ class LTC(RecurrentLayer):
         output_w, output_b                              (outputs,)   1, 0
         ==============================================  ===========  ==========================================
 
-    A trace (``return_tau=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the sample.
+    A trace (``return_tau=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the
+    sample.
 
     Source: Hasani, Lechner, Amini, Rus, Grosu, Liquid Time-constant Networks, AAAI 2021 (arXiv 2006.04439),
-    equation 1 and algorithm 1; synapses and ranges as in the authors' package ncps. Different there: initial ranges hold
-    for stored values before the softplus, and a zero time span gives NaN.
+    equation 1 and algorithm 1; synapses and ranges as in the authors' package ncps. Different there: initial ranges
+    hold for stored values before the softplus, and a zero time span gives NaN.
 
     Example:
         >>> layer = LTC(16, 32, batch_first=True)

@@ -17,8 +17,8 @@ Time = Literal["ignore", "append", "decay"] | None
 class LSTM(RecurrentLayer):
     r"""Applies ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
 
-    The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same seed.
-    What a discrete network does with ``timespans`` is a choice, ``time``:
+    The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same
+    seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
     - None: nothing, so passing ``timespans`` is an error.
     - "ignore": nothing, knowingly: ``timespans`` is accepted and has no effect.
@@ -42,10 +42,11 @@ class LSTM(RecurrentLayer):
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a level:
-        ``rnn.*`` as in ``torch.nn.LSTM``, which lists them; ``raw_decay`` (hidden,), with effective rate 0.1 at the start.
+        ``rnn.*`` as in ``torch.nn.LSTM``, which lists them; ``raw_decay`` (hidden,), with effective rate 0.1 at the
+        start.
 
-    A trace (``return_tau=True``) holds "gate", the forget gate, and "tau", :math:`-\Delta t / \ln(gate)`: the time after
-    which the cell has forgotten all but 1/e.
+    A trace (``return_tau=True``) holds "gate", the forget gate, and "tau", :math:`-\Delta t / \ln(gate)`: the time
+    after which the cell has forgotten all but 1/e.
 
     Source: torch.nn.LSTM; Hochreiter and Schmidhuber 1997. Decay: Mozer et al. 2017 and Che et al. 2018
     (arXiv 1606.01865), equation 10, with one rate per unit.
@@ -68,9 +69,7 @@ class LSTM(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         if proj_size < 0 or proj_size >= max(hidden_size, 1):
-            raise ValueError(
-                f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}"
-            )
+            raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}")
         build = _builder(nn.LSTM, hidden_size, time, stacking, proj_size=proj_size)
         super().__init__(build, input_size, num_layers, **stacking)
         self.time = time
@@ -168,9 +167,7 @@ def _builder(kind: type[nn.RNNBase], hidden_size: int, time: Time, stacking: Sta
     generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
     def build(width: int) -> Recurrence:
-        rnn = kind(
-            width + (time == "append"), hidden_size, batch_first=True, device=device, dtype=dtype, **options
-        )
+        rnn = kind(width + (time == "append"), hidden_size, batch_first=True, device=device, dtype=dtype, **options)
         if generator is not None:
             bound = hidden_size**-0.5
             for parameter in rnn.parameters():
@@ -186,9 +183,7 @@ class _TorchRecurrence(Recurrence):
         self.rnn, self.input_size, self.time = rnn, input_size, time
         self.uses_timespans = time is not None
         self.hidden_size = self.output_size = rnn.proj_size or rnn.hidden_size
-        self.state_sizes = (
-            (self.hidden_size, rnn.hidden_size) if isinstance(rnn, nn.LSTM) else (self.hidden_size,)
-        )
+        self.state_sizes = (self.hidden_size, rnn.hidden_size) if isinstance(rnn, nn.LSTM) else (self.hidden_size,)
         self.num_synapses = rnn.hidden_size * (input_size + self.hidden_size)
         # softplus(-2.25) = 0.1
         start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
@@ -224,9 +219,7 @@ class _TorchRecurrence(Recurrence):
         order = torch.argsort(~there, dim=1, stable=True)
         counts = there.sum(1)
         compact = input.gather(1, order.unsqueeze(-1).expand_as(input))
-        packed = pack_padded_sequence(
-            compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
+        packed = pack_padded_sequence(compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
         hx = tuple(s.unsqueeze(0).contiguous() for s in state)
         output, end = self.rnn(packed, hx if len(hx) == 2 else hx[0])
         states, _ = pad_packed_sequence(output, batch_first=True, total_length=time)
