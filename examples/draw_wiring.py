@@ -12,7 +12,7 @@ def main(path: str = "wiring.png"):
     wiring = AutoNCP(32, outputs=4).build(input_size=16, seed=1)
     print(wiring)
     print(wiring.neuron_table())
-    wiring.draw().figure.savefig(path, dpi=200)
+    wiring.draw().figure.savefig(path, dpi=160)
 
 
 if __name__ == "__main__":

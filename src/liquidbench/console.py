@@ -1,4 +1,412 @@
-# IN WORK since 10:34. The brief for catalogue/training/workers/console/__main__ was given out twice. To whoever
-# writes catalogue.py, training.py and (next) workers.py: please keep those three and their tests; I write console.py,
-# __main__.py and tests/bench/test_main.py against workers.execute and workers.Event as you build them (if workers.py is
-# not there by 10:45 I write that too). Answer, if need be, as a comment in this file.
+"""What a person sees while a study runs, and at its end.
+
+On a terminal a board of all runs stays in place and fills; elsewhere, and on request, every event is one line.
+Both take the same calls, and neither knows where the events come from.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import mean
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderResult
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
+from rich.text import Text
+
+from liquidbench.statistics import Comparison, Standing
+from liquidbench.study import Run, Study
+
+State = Literal["waiting", "running", "done", "failed", "left out"]
+
+_MARKS: Mapping[State, tuple[str, str, str]] = {
+    "done": ("●", "#", "green"),
+    "running": ("◐", "*", "yellow"),
+    "failed": ("✕", "x", "bold red"),
+    "left out": ("–", "-", "dim"),
+    "waiting": ("·", ".", "dim"),
+}
+
+_MOST_RUNNING = 6
+_MOST_FAILURES = 3
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far a fit has come: learning rate ``trial`` (from 0) of ``trials``, ``epoch`` of at most ``epochs``."""
+
+    trial: int
+    trials: int
+    epoch: int
+    epochs: int
+    validation_loss: float
+
+    @property
+    def fraction(self) -> float:
+        """Share of the most epochs that may be trained."""
+        return (self.trial + self.epoch / self.epochs) / self.trials
+
+
+class Progress:
+    """The state of every run of a study, and how long the rest may take.
+
+    Args:
+        study: what is run.
+        metrics: name of each task's main metric.
+        processes: fits at the same time.
+    """
+
+    def __init__(self, study: Study, metrics: Mapping[str, str], processes: int):
+        self.study, self.metrics, self.processes = study, metrics, processes
+        self.runs = study.runs()
+        self.states: dict[Run, State] = dict.fromkeys(self.runs, "waiting")
+        self.scores: dict[Run, float] = {}
+        self.stages: dict[Run, Stage] = {}
+        self.failures: dict[Run, str] = {}
+        self._seconds: dict[Run, float] = {}
+        self._begun: dict[Run, float] = {}
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def known(self, run: Run, state: State, score: float | None = None) -> None:
+        """A run that an earlier call had finished."""
+        self.states[run] = state
+        if score is not None:
+            self.scores[run] = score
+
+    def started(self, run: Run) -> None:
+        """A worker has taken the run."""
+        self.states[run] = "running"
+        self._begun[run] = time.monotonic()
+
+    def epoch(self, run: Run, stage: Stage) -> None:
+        """A running fit has trained one more epoch."""
+        self.stages[run] = stage
+
+    def finished(self, run: Run, score: float | None) -> None:
+        """The run's results are written; ``score`` is its main score on test, None for a measurement of cost."""
+        self._ended(run, "done")
+        if score is not None:
+            self.scores[run] = score
+
+    def failed(self, run: Run, reason: str) -> None:
+        """The run came to nothing, and its results say why."""
+        self._ended(run, "failed")
+        self.failures[run] = reason
+
+    def left_out(self, run: Run) -> None:
+        """The time for the study was spent before the run could start."""
+        self.states[run] = "left out"
+
+    def counts(self) -> Counter[State]:
+        """Number of runs in each state."""
+        return Counter(self.states.values())
+
+    def remaining(self) -> float | None:
+        """Seconds the rest may take: waiting runs as long as finished ones like them; None before there are any."""
+        if not self._seconds:
+            return None
+        known: dict[tuple[str, ...], list[float]] = {}
+        for run, seconds in self._seconds.items():
+            for like in ((run.kind, run.task_name, run.model), (run.kind, run.model), (run.kind,), ()):
+                known.setdefault(like, []).append(seconds)
+        total = 0.0
+        for run, state in self.states.items():
+            if state not in ("waiting", "running"):
+                continue
+            likes = ((run.kind, run.task_name, run.model), (run.kind, run.model), (run.kind,), ())
+            expected = mean(next(known[like] for like in likes if like in known))
+            if state == "running":
+                expected = max(expected - (time.monotonic() - self._begun[run]), 0.0)
+            # Measurements of cost have the machine to themselves.
+            total += expected / (self.processes if run.kind == "fit" else 1)
+        return total
+
+    def elapsed(self) -> float:
+        """Seconds since the study was started or resumed."""
+        return time.monotonic() - self._started
+
+    def _ended(self, run: Run, state: State) -> None:
+        self.states[run] = state
+        self.stages.pop(run, None)
+        self._seconds[run] = time.monotonic() - self._begun.get(run, self._started)
+
+
+class Lines(Progress):
+    """One plain line an event, for files, pipes and ``--plain``."""
+
+    def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
+        super().__init__(study, metrics, processes)
+        self.console = console
+
+    def started(self, run: Run) -> None:
+        """See `Progress`."""
+        super().started(run)
+        self._say(f"started: {described(run)}")
+
+    def finished(self, run: Run, score: float | None) -> None:
+        """See `Progress`."""
+        super().finished(run, score)
+        scored = "" if score is None else f", {self.metrics[run.task_name]} {score:.4g}"
+        self._say(f"done: {described(run)}{scored}, {duration(self._seconds[run])}")
+
+    def failed(self, run: Run, reason: str) -> None:
+        """See `Progress`."""
+        super().failed(run, reason)
+        self._say(f"FAILED: {described(run)}: {reason}")
+
+    def left_out(self, run: Run) -> None:
+        """See `Progress`."""
+        super().left_out(run)
+        self._say(f"left out, the time is spent: {described(run)}")
+
+    def _say(self, text: str) -> None:
+        counts = self.counts()
+        ended = len(self.runs) - counts["waiting"] - counts["running"]
+        number = f"[{ended:>{len(str(len(self.runs)))}}/{len(self.runs)}]"
+        self.console.print(Text(f"{number} {text}"), soft_wrap=True)
+
+
+class Board(Progress):
+    """A table of models and tasks that fills as runs finish; for terminals of any width."""
+
+    def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
+        super().__init__(study, metrics, processes)
+        self._live = Live(
+            console=console, get_renderable=lambda: self, refresh_per_second=4, vertical_overflow="ellipsis"
+        )
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The board as it stands, no wider than the console."""
+        plain = options.ascii_only
+        grid = self._grid(plain)
+        unlimited = options.update(width=10_000)
+        if console.measure(grid, options=unlimited).maximum > options.max_width:
+            grid = self._short_grid(plain)
+        parts: list[Text | Table | Padding] = [_fitted(self.study.name, "bold", options)]
+        if self.study.question:
+            parts.append(_fitted(self.study.question, "dim", options))
+        parts += [Padding(grid, (1, 0)), *self._running(options), self._overall(options)]
+        mark, style = _mark("failed", plain)
+        for run, reason in list(self.failures.items())[-_MOST_FAILURES:]:
+            parts.append(_fitted(f"{mark} {described(run)}: {reason}", style, options))
+        yield Group(*parts)
+
+    def _grid(self, plain: bool) -> Table:
+        """One row a model, one column a task: a mark for each seed, and the mean score so far."""
+        tasks = list(dict.fromkeys(run.task_name for run in self.runs))
+        heads = [Column(f"{task}\n{self.metrics[task]}", no_wrap=True) for task in tasks]
+        table = Table(Column("", no_wrap=True), *heads, box=None, padding=(0, 2, 0, 0), header_style="dim")
+        for model, variant in dict.fromkeys((run.model, run.variant) for run in self.runs):
+            label = model if variant == "matched" else f"{model} (author)"
+            cells = []
+            for task in tasks:
+                here = [
+                    run
+                    for run in self.runs
+                    if (run.kind, run.model, run.variant, run.task_name) == ("fit", model, variant, task)
+                ]
+                cells.append(self._cell(here, plain))
+            table.add_row(Text(label, style="bold" if variant == "matched" else "dim"), *cells)
+        return table
+
+    def _short_grid(self, plain: bool) -> Table:
+        """One row a task, with counts alone, for terminals too narrow for `_grid`."""
+        table = Table.grid(Column(no_wrap=True, overflow="crop"), Column(no_wrap=True), padding=(0, 1))
+        for task in dict.fromkeys(run.task_name for run in self.runs):
+            here = [run for run in self.runs if run.task_name == task]
+            counts = Counter(self.states[run] for run in here)
+            cell = Text(f"{counts['done']}/{len(here)}", style="green", no_wrap=True)
+            if counts["failed"]:
+                mark, style = _mark("failed", plain)
+                cell.append(f" {mark}{counts['failed']}", style)
+            table.add_row(task, cell)
+        return table
+
+    def _cell(self, runs: Sequence[Run], plain: bool) -> Text:
+        cell = Text(no_wrap=True)
+        if len(runs) <= 10:
+            for run in runs:
+                cell.append(*_mark(self.states[run], plain))
+        else:
+            done = sum(self.states[run] in ("done", "failed") for run in runs)
+            cell.append(f"{done}/{len(runs)}", "green" if done == len(runs) else "")
+        scores = [self.scores[run] for run in runs if run in self.scores]
+        if scores:
+            cell.append(f" {mean(scores):.3f}", "bold" if len(scores) == len(runs) else "")
+        return cell
+
+    def _running(self, options: ConsoleOptions) -> list[Text | Table]:
+        running = [run for run, state in self.states.items() if state == "running"]
+        lines: list[Text | Table] = []
+        mark, style = _mark("running", options.ascii_only)
+        for run in running[:_MOST_RUNNING]:
+            what = Text(f"{mark} {described(run)}", style=style)
+            stage = self.stages.get(run)
+            if stage is None:
+                lines.append(_fitted(what.plain, style, options))
+                continue
+            rate = f"rate {stage.trial + 1}/{stage.trials}, " if stage.trials > 1 else ""
+            told = f"{rate}epoch {stage.epoch}/{stage.epochs}, loss {stage.validation_loss:.3g}"
+            if cell_len(what.plain) + cell_len(told) + 14 > options.max_width:
+                lines.append(_fitted(f"{what.plain}  {told}", style, options))
+                continue
+            row = Table.grid(Column(no_wrap=True), Column(no_wrap=True), Column(no_wrap=True), padding=(0, 1))
+            row.add_row(what, ProgressBar(1.0, stage.fraction, width=10), Text(told, style="dim"))
+            lines.append(row)
+        if len(running) > _MOST_RUNNING:
+            lines.append(_fitted(f"  and {len(running) - _MOST_RUNNING} more", "dim", options))
+        return lines
+
+    def _overall(self, options: ConsoleOptions) -> Table | Text:
+        counts = self.counts()
+        ended = len(self.runs) - counts["waiting"] - counts["running"]
+        words = [f"{ended}/{len(self.runs)} runs"]
+        words += [f"{counts[state]} {state}" for state in ("failed", "left out") if counts[state]]
+        words.append(duration(self.elapsed()))
+        remaining = self.remaining()
+        if remaining and ended < len(self.runs):
+            words.append(f"about {duration(remaining)} left")
+        told = ", ".join(words)
+        room = options.max_width - cell_len(told) - 2
+        if room < 10:
+            return _fitted(told, "", options)
+        row = Table.grid(Column(no_wrap=True), Column(no_wrap=True), padding=(0, 1))
+        row.add_row(ProgressBar(len(self.runs), ended, width=min(room, 40)), told)
+        return row
+
+
+def progress(
+    study: Study, metrics: Mapping[str, str], processes: int, *, plain: bool = False, console: Console | None = None
+) -> Lines | Board:
+    """A board where the output is a terminal, else lines.
+
+    Args:
+        study: what is run.
+        metrics: name of each task's main metric.
+        processes: fits at the same time.
+        plain: lines even on a terminal.
+        console: where to; the standard output by default.
+    """
+    console = console or Console()
+    kind = Board if console.is_terminal and not console.is_dumb_terminal and not plain else Lines
+    return kind(study, metrics, processes, console)
+
+
+def described(run: Run) -> str:
+    """A run in words."""
+    author = " as its authors set it" if run.variant == "author" else ""
+    if run.kind == "cost":
+        return f"time and memory of {run.model}{author} on {run.task_name}"
+    return f"{run.model}{author} on {run.task_name}, seed {run.seed}"
+
+
+def duration(seconds: float) -> str:
+    """A time span for reading.
+
+    Example:
+        >>> duration(7.3), duration(95), duration(7500)
+        ('7.3 s', '1 min 35 s', '2 h 5 min')
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _mark(state: State, plain: bool) -> tuple[str, str]:
+    mark, ascii_mark, style = _MARKS[state]
+    return (ascii_mark if plain else mark), style
+
+
+def _fitted(text: str, style: str, options: ConsoleOptions) -> Text:
+    """One line, cut off where the console ends."""
+    line = Text(" ".join(text.split()), style=style, no_wrap=True)
+    line.truncate(options.max_width, overflow="crop" if options.ascii_only else "ellipsis")
+    return line
+
+
+def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print a study's verdict and its leaderboard.
+
+    Args:
+        console: where to.
+        comparison: what `liquidbench.statistics.compare` found.
+        tasks: facts by task name.
+    """
+    verdict = comparison.verdict
+    console.print()
+    console.print(Text(verdict.headline, style="bold"))
+    for judgement in verdict.judgements:
+        console.print(Text(judgement.sentence))
+    for warning in verdict.warnings:
+        console.print(Text(warning, style="dim"))
+    console.print()
+    board = _leaderboard(comparison, tasks)
+    if console.measure(board, options=console.options.update(width=10_000)).maximum <= console.width:
+        console.print(board)
+    elif console.is_terminal:
+        for task in tasks:
+            console.print(_leaderboard(comparison, {task: tasks[task]}))
+    else:
+        # No one's window ends at column 80 of a file.
+        console.print(board, width=10_000, crop=False, no_wrap=True, soft_wrap=True)
+
+
+def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Models by rank, authors' variants below them, with mean and interval of the test scores of each task."""
+    heads = [
+        Column(f"{task}\n{facts['metric']} ({'higher' if facts['higher_is_better'] else 'lower'} is better)")
+        for task, facts in tasks.items()
+    ]
+    table = Table("model", Column("mean\nrank", justify="right"), *heads, box=None, padding=(0, 2, 0, 0))
+    cells = {(standing.model, standing.variant, standing.task): standing for standing in comparison.leaderboard}
+    ranks = {overall.model: overall.rank for overall in comparison.overall}
+    order = [(model, "matched") for model in ranks]
+    order += [key for key in dict.fromkeys((s.model, s.variant) for s in comparison.leaderboard) if key not in order]
+    for model, variant in order:
+        rank = ranks.get(model) if variant == "matched" else None
+        row = [Text("" if rank is None else f"{rank:.1f}")]
+        for task in tasks:
+            standing = cells.get((model, variant, task))
+            row.append(Text() if standing is None else _score(standing))
+        label = Text(model, style="bold") if variant == "matched" else Text(f"{model} (author)", style="dim")
+        table.add_row(label, *row)
+    return table
+
+
+def _score(standing: Standing) -> Text:
+    if standing.mean is None:
+        return Text(f"failed {standing.failures} of {standing.failures}", style="red")
+    text = Text(f"{standing.mean:.3f}")
+    if standing.interval is not None:
+        text.append(f" [{standing.interval[0]:.3f}, {standing.interval[1]:.3f}]", style="dim")
+    if standing.failures:
+        text.append(f" {standing.failures} failed", style="red")
+    return text

@@ -172,8 +172,8 @@ class Study:
     parameters: int = 4000
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
     learning_rates: tuple[float, ...] = (0.003, 0.01)
-    training: Training = Training()
-    robustness: Robustness = Robustness()
+    training: Training = field(default_factory=Training)
+    robustness: Robustness = field(default_factory=Robustness)
     author_defaults: bool = False
     smallest_difference: float = 0.01
 
@@ -197,9 +197,7 @@ class Study:
         )
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
-        _set(
-            self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0)
-        )
+        _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -225,9 +223,7 @@ class Study:
             raise ValueError(f"{path}: {error}") from error
         folder = path.resolve().parent
         placed = [
-            task
-            if isinstance(task, str)
-            else {**task, "table": str(folder / Path(task["table"]).expanduser())}
+            task if isinstance(task, str) else {**task, "table": str(folder / Path(task["table"]).expanduser())}
             for task in study.tasks
         ]
         return replace(study, tasks=tuple(placed))
@@ -278,9 +274,7 @@ class Study:
             for seed in self.seeds
         ]
         # Cost depends on no seed; its run carries the first, so that it is the same model as the first fit.
-        costs = [
-            replace(run, kind="cost", robustness=Robustness()) for run in fits if run.seed == self.seeds[0]
-        ]
+        costs = [replace(run, kind="cost", robustness=Robustness()) for run in fits if run.seed == self.seeds[0]]
         return fits + costs
 
     def _variants(self, model: str) -> tuple[Literal["matched", "author"], ...]:
@@ -321,14 +315,10 @@ _Loader.add_implicit_resolver(
 def _check_keys(where: str, mapping: Any, part: type[Study] | type[Training] | type[Robustness]) -> None:
     allowed = [entry.name for entry in fields(part)]
     if not isinstance(mapping, Mapping):
-        raise ValueError(
-            f"{where} must be a mapping with keys among {', '.join(allowed)}; got {_shown(mapping)}"
-        )
+        raise ValueError(f"{where} must be a mapping with keys among {', '.join(allowed)}; got {_shown(mapping)}")
     for key in mapping:
         if key not in allowed:
-            raise ValueError(
-                f"{where} has no key {key!r}{_nearest(key, allowed)}; allowed are {', '.join(allowed)}"
-            )
+            raise ValueError(f"{where} has no key {key!r}{_nearest(key, allowed)}; allowed are {', '.join(allowed)}")
     if part is Study:
         for key in ("name", "tasks", "models"):
             if key not in mapping:
@@ -375,8 +365,7 @@ def _models(models: Any) -> tuple[str, ...]:
     for index, model in enumerate(entries):
         if not isinstance(model, str) or model not in FAMILIES:
             raise ValueError(
-                f"models[{index}] must be one of {', '.join(FAMILIES)}; got {_shown(model)}"
-                f"{_nearest(model, FAMILIES)}"
+                f"models[{index}] must be one of {', '.join(FAMILIES)}; got {_shown(model)}{_nearest(model, FAMILIES)}"
             )
     _distinct("models", entries, "name each once")
     return tuple(entries)

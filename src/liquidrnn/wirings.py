@@ -98,8 +98,7 @@ class Wiring:
         ordered = [tuple(layer) for layer in ([range(units)] if layers is None else layers)]
         if not all(ordered) or sorted(i for layer in ordered for i in layer) != list(range(units)):
             raise ValueError(
-                f"layers must hold each of the {units} units exactly once, and none may be empty, "
-                f"but got {ordered}"
+                f"layers must hold each of the {units} units exactly once, and none may be empty, but got {ordered}"
             )
         set_once = super().__setattr__
         set_once("adjacency", internal)
@@ -299,7 +298,7 @@ class Wiring:
 
         Args:
             fraction: share of all synapses to remove, from 0 to 1, rounded to whole synapses.
-            strength: (num_synapses,), weights or saliencies in the order of :attr:`synapses`; signs do not count.
+            strength: (num_synapses,), weights or saliencies in the order of :attr:`synapses`, of any sign.
             sensory_strength: (num_sensory_synapses,), in the order of :attr:`sensory_synapses`.
 
         Raises:
@@ -318,9 +317,7 @@ class Wiring:
         ):
             values = np.abs(np.asarray(given, float))
             if values.shape != (count,):
-                raise ValueError(
-                    f"{name} must be ({count},), one number a synapse, but got shape {values.shape}"
-                )
+                raise ValueError(f"{name} must be ({count},), one number a synapse, but got shape {values.shape}")
             if not np.isfinite(values).all():
                 raise ValueError(f"{name} must be finite, but holds {values[~np.isfinite(values)][0]}")
             strengths.append(values)
@@ -337,8 +334,8 @@ class Wiring:
     def draw(self, ax: Axes | None = None, *, labels: bool = False, ink: str = "#6e7781") -> Axes:
         """Draws the graph, one column a layer, signals from left to right. Needs matplotlib.
 
-        Synapses to a later column are curves; those within a column or back are arcs with a head, downward ones
-        on the left and upward ones on the right; a neuron's synapse to itself is a small ring.
+        Synapses to a later column are curves; those within a column or back are arcs with a head, downward on
+        the left and upward on the right; a neuron's synapse to itself is a small ring.
 
         Args:
             ax: where to draw; None makes a figure with a transparent background.
@@ -374,10 +371,10 @@ class Wiring:
             heights = np.linspace(height, -height, len(nodes))
             places |= {node: (float(x), y) for node, y in zip(nodes, heights, strict=True)}
         points_high = ax.get_window_extent().height * 72 / ax.figure.dpi
-        diameter = float(np.clip(0.55 * points_high / max(tallest, 2), 3, 17))
+        diameter = float(np.clip(0.55 * points_high / max(tallest, 2), 2, 17))
 
         both = np.concatenate([self.sensory_adjacency, self.adjacency])
-        opacity = float(np.clip(60 / max(np.count_nonzero(both), 1), 0.2, 0.7))
+        opacity = float(np.clip(100 / max(np.count_nonzero(both), 1), 0.2, 0.8))
         offset = 0.4 * diameter / 72
         aside = ax.transData + ScaledTranslation(offset, offset, ax.figure.dpi_scale_trans)
         styles = {+1: ("excitatory", "solid"), -1: ("inhibitory", "dashed")}
@@ -417,16 +414,15 @@ class Wiring:
                     *places[node], str(number), ha="center", va="center_baseline", fontsize=0.55 * diameter,
                     color="black", zorder=4,
                 )  # fmt: skip
-            heading = f"{kind}\n{len(nodes)}"
-            ax.text(x, 1.14, heading, ha="center", va="bottom", color=ink, fontsize=11, linespacing=1.3)
+            ax.text(x, 1.16, f"{len(nodes)} {kind}", ha="center", color=ink, fontsize=12)
             legend[kind] = Line2D([], [], ls="", marker=marker, color=colour, ms=8, mew=0, label=kind)
         for name, dashes in styles.values():
             legend[name] = Line2D([], [], color=COLOURS[name], ls=dashes, label=f"{name} synapse")
         ax.legend(
             handles=list(legend.values()), loc="upper center", bbox_to_anchor=(0.5, 0.0),
-            ncols=min(len(legend), 6), frameon=False, labelcolor=ink,
+            ncols=len(legend) if len(legend) <= 6 else -(-len(legend) // 2), frameon=False, labelcolor=ink,
         )  # fmt: skip
-        ax.set(xlim=(-0.4, len(columns) - 0.6), ylim=(-1.12, 1.4))
+        ax.set(xlim=(-0.4, len(columns) - 0.6), ylim=(-1.12, 1.3))
         ax.set_axis_off()
         return ax
 
@@ -555,12 +551,12 @@ class Random(Recipe):
 
 @dataclass(frozen=True)
 class Layered(Recipe):
-    """Any number of layers from inputs to motor neurons, each connected to the next by a share of the synapses.
+    """Any number of layers from inputs to motor neurons, each sparsely connected to the next.
 
     Layers are called, from the sensory side, inter (inter 1, inter 2, ... where there are several), command
     and motor. Each source reaches the same number of neurons of the next layer, except that each motor neuron
-    hears the same number of sources. A neuron nobody reached, and a source that no motor neuron heard, then get
-    the mean number of synapses of their layer, so that every input reaches a motor neuron. A synapse is
+    hears the same number of sources. A neuron nobody reached, and a source that no motor neuron heard, then
+    get the mean number of synapses of their layer, so that every input reaches a motor neuron. A synapse is
     excitatory with probability 1/2.
 
     Args:
@@ -600,8 +596,7 @@ class Layered(Recipe):
             if isinstance(given, Sequence) and not isinstance(given, str):
                 if len(given) != len(self.sizes):
                     raise ValueError(
-                        f"{name} must be one number, or one for each of the {len(self.sizes)} layers, "
-                        f"but got {given}"
+                        f"{name} must be one number, or one for each of the {len(self.sizes)} layers, but got {given}"
                     )
                 object.__setattr__(self, name, tuple(given))
             for share in self._per_layer(getattr(self, name)):
@@ -629,11 +624,11 @@ class Layered(Recipe):
 class NCP(Recipe):
     """A neural circuit policy: inter, command and motor neurons, with recurrence among the command neurons.
 
-    Each input reaches ``sensory_fanout`` inter neurons, each inter neuron ``inter_fanout`` command neurons, each
-    motor neuron hears ``motor_fanin`` command neurons, and ``recurrent_command_synapses`` distinct pairs of
-    command neurons are connected, a neuron with itself included. An inter or command neuron nobody reached, and
-    a command neuron that no motor neuron heard, then get the mean number of synapses of their layer. A synapse
-    is excitatory with probability 1/2. :class:`Layered` does the same with any number of layers.
+    Each input reaches ``sensory_fanout`` inter neurons, each inter neuron ``inter_fanout`` command neurons,
+    each motor neuron hears ``motor_fanin`` command neurons, and ``recurrent_command_synapses`` distinct pairs
+    of command neurons are connected, a neuron with itself included. An inter or command neuron nobody
+    reached, and a command neuron that no motor neuron heard, then get the mean number of synapses of their
+    layer. A synapse is excitatory with probability 1/2. :class:`Layered` does it with any number of layers.
 
     Args:
         inter: number of inter neurons.
@@ -759,7 +754,7 @@ def _draw_layers(
         rng: source of synapses and polarities.
         input_size: number of inputs.
         sizes: neurons of each layer.
-        fans: neurons of each layer that one source reaches; for the motor layer, sources that one neuron hears.
+        fans: neurons of each layer that one source reaches; for the motor layer, sources one neuron hears.
         within: synapses inside each layer.
     """
     units = sum(sizes)
@@ -772,9 +767,7 @@ def _draw_layers(
         columns, rows = slice(start, start + size), slice(input_size + start, input_size + start + size)
         forward = matrix[sources, columns]
         _fill(rng, forward if number < last else forward.T, fan)
-        matrix[rows, columns].flat[rng.choice(size**2, recurrent, replace=False)] = rng.choice(
-            EVEN, recurrent
-        )
+        matrix[rows, columns].flat[rng.choice(size**2, recurrent, replace=False)] = rng.choice(EVEN, recurrent)
         layers.append(range(start, start + size))
         sources = rows
 

@@ -107,15 +107,13 @@ def quantity(value: float, unit: str) -> str:
         return number(value)
     if value == 0:
         return f"0{THIN_SPACE}{unit}"
-    size, factor = 0.0, 1.0
     steps = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))}.get(
         unit, ((1e12, f"T{unit}"), (1e9, f"G{unit}"), (1e6, f"M{unit}"), (1e3, f"k{unit}"), (1.0, unit))
     )
-    name = unit
-    for factor, name in steps:
-        size = float(f"{abs(value) / factor:.2g}")
-        if size >= 1:
-            break
+    sized = ((float(f"{abs(value) / factor:.2g}"), name) for factor, name in steps)
+    size, name = next(
+        ((size, name) for size, name in sized if size >= 1), (abs(value) / steps[-1][0], steps[-1][1])
+    )
     text = f"{size:,.1f}" if size < 10 and size != int(size) else f"{size:,.0f}"
     return f"{MINUS if value < 0 else ''}{text}{THIN_SPACE}{name}"
 
@@ -170,7 +168,9 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     clusters: list[list[float]] = []
     for index in order:
         clusters.append([wanted[index], 1])
-        while len(clusters) > 1 and _start(clusters[-2], gap) + clusters[-2][1] * gap > _start(clusters[-1], gap):
+        while len(clusters) > 1 and _start(clusters[-2], gap) + clusters[-2][1] * gap > _start(
+            clusters[-1], gap
+        ):
             total, size = clusters.pop()
             clusters[-1] = [clusters[-1][0] + total, clusters[-1][1] + size]
     placed = []
@@ -248,7 +248,10 @@ class Axis:
         while decimals < 9 and any(abs(place - round(place, decimals)) > 1e-9 for place in self.places):
             decimals += 1
         if self.log:
-            return [f"{place:g}" if place < 1 else number(place, decimals if place < 10 else 0) for place in self.places]
+            return [
+                f"{place:g}" if place < 1 else number(place, decimals if place < 10 else 0)
+                for place in self.places
+            ]
         return [number(place, decimals) for place in self.places]
 
 
@@ -281,7 +284,9 @@ def _path(corners: Sequence[tuple[float, float]], x: float, y: float, scale: flo
 
 def key(mark: Mark) -> str:
     """The model's shape alone, for tables and legends; decorative, since its name stands beside it."""
-    return f'<svg class="key {_classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
+    return (
+        f'<svg class="key {_classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
+    )
 
 
 def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, str] | None = None) -> str:
@@ -311,9 +316,13 @@ def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, s
             drawing.append(f'<path class="rule" d="M0 {y - pitch / 2 + 6:.1f}H{width - right:.0f}"/>')
             y += 12
         before = row.mark.apart
-        parts = [f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>']
+        parts = [
+            f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>'
+        ]
         parts += [_text(row.mark.label, left - 12, y + 4, "name", "end")]
-        parts += [f'<circle class="seed" cx="{axis.at(value):.1f}" cy="{y:.1f}" r="2.6"/>' for value in row.values]
+        parts += [
+            f'<circle class="seed" cx="{axis.at(value):.1f}" cy="{y:.1f}" r="2.6"/>' for value in row.values
+        ]
         if row.interval:
             start, end = (axis.at(bound) for bound in row.interval)
             parts.append(f'<path class="interval" d="M{start:.1f} {y:.1f}H{end:.1f}"/>')
@@ -344,7 +353,9 @@ def scatter(
         better: which way better scores lie on the page; the axis is turned so that "up" always holds for the eye.
     """
     width, height, left, right, top, bottom = 360.0, 272.0, 50.0, 14.0, 24.0, 44.0
-    x = Axis.over([point.x for point in points], left, width - right, log=True, unit=unit, count=4, padding=0.16)
+    x = Axis.over(
+        [point.x for point in points], left, width - right, log=True, unit=unit, count=4, padding=0.16
+    )
     held = [value for point in points for value in (point.y, *(point.interval or ()))]
     ends = (height - bottom, top) if better == "up" else (top, height - bottom)
     y = Axis.over([*held, *(reference[:1] if reference else ())], *ends, padding=0.09)
@@ -414,7 +425,9 @@ def curves(
     drawing.append(_grid_y(y, left, width - right, y_label))
     if reference:
         drawing.append(_reference_y(y, reference, left, width - right))
-    ends = spread([y.at(one.y[-1]) if one.y else top for one in series], FONT + 3, top + 4, height - bottom - 2)
+    ends = spread(
+        [y.at(one.y[-1]) if one.y else top for one in series], FONT + 3, top + 4, height - bottom - 2
+    )
     for index, (one, end) in enumerate(zip(series, ends, strict=True)):
         if not one.y:
             continue
@@ -427,7 +440,9 @@ def curves(
         ]
         parts.append(f'<path class="line" stroke-dasharray="{_dash(one.mark)}" d="{_line(at)}"/>')
         # A leader joins a name to its line where other names pushed it away.
-        parts.append(f'<path class="leader" d="M{at[-1][0] + 5:.1f} {at[-1][1]:.1f}L{width - right + 6:.1f} {end:.1f}"/>')
+        parts.append(
+            f'<path class="leader" d="M{at[-1][0] + 5:.1f} {at[-1][1]:.1f}L{width - right + 6:.1f} {end:.1f}"/>'
+        )
         parts.append(_text(one.mark.label, width - right + 10, end + 4, "name", "start"))
         for (px, py), interval, text in zip(at, one.intervals, one.texts, strict=True):
             inner = [f'<circle class="hit" cx="{px:.1f}" cy="{py:.1f}" r="{9 if not whole_steps else 6}"/>']
@@ -483,7 +498,9 @@ def difference(
     parts = []
     if margin:
         start, end = axis.at(-margin), axis.at(margin)
-        parts.append(f'<rect class="margin" x="{start:.1f}" y="{top}" width="{end - start:.1f}" height="{bottom - top}"/>')
+        parts.append(
+            f'<rect class="margin" x="{start:.1f}" y="{top}" width="{end - start:.1f}" height="{bottom - top}"/>'
+        )
     parts.append(f'<path class="rail" d="M{side} {middle}H{width - side}"/>')
     parts.append(f'<path class="zero" d="M{axis.at(0):.1f} {top}V{bottom}"/>')
     if bounds:
@@ -497,7 +514,9 @@ def difference(
             parts.append(_text(shown, axis.at(place), bottom + 17, "ticks", "middle"))
         parts.append(_text("← " + ends[0], side, 10, "end", "start"))
         parts.append(_text(ends[1] + " →", width - side, 10, "end", "end"))
-    return _svg(title, width, height, [f'<g class="{escape(tone)}">{"".join(parts)}</g>'], "" if ends else "cell")
+    return _svg(
+        title, width, height, [f'<g class="{escape(tone)}">{"".join(parts)}</g>'], "" if ends else "cell"
+    )
 
 
 def _classes(mark: Mark) -> str:
@@ -588,7 +607,9 @@ def _reference_y(axis: Axis, reference: tuple[float, str], left: float, right: f
 Box = tuple[float, float, float, float]
 
 
-def _place_label(text: str, x: float, y: float, taken: Sequence[Box], bounds: Box) -> tuple[float, float, str, Box]:
+def _place_label(
+    text: str, x: float, y: float, taken: Sequence[Box], bounds: Box
+) -> tuple[float, float, str, Box]:
     """The spot beside a point where its name collides least with what is there."""
     wide, high = _wide(text), FONT
     candidates = []

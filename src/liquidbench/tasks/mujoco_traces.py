@@ -65,7 +65,7 @@ def _features(joints: tuple[str, ...]) -> tuple[Feature, ...]:
 
 
 def cheetah(data: str | os.PathLike[str] | None = None) -> Task:
-    """Half-Cheetah's next observation: the 25 traces of the LTC paper's split."""
+    """Half-Cheetah's next observation: training and test of the LTC paper, validation on six other traces."""
     return _cheetah("cheetah", "Half-Cheetah", CHEETAH.digest, files.read(CHEETAH, data), CHEETAH_SPLITS)
 
 

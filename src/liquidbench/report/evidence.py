@@ -1,0 +1,233 @@
+"""What a study found on one task, asked by model.
+
+Means, intervals and verdicts of test scores are those of `liquidbench.statistics`. What it does not judge (damaged
+data, learning curves, costs) is read from the results table here.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Any
+
+import polars as pl
+
+from liquidbench.report.figures import Mark, number
+from liquidbench.statistics import Comparison, Interval, Pair, Score, TaskVerdict, bootstrap_interval
+from liquidbench.study import FAMILIES
+
+
+def decimals(half_width: float | None, size: float) -> int:
+    """How many decimals a score deserves.
+
+    The first digit of its interval's half-width, and one more where that digit is a 1. Without an interval, two
+    significant figures: a single seed supports no more.
+
+    Args:
+        half_width: half of the interval's width; None or 0 for no interval.
+        size: the score, for the case without an interval.
+
+    Example:
+        >>> decimals(0.034, 0.93), decimals(0.0134, 0.93), decimals(None, 0.0421)
+        (2, 3, 3)
+    """
+    if half_width:
+        places = -math.floor(math.log10(half_width))
+        return min(max(places + (half_width * 10**places < 1.95), 0), 6)
+    return min(max(1 - math.floor(math.log10(abs(size))), 0), 6) if size else 2
+
+
+def marks(models: Sequence[str]) -> dict[str, Mark]:
+    """The look of each model, which depends on the order within its family alone."""
+    places: Counter[str] = Counter()
+    found = {}
+    for model in models:
+        family = FAMILIES.get(model, "")
+        drawn = "liquid" if family == "liquid" else "recurrent" if family == "recurrent" else "other"
+        found[model] = Mark(model, drawn, places[drawn])
+        places[drawn] += 1
+    return found
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A score over seeds: the single values, their mean, and its interval where there are two seeds or more."""
+
+    values: tuple[float, ...]
+    mean: float
+    interval: Interval | None
+
+
+class Evidence:
+    """One task's results.
+
+    Args:
+        name: the task's name.
+        facts: what ``tasks.json`` says of it; may be empty.
+        frame: results of the whole study.
+        models: look of each model.
+        comparison: judgement of the whole study.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        facts: Mapping[str, Any],
+        frame: pl.DataFrame,
+        models: Mapping[str, Mark],
+        comparison: Comparison,
+    ):
+        self.name, self.facts = name, facts
+        self.title: str = facts.get("title") or name
+        self.metric: str = facts.get("metric", "")
+        self.metric_label: str = facts.get("metric_label") or self.metric or "Score"
+        self.higher: bool = facts.get("higher_is_better", True)
+        self.rows = frame.filter(pl.col("task") == name)
+        self.models = [model for model in models if model in set(self.rows["model"])]
+        self.pairs: list[Pair] = [pair for pair in comparison.pairs if pair.task == name]
+        self.verdict: TaskVerdict | None = next(
+            (verdict for verdict in comparison.verdict.tasks if verdict.task == name), None
+        )
+        self.judged: dict[tuple[str, str], Score] = {
+            (score.model, score.variant): score for score in comparison.scores if score.task == name
+        }
+        self._marks = models
+        done = self.rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
+        self._fits = done.filter(pl.col("kind") == "fit")
+        self._costs = done.filter(pl.col("kind") == "cost")
+        self.spreads: dict[tuple[str, str], Spread] = {
+            key: Spread(tuple(self._clean(*key)["value"]), score.mean, score.interval)
+            for key, score in self.judged.items()
+            if score.mean is not None
+        }
+        trivial = self._fits.filter(pl.col("metric") == "trivial")["value"].to_list()
+        self.trivial: float | None = median(trivial) if trivial else None
+
+    @property
+    def direction(self) -> str:
+        """Which way the score improves, in words."""
+        return "higher is better" if self.higher else "lower is better"
+
+    @property
+    def score_label(self) -> str:
+        """The score with its unit and direction, for an axis."""
+        scaled = " (standardised targets)" if self.facts.get("standardised_targets") else ""
+        return f"{self.metric_label}{scaled}, {self.direction}"
+
+    @property
+    def reference(self) -> tuple[float, str] | None:
+        """The trivial predictor's score and name, for a line in figures."""
+        return None if self.trivial is None else (self.trivial, "trivial predictor")
+
+    @cached_property
+    def places(self) -> int:
+        """Decimals of all the task's scores, one number so that columns line up: what a typical interval supports."""
+        compared = [spread for (_, variant), spread in self.spreads.items() if variant == "matched"]
+        widths = [(one.interval[1] - one.interval[0]) / 2 for one in compared if one.interval]
+        sizes = [abs(one.mean) for one in compared or self.spreads.values()]
+        return decimals(median(widths) if widths else None, median(sizes) if sizes else 0.0)
+
+    def text(self, value: float, *, signed: bool = False) -> str:
+        """A score as it is printed."""
+        return number(value, self.places, signed=signed)
+
+    def span(self, bounds: Interval | None) -> str:
+        """An interval as it is printed, "" for none."""
+        return f"[{self.text(bounds[0])}, {self.text(bounds[1])}]" if bounds else ""
+
+    def spoken(self, label: str, spread: Spread) -> str:
+        """A score in words, for hovering and for screen readers."""
+        seeds = f"{len(spread.values)} seeds" if len(spread.values) > 1 else "one seed"
+        return f"{label}: {self.text(spread.mean)} {self.span(spread.interval)}".strip() + f", {seeds}"
+
+    def best_first(self, variant: str) -> list[str]:
+        """Models of a variant that have a test score."""
+        found = [model for model in self.models if (model, variant) in self.spreads]
+        return sorted(found, key=lambda model: self.spreads[model, variant].mean, reverse=self.higher)
+
+    def beats_trivial(self, model: str) -> bool:
+        """Whether a compared model's mean is better than the trivial predictor's score; False without one."""
+        if self.trivial is None:
+            return False
+        mean = self.spreads[model, "matched"].mean
+        return mean > self.trivial if self.higher else mean < self.trivial
+
+    def lead(self, difference: float, bounds: Interval | None) -> tuple[float, Interval | None]:
+        """A difference of scores turned so that better is positive."""
+        if self.higher:
+            return difference, bounds
+        return -difference, None if bounds is None else (-bounds[1], -bounds[0])
+
+    def mark(self, model: str, variant: str = "matched") -> Mark:
+        """How a model looks, in either variant."""
+        mark = self._marks[model]
+        return mark if variant == "matched" else Mark(f"{model}†", mark.family, mark.place, apart=True)
+
+    def levels(self, corruption: str) -> list[float]:
+        """Levels of a corruption that were measured, and 0."""
+        found = self._fits.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)[
+            "level"
+        ]
+        return sorted({0.0, *found}) if len(found) else []
+
+    def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
+        """A compared model's score on damaged test data; at level 0 its score on whole data will do."""
+        rows = self._of(self._fits, model, "matched").filter(
+            pl.col("metric") == self.metric,
+            pl.col("split") == "test",
+            pl.col("corruption") == corruption,
+            (pl.col("level") - level).abs() < 1e-9,
+        )
+        values = tuple(rows.sort("seed")["value"])
+        if not values:
+            return self.spreads.get((model, "matched")) if level == 0 else None
+        bounds = bootstrap_interval(values) if len(values) > 1 else None
+        return Spread(values, math.fsum(values) / len(values), bounds)
+
+    def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
+        """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
+        chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
+        rows = self._of(self._fits, model, "matched").filter(
+            pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
+        )
+        rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
+        by_seed = rows.sort("seed", "epoch").partition_by("seed", maintain_order=True)
+        return [
+            [(float(epoch), loss) for epoch, loss in part.select("epoch", "value").rows()] for part in by_seed
+        ]
+
+    def cost(self, model: str, variant: str, metric: str) -> float | None:
+        """A measured cost; parameters are known from the fits too."""
+        found = self._of(self._costs, model, variant).filter(pl.col("metric") == metric)["value"].to_list()
+        if not found and metric == "parameters":
+            found = self._of(self._fits, model, variant)["parameters"].drop_nulls().to_list()
+        return float(median(found)) if found else None
+
+    def chosen(self, model: str, variant: str, column: str) -> list[Any]:
+        """A column of the finished fits, one value a seed."""
+        return self._clean(model, variant)[column].drop_nulls().to_list()
+
+    def best_epochs(self, model: str, variant: str) -> list[float]:
+        """The epoch that validation chose, one a seed."""
+        return (
+            self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+        )
+
+    def _clean(self, model: str, variant: str) -> pl.DataFrame:
+        """Rows of the test score on whole data, one a seed."""
+        return (
+            self._of(self._fits, model, variant)
+            .filter(
+                pl.col("metric") == self.metric,
+                pl.col("split") == "test",
+                pl.col("corruption") == "",
+                pl.col("epoch").is_null(),
+            )
+            .sort("seed")
+        )
+
+    @staticmethod
+    def _of(rows: pl.DataFrame, model: str, variant: str) -> pl.DataFrame:
+        return rows.filter(pl.col("model") == model, pl.col("variant") == variant)

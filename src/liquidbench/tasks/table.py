@@ -1,0 +1,1253 @@
+"""A task from a user's own table, and the guesses that let one be named by its file and target alone.
+
+A mapping says what a table is to be used for. Its keys, of which all but the first two may be left out to be
+guessed:
+
+==========  ==================================================================================================
+table       path of the file: ``.csv``, ``.tsv``, ``.txt`` or ``.parquet``, the text files also with ``.gz``
+target      the column to be predicted
+name        what studies and reports call the task; the file's name if left out
+time        the column of times; None: rows are evenly spaced
+group       the column that tells recordings (subjects, machines, ...) apart; None: the file is one recording
+kind        ``"classification"``, ``"regression"``, or ``"forecast"`` (the target ``horizon`` rows ahead, from
+            every column up to now, the target's own among them)
+per         ``"step"`` (a target for each row) or ``"sequence"`` (one for each group)
+features    the columns to predict from
+window      most rows in a sequence; None: recordings stay whole
+horizon     rows that a forecast looks ahead; 1 if left out
+digest      sha256 of the file, which is refused if it has another
+==========  ==================================================================================================
+
+`complete` makes the guesses and gives a reason for each, `guess` does so for the arguments of a command line,
+and `load` builds the task. No guess looks at how well anything can be predicted.
+
+Rows that repeat another in every column are dropped where there is a time column. Of rows that share a time
+within a recording and differ, the first is kept if they are few (at most one in a hundred); if they are many
+the table is refused, for it then most likely holds several recordings. Rows that are out of order are sorted
+by time. Each of these is said.
+"""
+
+import csv
+import difflib
+import gzip
+import hashlib
+import io
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task
+
+KEYS = ("table", "target", "name", "time", "group", "kind", "per", "features", "window", "horizon", "digest")
+KINDS = ("classification", "regression", "forecast")
+ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
+MOST_CLASSES = 50
+MOST_CLASSES_OF_NUMBERS = 20
+MOST_CATEGORIES = 10
+FEWEST_GROUPS = 3
+LONGEST_WINDOW = 32
+SHORTEST_WINDOW = 8
+LEAK = 0.999
+"""Correlation with the target beyond which a feature is suspected of being the target in disguise."""
+
+# Dealing in this order gives 3 to 1 to 1, and each split one group as soon as there are three.
+DEAL = ("train", "validation", "test", "train", "train")
+
+_MISSING_NUMBER = ("", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing")
+_MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+_TIME_NAME = re.compile(
+    r"(?:elapsed|relative|unix|sample)?[ _]?(?:date[ _]?)?(?:time|timestamp|time[ _]stamp|date|t|seconds?|minutes?|hours?|"
+    r"days?|step|epoch)(?:[ _]?[\[(]?(?P<unit>ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?)?",
+    re.IGNORECASE,
+)
+_GROUP_NAME = re.compile(
+    r"(?:.*[ _])?(?:id|subject|patient|person|participant|user|group|session|series|run|trial|recording|record|"
+    r"unit|device|machine|engine|sensor|station|site|episode|trace|file|case|stay)(?:[ _]?(?:id|no|nr|number|name))?",
+    re.IGNORECASE,
+)
+_DATE = r"^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ]+(.+))?$"
+_CLOCK = r"(?i)^(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([AP]M)?\s*(?:Z|UTC|([+-]\d{2}):?(\d{2}))?$"
+_SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def guess(
+    path: str | os.PathLike[str],
+    target: str,
+    time: str | None = None,
+    group: str | None = None,
+    kind: str | None = None,
+) -> tuple[dict[str, Any], list[str]]:
+    """Guess how a table is to be used.
+
+    Args:
+        path: the file.
+        target: the column to be predicted.
+        time: the column of times; None to guess.
+        group: the column that tells recordings apart; None to guess.
+        kind: ``"classification"``, ``"regression"`` or ``"forecast"``; None to guess.
+
+    Returns:
+        The mapping for `load` and `Study.tasks` with every choice spelt out, and a line in words for each
+        choice and its reason. A line that begins with ``warning:`` deserves a look before any training.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: in words, where the table cannot be used as asked.
+
+    Example:
+        >>> mapping, lines = guess("engines.csv", target="temperature", kind="forecast")  # doctest: +SKIP
+        >>> print(*lines, sep="\\n")  # doctest: +SKIP
+        time: column 'timestamp' (the only column of dates)
+        ...
+    """
+    asked = {"table": os.fspath(path), "target": target, "time": time, "group": group, "kind": kind}
+    return complete({key: value for key, value in asked.items() if value is not None})
+
+
+def complete(
+    mapping: Mapping[str, Any], data: str | os.PathLike[str] | None = None
+) -> tuple[dict[str, Any], list[str]]:
+    """Fill in what a mapping leaves to be guessed.
+
+    Args:
+        mapping: see the module's docstring.
+        data: folder in which a relative ``table`` is looked for if it is not in the current one.
+
+    Returns:
+        As `guess`.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: in words, where the table cannot be used as asked.
+        TypeError: where a key's value is of the wrong type.
+    """
+    plan = _Plan(mapping, data)
+    return plan.mapping, plan.lines
+
+
+def load(mapping: Mapping[str, Any], data: str | os.PathLike[str] | None = None) -> Task:
+    """Make a task of a table.
+
+    Args:
+        mapping: see the module's docstring; what is left out is guessed as `complete` does.
+        data: folder in which a relative ``table`` is looked for if it is not in the current one.
+
+    Returns:
+        The task. The table is read and checked at once, the splits are built when asked for.
+
+    Raises:
+        FileNotFoundError: where there is no such file.
+        ValueError: in words, where the table cannot be used as asked.
+        TypeError: where a key's value is of the wrong type.
+    """
+    return _Plan(mapping, data).task()
+
+
+class _Plan:
+    """A table with all choices made, one method a choice, in the order in which they depend on each other.
+
+    `mapping` and `lines` are what `complete` returns. `frame` holds the rows in the order of the recordings,
+    `row` their numbers in the file.
+    """
+
+    def __init__(self, mapping: Mapping[str, Any], data: str | os.PathLike[str] | None):
+        self.given = _checked(mapping)
+        self.path = _found(self.given["table"], data)
+        self.lines: list[str] = []
+        self.warnings: list[str] = []
+        self.left_out: dict[str, str] = {}
+        self.frame, self.digest, notes = _read(self.path)
+        self.lines += notes
+        if self.given.get("digest", self.digest) != self.digest:
+            self._refuse(
+                f"its content has checksum {self.digest}, but the digest given is {self.given['digest']}. The "
+                "file has changed since; put the old one back, or leave digest out to accept the new one"
+            )
+        self.row = np.arange(self.frame.height)
+        self.target = self._column("target", self.given["target"])
+        self.group = self._column("group", self.given["group"]) if self.given.get("group") else None
+        self._refuse_double_roles()
+        self._drop_empty()
+        self.time = self._choose_time()
+        if self.group is None and "group" not in self.given:
+            self.group = self._guess_group()
+        self._refuse_double_roles()
+        self._put_in_order()
+        self._check_target()
+        others = self._choose_features()
+        self.kind = self._choose_kind(others)
+        self.features = self._with_target(others) if self.kind == "forecast" else others
+        self.horizon = self.given.get("horizon", 1)
+        if "horizon" in self.given and self.kind != "forecast":
+            self._refuse(f"horizon is for a forecast; this is a {self.kind}. Leave it out, or set kind: forecast")
+        if not self.features:
+            reasons = "; ".join(f"{name!r}: {reason}" for name, reason in self.left_out.items())
+            self._refuse(
+                f"no column is left to predict {self.target!r} from ({reasons or 'there are no others'}). Give it "
+                "feature columns, or ask for a forecast of the target from its own past (--task forecast)"
+            )
+        self.per = self._choose_per()
+        self.classes = self._class_names() if self.kind == "classification" else None
+        self.feature_columns, self.values, self.observed = self._encode()
+        self.recordings = self._cut_into_recordings()
+        self.window = self._choose_window()
+        self.gap, self.splits, self.split_rule = self._split()
+        self._check_splits()
+        self._suspect_leaks()
+        self.irregular, self.time_unit = self._describe_time()
+        self.metric = self._choose_metric()
+        self._describe_features()
+        self.lines += [f"warning: {warning}" for warning in self.warnings]
+
+    @property
+    def mapping(self) -> dict[str, Any]:
+        """Every choice spelt out, ready for YAML and JSON."""
+        named = {"name": self.given["name"]} if "name" in self.given else {}
+        horizon = {"horizon": self.horizon} if self.kind == "forecast" else {}
+        return {
+            "table": self.given["table"],
+            **named,
+            "target": self.target,
+            "time": self.time,
+            "group": self.group,
+            "kind": self.kind,
+            "per": self.per,
+            **horizon,
+            "features": list(self.features),
+            "window": self.window,
+            "digest": self.digest,
+        }
+
+    @property
+    def name(self) -> str:
+        return self.given.get("name") or Path(self.given["table"]).stem
+
+    def task(self) -> Task:
+        forecast, classification = self.kind == "forecast", self.kind == "classification"
+        ahead = "the next row" if self.horizon == 1 else f"the row {self.horizon} rows ahead"
+        what = f"The value of {self.target!r} in {ahead}" if forecast else f"{self.target!r}"
+        where = {"sequence": "of each recording", "step": "at each row"}[self.per]
+        description = f"{what}{'' if forecast else f' {where}'}, from {_listed(self.features)} up to then."
+        metrics = {
+            "classification": ("accuracy", "balanced_accuracy", "f1_macro", "cross_entropy"),
+            "regression": ("rmse", "mae", "mse", "r2"),
+        }["classification" if classification else "regression"]
+        if self.classes is not None and len(self.classes) == 2:
+            metrics = (*metrics, "auroc", "auprc")
+        return Task(
+            name=self.name,
+            title=f"{self.name}: {self.target}",
+            description=description,
+            features=self.feature_columns,
+            kind="classification" if classification else "regression",
+            per=self.per,
+            outputs=1 if self.classes is None else len(self.classes),
+            target_unit="1" if classification else _unit(self.target),
+            classes=self.classes,
+            metric=self.metric,
+            metrics=metrics,
+            time_unit=self.time_unit,
+            source=Source(
+                title=self.path.name, url=self.path.name, licence="not stated", citation="the user's own table"
+            ),
+            split_rule=self.split_rule,
+            recordings=lambda split: self.splits[split],
+            data_digest=self.digest,
+            baseline=self._baseline(),
+            window=self.window,
+            stride=None if self.window is None else max(self.window // 2, 1),
+            gap=self.gap,
+            irregular=self.irregular,
+            missing=not self.observed.all(),
+        )
+
+    def _baseline(self) -> Any:
+        if self.kind == "classification":
+            return "prior"
+        return "last value" if self.kind == "forecast" and len(self.feature_columns) == 1 else "mean"
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise ValueError(f"{self.path.name}: {problem}")
+
+    def _column(self, role: str, name: str) -> str:
+        if name in self.frame.columns:
+            return name
+        lower = {column.lower(): column for column in self.frame.columns}
+        near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
+        hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+        self._refuse(
+            f"there is no column {name!r} for the {role}. {hint}The columns are {_listed(self.frame.columns, 40)}"
+        )
+
+    def _refuse_double_roles(self) -> None:
+        roles: dict[str, str] = {}
+        for role in ("target", "time", "group"):
+            name = getattr(self, role, None) if role != "time" else getattr(self, "time", self.given.get("time"))
+            if name is not None and name in roles:
+                self._refuse(f"column {name!r} cannot be both {roles[name]} and {role}; name another for one of them")
+            if name is not None:
+                roles[name] = role
+
+    def _keep(self, kept: NDArray[Any]) -> None:
+        """Keep some rows, or put them in an order."""
+        if kept.dtype == bool:
+            kept = np.flatnonzero(kept)
+        self.frame, self.row = self.frame[kept], self.row[kept]
+
+    def _drop_empty(self) -> None:
+        """Drop rows without any value, and columns that are of no use to anyone."""
+        empty = self.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
+        if empty.any():
+            self.lines.append(f"rows: {_count(empty.sum(), 'empty row')} dropped")
+            self._keep(~empty)
+        wanted = {self.target, self.group, self.given.get("time"), *(self.given.get("features") or ())}
+        for name in [name for name in self.frame.columns if name not in wanted]:
+            column = self.frame[name]
+            if not _is_usable(column):
+                self._leave_out(name, f"holds {_kind_of_content(column)}, which are no features")
+            elif column.null_count() == len(column):
+                self._leave_out(name, "is empty")
+            elif _counts_rows(column) and not _TIME_NAME.fullmatch(name):
+                self._leave_out(name, "only counts the rows")
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        self.left_out[name] = reason
+        self.frame = self.frame.drop(name)
+
+    def _choose_time(self) -> str | None:
+        if "time" in self.given:
+            if self.given["time"] is None:
+                self.lines.append("time: none, as asked; rows count as evenly spaced, in the order of the file")
+                return None
+            name = self._column("time", self.given["time"])
+            self._check_time(name)
+            self.lines.append(f"time: column {name!r}, as asked")
+            return name
+        free = [name for name in self.frame.columns if name not in (self.target, self.group)]
+        dates = [name for name in free if self.frame[name].dtype.is_temporal()]
+        named = [name for name in free if self.frame[name].dtype.is_numeric() and self._looks_like_time(name)]
+        if dates:
+            first = next((name for name in dates if _TIME_NAME.fullmatch(name)), dates[0])
+            others = [name for name in dates if name != first]
+            reason = f"the others are {_listed(others)}; --time names another" if others else "the only column of dates"
+        elif named:
+            first, reason = named[0], "named like a time, and its numbers go up"
+        else:
+            self.lines.append(
+                "time: no column found; rows count as evenly spaced, in the order of the file (--time names one)"
+            )
+            return None
+        self._check_time(first)
+        self.lines.append(f"time: column {first!r} ({reason})")
+        return first
+
+    def _looks_like_time(self, name: str) -> bool:
+        column = self.frame[name]
+        if not _TIME_NAME.fullmatch(name) or column.null_count() or column.n_unique() < 2:
+            return False
+        # A temperature may be called t as well; a time seldom goes back, even where recordings follow each other.
+        order = np.argsort(self._codes(), kind="stable")
+        return bool(np.mean(np.diff(column.to_numpy()[order]) < 0) <= 0.1)
+
+    def _check_time(self, name: str) -> None:
+        column = self.frame[name]
+        if column.null_count() == len(column):
+            self._refuse(f"time column {name!r} is empty; name another, or leave --time out to count rows")
+        if column.dtype == pl.String:
+            numbers, dates = _numbers(column), _dates(column)
+            parsed = numbers if numbers.null_count() < dates[0].null_count() else dates[0]
+            ambiguous = dates[1] and not parsed.null_count()
+            if ambiguous:
+                self._refuse(
+                    f"the dates in time column {name!r}, such as {column.drop_nulls()[0]!r}, can be read as "
+                    "day/month or month/day; write them as year-month-day"
+                )
+            first = int(np.flatnonzero((parsed.is_null() & column.is_not_null()).to_numpy())[0])
+            self._refuse(
+                f"time column {name!r} cannot be read as times: {column[first]!r} in {self._at(first)} is "
+                f"{'no number' if parsed is numbers else 'neither a number nor a date'}. Expected numbers, or "
+                "dates such as 2024-05-31 13:45:00"
+            )
+        if not column.dtype.is_numeric() and not column.dtype.is_temporal():
+            self._refuse(
+                f"time column {name!r} holds {_kind_of_content(column)}; expected numbers, or dates such as "
+                "2024-05-31 13:45:00"
+            )
+        self._refuse_infinite(name)
+
+    def _at(self, position: int) -> str:
+        return f"data row {self.row[position] + 1}"
+
+    def _refuse_infinite(self, name: str) -> None:
+        if not self.frame[name].dtype.is_numeric():
+            return
+        # Beyond the range of float32 a number would become infinite later.
+        numbers = self.frame[name].cast(pl.Float64).fill_null(0.0).to_numpy()
+        infinite = np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max))
+        if len(infinite):
+            self._refuse(
+                f"column {name!r} holds {_count(len(infinite), 'infinite value')}, the first in "
+                f"{self._at(infinite[0])}; empty those cells (they then count as missing), or leave the column out"
+            )
+
+    def _codes(self) -> NDArray[np.int64]:
+        """Number of each row's group, in the order in which the groups first occur."""
+        if self.group is None:
+            return np.zeros(self.frame.height, dtype=np.int64)
+        _, first, inverse = np.unique(_labels(self.frame[self.group]), return_index=True, return_inverse=True)
+        return np.argsort(np.argsort(first))[inverse]
+
+    def _times(self) -> NDArray[np.float64]:
+        """Time of each row, in seconds for dates; NaN where it is missing."""
+        if self.time is None:
+            return np.arange(self.frame.height, dtype=np.float64)
+        return _time_numbers(self.frame[self.time])
+
+    def _guess_group(self) -> str | None:
+        candidates = self._group_candidates()
+        named = [name for name in candidates if _GROUP_NAME.fullmatch(name)]
+        for chosen in (named, candidates):
+            if len(chosen) == 1:
+                self.lines.append(
+                    f"group: column {chosen[0]!r} (times repeat in the table, but never within one value of it)"
+                )
+                return chosen[0]
+        return None
+
+    def _group_candidates(self) -> list[str]:
+        """Columns within whose values no time repeats, though times repeat in the table."""
+        if self.time is None:
+            return []
+        distinct = self.frame.unique(maintain_order=True)
+        if distinct[self.time].n_unique() == distinct.height:
+            return []
+        return [
+            name
+            for name in distinct.columns
+            if name not in (self.target, self.time)
+            and (distinct[name].dtype == pl.String or distinct[name].dtype.is_integer())
+            and not distinct[name].null_count()
+            and 1 < distinct[name].n_unique() <= distinct.height / 4
+            and distinct.select(self.time, name).is_unique().all()
+        ]
+
+    def _put_in_order(self) -> None:
+        if self.group is not None:
+            if "group" in self.given:
+                self.lines.append(f"group: column {self.group!r}, as asked")
+            lacking = np.flatnonzero(self.frame[self.group].is_null().to_numpy())
+            if len(lacking):
+                self._refuse(
+                    f"group column {self.group!r} is missing in {_count(len(lacking), 'row')}, the first of them "
+                    f"{self._at(lacking[0])}; fill it in, or remove those rows"
+                )
+        if self.time is not None:
+            lacking = np.isnan(self._times())
+            if lacking.any():
+                self.lines.append(
+                    f"rows: {_count(lacking.sum(), 'row')} without a time dropped, the first of them "
+                    f"{self._at(int(lacking.argmax()))}"
+                )
+                self._keep(~lacking)
+        codes, times = self._codes(), self._times()
+        by_group = np.argsort(codes, kind="stable")
+        back = (np.diff(times[by_group]) < 0) & (np.diff(codes[by_group]) == 0)
+        if back.any():
+            first = int(np.min(by_group[1:][back]))
+            self.lines.append(
+                f"order: rows were not in time order ({self._at(first)} is the first to go back); sorted by {self.time!r}"
+            )
+        self._keep(np.lexsort((times, codes)))
+        self._merge_repeated_rows()
+
+    def _merge_repeated_rows(self) -> None:
+        identical = ~self.frame.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+        if self.time is None:
+            # Without times, two equal rows may well be two equal measurements.
+            if identical.mean() > 0.01:
+                self.warnings.append(
+                    f"{_count(identical.sum(), 'row')} of {len(identical)} repeat an earlier row in every column; "
+                    "kept, as no time tells them apart. If they are copies, what is learnt in training is "
+                    "asked again in test"
+                )
+            return
+        if identical.any():
+            self.lines.append(
+                f"rows: {_count(identical.sum(), 'row')} dropped that repeat another in every column, the first of "
+                f"them {self._at(int(identical.argmax()))}"
+            )
+            self._keep(~identical)
+        same = np.diff(self._times()) == 0
+        same = np.concatenate([[False], same & (np.diff(self._codes()) == 0)])
+        if not same.any():
+            return
+        first = int(same.argmax())
+        example = f"{self._at(first - 1)} and {self._at(first)}, both at {self.frame[self.time][first]}"
+        if same.mean() > 0.01:
+            candidates = [] if self.group else self._group_candidates()
+            within = f"within a group of {self.group!r}" if self.group else "of other content"
+            hint = f" ({' or '.join(map(repr, candidates))} would do)" if candidates else ""
+            self._refuse(
+                f"{_count(same.sum(), 'row')} repeat the time of another row {within}, the first of them {example}. "
+                f"If the table holds several recordings, name the column that tells them apart with --group{hint}; "
+                "if the time is in two columns, join them into one; else merge these rows first, or name a "
+                "finer time with --time"
+            )
+        self.lines.append(
+            f"rows: {_count(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
+            f"which the first is kept ({example})"
+        )
+        self._keep(~same)
+
+    def _check_target(self) -> None:
+        name, column = self.target, self.frame[self.target]
+        if not _is_usable(column) or column.dtype.is_temporal():
+            self._refuse(f"target {name!r} holds {_kind_of_content(column)}; expected numbers, text or true and false")
+        missing = column.null_count()
+        if missing == len(column):
+            self._refuse(f"target {name!r} has no value in any row; nothing to learn from")
+        if column.drop_nulls().n_unique() == 1:
+            self._refuse(
+                f"target {name!r} is {_labels(column.drop_nulls())[0]!r} in every row where it is known; there is "
+                "nothing to predict"
+            )
+        self._refuse_infinite(name)
+        if column.dtype == pl.String:
+            numbers = _numbers(column)
+            odd = np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())
+            if len(odd) <= 0.1 * (len(column) - missing):
+                self._refuse(
+                    f"target {name!r} holds numbers, but {column[int(odd[0])]!r} in {self._at(odd[0])}"
+                    f"{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those cells (they then count as "
+                    "not known) or correct them"
+                )
+        if missing:
+            self.lines.append(
+                f"target: missing in {_count(missing, 'row')} of {len(column)}; they are read as inputs, not scored"
+            )
+
+    def _choose_features(self) -> tuple[str, ...]:
+        taken = {self.target, self.time, self.group}
+        if "features" in self.given:
+            names = [self._column("features", name) for name in self.given["features"]]
+            for name in names:
+                if name in taken - {self.target}:
+                    self._refuse(f"features must not name {name!r}, which is the column of times or groups")
+                if reason := self._unfit(name):
+                    self._refuse(f"features must not name {name!r}: it {reason}")
+            if self.target in names and self.given.get("kind") != "forecast":
+                self._refuse(
+                    f"features must not name the target, {self.target!r}; only a forecast (kind: forecast) sees it"
+                )
+            for name in self.frame.columns:
+                if name not in names and name not in taken:
+                    self.left_out[name] = "not asked for"
+            return tuple(name for name in names if name != self.target)
+        features = []
+        for name in self.frame.columns:
+            if name in taken:
+                continue
+            reason = self._unfit(name) or self._repeats_target(name)
+            if reason:
+                self.left_out[name] = reason
+            else:
+                features.append(name)
+        return tuple(features)
+
+    def _unfit(self, name: str) -> str | None:
+        """Why a column cannot be a feature."""
+        column = self.frame[name]
+        values = column.drop_nulls()
+        if not _is_usable(column):
+            return f"holds {_kind_of_content(column)}, which are no features"
+        if not len(values):
+            return "is empty"
+        if column.dtype.is_temporal():
+            return "holds dates, which serve as times only"
+        if values.n_unique() == 1:
+            return "is the same in every row" if not column.null_count() else "is the same in every row that has it"
+        if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
+            numbers = _numbers(column)
+            odd = np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())
+            if len(odd) <= 0.1 * len(values):
+                return (
+                    f"holds numbers, but {column[int(odd[0])]!r} in {self._at(odd[0])}"
+                    f"{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those cells to use it"
+                )
+            distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
+            return f"holds text, {distinct}"
+        self._refuse_infinite(name)
+        return None
+
+    def _repeats_target(self, name: str) -> str | None:
+        pairs = self.frame.select(name, self.target).drop_nulls().unique()
+        column, target = pairs[name], pairs[self.target]
+        if self.given.get("kind") == "forecast" or pairs.height < 2:
+            return None
+        if (column.dtype.is_numeric() or column.dtype == target.dtype) and column.dtype.is_numeric() == (
+            target.dtype.is_numeric()
+        ):
+            if (column == target).all():
+                return "equals the target"
+        # One value for each class: the target under other names. Numbers that are all distinct pair off by chance.
+        elif pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
+            return "tells the target exactly, value for value"
+        return None
+
+    def _with_target(self, others: tuple[str, ...]) -> tuple[str, ...]:
+        if not self.frame[self.target].dtype.is_numeric():
+            self._refuse(f"a forecast needs a target of numbers; {self.target!r} holds text. Try --task classification")
+        return tuple(name for name in self.frame.columns if name in others or name == self.target)
+
+    def _choose_kind(self, features: tuple[str, ...]) -> str:
+        column = self.frame[self.target].drop_nulls()
+        distinct = column.n_unique()
+        numeric = column.dtype.is_numeric()
+        whole = numeric and bool((column.cast(pl.Float64) % 1 == 0).all())
+        kind = self.given.get("kind")
+        if kind is not None:
+            reason = "as asked"
+        elif not numeric:
+            kind, reason = (
+                "classification",
+                f"target {self.target!r} holds {distinct} distinct values that are no numbers",
+            )
+        elif not features and not self.left_out.keys() - self._harmless():
+            kind, reason = "forecast", f"there is nothing but the past of {self.target!r} to predict it from"
+        elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
+            kind, reason = "classification", f"target {self.target!r} holds {distinct} distinct values"
+        else:
+            kind, reason = "regression", f"target {self.target!r} holds numbers, {distinct} of them distinct"
+        if kind != "classification" and not numeric:
+            self._refuse(
+                f"a {kind} needs a target of numbers; {self.target!r} holds {_kind_of_content(column)} such as "
+                f"{_labels(column)[0]!r}. Try --task classification"
+            )
+        if kind == "classification" and distinct > MOST_CLASSES:
+            way = "Try --task regression" if numeric else "Merge classes, or name another target"
+            self._refuse(
+                f"target {self.target!r} holds {distinct} distinct values, too many to be classes (at most "
+                f"{MOST_CLASSES}). {way}"
+            )
+        self.lines.append(f"kind: {kind} ({reason})")
+        return kind
+
+    def _harmless(self) -> set[str]:
+        return {name for name, reason in self.left_out.items() if reason.startswith(("is ", "only counts"))}
+
+    def _choose_per(self) -> Any:
+        codes = self._codes()
+        groups = int(codes.max()) + 1
+        if self.group is not None and len(codes) == groups:
+            self._refuse(
+                f"each row has a value of its own in group column {self.group!r}, so there is no series in any of "
+                "them; name the column that many rows share"
+            )
+        constant = self.group is not None and self.kind != "forecast"
+        if constant:
+            known = self.frame.select(self.target, code=codes).drop_nulls()
+            constant = known.unique().height == known["code"].n_unique()
+        per = self.given.get("per")
+        if per == "sequence" and not constant:
+            why = (
+                "a forecast has a target at each row"
+                if self.kind == "forecast"
+                else "there are no groups"
+                if self.group is None
+                else f"{self.target!r} varies within groups of {self.group!r}"
+            )
+            self._refuse(f"per: sequence needs groups within which the target is constant, but {why}; set per: step")
+        if per is None:
+            per = "sequence" if constant else "step"
+            if constant:
+                self.lines.append(
+                    f"target: one for each group, as {self.target!r} is constant within each of {self.group!r}"
+                )
+        return per
+
+    def _class_names(self) -> tuple[str, ...]:
+        return tuple(_labels(self.frame[self.target].drop_nulls().unique().sort()))
+
+    def _encode(self) -> tuple[tuple[Feature, ...], NDArray[np.float32], NDArray[np.bool_]]:
+        """Features by name and unit, their values (rows, features), and where they are observed."""
+        features, columns, observed = [], [], []
+        for name in self.features:
+            column = self.frame[name]
+            there = column.is_not_null().to_numpy()
+            if column.dtype == pl.String:
+                for value in column.drop_nulls().unique().sort():
+                    features.append(Feature(f"{name} = {value}", "1"))
+                    columns.append((column == value).fill_null(False).to_numpy())
+                    observed.append(there)
+            else:
+                features.append(Feature(name, "1" if column.dtype == pl.Boolean else _unit(name)))
+                columns.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
+                observed.append(there)
+        return tuple(features), np.stack(columns, axis=1).astype(np.float32), np.stack(observed, axis=1)
+
+    def _targets(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+        column = self.frame[self.target]
+        known = column.is_not_null().to_numpy()
+        if self.classes is None:
+            return column.cast(pl.Float64).fill_null(0.0).to_numpy().astype(np.float32)[:, None], known
+        number = {name: index for index, name in enumerate(self.classes)}
+        return np.array([number.get(label, 0) for label in _labels(column)], dtype=np.int64), known
+
+    def _cut_into_recordings(self) -> list[Recording]:
+        codes, times = self._codes(), self._times()
+        targets, known = self._targets()
+        names = [self.name] if self.group is None else list(dict.fromkeys(_labels(self.frame[self.group])))
+        starts = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
+        ahead = self.horizon if self.kind == "forecast" else 0
+        recordings, dropped = [], []
+        for name, first, end in zip(names, starts[:-1], starts[1:], strict=True):
+            rows = slice(first, end - ahead)
+            of_target = slice(first + ahead, end)
+            if end - first <= ahead or not known[of_target].any():
+                dropped.append(name)
+                continue
+            recording = Recording(
+                name=name,
+                times=times[rows],
+                values=self.values[rows],
+                targets=targets[of_target],
+                first_row=int(first),
+                mask=self.observed[rows],
+                target_mask=known[of_target],
+            )
+            if self.per == "sequence":
+                label = recording.targets[int(known[of_target].argmax())]
+                recording = replace(
+                    recording, targets=int(label) if self.classes is not None else label, target_mask=None
+                )
+            recordings.append(recording)
+        if dropped:
+            self.lines.append(f"groups: left out for want of a target: {_listed(dropped)}")
+        return recordings
+
+    def _choose_window(self) -> int | None:
+        lengths = [len(recording) for recording in self.recordings]
+        if "window" in self.given:
+            window = self.given["window"]
+            if window is None and self.group is None:
+                self._refuse("window must be a number of rows where one recording is split in time; got None")
+            self.lines.append(f"window: {f'{window} rows' if window else 'none'}, as asked")
+            return window
+        if self.per == "sequence":
+            if max(lengths) > 1000:
+                self.warnings.append(
+                    f"the longest sequence has {max(lengths)} rows, which takes long to train on; window: 200 in a "
+                    "study classifies pieces instead"
+                )
+            return None
+        if self.group is not None:
+            window = None if max(lengths) <= 2 * LONGEST_WINDOW else LONGEST_WINDOW
+        else:
+            window = int(np.clip(sum(lengths) // 20, SHORTEST_WINDOW, LONGEST_WINDOW))
+        if window is None:
+            self.lines.append(f"window: none (the longest group has {max(lengths)} rows and stays whole)")
+        else:
+            longest = f"{len(lengths)} recordings of up to {max(lengths)} rows" if self.group else f"{lengths[0]} rows"
+            self.lines.append(
+                f"window: {window} rows (guessed from {longest}); training windows overlap by half, those of "
+                "validation and test not at all"
+            )
+        return window
+
+    def _split(self) -> tuple[int | None, dict[str, list[Recording]], str]:
+        gap, splits, rule = self._split_by_group() if self.group is not None else self._split_in_time()
+        self.lines.append(f"split: {rule}")
+        return gap, splits, rule
+
+    def _split_in_time(self) -> tuple[int | None, dict[str, list[Recording]], str]:
+        (recording,) = self.recordings
+        steps = len(recording)
+        assert self.window is not None
+        gap = self.window + (self.horizon if self.kind == "forecast" else 0)
+        part = (steps - 2 * gap) // 5
+        if part < self.window:
+            self._refuse(
+                f"{steps} rows are too few: split in time into 60, 20 and 20 %, with {gap} rows left out between "
+                f"the parts, each part needs a window of {self.window} rows, {5 * self.window + 2 * gap} rows in all"
+            )
+        train = steps - 2 * gap - 2 * part
+        parts = (slice(0, train), slice(train + gap, train + gap + part), slice(steps - part, steps))
+        rule = (
+            f"In time: the first {train} rows are training, the next {part} validation, the last {part} test, with "
+            f"{gap} rows left out between them{', at least a window' if gap >= self.window else ''}."
+        )
+        return gap, {name: [recording.part(rows)] for name, rows in zip(SPLITS, parts, strict=True)}, rule
+
+    def _split_by_group(self) -> tuple[None, dict[str, list[Recording]], str]:
+        count = len(self.recordings)
+        if count < FEWEST_GROUPS:
+            what = "1 group" if count == 1 else f"{count} groups"
+            rows = self.frame.height
+            enough = 7 * SHORTEST_WINDOW
+            way = "Leave --group out to split in time"
+            if count == 1 and rows < enough:
+                way = f"Its {rows} rows are too few to split in time as well ({enough} are needed)"
+            elif count > 1:
+                way = "Take a table of one group and leave --group out, which splits in time"
+            self._refuse(
+                f"group column {self.group!r} holds {what}; a split by group needs at least {FEWEST_GROUPS}, one for "
+                f"each of training, validation and test. {way}"
+            )
+        dealt: dict[str, list[Recording]] = {name: [] for name in SPLITS}
+        by_class: dict[Any, list[Recording]] = {}
+        stratified = self.per == "sequence" and self.classes is not None
+        for recording in sorted(self.recordings, key=lambda recording: _lot(recording.name)):
+            by_class.setdefault(recording.targets if stratified else 0, []).append(recording)
+        for members in by_class.values():
+            for place, recording in enumerate(members):
+                dealt[DEAL[place % len(DEAL)]].append(recording)
+        if not dealt["test"]:
+            sizes = ", ".join(f"{self.classes[label]!r} {len(of)}" for label, of in by_class.items())  # pyright: ignore[reportOptionalSubscript]
+            self._refuse(
+                f"no class of {self.target!r} has {FEWEST_GROUPS} groups, one for each of training, validation and test "
+                f"({sizes}); give more groups"
+            )
+        order = {id(recording): place for place, recording in enumerate(self.recordings)}
+        splits = {name: sorted(of, key=lambda recording: order[id(recording)]) for name, of in dealt.items()}
+        counts = ", ".join(f"{name} {len(of)}" for name, of in splits.items())
+        return (
+            None,
+            splits,
+            f"By group: each value of {self.group!r} is in one split only, drawn by a checksum of its name"
+            f"{', class by class' if stratified else ''} ({counts}).",
+        )
+
+    def _check_splits(self) -> None:
+        train = _known(self.splits["train"], self.per)
+        for name in SPLITS:
+            if not len(_known(self.splits[name], self.per)):
+                self._refuse(f"target {self.target!r} is not known in any row of the {name} part; see the split above")
+        if self.classes is None:
+            if np.ptp(train) == 0:
+                self._refuse(f"target {self.target!r} never varies in the training part, so nothing can be learnt")
+            return
+        if len(np.unique(train)) == 1:
+            way = (
+                "If the rows are ordered by class, they are no time series as they stand: name the column that tells "
+                "recordings apart with --group"
+                if self.group is None
+                else "More groups are needed"
+            )
+            self._refuse(
+                f"the training part holds only class {self.classes[int(train[0])]!r} of {self.target!r}. {way}"
+            )
+        for name in SPLITS:
+            there = np.unique(_known(self.splits[name], self.per))
+            absent = [label for number, label in enumerate(self.classes) if number not in there]
+            if absent:
+                self.warnings.append(f"the {name} part lacks {_listed(absent)} among the classes of {self.target!r}")
+
+    def _suspect_leaks(self) -> None:
+        """Warn of features that correlate with the target too well to be true."""
+        if self.classes is not None and len(self.classes) > 2:
+            return
+        if self.per == "sequence":
+            targets = np.concatenate(
+                [np.full(len(recording), np.ravel(recording.targets)[0]) for recording in self.recordings]
+            )
+            known = np.ones(len(targets), dtype=bool)
+        else:
+            targets = np.concatenate([np.ravel(recording.targets) for recording in self.recordings])
+            known = np.concatenate([recording.target_mask for recording in self.recordings])  # pyright: ignore
+        values = np.concatenate([recording.values for recording in self.recordings])
+        observed = np.concatenate([recording.observed for recording in self.recordings])
+
+        def correlation(column: int) -> float:
+            both = known & observed[:, column]
+            x, y = values[both, column].astype(np.float64), targets[both].astype(np.float64)
+            if both.sum() < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+                return 0.0
+            return abs(float(np.corrcoef(x, y)[0, 1]))
+
+        # What a slow target says of its own next value is no leak, only what says more than that is.
+        names = [feature.name for feature in self.feature_columns]
+        own = correlation(names.index(self.target)) if self.kind == "forecast" else 0.0
+        for column, name in enumerate(names):
+            r = correlation(column)
+            if r > max(LEAK, own):
+                ahead = "'s next value" if self.kind == "forecast" else ""
+                self.warnings.append(
+                    f"leak suspect: {name!r} correlates with {self.target!r}{ahead} almost perfectly (|r| = {r:.5f}); "
+                    "if it is not known when the prediction is made, leave it out (features: in a study)"
+                )
+
+    def _describe_time(self) -> tuple[bool, str]:
+        """Whether time spans vary, and the unit of time; recordings change to that unit."""
+        spans = np.concatenate([np.diff(recording.times) for recording in self.recordings])
+        median = float(np.median(spans)) if len(spans) else 1.0
+        if self.time is None:
+            return False, "row"
+        unit, scale = f"units of {self.time!r}", 1.0
+        if self.frame[self.time].dtype.is_temporal():
+            unit = next((unit for unit in ("d", "h", "min") if median >= _SECONDS[unit]), "s")
+            scale = _SECONDS[unit]
+        elif (named := _TIME_NAME.fullmatch(self.time)) and named["unit"]:
+            unit = named["unit"].lower()
+            unit = {"sec": "s", "seconds": "s", "minutes": "min", "hours": "h", "days": "d"}.get(unit, unit)
+        # Counted from its beginning, a time of many digits keeps its small differences.
+        for recordings in self.splits.values():
+            for place, recording in enumerate(recordings):
+                recordings[place] = replace(recording, times=(recording.times - recording.times[0]) / scale)
+        irregular = bool(np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01)
+        if irregular:
+            self.lines.append(
+                f"spans: uneven, {spans.min() / scale:.4g} to {spans.max() / scale:.4g} {unit}, median "
+                f"{median / scale:.4g}; models are told the time between rows"
+            )
+        else:
+            self.lines.append(f"spans: even, {median / scale:.4g} {unit}")
+        return irregular, unit
+
+    def _choose_metric(self) -> str:
+        if self.classes is None:
+            self.lines.append("metric: rmse, in standard deviations of the training targets")
+            return "rmse"
+        known = _known(self.splits["train"], self.per)
+        share = np.bincount(known.astype(np.int64)).max() / len(known)
+        if share > 0.8:
+            self.lines.append(f"metric: balanced accuracy ({share:.0%} of the training targets are of one class)")
+            return "balanced_accuracy"
+        self.lines.append("metric: accuracy")
+        return "accuracy"
+
+    def _describe_features(self) -> None:
+        kinds = {name: self.frame[name].dtype for name in self.features}
+        text = [name for name, dtype in kinds.items() if dtype == pl.String]
+        flags = [name for name, dtype in kinds.items() if dtype == pl.Boolean]
+        numbers = [name for name in self.features if name not in (*text, *flags)]
+        parts = [f"{_count(len(numbers), 'column')} of numbers ({_listed(numbers)})"] if numbers else []
+        if flags:
+            parts.append(f"{_listed(flags)} as 0 and 1")
+        for name in text:
+            parts.append(
+                f"{name!r} as {self.frame[name].drop_nulls().n_unique()} columns of 0 and 1, one for each value"
+            )
+        self.lines.append(f"features: {'; '.join(parts)}")
+        if self.left_out:
+            out = "; ".join(f"{name!r} {reason}" for name, reason in self.left_out.items())
+            self.lines.append(f"left out: {out}")
+        missing = 1 - float(self.observed.mean())
+        if missing:
+            self.lines.append(f"missing: {max(missing, 0.001):.1%} of the feature values; models are told which")
+        for name, reason in self.left_out.items():
+            if "the target" in reason:
+                self.warnings.append(f"leak: {name!r} {reason}; it is left out")
+
+
+def _checked(mapping: Mapping[str, Any]) -> dict[str, Any]:
+    """The mapping, its keys and the types of their values checked."""
+    given = dict(mapping)
+    for key in given:
+        if key not in KEYS:
+            near = difflib.get_close_matches(str(key), KEYS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"a table has no key {key!r}.{hint} The keys are {', '.join(KEYS)}")
+    for key in ("table", "target"):
+        if key not in given:
+            raise ValueError(f"a table needs the key {key!r}; got {', '.join(given) or 'none'}")
+    given["table"] = os.fspath(given["table"]) if isinstance(given["table"], os.PathLike) else given["table"]
+    optional = {"time", "group", "window"}
+    for key in ("table", "target", "name", "time", "group", "kind", "per", "digest"):
+        if key in given and not (isinstance(given[key], str) and given[key]):
+            if given[key] is not None or key not in optional:
+                raise TypeError(f"{key} must be text; got {given[key]!r}")
+    for key, allowed in (("kind", KINDS), ("per", ("step", "sequence"))):
+        if key in given and given[key] not in allowed:
+            raise ValueError(f"{key} must be one of {', '.join(allowed)}; got {given[key]!r}")
+    for key, least in (("window", 2), ("horizon", 1)):
+        value = given.get(key, least)
+        if value is None and key in optional:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{key} must be a whole number of rows; got {value!r}")
+        if value < least:
+            raise ValueError(f"{key} must be at least {least}; got {value}")
+    if "features" in given:
+        features = given["features"]
+        if not isinstance(features, list | tuple) or not all(isinstance(name, str) for name in features):
+            raise TypeError(f"features must be a list of column names; got {features!r}")
+        if not features or len(set(features)) < len(features):
+            raise ValueError(f"features must be distinct column names, at least one; got {features!r}")
+    return given
+
+
+def _found(table: str, data: str | os.PathLike[str] | None) -> Path:
+    path = Path(table).expanduser()
+    if not path.exists() and data is not None and not path.is_absolute():
+        path = Path(data).expanduser() / path
+    if not path.exists():
+        near = []
+        if path.parent.is_dir():
+            near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise FileNotFoundError(f"there is no file {path}{hint}")
+    if not path.is_file():
+        raise ValueError(f"{path} is a folder; name a file that ends in {_endings()}")
+    return path
+
+
+def _endings() -> str:
+    return f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
+
+
+def _read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
+    """Columns as numbers, booleans, dates or text; the file's checksum; remarks."""
+    raw = path.read_bytes()
+    digest = hashlib.sha256(raw).hexdigest()
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        ending = Path(path.stem).suffix.lower()
+        if ending == ".parquet":
+            ending = ".parquet.gz"
+    if ending not in ENDINGS:
+        raise ValueError(
+            f"{path.name}: the file must end in {_endings()} (text files also with .gz after that); a spreadsheet "
+            "can be saved as CSV"
+        )
+    if not raw.strip():
+        raise ValueError(f"{path.name}: the file is empty")
+    if ending == ".parquet":
+        try:
+            frame, notes, comma = pl.read_parquet(io.BytesIO(raw)), [], False
+        except pl.exceptions.PolarsError as problem:
+            raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
+    else:
+        try:
+            raw = gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
+        except (OSError, EOFError) as problem:
+            raise ValueError(f"{path.name}: the file is damaged, or not compressed with gzip") from problem
+        frame, notes, comma = _read_text(path.name, raw)
+    if not frame.height:
+        raise ValueError(f"{path.name}: the file has column names but no rows")
+    columns = []
+    for column in frame:
+        typed, note = _typed(column, comma)
+        columns.append(typed)
+        notes += note
+    return pl.DataFrame(columns), digest, notes
+
+
+def _read_text(name: str, raw: bytes) -> tuple[pl.DataFrame, list[str], bool]:
+    """All columns as text; remarks; whether decimals may be written with a comma."""
+    notes = []
+    try:
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+        notes.append("file: not UTF-8, so read as Latin-1; look at names with accents")
+    text = text.lstrip("\r\n")
+    sample = text[:100_000].splitlines(keepends=True)
+    sample = "".join(sample if len(text) <= 100_000 else sample[:-1])
+    separator = max(",;\t", key=lambda separator: _table_likeness(sample, separator))
+    header, *rows = list(csv.reader(io.StringIO(sample, newline=""), delimiter=separator))[:50]
+    header = [cell.strip() for cell in header]
+    rows = [row for row in rows if row]
+    if rows and all(len(row) == len(header) + 1 for row in rows):
+        header = ["", *header]
+        notes.append("file: rows have one cell more than the header, so the first is taken for a row name")
+    if all(re.fullmatch(r"[+-]?[\d.,]+(e[+-]?\d+)?", cell, re.IGNORECASE) for cell in header):
+        raise ValueError(
+            f"{name}: the first row holds numbers ({', '.join(header[:3])}, ...) where column names are expected; "
+            "put a row of names on top"
+        )
+    header = [cell or f"unnamed column {place + 1}" for place, cell in enumerate(header)]
+    for cell in header:
+        if header.count(cell) > 1:
+            places = [str(place + 1) for place, other in enumerate(header) if other == cell]
+            raise ValueError(
+                f"{name}: column name {cell!r} occurs {len(places)} times (columns {', '.join(places)}); rename all "
+                "but one, or remove copies"
+            )
+    try:
+        frame = pl.read_csv(
+            io.BytesIO(text.encode()),
+            has_header=False,
+            skip_rows=1,
+            new_columns=header,
+            schema={cell: pl.String for cell in header},
+            separator=separator,
+        )
+    except pl.exceptions.NoDataError:
+        frame = pl.DataFrame({cell: [] for cell in header})
+    except pl.exceptions.PolarsError as problem:
+        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator)):
+            if len(row) > len(header):
+                raise ValueError(
+                    f"{name}: data row {number} has {len(row)} cells, the header {len(header)}; quote cells that hold "
+                    f"a {separator!r}"
+                ) from problem
+        raise ValueError(f"{name}: the file cannot be read as a table; is a quotation mark left open?") from problem
+    return frame, notes, separator != ","
+
+
+def _table_likeness(sample: str, separator: str) -> tuple[bool, float, int]:
+    """How much text looks like a table with this separator; larger is more."""
+    lengths = [len(row) for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if row][:50]
+    several = lengths[0] > 1 and (len(lengths) == 1 or lengths[1] > 1)
+    alike = float(np.mean([length == lengths[-1] for length in lengths[1:]])) if len(lengths) > 1 else 1.0
+    return several, alike, lengths[0]
+
+
+def _typed(column: pl.Series, decimal_comma: bool) -> tuple[pl.Series, list[str]]:
+    """A column as Int64, Float64, Boolean, Datetime or String, whole columns only; remarks."""
+    if column.dtype in (pl.Categorical, pl.Enum):
+        column = column.cast(pl.String)
+    if column.dtype.is_float() or column.dtype.is_decimal():
+        return column.cast(pl.Float64).fill_nan(None), []
+    if column.dtype == pl.Date:
+        return column.cast(pl.Datetime("us")), []
+    if column.dtype == pl.Duration:
+        return (column.dt.total_microseconds() / 1e6).alias(column.name), []
+    if column.dtype == pl.Null:
+        return column.cast(pl.Float64), []
+    if column.dtype != pl.String:
+        return column, []
+    column = column.str.strip_chars()
+    text = column.set(column.is_in(_MISSING_TEXT), None)
+    if text.null_count() == len(text):
+        return text.cast(pl.Float64), []
+    numbers = column.set(column.str.to_lowercase().is_in(_MISSING_NUMBER), None)
+    if numbers.null_count() < len(numbers):
+        for dtype in (pl.Int64, pl.Float64):
+            cast = numbers.cast(dtype, strict=False)
+            if cast.null_count() == numbers.null_count():
+                return (cast.fill_nan(None) if dtype == pl.Float64 else cast), []
+        if decimal_comma and numbers.drop_nulls().str.contains(r"^[+-]?\d*,?\d+(?:[eE][+-]?\d+)?$").all():
+            cast = numbers.str.replace(",", ".", literal=True).cast(pl.Float64)
+            return cast, [f"file: {column.name!r} is written with decimal commas"]
+    lower = text.str.to_lowercase()
+    if lower.drop_nulls().is_in(["true", "false"]).all():
+        return lower == "true", []
+    dates, ambiguous, note = _dates_with_note(text)
+    if not ambiguous and dates.null_count() == text.null_count():
+        return dates, note
+    return text, []
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    return column.cast(pl.Float64, strict=False)
+
+
+def _dates(column: pl.Series) -> tuple[pl.Series, bool]:
+    dates, ambiguous, _ = _dates_with_note(column)
+    return dates, ambiguous
+
+
+def _dates_with_note(column: pl.Series) -> tuple[pl.Series, bool, list[str]]:
+    """Text as dates, null where it is none; whether day and month cannot be told apart; remarks."""
+    if not column.drop_nulls().head(100).str.contains(_DATE).any():
+        return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us")), False, []
+    cells = column.str.extract_groups(_DATE).struct.unnest()
+    cells.columns = ["first", "second", "third", "clock"]
+    clock = cells["clock"].str.strip_chars().str.extract_groups(_CLOCK).struct.unnest()
+    clock.columns = ["hour", "minute", "second", "half", "zone_hour", "zone_minute"]
+    hour = clock["hour"].cast(pl.Int64)
+    noon = clock["half"].str.to_uppercase()
+    hour = pl.select(
+        pl.when(noon == "PM").then(hour % 12 + 12).when(noon == "AM").then(hour % 12).otherwise(hour)
+    ).to_series()
+    second = clock["second"].str.replace(",", ".", literal=True).cast(pl.Float64).fill_null(0.0)
+    sign = pl.select(pl.when(clock["zone_hour"].str.starts_with("-")).then(-1).otherwise(1)).to_series()
+    zone = clock["zone_hour"].cast(pl.Int64).fill_null(0) * 60 + sign * clock["zone_minute"].cast(pl.Int64).fill_null(0)
+    minutes = hour * 60 + clock["minute"].cast(pl.Int64) - zone
+    of_day = minutes * 60_000_000 + (second * 1e6).round().cast(pl.Int64)
+    no_clock = cells["clock"].is_null()
+    of_day = pl.select(pl.when(no_clock).then(0).otherwise(of_day)).to_series()
+
+    def read(year: str, month: str, day: str) -> pl.Series:
+        written = cells[year] + "-" + cells[month] + "-" + cells[day]
+        written = written.set(cells[year].str.len_chars() != 4, None)
+        date = written.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
+        return (date.cast(pl.Int64) + of_day).cast(pl.Datetime("us")).alias(column.name)
+
+    iso = read("first", "second", "third")
+    day_first, month_first = read("third", "second", "first"), read("third", "first", "second")
+    if iso.null_count() <= min(day_first.null_count(), month_first.null_count()):
+        return iso, False, []
+    if day_first.null_count() != month_first.null_count():
+        better = min(day_first, month_first, key=lambda dates: dates.null_count())
+        return better, False, []
+    # Both readings are possible throughout. Read wrongly, neighbouring days lie months apart.
+    travelled = [np.nansum(np.abs(np.diff(_time_numbers(dates)))) for dates in (day_first, month_first)]
+    if travelled[0] == travelled[1]:
+        return day_first, False, []
+    if max(travelled) < 2 * min(travelled):
+        return day_first, True, []
+    better, order = (day_first, "day/month/year") if travelled[0] < travelled[1] else (month_first, "month/day/year")
+    return better, False, [f"file: {column.name!r} read as {order}, in which its rows follow each other closely"]
+
+
+def _time_numbers(column: pl.Series) -> NDArray[np.float64]:
+    """Seconds of dates, numbers as they are; NaN where missing."""
+    if column.dtype.is_temporal():
+        return column.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _labels(column: pl.Series) -> list[str]:
+    """Values as text, whole numbers without a decimal point."""
+    if column.dtype.is_float() and (column.drop_nulls() % 1 == 0).all() and column.abs().max() < 2**53:  # pyright: ignore
+        column = column.cast(pl.Int64)
+    return [str(value) for value in column.to_list()]
+
+
+def _is_usable(column: pl.Series) -> bool:
+    return column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Datetime)
+
+
+def _kind_of_content(column: pl.Series) -> str:
+    if column.dtype == pl.String:
+        return "text"
+    if column.dtype == pl.Boolean:
+        return "true and false"
+    if column.dtype == pl.Time:
+        return "times of day"
+    if column.dtype.is_temporal():
+        return "dates"
+    return "numbers" if column.dtype.is_numeric() else "lists or records"
+
+
+def _counts_rows(column: pl.Series) -> bool:
+    if not column.dtype.is_integer() or column.null_count() or len(column) < 3:
+        return False
+    return bool((np.diff(column.cast(pl.Int64).to_numpy()) == 1).all())
+
+
+def _unit(name: str) -> str:
+    """The unit that a column's name gives in square brackets."""
+    bracketed = re.search(r"\[([^\[\]]+)\]\s*$", name)
+    return bracketed[1].strip() if bracketed and bracketed[1].strip() else "as in the table"
+
+
+def _count(number: Any, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _listed(names: Iterable[str], most: int = 8) -> str:
+    names = list(names)
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def _lot(name: str) -> bytes:
+    """What a group draws; the same on every machine, whatever other groups there are."""
+    return hashlib.sha256(name.encode()).digest()
+
+
+def _known(recordings: list[Recording], per: str) -> NDArray[Any]:
+    if per == "sequence":
+        return np.array([np.ravel(recording.targets)[0] for recording in recordings])
+    known = [np.ravel(recording.targets)[recording.target_mask] for recording in recordings]
+    return np.concatenate(known) if known else np.zeros(0)

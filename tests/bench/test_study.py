@@ -1,0 +1,313 @@
+"""A study: what YAML may say, what it becomes, and the ids that results are found by."""
+
+import json
+import pickle
+import subprocess
+import sys
+from copy import deepcopy
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from liquidbench.study import AUTHOR_MODELS, FAMILIES, Robustness, Run, Study, Training, task_name
+
+MAPPING = {
+    "name": "try",
+    "question": "Which?",
+    "tasks": ["occupancy", {"table": "readings/pump.csv", "target": "fault", "time": "t", "kind": "classification"}],
+    "models": ["LTC", "CfC", "GRU"],
+    "parameters": 4000,
+    "seeds": 2,
+    "learning_rates": [0.003, 0.01],
+    "training": {"epochs": 8, "batch_size": 64, "patience": 3, "clip_norm": 1.0, "minutes": None},
+    "robustness": {"removed_steps": [0.0, 0.5], "noise": [0.5]},
+    "author_defaults": True,
+    "smallest_difference": 0.01,
+}
+
+
+def a_run(**changes):
+    run = Run(
+        kind="fit",
+        task="occupancy",
+        model="CfC",
+        variant="matched",
+        seed=1,
+        parameters=4000,
+        training=Training(epochs=8, batch_size=64, patience=3),
+        learning_rates=(0.003, 0.01),
+        robustness=Robustness(removed_steps=(0.0, 0.1), noise=(0.5,)),
+    )
+    return replace(run, **changes)
+
+
+class TestParsing:
+    def test_everything_that_is_said_is_kept(self):
+        study = Study.parse(MAPPING)
+        assert study.seeds == (0, 1)
+        assert study.models == ("LTC", "CfC", "GRU")
+        assert study.training == Training(epochs=8, batch_size=64, patience=3, clip_norm=1.0, minutes=None)
+        assert study.robustness == Robustness(removed_steps=(0.0, 0.5), noise=(0.5,))
+        assert study.tasks[1]["target"] == "fault"
+
+    def test_three_keys_are_enough(self):
+        study = Study.parse({"name": "a", "tasks": ["occupancy"], "models": ["GRU"]})
+        assert study.seeds == (0, 1, 2, 3, 4) and not study.author_defaults
+
+    def test_a_round_trip_through_yaml_changes_nothing(self, tmp_path):
+        study = Study.parse(MAPPING)
+        study = replace(study, tasks=("occupancy", {**study.tasks[1], "table": "/data/pump.csv"}), question="Größe?")
+        path = tmp_path / "study.yaml"
+        path.write_text(study.to_yaml(), encoding="utf-8")
+        assert Study.load(path) == study
+
+    @given(
+        seeds=st.lists(st.integers(0, 2**40), min_size=1, unique=True),
+        rates=st.lists(st.floats(1e-12, 10), min_size=1, unique=True),
+        name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True),
+        question=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])),
+        minutes=st.none() | st.floats(1e-3, 1e6),
+    )
+    def test_any_study_survives_yaml(self, tmp_path_factory, seeds, rates, name, question, minutes):
+        study = Study(
+            name=name,
+            question=question,
+            tasks=("occupancy",),
+            models=("GRU",),
+            seeds=tuple(seeds),
+            learning_rates=tuple(rates),
+            training=Training(minutes=minutes),
+        )
+        path = tmp_path_factory.mktemp("any") / "study.yaml"
+        path.write_bytes(study.to_yaml().encode())
+        assert Study.load(path) == study
+
+    def test_numbers_may_be_written_with_an_exponent(self, tmp_path):
+        path = tmp_path / "a.yaml"
+        path.write_text("{name: a, tasks: [occupancy], models: [GRU], learning_rates: [1e-3, 3E-3, .5e-2, 1e+0]}")
+        assert Study.load(path).learning_rates == (0.001, 0.003, 0.005, 1.0)
+
+    def test_a_table_lies_beside_its_study(self, tmp_path):
+        path = tmp_path / "a.yaml"
+        path.write_text("{name: a, tasks: [{table: in/pump.csv}], models: [GRU]}")
+        assert Study.load(path).tasks[0]["table"] == str(tmp_path / "in" / "pump.csv")
+
+    def test_the_callers_mapping_is_left_alone(self):
+        mapping = deepcopy(MAPPING)
+        study = Study.parse(mapping)
+        mapping["tasks"][1]["target"] = "other"
+        assert study.tasks[1]["target"] == "fault"
+        assert Study.parse(MAPPING) == study
+
+    def test_studies_and_runs_go_to_other_processes_and_into_sets(self):
+        study = Study.parse(MAPPING)
+        assert pickle.loads(pickle.dumps(study)) == study
+        assert len(set(study.runs())) == len(study.runs())
+
+
+class TestErrors:
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"modles": ["GRU"]}, "no key 'modles' (did you mean 'models'?); allowed are name, tasks, models"),
+            ({"training": {"epoch": 3}}, "training has no key 'epoch' (did you mean 'epochs'?)"),
+            ({"robustness": {"noises": [1]}}, "robustness has no key 'noises' (did you mean 'noise'?)"),
+            ({"training": 5}, "training must be a mapping with keys among epochs, batch_size"),
+            ({"training": {"epochs": 0}}, "training.epochs must be a whole number of at least 1; got 0"),
+            ({"training": {"epochs": 2.0}}, "training.epochs must be a whole number of at least 1; got 2.0"),
+            ({"training": {"epochs": True}}, "training.epochs must be a whole number"),
+            ({"training": {"minutes": 0}}, "training.minutes must be a finite number above 0; got 0"),
+            ({"training": {"clip_norm": "1"}}, "training.clip_norm must be a finite number above 0; got '1'"),
+            ({"robustness": {"removed_steps": [1]}}, "removed_steps[0] must be a finite number at least 0 and below 1"),
+            ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must differ from one another; 0.0 comes twice"),
+            ({"models": ["cfc"]}, "models[0] must be one of LTC, "),
+            ({"models": ["cfc"]}, "got 'cfc' (did you mean 'CfC'?)"),
+            ({"models": ["LSTM", "LSTN"]}, "models[1] must be one of"),
+            ({"models": "GRU"}, "models must be a list of names of models; got 'GRU'"),
+            ({"models": []}, "models must be a list of names of models; got []"),
+            ({"models": ["GRU", "GRU"]}, "'GRU' comes twice"),
+            ({"tasks": None}, "tasks must be a list of names, or mappings with a table; got nothing"),
+            ({"tasks": [3]}, "tasks[0] must be a name, or a mapping with a table; got 3"),
+            ({"tasks": [{"tabel": "a.csv"}]}, "tasks[0] must have the key 'table'"),
+            ({"tasks": [{"table": "a.csv"}, {"table": "b/a.parquet"}]}, "give one of the tables another 'name'"),
+            ({"tasks": ["a", {"table": "x.csv", "name": "a"}]}, "'a' comes twice"),
+            ({"tasks": [{"table": "a.csv", "gap": float("nan")}]}, "tasks[0] may hold text, finite numbers"),
+            ({"seeds": 0}, "seeds must be a whole number of at least 1; got 0"),
+            ({"seeds": [1, 1]}, "a seed twice is the same run twice"),
+            ({"seeds": [-1]}, "seeds[0] must be a whole number of at least 0; got -1"),
+            ({"seeds": True}, "seeds must be a list of whole numbers, or one number of seeds; got True"),
+            ({"learning_rates": []}, "learning_rates must be a list of numbers; got []"),
+            ({"learning_rates": [0]}, "learning_rates[0] must be a finite number above 0; got 0"),
+            ({"learning_rates": [float("inf")]}, "learning_rates[0] must be a finite number above 0; got inf"),
+            ({"parameters": 4e3}, "parameters must be a whole number of at least 1; got 4000.0"),
+            ({"author_defaults": "yes"}, "author_defaults must be true or false; got 'yes'"),
+            ({"smallest_difference": -0.1}, "smallest_difference must be a finite number at least 0; got -0.1"),
+            ({"name": "../up"}, "name must begin with a letter or digit"),
+            ({"name": 3}, "name must be text; got 3"),
+        ],
+    )
+    def test_each_says_what_is_wrong_and_what_is_allowed(self, change, words):
+        with pytest.raises(ValueError) as caught:
+            Study.parse(MAPPING | change)
+        assert words in str(caught.value)
+
+    @pytest.mark.parametrize("key", ["name", "tasks", "models"])
+    def test_a_missing_key_is_named(self, key):
+        mapping = {other: value for other, value in MAPPING.items() if other != key}
+        with pytest.raises(ValueError, match=f"needs the key '{key}'"):
+            Study.parse(mapping)
+
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("", "must be a mapping with keys among name"),
+            ("- a\n- b", "must be a mapping"),
+            ("name: [unclosed", "expected ',' or ']'"),
+            ("{name: a, tasks: [occupancy], models: [GRU],\nname: b}", "'name' is given twice, again in line 2"),
+            (
+                "{name: a, tasks: [occupancy], models: [GRU], training: {epochs: 1, epochs: 2}}",
+                "'epochs' is given twice",
+            ),
+            ("{name: a, tasks: [{table: a.csv, from: 2020-01-01}], models: [GRU]}", "quote what is to be text"),
+            ("{[a]: b}", "unhashable"),
+            ("{name: !!python/name:os.system x}", "could not determine a constructor"),
+        ],
+    )
+    def test_a_file_is_named_with_its_fault(self, tmp_path, text, words):
+        path = tmp_path / "bad.yaml"
+        path.write_text(text)
+        with pytest.raises(ValueError) as caught:
+            Study.load(path)
+        assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value)
+
+    def test_a_file_that_is_not_there(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="there is none at"):
+            Study.load(tmp_path / "none.yaml")
+
+    def test_a_file_that_is_no_text(self, tmp_path):
+        path = tmp_path / "bad.yaml"
+        path.write_bytes(b"\xff\xfe\x00name")
+        with pytest.raises(ValueError, match="bad.yaml: "):
+            Study.load(path)
+
+
+class TestRuns:
+    def test_all_fits_and_then_the_costs(self):
+        study = Study.parse(MAPPING)
+        runs = study.runs()
+        # All three models have authors' rows; GRU's are those of a liquid paper that had it as a rival.
+        fits = [run for run in runs if run.kind == "fit"]
+        costs = [run for run in runs if run.kind == "cost"]
+        assert runs == fits + costs
+        assert len(fits) == 2 * 3 * 2 * 2 and len(costs) == 2 * 3 * 2
+        assert {(run.task_name, run.model, run.variant, run.seed) for run in fits} == {
+            (task, model, variant, seed)
+            for task in ("occupancy", "pump")
+            for model in ("LTC", "CfC", "GRU")
+            for variant in ("matched", "author")
+            for seed in (0, 1)
+        }
+
+    def test_only_models_with_a_paper_have_authors_rows(self):
+        runs = replace(Study.parse(MAPPING), models=("STC", "RNN", "LTC")).runs()
+        assert {run.model for run in runs if run.variant == "author"} == {"LTC"}
+
+    def test_nothing_is_run_as_by_authors_unless_asked_for(self):
+        runs = replace(Study.parse(MAPPING), author_defaults=False).runs()
+        assert {run.variant for run in runs} == {"matched"}
+
+    def test_authors_rows_do_not_depend_on_budget_and_rates(self):
+        study = Study.parse(MAPPING)
+        changed = replace(study, parameters=9999, learning_rates=(0.5,))
+        one, other = ({run.id("d") for run in s.runs() if run.variant == "author"} for s in (study, changed))
+        assert one == other
+        one, other = ({run.id("d") for run in s.runs() if run.variant == "matched"} for s in (study, changed))
+        assert not one & other
+
+    def test_more_seeds_keep_the_runs_there_are(self):
+        study = Study.parse(MAPPING)
+        ids = {run.id("d") for run in study.runs()}
+        assert len(ids) == len(study.runs())
+        assert ids < {run.id("d") for run in replace(study, seeds=(0, 1, 2)).runs()}
+
+    def test_name_and_question_of_a_study_do_not_matter_to_its_runs(self):
+        study = Study.parse(MAPPING)
+        assert replace(study, name="other", question="").runs() == study.runs()
+
+    def test_families_are_of_three_kinds(self):
+        assert set(FAMILIES.values()) == {"liquid", "recurrent", "other"}
+        assert set(AUTHOR_MODELS) <= set(FAMILIES)
+
+    def test_a_table_is_named_by_its_file_unless_it_has_a_name(self):
+        assert task_name("occupancy") == "occupancy"
+        assert task_name({"table": "a/b/pump.v2.csv"}) == "pump.v2"
+        assert task_name({"table": "a.csv", "name": "Pump"}) == "Pump"
+
+
+class TestId:
+    def test_an_id_never_changes(self):
+        """Pinned: a change here makes every finished result be run again, and wants a new RESULTS_FORMAT."""
+        assert a_run().id("0" * 64) == "f36261c178b99b7b"
+
+    def test_the_same_on_another_machine(self):
+        """Another process with another hash seed and working folder."""
+        program = (
+            "from liquidbench.study import *\n"
+            "s = Study.parse({'models': ['GRU'], 'tasks': [{'time': 't', 'table': 'x.csv'}], 'name': 'a'})\n"
+            "print(s.runs()[0].id('d'))"
+        )
+        study = Study.parse({"name": "a", "tasks": [{"table": "x.csv", "time": "t"}], "models": ["GRU"]})
+        outcome = subprocess.run(
+            [sys.executable, "-c", program],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd="/",
+            env={"PYTHONHASHSEED": "7", "PYTHONPATH": ":".join(sys.path)},
+        )
+        assert outcome.stdout.strip() == study.runs()[0].id("d")
+
+    def test_where_a_table_lies_does_not_matter_and_what_it_holds_does(self):
+        here = a_run(task={"table": "/here/x.csv", "time": "t"})
+        there = a_run(task={"time": "t", "table": "/there/x.csv"})
+        named = a_run(task={"table": "/there/y.csv", "name": "x", "time": "t"})
+        assert here.id("d") == there.id("d") == named.id("d")
+        assert here.id("d") != here.id("e")
+        assert here.id("d") != a_run(task={"table": "/here/x.csv", "time": "s"}).id("d")
+        assert here.id("d") != a_run(task="x").id("d")
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"kind": "cost"},
+            {"task": "gesture"},
+            {"model": "GRU"},
+            {"variant": "author"},
+            {"seed": 2},
+            {"parameters": 4001},
+            {"training": Training(epochs=8, batch_size=64, patience=4)},
+            {"learning_rates": (0.01, 0.003)},
+            {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
+        ],
+        ids=lambda changes: next(iter(changes)),
+    )
+    def test_everything_in_a_run_matters(self, changes):
+        assert a_run(**changes).id("d") != a_run().id("d")
+
+    def test_the_results_format_matters(self, monkeypatch):
+        before = a_run().id("d")
+        monkeypatch.setattr("liquidbench.study.RESULTS_FORMAT", 2)
+        assert a_run().id("d") != before
+
+    def test_whole_and_decimal_numbers_are_one(self):
+        whole = Study.parse(MAPPING | {"learning_rates": [1], "training": {"clip_norm": 1, "minutes": 2}})
+        point = Study.parse(MAPPING | {"learning_rates": [1.0], "training": {"clip_norm": 1.0, "minutes": 2.0}})
+        assert [run.id("d") for run in whole.runs()] == [run.id("d") for run in point.runs()]
+
+
+def test_neither_torch_nor_polars_is_loaded():
+    program = "import json, sys, liquidbench.study; print(json.dumps([m for m in ('torch', 'polars', 'numpy') if m in sys.modules]))"
+    outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert json.loads(outcome.stdout) == []
