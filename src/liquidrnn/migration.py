@@ -17,7 +17,7 @@ from liquidrnn.recurrent import MixedMemory, Recurrence, RecurrentLayer, State
 from liquidrnn.wirings import Wiring
 
 
-def from_ncps(module: nn.Module, *, compat: bool = False) -> RecurrentLayer | NcpsCompatible:
+def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsCompatible:
     """Makes the layer here that computes what an ncps module computes.
 
     Any ``ncps.torch.LTC`` or ``CfC`` of ncps 1.0: full or wired, all modes, mixed memory, projection, softplus or
@@ -93,6 +93,7 @@ class NcpsCompatible(nn.Module):
         super().__init__()
         self.layer = layer
         self.batch_first, self.return_sequences = module.batch_first, module.return_sequences
+        self.order: Tensor
         self.register_buffer("order", order, persistent=False)
 
     def forward(self, input: Tensor, hx: Tensor | State | None = None, timespans: Tensor | None = None):
@@ -105,7 +106,7 @@ class NcpsCompatible(nn.Module):
         x = input if self.batch_first else input.transpose(0, 1)
         recurrence = self.layer.recurrences[0]
         if hx is None:
-            state = tuple(x.new_zeros(len(x), size) for size in recurrence.state_sizes)
+            state: State = tuple(x.new_zeros(len(x), size) for size in recurrence.state_sizes)
         else:
             given = (hx,) if isinstance(hx, Tensor) else hx
             state = tuple((s if batched else s.unsqueeze(0))[:, self.order.argsort()] for s in given)

@@ -277,15 +277,12 @@ class RecurrentLayer(nn.Module):
         self.levels = nn.ModuleList()
         width = input_size
         for _ in range(num_layers):
-            level = nn.ModuleList()
-            for _ in range(self.num_directions):
-                recurrence = build(width)
-                if mixed_memory:
-                    recurrence = MixedMemory(recurrence, generator, device, dtype)
-                level.append(recurrence)
-            self.levels.append(level)
-            width = recurrence.output_size * self.num_directions
-        self.hidden_size = recurrence.hidden_size
+            level = [build(width) for _ in range(self.num_directions)]
+            if mixed_memory:
+                level = [MixedMemory(recurrence, generator, device, dtype) for recurrence in level]
+            self.levels.append(nn.ModuleList(level))
+            width = level[0].output_size * self.num_directions
+        self.hidden_size = self.recurrences[0].hidden_size
         self.readout: nn.Linear | None = None
         if output_size is not None:
             positive_int("output_size", output_size)
@@ -347,9 +344,9 @@ class RecurrentLayer(nn.Module):
             ValueError: an argument has the wrong shape or value; the message says which and what to do.
             TypeError: an argument has the wrong type.
         """
-        packing = input if isinstance(input, PackedSequence) else None
-        lengths = None
-        if packing is not None:
+        packing, lengths = None, None
+        if isinstance(input, PackedSequence):
+            packing = input
             input, lengths = pad_packed_sequence(packing, batch_first=True)
             if isinstance(timespans, PackedSequence):
                 timespans, _ = pad_packed_sequence(timespans, batch_first=True)
@@ -357,7 +354,7 @@ class RecurrentLayer(nn.Module):
                 timespans = timespans.transpose(0, 1)
             if mask is not None and not self.batch_first:
                 mask = mask.transpose(0, 1)
-        elif isinstance(timespans, PackedSequence):
+        if isinstance(timespans, PackedSequence):
             raise TypeError("timespans is a PackedSequence, so input must be one too, but it is a Tensor")
         dtype = self._check_input(input)
         batched = input.ndim == 3

@@ -80,7 +80,7 @@ class Synapses(nn.Module):
         """How many of all possible connections exist."""
         return f"{len(self):,} of {self.sources:,} x {self.neurons:,}"
 
-    def _load_from_state_dict(self, state_dict, prefix, *args):
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
         saved = state_dict.get(prefix + "pre")
         if saved is not None and saved.shape != self.pre.shape:
             raise ValueError(
@@ -88,7 +88,7 @@ class Synapses(nn.Module):
                 "layer with the saved layer's wiring, which to_dict() and from_dict() write and read, or with "
                 "the same generator seed"
             )
-        super()._load_from_state_dict(state_dict, prefix, *args)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 class SigmoidSynapses(Synapses):

@@ -254,6 +254,12 @@ class _LRCRecurrence(Recurrence):
         self.synapses = SigmoidSynapses(wiring.adjacency, *factory)
         self.sensory_synapses = SigmoidSynapses(wiring.sensory_adjacency, *factory)
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
+        self.raw_w: Tensor
+        self.raw_sensory_w: Tensor
+        self.k: Tensor
+        self.sensory_k: Tensor
+        self.o: Tensor
+        self.sensory_o: Tensor
         for prefix, synapses in (("", self.synapses), ("sensory_", self.sensory_synapses)):
             matrix = drawn(
                 nn.init.orthogonal_,

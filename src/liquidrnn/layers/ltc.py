@@ -148,7 +148,8 @@ class _LTCRecurrence(Recurrence):
         )
         self.state_sizes = (wiring.units,)
         self.wiring = wiring
-        self.ode_unfolds, self.constraint, self.epsilon = ode_unfolds, constraint, epsilon
+        self.constraint: Constraint = constraint
+        self.ode_unfolds, self.epsilon = ode_unfolds, epsilon
         factory = (generator, device, dtype)
         self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
         self.output_map = Affine(wiring.output_size, output_mapping, "output_mapping", device, dtype)

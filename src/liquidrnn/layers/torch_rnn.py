@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, Unpack
 
 import torch
@@ -160,7 +161,7 @@ class RNN(RecurrentLayer):
         self.time = time
 
 
-def _builder(kind: type[nn.RNNBase], hidden_size: int, time: Time, stacking: Stacking, **options):
+def _builder(kind: Callable[..., nn.RNNBase], hidden_size: int, time: Time, stacking: Stacking, **options):
     positive_int("hidden_size", hidden_size)
     if time not in ("ignore", "append", "decay", None):
         raise ValueError(f"time must be 'ignore', 'append', 'decay' or None, but got {time!r}")
