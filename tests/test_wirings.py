@@ -215,6 +215,18 @@ class TestAgainstNcps:
             assert fan_in.min() == 1
             assert fan_in.sum() >= 20
 
+    def test_the_mean_can_be_more_than_one(self):
+        # 6 inputs with a fan-out of 2 make 12 synapses, 3 for each of 4 inter neurons, forgotten ones included.
+        recipe = NCP(4, 1, 1, 2, 1, 0, 1)
+        synapses = {recipe.build(6, seed).num_sensory_synapses for seed in range(100)}
+        assert {12, 15} <= synapses <= {12, 15, 18}
+        theirs = set()
+        for seed in range(100):
+            wiring = ncps.wirings.NCP(4, 1, 1, 2, 1, 0, 1, seed=seed)
+            wiring.build(6)
+            theirs.add(wiring.sensory_synapse_count)
+        assert synapses == theirs
+
     def test_full_and_random_wirings_have_as_many_synapses(self):
         for ours, theirs in (
             (FullyConnected(7), ncps.wirings.FullyConnected(7)),

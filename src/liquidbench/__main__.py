@@ -7,9 +7,10 @@ never load torch.
 
 import argparse
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import liquidbench
 
 if TYPE_CHECKING:
-    from liquidbench.study import Study
+    from liquidbench.study import Run, Study
 
 _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
@@ -47,7 +48,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="liquidbench",
         description="Should I use a liquid network here? An experiment whose numbers can be believed.",
-        epilog="Begin with:  liquidbench compare my-table.csv --target COLUMN   or   liquidbench list",
+        epilog="begin with:\n  liquidbench run studies/demo.yaml\n  liquidbench compare TABLE.csv --target COLUMN",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"liquidbench {liquidbench.__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -57,12 +59,14 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=act)
         return added
 
-    def add_running(added: argparse.ArgumentParser) -> None:
+    def add_data(added: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--data",
             metavar="DIR",
             help="folder with raw data; by default $LIQUIDBENCH_DATA, else they are downloaded once",
         )
+
+    def add_running(added: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--processes",
             type=_positive(int),
@@ -70,11 +74,14 @@ def _parser() -> argparse.ArgumentParser:
             help=f"fits at the same time, each on one core (default: the cores there are, {_cores()} here)",
         )
         added.add_argument("--plain", action="store_true", help="one line an event, even on a terminal")
-        added.add_argument(
-            "--retry-failed", action="store_true", help="run those again that have failed before"
-        )
+        added.add_argument("--retry-failed", action="store_true", help="run those again that have failed before")
 
     def add_results(added: argparse.ArgumentParser) -> None:
+        added.add_argument(
+            "--update",
+            action="store_true",
+            help="take this version of a study that has changed: runs in both versions are kept, the new ones are run",
+        )
         added.add_argument(
             "--results",
             metavar="DIR",
@@ -84,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("run", _run, "Run a study: all its fits, measurements of cost, and a report.")
     added.add_argument("study", metavar="STUDY.yaml", help="the study")
+    add_data(added)
     add_results(added)
     add_running(added)
     added.add_argument(
@@ -95,6 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("resume", _resume, "Go on with a study that was stopped: only what is missing is run.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    add_data(added)
     add_running(added)
     added.add_argument("--minutes", type=_positive(float), metavar="M", help="as for `run`")
 
@@ -108,9 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("table", metavar="FILE", help="a .csv or .parquet file, one row a time step")
     added.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
     added.add_argument("--time", metavar="COLUMN", help="when each row was measured; guessed by default")
-    added.add_argument(
-        "--group", metavar="COLUMN", help="whose row it is (subject, machine, trip); guessed by default"
-    )
+    added.add_argument("--group", metavar="COLUMN", help="whose row it is (subject, machine, trip); guessed by default")
     added.add_argument(
         "--task",
         choices=("classification", "regression", "forecast"),
@@ -132,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_results(added)
     add_running(added)
+    added.set_defaults(data=None)
     return parser
 
 
@@ -173,7 +181,7 @@ def _run(options: argparse.Namespace) -> int:
     with _input():
         study = Study.load(options.study)
         directory = Path(options.results) / study.name
-        _keep(study, directory)
+        _keep(study, directory, options.update)
     return _carry_out(study, directory, options)
 
 
@@ -196,17 +204,17 @@ def _kept(directory: Path) -> "Study":
     return Study.load(path)
 
 
-def _keep(study: "Study", directory: Path) -> None:
-    """Store the study with its results, once; refuse a folder that holds those of another."""
+def _keep(study: "Study", directory: Path, update: bool) -> None:
+    """Store the study with its results; one that differs from that of the results only on request."""
     path = directory / _STUDY_FILE
-    if path.is_file():
+    if path.is_file() and not update:
         stored = _kept(directory)
         if stored != study:
             changed = [f.name for f in fields(study) if getattr(stored, f.name) != getattr(study, f.name)]
             raise ValueError(
                 f"{directory} holds the results of another version of study {study.name!r}, which differs in "
-                f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To run this one: "
-                "give it another name, choose another --results folder, or delete the old one"
+                f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, and "
+                "keep what the two share: --update. To keep both: another name, or another folder with --results"
             )
         return
     directory.mkdir(parents=True, exist_ok=True)
@@ -219,48 +227,87 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
     """Run what is missing of a study and report on all of it."""
     from liquidbench import console, workers
 
+    processes = options.processes or _cores()
     with _input():
         plan = workers.plan(study, directory, options.data, options.retry_failed)
+        metrics = {task: facts["metric"] for task, facts in _facts(study, directory).items()}
     if not plan.pending:
         failed = sum(status == "failed" for status in plan.status.values())
         again = f", {failed} of them failed (--retry-failed runs those again)" if failed else ""
         print(f"All {len(plan.status)} runs of study {study.name!r} are there{again}; nothing is left to run.")
-    else:
-        processes = options.processes or _cores()
-        metrics = {name: facts["metric"] for name, facts in _facts(directory).items()}
-        with console.progress(study, metrics, processes, plain=options.plain) as progress:
-            for run, status in plan.status.items():
-                if run not in plan.pending:
-                    progress.known(run, status, _test_score(plan, run, metrics))
+        return _report_on(study, directory)
 
-            def tell(event: workers.Event) -> None:
-                if event.kind == "started":
-                    progress.started(event.run)
-                elif event.kind == "finished":
-                    progress.finished(event.run, _test_score(plan, event.run, metrics))
-                elif event.kind == "failed":
-                    progress.failed(event.run, event.reason or "for an unknown reason")
-                elif event.epoch is not None:
-                    at = event.epoch
-                    stage = console.Stage(at.trial, at.trials, at.epoch, at.epochs, at.validation_loss)
-                    progress.epoch(event.run, stage)
+    with console.progress(study, metrics, processes, plain=options.plain) as progress:
+        kept = {run: status for run, status in plan.status.items() if run not in set(plan.pending)}
+        scores = _test_scores(study, directory, kept)
+        for run, status in kept.items():
+            progress.known(run, "failed" if status == "failed" else "done", scores.get(run))
 
-            outcome = workers.execute(plan, processes, tell, options.minutes)
-            if not outcome.interrupted:
-                for run in outcome.left_out:
-                    progress.left_out(run)
-        if outcome.interrupted:
-            done = len(study.runs()) - len(outcome.left_out)
-            print(
-                f"Stopped: {done} of {len(study.runs())} runs are done and kept. "
-                f"To go on: liquidbench resume {directory}"
-            )
-            return 130
+        def tell(event: workers.Event) -> None:
+            run = event.run
+            if event.kind == "started":
+                progress.started(run)
+            elif event.kind == "finished":
+                progress.finished(run, _test_scores(study, directory, [run]).get(run))
+            elif event.kind == "failed":
+                progress.failed(run, event.reason or "no reason is known")
+            elif event.epoch is not None:
+                at = event.epoch
+                progress.epoch(run, console.Stage(at.trial, at.trials, at.epoch, at.epochs, at.validation_loss))
+
+        outcome = workers.execute(plan, processes, tell, options.minutes)
+        if not outcome.interrupted:
+            for run in outcome.left_out:
+                progress.left_out(run)
+    if outcome.interrupted:
+        total = len(study.runs())
+        print(
+            f"Stopped; {total - len(outcome.left_out)} of {total} runs are finished and kept. "
+            f"To go on: liquidbench resume {directory}"
+        )
+        return 130
+    code = _report_on(study, directory)
+    if outcome.left_out:
+        print(
+            f"{len(outcome.left_out)} runs were left out, for the {options.minutes:g} minutes were spent. "
+            f"To run them too: liquidbench resume {directory}"
+        )
+    return code
+
+
+def _report(options: argparse.Namespace) -> int:
+    directory = Path(options.directory)
+    with _input():
+        study = _kept(directory)
     return _report_on(study, directory)
 
 
+def _report_on(study: "Study", directory: Path) -> int:
+    """Judge the results there are, write the report, print the verdict and the paths."""
+    from rich.console import Console
+
+    from liquidbench import console, report, results, statistics
+
+    with _input():
+        facts = _facts(study, directory)
+        runs = {run.id(known["digest"]) for run in study.runs() if (known := facts[run.task_name])}
+        frame = results.read(directory, runs)
+        if frame.is_empty():
+            raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
+    comparison = statistics.compare(frame, facts, study.smallest_difference)
+    path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
+    console.summary(Console(), comparison, facts)
+    print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    # A run fails as a whole, so its rows agree about it or the last of them says so.
+    failed = {run for run, status in frame.select("run", "status").iter_rows() if status == "failed"}
+    if len(failed) == frame["run"].n_unique():
+        print("liquidbench: every run failed; the report lists the reasons", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _facts(study: "Study", directory: Path) -> dict[str, dict[str, Any]]:
-    """What is known of the study's tasks, in its order."""
+    """What the folder knows of the study's tasks, in the study's order."""
     from liquidbench import results
     from liquidbench.study import task_name
 
@@ -274,18 +321,111 @@ def _facts(study: "Study", directory: Path) -> dict[str, dict[str, Any]]:
 
 
 def _test_scores(study: "Study", directory: Path, runs: Collection["Run"]) -> dict["Run", float]:
-    """Main score on test of each run that has one."""
-    import polars as pl
-
+    """Main score on the clean test split, of the runs that have one."""
     from liquidbench import results
 
     facts = _facts(study, directory)
     ids = {run.id(facts[run.task_name]["digest"]): run for run in runs}
-    rows = results.read(directory, ids).filter(
-        (pl.col("split") == "test") & (pl.col("corruption") == "") & pl.col("epoch").is_null()
+    scores = {}
+    for row in results.read(directory, ids).iter_rows(named=True):
+        clean = row["split"] == "test" and not row["corruption"] and row["epoch"] is None
+        if clean and row["metric"] == facts[row["task"]]["metric"] and row["value"] is not None:
+            scores[ids[row["run"]]] = row["value"]
+    return scores
+
+
+def _list(options: argparse.Namespace) -> int:
+    wanted = (options.what,) if options.what else ("tasks", "models", "studies")
+    for number, what in enumerate(wanted):
+        if len(wanted) > 1:
+            print(f"{chr(10) * bool(number)}{what}:")
+        rows = {"tasks": _tasks, "models": _models, "studies": _studies}[what]()
+        width = max((len(name) for name, _ in rows), default=0)
+        for name, told in rows:
+            print(f"  {name:<{width}}  {told}".rstrip())
+    return 0
+
+
+def _tasks() -> list[tuple[str, str]]:
+    from liquidbench import tasks
+
+    def origin(name: str) -> str:
+        if name.endswith("-excerpt"):
+            return "comes with the package"
+        return "made up when asked for" if name.startswith("parity-") else "raw data given with --data, or downloaded"
+
+    return [(name, origin(name)) for name in tasks.names()]
+
+
+def _models() -> list[tuple[str, str]]:
+    from liquidbench.study import FAMILIES
+
+    return list(FAMILIES.items())
+
+
+def _studies() -> list[tuple[str, str]]:
+    from liquidbench import results
+    from liquidbench.study import Study
+
+    rows = []
+    for path in sorted(Path("studies").glob("*.yaml")):
+        try:
+            rows.append((str(path), Study.load(path).question))
+        except ValueError as problem:
+            rows.append((str(path), f"cannot be read: {problem}"))
+    for path in sorted(Path("results").glob(f"*/{_STUDY_FILE}")):
+        try:
+            study = Study.load(path)
+            told = f"{len(results.done(path.parent))} of {len(study.runs())} runs are there. {study.question}"
+        except ValueError as problem:
+            told = f"cannot be read: {problem}"
+        rows.append((f"{path.parent}{os.sep}", told))
+    return rows
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from liquidbench.study import Study
+    from liquidbench.tasks import table
+
+    with _input():
+        mapping, lines = table.guess(
+            options.table, options.target, time=options.time, group=options.group, kind=options.task
+        )
+        study = Study.parse(_comparison(mapping, options))
+        directory = Path(options.results) / study.name
+        _keep(study, directory, options.update)
+    for line in lines:
+        print(line)
+    print(
+        f"\n{len(study.models)} models of {study.parameters:,} parameters, {len(study.seeds)} seeds, "
+        f"about {options.minutes:g} minutes. The study is kept in {directory / _STUDY_FILE}\n"
     )
+    return _carry_out(study, directory, options)
+
+
+def _comparison(mapping: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The study for a user's table, cut to the time there is.
+
+    More time buys seeds first, since few seeds are what most often leaves a comparison open; what is then left
+    for a fit caps it, the same for all models.
+    """
+    seeds = 3 if options.minutes < 3 else 4 if options.minutes < 8 else 5
+    fits = seeds * len(options.models)
+    # Processes that have no fit left to take add no time.
+    share = options.minutes * min(options.processes or _cores(), fits) / fits
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(options.table).stem}-{options.target}").strip("-.")
     return {
-        ids[run]: value
-        for run, metric, value in rows.select("run", "metric", "value").iter_rows()
-        if metric == facts[ids[run].task_name]["metric"] and value is not None
+        "name": name or "table",
+        "question": f"Liquid or recurrent, to predict {options.target} in {Path(options.table).name}?",
+        "tasks": [{**mapping, "table": str(Path(options.table).resolve())}],
+        "models": options.models,
+        "parameters": 4000,
+        "seeds": seeds,
+        "learning_rates": [0.003, 0.01],
+        "training": {"epochs": 40, "batch_size": 64, "patience": 6, "minutes": round(share, 4)},
+        "robustness": {"removed_steps": [0.0, 0.1, 0.3, 0.5], "noise": [0.0, 0.25, 0.5, 1.0]},
     }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -361,12 +361,12 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
         tasks: facts by task name.
     """
     verdict = comparison.verdict
+    sentences = [Text(verdict.headline, style="bold")]
+    sentences += [Text(judgement.sentence) for judgement in verdict.judgements]
+    sentences += [Text(warning, style="dim") for warning in verdict.warnings]
     console.print()
-    console.print(Text(verdict.headline, style="bold"))
-    for judgement in verdict.judgements:
-        console.print(Text(judgement.sentence))
-    for warning in verdict.warnings:
-        console.print(Text(warning, style="dim"))
+    for sentence in sentences:
+        console.print(sentence, soft_wrap=not console.is_terminal)
     console.print()
     board = _leaderboard(comparison, tasks)
     if console.measure(board, options=console.options.update(width=10_000)).maximum <= console.width:

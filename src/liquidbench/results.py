@@ -93,9 +93,7 @@ def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
     if len(runs) > 1:
         raise ValueError(f"rows must be of one run, as a file holds one; column 'run' has {', '.join(runs)}")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", runs[0]):
-        raise ValueError(
-            f"column 'run' must hold letters, digits, '_' and '-', for it names a file; got {runs[0]!r}"
-        )
+        raise ValueError(f"column 'run' must hold letters, digits, '_' and '-', for it names a file; got {runs[0]!r}")
     frame = pl.DataFrame(table, schema=SCHEMA)
     path = Path(directory) / "runs" / f"{runs[0]}.parquet"
     _replace(path, lambda part: frame.write_parquet(part))
@@ -171,9 +169,7 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     except ValueError as error:
         raise ValueError(f"{path} is damaged ({error}); delete it and run the study again") from error
     if not isinstance(tasks, dict) or not all(isinstance(facts, dict) for facts in tasks.values()):
-        raise ValueError(
-            f"{path} must hold a mapping of facts by task name; delete it and run the study again"
-        )
+        raise ValueError(f"{path} must hold a mapping of facts by task name; delete it and run the study again")
     return tasks
 
 
@@ -191,9 +187,7 @@ def _checked(index: int, row: Mapping[str, Any]) -> dict[str, Any]:
     for column, choices in CHOICES.items():
         if checked[column] not in choices:
             words = ", ".join(repr(choice) for choice in choices)
-            raise ValueError(
-                f"column {column!r} of rows[{index}] must be one of {words}; got {checked[column]!r}"
-            )
+            raise ValueError(f"column {column!r} of rows[{index}] must be one of {words}; got {checked[column]!r}")
     if checked["status"] == "failed" and not checked["reason"]:
         raise ValueError(f"column 'reason' of rows[{index}] must say why, as its status is 'failed'")
     return checked
@@ -211,9 +205,7 @@ def _typed(index: int, column: str, kind: pl.DataType, value: Any) -> str | int 
         return float(value)
     words = {pl.String: "text", pl.Int64: "a whole number", pl.Float64: "a number"}[type(kind)]
     null = " or None" if column in NULLABLE else ""
-    raise TypeError(
-        f"column {column!r} of rows[{index}] must be {words}{null}; got {type(value).__name__} {value!r}"
-    )
+    raise TypeError(f"column {column!r} of rows[{index}] must be {words}{null}; got {type(value).__name__} {value!r}")
 
 
 def _runs(directory: str | os.PathLike[str], wanted: Collection[str] | None) -> dict[str, pl.DataFrame]:
@@ -222,7 +214,9 @@ def _runs(directory: str | os.PathLike[str], wanted: Collection[str] | None) -> 
         if wanted is not None and path.stem not in wanted:
             continue
         try:
-            frame = pl.read_parquet(path)
+            # Read in one go: polars opens a path more than once, and between times a writer may have renamed
+            # another file to it.
+            frame = pl.read_parquet(path.read_bytes())
         # A file of any content may come here, and polars may fail on it in any way, its own panics included.
         except (Exception, pl.exceptions.PanicException) as error:
             _warn(path, f"it cannot be read ({error})")

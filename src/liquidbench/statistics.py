@@ -6,7 +6,7 @@ who is equivalent, and where nothing has been shown. Every test is two-sided.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
@@ -224,7 +224,7 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
         (-0.484, 4.484)
     """
     sample = _sample("values", values)
-    reach = float(stats.t.ppf((1 + _level(level)) / 2, len(sample) - 1)) * _standard_error(sample)
+    reach = float(stats.t.ppf(_tails(level)[1], len(sample) - 1) * sample.std(ddof=1)) / math.sqrt(len(sample))
     mean = math.fsum(sample) / len(sample)
     return mean - reach, mean + reach
 
@@ -250,7 +250,8 @@ def bootstrap_interval(values: ArrayLike, level: float = LEVEL, resamples: int =
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1; got {resamples}")
     draws = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))
-    return _quantiles(sample[draws].mean(axis=1), _level(level))
+    low, high = np.quantile(sample[draws].mean(axis=1), _tails(level))
+    return float(low), float(high)
 
 
 def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
@@ -378,20 +379,23 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     """
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
-    boards = [_Board(name, cells, tasks.get(name)) for name, cells in _cells(frame, tasks).items()]
-    places = {board.task: board.places() for board in boards}
-    pairs, judged = [], []
+    trivial = _trivial(frame)
+    boards = [
+        _Board(task, cells, tasks.get(task), trivial.get(task), smallest_difference)
+        for task, cells in _cells(frame, tasks).items()
+    ]
+    pairs: list[Pair] = []
     for board in boards:
-        margin = board.margin(smallest_difference)
-        pairs += _corrected(
-            [board.pair(one, other, margin) for one, other in combinations(board.models, 2)], board.higher
-        )
-        judged.append((board, board.family_pair(margin)))
+        contests = [board.pair(one, other) for one, other in combinations(board.models, 2)]
+        pairs += _corrected(contests, [board.higher] * len(contests))
+    contests = {board.task: pair for board in boards if (pair := board.family_pair())}
+    directions = [board.higher for board in boards if board.task in contests]
+    corrected = dict(zip(contests, _corrected(list(contests.values()), directions), strict=True))
     return Comparison(
-        leaderboard=tuple(line for board in boards for line in board.standings(places[board.task])),
-        overall=_overall(boards, list(places.values())),
+        leaderboard=tuple(line for board in boards for line in board.standings()),
+        overall=_overall(boards),
         pairs=tuple(pairs),
-        verdict=_verdict(judged, smallest_difference),
+        verdict=_verdict(boards, [_judge(board, corrected.get(board.task)) for board in boards], smallest_difference),
     )
 
 
@@ -409,14 +413,26 @@ class _Board:
     def __init__(
         self,
         task: str,
-        cells: Mapping[tuple[str, str], Mapping[int, "_Cell"]],
+        cells: Mapping[tuple[str, str], Mapping[int, _Cell]],
         facts: Mapping[str, Any] | None,
+        trivial: float | None,
+        smallest_difference: float,
     ):
-        self.task, self.cells = task, cells
+        self.task, self.cells, self.trivial = task, cells, trivial
         self.higher: bool = True if facts is None else facts["higher_is_better"]
-        self.label: str = "score" if facts is None else facts["metric_label"]
+        label: str = "score" if facts is None else facts["metric_label"]
+        self.words = label[:1].lower() + label[1:]
         self.models = [model for model, variant in cells if variant == "matched"]
-        self.trivial: float | None = None
+        self.margin = smallest_difference
+        if not self.higher:
+            reference = self.representative(["recurrent"]) or self.representative(["liquid", "other"])
+            self.margin *= abs(self.mean(reference)) if reference else 1.0
+
+    def members(self, families: Collection[str]) -> list[str]:
+        return [model for model in self.models if FAMILIES.get(model, "other") in families]
+
+    def ahead(self, one: float, other: float) -> bool:
+        return one > other if self.higher else one < other
 
     def scores(self, model: str, variant: str = "matched") -> dict[int, float]:
         """Test scores by seed of the runs that did not fail."""
@@ -429,7 +445,7 @@ class _Board:
     def failures(self, model: str, variant: str = "matched") -> int:
         return len(self.cells[model, variant]) - len(self.scores(model, variant))
 
-    def representative(self, families: Iterable[str]) -> str | None:
+    def representative(self, families: Collection[str]) -> str | None:
         """The model that validation chooses; the study's order decides between equals."""
 
         def key(model: str) -> tuple[int, float]:
@@ -440,52 +456,51 @@ class _Board:
 
         able = [
             model
-            for model in self.models
-            if FAMILIES.get(model, "other") in families
-            and self.scores(model)
+            for model in self.members(families)
+            if self.scores(model)
             and all(math.isfinite(c.validation) for c in self.cells[model, "matched"].values() if math.isfinite(c.test))
         ]
         return min(able, key=key, default=None)
 
-    def margin(self, smallest_difference: float) -> float:
-        if self.higher:
-            return smallest_difference
-        reference = self.representative(["recurrent"]) or self.representative(["liquid", "other"])
-        return smallest_difference * abs(self.mean(reference)) if reference else 0.0
-
-    def pair(self, first: str, second: str, margin: float) -> Pair:
+    def common(self, first: str, second: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scores of two models over the seeds that both finished, in one order."""
         a, b = self.scores(first), self.scores(second)
-        common = sorted(a.keys() & b.keys())
+        seeds = sorted(a.keys() & b.keys())
+        return np.array([a[seed] for seed in seeds]), np.array([b[seed] for seed in seeds])
+
+    def pair(self, first: str, second: str) -> Pair:
+        a, b = self.common(first, second)
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
-        x, y = (np.array([scores[seed] for seed in common]) for scores in (a, b))
-        outcome = paired_test(x, y) if len(common) > 1 else None
-        spread = len(common) > 1 and np.ptp(_without_rounding(x - y, max(np.abs(x).max(), np.abs(y).max()))) > 0
+        outcome = paired_test(a, b) if len(a) > 1 else None
+        spread = len(a) > 1 and np.ptp(_without_rounding(a - b, max(np.abs(a).max(), np.abs(b).max()))) > 0
         return Pair(
             task=self.task,
             first=first,
             second=second,
-            difference=float((x - y).mean()) if common else None,
-            interval=mean_interval(x - y) if spread else None,
+            difference=float((a - b).mean()) if len(a) else None,
+            interval=mean_interval(a - b) if spread else None,
             p=outcome.p if outcome else None,
             outcome=outcome,
-            margin=margin,
-            seeds=len(common),
-            left_out=len(planned) - len(common),
+            margin=self.margin,
+            seeds=len(a),
+            left_out=len(planned) - len(a),
             verdict="no difference shown",
         )
 
-    def family_pair(self, margin: float) -> Pair | None:
+    def family_pair(self) -> Pair | None:
         liquid, recurrent = self.representative(["liquid"]), self.representative(["recurrent"])
-        return self.pair(liquid, recurrent, margin) if liquid and recurrent else None
+        return self.pair(liquid, recurrent) if liquid and recurrent else None
 
-    def places(self) -> NDArray[np.float64]:
-        """Ranks of the matched models, (seeds, models), for the seeds that all of them have run."""
-        runs = [self.cells[model, "matched"] for model in self.models]
+    def places(self, models: Sequence[str]) -> NDArray[np.float64]:
+        """Ranks of some matched models, (seeds, models), for the seeds that all of them have run."""
+        runs = [self.cells.get((model, "matched"), {}) for model in models]
         seeds = sorted(set.intersection(*(set(cells) for cells in runs))) if runs else []
-        table = np.array([[cells[seed].test for cells in runs] for seed in seeds])
-        return _places(table.reshape(len(seeds), len(runs)), self.higher)
+        if not seeds:
+            return np.empty((0, len(runs)))
+        return _places(np.array([[cells[seed].test for cells in runs] for seed in seeds]), self.higher)
 
-    def standings(self, places: NDArray[np.float64]) -> list[Standing]:
+    def standings(self) -> list[Standing]:
+        places = self.places(self.models)
         ranks = dict(zip(self.models, places.mean(axis=0), strict=True)) if len(places) else {}
         lines = []
         for model, variant in self.cells:
@@ -514,3 +529,348 @@ class _Board:
         # Every score of liquidbench.metrics ends at 1, every error at 0; Student's interval does not know.
         low, high = interval
         return (low, min(high, 1.0)) if self.higher else (max(low, 0.0), high)
+
+
+def _cells(
+    frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[tuple[str, str], dict[int, _Cell]]]:
+    """Each task's main scores, by model and variant, then by seed."""
+    fits = frame.filter(pl.col("kind") == "fit")
+    failed = set(fits.filter(pl.col("status") == "failed")["run"])
+    test, validation = _main_scores(fits, tasks, "test"), _main_scores(fits, tasks, "validation")
+    cells: dict[str, dict[tuple[str, str], dict[int, _Cell]]] = {}
+    runs = fits.select("run", "task", "model", "variant", "seed").unique(maintain_order=True)
+    place = {model: index for index, model in enumerate(FAMILIES)}
+    for run, task, model, variant, seed in sorted(
+        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", place.get(row[2], len(place)), row[2], row[4])
+    ):
+        if task not in tasks and run not in failed:
+            raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")
+        seeds = cells.setdefault(task, {}).setdefault((model, variant), {})
+        if seed in seeds:
+            raise ValueError(
+                f"frame must hold one study's present runs; {model} ({variant}) on {task!r} with seed {seed} is "
+                "there twice: name the study's runs to liquidbench.results.read"
+            )
+        nothing = run in failed
+        seeds[seed] = _Cell(
+            math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
+        )
+    return cells
+
+
+def _main_scores(fits: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], split: str) -> dict[str, float]:
+    """The main metric of each finished run on an uncorrupted split, by run."""
+    metrics = pl.DataFrame(
+        {"task": list(tasks), "metric": [facts["metric"] for facts in tasks.values()]},
+        schema={"task": pl.String, "metric": pl.String},
+    )
+    rows = fits.join(metrics, on=["task", "metric"]).filter(
+        pl.col("split") == split, pl.col("corruption") == "", pl.col("epoch").is_null(), pl.col("value").is_not_null()
+    )
+    return dict(rows.select("run", "value").iter_rows())
+
+
+def _trivial(frame: pl.DataFrame) -> dict[str, float]:
+    """The trivial predictor's test score, by task."""
+    rows = frame.filter(pl.col("metric") == "trivial", pl.col("split") == "test", pl.col("value").is_finite())
+    return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
+
+
+def _corrected(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
+    """The pairs with p corrected for their number, and the verdict that follows from it."""
+    raw = {index: pair.p for index, pair in enumerate(pairs) if pair.p is not None}
+    corrected = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
+    judged = []
+    for index, (pair, direction) in enumerate(zip(pairs, higher, strict=True)):
+        pair = replace(pair, p=corrected.get(index))
+        judged.append(replace(pair, verdict=_word(pair, direction)))
+    return judged
+
+
+def _word(pair: Pair, higher: bool) -> str:
+    if pair.interval and -pair.margin < pair.interval[0] and pair.interval[1] < pair.margin:
+        return "equivalent"
+    # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
+    counts = pair.difference is not None and abs(pair.difference) >= pair.margin * (1 - 1e-9)
+    if not counts or pair.difference is None or pair.p is None or pair.p >= ALPHA:
+        return "no difference shown"
+    return "better" if (pair.difference > 0) == higher else "worse"
+
+
+def _judge(board: _Board, pair: Pair | None) -> Judgement:
+    if pair is None:
+        return Judgement(board.task, None, "not compared", f"On {board.task} there is no comparison: {_gap(board)}.")
+    verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
+    return Judgement(board.task, pair, verdict, _sentence(board, pair))
+
+
+def _gap(board: _Board) -> str:
+    reasons = []
+    for family in ("liquid", "recurrent"):
+        members = board.members([family])
+        if not members:
+            reasons.append(f"no {family} network was run")
+        elif not any(board.scores(model) for model in members):
+            reasons.append(f"no run of a {family} network finished with a score")
+        elif board.representative([family]) is None:
+            reasons.append(f"no {family} network has validation scores to choose it by")
+    return " and ".join(reasons)
+
+
+def _sentence(board: _Board, pair: Pair) -> str:
+    """The judgement in words, the better mean first."""
+    a, b = board.common(pair.first, pair.second)
+    if not len(a):
+        return (
+            f"On {board.task} the liquid networks' best ({pair.first}) and the recurrent networks' best "
+            f"({pair.second}) share no seed that both finished, so there is no difference to look at{_left_out(pair)}."
+        )
+    means, interval = [float(a.mean()), float(b.mean())], pair.interval
+    names = [f"the liquid networks' best ({pair.first})", f"the recurrent networks' best ({pair.second})"]
+    if (means[1] > means[0]) == board.higher and means[0] != means[1]:
+        names.reverse()
+        means.reverse()
+        interval = (-interval[1], -interval[0]) if interval else None
+    places = _decimals(means)
+    numbers = f"{board.words} {means[0]:.{places}f} against {means[1]:.{places}f}"
+    if interval:
+        numbers += f", {LEVEL:.0%} interval of the difference ".replace("%", " %")
+        numbers += f"{interval[0]:.{places}f} to {interval[1]:.{places}f}"
+    if pair.outcome and pair.p is not None:
+        numbers += f", {_p(pair.p)} by {_TESTS[pair.outcome.test]}"
+    numbers += f", {_count(pair.seeds, 'seed')}{_left_out(pair)}"
+    start, first, second = f"On {board.task}", *names
+    if pair.verdict in ("better", "worse"):
+        return f"{start} {first} is better than {second} ({numbers})."
+    if pair.verdict == "equivalent":
+        margin = f"{pair.margin:.{max(places, _decimals([pair.margin]) - 2)}f}"
+        return f"{start} {first} and {second} are equivalent, their difference within ±{margin} ({numbers})."
+    ending = ""
+    if pair.outcome is None:
+        ending = " One seed allows no test."
+    elif interval is None and pair.difference:
+        ending = " All seeds differ by the same amount, so nothing is known about its spread."
+    elif pair.p is not None and pair.p < ALPHA:
+        ending = f" What difference there is lies below the smallest that counts, {pair.margin:.3g}."
+    return f"{start} {first} and {second} show no difference ({numbers}).{ending}"
+
+
+_TESTS = {
+    "paired t-test": "paired t-test",
+    "exact Wilcoxon signed-rank test": "exact signed-rank test",
+}
+
+
+def _left_out(pair: Pair) -> str:
+    if not pair.left_out:
+        return ""
+    return f"; {_count(pair.left_out, 'seed')} left out, as one of the two failed or has not run there"
+
+
+def _verdict(boards: Sequence[_Board], judgements: Sequence[Judgement], smallest_difference: float) -> Verdict:
+    return Verdict(
+        headline=_headline([judgement.verdict for judgement in judgements]),
+        judgements=tuple(judgements),
+        warnings=tuple(_warnings(boards, judgements)),
+        thresholds=_thresholds(smallest_difference),
+    )
+
+
+def _headline(verdicts: Sequence[str]) -> str:
+    if not verdicts:
+        return "No run has finished yet, so there is nothing to compare."
+    counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
+    liquid, recurrent = counts.get("liquid better", 0), counts.get("recurrent better", 0)
+    equivalent, undecided = counts.get("equivalent", 0), counts.get("no difference shown", 0)
+    parts = [f"Liquid networks better on {liquid}", f"recurrent better on {recurrent}"]
+    parts += [f"equivalent on {equivalent}"] if equivalent else []
+    parts.append(f"no difference shown on {undecided}")
+    parts += [f"not compared on {counts['not compared']}"] if "not compared" in counts else []
+    answer = f"{', '.join(parts)} of {_count(len(verdicts), 'task')}"
+    return f"{answer}. {_consequence(liquid, recurrent, equivalent, undecided)}"
+
+
+def _consequence(liquid: int, recurrent: int, equivalent: int, undecided: int) -> str:
+    if not liquid + recurrent + equivalent + undecided:
+        return "This study cannot say which to use."
+    if liquid and recurrent:
+        return "It depends on the task: try both on data like yours."
+    if liquid:
+        return (
+            "On tasks like these, use a liquid network."
+            if not equivalent + undecided
+            else "A liquid network is worth trying: on no task here was it shown to be worse."
+        )
+    if recurrent:
+        return (
+            "On tasks like these, use an LSTM, a GRU or a plain RNN."
+            if not equivalent + undecided
+            else "Stay with a recurrent network: on no task here was a liquid one shown to be better."
+        )
+    if equivalent and not undecided:
+        return "Either will do: choose by cost."
+    return "Nothing here speaks for changing the network you have: choose by cost, or run more seeds."
+
+
+def _warnings(boards: Sequence[_Board], judgements: Sequence[Judgement]) -> list[str]:
+    warnings = []
+    if not judgements:
+        return warnings
+    pairs = [judgement.pair for judgement in judgements if judgement.pair]
+    if len(judgements) < FEW_TASKS:
+        warnings.append(
+            f"{_count(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: with fewer than "
+            f"{FEW_TASKS}, what holds on these says little about others."
+        )
+    few = min((pair.seeds for pair in pairs), default=FEW_SEEDS)
+    if few < FEW_SEEDS:
+        warnings.append(
+            f"{_count(few, 'seed')} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
+            "differences can be shown, and “no difference shown” does not mean that there is none."
+        )
+    tested = [pair for pair in pairs if pair.outcome]
+    blind = [pair for pair in tested if pair.seeds >= EXACT_FROM and 2.0 ** (1 - pair.seeds) * len(tested) >= ALPHA]
+    if blind:
+        seeds = min(pair.seeds for pair in blind)
+        warnings.append(
+            f"With {seeds} seeds the signed-rank test cannot give a p-value below {2.0 ** (1 - seeds):.3g}; corrected "
+            f"for {_count(len(tested), 'task')} that may not get below {ALPHA}. More seeds would let a difference show."
+        )
+    for board in boards:
+        failures = {model: board.failures(model) for model in board.models if board.failures(model)}
+        if failures:
+            words = ", ".join(f"{model} {number}" for model, number in failures.items())
+            warnings.append(f"On {board.task} runs failed ({words}); they rank last and are in no mean.")
+        best = [board.mean(m) for f in ("liquid", "recurrent") if (m := board.representative([f]))]
+        if board.trivial is not None and best and not any(board.ahead(mean, board.trivial) for mean in best):
+            warnings.append(
+                f"On {board.task} neither family's best is better than the trivial predictor "
+                f"({board.words} {board.trivial:.{_decimals([board.trivial])}f}), so the comparison says little."
+            )
+    return warnings
+
+
+def _thresholds(smallest_difference: float) -> tuple[str, ...]:
+    return (
+        "On each task each family is represented by its model with the fewest failed runs and, among these, the best "
+        "mean score on validation; the two are compared on test, seed by seed. Models of neither family and rows with "
+        "their authors' settings take no part.",
+        f"Tests are two-sided: the paired t-test below {EXACT_FROM} common seeds, the exact Wilcoxon signed-rank test "
+        f"from {EXACT_FROM}, and also below where all seeds differ by the same amount. p-values are corrected by "
+        "Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table of pairs.",
+        f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
+        f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
+        "representative's mean where the score is an error).",
+        f"“Equivalent”: the whole {100 * LEVEL:.0f} % interval of the mean difference lies within that margin; this "
+        "goes before “better”. Anything else: “no difference shown”.",
+        f"Intervals of means and of mean differences are Student's, at {100 * LEVEL:.0f} %, not corrected for the "
+        "number of comparisons: a bootstrap of few seeds would be too narrow. They speak of other seeds, not of "
+        "other data.",
+        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds.",
+        RANKING_RULE,
+    )
+
+
+def _overall(boards: Sequence[_Board], resamples: int = 5000) -> tuple[Overall, ...]:
+    models = list(dict.fromkeys(model for board in boards for model in board.models))
+    # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
+    ranked = [(board, places) for board in boards if len(places := board.places(models))]
+    tables = [places for _, places in ranked]
+    seeds = sum(map(len, tables))
+    ranks = np.mean([table.mean(axis=0) for table in tables], axis=0) if tables else None
+    bounds = _rank_intervals(tables, resamples) if seeds > 1 else None
+    lines = [
+        Overall(
+            model=model,
+            family=FAMILIES.get(model, "other"),
+            rank=None if ranks is None else float(ranks[index]),
+            interval=None if bounds is None else (float(bounds[0, index]), float(bounds[1, index])),
+            tasks=len(tables),
+            seeds=seeds,
+            failures=sum(board.failures(model) for board in boards if model in board.models),
+        )
+        for index, model in enumerate(models)
+    ]
+    return tuple(sorted(lines, key=lambda line: (line.rank is None, line.rank)))
+
+
+def _rank_intervals(tables: Sequence[NDArray[np.float64]], resamples: int) -> NDArray[np.float64]:
+    """Hierarchical bootstrap of mean ranks: tasks are drawn, then seeds within each; (2, models)."""
+    random = np.random.default_rng(0)
+    sums = np.zeros((resamples, tables[0].shape[1]))
+    for _ in tables:
+        # The same seeds serve all models of a draw, since ranks within a seed belong together.
+        drawn = random.integers(len(tables), size=resamples)
+        for index, table in enumerate(tables):
+            here = np.flatnonzero(drawn == index)
+            sums[here] += table[random.integers(len(table), size=(len(here), len(table)))].mean(axis=1)
+    return np.quantile(sums / len(tables), _tails(LEVEL), axis=0)
+
+
+def _places(scores: NDArray[np.float64], higher_is_better: bool) -> NDArray[np.float64]:
+    """Places within each row, (datasets, models); equals share, whatever is not finite comes last."""
+    costs = np.where(np.isfinite(scores), -scores if higher_is_better else scores, np.inf)
+    return stats.rankdata(costs, axis=1)
+
+
+def _signed_rank(grid: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The smaller sum of signed ranks, its exact two-sided p-value, and the rank-biserial correlation."""
+    moved = grid[grid != 0]
+    if not len(moved):
+        return 0.0, 1.0, 0.0
+    # Twice the ranks, which ties cannot make fractional.
+    ranks = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)
+    total, positive = int(ranks.sum()), int(ranks[moved > 0].sum())
+    # Chance of each sum where every sign is a fair coin.
+    chances = np.zeros(total + 1)
+    chances[0] = 1.0
+    for rank in ranks:
+        chances[rank:] = (chances[rank:] + chances[:-rank]) / 2
+        chances[:rank] /= 2
+    smaller = min(positive, total - positive)
+    p = min(1.0, 2 * math.fsum(chances[: smaller + 1]))
+    return smaller / 2, p, (2 * positive - total) / total
+
+
+def _without_rounding(differences: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
+    """Differences as whole multiples of 1e-9 of the largest value, so that equal ones are equal."""
+    return np.rint(differences / (1e-9 * largest)) if largest else np.zeros_like(differences)
+
+
+def _sample(name: str, values: ArrayLike) -> NDArray[np.float64]:
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.ndim != 1 or len(sample) < 2:
+        raise ValueError(f"{name} must be at least 2 numbers in one axis; got shape {sample.shape}")
+    if not np.isfinite(sample).all():
+        raise ValueError(f"{name} must be finite; {(~np.isfinite(sample)).sum()} are not: leave their pairs out")
+    return sample
+
+
+def _table(scores: ArrayLike) -> NDArray[np.float64]:
+    table = np.asarray(scores, dtype=np.float64)
+    if table.ndim != 2 or not table.size:
+        raise ValueError(f"scores must have shape (datasets, models), neither 0; got {table.shape}")
+    return table
+
+
+def _tails(level: float) -> Interval:
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, as 0.95 does; got {level}")
+    return (1 - level) / 2, (1 + level) / 2
+
+
+def _decimals(numbers: Sequence[float]) -> int:
+    """Decimals that give the largest of some numbers three significant figures."""
+    largest = max(map(abs, numbers))
+    return min(max(2 - math.floor(math.log10(largest)), 0), 8) if largest else 3
+
+
+def _p(value: float) -> str:
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"

@@ -33,7 +33,7 @@ FAMILIES: Mapping[str, Literal["liquid", "recurrent", "other"]] = {
 }
 """The models, each with its family. A verdict compares liquid with recurrent; the others are shown beside."""
 
-AUTHOR_MODELS = ("LTC", "CfC", "CfC-mm", "LRCU", "CTRNN", "LSTM", "GRU")
+AUTHOR_MODELS = ("LTC", "CfC", "CfC-mm", "STC", "LRC", "LRCU", "CTRNN", "LSTM", "GRU")
 """Models for which a liquid paper states a size and a learning rate, which ``author_defaults`` adds."""
 
 RESULTS_FORMAT = 1
@@ -299,11 +299,12 @@ class _Loader(yaml.SafeLoader):
     """YAML that reads 1e-3 as a number and refuses a key given twice; PyYAML by itself does neither."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                line = node.value[index][0].start_mark.line + 1
-                raise ValueError(f"the key {key!r} is given twice, again in line {line}; keep one")
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise ValueError(f"the key {key.value!r} is given twice, again in line {line}; keep one")
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

@@ -73,6 +73,7 @@ class _Trial:
     weights: dict[str, Tensor] = field(default_factory=dict)
 
 
+@torch.random.fork_rng(devices=[])
 def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -> list[Row]:
     """Train one model on one task with one seed, once per learning rate, and score the best on test.
 
@@ -96,48 +97,48 @@ def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -
     """
     hidden_size, learning_rates = _configuration(run, task)
     rows = _Rows(run, task.data_digest, hidden_size)
-    with torch.random.fork_rng(devices=[]):
-        train, validation = _Data(task.split("train")), _Data(task.split("validation"))
+    train, validation = _Data(task.split("train")), _Data(task.split("validation"))
+    model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
+    rows.parameters = catalogue.count_parameters(model)
+    trials = []
+    for index, learning_rate in enumerate(learning_rates):
         model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-        rows.parameters = catalogue.count_parameters(model)
-        trials = []
-        for index, learning_rate in enumerate(learning_rates):
-            model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-            trial = _Trial(index, learning_rate)
-            _train(trial, model, task, train, validation, run, len(learning_rates), on_epoch)
-            rows.add_curve(trial)
-            trials.append(trial)
+        trial = _Trial(index, learning_rate)
+        _train(trial, model, task, train, validation, run, len(learning_rates), on_epoch)
+        rows.add_curve(trial)
+        trials.append(trial)
 
-        finished = [trial for trial in trials if trial.failure is None]
-        if not finished:
-            reasons = "; ".join(f"learning rate {t.learning_rate:g}: {t.failure}" for t in trials)
-            return rows.failed(f"every trial failed: {reasons}")
-        sign = 1 if METRICS[task.metric].higher_is_better else -1
-        best = max(finished, key=lambda trial: (sign * trial.best_score, -trial.best_loss))
-        model.load_state_dict(best.weights)
-        chosen = {"trial": best.index, "learning_rate": best.learning_rate}
-        rows.add("best_epoch", best.best_epoch, **chosen)
-        rows.add("parameters", rows.parameters, **chosen)
-        rows.add_scores(task.metrics, _predict(model, validation), split="validation", **chosen)
+    finished = [trial for trial in trials if trial.failure is None]
+    if not finished:
+        reasons = "; ".join(f"learning rate {t.learning_rate:g}: {t.failure}" for t in trials)
+        return rows.failed(f"every trial failed: {reasons}")
+    sign = 1 if METRICS[task.metric].higher_is_better else -1
+    best = max(finished, key=lambda trial: (sign * trial.best_score, -trial.best_loss))
+    model.load_state_dict(best.weights)
+    chosen = {"trial": best.index, "learning_rate": best.learning_rate}
+    rows.add("best_epoch", best.best_epoch, **chosen)
+    rows.add("parameters", rows.parameters, **chosen)
+    rows.add_scores(task.metrics, _predict(model, validation), split="validation", **chosen)
 
-        # From here on there is nothing left to choose.
-        test = task.split("test")
-        scores = rows.add_scores(task.metrics, _predict(model, _Data(test)), split="test", **chosen)
-        if scores[task.metric] is None:
-            return rows.failed(f"the chosen model has no {task.metric} on test: {rows.rows[-1]['reason']}")
-        rows.add("trivial", task.trivial_score(), split="test")
-        damages = (
-            ("removed_steps", run.robustness.removed_steps, remove_steps),
-            ("noise", run.robustness.noise, add_noise),
-        )
-        for corruption, levels, damage in damages:
-            for level in levels:
-                predictions = _predict(model, _Data(damage(test, level, run.seed)))
-                where = {"split": "test", "corruption": corruption, "level": level}
-                rows.add_scores((task.metric,), predictions, **where, **chosen)
+    # From here on there is nothing left to choose.
+    test = task.split("test")
+    reasons = rows.add_scores(task.metrics, _predict(model, _Data(test)), split="test", **chosen)
+    if task.metric in reasons:
+        return rows.failed(f"no {task.metric} on test: {reasons[task.metric]}")
+    rows.add("trivial", task.trivial_score(), split="test")
+    damages = (
+        ("removed_steps", run.robustness.removed_steps, remove_steps),
+        ("noise", run.robustness.noise, add_noise),
+    )
+    for corruption, levels, damage in damages:
+        for level in levels:
+            predictions = _predict(model, _Data(damage(test, level, run.seed)))
+            where = {"split": "test", "corruption": corruption, "level": level}
+            rows.add_scores((task.metric,), predictions, **where, **chosen)
     return rows.done()
 
 
+@torch.random.fork_rng(devices=[])
 def measure_cost(run: Run, task: Task) -> list[Row]:
     """Measure what a model costs; for numbers that mean something, on an otherwise idle machine.
 
@@ -164,32 +165,31 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
     """
     hidden_size, learning_rates = _configuration(run, task)
     rows = _Rows(run, task.data_digest, hidden_size)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seed)
-        model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-        rows.parameters = catalogue.count_parameters(model)
-        data = _Data(task.split("train"))
-        batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
-        full = [batch for batch in batches if len(batch) == len(batches[0])]
+    torch.manual_seed(run.seed)
+    model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
+    rows.parameters = catalogue.count_parameters(model)
+    data = _Data(task.split("train"))
+    batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
+    full = [batch for batch in batches if len(batch) == len(batches[0])]
 
-        def training_step() -> Callable[[int], object]:
-            optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
-            return lambda number: _step(
-                model, optimiser, data, full[number % len(full)], run.training.clip_norm
-            )
+    def training_step() -> Callable[[int], object]:
+        optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
+        return lambda number: _step(
+            model, optimiser, data, full[number % len(full)], run.training.clip_norm
+        )
 
-        rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches))
-        # The gradients that the timed steps left are no part of the baseline.
-        model.zero_grad(set_to_none=True)
-        rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)))
-        model.zero_grad(set_to_none=True)
-        model.eval()
-        with torch.inference_mode():
-            rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))))
-            rows.add("step_latency_us", 1e6 * _step_latency(model))
-        rows.add("parameters", rows.parameters)
-        deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-        rows.add("deployed_bytes", deployed)
+    rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches))
+    # The gradients that the timed steps left are no part of the baseline.
+    model.zero_grad(set_to_none=True)
+    rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)))
+    model.zero_grad(set_to_none=True)
+    model.eval()
+    with torch.inference_mode():
+        rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))))
+        rows.add("step_latency_us", 1e6 * _step_latency(model))
+    rows.add("parameters", rows.parameters)
+    deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    rows.add("deployed_bytes", deployed)
     return rows.done()
 
 
@@ -430,13 +430,15 @@ class _Rows:
 
     def add_scores(
         self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any
-    ) -> dict[str, float | None]:
-        """Scores by metric; None, and a row with the reason, where a metric is undefined for these data."""
-        scores = {}
+    ) -> dict[str, str]:
+        """Scores; for metrics that are undefined on these data none, but the reason, which is also returned."""
+        reasons = {}
         for metric in metrics:
-            scores[metric], reason = _scored(metric, predicted)
-            self.add(metric, scores[metric], **columns, reason=reason)
-        return scores
+            value, reason = _scored(metric, predicted)
+            self.add(metric, value, **columns, reason=reason)
+            if reason is not None:
+                reasons[metric] = reason
+        return reasons
 
     def done(self) -> list[Row]:
         """All rows of a run that came to its end."""

@@ -151,9 +151,7 @@ class Page:
     study_file: str
 
 
-def page(
-    study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], comparison: Comparison
-) -> Page:
+def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], comparison: Comparison) -> Page:
     """Arrange a study's results for the template.
 
     Args:
@@ -181,12 +179,11 @@ def page(
         families=FAMILIES,
         legend=_legend(models),
         columns=[
-            (anchors[evidence.name], evidence.title, evidence.metric_label, evidence.direction)
-            for evidence in found
+            (anchors[evidence.name], evidence.title, evidence.metric_label, evidence.direction) for evidence in found
         ],
         leaderboard=_leaderboard(found, models, comparison),
         trivial=trivial if any(trivial) else [],
-        leaderboard_note=_leaderboard_note(found, comparison),
+        leaderboard_note=_leaderboard_note(found),
         cost_caption=illustrations.cost_caption(found),
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
@@ -221,17 +218,17 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
 
 
 def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
-    verdict = evidence.verdict
-    if verdict is None:
+    judgement = evidence.judgement
+    if judgement is None:
         return None
-    pair, tone, tag, svg = verdict.pair, "neutral", str(verdict.outcome), ""
-    if pair is not None:
-        if verdict.outcome in ("liquid", "recurrent"):
-            tone = verdict.outcome
-            tag = f"{pair.first if tone == 'liquid' else pair.second} better"
+    pair, tone, tag, svg = judgement.pair, "neutral", judgement.verdict, ""
+    if pair is not None and pair.difference is not None:
+        winner = {"liquid better": pair.first, "recurrent better": pair.second}.get(judgement.verdict)
+        if winner is not None:
+            tone, tag = evidence.mark(winner).family, f"{winner} better"
         lead, bounds = evidence.lead(pair.difference, pair.interval)
         svg = figures.difference(
-            f"Lead of {pair.first} over {pair.second} on {evidence.title}: {verdict.sentence}",
+            f"Lead of {pair.first} over {pair.second} on {evidence.title}: {judgement.sentence}",
             lead,
             bounds,
             pair.margin,
@@ -239,16 +236,18 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
             tone,
             ends=(f"{pair.second} better", f"{pair.first} better"),
         )
-    return Judgement(anchor, evidence.title, verdict.sentence, tag, tone, svg)
+    return Judgement(anchor, evidence.title, judgement.sentence, tag, tone, svg)
 
 
 def _contests(evidence: Evidence) -> list[Contest]:
-    leads = [evidence.lead(pair.difference, pair.interval) for pair in evidence.pairs]
-    reach = _reach(end for lead, bounds in leads for end in (lead, *(bounds or ())))
-    widths = [(bounds[1] - bounds[0]) / 2 for _, bounds in leads if bounds]
+    found = [
+        (pair, *evidence.lead(pair.difference, pair.interval)) for pair in evidence.pairs if pair.difference is not None
+    ]
+    reach = _reach(end for _, lead, bounds in found for end in (lead, *(bounds or ())))
+    widths = [(bounds[1] - bounds[0]) / 2 for _, _, bounds in found if bounds]
     places = decimals(median(widths), 0) if widths else evidence.places
     contests = []
-    for pair, (lead, bounds) in zip(evidence.pairs, leads, strict=True):
+    for pair, lead, bounds in found:
         first, second = evidence.mark(pair.first), evidence.mark(pair.second)
         better = {"better": first, "worse": second}.get(pair.verdict)
         verdict = f"{better.label} better" if better else pair.verdict
@@ -289,19 +288,16 @@ def _legend(models: Mapping[str, Mark]) -> list[tuple[str, list[tuple[str, str]]
 
 
 def _leaderboard(found: Sequence[Evidence], models: Mapping[str, Mark], comparison: Comparison) -> list[Line]:
-    standings = {standing.model: standing for standing in comparison.standings}
-    judged = {model for evidence in found for model, variant in evidence.judged if variant == "matched"}
+    overall = {one.model: one for one in comparison.overall}
     spans = [_range(evidence) for evidence in found]
     lines = []
-    for model in _in_order(standings, (model for model in models if model in judged)):
-        standing = standings.get(model)
-        bounds = standing.interval if standing else None
+    for model, one in overall.items():
         lines.append(
             Line(
                 mark=models[model],
                 key=figures.key(models[model]),
-                rank=f"{standing.rank:.1f}" if standing else "",
-                interval=f"{bounds[0]:.1f} to {bounds[1]:.1f}" if bounds else "",
+                rank="" if one.rank is None else f"{one.rank:.1f}",
+                interval=f"{one.interval[0]:.1f} to {one.interval[1]:.1f}" if one.interval else "",
                 cells=[_cell(evidence, model, span) for evidence, span in zip(found, spans, strict=True)],
             )
         )
@@ -319,38 +315,27 @@ def _range(evidence: Evidence) -> Interval:
 
 
 def _cell(evidence: Evidence, model: str, span: Interval) -> Cell:
-    score = evidence.judged.get((model, "matched"))
+    standing = evidence.standings.get((model, "matched"))
     spread = evidence.spreads.get((model, "matched"))
-    failures = score.failures if score else 0
+    failures = standing.failures if standing else 0
     if spread is None:
         return Cell("failed" if failures else "not run yet", "", "", failures, bold=False)
     best = evidence.best_first("matched")[0]
     worse = any(
-        {pair.first, pair.second} == {model, best} and pair.verdict in ("better", "worse")
-        for pair in evidence.pairs
+        {pair.first, pair.second} == {model, best} and pair.verdict in ("better", "worse") for pair in evidence.pairs
     )
     mark = evidence.mark(model)
     svg = figures.interval(evidence.spoken(model, spread), mark, spread.mean, spread.interval, span)
     return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, bold=not worse)
 
 
-def _leaderboard_note(found: Sequence[Evidence], comparison: Comparison) -> str:
-    intervals = any(spread.interval for evidence in found for spread in evidence.spreads.values())
-    words = ["Test scores, means over seeds; bold ones are not shown to be worse than the task’s best."]
-    words.append(
-        "Bars and brackets are 95 % bootstrap intervals of the mean over seeds."
-        if intervals
-        else "With a single seed nothing is known about their spread."
+def _leaderboard_note(found: Sequence[Evidence]) -> str:
+    several = any(spread.interval for evidence in found for spread in evidence.spreads.values())
+    spread = "with 95 % intervals" if several else "of a single seed, so that nothing is known about their spread"
+    return (
+        f"Mean test scores, {spread}; bold ones are not shown to be worse than the task’s best. Rank is the mean "
+        "place over seeds and tasks, 1 the best."
     )
-    if comparison.standings:
-        words.append("Rank is the mean place over seeds and tasks, 1 the best.")
-    if comparison.friedman_p is not None:
-        words.append(
-            f"Friedman’s test of whether all models rank alike over the tasks: p {_p(comparison.friedman_p)}."
-            if comparison.friedman_p < 0.001
-            else f"Friedman’s test of whether all models rank alike over the tasks: p = {_p(comparison.friedman_p)}."
-        )
-    return " ".join(words)
 
 
 def _settings(evidence: Evidence, variant: str) -> list[Setting]:
@@ -358,21 +343,21 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
     rows = []
     for model in [
         *scored,
-        *(name for name, kind in evidence.judged if kind == variant and name not in scored),
+        *(name for name, kind in evidence.standings if kind == variant and name not in scored),
     ]:
-        score = evidence.judged[model, variant]
+        standing = evidence.standings[model, variant]
         spread = evidence.spreads.get((model, variant))
         mark = evidence.mark(model)
-        epochs = evidence.best_epochs(model, variant)
+        epochs, validation = evidence.best_epochs(model, variant), evidence.validation(model, variant)
         rows.append(
             Setting(
                 mark=mark,
                 key=figures.key(mark),
                 score=evidence.text(spread.mean) if spread else "none",
                 interval=evidence.span(spread.interval) if spread else "",
-                validation="" if score.validation is None else evidence.text(score.validation),
-                seeds=score.seeds,
-                failures=score.failures,
+                validation="" if validation is None else evidence.text(validation),
+                seeds=standing.seeds,
+                failures=standing.failures,
                 parameters=_cost(evidence, model, variant, "parameters", "1"),
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
                 rates=_tally(evidence.chosen(model, variant, "learning_rate")),
@@ -404,9 +389,7 @@ def _failures(evidence: Evidence) -> list[Failure]:
     failed = evidence.rows.filter(pl.col("status") == "failed")
     # The row without a metric speaks of the whole run; others may speak of one learning rate.
     failed = failed.sort(pl.col("metric") != "").unique("run", keep="first", maintain_order=True)
-    parts = evidence.rows.filter(
-        pl.col("status") == "done", pl.col("value").is_null(), pl.col("reason").is_not_null()
-    )
+    parts = evidence.rows.filter(pl.col("status") == "done", pl.col("value").is_null(), pl.col("reason").is_not_null())
     return [
         Failure(
             task=evidence.title,
@@ -436,7 +419,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     if not facts:
         return []
     classes, unit = facts.get("classes"), facts.get("target_unit", "1")
-    target = f"one a {facts['per']}" if facts.get("per") else ""
+    target = f"one per {facts['per']}" if facts.get("per") else ""
     if classes:
         target += f"; classes: {', '.join(map(str, classes))}"
     elif facts.get("outputs"):
@@ -501,9 +484,7 @@ def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
         rows.append(("Runs started", span.replace("T", " ").replace("+00:00", " UTC")))
     seconds = frame.unique("run")["seconds"].sum()
     if seconds:
-        rows.append(
-            ("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min")
-        )
+        rows.append(("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"))
     return [(label, text) for label, text in rows if text]
 
 
@@ -542,9 +523,9 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         ),
         (
             "Intervals",
-            "Intervals of scores are 95 % bootstrap intervals of the mean over seeds. They show what other "
-            "seeds would give, not what other data would; with few seeds they are too narrow, so verdicts rest "
-            "on tests of paired differences instead.",
+            "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the end of the "
+            "score’s range. It shows what other seeds would give, not what other data would. Two intervals may overlap "
+            "where the paired difference is clear, so verdicts rest on differences seed by seed.",
         ),
         (
             "Damaged data",
@@ -573,7 +554,7 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         words.append(
             (
                 "† As their authors set them",
-                "Liquid models also ran with the sizes and learning rates of their papers. These rows are "
+                "Models also ran with the sizes and learning rates of the liquid papers. These rows are "
                 "marked †, stand apart, and count neither in ranks nor in verdicts.",
             )
         )

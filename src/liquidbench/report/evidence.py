@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from liquidbench.report.figures import Mark, number
-from liquidbench.statistics import Comparison, Interval, Pair, Score, TaskVerdict, bootstrap_interval
+from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, mean_interval
 from liquidbench.study import FAMILIES
 
 
@@ -44,10 +44,9 @@ def marks(models: Sequence[str]) -> dict[str, Mark]:
     places: Counter[str] = Counter()
     found = {}
     for model in models:
-        family = FAMILIES.get(model, "")
-        drawn = "liquid" if family == "liquid" else "recurrent" if family == "recurrent" else "other"
-        found[model] = Mark(model, drawn, places[drawn])
-        places[drawn] += 1
+        family = FAMILIES.get(model, "other")
+        found[model] = Mark(model, family, places[family])
+        places[family] += 1
     return found
 
 
@@ -67,7 +66,7 @@ class Evidence:
         name: the task's name.
         facts: what ``tasks.json`` says of it; may be empty.
         frame: results of the whole study.
-        models: look of each model.
+        models: how each model looks.
         comparison: judgement of the whole study.
     """
 
@@ -87,20 +86,20 @@ class Evidence:
         self.rows = frame.filter(pl.col("task") == name)
         self.models = [model for model in models if model in set(self.rows["model"])]
         self.pairs: list[Pair] = [pair for pair in comparison.pairs if pair.task == name]
-        self.verdict: TaskVerdict | None = next(
-            (verdict for verdict in comparison.verdict.tasks if verdict.task == name), None
+        self.judgement: Judgement | None = next(
+            (one for one in comparison.verdict.judgements if one.task == name), None
         )
-        self.judged: dict[tuple[str, str], Score] = {
-            (score.model, score.variant): score for score in comparison.scores if score.task == name
+        self.standings: dict[tuple[str, str], Standing] = {
+            (one.model, one.variant): one for one in comparison.leaderboard if one.task == name
         }
         self._marks = models
         done = self.rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
         self._fits = done.filter(pl.col("kind") == "fit")
         self._costs = done.filter(pl.col("kind") == "cost")
         self.spreads: dict[tuple[str, str], Spread] = {
-            key: Spread(tuple(self._clean(*key)["value"]), score.mean, score.interval)
-            for key, score in self.judged.items()
-            if score.mean is not None
+            key: Spread(tuple(self._clean(*key)["value"]), one.mean, one.interval)
+            for key, one in self.standings.items()
+            if one.mean is not None
         }
         trivial = self._fits.filter(pl.col("metric") == "trivial")["value"].to_list()
         self.trivial: float | None = median(trivial) if trivial else None
@@ -119,7 +118,7 @@ class Evidence:
     @property
     def reference(self) -> tuple[float, str] | None:
         """The trivial predictor's score and name, for a line in figures."""
-        return None if self.trivial is None else (self.trivial, "trivial predictor")
+        return None if self.trivial is None else (self.trivial, f"trivial predictor {self.text(self.trivial)}")
 
     @cached_property
     def places(self) -> int:
@@ -167,9 +166,7 @@ class Evidence:
 
     def levels(self, corruption: str) -> list[float]:
         """Levels of a corruption that were measured, and 0."""
-        found = self._fits.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)[
-            "level"
-        ]
+        found = self._fits.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)["level"]
         return sorted({0.0, *found}) if len(found) else []
 
     def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
@@ -183,8 +180,12 @@ class Evidence:
         values = tuple(rows.sort("seed")["value"])
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
-        bounds = bootstrap_interval(values) if len(values) > 1 else None
-        return Spread(values, math.fsum(values) / len(values), bounds)
+        mean = math.fsum(values) / len(values)
+        if len(values) < 2:
+            return Spread(values, mean, None)
+        # As on whole data: no score of ours exceeds 1 and no error falls below 0, whatever the interval says.
+        low, high = mean_interval(values)
+        return Spread(values, mean, (low, min(high, 1.0)) if self.higher else (max(low, 0.0), high))
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
         """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
@@ -194,9 +195,7 @@ class Evidence:
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
         by_seed = rows.sort("seed", "epoch").partition_by("seed", maintain_order=True)
-        return [
-            [(float(epoch), loss) for epoch, loss in part.select("epoch", "value").rows()] for part in by_seed
-        ]
+        return [[(float(epoch), loss) for epoch, loss in part.select("epoch", "value").rows()] for part in by_seed]
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost; parameters are known from the fits too."""
@@ -211,9 +210,15 @@ class Evidence:
 
     def best_epochs(self, model: str, variant: str) -> list[float]:
         """The epoch that validation chose, one a seed."""
-        return (
-            self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+        return self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+
+    def validation(self, model: str, variant: str) -> float | None:
+        """Mean validation score of the fits that have a test score."""
+        rows = self._of(self._fits, model, variant).filter(
+            pl.col("metric") == self.metric, pl.col("split") == "validation", pl.col("epoch").is_null()
         )
+        values = rows["value"].to_list()
+        return math.fsum(values) / len(values) if values else None
 
     def _clean(self, model: str, variant: str) -> pl.DataFrame:
         """Rows of the test score on whole data, one a seed."""

@@ -17,7 +17,9 @@ Family = Literal["liquid", "recurrent", "other"]
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
 FONT = 12.0
 # Mean advance of a sans-serif glyph in em; labels are placed with it, so it errs on the wide side.
-GLYPH = 0.58
+GLYPH = 0.62
+# The least part of an axis that data keep to themselves when a reference line is far from them.
+ROOM_FOR_DATA = 0.4
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,24 @@ class Row:
 
 @dataclass(frozen=True)
 class Point:
-    """One model for `scatter`: its cost, its score, the score's interval, and what hovering says."""
+    """One model for `scatter`.
+
+    Attributes:
+        mark: the model.
+        x: its cost.
+        y: its score.
+        interval: of the score.
+        text: what hovering says.
+        origin: (x, y) of the same model in the comparison, for a mark that stands apart; a line joins the two, and
+            the name is written at the origin alone.
+    """
 
     mark: Mark
     x: float
     y: float
     interval: tuple[float, float] | None
     text: str
+    origin: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,14 +124,12 @@ def quantity(value: float, unit: str) -> str:
         unit, ((1e12, f"T{unit}"), (1e9, f"G{unit}"), (1e6, f"M{unit}"), (1e3, f"k{unit}"), (1.0, unit))
     )
     sized = ((float(f"{abs(value) / factor:.2g}"), name) for factor, name in steps)
-    size, name = next(
-        ((size, name) for size, name in sized if size >= 1), (abs(value) / steps[-1][0], steps[-1][1])
-    )
+    size, name = next(((size, name) for size, name in sized if size >= 1), (abs(value) / steps[-1][0], steps[-1][1]))
     text = f"{size:,.1f}" if size < 10 and size != int(size) else f"{size:,.0f}"
     return f"{MINUS if value < 0 else ''}{text}{THIN_SPACE}{name}"
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
+def ticks(low: float, high: float, count: int = 4) -> list[float]:
     """About `count` round numbers (1, 2 or 5 times a power of ten apart) from low to high.
 
     Example:
@@ -127,12 +138,15 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """
     if not high > low:
         return [low]
-    rough = (high - low) / max(count, 1)
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    places = max(0, -math.floor(math.log10(step) + 1e-9))
-    return [round(index * step, places + 1) + 0.0 for index in range(first, last + 1)]
+    power = math.floor(math.log10((high - low) / count))
+    best: list[float] = []
+    for exponent, factor in ((exponent, factor) for exponent in (power + 1, power, power - 1) for factor in (5, 2, 1)):
+        step = factor * 10.0**exponent
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        # Coarser steps come first, and win ties.
+        if abs(last - first + 1 - count) < abs(len(best) - count):
+            best = [round(index * step, max(0, -exponent)) + 0.0 for index in range(first, last + 1)]
+    return best
 
 
 def log_ticks(low: float, high: float, count: int = 4) -> list[float]:
@@ -168,9 +182,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     clusters: list[list[float]] = []
     for index in order:
         clusters.append([wanted[index], 1])
-        while len(clusters) > 1 and _start(clusters[-2], gap) + clusters[-2][1] * gap > _start(
-            clusters[-1], gap
-        ):
+        while len(clusters) > 1 and _start(clusters[-2], gap) + clusters[-2][1] * gap > _start(clusters[-1], gap):
             total, size = clusters.pop()
             clusters[-1] = [clusters[-1][0] + total, clusters[-1][1] + size]
     placed = []
@@ -249,8 +261,7 @@ class Axis:
             decimals += 1
         if self.log:
             return [
-                f"{place:g}" if place < 1 else number(place, decimals if place < 10 else 0)
-                for place in self.places
+                f"{place:g}" if place < 1 else number(place, decimals if place < 10 else 0) for place in self.places
             ]
         return [number(place, decimals) for place in self.places]
 
@@ -284,9 +295,7 @@ def _path(corners: Sequence[tuple[float, float]], x: float, y: float, scale: flo
 
 def key(mark: Mark) -> str:
     """The model's shape alone, for tables and legends; decorative, since its name stands beside it."""
-    return (
-        f'<svg class="key {_classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
-    )
+    return f'<svg class="key {_classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
 
 
 def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, str] | None = None) -> str:
@@ -296,7 +305,7 @@ def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, s
         title: what the figure shows, read out by screen readers.
         rows: one a model, best first; rows that stand apart come last.
         label: name of the score, with unit and direction.
-        reference: a score to draw as a line, and its name.
+        reference: a score to draw as a line, and its name; an arrow at the edge where it is far from all data.
 
     Returns:
         An ``<svg>`` element.
@@ -306,7 +315,7 @@ def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, s
     apart = any(row.mark.apart for row in rows) and not all(row.mark.apart for row in rows)
     bottom_of_rows = top + pitch * len(rows) + (12 if apart else 0)
     held = [value for row in rows for value in (*row.values, *(row.interval or ()))]
-    axis = Axis.over([*held, *(reference[:1] if reference else ())], left, width - right)
+    axis = Axis.over(_held(held, reference), left, width - right)
     drawing = [_grid_x(axis, top, bottom_of_rows, label)]
     if reference:
         drawing.append(_reference_x(axis, reference, top, bottom_of_rows))
@@ -316,13 +325,9 @@ def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, s
             drawing.append(f'<path class="rule" d="M0 {y - pitch / 2 + 6:.1f}H{width - right:.0f}"/>')
             y += 12
         before = row.mark.apart
-        parts = [
-            f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>'
-        ]
+        parts = [f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>']
         parts += [_text(row.mark.label, left - 12, y + 4, "name", "end")]
-        parts += [
-            f'<circle class="seed" cx="{axis.at(value):.1f}" cy="{y:.1f}" r="2.6"/>' for value in row.values
-        ]
+        parts += [f'<circle class="seed" cx="{axis.at(value):.1f}" cy="{y:.1f}" r="2.6"/>' for value in row.values]
         if row.interval:
             start, end = (axis.at(bound) for bound in row.interval)
             parts.append(f'<path class="interval" d="M{start:.1f} {y:.1f}H{end:.1f}"/>')
@@ -349,36 +354,40 @@ def scatter(
         label: name of the score, with its unit.
         cost: name of the cost.
         unit: the cost's unit: ``"1"``, ``"s"`` or ``"B"``.
-        reference: a score to draw as a line, and its name.
+        reference: a score to draw as a line, and its name; an arrow at the edge where it is far from all data.
         better: which way better scores lie on the page; the axis is turned so that "up" always holds for the eye.
     """
     width, height, left, right, top, bottom = 360.0, 272.0, 50.0, 14.0, 24.0, 44.0
-    x = Axis.over(
-        [point.x for point in points], left, width - right, log=True, unit=unit, count=4, padding=0.16
-    )
+    x = Axis.over([point.x for point in points], left, width - right, log=True, unit=unit, count=4, padding=0.16)
     held = [value for point in points for value in (point.y, *(point.interval or ()))]
     ends = (height - bottom, top) if better == "up" else (top, height - bottom)
-    y = Axis.over([*held, *(reference[:1] if reference else ())], *ends, padding=0.09)
+    y = Axis.over(_held(held, reference), *ends, padding=0.09)
     drawing = [_grid_x(x, top, height - bottom, cost), _grid_y(y, left, width - right, label)]
-    drawing.append(_text("◤ better and cheaper", left + 6, top + 13, "corner", "start"))
     if reference:
         drawing.append(_reference_y(y, reference, left, width - right))
-    taken = [(x.at(point.x) - 6, y.at(point.y) - 6, x.at(point.x) + 6, y.at(point.y) + 6) for point in points]
-    taken.append((left, top, left + 6 + _wide("◤ better and cheaper") * 0.92, top + 18))
-    if reference:
-        level = y.at(reference[0])
-        taken.append((width - right - _wide(reference[1]), level - 16, width - right, level + 1))
     bounds = (left, top, width - right, height - bottom)
-    for point in points:
+    taken = [(x.at(point.x) - 6, y.at(point.y) - 6, x.at(point.x) + 6, y.at(point.y) + 6) for point in points]
+    if reference:
+        level = min(max(y.at(reference[0]), top + 14), height - bottom - 4)
+        taken.append((width - right - _wide(reference[1]), level - 16, width - right, level + 1))
+    # From the top down, so that crowded names come to stand in the order of their points.
+    for point in sorted(points, key=lambda point: y.at(point.y)):
         px, py = x.at(point.x), y.at(point.y)
         parts = [f'<circle class="hit" cx="{px:.1f}" cy="{py:.1f}" r="11"/>']
-        if point.interval:
+        if point.interval and not point.origin:
             low, high = (y.at(bound) for bound in point.interval)
             parts.append(f'<path class="whisker" d="M{px:.1f} {low:.1f}V{high:.1f}"/>')
-        parts.append(glyph(point.mark, px, py))
-        tx, ty, anchor, box = _place_label(point.mark.label, px, py, taken, bounds)
-        taken.append(box)
-        parts.append(_text(point.mark.label, tx, ty, "name", anchor))
+        if point.origin:
+            ox, oy = x.at(point.origin[0]), y.at(point.origin[1])
+            parts.append(f'<path class="leader" d="M{px:.1f} {py:.1f}L{ox:.1f} {oy:.1f}"/>')
+        else:
+            tx, ty, anchor, box, far = _place_label(point.mark.label, px, py, taken, bounds)
+            taken.append(box)
+            if far:
+                end = min(max(px, box[0] - 1), box[2] + 1)
+                parts.append(f'<path class="leader" d="M{px:.1f} {py:.1f}L{end:.1f} {(box[1] + box[3]) / 2:.1f}"/>')
+            parts.append(_text(point.mark.label, tx, ty, "name", anchor))
+        parts.append(glyph(point.mark, px, py, 3.8 if point.origin else 4.5))
         drawing.append(_model(point.mark, parts, point.text))
     return _svg(title, width, height, drawing)
 
@@ -400,7 +409,7 @@ def curves(
         series: one a model; where `Series.threads` are given they are drawn, else markers and intervals.
         x_label: name of the horizontal axis, with its unit.
         y_label: name of the vertical axis, with its unit.
-        reference: a level to draw as a line, and its name.
+        reference: a level to draw as a line, and its name, as for `strip`.
         whole_steps: True where only whole numbers make sense as horizontal ticks.
         percent: True where horizontal values are shares to be read as percentages.
     """
@@ -410,7 +419,6 @@ def curves(
     held = [value for one in series for value in one.y]
     held += [bound for one in series for interval in one.intervals if interval for bound in interval]
     held += [value for one in series for thread in one.threads for _, value in thread]
-    held += reference[:1] if reference else ()
     positive = [value for value in held if math.isfinite(value) and value > 0]
     # A loss that falls by more than an order of magnitude is all floor on a linear axis.
     log = whole_steps and len(positive) == len(held) and bool(held) and max(positive) / min(positive) > 12
@@ -419,15 +427,13 @@ def curves(
     x = Axis.over(across, left + inset, width - right - inset, padding=0.0)
     places = tuple(across) if not whole_steps else tuple(place for place in x.places if place == int(place))
     x = Axis(x.low, x.high, x.start, x.end, places=places)
-    y = Axis.over(held, height - bottom, top, log=log)
+    y = Axis.over(_held(held, reference), height - bottom, top, log=log)
     texts = [f"{number(100 * place)}{THIN_SPACE}%" for place in places] if percent else None
     drawing = [_grid_x(x, top, height - bottom, x_label, texts, (left, width - right))]
     drawing.append(_grid_y(y, left, width - right, y_label))
     if reference:
         drawing.append(_reference_y(y, reference, left, width - right))
-    ends = spread(
-        [y.at(one.y[-1]) if one.y else top for one in series], FONT + 3, top + 4, height - bottom - 2
-    )
+    ends = spread([y.at(one.y[-1]) if one.y else top for one in series], FONT + 3, top + 4, height - bottom - 2)
     for index, (one, end) in enumerate(zip(series, ends, strict=True)):
         if not one.y:
             continue
@@ -458,9 +464,7 @@ def curves(
     return _svg(title, width, height, drawing)
 
 
-def interval(
-    title: str, mark: Mark, mean: float, bounds: tuple[float, float] | None, span: tuple[float, float]
-) -> str:
+def interval(title: str, mark: Mark, mean: float, bounds: tuple[float, float] | None, span: tuple[float, float]) -> str:
     """A mean and its interval on a bare line from ``span[0]`` to ``span[1]``, for a table's cell."""
     axis = Axis(*span, 6, 90)
     parts = ['<path class="rail" d="M2 9H94"/>']
@@ -514,9 +518,7 @@ def difference(
             parts.append(_text(shown, axis.at(place), bottom + 17, "ticks", "middle"))
         parts.append(_text("← " + ends[0], side, 10, "end", "start"))
         parts.append(_text(ends[1] + " →", width - side, 10, "end", "end"))
-    return _svg(
-        title, width, height, [f'<g class="{escape(tone)}">{"".join(parts)}</g>'], "" if ends else "cell"
-    )
+    return _svg(title, width, height, [f'<g class="{escape(tone)}">{"".join(parts)}</g>'], "" if ends else "cell")
 
 
 def _classes(mark: Mark) -> str:
@@ -585,8 +587,22 @@ def _grid_y(axis: Axis, left: float, right: float, label: str) -> str:
     return "".join(parts)
 
 
+def _held(values: Sequence[float], reference: tuple[float, str] | None) -> list[float]:
+    """What an axis must hold: the data, and the reference unless it would squeeze the data into a corner."""
+    finite = [value for value in values if math.isfinite(value)]
+    if reference and finite:
+        low, high = min(finite), max(finite)
+        if high - low >= ROOM_FOR_DATA * (max(high, reference[0]) - min(low, reference[0])):
+            return [*finite, reference[0]]
+    return finite
+
+
 def _reference_x(axis: Axis, reference: tuple[float, str], top: float, bottom: float) -> str:
     value, name = reference
+    if not axis.low <= value <= axis.high:
+        before = value < axis.low
+        text, at = (f"← {name}", axis.start) if before else (f"{name} →", axis.end)
+        return f'<g class="reference">{_text(text, at, top - 8, "name", "start" if before else "end")}</g>'
     at = axis.at(value)
     anchor = "start" if at < (axis.start + axis.end) / 2 else "end"
     return (
@@ -598,6 +614,10 @@ def _reference_x(axis: Axis, reference: tuple[float, str], top: float, bottom: f
 def _reference_y(axis: Axis, reference: tuple[float, str], left: float, right: float) -> str:
     value, name = reference
     at = axis.at(value)
+    if not axis.low <= value <= axis.high:
+        below = at > (axis.start + axis.end) / 2
+        text, at = (f"↓ {name}", at - 5) if below else (f"↑ {name}", at + 12)
+        return f'<g class="reference">{_text(text, right - 3, at, "name", "end")}</g>'
     return (
         f'<g class="reference"><path d="M{left:.1f} {at:.1f}H{right:.1f}"/>'
         f"{_text(name, right - 3, at - 5, 'name', 'end')}</g>"
@@ -609,29 +629,22 @@ Box = tuple[float, float, float, float]
 
 def _place_label(
     text: str, x: float, y: float, taken: Sequence[Box], bounds: Box
-) -> tuple[float, float, str, Box]:
-    """The spot beside a point where its name collides least with what is there."""
+) -> tuple[float, float, str, Box, bool]:
+    """The spot about a point where its name collides least with what is there, and whether that is far away."""
     wide, high = _wide(text), FONT
     candidates = []
-    for dx, dy, anchor in (
-        (9, 4, "start"),
-        (-9, 4, "end"),
-        (8, -7, "start"),
-        (8, 15, "start"),
-        (-8, -7, "end"),
-        (-8, 15, "end"),
-        (0, -10, "middle"),
-        (0, 19, "middle"),
-        (10, -19, "start"),
-        (10, 27, "start"),
-        (-10, -19, "end"),
-        (-10, 27, "end"),
-    ):
-        start = x + dx - {"start": 0.0, "end": wide, "middle": wide / 2}[anchor]
-        box = (start, y + dy - high * 0.8, start + wide, y + dy + high * 0.2)
-        overlap = sum(_shared(box, other) for other in taken)
-        outside = wide * high - _shared(box, bounds)
-        candidates.append((overlap + 3 * outside, len(candidates), (x + dx, y + dy, anchor, box)))
+    for ring, distance in enumerate((9.0, 20.0, 34.0, 50.0)):
+        for turn in range(16):
+            # Beside the point first, then ever more above and below.
+            angle = math.pi * ((turn + 1) // 2) * (-1) ** turn / 8
+            dx, dy = distance * math.cos(angle), distance * math.sin(angle)
+            anchor = "middle" if abs(dx) < 4 else "start" if dx > 0 else "end"
+            start = x + dx - {"start": 0.0, "end": wide, "middle": wide / 2}[anchor]
+            box = (start, y + dy - high * 0.45, start + wide, y + dy + high * 0.55)
+            overlap = sum(_shared(box, other) for other in taken)
+            outside = wide * high - _shared(box, bounds)
+            cost = overlap + 3 * outside + 12 * ring + 0.1 * turn
+            candidates.append((cost, len(candidates), (x + dx, y + dy + 4, anchor, box, ring > 0)))
     return min(candidates)[2]
 
 

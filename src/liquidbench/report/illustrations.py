@@ -51,7 +51,7 @@ def scores(evidence: Evidence) -> Figure | None:
         trivial = evidence.text(evidence.trivial)
         words.append(f"To have learnt anything a model must beat the trivial predictor, {trivial}: {who}.")
     words.append(
-        "Dots are seeds, the large mark is their mean, the bar its 95 % bootstrap interval."
+        "Dots are seeds, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
         else "One seed each, so there are no intervals: what another seed would give is unknown."
     )
@@ -71,10 +71,11 @@ def costs(evidence: Evidence) -> list[str]:
             if cost:
                 mark = evidence.mark(model, variant)
                 text = f"{evidence.spoken(mark.label, spread)}; {label.lower()}: {quantity(cost, unit)}"
-                points.append(figures.Point(mark, cost, spread.mean, spread.interval, text))
+                compared = evidence.spreads.get((model, "matched"))
+                origin = evidence.cost(model, "matched", metric) if mark.apart else None
+                at = (origin, compared.mean) if origin and compared else None
+                points.append(figures.Point(mark, cost, spread.mean, spread.interval, text, at))
         if points:
-            # The compared models are named first, so theirs are the better places for names.
-            points.sort(key=lambda point: point.mark.apart)
             title = f"{evidence.title}: {evidence.metric_label} against {label.lower()}"
             better = "up" if evidence.higher else "down"
             axes = (evidence.score_label, label, unit, evidence.reference, better)
@@ -108,7 +109,7 @@ def cost_caption(study: Sequence[Evidence]) -> str:
         return ""
     words.append("The higher and the further left, the better; costs are on logarithmic axes.")
     if any(variant == "author" for evidence in study for _, variant in evidence.spreads):
-        words.append("† As its authors set it, outside the comparison.")
+        words.append("Faint marks, joined to the model: † as its authors set it, outside the comparison.")
     return " ".join(words)
 
 
@@ -128,23 +129,15 @@ def learning(evidence: Evidence) -> list[Figure]:
             low, epoch = min(zip(y, x, strict=True))
             lowest.append((low, epoch, model))
             places = decimals(None, low) + 1
-            texts = [
-                f"{model}, epoch {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)
-            ]
+            texts = [f"{model}, epoch {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)]
             series.append(figures.Series(evidence.mark(model), x, y, [None] * len(x), texts, threads))
         if not series:
             continue
         loss, epoch, model = min(lowest)
-        words = [
-            f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."
-        ]
+        words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."]
         if any(len(one.threads) > 1 for one in series):
             words.append("Thick: the mean, until the first seed stops. Thin: each seed to its own end.")
-        kind = (
-            "cross-entropy in nats"
-            if evidence.facts.get("kind") == "classification"
-            else "mean squared error"
-        )
+        kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"
         drawing = figures.curves(title, series, "Epoch", f"{label} ({kind})", whole_steps=True)
         found.append(Figure(drawing, " ".join(words)))
@@ -176,9 +169,7 @@ def robustness(evidence: Evidence) -> list[Figure]:
             )
             clean, worst = spreads[levels[0]], spreads[levels[-1]]
             if clean and worst:
-                losses.append(
-                    (evidence.lead(worst.mean - clean.mean, None)[0], worst.mean - clean.mean, model)
-                )
+                losses.append((evidence.lead(worst.mean - clean.mean, None)[0], worst.mean - clean.mean, model))
         if not series:
             continue
         words = []
@@ -192,7 +183,7 @@ def robustness(evidence: Evidence) -> list[Figure]:
         if corruption == "removed_steps":
             words.append("A removed step is gone; its time is added to the next span.")
         if any(bounds for one in series for bounds in one.intervals):
-            words.append("Bars are 95 % bootstrap intervals, set side by side.")
+            words.append("Bars are 95 % intervals, set side by side.")
         title = f"{evidence.metric_label} on {evidence.title}: {label.lower()}"
         drawing = figures.curves(
             title,

@@ -57,23 +57,31 @@ SHORTEST_WINDOW = 8
 LEAK = 0.999
 """Correlation with the target beyond which a feature is suspected of being the target in disguise."""
 
+# Training and validation's shares of a recording that is split in time. The first is taken, unless classes are so
+# bunched that a later one alone has them all in every part.
+SHARES = ((0.6, 0.2), (0.6, 0.25), (0.6, 0.15), (0.5, 0.25), (0.5, 0.3), (0.5, 0.2), (0.7, 0.15))
+
 # Dealing in this order gives 3 to 1 to 1, and each split one group as soon as there are three.
 DEAL = ("train", "validation", "test", "train", "train")
 
 _MISSING_NUMBER = ("", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing")
 _MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+# Not hour or day: those mostly come back every day or month.
 _TIME_NAME = re.compile(
-    r"(?:elapsed|relative|unix|sample)?[ _]?(?:date[ _]?)?(?:time|timestamp|time[ _]stamp|date|t|seconds?|minutes?|hours?|"
-    r"days?|step|epoch)(?:[ _]?[\[(]?(?P<unit>ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?)?",
+    r"(?:(?:elapsed|relative|unix|sample|sampling|date)[ _]?)?"
+    r"(?:time|timestamp|time[ _]stamp|date|t|seconds|step|epoch)"
+    r"(?:[ _]?[\[(]?(?P<unit>ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?)?",
     re.IGNORECASE,
 )
 _GROUP_NAME = re.compile(
-    r"(?:.*[ _])?(?:id|subject|patient|person|participant|user|group|session|series|run|trial|recording|record|"
-    r"unit|device|machine|engine|sensor|station|site|episode|trace|file|case|stay)(?:[ _]?(?:id|no|nr|number|name))?",
+    r"(?:.*[ _])?(?:id|subject|patient|person|participant|user|animal|group|session|sequence|series|run|trial|"
+    r"recording|record|unit|device|machine|engine|sensor|station|site|episode|trace|flight|trip|file|case|stay)"
+    r"(?:[ _]?(?:id|no|nr|number|name))?",
     re.IGNORECASE,
 )
 _DATE = r"^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ]+(.+))?$"
 _CLOCK = r"(?i)^(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([AP]M)?\s*(?:Z|UTC|([+-]\d{2}):?(\d{2}))?$"
+_CLOCK_ALONE = r"^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?$"
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -84,7 +92,7 @@ def guess(
     group: str | None = None,
     kind: str | None = None,
 ) -> tuple[dict[str, Any], list[str]]:
-    """Guess how a table is to be used.
+    r"""Guess how a table is to be used.
 
     Args:
         path: the file.
@@ -103,7 +111,7 @@ def guess(
 
     Example:
         >>> mapping, lines = guess("engines.csv", target="temperature", kind="forecast")  # doctest: +SKIP
-        >>> print(*lines, sep="\\n")  # doctest: +SKIP
+        >>> print(*lines, sep="\n")  # doctest: +SKIP
         time: column 'timestamp' (the only column of dates)
         ...
     """
@@ -173,37 +181,30 @@ class _Plan:
         self.row = np.arange(self.frame.height)
         self.target = self._column("target", self.given["target"])
         self.group = self._column("group", self.given["group"]) if self.given.get("group") else None
-        self._refuse_double_roles()
-        self._drop_empty()
+        self._refuse_double_roles(self.given.get("time"))
+        self._drop_useless()
         self.time = self._choose_time()
         if self.group is None and "group" not in self.given:
             self.group = self._guess_group()
-        self._refuse_double_roles()
+        self._refuse_double_roles(self.time)
         self._put_in_order()
         self._check_target()
         others = self._choose_features()
         self.kind = self._choose_kind(others)
         self.features = self._with_target(others) if self.kind == "forecast" else others
-        self.horizon = self.given.get("horizon", 1)
-        if "horizon" in self.given and self.kind != "forecast":
-            self._refuse(f"horizon is for a forecast; this is a {self.kind}. Leave it out, or set kind: forecast")
-        if not self.features:
-            reasons = "; ".join(f"{name!r}: {reason}" for name, reason in self.left_out.items())
-            self._refuse(
-                f"no column is left to predict {self.target!r} from ({reasons or 'there are no others'}). Give it "
-                "feature columns, or ask for a forecast of the target from its own past (--task forecast)"
-            )
+        self._check_features()
+        self.horizon = self._choose_horizon()
         self.per = self._choose_per()
         self.classes = self._class_names() if self.kind == "classification" else None
         self.feature_columns, self.values, self.observed = self._encode()
+        self._describe_features()
         self.recordings = self._cut_into_recordings()
+        self.irregular, self.time_unit = self._choose_time_unit()
         self.window = self._choose_window()
-        self.gap, self.splits, self.split_rule = self._split()
+        self.gap, self.splits = self._split_by_group() if self.group is not None else self._split_in_time()
         self._check_splits()
         self._suspect_leaks()
-        self.irregular, self.time_unit = self._describe_time()
         self.metric = self._choose_metric()
-        self._describe_features()
         self.lines += [f"warning: {warning}" for warning in self.warnings]
 
     @property
@@ -286,11 +287,10 @@ class _Plan:
             f"there is no column {name!r} for the {role}. {hint}The columns are {_listed(self.frame.columns, 40)}"
         )
 
-    def _refuse_double_roles(self) -> None:
+    def _refuse_double_roles(self, time: str | None) -> None:
         roles: dict[str, str] = {}
-        for role in ("target", "time", "group"):
-            name = getattr(self, role, None) if role != "time" else getattr(self, "time", self.given.get("time"))
-            if name is not None and name in roles:
+        for role, name in (("target", self.target), ("time", time), ("group", self.group)):
+            if name in roles:
                 self._refuse(f"column {name!r} cannot be both {roles[name]} and {role}; name another for one of them")
             if name is not None:
                 roles[name] = role
@@ -301,7 +301,7 @@ class _Plan:
             kept = np.flatnonzero(kept)
         self.frame, self.row = self.frame[kept], self.row[kept]
 
-    def _drop_empty(self) -> None:
+    def _drop_useless(self) -> None:
         """Drop rows without any value, and columns that are of no use to anyone."""
         empty = self.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
         if empty.any():
@@ -340,6 +340,12 @@ class _Plan:
         elif named:
             first, reason = named[0], "named like a time, and its numbers go up"
         else:
+            for name in free:
+                if _TIME_NAME.fullmatch(name) and self.frame[name].dtype == pl.String:
+                    self.warnings.append(
+                        f"{name!r} is named like a time but cannot be read as one (such as {self.frame[name][0]!r}; "
+                        "expected a number, or a date such as 2024-05-31 13:45:00), so rows count as evenly spaced"
+                    )
             self.lines.append(
                 "time: no column found; rows count as evenly spaced, in the order of the file (--time names one)"
             )
@@ -413,13 +419,22 @@ class _Plan:
     def _guess_group(self) -> str | None:
         candidates = self._group_candidates()
         named = [name for name in candidates if _GROUP_NAME.fullmatch(name)]
+        reason = "times repeat in the table, but never within one value of it"
+        if not candidates:
+            named = [name for name in self.frame.columns if _GROUP_NAME.fullmatch(name) and self._comes_in_blocks(name)]
+            reason = "named like an identifier, and its values come in blocks of rows"
         for chosen in (named, candidates):
             if len(chosen) == 1:
-                self.lines.append(
-                    f"group: column {chosen[0]!r} (times repeat in the table, but never within one value of it)"
-                )
+                self.lines.append(f"group: column {chosen[0]!r} ({reason})")
                 return chosen[0]
         return None
+
+    def _comes_in_blocks(self, name: str) -> bool:
+        column = self.frame[name]
+        if name in (self.target, self.time) or not (column.dtype == pl.String or column.dtype.is_integer()):
+            return False
+        groups = column.n_unique()
+        return not column.null_count() and FEWEST_GROUPS <= groups <= len(column) / 8 and len(column.rle()) == groups
 
     def _group_candidates(self) -> list[str]:
         """Columns within whose values no time repeats, though times repeat in the table."""
@@ -619,7 +634,7 @@ class _Plan:
                 "classification",
                 f"target {self.target!r} holds {distinct} distinct values that are no numbers",
             )
-        elif not features and not self.left_out.keys() - self._harmless():
+        elif not features:
             kind, reason = "forecast", f"there is nothing but the past of {self.target!r} to predict it from"
         elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
             kind, reason = "classification", f"target {self.target!r} holds {distinct} distinct values"
@@ -639,8 +654,18 @@ class _Plan:
         self.lines.append(f"kind: {kind} ({reason})")
         return kind
 
-    def _harmless(self) -> set[str]:
-        return {name for name, reason in self.left_out.items() if reason.startswith(("is ", "only counts"))}
+    def _check_features(self) -> None:
+        if not self.features:
+            reasons = "; ".join(f"{name!r} {reason}" for name, reason in self.left_out.items())
+            self._refuse(
+                f"no column is left to predict {self.target!r} from ({reasons or 'there are no others'}). Give it "
+                "feature columns, or ask for a forecast of the target from its own past (--task forecast)"
+            )
+
+    def _choose_horizon(self) -> int:
+        if "horizon" in self.given and self.kind != "forecast":
+            self._refuse(f"horizon is for a forecast; this is a {self.kind}. Leave it out, or set kind: forecast")
+        return self.given.get("horizon", 1)
 
     def _choose_per(self) -> Any:
         codes = self._codes()
@@ -761,31 +786,41 @@ class _Plan:
             )
         return window
 
-    def _split(self) -> tuple[int | None, dict[str, list[Recording]], str]:
-        gap, splits, rule = self._split_by_group() if self.group is not None else self._split_in_time()
-        self.lines.append(f"split: {rule}")
-        return gap, splits, rule
-
-    def _split_in_time(self) -> tuple[int | None, dict[str, list[Recording]], str]:
+    def _split_in_time(self) -> tuple[int, dict[str, list[Recording]]]:
         (recording,) = self.recordings
-        steps = len(recording)
         assert self.window is not None
-        gap = self.window + (self.horizon if self.kind == "forecast" else 0)
-        part = (steps - 2 * gap) // 5
-        if part < self.window:
+        steps, gap = len(recording), self.window + (self.horizon if self.kind == "forecast" else 0)
+        usable = steps - 2 * gap
+        if usable // 5 < self.window:
             self._refuse(
                 f"{steps} rows are too few: split in time into 60, 20 and 20 %, with {gap} rows left out between "
                 f"the parts, each part needs a window of {self.window} rows, {5 * self.window + 2 * gap} rows in all"
             )
-        train = steps - 2 * gap - 2 * part
-        parts = (slice(0, train), slice(train + gap, train + gap + part), slice(steps - part, steps))
-        rule = (
-            f"In time: the first {train} rows are training, the next {part} validation, the last {part} test, with "
-            f"{gap} rows left out between them{', at least a window' if gap >= self.window else ''}."
-        )
-        return gap, {name: [recording.part(rows)] for name, rows in zip(SPLITS, parts, strict=True)}, rule
 
-    def _split_by_group(self) -> tuple[None, dict[str, list[Recording]], str]:
+        def cut(shares: tuple[float, float]) -> tuple[Recording, ...]:
+            train, validation = (round(share * usable) for share in shares)
+            starts = train + gap, train + validation + 2 * gap
+            parts = slice(0, train), slice(starts[0], starts[0] + validation), slice(starts[1], steps)
+            return tuple(recording.part(rows) for rows in parts)
+
+        cuts = [cut(shares) for shares in SHARES if self._has_all_classes(cut(shares))]
+        parts = cuts[0] if cuts else cut(SHARES[0])
+        usual = len(parts[0]) == len(cut(SHARES[0])[0]) and len(parts[1]) == len(cut(SHARES[0])[1])
+        self.split_rule = (
+            f"In time: the first {len(parts[0])} rows are training, then {len(parts[1])} validation, the last "
+            f"{len(parts[2])} test, with {gap} rows left out between them, no less than a window"
+            f"{'' if usual else '; not 60, 20 and 20 %, which would leave a part without one of the classes'}."
+        )
+        self.lines.append(f"split: {self.split_rule}")
+        return gap, {name: [part] for name, part in zip(SPLITS, parts, strict=True)}
+
+    def _has_all_classes(self, parts: Iterable[Recording]) -> bool:
+        if self.classes is None:
+            return True
+        # All that this sees of validation and test is whether a class is there at all.
+        return all(len(np.unique(_known([part], self.per))) == len(self.classes) for part in parts)
+
+    def _split_by_group(self) -> tuple[None, dict[str, list[Recording]]]:
         count = len(self.recordings)
         if count < FEWEST_GROUPS:
             what = "1 group" if count == 1 else f"{count} groups"
@@ -808,27 +843,27 @@ class _Plan:
         for members in by_class.values():
             for place, recording in enumerate(members):
                 dealt[DEAL[place % len(DEAL)]].append(recording)
-        if not dealt["test"]:
-            sizes = ", ".join(f"{self.classes[label]!r} {len(of)}" for label, of in by_class.items())  # pyright: ignore[reportOptionalSubscript]
+        if not dealt["test"] and self.classes is not None:
+            sizes = _listed((f"{len(of)} of {self.classes[label]}" for label, of in by_class.items()), quote=False)
             self._refuse(
                 f"no class of {self.target!r} has {FEWEST_GROUPS} groups, one for each of training, validation and test "
                 f"({sizes}); give more groups"
             )
-        order = {id(recording): place for place, recording in enumerate(self.recordings)}
-        splits = {name: sorted(of, key=lambda recording: order[id(recording)]) for name, of in dealt.items()}
+        order = {recording.name: place for place, recording in enumerate(self.recordings)}
+        splits = {name: sorted(of, key=lambda recording: order[recording.name]) for name, of in dealt.items()}
         counts = ", ".join(f"{name} {len(of)}" for name, of in splits.items())
-        return (
-            None,
-            splits,
+        self.split_rule = (
             f"By group: each value of {self.group!r} is in one split only, drawn by a checksum of its name"
-            f"{', class by class' if stratified else ''} ({counts}).",
+            f"{', class by class' if stratified else ''} ({counts})."
         )
+        self.lines.append(f"split: {self.split_rule}")
+        return None, splits
 
     def _check_splits(self) -> None:
         train = _known(self.splits["train"], self.per)
         for name in SPLITS:
             if not len(_known(self.splits[name], self.per)):
-                self._refuse(f"target {self.target!r} is not known in any row of the {name} part; see the split above")
+                self._refuse(f"target {self.target!r} is not known in any row of the {name} part. {self.split_rule}")
         if self.classes is None:
             if np.ptp(train) == 0:
                 self._refuse(f"target {self.target!r} never varies in the training part, so nothing can be learnt")
@@ -883,7 +918,7 @@ class _Plan:
                     "if it is not known when the prediction is made, leave it out (features: in a study)"
                 )
 
-    def _describe_time(self) -> tuple[bool, str]:
+    def _choose_time_unit(self) -> tuple[bool, str]:
         """Whether time spans vary, and the unit of time; recordings change to that unit."""
         spans = np.concatenate([np.diff(recording.times) for recording in self.recordings])
         median = float(np.median(spans)) if len(spans) else 1.0
@@ -896,10 +931,9 @@ class _Plan:
         elif (named := _TIME_NAME.fullmatch(self.time)) and named["unit"]:
             unit = named["unit"].lower()
             unit = {"sec": "s", "seconds": "s", "minutes": "min", "hours": "h", "days": "d"}.get(unit, unit)
-        # Counted from its beginning, a time of many digits keeps its small differences.
-        for recordings in self.splits.values():
-            for place, recording in enumerate(recordings):
-                recordings[place] = replace(recording, times=(recording.times - recording.times[0]) / scale)
+        self.recordings = [
+            replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
+        ]
         irregular = bool(np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01)
         if irregular:
             self.lines.append(
@@ -1036,7 +1070,21 @@ def _read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
         typed, note = _typed(column, comma)
         columns.append(typed)
         notes += note
-    return pl.DataFrame(columns), digest, notes
+    frame, note = _join_date_and_clock(pl.DataFrame(columns))
+    return frame, digest, notes + note
+
+
+def _join_date_and_clock(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Make one column of times where a table has the day in one and the time of day in another."""
+    clocks = [column for column in frame if column.dtype == pl.Time]
+    days = [column for column in frame if column.dtype == pl.Datetime]
+    if len(clocks) != 1 or len(days) != 1 or (days[0].drop_nulls().dt.time() != pl.time(0)).any():
+        return frame, []
+    day, clock = days[0], clocks[0]
+    joined = (day.cast(pl.Int64) + clock.cast(pl.Int64) // 1000).cast(pl.Datetime("us"))
+    name = f"{day.name} {clock.name}"
+    note = f"file: {day.name!r} and {clock.name!r} are joined into one time, {name!r}"
+    return frame.with_columns(joined.alias(day.name)).rename({day.name: name}).drop(clock.name), [note]
 
 
 def _read_text(name: str, raw: bytes) -> tuple[pl.DataFrame, list[str], bool]:
@@ -1101,7 +1149,7 @@ def _table_likeness(sample: str, separator: str) -> tuple[bool, float, int]:
 
 
 def _typed(column: pl.Series, decimal_comma: bool) -> tuple[pl.Series, list[str]]:
-    """A column as Int64, Float64, Boolean, Datetime or String, whole columns only; remarks."""
+    """A column as numbers, booleans, dates, times of day or text, if all its cells can be read so; remarks."""
     if column.dtype in (pl.Categorical, pl.Enum):
         column = column.cast(pl.String)
     if column.dtype.is_float() or column.dtype.is_decimal():
@@ -1130,6 +1178,10 @@ def _typed(column: pl.Series, decimal_comma: bool) -> tuple[pl.Series, list[str]
     lower = text.str.to_lowercase()
     if lower.drop_nulls().is_in(["true", "false"]).all():
         return lower == "true", []
+    if text.drop_nulls().str.contains(_CLOCK_ALONE).all():
+        padded = text.str.replace(r"^(\d):", "0$1:").str.replace(r"^(\d\d:\d\d)$", "$1:00")
+        clock = padded.str.to_time("%H:%M:%S%.f", strict=False)
+        return (clock if clock.null_count() == text.null_count() else text), []
     dates, ambiguous, note = _dates_with_note(text)
     if not ambiguous and dates.null_count() == text.null_count():
         return dates, note
@@ -1190,10 +1242,16 @@ def _dates_with_note(column: pl.Series) -> tuple[pl.Series, bool, list[str]]:
 
 
 def _time_numbers(column: pl.Series) -> NDArray[np.float64]:
-    """Seconds of dates, numbers as they are; NaN where missing."""
+    """Seconds for dates, else numbers as they are, NaN where missing; whole numbers counted from their least.
+
+    As floating-point numbers, nanoseconds since 1970 would not keep their last digits.
+    """
+    scale = 1.0
     if column.dtype.is_temporal():
-        return column.cast(pl.Datetime("us")).cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        column, scale = column.cast(pl.Datetime("us")).cast(pl.Int64), 1e6
+    if column.dtype.is_integer():
+        column = column - column.min()
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy() / scale
 
 
 def _labels(column: pl.Series) -> list[str]:
@@ -1235,9 +1293,9 @@ def _count(number: Any, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _listed(names: Iterable[str], most: int = 8) -> str:
+def _listed(names: Iterable[str], most: int = 8, quote: bool = True) -> str:
     names = list(names)
-    shown = ", ".join(repr(name) for name in names[:most])
+    shown = ", ".join(repr(name) if quote else name for name in names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
 
 

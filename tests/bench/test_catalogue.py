@@ -1,0 +1,159 @@
+import numpy as np
+import pytest
+import torch
+
+from liquidbench import catalogue
+from liquidbench.catalogue import AUTHORS, MODELS, TOLERANCE, build, count_parameters, size_for_budget
+from liquidbench.study import AUTHOR_MODELS, FAMILIES
+from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
+
+
+def task(per: str = "step", missing: bool = False, features: int = 3, outputs: int = 2) -> Task:
+    def recordings(split: str) -> list[Recording]:
+        random = np.random.default_rng(len(split))
+        parts = []
+        for index, steps in enumerate((9, 6)):
+            values = random.normal(size=(steps, features)).astype(np.float32)
+            targets = random.integers(0, outputs, steps) if per == "step" else index % outputs
+            parts.append(Recording(f"{split}{index}", np.arange(steps) * 1.0, values, targets, 0))
+        return numbered(parts)
+
+    return Task(
+        name="toy",
+        title="Toy",
+        description="Made up.",
+        features=tuple(Feature(f"f{index}", "1") for index in range(features)),
+        kind="classification",
+        per=per,
+        outputs=outputs,
+        target_unit="1",
+        classes=tuple(f"c{index}" for index in range(outputs)),
+        metric="accuracy",
+        metrics=("accuracy",),
+        time_unit="s",
+        source=Source("Toy", "", "none", ""),
+        split_rule="By recording.",
+        recordings=recordings,
+        data_digest="0" * 64,
+        baseline="prior",
+        missing=missing,
+    )
+
+
+def tensors(batch: int, time: int, features: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    return (
+        torch.randn(batch, time, features, generator=generator),
+        0.5 + torch.rand(batch, time, generator=generator),
+    )
+
+
+def test_the_names_are_those_that_studies_know():
+    assert set(MODELS) == set(FAMILIES)
+    assert set(AUTHOR_MODELS) <= set(AUTHORS) <= set(MODELS)
+
+
+@pytest.mark.parametrize("budget", [3000, 6000])
+@pytest.mark.parametrize("model", MODELS)
+def test_a_matched_size_spends_the_budget_to_within_five_percent(model, budget):
+    size = size_for_budget(model, task(), budget, seed=3)
+    spent = count_parameters(build(model, task(), size, seed=3))
+    assert abs(spent - budget) <= 0.05 * budget
+    # And no other size comes nearer.
+    for other in (size - 1, size + 1):
+        assert abs(count_parameters(build(model, task(), other, seed=3)) - budget) >= abs(spent - budget)
+
+
+def test_only_trained_parameters_count():
+    model = build("GRU", task(), 4, seed=0)
+    gates, units, inputs = 3, 4, 3 + 1
+    assert count_parameters(model) == gates * units * (inputs + units + 2) + 2 * (units + 1)
+    model.head.bias.requires_grad_(False)
+    assert count_parameters(model) == gates * units * (inputs + units + 2) + 2 * units
+
+
+def test_a_budget_out_of_reach_is_refused_with_the_nearest_sizes():
+    near = [count_parameters(build("LSTM", task(), size, seed=0)) for size in (2, 3)]
+    with pytest.raises(ValueError) as refusal:
+        size_for_budget("LSTM", task(), 80)
+    for words in ("'toy'", "LSTM", "80", f"{near[0]} with 2 units", f"{near[1]} with 3 units", f"{TOLERANCE:.0%}"):
+        assert words in str(refusal.value)
+
+
+def test_an_unknown_model_is_named():
+    with pytest.raises(ValueError, match="model must be one of LTC.*; got 'LSMT'"):
+        build("LSMT", task(), 4, seed=0)
+    with pytest.raises(ValueError, match="'author'; got 'RNN'"):
+        catalogue.author("RNN")
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_told_the_time(model):
+    values, timespans = tensors(2, 7)
+    network = build(model, task(), 12, seed=0)
+    with torch.no_grad():
+        assert not torch.allclose(network(values, timespans, None), network(values, 3 * timespans, None), atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_sequence_is_judged_at_its_last_observed_step(model):
+    values, timespans = tensors(2, 7)
+    network = build(model, task(per="sequence"), 12, seed=0)
+    mask = torch.ones(2, 10, 3, dtype=torch.bool)
+    mask[:, 7:] = False
+    padded = torch.cat([values, torch.zeros(2, 3, 3)], 1), torch.cat([timespans, torch.zeros(2, 3)], 1)
+    with torch.no_grad():
+        short = network(values, timespans, None)
+        assert short.shape == (2, 2)
+        torch.testing.assert_close(network(*padded, mask), short)
+        # Not at an earlier one.
+        assert not torch.allclose(network(values[:, :6], timespans[:, :6], None), short, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_prediction_per_step_looks_at_no_later_step(model):
+    values, timespans = tensors(2, 7)
+    network = build(model, task(), 12, seed=0)
+    with torch.no_grad():
+        whole = network(values, timespans, None)
+        assert whole.shape == (2, 7, 2)
+        torch.testing.assert_close(network(values[:, :4], timespans[:, :4], None), whole[:, :4])
+
+
+def test_where_features_can_be_missing_the_mask_is_read_too():
+    values, timespans = tensors(2, 7)
+    network = build("GRU", task(missing=True), 8, seed=0)
+    assert network.layer.input_size == 6
+    mask = torch.ones(2, 7, 3, dtype=torch.bool)
+    with torch.no_grad():
+        complete = network(values, timespans, None)
+        torch.testing.assert_close(network(values, timespans, mask), complete)
+        mask[:, 3, 1] = False
+        values[:, 3, 1] = 0
+        unseen = network(values, timespans, mask)
+        # A zero that was seen is another thing than one that was not.
+        assert not torch.allclose(network(values, timespans, None)[:, 3:], unseen[:, 3:], atol=1e-5)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_seed_is_a_network(model):
+    torch.manual_seed(1)
+    one = build(model, task(), 12, seed=7).state_dict()
+    torch.manual_seed(2)
+    again = build(model, task(), 12, seed=7).state_dict()
+    other = build(model, task(), 12, seed=8).state_dict()
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert any(one[name].shape != other[name].shape or not torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("model", AUTHORS)
+def test_authors_networks_can_be_built_and_say_where_they_are_from(model):
+    author = catalogue.author(model)
+    network = build(model, task(), author.hidden_size, seed=0, variant="author")
+    assert network.layer.hidden_size == author.hidden_size
+    assert len(author.source) > 20
+
+
+def test_authors_networks_differ_where_their_scripts_do():
+    matched, author = (build("CfC", task(), 64, seed=0, variant=variant) for variant in ("matched", "author"))
+    assert count_parameters(author) > 2 * count_parameters(matched)

@@ -1,0 +1,63 @@
+"""Every study of the repository parses, and names what there is."""
+
+from pathlib import Path
+
+import pytest
+
+from liquidbench import catalogue, tasks
+from liquidbench.study import AUTHOR_MODELS, FAMILIES, Study
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.y*ml"))
+
+
+def test_there_are_studies():
+    assert {"demo", "first"} <= {path.stem for path in STUDIES}
+
+
+@pytest.fixture(params=STUDIES, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+def test_it_parses_and_is_named_as_its_file(path):
+    assert Study.load(path).name == path.stem
+
+
+def test_it_asks_one_question(path):
+    assert Study.load(path).question.endswith("?")
+
+
+def test_its_tasks_exist(path):
+    for task in Study.load(path).tasks:
+        assert task in tasks.names() if isinstance(task, str) else Path(task["table"]).is_file()
+
+
+def test_it_compares_liquid_with_recurrent(path):
+    families = {FAMILIES[model] for model in Study.load(path).models}
+    assert families >= {"liquid", "recurrent"}
+
+
+def test_its_runs_are_all_different(path):
+    runs = Study.load(path).runs()
+    assert len({run.id("digest") for run in runs}) == len(runs)
+
+
+def test_it_survives_its_copy(path, tmp_path):
+    study = Study.load(path)
+    copy = tmp_path / path.name
+    copy.write_text(study.to_yaml(), encoding="utf-8")
+    assert Study.load(copy) == study
+
+
+def test_studies_and_catalogue_know_the_same_models():
+    assert set(FAMILIES) == set(catalogue.MODELS)
+    assert set(AUTHOR_MODELS) == set(catalogue.AUTHORS)
+
+
+@pytest.mark.parametrize("name", [task for task in Study.load(STUDIES[0]).tasks if isinstance(task, str)])
+@pytest.mark.parametrize("model", Study.load(STUDIES[0]).models)
+def test_the_demo_fits_its_budget(model, name):
+    """`size_for_budget` refuses what comes no nearer than 5 %."""
+    study = Study.load(STUDIES[0])
+    assert study.name == "demo"
+    assert catalogue.size_for_budget(model, tasks.load(name), study.parameters) > 1

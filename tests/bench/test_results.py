@@ -1,0 +1,253 @@
+"""The results table: what may be written, what comes back, and what a kill or a stray file does to it."""
+
+import multiprocessing
+import os
+import signal
+import time
+from datetime import UTC, datetime
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from liquidbench import results
+from liquidbench.results import NULLABLE, SCHEMA, DamagedResultWarning
+
+
+def a_row(**changes):
+    row = {
+        "run": "0123456789abcdef",
+        "study": "try",
+        "task": "occupancy",
+        "model": "CfC",
+        "variant": "matched",
+        "seed": 0,
+        "kind": "fit",
+        "status": "done",
+        "split": "test",
+        "metric": "accuracy",
+        "corruption": "",
+        "level": 0.0,
+        "epoch": None,
+        "trial": None,
+        "value": 0.9,
+        "reason": None,
+        "parameters": 4000,
+        "hidden_size": 32,
+        "learning_rate": 0.01,
+        "version": "0.1.0",
+        "commit": "abc",
+        "python": "3.11.0",
+        "torch": "2.13.0",
+        "machine": "a processor",
+        "threads": 1,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": 1.5,
+    }
+    return row | changes
+
+
+class TestRoundTrip:
+    def test_rows_come_back_as_they_were(self, tmp_path):
+        rows = [a_row(), a_row(split="train", metric="loss", epoch=3, trial=1, value=0.25, reason="why")]
+        path = results.write(tmp_path, rows)
+        assert path == tmp_path / "runs" / "0123456789abcdef.parquet"
+        frame = results.read(tmp_path)
+        assert frame.schema == SCHEMA
+        assert frame.to_dicts() == rows
+
+    @given(value=st.none() | st.floats(), epoch=st.none() | st.integers(0, 2**62), text=st.text())
+    @settings(max_examples=40)
+    def test_any_value_comes_back(self, tmp_path_factory, value, epoch, text):
+        directory = tmp_path_factory.mktemp("any")
+        results.write(directory, [a_row(value=value, epoch=epoch, machine=text)])
+        back = results.read(directory).row(0, named=True)
+        assert back["epoch"] == epoch and back["machine"] == text
+        assert back["value"] == value or (value != value and back["value"] != back["value"])
+
+    def test_numpy_numbers_are_numbers(self, tmp_path):
+        results.write(tmp_path, [a_row(seed=np.int32(4), value=np.float32(0.5), level=np.float64(0.1), seconds=2)])
+        back = results.read(tmp_path).row(0, named=True)
+        assert (back["seed"], back["value"], back["level"], back["seconds"]) == (4, 0.5, 0.1, 2.0)
+
+    def test_nullable_columns_may_be_left_out(self, tmp_path):
+        row = {key: value for key, value in a_row().items() if key not in NULLABLE}
+        results.write(tmp_path, [row])
+        assert results.read(tmp_path).select(sorted(NULLABLE)).row(0) == (None,) * len(NULLABLE)
+
+    def test_nothing_yet_is_an_empty_table(self, tmp_path):
+        for directory in (tmp_path, tmp_path / "nowhere"):
+            assert results.read(directory).equals(SCHEMA.to_frame())
+            assert results.done(directory) == {}
+
+    def test_runs_can_be_picked(self, tmp_path):
+        for run in ("aa", "bb", "cc"):
+            results.write(tmp_path, [a_row(run=run)])
+        assert results.read(tmp_path)["run"].to_list() == ["aa", "bb", "cc"]
+        assert results.read(tmp_path, runs={"cc", "aa", "zz"})["run"].to_list() == ["aa", "cc"]
+        assert results.read(tmp_path, runs=[]).equals(SCHEMA.to_frame())
+
+    def test_done_tells_failures_apart(self, tmp_path):
+        results.write(tmp_path, [a_row(run="good")])
+        results.write(tmp_path, [a_row(run="bad", status="failed", value=None, reason="diverged")])
+        assert results.done(tmp_path) == {"good": "done", "bad": "failed"}
+
+
+class TestWrongRows:
+    @pytest.mark.parametrize(
+        ("changes", "error", "words"),
+        [
+            ({"seed": "0"}, TypeError, "column 'seed' of rows[1] must be a whole number; got str '0'"),
+            ({"seed": True}, TypeError, "column 'seed' of rows[1] must be a whole number; got bool True"),
+            ({"seed": None}, TypeError, "column 'seed' of rows[1] must be a whole number; got NoneType None"),
+            ({"epoch": 1.0}, TypeError, "column 'epoch' of rows[1] must be a whole number or None; got float 1.0"),
+            ({"value": "0.9"}, TypeError, "column 'value' of rows[1] must be a number or None; got str '0.9'"),
+            ({"task": 3}, TypeError, "column 'task' of rows[1] must be text; got int 3"),
+            ({"accuracy": 1.0}, ValueError, "rows[1] has the column 'accuracy', which is unknown; known are run"),
+            ({"split": "valid"}, ValueError, "column 'split' of rows[1] must be one of 'train', 'validation', 'test'"),
+            ({"status": "ok"}, ValueError, "column 'status' of rows[1] must be one of 'done', 'failed'; got 'ok'"),
+            ({"status": "failed"}, ValueError, "column 'reason' of rows[1] must say why"),
+            ({"run": "other"}, ValueError, "rows must be of one run, as a file holds one"),
+        ],
+    )
+    def test_the_column_is_named_and_nothing_is_written(self, tmp_path, changes, error, words):
+        with pytest.raises(error) as caught:
+            results.write(tmp_path, [a_row(), a_row(**changes)])
+        assert words in str(caught.value)
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("column", sorted(set(SCHEMA) - NULLABLE))
+    def test_a_missing_column_is_named(self, tmp_path, column):
+        row = {key: value for key, value in a_row().items() if key != column}
+        with pytest.raises(ValueError, match=rf"rows\[0\] lacks the column '{column}'"):
+            results.write(tmp_path, [row])
+
+    def test_no_rows(self, tmp_path):
+        with pytest.raises(ValueError, match="at least one row"):
+            results.write(tmp_path, [])
+
+    @pytest.mark.parametrize("run", ["../up", "", "a/b", "a.b"])
+    def test_a_run_that_names_no_file(self, tmp_path, run):
+        with pytest.raises(ValueError, match="column 'run' must hold letters"):
+            results.write(tmp_path, [a_row(run=run)])
+
+
+class TestDamage:
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            lambda path: path.write_bytes(b""),
+            lambda path: path.write_bytes(b"PAR1 no more of it"),
+            lambda path: path.write_bytes(path.read_bytes()[:-20]),
+            lambda path: path.write_bytes(path.read_bytes()[:100] + bytes(60) + path.read_bytes()[160:]),
+            lambda path: pl.DataFrame({"a": [1]}).write_parquet(path),
+            lambda path: SCHEMA.to_frame().write_parquet(path),
+            lambda path: pl.read_parquet(path).with_columns(pl.col("seed").cast(pl.Int32)).write_parquet(path),
+            lambda path: pl.read_parquet(path).drop("machine").write_parquet(path),
+            lambda path: path.rename(path.with_stem("bbbb")) and results.write(path.parents[1], [a_row(run="good")]),
+        ],
+        ids=["empty", "no-parquet", "cut", "overwritten", "foreign", "rowless", "other-type", "older", "renamed"],
+    )
+    def test_a_damaged_file_is_named_and_the_others_are_read(self, tmp_path, damage):
+        results.write(tmp_path, [a_row(run="good")])
+        path = results.write(tmp_path, [a_row(run="hurt"), a_row(run="hurt", value=0.1)])
+        damage(path)
+        with pytest.warns(DamagedResultWarning, match=r"(hurt|bbbb)\.parquet is left out: "):
+            frame = results.read(tmp_path)
+        assert frame["run"].to_list() == ["good"]
+        with pytest.warns(DamagedResultWarning):
+            assert results.done(tmp_path) == {"good": "done"}
+
+    def test_a_warning_points_at_the_caller(self, tmp_path):
+        results.write(tmp_path, [a_row()]).write_bytes(b"")
+        for call in (results.read, results.done):
+            with pytest.warns(DamagedResultWarning) as caught:
+                call(tmp_path)
+            assert caught[0].filename == __file__
+
+    def test_an_older_column_is_named(self, tmp_path):
+        path = results.write(tmp_path, [a_row()])
+        pl.read_parquet(path).drop("machine").with_columns(pl.lit(1).alias("gpu")).write_parquet(path)
+        with pytest.warns(DamagedResultWarning, match="no result of this version.*machine, gpu"):
+            results.read(tmp_path)
+
+    def test_other_files_are_nobodys_business(self, tmp_path):
+        path = results.write(tmp_path, [a_row()])
+        (path.parent / "notes.txt").write_text("mine")
+        (path.parent / ".half.parquet.0.tmp").write_bytes(b"PAR1")
+        (tmp_path / "report.html").write_text("<html>")
+        assert results.read(tmp_path).height == 1
+        assert list(results.done(tmp_path)) == ["0123456789abcdef"]
+
+    def test_a_repeated_run_replaces_its_damaged_file(self, tmp_path):
+        results.write(tmp_path, [a_row()]).write_bytes(b"half")
+        results.write(tmp_path, [a_row(value=0.7)])
+        assert results.read(tmp_path)["value"].to_list() == [0.7]
+
+    def test_a_failed_write_leaves_the_earlier_file_and_no_rubbish(self, tmp_path, monkeypatch):
+        path = results.write(tmp_path, [a_row()])
+
+        def full(*_):
+            raise OSError("no space left")
+
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="no space left"):
+            results.write(tmp_path, [a_row(value=0.1)])
+        assert results.read(tmp_path)["value"].to_list() == [0.9]
+        assert list(path.parent.iterdir()) == [path]
+
+
+def _write_for_ever(directory, value):
+    rows = [a_row(value=float(value), epoch=epoch) for epoch in range(200)]
+    while True:
+        results.write(directory, rows)
+
+
+class TestConcurrency:
+    def test_two_writers_and_a_kill_never_show_half_a_file(self, tmp_path):
+        """Read all the while; warnings are errors here, so one bad read fails the test."""
+        spawn = multiprocessing.get_context("spawn")
+        writers = [spawn.Process(target=_write_for_ever, args=(tmp_path, value)) for value in (1, 2)]
+        for writer in writers:
+            writer.start()
+        try:
+            seen, reads = set(), 0
+            end = time.monotonic() + 30
+            while time.monotonic() < end and (reads < 40 or len(seen) < 2):
+                frame = results.read(tmp_path)
+                if len(frame):
+                    reads += 1
+                    assert frame.height == 200 and frame["value"].n_unique() == 1
+                    seen.add(frame["value"][0])
+        finally:
+            for writer in writers:
+                os.kill(writer.pid, signal.SIGKILL)
+                writer.join()
+        assert seen == {1.0, 2.0}
+        assert results.read(tmp_path).height == 200
+        assert list(results.done(tmp_path)) == ["0123456789abcdef"]
+
+
+class TestTasks:
+    FACTS = {"occupancy": {"title": "Ist da wer? °C", "classes": ["no", "yes"], "window": None, "metric": "accuracy"}}
+
+    def test_facts_come_back(self, tmp_path):
+        assert results.write_tasks(tmp_path / "new", self.FACTS) == tmp_path / "new" / "tasks.json"
+        assert results.read_tasks(tmp_path / "new") == self.FACTS
+
+    def test_none_there(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="tasks.json does not exist"):
+            results.read_tasks(tmp_path)
+
+    @pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', ""])
+    def test_damaged(self, tmp_path, text):
+        (tmp_path / "tasks.json").write_text(text)
+        with pytest.raises(ValueError, match="tasks.json .*delete it and run the study again"):
+            results.read_tasks(tmp_path)
+
+    def test_what_json_cannot_hold_is_not_written(self, tmp_path):
+        with pytest.raises(ValueError, match="JSON"):
+            results.write_tasks(tmp_path, {"a": {"span": float("nan")}})
+        assert list(tmp_path.iterdir()) == []

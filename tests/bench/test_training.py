@@ -1,0 +1,328 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from liquidbench import catalogue, results, training
+from liquidbench.study import Robustness, Run, Training
+from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
+from liquidbench.training import fit, measure_cost
+
+CORRUPTION = Robustness(removed_steps=(0.0, 0.5), noise=(0.0, 1.0))
+
+
+def task(kind="classification", per="step", missing=False, garbage=0.0, target_mask=True) -> Task:
+    """Recordings of uneven length, whose target is the sign, or the value, of the sum of the latest inputs.
+
+    Args:
+        garbage: what stands where a target is masked.
+    """
+
+    def recordings(split: str) -> list[Recording]:
+        random = np.random.default_rng({"train": 1, "validation": 2, "test": 3}[split])
+        parts = []
+        for index in range({"train": 22, "validation": 9, "test": 9}[split]):
+            steps = int(random.integers(5, 12))
+            values = random.normal(size=(steps, 2)).astype(np.float32)
+            sums = np.cumsum(values.sum(axis=1)) if per == "step" else values[-2:].sum()
+            known = random.random(steps) < 0.7
+            observed = random.random((steps, 2)) < 0.8
+            observed[0] = True
+            if kind == "classification":
+                targets = (sums > 0).astype(np.int64)
+            else:
+                targets = np.atleast_1d(sums)[..., None].astype(np.float32)
+                targets = targets if per == "step" else targets[0]
+            if per == "step" and target_mask:
+                targets = np.where(known if kind == "classification" else known[:, None], targets, garbage).astype(
+                    targets.dtype
+                )
+            parts.append(
+                Recording(
+                    f"{split}{index}",
+                    np.cumsum(random.exponential(size=steps)),
+                    values,
+                    targets,
+                    0,
+                    mask=observed if missing else None,
+                    target_mask=known if per == "step" and target_mask else None,
+                )
+            )
+        offset = {"train": 0, "validation": 1000, "test": 2000}[split]
+        return [replace(part, first_row=offset + part.first_row) for part in numbered(parts)]
+
+    classes = kind == "classification"
+    return Task(
+        name="toy",
+        title="Toy",
+        description="Made up.",
+        features=(Feature("a", "m"), Feature("b", "1")),
+        kind=kind,
+        per=per,
+        outputs=2 if classes else 1,
+        target_unit="1",
+        classes=("no", "yes") if classes else None,
+        metric="accuracy" if classes else "mse",
+        metrics=("accuracy", "auroc", "cross_entropy") if classes else ("mse", "mae"),
+        time_unit="s",
+        source=Source("Toy", "", "none", ""),
+        split_rule="By recording.",
+        recordings=recordings,
+        data_digest="0" * 64,
+        baseline="prior" if classes else "mean",
+        irregular=True,
+        missing=missing,
+    )
+
+
+def run(kind="fit", model="GRU", **changes) -> Run:
+    made = Run(
+        kind=kind,
+        task="toy",
+        model=model,
+        variant="matched",
+        seed=4,
+        parameters=1250,
+        training=Training(epochs=4, batch_size=8, patience=4),
+        learning_rates=(0.03, 0.01),
+        robustness=CORRUPTION if kind == "fit" else Robustness(),
+    )
+    return replace(made, **changes)
+
+
+def select(rows, **columns):
+    return [row for row in rows if all(row[name] == value for name, value in columns.items())]
+
+
+def value(rows, **columns):
+    (row,) = select(rows, **columns)
+    return row["value"]
+
+
+def numbers(rows):
+    return [{name: row[name] for name in row if name not in ("started", "seconds")} for row in rows]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return fit(run(), task())
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("per", ["step", "sequence"])
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_fit_gives_the_rows_that_are_promised(tmp_path, kind, per, missing):
+    toy = task(kind, per, missing)
+    rows = fit(run(), toy)
+    results.write(tmp_path, [row | {"study": "s"} for row in rows])
+    frame = results.read(tmp_path)
+    assert set(frame["status"]) == {"done"} and set(frame["run"]) == {run().id(toy.data_digest)}
+
+    clean = {"split": "test", "corruption": "", "level": 0.0, "epoch": None}
+    for metric in toy.metrics:
+        assert math.isfinite(value(rows, metric=metric, **clean))
+        assert math.isfinite(value(rows, metric=metric, **(clean | {"split": "validation"})))
+    assert value(rows, metric="trivial") == toy.trivial_score()
+    for corruption in ("removed_steps", "noise"):
+        here = select(rows, corruption=corruption)
+        assert [row["metric"] for row in here] == [toy.metric] * 2
+        # Level 0 is the clean split.
+        assert here[0]["value"] == pytest.approx(value(rows, metric=toy.metric, **clean), rel=1e-5)
+        assert here[1]["value"] != here[0]["value"] or kind == "classification"
+    for trial in (0, 1):
+        for split in ("train", "validation"):
+            curve = select(rows, metric="loss", split=split, trial=trial)
+            assert [row["epoch"] for row in curve] == [1, 2, 3, 4]
+    assert value(rows, metric="parameters") == select(rows, metric="best_epoch")[0]["parameters"]
+
+
+@pytest.mark.parametrize("model", ["LTC", "CfC", "LRCU", "LSTM"])
+def test_it_learns(model):
+    long = replace(run(model=model), training=Training(epochs=25, batch_size=8, patience=25))
+    rows = fit(long, task("regression", "sequence"))
+    assert value(rows, metric="mse", split="test", corruption="") < 0.8 * value(rows, metric="trivial")
+
+
+def test_the_test_split_is_built_when_nothing_is_left_to_choose():
+    toy, told, seen = task(), [], []
+
+    def watch(epoch):
+        told.append(epoch)
+        seen.append(toy.constructed)
+
+    fit(run(), toy, watch)
+    assert [(epoch.trial, epoch.epoch) for epoch in told] == [(trial, epoch) for trial in (0, 1) for epoch in range(1, 5)]
+    assert set(seen) == {frozenset({"train", "validation"})}
+    assert toy.constructed == {"train", "validation", "test"}
+
+
+def batches_of(model: str, monkeypatch) -> list[list[int]]:
+    batches = []
+    step = training._step
+
+    def watched(model, optimiser, data, batch, clip_norm):
+        batches.append(batch.tolist())
+        return step(model, optimiser, data, batch, clip_norm)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "_step", watched)
+        fit(run(model=model), task())
+    return batches
+
+
+def test_all_models_and_learning_rates_see_the_same_batches_in_the_same_order(monkeypatch):
+    seen = {model: batches_of(model, monkeypatch) for model in ("GRU", "LSTM", "CfC", "LTC-NCP")}
+    assert all(batches == seen["GRU"] for batches in seen.values())
+    trials, epochs, sizes = 2, 4, [8, 8, 6]
+    assert [len(batch) for batch in seen["GRU"]] == sizes * epochs * trials
+    first, second = seen["GRU"][: 3 * epochs], seen["GRU"][3 * epochs :]
+    assert first == second
+    # Every sequence once an epoch, the last partial batch among them, in an order that changes.
+    orders = [sum(first[start : start + 3], []) for start in range(0, 12, 3)]
+    assert all(sorted(order) == list(range(22)) for order in orders)
+    assert len(set(map(tuple, orders))) == epochs
+
+
+def test_a_fit_can_be_repeated_and_leaves_the_global_generator_alone(fitted):
+    torch.manual_seed(99)
+    expected = torch.rand(3)
+    torch.manual_seed(99)
+    again = fit(run(), task())
+    assert torch.equal(torch.rand(3), expected)
+    assert numbers(again) == numbers(fitted)
+    assert numbers(fit(run(seed=5), task())) != numbers(fitted)
+
+
+def test_masked_targets_and_padding_count_for_nothing():
+    one, other = (fit(run(), task("regression", garbage=garbage)) for garbage in (0.0, 77.0))
+    assert numbers(one) == numbers(other)
+
+
+def test_the_best_epoch_of_the_best_trial_is_what_is_scored():
+    toy = task()
+    hasty = run(learning_rates=(1e-6, 0.1), training=Training(epochs=12, batch_size=8, patience=3))
+    rows = fit(hasty, toy)
+    trial = select(rows, metric="best_epoch")[0]["trial"]
+    assert trial == 1
+    curve = [row["value"] for row in select(rows, metric="loss", split="validation", trial=trial)]
+    best = int(value(rows, metric="best_epoch"))
+    assert curve[best - 1] == min(curve)
+    # Patience was spent, so the weights of the last epoch are not those of the best.
+    assert best < len(curve) == best + 3 or len(curve) == 12
+    restored = value(rows, metric="cross_entropy", split="validation", epoch=None)
+    assert restored == pytest.approx(min(curve), rel=1e-5)
+
+
+def test_patience_ends_a_trial():
+    # At such a rate nothing improves on the first epochs for long.
+    rows = fit(run(learning_rates=(0.5,), training=Training(epochs=60, batch_size=8, patience=2)), task())
+    (epochs,) = select(rows, metric="epochs")
+    assert epochs["reason"] == "patience"
+    assert epochs["value"] == value(rows, metric="best_epoch") + 2 < 60
+
+
+def test_minutes_cap_a_trial_however_long_its_epochs():
+    capped = Training(epochs=50, batch_size=8, patience=50, minutes=1e-9)
+    rows = fit(run(training=capped), task())
+    assert [(row["value"], row["reason"]) for row in select(rows, metric="epochs")] == [(1, "minutes")] * 2
+
+
+def test_a_learning_rate_that_diverges_is_recorded_and_the_other_goes_on(tmp_path):
+    rows = fit(run(learning_rates=(1e20, 0.01)), task("regression"))
+    (diverged,) = [row for row in rows if row["metric"] == "loss" and row["value"] is None]
+    assert diverged["trial"] == 0 and "loss became" in diverged["reason"]
+    assert select(rows, metric="best_epoch")[0]["trial"] == 1
+    results.write(tmp_path, [row | {"study": "s"} for row in rows])
+    assert set(results.done(tmp_path).values()) == {"done"}
+
+
+def test_a_run_fails_when_all_its_trials_do(tmp_path):
+    toy = task("regression")
+    rows = fit(run(learning_rates=(1e20, 1e25)), toy)
+    assert {row["status"] for row in rows} == {"failed"}
+    assert "every trial failed: learning rate 1e+20: " in rows[-1]["reason"] and "1e+25" in rows[-1]["reason"]
+    assert "test" not in toy.constructed
+    results.write(tmp_path, [row | {"study": "s"} for row in rows])
+    assert set(results.done(tmp_path).values()) == {"failed"}
+
+
+def test_an_undefined_metric_is_a_reason_and_no_number():
+    toy = replace(task(per="sequence"), metrics=("accuracy", "auroc"))
+    plain = toy.recordings
+
+    def recordings(split):
+        # All of one class on test.
+        return [replace(part, targets=1) if split == "test" else part for part in plain(split)]
+
+    rows = fit(run(), replace(toy, recordings=recordings))
+    (undefined,) = select(rows, metric="auroc", split="test")
+    assert undefined["value"] is None and "undefined" in undefined["reason"] and undefined["status"] == "done"
+
+    rows = fit(run(), replace(toy, recordings=recordings, metric="auroc"))
+    assert rows[-1]["status"] == "failed" and "no auroc on test" in rows[-1]["reason"]
+
+
+def test_authors_sizes_and_rates_are_taken_from_the_catalogue():
+    rows = fit(run(model="LSTM", variant="author", parameters=None, learning_rates=()), task())
+    (best,) = select(rows, metric="best_epoch")
+    assert (best["hidden_size"], best["learning_rate"]) == (32, 0.001)
+
+
+def test_a_budget_out_of_reach_is_an_error():
+    with pytest.raises(ValueError, match="parameters must be within"):
+        fit(run(parameters=10), task())
+
+
+def test_cost_is_measured_without_the_test_split(tmp_path):
+    toy = task()
+    rows = measure_cost(run("cost"), toy)
+    measured = {row["metric"]: row["value"] for row in rows}
+    assert toy.constructed == {"train"}
+    parameters = measured["parameters"]
+    assert abs(parameters - 1250) <= 62 and measured["deployed_bytes"] == 4 * parameters
+    # At least a gradient and Adam's two moments for each parameter.
+    assert measured["training_memory_bytes"] > 3 * 4 * parameters
+    assert 0 < measured["inference_memory_bytes"] < measured["training_memory_bytes"]
+    assert measured["seconds_per_epoch"] > 0 and measured["step_latency_us"] > 0
+    results.write(tmp_path, [row | {"study": "s"} for row in rows])
+
+
+def test_peak_memory_is_exact_on_what_is_known():
+    kept = torch.zeros(1000)
+
+    def action():
+        big = torch.zeros(1_000_000)
+        del big
+        return torch.zeros(200_000) + kept.sum()
+
+    peak = training._peak_memory(action)
+    assert peak == pytest.approx(4_000_000, rel=0.001)
+
+
+def test_unrolled_solver_steps_cost_memory_in_training_alone():
+    memory = {}
+    for model in ("LTC", "GRU"):
+        rows = measure_cost(run("cost", model), task())
+        memory[model] = {row["metric"]: row["value"] for row in rows}
+    assert memory["LTC"]["training_memory_bytes"] > 3 * memory["GRU"]["training_memory_bytes"]
+    assert memory["LTC"]["inference_memory_bytes"] < memory["LTC"]["training_memory_bytes"] / 5
+
+
+def test_a_failure_outside_is_a_row():
+    (row,) = training.failure(run(), "0" * 64, "worker died with signal 9")
+    assert row["status"] == "failed" and row["reason"] == "worker died with signal 9" and row["value"] is None
+
+
+def test_batches_are_cut_to_their_longest_sequence_without_changing_anything():
+    toy = task(missing=True)
+    data = training._Data(toy.split("train"))
+    model = catalogue.build("GRU", toy, 8, seed=0)
+    index = torch.tensor([int(data.lengths.argmin())])
+    values, timespans, mask = data.inputs(index)
+    assert values.shape[1] == int(data.lengths[index]) < data.values.shape[1]
+    with torch.no_grad():
+        cut = data.scored(index, model(values, timespans, mask))
+        whole = data.scored(index, model(data.values[index], data.timespans[index], data.mask[index]))
+    assert torch.equal(cut[0], whole[0]) and torch.equal(cut[1], whole[1])

@@ -1,0 +1,196 @@
+"""The pool, with real processes: what is lost when one of them, or their driver, is killed."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from liquidbench import results, workers
+from liquidbench.study import Study
+from liquidbench.workers import Plan, execute, plan
+
+
+def study(**changes) -> Study:
+    content = {
+        "name": "small",
+        "tasks": ["occupancy-excerpt"],
+        "models": ["GRU", "RNN"],
+        "parameters": 1000,
+        "seeds": 2,
+        "learning_rates": [0.01],
+        "training": {"epochs": 2},
+    }
+    return Study.parse(content | changes)
+
+
+def kinds(events) -> Counter:
+    return Counter(event.kind for event in events)
+
+
+def children() -> list[int]:
+    return [process.pid for process in multiprocessing.active_children()]
+
+
+def fits(made: Plan) -> list:
+    return [run for run in made.pending if run.kind == "fit"]
+
+
+def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path):
+    events = []
+    made = plan(study(), tmp_path)
+    assert len(made.pending) == 2 * 2 + 2 and not made.status
+    outcome = execute(made, 2, events.append)
+
+    assert set(outcome.finished) == set(made.pending)
+    assert not outcome.failed and not outcome.left_out and not outcome.interrupted
+    assert kinds(events) == {"started": 6, "epoch": 8, "finished": 6}
+    frame = results.read(tmp_path)
+    assert set(frame["run"]) == {made.id(run) for run in made.pending}
+    assert set(frame["study"]) == {"small"} and set(frame["threads"]) == {1}
+    # The score that is told is the one that is written.
+    told = {made.id(event.run): event.score for event in events if event.score is not None}
+    written = frame.filter(split="test", metric="accuracy", corruption="")
+    assert dict(written.select("run", "value").iter_rows()) == told and len(told) == 4
+
+    again = plan(study(), tmp_path)
+    assert again.pending == () and set(again.status.values()) == {"done"} and len(again.status) == 6
+    assert not children()
+
+
+def test_seeds_come_in_turn_and_costs_last_and_alone(tmp_path):
+    made = plan(study(author_defaults=True), tmp_path)
+    order = [(run.kind, run.variant, run.seed) for run in made.pending]
+    assert order == sorted(order, key=lambda run: (run[0] == "cost", run[1] == "author", run[2]))
+    assert [run.model for run in made.pending[:2]] == ["GRU", "RNN"]
+
+    events = []
+    execute(replace(made, pending=tuple(run for run in made.pending if run.kind == "cost")), 2, events.append)
+    assert [event.kind for event in events] == ["started", "finished"] * 3
+
+
+def test_a_killed_worker_costs_its_run_and_no_other(tmp_path):
+    made = plan(study(models=["GRU"], seeds=3), tmp_path)
+    victim = fits(made)[1]
+    events = []
+
+    def kill_it(event):
+        events.append(event)
+        if event.run == victim and event.kind == "started":
+            (worker,) = children()
+            os.kill(worker, signal.SIGKILL)
+
+    outcome = execute(made, 1, kill_it)
+    assert outcome.failed == {victim: "worker died with signal 9, perhaps out of memory"}
+    assert len(outcome.finished) == len(made.pending) - 1
+    assert events[-1].kind == "finished"
+    rows = results.read(tmp_path, [made.id(victim)])
+    assert rows["status"].to_list() == ["failed"] and rows["reason"].to_list() == [outcome.failed[victim]]
+
+    # A failure is a result: it is not tried again unasked.
+    assert plan(study(models=["GRU"], seeds=3), tmp_path).pending == ()
+    retried = plan(study(models=["GRU"], seeds=3), tmp_path, retry_failed=True)
+    assert retried.pending == (victim,) and retried.status[victim] == "failed"
+    assert execute(retried, 1).finished == [victim]
+    assert set(results.done(tmp_path).values()) == {"done"}
+
+
+def test_an_error_in_a_run_is_its_result(tmp_path):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    facts = {"occupancy-excerpt": {**made.tasks["occupancy-excerpt"], "digest": "f" * 64}}
+    outcome = execute(replace(made, tasks=facts), 1)
+    assert not outcome.finished and set(outcome.failed) == set(made.pending)
+    assert all("ValueError: the data of task" in reason for reason in outcome.failed.values())
+    assert "Traceback" in (tmp_path / "workers.log").read_text()
+
+
+def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
+    made = plan(study(training={"epochs": 200, "patience": 200}, seeds=[0, 1, 2]), tmp_path)
+
+    def interrupt(event):
+        if event.kind == "epoch":
+            raise KeyboardInterrupt
+
+    outcome = execute(made, 2, interrupt)
+    assert outcome.interrupted and outcome.left_out == list(made.pending)
+    assert not children() and not results.done(tmp_path)
+
+
+def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path):
+    made = plan(study(seeds=1), tmp_path)
+    outcome = execute(made, 2, minutes=1e-9)
+    assert outcome.left_out == fits(made) and not outcome.interrupted
+    assert {run.kind for run in outcome.finished} == {"cost"}
+    # They wait for another time.
+    assert list(plan(study(seeds=1), tmp_path).pending) == fits(made)
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, {here!r})
+from test_workers import long_study, plan, execute
+if __name__ == "__main__":
+    execute(plan(long_study(), {directory!r}), 2)
+"""
+
+
+def long_study() -> Study:
+    return study(models=["GRU", "LSTM"], seeds=6, training={"epochs": 12, "patience": 12})
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def until(condition, seconds: float) -> bool:
+    ends = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > ends:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
+def test_a_killed_driver_takes_its_workers_along_and_the_study_goes_on(tmp_path):
+    directory = tmp_path / "results"
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER.format(here=str(Path(__file__).parent), directory=str(directory)))
+    driver = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    files = lambda: sorted((directory / "runs").glob("*.parquet"))  # noqa: E731
+    assert until(lambda: len(files()) >= 3 or driver.poll() is not None, 60)
+    theirs = [int(pid) for pid in Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()]
+    driver.kill()
+    driver.wait()
+    assert len(theirs) >= 2 and until(lambda: not any(map(alive, theirs)), 10)
+
+    kept = {path: path.read_bytes() for path in files()}
+    made = plan(long_study(), directory)
+    total = len(long_study().runs())
+    assert 3 <= len(kept) < total, "killed in the middle"
+    assert len(made.pending) == total - len(kept)
+
+    events = []
+    outcome = execute(made, 2, events.append)
+    assert kinds(events)["started"] == total - len(kept) == len(outcome.finished)
+    assert len(files()) == total
+    assert {path: path.read_bytes() for path in kept} == kept
+
+
+def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
+    with pytest.raises(ValueError, match="task must be one of .*; got 'occupacy'"):
+        plan(study(tasks=["occupacy"]), tmp_path)
+    with pytest.raises(ValueError, match="parameters must be within 5%"):
+        plan(study(parameters=3), tmp_path)
+    with pytest.raises(ValueError, match="processes must be at least 1; got 0"):
+        execute(plan(study(), tmp_path), 0)
+    assert not results.done(tmp_path) and workers.results is results
