@@ -1,0 +1,212 @@
+"""What is particular to one liquid layer, against SciPy and against the equations written out in NumPy."""
+
+import numpy as np
+import pytest
+import scipy.integrate
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import liquidrnn as lr
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def softplus(x):
+    return np.log1p(np.exp(x))
+
+
+def arrays(recurrence):
+    """Parameters as float64 arrays, matrices where a layer is fully connected."""
+    out = {name.replace(".", "_"): p.detach().double().numpy() for name, p in recurrence.named_parameters()}
+    for name, value in out.items():
+        for prefix, synapses in (("sensory_", recurrence.sensory_synapses), ("", recurrence.synapses)):
+            if value.shape == (len(synapses),) and ("sensory" in name) == bool(prefix):
+                out[name] = value.reshape(synapses.sources, synapses.neurons)
+    return out
+
+
+def ltc_slope(p, u):
+    """Right side of the LTC's equation with the input held."""
+    u = u * p["input_map_weight"] + p["input_map_bias"]
+    gleak, cm = softplus(p["raw_gleak"]), softplus(p["raw_cm"])
+
+    def slope(_, v):
+        s = softplus(p["raw_w"]) * sigmoid(p["synapses_sigma"] * (v[:, None] - p["synapses_mu"]))
+        r = softplus(p["raw_sensory_w"]) * sigmoid(
+            p["sensory_synapses_sigma"] * (u[:, None] - p["sensory_synapses_mu"])
+        )
+        current = gleak * (p["vleak"] - v)
+        current += (s * (p["erev"] - v)).sum(0) + (r * (p["sensory_erev"] - v)).sum(0)
+        return current / cm
+
+    return slope
+
+
+def test_ltc_solves_its_equation_to_first_order():
+    """The fused solver closes in on SciPy's solution as the first power of the step."""
+    u = torch.randn(1, 1, 3, dtype=torch.float64)
+    errors = []
+    for unfolds in (100, 200, 400):
+        layer = lr.LTC(3, 6, ode_unfolds=unfolds, batch_first=True, generator=torch.Generator().manual_seed(1)).double()
+        p = arrays(layer.recurrences[0])
+        exact = scipy.integrate.solve_ivp(ltc_slope(p, u[0, 0].numpy()), (0, 0.7), np.zeros(6), rtol=1e-11, atol=1e-12)
+        _, h = layer(u, timespans=0.7)
+        errors.append(np.abs(h[0, 0].detach().numpy() - exact.y[:, -1]).max())
+    assert errors[0] < 0.01
+    assert abs(errors[0] / errors[2] - 4) < 0.5
+
+
+@settings(max_examples=25, deadline=None)
+@given(span=st.floats(0, 1e4), scale=st.floats(0, 1e6), unfolds=st.integers(1, 6), seed=st.integers(0, 2**31 - 1))
+def test_ltc_states_stay_between_leak_and_reversal_potentials(span, scale, unfolds, seed):
+    g = torch.Generator().manual_seed(seed)
+    layer = lr.LTC(4, 5, ode_unfolds=unfolds, batch_first=True, generator=g)
+    recurrence = layer.recurrences[0]
+    ends = torch.cat([recurrence.vleak, recurrence.erev, recurrence.sensory_erev, torch.zeros(1)])
+    x = scale * torch.randn(2, 30, 4, generator=g)
+    _, _, trace = layer(x, timespans=span, return_tau=True)
+    assert trace["state"].min() >= ends.min() - 1e-5 and trace["state"].max() <= ends.max() + 1e-5
+
+
+def test_ltc_time_constant_is_bounded_by_its_leak():
+    """Theorem 1 of the paper, in synapse form: cm / (gleak + sum w) <= tau <= cm / gleak."""
+    layer = lr.LTC(4, 6, batch_first=True).double()
+    p = arrays(layer.recurrences[0])
+    cm, gleak = softplus(p["raw_cm"]), softplus(p["raw_gleak"])
+    total = gleak + softplus(p["raw_w"]).sum(0) + softplus(p["raw_sensory_w"]).sum(0)
+    _, _, trace = layer(3 * torch.randn(5, 20, 4, dtype=torch.float64), return_tau=True)
+    tau = trace["tau"].detach().numpy()
+    assert (tau >= cm / total * (1 - 1e-6)).all() and (tau <= cm / gleak * (1 + 1e-6)).all()
+
+
+def test_ltc_starts_in_the_published_ranges():
+    recurrence = lr.LTC(20, 50).recurrences[0]
+    p = arrays(recurrence)
+    for name, low, high in (
+        ("raw_gleak", 0.001, 1), ("raw_cm", 0.4, 0.6), ("raw_w", 0.001, 1), ("raw_sensory_w", 0.001, 1)
+    ):  # fmt: skip
+        values = softplus(p[name])
+        assert low - 1e-6 <= values.min() and values.max() <= high + 1e-6
+        assert abs(values.mean() - (low + high) / 2) < 0.2 * (high - low)
+    assert 3 <= p["synapses_sigma"].min() and p["synapses_sigma"].max() <= 8
+    assert set(np.unique(p["erev"])) == {-1, 1}
+
+
+@pytest.mark.parametrize("inputs, units", [(1, 32), (7, 32), (17, 64)])
+def test_parameter_counts_are_the_published_ones(inputs, units):
+    """field tables: LTC 4N(N+M) + 3N + 2M + 2N; LRC asymmetric 5N(N+M) + 5N + 2M; CfC with a backbone of 128."""
+
+    def count(layer):
+        return sum(p.numel() for p in layer.parameters())
+
+    pairs = units * (units + inputs)
+    assert count(lr.LTC(inputs, units)) == 4 * pairs + 5 * units + 2 * inputs
+    assert count(lr.LRC(inputs, units, elastance="asymmetric")) == 5 * pairs + 5 * units + 2 * inputs
+    assert count(lr.LRC(inputs, units)) == 5 * pairs + 6 * units + 2 * inputs
+    assert count(lr.CfC(inputs, units)) == (inputs + units) * 128 + 128 + 4 * (128 * units + units)
+    assert count(lr.CfC(inputs, units, backbone_layers=0)) == 4 * pairs + 4 * units
+
+
+def lrc_step(p, u, h, dt, elastance, solver):
+    u = u * p["input_map_weight"] + p["input_map_bias"]
+    s = sigmoid(p["synapses_sigma"] * (h[:, None] - p["synapses_mu"]))
+    r = sigmoid(p["sensory_synapses_sigma"] * (u[:, None] - p["sensory_synapses_mu"]))
+    gleak = softplus(p["raw_gleak"])
+    f = gleak + (softplus(p["raw_w"]) * s).sum(0) + (softplus(p["raw_sensory_w"]) * r).sum(0)
+    g = gleak + (p["k"] * s).sum(0) + (p["sensory_k"] * r).sum(0)
+    eps = 1.0
+    if elastance:
+        o = h @ p["o"] + u @ p["sensory_o"] + p["elastance_bias"]
+        kappa = softplus(p["raw_kappa"]) if elastance == "symmetric" else None
+        eps = sigmoid(o) if kappa is None else sigmoid(o + kappa) - sigmoid(o - kappa)
+    drive = p["vleak"] * np.tanh(g)
+    if solver == "hybrid":
+        return (h + dt * eps * drive) / (1 + dt * eps * sigmoid(f))
+    return h + np.minimum(dt * eps, 1) * (drive - sigmoid(f) * h)
+
+
+@pytest.mark.parametrize("solver", ["hybrid", "explicit"])
+@pytest.mark.parametrize("elastance", [None, "symmetric", "asymmetric"])
+def test_lrc_and_stc_are_their_equations(elastance, solver):
+    options = {"solver": solver, "batch_first": True}
+    layer = (lr.LRC(3, 6, elastance=elastance, **options) if elastance else lr.STC(3, 6, **options)).double()
+    p = arrays(layer.recurrences[0])
+    x, spans = torch.randn(1, 5, 3, dtype=torch.float64), 3 * torch.rand(1, 5, dtype=torch.float64)
+    h = np.zeros(6)
+    for u, dt in zip(x[0].numpy(), spans[0].numpy(), strict=True):
+        h = lrc_step(p, u, h, dt, elastance, solver)
+    np.testing.assert_allclose(layer(x, timespans=spans)[1][0, 0].detach().numpy(), h, rtol=1e-10, atol=1e-12)
+
+
+def test_lrcu_is_one_explicit_step_of_lrc():
+    a = lr.LRCU(3, 6, batch_first=True, generator=torch.Generator().manual_seed(1))
+    b = lr.LRC(3, 6, solver="explicit", batch_first=True, generator=torch.Generator().manual_seed(1))
+    x = torch.randn(2, 5, 3)
+    assert torch.equal(a(x)[0], b(x)[0])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    span=st.floats(0, 1e4),
+    scale=st.floats(0, 1e6),
+    seed=st.integers(0, 2**31 - 1),
+    solver=st.sampled_from(["hybrid", "explicit"]),
+)
+def test_lrc_states_are_bounded_by_twice_the_leak_potential(span, scale, seed, solver):
+    g = torch.Generator().manual_seed(seed)
+    layer = lr.LRC(4, 5, solver=solver, batch_first=True, generator=g)
+    _, _, trace = layer(scale * torch.randn(2, 30, 4, generator=g), timespans=span, return_tau=True)
+    assert (trace["state"].abs() <= 2 * layer.recurrences[0].vleak.abs() + 1e-6).all()
+
+
+def test_ctrnn_solves_its_equation():
+    layer = lr.CTRNN(3, 6, solver="rk4", ode_unfolds=20, batch_first=True).double()
+    r = layer.recurrences[0]
+    w, v, b = (p.detach().numpy() for p in (r.weight_ih, r.weight_hh, r.bias))
+    u = torch.randn(1, 1, 3, dtype=torch.float64)
+    exact = scipy.integrate.solve_ivp(
+        lambda _, x: np.tanh(w @ u[0, 0].numpy() + v @ x + b) - x, (0, 1.3), np.zeros(6), rtol=1e-11, atol=1e-12
+    )
+    np.testing.assert_allclose(layer(u, timespans=1.3)[1][0, 0].detach().numpy(), exact.y[:, -1], rtol=1e-5, atol=1e-6)
+
+
+def test_wired_cfc_hears_recurrent_command_synapses_and_nothing_else():
+    wiring = lr.wirings.NCP(4, 3, 2, 2, 2, 2, 2).build(3, seed=5)
+    layer = lr.CfC(3, wiring, batch_first=True).double()
+    recurrence = layer.recurrences[0]
+    x = torch.randn(1, 3, dtype=torch.float64)
+    h = torch.randn(1, wiring.units, dtype=torch.float64)
+
+    def advance(h, x):
+        return recurrence.update(recurrence.coefficients(), x, (h,), torch.ones(1, 1, dtype=torch.float64))[0]
+
+    from_state, from_input = torch.autograd.functional.jacobian(advance, (h, x))
+    from_state, from_input = from_state[0, :, 0].T.numpy() != 0, from_input[0, :, 0].T.numpy() != 0
+    # Paths within one sample: old states reach a neuron directly, new ones through the layers before it.
+    place = {neuron: i for i, layer_ in enumerate(wiring.layers) for neuron in layer_}
+    exists = wiring.adjacency != 0
+    old = np.eye(wiring.units, dtype=bool)
+    later = np.zeros_like(old)
+    for pre, post in zip(*np.nonzero(exists), strict=True):
+        (later if place[pre] < place[post] else old)[pre, post] = True
+    reach = np.linalg.inv(np.eye(wiring.units) - later) != 0
+    np.testing.assert_array_equal(from_state, (old.astype(int) @ reach.astype(int)) > 0)
+    np.testing.assert_array_equal(from_input, ((wiring.sensory_adjacency != 0).astype(int) @ reach.astype(int)) > 0)
+
+
+def test_cfc_starts_where_its_documentation_says():
+    recurrence = lr.CfC(3, 6, mode="pure").recurrences[0]
+    assert torch.equal(recurrence.A, torch.ones(6)) and torch.equal(recurrence.w_tau, torch.full((6,), 0.01))
+
+
+def test_cfc_is_a_gate_and_not_a_flow():
+    """Documented: two half steps are not one whole, by far more than a solver's error."""
+    layer = lr.CfC(4, 16, batch_first=True)
+    x = torch.randn(8, 1, 4)
+    _, h = layer(torch.randn(8, 5, 4))
+    whole = layer(x, h, timespans=1.0)[1]
+    half = layer(x.expand(-1, 2, -1), h, timespans=0.5)[1]
+    assert (whole - half).abs().max() > 0.05
