@@ -6,11 +6,12 @@ never load torch.
 """
 
 import argparse
+import io
 import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,8 @@ import liquidbench
 
 if TYPE_CHECKING:
     from liquidbench.study import Run, Study
+    from liquidbench.tasks.task import Task
+    from liquidbench.workers import Plan
 
 _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
@@ -35,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit code.
     """
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # An output that knows no curly quotes must not end a study.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     # One line each, without the source line that Python would show below it.
     warnings.formatwarning = lambda message, *_, **__: f"liquidbench: {message}\n"
     try:
@@ -137,6 +144,12 @@ def _parser() -> argparse.ArgumentParser:
         default=["LTC", "CfC", "LRCU", "LSTM", "GRU"],
         help="models to compare (default: LTC CfC LRCU LSTM GRU; see `liquidbench list models`)",
     )
+    added.add_argument(
+        "--parameters",
+        type=_positive(int),
+        metavar="N",
+        help="trained parameters of each model (default: the first number from 4000 up that all models can have)",
+    )
     add_results(added)
     add_running(added)
     added.set_defaults(data=None)
@@ -181,7 +194,7 @@ def _run(options: argparse.Namespace) -> int:
     with _input():
         study = Study.load(options.study)
         directory = Path(options.results) / study.name
-        _keep(study, directory, options.update)
+        _check_kept(study, directory, options.update)
     return _carry_out(study, directory, options)
 
 
@@ -204,20 +217,22 @@ def _kept(directory: Path) -> "Study":
     return Study.load(path)
 
 
-def _keep(study: "Study", directory: Path, update: bool) -> None:
-    """Store the study with its results; one that differs from that of the results only on request."""
-    path = directory / _STUDY_FILE
-    if path.is_file() and not update:
-        stored = _kept(directory)
-        if stored != study:
-            changed = [f.name for f in fields(study) if getattr(stored, f.name) != getattr(study, f.name)]
-            raise ValueError(
-                f"{directory} holds the results of another version of study {study.name!r}, which differs in "
-                f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, and "
-                "keep what the two share: --update. To keep both: another name, or another folder with --results"
-            )
+def _check_kept(study: "Study", directory: Path, update: bool) -> None:
+    """Refuse a folder with results of another version of the study, unless that is wanted."""
+    if update or not (directory / _STUDY_FILE).is_file():
         return
-    directory.mkdir(parents=True, exist_ok=True)
+    kept = _kept(directory)
+    if kept != study:
+        changed = [f.name for f in fields(study) if getattr(kept, f.name) != getattr(study, f.name)]
+        raise ValueError(
+            f"{directory} holds the results of another version of study {study.name!r}, which differs in "
+            f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, and "
+            "keep what the two share: --update. To keep both: another name, or another folder with --results"
+        )
+
+
+def _keep(study: "Study", directory: Path) -> None:
+    path = directory / _STUDY_FILE
     part = path.with_suffix(".part")
     part.write_text(study.to_yaml(), encoding="utf-8")
     part.replace(path)
@@ -230,25 +245,26 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
     processes = options.processes or _cores()
     with _input():
         plan = workers.plan(study, directory, options.data, options.retry_failed)
-        metrics = {task: facts["metric"] for task, facts in _facts(study, directory).items()}
+        # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
+        _keep(study, directory)
     if not plan.pending:
         failed = sum(status == "failed" for status in plan.status.values())
         again = f", {failed} of them failed (--retry-failed runs those again)" if failed else ""
         print(f"All {len(plan.status)} runs of study {study.name!r} are there{again}; nothing is left to run.")
         return _report_on(study, directory)
 
+    metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
     with console.progress(study, metrics, processes, plain=options.plain) as progress:
-        kept = {run: status for run, status in plan.status.items() if run not in set(plan.pending)}
-        scores = _test_scores(study, directory, kept)
-        for run, status in kept.items():
-            progress.known(run, "failed" if status == "failed" else "done", scores.get(run))
+        scores = _known_scores(plan)
+        for run in plan.status.keys() - set(plan.pending):
+            progress.known(run, "failed" if plan.status[run] == "failed" else "done", scores.get(run))
 
         def tell(event: workers.Event) -> None:
             run = event.run
             if event.kind == "started":
                 progress.started(run)
             elif event.kind == "finished":
-                progress.finished(run, _test_scores(study, directory, [run]).get(run))
+                progress.finished(run, event.score)
             elif event.kind == "failed":
                 progress.failed(run, event.reason or "no reason is known")
             elif event.epoch is not None:
@@ -290,7 +306,7 @@ def _report_on(study: "Study", directory: Path) -> int:
 
     with _input():
         facts = _facts(study, directory)
-        runs = {run.id(known["digest"]) for run in study.runs() if (known := facts[run.task_name])}
+        runs = {run.id(facts[run.task_name]["digest"]) for run in study.runs()}
         frame = results.read(directory, runs)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
@@ -298,7 +314,6 @@ def _report_on(study: "Study", directory: Path) -> int:
     path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
     console.summary(Console(), comparison, facts)
     print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
-    # A run fails as a whole, so its rows agree about it or the last of them says so.
     failed = {run for run, status in frame.select("run", "status").iter_rows() if status == "failed"}
     if len(failed) == frame["run"].n_unique():
         print("liquidbench: every run failed; the report lists the reasons", file=sys.stderr)
@@ -320,17 +335,16 @@ def _facts(study: "Study", directory: Path) -> dict[str, dict[str, Any]]:
     return {name: known[name] for name in names}
 
 
-def _test_scores(study: "Study", directory: Path, runs: Collection["Run"]) -> dict["Run", float]:
+def _known_scores(plan: "Plan") -> dict["Run", float]:
     """Main score on the clean test split, of the runs that have one."""
     from liquidbench import results
 
-    facts = _facts(study, directory)
-    ids = {run.id(facts[run.task_name]["digest"]): run for run in runs}
+    runs = {plan.id(run): run for run in plan.status}
     scores = {}
-    for row in results.read(directory, ids).iter_rows(named=True):
+    for row in results.read(plan.directory, runs).iter_rows(named=True):
         clean = row["split"] == "test" and not row["corruption"] and row["epoch"] is None
-        if clean and row["metric"] == facts[row["task"]]["metric"] and row["value"] is not None:
-            scores[ids[row["run"]]] = row["value"]
+        if clean and row["metric"] == plan.tasks[row["task"]]["metric"] and row["value"] is not None:
+            scores[runs[row["run"]]] = row["value"]
     return scores
 
 
@@ -391,9 +405,9 @@ def _compare(options: argparse.Namespace) -> int:
         mapping, lines = table.guess(
             options.table, options.target, time=options.time, group=options.group, kind=options.task
         )
-        study = Study.parse(_comparison(mapping, options))
+        study = Study.parse(_comparison(table.load(mapping), mapping, options))
         directory = Path(options.results) / study.name
-        _keep(study, directory, options.update)
+        _check_kept(study, directory, options.update)
     for line in lines:
         print(line)
     print(
@@ -403,28 +417,46 @@ def _compare(options: argparse.Namespace) -> int:
     return _carry_out(study, directory, options)
 
 
-def _comparison(mapping: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
     """The study for a user's table, cut to the time there is.
 
     More time buys seeds first, since few seeds are what most often leaves a comparison open; what is then left
-    for a fit caps it, the same for all models.
+    for a fit caps it, the same for all models. Batches are small enough for sixteen steps an epoch, if there are
+    so many sequences.
     """
     seeds = 3 if options.minutes < 3 else 4 if options.minutes < 8 else 5
     fits = seeds * len(options.models)
     # Processes that have no fit left to take add no time.
     share = options.minutes * min(options.processes or _cores(), fits) / fits
+    batch_size = min(max(len(task.split("train")) // 16, 1), 64)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(options.table).stem}-{options.target}").strip("-.")
     return {
         "name": name or "table",
         "question": f"Liquid or recurrent, to predict {options.target} in {Path(options.table).name}?",
         "tasks": [{**mapping, "table": str(Path(options.table).resolve())}],
         "models": options.models,
-        "parameters": 4000,
+        "parameters": options.parameters or _budget(task, options.models),
         "seeds": seeds,
         "learning_rates": [0.003, 0.01],
-        "training": {"epochs": 40, "batch_size": 64, "patience": 6, "minutes": round(share, 4)},
+        "training": {"epochs": 40, "batch_size": batch_size, "patience": 6, "minutes": round(share, 4)},
         "robustness": {"removed_steps": [0.0, 0.1, 0.3, 0.5], "noise": [0.0, 0.25, 0.5, 1.0]},
     }
+
+
+def _budget(task: "Task", models: Sequence[str]) -> int:
+    """The first budget from 4,000 parameters up that every model can keep: with many columns, sizes are coarse."""
+    from liquidbench import catalogue
+
+    *smaller, largest = 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000
+    for budget in smaller:
+        try:
+            for model in models:
+                catalogue.size_for_budget(model, task, budget)
+            return budget
+        except ValueError:
+            continue
+    # If this is out of reach as well, the plan of the study says so.
+    return largest
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ class Board(Progress):
 
     def _short_grid(self, plain: bool) -> Table:
         """One row a task, with counts alone, for terminals too narrow for `_grid`."""
-        table = Table.grid(Column(no_wrap=True, overflow="crop"), Column(no_wrap=True), padding=(0, 1))
+        table = Table.grid(*(Column(no_wrap=True, overflow="crop") for _ in range(2)), padding=(0, 1))
         for task in dict.fromkeys(run.task_name for run in self.runs):
             here = [run for run in self.runs if run.task_name == task]
             counts = Counter(self.states[run] for run in here)
@@ -369,14 +369,13 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
         console.print(sentence, soft_wrap=not console.is_terminal)
     console.print()
     board = _leaderboard(comparison, tasks)
-    if console.measure(board, options=console.options.update(width=10_000)).maximum <= console.width:
-        console.print(board)
-    elif console.is_terminal:
-        for task in tasks:
-            console.print(_leaderboard(comparison, {task: tasks[task]}))
-    else:
-        # No one's window ends at column 80 of a file.
-        console.print(board, width=10_000, crop=False, no_wrap=True, soft_wrap=True)
+    needed = console.measure(board, options=console.options.update(width=10_000)).maximum
+    if not console.is_terminal:
+        # A file has no edge at which to break off.
+        console = Console(file=console.file, width=max(needed, console.width))
+    tables = [board] if needed <= console.width else [_leaderboard(comparison, {task: tasks[task]}) for task in tasks]
+    for table in tables:
+        console.print(table)
 
 
 def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -195,14 +196,14 @@ class _Pool:
 
     def run(self, runs: list[Run], processes: int, deadline: float) -> None:
         """All of the runs, or those that begin before the deadline (of ``time.monotonic``)."""
-        waiting = list(reversed(runs))
-        while waiting or self.busy:
-            if time.monotonic() > deadline:
-                waiting.clear()
-            while waiting and len(self.busy) < processes:
+        waiting = deque(runs)
+        while True:
+            while waiting and len(self.busy) < processes and time.monotonic() < deadline:
                 worker = self._free()
-                worker.begin(waiting.pop())
+                worker.begin(waiting.popleft())
                 self.busy[worker.connection] = worker
+            if not self.busy:
+                return
             for connection in wait(list(self.busy)):
                 assert isinstance(connection, Connection)
                 self._hear(self.busy[connection])

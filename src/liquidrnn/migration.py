@@ -124,7 +124,8 @@ class NcpsCompatible(nn.Module):
         if not batched:
             output = output.squeeze(axis) if self.return_sequences else output.squeeze(0)
             state = tuple(s.squeeze(0) for s in state)
-        return output, state if len(state) > 1 else state[0]
+        (first, *others) = state
+        return output, (first, *others) if others else first
 
 
 def _evaluation_order(cell: Any) -> Tensor:

@@ -14,8 +14,9 @@ the edge: a :class:`Recurrence` sees a span for every sample, and which samples 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
-from typing import TypeAlias, TypedDict
+from typing import Self, TypeAlias, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from liquidrnn.synapses import drawn
+from liquidrnn.wirings import Wiring
 
 State: TypeAlias = tuple[Tensor, ...]
 Trace: TypeAlias = dict[str, Tensor]
@@ -64,6 +66,7 @@ class Recurrence(nn.Module):
         output_size: features of one output.
         state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
         num_synapses: connections that exist, from inputs and from units.
+        wiring: the graph of them, for an equation that has one.
     """
 
     input_size: int
@@ -71,6 +74,7 @@ class Recurrence(nn.Module):
     output_size: int
     state_sizes: tuple[int, ...]
     num_synapses: int
+    wiring: Wiring | None = None
 
     def coefficients(self) -> tuple[Tensor, ...]:
         """What the equation needs of the parameters and does not change along a sequence."""
@@ -94,6 +98,10 @@ class Recurrence(nn.Module):
     def describe(self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor) -> Trace:
         """Effective time constant ("tau") and gates of the update about to be made, each (batch, hidden)."""
         return {}
+
+    def restrict(self, wiring: Wiring) -> None:
+        """Keeps of the synapses, and of their parameters, those that ``wiring`` has."""
+        raise TypeError(f"{type(self).__name__} has no wiring to restrict")
 
     def unroll(self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None) -> tuple[Tensor, State]:
         """All updates of a sequence.
@@ -159,7 +167,7 @@ class MixedMemory(Recurrence):
             inner.output_size,
         )
         self.state_sizes = (inner.hidden_size, inner.hidden_size)
-        self.num_synapses = inner.num_synapses
+        self.num_synapses, self.wiring = inner.num_synapses, inner.wiring
         units = inner.hidden_size
         factory = {"generator": generator, "device": device, "dtype": dtype}
         self.weight_ih = nn.Parameter(drawn(nn.init.xavier_uniform_, 4 * units, inner.input_size, **factory))
@@ -182,6 +190,11 @@ class MixedMemory(Recurrence):
         h, c = self._remember(input, state)
         (h,) = self.inner.update(coefficients, input, (h,), timespan)
         return h, c
+
+    def restrict(self, wiring: Wiring) -> None:
+        """Of the recurrence within."""
+        self.inner.restrict(wiring)
+        self.wiring, self.num_synapses = self.inner.wiring, self.inner.num_synapses
 
     def readout(self, states: Tensor) -> Tensor:
         """Of the recurrence within."""
@@ -301,6 +314,43 @@ class RecurrentLayer(nn.Module):
     def num_synapses(self) -> int:
         """Connections that exist, over all levels and directions: from inputs to units and among units."""
         return sum(recurrence.num_synapses for recurrence in self.recurrences)
+
+    @property
+    def wiring(self) -> Wiring:
+        """The graph of a layer with a single level and direction; :attr:`recurrences` hold those of others."""
+        first = self.recurrences[0].wiring
+        if first is None or len(self.recurrences) > 1:
+            why = "no wiring" if first is None else f"{len(self.recurrences)} wirings, see its recurrences"
+            raise ValueError(f"this {type(self).__name__} has {why}")
+        return first
+
+    def lesioned(self, wiring: Wiring) -> Self:
+        """A copy of the layer, trained parameters included, with fewer synapses.
+
+        Args:
+            wiring: this layer's wiring after :meth:`liquidrnn.wirings.Wiring.ablate` or
+                :meth:`liquidrnn.wirings.Wiring.prune`.
+
+        Raises:
+            ValueError: the layer has no wiring, or several; or ``wiring`` has a synapse that this layer lacks.
+
+        Example:
+            >>> layer = lr.LTC(4, lr.wirings.AutoNCP(12, outputs=2), batch_first=True)
+            >>> without = layer.lesioned(layer.wiring.ablate(neurons=[5]))
+            >>> without.num_synapses < layer.num_synapses
+            True
+        """
+        mine = self.wiring
+        for name in ("adjacency", "sensory_adjacency"):
+            old, new = getattr(mine, name), getattr(wiring, name)
+            if old.shape != new.shape or (new[old == 0] != 0).any():
+                raise ValueError(
+                    f"wiring must have no synapse that the layer lacks, but its {name} {new.shape} has one: "
+                    "start from layer.wiring and remove"
+                )
+        copied = copy.deepcopy(self)
+        copied.recurrences[0].restrict(wiring)
+        return copied
 
     def extra_repr(self) -> str:
         """The layer in one line: sizes, what differs from the defaults, and what it costs."""

@@ -76,6 +76,15 @@ class Synapses(nn.Module):
         empty = weight.new_zeros(self.neurons, self.sources)
         return empty.index_put((self.post, self.pre), weight)
 
+    def restrict(self, adjacency: np.ndarray, owner: nn.Module, names: tuple[str, ...]) -> None:
+        """Keeps only the synapses that ``adjacency`` has, here and in the parameters ``names`` of ``owner``."""
+        keep = torch.from_numpy(adjacency != 0).to(self.pre.device)[self.pre, self.post]
+        for module, name in [*((owner, name) for name in names), *((self, name) for name in self._parameters)]:
+            parameter = module.get_parameter(name)
+            setattr(module, name, nn.Parameter(parameter.detach()[..., keep].clone(), parameter.requires_grad))
+        self.pre, self.post, self.polarity = self.pre[keep], self.post[keep], self.polarity[keep]
+        self.dense = len(self) == adjacency.size
+
     def extra_repr(self) -> str:
         """How many of all possible connections exist."""
         return f"{len(self):,} of {self.sources:,} x {self.neurons:,}"

@@ -140,6 +140,7 @@ class Page:
     leaderboard: list[Line]
     trivial: list[str]
     leaderboard_note: str
+    cost_panels: int
     cost_caption: str
     tasks: list[TaskPage]
     failures: list[Failure]
@@ -184,6 +185,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         leaderboard=_leaderboard(found, models, comparison),
         trivial=trivial if any(trivial) else [],
         leaderboard_note=_leaderboard_note(found),
+        cost_panels=max((len(one.costs) for one in pages), default=0),
         cost_caption=illustrations.cost_caption(found),
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
@@ -267,7 +269,8 @@ def _contests(evidence: Evidence) -> list[Contest]:
                 tone=tone,
             )
         )
-    return contests
+    # What was decided comes first: of many pairs most usually show no difference.
+    return sorted(contests, key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
 
 
 def _reach(ends: Iterable[float]) -> float:
@@ -496,7 +499,7 @@ def _commands(study: Study, frame: pl.DataFrame) -> str:
             f"pip install 'liquidrnn[bench]{release}'",
             f"# {study.name}.yaml is printed below",
             f"liquidbench run {study.name}.yaml",
-            f"liquidbench report {study.name}.yaml",
+            f"liquidbench report results/{study.name}  # the page alone, from the results",
         )
     )
 

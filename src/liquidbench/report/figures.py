@@ -327,7 +327,11 @@ def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, s
         before = row.mark.apart
         parts = [f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>']
         parts += [_text(row.mark.label, left - 12, y + 4, "name", "end")]
-        parts += [f'<circle class="seed" cx="{axis.at(value):.1f}" cy="{y:.1f}" r="2.6"/>' for value in row.values]
+        if len(row.values) > 1:
+            dots = (
+                f'<circle class="seed" cx="{axis.at(value):.1f}" cy="{y + 8:.1f}" r="2.1"/>' for value in row.values
+            )
+            parts += dots
         if row.interval:
             start, end = (axis.at(bound) for bound in row.interval)
             parts.append(f'<path class="interval" d="M{start:.1f} {y:.1f}H{end:.1f}"/>')
@@ -359,7 +363,8 @@ def scatter(
     """
     width, height, left, right, top, bottom = 360.0, 272.0, 50.0, 14.0, 24.0, 44.0
     x = Axis.over([point.x for point in points], left, width - right, log=True, unit=unit, count=4, padding=0.16)
-    held = [value for point in points for value in (point.y, *(point.interval or ()))]
+    compared = (point.interval for point in points if point.interval and not point.origin)
+    held = [*(point.y for point in points), *(bound for bounds in compared for bound in bounds)]
     ends = (height - bottom, top) if better == "up" else (top, height - bottom)
     y = Axis.over(_held(held, reference), *ends, padding=0.09)
     drawing = [_grid_x(x, top, height - bottom, cost), _grid_y(y, left, width - right, label)]
@@ -367,6 +372,10 @@ def scatter(
         drawing.append(_reference_y(y, reference, left, width - right))
     bounds = (left, top, width - right, height - bottom)
     taken = [(x.at(point.x) - 6, y.at(point.y) - 6, x.at(point.x) + 6, y.at(point.y) + 6) for point in points]
+    for point in points:
+        if point.interval and not point.origin:
+            low, high = sorted(y.at(bound) for bound in point.interval)
+            taken.append((x.at(point.x) - 1, low, x.at(point.x) + 1, high))
     if reference:
         level = min(max(y.at(reference[0]), top + 14), height - bottom - 4)
         taken.append((width - right - _wide(reference[1]), level - 16, width - right, level + 1))
@@ -416,15 +425,16 @@ def curves(
     width, height, top, bottom, left = 480.0, 316.0, 20.0, 46.0, 56.0
     right = 20.0 + _longest(one.mark.label for one in series)
     across = sorted({value for one in series for value in one.x})
+    threads = [point for one in series for thread in one.threads for point in thread]
     held = [value for one in series for value in one.y]
     held += [bound for one in series for interval in one.intervals if interval for bound in interval]
-    held += [value for one in series for thread in one.threads for _, value in thread]
+    held += [value for _, value in threads]
     positive = [value for value in held if math.isfinite(value) and value > 0]
     # A loss that falls by more than an order of magnitude is all floor on a linear axis.
     log = whole_steps and len(positive) == len(held) and bool(held) and max(positive) / min(positive) > 12
     dodge = 0.0 if whole_steps else min(5.0, 26.0 / max(len(series), 1))
     inset = 8.0 + dodge * len(series) / 2 if dodge else 4.0
-    x = Axis.over(across, left + inset, width - right - inset, padding=0.0)
+    x = Axis.over([*across, *(step for step, _ in threads)], left + inset, width - right - inset, padding=0.0)
     places = tuple(across) if not whole_steps else tuple(place for place in x.places if place == int(place))
     x = Axis(x.low, x.high, x.start, x.end, places=places)
     y = Axis.over(_held(held, reference), height - bottom, top, log=log)
@@ -643,7 +653,7 @@ def _place_label(
             box = (start, y + dy - high * 0.45, start + wide, y + dy + high * 0.55)
             overlap = sum(_shared(box, other) for other in taken)
             outside = wide * high - _shared(box, bounds)
-            cost = overlap + 3 * outside + 12 * ring + 0.1 * turn
+            cost = 2 * overlap + 6 * outside + 12 * ring + 0.1 * turn
             candidates.append((cost, len(candidates), (x + dx, y + dy + 4, anchor, box, ring > 0)))
     return min(candidates)[2]
 

@@ -78,13 +78,14 @@ def costs(evidence: Evidence) -> list[str]:
         if points:
             title = f"{evidence.title}: {evidence.metric_label} against {label.lower()}"
             better = "up" if evidence.higher else "down"
-            axes = (evidence.score_label, label, unit, evidence.reference, better)
+            score_label = f"{evidence.metric_label}, {evidence.direction}"
+            axes = (score_label, label, unit, evidence.reference, better)
             drawn.append(figures.scatter(title, points, *axes))
     return drawn
 
 
 def cost_caption(study: Sequence[Evidence]) -> str:
-    """What the costs of all tasks show; "" where none was measured."""
+    """What the costs of all tasks show; "" where there is no score to set against them."""
     words = []
     for metric, label, unit in COSTS:
         found: dict[str, list[float]] = {}
@@ -93,8 +94,8 @@ def cost_caption(study: Sequence[Evidence]) -> str:
                 if cost := evidence.cost(model, "matched", metric):
                     found.setdefault(model, []).append(cost)
         if not found:
-            continue
-        if metric == "parameters":
+            words.append(f"{label}: not measured yet.")
+        elif metric == "parameters":
             low, high = min(map(min, found.values())), max(map(max, found.values()))
             words.append(f"Compared models train {quantity(low, unit)} to {quantity(high, unit)} parameters.")
         elif len(found) > 1:
@@ -105,7 +106,7 @@ def cost_caption(study: Sequence[Evidence]) -> str:
                 f"{label}: least with {least} ({quantity(typical[least], unit)}), most with {most} "
                 f"({number(ratio, 1 if ratio < 10 else 0)} times as much)."
             )
-    if not words:
+    if not any(evidence.spreads for evidence in study):
         return ""
     words.append("The higher and the further left, the better; costs are on logarithmic axes.")
     if any(variant == "author" for evidence in study for _, variant in evidence.spreads):

@@ -83,6 +83,8 @@
   });
   document.addEventListener("pointerleave", () => { tip.hidden = true; });
 
+  addEventListener("beforeprint", () => { for (const folded of document.querySelectorAll("details")) folded.open = true; });
+
   // One model throughout: pointing at its name shows it for a moment, pressing its button keeps it.
   const buttons = [...document.querySelectorAll(".legend button")];
   const drawn = [...document.querySelectorAll(".figure .model")];

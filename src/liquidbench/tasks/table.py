@@ -284,7 +284,7 @@ class _Plan:
         near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
         hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
         self._refuse(
-            f"there is no column {name!r} for the {role}. {hint}The columns are {_listed(self.frame.columns, 40)}"
+            f"there is no column {name!r} for the {role}. {hint}The columns are {_listed(self.frame.columns, 20)}"
         )
 
     def _refuse_double_roles(self, time: str | None) -> None:
@@ -332,20 +332,23 @@ class _Plan:
             return name
         free = [name for name in self.frame.columns if name not in (self.target, self.group)]
         dates = [name for name in free if self.frame[name].dtype.is_temporal()]
-        named = [name for name in free if self.frame[name].dtype.is_numeric() and self._looks_like_time(name)]
+        numbers = [name for name in free if _TIME_NAME.fullmatch(name) and self.frame[name].dtype.is_numeric()]
+        named = [name for name in numbers if self._looks_like_time(name)]
         if dates:
             first = next((name for name in dates if _TIME_NAME.fullmatch(name)), dates[0])
             others = [name for name in dates if name != first]
             reason = f"the others are {_listed(others)}; --time names another" if others else "the only column of dates"
         elif named:
-            first, reason = named[0], "named like a time, and its numbers go up"
+            first, reason = named[0], "named like a time, and its numbers are like one"
         else:
-            for name in free:
-                if _TIME_NAME.fullmatch(name) and self.frame[name].dtype == pl.String:
-                    self.warnings.append(
-                        f"{name!r} is named like a time but cannot be read as one (such as {self.frame[name][0]!r}; "
-                        "expected a number, or a date such as 2024-05-31 13:45:00), so rows count as evenly spaced"
-                    )
+            text = [name for name in free if _TIME_NAME.fullmatch(name) and self.frame[name].dtype == pl.String]
+            for name in (*numbers, *text):
+                why = (
+                    "its numbers go up and down" if name in numbers else f"{self.frame[name][0]!r} is no number or date"
+                )
+                self.warnings.append(
+                    f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
+                )
             self.lines.append(
                 "time: no column found; rows count as evenly spaced, in the order of the file (--time names one)"
             )
@@ -355,33 +358,34 @@ class _Plan:
         return first
 
     def _looks_like_time(self, name: str) -> bool:
-        column = self.frame[name]
-        if not _TIME_NAME.fullmatch(name) or column.null_count() or column.n_unique() < 2:
+        column, codes = self.frame[name], self._codes()
+        if column.null_count() or column.n_unique() < 2:
             return False
-        # A temperature may be called t as well; a time seldom goes back, even where recordings follow each other.
-        order = np.argsort(self._codes(), kind="stable")
-        return bool(np.mean(np.diff(column.to_numpy()[order]) < 0) <= 0.1)
+        # A temperature may be called t as well, and an hour of the day time; but a time seldom goes back, even where
+        # recordings follow each other, and in a table that was shuffled it does not come twice.
+        back = np.diff(column.to_numpy()[np.argsort(codes, kind="stable")]) < 0
+        distinct = pl.DataFrame([column, pl.Series(codes)]).is_unique().all()
+        return bool(np.mean(back) <= 0.1 or (distinct and "time" in name.lower()))
 
     def _check_time(self, name: str) -> None:
         column = self.frame[name]
         if column.null_count() == len(column):
             self._refuse(f"time column {name!r} is empty; name another, or leave --time out to count rows")
         if column.dtype == pl.String:
-            numbers, dates = _numbers(column), _dates(column)
-            parsed = numbers if numbers.null_count() < dates[0].null_count() else dates[0]
-            ambiguous = dates[1] and not parsed.null_count()
-            if ambiguous:
+            numbers, (dates, _) = _numbers(column), _dates(column)
+            parsed = numbers if numbers.null_count() < dates.null_count() else dates
+            odd = np.flatnonzero((parsed.is_null() & column.is_not_null()).to_numpy())
+            if not len(odd):
                 self._refuse(
                     f"the dates in time column {name!r}, such as {column.drop_nulls()[0]!r}, can be read as "
                     "day/month or month/day; write them as year-month-day"
                 )
-            first = int(np.flatnonzero((parsed.is_null() & column.is_not_null()).to_numpy())[0])
             self._refuse(
-                f"time column {name!r} cannot be read as times: {column[first]!r} in {self._at(first)} is "
+                f"time column {name!r} cannot be read as times: {column[int(odd[0])]!r} in {self._at(odd[0])} is "
                 f"{'no number' if parsed is numbers else 'neither a number nor a date'}. Expected numbers, or "
                 "dates such as 2024-05-31 13:45:00"
             )
-        if not column.dtype.is_numeric() and not column.dtype.is_temporal():
+        if not column.dtype.is_numeric() and column.dtype != pl.Datetime:
             self._refuse(
                 f"time column {name!r} holds {_kind_of_content(column)}; expected numbers, or dates such as "
                 "2024-05-31 13:45:00"
@@ -477,7 +481,8 @@ class _Plan:
         if back.any():
             first = int(np.min(by_group[1:][back]))
             self.lines.append(
-                f"order: rows were not in time order ({self._at(first)} is the first to go back); sorted by {self.time!r}"
+                f"order: rows were not in time order ({self._at(first)} is the first to go back); sorted by "
+                f"{self.time!r}"
             )
         self._keep(np.lexsort((times, codes)))
         self._merge_repeated_rows()
@@ -507,13 +512,13 @@ class _Plan:
         example = f"{self._at(first - 1)} and {self._at(first)}, both at {self.frame[self.time][first]}"
         if same.mean() > 0.01:
             candidates = [] if self.group else self._group_candidates()
-            within = f"within a group of {self.group!r}" if self.group else "of other content"
+            within = f"within a group of {self.group!r}" if self.group else "with other content"
             hint = f" ({' or '.join(map(repr, candidates))} would do)" if candidates else ""
             self._refuse(
-                f"{_count(same.sum(), 'row')} repeat the time of another row {within}, the first of them {example}. "
-                f"If the table holds several recordings, name the column that tells them apart with --group{hint}; "
-                "if the time is in two columns, join them into one; else merge these rows first, or name a "
-                "finer time with --time"
+                f"{_count(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
+                f"them {example}. If the table holds several recordings, name the column that tells them apart "
+                f"with --group{hint}; if the time is in two columns, join them into one; else merge these rows first, "
+                "or name a finer time with --time"
             )
         self.lines.append(
             f"rows: {_count(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
@@ -846,8 +851,8 @@ class _Plan:
         if not dealt["test"] and self.classes is not None:
             sizes = _listed((f"{len(of)} of {self.classes[label]}" for label, of in by_class.items()), quote=False)
             self._refuse(
-                f"no class of {self.target!r} has {FEWEST_GROUPS} groups, one for each of training, validation and test "
-                f"({sizes}); give more groups"
+                f"no class of {self.target!r} has {FEWEST_GROUPS} groups, one for each of training, validation and "
+                f"test ({sizes}); give more groups"
             )
         order = {recording.name: place for place, recording in enumerate(self.recordings)}
         splits = {name: sorted(of, key=lambda recording: order[recording.name]) for name, of in dealt.items()}
@@ -1078,7 +1083,7 @@ def _join_date_and_clock(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Make one column of times where a table has the day in one and the time of day in another."""
     clocks = [column for column in frame if column.dtype == pl.Time]
     days = [column for column in frame if column.dtype == pl.Datetime]
-    if len(clocks) != 1 or len(days) != 1 or (days[0].drop_nulls().dt.time() != pl.time(0)).any():
+    if len(clocks) != 1 or len(days) != 1 or (days[0].cast(pl.Int64) % 86_400_000_000 != 0).any():
         return frame, []
     day, clock = days[0], clocks[0]
     joined = (day.cast(pl.Int64) + clock.cast(pl.Int64) // 1000).cast(pl.Datetime("us"))

@@ -243,10 +243,7 @@ class _WiredRecurrence(_CfCRecurrence):
         super().__init__(wiring.units, mode, device, dtype)
         self.input_size, self.output_size, self.wiring = wiring.input_size, wiring.output_size, wiring
         self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
-        connections = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
-        own = np.arange(wiring.units)
-        # A neuron's own state is no synapse but part of its dynamics: without it only the gates would remember.
-        connections[wiring.input_size + own, own] = 1
+        connections = _connections(wiring)
         self.synapses = Synapses(connections, device)
         self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, generator, device, dtype))
         self.gate_synapses: Synapses | None = None
@@ -262,6 +259,14 @@ class _WiredRecurrence(_CfCRecurrence):
         )
         self.bias = nn.Parameter((2 * start - 1) * bound)
         self.order = [torch.as_tensor(np.asarray(layer)) for layer in wiring.layers]
+
+    def restrict(self, wiring: Wiring) -> None:
+        """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
+        self.wiring = wiring
+        self.synapses.restrict(_connections(wiring), self, ("weight",))
+        if self.gate_synapses is not None:
+            self.gate_synapses.restrict(_connections(wiring), self, ("gate_weight",))
+        self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
 
     def coefficients(self) -> tuple[Tensor, ...]:
         """Weight (heads * n, inputs + units) and bias (heads * n,) of each layer's neurons, alternating."""
@@ -294,6 +299,15 @@ class _WiredRecurrence(_CfCRecurrence):
                 whole = trace.get(name, torch.zeros_like(state[0]))
                 trace[name] = whole.index_copy(-1, units.to(whole.device), value)
         return trace
+
+
+def _connections(wiring: Wiring) -> np.ndarray:
+    """What each neuron reads, (inputs + units, units)."""
+    connections = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
+    own = np.arange(wiring.units)
+    # A neuron's own state is no synapse but part of its dynamics: without it only other neurons would remember.
+    connections[wiring.input_size + own, own] = 1
+    return connections
 
 
 def _xavier(connections: np.ndarray, heads: int, generator: torch.Generator | None, device, dtype) -> Tensor:

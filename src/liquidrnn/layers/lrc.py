@@ -280,6 +280,18 @@ class _LRCRecurrence(Recurrence):
         if elastance == "symmetric":
             self.raw_kappa = conductance(wiring.units, 1.0, 1.0, "softplus", *factory)
 
+    def restrict(self, wiring: Wiring) -> None:
+        """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
+        self.wiring = wiring
+        for prefix, synapses, matrix in (
+            ("", self.synapses, wiring.adjacency),
+            ("sensory_", self.sensory_synapses, wiring.sensory_adjacency),
+        ):
+            synapses.restrict(
+                matrix, self, (f"raw_{prefix}w", f"{prefix}k", *([f"{prefix}o"] if self.elastance else []))
+            )
+        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
+
     def coefficients(self) -> tuple[Tensor, ...]:
         own, sensory = self.synapses.shaped, self.sensory_synapses.shaped
         gleak, w, sensory_w = (effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w))

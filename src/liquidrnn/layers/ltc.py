@@ -164,6 +164,13 @@ class _LTCRecurrence(Recurrence):
         self.raw_sensory_w = conductance(len(self.sensory_synapses), 0.001, 1.0, constraint, *factory)
         self.sensory_erev = nn.Parameter(self.sensory_synapses.polarity.to(self.vleak.dtype))
 
+    def restrict(self, wiring: Wiring) -> None:
+        """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
+        self.wiring = wiring
+        self.synapses.restrict(wiring.adjacency, self, ("raw_w", "erev"))
+        self.sensory_synapses.restrict(wiring.sensory_adjacency, self, ("raw_sensory_w", "sensory_erev"))
+        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
+
     def coefficients(self) -> tuple[Tensor, ...]:
         gleak, cm, w, sensory_w = (
             effective(stored, self.constraint)

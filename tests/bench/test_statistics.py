@@ -1,0 +1,277 @@
+"""Intervals, tests and ranks against SciPy and print; verdicts on tables whose answer is known."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from liquidbench import statistics
+from liquidbench.results import SCHEMA
+from liquidbench.statistics import (
+    average_ranks,
+    bootstrap_interval,
+    compare,
+    friedman,
+    holm,
+    mean_interval,
+    paired_test,
+)
+
+VALUES = st.floats(-100, 100).map(lambda value: round(value, 3))
+SAMPLES = st.lists(VALUES, min_size=2, max_size=15)
+PAIRS = st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=12)
+
+ACCURACY = {"metric": "accuracy", "metric_label": "Accuracy", "higher_is_better": True}
+ERROR = {"metric": "mse", "metric_label": "Mean squared error", "higher_is_better": False}
+
+
+def test_mean_interval_is_scipys():
+    sample = np.random.default_rng(0).normal(size=7)
+    expected = stats.ttest_1samp(sample, 0.0).confidence_interval(0.9)
+    assert mean_interval(sample, level=0.9) == pytest.approx((expected.low, expected.high))
+
+
+def test_bootstrap_interval_is_scipys():
+    sample = np.random.default_rng(0).exponential(size=25)
+    expected = stats.bootstrap(
+        (sample,), np.mean, method="percentile", n_resamples=20000, rng=np.random.default_rng(1)
+    ).confidence_interval
+    assert bootstrap_interval(sample, resamples=20000) == pytest.approx((expected.low, expected.high), abs=0.02)
+
+
+def test_with_three_values_only_students_interval_covers_as_often_as_it_says():
+    samples = np.random.default_rng(0).normal(size=(1000, 3))
+
+    def coverage(interval, **options):
+        bounds = [interval(sample, **options) for sample in samples]
+        return np.mean([low <= 0 <= high for low, high in bounds])
+
+    assert coverage(mean_interval) == pytest.approx(0.95, abs=0.03)
+    assert coverage(bootstrap_interval, resamples=500) < 0.8
+
+
+@given(SAMPLES)
+def test_intervals_hold_the_mean_and_ignore_the_order(sample):
+    for interval in (mean_interval, lambda values: bootstrap_interval(values, resamples=500)):
+        low, high = interval(sample)
+        assert low - 1e-9 <= np.mean(sample) <= high + 1e-9
+        assert interval(sample[::-1]) == pytest.approx((low, high))
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_few_pairs_get_scipys_t_test(n):
+    a, b = np.random.default_rng(n).normal(size=(2, n))
+    outcome, expected = paired_test(a, b), stats.ttest_rel(a, b)
+    assert outcome.test == "paired t-test"
+    assert (outcome.statistic, outcome.p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert outcome.effect == pytest.approx((a - b).mean() / (a - b).std(ddof=1))
+
+
+@pytest.mark.parametrize("n", [6, 10, 30])
+def test_more_pairs_get_scipys_exact_signed_rank_test(n):
+    a, b = np.random.default_rng(n).normal(size=(2, n))
+    outcome, expected = paired_test(a, b), stats.wilcoxon(a, b, method="exact")
+    assert outcome.test == "exact Wilcoxon signed-rank test"
+    assert (outcome.statistic, outcome.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_ties_and_zeros_the_signed_rank_test_is_that_of_all_sign_flips(seed):
+    differences = np.random.default_rng(seed).integers(-3, 5, size=9).astype(float)
+    moved = differences[differences != 0]
+    flips = stats.permutation_test(
+        (moved,),
+        lambda d: (np.sign(d) * stats.rankdata(np.abs(d))).sum(),
+        permutation_type="samples",
+        n_resamples=np.inf,
+    )
+    assert paired_test(differences, np.zeros(9)).p == pytest.approx(flips.pvalue)
+
+
+@given(PAIRS)
+def test_the_test_is_symmetric_and_ignores_the_order_of_pairs(pairs):
+    a, b = np.array(pairs).T
+    outcome, swapped, turned = paired_test(a, b), paired_test(b, a), paired_test(a[::-1], b[::-1])
+    assert 0 <= outcome.p <= 1
+    assert swapped.p == pytest.approx(outcome.p) == turned.p
+    assert swapped.effect == pytest.approx(-outcome.effect)
+
+
+def test_three_seeds_that_differ_alike_prove_nothing():
+    # 0.9 - 0.8 and 0.8 - 0.7 differ in the last bit, which must not pass for a tiny spread.
+    assert paired_test([0.9, 0.8, 0.7], [0.8, 0.7, 0.6]).p == 0.25
+    assert paired_test([0.9, 0.8], [0.9, 0.8]).p == 1.0
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "words"),
+    [
+        ([1.0], [2.0], "first must be at least 2 numbers"),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], "must pair up; got 2 and 3"),
+        ([1.0, 2.0], [1.0, math.nan], "second must be finite; 1 are not"),
+    ],
+)
+def test_bad_samples_are_refused_in_words(first, second, words):
+    with pytest.raises(ValueError, match=words):
+        paired_test(first, second)
+
+
+def test_holm_on_a_table_worked_by_hand():
+    # 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1 raised to the one before.
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([]).tolist() == []
+    assert holm([0.7, 0.8]).tolist() == [1.0, 1.0]
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_lies_between_raw_and_bonferroni(p):
+    corrected = holm(p)
+    assert (corrected >= p).all()
+    assert (corrected <= np.minimum(len(p) * np.array(p), 1) + 1e-12).all()
+
+
+def test_ranks_of_equals_and_failures():
+    scores = [[0.9, 0.8, 0.8, 0.1], [0.7, math.nan, 0.9, math.nan]]
+    assert average_ranks(scores, higher_is_better=True).tolist() == [1.5, 3.0, 1.75, 3.75]
+    assert average_ranks([[0.1, 0.2, math.nan]], higher_is_better=False).tolist() == [1, 2, 3]
+
+
+def test_friedman_is_scipys_and_knows_when_all_tie():
+    scores = np.random.default_rng(0).normal(size=(8, 4))
+    expected = stats.friedmanchisquare(*scores.T)
+    assert friedman(scores) == pytest.approx((expected.statistic, expected.pvalue))
+    assert friedman(np.ones((4, 3))) == (0.0, 1.0)
+    with pytest.raises(ValueError, match="at least 2 datasets by 3 models"):
+        friedman(scores[:, :2])
+
+
+def table(scores, *, task="t", metric="accuracy", variant="matched", validation=None):
+    """Rows of a study: model -> test score of each seed, None where the run failed."""
+    rows = []
+    for model, values in scores.items():
+        for seed, value in enumerate(values):
+            row = dict.fromkeys(SCHEMA) | {
+                "run": f"{task}-{model}-{variant}-{seed}",
+                "task": task,
+                "model": model,
+                "variant": variant,
+                "seed": seed,
+                "kind": "fit",
+                "status": "failed" if value is None else "done",
+                "metric": metric,
+                "corruption": "",
+                "level": 0.0,
+            }
+            chosen = value if validation is None else validation[model]
+            rows += [row | {"split": "test", "value": value}, row | {"split": "validation", "value": chosen}]
+    return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def judged(scores, facts=ACCURACY, smallest_difference=0.01, **options):
+    frame = table(scores, metric=facts["metric"], **options)
+    comparison = compare(frame, {"t": facts}, smallest_difference)
+    return comparison, comparison.verdict.judgements[0]
+
+
+def test_each_verdict():
+    noise = np.array([0.0, 0.002, -0.002])
+    other = noise[[1, 2, 0]]
+    assert judged({"CfC": 0.95 + noise, "GRU": 0.90 + other})[1].verdict == "liquid better"
+    assert judged({"CfC": 0.90 + noise, "GRU": 0.95 + other})[1].verdict == "recurrent better"
+    assert judged({"CfC": 0.90 + noise, "GRU": 0.90 + other})[1].verdict == "equivalent"
+    assert judged({"CfC": 0.90 + 20 * noise, "GRU": 0.91 + 20 * other})[1].verdict == "no difference shown"
+    assert judged({"CfC": 0.90 + noise})[1].verdict == "not compared"
+    assert judged({"CfC": [0.9], "GRU": [0.5]})[1].verdict == "no difference shown"
+
+
+def test_for_errors_lower_is_better_and_the_margin_is_relative():
+    noise = np.array([0.0, 0.2, -0.2])
+    comparison, judgement = judged({"CfC": 90 + noise, "GRU": 100 + noise[[1, 2, 0]]}, ERROR, 0.05)
+    assert judgement.verdict == "liquid better"
+    assert judgement.pair.margin == pytest.approx(5.0)
+    assert judged({"CfC": 97 + noise, "GRU": 100 + noise[[1, 2, 0]]}, ERROR, 0.05)[1].verdict == "equivalent"
+    assert comparison.leaderboard[0].model == "CfC"
+
+
+def test_the_sentence_gives_the_numbers_and_the_test():
+    sentence = judged({"CfC": [0.938, 0.936, 0.940], "GRU": [0.945, 0.936, 0.942]})[1].sentence
+    assert sentence.startswith(
+        "On t the recurrent networks' best (GRU) and the liquid networks' best (CfC) show no difference "
+        "(accuracy 0.941 against 0.938, 95 % interval of the difference -0.006 to 0.012, "
+    )
+    p = stats.ttest_rel([0.938, 0.936, 0.940], [0.945, 0.936, 0.942]).pvalue
+    assert f"p = {p:.2f} by paired t-test, 3 seeds" in sentence
+
+
+def test_validation_chooses_the_representative_and_test_does_not():
+    scores = {"LTC": [0.99, 0.98], "CfC": [0.80, 0.81], "GRU": [0.9, 0.92]}
+    judgement = judged(scores, validation={"LTC": 0.5, "CfC": 0.6, "GRU": 0.5})[1]
+    assert (judgement.pair.first, judgement.pair.second) == ("CfC", "GRU")
+
+
+def test_failures_are_counted_ranked_last_and_said():
+    comparison, judgement = judged({"CfC": [0.99, None, 0.98], "GRU": [0.90, 0.91, 0.92], "CTRNN": [0.5, 0.4, 0.3]})
+    standing = {line.model: line for line in comparison.leaderboard}["CfC"]
+    assert (standing.failures, standing.seeds) == (1, 2)
+    assert comparison.ranks["CfC"] == pytest.approx((1 + 3 + 1) / 3)
+    assert (judgement.pair.seeds, judgement.pair.left_out) == (2, 1)
+    assert "1 seed left out" in judgement.sentence
+    assert any("CfC 1" in warning for warning in comparison.verdict.warnings)
+
+
+def test_a_score_that_is_not_finite_is_a_failure():
+    comparison, _ = judged({"CfC": [0.9, math.nan], "GRU": [0.8, 0.7]})
+    assert {line.model: line.failures for line in comparison.leaderboard} == {"CfC": 1, "GRU": 0}
+
+
+def test_author_rows_are_shown_and_judge_nothing():
+    own, paper = table({"CfC": [0.8, 0.7], "GRU": [0.9, 0.95]}), table({"CfC": [1.0, 1.0]}, variant="author")
+    with_rows, without = (compare(frame, {"t": ACCURACY}, 0.01) for frame in (pl.concat([own, paper]), own))
+    assert (with_rows.verdict, with_rows.pairs, with_rows.overall) == (without.verdict, without.pairs, without.overall)
+    assert with_rows.leaderboard[-1].variant == "author"
+
+
+def test_the_order_of_rows_changes_nothing():
+    random = np.random.default_rng(0)
+    frame = table({model: random.random(4) for model in ("LTC", "CfC", "LSTM", "GRU")})
+    shuffled = frame.sample(fraction=1, shuffle=True, seed=1)
+    assert compare(frame, {"t": ACCURACY}, 0.01) == compare(shuffled, {"t": ACCURACY}, 0.01)
+
+
+def test_headline_counts_and_warns():
+    noise = np.array([0.0, 0.002, -0.002])
+    scores = {"a": (0.95, 0.90), "b": (0.90, 0.95)}
+    frames = [
+        table({"CfC": liquid + noise, "GRU": recurrent + noise[[1, 2, 0]]}, task=task)
+        for task, (liquid, recurrent) in scores.items()
+    ]
+    verdict = compare(pl.concat(frames), {"a": ACCURACY, "b": ACCURACY}, 0.01).verdict
+    assert verdict.headline.startswith(
+        "Liquid networks better on 1, recurrent better on 1, no difference shown on 0 of 2 tasks."
+    )
+    assert any("2 tasks are few" in warning for warning in verdict.warnings)
+    assert any("3 seeds are few" in warning for warning in verdict.warnings)
+    assert verdict.thresholds[-1] == statistics.RANKING_RULE
+
+
+def test_seeds_too_few_for_the_exact_test_are_said():
+    random = np.random.default_rng(0)
+    frames = [table({"CfC": random.random(6), "GRU": random.random(6)}, task=task) for task in "abc"]
+    verdict = compare(pl.concat(frames), dict.fromkeys("abc", ACCURACY), 0.01).verdict
+    assert any("signed-rank test cannot" in warning for warning in verdict.warnings)
+
+
+def test_nothing_yet_and_two_runs_of_one_cell():
+    empty = compare(SCHEMA.to_frame(), {}, 0.01)
+    assert (empty.leaderboard, empty.overall, empty.pairs) == ((), (), ())
+    assert empty.verdict.headline.startswith("No run has finished yet")
+    frame = table({"GRU": [0.9]})
+    twice = pl.concat([frame, frame.with_columns(run=pl.lit("stale"))])
+    with pytest.raises(ValueError, match="is there twice"):
+        compare(twice, {"t": ACCURACY}, 0.01)
+    with pytest.raises(ValueError, match="'t' is not among them"):
+        compare(frame, {}, 0.01)

@@ -1,0 +1,824 @@
+"""A user's own table: what is guessed and said, what is refused in which words, and what the task then holds."""
+
+import gzip
+import io
+import json
+import math
+import os
+import re
+import zipfile
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from liquidbench import tasks
+from liquidbench.metrics import METRICS
+from liquidbench.study import Study
+from liquidbench.tasks import table, uci
+from liquidbench.tasks.task import SPLITS, check
+
+DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
+START = datetime(2024, 5, 31, 13, 45)
+
+
+def series(rows=400, seed=0, **columns):
+    """A well-behaved table: a date each minute, two features, a label that depends on one of them."""
+    draws = np.random.default_rng(seed)
+    x = draws.normal(size=rows)
+    content = {
+        "when": [START + timedelta(minutes=minute) for minute in range(rows)],
+        "x": x,
+        "z": draws.normal(size=rows).round(3),
+        "label": np.where(x > 0.3, "high", np.where(x < -0.3, "low", "middle")),
+    }
+    return pl.DataFrame(content | columns, strict=False)
+
+
+def grouped(groups=10, rows=20, seed=0, **columns):
+    """Subjects on unevenly spaced times, with a label that is constant within each."""
+    draws = np.random.default_rng(seed)
+    subject = np.repeat(np.arange(groups), rows)
+    content = {
+        "subject": [f"s{number:02d}" for number in subject],
+        "time_s": draws.exponential(size=(groups, rows)).cumsum(axis=1).round(6).ravel(),
+        "x": draws.normal(size=groups * rows),
+        "y": draws.normal(size=groups * rows),
+        "ill": [("no", "yes")[number % 2] for number in subject],
+    }
+    return pl.DataFrame(content | columns, strict=False)
+
+
+@pytest.fixture
+def save(tmp_path):
+    def write(content, name="mine.csv"):
+        path = tmp_path / name
+        if isinstance(content, pl.DataFrame):
+            content.write_parquet(path) if name.endswith(".parquet") else content.write_csv(path)
+        else:
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
+
+
+def said(lines, beginning):
+    found = [line for line in lines if line.startswith(beginning)]
+    assert len(found) == 1, lines
+    return found[0]
+
+
+def test_every_guess_is_said_with_its_reason(save):
+    path = save(
+        series(
+            id=[f"row {number}" for number in range(400)],
+            place=["north", "south"] * 200,
+            on=[True, False, False, True] * 100,
+            same=[5.0] * 400,
+        )
+    )
+    mapping, lines = table.guess(path, "label")
+    assert mapping == {
+        "table": str(path),
+        "target": "label",
+        "time": "when",
+        "group": None,
+        "kind": "classification",
+        "per": "step",
+        "features": ["x", "z", "place", "on"],
+        "window": 20,
+        "digest": mapping["digest"],
+    }
+    assert said(lines, "time") == "time: column 'when' (the only column of dates)"
+    assert said(lines, "kind") == "kind: classification (target 'label' holds 3 distinct values that are no numbers)"
+    assert said(lines, "features") == (
+        "features: 2 columns of numbers ('x', 'z'); 'on' as 0 and 1; 'place' as 2 columns of 0 and 1, one for each "
+        "value"
+    )
+    assert said(lines, "left out") == "left out: 'id' holds text, all distinct; 'same' is the same in every row"
+    assert said(lines, "spans") == "spans: even, 1 min"
+    assert said(lines, "window").startswith("window: 20 rows (guessed from 400 rows)")
+    assert said(lines, "split").startswith("split: In time: the first 216 rows are training, then 72 validation")
+    assert not [line for line in lines if line.startswith("warning")]
+
+
+def test_the_mapping_is_a_study_task_and_loads_the_same_again(save):
+    path = save(series())
+    mapping, lines = table.guess(path, "label")
+    assert json.loads(json.dumps(mapping)) == mapping
+    study = Study.parse({"name": "own", "question": "?", "tasks": [mapping], "models": ["LTC", "GRU"]})
+    assert table.complete(study.tasks[0]) == (mapping, said_as_asked(lines, table.complete(mapping)[1]))
+    task, again = tasks.load(mapping), tasks.load({"table": str(path), "target": "label"})
+    for split in SPLITS:
+        np.testing.assert_array_equal(task.split(split).values, again.split(split).values)
+        np.testing.assert_array_equal(task.split(split).targets, again.split(split).targets)
+
+
+def said_as_asked(guessed, asked):
+    """Lines of a spelt-out mapping, after a look that they speak of the same things."""
+    assert [line.split(":")[0] for line in guessed] == [line.split(":")[0] for line in asked]
+    return asked
+
+
+def test_values_reach_the_split_standardised_by_training_alone(save):
+    frame = series()
+    task = tasks.load({"table": str(save(frame)), "target": "label"})
+    check(task)
+    train = task.split("train")
+    x = frame["x"].to_numpy()[:216]
+    rows = train.rows[0]
+    np.testing.assert_allclose(train.values[0, :, 0], (x[rows] - x.mean()) / x.std(), rtol=1e-4, atol=1e-5)
+    assert task.classes == ("high", "low", "middle")
+    assert [task.classes[number] for number in train.targets[0]] == frame["label"].to_list()[: len(rows)]
+    assert (train.timespans == (train.rows >= 0)).all()
+    assert task.time_unit == "min" and task.timespan_unit == 1
+    assert task.gap == task.window == 20 and not task.irregular and not task.missing
+    seen = [np.unique(task.split(split).rows[task.split(split).rows >= 0]) for split in SPLITS]
+    assert [len(rows) for rows in seen] == [216, 72, 72]
+    assert [seen[1][0] - seen[0][-1] - 1, seen[2][0] - seen[1][-1] - 1, seen[2][-1]] == [20, 20, 399]
+
+
+def test_columns_become_numbers(save):
+    frame = series(place=["north", "south"] * 200, on=[True, False, False, True] * 100)
+    task = tasks.load({"table": str(save(frame)), "target": "label"})
+    assert [feature.name for feature in task.features] == ["x", "z", "place = north", "place = south", "on"]
+    raw = task.input_scaler.restore(task.split("train").values[0])
+    np.testing.assert_allclose(raw[:4, 2:], [[1, 0, 1], [0, 1, 0], [1, 0, 0], [0, 1, 1]], atol=1e-6)
+
+
+def test_missing_values_become_a_mask(save):
+    x = np.random.default_rng(1).normal(size=400).tolist()
+    x[3], x[7] = None, float("nan")
+    place = ["north", "south"] * 200
+    place[5] = None
+    mapping, lines = table.guess(save(series(x=x, place=place, label=["a", "b"] * 200)), "label")
+    assert said(lines, "missing") == "missing: 0.2% of the feature values; models are told which"
+    task = tasks.load(mapping)
+    split = task.split("train")
+    assert task.missing
+    assert np.argwhere(~split.mask[0]).tolist() == [[3, 0], [5, 2], [5, 3], [7, 0]]
+    assert (split.values[~split.mask] == 0).all()
+
+
+@pytest.mark.parametrize("marker", ["", "NA", "?", "n/a", "None", "-"])
+def test_marks_of_missing_numbers_are_understood(save, marker):
+    lines = "".join(f"{marker if row == 4 else row % 7},{row % 3}\n" for row in range(200))
+    task = tasks.load({"table": str(save("x,label\n" + lines)), "target": "label"})
+    assert np.argwhere(~task.split("train").mask[0]).tolist() == [[4, 0]]
+
+
+def test_uneven_times_become_spans(save):
+    mapping, lines = table.guess(save(grouped()), "y", group="subject")
+    assert said(lines, "time") == "time: column 'time_s' (named like a time, and its numbers are like one)"
+    assert said(lines, "spans").startswith("spans: uneven, ") and " s, median " in said(lines, "spans")
+    task = tasks.load(mapping)
+    assert task.irregular and task.time_unit == "s" and task.per == "step"
+    split = task.split("test")
+    frame = pl.read_csv(mapping["table"]).filter(pl.col("subject") == split.recordings[0])
+    spans = np.diff(frame["time_s"].to_numpy()) / task.timespan_unit
+    np.testing.assert_allclose(split.timespans[0], [1, *spans], rtol=1e-4)
+
+
+def test_nanoseconds_keep_their_last_digits(save):
+    frame = series().drop("when").with_columns(timestamp=633_790_226_051_280_329 + 10 * pl.int_range(400))
+    task = tasks.load({"table": str(save(frame)), "target": "label"})
+    train = task.split("train")
+    assert task.timespan_unit == 10 and (train.timespans == (train.rows >= 0)).all()
+
+
+def test_groups_are_recordings_in_one_split_each(save):
+    mapping, lines = table.guess(save(grouped()), "y", group="subject")
+    assert said(lines, "split") == (
+        "split: By group: each value of 'subject' is in one split only, drawn by a checksum of its name (train 6, "
+        "validation 2, test 2)."
+    )
+    task = tasks.load(mapping)
+    names = {split: set(task.split(split).recordings) for split in SPLITS}
+    assert [len(of) for of in names.values()] == [6, 2, 2]
+    assert set.union(*names.values()) == {f"s{number:02d}" for number in range(10)}
+    assert task.gap is None and task.window is None
+    check(task)
+
+
+def test_a_group_stays_where_it_is_when_rows_are_shuffled(save):
+    frame = grouped()
+    mapping, _ = table.guess(save(frame), "y", group="subject")
+    shuffled, lines = table.guess(
+        save(frame.sample(fraction=1, shuffle=True, seed=1), "other.csv"), "y", group="subject"
+    )
+    assert "sorted by 'time_s'" in said(lines, "order")
+    tests = [tasks.load(each).split("test") for each in (mapping, shuffled)]
+    in_order = [np.argsort(split.recordings) for split in tests]
+    np.testing.assert_array_equal(*(split.values[order] for split, order in zip(tests, in_order, strict=True)))
+
+
+def test_a_target_constant_within_groups_is_one_for_each(save):
+    mapping, lines = table.guess(save(grouped()), "ill", group="subject")
+    assert mapping["per"] == "sequence"
+    assert said(lines, "target") == "target: one for each group, as 'ill' is constant within each of 'subject'"
+    task = tasks.load(mapping)
+    check(task)
+    for split in map(task.split, SPLITS):
+        expected = [task.classes.index(("no", "yes")[int(name[1:]) % 2]) for name in split.recordings]
+        assert split.targets.tolist() == expected
+    # Class by class: both classes in every split, though there are two groups in validation and in test.
+    assert [sorted(task.split(split).targets.tolist()) for split in SPLITS] == [[0, 0, 0, 1, 1, 1], [0, 1], [0, 1]]
+
+
+def test_a_regression_per_group(save):
+    level = np.repeat(np.arange(10) * 1.5 + 0.25, 20)
+    mapping, _ = table.guess(save(grouped(level=level)), "level", group="subject")
+    assert (mapping["kind"], mapping["per"]) == ("regression", "sequence")
+    assert tasks.load(mapping).split("train").targets.shape == (6, 1)
+
+
+def test_times_that_repeat_find_their_group(save):
+    rows = grouped(time_s=np.tile(np.arange(20.0), 10))
+    mapping, lines = table.guess(save(rows), "y")
+    assert mapping["group"] == "subject"
+    assert said(lines, "group") == (
+        "group: column 'subject' (times repeat in the table, but never within one value of it)"
+    )
+
+
+def test_blocks_of_an_identifier_are_groups(save):
+    rows = grouped(time_s=np.arange(200.0))
+    mapping, lines = table.guess(save(rows), "y")
+    assert mapping["group"] == "subject"
+    assert "named like an identifier, and its values come in blocks of rows" in said(lines, "group")
+
+
+def test_a_forecast_predicts_the_next_row(save):
+    frame = series()
+    mapping, _ = table.guess(save(frame), "z", kind="forecast")
+    assert mapping["horizon"] == 1 and mapping["features"] == ["x", "z", "label"]
+    for horizon in (1, 3):
+        task = tasks.load({**mapping, "horizon": horizon})
+        check(task)
+        for split in map(task.split, SPLITS):
+            there = split.rows >= 0
+            z = frame["z"].to_numpy()
+            expected = task.target_scaler.standardise(z[split.rows[there] + horizon, None])
+            np.testing.assert_allclose(split.targets[there], expected, rtol=1e-4, atol=1e-5)
+        last_target = task.split("train").rows.max() + horizon
+        assert last_target < task.split("validation").rows[0, 0]
+
+
+def test_a_lone_target_is_forecast_from_its_own_past(save):
+    z = np.random.default_rng(0).normal(size=400).cumsum()
+    mapping, lines = table.guess(save(series(z=z).select("when", "z")), "z")
+    assert said(lines, "kind") == "kind: forecast (there is nothing but the past of 'z' to predict it from)"
+    task = tasks.load(mapping)
+    assert task.baseline == "last value"
+    split = task.split("test")
+    z = task.target_scaler.standardise(z)
+    steps = split.rows[split.rows >= 0]
+    assert task.trivial_score("rmse") == pytest.approx(np.sqrt(np.mean((z[steps + 1] - z[steps]) ** 2)), rel=1e-4)
+
+
+def test_a_regression_does_not_see_its_target(save):
+    mapping, _ = table.guess(save(series()), "z")
+    assert mapping["kind"] == "regression" and mapping["features"] == ["x", "label"]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"),
+    [
+        ([0, 1] * 200, "classification"),
+        ([0.0, 1.0] * 200, "classification"),
+        ([True, False] * 200, "classification"),
+        ([0.5, 1.5] * 200, "regression"),
+        (list(range(400, 0, -1)), "regression"),
+    ],
+)
+def test_kind_by_the_values_of_the_target(save, values, kind):
+    mapping, _ = table.guess(save(series(y=values)), "y")
+    assert mapping["kind"] == kind
+    if kind == "classification":
+        expected = ("False", "True") if values[0] is True else ("0", "1")
+        assert tasks.load(mapping).classes == expected
+
+
+def test_a_target_that_is_not_known_everywhere_is_not_scored_there(save):
+    y = np.random.default_rng(2).normal(size=400).tolist()
+    y[2] = y[390] = None
+    mapping, lines = table.guess(save(series(y=y)), "y")
+    assert said(lines, "target") == "target: missing in 2 rows of 400; they are read as inputs, not scored"
+    task = tasks.load(mapping)
+    train = task.split("train")
+    assert not train.target_mask[0, 2] and train.mask[0, 2].all() and train.target_mask[0].sum() == 19
+    assert (~task.split("test").target_mask & (task.split("test").rows == 390)).sum() == 1
+
+
+def test_classes_in_bunches_move_the_cuts(save):
+    # Nothing happens from row 180 to 300: 60, 20 and 20 % would validate on one class.
+    y = [("on" if row % 7 == 0 and not 180 <= row < 310 else "off") for row in range(400)]
+    mapping, lines = table.guess(save(series(y=y)), "y")
+    assert "not 60, 20 and 20 %, which would leave a part without one of the classes" in said(lines, "split")
+    assert [len(np.unique(tasks.load(mapping).split(split).targets)) for split in SPLITS] == [2, 2, 2]
+
+
+def test_a_part_without_a_class_is_warned_of(save):
+    y = ["rare" if row < 40 else ("a", "b")[row % 2] for row in range(400)]
+    _, lines = table.guess(save(series(y=y)), "y")
+    warnings = [line for line in lines if line.startswith("warning")]
+    assert warnings == [
+        "warning: the validation part lacks 'rare' among the classes of 'y'",
+        "warning: the test part lacks 'rare' among the classes of 'y'",
+    ]
+
+
+def test_metric_by_balance(save):
+    y = ["rare" if row % 10 == 0 else "usual" for row in range(400)]
+    mapping, lines = table.guess(save(series(y=y)), "y")
+    assert said(lines, "metric").startswith("metric: balanced accuracy (90% of the training targets")
+    task = tasks.load(mapping)
+    assert task.metric == "balanced_accuracy" and {"auroc", "auprc"} <= set(task.metrics) <= set(METRICS)
+    assert task.trivial_score() == 0.5
+
+
+# Leaks
+
+
+def test_a_copy_of_the_target_is_left_out_and_said(save):
+    frame = series(y=np.random.default_rng(3).normal(size=400)).with_columns(again=pl.col("y"))
+    frame = frame.with_columns(code=pl.col("label").replace_strict({"high": 7, "low": 3, "middle": 5}))
+    mapping, lines = table.guess(save(frame), "y")
+    assert "again" not in mapping["features"]
+    assert "warning: leak: 'again' equals the target; it is left out" in lines
+    mapping, lines = table.guess(save(frame), "label")
+    assert "code" not in mapping["features"]
+    assert "warning: leak: 'code' tells the target exactly, value for value; it is left out" in lines
+
+
+def test_a_feature_that_correlates_too_well_is_a_suspect(save):
+    draws = np.random.default_rng(4)
+    y = draws.normal(size=400)
+    frame = series(y=y, fahrenheit=32 - 1.8 * y + 1e-3 * draws.normal(size=400), fair=y + 0.3 * draws.normal(size=400))
+    mapping, lines = table.guess(save(frame), "y")
+    (warning,) = [line for line in lines if line.startswith("warning")]
+    assert warning.startswith("warning: leak suspect: 'fahrenheit' correlates with 'y' almost perfectly (|r| = 1.0000")
+    assert "fahrenheit" in mapping["features"]
+
+
+def test_a_slow_target_is_no_leak_of_itself_but_its_future_is(save):
+    y = np.sin(np.arange(401) / 300)
+    _, lines = table.guess(save(series(y=y[:400])), "y", kind="forecast")
+    assert not [line for line in lines if line.startswith("warning")]
+    _, lines = table.guess(save(series(y=y[:400], future=y[1:])), "y", kind="forecast")
+    assert "leak suspect: 'future' correlates with 'y''s next value" in said(lines, "warning")
+
+
+def test_rows_out_of_order_are_sorted_and_said(save):
+    frame = series()
+    moved = pl.concat([frame[:9], frame[10:], frame[9:10]])
+    mapping, lines = table.guess(save(moved), "label")
+    assert said(lines, "order") == (
+        "order: rows were not in time order (data row 400 is the first to go back); sorted by 'when'"
+    )
+    plain, _ = table.guess(save(frame, "plain.csv"), "label")
+    values = [tasks.load(each).split("train").values for each in (mapping, plain)]
+    np.testing.assert_array_equal(*values)
+
+
+def test_identical_rows_are_dropped_and_said(save):
+    frame = series()
+    mapping, lines = table.guess(save(pl.concat([frame, frame[5:25]])), "label")
+    assert "20 rows dropped that repeat another in every column" in said(lines, "rows")
+    assert sum(len(np.unique(tasks.load(mapping).split(split).rows)) for split in SPLITS) <= 400
+
+
+def test_identical_rows_without_a_time_are_kept_and_warned_of(save):
+    frame = series().drop("when")
+    _, lines = table.guess(save(pl.concat([frame, frame[:100]])), "label")
+    assert said(lines, "warning").startswith("warning: 100 rows of 500 repeat an earlier row in every column; kept")
+
+
+def test_few_repeated_times_keep_the_first(save):
+    frame = series()
+    other = frame[7:8].with_columns(x=pl.lit(9.0))
+    mapping, lines = table.guess(save(pl.concat([frame[:8], other, frame[8:]])), "label")
+    assert said(lines, "rows") == (
+        "rows: 1 row dropped that repeat the time of another row with other values, of which the first is kept "
+        "(data row 8 and data row 9, both at 2024-05-31 13:52:00)"
+    )
+    task = tasks.load(mapping)
+    assert task.input_scaler.restore(task.split("train").values[0])[7, 0] == pytest.approx(frame["x"][7], rel=1e-5)
+
+
+def test_rows_without_a_time_are_dropped_and_said(save):
+    frame = series().with_columns(when=pl.when(pl.int_range(400) == 5).then(None).otherwise(pl.col("when")))
+    _, lines = table.guess(save(frame), "label")
+    assert said(lines, "rows") == "rows: 1 row without a time dropped, the first of them data row 6"
+
+
+# Reading
+
+
+def rewritten(frame, separator, comma=False):
+    text = frame.write_csv(separator=separator)
+    return re.sub(r"(\d)\.(\d)", r"\1,\2", text) if comma else text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "comma",
+        "semicolon",
+        "tab",
+        "decimal comma",
+        "BOM",
+        "CRLF",
+        "quoted",
+        "UTF-16",
+        "gz",
+        "parquet",
+        "row names",
+        "tsv",
+    ],
+)
+def test_every_form_of_one_table_gives_one_task(save, form):
+    frame = series().with_columns(pl.col("x").round(6), when=pl.col("when").dt.strftime("%Y-%m-%d %H:%M:%S"))
+    text = frame.write_csv()
+    body = text.split("\n", 1)[1].splitlines()
+    content, name = {
+        "comma": (text, "a.csv"),
+        "semicolon": (rewritten(frame, ";"), "a.csv"),
+        "tab": (rewritten(frame, "\t"), "a.txt"),
+        "tsv": (rewritten(frame, "\t"), "a.tsv"),
+        "decimal comma": (rewritten(frame, ";", comma=True), "a.csv"),
+        "BOM": (b"\xef\xbb\xbf" + text.encode(), "a.csv"),
+        "CRLF": (text.replace("\n", "\r\n"), "a.csv"),
+        "quoted": (frame.write_csv(quote_style="always"), "a.csv"),
+        "UTF-16": (text.encode("utf-16"), "a.csv"),
+        "gz": (gzip.compress(text.encode()), "a.csv.gz"),
+        "parquet": (frame, "a.parquet"),
+        "row names": (
+            "\n".join(['"when","x","z","label"', *(f'"{i}",{row}' for i, row in enumerate(body, 1))]),
+            "a.txt",
+        ),
+    }[form]
+    expected = tasks.load({"table": str(save(text, "reference.csv")), "target": "label"}).split("test")
+    mapping, lines = table.guess(save(content, name), "label")
+    assert mapping["features"] == ["x", "z"]
+    found = tasks.load(mapping).split("test")
+    np.testing.assert_array_equal(found.values, expected.values)
+    np.testing.assert_array_equal(found.timespans, expected.timespans)
+    np.testing.assert_array_equal(found.targets, expected.targets)
+    if form == "decimal comma":
+        assert "file: 'x' is written with decimal commas" in lines
+    if form == "row names":
+        assert "the first is taken for a row name" in said(lines, "file")
+
+
+def test_a_column_is_read_in_its_whole_length(save):
+    # Integers for a thousand rows, then a fraction: a reader that looks at the first rows alone would stumble.
+    x = [*range(1000), 0.5, *range(199)]
+    mapping, _ = table.guess(save("x,label\n" + "".join(f"{v},{i % 2}\n" for i, v in enumerate(x))), "label")
+    assert mapping["features"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "remark"),
+    [
+        ("%Y-%m-%dT%H:%M:%S", None),
+        ("%Y-%m-%dT%H:%M:%SZ", None),
+        ("%Y-%m-%d %H:%M:%S.250000", None),
+        ("%Y-%m-%dT%H:%M:%S+02:00", None),
+        ("%Y/%m/%d %H:%M", None),
+        ("%d.%m.%Y %H:%M", None),
+        ("%m/%d/%Y %I:%M %p", None),
+    ],
+)
+def test_forms_of_dates(save, pattern, remark):
+    frame = series(when=[(START + timedelta(hours=hour)).strftime(pattern) for hour in range(400)])
+    mapping, lines = table.guess(save(frame), "label")
+    assert mapping["time"] == "when" and said(lines, "spans") == "spans: even, 1 h"
+
+
+def test_time_zones_count(save):
+    stamps = [f"2024-05-31T{12 + row % 2}:{row // 10:02d}:{row % 10:02d}+0{row % 2}:00" for row in range(400)]
+    _, lines = table.guess(save(series(when=stamps)), "label")
+    assert not [line for line in lines if line.startswith("order")]
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%Y", "%m/%d/%Y"])
+def test_day_and_month_are_told_apart_by_what_follows_closely(save, pattern):
+    # No day beyond the 12th, so that each cell can be read both ways.
+    days = [datetime(2000 + month // 12, month % 12 + 1, day) for month in range(40) for day in range(1, 13)][:400]
+    _, lines = table.guess(save(series(when=[day.strftime(pattern) for day in days])), "label")
+    order = "day/month/year" if pattern == "%d/%m/%Y" else "month/day/year"
+    assert said(lines, "file").startswith(f"file: 'when' read as {order}")
+    assert said(lines, "spans").startswith("spans: uneven, 1 to ")
+
+
+def test_a_day_and_a_time_of_day_are_one_time(save):
+    when = [START + timedelta(minutes=row) for row in range(2000)]
+    frame = series(2000, Date=[t.strftime("%d/%m/%Y") for t in when], Time=[t.strftime("%H:%M:%S") for t in when]).drop(
+        "when"
+    )
+    mapping, lines = table.guess(save(frame), "label")
+    assert mapping["time"] == "Date Time" and "Date Time" not in mapping["features"]
+    assert said(lines, "file") == "file: 'Date' and 'Time' are joined into one time, 'Date Time'"
+    assert said(lines, "spans") == "spans: even, 1 min"
+
+
+def test_what_is_only_named_like_a_time_is_warned_of(save):
+    draws = np.random.default_rng(0)
+    frame = (
+        series()
+        .drop("when")
+        .with_columns(t=draws.normal(size=400), date=pl.lit("Monday") + pl.int_range(400).cast(str))
+    )
+    mapping, lines = table.guess(save(frame), "label")
+    assert mapping["time"] is None and mapping["features"] == ["x", "z", "t"]
+    assert "warning: 't' is named like a time, but its numbers go up and down; rows count as evenly spaced" in " ".join(
+        lines
+    )
+    assert "'date' is named like a time, but 'Monday0' is no number or date" in " ".join(lines)
+
+
+def test_a_unit_in_the_name_is_the_unit(save):
+    task = tasks.load({"table": str(save(series().rename({"x": "speed [m/s]"}))), "target": "label"})
+    assert [(feature.name, feature.unit) for feature in task.features] == [
+        ("speed [m/s]", "m/s"),
+        ("z", "as in the table"),
+    ]
+
+
+def test_a_column_of_text_with_a_slip_says_where(save):
+    x = [str(value) for value in range(400)]
+    x[16] = "broken"
+    _, lines = table.guess(save(series(x=x)), "label")
+    assert "'x' holds numbers, but 'broken' in data row 17; empty those cells to use it" in said(lines, "left out")
+
+
+def test_rows_and_columns_without_content_are_dropped(save):
+    text = series(40).write_csv().replace("\n", ",\n").replace("label,", "label,spare", 1) + ",,,,\n" * 2
+    text += "".join(line + ",\n" for line in series(400).write_csv(include_header=False).splitlines()[40:])
+    _, lines = table.guess(save(text), "label")
+    assert said(lines, "rows") == "rows: 2 empty rows dropped"
+    assert "'spare' is empty" in said(lines, "left out")
+
+
+# What is refused, in words
+
+
+REFUSED = {
+    "unknown column": (
+        series(),
+        {"target": "lable"},
+        "there is no column 'lable' for the target. Did you mean 'label'?",
+    ),
+    "columns listed": (series(), {"target": "q"}, "The columns are 'when', 'x', 'z', 'label'"),
+    "unknown time": (series(), {"target": "z", "time": "whn"}, "no column 'whn' for the time. Did you mean 'when'?"),
+    "unknown group": (series(), {"target": "z", "group": "g"}, "there is no column 'g' for the group"),
+    "two roles": (series(), {"target": "z", "time": "z"}, "column 'z' cannot be both target and time"),
+    "constant": (series(y=[3] * 400), {"target": "y"}, "target 'y' is '3' in every row where it is known"),
+    "no target": (series(y=[None] * 400), {"target": "y"}, "target 'y' has no value in any row"),
+    "infinite target": (
+        series(y=[*range(399), math.inf]),
+        {"target": "y"},
+        "column 'y' holds 1 infinite value, the first in data row 400; empty those cells",
+    ),
+    "infinite feature": (series(x=[-math.inf, *range(399)]), {"target": "z"}, "column 'x' holds 1 infinite value"),
+    "too large": (series(x=[1e300, *range(399)]), {"target": "z"}, "column 'x' holds 1 infinite value"),
+    "slip in target": (
+        series(y=["1.5", "oops", *map(str, range(398))]),
+        {"target": "y"},
+        "target 'y' holds numbers, but 'oops' in data row 2; empty those cells",
+    ),
+    "too many classes": (
+        series(y=[f"class {row % 80}" for row in range(400)]),
+        {"target": "y"},
+        "target 'y' holds 80 distinct values, too many to be classes (at most 50). Merge classes",
+    ),
+    "numbers as classes": (
+        series(),
+        {"target": "z", "kind": "classification"},
+        "too many to be classes (at most 50). Try --task regression",
+    ),
+    "text as numbers": (
+        series(),
+        {"target": "label", "kind": "regression"},
+        "a regression needs a target of numbers; 'label' holds text such as 'middle'",
+    ),
+    "forecast of text": (
+        series(),
+        {"target": "label", "kind": "forecast"},
+        "a forecast needs a target of numbers; 'label' holds text such as 'middle'",
+    ),
+    "unknown kind": (
+        series(),
+        {"target": "label", "kind": "clustering"},
+        "kind must be one of classification, regression, forecast; got 'clustering'",
+    ),
+    "date as target": (
+        series(),
+        {"target": "when"},
+        "target 'when' holds dates; expected numbers, text or true and false",
+    ),
+    "unreadable time": (
+        series(when=["soon", *map(str, range(399))]),
+        {"target": "z", "time": "when"},
+        "time column 'when' cannot be read as times: 'soon' in data row 1 is no number. Expected numbers, or dates "
+        "such as 2024-05-31 13:45:00",
+    ),
+    "impossible date": (
+        series(when=[f"2023-02-{day % 28 + 1 if day < 300 else 31:02d} 00:{day % 60:02d}" for day in range(400)]),
+        {"target": "z", "time": "when"},
+        "'2023-02-31 00:00' in data row 301 is neither a number nor a date",
+    ),
+    "time of day": (
+        series(when=[f"{row // 60}:{row % 60:02d}" for row in range(400)]),
+        {"target": "z", "time": "when"},
+        "time column 'when' holds times of day; expected numbers, or dates such as 2024-05-31 13:45:00",
+    ),
+    "two-valued time": (series(), {"target": "z", "time": "label"}, "time column 'label' cannot be read as times: '"),
+    "ambiguous dates": (
+        series(when=[f"{row * 5 % 12 + 1}/{row * 7 % 11 + 1}/2024" for row in range(400)]),
+        {"target": "z", "time": "when"},
+        "can be read as day/month or month/day; write them as year-month-day",
+    ),
+    "one group": (
+        grouped(1, 200),
+        {"target": "y", "group": "subject"},
+        "group column 'subject' holds 1 group; a split by group needs at least 3, one for each of training, validation "
+        "and test. Leave --group out to split in time",
+    ),
+    "one short group": (
+        grouped(1, 20),
+        {"target": "y", "group": "subject"},
+        "Its 20 rows are too few to split in time as well (56 are needed)",
+    ),
+    "two groups": (
+        grouped(2),
+        {"target": "y", "group": "subject"},
+        "group column 'subject' holds 2 groups; a split by group needs at least 3",
+    ),
+    "classes in few groups": (
+        grouped(4),
+        {"target": "ill", "group": "subject"},
+        "no class of 'ill' has 3 groups, one for each of training, validation and test (2 of no, 2 of yes)",
+    ),
+    "a group a row": (
+        series(label=[f"r{row}" for row in range(400)]),
+        {"target": "z", "group": "label"},
+        "each row has a value of its own in group column 'label', so there is no series",
+    ),
+    "group with holes": (
+        grouped().with_columns(subject=pl.when(pl.int_range(200) > 1).then(pl.col("subject"))),
+        {"target": "y", "group": "subject"},
+        "group column 'subject' is missing in 2 rows, the first of them data row 1",
+    ),
+    "too few rows": (series(40), {"target": "z"}, "40 rows are too few: split in time into 60, 20 and 20 %"),
+    "ordered by class": (
+        series(label=["a"] * 300 + ["b"] * 100),
+        {"target": "label"},
+        "the training part holds only class 'a' of 'label'. If the rows are ordered by class, they are no time series",
+    ),
+    "repeated times": (
+        pl.concat([series(200), series(200, seed=1)]),
+        {"target": "z"},
+        "200 rows of 400 repeat the time of another row with other content, the first of them data row 1 and data row "
+        "201, both at 2024-05-31 13:45:00. If the table holds several recordings, name the column that tells them "
+        "apart with --group",
+    ),
+    "no features": (
+        series().select("when", "label"),
+        {"target": "label"},
+        "no column is left to predict 'label' from (there are no others)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_in_words(save, case):
+    frame, asked, words = REFUSED[case]
+    path = save(frame)
+    with pytest.raises(ValueError) as caught:
+        table.guess(path, **asked)
+    assert words in str(caught.value)
+    if case != "unknown kind":
+        assert str(caught.value).startswith("mine.csv: ")
+    assert not re.search(r"Traceback|Error|Exception|dtype|polars|None\b", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        ("", "a.csv", "a.csv: the file is empty"),
+        ("  \n\n", "a.csv", "a.csv: the file is empty"),
+        ("x,label\n", "a.csv", "a.csv: the file has column names but no rows"),
+        ("x,y\n1,2\n", "a.xlsx", "must end in .csv, .tsv, .txt or .parquet (text files also with .gz after that); a "),
+        ("x,label,label\n1,2,3\n", "a.csv", "column name 'label' occurs 2 times (columns 2, 3); rename all but one"),
+        ("1.5,2,3\n1,2,3\n", "a.csv", "the first row holds numbers (1.5, 2, 3, ...) where column names are expected"),
+        ("x,label\n1,2\n1,2,3\n", "a.csv", "data row 2 has 3 cells, the header 2; quote cells that hold a ','"),
+        (b"PAR1 not really", "a.parquet", "the file is damaged, or not a Parquet file"),
+        (b"not packed", "a.csv.gz", "the file is damaged, or not compressed with gzip"),
+    ],
+)
+def test_files_that_are_no_tables(save, content, name, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        table.guess(save(content, name), "label")
+
+
+def test_a_missing_file_names_its_neighbours(save, tmp_path):
+    save(series(), "readings.csv")
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*reading\.csv; did you mean readings\.csv\?"):
+        table.guess(tmp_path / "reading.csv", "label")
+    with pytest.raises(ValueError, match="is a folder; name a file that ends in"):
+        table.guess(tmp_path, "label")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"traget": "x"}, ValueError, "a table has no key 'traget'. Did you mean 'target'?"),
+        ({"window": 1}, ValueError, "window must be at least 2; got 1"),
+        ({"window": "32"}, TypeError, "window must be a whole number of rows; got '32'"),
+        ({"window": None}, ValueError, "window must be a number of rows where one recording is split in time"),
+        ({"window": 200}, ValueError, "400 rows are too few"),
+        ({"horizon": 2}, ValueError, "horizon is for a forecast; this is a classification"),
+        ({"features": "x"}, TypeError, "features must be a list of column names; got 'x'"),
+        ({"features": []}, ValueError, "features must be distinct column names, at least one"),
+        ({"features": ["x", "label"]}, ValueError, "features must not name the target, 'label'"),
+        ({"features": ["when"]}, ValueError, "features must not name 'when', which is the column of times or groups"),
+        ({"features": ["y"]}, ValueError, "there is no column 'y' for the features"),
+        (
+            {"per": "sequence"},
+            ValueError,
+            "per: sequence needs groups within which the target is constant, but there are no",
+        ),
+        ({"digest": "0" * 64}, ValueError, "The file has changed since; put the old one back, or leave digest out"),
+        ({"target": 3}, TypeError, "target must be text; got 3"),
+        ({"per": "row"}, ValueError, "per must be one of step, sequence; got 'row'"),
+    ],
+)
+def test_choices_that_cannot_be_had(save, change, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        tasks.load({"table": str(save(series())), "target": "label", **change})
+
+
+def test_a_table_needs_a_target(save):
+    with pytest.raises(ValueError, match="a table needs the key 'target'; got table"):
+        tasks.load({"table": str(save(series()))})
+
+
+def test_choices_are_followed(save):
+    path = save(series())
+    task = tasks.load(
+        {"table": str(path), "target": "label", "name": "own", "features": ["z"], "window": 10, "time": None}
+    )
+    assert (task.name, task.window, task.time_unit) == ("own", 10, "row")
+    assert [feature.name for feature in task.features] == ["z"]
+
+
+def test_a_relative_table_may_lie_in_the_data_folder(save, tmp_path):
+    save(series(), "inside.csv")
+    assert tasks.load({"table": "inside.csv", "target": "label"}, data=tmp_path).name == "inside"
+
+
+def test_no_split_is_built_by_loading(save):
+    assert not tasks.load({"table": str(save(series())), "target": "label"}).constructed
+
+
+def test_facts_are_ready_for_a_report(save):
+    mapping, _ = table.guess(save(grouped()), "ill", group="subject")
+    facts = tasks.load(mapping).facts()
+    assert json.loads(json.dumps(facts)) == facts
+    assert facts["source"]["title"] == "mine.csv" and facts["sequences"] == {"train": 6, "validation": 2, "test": 2}
+
+
+# A real one
+
+
+def occupancy_text():
+    full, excerpt = (DATA, uci.OCCUPANCY), (table.Path(uci.__file__).parent / "excerpts", uci.OCCUPANCY_EXCERPT)
+    for folder, archive in (full, excerpt):
+        packed = folder / archive.folder / "occupancy_data.zip"
+        if packed.is_file():
+            with zipfile.ZipFile(io.BytesIO(packed.read_bytes())) as members:
+                return members.read("datatraining.txt")
+    raise AssertionError("the excerpt comes with the package")
+
+
+def test_the_occupancy_file_as_it_is_downloaded(save):
+    mapping, lines = table.guess(save(occupancy_text(), "datatraining.txt"), "Occupancy")
+    assert mapping["features"] == ["Temperature", "Humidity", "Light", "CO2", "HumidityRatio"]
+    assert (mapping["time"], mapping["kind"], mapping["per"]) == ("date", "classification", "step")
+    assert "'unnamed column 1' only counts the rows" in said(lines, "left out")
+    assert said(lines, "spans") == "spans: even, 1 min"
+    # Rows 4,900 to 6,500 are a weekend, on which nobody came.
+    assert "not 60, 20 and 20 %" in said(lines, "split")
+    task = tasks.load(mapping)
+    check(task)
+    reference = tasks.load("occupancy-excerpt")
+    ours, theirs = task.split("train"), reference.split("train")
+    assert ours.values.shape[1:] == theirs.values.shape[1:]
+    raw = [one.input_scaler.restore(split.values[0]) for one, split in ((task, ours), (reference, theirs))]
+    np.testing.assert_allclose(*raw, rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(ours.targets[:100], theirs.targets[:100])
+    np.testing.assert_allclose(ours.timespans[0], theirs.timespans[0], atol=0.02)
