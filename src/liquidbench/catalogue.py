@@ -161,9 +161,7 @@ class SequenceModel(nn.Module):
         torch.Size([3, 2])
     """
 
-    def __init__(
-        self, layer: RecurrentLayer, outputs: int, per: str, missing: bool, generator: torch.Generator
-    ):
+    def __init__(self, layer: RecurrentLayer, outputs: int, per: str, missing: bool, generator: torch.Generator):
         super().__init__()
         self.layer, self.per, self.missing = layer, per, missing
         self.head = nn.Linear(layer.output_size, outputs)

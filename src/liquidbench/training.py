@@ -174,9 +174,7 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
 
     def training_step() -> Callable[[int], object]:
         optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
-        return lambda number: _step(
-            model, optimiser, data, full[number % len(full)], run.training.clip_norm
-        )
+        return lambda number: _step(model, optimiser, data, full[number % len(full)], run.training.clip_norm)
 
     rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches))
     # The gradients that the timed steps left are no part of the baseline.
@@ -367,12 +365,11 @@ def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int) -
 def _step_latency(model: SequenceModel) -> float:
     """Median wall-clock time of one streamed sample, in seconds, the state being passed on."""
     sample = torch.ones(1, model.layer.input_size)
-    state = None
+    state: Any = None
 
-    def step(_: int) -> None:
+    def step(number: int) -> None:
         nonlocal state
-        timespan = 1.0
-        _, state = model.layer.step(sample, state, timespan)
+        state = model.layer.step(sample, state, 1.0)[1]
 
     return _median_seconds(step, calls=200, warm_up=20)
 
@@ -385,7 +382,9 @@ def _peak_memory(action: Callable[[], object]) -> int:
     # Events of operators have sums only; the single allocations and releases are there as "[memory]".
     events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
-    return max(accumulate((event.nbytes() for event in events), initial=0))
+    # The stub of this class, which torch compiles, does not know all of its methods.
+    changes = (event.nbytes() for event in events)  # pyright: ignore[reportAttributeAccessIssue]
+    return max(accumulate(changes, initial=0))
 
 
 class _Rows:
@@ -428,9 +427,7 @@ class _Rows:
         else:
             self.add("loss", None, split="train", epoch=len(trial.curve) + 1, **shared, reason=trial.failure)
 
-    def add_scores(
-        self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any
-    ) -> dict[str, str]:
+    def add_scores(self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any) -> dict[str, str]:
         """Scores; for metrics that are undefined on these data none, but the reason, which is also returned."""
         reasons = {}
         for metric in metrics:

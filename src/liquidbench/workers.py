@@ -192,7 +192,8 @@ class _Pool:
     def __init__(self, plan: Plan, on_event: Callable[[Event], None], outcome: Outcome):
         self.plan, self.on_event, self.outcome = plan, on_event, outcome
         self.idle: list[_Worker] = []
-        self.busy: dict[Connection, _Worker] = {}
+        # By connection, whose class depends on the operating system.
+        self.busy: dict[object, _Worker] = {}
 
     def run(self, runs: list[Run], processes: int, deadline: float) -> None:
         """All of the runs, or those that begin before the deadline (of ``time.monotonic``)."""
@@ -204,8 +205,7 @@ class _Pool:
                 self.busy[worker.connection] = worker
             if not self.busy:
                 return
-            for connection in wait(list(self.busy)):
-                assert isinstance(connection, Connection)
+            for connection in wait([worker.connection for worker in self.busy.values()]):
                 self._hear(self.busy[connection])
 
     def close(self) -> None:
@@ -333,9 +333,7 @@ def _work(connection: Connection, plan: Plan) -> None:
         tell(replace(ended, seconds=time.monotonic() - started))
 
 
-def _rows(
-    run: Run, plan: Plan, loaded: dict[str, Task], on_epoch: Callable[[Epoch], None]
-) -> list[Row]:
+def _rows(run: Run, plan: Plan, loaded: dict[str, Task], on_epoch: Callable[[Epoch], None]) -> list[Row]:
     """What a run gives: an error in it is its result, and the study goes on."""
     digest = plan.tasks[run.task_name]["digest"]
     try:

@@ -153,7 +153,9 @@ def test_the_test_split_is_built_when_nothing_is_left_to_choose():
         seen.append(toy.constructed)
 
     fit(run(), toy, watch)
-    assert [(epoch.trial, epoch.epoch) for epoch in told] == [(trial, epoch) for trial in (0, 1) for epoch in range(1, 5)]
+    assert [(epoch.trial, epoch.epoch) for epoch in told] == [
+        (trial, epoch) for trial in (0, 1) for epoch in range(1, 5)
+    ]
     assert set(seen) == {frozenset({"train", "validation"})}
     assert toy.constructed == {"train", "validation", "test"}
 

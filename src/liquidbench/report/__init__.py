@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from liquidbench.report.contents import page
 from liquidbench.statistics import Comparison
@@ -43,8 +42,8 @@ def write(
     path = Path(path)
     text = _template().render(
         page=page(study, frame, tasks, comparison),
-        style=Markup((_FOLDER / "style.css").read_text(encoding="utf-8")),
-        script=Markup((_FOLDER / "script.js").read_text(encoding="utf-8")),
+        style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
+        script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     # Someone may have the old report open, or the disk may be full: the new one appears whole or not at all.
@@ -62,6 +61,4 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    # The one door past escaping: drawings of `liquidbench.report.figures`, which escape what they are given.
-    environment.filters["drawn"] = Markup
     return environment.get_template("page.html.j2")

@@ -580,9 +580,13 @@ def _grid_x(
 ) -> str:
     start, end = across or (axis.start, axis.end)
     parts = [f'<path class="axis" d="M{start:.1f} {bottom:.1f}H{end:.1f}"/>']
+    free = -math.inf
     for place, text in zip(axis.places, texts or axis.labels(), strict=True):
         parts.append(f'<path class="grid" d="M{axis.at(place):.1f} {top:.1f}V{bottom:.1f}"/>')
-        parts.append(_text(text, axis.at(place), bottom + 16, "ticks", "middle"))
+        # A line without its number is better than two numbers that run into one another.
+        if axis.at(place) - _wide(text) / 2 >= free:
+            parts.append(_text(text, axis.at(place), bottom + 16, "ticks", "middle"))
+            free = axis.at(place) + _wide(text) / 2 + 8
     parts.append(_text(label, (start + end) / 2, bottom + 35, "label", "middle"))
     return "".join(parts)
 

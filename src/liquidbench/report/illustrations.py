@@ -177,7 +177,7 @@ def robustness(evidence: Evidence) -> list[Figure]:
         if len(losses) > 1:
             (_, large, most), (_, small, least) = min(losses), max(losses)
             words.append(
-                f"With {damage(corruption, levels[-1])}, {least} loses least ({evidence.text(small, signed=True)}) "
+                f"With {damage(corruption, levels[-1])}, {least} is harmed least ({evidence.text(small, signed=True)}) "
                 f"and {most} most ({evidence.text(large, signed=True)})."
             )
         words.append("All were trained on whole data.")
@@ -202,4 +202,4 @@ def damage(corruption: str, level: float) -> str:
     """A level of a corruption in words."""
     if corruption == "removed_steps":
         return f"{100 * level:.3g} % of steps removed" if level else "no step removed"
-    return f"noise of {level:g} standard deviations" if level else "no noise"
+    return f"noise of {level:g} standard deviation{'' if level == 1 else 's'}" if level else "no noise"

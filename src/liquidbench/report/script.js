@@ -88,30 +88,26 @@
   // One model throughout: pointing at its name shows it for a moment, pressing its button keeps it.
   const buttons = [...document.querySelectorAll(".legend button")];
   const drawn = [...document.querySelectorAll(".figure .model")];
-  const focus = () => {
-    const kept = buttons.filter((button) => button.ariaPressed === "true").map((button) => button.dataset.model);
-    return new Set(kept);
-  };
+  const kept = new Set();
   const apply = (names) => {
     root.classList.toggle("focused", names.size > 0);
-    for (const group of drawn) {
-      // A model in the variant of its authors goes with the model.
-      group.classList.toggle("focus", names.has(group.dataset.model.replace(/(†|, authors)$/, "")));
-    }
+    // A model in the variant of its authors goes with the model.
+    for (const group of drawn) group.classList.toggle("focus", names.has(group.dataset.model.replace(/†$/, "")));
+    for (const button of buttons) button.ariaPressed = String(kept.has(button.dataset.model));
   };
   for (const button of buttons) {
     button.addEventListener("click", () => {
-      button.ariaPressed = String(button.ariaPressed !== "true");
-      apply(focus());
+      if (!kept.delete(button.dataset.model)) kept.add(button.dataset.model);
+      apply(kept);
     });
   }
   for (const name of document.querySelectorAll(".legend button, .model-name")) {
-    name.addEventListener("pointerenter", () => apply(focus().add(name.dataset.model)));
-    name.addEventListener("pointerleave", () => apply(focus()));
+    name.addEventListener("pointerenter", () => apply(new Set([...kept, name.dataset.model])));
+    name.addEventListener("pointerleave", () => apply(kept));
   }
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
-    buttons.forEach((button) => { button.ariaPressed = "false"; });
-    apply(focus());
+    kept.clear();
+    apply(kept);
   });
 })();
