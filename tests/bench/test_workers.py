@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import results, workers
+from liquidbench import results
 from liquidbench.study import Study
 from liquidbench.workers import Plan, execute, plan
 
@@ -117,14 +117,14 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
         if event.kind == "epoch":
             raise KeyboardInterrupt
 
-    outcome = execute(made, 2, interrupt)
+    outcome = execute(made, 1, interrupt)
     assert outcome.interrupted and outcome.left_out == list(made.pending)
     assert not children() and not results.done(tmp_path)
 
 
 def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path):
     made = plan(study(seeds=1), tmp_path)
-    outcome = execute(made, 2, minutes=1e-9)
+    outcome = execute(made, 1, minutes=1e-9)
     assert outcome.left_out == fits(made) and not outcome.interrupted
     assert {run.kind for run in outcome.finished} == {"cost"}
     # They wait for another time.
@@ -141,7 +141,7 @@ if __name__ == "__main__":
 
 
 def long_study() -> Study:
-    return study(models=["GRU", "LSTM"], seeds=6, training={"epochs": 12, "patience": 12})
+    return study(models=["GRU", "RNN"], seeds=5, training={"epochs": 4})
 
 
 def alive(pid: int) -> bool:
@@ -166,8 +166,11 @@ def test_a_killed_driver_takes_its_workers_along_and_the_study_goes_on(tmp_path)
     script = tmp_path / "driver.py"
     script.write_text(DRIVER.format(here=str(Path(__file__).parent), directory=str(directory)))
     driver = subprocess.Popen([sys.executable, str(script)], env=os.environ | {"OMP_NUM_THREADS": "1"})
-    files = lambda: sorted((directory / "runs").glob("*.parquet"))  # noqa: E731
-    assert until(lambda: len(files()) >= 3 or driver.poll() is not None, 60)
+
+    def files() -> list[Path]:
+        return sorted((directory / "runs").glob("*.parquet"))
+
+    assert until(lambda: len(files()) >= 2 or driver.poll() is not None, 60)
     theirs = [int(pid) for pid in Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()]
     driver.kill()
     driver.wait()
@@ -176,7 +179,7 @@ def test_a_killed_driver_takes_its_workers_along_and_the_study_goes_on(tmp_path)
     kept = {path: path.read_bytes() for path in files()}
     made = plan(long_study(), directory)
     total = len(long_study().runs())
-    assert 3 <= len(kept) < total, "killed in the middle"
+    assert 2 <= len(kept) < total, "killed in the middle"
     assert len(made.pending) == total - len(kept)
 
     events = []
@@ -193,4 +196,4 @@ def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
         plan(study(parameters=3), tmp_path)
     with pytest.raises(ValueError, match="processes must be at least 1; got 0"):
         execute(plan(study(), tmp_path), 0)
-    assert not results.done(tmp_path) and workers.results is results
+    assert not results.done(tmp_path)

@@ -1,0 +1,741 @@
+"""The report, read as text and, where Chromium is installed, looked at in a browser."""
+
+import base64
+import math
+import random
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import polars as pl
+import pytest
+
+from liquidbench import report
+from liquidbench.report import figures
+from liquidbench.report.evidence import decimals
+from liquidbench.results import SCHEMA
+from liquidbench.statistics import compare
+from liquidbench.study import Study
+
+EVIL = "<script>document.title = 'run'</script>\"'&"
+
+TASKS = {
+    "occupancy-excerpt": {
+        "title": "Room occupancy (excerpt)",
+        "description": "Whether an office is occupied, minute by minute, from its light, temperature and air.",
+        "kind": "classification",
+        "per": "step",
+        "classes": ["empty", "occupied"],
+        "outputs": 2,
+        "target_unit": "1",
+        "metric": "accuracy",
+        "metric_label": "Accuracy",
+        "higher_is_better": True,
+        "standardised_targets": False,
+        "baseline": "prior",
+        "time_unit": "min",
+        "timespan_unit": 1.0,
+        "source": {
+            "title": "Occupancy Detection (UCI)",
+            "url": "https://archive.ics.uci.edu/dataset/357",
+            "licence": "CC BY 4.0",
+            "citation": "Candanedo and Feldheim, Energy and Buildings 112, 2016",
+        },
+        "split_rule": "By time: training until 9 February, one hour of gap, validation after it; test files apart.",
+        "features": [
+            {"name": "light", "unit": "lx"},
+            {"name": "CO2", "unit": "ppm"},
+            {"name": "ratio", "unit": "1"},
+        ],
+        "sequences": {"train": 208, "validation": 42, "test": 177},
+        "irregular": False,
+        "missing": False,
+        "window": 32,
+        "digest": "7c01" * 16,
+    },
+    "cheetah-excerpt": {
+        "title": "Half-Cheetah (excerpt)",
+        "description": "The next observation of a simulated running robot from the observations so far.",
+        "kind": "regression",
+        "per": "step",
+        "classes": None,
+        "outputs": 17,
+        "target_unit": "as the features",
+        "metric": "mse",
+        "metric_label": "Mean squared error",
+        "higher_is_better": False,
+        "standardised_targets": True,
+        "baseline": "mean",
+        "time_unit": "s",
+        "timespan_unit": 0.05,
+        "source": {"title": "Half-Cheetah traces", "url": "", "licence": "Apache-2.0", "citation": ""},
+        "split_rule": "By trace, each a run of its own.",
+        "features": [{"name": f"joint {index} angle", "unit": "rad"} for index in range(17)],
+        "sequences": {"train": 640, "validation": 96, "test": 155},
+        "irregular": False,
+        "missing": False,
+        "window": 32,
+        "digest": "a9b3" * 16,
+    },
+    "physionet2012-excerpt": {
+        "title": "Intensive care, in-hospital death (excerpt)",
+        "description": "Whether a patient dies in hospital, from 48 hours of measurements.",
+        "kind": "classification",
+        "per": "sequence",
+        "classes": ["survived", "died"],
+        "outputs": 2,
+        "target_unit": "1",
+        "metric": "auroc",
+        "metric_label": "Area under the ROC curve",
+        "higher_is_better": True,
+        "standardised_targets": False,
+        "baseline": "prior",
+        "time_unit": "h",
+        "timespan_unit": 0.8,
+        "source": {
+            "title": "PhysioNet 2012",
+            "url": "",
+            "licence": "ODC-By",
+            "citation": "Silva et al., 2012",
+        },
+        "split_rule": "By patient.",
+        "features": [{"name": "heart rate", "unit": "1/min"}, {"name": "pH", "unit": "1"}],
+        "sequences": {"train": 700, "validation": 150, "test": 150},
+        "irregular": True,
+        "missing": True,
+        "window": None,
+        "digest": "55de" * 16,
+    },
+}
+
+# Level and spread over seeds of each task, and what a unit of skill is worth.
+SCALES = {"occupancy-excerpt": (0.94, 0.006, 0.015), "cheetah-excerpt": (0.21, 0.006, -0.03)}
+TRIVIAL = {"occupancy-excerpt": 0.79, "cheetah-excerpt": 0.42, "physionet2012-excerpt": 0.5}
+SKILL = {
+    "LTC": -0.7,
+    "CfC": 0.9,
+    "LRCU": 1.1,
+    "STC": 0.2,
+    "LRC": 0.4,
+    "LSTM": 0.6,
+    "GRU": 0.7,
+    "RNN": -1.2,
+    "CTRNN": -0.9,
+}
+COST = {
+    "LTC": 6.1,
+    "CfC": 1.6,
+    "LRCU": 2.2,
+    "STC": 2.5,
+    "LRC": 3.0,
+    "LSTM": 0.5,
+    "GRU": 0.6,
+    "RNN": 0.3,
+    "CTRNN": 2.8,
+}
+
+
+def make_study(**changes):
+    content = {
+        "name": "demo",
+        "question": "Liquid or recurrent, on three small real tasks?",
+        "tasks": list(TASKS),
+        "models": ["LTC", "CfC", "LRCU", "LSTM", "GRU"],
+        "parameters": 4000,
+        "seeds": 3,
+        "training": {"epochs": 12, "patience": 3},
+        "robustness": {"removed_steps": [0.0, 0.1, 0.3, 0.5], "noise": [0.0, 0.25, 0.5, 1.0]},
+        "author_defaults": True,
+    }
+    return Study.parse(content | changes)
+
+
+def make_frame(study, failing=(), costs=True, fits=True):
+    """Results as training would write them, made up and the same each time.
+
+    `failing` holds (task, model, seed) of the fits that diverge.
+    """
+    rows = []
+    for run in study.runs():
+        if not (costs if run.kind == "cost" else fits):
+            continue
+        task, facts = run.task_name, TASKS.get(run.task_name, {})
+        draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}")
+        level, deviation, worth = SCALES.get(task, (0.78, 0.02, 0.02))
+        apart = run.variant == "author"
+        shared = {
+            "run": run.id("digest"),
+            "study": study.name,
+            "task": task,
+            "model": run.model,
+            "variant": run.variant,
+            "seed": run.seed,
+            "kind": run.kind,
+            "status": "done",
+            "parameters": 4000 + draw.randrange(-150, 150) if not apart else 11_000 + draw.randrange(9000),
+            "hidden_size": {"LSTM": 26, "GRU": 30}.get(run.model, 38) * (2 if apart else 1),
+            "version": "0.1.0",
+            "commit": "2170193",
+            "python": "3.11.7",
+            "torch": "2.13.0",
+            "machine": "x86-64, Linux 6.1",
+            "threads": 1,
+            "started": f"2026-11-24T10:{run.seed:02d}:00+00:00",
+            "seconds": 20.0 * COST[run.model],
+        }
+        made = []
+
+        def add(metric, value, shared=shared, made=made, **columns):
+            neutral = {"split": "", "corruption": "", "level": 0.0, "epoch": None, "trial": None}
+            made.append(shared | neutral | {"metric": metric, "value": value} | columns)
+
+        if run.kind == "cost":
+            size = 4 if apart else 1
+            add("seconds_per_epoch", 1.4 * COST[run.model] * size)
+            add("step_latency_us", 90 * COST[run.model] * size)
+            add("training_memory_bytes", 2.3e6 * COST[run.model] * size)
+            add("inference_memory_bytes", 4e5 * COST[run.model] * size)
+            add("parameters", shared["parameters"])
+        elif (task, run.model, run.seed) in failing:
+            reason = "every trial failed: learning rate 0.01: training loss became nan in epoch 4"
+            add("", None, reason=reason)
+            for row in made:
+                row["status"] = "failed"
+        else:
+            rates = run.learning_rates or (0.02,)
+            chosen = draw.randrange(len(rates))
+            for trial, rate in enumerate(rates):
+                of_trial = {"trial": trial, "learning_rate": rate}
+                if len(rates) > 1 and trial != chosen and draw.random() < 0.05:
+                    reason = "training loss became inf in epoch 1"
+                    add("loss", None, split="train", epoch=1, reason=reason, **of_trial)
+                    continue
+                epochs = draw.randrange(8, study.training.epochs + 1)
+                for epoch in range(1, epochs + 1):
+                    fall = 0.7 * math.exp(-epoch * rate * 60 / (2 + COST[run.model])) + 0.2 - 0.03 * SKILL[run.model]
+                    noise = draw.gauss(0, 0.008)
+                    add("loss", fall * 0.9 + noise, split="train", epoch=epoch, **of_trial)
+                    over = 0.05 * max(0, epoch - 8) / 8
+                    add("loss", fall + over - noise, split="validation", epoch=epoch, **of_trial)
+                add("epochs", epochs, reason="patience", **of_trial)
+            of_trial = {"trial": chosen, "learning_rate": rates[chosen]}
+            value = level + worth * SKILL[run.model] + draw.gauss(0, deviation)
+            metric = facts.get("metric", "accuracy")
+            add("best_epoch", draw.randrange(4, 9), **of_trial)
+            add(metric, value + draw.gauss(0.004, deviation / 2), split="validation", **of_trial)
+            add(metric, value, split="test", **of_trial)
+            add("trivial", TRIVIAL.get(task, 0.5), split="test")
+            for corruption, levels, harm in (
+                ("removed_steps", run.robustness.removed_steps, 3.0),
+                ("noise", run.robustness.noise, 4.5),
+            ):
+                for damage in levels:
+                    worse = harm * damage ** (1.5 if run.model in ("LTC", "CfC", "LRCU") else 1.1) * worth
+                    add(
+                        metric,
+                        value - worse + (draw.gauss(0, deviation) if damage else 0.0),
+                        split="test",
+                        corruption=corruption,
+                        level=damage,
+                        **of_trial,
+                    )
+        rows += made
+    return pl.DataFrame(rows, schema=SCHEMA) if rows else SCHEMA.to_frame()
+
+
+def made(folder, facts=TASKS, failing=(), costs=True, fits=True, **changes):
+    """A report's text."""
+    study = make_study(**changes)
+    frame = make_frame(study, failing, costs, fits)
+    path = report.write(study, frame, facts, compare(frame, facts, study.smallest_difference), folder / "r.html")
+    return path.read_text(encoding="utf-8")
+
+
+class Page(HTMLParser):
+    """What a reader sees, by section; and every element with its attributes."""
+
+    VOID = ("meta", "link", "br", "input", "hr", "img")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.elements, self.texts, self.section = [], [], {}, ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag == "section":
+            self.section = dict(attrs)["id"]
+        if tag in ("dd", "td", "th", "p", "h3", "small"):
+            self.handle_data(" ")
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes another element"
+        if tag == "section":
+            self.section = ""
+
+    def handle_data(self, data):
+        if not {"style", "script", "title"} & set(self.open):
+            self.texts[self.section] = self.texts.get(self.section, "") + data
+
+    def says(self, section):
+        return " ".join(self.texts[section].split())
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    failing = {("cheetah-excerpt", "LTC", 1), ("physionet2012-excerpt", "LRCU", 2)}
+    return made(tmp_path_factory.mktemp("report"), failing=failing)
+
+
+def test_is_one_file_that_asks_for_nothing(demo):
+    for tag, attributes in Page(demo).elements:
+        for name in ("src", "href", "xlink:href", "action", "data"):
+            target = attributes.get(name, "#")
+            assert target.startswith(("#", "data:")), f"<{tag}> asks for {target}"
+    style = re.search("<style>(.*?)</style>", demo, re.S).group(1)
+    assert "@import" not in style and "url(" not in style
+    assert "fetch(" not in demo and "XMLHttpRequest" not in demo
+
+
+def test_stays_small(tmp_path):
+    text = made(tmp_path, models=list(SKILL), seeds=10)
+    assert len(text.encode()) < 1_000_000
+
+
+def test_is_well_formed(demo):
+    page = Page(demo)
+    assert not page.open
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    targets = {attributes["href"][1:] for tag, attributes in page.elements if tag == "a"}
+    assert targets <= set(ids)
+
+
+def test_says_the_verdict_first(demo):
+    study = make_study()
+    frame = make_frame(study, {("cheetah-excerpt", "LTC", 1), ("physionet2012-excerpt", "LRCU", 2)})
+    verdict = compare(frame, TASKS, study.smallest_difference).verdict
+    overview = Page(demo).says("overview")
+    order = [overview.index(words) for words in (verdict.headline, verdict.judgements[0].sentence, "Leaderboard")]
+    assert order == sorted(order)
+    for sentence in (*verdict.warnings, *(one.sentence for one in verdict.judgements)):
+        assert " ".join(sentence.split()) in overview
+    methods = Page(demo).says("methods")
+    assert all(" ".join(rule.split()) in methods for rule in verdict.thresholds)
+
+
+def test_leaderboard_shows_means_of_the_results(demo):
+    frame = make_frame(make_study()).filter(
+        pl.col("task") == "occupancy-excerpt",
+        pl.col("metric") == "accuracy",
+        pl.col("split") == "test",
+        pl.col("corruption") == "",
+        pl.col("variant") == "matched",
+    )
+    board = re.search('<table class="leaderboard">(.*?)</table>', demo, re.S).group(1)
+    for model in ("LTC", "CfC", "LRCU", "LSTM", "GRU"):
+        line = next(row for row in board.split("<tr>") if f'data-model="{model}">' in row)
+        shown = re.search('class="value[^"]*">([^<]*)', line).group(1)
+        assert shown == f"{frame.filter(pl.col('model') == model)['value'].mean():.3f}"
+    assert "†" not in board, "rows of authors stand apart"
+    assert "1 failed" in board
+
+
+def test_each_task_has_its_page(demo):
+    page = Page(demo)
+    for name, facts in TASKS.items():
+        text = page.says(f"task-{name}")
+        for part in (
+            "Test scores",
+            "Learning",
+            "Damaged data",
+            "Configuration and cost",
+            "† As their authors set them",
+        ):
+            assert part in text
+        assert facts["split_rule"] in text and facts["source"]["licence"] in text
+        assert "trivial predictor" in text
+        assert f"{facts['sequences']['train']} train" in text
+    assert "LTC†" in page.says("task-occupancy-excerpt")
+    assert "every trial failed: learning rate 0.01: training loss became nan in epoch 4" in page.says("failures")
+    assert "liquidbench run demo.yaml" in page.says("methods")
+    assert "PyTorch 2.13.0" in page.says("methods")
+
+
+def test_drawings_say_what_they_show(demo):
+    drawings = re.findall("<svg.*?</svg>", demo, re.S)
+    assert len(drawings) > 50
+    for drawing in drawings:
+        root = ElementTree.fromstring(drawing)
+        if root.get("aria-hidden") == "true":
+            continue
+        assert root.get("role") == "img" and root.get("aria-label")
+        assert root.find("title").text == root.get("aria-label")
+        assert "nan" not in drawing and "inf" not in drawing.replace("inferior", "")
+    captions = re.findall("<figcaption>(.*?)</figcaption>", demo, re.S)
+    assert all(len(caption.split()) > 5 for caption in captions)
+
+
+def test_user_text_cannot_run(tmp_path):
+    facts = TASKS["occupancy-excerpt"]
+    evil = facts | {
+        "title": EVIL,
+        "description": EVIL,
+        "metric_label": EVIL,
+        "time_unit": EVIL,
+        "split_rule": EVIL,
+        "classes": [EVIL, EVIL],
+        "source": dict.fromkeys(("title", "url", "licence", "citation"), EVIL),
+        "features": [{"name": EVIL, "unit": EVIL}],
+        "digest": EVIL,
+    }
+    text = made(tmp_path, facts={EVIL: evil}, question=EVIL, tasks=[{"table": "t.csv", "name": EVIL}])
+    page = Page(text)
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    assert text.count("<script") == 1
+    assert EVIL in page.says("overview")
+    anchors = [attributes["id"] for tag, attributes in page.elements if tag == "section"]
+    assert all(re.fullmatch("[a-z0-9-]+", anchor) for anchor in anchors)
+
+
+def test_reasons_are_escaped(tmp_path):
+    study = make_study()
+    frame = make_frame(study, {("cheetah-excerpt", "LTC", 1)}).with_columns(
+        reason=pl.when(pl.col("status") == "failed").then(pl.lit(EVIL)).otherwise(None), machine=pl.lit(EVIL)
+    )
+    path = report.write(study, frame, TASKS, compare(frame, TASKS, 0.01), tmp_path / "r.html")
+    assert path.read_text(encoding="utf-8").count("<script") == 1
+
+
+@pytest.mark.parametrize(
+    "missing, expected",
+    [
+        ({"costs": False}, "Peak memory in training: not measured yet."),
+        ({"fits": False, "costs": False}, "No run has finished yet"),
+        ({"fits": False}, "No run has finished yet"),
+        ({"seeds": 1}, "of a single seed"),
+        ({"models": ["CfC"]}, "CfC"),
+        ({"models": ["CTRNN"]}, "not compared"),
+        ({"models": ["LSTM"], "author_defaults": False, "seeds": 1, "costs": False}, "LSTM"),
+        ({"training": {"epochs": 8}, "robustness": {}}, "Leaderboard"),
+        ({"smallest_difference": 0}, "Leaderboard"),
+        ({"failing": {(task, "LTC", seed) for task in TASKS for seed in range(3)}}, "3 failed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else "",
+)
+def test_missing_parts_are_named(tmp_path, missing, expected):
+    page = Page(made(tmp_path, **missing))
+    assert expected in page.says("overview")
+    assert not page.open
+
+
+def test_only_failures(tmp_path):
+    study = make_study(models=["CfC", "GRU"])
+    failing = {(task, model, seed) for task in TASKS for model in study.models for seed in study.seeds}
+    page = Page(made(tmp_path, failing=failing, models=["CfC", "GRU"]))
+    assert "failed, for the reasons below" in page.says("task-cheetah-excerpt")
+    assert "no score to set against a cost" in page.says("overview")
+    assert page.says("failures").count("every trial failed") == len(failing) * 2
+
+
+def test_task_without_results_or_facts(tmp_path):
+    study = make_study()
+    frame = make_frame(study).filter(pl.col("task") == "cheetah-excerpt")
+    facts = {"cheetah-excerpt": TASKS["cheetah-excerpt"]}
+    path = report.write(study, frame, facts, compare(frame, facts, 0.01), tmp_path / "new" / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert "not run yet" in page.says("overview")
+    assert "No run has finished on this task" in page.says("task-occupancy-excerpt")
+    assert "tasks.json has no entry" in page.says("task-occupancy-excerpt")
+
+
+def test_same_results_give_the_same_page(tmp_path):
+    study = make_study()
+    frame = make_frame(study)
+    shuffled = frame.sample(fraction=1.0, shuffle=True, seed=1)
+    texts = [
+        report.write(study, rows, TASKS, compare(rows, TASKS, 0.01), tmp_path / "r.html").read_bytes()
+        for rows in (frame, shuffled)
+    ]
+    assert texts[0] == texts[1]
+    assert [file.name for file in tmp_path.iterdir()] == ["r.html"], "nothing is left beside the report"
+
+
+def test_needs_no_torch():
+    code = "import sys, liquidbench.report; sys.exit('torch' in sys.modules or 'liquidrnn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
+def test_contrast(mode):
+    style = (Path(report.__file__).parent / "style.css").read_text(encoding="utf-8")
+    colours = {name: pair.split(", ")[mode] for name, pair in re.findall(r"--(\w+): light-dark\((.*?)\);", style)}
+
+    def luminance(colour):
+        channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+    for text in ("ink", "soft", "liquid", "recurrent", "other", "warn", "bad"):
+        for ground in ("paper", "card", "hair"):
+            light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text} on {ground}"
+
+
+@pytest.mark.parametrize(
+    "low, high", [(0.0, 1.0), (0.913, 0.968), (-0.04, 0.04), (0.0312, 0.0317), (3.0, 41_000.0), (-7.0, -2.0)]
+)
+def test_ticks_are_few_round_and_inside(low, high):
+    found = figures.ticks(low, high)
+    assert 3 <= len(found) <= 7
+    assert all(low - 1e-12 <= tick <= high + 1e-12 for tick in found)
+    step = found[1] - found[0]
+    mantissa = step / 10 ** math.floor(math.log10(step) + 1e-9)
+    assert round(mantissa, 6) in (1, 2, 5)
+    assert all(math.isclose(tick / step, round(tick / step), abs_tol=1e-6) for tick in found)
+
+
+@pytest.mark.parametrize("low, high", [(900.0, 1100.0), (1.0, 8.0), (80.0, 12_000.0), (2e3, 9e9), (1e-5, 3e-2)])
+def test_log_ticks_are_few_and_inside(low, high):
+    found = figures.log_ticks(low, high)
+    assert 2 <= len(found) <= 7
+    assert all(low * 0.999 <= tick <= high * 1.001 for tick in found)
+    assert found == sorted(set(found))
+
+
+def test_spread_moves_labels_apart_and_keeps_their_order():
+    draw = random.Random(0)
+    for _ in range(50):
+        wanted = [draw.uniform(0, 200) for _ in range(draw.randrange(1, 12))]
+        placed = figures.spread(wanted, 15, 0, 200)
+        assert sorted(range(len(wanted)), key=wanted.__getitem__) == sorted(range(len(placed)), key=placed.__getitem__)
+        gaps = [b - a for a, b in zip(sorted(placed), sorted(placed)[1:], strict=False)]
+        assert all(gap >= 15 - 1e-9 for gap in gaps)
+        assert min(placed) >= -1e-9 and max(placed) <= 200 + 1e-9
+    assert figures.spread([10, 50, 90], 15, 0, 100) == [10, 50, 90]
+
+
+@pytest.mark.parametrize(
+    "value, unit, text",
+    [(4012, "1", "4,012"), (0.00042, "s", "420 µs"), (0.9996, "s", "1 s"), (95.4, "s", "95 s"), (3.4e6, "B", "3.4 MB")]
+    + [(999_600, "B", "1 MB"), (0, "s", "0 s"), (0.2e-9, "s", "0.2 ns")],
+)
+def test_quantities(value, unit, text):
+    assert figures.quantity(value, unit).replace(figures.THIN_SPACE, " ") == text
+
+
+def test_decimals_follow_the_interval():
+    assert [decimals(half, 0.9) for half in (0.2, 0.034, 0.0134, 0.0018, 12.0, None, 0.0)] == [1, 2, 3, 4, 0, 2, 2]
+    assert figures.number(-0.0004, 2) == "0.00"
+
+
+def test_an_axis_holds_what_it_is_given():
+    axis = figures.Axis.over([0.2, 0.9, math.nan], 0, 100)
+    assert 0 < axis.at(0.2) < axis.at(0.9) < 100
+    flat = figures.Axis.over([5.0, 5.0], 0, 100)
+    assert flat.at(5.0) == pytest.approx(50)
+    log = figures.Axis.over([10, 1000], 0, 100, log=True)
+    assert log.at(100) == pytest.approx(50)
+    assert log.at(0) == 0, "nothing below zero on a logarithm"
+
+
+def drawn(name, reference=(0.5, "trivial")):
+    """Every figure, of two models, one of them so named."""
+    marks = [figures.Mark(name, "liquid", 0), figures.Mark("GRU", "recurrent", 0)]
+    pair = list(zip(marks, (0.91, 0.93), strict=True))
+    return {
+        "strip": figures.strip(
+            name, [figures.Row(m, (y, y + 0.01), y, (y - 0.01, y + 0.02), name) for m, y in pair], name, reference
+        ),
+        "scatter": figures.scatter(
+            name, [figures.Point(m, 4000, y, (y - 0.01, y + 0.02), name) for m, y in pair], name, name, "1", reference
+        ),
+        "curves": figures.curves(
+            name,
+            [figures.Series(m, [0, 1], [y, y - 0.02], [None, (y - 0.03, y)], [name, name]) for m, y in pair],
+            name,
+            name,
+            reference=reference,
+        ),
+        "interval": figures.interval(name, marks[0], 0.9, (0.8, 1.0), (0.7, 1.0)),
+        "difference": figures.difference(name, 0.1, (0.0, 0.2), 0.05, 0.3, "liquid", ends=(name, name)),
+    }
+
+
+def test_figures_escape_what_they_are_given():
+    for drawing in drawn(EVIL).values():
+        assert "<script" not in drawing
+        root = ElementTree.fromstring(drawing)
+        assert root.get("aria-label") == EVIL
+        assert {element.tag for element in root.iter()} <= {"svg", "g", "title", "text", "path", "rect", "circle"}
+
+
+@pytest.mark.parametrize("figure", ["strip", "scatter", "curves"])
+def test_a_reference_is_a_line_unless_it_would_squeeze_the_data(figure):
+    near, far = (
+        re.search('<g class="reference">(.*?)</g>', drawn("CfC", (value, "trivial 0"))[figure]).group(1)
+        for value in (0.89, 0.1)
+    )
+    assert "<path" in near and ">trivial 0<" in near
+    assert "<path" not in far and re.search("[←↓] trivial 0<", far)
+
+
+def test_numbers_on_an_axis_keep_apart():
+    levels = [0.0, 0.01, 0.02, 0.5, 1.0]
+    series = figures.Series(figures.Mark("CfC", "liquid", 0), levels, [0.9] * 5, [None] * 5, [""] * 5)
+    drawing = figures.curves("", [series], "", "")
+    shown = re.findall('class="ticks" x="([0-9.]+)" y="[0-9.]+" text-anchor="middle">([^<]*)', drawing)
+    assert [text for _, text in shown] == ["0.00", "0.50", "1.00"]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not chromium or not driver:
+        pytest.skip("chromium and chromedriver are not installed (Debian: chromium, chromium-driver)")
+    webdriver = pytest.importorskip("selenium.webdriver")
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in ("headless", "no-sandbox", "disable-gpu", "no-first-run", "disable-background-networking"):
+        options.add_argument(f"--{flag}")
+    options.add_argument("--disable-component-update")
+    options.add_argument("--disable-sync")
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    opened = webdriver.Chrome(options, Service(driver))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def shown(browser, demo, tmp_path):
+    """The demo's report, open at its beginning."""
+    path = tmp_path / "report.html"
+    path.write_text(demo, encoding="utf-8")
+
+    def show(anchor="", width=1280, dark=False):
+        scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600}
+        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        browser.get("about:blank")
+        browser.get(f"{path.as_uri()}{anchor}")
+        return browser
+
+    return show
+
+
+def visible_sections(browser):
+    return browser.execute_script(
+        "return [...document.querySelectorAll('main > section')].filter(s => s.checkVisibility()).map(s => s.id)"
+    )
+
+
+def arrives(browser, section):
+    """Whether the browser comes to show this section alone; following a link takes it a moment."""
+    deadline = time.monotonic() + 5
+    while visible_sections(browser) != [section] and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return visible_sections(browser) == [section]
+
+
+def test_browser_shows_a_task_on_a_click(shown):
+    browser = shown()
+    assert arrives(browser, "overview")
+    tab = browser.find_element("css selector", "#tab-task-cheetah-excerpt")
+    assert tab.get_attribute("role") == "tab"
+    tab.click()
+    assert arrives(browser, "task-cheetah-excerpt")
+    assert tab.get_attribute("aria-selected") == "true"
+    assert browser.current_url.endswith("#task-cheetah-excerpt")
+    assert browser.get_log("browser") == []
+
+
+def test_browser_opens_a_deep_link_and_goes_back(shown):
+    browser = shown("#task-occupancy-excerpt")
+    assert arrives(browser, "task-occupancy-excerpt")
+    browser.find_element("css selector", "#tab-methods").click()
+    browser.back()
+    assert arrives(browser, "task-occupancy-excerpt")
+
+
+def test_browser_follows_the_arrow_keys(shown):
+    browser = shown()
+    tab = browser.find_element("css selector", "#tab-overview")
+    tab.send_keys("\ue014")
+    assert arrives(browser, "task-occupancy-excerpt")
+    browser.switch_to.active_element.send_keys("\ue010")
+    assert arrives(browser, "methods")
+    browser.switch_to.active_element.send_keys("\ue014")
+    assert arrives(browser, "overview"), "it goes round"
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_browser_follows_the_system_and_the_switch(shown, dark):
+    browser = shown(dark=dark)
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    colours = {False: "rgb(252, 252, 250)", True: "rgb(20, 23, 26)"}
+    assert browser.execute_script(ground) == colours[dark]
+    browser.find_element("css selector", "#theme").click()
+    assert browser.execute_script(ground) == colours[not dark]
+    browser.execute_script("localStorage.clear()")
+    assert browser.get_log("browser") == []
+
+
+@pytest.mark.parametrize("anchor", ["", "#task-physionet2012-excerpt", "#failures", "#methods"])
+def test_browser_on_a_phone_scrolls_one_way_only(shown, anchor):
+    browser = shown(anchor, width=390)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_browser_shows_values_and_highlights(shown):
+    browser = shown()
+    button = browser.find_element("css selector", '.legend button[data-model="CfC"]')
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    focused = browser.execute_script(
+        "return [...new Set([...document.querySelectorAll('.model.focus')].map(g => g.dataset.model))].sort()"
+    )
+    assert focused == ["CfC", "CfC†"]
+    pressed = browser.find_elements("css selector", '.legend button[aria-pressed="true"]')
+    assert len(pressed) == len(TASKS) + 1, "the legends of all pages agree"
+    point = "document.querySelector('.costs .model.at[data-model=LTC]')"
+    browser.execute_script(
+        f"{point}.dispatchEvent(new PointerEvent('pointermove', {{bubbles: true, clientX: 90, clientY: 90}}))"
+    )
+    tip = browser.find_element("css selector", "#tip")
+    assert tip.is_displayed() and tip.text.startswith("LTC: 0.9") and "parameters" in tip.text
+    browser.find_element("css selector", "body").send_keys("\ue00c")
+    assert not browser.find_elements("css selector", ".focused, [aria-pressed=true]"), "Escape lets go"
+
+
+def test_browser_asks_for_nothing(shown):
+    browser = shown()
+    requested = [
+        entry["message"] for entry in browser.get_log("performance") if "Network.requestWillBeSent" in entry["message"]
+    ]
+    assert not [message for message in requested if re.search(r'"url":"(https?|wss?):', message)]
+
+
+def test_browser_prints_all_of_it(shown):
+    browser = shown(dark=True)
+    pdf = browser.execute_cdp_cmd("Page.printToPDF", {"printBackground": True})
+    assert base64.b64decode(pdf["data"]).startswith(b"%PDF")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert len(visible_sections(browser)) == len(TASKS) + 3
+    paper = browser.execute_script("return getComputedStyle(document.querySelector('.verdict')).backgroundColor")
+    assert paper == "rgb(255, 255, 255)", "paper is white even for a reader of dark pages"
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
