@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import results
+from liquidbench import results, training, workers
 from liquidbench.study import Study
 from liquidbench.workers import Plan, execute, plan
 
@@ -108,6 +108,22 @@ def test_an_error_in_a_run_is_its_result(tmp_path):
     assert not outcome.finished and set(outcome.failed) == set(made.pending)
     assert all("ValueError: the data of task" in reason for reason in outcome.failed.values())
     assert "Traceback" in (tmp_path / "workers.log").read_text()
+
+
+def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypatch):
+    made = plan(study(), tmp_path)
+    met = []
+
+    def fit(run, task, on_epoch):
+        met.append(task.constructed)
+        task.split("test")
+        return training.failure(run, task.data_digest, "not tried")
+
+    monkeypatch.setattr(training, "fit", fit)
+    loaded = {}
+    for run in fits(made):
+        workers._rows(run, made, loaded, lambda epoch: None)
+    assert met == [frozenset()] * 4 and len(loaded) == 1
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):

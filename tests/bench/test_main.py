@@ -1,0 +1,265 @@
+"""The command line, as it is typed."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from liquidbench import catalogue, results, tasks
+from liquidbench.__main__ import main
+from liquidbench.study import FAMILIES, Study
+
+STUDY = {
+    "name": "small",
+    "question": "Does it run?",
+    "tasks": ["occupancy-excerpt"],
+    "models": ["CfC", "GRU"],
+    "parameters": 1000,
+    "seeds": 2,
+    "learning_rates": [0.01],
+    "training": {"epochs": 1},
+    "robustness": {"removed_steps": [0.0, 0.5]},
+}
+
+
+def written(path: Path, **changes) -> str:
+    path.write_text(yaml.safe_dump(STUDY | changes))
+    return str(path)
+
+
+def refusal(capsys, *arguments) -> str:
+    """What a command that must be refused says: one sentence, and nothing else."""
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(main([str(argument) for argument in arguments]))
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("liquidbench: ") and err.count("\n") == 1
+    return err
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """Folder of results of a study that has run."""
+    folder = tmp_path_factory.mktemp("study")
+    path = written(folder / "small.yaml")
+    assert main(["run", path, "--results", str(folder / "results"), "--processes", "1"]) == 0
+    return folder / "results" / "small"
+
+
+def stamps(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in (directory / "runs").iterdir()}
+
+
+def test_a_study_from_its_file_to_its_report(finished):
+    assert len(stamps(finished)) == 2 * 2 + 2
+    assert Study.load(finished / "study.yaml") == Study.parse(STUDY)
+    report = (finished / "report.html").read_text(encoding="utf-8")
+    assert "Does it run?" in report and "GRU" in report
+    assert set(results.read_tasks(finished)) == {"occupancy-excerpt"}
+
+
+def test_run_again_says_that_nothing_is_left(finished, capsys):
+    before = stamps(finished)
+    study = finished.parents[1] / "small.yaml"
+    assert main(["run", str(study), "--results", str(finished.parent)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("All 6 runs of study 'small' are there; nothing is left to run.")
+    assert "GRU" in out and str(finished / "report.html") in out and "(6 of 6 runs)" in out
+    assert stamps(finished) == before
+
+
+def test_resume_runs_what_is_missing_and_nothing_else(finished, capsys):
+    before = stamps(finished)
+    fits = results.read(finished).filter(kind="fit", seed=1)
+    lost = fits["run"][0]
+    (finished / "runs" / f"{lost}.parquet").unlink()
+    assert main(["resume", str(finished), "--processes", "1"]) == 0
+    out = capsys.readouterr().out
+    assert len(re.findall(r"\] started: ", out)) == 1 and re.search(r"\[6/6\] done: .*, seed 1, accuracy 0\.", out)
+    after = stamps(finished)
+    assert {name for name in after if after[name] != before[name]} == {f"{lost}.parquet"}
+
+
+def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsys):
+    changed = written(tmp_path / "changed.yaml", seeds=[0, 1, 7], models=["GRU"])
+    said = refusal(capsys, "run", changed, "--results", finished.parent)
+    assert "another version of study 'small', which differs in models, seeds" in said
+    assert f"liquidbench resume {finished}" in said and "--update" in said
+    before = stamps(finished)
+    try:
+        assert main(["run", changed, "--results", str(finished.parent), "--update", "--minutes", "1e-9"]) == 0
+        out = capsys.readouterr().out
+        assert "left out, the time is spent: GRU on occupancy-excerpt, seed 7" in out
+        assert "1 runs were left out" in out and "(3 of 4 runs)" in out
+        assert stamps(finished) == before
+    finally:
+        (finished / "study.yaml").write_text(Study.parse(STUDY).to_yaml())
+
+
+def test_a_study_that_cannot_be_run_leaves_no_trace(tmp_path, capsys):
+    path = written(tmp_path / "s.yaml", parameters=4)
+    assert "parameters must be within 5%" in refusal(capsys, "run", path, "--results", tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+
+
+def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_path, capsys):
+    directory = tmp_path / "failed"
+    for run, frame in results.read(finished).partition_by("run", as_dict=True).items():
+        row = {**frame.row(0, named=True), "status": "failed", "reason": "the disk was eaten by mice", "value": None}
+        results.write(directory, [row | {"run": run[0]}])
+    for name in ("study.yaml", "tasks.json"):
+        (directory / name).write_bytes((finished / name).read_bytes())
+    assert main(["report", str(directory)]) == 1
+    assert "every run failed" in capsys.readouterr().err
+    assert "eaten by mice" in (directory / "report.html").read_text(encoding="utf-8")
+
+    # A failure is a result: to try again takes more than to run again.
+    assert main(["resume", str(directory)]) == 1
+    assert "6 of them failed (--retry-failed runs those again)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "none.yaml"), "there is none at none.yaml"),
+        (("resume", "nowhere"), "nowhere is no folder of a study's results"),
+        (("report", "nowhere"), "nowhere is no folder of a study's results"),
+        (("compare", "none.csv", "--target", "y"), "none.csv"),
+    ],
+)
+def test_what_is_not_there_is_said_in_one_sentence(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert words in refusal(capsys, *arguments)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sedes": 3}, "'seeds'"),
+        ({"models": ["GRU", "LTSM"]}, "'LSTM'"),
+        ({"tasks": ["occupacy"]}, "occupacy"),
+        ({"tasks": ["occupancy"]}, "occupancy_data.zip"),
+    ],
+)
+def test_a_bad_study_is_refused_in_one_sentence(changes, words, tmp_path, capsys):
+    path = written(tmp_path / "bad.yaml", **changes)
+    assert words in refusal(capsys, "run", path, "--results", tmp_path / "results", "--data", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("run",), ("fly",), ("run", "s.yaml", "--processes", "0"), ("compare", "t.csv")]
+)
+def test_a_wrong_command_shows_how_it_is_used(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2 and "usage: liquidbench" in capsys.readouterr().err
+
+
+def test_list(finished, monkeypatch, capsys):
+    monkeypatch.chdir(finished.parents[1])
+    Path("studies").mkdir(exist_ok=True)
+    written(Path("studies") / "one.yaml")
+    Path("studies/two.yaml").write_text("name: [")
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for name in (*FAMILIES, "occupancy-excerpt", "physionet2012"):
+        assert re.search(rf"^  {name} ", out, re.MULTILINE)
+    assert re.search(r"studies/one.yaml +Does it run\?", out)
+    assert re.search(r"studies/two.yaml +cannot be read: ", out)
+    assert re.search(r"results/small/ +6 of 6 runs are there", out)
+
+    assert main(["list", "models"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FAMILIES)
+
+
+@pytest.mark.parametrize("command", ["--help", "--version", "list", "report {finished}"])
+def test_light_commands_never_import_torch(finished, command):
+    script = """
+import sys
+from liquidbench.__main__ import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as ended:
+    code = ended.code
+assert not code, code
+heavy = {"torch", "liquidrnn"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    arguments = command.format(finished=finished).split()
+    ended = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, cwd=finished)
+    assert ended.returncode == 0, ended.stderr
+
+
+def table(path: Path) -> str:
+    lines = ["seconds,machine,pressure,flow,state"]
+    for machine in range(9):
+        for step in range(30):
+            pressure = (7 * step + 3 * machine) % 11 - 5
+            lines.append(f"{step * 2.0},m{machine},{pressure},{(step * step) % 7},{'high' if pressure > 0 else 'low'}")
+    path.write_text("\n".join(lines))
+    return str(path)
+
+
+def test_compare_on_a_table(tmp_path, capsys):
+    path = table(tmp_path / "pump room.csv")
+    command = ["compare", path, "--target", "state", "--minutes", "0.02", "--models", "RNN", "CfC", "--processes", "1"]
+    assert main([*command, "--results", str(tmp_path / "results")]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^time: column 'seconds'", out, re.MULTILINE)
+    assert re.search(r"^group: column 'machine'", out, re.MULTILINE)
+    assert "2 models of 4,000 parameters, 3 seeds, about 0.02 minutes" in out
+    directory = tmp_path / "results" / "pump-room-state"
+    study = Study.load(directory / "study.yaml")
+    assert study.models == ("RNN", "CfC") and study.seeds == (0, 1, 2) and study.training.batch_size == 1
+    # Six fits share the time.
+    assert study.training.minutes == pytest.approx(0.02 / 6, abs=1e-4)
+    assert (directory / "report.html").is_file()
+    # The cap is shared by the learning rates, so each fit took about as long.
+    frame = results.read(directory)
+    assert set(frame["task"]) == {"pump room"} and set(frame["status"]) == {"done"}
+
+
+def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    random = np.random.default_rng(0)
+    path = tmp_path / "wide.csv"
+    np.savetxt(
+        path, random.normal(size=(300, 161)), "%.3f", ",", header=",".join(f"x{n}" for n in range(161)), comments=""
+    )
+    command = ["compare", str(path), "--target", "x0", "--task", "regression", "--results", str(tmp_path)]
+    assert main(command) == 0
+    found = seen[0]
+    assert len(found.seeds) == 5
+    # A unit more or less of an LTC with 160 inputs is more than a tenth of 4,000 parameters.
+    task = tasks.load(found.tasks[0])
+    with pytest.raises(ValueError, match="parameters must be within 5%"):
+        for model in found.models:
+            catalogue.size_for_budget(model, task, 4000)
+    assert 4000 < found.parameters < 32000
+    assert [catalogue.size_for_budget(model, task, found.parameters) for model in found.models]
+
+    assert main([*command, "--parameters", "4000"]) == 0
+    assert seen[1].parameters == 4000
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
+def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path):
+    path = written(tmp_path / "long.yaml", training={"epochs": 400, "patience": 400}, models=["GRU"])
+    words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert "started" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == 130 and not err
+    assert f"Stopped; 0 of 3 runs are finished and kept. To go on: liquidbench resume {tmp_path / 'small'}" in out
