@@ -2,9 +2,9 @@
 
     python benchmarks/against_ncps.py            # writes docs/results/against_ncps.md
 
-Every network of ncps is converted with its weights; both then read the same sequences. Differences are the largest over all
-entries, of outputs and of the input's gradient. Times are of forward and backward, interleaved in one process, as a ratio of
-medians, and taken only after the numbers of the same network were found to agree.
+Every network of ncps is converted with its weights; both then read the same sequences. Differences are the largest
+over all entries, of outputs and of the input's gradient. Times are of forward and backward, interleaved in one
+process, as a ratio of medians, and taken only after the numbers of the same network were found to agree.
 """
 
 import argparse
@@ -98,16 +98,21 @@ def main():
         )
         print(rows[-1], flush=True)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    columns = [
+        *("network", "output, float32", "gradient, float32", "output, float64", "gradient, float64"),
+        *("stored, ncps", "stored, ours", "synapses", "ms a step", "ncps / ours"),
+    ]
     arguments.output.write_text(
         f"""# Ours against ncps
 
 Made by `python benchmarks/against_ncps.py`: ncps 1.0.1 and its networks converted by `liquidrnn.from_ncps`, torch
-{torch.__version__}, one thread of {platform.machine()}, reference recurrences. Differences are relative to the largest entry. Stored
-parameters are `sum(p.numel() for p in layer.parameters())`. A training step is forward and backward of a batch of {BATCH} sequences
-of {STEPS} samples with {INPUTS} features; the last column is ncps' time over ours, medians of {arguments.repeats}, interleaved.
+{torch.__version__}, one thread of {platform.machine()}, reference recurrences. Differences are relative to the largest
+entry. Stored parameters are `sum(p.numel() for p in layer.parameters())`. A training step is forward and backward of a
+batch of {BATCH} sequences of {STEPS} samples with {INPUTS} features; the last column is ncps' time over ours, medians
+of {arguments.repeats}, interleaved.
 
-| network | output, float32 | gradient, float32 | output, float64 | gradient, float64 | stored, ncps | stored, ours | synapses | ms a step | ncps / ours |
-|---|---|---|---|---|---|---|---|---|---|
+| {" | ".join(columns)} |
+|{"---|" * len(columns)}
 """
         + "\n".join(rows)
         + "\n"

@@ -702,7 +702,8 @@ def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_f
             f"timestamps must not decrease along axis {axis} (time), but the smallest step is {spans.min().item()}: "
             "sort each sequence by time"
         )
-    head = torch.full_like(timestamps.narrow(axis, 0, min(1, timestamps.shape[axis])), first)
+    spans = spans if spans.is_floating_point() else spans.to(torch.get_default_dtype())
+    head = torch.full_like(timestamps.narrow(axis, 0, min(1, timestamps.shape[axis])), first, dtype=spans.dtype)
     return torch.cat([head, spans], axis)
 
 
