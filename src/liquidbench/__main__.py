@@ -402,9 +402,9 @@ def _compare(options: argparse.Namespace) -> int:
     from liquidbench.tasks import table
 
     with _input():
-        mapping, lines = table.guess(
-            options.table, options.target, time=options.time, group=options.group, kind=options.task
-        )
+        asked = {"time": options.time, "group": options.group, "kind": options.task}
+        chosen = {key: value for key, value in asked.items() if value is not None}
+        mapping, lines = table.complete({"table": options.table, "target": options.target, **chosen})
         study = Study.parse(_comparison(table.load(mapping), mapping, options))
         directory = Path(options.results) / study.name
         _check_kept(study, directory, options.update)

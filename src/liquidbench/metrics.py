@@ -62,13 +62,11 @@ def score(name: str, targets: ArrayLike, predictions: ArrayLike) -> float:
         expected = np.asarray(targets)
         if expected.ndim != 1 or not np.issubdtype(expected.dtype, np.integer):
             raise ValueError(
-                f"targets of {name} must be class numbers of shape (n,); "
-                f"got {expected.dtype} of shape {expected.shape}"
+                f"targets of {name} must be class numbers of shape (n,); got {expected.dtype} of shape {expected.shape}"
             )
         if predicted.ndim != 2 or len(predicted) != len(expected) or predicted.shape[1] < 2:
             raise ValueError(
-                f"predictions of {name} must be logits of shape ({len(expected)}, classes); got "
-                f"{predicted.shape}"
+                f"predictions of {name} must be logits of shape ({len(expected)}, classes); got {predicted.shape}"
             )
         if len(expected) and not 0 <= expected.min() <= expected.max() < predicted.shape[1]:
             raise ValueError(

@@ -240,8 +240,11 @@ def _train(
                 trial.failure = f"training loss became {loss} in epoch {epoch}"
                 return
             total, steps = total + loss * scored, steps + scored
-            if time.monotonic() > deadline:
+            if steps and time.monotonic() > deadline:
                 break
+        if not steps:
+            trial.failure = "no training sequence has a target"
+            return
         predicted = _predict(model, validation)
         loss = float(_loss(*predicted))
         if not math.isfinite(loss):

@@ -52,9 +52,7 @@ def lacks(name: str) -> bool:
 def mark(name: str):
     marks = []
     if name in FULL:
-        marks.append(
-            pytest.mark.skipif(lacks(name), reason=f"no raw files of {name} in {DATA}; set LIQUIDBENCH_DATA")
-        )
+        marks.append(pytest.mark.skipif(lacks(name), reason=f"no raw files of {name} in {DATA}; set LIQUIDBENCH_DATA"))
     return pytest.param(name, marks=marks)
 
 
@@ -243,9 +241,7 @@ def test_excerpts_are_small_and_say_their_licence():
     assert sum(path.stat().st_size for path in files.EXCERPTS.rglob("*") if path.is_file()) < 2.5e6
     for folder, (_, excerpt, _) in make.EXCERPTS.items():
         licence = next(
-            tasks.load(name).source.licence
-            for name in RECORDED
-            if name.startswith(folder) and "excerpt" in name
+            tasks.load(name).source.licence for name in RECORDED if name.startswith(folder) and "excerpt" in name
         )
         text = (files.EXCERPTS / excerpt.folder / "LICENCE.md").read_text()
         assert licence.removesuffix("-2.0").removesuffix(" 1.0") in text.replace("Apache License", "Apache")
@@ -339,9 +335,7 @@ def test_velocities_are_matched_to_the_frames_that_show_the_same_phase():
     for video in ("a1", "b1", "c3"):
         phases = [initial[phase] for phase in column(members[f"{video}_raw.csv"], 19)]
         ours = column(members[f"{video}_va3.csv"], 32)
-        agreement = [
-            np.mean([a == b for a, b in zip(ours, phases[shift:], strict=False)]) for shift in range(7)
-        ]
+        agreement = [np.mean([a == b for a, b in zip(ours, phases[shift:], strict=False)]) for shift in range(7)]
         assert agreement[uci.FRAMES_BEFORE_VELOCITY] == 1 and np.sum(np.array(agreement) == 1) == 1
 
 

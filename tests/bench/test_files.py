@@ -114,9 +114,7 @@ def test_every_packing_passes_the_same_check(archive, tmp_path, contents):
 
 def test_a_changed_number_does_not(archive, tmp_path):
     put(tmp_path / "tables", MEMBERS | {"two.csv": b"a,b\n3,5\n"})
-    with pytest.raises(
-        ValueError, match=r"Two tables: the content of .*one\.csv.* has checksum .* expected "
-    ):
+    with pytest.raises(ValueError, match=r"Two tables: the content of .*one\.csv.* has checksum .* expected "):
         files.read(archive, tmp_path)
 
 
@@ -136,9 +134,7 @@ def test_a_missing_member_does_not(archive, tmp_path):
         files.read(archive, tmp_path)
 
 
-def test_the_argument_goes_before_the_environment_and_the_environment_before_the_cache(
-    archive, tmp_path, monkeypatch
-):
+def test_the_argument_goes_before_the_environment_and_the_environment_before_the_cache(archive, tmp_path, monkeypatch):
     put(files.cache_folder() / "tables", MEMBERS)
     assert files.read(archive) == MEMBERS
     monkeypatch.setenv("LIQUIDBENCH_DATA", str(tmp_path / "environment"))
@@ -192,9 +188,7 @@ def test_a_download_that_stops_half_way_leaves_nothing(archive, server):
 def test_without_a_network_the_error_says_what_to_do(archive):
     with pytest.raises(OSError, match="Two tables: could not download http") as caught:
         files.read(archive)
-    assert "put it into <folder>/tables/ and set LIQUIDBENCH_DATA=<folder> or pass data=<folder>" in str(
-        caught.value
-    )
+    assert "put it into <folder>/tables/ and set LIQUIDBENCH_DATA=<folder> or pass data=<folder>" in str(caught.value)
 
 
 def test_arrays_are_checked_as_the_float32_that_tasks_read():

@@ -71,9 +71,7 @@ def test_regression_agrees_with_scikit_learn(name, outputs):
     random = np.random.default_rng(2)
     targets = random.normal(size=(200, outputs)) * [[1.0, 10.0, 0.1][:outputs]]
     predictions = targets + random.normal(size=targets.shape)
-    assert score(name, targets, predictions) == pytest.approx(
-        REGRESSION[name](targets, predictions), rel=1e-12
-    )
+    assert score(name, targets, predictions) == pytest.approx(REGRESSION[name](targets, predictions), rel=1e-12)
 
 
 def test_huge_logits_do_not_overflow():

@@ -64,6 +64,10 @@ def save(tmp_path):
     return write
 
 
+def guess(path, target, **asked):
+    return table.complete({"table": str(path), "target": target, **asked})
+
+
 def said(lines, beginning):
     found = [line for line in lines if line.startswith(beginning)]
     assert len(found) == 1, lines
@@ -79,7 +83,7 @@ def test_every_guess_is_said_with_its_reason(save):
             same=[5.0] * 400,
         )
     )
-    mapping, lines = table.guess(path, "label")
+    mapping, lines = guess(path, "label")
     assert mapping == {
         "table": str(path),
         "target": "label",
@@ -106,7 +110,7 @@ def test_every_guess_is_said_with_its_reason(save):
 
 def test_the_mapping_is_a_study_task_and_loads_the_same_again(save):
     path = save(series())
-    mapping, lines = table.guess(path, "label")
+    mapping, lines = guess(path, "label")
     assert json.loads(json.dumps(mapping)) == mapping
     study = Study.parse({"name": "own", "question": "?", "tasks": [mapping], "models": ["LTC", "GRU"]})
     assert table.complete(study.tasks[0]) == (mapping, said_as_asked(lines, table.complete(mapping)[1]))
@@ -153,7 +157,7 @@ def test_missing_values_become_a_mask(save):
     x[3], x[7] = None, float("nan")
     place = ["north", "south"] * 200
     place[5] = None
-    mapping, lines = table.guess(save(series(x=x, place=place, label=["a", "b"] * 200)), "label")
+    mapping, lines = guess(save(series(x=x, place=place, label=["a", "b"] * 200)), "label")
     assert said(lines, "missing") == "missing: 0.2% of the feature values; models are told which"
     task = tasks.load(mapping)
     split = task.split("train")
@@ -170,7 +174,7 @@ def test_marks_of_missing_numbers_are_understood(save, marker):
 
 
 def test_uneven_times_become_spans(save):
-    mapping, lines = table.guess(save(grouped()), "y", group="subject")
+    mapping, lines = guess(save(grouped()), "y", group="subject")
     assert said(lines, "time") == "time: column 'time_s' (named like a time, and its numbers are like one)"
     assert said(lines, "spans").startswith("spans: uneven, ") and " s, median " in said(lines, "spans")
     task = tasks.load(mapping)
@@ -189,7 +193,7 @@ def test_nanoseconds_keep_their_last_digits(save):
 
 
 def test_groups_are_recordings_in_one_split_each(save):
-    mapping, lines = table.guess(save(grouped()), "y", group="subject")
+    mapping, lines = guess(save(grouped()), "y", group="subject")
     assert said(lines, "split") == (
         "split: By group: each value of 'subject' is in one split only, drawn by a checksum of its name (train 6, "
         "validation 2, test 2)."
@@ -204,10 +208,8 @@ def test_groups_are_recordings_in_one_split_each(save):
 
 def test_a_group_stays_where_it_is_when_rows_are_shuffled(save):
     frame = grouped()
-    mapping, _ = table.guess(save(frame), "y", group="subject")
-    shuffled, lines = table.guess(
-        save(frame.sample(fraction=1, shuffle=True, seed=1), "other.csv"), "y", group="subject"
-    )
+    mapping, _ = guess(save(frame), "y", group="subject")
+    shuffled, lines = guess(save(frame.sample(fraction=1, shuffle=True, seed=1), "other.csv"), "y", group="subject")
     assert "sorted by 'time_s'" in said(lines, "order")
     tests = [tasks.load(each).split("test") for each in (mapping, shuffled)]
     in_order = [np.argsort(split.recordings) for split in tests]
@@ -215,7 +217,7 @@ def test_a_group_stays_where_it_is_when_rows_are_shuffled(save):
 
 
 def test_a_target_constant_within_groups_is_one_for_each(save):
-    mapping, lines = table.guess(save(grouped()), "ill", group="subject")
+    mapping, lines = guess(save(grouped()), "ill", group="subject")
     assert mapping["per"] == "sequence"
     assert said(lines, "target") == "target: one for each group, as 'ill' is constant within each of 'subject'"
     task = tasks.load(mapping)
@@ -229,14 +231,14 @@ def test_a_target_constant_within_groups_is_one_for_each(save):
 
 def test_a_regression_per_group(save):
     level = np.repeat(np.arange(10) * 1.5 + 0.25, 20)
-    mapping, _ = table.guess(save(grouped(level=level)), "level", group="subject")
+    mapping, _ = guess(save(grouped(level=level)), "level", group="subject")
     assert (mapping["kind"], mapping["per"]) == ("regression", "sequence")
     assert tasks.load(mapping).split("train").targets.shape == (6, 1)
 
 
 def test_times_that_repeat_find_their_group(save):
     rows = grouped(time_s=np.tile(np.arange(20.0), 10))
-    mapping, lines = table.guess(save(rows), "y")
+    mapping, lines = guess(save(rows), "y")
     assert mapping["group"] == "subject"
     assert said(lines, "group") == (
         "group: column 'subject' (times repeat in the table, but never within one value of it)"
@@ -245,14 +247,14 @@ def test_times_that_repeat_find_their_group(save):
 
 def test_blocks_of_an_identifier_are_groups(save):
     rows = grouped(time_s=np.arange(200.0))
-    mapping, lines = table.guess(save(rows), "y")
+    mapping, lines = guess(save(rows), "y")
     assert mapping["group"] == "subject"
     assert "named like an identifier, and its values come in blocks of rows" in said(lines, "group")
 
 
 def test_a_forecast_predicts_the_next_row(save):
     frame = series()
-    mapping, _ = table.guess(save(frame), "z", kind="forecast")
+    mapping, _ = guess(save(frame), "z", kind="forecast")
     assert mapping["horizon"] == 1 and mapping["features"] == ["x", "z", "label"]
     for horizon in (1, 3):
         task = tasks.load({**mapping, "horizon": horizon})
@@ -268,7 +270,7 @@ def test_a_forecast_predicts_the_next_row(save):
 
 def test_a_lone_target_is_forecast_from_its_own_past(save):
     z = np.random.default_rng(0).normal(size=400).cumsum()
-    mapping, lines = table.guess(save(series(z=z).select("when", "z")), "z")
+    mapping, lines = guess(save(series(z=z).select("when", "z")), "z")
     assert said(lines, "kind") == "kind: forecast (there is nothing but the past of 'z' to predict it from)"
     task = tasks.load(mapping)
     assert task.baseline == "last value"
@@ -278,8 +280,20 @@ def test_a_lone_target_is_forecast_from_its_own_past(save):
     assert task.trivial_score("rmse") == pytest.approx(np.sqrt(np.mean((z[steps + 1] - z[steps]) ** 2)), rel=1e-4)
 
 
+def test_a_forecast_from_many_columns_is_up_against_the_targets_last_value(save):
+    z = np.random.default_rng(0).normal(size=400).cumsum()
+    task = tasks.load({"table": str(save(series(z=z))), "target": "z", "kind": "forecast", "horizon": 3})
+    assert [feature.name for feature in task.features] == ["x", "z", "label = high", "label = low", "label = middle"]
+    steps = task.split("test").rows
+    steps = steps[steps >= 0]
+    # In standard deviations of the training targets, which are the rows from the fourth on.
+    known = z[3 : 3 + task.split("train").rows.max() + 1]
+    expected = np.sqrt(np.mean((z[steps + 3] - z[steps]) ** 2)) / known.std()
+    assert task.trivial_score("rmse") == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_regression_does_not_see_its_target(save):
-    mapping, _ = table.guess(save(series()), "z")
+    mapping, _ = guess(save(series()), "z")
     assert mapping["kind"] == "regression" and mapping["features"] == ["x", "label"]
 
 
@@ -294,7 +308,7 @@ def test_a_regression_does_not_see_its_target(save):
     ],
 )
 def test_kind_by_the_values_of_the_target(save, values, kind):
-    mapping, _ = table.guess(save(series(y=values)), "y")
+    mapping, _ = guess(save(series(y=values)), "y")
     assert mapping["kind"] == kind
     if kind == "classification":
         expected = ("False", "True") if values[0] is True else ("0", "1")
@@ -304,7 +318,7 @@ def test_kind_by_the_values_of_the_target(save, values, kind):
 def test_a_target_that_is_not_known_everywhere_is_not_scored_there(save):
     y = np.random.default_rng(2).normal(size=400).tolist()
     y[2] = y[390] = None
-    mapping, lines = table.guess(save(series(y=y)), "y")
+    mapping, lines = guess(save(series(y=y)), "y")
     assert said(lines, "target") == "target: missing in 2 rows of 400; they are read as inputs, not scored"
     task = tasks.load(mapping)
     train = task.split("train")
@@ -315,14 +329,14 @@ def test_a_target_that_is_not_known_everywhere_is_not_scored_there(save):
 def test_classes_in_bunches_move_the_cuts(save):
     # Nothing happens from row 180 to 300: 60, 20 and 20 % would validate on one class.
     y = [("on" if row % 7 == 0 and not 180 <= row < 310 else "off") for row in range(400)]
-    mapping, lines = table.guess(save(series(y=y)), "y")
+    mapping, lines = guess(save(series(y=y)), "y")
     assert "not 60, 20 and 20 %, which would leave a part without one of the classes" in said(lines, "split")
     assert [len(np.unique(tasks.load(mapping).split(split).targets)) for split in SPLITS] == [2, 2, 2]
 
 
 def test_a_part_without_a_class_is_warned_of(save):
     y = ["rare" if row < 40 else ("a", "b")[row % 2] for row in range(400)]
-    _, lines = table.guess(save(series(y=y)), "y")
+    _, lines = guess(save(series(y=y)), "y")
     warnings = [line for line in lines if line.startswith("warning")]
     assert warnings == [
         "warning: the validation part lacks 'rare' among the classes of 'y'",
@@ -332,7 +346,7 @@ def test_a_part_without_a_class_is_warned_of(save):
 
 def test_metric_by_balance(save):
     y = ["rare" if row % 10 == 0 else "usual" for row in range(400)]
-    mapping, lines = table.guess(save(series(y=y)), "y")
+    mapping, lines = guess(save(series(y=y)), "y")
     assert said(lines, "metric").startswith("metric: balanced accuracy (90% of the training targets")
     task = tasks.load(mapping)
     assert task.metric == "balanced_accuracy" and {"auroc", "auprc"} <= set(task.metrics) <= set(METRICS)
@@ -345,10 +359,10 @@ def test_metric_by_balance(save):
 def test_a_copy_of_the_target_is_left_out_and_said(save):
     frame = series(y=np.random.default_rng(3).normal(size=400)).with_columns(again=pl.col("y"))
     frame = frame.with_columns(code=pl.col("label").replace_strict({"high": 7, "low": 3, "middle": 5}))
-    mapping, lines = table.guess(save(frame), "y")
+    mapping, lines = guess(save(frame), "y")
     assert "again" not in mapping["features"]
     assert "warning: leak: 'again' equals the target; it is left out" in lines
-    mapping, lines = table.guess(save(frame), "label")
+    mapping, lines = guess(save(frame), "label")
     assert "code" not in mapping["features"]
     assert "warning: leak: 'code' tells the target exactly, value for value; it is left out" in lines
 
@@ -357,7 +371,7 @@ def test_a_feature_that_correlates_too_well_is_a_suspect(save):
     draws = np.random.default_rng(4)
     y = draws.normal(size=400)
     frame = series(y=y, fahrenheit=32 - 1.8 * y + 1e-3 * draws.normal(size=400), fair=y + 0.3 * draws.normal(size=400))
-    mapping, lines = table.guess(save(frame), "y")
+    mapping, lines = guess(save(frame), "y")
     (warning,) = [line for line in lines if line.startswith("warning")]
     assert warning.startswith("warning: leak suspect: 'fahrenheit' correlates with 'y' almost perfectly (|r| = 1.0000")
     assert "fahrenheit" in mapping["features"]
@@ -365,41 +379,41 @@ def test_a_feature_that_correlates_too_well_is_a_suspect(save):
 
 def test_a_slow_target_is_no_leak_of_itself_but_its_future_is(save):
     y = np.sin(np.arange(401) / 300)
-    _, lines = table.guess(save(series(y=y[:400])), "y", kind="forecast")
+    _, lines = guess(save(series(y=y[:400])), "y", kind="forecast")
     assert not [line for line in lines if line.startswith("warning")]
-    _, lines = table.guess(save(series(y=y[:400], future=y[1:])), "y", kind="forecast")
+    _, lines = guess(save(series(y=y[:400], future=y[1:])), "y", kind="forecast")
     assert "leak suspect: 'future' correlates with 'y''s next value" in said(lines, "warning")
 
 
 def test_rows_out_of_order_are_sorted_and_said(save):
     frame = series()
     moved = pl.concat([frame[:9], frame[10:], frame[9:10]])
-    mapping, lines = table.guess(save(moved), "label")
+    mapping, lines = guess(save(moved), "label")
     assert said(lines, "order") == (
         "order: rows were not in time order (data row 400 is the first to go back); sorted by 'when'"
     )
-    plain, _ = table.guess(save(frame, "plain.csv"), "label")
+    plain, _ = guess(save(frame, "plain.csv"), "label")
     values = [tasks.load(each).split("train").values for each in (mapping, plain)]
     np.testing.assert_array_equal(*values)
 
 
 def test_identical_rows_are_dropped_and_said(save):
     frame = series()
-    mapping, lines = table.guess(save(pl.concat([frame, frame[5:25]])), "label")
+    mapping, lines = guess(save(pl.concat([frame, frame[5:25]])), "label")
     assert "20 rows dropped that repeat another in every column" in said(lines, "rows")
     assert sum(len(np.unique(tasks.load(mapping).split(split).rows)) for split in SPLITS) <= 400
 
 
 def test_identical_rows_without_a_time_are_kept_and_warned_of(save):
     frame = series().drop("when")
-    _, lines = table.guess(save(pl.concat([frame, frame[:100]])), "label")
+    _, lines = guess(save(pl.concat([frame, frame[:100]])), "label")
     assert said(lines, "warning").startswith("warning: 100 rows of 500 repeat an earlier row in every column; kept")
 
 
 def test_few_repeated_times_keep_the_first(save):
     frame = series()
     other = frame[7:8].with_columns(x=pl.lit(9.0))
-    mapping, lines = table.guess(save(pl.concat([frame[:8], other, frame[8:]])), "label")
+    mapping, lines = guess(save(pl.concat([frame[:8], other, frame[8:]])), "label")
     assert said(lines, "rows") == (
         "rows: 1 row dropped that repeat the time of another row with other values, of which the first is kept "
         "(data row 8 and data row 9, both at 2024-05-31 13:52:00)"
@@ -410,7 +424,7 @@ def test_few_repeated_times_keep_the_first(save):
 
 def test_rows_without_a_time_are_dropped_and_said(save):
     frame = series().with_columns(when=pl.when(pl.int_range(400) == 5).then(None).otherwise(pl.col("when")))
-    _, lines = table.guess(save(frame), "label")
+    _, lines = guess(save(frame), "label")
     assert said(lines, "rows") == "rows: 1 row without a time dropped, the first of them data row 6"
 
 
@@ -461,7 +475,7 @@ def test_every_form_of_one_table_gives_one_task(save, form):
         ),
     }[form]
     expected = tasks.load({"table": str(save(text, "reference.csv")), "target": "label"}).split("test")
-    mapping, lines = table.guess(save(content, name), "label")
+    mapping, lines = guess(save(content, name), "label")
     assert mapping["features"] == ["x", "z"]
     found = tasks.load(mapping).split("test")
     np.testing.assert_array_equal(found.values, expected.values)
@@ -473,10 +487,39 @@ def test_every_form_of_one_table_gives_one_task(save, form):
         assert "the first is taken for a row name" in said(lines, "file")
 
 
+def test_the_types_of_parquet(save):
+    frame = series().with_columns(
+        when=pl.date(2024, 1, 1) + pl.duration(days=pl.int_range(400)),
+        place=pl.Series(["north", "south"] * 200, dtype=pl.Categorical),
+        price=pl.col("z").cast(pl.Decimal(10, 3)),
+        pair=pl.concat_list("x", "z"),
+        empty=pl.lit(None),
+    )
+    mapping, lines = guess(save(frame, "mine.parquet"), "label")
+    assert (mapping["time"], mapping["features"]) == ("when", ["x", "z", "place", "price"])
+    assert said(lines, "spans") == "spans: even, 1 d"
+    assert "'pair' holds lists or records, which are no features; 'empty' is empty" in said(lines, "left out")
+    train = tasks.load(mapping).split("train")
+    np.testing.assert_allclose(train.values[..., 4], train.values[..., 1], atol=1e-5)
+
+
+def test_text_that_is_not_utf8_is_latin_1_and_said(save):
+    mapping, lines = guess(save(series().rename({"x": "Höhe"}).write_csv().encode("latin-1")), "label")
+    assert mapping["features"] == ["Höhe", "z"]
+    assert said(lines, "file") == "file: not UTF-8, so read as Latin-1; look at names with accents"
+
+
+def test_a_single_day_needs_no_order_of_day_and_month(save):
+    when = [START.replace(hour=0, minute=0) + timedelta(minutes=row) for row in range(400)]
+    frame = series(Date=["05/06/2024"] * 400, Time=[t.strftime("%H:%M") for t in when]).drop("when")
+    mapping, lines = guess(save(frame), "label")
+    assert mapping["time"] == "Date Time" and said(lines, "spans") == "spans: even, 1 min"
+
+
 def test_a_column_is_read_in_its_whole_length(save):
     # Integers for a thousand rows, then a fraction: a reader that looks at the first rows alone would stumble.
     x = [*range(1000), 0.5, *range(199)]
-    mapping, _ = table.guess(save("x,label\n" + "".join(f"{v},{i % 2}\n" for i, v in enumerate(x))), "label")
+    mapping, _ = guess(save("x,label\n" + "".join(f"{v},{i % 2}\n" for i, v in enumerate(x))), "label")
     assert mapping["features"] == ["x"]
 
 
@@ -494,13 +537,13 @@ def test_a_column_is_read_in_its_whole_length(save):
 )
 def test_forms_of_dates(save, pattern, remark):
     frame = series(when=[(START + timedelta(hours=hour)).strftime(pattern) for hour in range(400)])
-    mapping, lines = table.guess(save(frame), "label")
+    mapping, lines = guess(save(frame), "label")
     assert mapping["time"] == "when" and said(lines, "spans") == "spans: even, 1 h"
 
 
 def test_time_zones_count(save):
     stamps = [f"2024-05-31T{12 + row % 2}:{row // 10:02d}:{row % 10:02d}+0{row % 2}:00" for row in range(400)]
-    _, lines = table.guess(save(series(when=stamps)), "label")
+    _, lines = guess(save(series(when=stamps)), "label")
     assert not [line for line in lines if line.startswith("order")]
 
 
@@ -508,7 +551,7 @@ def test_time_zones_count(save):
 def test_day_and_month_are_told_apart_by_what_follows_closely(save, pattern):
     # No day beyond the 12th, so that each cell can be read both ways.
     days = [datetime(2000 + month // 12, month % 12 + 1, day) for month in range(40) for day in range(1, 13)][:400]
-    _, lines = table.guess(save(series(when=[day.strftime(pattern) for day in days])), "label")
+    _, lines = guess(save(series(when=[day.strftime(pattern) for day in days])), "label")
     order = "day/month/year" if pattern == "%d/%m/%Y" else "month/day/year"
     assert said(lines, "file").startswith(f"file: 'when' read as {order}")
     assert said(lines, "spans").startswith("spans: uneven, 1 to ")
@@ -519,7 +562,7 @@ def test_a_day_and_a_time_of_day_are_one_time(save):
     frame = series(2000, Date=[t.strftime("%d/%m/%Y") for t in when], Time=[t.strftime("%H:%M:%S") for t in when]).drop(
         "when"
     )
-    mapping, lines = table.guess(save(frame), "label")
+    mapping, lines = guess(save(frame), "label")
     assert mapping["time"] == "Date Time" and "Date Time" not in mapping["features"]
     assert said(lines, "file") == "file: 'Date' and 'Time' are joined into one time, 'Date Time'"
     assert said(lines, "spans") == "spans: even, 1 min"
@@ -532,7 +575,7 @@ def test_what_is_only_named_like_a_time_is_warned_of(save):
         .drop("when")
         .with_columns(t=draws.normal(size=400), date=pl.lit("Monday") + pl.int_range(400).cast(str))
     )
-    mapping, lines = table.guess(save(frame), "label")
+    mapping, lines = guess(save(frame), "label")
     assert mapping["time"] is None and mapping["features"] == ["x", "z", "t"]
     assert "warning: 't' is named like a time, but its numbers go up and down; rows count as evenly spaced" in " ".join(
         lines
@@ -551,14 +594,14 @@ def test_a_unit_in_the_name_is_the_unit(save):
 def test_a_column_of_text_with_a_slip_says_where(save):
     x = [str(value) for value in range(400)]
     x[16] = "broken"
-    _, lines = table.guess(save(series(x=x)), "label")
+    _, lines = guess(save(series(x=x)), "label")
     assert "'x' holds numbers, but 'broken' in data row 17; empty those cells to use it" in said(lines, "left out")
 
 
 def test_rows_and_columns_without_content_are_dropped(save):
     text = series(40).write_csv().replace("\n", ",\n").replace("label,", "label,spare", 1) + ",,,,\n" * 2
     text += "".join(line + ",\n" for line in series(400).write_csv(include_header=False).splitlines()[40:])
-    _, lines = table.guess(save(text), "label")
+    _, lines = guess(save(text), "label")
     assert said(lines, "rows") == "rows: 2 empty rows dropped"
     assert "'spare' is empty" in said(lines, "left out")
 
@@ -699,7 +742,7 @@ def test_refused_in_words(save, case):
     frame, asked, words = REFUSED[case]
     path = save(frame)
     with pytest.raises(ValueError) as caught:
-        table.guess(path, **asked)
+        guess(path, **asked)
     assert words in str(caught.value)
     if case != "unknown kind":
         assert str(caught.value).startswith("mine.csv: ")
@@ -716,21 +759,23 @@ def test_refused_in_words(save, case):
         ("x,label,label\n1,2,3\n", "a.csv", "column name 'label' occurs 2 times (columns 2, 3); rename all but one"),
         ("1.5,2,3\n1,2,3\n", "a.csv", "the first row holds numbers (1.5, 2, 3, ...) where column names are expected"),
         ("x,label\n1,2\n1,2,3\n", "a.csv", "data row 2 has 3 cells, the header 2; quote cells that hold a ','"),
+        ('x,label\n1,"2\n3,4\n', "a.csv", "cannot be read as a table; is a quotation mark left open?"),
+        ("anything", "a.parquet.gz", "must end in .csv, .tsv, .txt or .parquet (text files also with .gz after that)"),
         (b"PAR1 not really", "a.parquet", "the file is damaged, or not a Parquet file"),
         (b"not packed", "a.csv.gz", "the file is damaged, or not compressed with gzip"),
     ],
 )
 def test_files_that_are_no_tables(save, content, name, words):
     with pytest.raises(ValueError, match=re.escape(words)):
-        table.guess(save(content, name), "label")
+        guess(save(content, name), "label")
 
 
 def test_a_missing_file_names_its_neighbours(save, tmp_path):
     save(series(), "readings.csv")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*reading\.csv; did you mean readings\.csv\?"):
-        table.guess(tmp_path / "reading.csv", "label")
-    with pytest.raises(ValueError, match="is a folder; name a file that ends in"):
-        table.guess(tmp_path, "label")
+        guess(tmp_path / "reading.csv", "label")
+    with pytest.raises(ValueError, match="is a folder; name the file in it"):
+        guess(tmp_path, "label")
 
 
 @pytest.mark.parametrize(
@@ -786,7 +831,7 @@ def test_no_split_is_built_by_loading(save):
 
 
 def test_facts_are_ready_for_a_report(save):
-    mapping, _ = table.guess(save(grouped()), "ill", group="subject")
+    mapping, _ = guess(save(grouped()), "ill", group="subject")
     facts = tasks.load(mapping).facts()
     assert json.loads(json.dumps(facts)) == facts
     assert facts["source"]["title"] == "mine.csv" and facts["sequences"] == {"train": 6, "validation": 2, "test": 2}
@@ -806,7 +851,7 @@ def occupancy_text():
 
 
 def test_the_occupancy_file_as_it_is_downloaded(save):
-    mapping, lines = table.guess(save(occupancy_text(), "datatraining.txt"), "Occupancy")
+    mapping, lines = guess(save(occupancy_text(), "datatraining.txt"), "Occupancy")
     assert mapping["features"] == ["Temperature", "Humidity", "Light", "CO2", "HumidityRatio"]
     assert (mapping["time"], mapping["kind"], mapping["per"]) == ("date", "classification", "step")
     assert "'unnamed column 1' only counts the rows" in said(lines, "left out")

@@ -78,8 +78,7 @@ REGRESSION = {
 
 def with_targets(targets_of) -> dict[str, list[Recording]]:
     return {
-        split: [replace(record, targets=targets_of(record)) for record in records]
-        for split, records in three().items()
+        split: [replace(record, targets=targets_of(record)) for record in records] for split, records in three().items()
     }
 
 
@@ -144,9 +143,7 @@ def test_only_observed_values_are_fitted_and_unobserved_ones_are_zero():
 
 def test_a_constant_feature_is_centred_and_not_blown_up():
     scaler = Scaler.fit(np.full((50, 1), 0.1, dtype=np.float32), np.ones((50, 1), dtype=bool))
-    np.testing.assert_allclose(
-        scaler.standardise(np.array([[0.1], [1.1]], dtype=np.float32)), [[0], [1]], atol=1e-6
-    )
+    np.testing.assert_allclose(scaler.standardise(np.array([[0.1], [1.1]], dtype=np.float32)), [[0], [1]], atol=1e-6)
 
 
 def test_time_spans_are_in_units_of_the_median_and_begin_with_one():
@@ -199,9 +196,7 @@ def test_unknown_targets_are_neither_fitted_nor_scored():
     assert np.isfinite(train.targets).all() and not train.targets[~train.target_mask].any()
 
 
-@pytest.mark.parametrize(
-    ("kind", "target"), [("classification", 1), ("regression", np.array([2.0, 3.0], np.float32))]
-)
+@pytest.mark.parametrize(("kind", "target"), [("classification", 1), ("regression", np.array([2.0, 3.0], np.float32))])
 def test_one_target_for_a_whole_recording(kind, target):
     changes = REGRESSION if kind == "regression" else {}
     toy = task(with_targets(lambda _: target), **changes, per="sequence", window=None, stride=None)
@@ -213,8 +208,29 @@ def test_one_target_for_a_whole_recording(kind, target):
 
 def test_the_last_value_as_a_guess():
     made = with_targets(lambda record: record.values + np.float32(0.5))
-    toy = task(made, **REGRESSION | {"baseline": "last value"}, standardise_targets=False)
+    carried = {"baseline": "last value", "carried": ("a", "b")}
+    toy = task(made, **REGRESSION | carried, standardise_targets=False)
     assert toy.trivial_score("mse") == pytest.approx(0.25, rel=1e-4)
+
+
+def test_the_last_value_carries_the_named_features_from_their_scale_to_the_targets():
+    # Feature b is 1, 3 in training (mean 2, deviation 1), its target ten times that and 5 more (25, 10).
+    def made(name, values, first_row):
+        b = np.array(values, np.float32)
+        pairs = np.stack([np.zeros_like(b), np.nan_to_num(b)], axis=1)
+        mask = np.stack([np.ones_like(b, bool), np.isfinite(b)], axis=1)
+        targets = (10 * np.nan_to_num(b) + 5)[:, None]
+        return [Recording(name, np.arange(len(b), dtype=float), pairs, targets, first_row, mask)]
+
+    nan = float("nan")
+    splits = {"train": made("r", [1, 3], 0), "validation": made("v", [1, 3], 2), "test": made("t", [nan, 4, nan, 1], 4)}
+    carried = {"baseline": "last value", "carried": ("b",), "outputs": 1, "missing": True}
+    toy = task(splits, **REGRESSION | carried)
+    # Nothing seen yet: the mean, 2; then 4, then 4 goes on, then 1. In the targets' scale: (value - 25) / 10.
+    np.testing.assert_allclose(toy.trivial_predictions()[0, :, 0], [-2.3, -2.1, -2.1, -2.4], rtol=1e-6)
+    # The targets are 5, 45, 5, 15, hence -2, 2, -2, -1.
+    squares = [0.3**2, 4.1**2, 0.1**2, 1.4**2]
+    assert toy.trivial_score("mse") == pytest.approx(np.mean(squares), rel=1e-5)
 
 
 def test_the_prior_as_a_guess():
@@ -262,9 +278,7 @@ def test_a_recording_cut_in_time_needs_its_gap():
 def test_a_row_in_two_splits_is_found():
     leaking = three()
     leaking["test"] = [recording("test", 13, first_row=30)]
-    with pytest.raises(
-        ValueError, match="2 raw rows are in both 'test' and 'validation', the first of them row 30"
-    ):
+    with pytest.raises(ValueError, match="2 raw rows are in both 'test' and 'validation', the first of them row 30"):
         check(task(leaking))
 
 
@@ -312,8 +326,17 @@ def test_an_empty_split_is_refused():
         ({"baseline": "mean"}, "baseline must be 'prior'"),
         (REGRESSION | {"baseline": "prior"}, "baseline must be 'mean' or 'last value'"),
         (
-            REGRESSION | {"baseline": "last value", "outputs": 1},
-            "'mean' unless each step's targets are the features",
+            REGRESSION | {"baseline": "last value", "outputs": 1, "carried": ("a", "b")},
+            r"carried must be one feature for each output .*; got \('a', 'b'\)",
+        ),
+        (REGRESSION | {"carried": ("a", "b")}, "carried must be .*, else empty"),
+        (
+            REGRESSION | {"baseline": "last value", "carried": ("a", "c")},
+            r"carried must be names of features; got \['c'\]",
+        ),
+        (
+            REGRESSION | {"baseline": "last value", "per": "sequence", "window": None, "stride": None},
+            "baseline must be 'mean' where a sequence has one target",
         ),
     ],
 )

@@ -160,7 +160,7 @@ def test_the_test_split_is_built_when_nothing_is_left_to_choose():
     assert toy.constructed == {"train", "validation", "test"}
 
 
-def batches_of(model: str, monkeypatch) -> list[list[int]]:
+def batches_of(fitted: Run, monkeypatch) -> list[list[int]]:
     batches = []
     step = training._step
 
@@ -170,12 +170,12 @@ def batches_of(model: str, monkeypatch) -> list[list[int]]:
 
     with monkeypatch.context() as patch:
         patch.setattr(training, "_step", watched)
-        fit(run(model=model), task())
+        fit(fitted, task())
     return batches
 
 
 def test_all_models_and_learning_rates_see_the_same_batches_in_the_same_order(monkeypatch):
-    seen = {model: batches_of(model, monkeypatch) for model in ("GRU", "LSTM", "CfC", "LTC-NCP")}
+    seen = {model: batches_of(run(model=model), monkeypatch) for model in ("GRU", "LSTM", "CfC", "LTC-NCP")}
     assert all(batches == seen["GRU"] for batches in seen.values())
     trials, epochs, sizes = 2, 4, [8, 8, 6]
     assert [len(batch) for batch in seen["GRU"]] == sizes * epochs * trials
@@ -225,16 +225,18 @@ def test_patience_ends_a_trial():
     assert epochs["value"] == value(rows, metric="best_epoch") + 2 < 60
 
 
-def test_minutes_cap_a_trial_however_long_its_epochs():
-    capped = Training(epochs=50, batch_size=8, patience=50, minutes=1e-9)
-    rows = fit(run(training=capped), task())
+def test_minutes_cap_a_trial_even_within_an_epoch(monkeypatch):
+    capped = run(training=Training(epochs=50, batch_size=8, patience=50, minutes=1e-9))
+    rows = fit(capped, task())
     assert [(row["value"], row["reason"]) for row in select(rows, metric="epochs")] == [(1, "minutes")] * 2
+    one_batch_a_trial = batches_of(capped, monkeypatch)
+    assert len(one_batch_a_trial) == 2
 
 
 def test_a_learning_rate_that_diverges_is_recorded_and_the_other_goes_on(tmp_path):
     rows = fit(run(learning_rates=(1e20, 0.01)), task("regression"))
     (diverged,) = [row for row in rows if row["metric"] == "loss" and row["value"] is None]
-    assert diverged["trial"] == 0 and "loss became" in diverged["reason"]
+    assert diverged["trial"] == 0 and "training loss became" in diverged["reason"]
     assert select(rows, metric="best_epoch")[0]["trial"] == 1
     results.write(tmp_path, [row | {"study": "s"} for row in rows])
     assert set(results.done(tmp_path).values()) == {"done"}
@@ -248,6 +250,16 @@ def test_a_run_fails_when_all_its_trials_do(tmp_path):
     assert "test" not in toy.constructed
     results.write(tmp_path, [row | {"study": "s"} for row in rows])
     assert set(results.done(tmp_path).values()) == {"failed"}
+
+
+def test_without_targets_to_train_on_a_run_fails_in_words():
+    toy = task()
+    plain = toy.recordings
+
+    def recordings(split):
+        return [replace(part, target_mask=np.zeros(len(part), dtype=bool)) for part in plain(split)]
+
+    assert "no training sequence has a target" in fit(run(), replace(toy, recordings=recordings))[-1]["reason"]
 
 
 def test_an_undefined_metric_is_a_reason_and_no_number():

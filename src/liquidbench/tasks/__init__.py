@@ -59,7 +59,5 @@ def load(task: str | Mapping[str, Any], data: str | os.PathLike[str] | None = No
 
         return table.load(task, data)
     if task not in _LOADERS:
-        raise ValueError(
-            f"task must be one of {', '.join(_LOADERS)}, or a mapping with a table; got {task!r}"
-        )
+        raise ValueError(f"task must be one of {', '.join(_LOADERS)}, or a mapping with a table; got {task!r}")
     return _LOADERS[task](data)

@@ -70,6 +70,4 @@ def add_noise(split: Split, deviation: float, seed: int) -> Split:
     if not 0 <= deviation < np.inf:
         raise ValueError(f"deviation must be finite and not negative; got {deviation}")
     noise = np.random.default_rng(seed).standard_normal(split.values.shape, dtype=np.float32)
-    return replace(
-        split, values=np.where(split.mask, split.values + np.float32(deviation) * noise, split.values)
-    )
+    return replace(split, values=np.where(split.mask, split.values + np.float32(deviation) * noise, split.values))

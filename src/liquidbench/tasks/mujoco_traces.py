@@ -132,9 +132,7 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
     names = sorted(members)
     rollouts = {
         recording.name: recording
-        for recording in numbered(
-            forecasting(name, files.read_array(members[name]), WALKER_STEP) for name in names
-        )
+        for recording in numbered(forecasting(name, files.read_array(members[name]), WALKER_STEP) for name in names)
     }
     shuffled = np.array(names)
     np.random.RandomState(125487).shuffle(shuffled)
@@ -142,12 +140,13 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
     draws = np.random.RandomState(891374)
     kept = {name: draws.rand(len(rollouts[name])) < 0.9 for split in splits.values() for name in split}
 
+    features = _features(("thigh", "leg", "foot", "left thigh", "left leg", "left foot"))
     return Task(
         name="walker",
         title="Walker2d, unevenly sampled",
         description="The next observation of a simulated walking robot (17 positions and velocities, 0.008 s "
         "ahead) from the observations so far, one in ten of which is missing.",
-        features=_features(("thigh", "leg", "foot", "left thigh", "left leg", "left foot")),
+        features=features,
         kind="regression",
         per="step",
         outputs=17,
@@ -168,6 +167,7 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
         recordings=lambda split: [_thinned(rollouts[name], kept[name]) for name in splits[split]],
         data_digest=WALKER.digest,
         baseline="last value",
+        carried=tuple(feature.name for feature in features),
         window=64,
         stride=16,
         irregular=True,

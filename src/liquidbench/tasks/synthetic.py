@@ -70,9 +70,7 @@ def parity_events(
     )
 
 
-def _parity(
-    name: str, title: str, description: str, sizes: tuple[int, int, int], seed: int, *, events: bool
-) -> Task:
+def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int], seed: int, *, events: bool) -> Task:
     if min(sizes) < 1:
         raise ValueError(f"sizes must be positive; got {sizes}")
     return Task(
@@ -99,9 +97,7 @@ def _parity(
         split_rule=f"Streams are drawn with seed {seed}, all different from each other, and dealt out in "
         "order: " + ", ".join(f"{size:,} {split}" for size, split in zip(sizes, SPLITS, strict=True)) + ".",
         recordings=partial(_recordings, sizes, seed, events),
-        data_digest=hashlib.sha256(
-            b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))
-        ).hexdigest(),
+        data_digest=hashlib.sha256(b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))).hexdigest(),
         baseline="prior",
         irregular=events,
     )

@@ -18,8 +18,8 @@ horizon     rows that a forecast looks ahead; 1 if left out
 digest      sha256 of the file, which is refused if it has another
 ==========  ==================================================================================================
 
-`complete` makes the guesses and gives a reason for each, `guess` does so for the arguments of a command line,
-and `load` builds the task. No guess looks at how well anything can be predicted.
+`complete` makes the guesses and gives a reason for each, `load` builds the task, and `liquidbench.tasks.columns`
+reads the file. No guess looks at how well anything can be predicted.
 
 Rows that repeat another in every column are dropped where there is a time column. Of rows that share a time
 within a recording and differ, the first is kept if they are few (at most one in a hundred); if they are many
@@ -27,11 +27,8 @@ the table is refused, for it then most likely holds several recordings. Rows tha
 by time. Each of these is said.
 """
 
-import csv
 import difflib
-import gzip
 import hashlib
-import io
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -43,11 +40,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from liquidbench.tasks import columns
 from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task
 
 KEYS = ("table", "target", "name", "time", "group", "kind", "per", "features", "window", "horizon", "digest")
 KINDS = ("classification", "regression", "forecast")
-ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
@@ -64,8 +61,6 @@ SHARES = ((0.6, 0.2), (0.6, 0.25), (0.6, 0.15), (0.5, 0.25), (0.5, 0.3), (0.5, 0
 # Dealing in this order gives 3 to 1 to 1, and each split one group as soon as there are three.
 DEAL = ("train", "validation", "test", "train", "train")
 
-_MISSING_NUMBER = ("", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing")
-_MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
 # Not hour or day: those mostly come back every day or month.
 _TIME_NAME = re.compile(
     r"(?:(?:elapsed|relative|unix|sample|sampling|date)[ _]?)?"
@@ -79,27 +74,17 @@ _GROUP_NAME = re.compile(
     r"(?:[ _]?(?:id|no|nr|number|name))?",
     re.IGNORECASE,
 )
-_DATE = r"^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ]+(.+))?$"
-_CLOCK = r"(?i)^(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([AP]M)?\s*(?:Z|UTC|([+-]\d{2}):?(\d{2}))?$"
-_CLOCK_ALONE = r"^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?$"
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def guess(
-    path: str | os.PathLike[str],
-    target: str,
-    time: str | None = None,
-    group: str | None = None,
-    kind: str | None = None,
+def complete(
+    mapping: Mapping[str, Any], data: str | os.PathLike[str] | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    r"""Guess how a table is to be used.
+    r"""Fill in what a mapping leaves to be guessed.
 
     Args:
-        path: the file.
-        target: the column to be predicted.
-        time: the column of times; None to guess.
-        group: the column that tells recordings apart; None to guess.
-        kind: ``"classification"``, ``"regression"`` or ``"forecast"``; None to guess.
+        mapping: see the module's docstring.
+        data: folder in which a relative ``table`` is looked for if it is not in the current one.
 
     Returns:
         The mapping for `load` and `Study.tasks` with every choice spelt out, and a line in words for each
@@ -108,33 +93,13 @@ def guess(
     Raises:
         FileNotFoundError: where there is no such file.
         ValueError: in words, where the table cannot be used as asked.
+        TypeError: where a key's value is of the wrong type.
 
     Example:
-        >>> mapping, lines = guess("engines.csv", target="temperature", kind="forecast")  # doctest: +SKIP
+        >>> mapping, lines = complete({"table": "engines.csv", "target": "heat"})  # doctest: +SKIP
         >>> print(*lines, sep="\n")  # doctest: +SKIP
         time: column 'timestamp' (the only column of dates)
         ...
-    """
-    asked = {"table": os.fspath(path), "target": target, "time": time, "group": group, "kind": kind}
-    return complete({key: value for key, value in asked.items() if value is not None})
-
-
-def complete(
-    mapping: Mapping[str, Any], data: str | os.PathLike[str] | None = None
-) -> tuple[dict[str, Any], list[str]]:
-    """Fill in what a mapping leaves to be guessed.
-
-    Args:
-        mapping: see the module's docstring.
-        data: folder in which a relative ``table`` is looked for if it is not in the current one.
-
-    Returns:
-        As `guess`.
-
-    Raises:
-        FileNotFoundError: where there is no such file.
-        ValueError: in words, where the table cannot be used as asked.
-        TypeError: where a key's value is of the wrong type.
     """
     plan = _Plan(mapping, data)
     return plan.mapping, plan.lines
@@ -171,8 +136,8 @@ class _Plan:
         self.lines: list[str] = []
         self.warnings: list[str] = []
         self.left_out: dict[str, str] = {}
-        self.frame, self.digest, notes = _read(self.path)
-        self.lines += notes
+        self.frame, self.digest, remarks = columns.read(self.path)
+        self.lines += remarks
         if self.given.get("digest", self.digest) != self.digest:
             self._refuse(
                 f"its content has checksum {self.digest}, but the digest given is {self.given['digest']}. The "
@@ -181,17 +146,17 @@ class _Plan:
         self.row = np.arange(self.frame.height)
         self.target = self._column("target", self.given["target"])
         self.group = self._column("group", self.given["group"]) if self.given.get("group") else None
-        self._refuse_double_roles(self.given.get("time"))
+        self._refuse_double_roles()
         self._drop_useless()
         self.time = self._choose_time()
         if self.group is None and "group" not in self.given:
             self.group = self._guess_group()
-        self._refuse_double_roles(self.time)
         self._put_in_order()
         self._check_target()
         others = self._choose_features()
         self.kind = self._choose_kind(others)
-        self.features = self._with_target(others) if self.kind == "forecast" else others
+        seen = {*others, self.target} if self.kind == "forecast" else others
+        self.features = tuple(name for name in self.frame.columns if name in seen)
         self._check_features()
         self.horizon = self._choose_horizon()
         self.per = self._choose_per()
@@ -261,18 +226,14 @@ class _Plan:
             split_rule=self.split_rule,
             recordings=lambda split: self.splits[split],
             data_digest=self.digest,
-            baseline=self._baseline(),
+            baseline="prior" if classification else "last value" if forecast else "mean",
+            carried=(self.target,) if forecast else (),
             window=self.window,
             stride=None if self.window is None else max(self.window // 2, 1),
             gap=self.gap,
             irregular=self.irregular,
             missing=not self.observed.all(),
         )
-
-    def _baseline(self) -> Any:
-        if self.kind == "classification":
-            return "prior"
-        return "last value" if self.kind == "forecast" and len(self.feature_columns) == 1 else "mean"
 
     def _refuse(self, problem: str) -> NoReturn:
         raise ValueError(f"{self.path.name}: {problem}")
@@ -287,9 +248,9 @@ class _Plan:
             f"there is no column {name!r} for the {role}. {hint}The columns are {_listed(self.frame.columns, 20)}"
         )
 
-    def _refuse_double_roles(self, time: str | None) -> None:
+    def _refuse_double_roles(self) -> None:
         roles: dict[str, str] = {}
-        for role, name in (("target", self.target), ("time", time), ("group", self.group)):
+        for role, name in (("target", self.target), ("time", self.given.get("time")), ("group", self.group)):
             if name in roles:
                 self._refuse(f"column {name!r} cannot be both {roles[name]} and {role}; name another for one of them")
             if name is not None:
@@ -302,24 +263,16 @@ class _Plan:
         self.frame, self.row = self.frame[kept], self.row[kept]
 
     def _drop_useless(self) -> None:
-        """Drop rows without any value, and columns that are of no use to anyone."""
+        """Drop rows without any value, and columns that would make rows distinct by counting them."""
         empty = self.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
         if empty.any():
             self.lines.append(f"rows: {_count(empty.sum(), 'empty row')} dropped")
             self._keep(~empty)
         wanted = {self.target, self.group, self.given.get("time"), *(self.given.get("features") or ())}
         for name in [name for name in self.frame.columns if name not in wanted]:
-            column = self.frame[name]
-            if not _is_usable(column):
-                self._leave_out(name, f"holds {_kind_of_content(column)}, which are no features")
-            elif column.null_count() == len(column):
-                self._leave_out(name, "is empty")
-            elif _counts_rows(column) and not _TIME_NAME.fullmatch(name):
-                self._leave_out(name, "only counts the rows")
-
-    def _leave_out(self, name: str, reason: str) -> None:
-        self.left_out[name] = reason
-        self.frame = self.frame.drop(name)
+            if _counts_rows(self.frame[name]) and not _TIME_NAME.fullmatch(name):
+                self.left_out[name] = "only counts the rows"
+                self.frame = self.frame.drop(name)
 
     def _choose_time(self) -> str | None:
         if "time" in self.given:
@@ -372,7 +325,7 @@ class _Plan:
         if column.null_count() == len(column):
             self._refuse(f"time column {name!r} is empty; name another, or leave --time out to count rows")
         if column.dtype == pl.String:
-            numbers, (dates, _) = _numbers(column), _dates(column)
+            numbers, (dates, _, _) = columns.numbers(column), columns.dates(column)
             parsed = numbers if numbers.null_count() < dates.null_count() else dates
             odd = np.flatnonzero((parsed.is_null() & column.is_not_null()).to_numpy())
             if not len(odd):
@@ -418,7 +371,7 @@ class _Plan:
         """Time of each row, in seconds for dates; NaN where it is missing."""
         if self.time is None:
             return np.arange(self.frame.height, dtype=np.float64)
-        return _time_numbers(self.frame[self.time])
+        return columns.seconds(self.frame[self.time])
 
     def _guess_group(self) -> str | None:
         candidates = self._group_candidates()
@@ -539,15 +492,8 @@ class _Plan:
                 "nothing to predict"
             )
         self._refuse_infinite(name)
-        if column.dtype == pl.String:
-            numbers = _numbers(column)
-            odd = np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())
-            if len(odd) <= 0.1 * (len(column) - missing):
-                self._refuse(
-                    f"target {name!r} holds numbers, but {column[int(odd[0])]!r} in {self._at(odd[0])}"
-                    f"{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those cells (they then count as "
-                    "not known) or correct them"
-                )
+        if column.dtype == pl.String and (slips := self._slips(column)):
+            self._refuse(f"target {name!r} {slips} (they then count as not known) or correct them")
         if missing:
             self.lines.append(
                 f"target: missing in {_count(missing, 'row')} of {len(column)}; they are read as inputs, not scored"
@@ -594,17 +540,20 @@ class _Plan:
         if values.n_unique() == 1:
             return "is the same in every row" if not column.null_count() else "is the same in every row that has it"
         if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
-            numbers = _numbers(column)
-            odd = np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())
-            if len(odd) <= 0.1 * len(values):
-                return (
-                    f"holds numbers, but {column[int(odd[0])]!r} in {self._at(odd[0])}"
-                    f"{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those cells to use it"
-                )
+            if slips := self._slips(column):
+                return f"{slips} to use it"
             distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
             return f"holds text, {distinct}"
         self._refuse_infinite(name)
         return None
+
+    def _slips(self, column: pl.Series) -> str | None:
+        """Which few cells keep a column of text from being one of numbers."""
+        odd = np.flatnonzero((columns.numbers(column).is_null() & column.is_not_null()).to_numpy())
+        if len(odd) > 0.1 * (len(column) - column.null_count()):
+            return None
+        others = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
+        return f"holds numbers, but {column[int(odd[0])]!r} in {self._at(odd[0])}{others}; empty those cells"
 
     def _repeats_target(self, name: str) -> str | None:
         pairs = self.frame.select(name, self.target).drop_nulls().unique()
@@ -620,11 +569,6 @@ class _Plan:
         elif pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
             return "tells the target exactly, value for value"
         return None
-
-    def _with_target(self, others: tuple[str, ...]) -> tuple[str, ...]:
-        if not self.frame[self.target].dtype.is_numeric():
-            self._refuse(f"a forecast needs a target of numbers; {self.target!r} holds text. Try --task classification")
-        return tuple(name for name in self.frame.columns if name in others or name == self.target)
 
     def _choose_kind(self, features: tuple[str, ...]) -> str:
         column = self.frame[self.target].drop_nulls()
@@ -707,20 +651,20 @@ class _Plan:
 
     def _encode(self) -> tuple[tuple[Feature, ...], NDArray[np.float32], NDArray[np.bool_]]:
         """Features by name and unit, their values (rows, features), and where they are observed."""
-        features, columns, observed = [], [], []
+        features, values, observed = [], [], []
         for name in self.features:
             column = self.frame[name]
             there = column.is_not_null().to_numpy()
             if column.dtype == pl.String:
                 for value in column.drop_nulls().unique().sort():
                     features.append(Feature(f"{name} = {value}", "1"))
-                    columns.append((column == value).fill_null(False).to_numpy())
+                    values.append((column == value).fill_null(False).to_numpy())
                     observed.append(there)
             else:
                 features.append(Feature(name, "1" if column.dtype == pl.Boolean else _unit(name)))
-                columns.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
+                values.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
                 observed.append(there)
-        return tuple(features), np.stack(columns, axis=1).astype(np.float32), np.stack(observed, axis=1)
+        return tuple(features), np.stack(values, axis=1).astype(np.float32), np.stack(observed, axis=1)
 
     def _targets(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         column = self.frame[self.target]
@@ -1033,230 +977,8 @@ def _found(table: str, data: str | os.PathLike[str] | None) -> Path:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise FileNotFoundError(f"there is no file {path}{hint}")
     if not path.is_file():
-        raise ValueError(f"{path} is a folder; name a file that ends in {_endings()}")
+        raise ValueError(f"{path} is a folder; name the file in it")
     return path
-
-
-def _endings() -> str:
-    return f"{', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}"
-
-
-def _read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
-    """Columns as numbers, booleans, dates or text; the file's checksum; remarks."""
-    raw = path.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
-    ending = path.suffix.lower()
-    if ending == ".gz":
-        ending = Path(path.stem).suffix.lower()
-        if ending == ".parquet":
-            ending = ".parquet.gz"
-    if ending not in ENDINGS:
-        raise ValueError(
-            f"{path.name}: the file must end in {_endings()} (text files also with .gz after that); a spreadsheet "
-            "can be saved as CSV"
-        )
-    if not raw.strip():
-        raise ValueError(f"{path.name}: the file is empty")
-    if ending == ".parquet":
-        try:
-            frame, notes, comma = pl.read_parquet(io.BytesIO(raw)), [], False
-        except pl.exceptions.PolarsError as problem:
-            raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
-    else:
-        try:
-            raw = gzip.decompress(raw) if path.suffix.lower() == ".gz" else raw
-        except (OSError, EOFError) as problem:
-            raise ValueError(f"{path.name}: the file is damaged, or not compressed with gzip") from problem
-        frame, notes, comma = _read_text(path.name, raw)
-    if not frame.height:
-        raise ValueError(f"{path.name}: the file has column names but no rows")
-    columns = []
-    for column in frame:
-        typed, note = _typed(column, comma)
-        columns.append(typed)
-        notes += note
-    frame, note = _join_date_and_clock(pl.DataFrame(columns))
-    return frame, digest, notes + note
-
-
-def _join_date_and_clock(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Make one column of times where a table has the day in one and the time of day in another."""
-    clocks = [column for column in frame if column.dtype == pl.Time]
-    days = [column for column in frame if column.dtype == pl.Datetime]
-    if len(clocks) != 1 or len(days) != 1 or (days[0].cast(pl.Int64) % 86_400_000_000 != 0).any():
-        return frame, []
-    day, clock = days[0], clocks[0]
-    joined = (day.cast(pl.Int64) + clock.cast(pl.Int64) // 1000).cast(pl.Datetime("us"))
-    name = f"{day.name} {clock.name}"
-    note = f"file: {day.name!r} and {clock.name!r} are joined into one time, {name!r}"
-    return frame.with_columns(joined.alias(day.name)).rename({day.name: name}).drop(clock.name), [note]
-
-
-def _read_text(name: str, raw: bytes) -> tuple[pl.DataFrame, list[str], bool]:
-    """All columns as text; remarks; whether decimals may be written with a comma."""
-    notes = []
-    try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-        notes.append("file: not UTF-8, so read as Latin-1; look at names with accents")
-    text = text.lstrip("\r\n")
-    sample = text[:100_000].splitlines(keepends=True)
-    sample = "".join(sample if len(text) <= 100_000 else sample[:-1])
-    separator = max(",;\t", key=lambda separator: _table_likeness(sample, separator))
-    header, *rows = list(csv.reader(io.StringIO(sample, newline=""), delimiter=separator))[:50]
-    header = [cell.strip() for cell in header]
-    rows = [row for row in rows if row]
-    if rows and all(len(row) == len(header) + 1 for row in rows):
-        header = ["", *header]
-        notes.append("file: rows have one cell more than the header, so the first is taken for a row name")
-    if all(re.fullmatch(r"[+-]?[\d.,]+(e[+-]?\d+)?", cell, re.IGNORECASE) for cell in header):
-        raise ValueError(
-            f"{name}: the first row holds numbers ({', '.join(header[:3])}, ...) where column names are expected; "
-            "put a row of names on top"
-        )
-    header = [cell or f"unnamed column {place + 1}" for place, cell in enumerate(header)]
-    for cell in header:
-        if header.count(cell) > 1:
-            places = [str(place + 1) for place, other in enumerate(header) if other == cell]
-            raise ValueError(
-                f"{name}: column name {cell!r} occurs {len(places)} times (columns {', '.join(places)}); rename all "
-                "but one, or remove copies"
-            )
-    try:
-        frame = pl.read_csv(
-            io.BytesIO(text.encode()),
-            has_header=False,
-            skip_rows=1,
-            new_columns=header,
-            schema={cell: pl.String for cell in header},
-            separator=separator,
-        )
-    except pl.exceptions.NoDataError:
-        frame = pl.DataFrame({cell: [] for cell in header})
-    except pl.exceptions.PolarsError as problem:
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator)):
-            if len(row) > len(header):
-                raise ValueError(
-                    f"{name}: data row {number} has {len(row)} cells, the header {len(header)}; quote cells that hold "
-                    f"a {separator!r}"
-                ) from problem
-        raise ValueError(f"{name}: the file cannot be read as a table; is a quotation mark left open?") from problem
-    return frame, notes, separator != ","
-
-
-def _table_likeness(sample: str, separator: str) -> tuple[bool, float, int]:
-    """How much text looks like a table with this separator; larger is more."""
-    lengths = [len(row) for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if row][:50]
-    several = lengths[0] > 1 and (len(lengths) == 1 or lengths[1] > 1)
-    alike = float(np.mean([length == lengths[-1] for length in lengths[1:]])) if len(lengths) > 1 else 1.0
-    return several, alike, lengths[0]
-
-
-def _typed(column: pl.Series, decimal_comma: bool) -> tuple[pl.Series, list[str]]:
-    """A column as numbers, booleans, dates, times of day or text, if all its cells can be read so; remarks."""
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype.is_float() or column.dtype.is_decimal():
-        return column.cast(pl.Float64).fill_nan(None), []
-    if column.dtype == pl.Date:
-        return column.cast(pl.Datetime("us")), []
-    if column.dtype == pl.Duration:
-        return (column.dt.total_microseconds() / 1e6).alias(column.name), []
-    if column.dtype == pl.Null:
-        return column.cast(pl.Float64), []
-    if column.dtype != pl.String:
-        return column, []
-    column = column.str.strip_chars()
-    text = column.set(column.is_in(_MISSING_TEXT), None)
-    if text.null_count() == len(text):
-        return text.cast(pl.Float64), []
-    numbers = column.set(column.str.to_lowercase().is_in(_MISSING_NUMBER), None)
-    if numbers.null_count() < len(numbers):
-        for dtype in (pl.Int64, pl.Float64):
-            cast = numbers.cast(dtype, strict=False)
-            if cast.null_count() == numbers.null_count():
-                return (cast.fill_nan(None) if dtype == pl.Float64 else cast), []
-        if decimal_comma and numbers.drop_nulls().str.contains(r"^[+-]?\d*,?\d+(?:[eE][+-]?\d+)?$").all():
-            cast = numbers.str.replace(",", ".", literal=True).cast(pl.Float64)
-            return cast, [f"file: {column.name!r} is written with decimal commas"]
-    lower = text.str.to_lowercase()
-    if lower.drop_nulls().is_in(["true", "false"]).all():
-        return lower == "true", []
-    if text.drop_nulls().str.contains(_CLOCK_ALONE).all():
-        padded = text.str.replace(r"^(\d):", "0$1:").str.replace(r"^(\d\d:\d\d)$", "$1:00")
-        clock = padded.str.to_time("%H:%M:%S%.f", strict=False)
-        return (clock if clock.null_count() == text.null_count() else text), []
-    dates, ambiguous, note = _dates_with_note(text)
-    if not ambiguous and dates.null_count() == text.null_count():
-        return dates, note
-    return text, []
-
-
-def _numbers(column: pl.Series) -> pl.Series:
-    return column.cast(pl.Float64, strict=False)
-
-
-def _dates(column: pl.Series) -> tuple[pl.Series, bool]:
-    dates, ambiguous, _ = _dates_with_note(column)
-    return dates, ambiguous
-
-
-def _dates_with_note(column: pl.Series) -> tuple[pl.Series, bool, list[str]]:
-    """Text as dates, null where it is none; whether day and month cannot be told apart; remarks."""
-    if not column.drop_nulls().head(100).str.contains(_DATE).any():
-        return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us")), False, []
-    cells = column.str.extract_groups(_DATE).struct.unnest()
-    cells.columns = ["first", "second", "third", "clock"]
-    clock = cells["clock"].str.strip_chars().str.extract_groups(_CLOCK).struct.unnest()
-    clock.columns = ["hour", "minute", "second", "half", "zone_hour", "zone_minute"]
-    hour = clock["hour"].cast(pl.Int64)
-    noon = clock["half"].str.to_uppercase()
-    hour = pl.select(
-        pl.when(noon == "PM").then(hour % 12 + 12).when(noon == "AM").then(hour % 12).otherwise(hour)
-    ).to_series()
-    second = clock["second"].str.replace(",", ".", literal=True).cast(pl.Float64).fill_null(0.0)
-    sign = pl.select(pl.when(clock["zone_hour"].str.starts_with("-")).then(-1).otherwise(1)).to_series()
-    zone = clock["zone_hour"].cast(pl.Int64).fill_null(0) * 60 + sign * clock["zone_minute"].cast(pl.Int64).fill_null(0)
-    minutes = hour * 60 + clock["minute"].cast(pl.Int64) - zone
-    of_day = minutes * 60_000_000 + (second * 1e6).round().cast(pl.Int64)
-    no_clock = cells["clock"].is_null()
-    of_day = pl.select(pl.when(no_clock).then(0).otherwise(of_day)).to_series()
-
-    def read(year: str, month: str, day: str) -> pl.Series:
-        written = cells[year] + "-" + cells[month] + "-" + cells[day]
-        written = written.set(cells[year].str.len_chars() != 4, None)
-        date = written.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-        return (date.cast(pl.Int64) + of_day).cast(pl.Datetime("us")).alias(column.name)
-
-    iso = read("first", "second", "third")
-    day_first, month_first = read("third", "second", "first"), read("third", "first", "second")
-    if iso.null_count() <= min(day_first.null_count(), month_first.null_count()):
-        return iso, False, []
-    if day_first.null_count() != month_first.null_count():
-        better = min(day_first, month_first, key=lambda dates: dates.null_count())
-        return better, False, []
-    # Both readings are possible throughout. Read wrongly, neighbouring days lie months apart.
-    travelled = [np.nansum(np.abs(np.diff(_time_numbers(dates)))) for dates in (day_first, month_first)]
-    if travelled[0] == travelled[1]:
-        return day_first, False, []
-    if max(travelled) < 2 * min(travelled):
-        return day_first, True, []
-    better, order = (day_first, "day/month/year") if travelled[0] < travelled[1] else (month_first, "month/day/year")
-    return better, False, [f"file: {column.name!r} read as {order}, in which its rows follow each other closely"]
-
-
-def _time_numbers(column: pl.Series) -> NDArray[np.float64]:
-    """Seconds for dates, else numbers as they are, NaN where missing; whole numbers counted from their least.
-
-    As floating-point numbers, nanoseconds since 1970 would not keep their last digits.
-    """
-    scale = 1.0
-    if column.dtype.is_temporal():
-        column, scale = column.cast(pl.Datetime("us")).cast(pl.Int64), 1e6
-    if column.dtype.is_integer():
-        column = column - column.min()
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy() / scale
 
 
 def _labels(column: pl.Series) -> list[str]:

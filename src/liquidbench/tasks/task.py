@@ -218,7 +218,8 @@ class Task:
         irregular: whether time spans vary by the nature of the data.
         missing: whether single features can be unobserved; models then read the mask as further inputs.
         baseline: the trivial predictor: ``"prior"`` (class frequencies of the training targets), ``"mean"``
-            (of the training targets), ``"last value"`` (each target is the input of the same column).
+            (of the training targets), ``"last value"`` (each target is what `carried` was last observed to be).
+        carried: for ``"last value"``, the name of the feature that each target column continues.
         standardise_targets: whether regression targets are standardised with training statistics; metrics
             are then in units of one standard deviation.
     """
@@ -239,6 +240,7 @@ class Task:
     recordings: Callable[[str], list[Recording]] = field(repr=False)
     data_digest: str
     baseline: Literal["prior", "mean", "last value"]
+    carried: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     window: int | None = None
     stride: int | None = None
@@ -280,8 +282,12 @@ class Task:
             refuse("baseline", "'mean' or 'last value' for a regression", self.baseline)
         if self.baseline != "prior" and self.kind != "regression":
             refuse("baseline", "'prior' for a classification", self.baseline)
-        if self.baseline == "last value" and (self.per != "step" or self.outputs != len(self.features)):
-            refuse("baseline", "'mean' unless each step's targets are the features", self.baseline)
+        if self.baseline == "last value" and self.per != "step":
+            refuse("baseline", "'mean' where a sequence has one target", self.baseline)
+        if len(self.carried) != (self.outputs if self.baseline == "last value" else 0):
+            refuse("carried", "one feature for each output with baseline 'last value', else empty", self.carried)
+        if unknown := set(self.carried) - {feature.name for feature in self.features}:
+            refuse("carried", "names of features", sorted(unknown))
 
     @property
     def constructed(self) -> frozenset[str]:
@@ -331,10 +337,13 @@ class Task:
         asked = self.split(split)
         shape = (*asked.target_mask.shape, self.outputs)
         if self.baseline == "last value":
-            raw = self.input_scaler.restore(asked.values)
-            return (
-                raw if self.target_scaler is None else self.target_scaler.standardise(raw).astype(np.float64)
-            )
+            steps = np.arange(asked.values.shape[1])[:, None]
+            # Until a feature is observed this is the first step, whose value of 0 stands for the training mean.
+            observed = np.maximum.accumulate(np.where(asked.mask, steps, 0), axis=1)
+            last = self.input_scaler.restore(np.take_along_axis(asked.values, observed, axis=1))
+            names = [feature.name for feature in self.features]
+            raw = last[..., [names.index(name) for name in self.carried]]
+            return raw if self.target_scaler is None else self.target_scaler.standardise(raw).astype(np.float64)
         train = self.split("train")
         known = train.targets[train.target_mask]
         if self.baseline == "mean":
@@ -399,9 +408,7 @@ class Task:
         """The targets of a recording that are known, with a leading axis."""
         if self.per == "sequence":
             return np.asarray(recording.targets)[None]
-        return (
-            recording.targets if recording.target_mask is None else recording.targets[recording.target_mask]
-        )
+        return recording.targets if recording.target_mask is None else recording.targets[recording.target_mask]
 
     def _checked(self, name: str) -> list[Recording]:
         recordings = self.recordings(name)
@@ -421,10 +428,7 @@ class Task:
         if recording.values.shape != (steps, len(self.features)):
             refuse(f"values must have shape {(steps, len(self.features))}; got {recording.values.shape}")
         if recording.observed.shape != recording.values.shape:
-            refuse(
-                f"mask must have the shape of values, {recording.values.shape}; got "
-                f"{recording.observed.shape}"
-            )
+            refuse(f"mask must have the shape of values, {recording.values.shape}; got {recording.observed.shape}")
         if recording.row_numbers.shape != (steps,):
             refuse(f"rows must have shape {(steps,)}; got {recording.row_numbers.shape}")
         if recording.mask is not None and not self.missing and not recording.mask.all():
@@ -434,9 +438,7 @@ class Task:
         bad = ~np.isfinite(recording.values) & recording.observed
         if bad.any():
             step, column = np.argwhere(bad)[0]
-            refuse(
-                f"value of {self.features[column].name!r} at step {step} is not finite but marked as observed"
-            )
+            refuse(f"value of {self.features[column].name!r} at step {step} is not finite but marked as observed")
         targets = np.asarray(recording.targets)
         expected = (steps,) if self.per == "step" else ()
         if self.kind == "regression":
@@ -448,10 +450,7 @@ class Task:
             if not np.isfinite(known).all():
                 refuse("targets must be finite where target_mask does not exclude them")
         elif known.size and not 0 <= known.min() <= known.max() < self.outputs:
-            refuse(
-                f"targets must be class numbers from 0 to {self.outputs - 1}; got {known.min()} to "
-                f"{known.max()}"
-            )
+            refuse(f"targets must be class numbers from 0 to {self.outputs - 1}; got {known.min()} to {known.max()}")
 
     def _assemble(self, recordings: list[Recording], stride: int | None) -> Split:
         inputs, target_scaler, unit = self._fitted
@@ -491,9 +490,7 @@ class Task:
             if target_scaler is not None:
                 piece_targets = target_scaler.standardise(piece_targets)
             target_mask[here] = known
-            targets[here] = np.where(
-                known[..., None] if targets.ndim > target_mask.ndim else known, piece_targets, 0
-            )
+            targets[here] = np.where(known[..., None] if targets.ndim > target_mask.ndim else known, piece_targets, 0)
         names = tuple(recording.name for recording, _ in pieces)
         return Split(values, timespans, mask, targets, target_mask, rows, names)
 

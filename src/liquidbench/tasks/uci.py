@@ -60,9 +60,7 @@ FRAMES_BEFORE_VELOCITY = 4
 def occupancy(data: str | os.PathLike[str] | None = None) -> Task:
     """Is the office occupied? All 20,560 minutes."""
     members = files.read(OCCUPANCY, data)
-    return _occupancy(
-        "occupancy", "Room occupancy", OCCUPANCY.digest, members, "all of datatest and datatest2"
-    )
+    return _occupancy("occupancy", "Room occupancy", OCCUPANCY.digest, members, "all of datatest and datatest2")
 
 
 def occupancy_excerpt(data: str | os.PathLike[str] | None = None) -> Task:
@@ -166,9 +164,7 @@ def _minutes(dates: Any) -> Any:
     return (dates - np.datetime64("2015-02-01T00:00:00")) / np.timedelta64(1, "m")
 
 
-def _gesture(
-    name: str, title: str, digest: str, members: dict[str, bytes], splits: dict[str, tuple[str, ...]]
-) -> Task:
+def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], splits: dict[str, tuple[str, ...]]) -> Task:
     videos = sorted(video for names in splits.values() for video in names)
     recordings = {
         recording.name: recording
