@@ -15,12 +15,16 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
 ]
+# Single backquotes in docstrings are code, as in Markdown.
+default_role = "code"
 exclude_patterns = ["_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 html_theme = "furo"
 html_title = f"liquidrnn {release}"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"

@@ -49,7 +49,7 @@ REFUSALS = [
     (
         lambda: lr.CfC(4, 6, activation="elu"),
         ValueError,
-        "activation must be one of lecun_tanh, tanh, relu, gelu, silu",
+        "activation must be 'lecun_tanh', 'tanh', 'relu', 'gelu', 'silu' or None, but got 'elu'",
     ),
     (
         lambda: lr.CfC(4, 6, backbone_dropout=2),
@@ -76,7 +76,7 @@ REFUSALS = [
     (
         lambda: lr.CTRNN(4, 6, solver="x"),
         ValueError,
-        "solver must be 'semi_implicit', 'euler', 'heun', 'rk4', but got 'x'",
+        "solver must be 'semi_implicit', 'euler', 'heun' or 'rk4', but got 'x'",
     ),
     (lambda: lr.LSTM(4, 6, proj_size=6), ValueError, "proj_size must be from 0 to hidden_size - 1 = 5, but got 6"),
     (lambda: LAYER([1.0]), TypeError, "input must be a Tensor or a PackedSequence, but got list"),
@@ -123,8 +123,96 @@ REFUSALS = [
     ),
     (lambda: LAYER(X, (torch.zeros(1, 2, 6),) * 2), TypeError, "hx must be a Tensor, but got tuple"),
     (lambda: MEMORY(X, torch.zeros(1, 2, 6)), TypeError, "hx must be a pair (h_0, c_0) of Tensors, but got Tensor"),
+    (lambda: lr.LTC(4, 6, epsilon=-5.0), ValueError, "epsilon must be a number in [0, 1], but got -5.0"),
+    (lambda: lr.LTC(4, 6, epsilon="x"), TypeError, "epsilon must be a number in [0, 1], but got str"),
+    (lambda: lr.LTC(4, 6, bidirectional="yes"), TypeError, "bidirectional must be True or False, but got 'yes'"),
+    (lambda: lr.LTC(4, 6, batch_first="no"), TypeError, "batch_first must be True or False, but got 'no'"),
+    (lambda: lr.LTC(4, 6, mixed_memory=1), TypeError, "mixed_memory must be True or False, but got 1"),
+    (lambda: lr.LTC(4, 6, generator=3), TypeError, "generator must be a torch.Generator, but got int"),
+    (
+        lambda: lr.LTC(4, 6, dtype=torch.int32),
+        TypeError,
+        "dtype must be a floating-point torch.dtype, but got torch.int32",
+    ),
+    (
+        lambda: lr.CfC(4, 6, backbone_dropout="a"),
+        TypeError,
+        "backbone_dropout must be a probability in [0, 1], but got str",
+    ),
+    (lambda: lr.CfC(4, 6, backbone_layers=False), TypeError, "backbone_layers must be an int, but got bool"),
+    (lambda: lr.CfC(4, 6, backbone_layers=0.5), TypeError, "backbone_layers must be an int, but got float"),
+    (lambda: lr.LSTM(4, "8"), TypeError, "hidden_size must be an int, but got str"),
+    (lambda: lr.LSTM(4, 6, proj_size=2.0), TypeError, "proj_size must be an int, but got float"),
+    (lambda: lr.LSTM(4, 6, mixed_memory=True), TypeError, "LSTM has no mixed_memory"),
+    (lambda: LAYER(X, return_tau="no"), TypeError, "return_tau must be True or False, but got 'no'"),
+    (
+        lambda: LAYER(X.long()),
+        ValueError,
+        "input has dtype torch.int64, but must be floating-point: use input.to(torch.float32)",
+    ),
+    (
+        lambda: LAYER(X, timespans=torch.ones(2, 5) > 0),
+        TypeError,
+        "timespans must be real numbers, but got torch.bool (2, 5)",
+    ),
+    (
+        lambda: LAYER(X, timespans=torch.ones(2, 5) * 1j),
+        TypeError,
+        "timespans must be real numbers, but got torch.complex64",
+    ),
+    (lambda: LAYER(X, timespans=torch.tensor(1e300, dtype=torch.float64)), ValueError, "timespans must be finite"),
+    (lambda: LAYER(X, timespans=torch.ones(5, device="meta")), ValueError, "timespans is on meta, but the layer's"),
+    (lambda: LAYER(X, mask=[True]), TypeError, "mask must be a bool Tensor, True where observed, but got list"),
+    (lambda: LAYER(X, {"h": 1}), TypeError, "hx must be a Tensor, but got dict"),
+    (lambda: MEMORY(X, [1, 2]), TypeError, "hx must be a pair (h_0, c_0) of Tensors, but got list"),
+    (
+        lambda: LAYER(X, torch.zeros(1, 2, 6, dtype=torch.long)),
+        ValueError,
+        "hx has dtype torch.int64, but must be floating",
+    ),
+    (
+        lambda: LAYER(pack_sequence([X[0], X[0, :3]]), timespans=pack_sequence([X[0, :, 0], X[0, :2, 0]])),
+        ValueError,
+        "timespans must be packed like input, with lengths [5, 3], but have lengths [5, 2]",
+    ),
+    (
+        lambda: LAYER.step(X[:, 0, :3]),
+        ValueError,
+        "input of step() must be one sample (batch, 4), but got torch.float32 (2, 3)",
+    ),
+    (
+        lambda: LAYER.step(X[:, 0], timespan=torch.ones(3)),
+        ValueError,
+        "timespan must be a number or (batch,) = (2,), but got",
+    ),
+    (lambda: LAYER.step(X[:, 0], timespan=-1.0), ValueError, "timespan must be finite and not negative, but hold -1.0"),
+    (lambda: LAYER.lesioned(3), TypeError, "wiring must be a Wiring, but got int"),
+    (
+        lambda: LAYER.lesioned(lr.wirings.Wiring(LAYER.wiring.adjacency, LAYER.wiring.sensory_adjacency, 2)),
+        ValueError,
+        "wiring must have the layer's output_size, but it is another",
+    ),
+    (
+        lambda: LAYER.lesioned(LAYER.wiring.replaced(-LAYER.wiring.adjacency, LAYER.wiring.sensory_adjacency)),
+        ValueError,
+        "wiring must have no synapse that the layer lacks, but its adjacency (6, 6) has one",
+    ),
+    (
+        lambda: lr.timespans_from_timestamps(torch.tensor([1.0, torch.nan])),
+        ValueError,
+        "timestamps must be finite, but hold NaN or infinity",
+    ),
+    (
+        lambda: lr.timespans_from_timestamps(torch.tensor([1.0]), first=-3),
+        ValueError,
+        "first must be a time span, finite and not negative, but got -3",
+    ),
     (lambda: BOTH_WAYS.step(X[:, 0]), ValueError, "step() streams forward in time, but this layer is bidirectional"),
-    (lambda: LAYER.step(X), ValueError, "input of step() must be one sample (batch, 4), but got (2, 5, 4)"),
+    (
+        lambda: LAYER.step(X),
+        ValueError,
+        "input of step() must be one sample (batch, 4), but got torch.float32 (2, 5, 4)",
+    ),
     (
         lambda: LAYER.step(X[:, 0], mask=torch.zeros(2, 4, dtype=torch.bool)),
         ValueError,
@@ -142,8 +230,8 @@ REFUSALS = [
     ),
     (
         lambda: lr.timespans_from_timestamps([1, 2]),
-        ValueError,
-        "timestamps must be (time,) or two-dimensional, but got list",
+        TypeError,
+        "timestamps must be a Tensor, but got list",
     ),
 ]
 
@@ -158,7 +246,7 @@ def test_a_saved_wiring_of_another_size_is_refused_with_the_way_out():
     recipe = lr.wirings.NCP(6, 4, 2, 3, 2, 4, 2)
     sparse, full = lr.LTC(4, recipe), lr.LTC(4, 12)
     with pytest.raises(
-        ValueError, match="the saved wiring has .* synapses, this layer's has 144; build the layer with"
+        RuntimeError, match="the saved wiring has .* synapses, this layer's has 144; build the layer with"
     ):
         full.load_state_dict(sparse.state_dict())
 

@@ -38,6 +38,19 @@ def compare(old, dtype, tolerance, **convert):
         (expected * weight).sum().backward()
         (output * weight).sum().backward()
         torch.testing.assert_close(x_new.grad, x_old.grad, rtol=10 * tolerance, atol=tolerance)
+    if isinstance(new, lr.LTC) and not old.use_mixed:
+        ours, theirs = new.recurrences[0], old.rnn_cell
+        exists = (ours.synapses.pre, ours.synapses.post)
+        for mine, his in (
+            (ours.raw_w.grad, theirs.w.grad[exists]),
+            (ours.synapses.sigma.grad, theirs.sigma.grad[exists]),
+            (ours.erev.grad, theirs.erev.grad[exists]),
+            (ours.raw_cm.grad, theirs.cm.grad),
+            (ours.raw_gleak.grad, theirs.gleak.grad),
+            (ours.input_map.weight.grad, theirs.input_w.grad),
+        ):
+            scale = his.abs().max()
+            torch.testing.assert_close(mine / scale, his / scale, rtol=10 * tolerance, atol=tolerance)
     return new
 
 

@@ -6,6 +6,7 @@ never load torch.
 """
 
 import argparse
+import csv
 import io
 import os
 import re
@@ -123,11 +124,35 @@ def _parser() -> argparse.ArgumentParser:
     added = command("compare", _compare, "Compare liquid and recurrent networks on a table of your own.")
     added.add_argument("table", metavar="FILE", help="a .csv or .parquet file, one row a time step")
     added.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
-    added.add_argument("--time", metavar="COLUMN", help="when each row was measured; guessed by default")
-    added.add_argument("--group", metavar="COLUMN", help="whose row it is (subject, machine, trip); guessed by default")
+    for role, meaning, without in (
+        ("time", "when each row was measured", "rows are evenly spaced"),
+        ("group", "whose row it is (subject, machine, trip)", "the file is one recording"),
+    ):
+        # What is not asked for is left out, to be guessed; None asks for none.
+        either = added.add_mutually_exclusive_group()
+        either.add_argument(
+            f"--{role}", metavar="COLUMN", default=argparse.SUPPRESS, help=f"{meaning}; guessed by default"
+        )
+        either.add_argument(
+            f"--no-{role}",
+            dest=role,
+            action="store_const",
+            const=None,
+            default=argparse.SUPPRESS,
+            help=f"there is no such column: {without}",
+        )
+    added.add_argument(
+        "--features",
+        type=_columns,
+        metavar="A,B,...",
+        default=argparse.SUPPRESS,
+        help="columns to predict from (default: all of use); quote a name with a comma in it: '\"a, b\",c'",
+    )
     added.add_argument(
         "--task",
+        dest="kind",
         choices=("classification", "regression", "forecast"),
+        default=argparse.SUPPRESS,
         help="what kind of prediction; guessed by default from the target",
     )
     added.add_argument(
@@ -168,6 +193,13 @@ def _positive(kind: type[int] | type[float]) -> Callable[[str], int | float]:
         return value
 
     return parse
+
+
+def _columns(text: str) -> list[str]:
+    names = [name.strip() for line in csv.reader([text], skipinitialspace=True) for name in line]
+    if not names or not all(names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"must be distinct column names parted by commas; got {text!r}")
+    return names
 
 
 def _cores() -> int:
@@ -240,7 +272,7 @@ def _keep(study: "Study", directory: Path) -> None:
 
 def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:
     """Run what is missing of a study and report on all of it."""
-    from liquidbench import console, workers
+    from liquidbench import console, statistics, workers
 
     processes = options.processes or _cores()
     with _input():
@@ -285,8 +317,8 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
     code = _report_on(study, directory)
     if outcome.left_out:
         print(
-            f"{len(outcome.left_out)} runs were left out, for the {options.minutes:g} minutes were spent. "
-            f"To run them too: liquidbench resume {directory}"
+            f"{options.minutes:g} minutes were spent, {statistics.counted(len(outcome.left_out), 'run')} left out. "
+            f"To go on: liquidbench resume {directory}"
         )
     return code
 
@@ -306,7 +338,7 @@ def _report_on(study: "Study", directory: Path) -> int:
 
     with _input():
         facts = _facts(study, directory)
-        runs = {run.id(facts[run.task_name]["digest"]) for run in study.runs()}
+        runs = _run_ids(study, facts)
         frame = results.read(directory, runs)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
@@ -314,11 +346,17 @@ def _report_on(study: "Study", directory: Path) -> int:
     path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
     console.summary(Console(), comparison, facts)
     print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    if others := sum(file.stem not in runs for file in (directory / "runs").glob("*.parquet")):
+        print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     failed = {run for run, status in frame.select("run", "status").iter_rows() if status == "failed"}
     if len(failed) == frame["run"].n_unique():
         print("liquidbench: every run failed; the report lists the reasons", file=sys.stderr)
         return 1
     return 0
+
+
+def _run_ids(study: "Study", facts: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    return {run.id(facts[run.task_name]["digest"]) for run in study.runs()}
 
 
 def _facts(study: "Study", directory: Path) -> dict[str, dict[str, Any]]:
@@ -340,12 +378,9 @@ def _known_scores(plan: "Plan") -> dict["Run", float]:
     from liquidbench import results
 
     runs = {plan.id(run): run for run in plan.status}
-    scores = {}
-    for row in results.read(plan.directory, runs).iter_rows(named=True):
-        clean = row["split"] == "test" and not row["corruption"] and row["epoch"] is None
-        if clean and row["metric"] == plan.tasks[row["task"]]["metric"] and row["value"] is not None:
-            scores[runs[row["run"]]] = row["value"]
-    return scores
+    metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
+    found = results.main_scores(results.read(plan.directory, runs), metrics)
+    return {runs[run]: score for run, score in found.select("run", "value").iter_rows()}
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -390,8 +425,9 @@ def _studies() -> list[tuple[str, str]]:
     for path in sorted(Path("results").glob(f"*/{_STUDY_FILE}")):
         try:
             study = Study.load(path)
-            told = f"{len(results.done(path.parent))} of {len(study.runs())} runs are there. {study.question}"
-        except ValueError as problem:
+            runs = _run_ids(study, _facts(study, path.parent))
+            told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are there. {study.question}"
+        except (ValueError, OSError) as problem:
             told = f"cannot be read: {problem}"
         rows.append((f"{path.parent}{os.sep}", told))
     return rows
@@ -402,9 +438,8 @@ def _compare(options: argparse.Namespace) -> int:
     from liquidbench.tasks import table
 
     with _input():
-        asked = {"time": options.time, "group": options.group, "kind": options.task}
-        chosen = {key: value for key, value in asked.items() if value is not None}
-        mapping, lines = table.complete({"table": options.table, "target": options.target, **chosen})
+        asked = {key: value for key, value in vars(options).items() if key in ("time", "group", "features", "kind")}
+        mapping, lines = table.complete({"table": options.table, "target": options.target, **asked})
         study = Study.parse(_comparison(table.load(mapping), mapping, options))
         directory = Path(options.results) / study.name
         _check_kept(study, directory, options.update)

@@ -132,6 +132,30 @@ def done(directory: str | os.PathLike[str]) -> dict[str, str]:
     }
 
 
+def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "test") -> pl.DataFrame:
+    """Rows of each task's main score on undamaged data, one for each fit that has it.
+
+    Args:
+        frame: rows of results.
+        metrics: name of the main metric by task; rows of other tasks are left out.
+        split: ``"test"`` or ``"validation"``.
+    """
+    main = pl.col("task").replace_strict(list(metrics), list(metrics.values()), default=None, return_dtype=pl.String)
+    return frame.filter(
+        pl.col("metric") == main,
+        pl.col("split") == split,
+        pl.col("corruption") == "",
+        pl.col("epoch").is_null(),
+        pl.col("value").is_not_null(),
+    )
+
+
+def trivial_scores(frame: pl.DataFrame) -> dict[str, float]:
+    """The trivial predictor's main score on test, by task."""
+    rows = frame.filter(pl.col("metric") == "trivial", pl.col("split") == "test", pl.col("value").is_finite())
+    return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
+
+
 def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write what a report says about tasks, so that it can be made without the data.
 

@@ -16,6 +16,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from liquidbench import results
 from liquidbench.study import FAMILIES
 
 Interval = tuple[float, float]
@@ -27,8 +28,11 @@ ALPHA = 0.05
 LEVEL = 0.95
 """Level of every interval in a `Comparison`."""
 
-EXACT_FROM = 6
-"""From so many pairs on the exact signed-rank test is used: with five its p-value is never below 0.0625."""
+FEWEST_RANKED = 3
+"""Friedman's test takes so many models and so many tasks."""
+
+FEWEST_SIGNED = 6
+"""The signed-rank test over tasks takes so many: with five its p-value is never below 0.0625."""
 
 FEW_TASKS, FEW_SEEDS = 10, 5
 """A verdict on fewer tasks, or on a task with fewer seeds, comes with a warning."""
@@ -179,6 +183,45 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class OverTasks:
+    """What the tasks say together.
+
+    Attributes:
+        tasks: number of tasks on which all matched models were ranked.
+        models: number of these models.
+        friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
+        leads: test of liquid against recurrent, each task one pair, by leads in units of the smallest difference that
+            counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
+    """
+
+    tasks: int
+    models: int
+    friedman: tuple[float, float] | None
+    leads: PairedTest | None
+
+    @property
+    def sentence(self) -> str:
+        """Both tests in words; "" without any."""
+        words = []
+        if self.friedman:
+            statistic, p = self.friedman
+            rough = "; with so few tasks that p is rough" if self.tasks < FEW_TASKS else ""
+            words.append(
+                f"Over {self.tasks} tasks Friedman's test finds {'a' if p < ALPHA else 'no'} difference between the "
+                f"ranks of the {self.models} models (χ² = {statistic:.2f}, {p_value(p)}{rough})."
+            )
+        if self.leads:
+            verdict = "are not shown to differ from" if self.leads.p >= ALPHA else "are better than"
+            sides = ("recurrent", "liquid") if self.leads.effect < 0 else ("liquid", "recurrent")
+            words.append(
+                f"Over {self.leads.n} tasks the {sides[0]} networks' best {verdict} the {sides[1]} networks' "
+                f"({p_value(self.leads.p)} by {self.leads.test}, each task's lead in units of the smallest difference "
+                "that counts)."
+            )
+        return " ".join(words)
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Everything that a report says of a table of results.
 
@@ -187,6 +230,7 @@ class Comparison:
         overall: the matched models, the best rank first.
         pairs: every two matched models of each task, p corrected over the task's pairs.
         verdict: liquid against recurrent.
+        over_tasks: tests over all tasks.
         ranking_rule: how ranks come about; also the last of the verdict's thresholds.
     """
 
@@ -194,6 +238,7 @@ class Comparison:
     overall: tuple[Overall, ...]
     pairs: tuple[Pair, ...]
     verdict: Verdict
+    over_tasks: OverTasks
     ranking_rule: str = RANKING_RULE
 
     @property
@@ -229,6 +274,12 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     return mean - reach, mean + reach
 
 
+def score_interval(values: ArrayLike, higher_is_better: bool) -> Interval:
+    """`mean_interval` of a metric of `liquidbench.metrics`, cut at the end of its range: scores at 1, errors at 0."""
+    low, high = mean_interval(values)
+    return (low, min(high, 1.0)) if higher_is_better else (max(low, 0.0), high)
+
+
 def bootstrap_interval(values: ArrayLike, level: float = LEVEL, resamples: int = 5000, seed: int = 0) -> Interval:
     """Percentile bootstrap interval of a mean.
 
@@ -255,15 +306,13 @@ def bootstrap_interval(values: ArrayLike, level: float = LEVEL, resamples: int =
 
 
 def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
-    """Test, two-sided, whether paired values differ.
+    """Paired t-test, two-sided, with Cohen's d of the differences: for the seeds of one task.
 
-    Below `EXACT_FROM` pairs: the paired t-test, with Cohen's d of the differences. From then on: Wilcoxon's
-    signed-rank test with the exact distribution of its statistic, ties included, pairs without a difference left
-    out; with the matched-pairs rank-biserial correlation.
+    A test on ranks would need many seeds to show anything: of six, its p-value is never below 0.03, which no
+    correction for several tasks leaves below 0.05.
 
     Where all pairs differ by the same amount their spread is unknown and t would be infinite, so that three
-    seeds would prove anything. The signed-rank test is then used at any number of pairs: p is ``2 ** (1 - n)``,
-    or 1 where no pair differs.
+    seeds would prove anything. `signed_rank_test` is then used: p is ``2 ** (1 - n)``, or 1 where no pair differs.
 
     Args:
         first: (n,), n at least 2.
@@ -280,19 +329,39 @@ def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
         >>> outcome.test, round(outcome.p, 3)
         ('paired t-test', 0.225)
     """
-    a, b = _sample("first", first), _sample("second", second)
-    if len(a) != len(b):
-        raise ValueError(f"first and second must pair up; got {len(a)} and {len(b)} values")
-    differences = a - b
-    grid = _without_rounding(differences, max(np.abs(a).max(), np.abs(b).max()))
-    if len(a) < EXACT_FROM and np.ptp(grid) > 0:
-        effect = differences.mean() / differences.std(ddof=1)
-        outcome = stats.ttest_rel(a, b)
-        return PairedTest(
-            "paired t-test", float(outcome.statistic), float(outcome.pvalue), float(effect), "Cohen's d", len(a)
-        )
-    statistic, p, effect = _signed_rank(grid)
-    return PairedTest("exact Wilcoxon signed-rank test", statistic, p, effect, "rank-biserial correlation", len(a))
+    a, b = _paired(first, second)
+    if np.ptp(_differences(a, b)) == 0:
+        return signed_rank_test(a, b)
+    effect = (a - b).mean() / (a - b).std(ddof=1)
+    outcome = stats.ttest_rel(a, b)
+    return PairedTest(
+        "paired t-test", float(outcome.statistic), float(outcome.pvalue), float(effect), "Cohen's d", len(a)
+    )
+
+
+def signed_rank_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
+    """Wilcoxon's signed-rank test, two-sided and exact, ties included: for pairs from different tasks.
+
+    Pairs without a difference are left out.
+
+    Args:
+        first: (n,), n at least 2.
+        second: (n,), each paired with the same place in `first`.
+
+    Returns:
+        Its outcome, with the matched-pairs rank-biserial correlation. Differences below 1e-9 of the largest value
+        are rounding.
+
+    Raises:
+        ValueError: for unequal lengths, fewer than two pairs, or values that are not finite.
+
+    Example:
+        >>> signed_rank_test([3.0, 1.0, 4.0], [1.0, 0.0, 1.0]).p
+        0.25
+    """
+    a, b = _paired(first, second)
+    statistic, p, effect = _signed_rank(_differences(a, b))
+    return PairedTest("exact signed-rank test", statistic, p, effect, "rank-biserial correlation", len(a))
 
 
 def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
@@ -356,6 +425,28 @@ def friedman(scores: ArrayLike) -> tuple[float, float]:
     return float(statistic), float(p)
 
 
+def counted(number: int, word: str) -> str:
+    """A number of things for reading.
+
+    Example:
+        >>> counted(1, "seed"), counted(1200, "run")
+        ('1 seed', '1,200 runs')
+    """
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
+def p_value(value: float) -> str:
+    """A p-value for reading.
+
+    Example:
+        >>> p_value(0.0412), p_value(0.41), p_value(1e-5)
+        ('p = 0.041', 'p = 0.41', 'p < 0.001')
+    """
+    if value < 0.001:
+        return "p < 0.001"
+    return f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
+
+
 def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> Comparison:
     """Judge a study's results.
 
@@ -379,7 +470,7 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     """
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
-    trivial = _trivial(frame)
+    trivial = results.trivial_scores(frame)
     boards = [
         _Board(task, cells, tasks.get(task), trivial.get(task), smallest_difference)
         for task, cells in _cells(frame, tasks).items()
@@ -391,11 +482,15 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     contests = {board.task: pair for board in boards if (pair := board.family_pair())}
     directions = [board.higher for board in boards if board.task in contests]
     corrected = dict(zip(contests, _corrected(list(contests.values()), directions), strict=True))
+    models = list(dict.fromkeys(model for board in boards for model in board.models))
+    # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
+    places = [table for board in boards if len(table := board.places(models))]
     return Comparison(
         leaderboard=tuple(line for board in boards for line in board.standings()),
-        overall=_overall(boards),
+        overall=_overall(boards, models, places),
         pairs=tuple(pairs),
         verdict=_verdict(boards, [_judge(board, corrected.get(board.task)) for board in boards], smallest_difference),
+        over_tasks=_over_tasks(len(models), places, list(zip(corrected.values(), directions, strict=True))),
     )
 
 
@@ -419,6 +514,7 @@ class _Board:
         smallest_difference: float,
     ):
         self.task, self.cells, self.trivial = task, cells, trivial
+        self.title: str = (facts or {}).get("title") or task
         self.higher: bool = True if facts is None else facts["higher_is_better"]
         label: str = "score" if facts is None else facts["metric_label"]
         self.words = label[:1].lower() + label[1:]
@@ -472,7 +568,7 @@ class _Board:
         a, b = self.common(first, second)
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
         outcome = paired_test(a, b) if len(a) > 1 else None
-        spread = len(a) > 1 and np.ptp(_without_rounding(a - b, max(np.abs(a).max(), np.abs(b).max()))) > 0
+        spread = len(a) > 1 and np.ptp(_differences(a, b)) > 0
         return Pair(
             task=self.task,
             first=first,
@@ -512,7 +608,7 @@ class _Board:
                     variant=variant,
                     family=FAMILIES.get(model, "other"),
                     mean=math.fsum(scores) / len(scores) if scores else None,
-                    interval=self._within_range(mean_interval(scores)) if len(scores) > 1 else None,
+                    interval=score_interval(scores, self.higher) if len(scores) > 1 else None,
                     seeds=len(scores),
                     failures=self.failures(model, variant),
                     rank=float(ranks[model]) if variant == "matched" and model in ranks else None,
@@ -525,11 +621,6 @@ class _Board:
 
         return sorted(lines, key=key)
 
-    def _within_range(self, interval: Interval) -> Interval:
-        # Every score of liquidbench.metrics ends at 1, every error at 0; Student's interval does not know.
-        low, high = interval
-        return (low, min(high, 1.0)) if self.higher else (max(low, 0.0), high)
-
 
 def _cells(
     frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
@@ -537,7 +628,11 @@ def _cells(
     """Each task's main scores, by model and variant, then by seed."""
     fits = frame.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
-    test, validation = _main_scores(fits, tasks, "test"), _main_scores(fits, tasks, "validation")
+    metrics = {task: facts["metric"] for task, facts in tasks.items()}
+    test, validation = (
+        dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
+        for split in ("test", "validation")
+    )
     cells: dict[str, dict[tuple[str, str], dict[int, _Cell]]] = {}
     runs = fits.select("run", "task", "model", "variant", "seed").unique(maintain_order=True)
     place = {model: index for index, model in enumerate(FAMILIES)}
@@ -557,24 +652,6 @@ def _cells(
             math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
         )
     return cells
-
-
-def _main_scores(fits: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], split: str) -> dict[str, float]:
-    """The main metric of each finished run on an uncorrupted split, by run."""
-    metrics = pl.DataFrame(
-        {"task": list(tasks), "metric": [facts["metric"] for facts in tasks.values()]},
-        schema={"task": pl.String, "metric": pl.String},
-    )
-    rows = fits.join(metrics, on=["task", "metric"]).filter(
-        pl.col("split") == split, pl.col("corruption") == "", pl.col("epoch").is_null(), pl.col("value").is_not_null()
-    )
-    return dict(rows.select("run", "value").iter_rows())
-
-
-def _trivial(frame: pl.DataFrame) -> dict[str, float]:
-    """The trivial predictor's test score, by task."""
-    rows = frame.filter(pl.col("metric") == "trivial", pl.col("split") == "test", pl.col("value").is_finite())
-    return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
 
 
 def _corrected(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
@@ -600,7 +677,7 @@ def _word(pair: Pair, higher: bool) -> str:
 
 def _judge(board: _Board, pair: Pair | None) -> Judgement:
     if pair is None:
-        return Judgement(board.task, None, "not compared", f"On {board.task} there is no comparison: {_gap(board)}.")
+        return Judgement(board.task, None, "not compared", f"On {board.title}, there is no comparison: {_gap(board)}.")
     verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
     return Judgement(board.task, pair, verdict, _sentence(board, pair))
 
@@ -623,7 +700,7 @@ def _sentence(board: _Board, pair: Pair) -> str:
     a, b = board.common(pair.first, pair.second)
     if not len(a):
         return (
-            f"On {board.task} the liquid networks' best ({pair.first}) and the recurrent networks' best "
+            f"On {board.title}, the liquid networks' best ({pair.first}) and the recurrent networks' best "
             f"({pair.second}) share no seed that both finished, so there is no difference to look at{_left_out(pair)}."
         )
     means, interval = [float(a.mean()), float(b.mean())], pair.interval
@@ -633,14 +710,16 @@ def _sentence(board: _Board, pair: Pair) -> str:
         means.reverse()
         interval = (-interval[1], -interval[0]) if interval else None
     places = _decimals(means)
-    numbers = f"{board.words} {means[0]:.{places}f} against {means[1]:.{places}f}"
+    numbers = f"{board.words} {_number(means[0], places)} against {_number(means[1], places)}"
     if interval:
         numbers += f", {LEVEL:.0%} interval of the difference ".replace("%", " %")
-        numbers += f"{interval[0]:.{places}f} to {interval[1]:.{places}f}"
+        numbers += f"{_number(interval[0], places)} to {_number(interval[1], places)}"
     if pair.outcome and pair.p is not None:
-        numbers += f", {_p(pair.p)} by {_TESTS[pair.outcome.test]}"
-    numbers += f", {_count(pair.seeds, 'seed')}{_left_out(pair)}"
-    start, first, second = f"On {board.task}", *names
+        # The interval is not corrected, so a reader may find it at odds with the p-value.
+        corrected = " after Holm's correction" if pair.p > pair.outcome.p else ""
+        numbers += f", {p_value(pair.p)} by {pair.outcome.test}{corrected}"
+    numbers += f", {counted(pair.seeds, 'seed')}{_left_out(pair)}"
+    start, first, second = f"On {board.title},", *names
     if pair.verdict in ("better", "worse"):
         return f"{start} {first} is better than {second} ({numbers})."
     if pair.verdict == "equivalent":
@@ -656,16 +735,10 @@ def _sentence(board: _Board, pair: Pair) -> str:
     return f"{start} {first} and {second} show no difference ({numbers}).{ending}"
 
 
-_TESTS = {
-    "paired t-test": "paired t-test",
-    "exact Wilcoxon signed-rank test": "exact signed-rank test",
-}
-
-
 def _left_out(pair: Pair) -> str:
     if not pair.left_out:
         return ""
-    return f"; {_count(pair.left_out, 'seed')} left out, as one of the two failed or has not run there"
+    return f"; {counted(pair.left_out, 'seed')} left out, as one of the two failed or has not run there"
 
 
 def _verdict(boards: Sequence[_Board], judgements: Sequence[Judgement], smallest_difference: float) -> Verdict:
@@ -687,7 +760,7 @@ def _headline(verdicts: Sequence[str]) -> str:
     parts += [f"equivalent on {equivalent}"] if equivalent else []
     parts.append(f"no difference shown on {undecided}")
     parts += [f"not compared on {counts['not compared']}"] if "not compared" in counts else []
-    answer = f"{', '.join(parts)} of {_count(len(verdicts), 'task')}"
+    answer = f"{', '.join(parts)} of {counted(len(verdicts), 'task')}"
     return f"{answer}. {_consequence(liquid, recurrent, equivalent, undecided)}"
 
 
@@ -720,33 +793,25 @@ def _warnings(boards: Sequence[_Board], judgements: Sequence[Judgement]) -> list
     pairs = [judgement.pair for judgement in judgements if judgement.pair]
     if len(judgements) < FEW_TASKS:
         warnings.append(
-            f"{_count(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: with fewer than "
+            f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: with fewer than "
             f"{FEW_TASKS}, what holds on these says little about others."
         )
     few = min((pair.seeds for pair in pairs), default=FEW_SEEDS)
     if few < FEW_SEEDS:
         warnings.append(
-            f"{_count(few, 'seed')} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
+            f"{counted(few, 'seed')} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
             "differences can be shown, and “no difference shown” does not mean that there is none."
-        )
-    tested = [pair for pair in pairs if pair.outcome]
-    blind = [pair for pair in tested if pair.seeds >= EXACT_FROM and 2.0 ** (1 - pair.seeds) * len(tested) >= ALPHA]
-    if blind:
-        seeds = min(pair.seeds for pair in blind)
-        warnings.append(
-            f"With {seeds} seeds the signed-rank test cannot give a p-value below {2.0 ** (1 - seeds):.3g}; corrected "
-            f"for {_count(len(tested), 'task')} that may not get below {ALPHA}. More seeds would let a difference show."
         )
     for board in boards:
         failures = {model: board.failures(model) for model in board.models if board.failures(model)}
         if failures:
             words = ", ".join(f"{model} {number}" for model, number in failures.items())
-            warnings.append(f"On {board.task} runs failed ({words}); they rank last and are in no mean.")
+            warnings.append(f"On {board.title}, runs failed ({words}); they rank last and are in no mean.")
         best = [board.mean(m) for f in ("liquid", "recurrent") if (m := board.representative([f]))]
         if board.trivial is not None and best and not any(board.ahead(mean, board.trivial) for mean in best):
             warnings.append(
-                f"On {board.task} neither family's best is better than the trivial predictor "
-                f"({board.words} {board.trivial:.{_decimals([board.trivial])}f}), so the comparison says little."
+                f"On {board.title}, neither family's best is better than the trivial predictor ({board.words} "
+                f"{_number(board.trivial, _decimals([board.trivial]))}), so the comparison says little."
             )
     return warnings
 
@@ -756,9 +821,12 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         "On each task each family is represented by its model with the fewest failed runs and, among these, the best "
         "mean score on validation; the two are compared on test, seed by seed. Models of neither family and rows with "
         "their authors' settings take no part.",
-        f"Tests are two-sided: the paired t-test below {EXACT_FROM} common seeds, the exact Wilcoxon signed-rank test "
-        f"from {EXACT_FROM}, and also below where all seeds differ by the same amount. p-values are corrected by "
-        "Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table of pairs.",
+        "Within a task the test is the paired t-test over common seeds, two-sided; where all seeds differ by the same "
+        "amount, t is undefined and the exact signed-rank test stands in. p-values are corrected by Holm's method: "
+        "over the tasks for liquid against recurrent, over a task's pairs in its table of pairs.",
+        f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
+        f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
+        "Neither changes the verdict on a task.",
         f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
         f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
         "representative's mean where the score is an error).",
@@ -772,11 +840,22 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
     )
 
 
-def _overall(boards: Sequence[_Board], resamples: int = 5000) -> tuple[Overall, ...]:
-    models = list(dict.fromkeys(model for board in boards for model in board.models))
-    # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
-    ranked = [(board, places) for board in boards if len(places := board.places(models))]
-    tables = [places for _, places in ranked]
+def _over_tasks(models: int, tables: Sequence[NDArray[np.float64]], contests: Sequence[tuple[Pair, bool]]) -> OverTasks:
+    ranked = min(models, len(tables)) >= FEWEST_RANKED
+    pairs = [(pair, higher) for pair, higher in contests if pair.difference is not None]
+    leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in pairs if pair.margin]
+    tested = len(leads) == len(pairs) >= FEWEST_SIGNED
+    return OverTasks(
+        tasks=len(tables),
+        models=models,
+        friedman=friedman([table.mean(axis=0) for table in tables]) if ranked else None,
+        leads=signed_rank_test(leads, np.zeros(len(leads))) if tested else None,
+    )
+
+
+def _overall(
+    boards: Sequence[_Board], models: Sequence[str], tables: Sequence[NDArray[np.float64]], resamples: int = 5000
+) -> tuple[Overall, ...]:
     seeds = sum(map(len, tables))
     ranks = np.mean([table.mean(axis=0) for table in tables], axis=0) if tables else None
     bounds = _rank_intervals(tables, resamples) if seeds > 1 else None
@@ -833,9 +912,17 @@ def _signed_rank(grid: NDArray[np.float64]) -> tuple[float, float, float]:
     return smaller / 2, p, (2 * positive - total) / total
 
 
-def _without_rounding(differences: NDArray[np.float64], largest: float) -> NDArray[np.float64]:
+def _paired(first: ArrayLike, second: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    a, b = _sample("first", first), _sample("second", second)
+    if len(a) != len(b):
+        raise ValueError(f"first and second must pair up; got {len(a)} and {len(b)} values")
+    return a, b
+
+
+def _differences(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
     """Differences as whole multiples of 1e-9 of the largest value, so that equal ones are equal."""
-    return np.rint(differences / (1e-9 * largest)) if largest else np.zeros_like(differences)
+    largest = max(np.abs(a).max(), np.abs(b).max())
+    return np.rint((a - b) / (1e-9 * largest)) if largest else np.zeros_like(a)
 
 
 def _sample(name: str, values: ArrayLike) -> NDArray[np.float64]:
@@ -866,11 +953,6 @@ def _decimals(numbers: Sequence[float]) -> int:
     return min(max(2 - math.floor(math.log10(largest)), 0), 8) if largest else 3
 
 
-def _p(value: float) -> str:
-    if value < 0.001:
-        return "p < 0.001"
-    return f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
+def _number(value: float, decimals: int) -> str:
+    """A number for prose: true minus sign, no negative zero."""
+    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")

@@ -222,7 +222,7 @@ def _cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
         mine.load_state_dict(theirs.state_dict())
     if dropouts:
         # ncps never drops after the first layer of a backbone.
-        del ours.backbone[2]
+        ours.backbone[2] = nn.Identity()
     heads = _heads(cell)
     ours.heads.weight.copy_(torch.cat([head.weight for head in heads]))
     ours.heads.bias.copy_(torch.cat([head.bias for head in heads]))
@@ -278,8 +278,8 @@ def _wired_cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
                 if number < 2
                 else (ours.gate_synapses, ours.gate_weight[number - 2])
             )
-            chosen = np.isin(synapses.post.numpy(), neurons)
-            pre, post = place[synapses.pre.numpy()[chosen]], row[synapses.post.numpy()[chosen]]
+            chosen = np.isin(synapses.post.cpu().numpy(), neurons)
+            pre, post = place[synapses.pre.cpu().numpy()[chosen]], row[synapses.post.cpu().numpy()[chosen]]
             weight[torch.from_numpy(chosen)] = head.weight[post, pre]
             ours.bias[number, neurons] = head.bias
         if mode == "pure":

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from liquidrnn.arguments import choice, described
 from liquidrnn.wirings import FullyConnected, Recipe, Wiring
 
 Mapping = Literal["affine", "linear"] | None
@@ -25,32 +26,40 @@ class Synapses(nn.Module):
     sums need no index.
 
     Args:
-        adjacency: (sources, neurons), -1, 0 or +1.
+        adjacency: (sources, neurons), not 0 where there is a connection.
+        device: where the indices live.
+        polarity: (sources, neurons), -1, 0 or +1; None is ``adjacency``. A connection of polarity 0 is no synapse.
 
     Attributes:
         pre: (synapses,) index of the source.
         post: (synapses,) index of the neuron.
-        polarity: (synapses,) -1 or +1.
+        polarity: (synapses,) -1, 0 or +1.
     """
 
     pre: Tensor
     post: Tensor
     polarity: Tensor
 
-    def __init__(self, adjacency: np.ndarray, device: torch.device | str | None = None):
+    def __init__(
+        self,
+        adjacency: np.ndarray,
+        device: torch.device | str | None = None,
+        polarity: np.ndarray | None = None,
+    ):
         super().__init__()
         self.sources, self.neurons = adjacency.shape
         pre, post = np.nonzero(adjacency)
-        self.register_buffer("pre", torch.from_numpy(pre).to(device))
-        self.register_buffer("post", torch.from_numpy(post).to(device))
-        self.register_buffer("polarity", torch.from_numpy(adjacency[pre, post].astype(np.int8)).to(device))
+        signs = adjacency if polarity is None else polarity
+        device = torch.get_default_device() if device is None else device
+        for name, values in (("pre", pre), ("post", post), ("polarity", signs[pre, post].astype(np.int8))):
+            self.register_buffer(name, torch.from_numpy(values).to(device))
         self.dense = len(pre) == adjacency.size
 
     def __len__(self) -> int:
         return len(self.pre)
 
     def adjacency(self) -> np.ndarray:
-        """The matrix this was made from, (sources, neurons)."""
+        """Polarity of every synapse, (sources, neurons)."""
         matrix = np.zeros((self.sources, self.neurons), np.int8)
         matrix[self.pre.cpu().numpy(), self.post.cpu().numpy()] = self.polarity.cpu().numpy()
         return matrix
@@ -89,15 +98,20 @@ class Synapses(nn.Module):
         """How many of all possible connections exist."""
         return f"{len(self):,} of {self.sources:,} x {self.neurons:,}"
 
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
         saved = state_dict.get(prefix + "pre")
         if saved is not None and saved.shape != self.pre.shape:
-            raise ValueError(
+            error_msgs.append(
                 f"{prefix}pre: the saved wiring has {len(saved)} synapses, this layer's has {len(self)}; build the "
-                "layer with the saved layer's wiring, which to_dict() and from_dict() write and read, or with "
-                "the same generator seed"
+                "layer with the saved layer's wiring, which to_dict() and from_dict() write and read, or with the same "
+                "generator seed"
             )
-        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+            return
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
 
 class SigmoidSynapses(Synapses):
@@ -123,8 +137,7 @@ class Affine(nn.Module):
 
     def __init__(self, size: int, mapping: Mapping, name: str, device=None, dtype=None):
         super().__init__()
-        if mapping not in ("affine", "linear", None):
-            raise ValueError(f"{name} must be 'affine', 'linear' or None, but got {mapping!r}")
+        choice(name, mapping, ("affine", "linear", None))
         self.mapping = mapping
         ones, zeros = (make(size, device=device, dtype=dtype) for make in (torch.ones, torch.zeros))
         self.weight = nn.Parameter(ones) if mapping else None
@@ -187,7 +200,10 @@ def effective(stored: Tensor, constraint: Constraint) -> Tensor:
     if constraint == "softplus":
         # softplus() turns linear beyond its threshold, 20, where float64 still sees the difference.
         return F.softplus(stored, threshold=50)
-    return stored.clamp(min=0) if constraint == "clamp" else stored
+    if constraint == "clamp":
+        # What is below zero counts as zero but keeps its gradient, as if an optimiser step had been clipped.
+        return stored + (stored.clamp(min=0) - stored).detach()
+    return stored
 
 
 def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Generator | None) -> Wiring:
@@ -200,7 +216,7 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
     if isinstance(wiring, bool) or not isinstance(wiring, int | Recipe | Wiring):
         raise TypeError(
             "hidden_size must be a number of units, a recipe such as wirings.AutoNCP(32, outputs=4), or a drawn "
-            f"Wiring, but got {type(wiring).__name__}"
+            f"Wiring, but got {described(wiring)}"
         )
     if isinstance(wiring, Wiring):
         if wiring.input_size != input_size:
@@ -213,4 +229,5 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
         if wiring < 1:
             raise ValueError(f"hidden_size must be at least 1, but got {wiring}")
         wiring = FullyConnected(wiring)
-    return wiring.build(input_size, seed=int(torch.randint(2**31, (), generator=generator)))
+    where = "cpu" if generator is None else generator.device
+    return wiring.build(input_size, seed=int(torch.randint(2**31, (), generator=generator, device=where)))

@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -6,7 +7,7 @@ from rich.console import Console
 
 from liquidbench import console
 from liquidbench.console import Board, Lines, Stage, described, duration, progress, summary
-from liquidbench.statistics import Comparison, Overall, Standing, Verdict
+from liquidbench.statistics import Comparison, Overall, OverTasks, Standing, Verdict
 from liquidbench.study import Study
 
 STUDY = Study.parse(
@@ -178,7 +179,7 @@ def comparison() -> Comparison:
     )
     overall = (Overall("GRU", "recurrent", 1.0, None, 1, 2, 0), Overall("LTC", "liquid", 2.0, None, 1, 2, 3))
     verdict = Verdict("Headline.", (), ("Two seeds are few.",), ())
-    return Comparison(standings, overall, (), verdict)
+    return Comparison(standings, overall, (), verdict, OverTasks(2, 2, None, None))
 
 
 FACTS = {
@@ -194,11 +195,18 @@ class TestSummary:
         lines = [line.split() for line in raw.getvalue().decode().splitlines()]
         assert lines[1:3] == [["Headline."], ["Two", "seeds", "are", "few."]]
         rows = [line for line in lines if line and line[0] in ("GRU", "LTC")]
+        assert not any("Friedman's" in line for line in lines)
         assert rows == [
             ["GRU", "1.0", "0.910", "[0.900,", "0.920]"],
             ["LTC", "2.0", "failed", "2", "of", "2", "0.500", "1", "failed"],
             ["LTC", "(author)", "0.950", "[0.930,", "0.970]"],
         ]
+
+    def test_tests_over_tasks_are_said(self):
+        screen, raw = terminal(200)
+        over_tasks = OverTasks(3, 4, (7.8, 0.05), None)
+        summary(screen, replace(comparison(), over_tasks=over_tasks), FACTS)
+        assert over_tasks.sentence in raw.getvalue().decode()
 
     def test_a_narrow_terminal_gets_one_table_a_task(self):
         screen, raw = terminal(60)

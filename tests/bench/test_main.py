@@ -96,7 +96,9 @@ def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsy
         assert main(["run", changed, "--results", str(finished.parent), "--update", "--minutes", "1e-9"]) == 0
         out = capsys.readouterr().out
         assert "left out, the time is spent: GRU on occupancy-excerpt, seed 7" in out
-        assert "1 runs were left out" in out and "(3 of 4 runs)" in out
+        assert "minutes were spent, 1 run left out. To go on: liquidbench resume" in out and "(3 of 4 runs)" in out
+        assert "Ignored: 3 more there, which are of other versions of the study or of its data" in out
+        assert "CfC" not in (finished / "report.html").read_text(encoding="utf-8")
         assert stamps(finished) == before
     finally:
         (finished / "study.yaml").write_text(Study.parse(STUDY).to_yaml())
@@ -207,7 +209,7 @@ def table(path: Path) -> str:
     return str(path)
 
 
-def test_compare_on_a_table(tmp_path, capsys):
+def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     path = table(tmp_path / "pump room.csv")
     command = ["compare", path, "--target", "state", "--minutes", "0.02", "--models", "RNN", "CfC", "--processes", "1"]
     assert main([*command, "--results", str(tmp_path / "results")]) == 0
@@ -224,6 +226,47 @@ def test_compare_on_a_table(tmp_path, capsys):
     # The cap is shared by the learning rates, so each fit took about as long.
     frame = results.read(directory)
     assert set(frame["task"]) == {"pump room"} and set(frame["status"]) == {"done"}
+
+    # The report may be shown to others: it names the table, not where it lies. The results know.
+    report = (directory / "report.html").read_text(encoding="utf-8")
+    assert "table: pump room.csv" in report and str(tmp_path) not in report
+    (directory / "runs" / f"{frame['run'][0]}.parquet").unlink()
+    monkeypatch.chdir("/")
+    assert main(["resume", str(directory), "--processes", "1"]) == 0
+    assert "(8 of 8 runs)" in capsys.readouterr().out
+
+
+def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    path = table(tmp_path / "pumps.csv")
+    command = ["compare", path, "--target", "state", "--results", str(tmp_path), "--models", "GRU"]
+    assert main([*command, "--no-time", "--no-group", "--features", "flow, pressure"]) == 0
+    (task,) = seen[0].tasks
+    assert (task["time"], task["group"], task["features"]) == (None, None, ["flow", "pressure"])
+    out = capsys.readouterr().out
+    assert "time: none, as asked; rows count as evenly spaced" in out
+    assert "group: none, as asked; the file is one recording" in out
+    assert "'seconds' not asked for; 'machine' not asked for" in out
+
+    assert "no column 'flw' for the features. Did you mean 'flow'?" in refusal(capsys, *command, "--features", "flw")
+    assert "features must not name the target, 'state'" in refusal(capsys, *command, "--features", "flow,state")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--time", "seconds", "--no-time"), "argument --no-time: not allowed with argument --time"),
+        (("--no-group", "--group", "machine"), "argument --group: not allowed with argument --no-group"),
+        (("--features", "flow,,pressure"), "must be distinct column names parted by commas; got 'flow,,pressure'"),
+        (("--features", "flow,flow"), "must be distinct column names parted by commas"),
+        (("--features", ""), "must be distinct column names parted by commas; got ''"),
+    ],
+)
+def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", table(tmp_path / "pumps.csv"), "--target", "state", *options])
+    assert ended.value.code == 2 and words in capsys.readouterr().err
 
 
 def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):

@@ -325,8 +325,11 @@ def test_is_well_formed(demo):
 def test_says_the_verdict_first(demo):
     study = make_study()
     frame = make_frame(study, {("cheetah-excerpt", "LTC", 1), ("physionet2012-excerpt", "LRCU", 2)})
-    verdict = compare(frame, TASKS, study.smallest_difference).verdict
+    comparison = compare(frame, TASKS, study.smallest_difference)
+    verdict = comparison.verdict
     overview = Page(demo).says("overview")
+    assert comparison.over_tasks.friedman and comparison.over_tasks.sentence in overview
+    assert verdict.judgements[0].sentence.startswith("On Half-Cheetah (excerpt), ")
     order = [overview.index(words) for words in (verdict.headline, verdict.judgements[0].sentence, "Leaderboard")]
     assert order == sorted(order)
     for sentence in (*verdict.warnings, *(one.sentence for one in verdict.judgements)):
@@ -407,6 +410,19 @@ def test_user_text_cannot_run(tmp_path):
     assert EVIL in page.says("overview")
     anchors = [attributes["id"] for tag, attributes in page.elements if tag == "section"]
     assert all(re.fullmatch("[a-z0-9-]+", anchor) for anchor in anchors)
+
+
+def test_where_a_users_table_lies_is_not_told(tmp_path):
+    study = make_study(tasks=[{"table": "/home/ann/secret/pumps.csv", "target": "y"}])
+    frame = make_frame(study, {("pumps", "LTC", 1)}).with_columns(
+        reason=pl.when(pl.col("status") == "failed").then(pl.lit("no file /home/ann/secret/pumps.csv"))
+    )
+    facts = {"pumps": TASKS["occupancy-excerpt"]}
+    path = report.write(study, frame, facts, compare(frame, facts, 0.01), tmp_path / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert "table: pumps.csv" in page.says("methods") and "no file pumps.csv" in page.says("failures")
+    assert not any("/home/ann" in text for text in page.texts.values())
+    assert study.tasks[0]["table"] == "/home/ann/secret/pumps.csv"
 
 
 def test_reasons_are_escaped(tmp_path):

@@ -251,3 +251,27 @@ class TestTasks:
         with pytest.raises(ValueError, match="JSON"):
             results.write_tasks(tmp_path, {"a": {"span": float("nan")}})
         assert list(tmp_path.iterdir()) == []
+
+
+def test_main_scores_are_those_of_the_chosen_model_on_whole_data():
+    rows = [
+        a_row(),
+        a_row(task="cheetah", metric="mse", value=0.2),
+        a_row(metric="f1_macro"),
+        a_row(corruption="noise", level=0.5),
+        a_row(epoch=3),
+        a_row(value=None),
+        a_row(split="validation", value=0.8),
+    ]
+    frame = pl.DataFrame(rows, schema=SCHEMA)
+    metrics = {"occupancy": "accuracy", "cheetah": "mse"}
+    assert results.main_scores(frame, metrics)["value"].to_list() == [0.9, 0.2]
+    assert results.main_scores(frame, metrics, "validation")["value"].to_list() == [0.8]
+    assert results.main_scores(frame, {"cheetah": "mse"})["task"].to_list() == ["cheetah"]
+    assert results.main_scores(frame, {}).is_empty()
+
+
+def test_trivial_scores_are_the_median_over_runs():
+    rows = [a_row(run=f"{n}", metric="trivial", value=value) for n, value in enumerate([0.5, 0.5, 0.75])]
+    rows.append(a_row(task="gesture", metric="trivial", value=None))
+    assert results.trivial_scores(pl.DataFrame(rows, schema=SCHEMA)) == {"occupancy": 0.5}

@@ -19,6 +19,7 @@ from liquidbench.statistics import (
     holm,
     mean_interval,
     paired_test,
+    signed_rank_test,
 )
 
 VALUES = st.floats(-100, 100).map(lambda value: round(value, 3))
@@ -62,8 +63,8 @@ def test_intervals_hold_the_mean_and_ignore_the_order(sample):
         assert interval(sample[::-1]) == pytest.approx((low, high))
 
 
-@pytest.mark.parametrize("n", [2, 3, 5])
-def test_few_pairs_get_scipys_t_test(n):
+@pytest.mark.parametrize("n", [2, 3, 6, 30])
+def test_seeds_get_scipys_paired_t_test_however_many(n):
     a, b = np.random.default_rng(n).normal(size=(2, n))
     outcome, expected = paired_test(a, b), stats.ttest_rel(a, b)
     assert outcome.test == "paired t-test"
@@ -72,10 +73,9 @@ def test_few_pairs_get_scipys_t_test(n):
 
 
 @pytest.mark.parametrize("n", [6, 10, 30])
-def test_more_pairs_get_scipys_exact_signed_rank_test(n):
+def test_tasks_get_scipys_exact_signed_rank_test(n):
     a, b = np.random.default_rng(n).normal(size=(2, n))
-    outcome, expected = paired_test(a, b), stats.wilcoxon(a, b, method="exact")
-    assert outcome.test == "exact Wilcoxon signed-rank test"
+    outcome, expected = signed_rank_test(a, b), stats.wilcoxon(a, b, method="exact")
     assert (outcome.statistic, outcome.p) == pytest.approx((expected.statistic, expected.pvalue))
 
 
@@ -89,13 +89,14 @@ def test_with_ties_and_zeros_the_signed_rank_test_is_that_of_all_sign_flips(seed
         permutation_type="samples",
         n_resamples=np.inf,
     )
-    assert paired_test(differences, np.zeros(9)).p == pytest.approx(flips.pvalue)
+    assert signed_rank_test(differences, np.zeros(9)).p == pytest.approx(flips.pvalue)
 
 
-@given(PAIRS)
-def test_the_test_is_symmetric_and_ignores_the_order_of_pairs(pairs):
+@pytest.mark.parametrize("test", [paired_test, signed_rank_test])
+@given(pairs=PAIRS)
+def test_tests_are_symmetric_and_ignore_the_order_of_pairs(test, pairs):
     a, b = np.array(pairs).T
-    outcome, swapped, turned = paired_test(a, b), paired_test(b, a), paired_test(a[::-1], b[::-1])
+    outcome, swapped, turned = test(a, b), test(b, a), test(a[::-1], b[::-1])
     assert 0 <= outcome.p <= 1
     assert swapped.p == pytest.approx(outcome.p) == turned.p
     assert swapped.effect == pytest.approx(-outcome.effect)
@@ -198,13 +199,27 @@ def test_for_errors_lower_is_better_and_the_margin_is_relative():
 
 
 def test_the_sentence_gives_the_numbers_and_the_test():
-    sentence = judged({"CfC": [0.938, 0.936, 0.940], "GRU": [0.945, 0.936, 0.942]})[1].sentence
+    scores = {"CfC": [0.938, 0.936, 0.940], "GRU": [0.945, 0.936, 0.942]}
+    sentence = judged(scores)[1].sentence
     assert sentence.startswith(
-        "On t the recurrent networks' best (GRU) and the liquid networks' best (CfC) show no difference "
-        "(accuracy 0.941 against 0.938, 95 % interval of the difference -0.006 to 0.012, "
+        "On t, the recurrent networks' best (GRU) and the liquid networks' best (CfC) show no difference "
+        "(accuracy 0.941 against 0.938, 95 % interval of the difference −0.006 to 0.012, "
     )
+    titled = judged(scores, ACCURACY | {"title": "Room occupancy"})[1].sentence
+    assert titled == sentence.replace("On t,", "On Room occupancy,")
     p = stats.ttest_rel([0.938, 0.936, 0.940], [0.945, 0.936, 0.942]).pvalue
     assert f"p = {p:.2f} by paired t-test, 3 seeds" in sentence
+
+
+def test_the_sentence_says_that_p_is_corrected_for_the_number_of_tasks():
+    # p is 0.035 on each task alone, twice that for the two of them.
+    scores = {"CfC": [0.902, 0.915, 0.927], "GRU": [0.89, 0.907, 0.911]}
+    frames = [table(scores, task=task) for task in "ab"]
+    alone, both = (compare(pl.concat(some), dict.fromkeys("ab", ACCURACY), 0.0) for some in (frames[:1], frames))
+    p = stats.ttest_rel(*scores.values()).pvalue
+    assert f"p = {p:.3f} by paired t-test, 3 seeds" in alone.verdict.judgements[0].sentence
+    for judgement in both.verdict.judgements:
+        assert f"p = {2 * p:.3f} by paired t-test after Holm's correction, 3 seeds" in judgement.sentence
 
 
 def test_validation_chooses_the_representative_and_test_does_not():
@@ -258,11 +273,60 @@ def test_headline_counts_and_warns():
     assert verdict.thresholds[-1] == statistics.RANKING_RULE
 
 
-def test_seeds_too_few_for_the_exact_test_are_said():
+def test_six_seeds_on_six_tasks_can_show_a_difference():
+    noise = np.array([0.0, 0.002, -0.002, 0.001, -0.001, 0.003])
+    frames = [table({"CfC": 0.95 + noise, "GRU": 0.90 + np.roll(noise, 1)}, task=task) for task in "abcdef"]
+    comparison = compare(pl.concat(frames), dict.fromkeys("abcdef", ACCURACY), 0.01)
+    assert {judgement.verdict for judgement in comparison.verdict.judgements} == {"liquid better"}
+
+
+def over_tasks(means, seeds=3, smallest_difference=0.01, **facts):
+    """Tests over tasks named a, b, ... whose models score so much, whatever the seed."""
+    frames = [
+        table({model: [score] * seeds for model, score in scores.items()}, task=task)
+        for task, scores in zip("abcdefghij", means, strict=False)
+    ]
+    names = {task: ACCURACY | facts for task in "abcdefghij"[: len(means)]}
+    return compare(pl.concat(frames), names, smallest_difference).over_tasks
+
+
+def test_friedman_over_tasks_takes_three_models_and_three_tasks():
     random = np.random.default_rng(0)
-    frames = [table({"CfC": random.random(6), "GRU": random.random(6)}, task=task) for task in "abc"]
-    verdict = compare(pl.concat(frames), dict.fromkeys("abc", ACCURACY), 0.01).verdict
-    assert any("signed-rank test cannot" in warning for warning in verdict.warnings)
+    means = [dict(zip(("CfC", "LSTM", "GRU"), random.random(3), strict=True)) for _ in range(4)]
+    found = over_tasks(means)
+    expected = stats.friedmanchisquare(*np.array([list(scores.values()) for scores in means]).T)
+    assert found.friedman == pytest.approx((expected.statistic, expected.pvalue))
+    assert (found.tasks, found.models) == (4, 3)
+    assert found.sentence == (
+        f"Over 4 tasks Friedman's test finds no difference between the ranks of the 3 models (χ² = "
+        f"{expected.statistic:.2f}, p = {expected.pvalue:.2f}; with so few tasks that p is rough)."
+    )
+    assert over_tasks(means[:2]).friedman is None
+    assert over_tasks([{"CfC": 0.9, "GRU": 0.8}] * 4).friedman is None
+
+
+def test_a_failure_ranks_last_in_friedmans_test_too():
+    scores = {"CfC": 0.9, "LSTM": 0.8, "GRU": 0.7}
+    whole, failed = over_tasks([scores] * 3), over_tasks([scores | {"GRU": None}] * 3)
+    assert whole.friedman == failed.friedman == pytest.approx((6.0, math.exp(-3)))
+    assert whole.sentence.startswith("Over 3 tasks Friedman's test finds a difference")
+
+
+def test_six_tasks_let_liquid_and_recurrent_be_compared_over_tasks():
+    means = [{"CfC": 0.8 + lead, "GRU": 0.8} for lead in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)]
+    found = over_tasks(means)
+    # All signs alike: p = 2 / 2^6.
+    assert found.leads.p == pytest.approx(2 / 64) and found.leads.n == 6
+    assert found.sentence == (
+        "Over 6 tasks the liquid networks' best are better than the recurrent networks' (p = 0.031 by exact "
+        "signed-rank test, each task's lead in units of the smallest difference that counts)."
+    )
+    turned = over_tasks(means, metric_label="Mean squared error", higher_is_better=False)
+    assert "the recurrent networks' best are better than the liquid networks'" in turned.sentence
+    assert over_tasks(means[:5]).leads is None and over_tasks(means[:5]).sentence == ""
+    assert over_tasks(means, smallest_difference=0.0).leads is None, "leads of no common unit"
+    mixed = over_tasks([*means[:3], *({"CfC": 0.7, "GRU": 0.9},) * 3])
+    assert "not shown to differ" in mixed.sentence
 
 
 def test_nothing_yet_and_two_runs_of_one_cell():

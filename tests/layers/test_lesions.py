@@ -45,7 +45,7 @@ def test_a_cut_off_neuron_no_longer_matters(kind, options):
 def test_a_full_network_becomes_sparse():
     layer = lr.LTC(4, 6, batch_first=True)
     recurrence = layer.recurrences[0]
-    weights = [p.detach().numpy() for p in (recurrence.raw_w, recurrence.raw_sensory_w)]
+    weights = [w.detach().numpy() for w in (recurrence.w, recurrence.sensory_w)]
     pruned = layer.lesioned(layer.wiring.prune(0.5, strength=weights[0], sensory_strength=weights[1]))
     assert pruned.num_synapses == layer.num_synapses - layer.num_synapses // 2
     assert not pruned.recurrences[0].synapses.dense

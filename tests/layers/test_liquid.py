@@ -210,3 +210,89 @@ def test_cfc_is_a_gate_and_not_a_flow():
     whole = layer(x, h, timespans=1.0)[1]
     half = layer(x.expand(-1, 2, -1), h, timespans=0.5)[1]
     assert (whole - half).abs().max() > 0.05
+
+
+def test_a_clamped_network_trains_at_zero_spans_and_revives_its_synapses():
+    torch.manual_seed(1)
+    layer = lr.LTC(5, 12, constraint="clamp", output_size=1, batch_first=True)
+    optimiser = torch.optim.Adam(layer.parameters(), 0.1)
+    x, spans = torch.randn(8, 20, 5), 2 * torch.rand(8, 20)
+    spans[:, ::4] = 0
+    for _ in range(40):
+        loss = (layer(x, timespans=spans)[0] - x[..., :1].cumsum(1)).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        assert all(p.grad.isfinite().all() for p in layer.parameters())
+    recurrence = layer.recurrences[0]
+    assert recurrence.raw_cm.min() < 0 or recurrence.raw_w.min() < 0
+    recurrence.raw_w.data.fill_(-1e-3)
+    assert recurrence.w.abs().max() == 0
+    layer.zero_grad()
+    layer(x, timespans=spans)[0].sum().backward()
+    assert recurrence.raw_w.grad.abs().max() > 0
+
+
+def test_symmetric_elastance_is_even_and_never_cancels_to_zero():
+    layer = lr.LRC(1, 1, batch_first=True, input_mapping=None)
+    recurrence = layer.recurrences[0]
+    with torch.no_grad():
+        recurrence.o.zero_()
+        recurrence.sensory_o.fill_(1.0)
+    x = torch.tensor([-18.0, 18.0, -2.0, 2.0]).view(4, 1, 1)
+    elastance = layer(x, return_tau=True)[2]["elastance"].flatten()
+    assert elastance[0] == elastance[1] > 0 and elastance[2] == elastance[3] > elastance[0]
+    exact = sigmoid(np.float64(19)) - sigmoid(np.float64(17))
+    assert abs(elastance[1].item() / exact - 1) < 1e-3
+
+
+def test_the_trace_tells_of_the_run_it_comes_from_with_dropout_too():
+    layer = lr.CfC(4, 8, backbone_dropout=0.5, batch_first=True)
+    output, _, trace = layer(torch.randn(2, 5, 4), return_tau=True)
+    assert torch.equal(output, trace["state"])
+
+
+def test_a_saturated_gate_has_an_infinite_time_constant():
+    layer = lr.LSTM(4, 6, batch_first=True)
+    with torch.no_grad():
+        layer.recurrences[0].rnn.bias_ih_l0[6:12] = 500.0
+    tau = layer(torch.zeros(1, 1, 4), return_tau=True)[2]["tau"]
+    assert (tau > 1e9).all()
+
+
+@pytest.mark.parametrize("kind", [lr.LTC, lr.CfC, lr.LRCU])
+def test_loading_brings_the_wiring_along(kind):
+    def make(seed):
+        recipe = lr.wirings.Random(8, outputs=3, sparsity=0.5)
+        return kind(4, recipe, batch_first=True, generator=torch.Generator().manual_seed(seed))
+
+    a, b = make(1), make(2)
+    assert a.wiring != b.wiring
+    if len(a.recurrences[0].synapses) != len(b.recurrences[0].synapses):
+        # A CfC's own states may or may not be among the drawn synapses.
+        with pytest.raises(RuntimeError, match="the saved wiring has"):
+            b.load_state_dict(a.state_dict())
+        return
+    b.load_state_dict(a.state_dict())
+    assert a.wiring == b.wiring
+    x = torch.randn(2, 5, 4)
+    assert torch.equal(b.lesioned(b.wiring)(x)[0], a(x)[0])
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lr.LTC(4, 6),
+        lr.LTC(4, lr.wirings.AutoNCP(12, 2)),
+        lr.CfC(4, lr.wirings.AutoNCP(12, 2)),
+        lr.LRCU(4, 6),
+        lr.CTRNN(4, 6),
+    ],
+)
+def test_time_spans_can_be_mapped_and_compiled(layer):
+    x, spans = torch.randn(5, 2, 4), torch.rand(3, 5, 2)
+    mapped = torch.func.vmap(lambda s: layer(x, timespans=s)[0])(spans)
+    for row, s in zip(mapped, spans, strict=True):
+        torch.testing.assert_close(row, layer(x, timespans=s)[0])
+    compiled = torch.compile(layer, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x, timespans=spans[0])[0], layer(x, timespans=spans[0])[0])

@@ -3,7 +3,8 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -13,7 +14,7 @@ from liquidbench.report import figures, illustrations
 from liquidbench.report.evidence import Evidence, decimals, marks
 from liquidbench.report.figures import Mark, number, quantity
 from liquidbench.report.illustrations import Figure
-from liquidbench.statistics import Comparison, Interval
+from liquidbench.statistics import Comparison, Interval, counted, p_value
 from liquidbench.study import Study, task_name
 
 FAMILIES = {"liquid": "Liquid", "recurrent": "Recurrent", "other": "Other"}
@@ -140,6 +141,7 @@ class Page:
     leaderboard: list[Line]
     trivial: list[str]
     leaderboard_note: str
+    over_tasks: str
     cost_panels: int
     cost_caption: str
     tasks: list[TaskPage]
@@ -164,6 +166,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
     Returns:
         All that the report says; what has no results is empty.
     """
+    study, frame = _without_folders(study, frame)
     names = _in_order(map(task_name, study.tasks), frame["task"])
     models = marks(_in_order(study.models, frame["model"]))
     anchors = _anchors(names)
@@ -185,6 +188,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         leaderboard=_leaderboard(found, models, comparison),
         trivial=trivial if any(trivial) else [],
         leaderboard_note=_leaderboard_note(found),
+        over_tasks=comparison.over_tasks.sentence,
         cost_panels=max((len(one.costs) for one in pages), default=0),
         cost_caption=illustrations.cost_caption(found),
         tasks=pages,
@@ -196,6 +200,18 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         commands=_commands(study, frame),
         study_file=study.to_yaml(),
     )
+
+
+def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataFrame]:
+    """The study and its results with users' tables by their names alone: where they lie is no reader's business."""
+    named, reason = [], pl.col("reason")
+    for task in study.tasks:
+        if not isinstance(task, str):
+            name = Path(task["table"]).name
+            reason = reason.str.replace_all(task["table"], name, literal=True)
+            task = {**task, "table": name}
+        named.append(task)
+    return replace(study, tasks=tuple(named)), frame.with_columns(reason)
 
 
 def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
@@ -264,7 +280,7 @@ def _contests(evidence: Evidence) -> list[Contest]:
                 svg=figures.difference(title, lead, bounds, pair.margin, reach, tone),
                 lead=number(lead, places, signed=True),
                 interval=interval,
-                p="" if pair.p is None else _p(pair.p),
+                p="" if pair.p is None else p_value(pair.p).removeprefix("p ").removeprefix("= "),
                 verdict=verdict,
                 tone=tone,
             )
@@ -276,10 +292,6 @@ def _contests(evidence: Evidence) -> list[Contest]:
 def _reach(ends: Iterable[float]) -> float:
     """Half the width of an axis about zero that holds all ends."""
     return 1.08 * max(map(abs, ends), default=0.0) or 1.0
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def _legend(models: Mapping[str, Mark]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -426,7 +438,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     if classes:
         target += f"; classes: {', '.join(map(str, classes))}"
     elif facts.get("outputs"):
-        target += f"; {_plural(facts['outputs'], 'value')}"
+        target += f"; {counted(facts['outputs'], 'value')}"
         target += f", in {unit}" if unit not in ("1", "as the features") else ""
         target += ", in the features’ units" if unit == "as the features" else ""
     if facts.get("standardised_targets"):
@@ -466,7 +478,7 @@ def _runs(frame: pl.DataFrame) -> str:
         return "No run has finished yet"
     runs = frame["run"].n_unique()
     failed = frame.filter(pl.col("status") == "failed")["run"].n_unique()
-    return f"{_plural(runs, 'run')}, {f'{failed} of which failed' if failed else 'none failed'}"
+    return f"{counted(runs, 'run')}, {f'{failed} of which failed' if failed else 'none failed'}"
 
 
 def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
@@ -513,9 +525,9 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         (
             "The same for every model",
             f"{number(study.parameters)} trained parameters within 5 %; "
-            f"{_plural(len(study.learning_rates), 'learning rate')} to try ({rates}); up to "
-            f"{_plural(training.epochs, 'epoch')}{cap} in batches of {training.batch_size}, stopping after "
-            f"{_plural(training.patience, 'epoch')} without progress; {_plural(len(study.seeds), 'seed')}, each "
+            f"{counted(len(study.learning_rates), 'learning rate')} to try ({rates}); up to "
+            f"{counted(training.epochs, 'epoch')}{cap} in batches of {training.batch_size}, stopping after "
+            f"{counted(training.patience, 'epoch')} without progress; {counted(len(study.seeds), 'seed')}, each "
             f"with the same data in the same order.{clip}",
         ),
         (
@@ -562,10 +574,6 @@ def _methods(study: Study) -> list[tuple[str, str]]:
             )
         )
     return words
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{number(count)} {word}{'' if count == 1 else 's'}"
 
 
 def _in_order(first: Iterable[str], rest: Iterable[str]) -> list[str]:

@@ -14,8 +14,9 @@ from typing import Any
 
 import polars as pl
 
+from liquidbench import results
 from liquidbench.report.figures import Mark, number
-from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, mean_interval
+from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, score_interval
 from liquidbench.study import FAMILIES
 
 
@@ -101,8 +102,7 @@ class Evidence:
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        trivial = self._fits.filter(pl.col("metric") == "trivial")["value"].to_list()
-        self.trivial: float | None = median(trivial) if trivial else None
+        self.trivial: float | None = results.trivial_scores(self.rows).get(name)
 
     @property
     def direction(self) -> str:
@@ -181,11 +181,7 @@ class Evidence:
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
         mean = math.fsum(values) / len(values)
-        if len(values) < 2:
-            return Spread(values, mean, None)
-        # As on whole data: no score of ours exceeds 1 and no error falls below 0, whatever the interval says.
-        low, high = mean_interval(values)
-        return Spread(values, mean, (low, min(high, 1.0)) if self.higher else (max(low, 0.0), high))
+        return Spread(values, mean, score_interval(values, self.higher) if len(values) > 1 else None)
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
         """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
@@ -214,24 +210,13 @@ class Evidence:
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""
-        rows = self._of(self._fits, model, variant).filter(
-            pl.col("metric") == self.metric, pl.col("split") == "validation", pl.col("epoch").is_null()
-        )
-        values = rows["value"].to_list()
+        values = self._clean(model, variant, "validation")["value"].to_list()
         return math.fsum(values) / len(values) if values else None
 
-    def _clean(self, model: str, variant: str) -> pl.DataFrame:
-        """Rows of the test score on whole data, one a seed."""
-        return (
-            self._of(self._fits, model, variant)
-            .filter(
-                pl.col("metric") == self.metric,
-                pl.col("split") == "test",
-                pl.col("corruption") == "",
-                pl.col("epoch").is_null(),
-            )
-            .sort("seed")
-        )
+    def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
+        """Rows of the main score on whole data, one a seed."""
+        fits = self._of(self._fits, model, variant)
+        return results.main_scores(fits, {self.name: self.metric}, split).sort("seed")
 
     @staticmethod
     def _of(rows: pl.DataFrame, model: str, variant: str) -> pl.DataFrame:

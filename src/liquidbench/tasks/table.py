@@ -149,14 +149,14 @@ class _Plan:
         self._refuse_double_roles()
         self._drop_useless()
         self.time = self._choose_time()
-        if self.group is None and "group" not in self.given:
-            self.group = self._guess_group()
+        self.group = self._choose_group()
         self._put_in_order()
         self._check_target()
         others = self._choose_features()
         self.kind = self._choose_kind(others)
-        seen = {*others, self.target} if self.kind == "forecast" else others
-        self.features = tuple(name for name in self.frame.columns if name in seen)
+        self.features = others
+        if self.kind == "forecast":
+            self.features = tuple(name for name in self.frame.columns if name in (*others, self.target))
         self._check_features()
         self.horizon = self._choose_horizon()
         self.per = self._choose_per()
@@ -373,7 +373,11 @@ class _Plan:
             return np.arange(self.frame.height, dtype=np.float64)
         return columns.seconds(self.frame[self.time])
 
-    def _guess_group(self) -> str | None:
+    def _choose_group(self) -> str | None:
+        if "group" in self.given:
+            none = "none, as asked; the file is one recording"
+            self.lines.append(f"group: {f'column {self.group!r}, as asked' if self.group else none}")
+            return self.group
         candidates = self._group_candidates()
         named = [name for name in candidates if _GROUP_NAME.fullmatch(name)]
         reason = "times repeat in the table, but never within one value of it"
@@ -384,6 +388,7 @@ class _Plan:
             if len(chosen) == 1:
                 self.lines.append(f"group: column {chosen[0]!r} ({reason})")
                 return chosen[0]
+        self.lines.append("group: no column found; the file is one recording (--group names one)")
         return None
 
     def _comes_in_blocks(self, name: str) -> bool:
@@ -412,8 +417,6 @@ class _Plan:
 
     def _put_in_order(self) -> None:
         if self.group is not None:
-            if "group" in self.given:
-                self.lines.append(f"group: column {self.group!r}, as asked")
             lacking = np.flatnonzero(self.frame[self.group].is_null().to_numpy())
             if len(lacking):
                 self._refuse(

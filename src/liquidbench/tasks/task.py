@@ -315,7 +315,7 @@ class Task:
 
     @property
     def timespan_unit(self) -> float:
-        """What a time span of 1 stands for, in `time_unit`: the median positive span in training."""
+        """What a time span of 1 stands for, in `time_unit`; it is the median positive span in training."""
         return self._fitted[2]
 
     @property

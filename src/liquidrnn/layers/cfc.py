@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, positive_int
+from liquidrnn.arguments import choice, positive_int, probability
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, Trace
 from liquidrnn.synapses import Synapses, drawn, wire
 from liquidrnn.wirings import Recipe, Wiring
 
@@ -49,7 +50,8 @@ class CfC(RecurrentLayer):
             output[t] = h[:outputs]
 
     A gate is not a flow: two steps of half the time are not one whole step, and a zero time span moves the state. Mark
-    padding with ``mask``.
+    padding with ``mask``. States stay within 1 (default) and 2 (no_gate); in pure mode within
+    :math:`|A| (1 + 1 / (e \Delta t))`, so there spans of exactly 0, many in a row, may grow without bound.
 
     **With a wiring** there is no backbone. Heads read, neuron by neuron, the sources that the wiring connects and the
     neuron's own state; the wiring's layers are updated in order within one sample, each from the new states of the
@@ -105,8 +107,7 @@ class CfC(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        if mode not in ("default", "pure", "no_gate"):
-            raise ValueError(f"mode must be 'default', 'pure' or 'no_gate', but got {mode!r}")
+        choice("mode", mode, ("default", "pure", "no_gate"))
         backbone = {
             "activation": activation,
             "backbone_units": backbone_units,
@@ -119,14 +120,12 @@ class CfC(RecurrentLayer):
                 raise ValueError(
                     f"{name} has no effect with {without}, which has no backbone, but got {value!r}: leave it out"
                 )
-        if activation is not None and activation not in ACTIVATIONS:
-            raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, but got {activation!r}")
+        choice("activation", activation, (*ACTIVATIONS, None))
         depth = 1 if backbone_layers is None else backbone_layers
-        if depth:
+        if depth != 0 or not isinstance(depth, int) or isinstance(depth, bool):
             positive_int("backbone_layers", depth)
         positive_int("backbone_units", 128 if backbone_units is None else backbone_units)
-        if backbone_dropout is not None and not 0 <= backbone_dropout <= 1:
-            raise ValueError(f"backbone_dropout must be a probability in [0, 1], but got {backbone_dropout!r}")
+        probability("backbone_dropout", backbone_dropout or 0.0)
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
         def build(width: int) -> Recurrence:
@@ -174,7 +173,7 @@ class _CfCRecurrence(Recurrence):
         first, second = torch.tanh(ff1), torch.tanh(ff2)
         return first + gate * second if self.mode == "no_gate" else first * (1.0 - gate) + gate * second
 
-    def explain(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> dict[str, Tensor]:
+    def explain(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> Trace:
         """Time scale and gate of ``units``."""
         if self.mode == "pure":
             assert self.w_tau is not None
@@ -222,8 +221,9 @@ class _BackboneRecurrence(_CfCRecurrence):
     def update(self, coefficients, input, state, timespan):
         return (self.combine(self._heads(input, state), timespan),)
 
-    def describe(self, coefficients, input, state, timespan):
-        return self.explain(self._heads(input, state), timespan)
+    def examine(self, coefficients, input, state, timespan):
+        heads = self._heads(input, state)
+        return (self.combine(heads, timespan),), self.explain(heads, timespan)
 
 
 class _WiredRecurrence(_CfCRecurrence):
@@ -241,10 +241,10 @@ class _WiredRecurrence(_CfCRecurrence):
         dtype,
     ):
         super().__init__(wiring.units, mode, device, dtype)
-        self.input_size, self.output_size, self.wiring = wiring.input_size, wiring.output_size, wiring
+        self.input_size, self.output_size, self.drawn = wiring.input_size, wiring.output_size, wiring
         self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
         connections = _connections(wiring)
-        self.synapses = Synapses(connections, device)
+        self.synapses = _with_own_states(wiring, device)
         self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, generator, device, dtype))
         self.gate_synapses: Synapses | None = None
         self.gate_weight: nn.Parameter | None = None
@@ -258,11 +258,23 @@ class _WiredRecurrence(_CfCRecurrence):
             dtype=dtype,
         )
         self.bias = nn.Parameter((2 * start - 1) * bound)
-        self.order = [torch.as_tensor(np.asarray(layer)) for layer in wiring.layers]
+        for number, layer in enumerate(wiring.layers):
+            units = torch.tensor(layer, device=self.synapses.pre.device)
+            self.register_buffer(f"layer_{number}", units, persistent=False)
+
+    @property
+    def order(self) -> list[Tensor]:
+        """Neurons of each layer, in order of evaluation."""
+        return [self.get_buffer(f"layer_{number}") for number in range(len(self.drawn.layers))]
+
+    @property
+    def wiring(self) -> Wiring:
+        """As it is now: loading and lesions change it."""
+        connections = self.synapses.adjacency()
+        return self.drawn.replaced(connections[self.input_size :], connections[: self.input_size])
 
     def restrict(self, wiring: Wiring) -> None:
         """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
-        self.wiring = wiring
         self.synapses.restrict(_connections(wiring), self, ("weight",))
         if self.gate_synapses is not None:
             self.gate_synapses.restrict(_connections(wiring), self, ("gate_weight",))
@@ -284,7 +296,7 @@ class _WiredRecurrence(_CfCRecurrence):
         for number, units in enumerate(self.order):
             weight, bias = coefficients[2 * number : 2 * number + 2]
             heads = F.linear(torch.cat([input, h], -1), weight, bias)
-            h = h.index_copy(-1, units.to(h.device), self.combine(heads, timespan, units))
+            h = h.index_copy(-1, units, self.combine(heads, timespan, units))
             yield units, heads, h
 
     def update(self, coefficients, input, state, timespan):
@@ -292,22 +304,30 @@ class _WiredRecurrence(_CfCRecurrence):
             state = (h,)
         return state
 
-    def describe(self, coefficients, input, state, timespan):
-        trace: dict[str, Tensor] = {}
-        for units, heads, _ in self._layers(coefficients, input, state, timespan):
+    def examine(self, coefficients, input, state, timespan):
+        trace: Trace = {}
+        for units, heads, h in self._layers(coefficients, input, state, timespan):
+            state = (h,)
             for name, value in self.explain(heads, timespan, units).items():
-                whole = trace.get(name, torch.zeros_like(state[0]))
-                trace[name] = whole.index_copy(-1, units.to(whole.device), value)
-        return trace
+                trace[name] = trace.get(name, torch.zeros_like(h)).index_copy(-1, units, value)
+        return state, trace
 
 
 def _connections(wiring: Wiring) -> np.ndarray:
-    """What each neuron reads, (inputs + units, units)."""
+    """What each neuron reads, (inputs + units, units), nonzero where it reads something."""
     connections = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
     own = np.arange(wiring.units)
-    # A neuron's own state is no synapse but part of its dynamics: without it only other neurons would remember.
     connections[wiring.input_size + own, own] = 1
     return connections
+
+
+def _with_own_states(wiring: Wiring, device) -> Synapses:
+    """The wiring's synapses, and each neuron's own state, which is no synapse but part of its dynamics.
+
+    Without it a neuron would remember only through others. Its polarity is 0 where the wiring has no such synapse.
+    """
+    given = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
+    return Synapses(_connections(wiring), device, polarity=given)
 
 
 def _xavier(connections: np.ndarray, heads: int, generator: torch.Generator | None, device, dtype) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from liquidrnn.arguments import choice, positive_int
 from liquidrnn.integrate import TABLEAUX, advance
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
 from liquidrnn.synapses import conductance, drawn, effective
 
 Solver = Literal["semi_implicit", "euler", "heun", "rk4"]
@@ -68,8 +69,7 @@ class CTRNN(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        if solver != "semi_implicit" and solver not in TABLEAUX:
-            raise ValueError(f"solver must be 'semi_implicit', {', '.join(map(repr, TABLEAUX))}, but got {solver!r}")
+        choice("solver", solver, ("semi_implicit", *TABLEAUX))
         positive_int("ode_unfolds", ode_unfolds)
         positive_int("hidden_size", hidden_size)
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
@@ -103,7 +103,8 @@ class _CTRNNRecurrence(Recurrence):
         self.raw_tau = conductance(hidden_size, 1.0, 1.0, "softplus", generator, device, dtype)
 
     def coefficients(self) -> tuple[Tensor, ...]:
-        return (effective(self.raw_tau, "softplus"),)
+        # Training can push it to zero.
+        return (effective(self.raw_tau, "softplus").clamp(min=1e-6),)
 
     def update(self, coefficients, input, state, timespan):
         (tau,), (x,) = coefficients, state
@@ -119,5 +120,5 @@ class _CTRNNRecurrence(Recurrence):
 
         return (advance(slope, x, timespan, self.ode_unfolds, self.solver),)
 
-    def describe(self, coefficients, input, state, timespan):
-        return {"tau": coefficients[0].expand_as(state[0])}
+    def examine(self, coefficients, input, state, timespan):
+        return self.update(coefficients, input, state, timespan), {"tau": coefficients[0].expand_as(state[0])}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal, Unpack
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
+from liquidrnn.arguments import choice, positive_int
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
 from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, drawn, effective, uniform, wire
 from liquidrnn.wirings import Recipe, Wiring
 
@@ -58,8 +58,8 @@ class LRC(RecurrentLayer):
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses: sigma,
         mu, raw_w (effective: its softplus), k and elastance weight o, each (S,) and (R,); raw_gleak, vleak and the
-        elastance bias (N,); raw_kappa (N,) if symmetric, effective 1 at the start; maps as in LTC. k starts orthogonal,
-        o Xavier-uniform, the rest as in LTC.
+        elastance bias (N,); raw_kappa (N,) if symmetric, effective 1 at the start; maps as in LTC. k starts as
+        entries of an orthogonal matrix, o Xavier-uniform, the rest as in LTC.
 
     A trace (``return_tau=True``) holds "elastance" and "tau", :math:`1 / (\epsilon_i \sigma(f_i))`.
 
@@ -88,10 +88,7 @@ class LRC(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        if elastance not in ("symmetric", "asymmetric"):
-            raise ValueError(
-                f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC"
-            )
+        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without one it is an STC")
         build = _builder(hidden_size, elastance, solver, ode_unfolds, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -141,10 +138,7 @@ class LRCU(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        if elastance not in ("symmetric", "asymmetric"):
-            raise ValueError(
-                f"elastance must be 'symmetric' or 'asymmetric', but got {elastance!r}; without one it is an STC"
-            )
+        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without one it is an STC")
         build = _builder(hidden_size, elastance, "explicit", 1, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -210,8 +204,7 @@ def _builder(
     output_mapping: Mapping,
     stacking: Stacking,
 ):
-    if solver not in ("hybrid", "explicit"):
-        raise ValueError(f"solver must be 'hybrid' or 'explicit', but got {solver!r}")
+    choice("solver", solver, ("hybrid", "explicit"))
     positive_int("ode_unfolds", ode_unfolds)
     generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
@@ -244,7 +237,7 @@ class _LRCRecurrence(Recurrence):
             wiring.output_size,
         )
         self.state_sizes = (wiring.units,)
-        self.wiring = wiring
+        self.drawn = wiring
         self.elastance, self.solver, self.ode_unfolds = elastance, solver, ode_unfolds
         factory = (generator, device, dtype)
         self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
@@ -280,9 +273,23 @@ class _LRCRecurrence(Recurrence):
         if elastance == "symmetric":
             self.raw_kappa = conductance(wiring.units, 1.0, 1.0, "softplus", *factory)
 
+    @property
+    def w(self) -> Tensor:
+        """Conductance of each synapse, (S,)."""
+        return effective(self.raw_w, "softplus")
+
+    @property
+    def sensory_w(self) -> Tensor:
+        """Conductance of each sensory synapse, (R,)."""
+        return effective(self.raw_sensory_w, "softplus")
+
+    @property
+    def wiring(self) -> Wiring:
+        """As it is now: loading and lesions change it."""
+        return self.drawn.replaced(self.synapses.adjacency(), self.sensory_synapses.adjacency())
+
     def restrict(self, wiring: Wiring) -> None:
         """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
-        self.wiring = wiring
         for prefix, synapses, matrix in (
             ("", self.synapses, wiring.adjacency),
             ("sensory_", self.sensory_synapses, wiring.sensory_adjacency),
@@ -294,9 +301,23 @@ class _LRCRecurrence(Recurrence):
 
     def coefficients(self) -> tuple[Tensor, ...]:
         own, sensory = self.synapses.shaped, self.sensory_synapses.shaped
-        gleak, w, sensory_w = (effective(raw, "softplus") for raw in (self.raw_gleak, self.raw_w, self.raw_sensory_w))
-        synaptic = (gleak, own(w), own(self.k), sensory(sensory_w), sensory(self.sensory_k))
-        return (*synaptic, own(self.o), sensory(self.sensory_o)) if self.elastance else synaptic
+        gleak = effective(self.raw_gleak, "softplus")
+        found = (gleak, own(self.w), own(self.k), sensory(self.sensory_w), sensory(self.sensory_k))
+        if self.elastance:
+            found += (own(self.o), sensory(self.sensory_o))
+        if self.elastance == "symmetric":
+            found += (effective(self.raw_kappa, "softplus"),)
+        return found
+
+    def _sensory(self, coefficients, input: Tensor) -> tuple[Tensor, ...]:
+        """What leak and input add to f, g and o; the same for all steps of a sample."""
+        gleak, synapses = coefficients[0], self.sensory_synapses
+        x = self.input_map(input)
+        opened = synapses(x)
+        held = gleak + synapses.total(opened * coefficients[3]), gleak + synapses.total(opened * coefficients[4])
+        if self.elastance is None:
+            return held
+        return *held, self.elastance_bias + synapses.total(synapses.spread(x) * coefficients[6])
 
     def _rates(self, coefficients, held: tuple[Tensor, ...], v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Leak rate sigma(f), drive vleak tanh(g) and elastance at state ``v``, each (batch, units)."""
@@ -308,25 +329,11 @@ class _LRCRecurrence(Recurrence):
         o = held[2] + self.synapses.total(self.synapses.spread(v) * coefficients[5])
         if self.elastance == "asymmetric":
             return leak, drive, torch.sigmoid(o)
-        kappa = F.softplus(self.raw_kappa)
+        # Even in o; on the side where both sigmoids are small their difference does not cancel.
+        kappa, o = coefficients[7], -o.abs()
         return leak, drive, torch.sigmoid(o + kappa) - torch.sigmoid(o - kappa)
 
-    def _sensory(self, coefficients, input: Tensor) -> tuple[Tensor, ...]:
-        """What the input adds to f, g and o; the same for all steps of a sample."""
-        gleak, synapses = coefficients[0], self.sensory_synapses
-        x = self.input_map(input)
-        opened = synapses(x)
-        held = (
-            gleak + synapses.total(opened * coefficients[3]),
-            gleak + synapses.total(opened * coefficients[4]),
-        )
-        if self.elastance is None:
-            return held
-        return *held, self.elastance_bias + synapses.total(synapses.spread(x) * coefficients[6])
-
-    def update(self, coefficients, input, state, timespan):
-        (v,) = state
-        held = self._sensory(coefficients, input)
+    def _advance(self, coefficients, held: tuple[Tensor, ...], v: Tensor, timespan: Tensor) -> tuple[Tensor]:
         delta = timespan / self.ode_unfolds
         for _ in range(self.ode_unfolds):
             leak, drive, elastance = self._rates(coefficients, held, v)
@@ -337,9 +344,14 @@ class _LRCRecurrence(Recurrence):
                 v = v + length.clamp(max=1) * (drive - leak * v)
         return (v,)
 
+    def update(self, coefficients, input, state, timespan):
+        return self._advance(coefficients, self._sensory(coefficients, input), state[0], timespan)
+
+    def examine(self, coefficients, input, state, timespan):
+        held = self._sensory(coefficients, input)
+        leak, _, elastance = self._rates(coefficients, held, state[0])
+        trace = {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}
+        return self._advance(coefficients, held, state[0], timespan), trace
+
     def readout(self, states: Tensor) -> Tensor:
         return self.output_map(states[..., : self.output_size])
-
-    def describe(self, coefficients, input, state, timespan):
-        leak, _, elastance = self._rates(coefficients, self._sensory(coefficients, input), state[0])
-        return {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}

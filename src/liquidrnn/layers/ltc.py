@@ -7,7 +7,8 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, positive_int
+from liquidrnn.arguments import choice, number, positive_int
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
 from liquidrnn.synapses import (
     Affine,
     Constraint,
@@ -65,17 +66,17 @@ class LTC(RecurrentLayer):
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses:
 
-        ==============================================  ===========  ==========================================
-        parameter                                       shape        starts uniform in
-        ==============================================  ===========  ==========================================
-        raw_w, raw_sensory_w (effective: w)             (S,), (R,)   [0.001, 1]
-        sigma, sensory_sigma                            (S,), (R,)   [3, 8]
-        mu, sensory_mu                                  (S,), (R,)   [0.3, 0.8]
-        erev, sensory_erev                              (S,), (R,)   the wiring's polarity
-        raw_gleak, vleak, raw_cm                        (N,)         [0.001, 1], [-0.2, 0.2], [0.4, 0.6]
-        input_w, input_b                                (M,)         1, 0
-        output_w, output_b                              (outputs,)   1, 0
-        ==============================================  ===========  ==========================================
+        ==================================================  ===========  =================================
+        parameter of a recurrence                           shape        starts uniform in
+        ==================================================  ===========  =================================
+        raw_w, raw_sensory_w (effective: softplus)          (S,), (R,)   [0.001, 1]
+        synapses.sigma, sensory_synapses.sigma              (S,), (R,)   [3, 8]
+        synapses.mu, sensory_synapses.mu                    (S,), (R,)   [0.3, 0.8]
+        erev, sensory_erev                                  (S,), (R,)   the wiring's polarity
+        raw_gleak, vleak, raw_cm                            (N,)         [0.001, 1], [-0.2, 0.2], [0.4, 0.6]
+        input_map.weight, input_map.bias                    (M,)         1, 0
+        output_map.weight, output_map.bias                  (outputs,)   1, 0
+        ==================================================  ===========  =================================
 
     A trace (``return_tau=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the
     sample.
@@ -106,8 +107,8 @@ class LTC(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         positive_int("ode_unfolds", ode_unfolds)
-        if constraint not in ("softplus", "clamp", None):
-            raise ValueError(f"constraint must be 'softplus', 'clamp' or None, but got {constraint!r}")
+        choice("constraint", constraint, ("softplus", "clamp", None))
+        number("epsilon", epsilon, 0.0, 1.0, "a number in [0, 1]")
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
         def build(width: int) -> Recurrence:
@@ -147,7 +148,7 @@ class _LTCRecurrence(Recurrence):
             wiring.output_size,
         )
         self.state_sizes = (wiring.units,)
-        self.wiring = wiring
+        self.drawn = wiring
         self.constraint: Constraint = constraint
         self.ode_unfolds, self.epsilon = ode_unfolds, epsilon
         factory = (generator, device, dtype)
@@ -164,18 +165,33 @@ class _LTCRecurrence(Recurrence):
         self.raw_sensory_w = conductance(len(self.sensory_synapses), 0.001, 1.0, constraint, *factory)
         self.sensory_erev = nn.Parameter(self.sensory_synapses.polarity.to(self.vleak.dtype))
 
+    @property
+    def w(self) -> Tensor:
+        """Conductance of each synapse, (S,)."""
+        return effective(self.raw_w, self.constraint)
+
+    @property
+    def sensory_w(self) -> Tensor:
+        """Conductance of each sensory synapse, (R,)."""
+        return effective(self.raw_sensory_w, self.constraint)
+
+    @property
+    def wiring(self) -> Wiring:
+        """As it is now: loading and lesions change it."""
+        return self.drawn.replaced(self.synapses.adjacency(), self.sensory_synapses.adjacency())
+
     def restrict(self, wiring: Wiring) -> None:
         """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
-        self.wiring = wiring
         self.synapses.restrict(wiring.adjacency, self, ("raw_w", "erev"))
         self.sensory_synapses.restrict(wiring.sensory_adjacency, self, ("raw_sensory_w", "sensory_erev"))
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
 
     def coefficients(self) -> tuple[Tensor, ...]:
-        gleak, cm, w, sensory_w = (
-            effective(stored, self.constraint)
-            for stored in (self.raw_gleak, self.raw_cm, self.raw_w, self.raw_sensory_w)
-        )
+        gleak, cm = effective(self.raw_gleak, self.constraint), effective(self.raw_cm, self.constraint)
+        w, sensory_w = self.w, self.sensory_w
+        if self.constraint:
+            # Training can push it to zero, where the state would be undefined at a zero span. The authors' bound.
+            cm = cm.clamp(min=1e-6)
         return (
             cm,
             gleak * self.vleak,
@@ -187,25 +203,31 @@ class _LTCRecurrence(Recurrence):
         )
 
     def update(self, coefficients, input, state, timespan):
-        cm, leak_drive, leak, w, w_erev, sensory_w, sensory_w_erev = coefficients
-        (v,) = state
-        delta = timespan / self.ode_unfolds
+        return self._advance(coefficients, self._sensory(coefficients, input), state[0], timespan)
+
+    def _sensory(self, coefficients, input: Tensor) -> tuple[Tensor, Tensor]:
+        """Drive and conductance of leak and inputs, the same for all steps of a sample."""
+        _, leak_drive, leak, _, _, sensory_w, sensory_w_erev = coefficients
         opened = self.sensory_synapses(self.input_map(input))
         held_drive = leak_drive + self.sensory_synapses.total(opened * sensory_w_erev)
-        held_total = leak + self.sensory_synapses.total(opened * sensory_w)
+        return held_drive, leak + self.sensory_synapses.total(opened * sensory_w)
+
+    def _advance(self, coefficients, held: tuple[Tensor, Tensor], v: Tensor, timespan: Tensor) -> tuple[Tensor]:
+        cm, _, _, w, w_erev, _, _ = coefficients
+        delta = timespan / self.ode_unfolds
         for _ in range(self.ode_unfolds):
             opened = self.synapses(v)
-            drive = held_drive + self.synapses.total(opened * w_erev)
-            total = held_total + self.synapses.total(opened * w)
-            # ncps divides cm by delta instead, which is 0/0 in the limit; this form is the same for any delta > 0.
-            v = (cm * v + delta * drive) / (cm + delta * total)
-        # cm * v / cm rounds: a zero span must give back the very bits.
-        return (torch.where(timespan == 0, state[0], v),)
+            drive = held[0] + self.synapses.total(opened * w_erev)
+            total = held[1] + self.synapses.total(opened * w)
+            # The documented step, as a change: exact where delta is 0, where the quotient rounds and ncps' cm / delta
+            # fails.
+            v = v + delta * (drive - total * v) / (cm + delta * total)
+        return (v,)
 
     def readout(self, states: Tensor) -> Tensor:
         return self.output_map(states[..., : self.output_size])
 
-    def describe(self, coefficients, input, state, timespan):
-        cm, _, leak, w, _, sensory_w, _ = coefficients
-        sensory = self.sensory_synapses.total(self.sensory_synapses(self.input_map(input)) * sensory_w)
-        return {"tau": cm / (leak + sensory + self.synapses.total(self.synapses(state[0]) * w))}
+    def examine(self, coefficients, input, state, timespan):
+        held = self._sensory(coefficients, input)
+        total = held[1] + self.synapses.total(self.synapses(state[0]) * coefficients[3])
+        return self._advance(coefficients, held, state[0], timespan), {"tau": coefficients[0] / total}

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, positive_int
+from liquidrnn.arguments import choice, described, positive_int
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State
+from liquidrnn.synapses import drawn
 
 Time = Literal["ignore", "append", "decay"] | None
 
@@ -30,7 +32,8 @@ class LSTM(RecurrentLayer):
     Masks mean what they mean for every layer: absent samples are taken out, and torch's kernel runs on the rest.
 
     Streaming with :meth:`step` equals the whole sequence to rounding, not bit for bit: torch multiplies a whole
-    sequence's inputs at once.
+    sequence's inputs at once. ``torch.compile(fullgraph=True)`` and ``torch.func.vmap`` over parameters refuse torch's
+    recurrent networks, here as elsewhere.
 
     Args:
         input_size: features of one sample.
@@ -69,7 +72,10 @@ class LSTM(RecurrentLayer):
         proj_size: int = 0,
         **stacking: Unpack[Stacking],
     ):
-        if proj_size < 0 or proj_size >= max(hidden_size, 1):
+        positive_int("hidden_size", hidden_size)
+        if isinstance(proj_size, bool) or not isinstance(proj_size, int):
+            raise TypeError(f"proj_size must be an int, but got {described(proj_size)}")
+        if not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}")
         build = _builder(nn.LSTM, hidden_size, time, stacking, proj_size=proj_size)
         super().__init__(build, input_size, num_layers, **stacking)
@@ -163,16 +169,20 @@ class RNN(RecurrentLayer):
 
 def _builder(kind: Callable[..., nn.RNNBase], hidden_size: int, time: Time, stacking: Stacking, **options):
     positive_int("hidden_size", hidden_size)
-    if time not in ("ignore", "append", "decay", None):
-        raise ValueError(f"time must be 'ignore', 'append', 'decay' or None, but got {time!r}")
+    choice("time", time, ("ignore", "append", "decay", None))
+    if "mixed_memory" in stacking:
+        raise TypeError(
+            f"{kind.__name__} has no mixed_memory: an LSTM brings its own memory, LTC, CfC and others take one"
+        )
     generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
     def build(width: int) -> Recurrence:
         rnn = kind(width + (time == "append"), hidden_size, batch_first=True, device=device, dtype=dtype, **options)
         if generator is not None:
-            bound = hidden_size**-0.5
-            for parameter in rnn.parameters():
-                nn.init.uniform_(parameter, -bound, bound, generator=generator)
+            with torch.no_grad():
+                for parameter in rnn.parameters():
+                    start = drawn(nn.init.uniform_, *parameter.shape, generator=generator, device=device, dtype=dtype)
+                    parameter.copy_((2 * start - 1) * hidden_size**-0.5)
         return _TorchRecurrence(rnn, width, time)
 
     return build
@@ -183,9 +193,10 @@ class _TorchRecurrence(Recurrence):
         super().__init__()
         self.rnn, self.input_size, self.time = rnn, input_size, time
         self.uses_timespans = time is not None
-        self.hidden_size = self.output_size = rnn.proj_size or rnn.hidden_size
-        self.state_sizes = (self.hidden_size, rnn.hidden_size) if isinstance(rnn, nn.LSTM) else (self.hidden_size,)
-        self.num_synapses = rnn.hidden_size * (input_size + self.hidden_size)
+        self.hidden_size, self.output_size = rnn.hidden_size, rnn.proj_size or rnn.hidden_size
+        widths = (self.output_size, self.hidden_size)
+        self.state_sizes = widths if isinstance(rnn, nn.LSTM) else widths[:1]
+        self.num_synapses = self.hidden_size * (input_size + self.output_size)
         # softplus(-2.25) = 0.1
         start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
         self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
@@ -226,21 +237,22 @@ class _TorchRecurrence(Recurrence):
         states, _ = pad_packed_sequence(output, batch_first=True, total_length=time)
         # After sample t stands the state of the last observed one, or the initial state before the first.
         states = torch.cat([state[0].unsqueeze(1), states], 1)
-        index = there.cumsum(1).unsqueeze(-1).expand(-1, -1, self.hidden_size)
+        index = there.cumsum(1).unsqueeze(-1).expand(-1, -1, self.output_size)
         any_there = (counts > 0).unsqueeze(-1)
         end = tuple(s.squeeze(0) for s in (end if isinstance(end, tuple) else (end,)))
         return states.gather(1, index), tuple(
             torch.where(any_there, new, old) for new, old in zip(end, state, strict=True)
         )
 
-    def describe(self, coefficients, input, state, timespan):
-        if isinstance(self.rnn, nn.RNN):
-            return {}
+    def examine(self, coefficients, input, state, timespan):
         input, state = self._entering(input, state, timespan)
+        updated = self._run(input.unsqueeze(1), state)[1]
+        if isinstance(self.rnn, nn.RNN):
+            return updated, {}
         weight_ih, weight_hh, bias_ih, bias_hh = (
             getattr(self.rnn, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         )
         gates = F.linear(input, weight_ih, bias_ih) + F.linear(state[0], weight_hh, bias_hh)
         # The forget gate of an LSTM and the update gate of a GRU both stand second.
-        gate = torch.sigmoid(gates.split(self.rnn.hidden_size, -1)[1])
-        return {"gate": gate, "tau": -timespan / torch.log(gate)}
+        logit = gates.split(self.hidden_size, -1)[1]
+        return updated, {"gate": torch.sigmoid(logit), "tau": timespan / F.softplus(-logit)}

@@ -1,0 +1,68 @@
+"""Checks of arguments, and the words of their errors: name, what was expected, what came, what to do."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def positive_int(name: str, value: object) -> None:
+    """Raises unless ``value`` is a whole number above zero."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, but got {described(value)}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1, but got {value}")
+
+
+def flag(name: str, value: object) -> None:
+    """Raises unless ``value`` is a bool: a string such as "no" would count as True."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be True or False, but got {value!r}")
+
+
+def number(name: str, value: object, low: float, high: float, what: str) -> None:
+    """Raises unless ``value`` is a finite number in [low, high], which ``what`` says in words."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be {what}, but got {described(value)}")
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{name} must be {what}, but got {value!r}")
+
+
+def probability(name: str, value: object) -> None:
+    """Raises unless ``value`` is a number in [0, 1]."""
+    number(name, value, 0.0, 1.0, "a probability in [0, 1]")
+
+
+def choice(name: str, value: object, allowed: tuple[object, ...], hint: str = "") -> None:
+    """Raises unless ``value`` is one of ``allowed``."""
+    if value not in allowed:
+        raise ValueError(f"{name} must be {alternatives(allowed)}, but got {value!r}{hint}")
+
+
+def alternatives(allowed: tuple[object, ...]) -> str:
+    """'a', 'b' or 'c'."""
+    *others, last = (repr(value) for value in allowed)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def described(value: object) -> str:
+    """Shape and dtype of a tensor, or the type of anything else."""
+    return f"{value.dtype} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def readable(tensor: Tensor) -> bool:
+    """Whether the values of a tensor can decide something now: not while a graph is traced or a function is mapped."""
+    return not (
+        torch.compiler.is_compiling() or tensor.is_meta or torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # pyright: ignore[reportAttributeAccessIssue]
+    )
+
+
+def same_place(name: str, tensor: Tensor, parameter: Tensor) -> None:
+    """Raises unless a tensor is on the device of the layer's parameters."""
+    if tensor.device != parameter.device:
+        raise ValueError(
+            f"{name} is on {tensor.device}, but the layer's parameters are on {parameter.device}: "
+            f"use {name}.to({str(parameter.device)!r}) or layer.to({str(tensor.device)!r})"
+        )

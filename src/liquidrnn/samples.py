@@ -1,0 +1,256 @@
+"""Sequences as they come, brought into the library's one inner form: what was observed, and how much time passed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+from liquidrnn.arguments import described, number, readable, same_place
+
+
+class Samples:
+    """A batch of sequences, whatever the layout they came in.
+
+    Args:
+        input: (time, batch, input_size), (batch, time, input_size) if ``batch_first``, (time, input_size), or a
+            ``PackedSequence``.
+        timespans: a number, (time,), (batch, time[, 1]) in the layout of ``input``, a ``PackedSequence`` like
+            ``input``, or None for 1 everywhere.
+        mask: bool (batch, time[, input_size]) in the layout of ``input``, or None.
+        input_size: features of one sample.
+        batch_first: whether batch comes before time.
+        parameter: one of the layer's, for its dtype and device.
+
+    Attributes:
+        values: (batch, time, input_size) in the dtype of the parameters, 0 where nothing was observed.
+        gaps: time between the samples that are there.
+        batched: whether the input had a batch axis.
+    """
+
+    def __init__(
+        self,
+        input: Tensor | PackedSequence,
+        timespans: Tensor | PackedSequence | float | None,
+        mask: Tensor | None,
+        *,
+        input_size: int,
+        batch_first: bool,
+        parameter: Tensor,
+    ):
+        self.packing = input if isinstance(input, PackedSequence) else None
+        if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
+            raise TypeError(f"mask must be a bool Tensor, True where observed, but got {described(mask)}")
+        if isinstance(input, PackedSequence):
+            x, self.lengths = pad_packed_sequence(input, batch_first=True)
+            x = x if batch_first else x.transpose(0, 1)
+        else:
+            x, self.lengths = input, None
+        if isinstance(timespans, PackedSequence):
+            timespans = self._unpacked(timespans, batch_first)
+        check_input(x, input_size, parameter, batch_first)
+        self.batched = x.ndim == 3
+        self.time_first = self.batched and not batch_first
+        x = self._inner(x)
+        self.batch, self.time, _ = x.shape
+        # Sums of many spans lose too much in half precision.
+        precise = torch.promote_types(parameter.dtype, torch.float32)
+        spans = self._spans(timespans, precise, parameter)
+        self.values, observed = self._observe(mask, x.to(parameter.dtype), parameter)
+        self.gaps = Gaps(spans, observed, parameter.dtype)
+
+    def outer(self, tensor: Tensor) -> Tensor:
+        """A (batch, time, ...) tensor in the layout of the input."""
+        return tensor.transpose(0, 1) if self.time_first else tensor if self.batched else tensor.squeeze(0)
+
+    def output(self, tensor: Tensor) -> Tensor | PackedSequence:
+        """The layer's output in the layout of the input, packed as it was, row for row."""
+        if self.packing is None:
+            return self.outer(tensor)
+        assert self.lengths is not None
+        order = self.packing.sorted_indices
+        if order is not None:
+            tensor = tensor.index_select(0, order)
+        lengths = self.lengths if order is None else self.lengths[order.cpu()]
+        packed = pack_padded_sequence(tensor, lengths, batch_first=True)
+        return PackedSequence(packed.data, self.packing.batch_sizes, order, self.packing.unsorted_indices)
+
+    def _inner(self, tensor: Tensor) -> Tensor:
+        return tensor.transpose(0, 1) if self.time_first else tensor if self.batched else tensor.unsqueeze(0)
+
+    def _unpacked(self, timespans: PackedSequence, batch_first: bool) -> Tensor:
+        if self.lengths is None:
+            raise TypeError("timespans is a PackedSequence, so input must be one too, but it is a Tensor")
+        spans, lengths = pad_packed_sequence(timespans, batch_first=batch_first)
+        if not torch.equal(lengths, self.lengths):
+            raise ValueError(
+                f"timespans must be packed like input, with lengths {self.lengths.tolist()}, but have lengths "
+                f"{lengths.tolist()}"
+            )
+        return spans
+
+    def _spans(self, timespans: Tensor | float | None, dtype: torch.dtype, parameter: Tensor) -> Tensor:
+        """Time spans (batch, time, 1)."""
+        batch, time = self.batch, self.time
+        if timespans is None:
+            return torch.ones(batch, time, 1, dtype=dtype, device=parameter.device)
+        spans = given = span_tensor("timespans", timespans, parameter)
+        if spans.ndim and spans.shape[-1] == 1 and spans.ndim == (3 if self.batched else 2):
+            spans = spans.squeeze(-1)
+        if spans.ndim == 2:
+            spans = self._inner(spans)
+        shapes = [(), (time,)] + ([(batch, time)] if self.batched else [])
+        if tuple(spans.shape) not in shapes:
+            layout, shape = ("time, batch", (time, batch)) if self.time_first else ("batch, time", (batch, time))
+            full = f"({layout}) = {shape}, " if self.batched else ""
+            raise ValueError(
+                f"timespans must be a number, (time,) = ({time},), or {full}with or without a last axis of 1, but got "
+                f"{described(given)}"
+            )
+        return checked_spans("timespans", spans, dtype).expand(batch, time).unsqueeze(-1)
+
+    def _observe(self, mask: Tensor | None, x: Tensor, parameter: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Input with 0 for what was not observed, and which samples are there, (batch, time, 1)."""
+        observed = None
+        if self.lengths is not None:
+            # A packed sequence's padding is never read; a mask may say more.
+            observed = (torch.arange(self.time) < self.lengths.unsqueeze(1)).to(x.device).unsqueeze(-1)
+        if mask is None:
+            return x, observed
+        same_place("mask", mask, parameter)
+        inner = self._inner(mask) if mask.ndim > 1 or not self.batched else mask
+        if inner.shape == (self.batch, self.time):
+            inner = inner.unsqueeze(-1)
+        elif inner.shape != x.shape:
+            axes = "(time" if not self.batched else "(time, batch" if self.time_first else "(batch, time"
+            raise ValueError(
+                f"mask must be {axes}) or {axes}, feature) like the input, here with {self.batch} sequences, "
+                f"{self.time} samples and {x.shape[-1]} features, but got {described(mask)}"
+            )
+        there = inner.any(-1, keepdim=True)
+        return torch.where(inner, x, 0), there if observed is None else there & observed
+
+
+class Gaps:
+    """Time between observed samples, read forward or backward.
+
+    Args:
+        spans: (batch, time, 1), time since the previous sample.
+        observed: bool (batch, time, 1), or None where every sample is there.
+        dtype: of what is returned; sums are made in the dtype of ``spans``.
+    """
+
+    def __init__(self, spans: Tensor, observed: Tensor | None, dtype: torch.dtype):
+        self.spans, self.observed, self.dtype = spans, observed, dtype
+        if observed is not None:
+            batch, time, _ = spans.shape
+            there = observed.squeeze(-1).long()
+            self.count = there.sum(1, keepdim=True)
+            # Sample t belongs to the gap that ends at the next observed sample, t itself included.
+            self.gap = there.cumsum(1) - there
+            self.sums = spans.new_zeros(batch, time + 1).scatter_add(1, self.gap, spans.squeeze(-1))
+
+    def forward(self) -> tuple[Tensor, Tensor | None]:
+        """(batch, time, 1), time since the previous observed sample, and which samples are there."""
+        spans = self.spans if self.observed is None else self.sums.gather(1, self.gap).unsqueeze(-1)
+        return spans.to(self.dtype), self.observed
+
+    def backward(self) -> tuple[Tensor, Tensor | None]:
+        """The same with the last sample first: time to the next observed one, for the last the first span."""
+        if self.observed is None:
+            return self.spans.roll(-1, 1).flip(1).to(self.dtype), None
+        following = (self.gap + 1) % self.count.clamp(min=1)
+        return self.sums.gather(1, following).unsqueeze(-1).flip(1).to(self.dtype), self.observed.flip(1)
+
+
+def check_input(input: object, input_size: int, parameter: Tensor, batch_first: bool) -> None:
+    """Raises unless ``input`` is a tensor of sequences that a layer can read."""
+    if not isinstance(input, Tensor):
+        raise TypeError(f"input must be a Tensor or a PackedSequence, but got {type(input).__name__}")
+    axes = f"(batch, time, {input_size})" if batch_first else f"(time, batch, {input_size})"
+    if input.ndim not in (2, 3):
+        raise ValueError(f"input must be {axes}, or (time, {input_size}) unbatched, but got {described(input)}")
+    if input.shape[-1] != input_size:
+        raise ValueError(
+            f"input must be {axes}: {input_size} features on the last axis, as input_size says, but got "
+            f"{described(input)}"
+        )
+    check_kind("input", input, parameter)
+
+
+def check_kind(name: str, tensor: Tensor, parameter: Tensor) -> None:
+    """Raises unless device and dtype of a tensor are those of the parameters; under autocast any float will do."""
+    same_place(name, tensor, parameter)
+    if not tensor.is_floating_point():
+        raise ValueError(
+            f"{name} has dtype {tensor.dtype}, but must be floating-point: use {name}.to({parameter.dtype})"
+        )
+    if tensor.dtype != parameter.dtype and (tensor.is_meta or not torch.is_autocast_enabled(tensor.device.type)):
+        raise ValueError(
+            f"{name} has dtype {tensor.dtype}, but the layer's parameters have {parameter.dtype}: "
+            f"use {name}.to({parameter.dtype}) or layer.to({tensor.dtype})"
+        )
+
+
+def span_tensor(name: str, spans: object, parameter: Tensor) -> Tensor:
+    """Time spans as a tensor, from a tensor or a number."""
+    if isinstance(spans, Tensor):
+        if spans.dtype == torch.bool or spans.is_complex():
+            raise TypeError(f"{name} must be real numbers, but got {described(spans)}; a bool Tensor is a mask")
+        same_place(name, spans, parameter)
+        return spans
+    if isinstance(spans, bool) or not isinstance(spans, int | float):
+        raise TypeError(f"{name} must be a number or a Tensor, but got {type(spans).__name__}")
+    return torch.tensor(float(spans), dtype=torch.float64, device=parameter.device)
+
+
+def checked_spans(name: str, spans: Tensor, dtype: torch.dtype) -> Tensor:
+    """Spans in the wanted dtype, where they must be finite and not negative."""
+    spans = spans.to(dtype)
+    if readable(spans):
+        wrong = (spans < 0) | ~spans.isfinite()
+        if bool(wrong.any()):
+            raise ValueError(
+                f"{name} must be finite and not negative, but hold {spans[wrong][0].item()}: they are times since the "
+                "previous sample, not timestamps; timespans_from_timestamps() makes them"
+            )
+    return spans
+
+
+def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_first: bool = False) -> Tensor:
+    """Time since the previous sample, from the time of each sample.
+
+    Args:
+        timestamps: (time,), or (time, batch), or (batch, time) with ``batch_first=True``; never decreasing in time.
+            Give large ones, such as seconds since 1970, as float64 or int: float32 knows those to two minutes only.
+        first: span of the first sample, which has no predecessor: time since the initial state was valid.
+        batch_first: whether batch comes before time.
+
+    Returns:
+        Spans of the same shape, in the same unit; floating-point.
+
+    Raises:
+        TypeError: ``timestamps`` is no tensor.
+        ValueError: time runs backwards or is not finite, or the shape is not one of those.
+
+    Example:
+        >>> timespans_from_timestamps(torch.tensor([10.0, 10.5, 12.5]))
+        tensor([1.0000, 0.5000, 2.0000])
+    """
+    if not isinstance(timestamps, Tensor):
+        raise TypeError(f"timestamps must be a Tensor, but got {type(timestamps).__name__}: use torch.as_tensor()")
+    if timestamps.ndim not in (1, 2):
+        raise ValueError(f"timestamps must be (time,) or two-dimensional, but got {described(timestamps)}")
+    number("first", first, 0.0, torch.finfo(torch.float32).max, "a time span, finite and not negative")
+    axis = 1 if timestamps.ndim == 2 and batch_first else 0
+    if timestamps.is_floating_point() and readable(timestamps) and not bool(timestamps.isfinite().all()):
+        raise ValueError("timestamps must be finite, but hold NaN or infinity")
+    spans = timestamps.diff(dim=axis)
+    if readable(spans) and bool((spans < 0).any()):
+        raise ValueError(
+            f"timestamps must not decrease along axis {axis} (time), but the smallest step is {spans.min().item()}: "
+            "sort each sequence by time"
+        )
+    spans = spans if spans.is_floating_point() else spans.to(torch.get_default_dtype())
+    head = torch.full_like(timestamps.narrow(axis, 0, min(1, timestamps.shape[axis])), first, dtype=spans.dtype)
+    return torch.cat([head, spans], axis)
