@@ -47,7 +47,7 @@ class Training:
     Attributes:
         epochs: passes over the training split, at most.
         batch_size: sequences per step.
-        patience: epochs without a better validation score before training stops.
+        patience: epochs without a better validation loss before training stops.
         clip_norm: largest norm of the gradient; None leaves it alone.
         minutes: wall-clock cap of one fit, in minutes; None for no cap.
     """
