@@ -1,5 +1,7 @@
 """What is particular to one liquid layer, against SciPy and against the equations written out in NumPy."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.integrate
@@ -296,3 +298,42 @@ def test_time_spans_can_be_mapped_and_compiled(layer):
         torch.testing.assert_close(row, layer(x, timespans=s)[0])
     compiled = torch.compile(layer, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x, timespans=spans[0])[0], layer(x, timespans=spans[0])[0])
+
+
+@pytest.mark.parametrize("solver", ["explicit", "hybrid"])
+@pytest.mark.parametrize("elastance", ["symmetric", "asymmetric", "interp"])
+def test_lrc_and_stc_are_the_authors_cell(elastance, solver):
+    """lrc_reference.py says how the numbers were made; the authors' "interp" is an STC."""
+    with np.load(Path(__file__).with_name("lrc_reference.npz")) as kept:
+        case = {
+            name.split("/")[2]: torch.from_numpy(kept[name])
+            for name in kept
+            if name.startswith(f"{elastance}/{solver}/")
+        }
+    options = {"solver": solver, "batch_first": True}
+    layer = lr.STC(3, 5, **options) if elastance == "interp" else lr.LRC(3, 5, elastance=elastance, **options)
+    r = layer.recurrences[0]
+
+    def raw(value):
+        return torch.log(torch.expm1(value.double())).float()
+
+    with torch.no_grad():
+        r.raw_gleak.copy_(raw(case["gleak"]))
+        r.vleak.copy_(case["vleak"])
+        for prefix, synapses in (("", r.synapses), ("sensory_", r.sensory_synapses)):
+            synapses.sigma.copy_(case[f"{prefix}sigma"].flatten())
+            synapses.mu.copy_(case[f"{prefix}mu"].flatten())
+            getattr(r, f"raw_{prefix}w").copy_(raw(case[f"{prefix}w"].flatten()))
+            getattr(r, f"{prefix}k").copy_(case[f"{prefix}h"].flatten())
+        if elastance != "interp":
+            r.sensory_o.copy_(case["kernel"][:3].flatten())
+            r.o.copy_(case["kernel"][3:].flatten())
+            r.elastance_bias.copy_(case["bias"])
+        if elastance == "symmetric":
+            r.raw_kappa.copy_(raw(case["distr_shift"]))
+        for side in ("input", "output"):
+            getattr(r, f"{side}_map").weight.copy_(case[f"{side}_w"])
+            getattr(r, f"{side}_map").bias.copy_(case[f"{side}_b"])
+    output, _, trace = layer(case["x"], timespans=case["spans"], return_tau=True)
+    torch.testing.assert_close(trace["state"], case["states"], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(output, case["outputs"], rtol=1e-5, atol=1e-6)
