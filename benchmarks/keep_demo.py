@@ -44,7 +44,7 @@ def page(study: Study) -> str:
         for entry in found.overall
     ]
     rows += [
-        f"| {model}, as its authors set it | | " + " | ".join(scores[t, model, "author"] for t in tasks) + " |"
+        f"| {model}, published size and rate | | " + " | ".join(scores[t, model, "author"] for t in tasks) + " |"
         for model in study.models
         if ("author" in {v for _, m, v in scores if m == model})
     ]

@@ -1,6 +1,6 @@
 """The command line: run a study, go on with one, report on one, or compare networks on one's own table.
 
-Exit codes: 0 for success, 1 where every run failed, 2 for a wrong command or input (said in one sentence), 130
+Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130
 when stopped with Ctrl-C. Modules are imported where a command needs them, so that help, ``list`` and ``report``
 never load torch.
 """
@@ -47,6 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.formatwarning = lambda message, *_, **__: f"liquidbench: {message}\n"
     try:
         return options.command(options)
+    except BrokenPipeError:
+        # Whoever read the output has gone, as `head` does; Python would complain once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         print("liquidbench: stopped", file=sys.stderr)
         return 130
@@ -207,12 +211,26 @@ def _cores() -> int:
 
 
 @contextmanager
-def _input() -> Iterator[None]:
+def _input(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSError)) -> Iterator[None]:
     """Input that is refused ends the command with one sentence; other errors keep their traceback."""
     try:
         yield
-    except (ValueError, TypeError, OSError) as problem:
+    except kinds as problem:
         _refuse(str(problem))
+
+
+@contextmanager
+def _writing(directory: Path) -> Iterator[None]:
+    """A full or read-only disk ends the command with one sentence."""
+    try:
+        yield
+    except (BrokenPipeError, ConnectionError):
+        raise
+    except OSError as problem:
+        _refuse(
+            f"results cannot be written to {directory} ({problem.strerror or problem}); what was finished is kept. "
+            f"Make room or allow writing there, then: liquidbench resume {directory}"
+        )
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -256,10 +274,13 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
     kept = _kept(directory)
     if kept != study:
         changed = [f.name for f in fields(study) if getattr(kept, f.name) != getattr(study, f.name)]
+        # These are part of every run.
+        every = {"parameters", "training", "learning_rates", "robustness"} & set(changed)
+        kept_too = "which has no run in common with it" if every else "and keep what the two share"
         raise ValueError(
             f"{directory} holds the results of another version of study {study.name!r}, which differs in "
-            f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, and "
-            "keep what the two share: --update. To keep both: another name, or another folder with --results"
+            f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, "
+            f"{kept_too}: --update. To keep both: another name, or another folder with --results"
         )
 
 
@@ -272,7 +293,7 @@ def _keep(study: "Study", directory: Path) -> None:
 
 def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:
     """Run what is missing of a study and report on all of it."""
-    from liquidbench import console, statistics, workers
+    from liquidbench import console, results, statistics, workers
 
     processes = options.processes or _cores()
     with _input():
@@ -303,14 +324,16 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
                 at = event.epoch
                 progress.epoch(run, console.Stage(at.trial, at.trials, at.epoch, at.epochs, at.validation_loss))
 
-        outcome = workers.execute(plan, processes, tell, options.minutes)
+        with _input((ValueError,)), _writing(directory):
+            outcome = workers.execute(plan, processes, tell, options.minutes)
         if not outcome.interrupted:
             for run in outcome.left_out:
                 progress.left_out(run)
     if outcome.interrupted:
-        total = len(study.runs())
+        # Counted on the disk: a run may have ended after the last that was heard of it.
+        ids = {plan.id(run) for run in study.runs()}
         print(
-            f"Stopped; {total - len(outcome.left_out)} of {total} runs are finished and kept. "
+            f"Stopped; {len(ids & results.done(directory).keys())} of {len(ids)} runs are finished and kept. "
             f"To go on: liquidbench resume {directory}"
         )
         return 130
@@ -343,14 +366,15 @@ def _report_on(study: "Study", directory: Path) -> int:
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
     comparison = statistics.compare(frame, facts, study.smallest_difference)
-    path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
+    with _writing(directory):
+        path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
     console.summary(Console(), comparison, facts)
     print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others := sum(file.stem not in runs for file in (directory / "runs").glob("*.parquet")):
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
-    failed = {run for run, status in frame.select("run", "status").iter_rows() if status == "failed"}
-    if len(failed) == frame["run"].n_unique():
-        print("liquidbench: every run failed; the report lists the reasons", file=sys.stderr)
+    fits = frame.filter(frame["kind"] == "fit")
+    if not fits.is_empty() and (fits["status"] == "failed").all():
+        print("liquidbench: every fit failed; the report lists the reasons", file=sys.stderr)
         return 1
     return 0
 
@@ -482,16 +506,17 @@ def _budget(task: "Task", models: Sequence[str]) -> int:
     """The first budget from 4,000 parameters up that every model can keep: with many columns, sizes are coarse."""
     from liquidbench import catalogue
 
-    *smaller, largest = 4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000
-    for budget in smaller:
+    for budget in (4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 64_000):
         try:
             for model in models:
                 catalogue.size_for_budget(model, task, budget)
             return budget
-        except ValueError:
-            continue
-    # If this is out of reach as well, the plan of the study says so.
-    return largest
+        except ValueError as problem:
+            last = problem
+    raise ValueError(
+        f"no number of parameters up to 64,000 suits all of {', '.join(models)} with {len(task.features)} features "
+        f"({last}); choose one with --parameters, fewer columns with --features, or other --models"
+    )
 
 
 if __name__ == "__main__":

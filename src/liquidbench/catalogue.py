@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import liquidrnn as lr
+from liquidbench.study import AUTHOR_MODELS
 from liquidbench.tasks.task import Task
 from liquidrnn.recurrent import RecurrentLayer
 
@@ -84,7 +85,7 @@ MODELS: dict[str, Build] = {
 
 @dataclass(frozen=True)
 class Author:
-    """Size and learning rate that a model's authors printed, to be shown beside the matched ones.
+    """A published size and learning rate of a model, to be shown beside the matched ones.
 
     Everything else (epochs, batches, clipping, splits) is the study's, so such a row shows what the sizes and
     rates do, and is no reproduction of a paper.
@@ -127,20 +128,16 @@ def _walker_cfc_mm(inputs: int, units: int, outputs: int, generator: torch.Gener
     )
 
 
-_LTC_PAPER = "Hasani et al., AAAI 2021 (arXiv 2006.04439): 32 units"
-_CFC_SCRIPTS = "repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
-_LRC_SCRIPTS = "repository MoniFarsang/LRC, person activity script: 64 units, learning rate 0.001"
-
 AUTHORS: dict[str, Author] = {
-    "LTC": Author(32, 0.01, f"{_LTC_PAPER}, learning rate 0.01 for LTC"),
-    "LSTM": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival"),
-    "GRU": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival (there a CT-GRU)"),
-    "CTRNN": Author(32, 0.001, f"{_LTC_PAPER}, learning rate 0.001 for every rival"),
-    "CfC": Author(64, 0.02, f"{_CFC_SCRIPTS}: backbone SiLU 256", _walker_cfc),
-    "CfC-mm": Author(128, 0.005, f"{_CFC_SCRIPTS}: backbone LeCun tanh 128 x 2, dropout 0.2", _walker_cfc_mm),
-    "STC": Author(64, 0.001, _LRC_SCRIPTS),
-    "LRC": Author(64, 0.001, _LRC_SCRIPTS),
-    "LRCU": Author(64, 0.001, _LRC_SCRIPTS),
+    "LTC": Author(32, 0.01, AUTHOR_MODELS["LTC"]),
+    "LSTM": Author(32, 0.001, AUTHOR_MODELS["LSTM"]),
+    "GRU": Author(32, 0.001, AUTHOR_MODELS["GRU"]),
+    "CTRNN": Author(32, 0.001, AUTHOR_MODELS["CTRNN"]),
+    "CfC": Author(64, 0.02, AUTHOR_MODELS["CfC"], _walker_cfc),
+    "CfC-mm": Author(128, 0.005, AUTHOR_MODELS["CfC-mm"], _walker_cfc_mm),
+    "STC": Author(64, 0.001, AUTHOR_MODELS["STC"]),
+    "LRC": Author(64, 0.001, AUTHOR_MODELS["LRC"]),
+    "LRCU": Author(64, 0.001, AUTHOR_MODELS["LRCU"]),
 }
 
 
@@ -211,7 +208,7 @@ def build(model: str, task: Task, hidden_size: int, seed: int, variant: str = "m
 
 
 def author(model: str) -> Author:
-    """The size and learning rate that a model's authors printed.
+    """The published size and learning rate of a model.
 
     Raises:
         ValueError: for a model without such.

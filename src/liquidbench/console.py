@@ -20,7 +20,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from liquidbench.statistics import Comparison, Standing
+from liquidbench.statistics import Comparison, Standing, number, significant
 from liquidbench.study import Run, Study
 
 State = Literal["waiting", "running", "done", "failed", "left out"]
@@ -220,7 +220,7 @@ class Board(Progress):
         heads = [Column(f"{task}\n{self.metrics[task]}", no_wrap=True) for task in tasks]
         table = Table(Column("", no_wrap=True), *heads, box=None, padding=(0, 2, 0, 0), header_style="dim")
         for model, variant in dict.fromkeys((run.model, run.variant) for run in self.runs):
-            label = model if variant == "matched" else f"{model} (author)"
+            label = model if variant == "matched" else f"{model} (published)"
             cells = []
             for task in tasks:
                 here = [
@@ -255,7 +255,7 @@ class Board(Progress):
             cell.append(f"{done}/{len(runs)}", "green" if done == len(runs) else "")
         scores = [self.scores[run] for run in runs if run in self.scores]
         if scores:
-            cell.append(f" {mean(scores):.3f}", "bold" if len(scores) == len(runs) else "")
+            cell.append(f" {_told(mean(scores))}", "bold" if len(scores) == len(runs) else "")
         return cell
 
     def _running(self, options: ConsoleOptions) -> list[Text | Table]:
@@ -317,10 +317,10 @@ def progress(
 
 def described(run: Run) -> str:
     """A run in words."""
-    author = " as its authors set it" if run.variant == "author" else ""
+    published = " at its published size and rate" if run.variant == "author" else ""
     if run.kind == "cost":
-        return f"time and memory of {run.model}{author} on {run.task_name}"
-    return f"{run.model}{author} on {run.task_name}, seed {run.seed}"
+        return f"time and memory of {run.model}{published} on {run.task_name}"
+    return f"{run.model}{published} on {run.task_name}, seed {run.seed}"
 
 
 def duration(seconds: float) -> str:
@@ -380,7 +380,7 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
 
 
 def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Models by rank, authors' variants below them, with mean and interval of the test scores of each task."""
+    """Models by rank, those at published sizes below, with mean and interval of the test scores of each task."""
     heads = [
         Column(f"{task}\n{facts['metric']} ({'higher' if facts['higher_is_better'] else 'lower'} is better)")
         for task, facts in tasks.items()
@@ -396,17 +396,23 @@ def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]])
         for task in tasks:
             standing = cells.get((model, variant, task))
             row.append(Text() if standing is None else _score(standing))
-        label = Text(model, style="bold") if variant == "matched" else Text(f"{model} (author)", style="dim")
+        label = Text(model, style="bold") if variant == "matched" else Text(f"{model} (published)", style="dim")
         table.add_row(label, *row)
     return table
+
+
+def _told(score: float, beside: float | None = None) -> str:
+    """A score with three decimals, or as many more as it, or the one beside it, needs for three figures."""
+    return number(score, max(3, significant([score if beside is None else beside])))
 
 
 def _score(standing: Standing) -> Text:
     if standing.mean is None:
         return Text(f"failed {standing.failures} of {standing.failures}", style="red")
-    text = Text(f"{standing.mean:.3f}")
+    text = Text(_told(standing.mean))
     if standing.interval is not None:
-        text.append(f" [{standing.interval[0]:.3f}, {standing.interval[1]:.3f}]", style="dim")
+        low, high = (_told(end, standing.mean) for end in standing.interval)
+        text.append(f" [{low}, {high}]", style="dim")
     if standing.failures:
         text.append(f" {standing.failures} failed", style="red")
     return text

@@ -5,6 +5,7 @@ metrics take predictions and targets of one shape, (n, outputs). A score that is
 hand is an error in words, never a number that looks like a score.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -26,6 +27,7 @@ class Metric:
         kind: the kind of task it scores.
         higher_is_better: direction of improvement.
         function: ``(targets, predictions) -> float``.
+        range: the least and the largest score there can be.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Metric:
     kind: Literal["classification", "regression"]
     higher_is_better: bool
     function: Callable[[Targets, Predictions], float]
+    range: tuple[float, float]
 
 
 def score(name: str, targets: ArrayLike, predictions: ArrayLike) -> float:
@@ -163,18 +166,20 @@ def _r2(targets: Targets, predictions: Predictions) -> float:
     return float(np.mean(1 - np.sum((targets - predictions) ** 2, axis=0) / spread))
 
 
+_SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "Accuracy", "classification", True, _accuracy),
-        Metric("balanced_accuracy", "Balanced accuracy", "classification", True, _balanced_accuracy),
-        Metric("f1_macro", "Macro F1", "classification", True, _f1_macro),
-        Metric("auroc", "Area under the ROC curve", "classification", True, _auroc),
-        Metric("auprc", "Average precision", "classification", True, _auprc),
-        Metric("cross_entropy", "Cross-entropy (nats)", "classification", False, _cross_entropy),
-        Metric("mse", "Mean squared error", "regression", False, _mse),
-        Metric("rmse", "Root mean squared error", "regression", False, _rmse),
-        Metric("mae", "Mean absolute error", "regression", False, _mae),
-        Metric("r2", "Coefficient of determination", "regression", True, _r2),
+        Metric("accuracy", "Accuracy", "classification", True, _accuracy, _SHARE),
+        Metric("balanced_accuracy", "Balanced accuracy", "classification", True, _balanced_accuracy, _SHARE),
+        Metric("f1_macro", "Macro F1", "classification", True, _f1_macro, _SHARE),
+        Metric("auroc", "Area under the ROC curve", "classification", True, _auroc, _SHARE),
+        Metric("auprc", "Average precision", "classification", True, _auprc, _SHARE),
+        Metric("cross_entropy", "Cross-entropy (nats)", "classification", False, _cross_entropy, _ERROR),
+        Metric("mse", "Mean squared error", "regression", False, _mse, _ERROR),
+        Metric("rmse", "Root mean squared error", "regression", False, _rmse, _ERROR),
+        Metric("mae", "Mean absolute error", "regression", False, _mae, _ERROR),
+        Metric("r2", "Coefficient of determination", "regression", True, _r2, (-math.inf, 1.0)),
     )
 }

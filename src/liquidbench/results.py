@@ -12,7 +12,7 @@ import uuid
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
@@ -150,10 +150,40 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
     )
 
 
-def trivial_scores(frame: pl.DataFrame) -> dict[str, float]:
-    """The trivial predictor's main score on test, by task."""
-    rows = frame.filter(pl.col("metric") == "trivial", pl.col("split") == "test", pl.col("value").is_finite())
+def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"]) -> dict[str, float]:
+    """Main score on test, by task, of the trivial predictor or of the linear model; older results lack the latter."""
+    rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
     return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
+
+
+def trainings(frame: pl.DataFrame) -> pl.DataFrame:
+    """How trainings ended, one row for each learning rate of a fit that came to an end.
+
+    Args:
+        frame: rows of results.
+
+    Returns:
+        Columns ``run``, ``task``, ``model``, ``variant``, ``seed``, ``learning_rate``; ``epochs``, how many there
+        were; ``ended``, by what ("all epochs", "patience" or "minutes"); ``best_epoch``, whose weights were kept,
+        null but for the training that validation chose. Ordered by task, model, variant, seed and learning rate's
+        place in the study.
+    """
+    shared = ("run", "task", "model", "variant", "seed", "trial", "learning_rate")
+    told = frame.filter(pl.col("value").is_not_null())
+    chosen = told.filter(pl.col("metric") == "best_epoch").select("run", "trial", best_epoch="value")
+    ends = told.filter(pl.col("metric") == "epochs").select(*shared, epochs="value", ended="reason")
+    ends = ends.join(chosen, on=("run", "trial"), how="left")
+    return ends.sort("task", "model", "variant", "seed", "trial").drop("trial")
+
+
+def sweep(directory: str | os.PathLike[str]) -> None:
+    """Remove what a process that was killed while it wrote has left; for the only process at work there.
+
+    Args:
+        directory: the study's folder.
+    """
+    for part in [*Path(directory).glob(".*.tmp"), *(Path(directory) / "runs").glob(".*.tmp")]:
+        part.unlink(missing_ok=True)
 
 
 def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -265,7 +295,11 @@ def _replace(path: Path, write: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
-        write(part)
+        try:
+            write(part)
+        except pl.exceptions.PolarsError as error:
+            # polars says of a full disk that the file's format is wrong.
+            raise OSError(f"{part} cannot be written: {error}") from error
         # A rename can reach the disk before the content does; a power cut would then leave an empty file.
         with part.open("rb") as file:
             os.fsync(file.fileno())

@@ -6,9 +6,11 @@ who is equivalent, and where nothing has been shown. Every test is two-sided.
 """
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from statistics import median
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from liquidbench import results
+from liquidbench.metrics import METRICS
 from liquidbench.study import FAMILIES
 
 Interval = tuple[float, float]
@@ -34,14 +37,20 @@ FEWEST_RANKED = 3
 FEWEST_SIGNED = 6
 """The signed-rank test over tasks takes so many: with five its p-value is never below 0.0625."""
 
+FEWEST_BOOTSTRAPPED = 6
+"""A mean rank has an interval from so many tasks on: a bootstrap of fewer is too narrow to be shown."""
+
+FEWEST_SEEDS = 3
+"""Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
+
 FEW_TASKS, FEW_SEEDS = 10, 5
 """A verdict on fewer tasks, or on a task with fewer seeds, comes with a warning."""
 
 RANKING_RULE = (
     "Rank: the matched models are ranked within each task and seed, 1 being best; equals share the mean of their "
     "places, and a run that failed takes the last. Ranks are averaged over seeds, then over tasks. Seeds of a task "
-    "that some model has not run yet are left out. The interval is a bootstrap over tasks and, within each, over "
-    "seeds; over seeds alone where there is one task."
+    f"that some model has not run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a "
+    "bootstrap over tasks and, within each, over seeds."
 )
 
 
@@ -101,7 +110,7 @@ class Overall:
         model: a key of `liquidbench.study.FAMILIES`.
         family: of the model.
         rank: mean place, by `RANKING_RULE`; None where no task and seed was run by all models.
-        interval: of that rank; None with a single task and seed.
+        interval: of that rank; None below `FEWEST_BOOTSTRAPPED` tasks.
         tasks: number of tasks behind the rank.
         seeds: number of pairs of a task and a seed behind it.
         failures: over all tasks.
@@ -131,7 +140,8 @@ class Pair:
         margin: the smallest difference that counts, in units of the score.
         seeds: number of common seeds.
         left_out: seeds that one of the two has not finished.
-        verdict: on the first: "better", "worse", "equivalent" or "no difference shown".
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        reason: why nothing can be said; "" where something can.
     """
 
     task: str
@@ -145,6 +155,7 @@ class Pair:
     seeds: int
     left_out: int
     verdict: str
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,7 +166,8 @@ class Judgement:
         task: the task's name.
         pair: the liquid representative (first) and the recurrent one, with p corrected over the tasks; None
             where a family has none.
-        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "not compared".
+        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "cannot say" or "not
+            compared".
         sentence: that in plain words, with the numbers behind it.
     """
 
@@ -187,11 +199,11 @@ class OverTasks:
     """What the tasks say together.
 
     Attributes:
-        tasks: number of tasks on which all matched models were ranked.
+        tasks: number of tasks on which all matched models were ranked, and none was cut short by the cap in minutes.
         models: number of these models.
         friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
-        leads: test of liquid against recurrent, each task one pair, by leads in units of the smallest difference that
-            counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
+        leads: test of liquid against recurrent, each task with a verdict one pair, by leads in units of the smallest
+            difference that counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
     """
 
     tasks: int
@@ -274,10 +286,20 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     return mean - reach, mean + reach
 
 
-def score_interval(values: ArrayLike, higher_is_better: bool) -> Interval:
-    """`mean_interval` of a metric of `liquidbench.metrics`, cut at the end of its range: scores at 1, errors at 0."""
-    low, high = mean_interval(values)
-    return (low, min(high, 1.0)) if higher_is_better else (max(low, 0.0), high)
+def score_interval(values: ArrayLike, metric: str) -> Interval:
+    """`mean_interval` of a score, cut at the ends of its metric's range.
+
+    Raises:
+        ValueError: for a name that is no key of `liquidbench.metrics.METRICS`, and as `mean_interval` does.
+
+    Example:
+        >>> score_interval([0.9, 1.0], "accuracy")[1], round(score_interval([0.9, 1.0], "mse")[1], 3)
+        (1.0, 1.585)
+    """
+    if metric not in METRICS:
+        raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
+    (low, high), (least, most) = mean_interval(values), METRICS[metric].range
+    return max(low, least), min(high, most)
 
 
 def bootstrap_interval(values: ArrayLike, level: float = LEVEL, resamples: int = 5000, seed: int = 0) -> Interval:
@@ -435,6 +457,52 @@ def counted(number: int, word: str) -> str:
     return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
+def number(value: float, decimals: int = 0, *, signed: bool = False) -> str:
+    """A number for reading: true minus sign, thousands grouped.
+
+    Measured values (not counts, which are of type int) from 100,000 on or below 0.0001 are in scientific notation,
+    with three decimals at most.
+
+    Example:
+        >>> number(-12345.678, 1), number(0.02, 2, signed=True), number(120_000)
+        ('−12,345.7', '+0.02', '120,000')
+        >>> number(123_456.7, 1), number(0.00001234, 8), number(0.00001234, 3)
+        ('1.235×10⁵', '1.234×10⁻⁵', '0.000')
+    """
+    rounded = round(value, decimals)
+    size = abs(rounded)
+    if isinstance(value, int) or not (0 < size < 1e-4 or 1e5 <= size < math.inf):
+        text = f"{size:,.{max(decimals, 0)}f}"
+    else:
+        places = min(max(math.floor(math.log10(size)) + decimals, 0), 3)
+        mantissa, exponent = f"{size:.{places}e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        text = f"{mantissa}×10{str(int(exponent)).translate(_RAISED)}"
+    if rounded < 0:
+        return f"−{text}"
+    return f"+{text}" if signed and rounded > 0 else text
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def significant(numbers: Sequence[float]) -> int:
+    """Decimals that give the largest of some numbers three significant figures.
+
+    Example:
+        >>> significant([0.912, 0.05]), significant([12.3]), significant([0.000123])
+        (3, 1, 6)
+    """
+    largest = max(map(abs, numbers))
+    return min(max(2 - math.floor(math.log10(largest)), 0), 15) if largest else 3
+
+
+def linear_model(facts: Mapping[str, Any]) -> str:
+    """The linear model beside a task's networks, in words: what it reads depends on what a target belongs to."""
+    reads = "each feature's mean and last value" if facts.get("per") == "sequence" else "the current step"
+    return f"a linear model of {reads}"
+
+
 def p_value(value: float) -> str:
     """A p-value for reading.
 
@@ -451,12 +519,16 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     """Judge a study's results.
 
     Runs are paired by task and seed. A family (liquid, recurrent) is represented on each task by the model with
-    the fewest failures and, among these, the best mean score on *validation*; the two are compared on test.
+    the fewest failures and, among these, the best mean score on *validation*, over the seeds that all matched models
+    of the task have run; the two are compared on test. Where the cap in minutes cut short what is compared, where
+    there are too few seeds, or where the better one is no better than the trivial predictor, the verdict is that
+    nothing can be said.
 
     Args:
         frame: rows of `liquidbench.results.read`, of one study's present runs.
         tasks: by task name, the facts of ``tasks.json``: at least ``metric``, ``metric_label`` and
-            ``higher_is_better``. A task of which no run came to anything may be absent.
+            ``higher_is_better``; sentences in ``warnings`` join the verdict's. A task of which no run came to
+            anything may be absent.
         smallest_difference: a difference below this does not count. Absolute, in units of the score, where
             higher is better (accuracy, areas under curves: scores of a known scale); where lower is better
             (errors, whose scale is the data's), as a fraction of the recurrent representative's mean error.
@@ -470,9 +542,18 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     """
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
-    trivial = results.trivial_scores(frame)
+    trivial, linear = results.baseline_scores(frame, "trivial"), results.baseline_scores(frame, "linear")
+    trainings = _trainings(frame)
     boards = [
-        _Board(task, cells, tasks.get(task), trivial.get(task), smallest_difference)
+        _Board(
+            task=task,
+            cells=cells,
+            facts=tasks.get(task),
+            trainings=trainings.get(task, {}),
+            trivial=trivial.get(task),
+            linear=linear.get(task),
+            smallest_difference=smallest_difference,
+        )
         for task, cells in _cells(frame, tasks).items()
     ]
     pairs: list[Pair] = []
@@ -482,15 +563,27 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     contests = {board.task: pair for board in boards if (pair := board.family_pair())}
     directions = [board.higher for board in boards if board.task in contests]
     corrected = dict(zip(contests, _corrected(list(contests.values()), directions), strict=True))
+    judgements = [_judge(board, corrected.get(board.task)) for board in boards]
     models = list(dict.fromkeys(model for board in boards for model in board.models))
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
-    places = [table for board in boards if len(table := board.places(models))]
+    places = {board: table for board in boards if len(table := board.places(models))}
+    whole = [table for board, table in places.items() if not any(map(board.cut_short, board.models))]
+    leads = [
+        (judgement.pair, board.higher)
+        for board, judgement in zip(boards, judgements, strict=True)
+        if judgement.pair and not judgement.pair.reason
+    ]
     return Comparison(
         leaderboard=tuple(line for board in boards for line in board.standings()),
-        overall=_overall(boards, models, places),
+        overall=_overall(boards, models, list(places.values())),
         pairs=tuple(pairs),
-        verdict=_verdict(boards, [_judge(board, corrected.get(board.task)) for board in boards], smallest_difference),
-        over_tasks=_over_tasks(len(models), places, list(zip(corrected.values(), directions, strict=True))),
+        verdict=Verdict(
+            headline=_headline(judgements),
+            judgements=tuple(judgements),
+            warnings=tuple(_warnings(boards, judgements)),
+            thresholds=_thresholds(smallest_difference),
+        ),
+        over_tasks=_over_tasks(len(models), whole, leads),
     )
 
 
@@ -502,6 +595,16 @@ class _Cell:
     validation: float
 
 
+@dataclass(frozen=True)
+class _Training:
+    """How a training of a matched model ended; `best_epoch` is None where validation chose another learning rate."""
+
+    learning_rate: float
+    epochs: int
+    ended: str
+    best_epoch: int | None
+
+
 class _Board:
     """The runs of one task, asked by model."""
 
@@ -510,11 +613,16 @@ class _Board:
         task: str,
         cells: Mapping[tuple[str, str], Mapping[int, _Cell]],
         facts: Mapping[str, Any] | None,
+        trainings: Mapping[str, Sequence[_Training]],
         trivial: float | None,
+        linear: float | None,
         smallest_difference: float,
     ):
-        self.task, self.cells, self.trivial = task, cells, trivial
+        self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
         self.title: str = (facts or {}).get("title") or task
+        self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
+        self.metric: str = (facts or {}).get("metric", "")
+        self.linear_name = linear_model(facts or {})
         self.higher: bool = True if facts is None else facts["higher_is_better"]
         label: str = "score" if facts is None else facts["metric_label"]
         self.words = label[:1].lower() + label[1:]
@@ -523,6 +631,9 @@ class _Board:
         if not self.higher:
             reference = self.representative(["recurrent"]) or self.representative(["liquid", "other"])
             self.margin *= abs(self.mean(reference)) if reference else 1.0
+
+    def words_of(self, score: float) -> str:
+        return f"{self.words} {number(score, significant([score]))}"
 
     def members(self, families: Collection[str]) -> list[str]:
         return [model for model in self.models if FAMILIES.get(model, "other") in families]
@@ -541,22 +652,48 @@ class _Board:
     def failures(self, model: str, variant: str = "matched") -> int:
         return len(self.cells[model, variant]) - len(self.scores(model, variant))
 
+    def shown_ahead(self, model: str, reference: float) -> bool:
+        """Whether the whole interval of a model's mean lies beyond a score that has no spread."""
+        scores = list(self.scores(model).values())
+        return len(scores) > 1 and all(self.ahead(end, reference) for end in mean_interval(scores))
+
+    def chosen(self, model: str) -> list[_Training]:
+        """The trainings, one a seed, whose weights were scored."""
+        return [training for training in self.trainings.get(model, ()) if training.best_epoch is not None]
+
+    def cut_short(self, model: str) -> str:
+        """In words, that the cap in minutes ended what was scored of a model; "" where it did not."""
+        chosen = self.chosen(model)
+        cut = sum(training.ended == "minutes" for training in chosen)
+        return f"the cap in minutes ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
+
+    def seeds_of_all(self, models: Sequence[str]) -> list[int]:
+        """The seeds that all of some matched models have run."""
+        runs = [set(self.cells.get((model, "matched"), {})) for model in models]
+        return sorted(set.intersection(*runs)) if runs else []
+
     def representative(self, families: Collection[str]) -> str | None:
-        """The model that validation chooses; the study's order decides between equals."""
+        """The model that validation chooses; the study's order decides between equals.
 
-        def key(model: str) -> tuple[int, float]:
-            cells = self.cells[model, "matched"].values()
-            chosen = [cell.validation for cell in cells if math.isfinite(cell.test)]
-            mean = math.fsum(chosen) / len(chosen)
-            return self.failures(model), -mean if self.higher else mean
+        Means over other seeds are other quantities, so only seeds count that every matched model of the task has run
+        and no candidate failed.
+        """
+        seeds = self.seeds_of_all(self.models)
 
-        able = [
-            model
-            for model in self.members(families)
-            if self.scores(model)
-            and all(math.isfinite(c.validation) for c in self.cells[model, "matched"].values() if math.isfinite(c.test))
-        ]
-        return min(able, key=key, default=None)
+        def finished(model: str) -> set[int]:
+            cells = self.cells[model, "matched"]
+            return {s for s in seeds if math.isfinite(cells[s].test) and math.isfinite(cells[s].validation)}
+
+        members = {model: finished(model) for model in self.members(families)}
+        most = max(map(len, members.values()), default=0)
+        candidates = {model: found for model, found in members.items() if len(found) == most}
+        common = set.intersection(*candidates.values()) if candidates else set()
+
+        def key(model: str) -> float:
+            mean = math.fsum(self.cells[model, "matched"][seed].validation for seed in common) / len(common)
+            return -mean if self.higher else mean
+
+        return min(candidates, key=key) if common else None
 
     def common(self, first: str, second: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Scores of two models over the seeds that both finished, in one order."""
@@ -569,6 +706,11 @@ class _Board:
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
         outcome = paired_test(a, b) if len(a) > 1 else None
         spread = len(a) > 1 and np.ptp(_differences(a, b)) > 0
+        reasons = [words for model in (first, second) if (words := self.cut_short(model))]
+        if not len(a):
+            reasons.append("they share no seed that both finished")
+        elif len(a) < FEWEST_SEEDS:
+            reasons.append(f"{counted(len(a), 'seed')} {'is' if len(a) == 1 else 'are'} too few")
         return Pair(
             task=self.task,
             first=first,
@@ -581,6 +723,7 @@ class _Board:
             seeds=len(a),
             left_out=len(planned) - len(a),
             verdict="no difference shown",
+            reason=" and ".join(reasons),
         )
 
     def family_pair(self) -> Pair | None:
@@ -590,7 +733,7 @@ class _Board:
     def places(self, models: Sequence[str]) -> NDArray[np.float64]:
         """Ranks of some matched models, (seeds, models), for the seeds that all of them have run."""
         runs = [self.cells.get((model, "matched"), {}) for model in models]
-        seeds = sorted(set.intersection(*(set(cells) for cells in runs))) if runs else []
+        seeds = self.seeds_of_all(models)
         if not seeds:
             return np.empty((0, len(runs)))
         return _places(np.array([[cells[seed].test for cells in runs] for seed in seeds]), self.higher)
@@ -608,7 +751,7 @@ class _Board:
                     variant=variant,
                     family=FAMILIES.get(model, "other"),
                     mean=math.fsum(scores) / len(scores) if scores else None,
-                    interval=score_interval(scores, self.higher) if len(scores) > 1 else None,
+                    interval=score_interval(scores, self.metric) if len(scores) > 1 else None,
                     seeds=len(scores),
                     failures=self.failures(model, variant),
                     rank=float(ranks[model]) if variant == "matched" and model in ranks else None,
@@ -654,6 +797,16 @@ def _cells(
     return cells
 
 
+def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[_Training]]]:
+    """How the matched models' trainings ended, by task and model."""
+    found: dict[str, dict[str, list[_Training]]] = {}
+    done = frame.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
+    columns = ("task", "model", "learning_rate", "epochs", "ended", "best_epoch")
+    for task, model, rate, epochs, ended, best in results.trainings(done).select(columns).iter_rows():
+        found.setdefault(task, {}).setdefault(model, []).append(_Training(rate, epochs, ended, best))
+    return found
+
+
 def _corrected(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
     """The pairs with p corrected for their number, and the verdict that follows from it."""
     raw = {index: pair.p for index, pair in enumerate(pairs) if pair.p is not None}
@@ -666,6 +819,8 @@ def _corrected(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
 
 
 def _word(pair: Pair, higher: bool) -> str:
+    if pair.reason:
+        return "cannot say"
     if pair.interval and -pair.margin < pair.interval[0] and pair.interval[1] < pair.margin:
         return "equivalent"
     # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
@@ -678,6 +833,11 @@ def _word(pair: Pair, higher: bool) -> str:
 def _judge(board: _Board, pair: Pair | None) -> Judgement:
     if pair is None:
         return Judgement(board.task, None, "not compared", f"On {board.title}, there is no comparison: {_gap(board)}.")
+    if board.trivial is not None and pair.verdict in ("better", "worse", "equivalent"):
+        means = [float(scores.mean()) for scores in board.common(pair.first, pair.second)]
+        if not any(board.ahead(mean, board.trivial) for mean in means):
+            reason = f"neither is better than the trivial predictor, {board.words_of(board.trivial)}"
+            pair = replace(pair, verdict="cannot say", reason=reason)
     verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
     return Judgement(board.task, pair, verdict, _sentence(board, pair))
 
@@ -691,7 +851,7 @@ def _gap(board: _Board) -> str:
         elif not any(board.scores(model) for model in members):
             reasons.append(f"no run of a {family} network finished with a score")
         elif board.representative([family]) is None:
-            reasons.append(f"no {family} network has validation scores to choose it by")
+            reasons.append(f"no {family} network has validation scores on seeds that all models have run")
     return " and ".join(reasons)
 
 
@@ -700,8 +860,8 @@ def _sentence(board: _Board, pair: Pair) -> str:
     a, b = board.common(pair.first, pair.second)
     if not len(a):
         return (
-            f"On {board.title}, the liquid networks' best ({pair.first}) and the recurrent networks' best "
-            f"({pair.second}) share no seed that both finished, so there is no difference to look at{_left_out(pair)}."
+            f"On {board.title}, this study cannot say whether the liquid networks' best ({pair.first}) or the "
+            f"recurrent networks' best ({pair.second}) is better: {pair.reason}{_left_out(pair)}."
         )
     means, interval = [float(a.mean()), float(b.mean())], pair.interval
     names = [f"the liquid networks' best ({pair.first})", f"the recurrent networks' best ({pair.second})"]
@@ -709,29 +869,30 @@ def _sentence(board: _Board, pair: Pair) -> str:
         names.reverse()
         means.reverse()
         interval = (-interval[1], -interval[0]) if interval else None
-    places = _decimals(means)
-    numbers = f"{board.words} {_number(means[0], places)} against {_number(means[1], places)}"
+    places = significant(means)
+    numbers = f"{board.words} {number(means[0], places)} against {number(means[1], places)}"
     if interval:
         numbers += f", {LEVEL:.0%} interval of the difference ".replace("%", " %")
-        numbers += f"{_number(interval[0], places)} to {_number(interval[1], places)}"
+        numbers += f"{number(interval[0], places)} to {number(interval[1], places)}"
     if pair.outcome and pair.p is not None:
         # The interval is not corrected, so a reader may find it at odds with the p-value.
         corrected = " after Holm's correction" if pair.p > pair.outcome.p else ""
         numbers += f", {p_value(pair.p)} by {pair.outcome.test}{corrected}"
     numbers += f", {counted(pair.seeds, 'seed')}{_left_out(pair)}"
     start, first, second = f"On {board.title},", *names
+    if pair.verdict == "cannot say":
+        return f"{start} this study cannot say whether {first} or {second} is better: {pair.reason} ({numbers})."
     if pair.verdict in ("better", "worse"):
         return f"{start} {first} is better than {second} ({numbers})."
     if pair.verdict == "equivalent":
-        margin = f"{pair.margin:.{max(places, _decimals([pair.margin]) - 2)}f}"
+        margin = number(pair.margin, max(places, significant([pair.margin]) - 2))
         return f"{start} {first} and {second} are equivalent, their difference within ±{margin} ({numbers})."
     ending = ""
-    if pair.outcome is None:
-        ending = " One seed allows no test."
-    elif interval is None and pair.difference:
+    if interval is None and pair.difference:
         ending = " All seeds differ by the same amount, so nothing is known about its spread."
     elif pair.p is not None and pair.p < ALPHA:
-        ending = f" What difference there is lies below the smallest that counts, {pair.margin:.3g}."
+        margin = number(pair.margin, significant([pair.margin]))
+        ending = f" What difference there is lies below the smallest that counts, {margin}."
     return f"{start} {first} and {second} show no difference ({numbers}).{ending}"
 
 
@@ -741,49 +902,59 @@ def _left_out(pair: Pair) -> str:
     return f"; {counted(pair.left_out, 'seed')} left out, as one of the two failed or has not run there"
 
 
-def _verdict(boards: Sequence[_Board], judgements: Sequence[Judgement], smallest_difference: float) -> Verdict:
-    return Verdict(
-        headline=_headline([judgement.verdict for judgement in judgements]),
-        judgements=tuple(judgements),
-        warnings=tuple(_warnings(boards, judgements)),
-        thresholds=_thresholds(smallest_difference),
-    )
-
-
-def _headline(verdicts: Sequence[str]) -> str:
-    if not verdicts:
+def _headline(judgements: Sequence[Judgement]) -> str:
+    if not judgements:
         return "No run has finished yet, so there is nothing to compare."
-    counts = {verdict: verdicts.count(verdict) for verdict in dict.fromkeys(verdicts)}
-    liquid, recurrent = counts.get("liquid better", 0), counts.get("recurrent better", 0)
-    equivalent, undecided = counts.get("equivalent", 0), counts.get("no difference shown", 0)
-    parts = [f"Liquid networks better on {liquid}", f"recurrent better on {recurrent}"]
-    parts += [f"equivalent on {equivalent}"] if equivalent else []
-    parts.append(f"no difference shown on {undecided}")
-    parts += [f"not compared on {counts['not compared']}"] if "not compared" in counts else []
-    answer = f"{', '.join(parts)} of {counted(len(verdicts), 'task')}"
-    return f"{answer}. {_consequence(liquid, recurrent, equivalent, undecided)}"
+    counts = Counter(judgement.verdict for judgement in judgements)
+    parts = [f"Liquid networks better on {counts['liquid better']}"]
+    parts.append(f"recurrent better on {counts['recurrent better']}")
+    parts += [f"equivalent on {counts['equivalent']}"] if counts["equivalent"] else []
+    parts.append(f"no difference shown on {counts['no difference shown']}")
+    parts += [f"{rest} on {counts[rest]}" for rest in ("cannot say", "not compared") if counts[rest]]
+    return f"{', '.join(parts)} of {counted(len(judgements), 'task')}. {_consequence(judgements)}"
 
 
-def _consequence(liquid: int, recurrent: int, equivalent: int, undecided: int) -> str:
-    if not liquid + recurrent + equivalent + undecided:
+def _consequence(judgements: Sequence[Judgement]) -> str:
+    """What to do, by the models that were compared and no others."""
+    counts = Counter(judgement.verdict for judgement in judgements)
+    liquid, recurrent = counts["liquid better"], counts["recurrent better"]
+    where = "here" if len(judgements) < FEW_TASKS else "on tasks like these"
+    if len(judgements) == counts["cannot say"] + counts["not compared"]:
         return "This study cannot say which to use."
     if liquid and recurrent:
-        return "It depends on the task: try both on data like yours."
+        return f"{_named(judgements)}. It depends on the task: try both on your own data."
+    if liquid == len(judgements):
+        return f"{_named(judgements)}: use a liquid network {where}."
     if liquid:
         return (
-            "On tasks like these, use a liquid network."
-            if not equivalent + undecided
-            else "A liquid network is worth trying: on no task here was it shown to be worse."
+            f"{_named(judgements)}, and on no task was a liquid network shown to be worse: one is worth trying {where}."
         )
+    if recurrent == len(judgements):
+        return f"{_named(judgements)}: use a recurrent network {where}."
     if recurrent:
         return (
-            "On tasks like these, use an LSTM, a GRU or a plain RNN."
-            if not equivalent + undecided
-            else "Stay with a recurrent network: on no task here was a liquid one shown to be better."
+            f"{_named(judgements)}, and on no task was a liquid network shown to be better: stay with a recurrent "
+            f"network {where}."
         )
-    if equivalent and not undecided:
-        return "Either will do: choose by cost."
-    return "Nothing here speaks for changing the network you have: choose by cost, or run more seeds."
+    if counts["equivalent"] == len(judgements):
+        return f"{_named(judgements)}: choose by cost {where}."
+    return "Nothing here speaks for changing the network you have; more seeds may show a difference."
+
+
+def _named(judgements: Sequence[Judgement]) -> str:
+    """Who was better than whom, and on how many tasks; where nobody was, who were equivalent."""
+    verdicts = {judgement.verdict for judgement in judgements}
+    decided = verdicts & {"liquid better", "recurrent better"} or {"equivalent"}
+    found: Counter[tuple[str, str]] = Counter()
+    for judgement in judgements:
+        if judgement.pair and judgement.verdict in decided:
+            first, second = judgement.pair.first, judgement.pair.second
+            found[(second, first) if judgement.verdict == "recurrent better" else (first, second)] += 1
+    verb, word = ("were equivalent", "and") if "equivalent" in decided else ("was better", "than")
+    (pair, times), *others = found.most_common()
+    subject = f"{pair[0]} and {pair[1]} {verb}" if word == "and" else f"{pair[0]} {verb} than {pair[1]}"
+    start = f"{subject} on {times} of {counted(len(judgements), 'task')}"
+    return ", ".join([start, *(f"{one} {word} {other} on {count}" for (one, other), count in others)])
 
 
 def _warnings(boards: Sequence[_Board], judgements: Sequence[Judgement]) -> list[str]:
@@ -803,6 +974,8 @@ def _warnings(boards: Sequence[_Board], judgements: Sequence[Judgement]) -> list
             "differences can be shown, and “no difference shown” does not mean that there is none."
         )
     for board in boards:
+        warnings += [f"{board.title}: {warning}" for warning in board.warnings]
+        warnings += _cut_short(board)
         failures = {model: board.failures(model) for model in board.models if board.failures(model)}
         if failures:
             words = ", ".join(f"{model} {number}" for model, number in failures.items())
@@ -810,23 +983,99 @@ def _warnings(boards: Sequence[_Board], judgements: Sequence[Judgement]) -> list
         best = [board.mean(m) for f in ("liquid", "recurrent") if (m := board.representative([f]))]
         if board.trivial is not None and best and not any(board.ahead(mean, board.trivial) for mean in best):
             warnings.append(
-                f"On {board.title}, neither family's best is better than the trivial predictor ({board.words} "
-                f"{_number(board.trivial, _decimals([board.trivial]))}), so the comparison says little."
+                f"On {board.title}, neither family's best is better than the trivial predictor "
+                f"({board.words_of(board.trivial)}), so the comparison says little."
+            )
+        warnings += _no_better_than_linear(board)
+    return warnings + _learning(boards)
+
+
+def _cut_short(board: _Board) -> list[str]:
+    warnings = []
+    for model in board.models:
+        trainings = board.trainings.get(model, ())
+        cut = [training.epochs for training in trainings if training.ended == "minutes"]
+        if cut:
+            consequence = (
+                "its score says little about the model"
+                if board.cut_short(model)
+                else "none of them was chosen, perhaps for that reason"
+            )
+            warnings.append(
+                f"{board.title}: {len(cut)} of {counted(len(trainings), 'training')} of {model} "
+                f"{'was' if len(cut) == 1 else 'were'} ended by the cap in minutes, after a median of "
+                f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
             )
     return warnings
+
+
+def _no_better_than_linear(board: _Board) -> list[str]:
+    linear = board.linear
+    if linear is None:
+        return []
+    told = f"{board.linear_name} ({board.words_of(linear)})"
+    if not any(board.shown_ahead(model, linear) for model in board.models):
+        return [f"On {board.title}, no network was shown better than {told}."]
+    representatives = [model for family in ("liquid", "recurrent") if (model := board.representative([family]))]
+    behind = [model for model in representatives if not board.shown_ahead(model, linear)]
+    return [f"On {board.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
+
+
+def _learning(boards: Sequence[_Board]) -> list[str]:
+    """Whether more epochs, or rates beyond the grid, might have changed the scores."""
+    trainings = [(model, one) for board in boards for model in board.models for one in board.trainings.get(model, ())]
+    chosen = [(model, training) for model, training in trainings if training.best_epoch is not None]
+    warnings = []
+    improving = [
+        model for model, training in chosen if training.best_epoch == training.epochs and training.ended != "patience"
+    ]
+    if improving:
+        warnings.append(
+            f"{len(improving)} of {counted(len(chosen), 'chosen fit')} {_was(improving)} still improving at their last "
+            f"epoch ({_tally(improving)}): more epochs may change the scores."
+        )
+    untrained = [model for model, training in chosen if training.best_epoch == 0]
+    if untrained:
+        warnings.append(
+            f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
+            f"than before training ({_tally(untrained)})."
+        )
+    rates = sorted({training.learning_rate for _, training in trainings})
+    if len(rates) > 1:
+        edges = {"highest": rates[-1], "lowest": rates[0]}
+        found = {edge: sum(one.learning_rate == rate for _, one in chosen) for edge, rate in edges.items()}
+        if sum(found.values()):
+            which = ", ".join(f"the {edge}, {edges[edge]:g}, in {count}" for edge, count in found.items() if count)
+            warnings.append(
+                f"The chosen learning rate lay at the edge of the grid in {sum(found.values())} of "
+                f"{counted(len(chosen), 'fit')} ({which}): a rate beyond it may do better."
+            )
+    return warnings
+
+
+def _tally(models: Sequence[str]) -> str:
+    return ", ".join(f"{model} {count}" for model, count in Counter(models).items())
+
+
+def _was(things: Sequence[object]) -> str:
+    return "was" if len(things) == 1 else "were"
 
 
 def _thresholds(smallest_difference: float) -> tuple[str, ...]:
     return (
         "On each task each family is represented by its model with the fewest failed runs and, among these, the best "
-        "mean score on validation; the two are compared on test, seed by seed. Models of neither family and rows with "
-        "their authors' settings take no part.",
+        "mean score on validation, over the seeds that all matched models of the task have run; the two are compared "
+        "on test, seed by seed. Models of neither family and rows at published sizes and rates take no part.",
         "Within a task the test is the paired t-test over common seeds, two-sided; where all seeds differ by the same "
         "amount, t is undefined and the exact signed-rank test stands in. p-values are corrected by Holm's method: "
         "over the tasks for liquid against recurrent, over a task's pairs in its table of pairs.",
         f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
         f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
-        "Neither changes the verdict on a task.",
+        "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the cap in minutes ended a "
+        "training that was scored, the other one tasks on which nothing can be said.",
+        "“Cannot say”, before all else: the cap in minutes ended a training that was scored of one of the two; or they "
+        f"have fewer than {FEWEST_SEEDS} common seeds; or, where a family would be better or the two equivalent, "
+        "neither mean is better than the trivial predictor's score.",
         f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
         f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
         "representative's mean where the score is an error).",
@@ -835,7 +1084,8 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         f"Intervals of means and of mean differences are Student's, at {100 * LEVEL:.0f} %, not corrected for the "
         "number of comparisons: a bootstrap of few seeds would be too narrow. They speak of other seeds, not of "
         "other data.",
-        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds.",
+        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds. A network is shown better "
+        f"than the linear model where the whole {100 * LEVEL:.0f} % interval of its mean is.",
         RANKING_RULE,
     )
 
@@ -858,7 +1108,7 @@ def _overall(
 ) -> tuple[Overall, ...]:
     seeds = sum(map(len, tables))
     ranks = np.mean([table.mean(axis=0) for table in tables], axis=0) if tables else None
-    bounds = _rank_intervals(tables, resamples) if seeds > 1 else None
+    bounds = _rank_intervals(tables, resamples) if len(tables) >= FEWEST_BOOTSTRAPPED else None
     lines = [
         Overall(
             model=model,
@@ -945,14 +1195,3 @@ def _tails(level: float) -> Interval:
     if not 0 < level < 1:
         raise ValueError(f"level must lie between 0 and 1, as 0.95 does; got {level}")
     return (1 - level) / 2, (1 + level) / 2
-
-
-def _decimals(numbers: Sequence[float]) -> int:
-    """Decimals that give the largest of some numbers three significant figures."""
-    largest = max(map(abs, numbers))
-    return min(max(2 - math.floor(math.log10(largest)), 0), 8) if largest else 3
-
-
-def _number(value: float, decimals: int) -> str:
-    """A number for prose: true minus sign, no negative zero."""
-    return f"{round(value, decimals) + 0.0:.{decimals}f}".replace("-", "−")

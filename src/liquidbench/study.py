@@ -33,8 +33,22 @@ FAMILIES: Mapping[str, Literal["liquid", "recurrent", "other"]] = {
 }
 """The models, each with its family. A verdict compares liquid with recurrent; the others are shown beside."""
 
-AUTHOR_MODELS = ("LTC", "CfC", "CfC-mm", "STC", "LRC", "LRCU", "CTRNN", "LSTM", "GRU")
-"""Models for which a liquid paper states a size and a learning rate, which ``author_defaults`` adds."""
+_LTC_PAPER = "the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439)"
+_CFC_SCRIPTS = "the repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
+_LRC_SCRIPTS = "the repository MoniFarsang/LRC, person activity script: 64 units, learning rate 0.001"
+
+AUTHOR_MODELS: Mapping[str, str] = {
+    "LTC": f"{_LTC_PAPER}: 32 units, learning rate 0.01",
+    "CfC": f"{_CFC_SCRIPTS}: 64 units, backbone SiLU 256, learning rate 0.02",
+    "CfC-mm": f"{_CFC_SCRIPTS}: 128 units, backbone LeCun tanh 128 x 2, dropout 0.2, learning rate 0.005",
+    "STC": _LRC_SCRIPTS,
+    "LRC": _LRC_SCRIPTS,
+    "LRCU": _LRC_SCRIPTS,
+    "CTRNN": f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001",
+    "LSTM": f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001",
+    "GRU": f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001 (there a CT-GRU)",
+}
+"""Models with a published size and learning rate, which ``author_defaults`` adds, and where these were published."""
 
 RESULTS_FORMAT = 1
 """Version of the results' columns and meaning. It is part of a run's id: old results are never mistaken."""
@@ -96,7 +110,7 @@ class Run:
         task: a task's name, or the mapping that describes a user's table.
         model: a key of `FAMILIES`.
         variant: "matched" fits the study's budget of parameters and tries its learning rates; "author" takes
-            both from a paper, so `parameters` is None and `learning_rates` empty.
+            both from a publication, so `parameters` is None and `learning_rates` empty.
         seed: decides initial values and data order.
         parameters: budget of trained parameters, or None.
         training: see `Training`.
@@ -154,8 +168,8 @@ class Study:
         learning_rates: tried by every model alike; validation chooses.
         training: see `Training`.
         robustness: see `Robustness`.
-        author_defaults: whether `AUTHOR_MODELS` also run with the sizes and rates of the papers, in rows
-            of their own that no verdict counts.
+        author_defaults: whether `AUTHOR_MODELS` also run at their published sizes and rates, in rows of their
+            own that no verdict counts.
         smallest_difference: a difference below it does not matter; in the metric's unit for bounded scores,
             as a fraction of the recurrent networks' score for errors (see `liquidbench.statistics.compare`).
 
@@ -184,8 +198,8 @@ class Study:
                 "name must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', "
                 f"for it names a folder; got {self.name!r}"
             )
-        if not isinstance(self.question, str):
-            raise ValueError(f"question must be text; got {_shown(self.question)}")
+        if not isinstance(self.question, str) or not self.question.isprintable():
+            raise ValueError(f"question must be one line of text; got {_shown(self.question)}")
         _set(self, "tasks", _tasks(self.tasks))
         _set(self, "models", _models(self.models))
         _set(self, "parameters", _whole("parameters", self.parameters, at_least=1))
@@ -219,6 +233,9 @@ class Study:
         try:
             content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
             study = cls.parse(content)
+        except yaml.MarkedYAMLError as error:
+            line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+            raise ValueError(f"{path}: {line}{error.problem or error}: this is no YAML") from error
         except (ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error
         folder = path.resolve().parent

@@ -231,7 +231,17 @@ def _train(
     order = torch.Generator().manual_seed(run.seed)
     optimiser = torch.optim.Adam(model.parameters(), lr=trial.learning_rate)
     deadline = time.monotonic() + (math.inf if training.minutes is None else 60 * training.minutes / trials)
-    best: tuple[Tensor, Tensor] | None = None
+    for name, data in (("training", train), ("validation", validation)):
+        if not bool(data.target_mask.any()):
+            trial.failure = f"no {name} sequence has a target"
+            return
+    # The untrained network is the first to beat: one that only got worse has learnt nothing.
+    best = _predict(model, validation)
+    trial.best_loss = float(_loss(*best))
+    if not math.isfinite(trial.best_loss):
+        trial.failure = f"validation loss is {trial.best_loss} before training"
+        return
+    trial.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for epoch in range(1, training.epochs + 1):
         total, steps = 0.0, 0
         for batch in train.batches(training.batch_size, order):
@@ -242,9 +252,6 @@ def _train(
             total, steps = total + loss * scored, steps + scored
             if steps and time.monotonic() > deadline:
                 break
-        if not steps:
-            trial.failure = "no training sequence has a target"
-            return
         predicted = _predict(model, validation)
         loss = float(_loss(*predicted))
         if not math.isfinite(loss):
@@ -263,7 +270,6 @@ def _train(
         if epoch - trial.best_epoch >= training.patience:
             trial.ended = "patience"
             break
-    assert best is not None
     value, reason = _scored(task.metric, best)
     if value is None:
         trial.failure = f"no {task.metric} on validation: {reason}"

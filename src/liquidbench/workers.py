@@ -29,6 +29,12 @@ from liquidbench.study import Run, Study
 from liquidbench.tasks.task import Task
 from liquidbench.training import Epoch, Row
 
+try:
+    import fcntl
+except ImportError:
+    # Windows has none; there nothing stops a second driver.
+    fcntl = None
+
 _CONTEXT = multiprocessing.get_context("spawn")
 
 
@@ -163,11 +169,31 @@ def execute(
         What became of the pending runs.
 
     Raises:
-        ValueError: for less than one process.
+        ValueError: for less than one process, or while another driver is at work in the folder.
         OSError: where results cannot be written.
     """
     if processes < 1:
         raise ValueError(f"processes must be at least 1; got {processes}")
+    with _alone(plan.directory):
+        results.sweep(plan.directory)
+        return _execute(plan, processes, on_event, minutes)
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """One driver for a folder: two would do everything twice. The system lets go of the lock however a process ends."""
+    with (directory / ".lock").open("a") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"another liquidbench is at work in {directory}; let it finish or stop it first, nothing is lost"
+                ) from None
+        yield
+
+
+def _execute(plan: Plan, processes: int, on_event: Callable[[Event], None] | None, minutes: float | None) -> Outcome:
     outcome, started = Outcome(), time.monotonic()
     deadline = math.inf if minutes is None else started + 60 * minutes
     fits = [run for run in plan.pending if run.kind == "fit"]

@@ -199,7 +199,7 @@ class TestSummary:
         assert rows == [
             ["GRU", "1.0", "0.910", "[0.900,", "0.920]"],
             ["LTC", "2.0", "failed", "2", "of", "2", "0.500", "1", "failed"],
-            ["LTC", "(author)", "0.950", "[0.930,", "0.970]"],
+            ["LTC", "(published)", "0.950", "[0.930,", "0.970]"],
         ]
 
     def test_tests_over_tasks_are_said(self):
@@ -221,8 +221,19 @@ class TestSummary:
         assert any("GRU" in line and "0.910 [0.900, 0.920]" in line for line in raw.getvalue().decode().splitlines())
 
 
+def test_scores_of_any_size_can_be_read():
+    assert [console._told(score) for score in (0.91, 0.0421, 12.34, 234_567.8, 0.0000123)] == [
+        "0.910",
+        "0.0421",
+        "12.340",
+        "2.346×10⁵",
+        "1.23×10⁻⁵",
+    ]
+
+
 def test_runs_in_words():
     assert described(FITS[0]) == "LTC on occupancy-excerpt, seed 0"
+    assert described(replace(FITS[0], variant="author")).startswith("LTC at its published size and rate on")
     assert described(COSTS[0]) == "time and memory of LTC on occupancy-excerpt"
 
 

@@ -42,6 +42,20 @@ RECORDED = {
     "parity-dense": ((4000, 1000, 1000), {"accuracy": 0.512}, ""),
     "parity-events": ((4000, 1000, 1000), {"accuracy": 0.512}, ""),
 }
+# What a linear model without memory gets on test, by the main metric and another.
+LINEAR = {
+    "occupancy": {"accuracy": 0.900620, "auprc": 0.810444},
+    "occupancy-excerpt": {"accuracy": 0.954281, "auprc": 0.972674},
+    "gesture": {"accuracy": 0.430971, "f1_macro": 0.238583},
+    "gesture-excerpt": {"accuracy": 0.480000, "f1_macro": 0.317064},
+    "cheetah": {"mse": 0.385790, "mae": 0.400338},
+    "cheetah-excerpt": {"mse": 0.296171, "mae": 0.368240},
+    "walker": {"mse": 0.139019, "mae": 0.196969},
+    "physionet2012": {"auroc": 0.842014, "auprc": 0.521190},
+    "physionet2012-excerpt": {"auroc": 0.696008, "auprc": 0.436732},
+    "parity-dense": {"accuracy": 0.500},
+    "parity-events": {"accuracy": 0.503},
+}
 
 
 def lacks(name: str) -> bool:
@@ -79,7 +93,7 @@ def load(name):
 
 
 def test_no_task_goes_unchecked():
-    assert set(tasks.names()) == set(RECORDED)
+    assert set(tasks.names()) == set(RECORDED) == set(LINEAR)
 
 
 @every_name
@@ -105,6 +119,15 @@ def test_has_the_recorded_size_checksum_and_trivial_score(name):
     assert tuple(len(task.split(split)) for split in SPLITS) == sizes
     assert {metric: task.trivial_score(metric) for metric in scores} == pytest.approx(scores, abs=1e-5)
     assert len(task.data_digest) == 64 and task.data_digest.startswith(digest)
+
+
+@every_name
+def test_has_the_recorded_score_of_a_linear_model(name):
+    task = load(name)
+    # A step whose two best classes are almost even may fall to either with another linear algebra library.
+    scores = {metric: task.linear_score(metric) for metric in LINEAR[name]}
+    assert scores == pytest.approx(LINEAR[name], abs=5e-4)
+    assert task.linear_score() == scores[task.metric]
 
 
 @every_name
@@ -256,8 +279,13 @@ def test_excerpts_written_anew_pass_their_check(folder, tmp_path):
 
 
 def test_an_unknown_task_is_told_the_names():
-    with pytest.raises(ValueError, match="task must be one of occupancy, .*parity-events.* got 'ocupancy'"):
+    words = r"task must be one of occupancy, .*parity-events.* got 'ocupancy'; did you mean 'occupancy'\?$"
+    with pytest.raises(ValueError, match=words):
         tasks.load("ocupancy")
+    with pytest.raises(ValueError, match=r"got 'Gesture excerpt'; did you mean 'gesture-excerpt'\?$"):
+        tasks.load("Gesture excerpt")
+    with pytest.raises(ValueError, match=r"got 'mnist'$"):
+        tasks.load("mnist")
 
 
 def test_tasks_load_without_torch_and_without_polars():

@@ -110,6 +110,26 @@ def test_a_study_that_cannot_be_run_leaves_no_trace(tmp_path, capsys):
     assert not (tmp_path / "results").exists()
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a file system's permissions")
+def test_a_folder_that_cannot_be_written_is_one_sentence(finished, tmp_path, capsys, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("liquidbench.report.write", full)
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(finished)])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1
+    assert f"cannot be written to {finished} (No space left on device)" in said and "liquidbench resume" in said
+
+
+def test_a_broken_yaml_is_one_sentence(tmp_path, capsys):
+    path = tmp_path / "s.yaml"
+    path.write_text("name: [open\nmodels: LTC\n")
+    said = refusal(capsys, "run", path)
+    assert "line 2" in said and said.count("\n") <= 1
+
+
 def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_path, capsys):
     directory = tmp_path / "failed"
     for run, frame in results.read(finished).partition_by("run", as_dict=True).items():
@@ -118,7 +138,7 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
     for name in ("study.yaml", "tasks.json"):
         (directory / name).write_bytes((finished / name).read_bytes())
     assert main(["report", str(directory)]) == 1
-    assert "every run failed" in capsys.readouterr().err
+    assert "every fit failed" in capsys.readouterr().err
     assert "eaten by mice" in (directory / "report.html").read_text(encoding="utf-8")
 
     # A failure is a result: to try again takes more than to run again.

@@ -364,7 +364,9 @@ def test_each_task_has_its_page(demo):
             "Learning",
             "Damaged data",
             "Configuration and cost",
-            "† As their authors set them",
+            "† Published size and rate",
+            "no reproduction of a paper",
+            "LSTM†: the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439), settings for LTC's rivals",
         ):
             assert part in text
         assert facts["split_rule"] in text and facts["source"]["licence"] in text
@@ -372,7 +374,8 @@ def test_each_task_has_its_page(demo):
         assert f"{facts['sequences']['train']} train" in text
     assert "LTC†" in page.says("task-occupancy-excerpt")
     assert "every trial failed: learning rate 0.01: training loss became nan in epoch 4" in page.says("failures")
-    assert "liquidbench run demo.yaml" in page.says("methods")
+    assert "git checkout 2170193 pip install '.[bench]'" in page.says("methods")
+    assert "liquidbench 0.1.0" in page.says("methods") and "liquidbench run demo.yaml" in page.says("methods")
     assert "PyTorch 2.13.0" in page.says("methods")
 
 
@@ -553,7 +556,7 @@ def test_quantities(value, unit, text):
 
 def test_decimals_follow_the_interval():
     assert [decimals(half, 0.9) for half in (0.2, 0.034, 0.0134, 0.0018, 12.0, None, 0.0)] == [1, 2, 3, 4, 0, 2, 2]
-    assert figures.number(-0.0004, 2) == "0.00"
+    assert decimals(4e-7, 1e-5) == 7
 
 
 def test_an_axis_holds_what_it_is_given():
@@ -566,23 +569,23 @@ def test_an_axis_holds_what_it_is_given():
     assert log.at(0) == 0, "nothing below zero on a logarithm"
 
 
-def drawn(name, reference=(0.5, "trivial")):
+def drawn(name, references=((0.5, "trivial"), (0.6, "linear"))):
     """Every figure, of two models, one of them so named."""
     marks = [figures.Mark(name, "liquid", 0), figures.Mark("GRU", "recurrent", 0)]
     pair = list(zip(marks, (0.91, 0.93), strict=True))
     return {
         "strip": figures.strip(
-            name, [figures.Row(m, (y, y + 0.01), y, (y - 0.01, y + 0.02), name) for m, y in pair], name, reference
+            name, [figures.Row(m, (y, y + 0.01), y, (y - 0.01, y + 0.02), name) for m, y in pair], name, references
         ),
         "scatter": figures.scatter(
-            name, [figures.Point(m, 4000, y, (y - 0.01, y + 0.02), name) for m, y in pair], name, name, "1", reference
+            name, [figures.Point(m, 4000, y, (y - 0.01, y + 0.02), name) for m, y in pair], name, name, "1", references
         ),
         "curves": figures.curves(
             name,
             [figures.Series(m, [0, 1], [y, y - 0.02], [None, (y - 0.03, y)], [name, name]) for m, y in pair],
             name,
             name,
-            reference=reference,
+            references=references,
         ),
         "interval": figures.interval(name, marks[0], 0.9, (0.8, 1.0), (0.7, 1.0)),
         "difference": figures.difference(name, 0.1, (0.0, 0.2), 0.05, 0.3, "liquid", ends=(name, name)),
@@ -600,11 +603,18 @@ def test_figures_escape_what_they_are_given():
 @pytest.mark.parametrize("figure", ["strip", "scatter", "curves"])
 def test_a_reference_is_a_line_unless_it_would_squeeze_the_data(figure):
     near, far = (
-        re.search('<g class="reference">(.*?)</g>', drawn("CfC", (value, "trivial 0"))[figure]).group(1)
+        re.search('<g class="reference">(.*?)</g>', drawn("CfC", [(value, "trivial 0")])[figure]).group(1)
         for value in (0.89, 0.1)
     )
     assert "<path" in near and ">trivial 0<" in near
     assert "<path" not in far and re.search("[←↓] trivial 0<", far)
+
+
+@pytest.mark.parametrize("figure", ["strip", "scatter", "curves"])
+def test_two_references_keep_apart(figure):
+    drawing = drawn("CfC", [(0.915, "trivial 0.915"), (0.916, "linear 0.916")])[figure]
+    found = re.findall('<g class="reference"><path.*?<text class="name" x="[0-9.]+" y="([0-9.]+)"', drawing)
+    assert len(found) == 2 and abs(float(found[0]) - float(found[1])) >= figures.FONT
 
 
 def test_numbers_on_an_axis_keep_apart():

@@ -274,4 +274,4 @@ def test_main_scores_are_those_of_the_chosen_model_on_whole_data():
 def test_trivial_scores_are_the_median_over_runs():
     rows = [a_row(run=f"{n}", metric="trivial", value=value) for n, value in enumerate([0.5, 0.5, 0.75])]
     rows.append(a_row(task="gesture", metric="trivial", value=None))
-    assert results.trivial_scores(pl.DataFrame(rows, schema=SCHEMA)) == {"occupancy": 0.5}
+    assert results.baseline_scores(pl.DataFrame(rows, schema=SCHEMA), "trivial") == {"occupancy": 0.5}

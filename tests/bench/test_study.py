@@ -67,7 +67,7 @@ class TestParsing:
         seeds=st.lists(st.integers(0, 2**40), min_size=1, unique=True),
         rates=st.lists(st.floats(1e-12, 10), min_size=1, unique=True),
         name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True),
-        question=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])),
+        question=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])).filter(str.isprintable),
         minutes=st.none() | st.floats(1e-3, 1e6),
     )
     def test_any_study_survives_yaml(self, tmp_path_factory, seeds, rates, name, question, minutes):

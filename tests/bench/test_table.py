@@ -25,14 +25,15 @@ START = datetime(2024, 5, 31, 13, 45)
 
 
 def series(rows=400, seed=0, **columns):
-    """A well-behaved table: a date each minute, two features, a label that depends on one of them."""
+    """A well-behaved table: a date each minute, two features, a label that depends on one of them, and on chance."""
     draws = np.random.default_rng(seed)
-    x = draws.normal(size=rows)
+    x, z = draws.normal(size=rows), draws.normal(size=rows).round(3)
+    level = x + 0.3 * draws.normal(size=rows)
     content = {
         "when": [START + timedelta(minutes=minute) for minute in range(rows)],
         "x": x,
-        "z": draws.normal(size=rows).round(3),
-        "label": np.where(x > 0.3, "high", np.where(x < -0.3, "low", "middle")),
+        "z": z,
+        "label": np.where(level > 0.3, "high", np.where(level < -0.3, "low", "middle")),
     }
     return pl.DataFrame(content | columns, strict=False)
 
@@ -150,6 +151,34 @@ def test_columns_become_numbers(save):
     assert [feature.name for feature in task.features] == ["x", "z", "place = north", "place = south", "on"]
     raw = task.input_scaler.restore(task.split("train").values[0])
     np.testing.assert_allclose(raw[:4, 2:], [[1, 0, 1], [0, 1, 0], [1, 0, 0], [0, 1, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["regression", "forecast", "classification"])
+@pytest.mark.parametrize("offset", [2e7, 1e9])
+def test_an_offset_takes_nothing_away(save, kind, offset):
+    # In float32 numbers about 1e9 are 64 apart.
+    def splits(added, name):
+        frame = series().with_columns(pl.col("x") + added, pl.col("z") + added)
+        target = "label" if kind == "classification" else "z"
+        task = tasks.load({"table": str(save(frame, name)), "target": target, "kind": kind})
+        check(task)
+        return [task.split(split) for split in SPLITS]
+
+    for plain, moved in zip(splits(0, "plain.csv"), splits(offset, "moved.csv"), strict=True):
+        assert plain.values.dtype == moved.values.dtype == np.float32
+        np.testing.assert_allclose(moved.values, plain.values, atol=1e-4)
+        np.testing.assert_allclose(moved.targets, plain.targets, atol=1e-4)
+        assert plain.targets.dtype == moved.targets.dtype
+
+
+def test_an_offset_takes_nothing_away_from_a_target_for_each_group(save):
+    levels = np.repeat(np.arange(10) * 1.5 + 0.25, 20)
+    plain, moved = (
+        tasks.load({"table": str(save(grouped(level=levels + offset), name)), "target": "level", "group": "subject"})
+        for offset, name in ((0, "plain.csv"), (1e9, "moved.csv"))
+    )
+    assert plain.per == moved.per == "sequence"
+    np.testing.assert_allclose(moved.split("test").targets, plain.split("test").targets, atol=1e-4)
 
 
 def test_missing_values_become_a_mask(save):
@@ -344,6 +373,24 @@ def test_a_part_without_a_class_is_warned_of(save):
     ]
 
 
+def test_two_classes_in_every_part_where_all_cannot_be_had(save):
+    # 'rare' is gone after row 40; rows 236 to 307, which 60, 20 and 20 % would validate on, are all 'a'.
+    y = ["rare" if row < 40 else "a" if 230 <= row < 315 else ("a", "b")[row % 2] for row in range(400)]
+    mapping, lines = guess(save(series(y=y)), "y")
+    assert "not 60, 20 and 20 %, which would leave a part with a single class" in said(lines, "split")
+    assert [len(np.unique(tasks.load(mapping).split(split).targets)) for split in SPLITS] == [3, 2, 2]
+
+
+def test_warnings_go_with_the_task_to_the_report(save):
+    y = ["rare" if row < 40 else ("a", "b")[row % 2] for row in range(400)]
+    mapping, lines = guess(save(series(y=y)), "y")
+    task = tasks.load(mapping)
+    assert task.warnings == tuple(line.removeprefix("warning: ") for line in lines if line.startswith("warning: "))
+    assert task.facts()["warnings"] == list(task.warnings)
+    assert task.warnings[0] == "the validation part lacks 'rare' among the classes of 'y'"
+    assert tasks.load({"table": str(save(series())), "target": "label"}).warnings == ()
+
+
 def test_metric_by_balance(save):
     y = ["rare" if row % 10 == 0 else "usual" for row in range(400)]
     mapping, lines = guess(save(series(y=y)), "y")
@@ -383,6 +430,69 @@ def test_a_slow_target_is_no_leak_of_itself_but_its_future_is(save):
     assert not [line for line in lines if line.startswith("warning")]
     _, lines = guess(save(series(y=y[:400], future=y[1:])), "y", kind="forecast")
     assert "leak suspect: 'future' correlates with 'y''s next value" in said(lines, "warning")
+
+
+LEAVE_OUT = "; if it is not known when the prediction is made, leave it out (features: in a study)"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 20])
+def test_a_feature_that_ranks_a_class_too_well_is_a_suspect(save, classes):
+    draws = np.random.default_rng(5)
+    y = draws.integers(classes, size=600)
+    # Skewed, so that Pearson's r says little, and in only one of the classes out of the ordinary.
+    alarm = np.where(y == 1, -1.0, np.exp(3 * draws.normal(size=600)))
+    alarm[::50] = np.nan
+    frame = series(600, y=[f"c{number}" for number in y], alarm=alarm)
+    mapping, lines = guess(save(frame.with_columns(fair=pl.Series(y + draws.normal(size=600)))), "y")
+    assert "alarm" in mapping["features"]
+    told = "c0" if classes == 2 else "c1"
+    assert said(lines, "warning") == (
+        f"warning: leak suspect: 'alarm' alone tells class '{told}' of 'y' from all others almost perfectly (AUROC "
+        f"1.00000){LEAVE_OUT}"
+    )
+
+
+def test_codes_of_the_classes_are_suspects(save):
+    y = np.random.default_rng(6).integers(3, size=400)
+    frame = series(y=y, code=np.array([5, 9, 2])[y], place=np.array(["east", "north", "west"])[y])
+    mapping, lines = guess(save(frame.drop("place")), "y")
+    assert mapping["kind"] == "classification" and "code" in mapping["features"]
+    assert said(lines, "warning") == f"warning: leak suspect: 'code' tells 'y' exactly, value for value{LEAVE_OUT}"
+    # Asked for by name, a column that would have been left out is used, and warned of column by column.
+    _, lines = guess(save(frame), "y", features=["x", "place"])
+    suspects = [line for line in lines if line.startswith("warning")]
+    assert [re.search(r"'place = (\w+)' alone tells class '(\d)'", line).groups() for line in suspects] == [
+        ("east", "0"), ("north", "1"), ("west", "2")
+    ]  # fmt: skip
+
+
+def test_a_handful_of_rows_makes_no_suspect(save):
+    y = ["rare" if row in (3, 9, 240, 330) else ("a", "b")[row % 2] for row in range(400)]
+    x = np.random.default_rng(7).normal(size=400) + np.where(np.array(y) == "rare", 10, 0)
+    _, lines = guess(save(series(y=y, x=x)), "y")
+    assert not [line for line in lines if "leak" in line]
+
+
+def test_the_area_that_makes_a_suspect_is_that_of_scikit_learn():
+    metrics = pytest.importorskip("sklearn.metrics")
+    draws = np.random.default_rng(8)
+    values, classes = draws.integers(6, size=200) + 1e9, draws.integers(3, size=200)
+    areas = [metrics.roc_auc_score(classes == label, values) for label in range(3)]
+    np.testing.assert_allclose(table._auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12)
+
+
+@pytest.mark.parametrize("rows", [200, 2000])
+def test_a_value_far_from_all_others_is_warned_of(save, rows):
+    pressure = 1000 + np.random.default_rng(9).normal(size=rows)
+    pressure[50] = 1e9
+    seldom = [row in (60, rows - 30) for row in range(rows)]
+    _, lines = guess(save(series(rows, pressure=pressure, seldom=seldom)), "label")
+    # One value against n - 1 others that hardly differ is the root of n - 1 deviations off.
+    train = int(re.search(r"the first (\d+) rows are training", said(lines, "split"))[1])
+    assert said(lines, "warning") == (
+        f"warning: 'pressure' reaches 1e+09, {math.sqrt(train - 1):.0f} standard deviations from its mean: check for "
+        "errors in the data"
+    )
 
 
 def test_rows_out_of_order_are_sorted_and_said(save):
@@ -720,7 +830,23 @@ REFUSED = {
     "ordered by class": (
         series(label=["a"] * 300 + ["b"] * 100),
         {"target": "label"},
-        "the training part holds only class 'a' of 'label'. If the rows are ordered by class, they are no time series",
+        "the training part holds only class 'a' of 'label', so nothing can be learnt. If the rows are ordered by "
+        "class, they are no time series as they stand: name the column that tells recordings apart with --group",
+    ),
+    "one class in validation": (
+        series(label=["a", "b"] * 100 + ["a"] * 200),
+        {"target": "label"},
+        "the validation part holds only class 'a' of 'label', so no model can be judged by it. If the rows are ordered",
+    ),
+    "one class in test": (
+        series(label=["a", "b"] * 140 + ["b"] * 120),
+        {"target": "label"},
+        "the test part holds only class 'b' of 'label', so no model can be judged by it. If the rows are ordered",
+    ),
+    "one class in all groups but one": (
+        grouped(y=["a", "b"] * 10 + ["a"] * 180),
+        {"target": "y", "group": "subject"},
+        "part holds only class 'a' of 'y', so no model can be judged by it. More groups are needed",
     ),
     "repeated times": (
         pl.concat([series(200), series(200, seed=1)]),

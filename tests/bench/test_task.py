@@ -146,6 +146,26 @@ def test_a_constant_feature_is_centred_and_not_blown_up():
     np.testing.assert_allclose(scaler.standardise(np.array([[0.1], [1.1]], dtype=np.float32)), [[0], [1]], atol=1e-6)
 
 
+def test_a_constant_with_rounding_errors_is_not_blown_up():
+    noisy = np.array([[0.3], [0.1 + 0.2], [0.3]])
+    assert noisy.std() > 0
+    for values in (noisy, 1e9 * noisy, (3 * noisy).astype(np.float32) / np.float32(3)):
+        np.testing.assert_allclose(Scaler.fit(values, np.ones(values.shape, dtype=bool)).deviation, 1)
+
+
+@pytest.mark.parametrize("offset", [0, 2e7, -1e9, 1e12])
+def test_a_signal_on_a_large_offset_is_no_constant(offset):
+    signal = np.random.default_rng(0).normal(size=(10_000, 1))
+    scaler = Scaler.fit(signal + offset, np.ones(signal.shape, dtype=bool))
+    expected = (signal - signal.mean()) / signal.std()
+    np.testing.assert_allclose(scaler.standardise(signal + offset), expected, atol=max(1e-5, 1e-15 * abs(offset)))
+
+
+def test_a_feature_that_was_never_observed_is_left_as_it_is():
+    scaler = Scaler.fit(np.full((5, 1), np.nan), np.zeros((5, 1), dtype=bool))
+    assert (scaler.mean.tolist(), scaler.deviation.tolist()) == ([0], [1])
+
+
 def test_time_spans_are_in_units_of_the_median_and_begin_with_one():
     toy, raw = task(window=None, stride=None), three()
     spans = np.diff(raw["train"][0].times)
@@ -238,6 +258,109 @@ def test_the_prior_as_a_guess():
     frequency = np.bincount(train) / len(train)
     assert toy.trivial_score() == np.mean(test == frequency.argmax())
     assert toy.trivial_score("cross_entropy") == pytest.approx(-np.log(frequency)[test].mean())
+
+
+def least_squares(train, targets, asked):
+    """Ridge regression with a penalty of 1 on standardised columns, as an ordinary least-squares problem."""
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    deviation[deviation == 0] = 1
+    columns = train.shape[1]
+    rows = np.concatenate([(train - mean) / deviation, np.eye(columns)])
+    intercept = np.concatenate([np.ones((len(train), 1)), np.zeros((columns, 1))])
+    values = np.concatenate([targets, np.zeros((columns, targets.shape[1]))])
+    weights = np.linalg.lstsq(np.concatenate([rows, intercept], axis=1), values, rcond=None)[0]
+    return (asked - mean) / deviation @ weights[:-1] + weights[-1]
+
+
+def holed(recordings, seed=0):
+    """The recordings with about a third of their values, and of their steps' targets, taken away."""
+    random = np.random.default_rng(seed)
+
+    def made(record):
+        mask = random.random(record.values.shape) < 0.7
+        known = None if np.ndim(record.targets) == 0 else random.random(len(record)) < 0.7
+        return replace(record, mask=mask, values=np.where(mask, record.values, np.nan), target_mask=known)
+
+    return {split: [made(record) for record in records] for split, records in recordings.items()}
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+def test_a_linear_model_of_the_current_step(kind):
+    made = holed(with_targets(lambda record: record.values * 7 + 3) if kind == "regression" else three())
+    changes = REGRESSION if kind == "regression" else {}
+    toy = task(made, **changes, missing=True, irregular=True)
+
+    def known(split):
+        part = toy.split(split)
+        places = np.argwhere(part.target_mask)
+        rows = [[*part.values[i, t], *part.mask[i, t], np.log(1 + part.timespans[i, t])] for i, t in places]
+        return np.array(rows, dtype=np.float64), part.targets[part.target_mask]
+
+    (inputs, targets), (asked, expected) = known("train"), known("test")
+    classes = kind == "classification"
+    columns = np.stack([targets == 0, targets == 1], axis=1).astype(float) if classes else targets
+    predicted = least_squares(inputs, columns, asked)
+    found = toy.linear_predictions()
+    assert found.shape == (*toy.split("test").target_mask.shape, 2)
+    np.testing.assert_allclose(found[toy.split("test").target_mask], predicted, rtol=1e-6, atol=1e-6)
+    score = np.mean(predicted.argmax(axis=1) == expected) if classes else np.mean((predicted - expected) ** 2)
+    assert toy.linear_score() == pytest.approx(score)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_linear_model_of_a_sequence(missing):
+    random = np.random.default_rng(0)
+    records = numbered(recording(f"r{number}", int(random.integers(2, 9)), seed=number) for number in range(40))
+    made = {"train": records[:25], "validation": records[25:30], "test": records[30:]}
+    made = {
+        split: [replace(record, targets=int(record.values[:, 1].mean() > -5)) for record in of]
+        for split, of in made.items()
+    }
+    nothing = recording("nothing", 4, first_row=1000, mask=np.zeros((4, 2), dtype=bool), targets=0)
+    if missing:
+        made = holed(made)
+        made["test"].append(nothing)
+    toy = task(made, per="sequence", window=None, stride=None, missing=missing, irregular=True)
+
+    def summary(split):
+        rows = []
+        for record in made[split]:
+            scaled = (record.values - toy.input_scaler.mean) / toy.input_scaler.deviation
+            seen = [scaled[record.observed[:, column], column] for column in range(2)]
+            row = [part.mean() if len(part) else 0 for part in seen] + [part[-1] if len(part) else 0 for part in seen]
+            rows.append(row + ([len(part) / len(record) for part in seen] if missing else []))
+        return np.array(rows)
+
+    classes = np.array([record.targets for record in made["train"]])
+    predicted = least_squares(summary("train"), np.stack([1 - classes, classes], axis=1), summary("test"))
+    np.testing.assert_allclose(toy.linear_predictions(), predicted, rtol=1e-5, atol=1e-5)
+    expected = [record.targets for record in made["test"]]
+    assert toy.linear_score() == np.mean(predicted.argmax(axis=1) == expected)
+
+
+def test_the_linear_model_is_the_ridge_regression_of_scikit_learn():
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    toy = task(with_targets(lambda record: np.abs(record.values)), **REGRESSION, stride=4)
+    train, test = toy.split("train"), toy.split("test")
+    # Training windows do not overlap, so the features have mean 0 and deviation 1 as they are.
+    ridge = linear_model.Ridge(alpha=1.0).fit(train.values[train.target_mask], train.targets[train.target_mask])
+    found = toy.linear_predictions()[test.target_mask]
+    np.testing.assert_allclose(found, ridge.predict(test.values[test.target_mask]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_linear_model_does_not_see_the_test_targets():
+    made = three()
+    other = {**made, "test": [replace(record, targets=1 - record.targets) for record in made["test"]]}
+    np.testing.assert_array_equal(task(made).linear_predictions(), task(other).linear_predictions())
+    assert task(made).linear_score() == pytest.approx(1 - task(other).linear_score())
+    toy = task()
+    toy.linear_score(split="validation")
+    assert toy.constructed == {"train", "validation"}
+
+
+def test_warnings_are_among_the_facts():
+    assert task().facts()["warnings"] == []
+    assert task(warnings=("look here",)).facts()["warnings"] == ["look here"]
 
 
 def test_a_split_is_built_when_asked_for_and_kept():

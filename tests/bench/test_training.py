@@ -340,3 +340,10 @@ def test_batches_are_cut_to_their_longest_sequence_without_changing_anything():
         cut = data.scored(index, model(values, timespans, mask))
         whole = data.scored(index, model(data.values[index], data.timespans[index], data.mask[index]))
     assert torch.equal(cut[0], whole[0]) and torch.equal(cut[1], whole[1])
+
+
+def test_a_training_that_only_gets_worse_keeps_the_untrained_network():
+    rows = fit(run(learning_rates=(1e6,), training=Training(epochs=20, batch_size=8, patience=3)), task())
+    assert value(rows, metric="best_epoch") == 0
+    (epochs,) = select(rows, metric="epochs")
+    assert (epochs["value"], epochs["reason"]) == (3, "patience")

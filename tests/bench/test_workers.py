@@ -239,3 +239,13 @@ def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
     with pytest.raises(ValueError, match="processes must be at least 1; got 0"):
         execute(plan(study(), tmp_path), 0)
     assert not results.done(tmp_path)
+
+
+def test_a_second_driver_is_refused_and_leftovers_are_swept(tmp_path):
+    planned = plan(study(), tmp_path)
+    (tmp_path / "runs").mkdir(exist_ok=True)
+    (tmp_path / "runs" / ".left.tmp").write_text("half")
+    with workers._alone(tmp_path), pytest.raises(ValueError, match="another liquidbench is at work in"):
+        execute(planned, 1)
+    execute(replace(planned, pending=()), 1)
+    assert not (tmp_path / "runs" / ".left.tmp").exists()

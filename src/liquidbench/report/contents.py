@@ -12,10 +12,10 @@ import polars as pl
 
 from liquidbench.report import figures, illustrations
 from liquidbench.report.evidence import Evidence, decimals, marks
-from liquidbench.report.figures import Mark, number, quantity
+from liquidbench.report.figures import Mark, quantity
 from liquidbench.report.illustrations import Figure
-from liquidbench.statistics import Comparison, Interval, counted, p_value
-from liquidbench.study import Study, task_name
+from liquidbench.statistics import Comparison, Interval, counted, linear_model, number, p_value
+from liquidbench.study import AUTHOR_MODELS, Study, task_name
 
 FAMILIES = {"liquid": "Liquid", "recurrent": "Recurrent", "other": "Other"}
 
@@ -71,7 +71,7 @@ class Contest:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a model was on a task: its score, its size, what validation chose, and what it cost."""
+    """What a model was on a task: its score, its size, what validation chose, what ended training, what it cost."""
 
     mark: Mark
     key: str
@@ -84,6 +84,7 @@ class Setting:
     hidden: str
     rates: str
     epochs: str
+    ended: str
     epoch_time: str
     latency: str
     training_memory: str
@@ -119,6 +120,7 @@ class TaskPage:
     contests: list[Contest]
     matched: list[Setting]
     authors: list[Setting]
+    sources: list[tuple[str, str]]
     failures: list[Failure]
     source: Mapping[str, str]
     facts: list[tuple[str, str]]
@@ -139,7 +141,7 @@ class Page:
     legend: list[tuple[str, list[tuple[str, str]]]]
     columns: list[tuple[str, str, str, str]]
     leaderboard: list[Line]
-    trivial: list[str]
+    baselines: list[tuple[str, list[str]]]
     leaderboard_note: str
     over_tasks: str
     cost_panels: int
@@ -172,7 +174,13 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
     anchors = _anchors(names)
     found = [Evidence(name, tasks.get(name, {}), frame, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
-    trivial = ["" if evidence.trivial is None else evidence.text(evidence.trivial) for evidence in found]
+    baselines = [
+        (name, ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)])
+        for name, scores in (
+            ("trivial predictor", [evidence.trivial for evidence in found]),
+            ("linear model", [evidence.linear for evidence in found]),
+        )
+    ]
     return Page(
         name=study.name,
         question=study.question,
@@ -186,7 +194,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
             (anchors[evidence.name], evidence.title, evidence.metric_label, evidence.direction) for evidence in found
         ],
         leaderboard=_leaderboard(found, models, comparison),
-        trivial=trivial if any(trivial) else [],
+        baselines=[(name, texts) for name, texts in baselines if any(texts)],
         leaderboard_note=_leaderboard_note(found),
         over_tasks=comparison.over_tasks.sentence,
         cost_panels=max((len(one.costs) for one in pages), default=0),
@@ -228,6 +236,11 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         contests=_contests(evidence),
         matched=_settings(evidence, "matched"),
         authors=_settings(evidence, "author"),
+        sources=[
+            (f"{model}†", AUTHOR_MODELS.get(model, "not recorded"))
+            for model, variant in evidence.standings
+            if variant == "author"
+        ],
         failures=_failures(evidence),
         source=evidence.facts.get("source") or {},
         facts=_facts(evidence),
@@ -270,7 +283,7 @@ def _contests(evidence: Evidence) -> list[Contest]:
         better = {"better": first, "worse": second}.get(pair.verdict)
         verdict = f"{better.label} better" if better else pair.verdict
         tone = better.family if better else "neutral"
-        title = f"{first.label} against {second.label}: {verdict}"
+        title = f"{first.label} against {second.label}: {verdict}{f', {pair.reason}' if pair.reason else ''}"
         interval = f"[{number(bounds[0], places)}, {number(bounds[1], places)}]" if bounds else ""
         contests.append(
             Contest(
@@ -350,6 +363,12 @@ def _leaderboard_note(found: Sequence[Evidence]) -> str:
     return (
         f"Mean test scores, {spread}; bold ones are not shown to be worse than the task’s best. Rank is the mean "
         "place over seeds and tasks, 1 the best."
+        + (
+            " The linear model has no memory: per step it reads that step, per sequence each feature’s mean and last "
+            "value."
+            if any(evidence.linear is not None for evidence in found)
+            else ""
+        )
     )
 
 
@@ -376,7 +395,8 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
                 parameters=_cost(evidence, model, variant, "parameters", "1"),
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
                 rates=_tally(evidence.chosen(model, variant, "learning_rate")),
-                epochs=number(median(epochs)) if epochs else "",
+                epochs=f"{median(epochs):g}" if epochs else "",
+                ended=_tally(evidence.ended(model, variant)),
                 epoch_time=_cost(evidence, model, variant, "seconds_per_epoch", "s"),
                 latency=_cost(evidence, model, variant, "step_latency_us", "s", 1e-6),
                 training_memory=_cost(evidence, model, variant, "training_memory_bytes", "B"),
@@ -391,12 +411,12 @@ def _cost(evidence: Evidence, model: str, variant: str, metric: str, unit: str, 
     return "" if value is None else quantity(scale * value, unit)
 
 
-def _tally(values: Iterable[float]) -> str:
+def _tally(values: Iterable[float | str]) -> str:
     """Distinct values, with how often where there are several."""
-    counts = Counter(values)
+    counts = Counter(value if isinstance(value, str) else f"{value:g}" for value in values)
     if len(counts) == 1:
-        return f"{next(iter(counts)):g}"
-    return ", ".join(f"{count} × {value:g}" for value, count in counts.most_common())
+        return next(iter(counts))
+    return ", ".join(f"{count} × {value}" for value, count in counts.most_common())
 
 
 def _failures(evidence: Evidence) -> list[Failure]:
@@ -409,7 +429,7 @@ def _failures(evidence: Evidence) -> list[Failure]:
         Failure(
             task=evidence.title,
             model=row["model"],
-            variant="as its authors set it" if row["variant"] == "author" else "compared",
+            variant="published size and rate" if row["variant"] == "author" else "compared",
             seed="" if row["kind"] == "cost" else str(row["seed"]),
             what=_what(row),
             run=row["run"],
@@ -460,6 +480,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
         ("Target", target.removeprefix("; ")),
         ("Score", f"{evidence.metric_label}, {evidence.direction}"),
         ("Trivial predictor", trivial),
+        ("Linear model", "" if evidence.linear is None else f"{linear_model(facts)}: {evidence.text(evidence.linear)}"),
         ("Split", facts.get("split_rule", "")),
         ("Sequences", ", ".join(f"{number(count)} {split}" for split, count in sequences.items())),
         ("Longest sequence", f"{number(facts['window'])} steps" if facts.get("window") else "as recorded"),
@@ -504,11 +525,19 @@ def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def _commands(study: Study, frame: pl.DataFrame) -> str:
-    versions = set(frame["version"])
-    release = f"=={versions.pop()}" if len(versions) == 1 else ""
+    versions, commits = (sorted(set(frame[column].drop_nulls()) - {""}) for column in ("version", "commit"))
+    lines = [f"# liquidbench {' and '.join(versions)}".rstrip() + ", in a checkout of its repository"]
+    if not commits:
+        lines.append("# at the commit that made these results, which they do not tell")
+    elif len(commits) > 1:
+        lines.append(f"# of several commits: {', '.join(commits)}")
+    else:
+        changed = "  # and what had changed since, which no commit holds" if commits[0].endswith("-dirty") else ""
+        lines.append(f"git checkout {commits[0].removesuffix('-dirty')}{changed}")
     return "\n".join(
         (
-            f"pip install 'liquidrnn[bench]{release}'",
+            *lines,
+            "pip install '.[bench]'",
             f"# {study.name}.yaml is printed below",
             f"liquidbench run {study.name}.yaml",
             f"liquidbench report results/{study.name}  # the page alone, from the results",
@@ -538,7 +567,7 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         ),
         (
             "Intervals",
-            "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the end of the "
+            "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the ends of the "
             "score’s range. It shows what other seeds would give, not what other data would. Two intervals may overlap "
             "where the paired difference is clear, so verdicts rest on differences seed by seed.",
         ),
@@ -568,9 +597,10 @@ def _methods(study: Study) -> list[tuple[str, str]]:
     if study.author_defaults:
         words.append(
             (
-                "† As their authors set them",
-                "Models also ran with the sizes and learning rates of the liquid papers. These rows are "
-                "marked †, stand apart, and count neither in ranks nor in verdicts.",
+                "† At published sizes and rates",
+                "Models also ran at a published size and learning rate; each task names the sources. Epochs, "
+                "batches and splits are this study’s: no reproduction of a paper. These rows are marked †, stand "
+                "apart, and count neither in ranks nor in verdicts.",
             )
         )
     return words

@@ -15,8 +15,8 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results
-from liquidbench.report.figures import Mark, number
-from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, score_interval
+from liquidbench.report.figures import Mark
+from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, number, score_interval
 from liquidbench.study import FAMILIES
 
 
@@ -36,8 +36,8 @@ def decimals(half_width: float | None, size: float) -> int:
     """
     if half_width:
         places = -math.floor(math.log10(half_width))
-        return min(max(places + (half_width * 10**places < 1.95), 0), 6)
-    return min(max(1 - math.floor(math.log10(abs(size))), 0), 6) if size else 2
+        return min(max(places + (half_width * 10**places < 1.95), 0), 12)
+    return min(max(1 - math.floor(math.log10(abs(size))), 0), 12) if size else 2
 
 
 def marks(models: Sequence[str]) -> dict[str, Mark]:
@@ -102,7 +102,10 @@ class Evidence:
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        self.trivial: float | None = results.trivial_scores(self.rows).get(name)
+        self.trivial: float | None = results.baseline_scores(self.rows, "trivial").get(name)
+        self.linear: float | None = results.baseline_scores(self.rows, "linear").get(name)
+        trainings = results.trainings(self.rows.filter(pl.col("status") == "done"))
+        self._chosen = trainings.filter(pl.col("best_epoch").is_not_null())
 
     @property
     def direction(self) -> str:
@@ -116,9 +119,10 @@ class Evidence:
         return f"{self.metric_label}{scaled}, {self.direction}"
 
     @property
-    def reference(self) -> tuple[float, str] | None:
-        """The trivial predictor's score and name, for a line in figures."""
-        return None if self.trivial is None else (self.trivial, f"trivial predictor {self.text(self.trivial)}")
+    def references(self) -> list[tuple[float, str]]:
+        """Scores of the trivial predictor and the linear model with their names, for lines in figures."""
+        known = (("trivial predictor", self.trivial), ("linear model", self.linear))
+        return [(score, f"{name} {self.text(score)}") for name, score in known if score is not None]
 
     @cached_property
     def places(self) -> int:
@@ -146,12 +150,10 @@ class Evidence:
         found = [model for model in self.models if (model, variant) in self.spreads]
         return sorted(found, key=lambda model: self.spreads[model, variant].mean, reverse=self.higher)
 
-    def beats_trivial(self, model: str) -> bool:
-        """Whether a compared model's mean is better than the trivial predictor's score; False without one."""
-        if self.trivial is None:
-            return False
+    def beats(self, model: str, score: float) -> bool:
+        """Whether a compared model's mean is better than a score."""
         mean = self.spreads[model, "matched"].mean
-        return mean > self.trivial if self.higher else mean < self.trivial
+        return mean > score if self.higher else mean < score
 
     def lead(self, difference: float, bounds: Interval | None) -> tuple[float, Interval | None]:
         """A difference of scores turned so that better is positive."""
@@ -181,7 +183,7 @@ class Evidence:
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
         mean = math.fsum(values) / len(values)
-        return Spread(values, mean, score_interval(values, self.higher) if len(values) > 1 else None)
+        return Spread(values, mean, score_interval(values, self.metric) if len(values) > 1 else None)
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
         """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
@@ -207,6 +209,10 @@ class Evidence:
     def best_epochs(self, model: str, variant: str) -> list[float]:
         """The epoch that validation chose, one a seed."""
         return self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+
+    def ended(self, model: str, variant: str) -> list[str]:
+        """What ended the trainings that validation chose, one a seed."""
+        return self._of(self._chosen, model, variant)["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""

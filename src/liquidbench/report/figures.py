@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Literal
 
+from liquidbench.statistics import number
+
 Family = Literal["liquid", "recurrent", "other"]
 
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
@@ -93,22 +95,6 @@ class Series:
     threads: Sequence[Sequence[tuple[float, float]]] = field(default=())
 
 
-def number(value: float, decimals: int = 0, *, signed: bool = False) -> str:
-    """A number for reading: true minus sign, thousands grouped.
-
-    Example:
-        >>> number(-12345.678, 1)
-        '−12,345.7'
-        >>> number(0.02, 2, signed=True)
-        '+0.02'
-    """
-    rounded = round(value, decimals)
-    text = f"{abs(rounded):,.{max(decimals, 0)}f}"
-    if rounded < 0:
-        return MINUS + text
-    return "+" + text if signed and rounded > 0 else text
-
-
 def quantity(value: float, unit: str) -> str:
     """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"`` or ``"B"``.
 
@@ -117,7 +103,7 @@ def quantity(value: float, unit: str) -> str:
         ('420\N{NARROW NO-BREAK SPACE}µs', '3.4\N{NARROW NO-BREAK SPACE}MB', '4,012')
     """
     if unit == "1":
-        return number(value)
+        return number(round(value))
     if value == 0:
         return f"0{THIN_SPACE}{unit}"
     steps = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))}.get(
@@ -256,12 +242,13 @@ class Axis:
         """The ticks' texts, all with the same decimals."""
         if self.unit != "1" and self.log:
             return [quantity(place, self.unit) for place in self.places]
-        decimals = 0
-        while decimals < 9 and any(abs(place - round(place, decimals)) > 1e-9 for place in self.places):
+        decimals, rounding = 0, 1e-6 * max(map(abs, self.places), default=0.0)
+        while decimals < 15 and any(abs(place - round(place, decimals)) > rounding for place in self.places):
             decimals += 1
         if self.log:
             return [
-                f"{place:g}" if place < 1 else number(place, decimals if place < 10 else 0) for place in self.places
+                f"{place:g}" if 1e-4 <= place < 1 else number(place, decimals if place < 10 else 0)
+                for place in self.places
             ]
         return [number(place, decimals) for place in self.places]
 
@@ -298,27 +285,28 @@ def key(mark: Mark) -> str:
     return f'<svg class="key {_classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
 
 
-def strip(title: str, rows: Sequence[Row], label: str, reference: tuple[float, str] | None = None) -> str:
+def strip(title: str, rows: Sequence[Row], label: str, references: Sequence[tuple[float, str]] = ()) -> str:
     """Scores of all models on one task: a dot per seed, the mean as the model's shape, its interval as a bar.
 
     Args:
         title: what the figure shows, read out by screen readers.
         rows: one a model, best first; rows that stand apart come last.
         label: name of the score, with unit and direction.
-        reference: a score to draw as a line, and its name; an arrow at the edge where it is far from all data.
+        references: scores to draw as lines, with names; an arrow at the edge where one is far from all data.
 
     Returns:
         An ``<svg>`` element.
     """
     width, left, right, pitch = 480.0, 24.0 + _longest(row.mark.label for row in rows), 18.0, 27.0
-    top = 22.0 if reference else 8.0
+    top = 8.0 + 14 * len(references)
     apart = any(row.mark.apart for row in rows) and not all(row.mark.apart for row in rows)
     bottom_of_rows = top + pitch * len(rows) + (12 if apart else 0)
     held = [value for row in rows for value in (*row.values, *(row.interval or ()))]
-    axis = Axis.over(_held(held, reference), left, width - right)
+    axis = Axis.over(_held(held, references), left, width - right)
     drawing = [_grid_x(axis, top, bottom_of_rows, label)]
-    if reference:
-        drawing.append(_reference_x(axis, reference, top, bottom_of_rows))
+    drawing += [
+        _reference_x(axis, reference, top, bottom_of_rows, line) for line, reference in enumerate(reversed(references))
+    ]
     y, before = top + pitch / 2, False
     for row in rows:
         if row.mark.apart and not before and apart:
@@ -347,7 +335,7 @@ def scatter(
     label: str,
     cost: str,
     unit: str,
-    reference: tuple[float, str] | None = None,
+    references: Sequence[tuple[float, str]] = (),
     better: Literal["up", "down"] = "up",
 ) -> str:
     """Score against a cost on a logarithmic axis; the better corner is named.
@@ -358,7 +346,7 @@ def scatter(
         label: name of the score, with its unit.
         cost: name of the cost.
         unit: the cost's unit: ``"1"``, ``"s"`` or ``"B"``.
-        reference: a score to draw as a line, and its name; an arrow at the edge where it is far from all data.
+        references: scores to draw as lines, with names; an arrow at the edge where one is far from all data.
         better: which way better scores lie on the page; the axis is turned so that "up" always holds for the eye.
     """
     width, height, left, right, top, bottom = 360.0, 272.0, 50.0, 14.0, 24.0, 44.0
@@ -366,19 +354,17 @@ def scatter(
     compared = (point.interval for point in points if point.interval and not point.origin)
     held = [*(point.y for point in points), *(bound for bounds in compared for bound in bounds)]
     ends = (height - bottom, top) if better == "up" else (top, height - bottom)
-    y = Axis.over(_held(held, reference), *ends, padding=0.09)
+    y = Axis.over(_held(held, references), *ends, padding=0.09)
     drawing = [_grid_x(x, top, height - bottom, cost), _grid_y(y, left, width - right, label)]
-    if reference:
-        drawing.append(_reference_y(y, reference, left, width - right))
+    lines, names = _references_y(y, references, left, width - right)
+    drawing += lines
     bounds = (left, top, width - right, height - bottom)
     taken = [(x.at(point.x) - 6, y.at(point.y) - 6, x.at(point.x) + 6, y.at(point.y) + 6) for point in points]
     for point in points:
         if point.interval and not point.origin:
             low, high = sorted(y.at(bound) for bound in point.interval)
             taken.append((x.at(point.x) - 1, low, x.at(point.x) + 1, high))
-    if reference:
-        level = min(max(y.at(reference[0]), top + 14), height - bottom - 4)
-        taken.append((width - right - _wide(reference[1]), level - 16, width - right, level + 1))
+    taken += names
     # From the top down, so that crowded names come to stand in the order of their points.
     for point in sorted(points, key=lambda point: y.at(point.y)):
         px, py = x.at(point.x), y.at(point.y)
@@ -407,7 +393,7 @@ def curves(
     x_label: str,
     y_label: str,
     *,
-    reference: tuple[float, str] | None = None,
+    references: Sequence[tuple[float, str]] = (),
     whole_steps: bool = False,
     percent: bool = False,
 ) -> str:
@@ -418,7 +404,7 @@ def curves(
         series: one a model; where `Series.threads` are given they are drawn, else markers and intervals.
         x_label: name of the horizontal axis, with its unit.
         y_label: name of the vertical axis, with its unit.
-        reference: a level to draw as a line, and its name, as for `strip`.
+        references: levels to draw as lines, with names, as for `strip`.
         whole_steps: True where only whole numbers make sense as horizontal ticks.
         percent: True where horizontal values are shares to be read as percentages.
     """
@@ -437,12 +423,12 @@ def curves(
     x = Axis.over([*across, *(step for step, _ in threads)], left + inset, width - right - inset, padding=0.0)
     places = tuple(across) if not whole_steps else tuple(place for place in x.places if place == int(place))
     x = Axis(x.low, x.high, x.start, x.end, places=places)
-    y = Axis.over(_held(held, reference), height - bottom, top, log=log)
+    y = Axis.over(_held(held, references), height - bottom, top, log=log)
     texts = [f"{number(100 * place)}{THIN_SPACE}%" for place in places] if percent else None
     drawing = [_grid_x(x, top, height - bottom, x_label, texts, (left, width - right))]
     drawing.append(_grid_y(y, left, width - right, y_label))
-    if reference:
-        drawing.append(_reference_y(y, reference, left, width - right))
+    lines, _ = _references_y(y, references, left, width - right)
+    drawing += lines
     ends = spread([y.at(one.y[-1]) if one.y else top for one in series], FONT + 3, top + 4, height - bottom - 2)
     for index, (one, end) in enumerate(zip(series, ends, strict=True)):
         if not one.y:
@@ -601,41 +587,50 @@ def _grid_y(axis: Axis, left: float, right: float, label: str) -> str:
     return "".join(parts)
 
 
-def _held(values: Sequence[float], reference: tuple[float, str] | None) -> list[float]:
-    """What an axis must hold: the data, and the reference unless it would squeeze the data into a corner."""
+def _held(values: Sequence[float], references: Sequence[tuple[float, str]]) -> list[float]:
+    """What an axis must hold: the data, and each reference that would not squeeze them into a corner."""
     finite = [value for value in values if math.isfinite(value)]
-    if reference and finite:
-        low, high = min(finite), max(finite)
-        if high - low >= ROOM_FOR_DATA * (max(high, reference[0]) - min(low, reference[0])):
-            return [*finite, reference[0]]
-    return finite
+    if not finite:
+        return []
+    low, high = min(finite), max(finite)
+    near = [at for at, _ in references if high - low >= ROOM_FOR_DATA * (max(high, at) - min(low, at))]
+    # Two of them, one on either side, may be too much where each alone is not.
+    if near and high - low < ROOM_FOR_DATA * (max(high, *near) - min(low, *near)):
+        near = [min(near, key=lambda at: max(at - high, low - at))]
+    return [*finite, *near]
 
 
-def _reference_x(axis: Axis, reference: tuple[float, str], top: float, bottom: float) -> str:
+def _reference_x(axis: Axis, reference: tuple[float, str], top: float, bottom: float, line: int) -> str:
+    """A vertical line whose name stands so many lines above the drawing."""
     value, name = reference
+    level = top - 8 - 14 * line
     if not axis.low <= value <= axis.high:
         before = value < axis.low
         text, at = (f"← {name}", axis.start) if before else (f"{name} →", axis.end)
-        return f'<g class="reference">{_text(text, at, top - 8, "name", "start" if before else "end")}</g>'
+        return f'<g class="reference">{_text(text, at, level, "name", "start" if before else "end")}</g>'
     at = axis.at(value)
     anchor = "start" if at < (axis.start + axis.end) / 2 else "end"
     return (
-        f'<g class="reference"><path d="M{at:.1f} {top - 6:.1f}V{bottom:.1f}"/>'
-        f"{_text(name, at + (5 if anchor == 'start' else -5), top - 8, 'name', anchor)}</g>"
+        f'<g class="reference"><path d="M{at:.1f} {level - 8:.1f}V{bottom:.1f}"/>'
+        f"{_text(name, at + (5 if anchor == 'start' else -5), level, 'name', anchor)}</g>"
     )
 
 
-def _reference_y(axis: Axis, reference: tuple[float, str], left: float, right: float) -> str:
-    value, name = reference
-    at = axis.at(value)
-    if not axis.low <= value <= axis.high:
-        below = at > (axis.start + axis.end) / 2
-        text, at = (f"↓ {name}", at - 5) if below else (f"↑ {name}", at + 12)
-        return f'<g class="reference">{_text(text, right - 3, at, "name", "end")}</g>'
-    return (
-        f'<g class="reference"><path d="M{left:.1f} {at:.1f}H{right:.1f}"/>'
-        f"{_text(name, right - 3, at - 5, 'name', 'end')}</g>"
-    )
+def _references_y(
+    axis: Axis, references: Sequence[tuple[float, str]], left: float, right: float
+) -> tuple[list[str], list["Box"]]:
+    """Horizontal lines, and the boxes that their names take."""
+    low, high = sorted((axis.start, axis.end))
+    within = [axis.low <= value <= axis.high for value, _ in references]
+    levels = spread([axis.at(value) - 5 for value, _ in references], FONT + 2, low + 12, high - 5)
+    drawn, boxes = [], []
+    for (value, name), inside, level in zip(references, within, levels, strict=True):
+        at = axis.at(value)
+        path = f'<path d="M{left:.1f} {at:.1f}H{right:.1f}"/>' if inside else ""
+        arrow = "" if inside else "↓ " if at > (low + high) / 2 else "↑ "
+        drawn.append(f'<g class="reference">{path}{_text(arrow + name, right - 3, level, "name", "end")}</g>')
+        boxes.append((right - _wide(arrow + name), level - 11, right, level + 6))
+    return drawn, boxes
 
 
 Box = tuple[float, float, float, float]

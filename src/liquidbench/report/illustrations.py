@@ -7,7 +7,8 @@ from statistics import median
 
 from liquidbench.report import figures
 from liquidbench.report.evidence import Evidence, decimals
-from liquidbench.report.figures import number, quantity
+from liquidbench.report.figures import quantity
+from liquidbench.statistics import linear_model, number
 
 COSTS = (
     ("parameters", "Trained parameters", "1"),
@@ -43,22 +44,29 @@ def scores(evidence: Evidence) -> Figure | None:
     if compared:
         best = evidence.text(evidence.spreads[compared[0], "matched"].mean)
         words.append(f"{compared[0]} has the best mean, {best}." if len(compared) > 1 else f"Mean {best}.")
-    if compared and evidence.trivial is not None:
-        beaten = sum(evidence.beats_trivial(model) for model in compared)
-        who = f"{beaten} of {len(compared)} models do" if 0 < beaten < len(compared) else "none does"
-        if beaten == len(compared):
-            who = "every model does" if beaten > 1 else "it does"
-        trivial = evidence.text(evidence.trivial)
-        words.append(f"To have learnt anything a model must beat the trivial predictor, {trivial}: {who}.")
+    for score, beaten in (
+        (evidence.trivial, "To have learnt anything a model must beat the trivial predictor"),
+        (evidence.linear, f"To have used more than that, it must beat {linear_model(evidence.facts)}"),
+    ):
+        if compared and score is not None:
+            words.append(f"{beaten}, {evidence.text(score)}: {_who_beats(evidence, compared, score)}.")
     words.append(
         "Dots are seeds, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
         else "One seed each, so there are no intervals: what another seed would give is unknown."
     )
     if any(row.mark.apart for row in rows):
-        words.append("† As its authors set it, outside the comparison.")
+        words.append("† At a published size and rate, outside the comparison.")
     title = f"Test scores on {evidence.title}"
-    return Figure(figures.strip(title, rows, evidence.score_label, evidence.reference), " ".join(words))
+    return Figure(figures.strip(title, rows, evidence.score_label, evidence.references), " ".join(words))
+
+
+def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:
+    """In words, whose mean is better than a score."""
+    beaten = sum(evidence.beats(model, score) for model in models)
+    if beaten == len(models):
+        return "every mean does" if beaten > 1 else "it does"
+    return f"{beaten} of {len(models)} means do" if beaten else "none does"
 
 
 def costs(evidence: Evidence) -> list[str]:
@@ -79,7 +87,7 @@ def costs(evidence: Evidence) -> list[str]:
             title = f"{evidence.title}: {evidence.metric_label} against {label.lower()}"
             better = "up" if evidence.higher else "down"
             score_label = f"{evidence.metric_label}, {evidence.direction}"
-            axes = (score_label, label, unit, evidence.reference, better)
+            axes = (score_label, label, unit, evidence.references, better)
             drawn.append(figures.scatter(title, points, *axes))
     return drawn
 
@@ -110,7 +118,7 @@ def cost_caption(study: Sequence[Evidence]) -> str:
         return ""
     words.append("The higher and the further left, the better; costs are on logarithmic axes.")
     if any(variant == "author" for evidence in study for _, variant in evidence.spreads):
-        words.append("Faint marks, joined to the model: † as its authors set it, outside the comparison.")
+        words.append("Faint marks, joined to the model: † at a published size and rate, outside the comparison.")
     return " ".join(words)
 
 
@@ -191,7 +199,7 @@ def robustness(evidence: Evidence) -> list[Figure]:
             series,
             label,
             evidence.score_label,
-            reference=evidence.reference,
+            references=evidence.references,
             percent=corruption == "removed_steps",
         )
         found.append(Figure(drawing, " ".join(words)))

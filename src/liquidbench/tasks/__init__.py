@@ -7,6 +7,7 @@ Example:
     (32, 5)
 """
 
+import difflib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,5 +60,7 @@ def load(task: str | Mapping[str, Any], data: str | os.PathLike[str] | None = No
 
         return table.load(task, data)
     if task not in _LOADERS:
-        raise ValueError(f"task must be one of {', '.join(_LOADERS)}, or a mapping with a table; got {task!r}")
+        near = difflib.get_close_matches(str(task).lower(), _LOADERS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"task must be one of {', '.join(_LOADERS)}, or a mapping with a table; got {task!r}{hint}")
     return _LOADERS[task](data)

@@ -41,7 +41,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import columns
-from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task
+from liquidbench.tasks.task import SPLITS, Feature, Recording, Scaler, Source, Task
 
 KEYS = ("table", "target", "name", "time", "group", "kind", "per", "features", "window", "horizon", "digest")
 KINDS = ("classification", "regression", "forecast")
@@ -52,7 +52,15 @@ FEWEST_GROUPS = 3
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8
 LEAK = 0.999
-"""Correlation with the target beyond which a feature is suspected of being the target in disguise."""
+"""Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
+target in disguise."""
+FEWEST_TO_SUSPECT = 5
+"""Rows of a class, and of all others, below which a feature that tells it perfectly may well do so by chance."""
+OUTLIER = 20
+"""Standard deviations from its mean beyond which a value is suspected of being an error."""
+OUTLIER_SHARE = 0.8
+"""Share of a column's variance beyond which the one value behind it is suspected too: with few rows, no value can
+be many deviations from a mean and deviation that it has a part in."""
 
 # Training and validation's shares of a recording that is split in time. The first is taken, unless classes are so
 # bunched that a later one alone has them all in every part.
@@ -169,6 +177,7 @@ class _Plan:
         self.gap, self.splits = self._split_by_group() if self.group is not None else self._split_in_time()
         self._check_splits()
         self._suspect_leaks()
+        self._suspect_outliers()
         self.metric = self._choose_metric()
         self.lines += [f"warning: {warning}" for warning in self.warnings]
 
@@ -233,6 +242,7 @@ class _Plan:
             gap=self.gap,
             irregular=self.irregular,
             missing=not self.observed.all(),
+            warnings=tuple(self.warnings),
         )
 
     def _refuse(self, problem: str) -> NoReturn:
@@ -351,7 +361,7 @@ class _Plan:
     def _refuse_infinite(self, name: str) -> None:
         if not self.frame[name].dtype.is_numeric():
             return
-        # Beyond the range of float32 a number would become infinite later.
+        # Splits are float32, in which a larger number may be infinite even when standardised.
         numbers = self.frame[name].cast(pl.Float64).fill_null(0.0).to_numpy()
         infinite = np.flatnonzero(~(np.abs(numbers) <= np.finfo(np.float32).max))
         if len(infinite):
@@ -652,7 +662,7 @@ class _Plan:
     def _class_names(self) -> tuple[str, ...]:
         return tuple(_labels(self.frame[self.target].drop_nulls().unique().sort()))
 
-    def _encode(self) -> tuple[tuple[Feature, ...], NDArray[np.float32], NDArray[np.bool_]]:
+    def _encode(self) -> tuple[tuple[Feature, ...], NDArray[np.float64], NDArray[np.bool_]]:
         """Features by name and unit, their values (rows, features), and where they are observed."""
         features, values, observed = [], [], []
         for name in self.features:
@@ -667,13 +677,13 @@ class _Plan:
                 features.append(Feature(name, "1" if column.dtype == pl.Boolean else _unit(name)))
                 values.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
                 observed.append(there)
-        return tuple(features), np.stack(values, axis=1).astype(np.float32), np.stack(observed, axis=1)
+        return tuple(features), np.stack(values, axis=1).astype(np.float64), np.stack(observed, axis=1)
 
     def _targets(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         column = self.frame[self.target]
         known = column.is_not_null().to_numpy()
         if self.classes is None:
-            return column.cast(pl.Float64).fill_null(0.0).to_numpy().astype(np.float32)[:, None], known
+            return column.cast(pl.Float64).fill_null(0.0).to_numpy()[:, None], known
         number = {name: index for index, name in enumerate(self.classes)}
         return np.array([number.get(label, 0) for label in _labels(column)], dtype=np.int64), known
 
@@ -755,22 +765,25 @@ class _Plan:
             parts = slice(0, train), slice(starts[0], starts[0] + validation), slice(starts[1], steps)
             return tuple(recording.part(rows) for rows in parts)
 
-        cuts = [cut(shares) for shares in SHARES if self._has_all_classes(cut(shares))]
-        parts = cuts[0] if cuts else cut(SHARES[0])
-        usual = len(parts[0]) == len(cut(SHARES[0])[0]) and len(parts[1]) == len(cut(SHARES[0])[1])
+        cuts = [cut(shares) for shares in SHARES]
+        # All classes in every part if that can be had, else two, without which a part cannot be scored.
+        fewest = (len(self.classes), 2) if self.classes else ()
+        good = [parts for least in fewest for parts in cuts if self._classes_in_each(parts) >= least]
+        parts = (good or cuts)[0]
+        usual = [len(part) for part in parts] == [len(part) for part in cuts[0]]
+        all_there = len(self.classes or ()) == self._classes_in_each(parts)
+        lack = "without one of the classes" if all_there else "with a single class"
         self.split_rule = (
             f"In time: the first {len(parts[0])} rows are training, then {len(parts[1])} validation, the last "
             f"{len(parts[2])} test, with {gap} rows left out between them, no less than a window"
-            f"{'' if usual else '; not 60, 20 and 20 %, which would leave a part without one of the classes'}."
+            f"{'' if usual else '; not 60, 20 and 20 %, which would leave a part ' + lack}."
         )
         self.lines.append(f"split: {self.split_rule}")
         return gap, {name: [part] for name, part in zip(SPLITS, parts, strict=True)}
 
-    def _has_all_classes(self, parts: Iterable[Recording]) -> bool:
-        if self.classes is None:
-            return True
-        # All that this sees of validation and test is whether a class is there at all.
-        return all(len(np.unique(_known([part], self.per))) == len(self.classes) for part in parts)
+    def _classes_in_each(self, parts: Iterable[Recording]) -> int:
+        """Number of classes in the part that has fewest; of validation and test, nothing else is looked at."""
+        return min(len(np.unique(_known([part], self.per))) for part in parts)
 
     def _split_by_group(self) -> tuple[None, dict[str, list[Recording]]]:
         count = len(self.recordings)
@@ -820,26 +833,27 @@ class _Plan:
             if np.ptp(train) == 0:
                 self._refuse(f"target {self.target!r} never varies in the training part, so nothing can be learnt")
             return
-        if len(np.unique(train)) == 1:
-            way = (
-                "If the rows are ordered by class, they are no time series as they stand: name the column that tells "
-                "recordings apart with --group"
-                if self.group is None
-                else "More groups are needed"
-            )
-            self._refuse(
-                f"the training part holds only class {self.classes[int(train[0])]!r} of {self.target!r}. {way}"
-            )
         for name in SPLITS:
             there = np.unique(_known(self.splits[name], self.per))
+            if len(there) == 1:
+                way = (
+                    "If the rows are ordered by class, they are no time series as they stand: name the column that "
+                    "tells recordings apart with --group. If they are in the order of time, more of them are needed, "
+                    "until other classes come back"
+                    if self.group is None
+                    else "More groups are needed"
+                )
+                self._refuse(
+                    f"the {'training' if name == 'train' else name} part holds only class "
+                    f"{self.classes[int(there[0])]!r} of {self.target!r}, so "
+                    f"{'nothing can be learnt' if name == 'train' else 'no model can be judged by it'}. {way}"
+                )
             absent = [label for number, label in enumerate(self.classes) if number not in there]
             if absent:
                 self.warnings.append(f"the {name} part lacks {_listed(absent)} among the classes of {self.target!r}")
 
     def _suspect_leaks(self) -> None:
-        """Warn of features that correlate with the target too well to be true."""
-        if self.classes is not None and len(self.classes) > 2:
-            return
+        """Warn of features that tell the target too well to be true."""
         if self.per == "sequence":
             targets = np.concatenate(
                 [np.full(len(recording), np.ravel(recording.targets)[0]) for recording in self.recordings]
@@ -851,23 +865,55 @@ class _Plan:
         values = np.concatenate([recording.values for recording in self.recordings])
         observed = np.concatenate([recording.observed for recording in self.recordings])
 
-        def correlation(column: int) -> float:
+        def pairs(column: int) -> tuple[NDArray[Any], NDArray[Any]]:
             both = known & observed[:, column]
-            x, y = values[both, column].astype(np.float64), targets[both].astype(np.float64)
-            if both.sum() < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
-                return 0.0
-            return abs(float(np.corrcoef(x, y)[0, 1]))
+            return values[both, column], targets[both]
 
         # What a slow target says of its own next value is no leak, only what says more than that is.
         names = [feature.name for feature in self.feature_columns]
-        own = correlation(names.index(self.target)) if self.kind == "forecast" else 0.0
+        own = _correlation(*pairs(names.index(self.target))) if self.kind == "forecast" else 0.0
         for column, name in enumerate(names):
-            r = correlation(column)
-            if r > max(LEAK, own):
-                ahead = "'s next value" if self.kind == "forecast" else ""
+            if how := self._tells_target(*pairs(column), least=max(LEAK, own)):
                 self.warnings.append(
-                    f"leak suspect: {name!r} correlates with {self.target!r}{ahead} almost perfectly (|r| = {r:.5f}); "
-                    "if it is not known when the prediction is made, leave it out (features: in a study)"
+                    f"leak suspect: {name!r} {how}; if it is not known when the prediction is made, leave it out "
+                    "(features: in a study)"
+                )
+
+    def _tells_target(self, values: NDArray[Any], targets: NDArray[Any], least: float) -> str | None:
+        """In which way a feature tells the target, if it does so almost perfectly."""
+        if self.classes is not None and _pairs_off(values, targets):
+            return f"tells {self.target!r} exactly, value for value"
+        if self.classes is None or len(self.classes) == 2:
+            r = _correlation(values, targets)
+            if r > least:
+                ahead = "'s next value" if self.kind == "forecast" else ""
+                return f"correlates with {self.target!r}{ahead} almost perfectly (|r| = {r:.5f})"
+        if self.classes is not None:
+            ranked = _auroc(values, targets, len(self.classes))
+            best = int(ranked.argmax())
+            if ranked[best] > least:
+                return (
+                    f"alone tells class {self.classes[best]!r} of {self.target!r} from all others almost perfectly "
+                    f"(AUROC {ranked[best]:.5f})"
+                )
+        return None
+
+    def _suspect_outliers(self) -> None:
+        """Warn of training values so far from the others that they alone set the scale of their feature."""
+        values = np.concatenate([recording.values for recording in self.splits["train"]])
+        observed = np.concatenate([recording.observed for recording in self.splits["train"]])
+        distances = np.abs(Scaler.fit(values, observed).standardise(values)) * observed
+        for column, feature in enumerate(self.feature_columns):
+            here = values[observed[:, column], column]
+            # A flag that is seldom set is far from its mean, and right.
+            if len(np.unique(here)) <= 2:
+                continue
+            row = int(distances[:, column].argmax())
+            distance = float(distances[row, column])
+            if distance > OUTLIER or distance**2 > OUTLIER_SHARE * len(here):
+                self.warnings.append(
+                    f"{feature.name!r} reaches {values[row, column]:.4g}, {distance:.0f} standard deviations from its "
+                    "mean: check for errors in the data"
                 )
 
     def _choose_time_unit(self) -> tuple[bool, str]:
@@ -1039,3 +1085,31 @@ def _known(recordings: list[Recording], per: str) -> NDArray[Any]:
         return np.array([np.ravel(recording.targets)[0] for recording in recordings])
     known = [np.ravel(recording.targets)[recording.target_mask] for recording in recordings]
     return np.concatenate(known) if known else np.zeros(0)
+
+
+def _pairs_off(values: NDArray[Any], classes: NDArray[np.int64]) -> bool:
+    """Whether each value goes with one class only and each class with one value, more often than chance explains."""
+    distinct = np.unique(values)
+    if not 1 < len(distinct) <= min(MOST_CLASSES, len(values) / FEWEST_TO_SUSPECT):
+        return False
+    together = np.unique(np.stack([values, classes]), axis=1).shape[1]
+    return together == len(distinct) == len(np.unique(classes))
+
+
+def _correlation(values: NDArray[Any], targets: NDArray[Any]) -> float:
+    """Absolute value of Pearson's r; 0 where it is undefined."""
+    if len(values) < 3 or np.ptp(values) == 0 or np.ptp(targets) == 0:
+        return 0.0
+    return abs(float(np.corrcoef(values, targets)[0, 1]))
+
+
+def _auroc(values: NDArray[Any], targets: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """How well ranks of the values, up or down, tell each class from all others: 0.5 for not at all, 1 perfectly."""
+    _, inverse, ties = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
+    counts = np.bincount(targets, minlength=classes)
+    above = np.bincount(targets, weights=ranks, minlength=classes) - counts * (counts + 1) / 2
+    others = len(targets) - counts
+    enough = np.minimum(counts, others) >= FEWEST_TO_SUSPECT
+    area = np.where(enough, above / np.maximum(counts * others, 1), 0.5)
+    return np.maximum(area, 1 - area)

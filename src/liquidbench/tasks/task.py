@@ -18,6 +18,9 @@ from liquidbench.metrics import METRICS, score
 
 SPLITS = ("train", "validation", "test")
 
+LINEAR_PENALTY = 1.0
+"""Weight of the squared coefficients in the ridge regression of `Task.linear_predictions`."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -44,8 +47,9 @@ class Recording:
     Attributes:
         name: subject, file, patient: what a split by recording keeps on one side.
         times: float64 (n,), never decreasing, in the task's time unit.
-        values: float32 (n, features), in the features' units; anything where `mask` is False.
-        targets: per step int64 (n,) or float32 (n, outputs); per sequence a scalar or float32 (outputs,).
+        values: float (n, features), in the features' units; anything where `mask` is False. float64 where the
+            values may be large beside their spread, which float32 would round away before it is standardised.
+        targets: per step int64 (n,) or float (n, outputs); per sequence a scalar or float (outputs,).
         first_row: number of its first raw row within the whole data set.
         mask: bool (n, features), True where observed; None where everything is.
         target_mask: bool (n,), True where the target is known; None where all are.
@@ -54,7 +58,7 @@ class Recording:
 
     name: str
     times: NDArray[np.float64]
-    values: NDArray[np.float32]
+    values: NDArray[np.floating[Any]]
     targets: Any
     first_row: int
     mask: NDArray[np.bool_] | None = None
@@ -141,8 +145,12 @@ class Scaler:
         kept = np.where(observed, values, 0.0).astype(np.float64)
         mean = kept.sum(axis=0) / counts
         deviation = np.sqrt((np.where(observed, kept - mean, 0.0) ** 2).sum(axis=0) / counts)
-        # float32 input: a constant column can show a spread of rounding errors, which must not be blown up.
-        constant = deviation <= 1e-6 * np.maximum(np.abs(mean), 1e-30)
+        low = np.where(observed, kept, np.inf).min(axis=0, initial=np.inf)
+        high = np.where(observed, kept, -np.inf).max(axis=0, initial=-np.inf)
+        # A spread of rounding errors must not be blown up; those are as large as the type of the values makes them,
+        # so that a signal on a large offset is told from them as long as it has survived in that type.
+        rounding = 4 * np.finfo(np.result_type(values.dtype, np.float32)).eps
+        constant = (high - low <= rounding * np.maximum(np.abs(low), np.abs(high))) | (deviation == 0)
         return cls(mean, np.where(constant, 1.0, deviation))
 
     def standardise(self, values: NDArray[Any]) -> NDArray[np.float32]:
@@ -222,6 +230,7 @@ class Task:
         carried: for ``"last value"``, the name of the feature that each target column continues.
         standardise_targets: whether regression targets are standardised with training statistics; metrics
             are then in units of one standard deviation.
+        warnings: what whoever reads the results should know about the data, a sentence each.
     """
 
     name: str
@@ -248,6 +257,7 @@ class Task:
     irregular: bool = False
     missing: bool = False
     standardise_targets: bool = True
+    warnings: tuple[str, ...] = ()
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -354,9 +364,40 @@ class Task:
 
     def trivial_score(self, metric: str | None = None, split: str = "test") -> float:
         """Score of the trivial predictor (`baseline`), which a model must beat to have learnt anything."""
-        asked = self.split(split)
-        predictions = self.trivial_predictions(split)
-        return score(metric or self.metric, asked.targets[asked.target_mask], predictions[asked.target_mask])
+        return self._score(self.trivial_predictions(split), metric, split)
+
+    def linear_predictions(self, split: str = "test") -> NDArray[np.float64]:
+        """What a linear model without memory says, in the layout of a model's outputs.
+
+        Ridge regression with an intercept and a penalty of `LINEAR_PENALTY`, in closed form, fitted on the
+        training steps (or sequences) with a target, as often as they are in training windows. Its inputs are,
+        per step, the features at that step, with the mask where `missing`, and the logarithm of 1 + the time span
+        where `irregular`; per sequence, the mean and the last observed value of each feature, with the share of
+        steps that observe it where `missing`. Each has mean 0 and deviation 1 on training. Classes are fitted as
+        columns of 0 and 1.
+
+        Returns:
+            (sequence, time, outputs) or (sequence, outputs): scores that serve as logits, or values in the
+            targets' scale.
+        """
+        train = self.split("train")
+        inputs = self._linear_inputs(train)[train.target_mask]
+        known = train.targets[train.target_mask]
+        targets = np.eye(self.outputs)[known.astype(np.int64)] if self.kind == "classification" else known
+        scaler = Scaler.fit(inputs, np.ones(inputs.shape, dtype=bool))
+        inputs = (inputs - scaler.mean) / scaler.deviation
+        intercept = targets.mean(axis=0, dtype=np.float64)
+        penalised = inputs.T @ inputs + LINEAR_PENALTY * np.eye(inputs.shape[1])
+        weights = np.linalg.solve(penalised, inputs.T @ (targets - intercept))
+        return (self._linear_inputs(self.split(split)) - scaler.mean) / scaler.deviation @ weights + intercept
+
+    def linear_score(self, metric: str | None = None, split: str = "test") -> float:
+        """Score of `linear_predictions`, which a model must beat to have made use of its memory.
+
+        Raises:
+            ValueError: for an unknown metric or split, or where the metric is undefined.
+        """
+        return self._score(self.linear_predictions(split), metric, split)
 
     def facts(self) -> dict[str, Any]:
         """What a report says of this task, ready for JSON.
@@ -387,7 +428,27 @@ class Task:
             "missing": self.missing,
             "window": self.window,
             "digest": self.data_digest,
+            "warnings": list(self.warnings),
         }
+
+    def _score(self, predictions: NDArray[np.float64], metric: str | None, split: str) -> float:
+        asked = self.split(split)
+        return score(metric or self.metric, asked.targets[asked.target_mask], predictions[asked.target_mask])
+
+    def _linear_inputs(self, split: Split) -> NDArray[np.float64]:
+        """Inputs of the linear model, (sequence, time, columns) or (sequence, columns)."""
+        if self.per == "step":
+            extra = [split.mask] if self.missing else []
+            extra += [np.log1p(split.timespans, dtype=np.float64)[..., None]] if self.irregular else []
+            return np.concatenate([split.values, *extra], axis=-1, dtype=np.float64)
+        counts = split.mask.sum(axis=1)
+        # Where a feature is not observed its value is 0, the training mean.
+        mean = split.values.sum(axis=1, dtype=np.float64) / np.maximum(counts, 1)
+        steps = np.arange(split.values.shape[1])[:, None]
+        latest = np.where(split.mask, steps, 0).max(axis=1, keepdims=True)
+        last = np.take_along_axis(split.values, latest, axis=1)[:, 0].astype(np.float64)
+        share = [counts / (split.rows >= 0).sum(axis=1, keepdims=True)] if self.missing else []
+        return np.concatenate([mean, last, *share], axis=-1)
 
     @cached_property
     def _fitted(self) -> tuple[Scaler, Scaler | None, float]:
