@@ -58,6 +58,7 @@ def page(study: Study) -> str:
         + " |"
         for model in study.models
     ]
+    note = "At published sizes and rates epochs, batches and splits are this study's: no reproduction of a paper."
     lines = [
         "# What the demo found",
         "",
@@ -75,6 +76,7 @@ def page(study: Study) -> str:
         "|---|---|" + "---|" * len(tasks),
         *rows,
         "",
+        *([note, ""] if study.author_defaults else []),
         "Trained parameters, peak memory of a training step, time of an epoch:",
         "",
         "| model | " + " | ".join(tasks[t]["title"] for t in tasks) + " |",

@@ -1045,7 +1045,7 @@ def _learning(boards: Sequence[_Board]) -> list[str]:
         edges = {"highest": rates[-1], "lowest": rates[0]}
         found = {edge: sum(one.learning_rate == rate for _, one in chosen) for edge, rate in edges.items()}
         if sum(found.values()):
-            which = ", ".join(f"the {edge}, {edges[edge]:g}, in {count}" for edge, count in found.items() if count)
+            which = "; ".join(f"the {edge}, {edges[edge]:g}, in {count}" for edge, count in found.items() if count)
             warnings.append(
                 f"The chosen learning rate lay at the edge of the grid in {sum(found.values())} of "
                 f"{counted(len(chosen), 'fit')} ({which}): a rate beyond it may do better."

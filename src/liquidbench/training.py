@@ -126,6 +126,7 @@ def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -
     if task.metric in reasons:
         return rows.failed(f"no {task.metric} on test: {reasons[task.metric]}")
     rows.add("trivial", task.trivial_score(), split="test")
+    rows.add("linear", task.linear_score(), split="test")
     damages = (
         ("removed_steps", run.robustness.removed_steps, remove_steps),
         ("noise", run.robustness.noise, add_noise),

@@ -151,7 +151,9 @@ def test_authors_networks_can_be_built_and_say_where_they_are_from(model):
     author = catalogue.author(model)
     network = build(model, task(), author.hidden_size, seed=0, variant="author")
     assert network.layer.hidden_size == author.hidden_size
-    assert len(author.source) > 20
+    assert author.source == AUTHOR_MODELS[model]
+    for printed in (f"{author.hidden_size} units", f"learning rate {author.learning_rate:g}"):
+        assert printed in author.source
 
 
 def test_authors_networks_differ_where_their_scripts_do():

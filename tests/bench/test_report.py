@@ -116,6 +116,7 @@ TASKS = {
 # Level and spread over seeds of each task, and what a unit of skill is worth.
 SCALES = {"occupancy-excerpt": (0.94, 0.006, 0.015), "cheetah-excerpt": (0.21, 0.006, -0.03)}
 TRIVIAL = {"occupancy-excerpt": 0.79, "cheetah-excerpt": 0.42, "physionet2012-excerpt": 0.5}
+LINEAR = {"occupancy-excerpt": 0.93, "cheetah-excerpt": 0.24, "physionet2012-excerpt": 0.71}
 SKILL = {
     "LTC": -0.7,
     "CfC": 0.9,
@@ -230,6 +231,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             add(metric, value + draw.gauss(0.004, deviation / 2), split="validation", **of_trial)
             add(metric, value, split="test", **of_trial)
             add("trivial", TRIVIAL.get(task, 0.5), split="test")
+            add("linear", LINEAR.get(task, 0.6), split="test")
             for corruption, levels, harm in (
                 ("removed_steps", run.robustness.removed_steps, 3.0),
                 ("noise", run.robustness.noise, 4.5),
@@ -318,6 +320,8 @@ def test_is_well_formed(demo):
     assert not page.open
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
+    main = next(attributes for tag, attributes in page.elements if tag == "main")
+    assert main["tabindex"] == "-1", "or the link that skips to it would leave the focus behind"
     targets = {attributes["href"][1:] for tag, attributes in page.elements if tag == "a"}
     assert targets <= set(ids)
 
@@ -377,6 +381,66 @@ def test_each_task_has_its_page(demo):
     assert "git checkout 2170193 pip install '.[bench]'" in page.says("methods")
     assert "liquidbench 0.1.0" in page.says("methods") and "liquidbench run demo.yaml" in page.says("methods")
     assert "PyTorch 2.13.0" in page.says("methods")
+
+
+def test_the_linear_model_stands_beside_the_trivial_predictor(demo):
+    page = Page(demo)
+    board = page.says("overview")
+    assert "trivial predictor 0.790 " in board and "linear model 0.930 " in board
+    task = page.says("task-occupancy-excerpt")
+    assert "Linear model a linear model of the current step: 0.930" in task
+    assert "it must beat a linear model of the current step, 0.930" in task
+    assert "a linear model of each feature's mean and last value" in page.says("task-physionet2012-excerpt")
+    assert re.search('<g class="reference">.*?linear model 0.930<', demo)
+
+
+def test_older_results_have_no_linear_model(tmp_path):
+    study = make_study()
+    frame = make_frame(study).filter(pl.col("metric") != "linear")
+    path = report.write(study, frame, TASKS, compare(frame, TASKS, 0.01), tmp_path / "r.html")
+    assert "linear model" not in path.read_text(encoding="utf-8").split("Thresholds")[0]
+
+
+def cut_short(frame, models):
+    cut = (pl.col("metric") == "epochs") & pl.col("model").is_in(models) & (pl.col("task") == "cheetah-excerpt")
+    return frame.with_columns(reason=pl.when(cut).then(pl.lit("minutes")).otherwise("reason"))
+
+
+def test_trainings_that_the_cap_cut_short_are_told(tmp_path):
+    study = make_study()
+    frame = cut_short(make_frame(study), study.models)
+    facts = TASKS | {"cheetah-excerpt": TASKS["cheetah-excerpt"] | {"warnings": ["a column repeats the target."]}}
+    path = report.write(study, frame, facts, compare(frame, facts, 0.01), tmp_path / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    before, overview = page.says("overview").split("Before you rely on it")
+    assert "cannot say" in before and "Half-Cheetah (excerpt): a column repeats the target." in overview
+    assert re.search(r"Half-Cheetah \(excerpt\): \d of \d trainings of LTC were ended by the cap in minutes", overview)
+    tables = re.findall("<table>.*?</table>", path.read_text(encoding="utf-8"), re.S)
+    ended = [Page(f'<section id="t">{text}</section>').says("t") for text in tables if "Ended by" in text]
+    assert sum("minutes" in text for text in ended) == 2, "of the task, matched and published"
+    assert sum("patience" in text for text in ended) == 4
+    board = path.read_text(encoding="utf-8").split('<table class="leaderboard">')[1].split("</table>")[0]
+    cheetah = [row.split('<td class="score">')[2] for row in board.split("<tr>") if "data-model" in row]
+    assert '"value best"' in board and not any('"value best"' in cell for cell in cheetah), (
+        "nothing to be compared, nothing bold"
+    )
+
+
+@pytest.mark.parametrize(
+    "commits, expected",
+    [
+        (["abc123"], "git checkout abc123 pip"),
+        (["abc123-dirty"], "git checkout abc123 # and what had changed since, which no commit holds pip"),
+        ([""], "at the commit that made these results, which they do not tell"),
+        (["abc", "def"], "of several commits: abc, def"),
+    ],
+)
+def test_reproducing_takes_the_commit_of_the_results(tmp_path, commits, expected):
+    study = make_study()
+    frame = make_frame(study)
+    frame = frame.with_columns(commit=pl.Series([commits[n % len(commits)] for n in range(len(frame))]))
+    path = report.write(study, frame, TASKS, compare(frame, TASKS, 0.01), tmp_path / "r.html")
+    assert expected in Page(path.read_text(encoding="utf-8")).says("methods")
 
 
 def test_drawings_say_what_they_show(demo):

@@ -275,3 +275,18 @@ def test_trivial_scores_are_the_median_over_runs():
     rows = [a_row(run=f"{n}", metric="trivial", value=value) for n, value in enumerate([0.5, 0.5, 0.75])]
     rows.append(a_row(task="gesture", metric="trivial", value=None))
     assert results.baseline_scores(pl.DataFrame(rows, schema=SCHEMA), "trivial") == {"occupancy": 0.5}
+
+
+def test_trainings_tell_how_each_ended_and_which_was_chosen():
+    rows = [
+        a_row(metric="epochs", trial=trial, learning_rate=rate, value=epochs, reason=ended, split="")
+        for trial, rate, epochs, ended in ((0, 0.01, 3.0, "minutes"), (1, 0.001, 8.0, "all epochs"))
+    ]
+    rows.append(a_row(metric="best_epoch", trial=1, learning_rate=0.001, value=8.0, split=""))
+    # A rate that diverged has no end to tell of.
+    rows.append(a_row(metric="loss", trial=2, learning_rate=0.1, value=None, reason="nan", epoch=1))
+    found = results.trainings(pl.DataFrame(rows, schema=SCHEMA)).select(
+        "learning_rate", "epochs", "ended", "best_epoch"
+    )
+    assert found.rows() == [(0.01, 3.0, "minutes", None), (0.001, 8.0, "all epochs", 8.0)]
+    assert results.trainings(SCHEMA.to_frame()).is_empty()

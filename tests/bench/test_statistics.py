@@ -18,7 +18,9 @@ from liquidbench.statistics import (
     friedman,
     holm,
     mean_interval,
+    number,
     paired_test,
+    score_interval,
     signed_rank_test,
 )
 
@@ -150,8 +152,14 @@ def test_friedman_is_scipys_and_knows_when_all_tie():
         friedman(scores[:, :2])
 
 
-def table(scores, *, task="t", metric="accuracy", variant="matched", validation=None):
-    """Rows of a study: model -> test score of each seed, None where the run failed."""
+def table(
+    scores, *, task="t", metric="accuracy", variant="matched", validation=None, ended=None, baselines=None, rates=None
+):
+    """Rows of a study: model -> test score of each seed, None where the run failed.
+
+    `ended` says how each model's chosen trainings ended, (by what, epochs, best epoch), one a seed; `rates`, of which
+    the last is chosen, are tried by all.
+    """
     rows = []
     for model, values in scores.items():
         for seed, value in enumerate(values):
@@ -169,6 +177,15 @@ def table(scores, *, task="t", metric="accuracy", variant="matched", validation=
             }
             chosen = value if validation is None else validation[model]
             rows += [row | {"split": "test", "value": value}, row | {"split": "validation", "value": chosen}]
+            for name, score in (baselines or {}).items():
+                rows.append(row | {"split": "test", "metric": name, "value": score})
+            if ended is not None:
+                by, epochs, best = ended[model][seed]
+                tried = rates or (0.01,)
+                for trial, rate in enumerate(tried):
+                    row |= {"split": "", "trial": trial, "learning_rate": rate}
+                    rows.append(row | {"metric": "epochs", "value": float(epochs), "reason": by})
+                rows.append(row | {"metric": "best_epoch", "value": float(best)})
     return pl.DataFrame(rows, schema=SCHEMA)
 
 
@@ -186,7 +203,7 @@ def test_each_verdict():
     assert judged({"CfC": 0.90 + noise, "GRU": 0.90 + other})[1].verdict == "equivalent"
     assert judged({"CfC": 0.90 + 20 * noise, "GRU": 0.91 + 20 * other})[1].verdict == "no difference shown"
     assert judged({"CfC": 0.90 + noise})[1].verdict == "not compared"
-    assert judged({"CfC": [0.9], "GRU": [0.5]})[1].verdict == "no difference shown"
+    assert judged({"CfC": [0.9], "GRU": [0.5]})[1].verdict == "cannot say"
 
 
 def test_for_errors_lower_is_better_and_the_margin_is_relative():
@@ -220,6 +237,149 @@ def test_the_sentence_says_that_p_is_corrected_for_the_number_of_tasks():
     assert f"p = {p:.3f} by paired t-test, 3 seeds" in alone.verdict.judgements[0].sentence
     for judgement in both.verdict.judgements:
         assert f"p = {2 * p:.3f} by paired t-test after Holm's correction, 3 seeds" in judgement.sentence
+
+
+PATIENCE, ALL, CUT = ("patience", 9, 6), ("all epochs", 8, 8), ("minutes", 2, 2)
+NOISE = np.array([0.0, 0.002, -0.002])
+CLEAR = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
+
+
+def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
+    ended = {"CfC": [PATIENCE] * 3, "GRU": [CUT, PATIENCE, PATIENCE]}
+    comparison, judgement = judged(CLEAR, ended=ended, rates=(0.003, 0.01))
+    assert judgement.verdict == "cannot say" and comparison.pairs[0].verdict == "cannot say"
+    assert "this study cannot say whether the liquid networks' best (CfC) or" in judgement.sentence
+    assert "is better: the cap in minutes ended 1 of 3 chosen trainings of GRU (accuracy 0.950" in judgement.sentence
+    verdict = comparison.verdict
+    assert verdict.headline.endswith("cannot say on 1 of 1 task. This study cannot say which to use.")
+    assert (
+        "t: 2 of 6 trainings of GRU were ended by the cap in minutes, after a median of 2 epochs; its score says "
+        "little about the model."
+    ) in verdict.warnings
+    whole = judged(CLEAR, ended=dict.fromkeys(CLEAR, [PATIENCE] * 3))[0].verdict
+    assert whole.judgements[0].verdict == "liquid better" and not any("minutes" in words for words in whole.warnings)
+
+
+def test_tests_over_tasks_leave_out_what_was_cut_short():
+    scores = {"CfC": [0.9] * 3, "GRU": [0.8] * 3, "LSTM": [0.7] * 3}
+
+    def over(cut):
+        frames = [
+            table(scores, task=task, ended=dict.fromkeys(scores, [CUT if task in cut else PATIENCE] * 3))
+            for task in "abcdef"
+        ]
+        return compare(pl.concat(frames), dict.fromkeys("abcdef", ACCURACY), 0.01).over_tasks
+
+    assert over("").leads.n == 6 and over("").tasks == 6
+    assert over("a").leads is None and over("a").tasks == 5
+
+
+def test_fits_that_were_not_done_and_rates_at_the_edge_are_said():
+    ended = {"CfC": [ALL, ALL, PATIENCE], "GRU": [("patience", 6, 0), PATIENCE, ("patience", 9, 9)]}
+    warnings = judged(CLEAR, ended=ended)[0].verdict.warnings
+    assert (
+        "2 of 6 chosen fits were still improving at their last epoch (CfC 2): more epochs may change the scores."
+        in warnings
+    )
+    assert "1 of 6 chosen fits was never better on validation than before training (GRU 1)." in warnings
+    assert not any("edge" in words for words in warnings), "one rate is no grid"
+    warnings = judged(CLEAR, ended=ended, rates=(0.003, 0.01))[0].verdict.warnings
+    assert (
+        "The chosen learning rate lay at the edge of the grid in 6 of 6 fits (the highest, 0.01, in 6): a rate beyond "
+        "it may do better."
+    ) in warnings
+    warnings = judged(CLEAR, ended=ended, rates=(0.003, 0.1, 0.01))[0].verdict.warnings
+    assert not any("edge" in words for words in warnings), "0.01 lies between the others"
+
+
+@pytest.mark.parametrize(
+    ("linear", "words"),
+    [
+        (0.80, None),
+        (0.93, "On t, GRU was not shown better than a linear model of the current step (accuracy 0.930)."),
+        (0.949, "On t, no network was shown better than a linear model of the current step (accuracy 0.949)."),
+        (None, None),
+    ],
+)
+def test_what_is_not_shown_better_than_a_linear_model_is_said(linear, words):
+    warnings = judged(CLEAR, baselines={} if linear is None else {"linear": linear})[0].verdict.warnings
+    assert [warning for warning in warnings if "linear" in warning] == ([words] if words else [])
+
+
+def test_what_a_linear_model_reads_depends_on_the_targets():
+    warnings = judged(CLEAR, ACCURACY | {"per": "sequence"}, baselines={"linear": 1.0})[0].verdict.warnings
+    assert any("a linear model of each feature's mean and last value" in warning for warning in warnings)
+
+
+def test_no_better_than_the_trivial_predictor_is_no_verdict():
+    for trivial, verdict in ((0.94, "liquid better"), (0.95, "cannot say"), (0.99, "cannot say")):
+        comparison, judgement = judged(CLEAR, baselines={"trivial": trivial})
+        assert judgement.verdict == verdict
+    assert "neither is better than the trivial predictor, accuracy 0.990 (accuracy 0.950 against" in judgement.sentence
+    assert comparison.verdict.headline.endswith("This study cannot say which to use.")
+    alike = {"CfC": 0.9 + NOISE, "GRU": 0.9 + NOISE[[1, 2, 0]]}
+    assert judged(alike, baselines={"trivial": 0.95})[1].verdict == "cannot say"
+    error = {model: 1 - scores for model, scores in CLEAR.items()}
+    assert judged(error, ERROR, baselines={"trivial": 0.06})[1].verdict == "liquid better"
+    assert judged(error, ERROR, baselines={"trivial": 0.04})[1].verdict == "cannot say"
+
+
+def test_two_seeds_are_too_few_for_any_verdict():
+    sentence = judged({"CfC": [0.9, 0.9001], "GRU": [0.5, 0.5002]})[1].sentence
+    assert "cannot say whether" in sentence and "is better: 2 seeds are too few (accuracy" in sentence
+    assert judged({"CfC": [0.9, 0.9001], "GRU": [0.9, 0.9]})[1].verdict == "cannot say"
+    apart = judged({"CfC": [0.9, None], "GRU": [None, 0.8]})[1]
+    assert apart.verdict == "cannot say"
+    assert "is better: they share no seed that both finished; 2 seeds left out" in apart.sentence
+
+
+def headline(*verdicts):
+    """Of as many tasks, with CfC and GRU, or others where a verdict names them, such as "liquid LTC LSTM"."""
+    levels = {"liquid": (0.95, 0.90), "recurrent": (0.90, 0.95), "equal": (0.9, 0.9), "open": (0.9, 0.91)}
+    frames = []
+    for task, verdict in zip("abcdefghijkl", verdicts, strict=False):
+        kind, *models = verdict.split()
+        spread = 10 if kind == "open" else 1
+        one, other = models or ("CfC", "GRU")
+        first, second = levels[kind]
+        scores = {one: first + spread * NOISE, other: second + spread * NOISE[[1, 2, 0]]}
+        frames.append(table(scores, task=task))
+    facts = dict.fromkeys("abcdefghijkl"[: len(verdicts)], ACCURACY)
+    return compare(pl.concat(frames), facts, 0.02).verdict.headline.split(" tasks. ", 1)[1]
+
+
+def test_advice_names_what_was_compared_and_goes_no_further():
+    # Twelve tasks at the most: Holm's correction leaves such a difference shown.
+    assert headline("liquid", "liquid") == "CfC was better than GRU on 2 of 2 tasks: use a liquid network here."
+    assert headline("recurrent", "recurrent CfC LSTM") == (
+        "GRU was better than CfC on 1 of 2 tasks, LSTM than CfC on 1: use a recurrent network here."
+    )
+    assert headline("liquid", "open") == (
+        "CfC was better than GRU on 1 of 2 tasks, and on no task was a liquid network shown to be worse: one is worth "
+        "trying here."
+    )
+    assert headline("recurrent", "equal") == (
+        "GRU was better than CfC on 1 of 2 tasks, and on no task was a liquid network shown to be better: stay with a "
+        "recurrent network here."
+    )
+    assert headline("liquid", "recurrent", "liquid") == (
+        "CfC was better than GRU on 2 of 3 tasks, GRU than CfC on 1. It depends on the task: try both on your own data."
+    )
+    assert headline("equal", "equal") == "CfC and GRU were equivalent on 2 of 2 tasks: choose by cost here."
+    assert headline("equal", "open").startswith("Nothing here speaks for changing")
+    assert headline(*["liquid"] * 10).endswith("on 10 of 10 tasks: use a liquid network on tasks like these.")
+
+
+def test_warnings_about_a_tasks_data_are_the_verdicts():
+    facts = ACCURACY | {"title": "Pumps", "warnings": ["the column state repeats the target."]}
+    assert "Pumps: the column state repeats the target." in judged(CLEAR, facts)[0].verdict.warnings
+
+
+def test_representatives_are_chosen_on_seeds_that_all_have_run():
+    # Over all its seeds LTC's validation would be better; on the two that CfC has too, CfC's is.
+    frame = table({"LTC": [0.5, 0.5, 1.0, 1.0], "CfC": [0.6, 0.6], "GRU": [0.4] * 4})
+    judgement = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0]
+    assert judgement.pair.first == "CfC"
 
 
 def test_validation_chooses_the_representative_and_test_does_not():
@@ -271,6 +431,41 @@ def test_headline_counts_and_warns():
     assert any("2 tasks are few" in warning for warning in verdict.warnings)
     assert any("3 seeds are few" in warning for warning in verdict.warnings)
     assert verdict.thresholds[-1] == statistics.RANKING_RULE
+
+
+def test_ranks_have_an_interval_from_six_tasks_on():
+    random = np.random.default_rng(0)
+    tables = [table({model: random.random(3) for model in ("CfC", "GRU")}, task=task) for task in "abcdef"]
+    for tasks in (1, 5, 6):
+        overall = compare(pl.concat(tables[:tasks]), dict.fromkeys("abcdef", ACCURACY), 0.01).overall
+        assert all((line.interval is not None) == (tasks == 6) for line in overall)
+
+
+def test_intervals_stay_within_what_a_score_can_be():
+    assert score_interval([0.0, 0.9], "auroc") == (0.0, 1.0)
+    assert score_interval([0.1, 0.9], "mse")[0] == 0.0 and score_interval([0.1, 0.9], "mse")[1] > 1
+    assert score_interval([0.1, 0.9], "r2")[0] < 0 and score_interval([0.1, 0.9], "r2")[1] == 1.0
+    assert score_interval([0.4, 0.5, 0.6], "accuracy") == mean_interval([0.4, 0.5, 0.6])
+    with pytest.raises(ValueError, match="metric must be one of accuracy.*; got 'acuracy'"):
+        score_interval([0.1, 0.2], "acuracy")
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (99_999.4, 0, "99,999"),
+        (100_000.0, 0, "1×10⁵"),
+        (-234_567.8, 2, "−2.346×10⁵"),
+        (99_999.96, 1, "1×10⁵"),
+        (1e-4, 6, "0.000100"),
+        (0.0000956, 6, "9.6×10⁻⁵"),
+        (0.0000956, 3, "0.000"),
+        (-0.0004, 2, "0.00"),
+        (120_000, 0, "120,000"),
+    ],
+)
+def test_numbers_of_any_size_can_be_read(value, decimals, text):
+    assert number(value, decimals) == text
 
 
 def test_six_seeds_on_six_tasks_can_show_a_difference():

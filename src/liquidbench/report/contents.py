@@ -22,7 +22,7 @@ FAMILIES = {"liquid": "Liquid", "recurrent": "Recurrent", "other": "Other"}
 
 @dataclass(frozen=True)
 class Cell:
-    """A model's score on a task; bold where it is not shown to be worse than the task's best."""
+    """A model's score on a task; bold where it is compared with the task's best and not shown to be worse."""
 
     text: str
     interval: str
@@ -349,27 +349,25 @@ def _cell(evidence: Evidence, model: str, span: Interval) -> Cell:
     if spread is None:
         return Cell("failed" if failures else "not run yet", "", "", failures, bold=False)
     best = evidence.best_first("matched")[0]
-    worse = any(
-        {pair.first, pair.second} == {model, best} and pair.verdict in ("better", "worse") for pair in evidence.pairs
-    )
+    compared = [pair for pair in evidence.pairs if best in (pair.first, pair.second)]
+    said = [pair for pair in compared if pair.verdict != "cannot say"]
+    level = [pair for pair in said if pair.verdict not in ("better", "worse")]
+    bold = (said or not compared) if model == best else any(model in (pair.first, pair.second) for pair in level)
     mark = evidence.mark(model)
     svg = figures.interval(evidence.spoken(model, spread), mark, spread.mean, spread.interval, span)
-    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, bold=not worse)
+    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, bool(bold))
 
 
 def _leaderboard_note(found: Sequence[Evidence]) -> str:
     several = any(spread.interval for evidence in found for spread in evidence.spreads.values())
     spread = "with 95 % intervals" if several else "of a single seed, so that nothing is known about their spread"
-    return (
-        f"Mean test scores, {spread}; bold ones are not shown to be worse than the task’s best. Rank is the mean "
-        "place over seeds and tasks, 1 the best."
-        + (
-            " The linear model has no memory: per step it reads that step, per sequence each feature’s mean and last "
-            "value."
-            if any(evidence.linear is not None for evidence in found)
-            else ""
-        )
+    words = (
+        f"Mean test scores, {spread}; bold ones can be compared with the task’s best and are not shown to be worse. "
+        "Rank is the mean place over seeds and tasks, 1 the best."
     )
+    if any(evidence.linear is not None for evidence in found):
+        words += " The linear model has no memory: it reads the current step, or a sequence’s means and last values."
+    return words
 
 
 def _settings(evidence: Evidence, variant: str) -> list[Setting]:

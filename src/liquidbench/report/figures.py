@@ -304,9 +304,8 @@ def strip(title: str, rows: Sequence[Row], label: str, references: Sequence[tupl
     held = [value for row in rows for value in (*row.values, *(row.interval or ()))]
     axis = Axis.over(_held(held, references), left, width - right)
     drawing = [_grid_x(axis, top, bottom_of_rows, label)]
-    drawing += [
-        _reference_x(axis, reference, top, bottom_of_rows, line) for line, reference in enumerate(reversed(references))
-    ]
+    for line, reference in enumerate(references):
+        drawing.append(_reference_x(axis, reference, 14.0 * (line + 1), bottom_of_rows))
     y, before = top + pitch / 2, False
     for row in rows:
         if row.mark.apart and not before and apart:
@@ -600,10 +599,9 @@ def _held(values: Sequence[float], references: Sequence[tuple[float, str]]) -> l
     return [*finite, *near]
 
 
-def _reference_x(axis: Axis, reference: tuple[float, str], top: float, bottom: float, line: int) -> str:
-    """A vertical line whose name stands so many lines above the drawing."""
+def _reference_x(axis: Axis, reference: tuple[float, str], level: float, bottom: float) -> str:
+    """A vertical line, its name at its upper end."""
     value, name = reference
-    level = top - 8 - 14 * line
     if not axis.low <= value <= axis.high:
         before = value < axis.low
         text, at = (f"← {name}", axis.start) if before else (f"{name} →", axis.end)
