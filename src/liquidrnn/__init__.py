@@ -1,6 +1,7 @@
 """Liquid and recurrent networks for PyTorch, correct on uneven time and missing data."""
 
 from liquidrnn import wirings as wirings
+from liquidrnn.kernels import backends as backends
 from liquidrnn.layers.cfc import CfC as CfC
 from liquidrnn.layers.ctrnn import CTRNN as CTRNN
 from liquidrnn.layers.lrc import LRC as LRC

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from liquidrnn.arguments import described, flag, positive_int, probability, readable
+from liquidrnn.kernels import check_backend
 from liquidrnn.samples import Samples, check_kind, checked_spans, span_tensor
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
@@ -46,6 +47,8 @@ class Stacking(TypedDict, total=False):
         generator: source of randomness for wiring, polarity and initial values; torch's own by default.
         device: where parameters live, as in torch.
         dtype: floating-point type of the parameters, as in torch.
+        backend: what runs the recurrence: "reference" (plain PyTorch), "cpu" (compiled), or None for the fastest that
+            can run; a name runs that one or raises. See :func:`liquidrnn.backends`.
     """
 
     batch_first: bool
@@ -55,6 +58,7 @@ class Stacking(TypedDict, total=False):
     generator: torch.Generator | None
     device: torch.device | str | None
     dtype: torch.dtype | None
+    backend: str | None
 
 
 class Recurrence(nn.Module):
@@ -69,8 +73,12 @@ class Recurrence(nn.Module):
         output_size: features of one output.
         state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
         num_synapses: connections that exist, from inputs and from units.
+        kernels: the backends that can run it.
+        backend: the one that does; None for the fastest.
     """
 
+    kernels: tuple[str, ...] = ("reference",)
+    backend: str | None = None
     input_size: int
     hidden_size: int
     output_size: int
@@ -106,6 +114,11 @@ class Recurrence(nn.Module):
     def readout(self, states: Tensor) -> Tensor:
         """Outputs (..., output_size) from the first state tensor (..., width), elementwise in time."""
         return states[..., : self.output_size]
+
+    def run_on(self, backend: str | None) -> None:
+        """Sets the backend."""
+        check_backend(backend, self.kernels, f"this {type(self).__name__}")
+        self.backend = backend
 
     def restrict(self, wiring: Wiring) -> None:
         """Keeps of the synapses, and of their parameters, those that ``wiring`` has."""
@@ -227,6 +240,10 @@ class MixedMemory(Recurrence):
         self.inner.restrict(wiring)
         self.num_synapses = self.inner.num_synapses
 
+    def run_on(self, backend: str | None) -> None:
+        """Of the recurrence within."""
+        self.inner.run_on(backend)
+
     def readout(self, states: Tensor) -> Tensor:
         """Of the recurrence within."""
         return self.inner.readout(states)
@@ -271,6 +288,7 @@ class RecurrentLayer(nn.Module):
         num_directions: 2 if bidirectional, else 1.
         batch_first: whether batch comes before time.
         dropout: probability of dropout between levels.
+        backend: what runs the recurrences; None for the fastest that can.
     """
 
     def __init__(
@@ -287,6 +305,7 @@ class RecurrentLayer(nn.Module):
         generator: torch.Generator | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        backend: str | None = None,
     ):
         """Stacks recurrences.
 
@@ -302,6 +321,7 @@ class RecurrentLayer(nn.Module):
             generator: see :class:`Stacking`.
             device: see :class:`Stacking`.
             dtype: see :class:`Stacking`.
+            backend: see :class:`Stacking`.
         """
         super().__init__()
         positive_int("input_size", input_size)
@@ -332,6 +352,9 @@ class RecurrentLayer(nn.Module):
                 level = [MixedMemory(recurrence, generator, device, dtype) for recurrence in level]
             self.levels.append(nn.ModuleList(level))
             width = level[0].output_size * self.num_directions
+        for recurrence in self.recurrences:
+            recurrence.run_on(backend)
+        self.backend = backend
         self.hidden_size = self.recurrences[0].hidden_size
         self.readout: nn.Linear | None = None
         if output_size is not None:
@@ -403,6 +426,7 @@ class RecurrentLayer(nn.Module):
         parts += [f"dropout={self.dropout:g}"] * bool(self.dropout)
         parts += ["batch_first=True"] * self.batch_first
         parameters = sum(p.numel() for p in self.parameters())
+        parts += [f"backend={self.backend!r}"] * (self.backend is not None)
         parts.append(f"output_size={self.output_size}")
         return ", ".join(parts) + f"; {parameters:,} parameters, {self.num_synapses:,} synapses"
 

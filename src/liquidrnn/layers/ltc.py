@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, number, positive_int
+from liquidrnn.kernels import ltc
+from liquidrnn.kernels.ltc import Membrane, Sigmoids
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
 from liquidrnn.synapses import (
     Affine,
@@ -61,7 +63,7 @@ class LTC(RecurrentLayer):
         epsilon: added to the total conductance.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses:
@@ -129,6 +131,8 @@ class LTC(RecurrentLayer):
 
 
 class _LTCRecurrence(Recurrence):
+    kernels = ("reference", "cpu")
+
     def __init__(
         self,
         wiring: Wiring,
@@ -192,42 +196,45 @@ class _LTCRecurrence(Recurrence):
         if self.constraint:
             # Training can push it to zero, where the state would be undefined at a zero span. The authors' bound.
             cm = cm.clamp(min=1e-6)
-        return (
-            cm,
-            gleak * self.vleak,
-            gleak + self.epsilon,
-            self.synapses.shaped(w),
-            self.synapses.shaped(w * self.erev),
-            self.sensory_synapses.shaped(sensory_w),
-            self.sensory_synapses.shaped(sensory_w * self.sensory_erev),
-        )
+        internal = (self.synapses.sigma, self.synapses.mu, w, w * self.erev)
+        sensory = (self.sensory_synapses.sigma, self.sensory_synapses.mu, sensory_w, sensory_w * self.sensory_erev)
+        return cm, gleak * self.vleak, gleak + self.epsilon, *internal, *sensory
+
+    def _equation(self, coefficients: tuple[Tensor, ...]) -> tuple[Membrane, Sigmoids, Sigmoids, int]:
+        internal = Sigmoids(self.synapses.pre, self.synapses.post, *coefficients[3:7])
+        sensory = Sigmoids(self.sensory_synapses.pre, self.sensory_synapses.post, *coefficients[7:])
+        return Membrane(*coefficients[:3]), internal, sensory, self.ode_unfolds
 
     def update(self, coefficients, input, state, timespan):
-        return self._advance(coefficients, self._sensory(coefficients, input), state[0], timespan)
+        read, equation = self.input_map(input), self._equation(coefficients)
+        if timespan.shape != (len(input), 1):
+            return (ltc.reference.sample(read, state[0], timespan, *equation),)
+        # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
+        return (ltc.unroll(read.unsqueeze(1), state[0], timespan, None, *equation, self.backend).squeeze(1),)
 
-    def _sensory(self, coefficients, input: Tensor) -> tuple[Tensor, Tensor]:
-        """Drive and conductance of leak and inputs, the same for all steps of a sample."""
-        _, leak_drive, leak, _, _, sensory_w, sensory_w_erev = coefficients
-        opened = self.sensory_synapses(self.input_map(input))
-        held_drive = leak_drive + self.sensory_synapses.total(opened * sensory_w_erev)
-        return held_drive, leak + self.sensory_synapses.total(opened * sensory_w)
+    def unroll(self, input, state, timespans, observed):
+        observed = None if observed is None else observed.squeeze(-1)
+        equation = self._equation(self.coefficients())
+        states = ltc.unroll(
+            self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend
+        )
+        return states, (states[:, -1] if input.shape[1] else state[0],)
 
-    def _advance(self, coefficients, held: tuple[Tensor, Tensor], v: Tensor, timespan: Tensor) -> tuple[Tensor]:
-        cm, _, _, w, w_erev, _, _ = coefficients
-        delta = timespan / self.ode_unfolds
-        for _ in range(self.ode_unfolds):
-            opened = self.synapses(v)
-            drive = held[0] + self.synapses.total(opened * w_erev)
-            total = held[1] + self.synapses.total(opened * w)
-            # The documented step, as a change: exact where delta is 0, where the quotient rounds and ncps' cm / delta
-            # fails.
-            v = v + delta * (drive - total * v) / (cm + delta * total)
-        return (v,)
+    def trace(self, input, state, timespans, observed):
+        states, end = self.unroll(input, state, timespans, observed)
+        (cm, _, leak), internal, sensory, _ = self._equation(self.coefficients())
+        before = torch.cat([state[0].unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
+        flat, units = before.reshape(-1, self.hidden_size), self.hidden_size
+        read = self.input_map(input).reshape(-1, self.input_size)
+        total = leak + ltc.reference.sums(sensory, read, units)[1] + ltc.reference.sums(internal, flat, units)[1]
+        tau = (cm / total).view_as(states)
+        return states, end, {"tau": tau if observed is None else tau.where(observed, torch.nan)}
+
+    def examine(self, coefficients, input, state, timespan):
+        (cm, _, leak), internal, sensory, _ = self._equation(coefficients)
+        _, sensed = ltc.reference.sums(sensory, self.input_map(input), self.hidden_size)
+        _, total = ltc.reference.sums(internal, state[0], self.hidden_size)
+        return self.update(coefficients, input, state, timespan), {"tau": cm / (leak + sensed + total)}
 
     def readout(self, states: Tensor) -> Tensor:
         return self.output_map(states[..., : self.output_size])
-
-    def examine(self, coefficients, input, state, timespan):
-        held = self._sensory(coefficients, input)
-        total = held[1] + self.synapses.total(self.synapses(state[0]) * coefficients[3])
-        return self._advance(coefficients, held, state[0], timespan), {"tau": coefficients[0] / total}

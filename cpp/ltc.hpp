@@ -1,0 +1,340 @@
+// Liquid time-constant networks: whole sequences, forward and backward, all solver steps of a sample in one go.
+//
+// The recurrence is that of src/liquidrnn/kernels/ltc/reference.py, which defines it. One solver step is
+//
+//     v' = v + delta * change,    change = (drive - total * v) / (cm + delta * total)
+//
+// so with g the gradient of v' and a = g * delta / (cm + delta * total): that of drive is a, of total -a v', of cm
+// -a * change, of delta g * change * keep and of v, synapses aside, g * keep, where keep = cm / (cm + delta * total).
+//
+// The backward pass stores nothing but the states after each sample: it takes a sample's solver steps again from there.
+// Sequences are worked on in chunks of a layout's `rows`. Chunks go to a number of strands that depends on sizes alone,
+// each with sums of its own, added in order at the end: so results have the same bits for any number of threads.
+#pragma once
+
+#include "synapses.hpp"
+#include "threads.hpp"
+
+namespace liquid {
+namespace LIQUID_ISA {
+
+constexpr std::int64_t kMostStrands = 32;
+
+template <class T, class Layout>
+class Ltc {
+    using V = Vector<T>;
+    static constexpr int width = Simd<T>::width;
+    using Forward = typename Layout::Forward;
+    using Backward = typename Layout::Backward;
+
+  public:
+    explicit Ltc(const LtcProblem<T>& problem)
+        : p(problem),
+          size(Layout::size(p.units)),
+          input_size(Layout::size(p.inputs)),
+          chunks((p.batch + Layout::rows - 1) / Layout::rows),
+          strands(chunks < kMostStrands ? chunks : kMostStrands),
+          internal(p.internal),
+          sensory(p.sensory),
+          constants(3 * size) {
+        for (std::int64_t k = 0; k < size; ++k) cm()[k] = T(1);
+        for (std::int64_t row = 0; row < Layout::rows; ++row) {
+            for (std::int64_t i = 0; i < p.units; ++i) {
+                const std::int64_t k = Layout::at(p.units, i, row);
+                cm()[k] = p.cm[i];
+                leak_drive()[k] = p.leak_drive[i];
+                leak()[k] = p.leak[i];
+            }
+        }
+    }
+
+    void forward(T* states) {
+        struct Call {
+            Ltc& self;
+            T* states;
+        } call{*this, states};
+        liquid::parallel(
+            strands, p.threads,
+            [](void* call_, std::int64_t strand) {
+                auto& call = *static_cast<Call*>(call_);
+                Workspace work(call.self, 0);
+                for (std::int64_t chunk = strand; chunk < call.self.chunks; chunk += call.self.strands) {
+                    call.self.forward_chunk(chunk, work, call.states);
+                }
+            },
+            &call);
+    }
+
+    void backward(const T* states, const T* state_gradients, const LtcGradients<T>& gradients) {
+        const Backward internal_back(p.internal), sensory_back(p.sensory);
+        const std::int64_t internal_size = internal_back.sums_size(), sensory_size = sensory_back.sums_size();
+        const std::int64_t strand_size = internal_size + sensory_size + 3 * size;
+        Buffer<T> sums(strands * strand_size);
+        struct Call {
+            Ltc& self;
+            const T *states, *state_gradients;
+            const LtcGradients<T>& gradients;
+            const Backward &internal, &sensory;
+            T* sums;
+            std::int64_t strand_size;
+        } call{*this, states, state_gradients, gradients, internal_back, sensory_back, sums.get(), strand_size};
+        liquid::parallel(
+            strands, p.threads,
+            [](void* call_, std::int64_t strand) {
+                auto& call = *static_cast<Call*>(call_);
+                Workspace work(call.self, call.self.p.unfolds);
+                T* sums = call.sums + strand * call.strand_size;
+                for (std::int64_t chunk = strand; chunk < call.self.chunks; chunk += call.self.strands) {
+                    call.self.backward_chunk(chunk, work, call.internal, call.sensory, call.states,
+                                             call.state_gradients, call.gradients, sums);
+                }
+            },
+            &call);
+        collect(internal_back, p.internal, sums.get(), strand_size, gradients.internal);
+        collect(sensory_back, p.sensory, sums.get() + internal_size, strand_size, gradients.sensory);
+        T* const units[3] = {gradients.cm, gradients.leak_drive, gradients.leak};
+        for (int kind = 0; kind < 3; ++kind) {
+            for (std::int64_t i = 0; i < p.units; ++i) {
+                T sum = 0;
+                for (std::int64_t strand = 0; strand < strands; ++strand) {
+                    const T* values = sums.get() + (strand + 1) * strand_size - (3 - kind) * size;
+                    for (std::int64_t row = 0; row < Layout::rows; ++row) sum += values[Layout::at(p.units, i, row)];
+                }
+                units[kind][i] = sum;
+            }
+        }
+    }
+
+  private:
+    // What one strand needs at a time. Values are laid out in chunks of rows.
+    struct Workspace {
+        Buffer<T> input, delta, held_drive, held_total, drive, total;
+        Buffer<T> v;                                  // state before each solver step, and after the last
+        Buffer<T> change, keep, rate;                 // of each solver step; rate = delta / (cm + delta * total)
+        Buffer<T> g, a, b, a_sum, b_sum, delta_gradient, input_gradient;
+        Buffer<std::uint8_t> there;
+
+        Workspace(const Ltc& self, std::int64_t kept)
+            : input(self.input_size),
+              delta(self.size),
+              held_drive(self.size),
+              held_total(self.size),
+              drive(self.size),
+              total(self.size),
+              v(self.size * (kept + 1)),
+              change(self.size * kept),
+              keep(self.size * kept),
+              rate(self.size * kept),
+              g(kept ? self.size : 0),
+              a(kept ? self.size : 0),
+              b(kept ? self.size : 0),
+              a_sum(kept ? self.size : 0),
+              b_sum(kept ? self.size : 0),
+              delta_gradient(kept ? self.size : 0),
+              input_gradient(kept ? self.input_size : 0),
+              there(Layout::rows) {}
+    };
+
+    T* cm() const { return constants.get(); }
+    T* leak_drive() const { return constants.get() + size; }
+    T* leak() const { return constants.get() + 2 * size; }
+
+    std::int64_t rows_of(std::int64_t chunk) const {
+        const std::int64_t left = p.batch - chunk * Layout::rows;
+        return left < Layout::rows ? left : Layout::rows;
+    }
+
+    // Rows of an array, each `units` long and `stride` apart, into a chunk, and back.
+    static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t rows, T* to) {
+        for (std::int64_t row = 0; row < rows; ++row) {
+            for (std::int64_t i = 0; i < units; ++i) to[Layout::at(units, i, row)] = from[row * stride + i];
+        }
+    }
+    static void scatter(const T* from, std::int64_t stride, std::int64_t units, std::int64_t rows, T* to) {
+        for (std::int64_t row = 0; row < rows; ++row) {
+            for (std::int64_t i = 0; i < units; ++i) to[row * stride + i] = from[Layout::at(units, i, row)];
+        }
+    }
+
+    // Input, time and the sums over sensory synapses, all of which a sample's solver steps share. False if no sequence
+    // of the chunk has a sample here.
+    bool begin_sample(std::int64_t first, std::int64_t rows, std::int64_t t, Workspace& work) const {
+        bool any = false;
+        for (std::int64_t row = 0; row < rows; ++row) {
+            const std::int64_t sample = (first + row) * p.time + t;
+            const bool there = !p.observed || p.observed[sample];
+            work.there[row] = there;
+            any |= there;
+            // Over no time nothing happens: that is how a state is held.
+            const T delta = there ? p.timespans[sample] / static_cast<T>(p.unfolds) : T(0);
+            for (std::int64_t i = 0; i < p.units; ++i) work.delta[Layout::at(p.units, i, row)] = delta;
+            const T* input = p.input + sample * p.inputs;
+            for (std::int64_t j = 0; j < p.inputs; ++j) {
+                work.input[Layout::at(p.inputs, j, row)] = there ? input[j] : T(0);
+            }
+        }
+        if (any) {
+            Layout::sums(sensory, p.inputs, p.units, rows, work.input.get(), leak_drive(), leak(),
+                         work.held_drive.get(), work.held_total.get());
+        }
+        return any;
+    }
+
+    void forward_chunk(std::int64_t chunk, Workspace& work, T* states) const {
+        const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
+        T* v = work.v.get();
+        gather(p.initial + first * p.units, p.units, p.units, rows, v);
+        for (std::int64_t t = 0; t < p.time; ++t) {
+            if (begin_sample(first, rows, t, work)) {
+                for (std::int64_t step = 0; step < p.unfolds; ++step) {
+                    Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
+                                 work.drive.get(), work.total.get());
+                    for (std::int64_t k = 0; k < size; k += width) {
+                        const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
+                        const V change = fnma(total, old, load(&work.drive[k])) / fma(delta, total, load(cm() + k));
+                        store(v + k, fma(delta, change, old));
+                    }
+                }
+            }
+            scatter(v, p.time * p.units, p.units, rows, states + (first * p.time + t) * p.units);
+        }
+    }
+
+    void backward_chunk(std::int64_t chunk, Workspace& work, const Backward& internal_back,
+                        const Backward& sensory_back, const T* states, const T* state_gradients,
+                        const LtcGradients<T>& gradients, T* sums) const {
+        const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
+        T* sensory_sums = sums + internal_back.sums_size();
+        T* cm_sum = sensory_sums + sensory_back.sums_size();
+        T *leak_drive_sum = cm_sum + size, *leak_sum = leak_drive_sum + size;
+        T* g = work.g.get();
+        clear(work.g);
+        for (std::int64_t t = p.time - 1; t >= 0; --t) {
+            for (std::int64_t row = 0; row < rows; ++row) {
+                const T* gradient = state_gradients + ((first + row) * p.time + t) * p.units;
+                for (std::int64_t i = 0; i < p.units; ++i) g[Layout::at(p.units, i, row)] += gradient[i];
+            }
+            clear(work.delta_gradient);
+            clear(work.input_gradient);
+            if (begin_sample(first, rows, t, work)) {
+                if (t > 0) {
+                    gather(states + (first * p.time + t - 1) * p.units, p.time * p.units, p.units, rows, work.v.get());
+                } else {
+                    gather(p.initial + first * p.units, p.units, p.units, rows, work.v.get());
+                }
+                for (std::int64_t step = 0; step < p.unfolds; ++step) retake(step, rows, work);
+                clear(work.a_sum);
+                clear(work.b_sum);
+                for (std::int64_t step = p.unfolds - 1; step >= 0; --step) {
+                    undo(step, work, cm_sum);
+                    Layout::pull(internal_back, p.units, p.units, rows, &work.v[step * size], work.a.get(),
+                                 work.b.get(), g, sums);
+                }
+                for (std::int64_t k = 0; k < size; k += width) {
+                    store(leak_drive_sum + k, load(leak_drive_sum + k) + load(&work.a_sum[k]));
+                    store(leak_sum + k, load(leak_sum + k) + load(&work.b_sum[k]));
+                }
+                Layout::pull(sensory_back, p.inputs, p.units, rows, work.input.get(), work.a_sum.get(),
+                             work.b_sum.get(), work.input_gradient.get(), sensory_sums);
+            }
+            scatter(work.input_gradient.get(), p.time * p.inputs, p.inputs, rows,
+                    gradients.input + (first * p.time + t) * p.inputs);
+            for (std::int64_t row = 0; row < rows; ++row) {
+                T sum = 0;
+                for (std::int64_t i = 0; i < p.units; ++i) sum += work.delta_gradient[Layout::at(p.units, i, row)];
+                gradients.timespans[(first + row) * p.time + t] = work.there[row] ? sum / static_cast<T>(p.unfolds) : T(0);
+            }
+        }
+        scatter(g, p.units, p.units, rows, gradients.initial + first * p.units);
+    }
+
+    // A solver step again, with what its gradient needs.
+    void retake(std::int64_t step, std::int64_t rows, Workspace& work) const {
+        const T* v = &work.v[step * size];
+        Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
+                     work.drive.get(), work.total.get());
+        for (std::int64_t k = 0; k < size; k += width) {
+            const std::int64_t at = step * size + k;
+            const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
+            const V inverse = T(1) / fma(delta, total, load(cm() + k));
+            const V change = fnma(total, old, load(&work.drive[k])) * inverse;
+            store(&work.change[at], change);
+            store(&work.rate[at], delta * inverse);
+            store(&work.keep[at], load(cm() + k) * inverse);
+            store(&work.v[at + size], fma(delta, change, old));
+        }
+    }
+
+    // Through a solver step backwards, synapses aside.
+    void undo(std::int64_t step, Workspace& work, T* cm_sum) const {
+        for (std::int64_t k = 0; k < size; k += width) {
+            const std::int64_t at = step * size + k;
+            const V g = load(&work.g[k]), change = load(&work.change[at]), keep = load(&work.keep[at]);
+            const V a = g * load(&work.rate[at]), b = -a * load(&work.v[at + size]);
+            store(&work.a[k], a);
+            store(&work.b[k], b);
+            store(&work.a_sum[k], load(&work.a_sum[k]) + a);
+            store(&work.b_sum[k], load(&work.b_sum[k]) + b);
+            store(cm_sum + k, fnma(a, change, load(cm_sum + k)));
+            store(&work.delta_gradient[k], fma(g * change, keep, load(&work.delta_gradient[k])));
+            store(&work.g[k], g * keep);
+        }
+    }
+
+    // Gradients of a synapse's parameters from its four sums, over all strands.
+    void collect(const Backward& order, const Synapses<T>& synapses, const T* sums, std::int64_t strand_size,
+                 const SynapseGradients<T>& gradients) const {
+        Buffer<T> totals(4 * synapses.count);
+        for (std::int64_t strand = 0; strand < strands; ++strand) {
+            order.collect(sums + strand * strand_size, totals.get());
+        }
+        for (std::int64_t s = 0; s < synapses.count; ++s) {
+            const T* total = totals.get() + 4 * s;
+            gradients.w_erev[s] = total[0];
+            gradients.w[s] = total[1];
+            gradients.mu[s] = -synapses.sigma[s] * total[2];
+            gradients.sigma[s] = total[3] - synapses.mu[s] * total[2];
+        }
+    }
+
+    static void clear(const Buffer<T>& buffer) {
+        __builtin_memset(buffer.get(), 0, static_cast<std::size_t>(buffer.size()) * sizeof(T));
+    }
+
+    const LtcProblem<T>& p;
+    const std::int64_t size, input_size, chunks, strands;
+    const Forward internal, sensory;
+    const Buffer<T> constants;
+};
+
+// Whether one sequence per lane takes fewer vectors of synapses than one neuron per lane.
+template <class T>
+bool batch_in_lanes(const LtcProblem<T>& p) {
+    if (p.layout != Layout::fastest) return p.layout == Layout::batch_lanes;
+    const auto cost = [&](auto price) {
+        return static_cast<double>(p.unfolds) * price(p.internal, p.batch) + price(p.sensory, p.batch);
+    };
+    return cost(BatchLanes<T>::cost) < cost(UnitLanes<T>::cost);
+}
+
+template <class T>
+void ltc_forward(const LtcProblem<T>& p, T* states) {
+    if (batch_in_lanes(p)) {
+        Ltc<T, BatchLanes<T>>(p).forward(states);
+    } else {
+        Ltc<T, UnitLanes<T>>(p).forward(states);
+    }
+}
+
+template <class T>
+void ltc_backward(const LtcProblem<T>& p, const T* states, const T* state_gradients,
+                  const LtcGradients<T>& gradients) {
+    if (batch_in_lanes(p)) {
+        Ltc<T, BatchLanes<T>>(p).backward(states, state_gradients, gradients);
+    } else {
+        Ltc<T, UnitLanes<T>>(p).backward(states, state_gradients, gradients);
+    }
+}
+
+}  // namespace LIQUID_ISA
+}  // namespace liquid

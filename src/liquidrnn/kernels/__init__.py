@@ -1,0 +1,91 @@
+"""Recurrences over whole sequences, each with a plain version that defines it and fast ones that agree with it.
+
+A recurrence ``<name>`` has a folder: ``reference.py`` is the definition in plain PyTorch, ``cpu.py`` the operator over
+the compiled module ``_cpu``, and the folder's ``unroll`` takes ``backend``: None takes the fastest that can run, a name
+runs that one or raises.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from types import ModuleType
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from liquidrnn.arguments import choice, described
+
+BACKENDS = ("reference", "cpu")
+_missing: str | None = None
+
+
+def _compiled() -> ModuleType | None:
+    global _missing
+    try:
+        return importlib.import_module("liquidrnn.kernels._cpu")
+    except ImportError as error:
+        _missing = str(error)
+        return None
+
+
+cpu = _compiled()
+_told = False
+
+
+def backends() -> dict[str, str]:
+    """What can run the recurrences here, in words: "reference" always can, "cpu" if its compiled module is there.
+
+    Example:
+        >>> backends()["reference"]
+        'plain PyTorch, on any device and in any type'
+    """
+    found = {"reference": "plain PyTorch, on any device and in any type"}
+    if cpu is None:
+        found["cpu"] = f"cannot run: {_missing}; install a wheel, or a C++ compiler and liquidrnn anew"
+    else:
+        sets, chosen = cpu.instruction_sets(), cpu.instruction_set()
+        found["cpu"] = f"compiled for {chosen} (of {', '.join(sets)}), float32 and float64, threads: {cpu.threading()}"
+    return found
+
+
+def check_backend(backend: object, offered: tuple[str, ...], owner: str) -> None:
+    """Raises unless a layer with the kernels ``offered`` can run on ``backend`` in this installation."""
+    choice("backend", backend, (None, *BACKENDS))
+    if backend is not None and backend not in offered:
+        raise ValueError(
+            f"backend must be {' or '.join(map(repr, offered))} or None for {owner}, which has no other kernel, but got "
+            f"{backend!r}"
+        )
+    if backend == "cpu" and cpu is None:
+        raise RuntimeError(f"backend='cpu' {backends()['cpu']}; or use backend=None or 'reference'")
+
+
+def chosen(backend: str | None, tensor: Tensor) -> str:
+    """The backend that runs a recurrence on a tensor like this one.
+
+    Raises:
+        RuntimeError: a backend asked for by name cannot run.
+    """
+    if backend == "reference":
+        return "reference"
+    fits = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+    # Forward-mode derivatives are the reference's.
+    if cpu is not None and fits and forward_ad._current_level < 0:
+        return "cpu"
+    if backend is not None:
+        raise RuntimeError(
+            f"backend='cpu' needs float32 or float64 on the CPU and no forward-mode derivative, but got "
+            f"{described(tensor)} on {tensor.device}; use backend=None, which runs the reference then"
+        )
+    global _told
+    if cpu is None and fits and not _told:
+        _told = True
+        warnings.warn(
+            f"liquidrnn runs on its slow reference recurrences: the compiled module {backends()['cpu']}. "
+            "backend='reference' asks for them and is silent",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return "reference"

@@ -1,0 +1,149 @@
+"""The LTC recurrence as an operator over the compiled module; `cpp/ltc.hpp` is its mathematics."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from liquidrnn.kernels import _cpu
+from liquidrnn.kernels.ltc import reference
+from liquidrnn.kernels.ltc.reference import Membrane, Sigmoids
+
+
+def unroll(
+    input: Tensor,
+    initial: Tensor,
+    timespans: Tensor,
+    observed: Tensor | None,
+    membrane: Membrane,
+    internal: Sigmoids,
+    sensory: Sigmoids,
+    unfolds: int,
+    layout: int = 0,
+) -> Tensor:
+    """States after every sample; see :func:`liquidrnn.kernels.ltc.reference.unroll`.
+
+    ``layout`` is 1 for a sequence in each lane of a vector, 2 for a unit in each, 0 for the one that takes fewer
+    vectors.
+    """
+    return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout)
+
+
+def _arguments(tensors, unfolds: int, layout: int):
+    """What the compiled functions take, from the operator's arguments: dense memory, grouped."""
+    dense = [None if t is None else t.detach().contiguous() for t in tensors]
+    input, initial, timespans, observed, *rest = dense
+    membrane, (pre, post, *internal), (sensory_pre, sensory_post, *sensory) = rest[:3], rest[3:9], rest[9:]
+    head = (input, initial, timespans, observed, membrane, pre, post, internal, sensory_pre, sensory_post, sensory)
+    return (*head, unfolds, torch.get_num_threads(), layout)
+
+
+@torch.library.custom_op("liquidrnn::ltc", mutates_args=(), device_types="cpu")
+def operator(
+    input: Tensor,
+    initial: Tensor,
+    timespans: Tensor,
+    observed: Tensor | None,
+    cm: Tensor,
+    leak_drive: Tensor,
+    leak: Tensor,
+    pre: Tensor,
+    post: Tensor,
+    sigma: Tensor,
+    mu: Tensor,
+    w: Tensor,
+    w_erev: Tensor,
+    sensory_pre: Tensor,
+    sensory_post: Tensor,
+    sensory_sigma: Tensor,
+    sensory_mu: Tensor,
+    sensory_w: Tensor,
+    sensory_w_erev: Tensor,
+    unfolds: int,
+    layout: int,
+) -> Tensor:
+    """(batch, time, units): states after every sample."""
+    states = input.new_empty(*input.shape[:2], initial.shape[1])
+    internal, sensory = (pre, post, sigma, mu, w, w_erev), (sensory_pre, sensory_post)
+    sensory += (sensory_sigma, sensory_mu, sensory_w, sensory_w_erev)
+    tensors = (input, initial, timespans, observed, cm, leak_drive, leak, *internal, *sensory)
+    _cpu.ltc_forward(*_arguments(tensors, unfolds, layout), states)
+    return states
+
+
+@operator.register_fake
+def _(input, initial, *_):
+    return input.new_empty(input.shape[0], input.shape[1], initial.shape[1])
+
+
+@torch.library.custom_op("liquidrnn::ltc_backward", mutates_args=(), device_types="cpu")
+def gradients(
+    states: Tensor,
+    state_gradients: Tensor,
+    input: Tensor,
+    initial: Tensor,
+    timespans: Tensor,
+    observed: Tensor | None,
+    cm: Tensor,
+    leak_drive: Tensor,
+    leak: Tensor,
+    pre: Tensor,
+    post: Tensor,
+    sigma: Tensor,
+    mu: Tensor,
+    w: Tensor,
+    w_erev: Tensor,
+    sensory_pre: Tensor,
+    sensory_post: Tensor,
+    sensory_sigma: Tensor,
+    sensory_mu: Tensor,
+    sensory_w: Tensor,
+    sensory_w_erev: Tensor,
+    unfolds: int,
+    layout: int,
+) -> list[Tensor]:
+    """Gradients of all floating-point arguments of the operator, in their order."""
+    internal, sensory = (pre, post, sigma, mu, w, w_erev), (sensory_pre, sensory_post)
+    sensory += (sensory_sigma, sensory_mu, sensory_w, sensory_w_erev)
+    tensors = (input, initial, timespans, observed, cm, leak_drive, leak, *internal, *sensory)
+    found = [torch.empty(t.shape, dtype=t.dtype) for t in tensors if t is not None and t.is_floating_point()]
+    grouped = (*found[:3], found[3:6], found[6:10], found[10:])
+    arguments = _arguments(tensors, unfolds, layout)
+    _cpu.ltc_backward(*arguments, states.contiguous(), state_gradients.contiguous(), *grouped)
+    return found
+
+
+@gradients.register_fake
+def _(states, state_gradients, *arguments):
+    tensors = (t for t in arguments[:-2] if t is not None and t.is_floating_point())
+    return [t.new_empty(t.shape) for t in tensors]
+
+
+def _save(ctx, inputs, output):
+    *tensors, ctx.unfolds, ctx.layout = inputs
+    ctx.save_for_backward(output, *tensors)
+
+
+def _differentiate(ctx, state_gradients):
+    states, *tensors = ctx.saved_tensors
+    if torch.is_grad_enabled():
+        found = _differentiably(tensors, ctx.unfolds, state_gradients)
+    else:
+        found = gradients(states, state_gradients, *tensors, ctx.unfolds, ctx.layout)
+    found = iter(found)
+    return *(next(found) if t is not None and t.is_floating_point() else None for t in tensors), None, None
+
+
+def _differentiably(tensors, unfolds: int, state_gradients: Tensor):
+    """The same gradients with gradients of their own, which the reference has."""
+    copies = [None if t is None else t.view_as(t) for t in tensors]
+    copies = [t.requires_grad_() if t is not None and t.is_floating_point() else t for t in copies]
+    input, initial, timespans, observed, *rest = copies
+    membrane, internal, sensory = Membrane(*rest[:3]), Sigmoids(*rest[3:9]), Sigmoids(*rest[9:])
+    states = reference.unroll(input, initial, timespans, observed, membrane, internal, sensory, unfolds)
+    wanted = [t for t in copies if t is not None and t.is_floating_point()]
+    found = torch.autograd.grad(states, wanted, state_gradients, create_graph=True, materialize_grads=True)
+    return found
+
+
+torch.library.register_autograd("liquidrnn::ltc", _differentiate, setup_context=_save)

@@ -1,0 +1,128 @@
+"""The LTC recurrence in plain PyTorch: the definition that every other version is tested against."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Membrane(NamedTuple):
+    """What a unit is besides its synapses, each (units,).
+
+    Attributes:
+        cm: capacitance.
+        leak_drive: leak conductance times leak potential.
+        leak: leak conductance.
+    """
+
+    cm: Tensor
+    leak_drive: Tensor
+    leak: Tensor
+
+
+class Sigmoids(NamedTuple):
+    """Synapses that open with the presynaptic value, each (synapses,).
+
+    If every source reaches every unit, the order is that of a (sources, units) matrix, row by row.
+
+    Attributes:
+        pre: index of the source.
+        post: index of the unit.
+        sigma: steepness.
+        mu: threshold.
+        w: conductance when open.
+        w_erev: the same times reversal potential.
+    """
+
+    pre: Tensor
+    post: Tensor
+    sigma: Tensor
+    mu: Tensor
+    w: Tensor
+    w_erev: Tensor
+
+
+def sums(synapses: Sigmoids, source: Tensor, units: int) -> tuple[Tensor, Tensor]:
+    """Sum of w_erev * s and of w * s over the synapses of each unit, s = sigmoid(sigma * (source - mu)).
+
+    Args:
+        synapses: of any number.
+        source: (batch, sources).
+        units: number of units.
+
+    Returns:
+        Drive and conductance, each (batch, units).
+    """
+    pre, post, *parameters = synapses
+    if len(pre) == source.shape[-1] * units:
+        sigma, mu, w, w_erev = (p.view(-1, units) for p in parameters)
+        opened = torch.sigmoid(sigma * (source.unsqueeze(-1) - mu))
+        return (opened * w_erev).sum(-2), (opened * w).sum(-2)
+    sigma, mu, w, w_erev = parameters
+    opened = torch.sigmoid(sigma * (source.index_select(-1, pre) - mu))
+    empty = source.new_zeros(*source.shape[:-1], units)
+    return empty.index_add(-1, post, opened * w_erev), empty.index_add(-1, post, opened * w)
+
+
+def sample(
+    input: Tensor, v: Tensor, timespan: Tensor, membrane: Membrane, internal: Sigmoids, sensory: Sigmoids, unfolds: int
+) -> Tensor:
+    """State after one sample.
+
+    Args:
+        input: (batch, inputs).
+        v: state before, (batch, units).
+        timespan: since then, (batch, 1) or what broadcasts with the state.
+        membrane: see :func:`unroll`.
+        internal: see :func:`unroll`.
+        sensory: see :func:`unroll`.
+        unfolds: see :func:`unroll`.
+    """
+    cm, leak_drive, leak = membrane
+    units = v.shape[-1]
+    sensory_drive, sensory_total = sums(sensory, input, units)
+    held_drive, held_total = leak_drive + sensory_drive, leak + sensory_total
+    delta = timespan / unfolds
+    for _ in range(unfolds):
+        drive, total = sums(internal, v, units)
+        drive, total = held_drive + drive, held_total + total
+        # The fused step, as a change: exact where delta is 0, where the quotient rounds and ncps' cm / delta fails.
+        v = v + delta * (drive - total * v) / (cm + delta * total)
+    return v
+
+
+def unroll(
+    input: Tensor,
+    initial: Tensor,
+    timespans: Tensor,
+    observed: Tensor | None,
+    membrane: Membrane,
+    internal: Sigmoids,
+    sensory: Sigmoids,
+    unfolds: int,
+) -> Tensor:
+    """States after every sample.
+
+    Args:
+        input: (batch, time, inputs).
+        initial: (batch, units).
+        timespans: (batch, time).
+        observed: bool (batch, time), False where no sample is there and the state is held; or None.
+        membrane: of each unit.
+        internal: synapses among units.
+        sensory: synapses from inputs to units.
+        unfolds: solver steps per sample.
+
+    Returns:
+        (batch, time, units).
+    """
+    v, states = initial, []
+    for t in range(input.shape[1]):
+        # In memory of its own: a sum may round by strides, and one sample alone is to give the same bits.
+        here = input[:, t].clone(memory_format=torch.contiguous_format)
+        updated = sample(here, v, timespans[:, t].unsqueeze(-1), membrane, internal, sensory, unfolds)
+        v = updated if observed is None else torch.where(observed[:, t].unsqueeze(-1), updated, v)
+        states.append(v)
+    return torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], initial.shape[-1])
