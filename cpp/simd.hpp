@@ -144,7 +144,8 @@ LIQUID_INLINE FloatVector opened<float>(FloatVector t) {
         _mm512_add_round_ps(t, broadcast(1.5f * (1 << 19)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     FloatVector root = _mm512_permutexvar_ps(_mm512_castps_si512(sixteenths), load(roots));
     FloatVector p = fma(fma(broadcast(0x1.d0a82ep-5f), r, broadcast(0x1.ebe2dep-3f)), r, broadcast(0x1.62e444p-1f));
-    FloatVector denominator = 1.0f + (FloatVector)_mm512_scalef_ps(fma(root, p * r, root), t);
+    p = fma(p, r, broadcast(1.0f));
+    FloatVector denominator = fma(_mm512_scalef_ps(root, t), p, broadcast(1.0f));
     FloatVector guess = _mm512_rcp14_ps(denominator);
     return fma(guess, fnma(denominator, guess, broadcast(1.0f)), guess);
 }

@@ -71,13 +71,12 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
     if backend == "reference":
         return "reference"
     fits = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
-    # Forward-mode derivatives are the reference's.
-    if cpu is not None and fits and forward_ad._current_level < 0:
+    if cpu is not None and fits and not _transformed():
         return "cpu"
     if backend is not None:
         raise RuntimeError(
-            f"backend='cpu' needs float32 or float64 on the CPU and no forward-mode derivative, but got "
-            f"{described(tensor)} on {tensor.device}; use backend=None, which runs the reference then"
+            f"backend='cpu' needs float32 or float64 on the CPU, outside forward-mode and torch.func derivatives, but "
+            f"got {described(tensor)} on {tensor.device}; use backend=None, which runs the reference then"
         )
     global _told
     if cpu is None and fits and not _told:
@@ -89,3 +88,12 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
             stacklevel=2,
         )
     return "reference"
+
+
+def _transformed() -> bool:
+    """Whether derivatives are taken in a way that torch.library's operators do not know: torch.vmap alone is known."""
+    if torch.compiler.is_compiling():
+        return False
+    transforms = torch._C._functorch.get_interpreter_stack() or ()  # pyright: ignore[reportAttributeAccessIssue]
+    vmap = torch._C._functorch.TransformType.Vmap  # pyright: ignore[reportAttributeAccessIssue]
+    return forward_ad._current_level >= 0 or any(transform.key() != vmap for transform in transforms)

@@ -147,3 +147,35 @@ def _differentiably(tensors, unfolds: int, state_gradients: Tensor):
 
 
 torch.library.register_autograd("liquidrnn::ltc", _differentiate, setup_context=_save)
+
+
+def _map_rows(info, in_dims, *arguments):
+    """vmap over what has rows (input, initial, timespans, observed) is a larger batch; over anything else, a loop."""
+    data, rest, rows = arguments[:4], arguments[4:], in_dims[:4]
+    if any(dim is not None for dim in in_dims[4:]):
+        return _map(operator, info, in_dims, arguments)
+    size = info.batch_size
+    moved = [
+        t if t is None else t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0)
+        for t, dim in zip(data, rows, strict=True)
+    ]
+    states = operator(*(t if t is None else t.flatten(0, 1) for t in moved), *rest)
+    return states.unflatten(0, moved[1].shape[:2]), 0
+
+
+def _map(call, info, in_dims, arguments):
+    def at(place: int):
+        return [
+            t if dim is None else t.select(dim, place) for t, dim in zip(arguments, in_dims, strict=True)
+        ]
+
+    found = [call(*at(place)) for place in range(info.batch_size)]
+    if isinstance(found[0], Tensor):
+        return torch.stack(found), 0
+    return [torch.stack(tensors) for tensors in zip(*found, strict=True)], [0] * len(found[0])
+
+
+torch.library.register_vmap("liquidrnn::ltc", _map_rows)
+torch.library.register_vmap(
+    "liquidrnn::ltc_backward", lambda info, in_dims, *arguments: _map(gradients, info, in_dims, arguments)
+)

@@ -1,0 +1,281 @@
+"""Every compiled recurrence against the reference that defines it, at sizes no kernel likes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+import liquidrnn as lr
+from liquidrnn import kernels
+from liquidrnn.kernels import ltc
+
+pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
+if kernels.cpu is not None:
+    from liquidrnn.kernels import _cpu
+    from liquidrnn.kernels.ltc import cpu
+
+LAYOUTS = {"batch in lanes": 1, "units in lanes": 2}
+SETS = _cpu.instruction_sets() if kernels.cpu is not None else []
+
+
+@pytest.fixture(params=SETS)
+def instruction_set(request):
+    before = _cpu.instruction_set()
+    _cpu.use(request.param)
+    yield request.param
+    _cpu.use(before)
+
+
+def problem(batch, time, units, dense=True, masked=False, dtype=torch.float64, inputs=5, seed=0):
+    """Arguments of both versions: tensors that require gradients where they can, and the number of solver steps."""
+    g = torch.Generator().manual_seed(seed)
+    hidden = units if dense else lr.wirings.Random(units, sparsity=0.6)
+    recurrence = lr.LTC(inputs, hidden, generator=g, dtype=dtype).recurrences[0]
+    membrane, internal, sensory, unfolds = recurrence._equation(tuple(c.detach() for c in recurrence.coefficients()))
+    spans = torch.rand(batch, time, generator=g, dtype=dtype)
+    spans[torch.rand(batch, time, generator=g) < 0.2] = 0
+    observed = torch.rand(batch, time, generator=g) < 0.7 if masked else None
+    data = [torch.randn(batch, time, inputs, generator=g, dtype=dtype), torch.randn(batch, units, generator=g).to(dtype)]
+    tensors = [*data, spans, observed, *membrane, *internal, *sensory]
+    for tensor in tensors:
+        if tensor is not None and tensor.is_floating_point():
+            tensor.requires_grad_()
+    return tensors, unfolds
+
+
+def reference(tensors, unfolds):
+    membrane, internal, sensory = ltc.Membrane(*tensors[4:7]), ltc.Sigmoids(*tensors[7:13]), ltc.Sigmoids(*tensors[13:])
+    return ltc.reference.unroll(*tensors[:4], membrane, internal, sensory, unfolds)
+
+
+def compiled(tensors, unfolds, layout=0):
+    return cpu.operator(*tensors, unfolds, layout)
+
+
+def differentiated(states, tensors):
+    wanted = [t for t in tensors if t is not None and t.requires_grad]
+    g = torch.Generator().manual_seed(9)
+    upstream = torch.randn(states.shape, generator=g, dtype=torch.float64).to(states.dtype)
+    return torch.autograd.grad(states, wanted, upstream, materialize_grads=True)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
+@pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
+@pytest.mark.parametrize("units", [1, 7, 33])
+def test_states_and_gradients(instruction_set, layout, dense, masked, units):
+    for batch, time in [(0, 3), (2, 0), (1, 1), (1, 5), (3, 5), (17, 5), (33, 2)]:
+        tensors, unfolds = problem(batch, time, units, dense, masked)
+        expected, found = reference(tensors, unfolds), compiled(tensors, unfolds, layout)
+        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+        if expected.requires_grad:  # nothing to differentiate without a sample
+            for a, b in zip(differentiated(found, tensors), differentiated(expected, tensors), strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
+def test_single_precision(instruction_set, layout, dense):
+    """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
+    tensors, unfolds = problem(17, 6, 33, dense, dtype=torch.float32)
+    exact_tensors = [t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors]
+    exact = reference(exact_tensors, unfolds)
+    exact_gradients = differentiated(exact, exact_tensors)
+
+    def errors(states):
+        pairs = zip((states, *differentiated(states, tensors)), (exact, *exact_gradients), strict=True)
+        return torch.stack([(a.double() - b).abs().max() / b.abs().max() for a, b in pairs])
+
+    found, plain = errors(compiled(tensors, unfolds, layout)), errors(reference(tensors, unfolds))
+    assert (found < 4 * plain + 2e-6).all(), (found, plain)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_gradcheck(layout):
+    tensors, unfolds = problem(3, 2, 4, dense=False, masked=True)
+    wanted = [n for n, t in enumerate(tensors) if t is not None and t.requires_grad]
+
+    def run(*values):
+        whole = list(tensors)
+        for n, value in zip(wanted, values, strict=True):
+            whole[n] = value
+        return compiled(whole, unfolds, layout)
+
+    assert torch.autograd.gradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+    # Gradients of gradients are the reference's.
+    assert torch.autograd.gradgradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_opcheck(masked):
+    tensors, unfolds = problem(3, 4, 7, dense=False, masked=masked, dtype=torch.float32)
+    torch.library.opcheck(cpu.operator, (*tensors, unfolds, 0))
+    plain = [None if t is None else t.detach() for t in tensors]
+    states = cpu.operator(*plain, unfolds, 0)
+    torch.library.opcheck(cpu.gradients, (states, torch.randn_like(states), *plain, unfolds, 0))
+
+
+def test_strided_arguments():
+    tensors, unfolds = problem(4, 5, 7)
+    expected = compiled(tensors, unfolds)
+    strided = [t if t is None else torch.stack([t, t], -1)[..., 0] for t in tensors]
+    strided[0] = tensors[0].transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(compiled(strided, unfolds), expected)
+    expected.sum().backward()
+    first = tensors[0].grad.clone()
+    tensors[0].grad = None
+    compiled(strided, unfolds).sum().backward()
+    assert torch.equal(tensors[0].grad, first)
+
+
+@pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_the_same_bits_for_any_number_of_threads(dense, layout):
+    tensors, unfolds = problem(70, 4, 20, dense, dtype=torch.float32)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            states = compiled(tensors, unfolds, layout)
+            results.append((states, *differentiated(states, tensors)))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+def ulps(found, exact):
+    unit = torch.finfo(found.dtype).eps * torch.exp2(torch.floor(torch.log2(exact)))
+    return float(((found.double() - exact).abs() / unit).max())
+
+
+def test_error_of_the_sigmoid(instruction_set):
+    t = torch.linspace(-125, 125, 500_001)
+    found = torch.empty_like(t)
+    _cpu.opened(t, found)
+    assert ulps(found, 1 / (1 + torch.exp2(t.double()))) < 3
+    wide = torch.empty(t.shape, dtype=torch.float64)
+    _cpu.opened(t.double(), wide)
+    assert ulps(wide, 1 / (1 + torch.exp2(t.double()))) < 5  # the comparison itself is in float64
+    special = torch.tensor([torch.inf, -torch.inf, torch.nan, 3e38, -3e38, 0.0])
+    found = torch.empty_like(special)
+    _cpu.opened(special, found)
+    torch.testing.assert_close(found, torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, 0.5]), equal_nan=True, rtol=0, atol=2e-38)
+
+
+def test_compiled_graph():
+    layer = lr.LTC(5, lr.wirings.AutoNCP(12, outputs=3), batch_first=True)
+    x = torch.randn(4, 6, 5)
+    expected = layer(x)[0]
+    expected.square().sum().backward()
+    gradients = [p.grad.clone() for p in layer.parameters()]
+    layer.zero_grad()
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    output = fast(x)[0]
+    torch.testing.assert_close(output, expected)
+    output.square().sum().backward()
+    for p, gradient in zip(layer.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
+
+
+def test_exported_program_takes_any_batch_and_time():
+    layer = lr.LTC(5, 8, batch_first=True)
+    batch, time = torch.export.Dim("batch", min=1, max=512), torch.export.Dim("time", min=2, max=4096)
+    program = torch.export.export(layer, (torch.randn(3, 6, 5),), dynamic_shapes=({0: batch, 1: time},))
+    assert "liquidrnn.ltc" in program.graph_module.print_readable(print_output=False)
+    for shape in ((7, 11, 5), (2, 40, 5)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(program.module()(x)[0], layer(x)[0])
+
+
+def test_vmap_and_functional_gradients():
+    layer = lr.LTC(5, 8, batch_first=True).double()
+    x = torch.randn(3, 2, 6, 5, dtype=torch.float64)
+    expected = torch.stack([layer(part)[0] for part in x])
+    torch.testing.assert_close(torch.vmap(lambda part: layer(part)[0])(x), expected)
+    parameters = dict(layer.named_parameters())
+
+    def loss(parameters, part):
+        return torch.func.functional_call(layer, parameters, (part,))[0].square().sum()
+
+    each = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
+    for n, part in enumerate(x):
+        plain = torch.autograd.grad(loss(parameters, part), list(parameters.values()))
+        for name, gradient in zip(parameters, plain, strict=True):
+            torch.testing.assert_close(each[name][n], gradient)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_forward_mode_takes_the_reference():
+    layer = lr.LTC(5, 8, batch_first=True).double()
+    x = torch.randn(2, 3, 5, dtype=torch.float64)
+    output, slope = torch.func.jvp(lambda x: layer(x)[0], (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(output, layer(x)[0])
+    shifted = (layer(x + 1e-6)[0] - layer(x - 1e-6)[0]) / 2e-6
+    torch.testing.assert_close(slope, shifted, rtol=1e-5, atol=1e-8)
+
+
+def test_a_backend_is_asked_for_by_name():
+    x = torch.randn(2, 3, 5)
+    named = [lr.LTC(5, 8, generator=torch.Generator().manual_seed(0), backend=name) for name in ("cpu", "reference", None)]
+    outputs = [layer(x)[0] for layer in named]
+    assert torch.equal(outputs[0], outputs[2])
+    torch.testing.assert_close(outputs[1], outputs[0])
+    assert not torch.equal(outputs[1], outputs[0])
+    assert "backend='reference'" in repr(named[1]) and "backend" not in repr(named[2])
+    with pytest.raises(ValueError, match="backend must be None, 'reference' or 'cpu', but got 'cuda'"):
+        lr.LTC(5, 8, backend="cuda")
+    with pytest.raises(ValueError, match="backend must be 'reference' or None for this .*, but got 'cpu'"):
+        lr.CTRNN(5, 8, backend="cpu")
+    half = lr.LTC(5, 8, backend="cpu", dtype=torch.bfloat16)
+    with pytest.raises(RuntimeError, match="backend='cpu' needs float32 or float64 on the CPU"):
+        half(x.bfloat16())
+
+
+def run(code, **environment):
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=os.environ | environment
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_a_forked_child_computes_too():
+    code = """
+import os, torch, liquidrnn as lr
+torch.set_num_threads(2)
+layer = lr.LTC(5, 8, batch_first=True)
+x = torch.randn(64, 6, 5)
+expected = layer(x)[0]
+child = os.fork()
+if not child:
+    output = layer(x)[0]
+    output.sum().backward()
+    os._exit(0 if torch.equal(output, expected) else 3)
+assert os.waitpid(child, 0)[1] == 0
+print("equal")
+"""
+    assert run(code) == "equal\n"
+
+
+def test_without_the_compiled_module_the_reference_runs_and_says_so_once():
+    code = """
+import sys, warnings
+sys.modules["liquidrnn.kernels._cpu"] = None
+import torch, liquidrnn as lr
+layer = lr.LTC(5, 8)
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    for _ in range(2):
+        assert layer(torch.randn(3, 2, 5))[0].isfinite().all()
+assert len(told) == 1 and "slow reference" in str(told[0].message), told
+assert "cannot run" in lr.backends()["cpu"]
+try:
+    lr.LTC(5, 8, backend="cpu")
+except RuntimeError as error:
+    print(error)
+"""
+    assert "cannot run" in run(code)
