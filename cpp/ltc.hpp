@@ -20,6 +20,13 @@ namespace LIQUID_ISA {
 
 constexpr std::int64_t kMostStrands = 32;
 
+// Memory in which a strand keeps the synapses' s of a sample's last solver steps for the way back: as much as a core's
+// own cache holds beside the rest.
+#ifndef LIQUID_KEPT
+#define LIQUID_KEPT (384 * 1024)
+#endif
+constexpr std::int64_t kKeptBytes = LIQUID_KEPT;
+
 template <class T, class Layout>
 class Ltc {
     using V = Vector<T>;
@@ -36,6 +43,8 @@ class Ltc {
           strands(chunks < kMostStrands ? chunks : kMostStrands),
           internal(p.internal),
           sensory(p.sensory),
+          kept_size(Layout::kept_size(internal)),
+          kept_steps(fitting(kept_size)),
           constants(3 * size) {
         for (std::int64_t k = 0; k < size; ++k) cm()[k] = T(1);
         for (std::int64_t row = 0; row < Layout::rows; ++row) {
@@ -66,7 +75,7 @@ class Ltc {
     }
 
     void backward(const T* states, const T* state_gradients, const LtcGradients<T>& gradients) {
-        const Backward internal_back(p.internal), sensory_back(p.sensory);
+        const Backward internal_back(p.internal, internal), sensory_back(p.sensory, sensory);
         const std::int64_t internal_size = internal_back.sums_size(), sensory_size = sensory_back.sums_size();
         const std::int64_t strand_size = internal_size + sensory_size + 3 * size;
         Buffer<T> sums(strands * strand_size);
@@ -108,14 +117,17 @@ class Ltc {
   private:
     // What one strand needs at a time. Values are laid out in chunks of rows.
     struct Workspace {
+        Buffer<T> deltas;                             // of each row: solver step, or its gradient
         Buffer<T> input, delta, held_drive, held_total, drive, total;
         Buffer<T> v;                                  // state before each solver step, and after the last
         Buffer<T> change, keep, rate;                 // of each solver step; rate = delta / (cm + delta * total)
         Buffer<T> g, a, b, a_sum, b_sum, delta_gradient, input_gradient;
+        Buffer<T> opened;                             // s of all synapses in the last solver steps
         Buffer<std::uint8_t> there;
 
         Workspace(const Ltc& self, std::int64_t kept)
-            : input(self.input_size),
+            : deltas(width > Layout::rows ? width : Layout::rows),
+              input(self.input_size),
               delta(self.size),
               held_drive(self.size),
               held_total(self.size),
@@ -132,8 +144,20 @@ class Ltc {
               b_sum(kept ? self.size : 0),
               delta_gradient(kept ? self.size : 0),
               input_gradient(kept ? self.input_size : 0),
+              opened(kept ? self.kept_size * self.kept_steps : 0),
               there(Layout::rows) {}
     };
+
+    std::int64_t fitting(std::int64_t values) const {
+        const std::int64_t steps = values ? kKeptBytes / (values * static_cast<std::int64_t>(sizeof(T))) : 0;
+        return steps < p.unfolds ? steps : p.unfolds;
+    }
+
+    // Where the s of a solver step are kept, or null.
+    T* opened(std::int64_t step, Workspace& work) const {
+        const std::int64_t from_last = p.unfolds - 1 - step;
+        return from_last < kept_steps ? &work.opened[from_last * kept_size] : nullptr;
+    }
 
     T* cm() const { return constants.get(); }
     T* leak_drive() const { return constants.get() + size; }
@@ -144,33 +168,25 @@ class Ltc {
         return left < Layout::rows ? left : Layout::rows;
     }
 
-    // Rows of an array, each `units` long and `stride` apart, into a chunk, and back.
-    static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t rows, T* to) {
-        for (std::int64_t row = 0; row < rows; ++row) {
-            for (std::int64_t i = 0; i < units; ++i) to[Layout::at(units, i, row)] = from[row * stride + i];
-        }
-    }
-    static void scatter(const T* from, std::int64_t stride, std::int64_t units, std::int64_t rows, T* to) {
-        for (std::int64_t row = 0; row < rows; ++row) {
-            for (std::int64_t i = 0; i < units; ++i) to[row * stride + i] = from[Layout::at(units, i, row)];
-        }
-    }
-
     // Input, time and the sums over sensory synapses, all of which a sample's solver steps share. False if no sequence
     // of the chunk has a sample here.
     bool begin_sample(std::int64_t first, std::int64_t rows, std::int64_t t, Workspace& work) const {
-        bool any = false;
+        bool any = false, all = true;
         for (std::int64_t row = 0; row < rows; ++row) {
             const std::int64_t sample = (first + row) * p.time + t;
             const bool there = !p.observed || p.observed[sample];
             work.there[row] = there;
             any |= there;
+            all &= there;
             // Over no time nothing happens: that is how a state is held.
-            const T delta = there ? p.timespans[sample] / static_cast<T>(p.unfolds) : T(0);
-            for (std::int64_t i = 0; i < p.units; ++i) work.delta[Layout::at(p.units, i, row)] = delta;
-            const T* input = p.input + sample * p.inputs;
-            for (std::int64_t j = 0; j < p.inputs; ++j) {
-                work.input[Layout::at(p.inputs, j, row)] = there ? input[j] : T(0);
+            work.deltas[row] = there ? p.timespans[sample] / static_cast<T>(p.unfolds) : T(0);
+        }
+        Layout::spread(work.deltas.get(), p.units, rows, work.delta.get());
+        Layout::gather(p.input + (first * p.time + t) * p.inputs, p.time * p.inputs, p.inputs, rows, work.input.get());
+        if (!all) {
+            for (std::int64_t row = 0; row < rows; ++row) {
+                if (work.there[row]) continue;
+                for (std::int64_t j = 0; j < p.inputs; ++j) work.input[Layout::at(p.inputs, j, row)] = T(0);
             }
         }
         if (any) {
@@ -183,7 +199,7 @@ class Ltc {
     void forward_chunk(std::int64_t chunk, Workspace& work, T* states) const {
         const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
         T* v = work.v.get();
-        gather(p.initial + first * p.units, p.units, p.units, rows, v);
+        Layout::gather(p.initial + first * p.units, p.units, p.units, rows, v);
         for (std::int64_t t = 0; t < p.time; ++t) {
             if (begin_sample(first, rows, t, work)) {
                 for (std::int64_t step = 0; step < p.unfolds; ++step) {
@@ -191,12 +207,13 @@ class Ltc {
                                  work.drive.get(), work.total.get());
                     for (std::int64_t k = 0; k < size; k += width) {
                         const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
-                        const V change = fnma(total, old, load(&work.drive[k])) / fma(delta, total, load(cm() + k));
+                        const V change =
+                            fnma(total, old, load(&work.drive[k])) * reciprocal<T>(fma(delta, total, load(cm() + k)));
                         store(v + k, fma(delta, change, old));
                     }
                 }
             }
-            scatter(v, p.time * p.units, p.units, rows, states + (first * p.time + t) * p.units);
+            Layout::scatter(v, p.time * p.units, p.units, rows, states + (first * p.time + t) * p.units);
         }
     }
 
@@ -210,17 +227,16 @@ class Ltc {
         T* g = work.g.get();
         clear(work.g);
         for (std::int64_t t = p.time - 1; t >= 0; --t) {
-            for (std::int64_t row = 0; row < rows; ++row) {
-                const T* gradient = state_gradients + ((first + row) * p.time + t) * p.units;
-                for (std::int64_t i = 0; i < p.units; ++i) g[Layout::at(p.units, i, row)] += gradient[i];
-            }
+            Layout::gather(state_gradients + (first * p.time + t) * p.units, p.time * p.units, p.units, rows,
+                           work.a.get());
+            for (std::int64_t k = 0; k < size; k += width) store(g + k, load(g + k) + load(&work.a[k]));
             clear(work.delta_gradient);
             clear(work.input_gradient);
             if (begin_sample(first, rows, t, work)) {
                 if (t > 0) {
-                    gather(states + (first * p.time + t - 1) * p.units, p.time * p.units, p.units, rows, work.v.get());
+                    Layout::gather(states + (first * p.time + t - 1) * p.units, p.time * p.units, p.units, rows, work.v.get());
                 } else {
-                    gather(p.initial + first * p.units, p.units, p.units, rows, work.v.get());
+                    Layout::gather(p.initial + first * p.units, p.units, p.units, rows, work.v.get());
                 }
                 for (std::int64_t step = 0; step < p.unfolds; ++step) retake(step, rows, work);
                 clear(work.a_sum);
@@ -228,7 +244,7 @@ class Ltc {
                 for (std::int64_t step = p.unfolds - 1; step >= 0; --step) {
                     undo(step, work, cm_sum);
                     Layout::pull(internal_back, p.units, p.units, rows, &work.v[step * size], work.a.get(),
-                                 work.b.get(), g, sums);
+                                 work.b.get(), g, sums, opened(step, work));
                 }
                 for (std::int64_t k = 0; k < size; k += width) {
                     store(leak_drive_sum + k, load(leak_drive_sum + k) + load(&work.a_sum[k]));
@@ -237,26 +253,26 @@ class Ltc {
                 Layout::pull(sensory_back, p.inputs, p.units, rows, work.input.get(), work.a_sum.get(),
                              work.b_sum.get(), work.input_gradient.get(), sensory_sums);
             }
-            scatter(work.input_gradient.get(), p.time * p.inputs, p.inputs, rows,
+            Layout::scatter(work.input_gradient.get(), p.time * p.inputs, p.inputs, rows,
                     gradients.input + (first * p.time + t) * p.inputs);
+            Layout::row_sums(work.delta_gradient.get(), p.units, rows, work.deltas.get());
             for (std::int64_t row = 0; row < rows; ++row) {
-                T sum = 0;
-                for (std::int64_t i = 0; i < p.units; ++i) sum += work.delta_gradient[Layout::at(p.units, i, row)];
-                gradients.timespans[(first + row) * p.time + t] = work.there[row] ? sum / static_cast<T>(p.unfolds) : T(0);
+                const T sum = work.deltas[row] / static_cast<T>(p.unfolds);
+                gradients.timespans[(first + row) * p.time + t] = work.there[row] ? sum : T(0);
             }
         }
-        scatter(g, p.units, p.units, rows, gradients.initial + first * p.units);
+        Layout::scatter(g, p.units, p.units, rows, gradients.initial + first * p.units);
     }
 
     // A solver step again, with what its gradient needs.
     void retake(std::int64_t step, std::int64_t rows, Workspace& work) const {
         const T* v = &work.v[step * size];
         Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
-                     work.drive.get(), work.total.get());
+                     work.drive.get(), work.total.get(), opened(step, work));
         for (std::int64_t k = 0; k < size; k += width) {
             const std::int64_t at = step * size + k;
             const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
-            const V inverse = T(1) / fma(delta, total, load(cm() + k));
+            const V inverse = reciprocal<T>(fma(delta, total, load(cm() + k)));
             const V change = fnma(total, old, load(&work.drive[k])) * inverse;
             store(&work.change[at], change);
             store(&work.rate[at], delta * inverse);
@@ -304,6 +320,7 @@ class Ltc {
     const LtcProblem<T>& p;
     const std::int64_t size, input_size, chunks, strands;
     const Forward internal, sensory;
+    const std::int64_t kept_size, kept_steps;
     const Buffer<T> constants;
 };
 

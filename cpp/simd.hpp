@@ -151,5 +151,107 @@ LIQUID_INLINE FloatVector opened<float>(FloatVector t) {
 }
 #endif
 
+// 1 / x for x of ordinary size: neither 0 nor beyond a tenth of the largest number.
+template <class T>
+LIQUID_INLINE Vector<T> reciprocal(Vector<T> x) {
+    return T(1) / x;
+}
+
+#if defined(__AVX512F__)
+template <>
+LIQUID_INLINE FloatVector reciprocal<float>(FloatVector x) {
+    FloatVector guess = _mm512_rcp14_ps(x);
+    return fma(guess, fnma(x, guess, broadcast(1.0f)), guess);
+}
+
+// The lower, and the upper, halves of two vectors with their lanes in turn.
+LIQUID_INLINE FloatVector interleave_low(FloatVector a, FloatVector b) {
+    const __m512i lanes = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    return _mm512_permutex2var_ps(a, lanes, b);
+}
+LIQUID_INLINE FloatVector interleave_high(FloatVector a, FloatVector b) {
+    const __m512i lanes = _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    return _mm512_permutex2var_ps(a, lanes, b);
+}
+LIQUID_INLINE DoubleVector interleave_low(DoubleVector a, DoubleVector b) {
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11), b);
+}
+LIQUID_INLINE DoubleVector interleave_high(DoubleVector a, DoubleVector b) {
+    return _mm512_permutex2var_pd(a, _mm512_setr_epi64(4, 12, 5, 13, 6, 14, 7, 15), b);
+}
+
+// A square of vectors, rows to columns: each round moves one bit of the row's number to the column's.
+template <class T>
+LIQUID_INLINE void transpose(Vector<T>* a, Vector<T>* b) {
+    constexpr int width = Simd<T>::width;
+#pragma GCC unroll 4
+    for (int round = 1; round < width; round *= 2) {
+#pragma GCC unroll 8
+        for (int i = 0; i < width / 2; ++i) {
+            b[2 * i] = interleave_low(a[i], a[i + width / 2]);
+            b[2 * i + 1] = interleave_high(a[i], a[i + width / 2]);
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < width; ++i) a[i] = b[i];
+    }
+}
+
+LIQUID_INLINE FloatVector load_first(const float* from, std::int64_t count) {
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << count) - 1), from);
+}
+LIQUID_INLINE DoubleVector load_first(const double* from, std::int64_t count) {
+    return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << count) - 1), from);
+}
+LIQUID_INLINE void store_first(float* to, std::int64_t count, FloatVector value) {
+    _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << count) - 1), value);
+}
+LIQUID_INLINE void store_first(double* to, std::int64_t count, DoubleVector value) {
+    _mm512_mask_storeu_pd(to, static_cast<__mmask8>((1u << count) - 1), value);
+}
+#endif
+
+// Rows of an array, each `columns` long and `stride` apart, as columns of vectors: to[column * width + row]. Rows from
+// `rows` to the width of a vector are left as they are, or zeroed.
+template <class T>
+void to_columns(const T* from, std::int64_t stride, std::int64_t columns, std::int64_t rows, T* to) {
+    constexpr int width = Simd<T>::width;
+#if defined(__AVX512F__)
+    for (std::int64_t start = 0; start < columns; start += width) {
+        const std::int64_t count = columns - start < width ? columns - start : width;
+        Vector<T> a[width], b[width];
+        for (int row = 0; row < width; ++row) {
+            a[row] = row < rows ? load_first(from + row * stride + start, count) : Vector<T>{};
+        }
+        transpose<T>(a, b);
+        for (int column = 0; column < count; ++column) store(to + (start + column) * width, a[column]);
+    }
+#else
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (std::int64_t column = 0; column < columns; ++column) to[column * width + row] = from[row * stride + column];
+    }
+#endif
+}
+
+// The way back.
+template <class T>
+void from_columns(const T* from, std::int64_t stride, std::int64_t columns, std::int64_t rows, T* to) {
+    constexpr int width = Simd<T>::width;
+#if defined(__AVX512F__)
+    for (std::int64_t start = 0; start < columns; start += width) {
+        const std::int64_t count = columns - start < width ? columns - start : width;
+        Vector<T> a[width], b[width];
+        for (int column = 0; column < width; ++column) {
+            a[column] = column < count ? load(from + (start + column) * width) : Vector<T>{};
+        }
+        transpose<T>(a, b);
+        for (int row = 0; row < rows; ++row) store_first(to + row * stride + start, count, a[row]);
+    }
+#else
+    for (std::int64_t row = 0; row < rows; ++row) {
+        for (std::int64_t column = 0; column < columns; ++column) to[row * stride + column] = from[column * width + row];
+    }
+#endif
+}
+
 }  // namespace LIQUID_ISA
 }  // namespace liquid

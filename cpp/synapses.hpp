@@ -10,6 +10,9 @@
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
 //             parameters follow
+//     gather(), scatter()                rows of an array into a chunk, and back
+//     spread(), row_sums()               one value per row to all its units; sum of each row
+//     kept_size(forward)                 values of s that sums() can keep for pull(), or 0 if it cannot
 //
 // With a and b the gradients of drive and total, a synapse's four sums over rows and time are of s a, s b, h and h y,
 // where y is the presynaptic value and h = s (1 - s) (a w_erev + b w).
@@ -85,6 +88,21 @@ struct BatchLanes {
     static std::int64_t at(std::int64_t, std::int64_t unit, std::int64_t row) { return unit * width + row; }
     static std::int64_t size(std::int64_t units) { return units * width; }
 
+    static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
+        to_columns(from, stride, units, count, to);
+    }
+    static void scatter(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
+        from_columns(from, stride, units, count, to);
+    }
+    static void spread(const T* values, std::int64_t units, std::int64_t, T* to) {
+        for (std::int64_t i = 0; i < units; ++i) store(to + i * width, load(values));
+    }
+    static void row_sums(const T* values, std::int64_t units, std::int64_t, T* to) {
+        V sum = broadcast(T(0));
+        for (std::int64_t i = 0; i < units; ++i) sum += load(values + i * width);
+        store(to, sum);
+    }
+
     struct Order {
         Grouped grouped;
         std::int64_t groups;
@@ -106,7 +124,14 @@ struct BatchLanes {
     };
 
     struct Backward : Order {
-        explicit Backward(const Synapses<T>& s) : Order(s, s.pre, s.post, s.sources) {}
+        Buffer<std::int64_t> kept;  // where sums() put a synapse's s
+
+        Backward(const Synapses<T>& s, const Forward& forward)
+            : Order(s, s.pre, s.post, s.sources), kept(s.count) {
+            Buffer<std::int64_t> place(s.count);
+            for (std::int64_t e = 0; e < s.count; ++e) place[forward.grouped.ids[e]] = e * width;
+            for (std::int64_t e = 0; e < s.count; ++e) kept[e] = place[this->grouped.ids[e]];
+        }
 
         std::int64_t sums_size() const { return this->others.size() * 4 * width; }
 
@@ -119,13 +144,20 @@ struct BatchLanes {
         }
     };
 
-    static void sums(const Forward& order, std::int64_t, std::int64_t, std::int64_t, const T* source,
-                     const T* held_drive, const T* held_total, T* drive, T* total) {
+    static std::int64_t kept_size(const Forward& order) { return order.others.size() * width; }
+
+    template <bool Keep>
+    static void sums_of(const Forward& order, const T* source, const T* held_drive, const T* held_total, T* drive,
+                        T* total, T* kept) {
+        const Parameters<T>* values = order.values.get();
+        const std::int32_t* others = order.others.get();
         for (std::int64_t i = 0; i < order.groups; ++i) {
             V d = load(held_drive + i * width), g = load(held_total + i * width);
-            for (std::int64_t e = order.grouped.start[i]; e < order.grouped.start[i + 1]; ++e) {
-                const Parameters<T>& p = order.values[e];
-                const V s = opened<T>(fma(load(source + order.others[e]), broadcast(p.scale), broadcast(p.shift)));
+            const std::int64_t end = order.grouped.start[i + 1];
+            for (std::int64_t e = order.grouped.start[i]; e < end; ++e) {
+                const Parameters<T>& p = values[e];
+                const V s = opened<T>(fma(load(source + others[e]), broadcast(p.scale), broadcast(p.shift)));
+                if (Keep) store(kept + e * width, s);
                 d = fma(s, broadcast(p.w_erev), d);
                 g = fma(s, broadcast(p.w), g);
             }
@@ -134,15 +166,25 @@ struct BatchLanes {
         }
     }
 
-    static void pull(const Backward& order, std::int64_t, std::int64_t, std::int64_t, const T* source, const T* a,
-                     const T* b, T* source_gradient, T* sums) {
+    static void sums(const Forward& order, std::int64_t, std::int64_t, std::int64_t, const T* source,
+                     const T* held_drive, const T* held_total, T* drive, T* total, T* kept = nullptr) {
+        (kept ? sums_of<true> : sums_of<false>)(order, source, held_drive, held_total, drive, total, kept);
+    }
+
+    template <bool Kept>
+    static void pull_of(const Backward& order, const T* source, const T* a, const T* b, T* source_gradient, T* sums,
+                        const T* kept) {
+        const Parameters<T>* values = order.values.get();
+        const std::int32_t* others = order.others.get();
         for (std::int64_t j = 0; j < order.groups; ++j) {
             const V y = load(source + j * width);
             V pulled = broadcast(T(0));
-            for (std::int64_t e = order.grouped.start[j]; e < order.grouped.start[j + 1]; ++e) {
-                const Parameters<T>& p = order.values[e];
-                const V s = opened<T>(fma(y, broadcast(p.scale), broadcast(p.shift)));
-                const V da = load(a + order.others[e]), db = load(b + order.others[e]);
+            const std::int64_t end = order.grouped.start[j + 1];
+            for (std::int64_t e = order.grouped.start[j]; e < end; ++e) {
+                const Parameters<T>& p = values[e];
+                const V s = Kept ? load(kept + order.kept[e])
+                                 : opened<T>(fma(y, broadcast(p.scale), broadcast(p.shift)));
+                const V da = load(a + others[e]), db = load(b + others[e]);
                 const V h = fnma(s, s, s) * fma(da, broadcast(p.w_erev), db * p.w);
                 T* sum = sums + 4 * e * width;
                 store(sum, fma(s, da, load(sum)));
@@ -154,6 +196,11 @@ struct BatchLanes {
             T* gradient = source_gradient + j * width;
             store(gradient, fma(pulled, broadcast(static_cast<T>(-kLn2)), load(gradient)));
         }
+    }
+
+    static void pull(const Backward& order, std::int64_t, std::int64_t, std::int64_t, const T* source, const T* a,
+                     const T* b, T* source_gradient, T* sums, const T* kept = nullptr) {
+        (kept ? pull_of<true> : pull_of<false>)(order, source, a, b, source_gradient, sums, kept);
     }
 
     static double cost(const Synapses<T>& synapses, std::int64_t batch) {
@@ -172,6 +219,32 @@ struct UnitLanes {
         return row * stride(units) + unit;
     }
     static std::int64_t size(std::int64_t units) { return rows * stride(units); }
+
+    static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, T* to) {
+        for (std::int64_t row = 0; row < count; ++row) {
+            copy(from + row * from_stride, units, to + row * stride(units));
+        }
+    }
+    static void scatter(const T* from, std::int64_t to_stride, std::int64_t units, std::int64_t count, T* to) {
+        for (std::int64_t row = 0; row < count; ++row) {
+            copy(from + row * stride(units), units, to + row * to_stride);
+        }
+    }
+    static void copy(const T* from, std::int64_t count, T* to) {
+        __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+    }
+    static void spread(const T* values, std::int64_t units, std::int64_t count, T* to) {
+        for (std::int64_t row = 0; row < count; ++row) {
+            for (std::int64_t i = 0; i < units; i += width) store(to + row * stride(units) + i, broadcast(values[row]));
+        }
+    }
+    static void row_sums(const T* values, std::int64_t units, std::int64_t count, T* to) {
+        for (std::int64_t row = 0; row < count; ++row) {
+            V sum = broadcast(T(0));
+            for (std::int64_t i = 0; i < units; i += width) sum += load(values + row * stride(units) + i);
+            to[row] = horizontal_sum<T>(sum);
+        }
+    }
 
     // Blocks of one vector of units on one side (lanes) and one unit on the other, those that hold a synapse.
     struct Blocks {
@@ -235,7 +308,7 @@ struct UnitLanes {
     };
 
     struct Backward : Order {
-        explicit Backward(const Synapses<T>& s) : Order(s, s.pre, s.post, s.sources, s.targets) {}
+        Backward(const Synapses<T>& s, const Forward&) : Order(s, s.pre, s.post, s.sources, s.targets) {}
 
         std::int64_t sums_size() const { return this->values.size(); }
 
@@ -311,8 +384,11 @@ struct UnitLanes {
         }
     }
 
+    // The two passes see blocks of different shape, so none can hand the other its values.
+    static std::int64_t kept_size(const Forward&) { return 0; }
+
     static void sums(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
-                     const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
+                     const T* source, const T* held_drive, const T* held_total, T* drive, T* total, T* = nullptr) {
         const std::int64_t from = stride(sources), to = stride(targets);
         for (std::int64_t row = 0; row < count;) {
             const std::int64_t left = count - row;
@@ -324,7 +400,7 @@ struct UnitLanes {
     }
 
     static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
-                     const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
+                     const T* source, const T* a, const T* b, T* source_gradient, T* sums, const T* = nullptr) {
         const std::int64_t from = stride(sources), to = stride(targets);
         for (std::int64_t row = 0; row < count;) {
             const std::int64_t left = count - row;
