@@ -71,7 +71,7 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
     if backend == "reference":
         return "reference"
     fits = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
-    if cpu is not None and fits and not _transformed():
+    if cpu is not None and fits and not _derived_otherwise():
         return "cpu"
     if backend is not None:
         raise RuntimeError(
@@ -90,10 +90,19 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
     return "reference"
 
 
-def _transformed() -> bool:
-    """Whether derivatives are taken in a way that torch.library's operators do not know: torch.vmap alone is known."""
+def in_transform() -> bool:
+    """Whether torch.func transforms, torch.vmap among them, are at work; a graph being traced knows none."""
+    return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _derived_otherwise() -> bool:
+    """Whether derivatives are taken in a way that torch.library's operators do not know; torch.vmap they know."""
     if torch.compiler.is_compiling():
         return False
-    transforms = torch._C._functorch.get_interpreter_stack() or ()  # pyright: ignore[reportAttributeAccessIssue]
+    if forward_ad._current_level >= 0:
+        return True
+    if not in_transform():
+        return False
     vmap = torch._C._functorch.TransformType.Vmap  # pyright: ignore[reportAttributeAccessIssue]
-    return forward_ad._current_level >= 0 or any(transform.key() != vmap for transform in transforms)
+    stack = torch._C._functorch.get_interpreter_stack()  # pyright: ignore[reportAttributeAccessIssue]
+    return any(transform.key() != vmap for transform in stack)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from liquidrnn.kernels import _cpu
+from liquidrnn.kernels import _cpu, in_transform
 from liquidrnn.kernels.ltc import reference
 from liquidrnn.kernels.ltc.reference import Membrane, Sigmoids
 
@@ -26,10 +28,32 @@ def unroll(
     ``layout`` is 1 for a sequence in each lane of a vector, 2 for a unit in each, 0 for the one that takes fewer
     vectors.
     """
-    return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout)
+    tensors = (input, initial, timespans, observed, *membrane, *internal, *sensory)
+    if torch.compiler.is_compiling() or in_transform():
+        return operator(*tensors, unfolds, layout)
+    # The operator's own way through torch.library takes longer than a short sequence.
+    return _Eager.apply(*tensors, unfolds, layout)
 
 
-def _arguments(tensors, unfolds: int, layout: int):
+def _states(tensors: Sequence[Tensor | None], unfolds: int, layout: int) -> Tensor:
+    input, initial = tensors[:2]
+    assert input is not None and initial is not None
+    states = torch.empty(*input.shape[:2], initial.shape[1], dtype=input.dtype)
+    _cpu.ltc_forward(*_arguments(tensors, unfolds, layout), states)
+    return states
+
+
+def _gradients(
+    states: Tensor, state_gradients: Tensor, tensors: Sequence[Tensor | None], unfolds: int, layout: int
+) -> list[Tensor]:
+    found = [torch.empty(t.shape, dtype=t.dtype) for t in tensors if t is not None and t.is_floating_point()]
+    grouped = (*found[:3], found[3:6], found[6:10], found[10:])
+    arguments = _arguments(tensors, unfolds, layout)
+    _cpu.ltc_backward(*arguments, states.contiguous(), state_gradients.contiguous(), *grouped)
+    return found
+
+
+def _arguments(tensors: Sequence[Tensor | None], unfolds: int, layout: int):
     """What the compiled functions take, from the operator's arguments: dense memory, grouped."""
     dense = [None if t is None else t.detach().contiguous() for t in tensors]
     input, initial, timespans, observed, *rest = dense
@@ -63,12 +87,10 @@ def operator(
     layout: int,
 ) -> Tensor:
     """(batch, time, units): states after every sample."""
-    states = input.new_empty(*input.shape[:2], initial.shape[1])
-    internal, sensory = (pre, post, sigma, mu, w, w_erev), (sensory_pre, sensory_post)
-    sensory += (sensory_sigma, sensory_mu, sensory_w, sensory_w_erev)
+    internal = (pre, post, sigma, mu, w, w_erev)
+    sensory = (sensory_pre, sensory_post, sensory_sigma, sensory_mu, sensory_w, sensory_w_erev)
     tensors = (input, initial, timespans, observed, cm, leak_drive, leak, *internal, *sensory)
-    _cpu.ltc_forward(*_arguments(tensors, unfolds, layout), states)
-    return states
+    return _states(tensors, unfolds, layout)
 
 
 @operator.register_fake
@@ -103,14 +125,10 @@ def gradients(
     layout: int,
 ) -> list[Tensor]:
     """Gradients of all floating-point arguments of the operator, in their order."""
-    internal, sensory = (pre, post, sigma, mu, w, w_erev), (sensory_pre, sensory_post)
-    sensory += (sensory_sigma, sensory_mu, sensory_w, sensory_w_erev)
+    internal = (pre, post, sigma, mu, w, w_erev)
+    sensory = (sensory_pre, sensory_post, sensory_sigma, sensory_mu, sensory_w, sensory_w_erev)
     tensors = (input, initial, timespans, observed, cm, leak_drive, leak, *internal, *sensory)
-    found = [torch.empty(t.shape, dtype=t.dtype) for t in tensors if t is not None and t.is_floating_point()]
-    grouped = (*found[:3], found[3:6], found[6:10], found[10:])
-    arguments = _arguments(tensors, unfolds, layout)
-    _cpu.ltc_backward(*arguments, states.contiguous(), state_gradients.contiguous(), *grouped)
-    return found
+    return _gradients(states, state_gradients, tensors, unfolds, layout)
 
 
 @gradients.register_fake
@@ -124,14 +142,33 @@ def _save(ctx, inputs, output):
     ctx.save_for_backward(output, *tensors)
 
 
-def _differentiate(ctx, state_gradients):
+def _differentiate(ctx, state_gradients, call=gradients):
     states, *tensors = ctx.saved_tensors
     if torch.is_grad_enabled():
         found = _differentiably(tensors, ctx.unfolds, state_gradients)
     else:
-        found = gradients(states, state_gradients, *tensors, ctx.unfolds, ctx.layout)
-    found = iter(found)
-    return *(next(found) if t is not None and t.is_floating_point() else None for t in tensors), None, None
+        found = call(states, state_gradients, *tensors, ctx.unfolds, ctx.layout)
+    remaining = iter(found)
+    return *(next(remaining) if t is not None and t.is_floating_point() else None for t in tensors), None, None
+
+
+class _Eager(torch.autograd.Function):
+    """The operator outside graphs and transforms."""
+
+    @staticmethod
+    def forward(ctx, *arguments):
+        *tensors, unfolds, layout = arguments
+        states = _states(tensors, unfolds, layout)
+        _save(ctx, arguments, states)
+        return states
+
+    @staticmethod
+    def backward(ctx, *state_gradients):
+        def call(states, state_gradients, *arguments):
+            *tensors, unfolds, layout = arguments
+            return _gradients(states, state_gradients, tensors, unfolds, layout)
+
+        return _differentiate(ctx, *state_gradients, call=call)
 
 
 def _differentiably(tensors, unfolds: int, state_gradients: Tensor):
@@ -142,8 +179,7 @@ def _differentiably(tensors, unfolds: int, state_gradients: Tensor):
     membrane, internal, sensory = Membrane(*rest[:3]), Sigmoids(*rest[3:9]), Sigmoids(*rest[9:])
     states = reference.unroll(input, initial, timespans, observed, membrane, internal, sensory, unfolds)
     wanted = [t for t in copies if t is not None and t.is_floating_point()]
-    found = torch.autograd.grad(states, wanted, state_gradients, create_graph=True, materialize_grads=True)
-    return found
+    return torch.autograd.grad(states, wanted, state_gradients, create_graph=True, materialize_grads=True)
 
 
 torch.library.register_autograd("liquidrnn::ltc", _differentiate, setup_context=_save)
