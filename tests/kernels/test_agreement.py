@@ -111,10 +111,10 @@ def test_gradcheck(layout):
 @pytest.mark.parametrize("masked", [False, True])
 def test_opcheck(masked):
     tensors, unfolds = problem(3, 4, 7, dense=False, masked=masked, dtype=torch.float32)
-    torch.library.opcheck(cpu.operator, (*tensors, unfolds, 0))
+    torch.library.opcheck(cpu.operator.forward, (*tensors, unfolds, 0))
     plain = [None if t is None else t.detach() for t in tensors]
-    states = cpu.operator(*plain, unfolds, 0)
-    torch.library.opcheck(cpu.gradients, (states, torch.randn_like(states), *plain, unfolds, 0))
+    states, kept = cpu.operator.forward(*plain, unfolds, 0)
+    torch.library.opcheck(cpu.operator.backward, (states, kept, torch.randn_like(states), *plain, unfolds, 0))
 
 
 def test_strided_arguments():

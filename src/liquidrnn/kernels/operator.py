@@ -1,0 +1,174 @@
+"""A compiled recurrence as an operator of torch, whatever torch then does with it.
+
+A recurrence's ``cpu.py`` says what its arguments are and how the compiled module is called. Here that becomes an
+operator which can be differentiated, traced by ``torch.compile`` and ``torch.export``, and mapped by ``torch.vmap``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from liquidrnn.kernels import in_transform
+
+Tensors: TypeAlias = Sequence[Tensor | None]
+Settings: TypeAlias = Sequence[int]
+Shape: TypeAlias = Sequence[int]
+
+
+class Operator:
+    """States after every sample, from tensors and whole numbers.
+
+    Calling it returns the states. Derivatives are those of the floating-point tensors; derivatives of derivatives are
+    the reference's.
+
+    Args:
+        name: in torch's registry, where it becomes ``liquidrnn::<name>``.
+        tensors: names of the arguments that are tensors; those that may be None end in a question mark.
+        settings: names of the arguments that are whole numbers, after the tensors.
+        rows: how many of the tensors, the first, have a batch as their leading axis.
+        reference: the same states in plain PyTorch, ``reference(*tensors, *settings)``.
+        shapes: ``shapes(tensors, settings)``: shape of the states, and of what is kept for the way back.
+        forward: ``forward(tensors, settings, states, kept)`` fills the latter two. All tensors are dense.
+        backward: ``backward(tensors, settings, states, kept, state_gradients, gradients)`` fills the last: one tensor
+            for each floating-point argument, in their order.
+        bare: the settings as they are where nothing is to be kept.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        tensors: tuple[str, ...],
+        settings: tuple[str, ...],
+        rows: int,
+        reference: Callable[..., Tensor],
+        shapes: Callable[[Tensors, Settings], tuple[Shape, Shape]],
+        forward: Callable[[Tensors, Settings, Tensor, Tensor], None],
+        backward: Callable[[Tensors, Settings, Tensor, Tensor, Tensor, list[Tensor]], None],
+        bare: Callable[[Settings], Settings] = lambda settings: settings,
+    ):
+        self._count, self._rows = len(tensors), rows
+        self._reference, self._shapes, self._bare = reference, shapes, bare
+        self._fill, self._fill_gradients = forward, backward
+        taken = [f"Tensor{'?' if t.endswith('?') else ''} {t.rstrip('?')}" for t in tensors]
+        taken += [f"int {name}" for name in settings]
+        options = {"mutates_args": (), "device_types": "cpu"}
+        self.forward = torch.library.custom_op(
+            f"liquidrnn::{name}", self.run, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
+        )
+        given = ["Tensor states", "Tensor kept", "Tensor state_gradients", *taken]
+        self.backward = torch.library.custom_op(
+            f"liquidrnn::{name}_backward", self.run_back, schema=f"({', '.join(given)}) -> Tensor[]", **options
+        )
+        self.forward.register_fake(self._fake)
+        self.backward.register_fake(lambda states, kept, upstream, *arguments: self._empty_gradients(arguments))
+        self.forward.register_autograd(self._differentiate, setup_context=self._save)
+        self.forward.register_vmap(self._map_forward)
+        self.backward.register_vmap(self._map_backward)
+
+    def __call__(self, *arguments: Tensor | int | None) -> Tensor:
+        """States after every sample, (batch, time, width)."""
+        if torch.compiler.is_compiling() or in_transform():
+            return self.forward(*arguments)[0]
+        # The way through torch.library takes longer than a short sequence does.
+        tensors = arguments[: self._count]
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):  # type: ignore
+            return _Eager.apply(self, *arguments)
+        return self.run(*tensors, *self._bare(arguments[self._count :]))[0]  # type: ignore
+
+    def run(self, *arguments) -> tuple[Tensor, Tensor]:
+        """States, and what is kept for the way back; without derivatives."""
+        tensors, settings = self._split(arguments)
+        states, kept = self._fake(*tensors, *settings)
+        self._fill(tensors, settings, states, kept)
+        return states, kept
+
+    def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
+        """Gradients of the floating-point tensors, in their order."""
+        tensors, settings = self._split(arguments)
+        found = self._empty_gradients(arguments)
+        self._fill_gradients(tensors, settings, states.contiguous(), kept, state_gradients.contiguous(), found)
+        return found
+
+    def _split(self, arguments) -> tuple[list[Tensor | None], Settings]:
+        tensors = [None if t is None else t.detach().contiguous() for t in arguments[: self._count]]
+        return tensors, arguments[self._count :]
+
+    def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
+        tensors = arguments[: self._count]
+        states, kept = self._shapes(tensors, arguments[self._count :])
+        return tensors[0].new_empty(states), tensors[0].new_empty(kept)
+
+    def _empty_gradients(self, arguments) -> list[Tensor]:
+        return [t.new_empty(t.shape) for t in arguments[: self._count] if _has_gradient(t)]
+
+    def _save(self, ctx, inputs, output) -> None:
+        states, kept = output
+        ctx.settings = inputs[self._count :]
+        ctx.save_for_backward(states, kept, *inputs[: self._count])
+
+    def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, back=None):
+        states, kept, *tensors = ctx.saved_tensors
+        if torch.is_grad_enabled():
+            found = self._differentiably(tensors, ctx.settings, state_gradients)
+        else:
+            found = (back or self.backward)(states, kept, state_gradients, *tensors, *ctx.settings)
+        remaining = iter(found)
+        return *(next(remaining) if _has_gradient(t) else None for t in tensors), *(None for _ in ctx.settings)
+
+    def _differentiably(self, tensors: Tensors, settings: Settings, state_gradients: Tensor):
+        """The same gradients with gradients of their own."""
+        copies = [None if t is None else t.view_as(t) for t in tensors]
+        wanted = [t.requires_grad_() for t in copies if t is not None and _has_gradient(t)]
+        states = self._reference(*copies, *settings)
+        return torch.autograd.grad(states, wanted, state_gradients, create_graph=True, materialize_grads=True)
+
+    def _map_forward(self, info, in_dims, *arguments):
+        """Over what has rows a map is a larger batch; over anything else, a loop."""
+        tensors, rows = arguments[: self._count], self._rows
+        settings = self._bare(arguments[self._count :])
+        if any(dim is not None for dim in in_dims[rows : self._count]):
+            return self._loop(lambda *a: self.forward(*a, *settings), info, in_dims, tensors), (0, 0)
+        moved = [
+            t if t is None else t.expand(info.batch_size, *t.shape) if dim is None else t.movedim(dim, 0)
+            for t, dim in zip(tensors[:rows], in_dims[:rows], strict=True)
+        ]
+        flat = [t if t is None else t.flatten(0, 1) for t in moved]
+        states, kept = self.forward(*flat, *tensors[rows:], *settings)
+        return (states.unflatten(0, moved[0].shape[:2]), kept), (0, None)
+
+    def _map_backward(self, info, in_dims, *arguments):
+        found = self._loop(self.backward, info, in_dims, arguments)
+        return list(found), [0] * len(found)
+
+    @staticmethod
+    def _loop(call, info, in_dims, arguments) -> tuple[Tensor, ...]:
+        results = [
+            call(*(t if dim is None else t.select(dim, place) for t, dim in zip(arguments, in_dims, strict=False)))
+            for place in range(info.batch_size)
+        ]
+        return tuple(torch.stack(tensors) for tensors in zip(*results, strict=True))
+
+
+class _Eager(torch.autograd.Function):
+    """An operator outside graphs and transforms."""
+
+    @staticmethod
+    def forward(ctx, operator: Operator, *arguments):
+        output = operator.run(*arguments)
+        operator._save(ctx, arguments, output)
+        ctx.operator = operator
+        return output[0]
+
+    @staticmethod
+    def backward(ctx, state_gradients):
+        operator = ctx.operator
+        return None, *operator._differentiate(ctx, state_gradients, None, operator.run_back)
+
+
+def _has_gradient(tensor: Tensor | None) -> bool:
+    return tensor is not None and tensor.is_floating_point()
