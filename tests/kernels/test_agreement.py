@@ -37,7 +37,10 @@ def problem(batch, time, units, dense=True, masked=False, dtype=torch.float64, i
     spans = torch.rand(batch, time, generator=g, dtype=dtype)
     spans[torch.rand(batch, time, generator=g) < 0.2] = 0
     observed = torch.rand(batch, time, generator=g) < 0.7 if masked else None
-    data = [torch.randn(batch, time, inputs, generator=g, dtype=dtype), torch.randn(batch, units, generator=g).to(dtype)]
+    data = [
+        torch.randn(batch, time, inputs, generator=g, dtype=dtype),
+        torch.randn(batch, units, generator=g).to(dtype),
+    ]
     tensors = [*data, spans, observed, *membrane, *internal, *sensory]
     for tensor in tensors:
         if tensor is not None and tensor.is_floating_point():
@@ -80,7 +83,9 @@ def test_states_and_gradients(instruction_set, layout, dense, masked, units):
 def test_single_precision(instruction_set, layout, dense):
     """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
     tensors, unfolds = problem(17, 6, 33, dense, dtype=torch.float32)
-    exact_tensors = [t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors]
+    exact_tensors = [
+        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors
+    ]
     exact = reference(exact_tensors, unfolds)
     exact_gradients = differentiated(exact, exact_tensors)
 
@@ -163,7 +168,9 @@ def test_error_of_the_sigmoid(instruction_set):
     special = torch.tensor([torch.inf, -torch.inf, torch.nan, 3e38, -3e38, 0.0])
     found = torch.empty_like(special)
     _cpu.opened(special, found)
-    torch.testing.assert_close(found, torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, 0.5]), equal_nan=True, rtol=0, atol=2e-38)
+    torch.testing.assert_close(
+        found, torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, 0.5]), equal_nan=True, rtol=0, atol=2e-38
+    )
 
 
 def test_compiled_graph():
@@ -220,7 +227,9 @@ def test_forward_mode_takes_the_reference():
 
 def test_a_backend_is_asked_for_by_name():
     x = torch.randn(2, 3, 5)
-    named = [lr.LTC(5, 8, generator=torch.Generator().manual_seed(0), backend=name) for name in ("cpu", "reference", None)]
+    named = [
+        lr.LTC(5, 8, generator=torch.Generator().manual_seed(0), backend=name) for name in ("cpu", "reference", None)
+    ]
     outputs = [layer(x)[0] for layer in named]
     assert torch.equal(outputs[0], outputs[2])
     torch.testing.assert_close(outputs[1], outputs[0])

@@ -55,8 +55,8 @@ def check_backend(backend: object, offered: tuple[str, ...], owner: str) -> None
     choice("backend", backend, (None, *BACKENDS))
     if backend is not None and backend not in offered:
         raise ValueError(
-            f"backend must be {' or '.join(map(repr, offered))} or None for {owner}, which has no other kernel, but got "
-            f"{backend!r}"
+            f"backend must be {' or '.join(map(repr, offered))} or None for {owner}, which has no other kernel, but "
+            f"got {backend!r}"
         )
     if backend == "cpu" and cpu is None:
         raise RuntimeError(f"backend='cpu' {backends()['cpu']}; or use backend=None or 'reference'")

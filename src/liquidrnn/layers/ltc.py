@@ -215,9 +215,7 @@ class _LTCRecurrence(Recurrence):
     def unroll(self, input, state, timespans, observed):
         observed = None if observed is None else observed.squeeze(-1)
         equation = self._equation(self.coefficients())
-        states = ltc.unroll(
-            self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend
-        )
+        states = ltc.unroll(self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend)
         return states, (states[:, -1] if input.shape[1] else state[0],)
 
     def trace(self, input, state, timespans, observed):
