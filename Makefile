@@ -6,8 +6,8 @@ export OMP_NUM_THREADS ?= 1
 
 .PHONY: demo test slow lint docs bench clean
 
-.venv/ready: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
+.venv/ready: pyproject.toml constraints.txt $(wildcard cpp/*)
+	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@

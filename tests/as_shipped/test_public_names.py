@@ -23,6 +23,7 @@ NAMES = [
     "RNN",
     "RecurrentLayer",
     "STC",
+    "backends",
     "from_ncps",
     "timespans_from_timestamps",
     "wirings",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from types import ModuleType
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ BACKENDS = ("reference", "cpu")
 _missing: str | None = None
 
 
-def _compiled() -> ModuleType | None:
+def _compiled() -> Any:
     global _missing
     try:
         return importlib.import_module("liquidrnn.kernels._cpu")
@@ -31,6 +31,7 @@ def _compiled() -> ModuleType | None:
 
 
 cpu = _compiled()
+"""The compiled module, or None."""
 _told = False
 
 

@@ -133,13 +133,14 @@ class Operator:
         settings = self._bare(arguments[self._count :])
         if any(dim is not None for dim in in_dims[rows : self._count]):
             return self._loop(lambda *a: self.forward(*a, *settings), info, in_dims, tensors), (0, 0)
+        size = info.batch_size
         moved = [
-            t if t is None else t.expand(info.batch_size, *t.shape) if dim is None else t.movedim(dim, 0)
+            t if t is None else t.expand(size, *t.shape) if dim is None else t.movedim(dim, 0)
             for t, dim in zip(tensors[:rows], in_dims[:rows], strict=True)
         ]
         flat = [t if t is None else t.flatten(0, 1) for t in moved]
         states, kept = self.forward(*flat, *tensors[rows:], *settings)
-        return (states.unflatten(0, moved[0].shape[:2]), kept), (0, None)
+        return (states.unflatten(0, (size, len(states) // size)), kept), (0, None)
 
     def _map_backward(self, info, in_dims, *arguments):
         found = self._loop(self.backward, info, in_dims, arguments)
@@ -165,9 +166,9 @@ class _Eager(torch.autograd.Function):
         return output[0]
 
     @staticmethod
-    def backward(ctx, state_gradients):
+    def backward(ctx, *state_gradients):
         operator = ctx.operator
-        return None, *operator._differentiate(ctx, state_gradients, None, operator.run_back)
+        return None, *operator._differentiate(ctx, *state_gradients, None, operator.run_back)
 
 
 def _has_gradient(tensor: Tensor | None) -> bool:

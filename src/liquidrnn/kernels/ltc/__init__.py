@@ -5,13 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from liquidrnn.kernels import chosen
-from liquidrnn.kernels import cpu as compiled
-from liquidrnn.kernels.ltc import reference
+from liquidrnn.kernels.ltc import cpu, reference
 from liquidrnn.kernels.ltc.reference import Membrane as Membrane
 from liquidrnn.kernels.ltc.reference import Sigmoids as Sigmoids
-
-if compiled is not None:
-    from liquidrnn.kernels.ltc import cpu
 
 
 def unroll(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from liquidrnn.kernels import _cpu
+from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.ltc import reference
 from liquidrnn.kernels.ltc.reference import Membrane, Sigmoids
 from liquidrnn.kernels.operator import Operator, Settings, Tensors
@@ -45,7 +45,7 @@ def _shapes(tensors: Tensors, settings: Settings):
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
     unfolds, layout = settings
-    _cpu.ltc_forward(*_grouped(tensors), unfolds, torch.get_num_threads(), layout, states)
+    module.ltc_forward(*_grouped(tensors), unfolds, torch.get_num_threads(), layout, states)
 
 
 def _backward(
@@ -53,12 +53,12 @@ def _backward(
 ) -> None:
     unfolds, layout = settings
     grouped = (*found[:3], found[3:6], found[6:10], found[10:])
-    _cpu.ltc_backward(*_grouped(tensors), unfolds, torch.get_num_threads(), layout, states, upstream, *grouped)
+    module.ltc_backward(*_grouped(tensors), unfolds, torch.get_num_threads(), layout, states, upstream, *grouped)
 
 
-def _reference(*arguments) -> Tensor:
-    data, rest, unfolds = arguments[:4], arguments[4:19], arguments[19]
-    return reference.unroll(*data, Membrane(*rest[:3]), Sigmoids(*rest[3:9]), Sigmoids(*rest[9:]), unfolds)
+def _reference(input, initial, timespans, observed, *rest) -> Tensor:
+    membrane, internal, sensory = Membrane(*rest[:3]), Sigmoids(*rest[3:9]), Sigmoids(*rest[9:15])
+    return reference.unroll(input, initial, timespans, observed, membrane, internal, sensory, rest[15])
 
 
 _SYNAPSES = Sigmoids._fields
