@@ -174,7 +174,7 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
     full = [batch for batch in batches if len(batch) == len(batches[0])]
 
     def training_step() -> Callable[[int], object]:
-        optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0])
+        optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0], fused=True)
         return lambda number: _step(model, optimiser, data, full[number % len(full)], run.training.clip_norm)
 
     rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches))
@@ -230,7 +230,7 @@ def _train(
     # Dropout draws from the global generator.
     torch.manual_seed(run.seed)
     order = torch.Generator().manual_seed(run.seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=trial.learning_rate)
+    optimiser = torch.optim.Adam(model.parameters(), lr=trial.learning_rate, fused=True)
     deadline = time.monotonic() + (math.inf if training.minutes is None else 60 * training.minutes / trials)
     for name, data in (("training", train), ("validation", validation)):
         if not bool(data.target_mask.any()):
@@ -245,6 +245,7 @@ def _train(
     trial.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for epoch in range(1, training.epochs + 1):
         total, steps = 0.0, 0
+        model.train()
         for batch in train.batches(training.batch_size, order):
             loss, scored = _step(model, optimiser, train, batch, training.clip_norm)
             if not math.isfinite(loss):
@@ -286,7 +287,6 @@ def _step(
     clip_norm: float | None,
 ) -> tuple[float, int]:
     """One update; the loss before it, and the number of predictions it is the mean of."""
-    model.train()
     targets, predictions = data.scored(batch, model(*data.inputs(batch)))
     if not len(targets):
         return 0.0, 0
