@@ -1,24 +1,20 @@
-"""Time and memory of the compiled recurrences beside their peers: ncps, ncps' cell under torch.compile, torch's LSTM and GRU.
+"""Time and memory of the compiled recurrences beside their peers: ncps, eager and compiled, and torch's LSTM and GRU.
 
     python benchmarks/speed.py            # tests first, then docs/results/speed/
     python benchmarks/speed.py --quick    # few repeats, to see that it runs
 
-The tests of the kernels run first, and nothing is measured if they fail. All contenders of a case are measured in turn, in
-one process, as often as ``--repeats`` says; a ratio is the median over the rounds of their time over ours, with the
+The tests of the kernels run first, and nothing is measured if they fail. All contenders of a case are measured in turn,
+in one process, as often as ``--repeats`` says; a ratio is the median over the rounds of their time over ours, with the
 quartiles. Peak memory is the growth of the resident set over one training step, in a process of its own for each.
 """
 
 import argparse
 import csv
-import functools
-import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +22,6 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt
 import ncps.torch
 import ncps.wirings
 import torch
@@ -354,6 +349,98 @@ def write(name: str, rows: list[dict[str, object]]) -> None:
         writer.writerows(rows)
 
 
+def table(head: str, rows) -> str:
+    columns = head.count("|") + 1
+    lines = [f"| {head} |", "|" + " --- |" * columns, *(f"| {' | '.join(map(str, row))} |" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def figure(value: float) -> str:
+    """Three digits."""
+    return f"{value:.{max(0, 2 - math.floor(math.log10(value)))}f}"
+
+
+def aim(row) -> str:
+    """What was asked for, and whether it was reached."""
+    if row["target"] == "":
+        return ""
+    asked = f"{row['target']:.0f}" if row["target"] >= 1 else f"{row['target']:.2f}"
+    return f"{asked}, {'reached' if row['ratio'] >= row['target'] else 'missed'}"
+
+
+def report(rows, used, lengths, swept, fractions, arguments) -> str:
+    least = min(r["bytes"] for r in used if r["contender"] == OURS)
+    first_length = lengths[0]["seconds_per_sample"]
+    processor = next(
+        line.split(":")[1].strip()
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
+    )
+    return f"""Made by `make bench` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, {arguments.threads} threads, torch
+{torch.__version__}, ncps 1.0.1, float32. Times are medians of {arguments.repeats} rounds in one process, all contenders in turn; "times ours" is the median over the
+rounds of their time over ours, with its quartiles: above 1 we are faster.
+
+{
+        table(
+            "network | what | batch x time | against | theirs, ms | ours, ms | times ours | asked for",
+            (
+                (
+                    r["case"],
+                    r["task"],
+                    f"{r['batch']} x {r['time']}",
+                    r["contender"],
+                    figure(1e3 * r["seconds"]),
+                    figure(1e3 * r["seconds"] / r["ratio"]),
+                    f"{figure(r['ratio'])} ({figure(r['low'])} to {figure(r['high'])})",
+                    aim(r),
+                )
+                for r in rows
+                if r["contender"] != OURS
+            ),
+        )
+    }
+Peak memory of a training step, LTC of 64 units, batch 32, 100 samples: growth of the resident set.
+
+{table("network | MB | times ours", ((r["contender"], f"{r['bytes'] / 1e6:.1f}", f"{r['bytes'] / least:.0f}") for r in used))}
+Sigmoids: evaluations per second in an LTC, one thread, and the share of what a bare loop of the same function reaches here.
+
+{table("network | what | 10^9 sigmoids per second | share of the bare loop", ((r["case"], r["task"], f"{r['rate'] / 1e9:.2f}", f"{r['share']:.0%}") for r in fractions))}
+Time per sample over the length of the sequence, LTC of 32 units, batch 32, training.
+
+{table("samples | microseconds a sample | against 100 samples", ((r["time"], f"{1e6 * r['seconds_per_sample']:.1f}", f"{r['seconds_per_sample'] / first_length:.2f}") for r in lengths))}
+"""
+
+
+def plots(rows, swept) -> None:
+    plt.rcParams.update({"svg.hashsalt": "speed", "font.size": 9})
+    shown = [r for r in rows if r["contender"] in ("ncps", "in eager PyTorch")]
+    drawing, axes = plt.subplots(figsize=(7, 0.34 * len(shown) + 0.9), layout="constrained")
+    names = [f"{r['case']}, {r['task']}" for r in shown]
+    axes.barh(names, [r["ratio"] for r in shown], color="#1f6fb4")
+    axes.set(xscale="log", xlabel="time of ncps (LRCU: of eager PyTorch) over ours")
+    axes.axvline(1, color="black", linewidth=0.8)
+    axes.invert_yaxis()
+    for n, r in enumerate(shown):
+        axes.text(r["ratio"] * 1.05, n, f"{r['ratio']:.3g}", va="center")
+    axes.spines[["top", "right"]].set_visible(False)
+    save(drawing, "ratios.svg")
+
+    drawing, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    labels = {OURS: "LTC, dense", "wired": "LTC, AutoNCP(n, 4)", "torch LSTM": "torch LSTM"}
+    for (name, label), marker in zip(labels.items(), "os^", strict=True):
+        points = [r for r in swept if r["contender"] == name and (r["batch"], r["time"]) == (32, 100)]
+        axes.plot([r["units"] for r in points], [1e3 * r["seconds"] for r in points], marker=marker, label=label)
+    axes.set(xscale="log", yscale="log", xlabel="units", ylabel="ms a training step, batch 32, 100 samples")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    save(drawing, "units.svg")
+
+
+def save(drawing, name: str) -> None:
+    drawing.savefig(RESULTS / name, metadata={"Date": None})
+    plt.close(drawing)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=7)
@@ -374,14 +461,17 @@ def main() -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     rows = [row for case in cases() for row in measure(case, repeats)]
     used, lengths = memory(), growth(repeats)
-    swept = [] if arguments.quick else sweep(repeats)
-    print(lengths)
+    fractions = roofline(repeats)
     if arguments.quick:
         return None
+    swept = sweep(repeats)
     write("cases.csv", rows)
     write("memory.csv", used)
     write("growth.csv", lengths)
     write("sweep.csv", swept)
+    write("roofline.csv", fractions)
+    plots(rows, swept)
+    (RESULTS / "tables.md").write_text(report(rows, used, lengths, swept, fractions, arguments), encoding="utf-8")
     return None
 
 
