@@ -85,24 +85,23 @@ def received(held: Sums, synapses: Sigmoids, source: Tensor) -> Sums:
         synapses: of any number.
         source: (batch, sources).
     """
-    pre, post, *parameters = synapses
     units = held.total.shape[-1]
-    if len(pre) == source.shape[-1] * units:
-        sigma, mu, w, k, o = (p if p is None else p.view(-1, units) for p in parameters)
-        spread = source.unsqueeze(-1)
+    dense = len(synapses.pre) == source.shape[-1] * units
+    spread = source.unsqueeze(-1) if dense else source.index_select(-1, synapses.pre)
 
-        def total(values: Tensor) -> Tensor:
+    def shaped(parameter: Tensor) -> Tensor:
+        return parameter.view(-1, units) if dense else parameter
+
+    def total(values: Tensor) -> Tensor:
+        if dense:
             return values.sum(-2)
-    else:
-        sigma, mu, w, k, o = parameters
-        spread = source.index_select(-1, pre)
+        return values.new_zeros(*values.shape[:-1], units).index_add(-1, synapses.post, values)
 
-        def total(values: Tensor) -> Tensor:
-            return values.new_zeros(*values.shape[:-1], units).index_add(-1, post, values)
-
-    opened = torch.sigmoid(sigma * (spread - mu))
-    gate = None if o is None or held.gate is None else held.gate + total(spread * o)
-    return Sums(held.total + total(opened * w), held.drive + total(opened * k), gate)
+    opened = torch.sigmoid(shaped(synapses.sigma) * (spread - shaped(synapses.mu)))
+    totals = held.total + total(opened * shaped(synapses.w)), held.drive + total(opened * shaped(synapses.k))
+    if synapses.o is None or held.gate is None:
+        return Sums(*totals, None)
+    return Sums(*totals, held.gate + total(spread * shaped(synapses.o)))
 
 
 def rates(sums: Sums, neurons: Neurons) -> Rates:
