@@ -124,6 +124,148 @@ SynapseGradients<T> gradients_of(const SynapseOutputs<T>& outputs, const Indices
 }
 
 template <class T>
+using MaybeIn = std::optional<In<T, 1>>;
+template <class T>
+using MaybeOut = std::optional<Out<T, 1>>;
+
+template <class Array>
+auto data_or_null(const Array& array) {
+    return array ? array->data() : nullptr;
+}
+
+template <class T>
+struct LrcArguments {
+    In<T, 3> input;
+    In<T, 2> initial, timespans;
+    Observed observed;
+    std::array<MaybeIn<T>, 4> neurons;  // leak, potential, bias, kappa
+    Indices pre, post;
+    SynapseArrays<T> internal;
+    MaybeIn<T> internal_o;
+    Indices sensory_pre, sensory_post;
+    SynapseArrays<T> sensory;
+    MaybeIn<T> sensory_o;
+
+    LrcProblem<T> problem(bool explicit_steps, std::int64_t unfolds, int threads, int layout) const {
+        const std::size_t batch = input.shape(0), time = input.shape(1), inputs = input.shape(2);
+        const std::size_t units = initial.shape(1);
+        expect(initial.shape(0) == batch, "initial must have the batch of input");
+        expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
+        expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time),
+               "observed must be (batch, time)");
+        for (const auto& array : neurons) {
+            expect(!array || array->shape(0) == units, "leak, potential, bias, kappa must be (units,)");
+        }
+        expect(neurons[0] && neurons[1], "leak and potential must be given");
+        const bool elastic = neurons[2].has_value();
+        expect(elastic || !neurons[3], "kappa goes with bias");
+        expect(internal_o.has_value() == elastic && sensory_o.has_value() == elastic, "o goes with bias");
+        expect(!elastic || (internal_o->shape(0) == pre.shape(0) && sensory_o->shape(0) == sensory_pre.shape(0)),
+               "o must be as long as pre");
+        expect(unfolds > 0, "unfolds must be positive");
+        expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
+        return {{static_cast<std::int64_t>(batch), static_cast<std::int64_t>(time), static_cast<std::int64_t>(inputs),
+                 static_cast<std::int64_t>(units), unfolds, input.data(), initial.data(), timespans.data(),
+                 observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr, threads,
+                 static_cast<Layout>(layout)},
+                data_or_null(neurons[0]),
+                data_or_null(neurons[1]),
+                data_or_null(neurons[2]),
+                data_or_null(neurons[3]),
+                synapses(units, units, pre, post, internal),
+                synapses(inputs, units, sensory_pre, sensory_post, sensory),
+                data_or_null(internal_o),
+                data_or_null(sensory_o),
+                explicit_steps};
+    }
+};
+
+template <class T>
+std::size_t kept_size(const LrcProblem<T>& problem) {
+    const Sequences<T>& s = problem.sequences;
+    return static_cast<std::size_t>(s.batch * s.time * s.unfolds * (problem.bias ? 3 : 2) * s.units);
+}
+
+template <class T>
+void bind_lrc(nb::module_& module) {
+    using Neurons = std::array<MaybeIn<T>, 4>;
+    module.def(
+        "lrc_forward",
+        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Neurons neurons, Indices pre,
+           Indices post, SynapseArrays<T> internal, MaybeIn<T> internal_o, Indices sensory_pre, Indices sensory_post,
+           SynapseArrays<T> sensory, MaybeIn<T> sensory_o, bool explicit_steps, std::int64_t unfolds, int threads,
+           int layout, Out<T, 3> states, std::optional<Out<T, 5>> kept) {
+            const LrcArguments<T> arguments{input,    initial,    timespans,   observed,     neurons, pre,      post,
+                                            internal, internal_o, sensory_pre, sensory_post, sensory, sensory_o};
+            const LrcProblem<T> problem = arguments.problem(explicit_steps, unfolds, threads, layout);
+            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1),
+                   "states must be (batch, time, units)");
+            expect(!kept || kept->size() == kept_size(problem), "kept must be (batch, time, unfolds, sums, units)");
+            nb::gil_scoped_release release;
+            table<T>().lrc_forward(problem, states.data(), data_or_null(kept));
+        },
+        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("neurons"),
+        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("internal_o").none(), nb::arg("sensory_pre"),
+        nb::arg("sensory_post"), nb::arg("sensory"), nb::arg("sensory_o").none(), nb::arg("explicit_steps"),
+        nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"), nb::arg("kept").none());
+    module.def(
+        "lrc_backward",
+        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Neurons neurons, Indices pre,
+           Indices post, SynapseArrays<T> internal, MaybeIn<T> internal_o, Indices sensory_pre, Indices sensory_post,
+           SynapseArrays<T> sensory, MaybeIn<T> sensory_o, bool explicit_steps, std::int64_t unfolds, int threads,
+           int layout, In<T, 3> states, In<T, 5> kept, In<T, 3> state_gradients, Out<T, 3> d_input,
+           Out<T, 2> d_initial, Out<T, 2> d_timespans, std::array<MaybeOut<T>, 4> d_neurons,
+           SynapseOutputs<T> d_internal, MaybeOut<T> d_internal_o, SynapseOutputs<T> d_sensory,
+           MaybeOut<T> d_sensory_o) {
+            const LrcArguments<T> arguments{input,    initial,    timespans,   observed,     neurons, pre,      post,
+                                            internal, internal_o, sensory_pre, sensory_post, sensory, sensory_o};
+            const LrcProblem<T> problem = arguments.problem(explicit_steps, unfolds, threads, layout);
+            const std::size_t size = input.shape(0) * input.shape(1) * initial.shape(1);
+            expect(states.size() == size && state_gradients.size() == size, "states must be (batch, time, units)");
+            expect(kept.size() == kept_size(problem), "kept must be (batch, time, unfolds, sums, units)");
+            expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
+                       d_timespans.size() == timespans.size(),
+                   "a gradient must have the shape of its argument");
+            const auto matches = [](const auto& gradient, const auto& argument) {
+                return gradient.has_value() == argument.has_value() &&
+                       (!gradient || gradient->shape(0) == argument->shape(0));
+            };
+            for (int kind = 0; kind < 4; ++kind) {
+                expect(matches(d_neurons[kind], neurons[kind]), "a gradient must have the shape of its argument");
+            }
+            expect(matches(d_internal_o, internal_o) && matches(d_sensory_o, sensory_o),
+                   "a gradient must have the shape of its argument");
+            const LrcGradients<T> gradients{d_input.data(),
+                                            d_initial.data(),
+                                            d_timespans.data(),
+                                            data_or_null(d_neurons[0]),
+                                            data_or_null(d_neurons[1]),
+                                            data_or_null(d_neurons[2]),
+                                            data_or_null(d_neurons[3]),
+                                            gradients_of<T>(d_internal, pre),
+                                            gradients_of<T>(d_sensory, sensory_pre),
+                                            data_or_null(d_internal_o),
+                                            data_or_null(d_sensory_o)};
+            nb::gil_scoped_release release;
+            table<T>().lrc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
+        },
+        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("neurons"),
+        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("internal_o").none(), nb::arg("sensory_pre"),
+        nb::arg("sensory_post"), nb::arg("sensory"), nb::arg("sensory_o").none(), nb::arg("explicit_steps"),
+        nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"), nb::arg("kept"),
+        nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
+        nb::arg("d_neurons"), nb::arg("d_internal"), nb::arg("d_internal_o").none(), nb::arg("d_sensory"),
+        nb::arg("d_sensory_o").none());
+    module.def(
+        "tanh",
+        [](In<T, 1> x, Out<T, 1> result) {
+            expect(x.size() == result.size(), "result must be as long as x");
+            table<T>().tanh(x.data(), result.data(), static_cast<std::int64_t>(x.size()));
+        },
+        nb::arg("x"), nb::arg("result"), "result = tanh(x), as the kernels compute it.");
+}
+
+template <class T>
 void bind(nb::module_& module) {
     using Membrane = std::array<In<T, 1>, 3>;
     using MembraneOutputs = std::array<Out<T, 1>, 3>;
@@ -214,4 +356,6 @@ NB_MODULE(_cpu, module) {
     module.def("threading", [] { return std::string(threading()); }, "Where threads come from.");
     bind<float>(module);
     bind<double>(module);
+    bind_lrc<float>(module);
+    bind_lrc<double>(module);
 }

@@ -40,13 +40,49 @@ struct LtcGradients {
     SynapseGradients<T> internal, sensory;
 };
 
+// A batch of sequences and how to work on them; arrays are dense, in row-major order.
+template <class T>
+struct Sequences {
+    std::int64_t batch, time, inputs, units, unfolds;
+    const T* input;                // (batch, time, inputs)
+    const T* initial;              // (batch, units)
+    const T* timespans;            // (batch, time)
+    const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
+    int threads;
+    Layout layout;
+};
+
+// A batch of sequences through an LRC, LRCU or STC. Without elastance `bias` and the weights o are null, and with an
+// asymmetric one `kappa` is.
+template <class T>
+struct LrcProblem {
+    Sequences<T> sequences;
+    const T *leak, *potential, *bias, *kappa;  // (units,)
+    Synapses<T> internal, sensory;             // their w_erev is k
+    const T *internal_o, *sensory_o;
+    bool explicit_steps;
+};
+
+template <class T>
+struct LrcGradients {
+    T *input, *initial, *timespans, *leak, *potential, *bias, *kappa;  // shaped as in LrcProblem
+    SynapseGradients<T> internal, sensory;
+    T *internal_o, *sensory_o;
+};
+
 template <class T>
 struct Table {
     // states: (batch, time, units)
     void (*ltc_forward)(const LtcProblem<T>&, T* states);
     void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* state_gradients, const LtcGradients<T>&);
+    // kept: (batch, time, unfolds, 3, units), or 2 without elastance: sums of each solver step; null to keep none
+    void (*lrc_forward)(const LrcProblem<T>&, T* states, T* kept);
+    void (*lrc_backward)(const LrcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                         const LrcGradients<T>&);
     // result[i] = 1 / (1 + 2^t[i]), for tests of its error
     void (*opened)(const T* t, T* result, std::int64_t size);
+    // result[i] = tanh(x[i]), likewise
+    void (*tanh)(const T* x, T* result, std::int64_t size);
 };
 
 struct Kernels {

@@ -6,6 +6,7 @@
 //
 //     Layout::rows                       sequences handled at once
 //     at(units, unit, row), size(units)  place of a value in a chunk of rows, and values of such a chunk
+//     used(units, count)                 how many of them, the first, a chunk of fewer rows needs
 //     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
@@ -13,6 +14,9 @@
 //     gather(), scatter()                rows of an array into a chunk, and back
 //     spread(), row_sums()               one value per row to all its units; sum of each row
 //     kept_size(forward)                 values of s that sums() can keep for pull(), or 0 if it cannot
+//     Weights                            one more number of each synapse, in the order of a Forward or a Backward
+//     linear(): result = held + sum weight * source
+//     pull_linear(): from the gradient of that result to the source's, and to each weight's own sum
 //
 // With a and b the gradients of drive and total, a synapse's four sums over rows and time are of s a, s b, h and h y,
 // where y is the presynaptic value and h = s (1 - s) (a w_erev + b w).
@@ -87,6 +91,7 @@ struct BatchLanes {
 
     static std::int64_t at(std::int64_t, std::int64_t unit, std::int64_t row) { return unit * width + row; }
     static std::int64_t size(std::int64_t units) { return units * width; }
+    static std::int64_t used(std::int64_t units, std::int64_t) { return size(units); }
 
     static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
         to_columns(from, stride, units, count, to);
@@ -203,6 +208,58 @@ struct BatchLanes {
         (kept ? pull_of<true> : pull_of<false>)(order, source, a, b, source_gradient, sums, kept);
     }
 
+    struct Weights {
+        Buffer<T> values;
+
+        // None at all if of_synapses is null.
+        Weights(const Order& order, const T* of_synapses) : values(of_synapses ? order.others.size() : 0) {
+            for (std::int64_t e = 0; e < values.size(); ++e) values[e] = of_synapses[order.grouped.ids[e]];
+        }
+
+        std::int64_t sums_size() const { return values.size() * width; }
+
+        static void collect(const Order& order, const T* sums, T* totals) {
+            for (std::int64_t e = 0; e < order.others.size(); ++e) {
+                totals[order.grouped.ids[e]] += horizontal_sum<T>(load(sums + e * width));
+            }
+        }
+    };
+
+    static void linear(const Forward& order, const Weights& weights, std::int64_t, std::int64_t, std::int64_t,
+                       const T* source, const T* held, T* result) {
+        const T* values = weights.values.get();
+        const std::int32_t* others = order.others.get();
+        for (std::int64_t i = 0; i < order.groups; ++i) {
+            // Two sums, as each addition waits for the one before.
+            V even = load(held + i * width), odd = broadcast(T(0));
+            std::int64_t e = order.grouped.start[i];
+            const std::int64_t end = order.grouped.start[i + 1];
+            for (; e + 1 < end; e += 2) {
+                even = fma(load(source + others[e]), broadcast(values[e]), even);
+                odd = fma(load(source + others[e + 1]), broadcast(values[e + 1]), odd);
+            }
+            if (e < end) even = fma(load(source + others[e]), broadcast(values[e]), even);
+            store(result + i * width, even + odd);
+        }
+    }
+
+    static void pull_linear(const Backward& order, const Weights& weights, std::int64_t, std::int64_t, std::int64_t,
+                            const T* source, const T* gradient, T* source_gradient, T* sums) {
+        const T* values = weights.values.get();
+        const std::int32_t* others = order.others.get();
+        for (std::int64_t j = 0; j < order.groups; ++j) {
+            const V y = load(source + j * width);
+            V pulled = load(source_gradient + j * width);
+            const std::int64_t end = order.grouped.start[j + 1];
+            for (std::int64_t e = order.grouped.start[j]; e < end; ++e) {
+                const V g = load(gradient + others[e]);
+                store(sums + e * width, fma(g, y, load(sums + e * width)));
+                pulled = fma(g, broadcast(values[e]), pulled);
+            }
+            store(source_gradient + j * width, pulled);
+        }
+    }
+
     static double cost(const Synapses<T>& synapses, std::int64_t batch) {
         return static_cast<double>(synapses.count) * static_cast<double>((batch + rows - 1) / rows);
     }
@@ -219,6 +276,7 @@ struct UnitLanes {
         return row * stride(units) + unit;
     }
     static std::int64_t size(std::int64_t units) { return rows * stride(units); }
+    static std::int64_t used(std::int64_t units, std::int64_t count) { return count * stride(units); }
 
     static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t row = 0; row < count; ++row) {
@@ -406,6 +464,88 @@ struct UnitLanes {
             const std::int64_t left = count - row;
             auto* run = left >= 8 ? pull_of<8> : left >= 4 ? pull_of<4> : left >= 2 ? pull_of<2> : pull_of<1>;
             run(order, from, to, source + row * from, a + row * to, b + row * to, source_gradient + row * from, sums);
+            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        }
+    }
+
+    struct Weights {
+        Buffer<T> values;
+
+        Weights(const Order& order, const T* of_synapses) : values(of_synapses ? order.count() * width : 0) {
+            if (!of_synapses) return;
+            for (std::int64_t s = 0; s < order.places.size(); ++s) values[order.places[s]] = of_synapses[s];
+        }
+
+        std::int64_t sums_size() const { return values.size(); }
+
+        static void collect(const Order& order, const T* sums, T* totals) {
+            for (std::int64_t s = 0; s < order.places.size(); ++s) totals[s] += sums[order.places[s]];
+        }
+    };
+
+    template <int R>
+    static void linear_of(const Forward& order, const T* values, std::int64_t sources, std::int64_t units,
+                          const T* source, const T* held, T* result) {
+        for (std::int64_t g = 0; g < order.groups; ++g) {
+            V sum[R];
+            for (int r = 0; r < R; ++r) sum[r] = load(held + r * units + g * width);
+            for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
+                const V weight = load(values + e * width);
+                const T* y = source + order.others[e];
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) sum[r] = fma(broadcast(y[r * sources]), weight, sum[r]);
+            }
+            for (int r = 0; r < R; ++r) store(result + r * units + g * width, sum[r]);
+        }
+    }
+
+    static void linear(const Forward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
+                       std::int64_t count, const T* source, const T* held, T* result) {
+        const std::int64_t from = stride(sources), to = stride(targets);
+        for (std::int64_t row = 0; row < count;) {
+            const std::int64_t left = count - row;
+            auto* run = left >= 8 ? linear_of<8> : left >= 4 ? linear_of<4> : left >= 2 ? linear_of<2> : linear_of<1>;
+            run(order, weights.values.get(), from, to, source + row * from, held + row * to, result + row * to);
+            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        }
+    }
+
+    template <int R>
+    static void pull_linear_of(const Backward& order, const T* values, std::int64_t sources, std::int64_t units,
+                               const T* source, const T* gradient, T* source_gradient, T* sums) {
+        for (std::int64_t g = 0; g < order.groups; ++g) {
+            V y[R], pulled[R];
+            for (int r = 0; r < R; ++r) {
+                y[r] = load(source + r * sources + g * width);
+                pulled[r] = load(source_gradient + r * sources + g * width);
+            }
+            for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
+                const V weight = load(values + e * width);
+                const T* of = gradient + order.others[e];
+                V sum = load(sums + e * width);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) {
+                    const V here = broadcast(of[r * units]);
+                    sum = fma(here, y[r], sum);
+                    pulled[r] = fma(here, weight, pulled[r]);
+                }
+                store(sums + e * width, sum);
+            }
+            for (int r = 0; r < R; ++r) store(source_gradient + r * sources + g * width, pulled[r]);
+        }
+    }
+
+    static void pull_linear(const Backward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
+                            std::int64_t count, const T* source, const T* gradient, T* source_gradient, T* sums) {
+        const std::int64_t from = stride(sources), to = stride(targets);
+        for (std::int64_t row = 0; row < count;) {
+            const std::int64_t left = count - row;
+            auto* run = left >= 8   ? pull_linear_of<8>
+                        : left >= 4 ? pull_linear_of<4>
+                        : left >= 2 ? pull_linear_of<2>
+                                    : pull_linear_of<1>;
+            run(order, weights.values.get(), from, to, source + row * from, gradient + row * to,
+                source_gradient + row * from, sums);
             row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         }
     }
