@@ -1,4 +1,6 @@
-// Vectorised elementary functions, with the errors that tests/kernels/test_cfc_agreement.py measures.
+// Vectorised elementary functions. Errors, in units of the last place of the result, as
+// tests/kernels/test_cfc_agreement.py measures them: exponential 1, sigmoid and hyperbolic_tangent 2.5, Normal 6, in float
+// and in double.
 //
 // All start from e^x = 2^n e^r with |r| <= ln(2) / 2. NaN stays NaN; arguments beyond the range of the exponent count as
 // its ends, so that no infinity arises on the way.
@@ -106,14 +108,14 @@ template <class T>
 struct Tail;
 template <>
 struct Tail<float> {
-    static constexpr float limit = 9.3f;
+    static constexpr float limit = 13.2f;
     static constexpr float terms[] = {-0x1.5e75aep-12f, -0x1.064798p-11f, 0x1.9350eep-9f,  -0x1.3f000cp-10f,
                                       -0x1.b7af40p-6f,  0x1.e9957ep-4f,   -0x1.3deaf8p-2f, 0x1.2e326cp-1f,
                                       -0x1.c44c48p-1f,  0x1.12f21ep+0f};
 };
 template <>
 struct Tail<double> {
-    static constexpr double limit = 26.6;
+    static constexpr double limit = 37.6;
     static constexpr double terms[] = {
         -1.6395485480678698e-09, -6.459032159942696e-09, 2.4973227668752545e-09, 4.902631771667328e-08,
         4.019188893536195e-08,   -2.334380505942334e-07, -4.026706871716185e-07, 9.996563629058999e-07,
@@ -129,11 +131,16 @@ struct Normal {
     Vector<T> below, density;
 
     LIQUID_INLINE explicit Normal(Vector<T> x) {
-        const Vector<T> z = smaller<T>(magnitude<T>(x) * T(0.70710678118654752440), Tail<T>::limit);
+        const Vector<T> size = smaller<T>(magnitude<T>(x), Tail<T>::limit), z = size * T(0.70710678118654752440);
         const Vector<T> inverse = quotient<T>(broadcast(T(1)), z + T(3)), t = (z - T(3)) * inverse;
         Vector<T> p = broadcast(Tail<T>::terms[0]);
         for (unsigned i = 1; i < sizeof(Tail<T>::terms) / sizeof(T); ++i) p = fma(p, t, broadcast(Tail<T>::terms[i]));
-        const Vector<T> square = z * z, bell = exponential<T>(-square) * (T(1) - fma(z, z, -square));
+        // The rounding of the square counts as many times as the exponent is large. Half the digits have an exact square.
+        using Integers = typename Simd<T>::Integers;
+        constexpr int half = Simd<T>::mantissa_bits / 2 + 1;
+        const Vector<T> high = (Vector<T>)((Integers)size >> half << half), square = size * size;
+        const Vector<T> rest = fnma(square, broadcast(T(1)), high * high) + (size - high) * (size + high);
+        const Vector<T> bell = exponential<T>(T(-0.5) * square) * fma(broadcast(T(-0.5)), rest, broadcast(T(1)));
         const Vector<T> tail = T(0.5) * bell * p * inverse;
         below = x < T(0) ? tail : T(1) - tail;
         density = T(0.39894228040143267794) * bell;

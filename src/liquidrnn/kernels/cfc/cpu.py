@@ -23,7 +23,7 @@ def arguments(
 ) -> tuple[Tensor | int | None, ...]:
     """What the operator takes."""
     mode, activation = MODES.index(network.mode), list(ACTIVATIONS).index(network.activation)
-    settings = (mode, activation, network.backbone_units, network.backbone_layers, _kept(initial, network))
+    settings = (mode, activation, network.backbone_units, network.backbone_layers, _kept(initial, network), 1)
     return (input, initial, timespans, observed, *network[:14], *settings)
 
 
@@ -45,30 +45,30 @@ def _shapes(tensors: Tensors, settings: Settings):
     input, initial = tensors[:2]
     assert input is not None and initial is not None
     batch, time = input.shape[:2]
-    return (batch, time, initial.shape[1]), (batch * time * settings[4],)
+    return (batch, time, initial.shape[1]), (batch * time * settings[4] * settings[5],)
 
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
     data, parameters, indices = tensors[:4], tensors[4:13], tensors[13:]
-    _cpu.cfc_forward(*data, parameters, indices, settings, torch.get_num_threads(), states, kept)
+    *form, per_sample, keep = settings
+    _cpu.cfc_forward(*data, parameters, indices, (*form, per_sample * keep), torch.get_num_threads(), states, kept)
 
 
 def _backward(
     tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor, upstream: Tensor, found: list[Tensor]
 ) -> None:
     data, parameters, indices = tensors[:4], tensors[4:13], tensors[13:]
-    if not kept.numel():  # a map over the batch keeps nothing
-        states, kept = operator.run(*tensors, *settings)
+    *form, keep = settings
+    if not keep:  # as under a map over the batch
+        states, kept = operator.run(*tensors, *form, 1)
     gradients = iter(found[3:])
     of_parameters = [None if p is None else next(gradients) for p in parameters]
     threads = torch.get_num_threads()
-    _cpu.cfc_backward(
-        *data, parameters, indices, settings, threads, states, kept, upstream, *found[:3], of_parameters
-    )
+    _cpu.cfc_backward(*data, parameters, indices, form, threads, states, kept, upstream, *found[:3], of_parameters)
 
 
 def _reference(*arguments) -> Tensor:
-    data, tensors, (mode, activation, width, depth, _) = arguments[:4], arguments[4:18], arguments[18:]
+    data, tensors, (mode, activation, width, depth, _, _) = arguments[:4], arguments[4:18], arguments[18:]
     number = tensors[11]
     layers = () if number is None else tuple((number == n).nonzero()[:, 0] for n in range(int(number.max()) + 1))
     form = (MODES[mode], list(ACTIVATIONS)[activation], width, depth)
@@ -76,7 +76,7 @@ def _reference(*arguments) -> Tensor:
 
 
 def _bare(settings: Settings) -> Settings:
-    return *settings[:4], 0
+    return *settings[:5], 0
 
 
 operator = Operator(
@@ -85,7 +85,7 @@ operator = Operator(
         *("input", "initial", "timespans", "observed?"),
         *(name if name in ("weight", "bias") else f"{name}?" for name in _PARAMETERS + _INDICES),
     ),
-    settings=("mode", "activation", "backbone_units", "backbone_layers", "kept"),
+    settings=("mode", "activation", "backbone_units", "backbone_layers", "per_sample", "keep"),
     rows=4,
     reference=_reference,
     shapes=_shapes,
