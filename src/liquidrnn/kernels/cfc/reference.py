@@ -166,9 +166,27 @@ def evaluate(
         yield units, values, h
 
 
-def unroll(
-    input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor | None, network: Network
-) -> Tensor:
+def sample(
+    network: Network, heads: list[Layer], input: Tensor, state: tuple[Tensor, ...], timespan: Tensor
+) -> tuple[Tensor, ...]:
+    """State after one sample.
+
+    Args:
+        network: parameters and form.
+        heads: what :func:`heads_of` makes of them.
+        input: (batch, inputs).
+        state: before, (batch, units), and with a memory cell that too.
+        timespan: (batch, 1) or what broadcasts with the state.
+    """
+    if network.memory is not None:
+        state = remember(network.memory, input, *state)
+    h, *cell = state
+    for _, _, h in evaluate(network, heads, input, h, timespan):
+        pass
+    return h, *cell
+
+
+def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor | None, network: Network) -> Tensor:
     """States after every sample.
 
     Args:
@@ -181,18 +199,16 @@ def unroll(
     Returns:
         (batch, time, units), or (batch, time, 2 * units).
     """
-    memory, state, states = network.memory, initial, []
-    units = initial.shape[-1] // (1 if memory is None else 2)
-    heads = heads_of(network, input.shape[-1], units)
+    parts = 1 if network.memory is None else 2
+    heads = heads_of(network, input.shape[-1], initial.shape[-1] // parts)
+    state, states = tuple(part.contiguous() for part in initial.chunk(parts, -1)), []
     for t in range(input.shape[1]):
         # In memory of its own: a product may round by strides and addresses, and one sample alone is to give the same.
         here = input[:, t].clone(memory_format=torch.contiguous_format)
-        h, c = state, None
-        if memory is not None:
-            h, c = remember(memory, here, *(part.contiguous() for part in state.chunk(2, -1)))
-        for _, _, h in evaluate(network, heads, here, h, timespans[:, t].unsqueeze(-1)):
-            pass
-        updated = h if c is None else torch.cat([h, c], -1)
-        state = updated if observed is None else torch.where(observed[:, t].unsqueeze(-1), updated, state)
-        states.append(state)
+        updated = sample(network, heads, here, state, timespans[:, t].unsqueeze(-1))
+        if observed is not None:
+            there = observed[:, t].unsqueeze(-1)
+            updated = tuple(torch.where(there, new, old) for new, old in zip(updated, state, strict=True))
+        state = updated
+        states.append(torch.cat(state, -1) if parts == 2 else state[0])
     return torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], initial.shape[-1])
