@@ -260,8 +260,16 @@ def test_errors_of_elementary_functions(instruction_set, name):
     torch.testing.assert_close(found, wanted, equal_nan=True, rtol=1e-5, atol=2e-38)
 
 
+@pytest.fixture
+def fresh_graphs():
+    # Else dynamo takes sizes that differ from one test to the next for dynamic.
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
 @some_forms
-def test_compiled_graph(form):
+def test_compiled_graph(fresh_graphs, form):
     layer = layer_of(form, dtype=torch.float32)
     x = torch.randn(4, 6, INPUTS)
     expected = layer(x)[0]
