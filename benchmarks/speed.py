@@ -376,8 +376,12 @@ def report(rows, used, lengths, swept, fractions, arguments) -> str:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         if line.startswith("model name")
     )
-    return f"""Made by `make bench` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, {arguments.threads} threads, torch
-{torch.__version__}, ncps 1.0.1, float32. Times are medians of {arguments.repeats} rounds in one process, all contenders in turn; "times ours" is the median over the
+    return f"""Made by `make bench` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, {
+        arguments.threads
+    } threads, torch
+{torch.__version__}, ncps 1.0.1, float32. Times are medians of {
+        arguments.repeats
+    } rounds in one process, all contenders in turn; "times ours" is the median over the
 rounds of their time over ours, with its quartiles: above 1 we are faster.
 
 {
@@ -401,13 +405,31 @@ rounds of their time over ours, with its quartiles: above 1 we are faster.
     }
 Peak memory of a training step, LTC of 64 units, batch 32, 100 samples: growth of the resident set.
 
-{table("network | MB | times ours", ((r["contender"], f"{r['bytes'] / 1e6:.1f}", f"{r['bytes'] / least:.0f}") for r in used))}
+{
+        table(
+            "network | MB | times ours",
+            ((r["contender"], f"{r['bytes'] / 1e6:.1f}", f"{r['bytes'] / least:.0f}") for r in used),
+        )
+    }
 Sigmoids: evaluations per second in an LTC, one thread, and the share of what a bare loop of the same function reaches here.
 
-{table("network | what | 10^9 sigmoids per second | share of the bare loop", ((r["case"], r["task"], f"{r['rate'] / 1e9:.2f}", f"{r['share']:.0%}") for r in fractions))}
+{
+        table(
+            "network | what | 10^9 sigmoids per second | share of the bare loop",
+            ((r["case"], r["task"], f"{r['rate'] / 1e9:.2f}", f"{r['share']:.0%}") for r in fractions),
+        )
+    }
 Time per sample over the length of the sequence, LTC of 32 units, batch 32, training.
 
-{table("samples | microseconds a sample | against 100 samples", ((r["time"], f"{1e6 * r['seconds_per_sample']:.1f}", f"{r['seconds_per_sample'] / first_length:.2f}") for r in lengths))}
+{
+        table(
+            "samples | microseconds a sample | against 100 samples",
+            (
+                (r["time"], f"{1e6 * r['seconds_per_sample']:.1f}", f"{r['seconds_per_sample'] / first_length:.2f}")
+                for r in lengths
+            ),
+        )
+    }
 """
 
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "kernels.hpp"
@@ -121,6 +122,183 @@ template <class T>
 SynapseGradients<T> gradients_of(const SynapseOutputs<T>& outputs, const Indices& pre) {
     for (const auto& output : outputs) expect(output.shape(0) == pre.shape(0), "a gradient has the wrong length");
     return {outputs[0].data(), outputs[1].data(), outputs[2].data(), outputs[3].data()};
+}
+
+// Of any number of axes.
+template <class T>
+using InAny = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+template <class T>
+using OutAny = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+// In the order of CfcParameters.
+constexpr std::size_t kCfcParameters = 9;
+template <class T>
+using CfcArrays = std::array<std::optional<InAny<T>>, kCfcParameters>;
+template <class T>
+using CfcOutputs = std::array<std::optional<OutAny<T>>, kCfcParameters>;
+// pre, post, layer, gate_pre, gate_post
+using CfcWiring = std::array<std::optional<Indices>, 5>;
+// mode, activation, backbone_units, backbone_layers, kept
+using CfcSettings = std::array<std::int64_t, 5>;
+
+template <class P, class Arrays>
+CfcParameters<P> parameters_of(const Arrays& arrays, const std::array<std::size_t, kCfcParameters>& sizes) {
+    std::array<P, kCfcParameters> found{};
+    for (std::size_t i = 0; i < kCfcParameters; ++i) {
+        if (!arrays[i]) continue;
+        expect(arrays[i]->size() == sizes[i], "a parameter of a CfC, or its gradient, has the wrong size");
+        // One that is empty is there all the same.
+        static typename std::remove_const<typename std::remove_pointer<P>::type>::type nothing{};
+        found[i] = arrays[i]->size() ? arrays[i]->data() : &nothing;
+    }
+    return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7], found[8]};
+}
+
+template <class T>
+struct CfcArguments {
+    In<T, 3> input;
+    In<T, 2> initial, timespans;
+    Observed observed;
+    CfcArrays<T> parameters;
+    CfcWiring wiring;
+    CfcSettings settings;
+    std::array<std::size_t, kCfcParameters> sizes{};
+
+    CfcProblem<T> problem(int threads) {
+        const auto [mode, activation, backbone_units, layers, kept] = settings;
+        expect(mode >= 0 && mode <= 2 && activation >= 0 && activation <= 4, "mode and activation must be known ones");
+        expect(layers >= 0 && (layers > 0 ? backbone_units > 0 : backbone_units == 0),
+               "backbone_units must be positive with a backbone, else 0");
+        const bool remembers = parameters[6].has_value(), wired = wiring[2].has_value();
+        const bool pure = mode == static_cast<int>(CfcMode::pure), apart = parameters[5].has_value();
+        expect(parameters[7].has_value() == remembers && parameters[8].has_value() == remembers,
+               "a memory cell has all its parameters or none");
+        expect(parameters[3].has_value() == pure && parameters[4].has_value() == pure, "A and w_tau belong to pure mode");
+        expect(parameters[0].has_value() == (layers > 0) && !(wired && layers), "a backbone belongs to its layers");
+        expect(wiring[0].has_value() == wired && wiring[1].has_value() == wired, "a wiring has pre, post and layer");
+        expect(wiring[3].has_value() == apart && wiring[4].has_value() == apart && !(apart && (pure || !wired)),
+               "a gate's own connections come with their weights, in a wired network with gates");
+        expect(parameters[1] && parameters[2], "weight and bias must be there");
+        const std::size_t batch = input.shape(0), time = input.shape(1), inputs = input.shape(2);
+        const std::size_t heads = pure ? 1 : 4, states = initial.shape(1), units = remembers ? states / 2 : states;
+        expect(!remembers || states % 2 == 0, "initial must have two states per unit with a memory cell");
+        expect(initial.shape(0) == batch, "initial must have the batch of input");
+        expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
+        expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time),
+               "observed must be (batch, time)");
+        const auto z = static_cast<std::size_t>(backbone_units);
+        std::size_t read = inputs + units;
+        for (std::int64_t layer = 0; layer < layers; ++layer) {
+            sizes[0] += z * (read + 1);
+            read = z;
+        }
+        const std::size_t connections = wired ? wiring[0]->size() : 0, own = apart ? wiring[3]->size() : 0;
+        sizes[1] = wired ? (apart ? 2 : heads) * connections : heads * units * read;
+        sizes[2] = heads * units;
+        sizes[3] = sizes[4] = units;
+        sizes[5] = 2 * own;
+        sizes[6] = 4 * units * inputs;
+        sizes[7] = 4 * units * units;
+        sizes[8] = 4 * units;
+        if (wired) {
+            expect(wiring[2]->size() == units, "layer must be (units,)");
+            for (std::size_t i = 0; i < units; ++i) check_index(wiring[2]->data()[i], units);
+            check_connections(*wiring[0], *wiring[1], inputs, units);
+        }
+        if (apart) check_connections(*wiring[3], *wiring[4], inputs, units);
+        const auto data = [&](int i) { return wiring[i] ? wiring[i]->data() : nullptr; };
+        return {static_cast<std::int64_t>(batch),
+                static_cast<std::int64_t>(time),
+                static_cast<std::int64_t>(inputs),
+                static_cast<std::int64_t>(units),
+                backbone_units,
+                layers,
+                static_cast<CfcMode>(mode),
+                static_cast<Activation>(activation),
+                input.data(),
+                initial.data(),
+                timespans.data(),
+                observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr,
+                parameters_of<const T*>(parameters, sizes),
+                data(0),
+                data(1),
+                data(2),
+                data(3),
+                data(4),
+                static_cast<std::int64_t>(connections),
+                static_cast<std::int64_t>(own),
+                kept,
+                threads};
+    }
+
+    static void check_index(std::int64_t index, std::size_t size) {
+        expect(static_cast<std::uint64_t>(index) < size, "pre, post and layer must be indices of sources and units");
+    }
+    static void check_connections(const Indices& pre, const Indices& post, std::size_t inputs, std::size_t units) {
+        expect(pre.size() == post.size(), "pre and post must have the same length");
+        for (std::size_t s = 0; s < pre.size(); ++s) {
+            check_index(pre.data()[s], inputs + units);
+            check_index(post.data()[s], units);
+        }
+    }
+    static void check_kept(const CfcProblem<T>& problem, const T* kept, std::size_t size) {
+        expect(problem.kept == 0 || problem.kept == table<T>().cfc_kept(problem), "kept must be what cfc keeps");
+        expect(size == static_cast<std::size_t>(problem.batch * problem.time * problem.kept),
+               "kept must be (batch * time * kept,)");
+        expect(!size || reinterpret_cast<std::uintptr_t>(kept) % 64 == 0, "kept must be aligned to 64 bytes");
+    }
+};
+
+template <class T>
+void bind_cfc(nb::module_& module) {
+    module.def(
+        "cfc_forward",
+        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, CfcArrays<T> parameters,
+           CfcWiring wiring, CfcSettings settings, int threads, Out<T, 3> states, Out<T, 1> kept) {
+            CfcArguments<T> arguments{input, initial, timespans, observed, parameters, wiring, settings};
+            const CfcProblem<T> problem = arguments.problem(threads);
+            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1),
+                   "states must be (batch, time, states)");
+            arguments.check_kept(problem, kept.data(), kept.size());
+            nb::gil_scoped_release release;
+            table<T>().cfc_forward(problem, states.data(), kept.data());
+        },
+        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("parameters"),
+        nb::arg("wiring"), nb::arg("settings"), nb::arg("threads"), nb::arg("states"), nb::arg("kept"));
+    module.def(
+        "cfc_backward",
+        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, CfcArrays<T> parameters,
+           CfcWiring wiring, CfcSettings settings, int threads, In<T, 3> states, In<T, 1> kept, In<T, 3> state_gradients,
+           Out<T, 3> d_input, Out<T, 2> d_initial, Out<T, 2> d_timespans, CfcOutputs<T> d_parameters) {
+            CfcArguments<T> arguments{input, initial, timespans, observed, parameters, wiring, settings};
+            const CfcProblem<T> problem = arguments.problem(threads);
+            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1) &&
+                       state_gradients.size() == states.size(),
+                   "states must be (batch, time, states)");
+            expect(problem.kept > 0, "the way back needs what the way forward keeps");
+            arguments.check_kept(problem, kept.data(), kept.size());
+            expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
+                       d_timespans.size() == timespans.size(),
+                   "a gradient must have the shape of its argument");
+            for (std::size_t i = 0; i < kCfcParameters; ++i) {
+                expect(d_parameters[i].has_value() == parameters[i].has_value(), "a parameter and its gradient go together");
+            }
+            const CfcGradients<T> gradients{d_input.data(), d_initial.data(), d_timespans.data(),
+                                            parameters_of<T*>(d_parameters, arguments.sizes)};
+            nb::gil_scoped_release release;
+            table<T>().cfc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
+        },
+        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("parameters"),
+        nb::arg("wiring"), nb::arg("settings"), nb::arg("threads"), nb::arg("states"), nb::arg("kept"),
+        nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
+        nb::arg("d_parameters"));
+    module.def(
+        "elementary",
+        [](const std::string& name, In<T, 1> x, Out<T, 1> result) {
+            expect(x.size() == result.size(), "result must be as long as x");
+            expect(table<T>().elementary(name.c_str(), x.data(), result.data(), static_cast<std::int64_t>(x.size())),
+                   "name must be exp, sigmoid, tanh or normal");
+        },
+        nb::arg("name"), nb::arg("x"), nb::arg("result"), "A function elementwise, as the kernels compute it.");
 }
 
 template <class T>
@@ -256,13 +434,6 @@ void bind_lrc(nb::module_& module) {
         nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
         nb::arg("d_neurons"), nb::arg("d_internal"), nb::arg("d_internal_o").none(), nb::arg("d_sensory"),
         nb::arg("d_sensory_o").none());
-    module.def(
-        "tanh",
-        [](In<T, 1> x, Out<T, 1> result) {
-            expect(x.size() == result.size(), "result must be as long as x");
-            table<T>().tanh(x.data(), result.data(), static_cast<std::int64_t>(x.size()));
-        },
-        nb::arg("x"), nb::arg("result"), "result = tanh(x), as the kernels compute it.");
 }
 
 template <class T>
@@ -358,4 +529,6 @@ NB_MODULE(_cpu, module) {
     bind<double>(module);
     bind_lrc<float>(module);
     bind_lrc<double>(module);
+    bind_cfc<float>(module);
+    bind_cfc<double>(module);
 }

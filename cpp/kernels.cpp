@@ -1,37 +1,52 @@
 // All kernels for one instruction set; CMakeLists.txt compiles this file once for each.
 #include "kernels.hpp"
 
+#include "cfc.hpp"
 #include "lrc.hpp"
 #include "ltc.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
 
-template <class T, class Function>
-void elementwise(const T* from, T* to, std::int64_t size, Function function) {
+template <class T, class F>
+void each(F function, const T* x, T* result, std::int64_t size) {
     constexpr int width = Simd<T>::width;
     alignas(64) T lanes[width];
     for (std::int64_t start = 0; start < size; start += width) {
         const std::int64_t count = size - start < width ? size - start : width;
-        for (int i = 0; i < width; ++i) lanes[i] = i < count ? from[start + i] : T(0);
+        for (int i = 0; i < width; ++i) lanes[i] = i < count ? x[start + i] : T(0);
         store(lanes, function(load(lanes)));
-        for (int i = 0; i < count; ++i) to[start + i] = lanes[i];
+        for (int i = 0; i < count; ++i) result[start + i] = lanes[i];
     }
 }
 
 template <class T>
 void opened_values(const T* t, T* result, std::int64_t size) {
-    elementwise(t, result, size, [](Vector<T> values) { return opened<T>(values); });
+    each([](Vector<T> v) { return opened<T>(v); }, t, result, size);
 }
 
 template <class T>
-void tanh_values(const T* x, T* result, std::int64_t size) {
-    elementwise(x, result, size, [](Vector<T> values) { return tanh<T>(values); });
+bool elementary(const char* name, const T* x, T* result, std::int64_t size) {
+    using V = Vector<T>;
+    const auto is = [&](const char* other) { return __builtin_strcmp(name, other) == 0; };
+    if (is("exp")) {
+        each([](V v) { return exponential<T>(v); }, x, result, size);
+    } else if (is("sigmoid")) {
+        each([](V v) { return sigmoid<T>(v); }, x, result, size);
+    } else if (is("tanh")) {
+        each([](V v) { return hyperbolic_tangent<T>(v); }, x, result, size);
+    } else if (is("normal")) {
+        each([](V v) { return Normal<T>(v).below; }, x, result, size);
+    } else {
+        return false;
+    }
+    return true;
 }
 
 template <class T>
 constexpr Table<T> table() {
-    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>, lrc_backward<T>, opened_values<T>, tanh_values<T>};
+    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>,  lrc_backward<T>, cfc_forward<T>,
+            cfc_backward<T>, cfc_kept<T>,   elementary<T>, opened_values<T>};
 }
 
 }  // namespace LIQUID_ISA

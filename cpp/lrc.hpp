@@ -13,6 +13,7 @@
 // Forward keeps the three sums of each solver step, so that the way back opens each synapse once.
 #pragma once
 
+#include "functions.hpp"
 #include "sequences.hpp"
 
 namespace liquid {
@@ -133,7 +134,7 @@ class Lrc {
     LIQUID_INLINE const T* constant(int kind, std::int64_t k) const { return constants.get() + kind * size + k; }
 
     LIQUID_INLINE Rates rates(const T* sums, std::int64_t k) const {
-        Rates found{sigmoid<T>(load(sums + size + k)), tanh<T>(load(sums + k)), {}, {}, {}};
+        Rates found{sigmoid<T>(load(sums + size + k)), hyperbolic_tangent<T>(load(sums + k)), {}, {}, {}};
         if (p.kappa) {
             // Even in the gate; on the side where both sigmoids are small their difference does not cancel.
             const V gate = load(sums + 2 * size + k), kappa = load(constant(3, k));

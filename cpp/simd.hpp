@@ -151,47 +151,6 @@ LIQUID_INLINE FloatVector opened<float>(FloatVector t) {
 }
 #endif
 
-// The logistic function. Besides the error of opened(), that of its argument: |x| / 2 units in the last place where x
-// is negative, so that small values are as exact as sums of the size of x allow.
-template <class T>
-LIQUID_INLINE Vector<T> sigmoid(Vector<T> x) {
-    return opened<T>(x * static_cast<T>(-1.44269504088896340735992468100));
-}
-
-// (2^r - 1) / r for r in [-1/2, 1/2], as in exp2_fraction().
-LIQUID_INLINE FloatVector exp2_slope(FloatVector r) {
-    constexpr float terms[] = {0x1.5f48c0p-10f, 0x1.3b2a1cp-7f, 0x1.c6aeccp-5f, 0x1.ebfbe0p-3f, 0x1.62e430p-1f};
-    FloatVector p = broadcast(0x1.444p-13f);
-    for (float term : terms) p = fma(p, r, broadcast(term));
-    return p;
-}
-
-LIQUID_INLINE DoubleVector exp2_slope(DoubleVector r) {
-    constexpr double ln2 = 0.693147180559945309417232121458;
-    constexpr double terms[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880,
-                                1.0 / 40320,     1.0 / 5040,     1.0 / 720,     1.0 / 120,
-                                1.0 / 24,        1.0 / 6,        0.5,           1.0};
-    DoubleVector x = r * ln2, p = broadcast(1.0 / 6227020800.0);
-    for (double term : terms) p = fma(p, x, broadcast(term));
-    return p * ln2;
-}
-
-// The hyperbolic tangent, by what e^(-2|x|) is short of 1: relative error below 4 units in the last place everywhere,
-// also next to 0, where 1 - 2 / (1 + e^2x) would have none of its digits left. Odd to the last bit; NaN stays NaN.
-template <class T>
-LIQUID_INLINE Vector<T> tanh(Vector<T> x) {
-    using S = Simd<T>;
-    using Integers = typename S::Integers;
-    const Integers sign = (Integers)x & (Integers)broadcast(T(-0.0));
-    Vector<T> t = (Vector<T>)((Integers)x ^ sign) * static_cast<T>(-2 * 1.44269504088896340735992468100);
-    t = t < -S::largest_exponent ? broadcast(-S::largest_exponent) : t;
-    const Vector<T> shifted = t + S::round_magic;
-    const Vector<T> r = t - (shifted - S::round_magic);
-    const Vector<T> power = (Vector<T>)((Integers)broadcast(T(1)) + ((Integers)shifted << S::mantissa_bits));
-    const Vector<T> missing = fnma(power, r * exp2_slope(r), T(1) - power);
-    return (Vector<T>)((Integers)(missing / (T(2) - missing)) ^ sign);
-}
-
 // 1 / x for x of ordinary size: neither 0 nor beyond a tenth of the largest number.
 template <class T>
 LIQUID_INLINE Vector<T> reciprocal(Vector<T> x) {

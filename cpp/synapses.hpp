@@ -22,38 +22,14 @@
 // where y is the presynaptic value and h = s (1 - s) (a w_erev + b w).
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <new>
 
+#include "buffer.hpp"
 #include "kernels.hpp"
 #include "simd.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
-
-// Zeroed memory, aligned for vectors. The standard containers' functions would be shared between instruction sets.
-template <class T>
-class Buffer {
-  public:
-    explicit Buffer(std::int64_t size) : size_(size), data_(static_cast<T*>(::operator new(bytes(), kAlignment))) {
-        __builtin_memset(data_, 0, bytes());
-    }
-    ~Buffer() { ::operator delete(data_, kAlignment); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    T* get() const { return data_; }
-    T& operator[](std::int64_t i) const { return data_[i]; }
-    std::int64_t size() const { return size_; }
-
-  private:
-    static constexpr std::align_val_t kAlignment{64};
-    std::size_t bytes() const { return static_cast<std::size_t>(size_ < 1 ? 1 : size_) * sizeof(T); }
-    std::int64_t size_;
-    T* data_;
-};
-
-LIQUID_INLINE std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
 // Synapses sorted by one of their ends: those of group g are ids[start[g]] to ids[start[g + 1]].
 struct Grouped {

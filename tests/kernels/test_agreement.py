@@ -279,24 +279,6 @@ def test_error_of_the_sigmoid(instruction_set):
     )
 
 
-def test_error_of_the_hyperbolic_tangent(instruction_set):
-    x = torch.cat([torch.linspace(0, 100, 500_001)[1:], torch.logspace(-37, 0, 100_001)])
-    found = torch.empty_like(x)
-    _cpu.tanh(x, found)
-    assert ulps(found, torch.tanh(x.double())) < 4
-    wide = torch.empty(x.shape, dtype=torch.float64)
-    _cpu.tanh(x.double(), wide)
-    assert ulps(wide, torch.tanh(x.double())) < 6  # the comparison itself is in float64
-    mirrored = torch.empty_like(x)
-    _cpu.tanh(-x, mirrored)
-    assert torch.equal(mirrored, -found)
-    special = torch.tensor([torch.inf, -torch.inf, torch.nan, 3e38, -3e38, 0.0, -0.0])
-    found = torch.empty_like(special)
-    _cpu.tanh(special, found)
-    torch.testing.assert_close(found, torch.tanh(special), equal_nan=True, rtol=0, atol=0)
-    assert torch.equal(found.signbit(), special.signbit())
-
-
 @one_of_each_kernel
 def test_compiled_graph(case):
     layer = case.make(hidden=lr.wirings.AutoNCP(12, outputs=3))
