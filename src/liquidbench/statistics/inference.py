@@ -628,9 +628,9 @@ def seeds_to_show(
 ) -> int | None:
     """How many seeds would show a difference by the paired t-test, were it and its spread the true ones.
 
-    The least n at which a noncentral t with n - 1 degrees of freedom and noncentrality √n · difference / spread lies
-    beyond ± the quantile 1 - α/2 of Student's t with the chance asked for. What was seen of few seeds is itself
-    uncertain, so take it for an order of magnitude.
+    The least n at which a noncentral t with n - 1 degrees of freedom and noncentrality √n · |difference| / spread lies
+    beyond the quantile 1 - α/2 of Student's t with the chance asked for. A significant difference of the wrong sign
+    does not count. What was seen of few seeds is itself uncertain, so take it for an order of magnitude.
 
     Source: Cohen, Statistical Power Analysis, 1988, section 2.3; in the exact form.
 
@@ -653,8 +653,7 @@ def seeds_to_show(
     """
     _check_plan(difference, spread, alpha, power)
     n = np.arange(2, most + 1)
-    reached = _t_power(np.sqrt(n) * abs(difference) / spread, n - 1, alpha)
-    return _first(n, reached >= power)
+    return _first(n, _chance_beyond(np.sqrt(n) * abs(difference) / spread, n - 1, alpha) >= power)
 
 
 def seeds_to_equate(
@@ -699,8 +698,7 @@ def seeds_to_equate(
         raise ValueError(f"margin must be positive; got {margin}")
     n = np.arange(2, most + 1)
     gaps = np.array([margin - difference, margin + difference])[:, None]
-    beyond = special.stdtrit(n - 1, 1 - alpha / 2)
-    chances = 1 - special.nctdtr(n - 1, np.maximum(np.sqrt(n) * gaps / spread, 0.0), beyond)
+    chances = _chance_beyond(np.maximum(np.sqrt(n) * gaps / spread, 0.0), n - 1, alpha)
     return _first(n, (chances.sum(axis=0) - 1 >= power) & (gaps > 0).all())
 
 
@@ -821,10 +819,9 @@ def _t_test(name: str, moved: NDArray[np.float64], variance_factor: float) -> Pa
     return PairedTest(name, t, p, mean / spread, "Cohen's d", n)
 
 
-def _t_power(noncentrality: NDArray[np.float64], freedom: NDArray[np.int64], alpha: float) -> NDArray[np.float64]:
-    beyond = special.stdtrit(freedom, 1 - alpha / 2)
-    upper = 1 - special.nctdtr(freedom, noncentrality, beyond)
-    return upper + special.nctdtr(freedom, noncentrality, -beyond)
+def _chance_beyond(noncentrality: NDArray[np.float64], freedom: NDArray[np.int64], alpha: float) -> NDArray[np.float64]:
+    """Chance that a noncentral t lies above the quantile 1 - alpha / 2 of Student's t."""
+    return 1 - special.nctdtr(freedom, noncentrality, special.stdtrit(freedom, 1 - alpha / 2))
 
 
 def _check_plan(difference: float, spread: float, alpha: float, power: float) -> None:
