@@ -5,7 +5,6 @@ by task and seed (`board`), counts failures, corrects for the number of comparis
 better, who is equivalent, and where nothing has been shown (`verdict`; `across` for all tasks together).
 """
 
-from liquidbench.statistics.across import FEW_SEEDS as FEW_SEEDS
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
 from liquidbench.statistics.across import RANKING_RULE as RANKING_RULE
 from liquidbench.statistics.across import Overall as Overall

@@ -1,35 +1,46 @@
-"""All tasks together: mean ranks, and tests whose pairs are tasks."""
+"""All tasks together: mean ranks, every two models compared, and tests whose pairs are tasks."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.statistics.board import Board, Family, Pair
+from liquidbench.statistics.cost import Price, prices
 from liquidbench.statistics.inference import (
     ALPHA,
+    LEVEL,
     Interval,
     PairedTest,
+    WinTieLoss,
+    average_ranks,
+    bayesian_signed_rank,
+    cliques,
+    critical_difference,
     friedman,
     hierarchical_interval,
+    holm,
     signed_rank_test,
+    win_tie_loss,
 )
-from liquidbench.statistics.wording import p_value
+from liquidbench.statistics.wording import counted, number, p_value
 from liquidbench.study import FAMILIES
 
 FEWEST_RANKED = 3
 """Friedman's test takes so many models and so many tasks."""
 
 FEWEST_SIGNED = 6
-"""The signed-rank test over tasks takes so many: with five its p-value is never below 0.0625."""
+"""The signed-rank tests over tasks take so many: with five the p-value is never below 0.0625."""
 
 FEWEST_BOOTSTRAPPED = 6
-"""A mean rank has an interval from so many tasks on: a bootstrap of fewer is too narrow to be shown."""
+"""A mean over tasks has an interval from so many on: a bootstrap of fewer is too narrow to be shown."""
 
-
-FEW_TASKS, FEW_SEEDS = 10, 5
-"""A verdict on fewer tasks, or on a task with fewer seeds, comes with a warning."""
+FEW_TASKS = 10
+"""A verdict on fewer tasks comes with a warning."""
 
 RANKING_RULE = (
     "Rank: the matched models are ranked within each task and seed, 1 being best; equals share the mean of their "
@@ -63,6 +74,132 @@ class Overall:
 
 
 @dataclass(frozen=True)
+class Matchup:
+    """Two models over the tasks on which something can be said of both.
+
+    A lead is a mean difference of scores, positive where the first model is better, in units of the smallest difference
+    that counts on its task: that is what makes tasks of different scores comparable, and ±1 the region of practical
+    equivalence.
+
+    Attributes:
+        first: a model.
+        second: another.
+        tasks: how many say something.
+        left_out: tasks that both have run and of which nothing can be said.
+        record: tasks on which the first leads by at least 1, by less either way, trails by at least 1; None where any
+            difference counts, so that leads have no unit.
+        lead: mean over tasks; None without a task or a unit.
+        interval: of that mean, by `hierarchical_interval`; None below `FEWEST_BOOTSTRAPPED` tasks too.
+        rank_lead: how many places the first's mean rank lies ahead of the second's; None where they are not ranked.
+        outcome: the signed-rank test of leads before correction; None below `FEWEST_SIGNED` tasks or without a unit.
+        p: corrected by Holm's method for the number of matchups tested.
+        probabilities: that the first is worse, equivalent, better, by `bayesian_signed_rank`; None where `outcome` is.
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        prices: what the lead costs, by each cost that is known on all these tasks; gains in units of the lead.
+    """
+
+    first: str
+    second: str
+    tasks: int
+    left_out: int
+    record: WinTieLoss | None
+    lead: float | None
+    interval: Interval | None
+    rank_lead: float | None
+    outcome: PairedTest | None
+    p: float | None
+    probabilities: tuple[float, float, float] | None
+    verdict: str
+    prices: tuple[Price, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The matchup in words, with the numbers behind them."""
+        over = f"Over {counted(self.tasks, 'task')}"
+        verdict = {
+            "better": f"{self.first} is better than {self.second}",
+            "worse": f"{self.second} is better than {self.first}",
+            "equivalent": f"{self.first} and {self.second} are equivalent",
+            "no difference shown": f"{self.first} and {self.second} show no difference",
+            "cannot say": f"it cannot be said whether {self.first} or {self.second} is better",
+        }[self.verdict]
+        facts = []
+        if self.lead is not None:
+            lead = f"{self.first} leads by {number(self.lead, 1)} smallest differences on average"
+            facts.append(lead + (f", {_percent(LEVEL)} interval {_span(self.interval)}" if self.interval else ""))
+        if self.record:
+            facts.append(f"wins {self.record.wins}, ties {self.record.ties}, losses {self.record.losses}")
+        if self.p is not None and self.outcome is not None:
+            corrected = " after Holm's correction" if self.p > self.outcome.p else ""
+            facts.append(f"{p_value(self.p)} by {self.outcome.test}{corrected}")
+        if self.probabilities:
+            worse, equal, better = map(_percent, self.probabilities)
+            facts.append(f"chance of better {better}, equivalent {equal}, worse {worse}")
+        return f"{over}, {verdict}" + (f" ({'; '.join(facts)})." if facts else ".")
+
+    def turned(self) -> "Matchup":
+        """The same from the second model's side."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            record=WinTieLoss(self.record.losses, self.record.ties, self.record.wins) if self.record else None,
+            lead=None if self.lead is None else -self.lead,
+            interval=(-self.interval[1], -self.interval[0]) if self.interval else None,
+            rank_lead=None if self.rank_lead is None else -self.rank_lead,
+            outcome=replace(self.outcome, effect=-self.outcome.effect) if self.outcome else None,
+            probabilities=(self.probabilities[2], self.probabilities[1], self.probabilities[0])
+            if self.probabilities
+            else None,
+            verdict={"better": "worse", "worse": "better"}.get(self.verdict, self.verdict),
+            prices=tuple(
+                replace(price, first=price.second, second=price.first, ratio=1 / price.ratio, gain=-price.gain)
+                for price in self.prices
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which models are not shown to differ over tasks: what a critical-difference diagram draws.
+
+    Attributes:
+        ranks: mean place of each model, the best first. Each task gives places 1 to k, by the models' mean places over
+            its seeds, as Friedman's and Nemenyi's tests take them; an `Overall` rank averages the places themselves.
+        critical_difference: Nemenyi's, at `ALPHA`.
+        nemenyi: the largest groups whose mean ranks differ by less than it; all models, where Friedman's test finds no
+            difference.
+        signed_rank: the largest groups of which no two differ by the corrected signed-rank tests; they need not be
+            neighbours in rank. None where these tests do not cover all pairs.
+        enough: the number of tasks from which on a corrected signed-rank test of so many pairs can show anything.
+        tasks: their number.
+    """
+
+    ranks: tuple[tuple[str, float], ...]
+    critical_difference: float
+    nemenyi: tuple[tuple[str, ...], ...]
+    signed_rank: tuple[tuple[str, ...], ...] | None
+    enough: int
+    tasks: int
+
+    @property
+    def sentence(self) -> str:
+        """The groups in words."""
+        text = (
+            f"Mean ranks differ by Nemenyi's test from {self.critical_difference:.2f} on; not shown to differ: "
+            f"{_listed(self.nemenyi)}."
+        )
+        if self.signed_rank is not None:
+            text += f" By signed-rank tests after Holm's correction: {_listed(self.signed_rank)}."
+        if self.tasks < self.enough:
+            text += (
+                f" With {counted(self.tasks, 'task')} no signed-rank test that is corrected for all pairs of "
+                f"{len(self.ranks)} models can show a difference; {self.enough} could."
+            )
+        return text
+
+
+@dataclass(frozen=True)
 class OverTasks:
     """What the tasks say together.
 
@@ -72,12 +209,16 @@ class OverTasks:
         friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
         leads: test of liquid against recurrent, each task with a verdict one pair, by leads in units of the smallest
             difference that counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
+        matchups: every two matched models, in the order of the study's families.
+        groups: models that are not shown to differ; None where `friedman` is.
     """
 
     tasks: int
     models: int
     friedman: tuple[float, float] | None
     leads: PairedTest | None
+    matchups: tuple[Matchup, ...] = ()
+    groups: Groups | None = None
 
     @property
     def sentence(self) -> str:
@@ -100,21 +241,192 @@ class OverTasks:
             )
         return " ".join(words)
 
+    def matchup(self, first: str, second: str) -> Matchup:
+        """The matchup of two models, from the first one's side.
+
+        Raises:
+            ValueError: where these two have none.
+        """
+        for found in self.matchups:
+            if (found.first, found.second) == (first, second):
+                return found
+            if (found.first, found.second) == (second, first):
+                return found.turned()
+        raise ValueError(f"first and second must be two of the study's matched models; got {first!r} and {second!r}")
+
 
 def judge_over_tasks(
-    models: int, tables: Sequence[NDArray[np.float64]], contests: Sequence[tuple[Pair, bool]]
+    boards: Sequence[Board],
+    models: Sequence[str],
+    tables: Sequence[NDArray[np.float64]],
+    pairs: Sequence[Pair],
+    contests: Sequence[tuple[Pair, bool]],
 ) -> OverTasks:
-    """Tests over tasks, of each task's table of mean places and of the leads of liquid over recurrent."""
-    ranked = min(models, len(tables)) >= FEWEST_RANKED
-    pairs = [(pair, higher) for pair, higher in contests if pair.difference is not None]
-    leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in pairs if pair.margin]
-    tested = len(leads) == len(pairs) >= FEWEST_SIGNED
+    """Everything that takes tasks for pairs.
+
+    Args:
+        boards: of all tasks.
+        models: the matched ones.
+        tables: places on each task where all of them ran and none was cut short, (seeds, models).
+        pairs: every two models of each task, judged.
+        contests: liquid against recurrent on each task of which something can be said, and whether higher is better.
+    """
+    ranked = min(len(models), len(tables)) >= FEWEST_RANKED
+    scores = np.array([table.mean(axis=0) for table in tables])
+    ranks = dict(zip(models, average_ranks(scores, higher_is_better=False), strict=True)) if len(tables) else {}
+    matchups = _matchups({board.task: board for board in boards}, models, ranks, pairs)
+    found = [(pair, higher) for pair, higher in contests if pair.difference is not None]
+    leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in found if pair.margin]
+    tested = len(leads) == len(found) >= FEWEST_SIGNED
+    outcome = friedman(scores) if ranked else None
     return OverTasks(
         tasks=len(tables),
-        models=models,
-        friedman=friedman([table.mean(axis=0) for table in tables]) if ranked else None,
+        models=len(models),
+        friedman=outcome,
         leads=signed_rank_test(leads, np.zeros(len(leads))) if tested else None,
+        matchups=matchups,
+        groups=_groups(ranks, len(tables), outcome[1], matchups) if outcome else None,
     )
+
+
+def _matchups(
+    boards: Mapping[str, Board], models: Sequence[str], ranks: Mapping[str, float], pairs: Sequence[Pair]
+) -> tuple[Matchup, ...]:
+    together: dict[tuple[str, str], list[Pair]] = {names: [] for names in combinations(models, 2)}
+    for pair in pairs:
+        together[pair.first, pair.second].append(pair)
+    contests = {names: [pair for pair in found if not pair.reason] for names, found in together.items()}
+    # Each task's leads, one a seed; a unit is missing on all tasks or on none, but for errors of 0.
+    leads = {
+        names: [
+            np.array([boards[pair.task].lead(difference) for difference in pair.differences]) / pair.margin
+            for pair in found
+        ]
+        for names, found in contests.items()
+        if found and all(pair.margin for pair in found)
+    }
+    means = {names: np.array([lead.mean() for lead in found]) for names, found in leads.items()}
+    intervals = _intervals({names: found for names, found in leads.items() if len(found) >= FEWEST_BOOTSTRAPPED})
+    tested = {names: mean for names, mean in means.items() if len(mean) >= FEWEST_SIGNED}
+    outcomes = {names: signed_rank_test(mean, np.zeros(len(mean))) for names, mean in tested.items()}
+    corrected = dict(zip(outcomes, holm([outcome.p for outcome in outcomes.values()]).tolist(), strict=True))
+    chances = _chances(tested)
+    matchups = []
+    for (first, second), found in contests.items():
+        names = (first, second)
+        mean, interval = means.get(names), intervals.get(names)
+        lead = None if mean is None else float(mean.mean())
+        verdict = _verdict(lead, outcomes.get(names), corrected.get(names), chances.get(names))
+        costs = [(boards[pair.task].costs.get(first, {}), boards[pair.task].costs.get(second, {})) for pair in found]
+        matchups.append(
+            Matchup(
+                first=first,
+                second=second,
+                tasks=len(found),
+                left_out=len(together[names]) - len(found),
+                record=None if mean is None else win_tie_loss(mean, 1.0),
+                lead=lead,
+                interval=interval,
+                rank_lead=float(ranks[second] - ranks[first]) if ranks else None,
+                outcome=outcomes.get(names),
+                p=corrected.get(names),
+                probabilities=chances.get(names),
+                verdict=verdict,
+                prices=()
+                if mean is None
+                else prices(first, second, costs, mean.tolist(), interval, verdict, _smallest_differences),
+            )
+        )
+    return tuple(matchups)
+
+
+def _verdict(
+    lead: float | None,
+    outcome: PairedTest | None,
+    p: float | None,
+    chances: tuple[float, float, float] | None,
+) -> str:
+    if lead is None or outcome is None or p is None or chances is None:
+        return "cannot say"
+    if chances[1] >= LEVEL:
+        return "equivalent"
+    # A mean that one wild task turns against the ranks decides nothing.
+    if p >= ALPHA or abs(lead) < 1 - 1e-9 or (lead > 0) != (outcome.effect > 0):
+        return "no difference shown"
+    return "better" if lead > 0 else "worse"
+
+
+def _intervals(leads: Mapping[tuple[str, str], Sequence[NDArray[np.float64]]]) -> dict[tuple[str, str], Interval]:
+    """Hierarchical intervals of mean leads; matchups with equally many seeds on each task share their draws."""
+    alike: defaultdict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)
+    for names, tables in leads.items():
+        alike[tuple(map(len, tables))].append(names)
+    found: dict[tuple[str, str], Interval] = {}
+    for sizes, members in alike.items():
+        groups = [np.column_stack([leads[names][task] for names in members]) for task in range(len(sizes))]
+        low, high = hierarchical_interval(groups)
+        found |= {names: (float(low[index]), float(high[index])) for index, names in enumerate(members)}
+    return found
+
+
+def _chances(
+    means: Mapping[tuple[str, str], NDArray[np.float64]],
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Probabilities of worse, equivalent and better; matchups of equally many tasks share their draws."""
+    alike: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    for names, mean in means.items():
+        alike[len(mean)].append(names)
+    found: dict[tuple[str, str], tuple[float, float, float]] = {}
+    for members in alike.values():
+        worse, equal, better = bayesian_signed_rank(np.column_stack([means[names] for names in members]), rope=1.0)
+        for index, names in enumerate(members):
+            found[names] = float(worse[index]), float(equal[index]), float(better[index])
+    return found
+
+
+def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence[Matchup]) -> Groups:
+    order = sorted(ranks, key=lambda model: ranks[model])
+    places = np.array([ranks[model] for model in order])
+    critical = critical_difference(len(order), tasks)
+    apart = (np.abs(places[:, None] - places) >= critical) & (p < ALPHA)
+    tests = {frozenset((found.first, found.second)): found.p for found in matchups}
+    signed = None
+    if all(one is not None for one in tests.values()):
+        shown = [
+            [i != j and (tests[frozenset((a, b))] or 0.0) < ALPHA for j, b in enumerate(order)]
+            for i, a in enumerate(order)
+        ]
+        signed = _named(order, shown)
+    return Groups(
+        ranks=tuple((model, float(ranks[model])) for model in order),
+        critical_difference=critical,
+        nemenyi=_named(order, apart),
+        signed_rank=signed,
+        # The least p-value of n tasks is 2 / 2^n, and Holm's correction multiplies it by the number of pairs.
+        enough=math.floor(math.log2(2 * len(matchups) / ALPHA)) + 1,
+        tasks=tasks,
+    )
+
+
+def _named(order: Sequence[str], apart: NDArray[np.bool_] | Sequence[Sequence[bool]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(order[index] for index in group) for group in cliques(apart))
+
+
+def _listed(groups: Sequence[Sequence[str]]) -> str:
+    several = [", ".join(group) for group in groups if len(group) > 1]
+    return "; ".join(several) if several else "no two models"
+
+
+def _smallest_differences(rate: float) -> str:
+    return f"{number(rate, 1)} smallest differences"
+
+
+def _percent(chance: float) -> str:
+    return f"{chance:.0%}".replace("%", " %")
+
+
+def _span(bounds: Interval) -> str:
+    return f"{number(bounds[0], 1)} to {number(bounds[1], 1)}"
 
 
 def overall_standings(

@@ -10,25 +10,38 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench import results
+from liquidbench.statistics.cost import Price, measured, prices
 from liquidbench.statistics.inference import (
     ALPHA,
+    LEVEL,
+    MOST_SEEDS,
+    POWER,
+    Effect,
     Interval,
     PairedTest,
     differences,
+    effect_size,
     holm,
     mean_interval,
     paired_test,
     places,
     score_interval,
+    seeds_to_equate,
+    seeds_to_show,
 )
 from liquidbench.statistics.wording import counted, linear_model, number, significant
 from liquidbench.study import FAMILIES
 
 Family = Literal["liquid", "recurrent", "other"]
 
-
 FEWEST_SEEDS = 3
 """Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
+
+FEW_SEEDS = 5
+"""A verdict on a task with fewer comes with a warning."""
+
+REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
+"""Each word holds up to so many times the seeds that there are."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,38 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Prospect:
+    """What more seeds would show where none has been shown yet, were difference and spread the true ones.
+
+    Attributes:
+        aim: "different", or "equivalent" where the difference seen lies below the smallest that counts.
+        seeds: how many would show that with a chance of `POWER`; None above `MOST_SEEDS`.
+        now: how many there are.
+    """
+
+    aim: Literal["different", "equivalent"]
+    seeds: int | None
+    now: int
+
+    @property
+    def reach(self) -> str:
+        """A word of `REACH`."""
+        return "out of reach" if self.seeds is None else next(w for end, w in REACH if self.seeds <= end * self.now)
+
+    @property
+    def sentence(self) -> str:
+        """That in words."""
+        show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
+        many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
+        power = f"{POWER:.0%}".replace("%", " %")
+        text = (
+            f"If difference and spread are as seen, {many} seeds would show {show} with a chance of {power}, where "
+            f"there are {self.now}: {self.reach}."
+        )
+        return text + " So few seeds hardly tell the spread." if self.now < FEW_SEEDS else text
+
+
+@dataclass(frozen=True)
 class Pair:
     """Two models on one task, over the seeds that both finished.
 
@@ -75,6 +120,9 @@ class Pair:
         left_out: seeds that one of the two has not finished.
         verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
         reason: why nothing can be said; "" where something can.
+        differences: score of the first less that of the second on each common seed, in the order of seeds.
+        effect: how large the difference is, positive where the first has the larger score; None below three seeds.
+        tests: number of p-values that the correction counts.
     """
 
     task: str
@@ -89,6 +137,23 @@ class Pair:
     left_out: int
     verdict: str
     reason: str = ""
+    differences: tuple[float, ...] = ()
+    effect: Effect | None = None
+    tests: int = 1
+
+    @property
+    def prospect(self) -> Prospect | None:
+        """What more seeds would show; None where something is shown, nothing can be said, or the spread is unknown.
+
+        The level is that of Holm's first step, at worst; a verdict of equivalence is not corrected.
+        """
+        if self.verdict != "no difference shown" or self.difference is None or self.interval is None:
+            return None
+        spread = float(np.std(self.differences, ddof=1))
+        if _counts(self.difference, self.margin):
+            return Prospect("different", seeds_to_show(self.difference, spread, ALPHA / self.tests), self.seeds)
+        needed = seeds_to_equate(self.difference, spread, self.margin, 1 - LEVEL)
+        return Prospect("equivalent", needed, self.seeds)
 
 
 @dataclass(frozen=True)
@@ -120,9 +185,11 @@ class Board:
         trainings: Mapping[str, Sequence[_Training]],
         trivial: float | None,
         linear: float | None,
+        costs: Mapping[str, Mapping[str, float]],
         smallest_difference: float,
     ):
         self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
+        self.costs = costs
         self.title: str = (facts or {}).get("title") or task
         self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
         self.metric: str = (facts or {}).get("metric", "")
@@ -215,7 +282,7 @@ class Board:
         a, b = self.common(first, second)
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
         outcome = paired_test(a, b) if len(a) > 1 else None
-        spread = len(a) > 1 and np.ptp(differences(a, b)) > 0
+        moved = differences(a, b) if len(a) > 1 else a - b
         reasons = [words for model in (first, second) if (words := self.cut_short(model))]
         if not len(a):
             reasons.append("they share no seed that both finished")
@@ -226,7 +293,7 @@ class Board:
             first=first,
             second=second,
             difference=float((a - b).mean()) if len(a) else None,
-            interval=mean_interval(a - b) if spread else None,
+            interval=mean_interval(a - b) if len(a) > 1 and np.ptp(moved) > 0 else None,
             p=outcome.p if outcome else None,
             outcome=outcome,
             margin=self.margin,
@@ -234,6 +301,29 @@ class Board:
             left_out=len(planned) - len(a),
             verdict="no difference shown",
             reason=" and ".join(reasons),
+            differences=tuple(moved.tolist()),
+            effect=effect_size(a, b) if len(a) >= FEWEST_SEEDS else None,
+        )
+
+    def lead(self, difference: float) -> float:
+        """A difference of scores turned so that better is positive."""
+        return difference if self.higher else -difference
+
+    def prices(self, pair: Pair) -> tuple[Price, ...]:
+        """What the lead of a pair's first over its second costs; nothing without a common seed."""
+        if pair.difference is None:
+            return ()
+        ends = sorted(map(self.lead, pair.interval)) if pair.interval else None
+        return prices(
+            pair.first,
+            pair.second,
+            costs=[(self.costs.get(pair.first, {}), self.costs.get(pair.second, {}))],
+            gains=[self.lead(pair.difference)],
+            interval=(ends[0], ends[1]) if ends else None,
+            verdict=pair.verdict,
+            words=lambda rate: (
+                f"{self.words} {number(rate, significant([rate]))} {'higher' if self.higher else 'lower'}"
+            ),
         )
 
     def family_pair(self) -> Pair | None:
@@ -280,7 +370,7 @@ class Board:
 def boards(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> list[Board]:
     """A board for each task of a table of results; `compare` says what it must hold."""
     trivial, linear = results.baseline_scores(frame, "trivial"), results.baseline_scores(frame, "linear")
-    trainings = _trainings(frame)
+    trainings, costs = _trainings(frame), measured(frame)
     return [
         Board(
             task=task,
@@ -289,6 +379,7 @@ def boards(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest
             trainings=trainings.get(task, {}),
             trivial=trivial.get(task),
             linear=linear.get(task),
+            costs={model: known for (where, model), known in costs.items() if where == task},
             smallest_difference=smallest_difference,
         )
         for task, cells in _cells(frame, tasks).items()
@@ -343,7 +434,7 @@ def corrected_pairs(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]
     corrected = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
     judged = []
     for index, (pair, direction) in enumerate(zip(pairs, higher, strict=True)):
-        pair = replace(pair, p=corrected.get(index))
+        pair = replace(pair, p=corrected.get(index), tests=max(len(raw), 1))
         judged.append(replace(pair, verdict=_word(pair, direction)))
     return judged
 
@@ -353,8 +444,11 @@ def _word(pair: Pair, higher: bool) -> str:
         return "cannot say"
     if pair.interval and -pair.margin < pair.interval[0] and pair.interval[1] < pair.margin:
         return "equivalent"
-    # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
-    counts = pair.difference is not None and abs(pair.difference) >= pair.margin * (1 - 1e-9)
-    if not counts or pair.difference is None or pair.p is None or pair.p >= ALPHA:
+    if pair.difference is None or pair.p is None or not _counts(pair.difference, pair.margin) or pair.p >= ALPHA:
         return "no difference shown"
     return "better" if (pair.difference > 0) == higher else "worse"
+
+
+def _counts(difference: float, margin: float) -> bool:
+    # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
+    return abs(difference) >= margin * (1 - 1e-9)

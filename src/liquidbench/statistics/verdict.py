@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from liquidbench.statistics.across import (
-    FEW_SEEDS,
     FEW_TASKS,
     FEWEST_RANKED,
     FEWEST_SIGNED,
@@ -20,7 +19,7 @@ from liquidbench.statistics.across import (
     judge_over_tasks,
     overall_standings,
 )
-from liquidbench.statistics.board import FEWEST_SEEDS, Board, Pair, Standing, boards, corrected_pairs
+from liquidbench.statistics.board import FEW_SEEDS, FEWEST_SEEDS, Board, Pair, Standing, boards, corrected_pairs
 from liquidbench.statistics.inference import ALPHA, LEVEL
 from liquidbench.statistics.wording import counted, number, p_value, significant
 
@@ -142,7 +141,7 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
             warnings=tuple(_warnings(found, judgements)),
             thresholds=_thresholds(smallest_difference),
         ),
-        over_tasks=judge_over_tasks(len(models), whole, leads),
+        over_tasks=judge_over_tasks(found, models, whole, pairs, leads),
     )
 
 
