@@ -27,7 +27,7 @@ from liquidbench.statistics.inference import (
     signed_rank_test,
     win_tie_loss,
 )
-from liquidbench.statistics.wording import counted, number, p_value
+from liquidbench.statistics.wording import counted, number, p_value, percent
 from liquidbench.study import FAMILIES
 
 FEWEST_RANKED = 3
@@ -47,6 +47,20 @@ RANKING_RULE = (
     "places, and a run that failed takes the last. Ranks are averaged over seeds, then over tasks. Seeds of a task "
     f"that some model has not run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a "
     "bootstrap over tasks and, within each, over seeds."
+)
+
+MATCHUP_RULE = (
+    "Two models over tasks: a lead is a mean difference of scores in units of the smallest difference that counts. "
+    f"From {FEWEST_SIGNED} tasks on, “better”: the exact signed-rank test's p-value, corrected by Holm's method for "
+    f"all pairs of models, lies below {ALPHA} and the mean lead is at least 1. “Equivalent”, which goes before: by the "
+    f"Bayesian signed-rank test, with a lead of ±1 as the region of practical equivalence, its chance is at least "
+    f"{percent(LEVEL)}. Anything else: “no difference shown”. Tasks on which the cap in minutes ended a training that "
+    "was scored, or with too few common seeds, are left out. Wins and losses are leads of at least 1."
+)
+
+GROUP_RULE = (
+    "Groups that are not shown to differ: by Nemenyi's test after Friedman's, models whose mean ranks differ by less "
+    "than the critical difference; by corrected signed-rank tests, models of which no two differ."
 )
 
 
@@ -90,7 +104,7 @@ class Matchup:
             difference counts, so that leads have no unit.
         lead: mean over tasks; None without a task or a unit.
         interval: of that mean, by `hierarchical_interval`; None below `FEWEST_BOOTSTRAPPED` tasks too.
-        rank_lead: how many places the first's mean rank lies ahead of the second's; None where they are not ranked.
+        rank_lead: how many places the first lies ahead of the second by the ranks of `Groups`; None without ranks.
         outcome: the signed-rank test of leads before correction; None below `FEWEST_SIGNED` tasks or without a unit.
         p: corrected by Holm's method for the number of matchups tested.
         probabilities: that the first is worse, equivalent, better, by `bayesian_signed_rank`; None where `outcome` is.
@@ -114,7 +128,9 @@ class Matchup:
 
     @property
     def sentence(self) -> str:
-        """The matchup in words, with the numbers behind them."""
+        """The matchup in words, the better mean lead first, with the numbers behind them."""
+        if self.lead is not None and self.lead < 0:
+            return self.turned().sentence
         over = f"Over {counted(self.tasks, 'task')}"
         verdict = {
             "better": f"{self.first} is better than {self.second}",
@@ -126,15 +142,17 @@ class Matchup:
         facts = []
         if self.lead is not None:
             lead = f"{self.first} leads by {number(self.lead, 1)} smallest differences on average"
-            facts.append(lead + (f", {_percent(LEVEL)} interval {_span(self.interval)}" if self.interval else ""))
+            facts.append(lead + (f", {percent(LEVEL)} interval {_span(self.interval)}" if self.interval else ""))
         if self.record:
             facts.append(f"wins {self.record.wins}, ties {self.record.ties}, losses {self.record.losses}")
         if self.p is not None and self.outcome is not None:
             corrected = " after Holm's correction" if self.p > self.outcome.p else ""
             facts.append(f"{p_value(self.p)} by {self.outcome.test}{corrected}")
         if self.probabilities:
-            worse, equal, better = map(_percent, self.probabilities)
-            facts.append(f"chance of better {better}, equivalent {equal}, worse {worse}")
+            worse, equal, better = map(percent, self.probabilities)
+            facts.append(f"taken alone, chance of better {better}, equivalent {equal}, worse {worse}")
+        if self.left_out:
+            facts.append(f"{counted(self.left_out, 'task')} left out")
         return f"{over}, {verdict}" + (f" ({'; '.join(facts)})." if facts else ".")
 
     def turned(self) -> "Matchup":
@@ -389,26 +407,23 @@ def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence
     places = np.array([ranks[model] for model in order])
     critical = critical_difference(len(order), tasks)
     apart = (np.abs(places[:, None] - places) >= critical) & (p < ALPHA)
-    tests = {frozenset((found.first, found.second)): found.p for found in matchups}
-    signed = None
-    if all(one is not None for one in tests.values()):
-        shown = [
-            [i != j and (tests[frozenset((a, b))] or 0.0) < ALPHA for j, b in enumerate(order)]
-            for i, a in enumerate(order)
-        ]
-        signed = _named(order, shown)
+    shown = np.zeros_like(apart)
+    for found in matchups:
+        i, j = order.index(found.first), order.index(found.second)
+        shown[i, j] = shown[j, i] = found.p is not None and found.p < ALPHA
+    tested = all(found.p is not None for found in matchups)
     return Groups(
         ranks=tuple((model, float(ranks[model])) for model in order),
         critical_difference=critical,
         nemenyi=_named(order, apart),
-        signed_rank=signed,
+        signed_rank=_named(order, shown) if tested else None,
         # The least p-value of n tasks is 2 / 2^n, and Holm's correction multiplies it by the number of pairs.
         enough=math.floor(math.log2(2 * len(matchups) / ALPHA)) + 1,
         tasks=tasks,
     )
 
 
-def _named(order: Sequence[str], apart: NDArray[np.bool_] | Sequence[Sequence[bool]]) -> tuple[tuple[str, ...], ...]:
+def _named(order: Sequence[str], apart: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(order[index] for index in group) for group in cliques(apart))
 
 
@@ -419,10 +434,6 @@ def _listed(groups: Sequence[Sequence[str]]) -> str:
 
 def _smallest_differences(rate: float) -> str:
     return f"{number(rate, 1)} smallest differences"
-
-
-def _percent(chance: float) -> str:
-    return f"{chance:.0%}".replace("%", " %")
 
 
 def _span(bounds: Interval) -> str:

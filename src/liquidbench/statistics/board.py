@@ -29,7 +29,7 @@ from liquidbench.statistics.inference import (
     seeds_to_equate,
     seeds_to_show,
 )
-from liquidbench.statistics.wording import counted, linear_model, number, significant
+from liquidbench.statistics.wording import counted, linear_model, number, percent, significant
 from liquidbench.study import FAMILIES
 
 Family = Literal["liquid", "recurrent", "other"]
@@ -42,6 +42,13 @@ FEW_SEEDS = 5
 
 REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
 """Each word holds up to so many times the seeds that there are."""
+
+PROSPECT_RULE = (
+    "Where no difference is shown, the number of seeds that would show one, or equivalence where the difference lies "
+    f"below the smallest that counts, with a chance of {percent(POWER)}, were difference and spread as seen; for a "
+    "difference at the level of Holm's first step. “Within reach”: at most twice the seeds there are; “costly”: at "
+    f"most ten times; “out of reach”: more, or more than {MOST_SEEDS:,}."
+)
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,9 @@ class Prospect:
         """That in words."""
         show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
         many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
-        power = f"{POWER:.0%}".replace("%", " %")
         text = (
-            f"If difference and spread are as seen, {many} seeds would show {show} with a chance of {power}, where "
-            f"there are {self.now}: {self.reach}."
+            f"If difference and spread are as seen, {many} seeds would show {show} with a chance of {percent(POWER)}, "
+            f"where there are {self.now}: {self.reach}."
         )
         return text + " So few seeds hardly tell the spread." if self.now < FEW_SEEDS else text
 

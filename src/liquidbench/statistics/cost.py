@@ -20,6 +20,12 @@ COSTS: Mapping[str, str] = {
 SAME_COST = 1.1
 """Costs count as the same up to this ratio: repeated timings differ by as much."""
 
+COST_RULE = (
+    "What a better score costs: its gain divided by the number of times the cost doubles, said only where a model is "
+    "better and costs more. It is a rate between two points and no law of how scores grow. Costs within a tenth of "
+    "each other count as the same, and as known: the interval is that of the gain."
+)
+
 
 @dataclass(frozen=True)
 class Price:

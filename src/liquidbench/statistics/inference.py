@@ -846,7 +846,7 @@ def _hierarchical_weights(sizes: NDArray[np.int64], resamples: int, seed: int) -
     weights = np.where(np.arange(sizes.max()) < size, 1 / (len(sizes) * size), 0.0)
     # Draws beyond a short group's size have no weight, and stay within its own values.
     total = np.bincount(cells.ravel(), weights.ravel(), minlength=resamples * sizes.sum())
-    return total.reshape(resamples, -1)
+    return total.reshape(resamples, -1).astype(np.float64, copy=False)
 
 
 def _above(values: NDArray[np.float64], threshold: NDArray[np.float64]) -> NDArray[np.float64]:

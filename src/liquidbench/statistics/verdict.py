@@ -19,9 +19,19 @@ from liquidbench.statistics.across import (
     judge_over_tasks,
     overall_standings,
 )
-from liquidbench.statistics.board import FEW_SEEDS, FEWEST_SEEDS, Board, Pair, Standing, boards, corrected_pairs
+from liquidbench.statistics.board import (
+    FEW_SEEDS,
+    FEWEST_SEEDS,
+    Board,
+    Pair,
+    Prospect,
+    Standing,
+    boards,
+    corrected_pairs,
+)
+from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
-from liquidbench.statistics.wording import counted, number, p_value, significant
+from liquidbench.statistics.wording import counted, number, p_value, percent, significant
 
 
 @dataclass(frozen=True)
@@ -35,12 +45,16 @@ class Judgement:
         verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "cannot say" or "not
             compared".
         sentence: that in plain words, with the numbers behind it.
+        prospect: where no difference is shown, how many seeds would show one, or equivalence; None elsewhere.
+        prices: what the lead of one costs, by each cost that was measured of both.
     """
 
     task: str
     pair: Pair | None
     verdict: str
     sentence: str
+    prospect: Prospect | None = None
+    prices: tuple[Price, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,7 +168,7 @@ def _judge(board: Board, pair: Pair | None) -> Judgement:
             reason = f"neither is better than the trivial predictor, {board.words_of(board.trivial)}"
             pair = replace(pair, verdict="cannot say", reason=reason)
     verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
-    return Judgement(board.task, pair, verdict, _sentence(board, pair))
+    return Judgement(board.task, pair, verdict, _sentence(board, pair), pair.prospect, board.prices(pair))
 
 
 def _gap(board: Board) -> str:
@@ -187,7 +201,7 @@ def _sentence(board: Board, pair: Pair) -> str:
     places = significant(means)
     numbers = f"{board.words} {number(means[0], places)} against {number(means[1], places)}"
     if interval:
-        numbers += f", {LEVEL:.0%} interval of the difference ".replace("%", " %")
+        numbers += f", {percent(LEVEL)} interval of the difference "
         numbers += f"{number(interval[0], places)} to {number(interval[1], places)}"
     if pair.outcome and pair.p is not None:
         # The interval is not corrected, so a reader may find it at odds with the p-value.
@@ -394,12 +408,12 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
         f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
         "representative's mean where the score is an error).",
-        f"“Equivalent”: the whole {100 * LEVEL:.0f} % interval of the mean difference lies within that margin; this "
+        f"“Equivalent”: the whole {percent(LEVEL)} interval of the mean difference lies within that margin; this "
         "goes before “better”. Anything else: “no difference shown”.",
-        f"Intervals of means and of mean differences are Student's, at {100 * LEVEL:.0f} %, not corrected for the "
+        f"Intervals of means and of mean differences are Student's, at {percent(LEVEL)}, not corrected for the "
         "number of comparisons: a bootstrap of few seeds would be too narrow. They speak of other seeds, not of "
         "other data.",
         f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds. A network is shown better "
-        f"than the linear model where the whole {100 * LEVEL:.0f} % interval of its mean is.",
+        f"than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
         RANKING_RULE,
     )

@@ -71,3 +71,13 @@ def p_value(value: float) -> str:
     if value < 0.001:
         return "p < 0.001"
     return f"p = {value:.3f}" if value < 0.1 else f"p = {value:.2f}"
+
+
+def percent(chance: float) -> str:
+    """A chance for reading.
+
+    Example:
+        >>> percent(0.954)
+        '95 %'
+    """
+    return f"{chance:.0%}".replace("%", " %")
