@@ -44,3 +44,27 @@ def table(
                     rows.append(row | {"metric": "epochs", "value": float(epochs), "reason": by})
                 rows.append(row | {"metric": "best_epoch", "value": float(best)})
     return pl.DataFrame(rows, schema=SCHEMA)
+
+
+def costs(measured, *, task="t"):
+    """Rows of what models cost: model -> metric -> value."""
+    rows = [
+        dict.fromkeys(SCHEMA)
+        | {
+            "run": f"{task}-{model}-cost",
+            "task": task,
+            "model": model,
+            "variant": "matched",
+            "seed": 0,
+            "kind": "cost",
+            "status": "done",
+            "split": "",
+            "metric": metric,
+            "corruption": "",
+            "level": 0.0,
+            "value": value,
+        }
+        for model, known in measured.items()
+        for metric, value in known.items()
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA)

@@ -276,3 +276,58 @@ def test_nothing_yet_and_two_runs_of_one_cell():
         compare(twice, {"t": ACCURACY}, 0.01)
     with pytest.raises(ValueError, match="'t' is not among them"):
         compare(frame, {}, 0.01)
+
+
+WIDE = np.array([0.0, 0.02, -0.02, 0.01, -0.015])
+
+
+def prospect(difference, smallest_difference=0.01, tasks=1, spread=WIDE):
+    scores = {"CfC": 0.9 + difference + spread, "GRU": 0.9 + spread[[1, 2, 3, 4, 0]]}
+    frame = pl.concat([table(scores, task=task) for task in "abcdef"[:tasks]])
+    return compare(frame, dict.fromkeys("abcdef", ACCURACY), smallest_difference).verdict.judgements[0]
+
+
+def test_where_no_difference_is_shown_the_seeds_that_would_show_one_are_said():
+    judgement = prospect(0.02)
+    assert judgement.verdict == "no difference shown"
+    moved = 0.02 + WIDE - WIDE[[1, 2, 3, 4, 0]]
+    expected = statistics.seeds_to_show(0.02, moved.std(ddof=1))
+    assert (judgement.prospect.aim, judgement.prospect.seeds, judgement.prospect.now) == ("different", expected, 5)
+    assert judgement.prospect.sentence == (
+        f"If difference and spread are as seen, about {expected} seeds would show a difference with a chance of 80 %, "
+        "where there are 5: costly."
+    )
+    assert prospect(0.02, tasks=6).prospect.seeds == statistics.seeds_to_show(0.02, moved.std(ddof=1), 0.05 / 6)
+
+
+def test_a_difference_that_does_not_count_is_to_be_shown_equivalent():
+    found = prospect(0.002).prospect
+    moved = 0.002 + WIDE - WIDE[[1, 2, 3, 4, 0]]
+    assert found.aim == "equivalent" and found.seeds == statistics.seeds_to_equate(0.002, moved.std(ddof=1), 0.01)
+    assert "seeds would show the two to be equivalent with" in found.sentence
+    assert prospect(0.002, smallest_difference=0.0).prospect.aim == "different", "any difference counts"
+
+
+def test_the_reach_of_more_seeds_in_words():
+    assert prospect(0.035).prospect.reach == "within reach"
+    assert prospect(0.0099).prospect.sentence == (
+        "If difference and spread are as seen, more than 1,000 seeds would show the two to be equivalent with a chance "
+        "of 80 %, where there are 5: out of reach."
+    )
+    few = judged({"CfC": [0.9, 0.93, 0.95], "GRU": [0.9, 0.90, 0.93]})[1]
+    assert few.prospect.sentence.endswith(" So few seeds hardly tell the spread.")
+
+
+def test_what_is_shown_or_cannot_be_said_has_no_prospect():
+    assert judged(CLEAR)[1].prospect is None
+    assert judged({"CfC": [0.9, 0.91], "GRU": [0.8, 0.9]})[1].prospect is None
+    assert judged({"CfC": [0.9, 0.8, 0.7], "GRU": [0.8, 0.7, 0.6]})[1].prospect is None, "no spread, no power"
+    assert judged({"CfC": [0.9] * 3})[1].prospect is None
+
+
+def test_pairs_have_their_differences_and_the_size_of_their_effect():
+    pair = judged(CLEAR)[0].pairs[0]
+    assert pair.differences == pytest.approx(CLEAR["CfC"] - CLEAR["GRU"])
+    assert pair.effect.standardised == statistics.effect_size(CLEAR["CfC"], CLEAR["GRU"]).standardised > 0.8
+    assert (pair.effect.word, pair.effect.superiority) == ("large", 1.0)
+    assert judged({"CfC": [0.9, 0.91], "GRU": [0.8, 0.9]})[0].pairs[0].effect is None

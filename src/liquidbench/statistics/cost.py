@@ -131,7 +131,7 @@ def _sentence(first: str, second: str, label: str, ratio: float, verdict: str, r
     ending = {
         "equivalent": "for an equivalent score",
         "no difference shown": "for no gain that was shown",
-        "cannot say": "and nothing can be said of what for",
+        "cannot say": "and nothing can be said of the scores",
     }
     return f"{dear} has {_times(times)} the {label} of {cheap}, {ending[verdict]}."
 
