@@ -152,6 +152,18 @@ def test_tasks_that_say_nothing_are_left_out_of_a_matchup_and_counted():
     assert found.sentence.endswith("; 1 task left out).")
 
 
+def test_models_that_a_task_lacks_keep_their_matchups():
+    frames = [table({"CfC": 0.9 + SPREAD, "GRU": 0.8 + SPREAD}, task="a")]
+    frames += [table({"LTC": 0.7 + SPREAD, "CfC": 0.9 + SPREAD, "GRU": 0.8 + SPREAD}, task=task) for task in "bc"]
+    over = compare(pl.concat(frames), dict.fromkeys("abc", ACCURACY), 0.01).over_tasks
+    found = {(m.first, m.second): (m.tasks, m.record) for m in over.matchups}
+    assert found == {
+        ("LTC", "CfC"): (2, WinTieLoss(0, 0, 2)),
+        ("LTC", "GRU"): (2, WinTieLoss(0, 0, 2)),
+        ("CfC", "GRU"): (3, WinTieLoss(3, 0, 0)),
+    }
+
+
 def test_the_sentence_of_a_matchup_names_the_better_one_first():
     leads = [0.02, 0.03, 0.04, 0.05, 0.06, 0.07]
     found, turned = matched(leads), matched([-lead for lead in leads])

@@ -392,6 +392,11 @@ def boards(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest
     ]
 
 
+def study_order(model: str) -> tuple[int, str]:
+    """Key for sorting models as `FAMILIES` lists them, unknown ones last."""
+    return (list(FAMILIES).index(model) if model in FAMILIES else len(FAMILIES)), model
+
+
 def _cells(
     frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, dict[tuple[str, str], dict[int, _Cell]]]:
@@ -405,9 +410,8 @@ def _cells(
     )
     cells: dict[str, dict[tuple[str, str], dict[int, _Cell]]] = {}
     runs = fits.select("run", "task", "model", "variant", "seed").unique(maintain_order=True)
-    place = {model: index for index, model in enumerate(FAMILIES)}
     for run, task, model, variant, seed in sorted(
-        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", place.get(row[2], len(place)), row[2], row[4])
+        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", study_order(row[2]), row[4])
     ):
         if task not in tasks and run not in failed:
             raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")

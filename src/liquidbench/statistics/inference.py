@@ -202,8 +202,7 @@ def hierarchical_interval(
             raise ValueError(f"groups[{index}] must be finite; leave out what is not")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1; got {resamples}")
-    weights = _hierarchical_weights(np.array([len(table) for table in tables]), resamples, seed)
-    return np.quantile(weights @ np.concatenate(tables), _tails(level), axis=0)
+    return np.quantile(_hierarchical_means(tables, resamples, seed), _tails(level), axis=0)
 
 
 def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
@@ -835,18 +834,18 @@ def _first(numbers: NDArray[np.int64], reached: NDArray[np.bool_]) -> int | None
     return int(numbers[reached.argmax()]) if reached.any() else None
 
 
-def _hierarchical_weights(sizes: NDArray[np.int64], resamples: int, seed: int) -> NDArray[np.float64]:
-    """Weight of each value in the mean of each resample, (resamples, values): values of all k models share them."""
+def _hierarchical_means(tables: Sequence[NDArray[np.float64]], resamples: int, seed: int) -> NDArray[np.float64]:
+    """The mean of each resample, (resamples,) or (resamples, k)."""
     random = np.random.default_rng(seed)
-    starts = np.cumsum(sizes) - sizes
-    drawn = random.integers(len(sizes), size=(resamples, len(sizes)))
-    size = sizes[drawn][..., None]
-    values = starts[drawn][..., None] + np.floor(random.random((*drawn.shape, sizes.max())) * size).astype(np.int64)
-    cells = values + sizes.sum() * np.arange(resamples)[:, None, None]
-    weights = np.where(np.arange(sizes.max()) < size, 1 / (len(sizes) * size), 0.0)
-    # Draws beyond a short group's size have no weight, and stay within its own values.
-    total = np.bincount(cells.ravel(), weights.ravel(), minlength=resamples * sizes.sum())
-    return total.reshape(resamples, -1).astype(np.float64, copy=False)
+    drawn = random.integers(len(tables), size=resamples * len(tables))
+    means = np.zeros((resamples, *tables[0].shape[1:]))
+    for group, table in enumerate(tables):
+        # A resample is here once for each time that it drew the group.
+        rows = np.flatnonzero(drawn == group)[:, None] // len(tables)
+        cells = len(table) * rows + random.integers(len(table), size=(len(rows), len(table)))
+        counts = np.bincount(cells.ravel(), minlength=resamples * len(table))
+        means += counts.reshape(resamples, -1) @ (table / (len(tables) * len(table)))
+    return means
 
 
 def _above(values: NDArray[np.float64], threshold: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,6 +28,7 @@ from liquidbench.statistics.board import (
     Standing,
     boards,
     corrected_pairs,
+    study_order,
 )
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
@@ -136,7 +137,7 @@ def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smalles
     directions = [board.higher for board in found if board.task in contests]
     corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
     judgements = [_judge(board, corrected.get(board.task)) for board in found]
-    models = list(dict.fromkeys(model for board in found for model in board.models))
+    models = sorted({model for board in found for model in board.models}, key=study_order)
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
     places = {board: table for board in found if len(table := board.places(models))}
     whole = [table for board, table in places.items() if not any(map(board.cut_short, board.models))]
