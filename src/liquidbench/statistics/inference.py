@@ -168,7 +168,8 @@ def hierarchical_interval(
     is too narrow as well, by a factor of about √((T - 1) / T) and for want of t's wider tails; with the spread between
     groups far below that within, too wide, since the latter is drawn twice.
 
-    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8 (strategy 1).
+    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8, with
+    replacement at both levels.
 
     Args:
         groups: T arrays, T at least 2, each (n_t,) or (n_t, k), n_t at least 1: k quantities, such as the scores of k
@@ -370,7 +371,8 @@ def effect_size(first: ArrayLike, second: ArrayLike) -> Effect:
 
     Source: Hedges, Distribution Theory for Glass's Estimator of Effect Size, Journal of Educational Statistics 6,
     1981; the words are Cohen's, Statistical Power Analysis, 1988, section 2.2. Superiority: Vargha and Delaney, A
-    Critique and Improvement of the CL Common Language Effect Size Statistics, same journal 25, 2000.
+    Critique and Improvement of the CL Common Language Effect Size Statistics, Journal of Educational and Behavioral
+    Statistics 25, 2000.
 
     Args:
         first: (n,), n at least 3.
@@ -627,11 +629,12 @@ def seeds_to_show(
 ) -> int | None:
     """How many seeds would show a difference by the paired t-test, were it and its spread the true ones.
 
-    The least n at which a noncentral t with n - 1 degrees of freedom and noncentrality √n · |difference| / spread lies
-    beyond the quantile 1 - α/2 of Student's t with the chance asked for. A significant difference of the wrong sign
-    does not count. What was seen of few seeds is itself uncertain, so take it for an order of magnitude.
+    The least n at which a noncentral t with n - 1 degrees of freedom and noncentrality √n · d / spread, d the size of
+    the difference, lies beyond the quantile 1 - α/2 of Student's t with the chance asked for. A significant difference
+    of the wrong sign does not count. What was seen of few seeds is itself uncertain, so take it for an order of
+    magnitude.
 
-    Source: Cohen, Statistical Power Analysis, 1988, section 2.3; in the exact form.
+    Source: Cohen, Statistical Power Analysis, 1988, section 2.4; in the exact form.
 
     Args:
         difference: mean of the paired differences.

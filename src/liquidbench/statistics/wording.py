@@ -74,10 +74,12 @@ def p_value(value: float) -> str:
 
 
 def percent(chance: float) -> str:
-    """A chance for reading.
+    """A chance for reading, never none or all of it: what is estimated is not certain.
 
     Example:
-        >>> percent(0.954)
-        '95 %'
+        >>> percent(0.954), percent(0.0), percent(0.9951)
+        ('95 %', '< 1 %', '> 99 %')
     """
-    return f"{chance:.0%}".replace("%", " %")
+    if chance < 0.005:
+        return "< 1 %"
+    return "> 99 %" if chance > 0.995 else f"{chance:.0%}".replace("%", " %")
