@@ -288,7 +288,7 @@ class Board:
         a, b = self.common(first, second)
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
         outcome = paired_test(a, b) if len(a) > 1 else None
-        moved = differences(a, b) if len(a) > 1 else a - b
+        spread = len(a) > 1 and np.ptp(differences(a, b)) > 0
         reasons = [words for model in (first, second) if (words := self.cut_short(model))]
         if not len(a):
             reasons.append("they share no seed that both finished")
@@ -299,7 +299,7 @@ class Board:
             first=first,
             second=second,
             difference=float((a - b).mean()) if len(a) else None,
-            interval=mean_interval(a - b) if len(a) > 1 and np.ptp(moved) > 0 else None,
+            interval=mean_interval(a - b) if spread else None,
             p=outcome.p if outcome else None,
             outcome=outcome,
             margin=self.margin,
@@ -307,7 +307,7 @@ class Board:
             left_out=len(planned) - len(a),
             verdict="no difference shown",
             reason=" and ".join(reasons),
-            differences=tuple(moved.tolist()),
+            differences=tuple((a - b).tolist()),
             effect=effect_size(a, b) if len(a) >= FEWEST_SEEDS else None,
         )
 

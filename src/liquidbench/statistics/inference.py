@@ -230,10 +230,10 @@ def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
         >>> outcome.test, round(outcome.p, 3)
         ('paired t-test', 0.225)
     """
-    moved = differences(first, second)
-    if np.ptp(moved) == 0:
-        return signed_rank_test(first, second)
-    return _t_test("paired t-test", moved, 1 / len(moved))
+    a, b = _paired(first, second)
+    if np.ptp(differences(a, b)) == 0:
+        return signed_rank_test(a, b)
+    return _t_test("paired t-test", a - b, 1 / len(a))
 
 
 def resampled_test(first: ArrayLike, second: ArrayLike, test_to_train: float) -> PairedTest:
@@ -269,10 +269,10 @@ def resampled_test(first: ArrayLike, second: ArrayLike, test_to_train: float) ->
     """
     if not 0 < test_to_train < math.inf:
         raise ValueError(f"test_to_train must be positive; got {test_to_train}: without new splits use paired_test")
-    moved = differences(first, second)
-    if np.ptp(moved) == 0:
+    a, b = _paired(first, second)
+    if np.ptp(differences(a, b)) == 0:
         raise ValueError("first and second differ by the same amount on every split, so t is undefined")
-    return _t_test("corrected resampled t-test", moved, 1 / len(moved) + test_to_train)
+    return _t_test("corrected resampled t-test", a - b, 1 / len(a) + test_to_train)
 
 
 def signed_rank_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
@@ -398,7 +398,7 @@ def effect_size(first: ArrayLike, second: ArrayLike) -> Effect:
         return Effect(None if moved.any() else 0.0, superiority)
     m = len(a) - 1
     correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)
-    return Effect(correction * float(moved.mean() / moved.std(ddof=1)), superiority)
+    return Effect(correction * float((a - b).mean() / (a - b).std(ddof=1)), superiority)
 
 
 def win_tie_loss(leads: ArrayLike, margin: float) -> WinTieLoss:
