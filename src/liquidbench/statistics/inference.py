@@ -157,19 +157,21 @@ def bootstrap_interval(values: ArrayLike, level: float = LEVEL, resamples: int =
 def hierarchical_interval(
     groups: Sequence[ArrayLike], level: float = LEVEL, resamples: int = 5000, seed: int = 0
 ) -> NDArray[np.float64]:
-    """Percentile bootstrap interval of a mean over groups of values: tasks, and seeds within each.
+    """Bootstrap interval of a mean over groups of values: tasks, and seeds within each.
 
     In each resample T of the T groups are drawn with replacement, and within each draw n_t of its n_t values::
 
         θ* = 1/T Σ_i 1/n_t(i) Σ_j y[t(i), s(i, j)]
 
     so that the interval speaks of other tasks and other seeds. Values of one group are no independent evidence about
-    other groups: a bootstrap of the pooled values is far too narrow wherever groups differ. With few groups this one
-    is too narrow as well, by a factor of about √((T - 1) / T) and for want of t's wider tails; with the spread between
-    groups far below that within, too wide, since the latter is drawn twice.
+    other groups: a bootstrap of the pooled values is far too narrow wherever groups differ. Its ends are expanded
+    percentiles, the tail Φ(-√(T / (T - 1)) · t) with Student's quantile t of T - 1 degrees of freedom, for plain ones
+    are too narrow with few groups: of six, at 95 %, they cover in 85 cases of 100. Where groups differ far less than their
+    values it is too wide, since the spread within is drawn twice.
 
-    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8, with
-    replacement at both levels.
+    Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8, with replacement at both
+    levels; Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician 69, 2015, on expanded
+    percentiles.
 
     Args:
         groups: T arrays, T at least 2, each (n_t,) or (n_t, k), n_t at least 1: k quantities, such as the scores of k
@@ -203,7 +205,9 @@ def hierarchical_interval(
             raise ValueError(f"groups[{index}] must be finite; leave out what is not")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1; got {resamples}")
-    return np.quantile(_hierarchical_means(tables, resamples, seed), _tails(level), axis=0)
+    quantile = special.stdtrit(len(tables) - 1, _tails(level)[1])
+    tail = float(special.ndtr(-math.sqrt(len(tables) / (len(tables) - 1)) * quantile))
+    return np.quantile(_hierarchical_means(tables, resamples, seed), (tail, 1 - tail), axis=0)
 
 
 def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
