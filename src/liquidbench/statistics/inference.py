@@ -166,8 +166,8 @@ def hierarchical_interval(
     so that the interval speaks of other tasks and other seeds. Values of one group are no independent evidence about
     other groups: a bootstrap of the pooled values is far too narrow wherever groups differ. Its ends are expanded
     percentiles, the tail Φ(-√(T / (T - 1)) · t) with Student's quantile t of T - 1 degrees of freedom, for plain ones
-    are too narrow with few groups: of six, at 95 %, they cover in 85 cases of 100. Where groups differ far less than their
-    values it is too wide, since the spread within is drawn twice.
+    are too narrow with few groups: of six, at 95 %, they cover in 85 cases of 100. Where groups differ far less than
+    their values it is too wide, since the spread within is drawn twice.
 
     Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8, with replacement at both
     levels; Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician 69, 2015, on expanded
@@ -188,9 +188,9 @@ def hierarchical_interval(
             unequal k, or a level outside 0 to 1.
 
     Example:
-        >>> low, high = hierarchical_interval([[0.1, 0.2], [0.3, 0.4], [0.0, 0.1], [0.2, 0.2]])
-        >>> round(float(low), 1), round(float(high), 1)
-        (0.1, 0.3)
+        >>> low, high = hierarchical_interval([[0.1, 0.2], [0.3, 0.4], [0.0, 0.1], [0.2, 0.2], [0.1, 0.3]])
+        >>> bool(0.0 < low < 0.19 < high < 0.4)
+        True
     """
     tables = [np.asarray(group, dtype=np.float64) for group in groups]
     if len(tables) < 2:
