@@ -264,8 +264,11 @@ struct UnitLanes {
             copy(from + row * stride(units), units, to + row * to_stride);
         }
     }
+    // In whole vectors first, for which the compiler needs no call.
     static void copy(const T* from, std::int64_t count, T* to) {
-        __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+        std::int64_t i = 0;
+        for (; i + width <= count; i += width) __builtin_memcpy(to + i, from + i, width * sizeof(T));
+        if (i < count) __builtin_memcpy(to + i, from + i, static_cast<std::size_t>(count - i) * sizeof(T));
     }
     static void spread(const T* values, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t row = 0; row < count; ++row) {

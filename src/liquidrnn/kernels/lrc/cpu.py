@@ -8,7 +8,7 @@ from torch import Tensor
 from liquidrnn.kernels import _cpu
 from liquidrnn.kernels.lrc import reference
 from liquidrnn.kernels.lrc.reference import Neurons, Sigmoids
-from liquidrnn.kernels.operator import Operator, Settings, Tensors
+from liquidrnn.kernels.operator import Operator, Settings, Tensors, memory
 
 
 def unroll(
@@ -50,7 +50,9 @@ def _shapes(tensors: Tensors, settings: Settings):
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
     explicit, unfolds, layout, keep = settings
     _cpu.lrc_forward(
-        *_grouped(tensors), bool(explicit), unfolds, torch.get_num_threads(), layout, states, kept if keep else None
+        *_grouped(memory(tensors)),
+        *(bool(explicit), unfolds, torch.get_num_threads(), layout),
+        *memory((states, kept if keep else None)),
     )
 
 
@@ -59,28 +61,17 @@ def _backward(
 ) -> None:
     explicit, unfolds, layout, keep = settings
     if not keep:
-        kept = states.new_empty(_shapes(tensors, (explicit, unfolds, layout, 1))[1])
-        _forward(tensors, (explicit, unfolds, layout, 1), torch.empty_like(states), kept)
-    remaining = iter(found)
+        settings = explicit, unfolds, layout, 1
+        kept = states.new_empty(_shapes(tensors, settings)[1])
+        _forward(tensors, settings, torch.empty_like(states), kept)
+    remaining = iter(memory(found))
     gradients = [next(remaining) if t is not None and t.is_floating_point() else None for t in tensors]
     input, initial, timespans, _, neurons, _, _, internal, internal_o, _, _, sensory, sensory_o = _grouped(gradients)
     _cpu.lrc_backward(
-        *_grouped(tensors),
-        bool(explicit),
-        unfolds,
-        torch.get_num_threads(),
-        layout,
-        states,
-        kept,
-        upstream,
-        input,
-        initial,
-        timespans,
-        neurons,
-        internal,
-        internal_o,
-        sensory,
-        sensory_o,
+        *_grouped(memory(tensors)),
+        *(bool(explicit), unfolds, torch.get_num_threads(), layout),
+        *memory((states, kept, upstream)),
+        *(input, initial, timespans, neurons, internal, internal_o, sensory, sensory_o),
     )
 
 
