@@ -6,7 +6,7 @@ READY := .venv/ready-$(shell find src -name '*.py' | LC_ALL=C sort | cksum | cut
 # One thread a process: the demo and the tests run a process on each core instead.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test slow lint docs bench clean
+.PHONY: demo test slow sanitize lint docs bench clean
 
 $(READY): pyproject.toml constraints.txt $(wildcard cpp/*)
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -23,6 +23,10 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# The compiled core's tests under sanitizers.
+sanitize: $(READY)
+	tests/kernels/sanitized.sh
 
 lint: $(READY)
 	$(BIN)/ruff check .
