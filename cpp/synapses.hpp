@@ -7,7 +7,8 @@
 //     Layout::rows                       sequences handled at once
 //     at(units, unit, row), size(units)  place of a value in a chunk of rows, and values of such a chunk
 //     used(units, count)                 how many of them, the first, a chunk of fewer rows needs
-//     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them
+//     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them; a Backward that
+//                                        is to read what sums() kept is made from the Forward
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
 //             parameters follow
@@ -130,6 +131,8 @@ struct BatchLanes {
 
     struct Backward : Order {
         Buffer<std::int64_t> kept;  // where sums() put a synapse's s
+
+        explicit Backward(const Synapses<T>& s) : Order(s, s.pre, s.post, s.sources), kept(0) {}
 
         Backward(const Synapses<T>& s, const Forward& forward)
             : Order(s, s.pre, s.post, s.sources), kept(s.count) {
@@ -369,7 +372,8 @@ struct UnitLanes {
     };
 
     struct Backward : Order {
-        Backward(const Synapses<T>& s, const Forward&) : Order(s, s.pre, s.post, s.sources, s.targets) {}
+        explicit Backward(const Synapses<T>& s) : Order(s, s.pre, s.post, s.sources, s.targets) {}
+        Backward(const Synapses<T>& s, const Forward&) : Backward(s) {}
 
         std::int64_t sums_size() const { return this->values.size(); }
 
