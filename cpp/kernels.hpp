@@ -24,6 +24,7 @@ enum class Layout : int { fastest, batch_lanes, unit_lanes };
 template <class T>
 struct LtcProblem {
     std::int64_t batch, time, inputs, units, unfolds;
+    std::int64_t kept_time;        // samples, the last, of which forward keeps its solver steps for backward
     const T* input;                // (batch, time, inputs)
     const T* initial;              // (batch, units)
     const T* timespans;            // (batch, time)
@@ -42,9 +43,10 @@ struct LtcGradients {
 
 template <class T>
 struct Table {
-    // states: (batch, time, units)
-    void (*ltc_forward)(const LtcProblem<T>&, T* states);
-    void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* state_gradients, const LtcGradients<T>&);
+    // states: (batch, time, units); kept: 2 * batch * kept_time * unfolds * units numbers in an order of its own
+    void (*ltc_forward)(const LtcProblem<T>&, T* states, T* kept);
+    void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                         const LtcGradients<T>&);
     // result[i] = 1 / (1 + 2^t[i]), for tests of its error
     void (*opened)(const T* t, T* result, std::int64_t size);
 };
