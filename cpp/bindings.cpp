@@ -89,7 +89,7 @@ struct LtcArguments {
     Indices sensory_pre, sensory_post;
     SynapseArrays<T> sensory;
 
-    LtcProblem<T> problem(std::int64_t unfolds, int threads, int layout) const {
+    LtcProblem<T> problem(std::int64_t unfolds, std::size_t kept_time, int threads, int layout) const {
         const std::size_t batch = input.shape(0), time = input.shape(1), inputs = input.shape(2);
         const std::size_t units = initial.shape(1);
         expect(initial.shape(0) == batch, "initial must have the batch of input");
@@ -98,12 +98,14 @@ struct LtcArguments {
                "observed must be (batch, time)");
         for (const auto& array : membrane) expect(array.shape(0) == units, "cm, leak_drive, leak must be (units,)");
         expect(unfolds > 0, "unfolds must be positive");
+        expect(kept_time <= time, "kept must have no more samples than input");
         expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
         return {static_cast<std::int64_t>(batch),
                 static_cast<std::int64_t>(time),
                 static_cast<std::int64_t>(inputs),
                 static_cast<std::int64_t>(units),
                 unfolds,
+                static_cast<std::int64_t>(kept_time),
                 input.data(),
                 initial.data(),
                 timespans.data(),
@@ -117,6 +119,11 @@ struct LtcArguments {
                 static_cast<Layout>(layout)};
     }
 };
+
+template <class T>
+std::size_t kept_size(const LtcProblem<T>& p) {
+    return static_cast<std::size_t>(p.batch * p.kept_time * 2 * p.unfolds * p.units);
+}
 
 template <class T>
 SynapseGradients<T> gradients_of(const SynapseOutputs<T>& outputs, const Indices& pre) {
@@ -444,30 +451,34 @@ void bind(nb::module_& module) {
         "ltc_forward",
         [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Membrane membrane, Indices pre,
            Indices post, SynapseArrays<T> internal, Indices sensory_pre, Indices sensory_post,
-           SynapseArrays<T> sensory, std::int64_t unfolds, int threads, int layout, Out<T, 3> states) {
+           SynapseArrays<T> sensory, std::int64_t unfolds, int threads, int layout, Out<T, 3> states,
+           Out<T, 3> kept) {
             const LtcArguments<T> arguments{input,    initial,     timespans,    observed, membrane, pre, post,
                                             internal, sensory_pre, sensory_post, sensory};
-            const LtcProblem<T> problem = arguments.problem(unfolds, threads, layout);
+            const LtcProblem<T> problem = arguments.problem(unfolds, kept.shape(1), threads, layout);
             expect(states.size() == static_cast<std::size_t>(problem.batch * problem.time * problem.units),
                    "states must be (batch, time, units)");
+            expect(kept.size() == kept_size(problem), "kept must be (batch, kept time, 2 * unfolds * units)");
             nb::gil_scoped_release release;
-            table<T>().ltc_forward(problem, states.data());
+            table<T>().ltc_forward(problem, states.data(), kept.data());
         },
         nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("membrane"),
         nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("sensory_pre"), nb::arg("sensory_post"),
-        nb::arg("sensory"), nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"));
+        nb::arg("sensory"), nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"),
+        nb::arg("kept"));
     module.def(
         "ltc_backward",
         [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Membrane membrane, Indices pre,
            Indices post, SynapseArrays<T> internal, Indices sensory_pre, Indices sensory_post,
            SynapseArrays<T> sensory, std::int64_t unfolds, int threads, int layout, In<T, 3> states,
-           In<T, 3> state_gradients, Out<T, 3> d_input, Out<T, 2> d_initial, Out<T, 2> d_timespans,
+           In<T, 3> kept, In<T, 3> state_gradients, Out<T, 3> d_input, Out<T, 2> d_initial, Out<T, 2> d_timespans,
            MembraneOutputs d_membrane, SynapseOutputs<T> d_internal, SynapseOutputs<T> d_sensory) {
             const LtcArguments<T> arguments{input,    initial,     timespans,    observed, membrane, pre, post,
                                             internal, sensory_pre, sensory_post, sensory};
-            const LtcProblem<T> problem = arguments.problem(unfolds, threads, layout);
+            const LtcProblem<T> problem = arguments.problem(unfolds, kept.shape(1), threads, layout);
             const auto size = static_cast<std::size_t>(problem.batch * problem.time * problem.units);
             expect(states.size() == size && state_gradients.size() == size, "states must be (batch, time, units)");
+            expect(kept.size() == kept_size(problem), "kept must be (batch, kept time, 2 * unfolds * units)");
             expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
                        d_timespans.size() == timespans.size(),
                    "a gradient must have the shape of its argument");
@@ -483,12 +494,12 @@ void bind(nb::module_& module) {
                                             gradients_of<T>(d_internal, pre),
                                             gradients_of<T>(d_sensory, sensory_pre)};
             nb::gil_scoped_release release;
-            table<T>().ltc_backward(problem, states.data(), state_gradients.data(), gradients);
+            table<T>().ltc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
         },
         nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("membrane"),
         nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("sensory_pre"), nb::arg("sensory_post"),
         nb::arg("sensory"), nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"),
-        nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
+        nb::arg("kept"), nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
         nb::arg("d_membrane"), nb::arg("d_internal"), nb::arg("d_sensory"));
     module.def(
         "opened",

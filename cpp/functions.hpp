@@ -48,7 +48,7 @@ LIQUID_INLINE Vector<T> signed_as(Vector<T> size, Vector<T> sign) {
     return (Vector<T>)((Integers)size | ((Integers)sign & (Integers)broadcast(T(-0.0))));
 }
 
-// a / b for b of ordinary size, see reciprocal().
+// a / b for b of ordinary size: neither 0 nor beyond a tenth of the largest number.
 template <class T>
 LIQUID_INLINE Vector<T> quotient(Vector<T> a, Vector<T> b) {
     return a / b;
@@ -58,7 +58,8 @@ LIQUID_INLINE Vector<T> quotient(Vector<T> a, Vector<T> b) {
 // Division takes as long as all the rest together; with the remainder put right this rounds nearly as well.
 template <>
 LIQUID_INLINE FloatVector quotient<float>(FloatVector a, FloatVector b) {
-    const FloatVector inverse = reciprocal<float>(b), guess = a * inverse;
+    const FloatVector first = _mm512_rcp14_ps(b), inverse = fma(first, fnma(b, first, broadcast(1.0f)), first);
+    const FloatVector guess = a * inverse;
     return fma(fnma(b, guess, a), inverse, guess);
 }
 #endif

@@ -24,6 +24,7 @@ enum class Layout : int { fastest, batch_lanes, unit_lanes };
 template <class T>
 struct LtcProblem {
     std::int64_t batch, time, inputs, units, unfolds;
+    std::int64_t kept_time;        // samples, the last, of which forward keeps its solver steps for backward
     const T* input;                // (batch, time, inputs)
     const T* initial;              // (batch, units)
     const T* timespans;            // (batch, time)
@@ -114,9 +115,10 @@ struct CfcGradients {
 
 template <class T>
 struct Table {
-    // states: (batch, time, units)
-    void (*ltc_forward)(const LtcProblem<T>&, T* states);
-    void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* state_gradients, const LtcGradients<T>&);
+    // states: (batch, time, units); kept: 2 * batch * kept_time * unfolds * units numbers in an order of its own
+    void (*ltc_forward)(const LtcProblem<T>&, T* states, T* kept);
+    void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                         const LtcGradients<T>&);
     // kept: (batch, time, unfolds, 3, units), or 2 without elastance: sums of each solver step; null to keep none
     void (*lrc_forward)(const LrcProblem<T>&, T* states, T* kept);
     void (*lrc_backward)(const LrcProblem<T>&, const T* states, const T* kept, const T* state_gradients,

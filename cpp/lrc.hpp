@@ -56,8 +56,7 @@ class Lrc {
     }
 
     void backward(const T* states, const T* kept, const T* state_gradients, const LrcGradients<T>& gradients) const {
-        const Forward internal_forward(p.internal), sensory_forward(p.sensory);
-        const Backward internal(p.internal, internal_forward), sensory(p.sensory, sensory_forward);
+        const Backward internal(p.internal), sensory(p.sensory);
         const Weights internal_o(internal, p.internal_o), sensory_o(sensory, p.sensory_o);
         const Orders<Backward> orders{internal, sensory, internal_o, sensory_o};
         // Of each strand: of internal synapses, of sensory ones, of their weights o, of leak, potential, bias, kappa.

@@ -7,7 +7,8 @@
 // so with g the gradient of v' and a = g * delta / (cm + delta * total): that of drive is a, of total -a v', of cm
 // -a * change, of delta g * change * keep and of v, synapses aside, g * keep, where keep = cm / (cm + delta * total).
 //
-// The backward pass stores nothing but the states after each sample: it takes a sample's solver steps again from there.
+// The way back needs change and 1 / (cm + delta * total) of each solver step. Forward keeps them for the last samples,
+// as many as it is given memory for; before those, backward takes a sample's solver steps again from the states.
 // Sequences are worked on in chunks of a layout's `rows`. Chunks go to a number of strands that depends on sizes alone,
 // each with sums of its own, added in order at the end: so results have the same bits for any number of threads.
 #pragma once
@@ -19,13 +20,6 @@ namespace liquid {
 namespace LIQUID_ISA {
 
 constexpr std::int64_t kMostStrands = 32;
-
-// Memory in which a strand keeps the synapses' s of a sample's last solver steps for the way back: as much as a core's
-// own cache holds beside the rest.
-#ifndef LIQUID_KEPT
-#define LIQUID_KEPT (384 * 1024)
-#endif
-constexpr std::int64_t kKeptBytes = LIQUID_KEPT;
 
 template <class T, class Layout>
 class Ltc {
@@ -43,8 +37,6 @@ class Ltc {
           strands(chunks < kMostStrands ? chunks : kMostStrands),
           internal(p.internal),
           sensory(p.sensory),
-          kept_size(Layout::kept_size(internal)),
-          kept_steps(fitting(kept_size)),
           constants(3 * size) {
         for (std::int64_t k = 0; k < size; ++k) cm()[k] = T(1);
         for (std::int64_t row = 0; row < Layout::rows; ++row) {
@@ -57,44 +49,44 @@ class Ltc {
         }
     }
 
-    void forward(T* states) {
+    void forward(T* states, T* kept) {
         struct Call {
             Ltc& self;
-            T* states;
-        } call{*this, states};
+            T *states, *kept;
+        } call{*this, states, kept};
         liquid::parallel(
             strands, p.threads,
             [](void* call_, std::int64_t strand) {
                 auto& call = *static_cast<Call*>(call_);
-                Workspace work(call.self, 0);
+                Workspace work(call.self, Pass::forward);
                 for (std::int64_t chunk = strand; chunk < call.self.chunks; chunk += call.self.strands) {
-                    call.self.forward_chunk(chunk, work, call.states);
+                    call.self.forward_chunk(chunk, work, call.states, call.kept);
                 }
             },
             &call);
     }
 
-    void backward(const T* states, const T* state_gradients, const LtcGradients<T>& gradients) {
-        const Backward internal_back(p.internal, internal), sensory_back(p.sensory, sensory);
+    void backward(const T* states, const T* kept, const T* state_gradients, const LtcGradients<T>& gradients) {
+        const Backward internal_back(p.internal), sensory_back(p.sensory);
         const std::int64_t internal_size = internal_back.sums_size(), sensory_size = sensory_back.sums_size();
         const std::int64_t strand_size = internal_size + sensory_size + 3 * size;
         Buffer<T> sums(strands * strand_size);
         struct Call {
             Ltc& self;
-            const T *states, *state_gradients;
+            const T *states, *kept, *state_gradients;
             const LtcGradients<T>& gradients;
             const Backward &internal, &sensory;
             T* sums;
             std::int64_t strand_size;
-        } call{*this, states, state_gradients, gradients, internal_back, sensory_back, sums.get(), strand_size};
+        } call{*this, states, kept, state_gradients, gradients, internal_back, sensory_back, sums.get(), strand_size};
         liquid::parallel(
             strands, p.threads,
             [](void* call_, std::int64_t strand) {
                 auto& call = *static_cast<Call*>(call_);
-                Workspace work(call.self, call.self.p.unfolds);
+                Workspace work(call.self, Pass::backward);
                 T* sums = call.sums + strand * call.strand_size;
                 for (std::int64_t chunk = strand; chunk < call.self.chunks; chunk += call.self.strands) {
-                    call.self.backward_chunk(chunk, work, call.internal, call.sensory, call.states,
+                    call.self.backward_chunk(chunk, work, call.internal, call.sensory, call.states, call.kept,
                                              call.state_gradients, call.gradients, sums);
                 }
             },
@@ -117,15 +109,18 @@ class Ltc {
   private:
     // What one strand needs at a time. Values are laid out in chunks of rows.
     struct Workspace {
-        Buffer<T> deltas;                             // of each row: solver step, or its gradient
+        Buffer<T> deltas;  // of each row: solver step, or its gradient
         Buffer<T> input, delta, held_drive, held_total, drive, total;
-        Buffer<T> v;                                  // state before each solver step, and after the last
-        Buffer<T> change, keep, rate;                 // of each solver step; rate = delta / (cm + delta * total)
+        Buffer<T> v;                // state before each solver step, and after the last
+        Buffer<T> change, inverse;  // of each solver step; inverse = 1 / (cm + delta * total)
         Buffer<T> g, a, b, a_sum, b_sum, delta_gradient, input_gradient;
-        Buffer<T> opened;                             // s of all synapses in the last solver steps
         Buffer<std::uint8_t> there;
 
-        Workspace(const Ltc& self, std::int64_t kept)
+        Workspace(const Ltc& self, Pass pass)
+            : Workspace(self, self.size * self.p.unfolds, pass == Pass::backward ? self.size : 0,
+                        pass == Pass::backward ? self.input_size : 0) {}
+
+        Workspace(const Ltc& self, std::int64_t steps, std::int64_t back, std::int64_t input_back)
             : deltas(width > Layout::rows ? width : Layout::rows),
               input(self.input_size),
               delta(self.size),
@@ -133,31 +128,18 @@ class Ltc {
               held_total(self.size),
               drive(self.size),
               total(self.size),
-              v(self.size * (kept + 1)),
-              change(self.size * kept),
-              keep(self.size * kept),
-              rate(self.size * kept),
-              g(kept ? self.size : 0),
-              a(kept ? self.size : 0),
-              b(kept ? self.size : 0),
-              a_sum(kept ? self.size : 0),
-              b_sum(kept ? self.size : 0),
-              delta_gradient(kept ? self.size : 0),
-              input_gradient(kept ? self.input_size : 0),
-              opened(kept ? self.kept_size * self.kept_steps : 0),
+              v(steps + self.size),
+              change(steps),
+              inverse(steps),
+              g(back),
+              a(back),
+              b(back),
+              a_sum(back),
+              b_sum(back),
+              delta_gradient(back),
+              input_gradient(input_back),
               there(Layout::rows) {}
     };
-
-    std::int64_t fitting(std::int64_t values) const {
-        const std::int64_t steps = values ? kKeptBytes / (values * static_cast<std::int64_t>(sizeof(T))) : 0;
-        return steps < p.unfolds ? steps : p.unfolds;
-    }
-
-    // Where the s of a solver step are kept, or null.
-    T* opened(std::int64_t step, Workspace& work) const {
-        const std::int64_t from_last = p.unfolds - 1 - step;
-        return from_last < kept_steps ? &work.opened[from_last * kept_size] : nullptr;
-    }
 
     T* cm() const { return constants.get(); }
     T* leak_drive() const { return constants.get() + size; }
@@ -196,29 +178,53 @@ class Ltc {
         return any;
     }
 
-    void forward_chunk(std::int64_t chunk, Workspace& work, T* states) const {
+    void forward_chunk(std::int64_t chunk, Workspace& work, T* states, T* kept) const {
         const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
         T* v = work.v.get();
         Layout::gather(p.initial + first * p.units, p.units, p.units, rows, v);
         for (std::int64_t t = 0; t < p.time; ++t) {
-            if (begin_sample(first, rows, t, work)) {
-                for (std::int64_t step = 0; step < p.unfolds; ++step) {
-                    Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
-                                 work.drive.get(), work.total.get());
-                    for (std::int64_t k = 0; k < size; k += width) {
-                        const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
-                        const V change =
-                            fnma(total, old, load(&work.drive[k])) * reciprocal<T>(fma(delta, total, load(cm() + k)));
-                        store(v + k, fma(delta, change, old));
-                    }
-                }
+            const bool any = begin_sample(first, rows, t, work);
+            if (any) {
+                for (std::int64_t step = 0; step < p.unfolds; ++step) take(v, v, step, rows, work);
             }
             Layout::scatter(v, p.time * p.units, p.units, rows, states + (first * p.time + t) * p.units);
+            if (T* to = place(first, rows, t, kept)) {
+                if (!any) {
+                    clear(work.change);
+                    clear(work.inverse);
+                }
+                for (std::int64_t step = 0; step < p.unfolds; ++step) {
+                    Layout::pack(&work.change[step * size], p.units, rows, to + 2 * step * rows * p.units);
+                    Layout::pack(&work.inverse[step * size], p.units, rows, to + (2 * step + 1) * rows * p.units);
+                }
+            }
+        }
+    }
+
+    // Where what a sample's solver steps leave for the way back is kept, or null.
+    template <class Kept>
+    Kept* place(std::int64_t first, std::int64_t rows, std::int64_t t, Kept* kept) const {
+        const std::int64_t sample = t - (p.time - p.kept_time), numbers = 2 * p.unfolds * p.units;
+        return sample < 0 ? nullptr : kept + (first * p.kept_time + sample * rows) * numbers;
+    }
+
+    // A solver step from v to next, which may be the same.
+    void take(const T* v, T* next, std::int64_t step, std::int64_t rows, Workspace& work) const {
+        Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
+                     work.drive.get(), work.total.get());
+        for (std::int64_t k = 0; k < size; k += width) {
+            const std::int64_t at = step * size + k;
+            const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
+            const V inverse = T(1) / fma(delta, total, load(cm() + k));
+            const V change = fnma(total, old, load(&work.drive[k])) * inverse;
+            store(&work.change[at], change);
+            store(&work.inverse[at], inverse);
+            store(next + k, fma(delta, change, old));
         }
     }
 
     void backward_chunk(std::int64_t chunk, Workspace& work, const Backward& internal_back,
-                        const Backward& sensory_back, const T* states, const T* state_gradients,
+                        const Backward& sensory_back, const T* states, const T* kept, const T* state_gradients,
                         const LtcGradients<T>& gradients, T* sums) const {
         const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
         T* sensory_sums = sums + internal_back.sums_size();
@@ -238,13 +244,13 @@ class Ltc {
                 } else {
                     Layout::gather(p.initial + first * p.units, p.units, p.units, rows, work.v.get());
                 }
-                for (std::int64_t step = 0; step < p.unfolds; ++step) retake(step, rows, work);
+                retake(place(first, rows, t, kept), rows, work);
                 clear(work.a_sum);
                 clear(work.b_sum);
                 for (std::int64_t step = p.unfolds - 1; step >= 0; --step) {
                     undo(step, work, cm_sum);
                     Layout::pull(internal_back, p.units, p.units, rows, &work.v[step * size], work.a.get(),
-                                 work.b.get(), g, sums, opened(step, work));
+                                 work.b.get(), g, sums);
                 }
                 for (std::int64_t k = 0; k < size; k += width) {
                     store(leak_drive_sum + k, load(leak_drive_sum + k) + load(&work.a_sum[k]));
@@ -264,20 +270,20 @@ class Ltc {
         Layout::scatter(g, p.units, p.units, rows, gradients.initial + first * p.units);
     }
 
-    // A solver step again, with what its gradient needs.
-    void retake(std::int64_t step, std::int64_t rows, Workspace& work) const {
-        const T* v = &work.v[step * size];
-        Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
-                     work.drive.get(), work.total.get(), opened(step, work));
-        for (std::int64_t k = 0; k < size; k += width) {
-            const std::int64_t at = step * size + k;
-            const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
-            const V inverse = reciprocal<T>(fma(delta, total, load(cm() + k)));
-            const V change = fnma(total, old, load(&work.drive[k])) * inverse;
-            store(&work.change[at], change);
-            store(&work.rate[at], delta * inverse);
-            store(&work.keep[at], load(cm() + k) * inverse);
-            store(&work.v[at + size], fma(delta, change, old));
+    // A sample's solver steps again, from what forward kept of them if it did.
+    void retake(const T* from, std::int64_t rows, Workspace& work) const {
+        for (std::int64_t step = 0; step < p.unfolds; ++step) {
+            const std::int64_t at = step * size;
+            T *v = &work.v[at], *next = v + size;
+            if (!from) {
+                take(v, next, step, rows, work);
+                continue;
+            }
+            Layout::unpack(from + 2 * step * rows * p.units, p.units, rows, &work.change[at]);
+            Layout::unpack(from + (2 * step + 1) * rows * p.units, p.units, rows, &work.inverse[at]);
+            for (std::int64_t k = 0; k < size; k += width) {
+                store(next + k, fma(load(&work.delta[k]), load(&work.change[at + k]), load(v + k)));
+            }
         }
     }
 
@@ -285,8 +291,9 @@ class Ltc {
     void undo(std::int64_t step, Workspace& work, T* cm_sum) const {
         for (std::int64_t k = 0; k < size; k += width) {
             const std::int64_t at = step * size + k;
-            const V g = load(&work.g[k]), change = load(&work.change[at]), keep = load(&work.keep[at]);
-            const V a = g * load(&work.rate[at]), b = -a * load(&work.v[at + size]);
+            const V g = load(&work.g[k]), change = load(&work.change[at]), inverse = load(&work.inverse[at]);
+            const V keep = load(cm() + k) * inverse;
+            const V a = g * (load(&work.delta[k]) * inverse), b = -a * load(&work.v[at + size]);
             store(&work.a[k], a);
             store(&work.b[k], b);
             store(&work.a_sum[k], load(&work.a_sum[k]) + a);
@@ -308,8 +315,8 @@ class Ltc {
             const T* total = totals.get() + 4 * s;
             gradients.w_erev[s] = total[0];
             gradients.w[s] = total[1];
-            gradients.mu[s] = -synapses.sigma[s] * total[2];
-            gradients.sigma[s] = total[3] - synapses.mu[s] * total[2];
+            gradients.mu[s] = static_cast<T>(kLn2) * total[2];
+            gradients.sigma[s] = (total[3] - synapses.mu[s] * total[2]) / scale_of(synapses, s);
         }
     }
 
@@ -320,7 +327,6 @@ class Ltc {
     const LtcProblem<T>& p;
     const std::int64_t size, input_size, chunks, strands;
     const Forward internal, sensory;
-    const std::int64_t kept_size, kept_steps;
     const Buffer<T> constants;
 };
 
@@ -335,21 +341,21 @@ bool batch_in_lanes(const LtcProblem<T>& p) {
 }
 
 template <class T>
-void ltc_forward(const LtcProblem<T>& p, T* states) {
+void ltc_forward(const LtcProblem<T>& p, T* states, T* kept) {
     if (batch_in_lanes(p)) {
-        Ltc<T, BatchLanes<T>>(p).forward(states);
+        Ltc<T, BatchLanes<T>>(p).forward(states, kept);
     } else {
-        Ltc<T, UnitLanes<T>>(p).forward(states);
+        Ltc<T, UnitLanes<T>>(p).forward(states, kept);
     }
 }
 
 template <class T>
-void ltc_backward(const LtcProblem<T>& p, const T* states, const T* state_gradients,
+void ltc_backward(const LtcProblem<T>& p, const T* states, const T* kept, const T* state_gradients,
                   const LtcGradients<T>& gradients) {
     if (batch_in_lanes(p)) {
-        Ltc<T, BatchLanes<T>>(p).backward(states, state_gradients, gradients);
+        Ltc<T, BatchLanes<T>>(p).backward(states, kept, state_gradients, gradients);
     } else {
-        Ltc<T, UnitLanes<T>>(p).backward(states, state_gradients, gradients);
+        Ltc<T, UnitLanes<T>>(p).backward(states, kept, state_gradients, gradients);
     }
 }
 

@@ -137,8 +137,8 @@ class Chunks {
             const T* total = totals.get() + 4 * s;
             gradients.w_erev[s] = total[0];
             gradients.w[s] = total[1];
-            gradients.mu[s] = -synapses.sigma[s] * total[2];
-            gradients.sigma[s] = total[3] - synapses.mu[s] * total[2];
+            gradients.mu[s] = static_cast<T>(kLn2) * total[2];
+            gradients.sigma[s] = (total[3] - synapses.mu[s] * total[2]) / scale_of(synapses, s);
         }
     }
 };
