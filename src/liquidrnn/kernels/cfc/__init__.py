@@ -5,12 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from liquidrnn.kernels import chosen
-from liquidrnn.kernels import cpu as compiled
-from liquidrnn.kernels.cfc import reference
+from liquidrnn.kernels.cfc import cpu, reference
 from liquidrnn.kernels.cfc.reference import Network as Network
-
-if compiled is not None:
-    from liquidrnn.kernels.cfc import cpu
 
 
 def unroll(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from liquidrnn.kernels import _cpu
+from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.cfc import reference
 from liquidrnn.kernels.cfc.reference import ACTIVATIONS, MODES, Network
 from liquidrnn.kernels.operator import Operator, Settings, Tensors
@@ -51,7 +51,7 @@ def _shapes(tensors: Tensors, settings: Settings):
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
     data, parameters, indices = tensors[:4], tensors[4:13], tensors[13:]
     *form, per_sample, keep = settings
-    _cpu.cfc_forward(*data, parameters, indices, (*form, per_sample * keep), torch.get_num_threads(), states, kept)
+    module.cfc_forward(*data, parameters, indices, (*form, per_sample * keep), torch.get_num_threads(), states, kept)
 
 
 def _backward(
@@ -64,7 +64,7 @@ def _backward(
     gradients = iter(found[3:])
     of_parameters = [None if p is None else next(gradients) for p in parameters]
     threads = torch.get_num_threads()
-    _cpu.cfc_backward(*data, parameters, indices, form, threads, states, kept, upstream, *found[:3], of_parameters)
+    module.cfc_backward(*data, parameters, indices, form, threads, states, kept, upstream, *found[:3], of_parameters)
 
 
 def _reference(*arguments) -> Tensor:

@@ -5,13 +5,9 @@ from __future__ import annotations
 from torch import Tensor
 
 from liquidrnn.kernels import chosen
-from liquidrnn.kernels import cpu as compiled
-from liquidrnn.kernels.lrc import reference
+from liquidrnn.kernels.lrc import cpu, reference
 from liquidrnn.kernels.lrc.reference import Neurons as Neurons
 from liquidrnn.kernels.lrc.reference import Sigmoids as Sigmoids
-
-if compiled is not None:
-    from liquidrnn.kernels.lrc import cpu
 
 
 def unroll(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from liquidrnn.kernels import _cpu
+from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.lrc import reference
 from liquidrnn.kernels.lrc.reference import Neurons, Sigmoids
 from liquidrnn.kernels.operator import Operator, Settings, Tensors, memory
@@ -49,7 +49,7 @@ def _shapes(tensors: Tensors, settings: Settings):
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
     explicit, unfolds, layout, keep = settings
-    _cpu.lrc_forward(
+    module.lrc_forward(
         *_grouped(memory(tensors)),
         *(bool(explicit), unfolds, torch.get_num_threads(), layout),
         *memory((states, kept if keep else None)),
@@ -67,7 +67,7 @@ def _backward(
     remaining = iter(memory(found))
     gradients = [next(remaining) if t is not None and t.is_floating_point() else None for t in tensors]
     input, initial, timespans, _, neurons, _, _, internal, internal_o, _, _, sensory, sensory_o = _grouped(gradients)
-    _cpu.lrc_backward(
+    module.lrc_backward(
         *_grouped(memory(tensors)),
         *(bool(explicit), unfolds, torch.get_num_threads(), layout),
         *memory((states, kept, upstream)),
