@@ -68,8 +68,8 @@ class CfC(RecurrentLayer):
         activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
         backbone_units: width of the backbone; None is 128.
         backbone_layers: depth of the backbone, 0 for heads directly on input and state; None is 1.
-        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. Since it draws
-            anew at every sample, such a layer runs module by module while it trains, with no kernel.
+        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. It draws anew
+            at every sample, so that such a layer runs module by module while it trains, with no kernel.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -225,6 +225,9 @@ class _CfCRecurrence(Recurrence):
         return self.update(coefficients, input, state, timespan), self._explained(input, state[0], timespan)
 
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
 class _BackboneRecurrence(_CfCRecurrence):
     def __init__(
         self,
@@ -279,7 +282,7 @@ class _BackboneRecurrence(_CfCRecurrence):
         """Why the modules within have to be called one by one, if they have."""
         order = []
         for module in (*self.backbone, self.heads):
-            if module._forward_pre_hooks or module._forward_hooks or module._backward_pre_hooks or module._backward_hooks:
+            if any(getattr(module, hooks) for hooks in _HOOKS):
                 return "a module within it has hooks"
             if isinstance(module, nn.Dropout | nn.Identity):
                 if isinstance(module, nn.Dropout) and module.training and module.p:
