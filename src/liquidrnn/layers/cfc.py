@@ -193,7 +193,8 @@ class _CfCRecurrence(Recurrence):
             heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
             return cfc.reference.sample(network, heads, input, state, timespan)
         # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
-        return self.unroll(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)[1]
+        states = self._states(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)
+        return states[:, 0].split(self.hidden_size, -1)
 
     def trace(self, input, state, timespans, observed, memory: Memory | None = None):
         states = self._states(input, state, timespans, observed, memory)
@@ -223,9 +224,6 @@ class _CfCRecurrence(Recurrence):
 
     def examine(self, coefficients, input, state, timespan):
         return self.update(coefficients, input, state, timespan), self._explained(input, state[0], timespan)
-
-
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 
 
 class _BackboneRecurrence(_CfCRecurrence):
@@ -282,8 +280,10 @@ class _BackboneRecurrence(_CfCRecurrence):
         """Why the modules within have to be called one by one, if they have."""
         order = []
         for module in (*self.backbone, self.heads):
-            if any(getattr(module, hooks) for hooks in _HOOKS):
+            if module._forward_pre_hooks or module._forward_hooks:
                 return "a module within it has hooks"
+            if module._backward_pre_hooks or module._backward_hooks:
+                return "a module within it has hooks for the way back"
             if isinstance(module, nn.Dropout | nn.Identity):
                 if isinstance(module, nn.Dropout) and module.training and module.p:
                     return "backbone_dropout draws anew at every sample in training"
