@@ -715,7 +715,11 @@ class Cfc {
 
     // Adds a gradient from outside to that of a state, and hands it to the update if there was one.
     void receive(const T* upstream, bool there, T* gradient, T* to) const {
-        for (std::int64_t i = 0; i < p.units; ++i) gradient[place[i]] += upstream[i];
+        if (p.layer) {
+            for (std::int64_t i = 0; i < p.units; ++i) gradient[place[i]] += upstream[i];
+        } else {
+            for (std::int64_t i = 0; i < p.units; ++i) gradient[i] += upstream[i];
+        }
         if (there) {
             copy(gradient, states_size, to);
         } else {

@@ -93,7 +93,7 @@ class Recurrence(nn.Module):
 
     @property
     def remembers(self) -> bool:
-        """Whether update, unroll and trace also take a :class:`MixedMemory`'s cell, and then a state that has two parts."""
+        """Whether update, unroll and trace also take the cell of a :class:`MixedMemory`, and the state that it adds."""
         return False
 
     def coefficients(self) -> tuple[Tensor, ...]:

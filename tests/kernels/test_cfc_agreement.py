@@ -1,6 +1,6 @@
 """The compiled CfC against the reference that defines it, in all forms, at sizes no kernel likes."""
 
-import mpmath
+import mpmath  # torch brings it
 import numpy as np
 import pytest
 import scipy.special

@@ -68,8 +68,8 @@ class CfC(RecurrentLayer):
         activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
         backbone_units: width of the backbone; None is 128.
         backbone_layers: depth of the backbone, 0 for heads directly on input and state; None is 1.
-        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. Since it draws
-            anew at every sample, such a layer runs module by module while it trains, with no kernel.
+        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. It draws anew
+            at every sample, so that such a layer runs module by module while it trains, with no kernel.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -79,6 +79,9 @@ class CfC(RecurrentLayer):
         ``heads.weight`` (4 N, Z) and ``heads.bias`` (4 N,), in the order ff1, ff2, time_a, time_b; in pure mode (N, Z),
         (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0.01. With a wiring of S connections (synapses and
         own states): ``weight`` (4, S), ``bias`` (4, N). Weights start Xavier-uniform, a head at a time.
+
+    Where modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they are
+    called one by one, in plain PyTorch; ``backend="cpu"`` then raises.
 
     A trace (``return_tau=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
     :math:`1 / |a(z)|` of the gate, in pure mode :math:`1 / (|w_\tau| + |f_1(z)|)`.
@@ -193,7 +196,8 @@ class _CfCRecurrence(Recurrence):
             heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
             return cfc.reference.sample(network, heads, input, state, timespan)
         # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
-        return self.unroll(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)[1]
+        states = self._states(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)
+        return states[:, 0].split(self.hidden_size, -1)
 
     def trace(self, input, state, timespans, observed, memory: Memory | None = None):
         states = self._states(input, state, timespans, observed, memory)
@@ -279,13 +283,10 @@ class _BackboneRecurrence(_CfCRecurrence):
         """Why the modules within have to be called one by one, if they have."""
         order = []
         for module in (*self.backbone, self.heads):
-            if (
-                module._forward_pre_hooks
-                or module._forward_hooks
-                or module._backward_pre_hooks
-                or module._backward_hooks
-            ):
+            if module._forward_pre_hooks or module._forward_hooks:
                 return "a module within it has hooks"
+            if module._backward_pre_hooks or module._backward_hooks:
+                return "a module within it has hooks for the way back"
             if isinstance(module, nn.Dropout | nn.Identity):
                 if isinstance(module, nn.Dropout) and module.training and module.p:
                     return "backbone_dropout draws anew at every sample in training"

@@ -28,7 +28,7 @@ def arguments(
 
 
 def _kept(initial: Tensor, network: Network) -> int:
-    """Values per sample that the way back needs; every map's outputs, in whole cache lines, as `cpp/cfc.hpp` has them."""
+    """Values per sample that the way back needs: outputs of every map, in whole cache lines."""
     line = 64 // initial.dtype.itemsize
 
     def padded(count: int) -> int:

@@ -181,9 +181,8 @@ def sample(
     if network.memory is not None:
         state = remember(network.memory, input, *state)
     h, *cell = state
-    for _, _, h in evaluate(network, heads, input, h, timespan):
-        pass
-    return h, *cell
+    *_, (_, _, new) = evaluate(network, heads, input, h, timespan)
+    return new, *cell
 
 
 def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor | None, network: Network) -> Tensor:
