@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <chrono>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -536,6 +537,21 @@ NB_MODULE(_cpu, module) {
         },
         nb::arg("instruction_set"), "Chooses another instruction set than the fastest, for tests and measurements.");
     module.def("threading", [] { return std::string(threading()); }, "Where threads come from.");
+    module.def(
+        "sigmoids_per_second",
+        [](std::int64_t repeats) {
+            nb::gil_scoped_release release;
+            volatile float kept;  // or the compiler could leave the work out
+            float sum;
+            const auto start = std::chrono::steady_clock::now();
+            const std::int64_t count = table<float>().sum_opened(repeats, &sum);
+            const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+            kept = sum;
+            (void)kept;
+            return static_cast<double>(count) / seconds.count();
+        },
+        nb::arg("repeats") = 10000,
+        "Single-precision sigmoids that one thread computes in a second if it does nothing else: a bound on kernels.");
     bind<float>(module);
     bind<double>(module);
     bind_lrc<float>(module);

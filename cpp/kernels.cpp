@@ -44,9 +44,27 @@ bool elementary(const char* name, const T* x, T* result, std::int64_t size) {
 }
 
 template <class T>
+std::int64_t sum_opened(std::int64_t repeats, T* sum) {
+    constexpr int width = Simd<T>::width, size = 64 * width;
+    alignas(64) T t[size];
+    for (int i = 0; i < size; ++i) t[i] = static_cast<T>(i - size / 2) * T(16) / size;
+    Vector<T> total = broadcast(T(0));
+    for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {
+        __asm__ volatile("" : : "r"(t) : "memory");  // or one round would do for all
+        for (int i = 0; i < size; i += 4 * width) {
+            Vector<T> s[4] = {load(t + i), load(t + i + width), load(t + i + 2 * width), load(t + i + 3 * width)};
+            open<T, true, 4>(s);
+            total += (s[0] + s[1]) + (s[2] + s[3]);
+        }
+    }
+    *sum = horizontal_sum<T>(total);
+    return repeats * size;
+}
+
+template <class T>
 constexpr Table<T> table() {
-    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>,  lrc_backward<T>, cfc_forward<T>,
-            cfc_backward<T>, cfc_kept<T>,   elementary<T>, opened_values<T>};
+    return {ltc_forward<T>,  ltc_backward<T>, lrc_forward<T>, lrc_backward<T>, cfc_forward<T>,
+            cfc_backward<T>, cfc_kept<T>,     elementary<T>,  opened_values<T>, sum_opened<T>};
 }
 
 }  // namespace LIQUID_ISA

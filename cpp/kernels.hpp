@@ -132,6 +132,8 @@ struct Table {
     bool (*elementary)(const char* name, const T* x, T* result, std::int64_t size);
     // result[i] = 1 / (1 + 2^t[i]), for tests of its error
     void (*opened)(const T* t, T* result, std::int64_t size);
+    // sum over a few thousand t, `repeats` times, and nothing else: how fast any kernel could be. Returns how many.
+    std::int64_t (*sum_opened)(std::int64_t repeats, T* sum);
 };
 
 struct Kernels {

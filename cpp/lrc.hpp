@@ -164,7 +164,7 @@ class Lrc {
     }
 
     void take(Rows rows, const Orders<Forward>& orders, Taken& work, T* states, T* kept) const {
-        const std::int64_t used = Layout::used(units, rows.count);
+        const std::int64_t used = Layout::size(units, rows.count);
         T *v = work.v.get(), *held = work.held.get(), *sums = work.sums.get();
         Layout::gather(chunks.of.initial + rows.first * units, units, units, rows.count, v);
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
@@ -223,7 +223,7 @@ class Lrc {
 
     void undo(Rows rows, const Orders<Backward>& orders, Undone& work, const T* states, const T* kept,
               const T* state_gradients, const LrcGradients<T>& gradients, const Sums& sums) const {
-        const std::int64_t used = Layout::used(units, rows.count), time = chunks.of.time;
+        const std::int64_t used = Layout::size(units, rows.count), time = chunks.of.time;
         T *g = work.g.get(), *pulled = work.pulled.get(), *all = work.all_pulled.get();
         clear(work.g);
         for (std::int64_t t = time - 1; t >= 0; --t) {

@@ -111,8 +111,8 @@ class Ltc {
     struct Workspace {
         Buffer<T> deltas;  // of each row: solver step, or its gradient
         Buffer<T> input, delta, held_drive, held_total, drive, total;
-        Buffer<T> v;                // state before each solver step, and after the last
-        Buffer<T> change, inverse;  // of each solver step; inverse = 1 / (cm + delta * total)
+        Buffer<T> v;      // state before each solver step, and after the last
+        Buffer<T> moves;  // of each solver step: change, and inverse = 1 / (cm + delta * total)
         Buffer<T> g, a, b, a_sum, b_sum, delta_gradient, input_gradient;
         Buffer<std::uint8_t> there;
 
@@ -129,8 +129,7 @@ class Ltc {
               drive(self.size),
               total(self.size),
               v(steps + self.size),
-              change(steps),
-              inverse(steps),
+              moves(2 * steps),
               g(back),
               a(back),
               b(back),
@@ -179,23 +178,21 @@ class Ltc {
     }
 
     void forward_chunk(std::int64_t chunk, Workspace& work, T* states, T* kept) const {
-        const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
+        const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk), used = Layout::size(p.units, rows);
         T* v = work.v.get();
         Layout::gather(p.initial + first * p.units, p.units, p.units, rows, v);
         for (std::int64_t t = 0; t < p.time; ++t) {
-            const bool any = begin_sample(first, rows, t, work);
-            if (any) {
-                for (std::int64_t step = 0; step < p.unfolds; ++step) take(v, v, step, rows, work);
+            T* const to = place(first, rows, t, kept);
+            T* const moves = direct(rows, to) ? to : work.moves.get();
+            if (begin_sample(first, rows, t, work)) {
+                for (std::int64_t step = 0; step < p.unfolds; ++step) take(v, v, moves + 2 * step * used, rows, work);
+            } else if (to) {
+                clear(moves, 2 * p.unfolds * used);
             }
             Layout::scatter(v, p.time * p.units, p.units, rows, states + (first * p.time + t) * p.units);
-            if (T* to = place(first, rows, t, kept)) {
-                if (!any) {
-                    clear(work.change);
-                    clear(work.inverse);
-                }
-                for (std::int64_t step = 0; step < p.unfolds; ++step) {
-                    Layout::pack(&work.change[step * size], p.units, rows, to + 2 * step * rows * p.units);
-                    Layout::pack(&work.inverse[step * size], p.units, rows, to + (2 * step + 1) * rows * p.units);
+            if (to && moves != to) {
+                for (std::int64_t n = 0; n < 2 * p.unfolds; ++n) {
+                    Layout::pack(moves + n * used, p.units, rows, to + n * rows * p.units);
                 }
             }
         }
@@ -208,17 +205,22 @@ class Ltc {
         return sample < 0 ? nullptr : kept + (first * p.kept_time + sample * rows) * numbers;
     }
 
-    // A solver step from v to next, which may be the same.
-    void take(const T* v, T* next, std::int64_t step, std::int64_t rows, Workspace& work) const {
+    // Whether kept memory can be used as it is: a chunk without padding, and aligned.
+    bool direct(std::int64_t rows, const T* kept) const {
+        return kept && Layout::size(p.units, rows) == rows * p.units && reinterpret_cast<std::uintptr_t>(kept) % 64 == 0;
+    }
+
+    // A solver step from v to next, which may be the same. It leaves its change, then its inverse.
+    void take(const T* v, T* next, T* move, std::int64_t rows, Workspace& work) const {
+        const std::int64_t used = Layout::size(p.units, rows);
         Layout::sums(internal, p.units, p.units, rows, v, work.held_drive.get(), work.held_total.get(),
                      work.drive.get(), work.total.get());
-        for (std::int64_t k = 0; k < size; k += width) {
-            const std::int64_t at = step * size + k;
+        for (std::int64_t k = 0; k < used; k += width) {
             const V delta = load(&work.delta[k]), total = load(&work.total[k]), old = load(v + k);
             const V inverse = T(1) / fma(delta, total, load(cm() + k));
             const V change = fnma(total, old, load(&work.drive[k])) * inverse;
-            store(&work.change[at], change);
-            store(&work.inverse[at], inverse);
+            store(move + k, change);
+            store(move + used + k, inverse);
             store(next + k, fma(delta, change, old));
         }
     }
@@ -226,33 +228,34 @@ class Ltc {
     void backward_chunk(std::int64_t chunk, Workspace& work, const Backward& internal_back,
                         const Backward& sensory_back, const T* states, const T* kept, const T* state_gradients,
                         const LtcGradients<T>& gradients, T* sums) const {
-        const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk);
+        const std::int64_t first = chunk * Layout::rows, rows = rows_of(chunk), used = Layout::size(p.units, rows);
         T* sensory_sums = sums + internal_back.sums_size();
         T* cm_sum = sensory_sums + sensory_back.sums_size();
         T *leak_drive_sum = cm_sum + size, *leak_sum = leak_drive_sum + size;
         T* g = work.g.get();
-        clear(work.g);
+        clear(g, used);
         for (std::int64_t t = p.time - 1; t >= 0; --t) {
             Layout::gather(state_gradients + (first * p.time + t) * p.units, p.time * p.units, p.units, rows,
                            work.a.get());
-            for (std::int64_t k = 0; k < size; k += width) store(g + k, load(g + k) + load(&work.a[k]));
-            clear(work.delta_gradient);
-            clear(work.input_gradient);
+            for (std::int64_t k = 0; k < used; k += width) store(g + k, load(g + k) + load(&work.a[k]));
+            clear(work.delta_gradient.get(), used);
+            clear(work.input_gradient.get(), Layout::size(p.inputs, rows));
             if (begin_sample(first, rows, t, work)) {
                 if (t > 0) {
                     Layout::gather(states + (first * p.time + t - 1) * p.units, p.time * p.units, p.units, rows, work.v.get());
                 } else {
                     Layout::gather(p.initial + first * p.units, p.units, p.units, rows, work.v.get());
                 }
-                retake(place(first, rows, t, kept), rows, work);
-                clear(work.a_sum);
-                clear(work.b_sum);
+                const T* moves = retake(place(first, rows, t, kept), rows, work);
+                clear(work.a_sum.get(), used);
+                clear(work.b_sum.get(), used);
                 for (std::int64_t step = p.unfolds - 1; step >= 0; --step) {
-                    undo(step, work, cm_sum);
-                    Layout::pull(internal_back, p.units, p.units, rows, &work.v[step * size], work.a.get(),
+                    const T* v = &work.v[step * used];
+                    undo(v + used, moves + 2 * step * used, used, work, cm_sum);
+                    Layout::pull(internal_back, p.units, p.units, rows, v, work.a.get(),
                                  work.b.get(), g, sums);
                 }
-                for (std::int64_t k = 0; k < size; k += width) {
+                for (std::int64_t k = 0; k < used; k += width) {
                     store(leak_drive_sum + k, load(leak_drive_sum + k) + load(&work.a_sum[k]));
                     store(leak_sum + k, load(leak_sum + k) + load(&work.b_sum[k]));
                 }
@@ -270,30 +273,37 @@ class Ltc {
         Layout::scatter(g, p.units, p.units, rows, gradients.initial + first * p.units);
     }
 
-    // A sample's solver steps again, from what forward kept of them if it did.
-    void retake(const T* from, std::int64_t rows, Workspace& work) const {
-        for (std::int64_t step = 0; step < p.unfolds; ++step) {
-            const std::int64_t at = step * size;
-            T *v = &work.v[at], *next = v + size;
-            if (!from) {
-                take(v, next, step, rows, work);
-                continue;
+    // A sample's solver steps again, from what forward kept of them if it did. Returns what they leave.
+    const T* retake(const T* from, std::int64_t rows, Workspace& work) const {
+        const std::int64_t used = Layout::size(p.units, rows);
+        T *v = work.v.get(), *moves = work.moves.get();
+        if (!from) {
+            for (std::int64_t step = 0; step < p.unfolds; ++step, v += used) {
+                take(v, v + used, moves + 2 * step * used, rows, work);
             }
-            Layout::unpack(from + 2 * step * rows * p.units, p.units, rows, &work.change[at]);
-            Layout::unpack(from + (2 * step + 1) * rows * p.units, p.units, rows, &work.inverse[at]);
-            for (std::int64_t k = 0; k < size; k += width) {
-                store(next + k, fma(load(&work.delta[k]), load(&work.change[at + k]), load(v + k)));
+            return moves;
+        }
+        if (!direct(rows, from)) {
+            for (std::int64_t n = 0; n < 2 * p.unfolds; ++n) {
+                Layout::unpack(from + n * rows * p.units, p.units, rows, moves + n * used);
+            }
+            from = moves;
+        }
+        for (std::int64_t step = 0; step < p.unfolds; ++step, v += used) {
+            const T* change = from + 2 * step * used;
+            for (std::int64_t k = 0; k < used; k += width) {
+                store(v + used + k, fma(load(&work.delta[k]), load(change + k), load(v + k)));
             }
         }
+        return from;
     }
 
     // Through a solver step backwards, synapses aside.
-    void undo(std::int64_t step, Workspace& work, T* cm_sum) const {
-        for (std::int64_t k = 0; k < size; k += width) {
-            const std::int64_t at = step * size + k;
-            const V g = load(&work.g[k]), change = load(&work.change[at]), inverse = load(&work.inverse[at]);
+    void undo(const T* next, const T* move, std::int64_t used, Workspace& work, T* cm_sum) const {
+        for (std::int64_t k = 0; k < used; k += width) {
+            const V g = load(&work.g[k]), change = load(move + k), inverse = load(move + used + k);
             const V keep = load(cm() + k) * inverse;
-            const V a = g * (load(&work.delta[k]) * inverse), b = -a * load(&work.v[at + size]);
+            const V a = g * (load(&work.delta[k]) * inverse), b = -a * load(next + k);
             store(&work.a[k], a);
             store(&work.b[k], b);
             store(&work.a_sum[k], load(&work.a_sum[k]) + a);
@@ -320,8 +330,8 @@ class Ltc {
         }
     }
 
-    static void clear(const Buffer<T>& buffer) {
-        __builtin_memset(buffer.get(), 0, static_cast<std::size_t>(buffer.size()) * sizeof(T));
+    static void clear(T* values, std::int64_t count) {
+        __builtin_memset(values, 0, static_cast<std::size_t>(count) * sizeof(T));
     }
 
     const LtcProblem<T>& p;

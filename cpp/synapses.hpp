@@ -5,8 +5,8 @@
 // in blocks of (one source, a vector of targets) and skips those without any synapse. Both share this interface:
 //
 //     Layout::rows                       sequences handled at once
-//     at(units, unit, row), size(units)  place of a value in a chunk of rows, and values of such a chunk
-//     used(units, count)                 how many of them, the first, a chunk of fewer rows needs
+//     at(units, unit, row)               place of a value in a chunk of rows
+//     size(units, rows)                  values of a chunk, some of them padding
 //     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
@@ -109,8 +109,7 @@ struct BatchLanes {
     using V = Vector<T>;
 
     static std::int64_t at(std::int64_t, std::int64_t unit, std::int64_t row) { return unit * width + row; }
-    static std::int64_t size(std::int64_t units) { return units * width; }
-    static std::int64_t used(std::int64_t units, std::int64_t) { return size(units); }
+    static std::int64_t size(std::int64_t units, std::int64_t = rows) { return units * width; }
 
     static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
         to_columns(from, stride, units, count, to);
@@ -214,8 +213,7 @@ struct BatchLanes {
                 const Parameters<T>& p = values[e];
                 const V s = opened<T, Bounded>(fma(y, broadcast(p.scale), broadcast(p.shift)));
                 const V sa = s * load(a + others[e]), sb = s * load(b + others[e]);
-                const V weighted = fma(sa, broadcast(p.w_erev), sb * p.w);
-                const V h = fnma(s, weighted, weighted);
+                const V weighted = fma(sa, broadcast(p.w_erev), sb * p.w), h = fnma(s, weighted, weighted);
                 T* sum = sums + 4 * e * width;
                 store(sum, load(sum) + sa);
                 store(sum + width, load(sum + width) + sb);
@@ -301,8 +299,7 @@ struct UnitLanes {
     static std::int64_t at(std::int64_t units, std::int64_t unit, std::int64_t row) {
         return row * stride(units) + unit;
     }
-    static std::int64_t size(std::int64_t units) { return rows * stride(units); }
-    static std::int64_t used(std::int64_t units, std::int64_t count) { return count * stride(units); }
+    static std::int64_t size(std::int64_t units, std::int64_t count = rows) { return count * stride(units); }
 
     static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t row = 0; row < count; ++row) {
