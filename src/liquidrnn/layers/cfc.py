@@ -80,8 +80,8 @@ class CfC(RecurrentLayer):
         (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0.01. With a wiring of S connections (synapses and
         own states): ``weight`` (4, S), ``bias`` (4, N). Weights start Xavier-uniform, a head at a time.
 
-    Where modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they are
-    called one by one, in plain PyTorch; ``backend="cpu"`` then raises.
+    Where modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they
+    are called one by one, in plain PyTorch; ``backend="cpu"`` then raises.
 
     A trace (``return_tau=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
     :math:`1 / |a(z)|` of the gate, in pure mode :math:`1 / (|w_\tau| + |f_1(z)|)`.
