@@ -28,6 +28,8 @@ class Ltc {
     using Forward = typename Layout::Forward;
     using Backward = typename Layout::Backward;
 
+    struct Workspace;
+
   public:
     explicit Ltc(const LtcProblem<T>& problem)
         : p(problem),
@@ -105,6 +107,20 @@ class Ltc {
             }
         }
     }
+
+    class Steps final : public Stepper {
+      public:
+        Steps(const LtcProblem<T>& problem, T* state_) : p(problem), ltc(p), work(ltc, Pass::forward), state(state_) {}
+        void step() override {
+            for (std::int64_t chunk = 0; chunk < ltc.chunks; ++chunk) ltc.forward_chunk(chunk, work, state, nullptr);
+        }
+
+      private:
+        const LtcProblem<T> p;
+        const Ltc ltc;
+        Workspace work;
+        T* const state;
+    };
 
   private:
     // What one strand needs at a time. Values are laid out in chunks of rows.
@@ -367,6 +383,12 @@ void ltc_backward(const LtcProblem<T>& p, const T* states, const T* kept, const 
     } else {
         Ltc<T, UnitLanes<T>>(p).backward(states, kept, state_gradients, gradients);
     }
+}
+
+template <class T>
+Stepper* ltc_steps(const LtcProblem<T>& p, T* state) {
+    if (batch_in_lanes(p)) return new typename Ltc<T, BatchLanes<T>>::Steps(p, state);
+    return new typename Ltc<T, UnitLanes<T>>::Steps(p, state);
 }
 
 }  // namespace LIQUID_ISA
