@@ -47,6 +47,11 @@ def _kept(initial: Tensor, network: Network) -> int:
     return heads + network.backbone_layers * padded(network.backbone_units) + memory
 
 
+def _grouped(tensors: Tensors) -> tuple:
+    """The operator's tensors as the compiled module takes them."""
+    return *tensors[:4], tensors[4:13], tensors[13:]
+
+
 def _shapes(tensors: Tensors, settings: Settings):
     input, initial = tensors[:2]
     assert input is not None and initial is not None
@@ -55,30 +60,36 @@ def _shapes(tensors: Tensors, settings: Settings):
 
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
-    data, parameters, indices = tensors[:4], tensors[4:13], tensors[13:]
     *form, per_sample, keep = settings
-    module.cfc_forward(*data, parameters, indices, (*form, per_sample * keep), torch.get_num_threads(), states, kept)
+    form = *form, per_sample * keep
+    module.cfc_forward(*_grouped(memory(tensors)), form, torch.get_num_threads(), *memory((states, kept)))
 
 
 def _backward(
     tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor, upstream: Tensor, found: list[Tensor]
 ) -> None:
-    data, parameters, indices = tensors[:4], tensors[4:13], tensors[13:]
     *form, keep = settings
     if not keep:  # as under a map over the batch
         states, kept = operator.run(*tensors, *form, 1)
-    gradients = iter(found[3:])
-    of_parameters = [None if p is None else next(gradients) for p in parameters]
+    filled = iter(memory(found))
+    gradients = (next(filled), next(filled), next(filled), [None if p is None else next(filled) for p in tensors[4:13]])
     threads = torch.get_num_threads()
-    module.cfc_backward(*data, parameters, indices, form, threads, states, kept, upstream, *found[:3], of_parameters)
+    module.cfc_backward(*_grouped(memory(tensors)), form, threads, *memory((states, kept, upstream)), *gradients)
 
 
-def _reference(*arguments) -> Tensor:
-    data, tensors, (mode, activation, width, depth, _, _) = arguments[:4], arguments[4:18], arguments[18:]
-    number = tensors[11]
+def _reference(input, initial, timespans, observed, *rest) -> Tensor:
+    mode, activation, width, depth, _, _ = rest[14:]
+    number = rest[11]
     layers = () if number is None else tuple((number == n).nonzero()[:, 0] for n in range(int(number.max()) + 1))
-    form = (MODES[mode], list(ACTIVATIONS)[activation], width, depth)
-    return reference.unroll(*data, Network(*tensors, layers, *form))
+    network = Network(
+        *rest[:14],
+        layers=layers,
+        mode=MODES[mode],
+        activation=list(ACTIVATIONS)[activation],
+        backbone_units=width,
+        backbone_layers=depth,
+    )
+    return reference.unroll(input, initial, timespans, observed, network)
 
 
 def _bare(settings: Settings) -> Settings:

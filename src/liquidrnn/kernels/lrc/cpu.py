@@ -90,10 +90,10 @@ def _backward(
     )
 
 
-def _reference(*arguments) -> Tensor:
-    data, neurons, internal, sensory = arguments[:4], arguments[4:8], arguments[8:15], arguments[15:22]
-    explicit, unfolds = arguments[22:24]
-    return reference.unroll(*data, Neurons(*neurons), Sigmoids(*internal), Sigmoids(*sensory), bool(explicit), unfolds)
+def _reference(input, initial, timespans, observed, *rest) -> Tensor:
+    neurons, internal, sensory = Neurons(*rest[:4]), Sigmoids(*rest[4:11]), Sigmoids(*rest[11:18])
+    explicit, unfolds = rest[18:20]
+    return reference.unroll(input, initial, timespans, observed, neurons, internal, sensory, bool(explicit), unfolds)
 
 
 _SYNAPSES = (*Sigmoids._fields[:-1], "o?")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
@@ -57,7 +59,7 @@ def _shapes(tensors: Tensors, settings: Settings):
     numbers = 2 * unfolds * units
     # Without branches, for batch and time may be symbols.
     fitting = kept_bytes // (torch.sym_max(batch, 1) * numbers * input.element_size())
-    return (batch, time, units), (batch, torch.sym_min(time, fitting), numbers)
+    return (batch, time, units), (batch, cast(int, torch.sym_min(time, fitting)), numbers)
 
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
