@@ -31,8 +31,8 @@ class Stream:
         ValueError: the layer is bidirectional, or ``hx`` has the wrong shape.
 
     Example:
-        >>> layer = LTC(3, wirings.AutoNCP(12, outputs=2))
-        >>> stream = Stream(layer)
+        >>> layer = lr.LTC(3, lr.wirings.AutoNCP(12, outputs=2))
+        >>> stream = lr.Stream(layer)
         >>> for sample in torch.randn(5, 3):
         ...     command = stream(sample, timespan=0.02)
         >>> command.shape
@@ -62,7 +62,8 @@ class Stream:
         ]
         levels = zip(self._layer.recurrences, self._samples, strict=True)
         compiled = [recurrence.stream(samples) for recurrence, samples in levels]
-        self._compiled = None if any(level is None for level in compiled) else compiled
+        found = [level for level in compiled if level is not None]
+        self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
         self.reset(hx)
 
