@@ -102,29 +102,23 @@ struct LtcArguments {
         expect(unfolds > 0, "unfolds must be positive");
         expect(kept_time <= time, "kept must have no more samples than input");
         expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
-        return {static_cast<std::int64_t>(batch),
-                static_cast<std::int64_t>(time),
-                static_cast<std::int64_t>(inputs),
-                static_cast<std::int64_t>(units),
-                unfolds,
+        return {{static_cast<std::int64_t>(batch), static_cast<std::int64_t>(time), static_cast<std::int64_t>(inputs),
+                 static_cast<std::int64_t>(units), unfolds, input.data(), initial.data(), timespans.data(),
+                 observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr, threads,
+                 static_cast<Layout>(layout)},
                 static_cast<std::int64_t>(kept_time),
-                input.data(),
-                initial.data(),
-                timespans.data(),
-                observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr,
                 membrane[0].data(),
                 membrane[1].data(),
                 membrane[2].data(),
                 synapses(units, units, pre, post, internal),
-                synapses(inputs, units, sensory_pre, sensory_post, sensory),
-                threads,
-                static_cast<Layout>(layout)};
+                synapses(inputs, units, sensory_pre, sensory_post, sensory)};
     }
 };
 
 template <class T>
 std::size_t kept_size(const LtcProblem<T>& p) {
-    return static_cast<std::size_t>(p.batch * p.kept_time * 2 * p.unfolds * p.units);
+    const Sequences<T>& s = p.sequences;
+    return static_cast<std::size_t>(s.batch * p.kept_time * 2 * s.unfolds * s.units);
 }
 
 template <class T>
@@ -558,7 +552,7 @@ void bind(nb::module_& module) {
             const LtcArguments<T> arguments{input,    initial,     timespans,    observed, membrane, pre, post,
                                             internal, sensory_pre, sensory_post, sensory};
             const LtcProblem<T> problem = arguments.problem(unfolds, kept.shape(1), threads, layout);
-            expect(states.size() == static_cast<std::size_t>(problem.batch * problem.time * problem.units),
+            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1),
                    "states must be (batch, time, units)");
             expect(kept.size() == kept_size(problem), "kept must be (batch, kept time, 2 * unfolds * units)");
             nb::gil_scoped_release release;
@@ -578,14 +572,14 @@ void bind(nb::module_& module) {
             const LtcArguments<T> arguments{input,    initial,     timespans,    observed, membrane, pre, post,
                                             internal, sensory_pre, sensory_post, sensory};
             const LtcProblem<T> problem = arguments.problem(unfolds, kept.shape(1), threads, layout);
-            const auto size = static_cast<std::size_t>(problem.batch * problem.time * problem.units);
+            const std::size_t size = input.shape(0) * input.shape(1) * initial.shape(1);
             expect(states.size() == size && state_gradients.size() == size, "states must be (batch, time, units)");
             expect(kept.size() == kept_size(problem), "kept must be (batch, kept time, 2 * unfolds * units)");
             expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
                        d_timespans.size() == timespans.size(),
                    "a gradient must have the shape of its argument");
             for (const auto& output : d_membrane) {
-                expect(output.size() == static_cast<std::size_t>(problem.units), "a gradient has the wrong length");
+                expect(output.size() == initial.shape(1), "a gradient has the wrong length");
             }
             const LtcGradients<T> gradients{d_input.data(),
                                             d_initial.data(),

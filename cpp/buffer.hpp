@@ -36,6 +36,11 @@ class Buffer {
     T* data_;
 };
 
+template <class T>
+void clear(T* values, std::int64_t count) {
+    __builtin_memset(values, 0, static_cast<std::size_t>(count) * sizeof(T));
+}
+
 inline std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
 }  // namespace LIQUID_ISA

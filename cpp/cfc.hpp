@@ -13,15 +13,13 @@
 //
 // Rows are sequences, lanes of a vector are outputs of a map. What maps make of inputs is computed for a block of samples
 // at once, and so are gradients of weights and inputs; a state's way through the network is one sample at a time.
-// Sequences are worked on in chunks, which go to a number of strands that depends on sizes alone, each with gradients of
-// its own, added in order at the end: so results have the same bits for any number of threads.
 #pragma once
 
 #include "buffer.hpp"
 #include "functions.hpp"
 #include "kernels.hpp"
 #include "product.hpp"
-#include "threads.hpp"
+#include "strands.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
@@ -32,7 +30,6 @@ class Cfc {
     static constexpr int width = Simd<T>::width;
     static constexpr std::int64_t kRows = 8;       // sequences of a chunk
     static constexpr std::int64_t kSamples = 64;   // of a block: samples of a chunk, taken together
-    static constexpr std::int64_t kStrands = 32;   // at most
     static constexpr std::int64_t kPad = 64 / static_cast<std::int64_t>(sizeof(T));  // the same for all instruction sets
 
     struct Workspace;
@@ -43,7 +40,7 @@ class Cfc {
           heads(p.heads()),
           depth(p.backbone_layers),
           chunks((p.batch + kRows - 1) / kRows),
-          strands(chunks < kStrands ? chunks : kStrands),
+          strands(strands_of(chunks)),
           inputs(padded(p.inputs)),
           hidden(padded(p.backbone_units)),
           width_of_states(p.remembers() ? 2 * p.units : p.units),
@@ -61,43 +58,22 @@ class Cfc {
 
     void forward(T* states, T* kept) {
         pack();
-        struct Call {
-            Cfc& self;
-            T *states, *kept;
-        } call{*this, states, kept};
-        liquid::parallel(
-            strands, p.threads,
-            [](void* call_, std::int64_t strand) {
-                auto& call = *static_cast<Call*>(call_);
-                Workspace work(call.self);
-                for (std::int64_t chunk = strand; chunk < call.self.chunks; chunk += call.self.strands) {
-                    call.self.forward_chunk(chunk, work, call.states, call.kept);
-                }
-            },
-            &call);
+        each_strand(strands, p.threads, [&](std::int64_t strand) {
+            Workspace work(*this);
+            for (std::int64_t chunk = strand; chunk < chunks; chunk += strands) forward_chunk(chunk, work, states, kept);
+        });
     }
 
     void backward(const T* states, const T* kept, const T* state_gradients, const CfcGradients<T>& gradients) {
         pack();
         Buffer<T> sums(strands * weights_size);
-        struct Call {
-            Cfc& self;
-            const T *states, *kept, *state_gradients;
-            const CfcGradients<T>& gradients;
-            T* sums;
-        } call{*this, states, kept, state_gradients, gradients, sums.get()};
-        liquid::parallel(
-            strands, p.threads,
-            [](void* call_, std::int64_t strand) {
-                auto& call = *static_cast<Call*>(call_);
-                BackwardWorkspace work(call.self);
-                T* sums = call.sums + strand * call.self.weights_size;
-                for (std::int64_t chunk = strand; chunk < call.self.chunks; chunk += call.self.strands) {
-                    call.self.backward_chunk(chunk, work, call.states, call.kept, call.state_gradients, call.gradients,
-                                             sums);
-                }
-            },
-            &call);
+        each_strand(strands, p.threads, [&](std::int64_t strand) {
+            BackwardWorkspace work(*this);
+            T* own = sums.get() + strand * weights_size;
+            for (std::int64_t chunk = strand; chunk < chunks; chunk += strands) {
+                backward_chunk(chunk, work, states, kept, state_gradients, gradients, own);
+            }
+        });
         Buffer<T> none(strands ? 0 : weights_size);
         T* total = strands ? sums.get() : none.get();
         for (std::int64_t strand = 1; strand < strands; ++strand) {
@@ -202,9 +178,6 @@ class Cfc {
 
     static void copy(const T* from, std::int64_t count, T* to) {
         __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
-    }
-    static void clear(T* values, std::int64_t count) {
-        __builtin_memset(values, 0, static_cast<std::size_t>(count) * sizeof(T));
     }
 
     // Activations whose slope follows from their value keep that, others their argument.

@@ -20,27 +20,6 @@ struct SynapseGradients {
 
 enum class Layout : int { fastest, batch_lanes, unit_lanes };
 
-// A batch of sequences through an LTC; arrays are dense, in row-major order.
-template <class T>
-struct LtcProblem {
-    std::int64_t batch, time, inputs, units, unfolds;
-    std::int64_t kept_time;        // samples, the last, of which forward keeps its solver steps for backward
-    const T* input;                // (batch, time, inputs)
-    const T* initial;              // (batch, units)
-    const T* timespans;            // (batch, time)
-    const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
-    const T *cm, *leak_drive, *leak;  // (units,)
-    Synapses<T> internal, sensory;
-    int threads;
-    Layout layout;
-};
-
-template <class T>
-struct LtcGradients {
-    T *input, *initial, *timespans, *cm, *leak_drive, *leak;  // shaped as in LtcProblem
-    SynapseGradients<T> internal, sensory;
-};
-
 // A batch of sequences and how to work on them; arrays are dense, in row-major order.
 template <class T>
 struct Sequences {
@@ -51,6 +30,21 @@ struct Sequences {
     const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
     int threads;
     Layout layout;
+};
+
+// A batch of sequences through an LTC.
+template <class T>
+struct LtcProblem {
+    Sequences<T> sequences;
+    std::int64_t kept_time;           // samples, the last, of which forward keeps its solver steps for backward
+    const T *cm, *leak_drive, *leak;  // (units,)
+    Synapses<T> internal, sensory;
+};
+
+template <class T>
+struct LtcGradients {
+    T *input, *initial, *timespans, *cm, *leak_drive, *leak;  // shaped as in LtcProblem
+    SynapseGradients<T> internal, sensory;
 };
 
 // A batch of sequences through an LRC, LRCU or STC. Without elastance `bias` and the weights o are null, and with an

@@ -196,7 +196,7 @@ class Lrc {
     void take(Rows rows, const Orders<Forward>& orders, Taken& work, T* states, T* kept) const {
         const std::int64_t used = Layout::size(units, rows.count);
         T *v = work.v.get(), *held = work.held.get(), *sums = work.sums.get();
-        Layout::gather(chunks.of.initial + rows.first * units, units, units, rows.count, v);
+        chunks.state_before(states, rows, 0, v);
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
             if (chunks.read(rows, t, work.sample)) {
                 const T* input = work.sample.input.get();
@@ -222,11 +222,10 @@ class Lrc {
                 }
             } else if (kept) {
                 for (std::int64_t row = 0; row < rows.count; ++row) {
-                    __builtin_memset(kept + kept_at(rows.first + row, t, 0), 0,
-                                     static_cast<std::size_t>(unfolds * gates * units) * sizeof(T));
+                    clear(kept + kept_at(rows.first + row, t, 0), unfolds * gates * units);
                 }
             }
-            chunks.scatter(v, rows, t, states);
+            chunks.scatter(v, units, rows, t, states);
         }
     }
 
@@ -253,25 +252,21 @@ class Lrc {
 
     void undo(Rows rows, const Orders<Backward>& orders, Undone& work, const T* states, const T* kept,
               const T* state_gradients, const LrcGradients<T>& gradients, const Sums& sums) const {
-        const std::int64_t used = Layout::size(units, rows.count), time = chunks.of.time;
+        const std::int64_t used = Layout::size(units, rows.count);
         T *g = work.g.get(), *pulled = work.pulled.get(), *all = work.all_pulled.get();
-        clear(work.g);
-        for (std::int64_t t = time - 1; t >= 0; --t) {
-            chunks.gather(state_gradients, rows, t, work.upstream.get());
+        clear(g, used);
+        for (std::int64_t t = chunks.of.time - 1; t >= 0; --t) {
+            chunks.gather(state_gradients, units, rows, t, work.upstream.get());
             for (std::int64_t k = 0; k < used; k += width) store(g + k, load(g + k) + load(&work.upstream[k]));
-            clear(work.delta_gradient);
-            clear(work.input_gradient);
+            clear(work.delta_gradient.get(), used);
+            clear(work.input_gradient.get(), Layout::size(inputs, rows.count));
             if (chunks.read(rows, t, work.sample)) {
-                if (t > 0) {
-                    chunks.gather(states, rows, t - 1, work.v.get());
-                } else {
-                    Layout::gather(chunks.of.initial + rows.first * units, units, units, rows.count, work.v.get());
-                }
+                chunks.state_before(states, rows, t, work.v.get());
                 for (std::int64_t n = 0; n < unfolds; ++n) {
                     recall(kept, rows, t, n, work.sums.get());
                     retake(n, used, work);
                 }
-                clear(work.all_pulled);
+                clear(all, work.all_pulled.size());
                 for (std::int64_t n = unfolds - 1; n >= 0; --n) {
                     undo_step(n, used, work, sums.units);
                     const T* v = &work.v[n * size];
@@ -295,8 +290,7 @@ class Lrc {
                                         all + 2 * size, work.input_gradient.get(), sums.sensory_o);
                 }
             }
-            Layout::scatter(work.input_gradient.get(), time * inputs, inputs, rows.count,
-                            gradients.input + (rows.first * time + t) * inputs);
+            chunks.scatter(work.input_gradient.get(), inputs, rows, t, gradients.input);
             chunks.timespan_gradients(rows, t, work.sample, work.delta_gradient.get(), gradients.timespans);
         }
         Layout::scatter(g, units, units, rows.count, gradients.initial + rows.first * units);
@@ -377,26 +371,18 @@ class Lrc {
 
 template <class T>
 void lrc_forward(const LrcProblem<T>& p, T* states, T* kept) {
-    if (batch_in_lanes(p.sequences, p.internal, p.sensory)) {
-        Lrc<T, BatchLanes<T>>(p).forward(states, kept);
-    } else {
-        Lrc<T, UnitLanes<T>>(p).forward(states, kept);
-    }
+    in_best_layout<Lrc, T>(p, [&](const auto& lrc) { lrc.forward(states, kept); });
 }
 
 template <class T>
 void lrc_backward(const LrcProblem<T>& p, const T* states, const T* kept, const T* state_gradients,
                   const LrcGradients<T>& gradients) {
-    if (batch_in_lanes(p.sequences, p.internal, p.sensory)) {
-        Lrc<T, BatchLanes<T>>(p).backward(states, kept, state_gradients, gradients);
-    } else {
-        Lrc<T, UnitLanes<T>>(p).backward(states, kept, state_gradients, gradients);
-    }
+    in_best_layout<Lrc, T>(p, [&](const auto& lrc) { lrc.backward(states, kept, state_gradients, gradients); });
 }
 
 template <class T>
 Stepper* lrc_steps(const LrcProblem<T>& p, T* state) {
-    if (batch_in_lanes(p.sequences, p.internal, p.sensory)) return new typename Lrc<T, BatchLanes<T>>::Steps(p, state);
+    if (batch_in_lanes(p)) return new typename Lrc<T, BatchLanes<T>>::Steps(p, state);
     return new typename Lrc<T, UnitLanes<T>>::Steps(p, state);
 }
 

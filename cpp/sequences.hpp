@@ -1,32 +1,24 @@
-// A batch of sequences in chunks of a layout's rows, and what a chunk's samples are: what every recurrence begins with.
-//
-// Chunks go to a number of strands that depends on sizes alone, each with sums of its own, added in order at the end:
-// so results have the same bits for any number of threads.
+// A batch of sequences in chunks of a layout's rows: what recurrences over synapses (LTC, the LRC family) share besides
+// those. Samples are read here, and gradients summed over rows and strands.
 #pragma once
 
+#include "strands.hpp"
 #include "synapses.hpp"
-#include "threads.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
-
-template <class T>
-void clear(const Buffer<T>& buffer) {
-    __builtin_memset(buffer.get(), 0, static_cast<std::size_t>(buffer.size()) * sizeof(T));
-}
 
 template <class T, class Layout>
 class Chunks {
   public:
     static constexpr int width = Simd<T>::width;
-    static constexpr std::int64_t most_strands = 32;
 
     explicit Chunks(const Sequences<T>& sequences)
         : of(sequences),
           size(Layout::size(of.units)),
           input_size(Layout::size(of.inputs)),
           count((of.batch + Layout::rows - 1) / Layout::rows),
-          strands(count < most_strands ? count : most_strands) {}
+          strands(strands_of(count)) {}
 
     const Sequences<T> of;
     const std::int64_t size, input_size;  // values of a chunk's states, and inputs
@@ -35,10 +27,7 @@ class Chunks {
     // body(strand) for all of them; strand s is to take chunks s, s + strands, and so on.
     template <class Body>
     void each_strand(const Body& body) const {
-        liquid::parallel(
-            strands, of.threads,
-            [](void* context, std::int64_t strand) { (*static_cast<const Body*>(context))(strand); },
-            const_cast<Body*>(&body));
+        LIQUID_ISA::each_strand(strands, of.threads, body);
     }
 
     // A sample of every sequence in a chunk, in the layout's order.
@@ -77,8 +66,7 @@ class Chunks {
         }
         if (!any) return false;
         Layout::spread(sample.deltas.get(), of.units, rows.count, sample.delta.get());
-        Layout::gather(of.input + (rows.first * of.time + t) * of.inputs, of.time * of.inputs, of.inputs, rows.count,
-                       sample.input.get());
+        gather(of.input, of.inputs, rows, t, sample.input.get());
         if (!all) {
             for (std::int64_t row = 0; row < rows.count; ++row) {
                 if (sample.there[row]) continue;
@@ -97,12 +85,18 @@ class Chunks {
         }
     }
 
-    // Rows of an array (batch, time, units) at time t.
-    void gather(const T* from, Rows rows, std::int64_t t, T* to) const {
-        Layout::gather(from + (rows.first * of.time + t) * of.units, of.time * of.units, of.units, rows.count, to);
+    // Rows of an array (batch, time, columns) at time t.
+    void gather(const T* from, std::int64_t columns, Rows rows, std::int64_t t, T* to) const {
+        Layout::gather(from + (rows.first * of.time + t) * columns, of.time * columns, columns, rows.count, to);
     }
-    void scatter(const T* from, Rows rows, std::int64_t t, T* to) const {
-        Layout::scatter(from, of.time * of.units, of.units, rows.count, to + (rows.first * of.time + t) * of.units);
+    void scatter(const T* from, std::int64_t columns, Rows rows, std::int64_t t, T* to) const {
+        Layout::scatter(from, of.time * columns, columns, rows.count, to + (rows.first * of.time + t) * columns);
+    }
+
+    // The state that a sample at time t finds, of all states or the initial one.
+    void state_before(const T* states, Rows rows, std::int64_t t, T* to) const {
+        if (t > 0) return gather(states, of.units, rows, t - 1, to);
+        Layout::gather(of.initial + rows.first * of.units, of.units, of.units, rows.count, to);
     }
 
     // One value for each unit, the same in all rows of a chunk; nothing if there are none.
@@ -144,14 +138,25 @@ class Chunks {
 };
 
 // Whether one sequence per lane takes fewer vectors of synapses than one neuron per lane.
-template <class T>
-bool batch_in_lanes(const Sequences<T>& sequences, const Synapses<T>& internal, const Synapses<T>& sensory) {
+template <class T, template <class> class Problem>
+bool batch_in_lanes(const Problem<T>& p) {
+    const Sequences<T>& sequences = p.sequences;
     if (sequences.layout != Layout::fastest) return sequences.layout == Layout::batch_lanes;
     const auto cost = [&](auto price) {
-        return static_cast<double>(sequences.unfolds) * price(internal, sequences.batch) +
-               price(sensory, sequences.batch);
+        return static_cast<double>(sequences.unfolds) * price(p.internal, sequences.batch) +
+               price(p.sensory, sequences.batch);
     };
     return cost(BatchLanes<T>::cost) < cost(UnitLanes<T>::cost);
+}
+
+// run(kernel) with a problem's kernel in the layout that fits it.
+template <template <class, class> class Kernel, class T, template <class> class Problem, class Run>
+void in_best_layout(const Problem<T>& p, const Run& run) {
+    if (batch_in_lanes(p)) {
+        run(Kernel<T, BatchLanes<T>>(p));
+    } else {
+        run(Kernel<T, UnitLanes<T>>(p));
+    }
 }
 
 }  // namespace LIQUID_ISA
