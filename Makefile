@@ -39,6 +39,7 @@ docs: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/against_ncps.py
+	$(BIN)/python benchmarks/speed.py
 
 clean:
 	rm -rf .venv docs/_build results

@@ -56,8 +56,8 @@ def main() -> None:
     RESULT.write_text(
         f"""# The training loop
 
-Made by `python benchmarks/training_loop.py` on {platform.machine()}, torch {torch.__version__}, one thread, under a profiler, which
-makes what is written in Python look dearer than it is.
+Made by `python benchmarks/training_loop.py` on {platform.machine()}, torch {torch.__version__}, one thread, under a
+profiler, which makes what is written in Python look dearer than it is.
 
 | fit | seconds | network, forward and backward | optimiser, clipping | data, metrics, logging |
 | --- | --- | --- | --- | --- |

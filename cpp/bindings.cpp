@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <memory>
 #include <chrono>
 #include <optional>
 #include <stdexcept>
@@ -438,6 +439,106 @@ void bind_lrc(nb::module_& module) {
         nb::arg("d_sensory_o").none());
 }
 
+// One sample after another, with what a layer does to inputs and outputs; memory that a step reads and writes is the
+// caller's, and as large as he said.
+template <class T>
+class Stream {
+  public:
+    using Map = std::array<MaybeIn<T>, 2>;  // scale and shift of each feature, or none
+
+    Stream(std::unique_ptr<Stepper> stepper, In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Map input_map, Map output_map,
+           std::size_t outputs)
+        : stepper_(std::move(stepper)), input_(input), state_(state), timespans_(timespans), input_map_(input_map),
+          output_map_(output_map), outputs_(outputs) {
+        expect(input.shape(1) == 1, "a step is of one sample");
+        expect(outputs <= state.shape(1), "outputs are the first of the states");
+        for (const auto& part : input_map) expect(!part || part->shape(0) == input.shape(2), "input_map must be (inputs,)");
+        for (const auto& part : output_map) expect(!part || part->shape(0) == outputs, "output_map must be (outputs,)");
+    }
+
+    void step(std::uintptr_t from, double timespan, std::uintptr_t to) {
+        const std::size_t batch = input_.shape(0), inputs = input_.shape(2);
+        for (std::size_t row = 0; row < batch; ++row) writable(timespans_)[row] = static_cast<T>(timespan);
+        map(input_map_, batch, inputs, reinterpret_cast<const T*>(from), inputs, writable(input_));
+        stepper_->step();
+        map(output_map_, batch, outputs_, state_.data(), state_.shape(1), reinterpret_cast<T*>(to));
+    }
+
+  private:
+    // The arrays that a problem reads are this stream's to write.
+    template <class Array>
+    static T* writable(const Array& array) {
+        return const_cast<T*>(array.data());
+    }
+
+    static void map(const Map& map, std::size_t rows, std::size_t columns, const T* from, std::size_t stride, T* to) {
+        const T *scale = data_or_null(map[0]), *shift = data_or_null(map[1]);
+        for (std::size_t row = 0; row < rows; ++row) {
+            for (std::size_t j = 0; j < columns; ++j) {
+                T value = from[row * stride + j];
+                if (scale) value *= scale[j];
+                if (shift) value += shift[j];
+                to[row * columns + j] = value;
+            }
+        }
+    }
+
+    std::unique_ptr<Stepper> stepper_;
+    In<T, 3> input_;
+    In<T, 2> state_, timespans_;
+    Map input_map_, output_map_;
+    std::size_t outputs_;
+};
+
+template <class T>
+void bind_streams(nb::module_& module, const char* name) {
+    using Map = typename Stream<T>::Map;
+    nb::class_<Stream<T>>(module, name)
+        .def("step", &Stream<T>::step, nb::arg("input"), nb::arg("timespan"), nb::arg("output"),
+             "Reads a sample at an address, and writes the output to another.");
+    module.def(
+        "ltc_stream",
+        [](In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Observed observed, std::array<In<T, 1>, 3> membrane,
+           Indices pre, Indices post, SynapseArrays<T> internal, Indices sensory_pre, Indices sensory_post,
+           SynapseArrays<T> sensory, std::int64_t unfolds, Map input_map, Map output_map, std::size_t outputs) {
+            const LtcArguments<T> arguments{input,    state,       timespans,    observed, membrane, pre, post,
+                                            internal, sensory_pre, sensory_post, sensory};
+            std::unique_ptr<Stepper> stepper(
+                table<T>().ltc_steps(arguments.problem(unfolds, 0, 1, 0), const_cast<T*>(state.data())));
+            return new Stream<T>(std::move(stepper), input, state, timespans, input_map, output_map, outputs);
+        },
+        nb::arg("input"), nb::arg("state"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("membrane"),
+        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("sensory_pre"), nb::arg("sensory_post"),
+        nb::arg("sensory"), nb::arg("unfolds"), nb::arg("input_map"), nb::arg("output_map"), nb::arg("outputs"));
+    module.def(
+        "lrc_stream",
+        [](In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Observed observed, std::array<MaybeIn<T>, 4> neurons,
+           Indices pre, Indices post, SynapseArrays<T> internal, MaybeIn<T> internal_o, Indices sensory_pre,
+           Indices sensory_post, SynapseArrays<T> sensory, MaybeIn<T> sensory_o, bool explicit_steps,
+           std::int64_t unfolds, Map input_map, Map output_map, std::size_t outputs) {
+            const LrcArguments<T> arguments{input,    state,      timespans,   observed,     neurons, pre,      post,
+                                            internal, internal_o, sensory_pre, sensory_post, sensory, sensory_o};
+            std::unique_ptr<Stepper> stepper(
+                table<T>().lrc_steps(arguments.problem(explicit_steps, unfolds, 1, 0), const_cast<T*>(state.data())));
+            return new Stream<T>(std::move(stepper), input, state, timespans, input_map, output_map, outputs);
+        },
+        nb::arg("input"), nb::arg("state"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("neurons"),
+        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("internal_o").none(), nb::arg("sensory_pre"),
+        nb::arg("sensory_post"), nb::arg("sensory"), nb::arg("sensory_o").none(), nb::arg("explicit_steps"),
+        nb::arg("unfolds"), nb::arg("input_map"), nb::arg("output_map"), nb::arg("outputs"));
+    module.def(
+        "cfc_stream",
+        [](In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Observed observed, CfcArrays<T> parameters,
+           CfcWiring wiring, CfcSettings settings, std::size_t outputs) {
+            CfcArguments<T> arguments{input, state, timespans, observed, parameters, wiring, settings};
+            std::unique_ptr<Stepper> stepper(
+                table<T>().cfc_steps(arguments.problem(1), const_cast<T*>(state.data())));
+            return new Stream<T>(std::move(stepper), input, state, timespans, Map{}, Map{}, outputs);
+        },
+        nb::arg("input"), nb::arg("state"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("parameters"),
+        nb::arg("wiring"), nb::arg("settings"), nb::arg("outputs"));
+}
+
 template <class T>
 void bind(nb::module_& module) {
     using Membrane = std::array<In<T, 1>, 3>;
@@ -552,4 +653,6 @@ NB_MODULE(_cpu, module) {
     bind_lrc<double>(module);
     bind_cfc<float>(module);
     bind_cfc<double>(module);
+    bind_streams<float>(module, "Stream");
+    bind_streams<double>(module, "WideStream");
 }

@@ -32,6 +32,8 @@ class Cfc {
     static constexpr std::int64_t kSamples = 64;   // of a block: samples of a chunk, taken together
     static constexpr std::int64_t kPad = 64 / static_cast<std::int64_t>(sizeof(T));  // the same for all instruction sets
 
+    struct Workspace;
+
   public:
     explicit Cfc(const CfcProblem<T>& problem)
         : p(problem),
@@ -82,6 +84,20 @@ class Cfc {
             copy(total + at, count, values);
         });
     }
+
+    class Steps final : public Stepper {
+      public:
+        Steps(const CfcProblem<T>& problem, T* state_) : p(problem), cfc(p), work(cfc), state(state_) { cfc.pack(); }
+        void step() override {
+            for (std::int64_t chunk = 0; chunk < cfc.chunks; ++chunk) cfc.forward_chunk(chunk, work, state, nullptr);
+        }
+
+      private:
+        const CfcProblem<T> p;
+        Cfc cfc;
+        Workspace work;
+        T* const state;
+    };
 
   private:
     // A layer of a wiring; without one all units.
@@ -819,6 +835,11 @@ void cfc_backward(const CfcProblem<T>& p, const T* states, const T* kept, const 
 template <class T>
 std::int64_t cfc_kept(const CfcProblem<T>& p) {
     return Cfc<T>(p).kept();
+}
+
+template <class T>
+Stepper* cfc_steps(const CfcProblem<T>& p, T* state) {
+    return new typename Cfc<T>::Steps(p, state);
 }
 
 }  // namespace LIQUID_ISA

@@ -107,6 +107,13 @@ struct CfcGradients {
     CfcParameters<T*> parameters;
 };
 
+// A recurrence prepared to take one sample after another of a batch: from the problem's input and timespans, which change
+// between steps, as its state does.
+struct Stepper {
+    virtual ~Stepper() = default;
+    virtual void step() = 0;
+};
+
 template <class T>
 struct Table {
     // states: (batch, time, units); kept: 2 * batch * kept_time * unfolds * units numbers in an order of its own
@@ -124,6 +131,10 @@ struct Table {
     std::int64_t (*cfc_kept)(const CfcProblem<T>&);
     // The function of that name elementwise, for tests of its error; false if there is none.
     bool (*elementary)(const char* name, const T* x, T* result, std::int64_t size);
+    // Of problems whose time is 1 and whose initial state is `state`, where each step leaves the new one
+    Stepper* (*ltc_steps)(const LtcProblem<T>&, T* state);
+    Stepper* (*lrc_steps)(const LrcProblem<T>&, T* state);
+    Stepper* (*cfc_steps)(const CfcProblem<T>&, T* state);
     // result[i] = 1 / (1 + 2^t[i]), for tests of its error
     void (*opened)(const T* t, T* result, std::int64_t size);
     // sum over a few thousand t, `repeats` times, and nothing else: how fast any kernel could be. Returns how many.

@@ -28,6 +28,9 @@ class Lrc {
     using Weights = typename Layout::Weights;
     using Chunked = Chunks<T, Layout>;
     using Rows = typename Chunked::Rows;
+    struct Taken;
+    template <class Order>
+    struct Orders;
 
   public:
     explicit Lrc(const LrcProblem<T>& problem)
@@ -83,6 +86,33 @@ class Lrc {
             chunks.total(sums.get() + starts[4] + kind * size, strand_size, of_units[kind]);
         }
     }
+
+    class Steps final : public Stepper {
+      public:
+        Steps(const LrcProblem<T>& problem, T* state_)
+            : p(problem),
+              lrc(p),
+              internal(p.internal),
+              sensory(p.sensory),
+              internal_o(internal, p.internal_o),
+              sensory_o(sensory, p.sensory_o),
+              work(lrc),
+              state(state_) {}
+        void step() override {
+            const Orders<Forward> orders{internal, sensory, internal_o, sensory_o};
+            for (std::int64_t chunk = 0; chunk < lrc.chunks.count; ++chunk) {
+                lrc.take(lrc.chunks.rows(chunk), orders, work, state, nullptr);
+            }
+        }
+
+      private:
+        const LrcProblem<T> p;
+        const Lrc lrc;
+        const Forward internal, sensory;
+        const Weights internal_o, sensory_o;
+        Taken work;
+        T* const state;
+    };
 
   private:
     template <class Order>
@@ -348,6 +378,12 @@ template <class T>
 void lrc_backward(const LrcProblem<T>& p, const T* states, const T* kept, const T* state_gradients,
                   const LrcGradients<T>& gradients) {
     in_best_layout<Lrc, T>(p, [&](const auto& lrc) { lrc.backward(states, kept, state_gradients, gradients); });
+}
+
+template <class T>
+Stepper* lrc_steps(const LrcProblem<T>& p, T* state) {
+    if (batch_in_lanes(p)) return new typename Lrc<T, BatchLanes<T>>::Steps(p, state);
+    return new typename Lrc<T, UnitLanes<T>>::Steps(p, state);
 }
 
 }  // namespace LIQUID_ISA

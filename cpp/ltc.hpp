@@ -124,6 +124,20 @@ class Ltc {
         }
     }
 
+    class Steps final : public Stepper {
+      public:
+        Steps(const LtcProblem<T>& problem, T* state_) : p(problem), ltc(p), work(ltc, Pass::forward), state(state_) {}
+        void step() override {
+            for (std::int64_t chunk = 0; chunk < ltc.chunks.count; ++chunk) ltc.forward_chunk(chunk, work, state, nullptr);
+        }
+
+      private:
+        const LtcProblem<T> p;
+        const Ltc ltc;
+        Workspace work;
+        T* const state;
+    };
+
   private:
     T* cm() const { return constants.get(); }
     T* leak_drive() const { return constants.get() + size; }
@@ -259,6 +273,12 @@ template <class T>
 void ltc_backward(const LtcProblem<T>& p, const T* states, const T* kept, const T* state_gradients,
                   const LtcGradients<T>& gradients) {
     in_best_layout<Ltc, T>(p, [&](const auto& ltc) { ltc.backward(states, kept, state_gradients, gradients); });
+}
+
+template <class T>
+Stepper* ltc_steps(const LtcProblem<T>& p, T* state) {
+    if (batch_in_lanes(p)) return new typename Ltc<T, BatchLanes<T>>::Steps(p, state);
+    return new typename Ltc<T, UnitLanes<T>>::Steps(p, state);
 }
 
 }  // namespace LIQUID_ISA

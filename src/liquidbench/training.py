@@ -31,6 +31,7 @@ from liquidbench.metrics import METRICS, score
 from liquidbench.study import Run
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Split, Task
+from liquidrnn import Stream
 
 Row = dict[str, Any]
 
@@ -145,8 +146,8 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
 
     - ``seconds_per_epoch``: median wall-clock time of five training steps (forward, backward, clipping,
       update) on full batches, after one to warm up, times the number of batches.
-    - ``step_latency_us``: median wall-clock time of 200 calls of ``layer.step`` on one sample, in inference
-      mode, after 20 to warm up.
+    - ``step_latency_us``: median wall-clock time of 200 samples through a ``liquidrnn.Stream``, one at a time, after
+      20 to warm up.
     - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
       training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
       data are not. It is the maximum of the running sum of the allocations and releases that
@@ -373,15 +374,9 @@ def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int) -
 
 
 def _step_latency(model: SequenceModel) -> float:
-    """Median wall-clock time of one streamed sample, in seconds, the state being passed on."""
-    sample = torch.ones(1, model.layer.input_size)
-    state: Any = None
-
-    def step(number: int) -> None:
-        nonlocal state
-        state = model.layer.step(sample, state, 1.0)[1]
-
-    return _median_seconds(step, calls=200, warm_up=20)
+    """Median wall-clock time of one streamed sample, in seconds."""
+    stream, sample = Stream(model.layer), torch.ones(model.layer.input_size)
+    return _median_seconds(lambda number: stream(sample), calls=200, warm_up=20)
 
 
 def _peak_memory(action: Callable[[], object]) -> int:

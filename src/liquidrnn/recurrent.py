@@ -27,6 +27,8 @@ from torch.nn.utils.rnn import PackedSequence
 from liquidrnn.arguments import described, flag, positive_int, probability, readable
 from liquidrnn.kernels import check_backend
 from liquidrnn.kernels.memory import Memory, remember
+from liquidrnn.kernels.operator import Samples as Compiled
+from liquidrnn.kernels.operator import Steps
 from liquidrnn.samples import Samples, check_kind, checked_spans, span_tensor
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
@@ -125,6 +127,10 @@ class Recurrence(nn.Module):
         """Sets the backend."""
         check_backend(backend, self.kernels, f"this {type(self).__name__}")
         self.backend = backend
+
+    def stream(self, samples: Compiled) -> Steps | None:
+        """A compiled stream over these samples, with the parameters as they are; None where there is none."""
+        return None
 
     def restrict(self, wiring: Wiring) -> None:
         """Keeps of the synapses, and of their parameters, those that ``wiring`` has."""
@@ -252,6 +258,10 @@ class MixedMemory(Recurrence):
         if self.inner.remembers:
             return self.inner.trace(input, state, timespans, observed, memory=self.memory)  # type: ignore[call-arg]
         return super().trace(input, state, timespans, observed)
+
+    def stream(self, samples: Compiled) -> Steps | None:
+        """Of the recurrence within, if it takes the cell."""
+        return self.inner.stream(samples, memory=self.memory) if self.inner.remembers else None  # type: ignore[call-arg]
 
     def restrict(self, wiring: Wiring) -> None:
         """Of the recurrence within."""

@@ -130,6 +130,11 @@ class Affine(nn.Module):
         values = values if self.weight is None else values * self.weight
         return values if self.bias is None else values + self.bias
 
+    def parts(self) -> tuple[Tensor | None, Tensor | None]:
+        """Scale and shift, without gradients."""
+        weight, bias = (None if p is None else p.detach() for p in (self.weight, self.bias))
+        return weight, bias
+
     def extra_repr(self) -> str:
         """The mapping's name."""
         return str(self.mapping)

@@ -7,7 +7,7 @@ operator which can be differentiated, traced by ``torch.compile`` and ``torch.ex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +18,30 @@ from liquidrnn.kernels import in_transform
 Tensors: TypeAlias = Sequence[Tensor | None]
 Settings: TypeAlias = Sequence[int]
 Shape: TypeAlias = Sequence[int]
+Maps: TypeAlias = tuple[tuple[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
+"""Scale and shift of each input feature, and of each output; None where there is none."""
+
+
+class Samples(NamedTuple):
+    """What a compiled stream reads and writes, one sample of each sequence; dense, and the stream's alone.
+
+    Attributes:
+        input: (batch, 1, inputs), overwritten by each sample.
+        state: (batch, width), the state after the sample before, overwritten by that after this one.
+        timespans: (batch, 1), overwritten too.
+    """
+
+    input: Tensor
+    state: Tensor
+    timespans: Tensor
+
+
+class Steps(Protocol):
+    """A recurrence of the compiled module that takes one sample after another."""
+
+    def step(self, input: int, timespan: float, output: int) -> None:
+        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another."""
+        ...
 
 
 class Operator:
@@ -171,6 +195,11 @@ class _Eager(torch.autograd.Function):
     def backward(ctx, *state_gradients):
         operator = ctx.operator
         return None, *operator._differentiate(ctx, *state_gradients, None, operator.run_back)
+
+
+def dense(tensors: Tensors) -> list[Tensor | None]:
+    """The same values without derivatives, in memory without gaps."""
+    return [None if t is None else t.detach().contiguous() for t in tensors]
 
 
 def memory(tensors: Tensors) -> list:

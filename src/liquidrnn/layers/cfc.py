@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int, probability
-from liquidrnn.kernels import cfc
+from liquidrnn.kernels import cfc, chosen
 from liquidrnn.kernels.cfc import Network
 from liquidrnn.kernels.memory import Memory, remember
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, Trace
@@ -198,6 +198,11 @@ class _CfCRecurrence(Recurrence):
         # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
         states = self._states(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)
         return states[:, 0].split(self.hidden_size, -1)
+
+    def stream(self, samples, memory: Memory | None = None):
+        if not self.remembers or chosen(self.backend, samples.state) != "cpu":
+            return None
+        return cfc.cpu.stream(samples, self.network(memory), self.output_size)
 
     def trace(self, input, state, timespans, observed, memory: Memory | None = None):
         states = self._states(input, state, timespans, observed, memory)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int
-from liquidrnn.kernels import lrc
+from liquidrnn.kernels import chosen, lrc
 from liquidrnn.kernels.lrc import Neurons, Sigmoids
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, Trace
 from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, drawn, effective, uniform, wire
@@ -338,6 +338,12 @@ class _LRCRecurrence(Recurrence):
         equation = self._equation(self.coefficients())
         states = lrc.unroll(self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend)
         return states, (states[:, -1] if input.shape[1] else state[0],)
+
+    def stream(self, samples):
+        if chosen(self.backend, samples.state) != "cpu":
+            return None
+        equation = self._equation(tuple(c.detach() for c in self.coefficients()))
+        return lrc.cpu.stream(samples, *equation, (self.input_map.parts(), self.output_map.parts()), self.output_size)
 
     def trace(self, input, state, timespans, observed):
         states, end = self.unroll(input, state, timespans, observed)

@@ -8,7 +8,7 @@ from torch import Tensor
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.cfc import reference
 from liquidrnn.kernels.cfc.reference import ACTIVATIONS, MODES, Network
-from liquidrnn.kernels.operator import Operator, Settings, Tensors, memory
+from liquidrnn.kernels.operator import Operator, Samples, Settings, Steps, Tensors, dense, memory
 
 _PARAMETERS, _INDICES = Network._fields[:9], Network._fields[9:14]
 
@@ -16,6 +16,12 @@ _PARAMETERS, _INDICES = Network._fields[:9], Network._fields[9:14]
 def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor | None, network: Network) -> Tensor:
     """States after every sample; see :func:`liquidrnn.kernels.cfc.reference.unroll`."""
     return operator(*arguments(input, initial, timespans, observed, network))
+
+
+def stream(samples: Samples, network: Network, outputs: int) -> Steps:
+    """One sample after another, see :class:`liquidrnn.kernels.operator.Samples`; the first units are outputs."""
+    tensors, settings = memory(dense((*samples, None, *network[:14]))), arguments(*samples, None, network)[18:22]
+    return module.cfc_stream(*tensors[:4], tensors[4:13], tensors[13:], (*settings, 0), outputs)
 
 
 def arguments(

@@ -8,7 +8,7 @@ from torch import Tensor
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.lrc import reference
 from liquidrnn.kernels.lrc.reference import Neurons, Sigmoids
-from liquidrnn.kernels.operator import Operator, Settings, Tensors, memory
+from liquidrnn.kernels.operator import Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
 
 
 def unroll(
@@ -30,6 +30,21 @@ def unroll(
     """
     settings = int(explicit), unfolds, layout, int(torch.is_grad_enabled())
     return operator(input, initial, timespans, observed, *neurons, *internal, *sensory, *settings)
+
+
+def stream(
+    samples: Samples,
+    neurons: Neurons,
+    internal: Sigmoids,
+    sensory: Sigmoids,
+    explicit: bool,
+    unfolds: int,
+    maps: Maps,
+    outputs: int,
+) -> Steps:
+    """One sample after another, see :class:`liquidrnn.kernels.operator.Samples`; the first units are outputs."""
+    tensors = dense((*samples, None, *neurons, *internal, *sensory))
+    return module.lrc_stream(*_grouped(memory(tensors)), explicit, unfolds, *map(memory, maps), outputs)
 
 
 def _grouped(tensors: Tensors) -> tuple:

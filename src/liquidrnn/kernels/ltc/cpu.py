@@ -10,7 +10,7 @@ from torch import Tensor
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.ltc import reference
 from liquidrnn.kernels.ltc.reference import Membrane, Sigmoids
-from liquidrnn.kernels.operator import Operator, Settings, Tensors, memory
+from liquidrnn.kernels.operator import Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
 
 KEPT_BYTES = 64 * 2**20
 """How much of a forward pass is kept for the way back at most: two numbers for each solver step of each unit. Of the
@@ -34,6 +34,14 @@ def unroll(
     vectors.
     """
     return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout, KEPT_BYTES)
+
+
+def stream(
+    samples: Samples, membrane: Membrane, internal: Sigmoids, sensory: Sigmoids, unfolds: int, maps: Maps, outputs: int
+) -> Steps:
+    """One sample after another, see :class:`liquidrnn.kernels.operator.Samples`; the first units are outputs."""
+    tensors = dense((*samples, None, *membrane, *internal, *sensory))
+    return module.ltc_stream(*_grouped(memory(tensors)), unfolds, *map(memory, maps), outputs)
 
 
 def _grouped(tensors: Tensors) -> tuple:
