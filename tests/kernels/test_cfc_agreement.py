@@ -227,7 +227,7 @@ EXACT = {
     "normal": (scipy.special.ndtr, mpmath.ncdf, (-12.0, 8.0), (-36.0, 10.0)),
 }
 # In units of the last place of the result.
-BOUNDS = {"exp": 1, "sigmoid": 2.5, "tanh": 2.5, "normal": 6}
+BOUNDS = {"exp": 1, "sigmoid": 2.5, "tanh": 2.5, "normal": 6.5}
 
 
 def points(dtype, low, high, count):
