@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import catalogue, tasks
+from liquidbench import catalogue, matching, search, tasks
 from liquidbench.study import AUTHOR_MODELS, FAMILIES, Study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.y*ml"))
@@ -52,6 +52,7 @@ def test_it_survives_its_copy(path, tmp_path):
 def test_studies_and_catalogue_know_the_same_models():
     assert set(FAMILIES) == set(catalogue.MODELS)
     assert set(AUTHOR_MODELS) == set(catalogue.AUTHORS)
+    assert set(FAMILIES) == set(search.STRUCTURES)
 
 
 @pytest.mark.parametrize("name", [task for task in Study.load(STUDIES[0]).tasks if isinstance(task, str)])
@@ -60,4 +61,4 @@ def test_the_demo_fits_its_budget(model, name):
     """`size_for_budget` refuses what comes no nearer than 5 %."""
     study = Study.load(STUDIES[0])
     assert study.name == "demo"
-    assert catalogue.size_for_budget(model, tasks.load(name), study.parameters) > 1
+    assert matching.size_for_budget(model, tasks.load(name), study.parameters) > 1

@@ -26,7 +26,7 @@ def study(**changes) -> Study:
         "models": ["GRU", "RNN"],
         "parameters": 1000,
         "seeds": 2,
-        "learning_rates": [0.01],
+        "search": {"trials": 1},
         "training": {"epochs": 2},
     }
     return Study.parse(content | changes)
@@ -114,7 +114,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def fit(run, task, on_epoch):
+    def fit(run, task, folder, on_epoch):
         met.append(task.constructed)
         task.split("test")
         return training.failure(run, task.data_digest, "not tried")
@@ -127,7 +127,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
-    made = plan(study(training={"epochs": 200, "patience": 200}, seeds=[0, 1, 2]), tmp_path)
+    made = plan(study(training={"epochs": 2000}, seeds=[0, 1, 2]), tmp_path)
 
     def interrupt(event):
         if event.kind == "epoch":

@@ -231,6 +231,10 @@ class Task:
         standardise_targets: whether regression targets are standardised with training statistics; metrics
             are then in units of one standard deviation.
         warnings: what whoever reads the results should know about the data, a sentence each.
+        folds: outer splits on offer, `split_rule` being that of the first.
+        fold_rule: in words: how the others are made, or why there are none.
+        dealt: ``dealt(fold)`` is `recordings` for that split.
+        fold: which of them this is.
     """
 
     name: str
@@ -258,6 +262,10 @@ class Task:
     missing: bool = False
     standardise_targets: bool = True
     warnings: tuple[str, ...] = ()
+    folds: int = 1
+    fold_rule: str = "there is one official split, and no other is defined"
+    dealt: Callable[[int], Callable[[str], list[Recording]]] | None = field(default=None, repr=False)
+    fold: int = 0
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -298,11 +306,34 @@ class Task:
             refuse("carried", "one feature for each output with baseline 'last value', else empty", self.carried)
         if unknown := set(self.carried) - {feature.name for feature in self.features}:
             refuse("carried", "names of features", sorted(unknown))
+        if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
+            refuse("folds", "more than 1 where dealt says how, else 1", self.folds)
 
     @property
     def constructed(self) -> frozenset[str]:
         """Names of the splits built so far."""
         return frozenset(self._splits)
+
+    def with_fold(self, fold: int) -> "Task":
+        """The task on another of its outer splits, where other recordings are in test.
+
+        Args:
+            fold: from 0, which is the official one, to `folds` - 1.
+
+        Returns:
+            A task of which no split has been built yet; this one where it is that already.
+
+        Raises:
+            ValueError: for a split that the task does not offer; the message says why.
+        """
+        if fold == self.fold:
+            return self
+        if self.dealt is None or not 0 <= fold < self.folds:
+            offered = "one outer split" if self.folds == 1 else f"{self.folds} outer splits"
+            raise ValueError(
+                f"task {self.name!r} offers {offered}, numbered from 0; got {fold}. The rule: {self.fold_rule}"
+            )
+        return replace(self, fold=fold, recordings=self.dealt(fold))
 
     def split(self, name: str) -> Split:
         """The arrays of one split, built on the first call and kept.
@@ -414,6 +445,7 @@ class Task:
             "outputs": self.outputs,
             "target_unit": self.target_unit,
             "metric": self.metric,
+            "metrics": list(self.metrics),
             "metric_label": metric.label,
             "higher_is_better": metric.higher_is_better,
             "standardised_targets": self.kind == "regression" and self.standardise_targets,
@@ -422,6 +454,8 @@ class Task:
             "timespan_unit": self.timespan_unit,
             "source": asdict(self.source),
             "split_rule": self.split_rule,
+            "folds": self.folds,
+            "fold_rule": self.fold_rule,
             "features": [asdict(feature) for feature in self.features],
             "sequences": {name: len(self.split(name)) for name in SPLITS},
             "irregular": self.irregular,
