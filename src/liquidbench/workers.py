@@ -135,6 +135,11 @@ def plan(
         task = tasks.load(entry, data)
         for model, equal in product(study.models, study.matching):
             matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)
+        if study.splits > task.folds:
+            raise ValueError(
+                f"splits must be at most {task.folds} with task {task.name!r}; got {study.splits}. Its rule: "
+                f"{task.fold_rule}"
+            )
         for fold in range(study.splits):
             check(task.with_fold(fold))
         facts[task.name] = task.facts()

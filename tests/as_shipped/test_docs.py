@@ -243,6 +243,7 @@ def test_tasks_are_on_their_page_as_they_are(name):
         f"| {' | '.join(cells)} |",
         f"**Features**, with units: {features}.",
         f"**Split of `{name}`**: {task.split_rule}",
+        f"| `{name}` | {task.folds} | {task.fold_rule} |",
         task.description,
         f"[{task.source.title}]({task.source.url}). {task.source.citation}. Licence: {task.source.licence}.",
     ):

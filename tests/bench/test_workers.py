@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from liquidbench import results, training, workers
@@ -249,3 +250,14 @@ def test_a_second_driver_is_refused_and_leftovers_are_swept(tmp_path):
         execute(planned, 1)
     execute(replace(planned, pending=()), 1)
     assert not (tmp_path / "runs" / ".left.tmp").exists()
+
+
+def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_path):
+    with pytest.raises(ValueError, match="splits must be at most 4 with task 'occupancy-excerpt'; got 5. Its rule: By"):
+        plan(study(splits=5), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1, splits=2), tmp_path)
+    assert [(run.kind, run.fold) for run in made.pending] == [("fit", 0), ("fit", 1), ("cost", 0)]
+    assert not execute(made, 1).failed
+    frame = results.read(tmp_path).filter(pl.col("metric") == "trivial")
+    assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
+    assert results.compared(results.read(tmp_path), "parameters")["fold"].unique().to_list() == [0]

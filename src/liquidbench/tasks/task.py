@@ -6,15 +6,17 @@ for (so test data do not exist before a model has been chosen), and every split 
 raw row in two splits, times that never go back, finite values, a unit for every feature.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.metrics import METRICS, score
+
+T = TypeVar("T")
 
 SPLITS = ("train", "validation", "test")
 
@@ -100,6 +102,26 @@ def numbered(recordings: Iterable[Recording]) -> list[Recording]:
         result.append(replace(recording, first_row=first_row))
         first_row += len(recording)
     return result
+
+
+def turned(deal: Mapping[str, Sequence[T]], steps: int) -> dict[str, list[T]]:
+    """Another deal of the same things into splits of the same sizes, with others of them in test.
+
+    All stand in a circle, those in test first, then those in training and validation, and the places of the splits move
+    on along it.
+
+    Args:
+        deal: the things in each of `SPLITS`.
+        steps: how far to move on; 0 changes nothing.
+
+    Example:
+        >>> turned({"train": [1, 2, 3], "validation": [4], "test": [5, 6]}, 2)
+        {'test': [1, 2], 'train': [3, 4, 5], 'validation': [6]}
+    """
+    order = ("test", "train", "validation")
+    circle = [thing for name in order for thing in deal[name]]
+    things = iter(circle[steps:] + circle[:steps])
+    return {name: [next(things) for _ in deal[name]] for name in order}
 
 
 @dataclass(frozen=True, eq=False)
