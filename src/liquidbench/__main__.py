@@ -115,20 +115,20 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     added = command("resume", _resume, "Go on with a study that was stopped: only what is missing is run.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     add_data(added)
     add_running(added)
     added.add_argument("--minutes", type=_positive(float), metavar="M", help="as for `run`")
 
     added = command("report", _report, "Make a study's report again from its results; needs no data, no torch.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
 
     added = command(
         "rescore",
         _rescore,
         "Compute scores again from the predictions that fits have left, and report; trains nothing.",
     )
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     added.add_argument(
         "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute besides those of each task"
     )
@@ -273,7 +273,7 @@ def _kept(directory: Path) -> "Study":
     if not path.is_file():
         raise FileNotFoundError(
             f"{directory} is no folder of a study's results, for it has no {_STUDY_FILE}; name the folder that "
-            "`liquidbench run` made, such as results/first"
+            "`liquidbench run` made, such as results/demo"
         )
     with path.open(encoding="utf-8", errors="replace") as file:
         if file.readline().strip() != _FORMAT_LINE.format(RESULTS_FORMAT):

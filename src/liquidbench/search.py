@@ -33,7 +33,7 @@ except ImportError:
     fcntl = None
 
 SHARED: Mapping[str, BaseDistribution] = {
-    "learning_rate": FloatDistribution(1e-3, 3e-2, log=True),
+    "learning_rate": FloatDistribution(1e-3, 1e-1, log=True),
     "optimiser": CategoricalDistribution(("adamw", "rmsprop")),
     "schedule": CategoricalDistribution(("constant", "cosine")),
     "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),
@@ -42,7 +42,7 @@ SHARED: Mapping[str, BaseDistribution] = {
 }
 """Ranges that are the same for every model, in the order in which they are drawn; see `Settings`."""
 
-MIDDLE_RATE = 0.005
+MIDDLE_RATE = 0.01
 """A learning rate in the middle of its range, for what is measured and not trained to an end."""
 
 STRUCTURES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {

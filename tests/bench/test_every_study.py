@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import catalogue, matching, search, tasks
+from liquidbench import catalogue, matching, results, search, tasks
+from liquidbench.__main__ import main
 from liquidbench.study import AUTHOR_MODELS, FAMILIES, Study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.y*ml"))
 
 
 def test_there_are_studies():
-    assert {"demo", "first"} <= {path.stem for path in STUDIES}
+    assert {"demo", "smoke", "small", "full"} <= {path.stem for path in STUDIES}
 
 
 @pytest.fixture(params=STUDIES, ids=lambda path: path.stem)
@@ -47,6 +48,25 @@ def test_it_survives_its_copy(path, tmp_path):
     copy = tmp_path / path.name
     copy.write_text(study.to_yaml(), encoding="utf-8")
     assert Study.load(copy) == study
+
+
+@pytest.mark.parametrize("name", ["small", "full"])
+def test_large_studies_leave_out_no_model_and_no_data(name):
+    study = Study.load(next(path for path in STUDIES if path.stem == name))
+    assert set(study.models) == set(FAMILIES)
+    # An excerpt stands for its whole, and no data are there twice.
+    assert sorted(str(task).removesuffix("-excerpt") for task in study.tasks) == sorted(
+        task for task in tasks.names() if not task.endswith("-excerpt")
+    )
+
+
+@pytest.mark.slow
+def test_smoke_goes_from_its_file_to_its_report(tmp_path):
+    path = next(path for path in STUDIES if path.stem == "smoke")
+    assert main(["run", str(path), "--results", str(tmp_path), "--plain"]) == 0
+    frame = results.read(tmp_path / "smoke")
+    assert frame["run"].n_unique() == len(Study.load(path).runs()) and set(frame["status"]) == {"done"}
+    assert (tmp_path / "smoke" / "report.html").is_file()
 
 
 def test_studies_and_catalogue_know_the_same_models():
