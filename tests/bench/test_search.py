@@ -1,5 +1,6 @@
 """The search: the same draws for every model, kept in a journal that a kill cannot harm."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -16,7 +17,7 @@ import pytest
 
 from liquidbench import search
 from liquidbench.search import SHARED, STRUCTURES, Settings, conduct, draw, structures
-from liquidbench.study import FAMILIES, Robustness, Run, Search, Training
+from liquidbench.study import FAMILIES, RESULTS_FORMAT, Robustness, Run, Search, Training
 
 ONE = [{"num_layers": 1}, {"num_layers": 2}]
 
@@ -181,3 +182,10 @@ def test_two_processes_make_a_search_once(tmp_path):
             process.join()
             assert process.exitcode == 0
         assert list(tried) == [0, 1, 2, 3, 4]
+
+
+def test_another_space_wants_another_format_of_results():
+    """Pinned: ids of runs do not tell the space, so a change of it here wants a new RESULTS_FORMAT, and this line."""
+    shared = {name: optuna.distributions.distribution_to_json(one) for name, one in SHARED.items()}
+    told = json.dumps([shared, STRUCTURES], sort_keys=True)
+    assert (RESULTS_FORMAT, hashlib.sha256(told.encode()).hexdigest()[:8]) == (2, "3bb40f3d")

@@ -261,3 +261,20 @@ def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_pat
     frame = results.read(tmp_path).filter(pl.col("metric") == "trivial")
     assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
     assert results.compared(results.read(tmp_path), "parameters")["fold"].unique().to_list() == [0]
+
+
+def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
+    made = plan(study(models=["GRU"], seeds=1, search={"trials": 4}), tmp_path)
+
+    def interrupt(event):
+        if event.epoch is not None and event.epoch.trial == 2:
+            raise KeyboardInterrupt
+
+    assert execute(made, 1, interrupt).interrupted
+    tried = []
+    outcome = execute(made, 1, lambda event: event.epoch and tried.append(event.epoch.trial))
+    assert not outcome.failed and tried[0] == 2
+    scores = results.trials(results.read(tmp_path))
+    assert scores["trial"].to_list() == [0, 1, 2, 3]
+    # The best again, if its weights were those of a process that is gone.
+    assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}
