@@ -149,7 +149,8 @@ def make_study(**changes):
         "models": ["LTC", "CfC", "LRCU", "LSTM", "GRU"],
         "parameters": 4000,
         "seeds": 3,
-        "training": {"epochs": 12, "patience": 3},
+        "training": {"epochs": 12},
+        "search": {"trials": 2},
         "robustness": {"removed_steps": [0.0, 0.1, 0.3, 0.5], "noise": [0.0, 0.25, 0.5, 1.0]},
         "author_defaults": True,
     }
@@ -176,6 +177,9 @@ def make_frame(study, failing=(), costs=True, fits=True):
             "model": run.model,
             "variant": run.variant,
             "seed": run.seed,
+            "fold": run.fold,
+            "matching": run.matching,
+            "search": "full" if run.matching else "",
             "kind": run.kind,
             "status": "done",
             "parameters": 4000 + draw.randrange(-150, 150) if not apart else 11_000 + draw.randrange(9000),
@@ -208,7 +212,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             for row in made:
                 row["status"] = "failed"
         else:
-            rates = run.learning_rates or (0.02,)
+            rates = (0.003, 0.01)[: run.search.trials]
             chosen = draw.randrange(len(rates))
             for trial, rate in enumerate(rates):
                 of_trial = {"trial": trial, "learning_rate": rate}

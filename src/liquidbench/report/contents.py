@@ -15,7 +15,7 @@ from liquidbench.report.evidence import Evidence, decimals, marks
 from liquidbench.report.figures import Mark, quantity
 from liquidbench.report.illustrations import Figure
 from liquidbench.statistics import Comparison, Interval, counted, linear_model, number, p_value
-from liquidbench.study import AUTHOR_MODELS, Study, task_name
+from liquidbench.study import AUTHOR_MODELS, MATCHINGS, Study, task_name
 
 FAMILIES = {"liquid": "Liquid", "recurrent": "Recurrent", "other": "Other"}
 
@@ -392,7 +392,7 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
                 failures=standing.failures,
                 parameters=_cost(evidence, model, variant, "parameters", "1"),
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
-                rates=_tally(evidence.chosen(model, variant, "learning_rate")),
+                rates=_span(evidence.chosen(model, variant, "learning_rate")),
                 epochs=f"{median(epochs):g}" if epochs else "",
                 ended=_tally(evidence.ended(model, variant)),
                 epoch_time=_cost(evidence, model, variant, "seconds_per_epoch", "s"),
@@ -415,6 +415,12 @@ def _tally(values: Iterable[float | str]) -> str:
     if len(counts) == 1:
         return next(iter(counts))
     return ", ".join(f"{count} × {value}" for value, count in counts.most_common())
+
+
+def _span(values: Sequence[float]) -> str:
+    """From the least to the largest."""
+    ends = list(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values)))) if values else []
+    return " to ".join(ends)
 
 
 def _failures(evidence: Evidence) -> list[Failure]:
@@ -442,7 +448,7 @@ def _what(row: Mapping[str, Any]) -> str:
     if row["status"] == "failed":
         return "measurement of cost" if row["kind"] == "cost" else "the whole fit"
     if row["metric"] == "loss":
-        return f"one learning rate, {row['learning_rate']:g}"
+        return f"one trial, learning rate {row['learning_rate']:.3g}"
     damage = f", {illustrations.damage(row['corruption'], row['level'])}" if row["corruption"] else ""
     return f"one score, {row['metric']} on {row['split']}{damage}"
 
@@ -544,22 +550,33 @@ def _commands(study: Study, frame: pl.DataFrame) -> str:
 
 
 def _methods(study: Study) -> list[tuple[str, str]]:
-    training = study.training
-    rates = ", ".join(f"{rate:g}" for rate in study.learning_rates)
-    cap = f" or {training.minutes:g} minutes a fit" if training.minutes else ""
-    clip = f" Gradients are clipped to norm {training.clip_norm:g}." if training.clip_norm else ""
+    training, search = study.training, study.search
+    cap = f" within {search.minutes:g} minutes" if search.minutes else ""
+    repeated = {
+        "full": "The search is made anew for each seed and split.",
+        "cheap": "The search is made once, with the first seed, and other seeds train with what it found: their spread "
+        "is that of training alone and leaves out the luck of the search.",
+    }[search.mode]
+    others = [MATCHINGS[matching] for matching in study.matching[1:]]
+    more = [f"equal {' and equal '.join(others)}"] if others else []
+    more += [f"{counted(study.splits - 1, 'further outer split')}"] if study.splits > 1 else []
     words = [
         (
             "The same for every model",
-            f"{number(study.parameters)} trained parameters within 5 %; "
-            f"{counted(len(study.learning_rates), 'learning rate')} to try ({rates}); up to "
-            f"{counted(training.epochs, 'epoch')}{cap} in batches of {training.batch_size}, stopping after "
-            f"{counted(training.patience, 'epoch')} without progress; {counted(len(study.seeds), 'seed')}, each "
-            f"with the same data in the same order.{clip}",
+            f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {counted(training.epochs, 'epoch')} "
+            f"in batches of {training.batch_size}; {counted(len(study.seeds), 'seed')}, each with the same data in the "
+            "same order.",
         ),
         (
+            "Search",
+            "Trials draw the learning rate, optimiser, schedule, clipping, weight decay and patience from ranges that "
+            "are the same for all models, and one of a few structures of the model at the given size. Trials of one "
+            f"number draw the same for all models. {repeated}",
+        ),
+        *([("Not on this page", f"The results also hold {' and '.join(more)}.")] if more else []),
+        (
             "Test data come last",
-            "Validation loss chooses the epoch, the validation score the learning rate. Test data are built "
+            "Validation loss chooses the epoch, the validation score the trial. Test data are built "
             "only then, and nothing is chosen by them. Scalers are fitted on training data; no raw row is in "
             "two splits.",
         ),
@@ -602,6 +619,13 @@ def _methods(study: Study) -> list[tuple[str, str]]:
             )
         )
     return words
+
+
+def _budget(study: Study) -> str:
+    matching, parameters = study.matching[0], f"{number(study.parameters)} trained parameters"
+    if matching == "parameters":
+        return f"{parameters} within 5 %"
+    return f"as many {MATCHINGS[matching]} as a GRU of {parameters} has, nearly"
 
 
 def _in_order(first: Iterable[str], rest: Iterable[str]) -> list[str]:
