@@ -91,8 +91,11 @@
   const kept = new Set();
   const apply = (names) => {
     root.classList.toggle("focused", names.size > 0);
-    // A model in the variant of its authors goes with the model.
-    for (const group of drawn) group.classList.toggle("focus", names.has(group.dataset.model.replace(/†$/, "")));
+    // A model in the variant of its authors goes with the model, a contest with either of the two.
+    for (const group of drawn) {
+      const { model, rival } = group.dataset;
+      group.classList.toggle("focus", names.has(model.replace(/†$/, "")) || (rival !== undefined && names.has(rival)));
+    }
     for (const button of buttons) button.ariaPressed = String(kept.has(button.dataset.model));
   };
   for (const button of buttons) {
@@ -101,8 +104,8 @@
       apply(kept);
     });
   }
-  for (const name of document.querySelectorAll(".legend button, .model-name")) {
-    name.addEventListener("pointerenter", () => apply(new Set([...kept, name.dataset.model])));
+  for (const name of document.querySelectorAll(".legend button, .model-name, .figure .behind")) {
+    name.addEventListener("pointerenter", () => apply(new Set([...kept, name.dataset.model.replace(/†$/, "")])));
     name.addEventListener("pointerleave", () => apply(kept));
   }
   addEventListener("keydown", (event) => {
