@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
 
@@ -121,6 +121,12 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("report", _report, "Make a study's report again from its results; needs no data, no torch.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument(
+        "--format",
+        choices=("html", "markdown", "latex", "csv"),
+        default="html",
+        help="html for the report (default); else its tables as text, into DIR/tables",
+    )
 
     added = command("list", _list, "List tasks, models, or studies in ./studies and ./results.")
     added.add_argument("what", nargs="?", choices=("tasks", "models", "studies"), help="default: all three")
@@ -350,11 +356,11 @@ def _report(options: argparse.Namespace) -> int:
     directory = Path(options.directory)
     with _input():
         study = _kept(directory)
-    return _report_on(study, directory)
+    return _report_on(study, directory, options.format)
 
 
-def _report_on(study: "Study", directory: Path) -> int:
-    """Judge the results there are, write the report, print the verdict and the paths."""
+def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
+    """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     from rich.console import Console
 
     from liquidbench import console, report, results, statistics
@@ -367,9 +373,14 @@ def _report_on(study: "Study", directory: Path) -> int:
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
     comparison = statistics.compare(frame, facts, study.smallest_difference)
     with _writing(directory):
-        path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
+        path = directory / ("tables" if form != "html" else _REPORT_FILE)
+        if form == "html":
+            report.write(study, frame, facts, comparison, path)
+        else:
+            report.write_tables(study, frame, facts, comparison, path, form)
     console.summary(Console(), comparison, facts)
-    print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
+    print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others := sum(file.stem not in runs for file in (directory / "runs").glob("*.parquet")):
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     fits = frame.filter(frame["kind"] == "fit")

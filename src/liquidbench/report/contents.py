@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from liquidbench.report import figures, illustrations, pen
+from liquidbench.report import figures, illustrations, pen, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
 from liquidbench.report.illustrations import Figure
 from liquidbench.report.pen import Mark, quantity
+from liquidbench.report.tables import Table
 from liquidbench.statistics import (
     FEWEST_SEEDS,
     Comparison,
@@ -151,6 +152,7 @@ class TaskPage:
     source: Mapping[str, str]
     facts: list[tuple[str, str]]
     features: list[tuple[str, str]]
+    tables: list[Table]
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class Page:
     thresholds: Sequence[str]
     environment: list[tuple[str, str]]
     commands: str
+    tables: list[Table]
     study_file: str
 
 
@@ -241,8 +244,17 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         thresholds=comparison.verdict.thresholds,
         environment=_environment(frame),
         commands=_commands(study, frame),
+        tables=_tables(found, comparison),
         study_file=study.to_yaml(),
     )
+
+
+def _tables(found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
+    """Those of the whole study."""
+    if not comparison.leaderboard:
+        return []
+    together = [tables.matchups(comparison)] if len(found) > 1 and comparison.over_tasks.matchups else []
+    return [tables.leaderboard(found, comparison), *together]
 
 
 def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataFrame]:
@@ -286,6 +298,7 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         source=evidence.facts.get("source") or {},
         facts=_facts(evidence),
         features=[(feature["name"], feature["unit"]) for feature in evidence.facts.get("features", ())],
+        tables=[tables.scores(evidence, anchor), tables.pairs(evidence, f"{anchor}-pairs")] if evidence.spreads else [],
     )
 
 
@@ -300,7 +313,7 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
             tone, tag = evidence.mark(winner).family, f"{winner} better"
         lead, bounds = evidence.lead(pair.difference, pair.interval)
         svg = figures.difference(
-            f"Lead of {pair.first} over {pair.second} on {evidence.title}: {judgement.sentence}",
+            f"Lead of {pair.first} over {pair.second} on {evidence.title}. {judgement.sentence}",
             lead,
             bounds,
             pair.margin,
@@ -420,14 +433,9 @@ def _cell(evidence: Evidence, model: str, span: Interval, close: bool) -> Cell:
     failures = standing.failures if standing else 0
     if spread is None:
         return Cell("failed" if failures else "not run yet", "", "", failures, bold=False)
-    best = evidence.best_first("matched")[0]
-    compared = [pair for pair in evidence.pairs if best in (pair.first, pair.second)]
-    said = [pair for pair in compared if pair.verdict != "cannot say"]
-    level = [pair for pair in said if pair.verdict not in ("better", "worse")]
-    bold = (said or not compared) if model == best else any(model in (pair.first, pair.second) for pair in level)
     mark = evidence.mark(model)
     svg = figures.interval(evidence.spoken(model, spread), mark, spread.mean, spread.interval, span, small=close)
-    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, bool(bold))
+    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, evidence.unbeaten(model))
 
 
 def _leaderboard_note(found: Sequence[Evidence]) -> str:

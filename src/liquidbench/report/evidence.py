@@ -151,6 +151,15 @@ class Evidence:
         found = [model for model in self.models if (model, variant) in self.spreads]
         return sorted(found, key=lambda model: self.spreads[model, variant].mean, reverse=self.higher)
 
+    def unbeaten(self, model: str) -> bool:
+        """Whether a compared model with a score can be compared with the task's best and is not shown to be worse."""
+        best = self.best_first("matched")[0]
+        compared = [pair for pair in self.pairs if best in (pair.first, pair.second)]
+        said = [pair for pair in compared if pair.verdict != "cannot say"]
+        if model == best:
+            return bool(said) or not compared
+        return any(model in (pair.first, pair.second) for pair in said if pair.verdict not in ("better", "worse"))
+
     def beats(self, model: str, score: float) -> bool:
         """Whether a compared model's mean is better than a score."""
         mean = self.spreads[model, "matched"].mean
@@ -240,11 +249,19 @@ class Evidence:
         return rows.group_by("model", "run", "seed", "trial").agg(value=lowest)
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
-        """A measured cost; parameters are known from the fits too."""
-        found = self._of(self._costs, model, variant).filter(pl.col("metric") == metric)["value"].to_list()
-        if not found and metric == "parameters":
-            found = self._of(self._fits, model, variant)["parameters"].drop_nulls().to_list()
-        return float(median(found)) if found else None
+        """A measured cost, the median where there are several; parameters are known from the fits too."""
+        return self._measured.get((model, variant), {}).get(metric)
+
+    @cached_property
+    def _measured(self) -> dict[tuple[str, str], dict[str, float]]:
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        for key, fits in self._fits.items():
+            if sizes := fits["parameters"].drop_nulls().to_list():
+                found.setdefault(key, {})["parameters"] = float(median(sizes))
+        for key, rows in self._costs.items():
+            medians = rows.group_by("metric").agg(pl.col("value").median())
+            found.setdefault(key, {}).update(dict(medians.iter_rows()))
+        return found
 
     def chosen(self, model: str, variant: str, column: str) -> list[Any]:
         """A column of the finished fits, one value a seed."""
@@ -283,7 +300,7 @@ class Evidence:
 def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
     """Who is outdone in cost (less is better) and gain (more is better) at once, and by whom; "" at the front.
 
-    Where several outdo a model, the best of them is named.
+    Where several outdo a model, the best of them is named, and of equally good ones the cheapest.
 
     Example:
         >>> outdone({"A": 1.0, "B": 2.0, "C": 3.0}, {"A": 0.9, "B": 0.8, "C": 0.95})
@@ -296,7 +313,7 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
             for rival, other in costs.items()
             if other <= cost and gains[rival] >= gains[model] and (other, gains[rival]) != (cost, gains[model])
         ]
-        found[model] = max(rivals, key=lambda rival: gains[rival], default="")
+        found[model] = max(rivals, key=lambda rival: (gains[rival], -costs[rival]), default="")
     return found
 
 

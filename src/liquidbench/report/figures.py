@@ -384,7 +384,7 @@ def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Contes
         contests: ``contests[i][j]`` for j < i, of model j (first) and model i; None where nothing is known.
     """
     wide, high = (58.0, 30.0) if len(marks) <= 8 else (44.0, 25.0)
-    left = 16.0 + pen.longest(mark.label for mark in marks[1:])
+    left = math.ceil(16.0 + pen.longest(mark.label for mark in marks[1:]))
     drawing = []
     for column, mark in enumerate(marks[:-1]):
         x, y = left + column * wide, high * (column + 0.5)
@@ -396,15 +396,15 @@ def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Contes
         for column, contest in enumerate(contests[row][:row]):
             x = left + column * wide
             rival = marks[column].label
-            shape = f'x="{x + 1:.1f}" y="{y + 1:.1f}" width="{wide - 2:.1f}" height="{high - 2:.1f}"'
+            square = f"M{x + 1:g} {y + 1:g}h{wide - 2:g}v{high - 2:g}h{2 - wide:g}z"
             if contest is None:
-                drawing.append(f'<rect class="margin" {shape}/>')
+                drawing.append(f'<path class="unknown" d="{square}"/>')
                 continue
-            heat = f'<rect class="heat" fill-opacity="{0.4 * contest.heat:.2f}" {shape}/>' if contest.heat else ""
+            fill = f'class="heat" fill-opacity="{0.4 * contest.heat:.2f}"' if contest.heat else 'class="level"'
             drawing.append(
-                f'<g class="model contest at {contest.tone}{" shown" if contest.shown else ""}" '
+                f'<g class="model at {contest.tone}{" shown" if contest.shown else ""}" '
                 f'data-model="{escape(mark.label)}" data-rival="{escape(rival)}"><title>{escape(contest.hover)}</title>'
-                f'<rect class="cell-of" {shape}/>{heat}'
+                f'<path {fill} d="{square}"/>'
                 f"{pen.words(contest.text, x + wide / 2, y + high / 2 + 4, 'amount', 'middle')}</g>"
             )
     # The last name in the empty half may reach beyond the columns.
