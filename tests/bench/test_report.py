@@ -24,7 +24,7 @@ from liquidbench import report
 from liquidbench.report import figures, pen, tables
 from liquidbench.report.evidence import decimals, outdone
 from liquidbench.results import SCHEMA
-from liquidbench.statistics import compare
+from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
 from liquidbench.study import FAMILIES, Study
 
 EVIL = "<script>document.title = 'run'</script>\"'&"
@@ -351,6 +351,7 @@ def test_says_the_verdict_first(demo):
         assert " ".join(sentence.split()) in overview
     methods = Page(demo).says("methods")
     assert all(" ".join(rule.split()) in methods for rule in verdict.thresholds)
+    assert all(" ".join(rule.split()) in methods for rule in (MATCHUP_RULE, GROUP_RULE, PROSPECT_RULE, COST_RULE))
 
 
 def test_leaderboard_shows_means_of_the_results(demo):

@@ -17,7 +17,11 @@ from liquidbench.report.illustrations import Figure
 from liquidbench.report.pen import Mark, quantity
 from liquidbench.report.tables import Table
 from liquidbench.statistics import (
+    COST_RULE,
     FEWEST_SEEDS,
+    GROUP_RULE,
+    MATCHUP_RULE,
+    PROSPECT_RULE,
     Comparison,
     Interval,
     Pair,
@@ -207,6 +211,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
     found = [Evidence(name, tasks.get(name, {}), frame, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
     close, several = len(found) >= MANY_TASKS, sum(bool(evidence.spreads) for evidence in found) > 1
+    together = across(comparison, models)
+    over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
     baselines = [
         (name, ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)])
         for name, scores in (
@@ -236,12 +242,12 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         if several
         else next((one.costs for one in pages if one.costs), []),
         cost_caption=illustrations.cost_caption(found, over_tasks=several),
-        across=across(comparison, models),
+        across=together,
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
         runs=_runs(frame),
         methods=_methods(study),
-        thresholds=comparison.verdict.thresholds,
+        thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
         environment=_environment(frame),
         commands=_commands(study, frame),
         tables=_tables(found, comparison),
