@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
 
@@ -122,6 +122,12 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("report", _report, "Make a study's report again from its results; needs no data, no torch.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    added.add_argument(
+        "--format",
+        choices=("html", "markdown", "latex", "csv"),
+        default="html",
+        help="html for the report (default); else its tables as text, into DIR/tables",
+    )
 
     added = command(
         "rescore",
@@ -369,7 +375,7 @@ def _report(options: argparse.Namespace) -> int:
     directory = Path(options.directory)
     with _input():
         study = _kept(directory)
-    return _report_on(study, directory)
+    return _report_on(study, directory, options.format)
 
 
 def _rescore(options: argparse.Namespace) -> int:
@@ -402,8 +408,8 @@ def _rescore(options: argparse.Namespace) -> int:
     return _report_on(study, directory)
 
 
-def _report_on(study: "Study", directory: Path) -> int:
-    """Judge the results there are, write the report, print the verdict and the paths."""
+def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
+    """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     from rich.console import Console
 
     from liquidbench import console, report, results, statistics
@@ -417,9 +423,14 @@ def _report_on(study: "Study", directory: Path) -> int:
     compared = results.compared(frame, study.matching[0])
     comparison = statistics.compare(compared, facts, study.smallest_difference)
     with _writing(directory):
-        path = report.write(study, compared, facts, comparison, directory / _REPORT_FILE)
+        path = directory / ("tables" if form != "html" else _REPORT_FILE)
+        if form == "html":
+            report.write(study, compared, facts, comparison, path)
+        else:
+            report.write_tables(study, compared, facts, comparison, path, form)
     console.summary(Console(), comparison, facts)
-    print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
+    print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others := sum(file.stem not in runs for file in (directory / "runs").glob("*.parquet")):
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     fits = frame.filter(frame["kind"] == "fit")

@@ -65,6 +65,13 @@ def test_a_study_from_its_file_to_its_report(finished):
     assert set(results.read_tasks(finished)) == {"occupancy-excerpt"}
 
 
+@pytest.mark.parametrize("form, ending", [("markdown", "md"), ("latex", "tex"), ("csv", "csv")])
+def test_a_report_as_tables(finished, capsys, form, ending):
+    assert main(["report", str(finished), "--format", form]) == 0
+    assert f"Tables:  {finished / 'tables'}" in capsys.readouterr().out
+    assert "GRU" in (finished / "tables" / f"leaderboard.{ending}").read_text(encoding="utf-8")
+
+
 def test_run_again_says_that_nothing_is_left(finished, capsys):
     before = stamps(finished)
     study = finished.parents[1] / "small.yaml"
