@@ -947,7 +947,7 @@ def test_tuning_curves_of_errors_fall_and_older_results_give_losses(demo):
 
 
 def test_no_curve_of_a_single_trial(tmp_path):
-    text = made(tmp_path, learning_rates=[0.01])
+    text = made(tmp_path, search={"trials": 1})
     assert "Each search had a single trial" in Page(text).says("task-cheetah-excerpt")
     assert "best of so many trials" not in text
 
