@@ -108,7 +108,7 @@ def stream(make):
         read = lr.Stream(layer, batch=1)
 
         def step(x):
-            read(x[:, 0], timespan=1.0)
+            read(x, timespan=1.0)
 
         step.parameters = layer.parameters
         return step
@@ -124,7 +124,7 @@ def ncps_stream(make):
 
         def step(x):
             nonlocal state
-            _, state = cell(x[:, 0], state, 1.0)
+            _, state = cell(x, state, 1.0)
 
         step.parameters = network.parameters
         return step
@@ -238,7 +238,7 @@ def once(case: Case, call, x) -> None:
 
 def measure(case: Case, repeats: int) -> list[dict[str, object]]:
     """A row for each contender: median seconds, and the ratio to ours with its quartiles."""
-    x = torch.randn(case.batch, case.time, INPUTS)
+    x = torch.randn(*((case.batch,) if case.task == "step" else (case.batch, case.time)), INPUTS)
     calls = {name: make() for name, make in case.contenders.items()}
     counts = {}
     for name, call in calls.items():

@@ -36,8 +36,13 @@ def shares(run, task) -> tuple[float, float, float, float]:
 
     whole = spent("training.py", "fit")
     network = spent("catalogue.py", "forward") + spent("_tensor.py", "backward")
-    optimiser = spent("adam.py", "step") + spent("clip_grad.py", "clip_grad_norm_")
-    around = spent("training.py", "batches", "inputs", "scored", "_scored", "add", "add_curve")
+    optimiser = (
+        spent("adam.py", "step")
+        + spent("adamw.py", "step")
+        + spent("rmsprop.py", "step")
+        + spent("clip_grad.py", "clip_grad_norm_")
+    )
+    around = spent("training.py", "batches", "inputs", "scored", "_scored", "add", "add_trial")
     return whole, network / whole, optimiser / whole, around / whole
 
 

@@ -18,15 +18,16 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from itertools import product
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
-from liquidbench import catalogue, results, tasks, training
+from liquidbench import matching, results, tasks, training
 from liquidbench.study import Run, Study
-from liquidbench.tasks.task import Task
+from liquidbench.tasks.task import Task, check
 from liquidbench.training import Epoch, Row
 
 try:
@@ -132,8 +133,15 @@ def plan(
     facts = {}
     for entry in study.tasks:
         task = tasks.load(entry, data)
-        for model in study.models:
-            catalogue.size_for_budget(model, task, study.parameters, study.seeds[0])
+        for model, equal in product(study.models, study.matching):
+            matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)
+        if study.splits > task.folds:
+            raise ValueError(
+                f"splits must be at most {task.folds} with task {task.name!r}; got {study.splits}. Its rule: "
+                f"{task.fold_rule}"
+            )
+        for fold in range(study.splits):
+            check(task.with_fold(fold))
         facts[task.name] = task.facts()
     results.write_tasks(directory, facts)
 
@@ -143,7 +151,7 @@ def plan(
     status = {run: ended[name] for run in runs if (name := empty.id(run)) in ended}
     to_do = (None, "failed") if retry_failed else (None,)
     pending = [run for run in runs if status.get(run) in to_do]
-    pending.sort(key=lambda run: (run.kind == "cost", run.variant == "author", study.seeds.index(run.seed)))
+    pending.sort(key=study.turn)
     return replace(empty, status=status, pending=tuple(pending))
 
 
@@ -370,7 +378,9 @@ def _rows(run: Run, plan: Plan, loaded: dict[str, Task], on_epoch: Callable[[Epo
             raise ValueError(f"the data of task {run.task_name!r} changed while the study was running")
         # A copy has no splits yet: the test split of the run before must not lie ready for this one.
         task = replace(task)
-        return training.fit(run, task, on_epoch) if run.kind == "fit" else training.measure_cost(run, task)
+        if run.kind == "cost":
+            return training.measure_cost(run, task, plan.directory)
+        return training.fit(run, task, plan.directory, on_epoch)
     except Exception as error:
         traceback.print_exc()
         return training.failure(run, digest, f"{type(error).__name__}: {error}")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from liquidbench import results, training, workers
@@ -26,7 +27,7 @@ def study(**changes) -> Study:
         "models": ["GRU", "RNN"],
         "parameters": 1000,
         "seeds": 2,
-        "learning_rates": [0.01],
+        "search": {"trials": 1},
         "training": {"epochs": 2},
     }
     return Study.parse(content | changes)
@@ -114,7 +115,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def fit(run, task, on_epoch):
+    def fit(run, task, folder, on_epoch):
         met.append(task.constructed)
         task.split("test")
         return training.failure(run, task.data_digest, "not tried")
@@ -127,7 +128,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
-    made = plan(study(training={"epochs": 200, "patience": 200}, seeds=[0, 1, 2]), tmp_path)
+    made = plan(study(training={"epochs": 2000}, seeds=[0, 1, 2]), tmp_path)
 
     def interrupt(event):
         if event.kind == "epoch":
@@ -249,3 +250,31 @@ def test_a_second_driver_is_refused_and_leftovers_are_swept(tmp_path):
         execute(planned, 1)
     execute(replace(planned, pending=()), 1)
     assert not (tmp_path / "runs" / ".left.tmp").exists()
+
+
+def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_path):
+    with pytest.raises(ValueError, match="splits must be at most 4 with task 'occupancy-excerpt'; got 5. Its rule: By"):
+        plan(study(splits=5), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1, splits=2), tmp_path)
+    assert [(run.kind, run.fold) for run in made.pending] == [("fit", 0), ("fit", 1), ("cost", 0)]
+    assert not execute(made, 1).failed
+    frame = results.read(tmp_path).filter(pl.col("metric") == "trivial")
+    assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
+    assert results.compared(results.read(tmp_path), "parameters")["fold"].unique().to_list() == [0]
+
+
+def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
+    made = plan(study(models=["GRU"], seeds=1, search={"trials": 4}), tmp_path)
+
+    def interrupt(event):
+        if event.epoch is not None and event.epoch.trial == 2:
+            raise KeyboardInterrupt
+
+    assert execute(made, 1, interrupt).interrupted
+    tried = []
+    outcome = execute(made, 1, lambda event: event.epoch and tried.append(event.epoch.trial))
+    assert not outcome.failed and tried[0] == 2
+    scores = results.trials(results.read(tmp_path))
+    assert scores["trial"].to_list() == [0, 1, 2, 3]
+    # The best again, if its weights were those of a process that is gone.
+    assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results
-from liquidbench.report.figures import Mark
+from liquidbench.report.pen import Mark
 from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, number, score_interval
 from liquidbench.study import FAMILIES
 
@@ -94,9 +94,10 @@ class Evidence:
             (one.model, one.variant): one for one in comparison.leaderboard if one.task == name
         }
         self._marks = models
+        self._scored: dict[tuple[str, str, str], pl.DataFrame] = {}
         done = self.rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
-        self._fits = done.filter(pl.col("kind") == "fit")
-        self._costs = done.filter(pl.col("kind") == "cost")
+        self._fits = _by_model(done.filter(pl.col("kind") == "fit"))
+        self._costs = _by_model(done.filter(pl.col("kind") == "cost"))
         self.spreads: dict[tuple[str, str], Spread] = {
             key: Spread(tuple(self._clean(*key)["value"]), one.mean, one.interval)
             for key, one in self.standings.items()
@@ -105,7 +106,7 @@ class Evidence:
         self.trivial: float | None = results.baseline_scores(self.rows, "trivial").get(name)
         self.linear: float | None = results.baseline_scores(self.rows, "linear").get(name)
         trainings = results.trainings(self.rows.filter(pl.col("status") == "done"))
-        self._chosen = trainings.filter(pl.col("best_epoch").is_not_null())
+        self._chosen = _by_model(trainings.filter(pl.col("best_epoch").is_not_null()))
 
     @property
     def direction(self) -> str:
@@ -150,6 +151,15 @@ class Evidence:
         found = [model for model in self.models if (model, variant) in self.spreads]
         return sorted(found, key=lambda model: self.spreads[model, variant].mean, reverse=self.higher)
 
+    def unbeaten(self, model: str) -> bool:
+        """Whether a compared model with a score can be compared with the task's best and is not shown to be worse."""
+        best = self.best_first("matched")[0]
+        compared = [pair for pair in self.pairs if best in (pair.first, pair.second)]
+        said = [pair for pair in compared if pair.verdict != "cannot say"]
+        if model == best:
+            return bool(said) or not compared
+        return any(model in (pair.first, pair.second) for pair in said if pair.verdict not in ("better", "worse"))
+
     def beats(self, model: str, score: float) -> bool:
         """Whether a compared model's mean is better than a score."""
         mean = self.spreads[model, "matched"].mean
@@ -168,39 +178,90 @@ class Evidence:
 
     def levels(self, corruption: str) -> list[float]:
         """Levels of a corruption that were measured, and 0."""
-        found = self._fits.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)["level"]
-        return sorted({0.0, *found}) if len(found) else []
+        found = {level for _, kind, level in self._damaged if kind == corruption}
+        return sorted({0.0, *found}) if found else []
 
     def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
         """A compared model's score on damaged test data; at level 0 its score on whole data will do."""
-        rows = self._of(self._fits, model, "matched").filter(
-            pl.col("metric") == self.metric,
-            pl.col("split") == "test",
-            pl.col("corruption") == corruption,
-            (pl.col("level") - level).abs() < 1e-9,
-        )
-        values = tuple(rows.sort("seed")["value"])
+        values = self._damaged.get((model, corruption, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
         mean = math.fsum(values) / len(values)
         return Spread(values, mean, score_interval(values, self.metric) if len(values) > 1 else None)
 
+    @cached_property
+    def _damaged(self) -> dict[tuple[str, str, float], tuple[float, ...]]:
+        """Scores by compared model, corruption and level, one a seed."""
+        found: dict[tuple[str, str, float], tuple[float, ...]] = {}
+        for (model, variant), fits in self._fits.items():
+            if variant != "matched":
+                continue
+            rows = fits.filter(
+                pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != ""
+            ).sort("seed")
+            for corruption, level, value in rows.select("corruption", "level", "value").iter_rows():
+                key = (model, corruption, round(level, 9))
+                found[key] = (*found.get(key, ()), value)
+        return found
+
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
-        """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
+        """Loss by epoch of each seed, (epoch, loss), of the training that validation chose."""
         chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
         rows = self._of(self._fits, model, "matched").filter(
             pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
-        by_seed = rows.sort("seed", "epoch").partition_by("seed", maintain_order=True)
-        return [[(float(epoch), loss) for epoch, loss in part.select("epoch", "value").rows()] for part in by_seed]
+        threads: dict[int, list[tuple[float, float]]] = {}
+        for seed, epoch, loss in rows.sort("seed", "epoch").select("seed", "epoch", "value").iter_rows():
+            threads.setdefault(seed, []).append((float(epoch), loss))
+        return list(threads.values())
+
+    @cached_property
+    def searches(self) -> dict[str, list[list[float | None]]]:
+        """What each trial of each search of a compared model came to on validation, None where it failed.
+
+        Where results hold no scores of trials, it is the lowest validation loss of each; `searched_by_score` tells.
+        """
+        return _searches(self._trial_scores if self.searched_by_score else self._trial_losses)
+
+    @property
+    def searched_by_score(self) -> bool:
+        """Whether `searches` are of the main score."""
+        return not self._trial_scores.is_empty()
+
+    @cached_property
+    def _trial_scores(self) -> pl.DataFrame:
+        matched = self.rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
+        return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
+
+    @property
+    def _trial_losses(self) -> pl.DataFrame:
+        rows = self.rows.filter(
+            pl.col("kind") == "fit",
+            pl.col("variant") == "matched",
+            pl.col("metric") == "loss",
+            pl.col("trial").is_not_null(),
+            # A trial that diverged may have a row on training alone.
+            (pl.col("split") == "validation") | pl.col("value").is_null(),
+        )
+        spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
+        lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
+        return rows.group_by("model", "run", "seed", "trial").agg(value=lowest)
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
-        """A measured cost; parameters are known from the fits too."""
-        found = self._of(self._costs, model, variant).filter(pl.col("metric") == metric)["value"].to_list()
-        if not found and metric == "parameters":
-            found = self._of(self._fits, model, variant)["parameters"].drop_nulls().to_list()
-        return float(median(found)) if found else None
+        """A measured cost, the median where there are several; parameters are known from the fits too."""
+        return self._measured.get((model, variant), {}).get(metric)
+
+    @cached_property
+    def _measured(self) -> dict[tuple[str, str], dict[str, float]]:
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        for key, fits in self._fits.items():
+            if sizes := fits["parameters"].drop_nulls().to_list():
+                found.setdefault(key, {})["parameters"] = float(median(sizes))
+        for key, rows in self._costs.items():
+            medians = rows.group_by("metric").agg(pl.col("value").median())
+            found.setdefault(key, {}).update(dict(medians.iter_rows()))
+        return found
 
     def chosen(self, model: str, variant: str, column: str) -> list[Any]:
         """A column of the finished fits, one value a seed."""
@@ -212,18 +273,58 @@ class Evidence:
 
     def ended(self, model: str, variant: str) -> list[str]:
         """What ended the trainings that validation chose, one a seed."""
-        return self._of(self._chosen, model, variant)["ended"].drop_nulls().to_list()
+        found = self._chosen.get((model, variant))
+        return [] if found is None else found["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""
         values = self._clean(model, variant, "validation")["value"].to_list()
         return math.fsum(values) / len(values) if values else None
 
+    def outdone(self, costs: Mapping[str, float]) -> dict[str, str]:
+        """Which compared models with a cost are outdone by one no dearer and no worse, and by whom (`outdone`)."""
+        return outdone(costs, {model: self.lead(self.spreads[model, "matched"].mean, None)[0] for model in costs})
+
     def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
         """Rows of the main score on whole data, one a seed."""
-        fits = self._of(self._fits, model, variant)
-        return results.main_scores(fits, {self.name: self.metric}, split).sort("seed")
+        if (model, variant, split) not in self._scored:
+            fits = self._of(self._fits, model, variant)
+            found = results.main_scores(fits, {self.name: self.metric}, split).sort("seed")
+            self._scored[model, variant, split] = found
+        return self._scored[model, variant, split]
 
-    @staticmethod
-    def _of(rows: pl.DataFrame, model: str, variant: str) -> pl.DataFrame:
-        return rows.filter(pl.col("model") == model, pl.col("variant") == variant)
+    def _of(self, tables: Mapping[tuple[str, str], pl.DataFrame], model: str, variant: str) -> pl.DataFrame:
+        return tables[model, variant] if (model, variant) in tables else self.rows.clear()
+
+
+def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
+    """Who is outdone in cost (less is better) and gain (more is better) at once, and by whom; "" at the front.
+
+    Where several outdo a model, the best of them is named, and of equally good ones the cheapest.
+
+    Example:
+        >>> outdone({"A": 1.0, "B": 2.0, "C": 3.0}, {"A": 0.9, "B": 0.8, "C": 0.95})
+        {'A': '', 'B': 'A', 'C': ''}
+    """
+    found = {}
+    for model, cost in costs.items():
+        rivals = [
+            rival
+            for rival, other in costs.items()
+            if other <= cost and gains[rival] >= gains[model] and (other, gains[rival]) != (cost, gains[model])
+        ]
+        found[model] = max(rivals, key=lambda rival: (gains[rival], -costs[rival]), default="")
+    return found
+
+
+def _by_model(rows: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
+    parts = rows.partition_by("model", "variant", as_dict=True, maintain_order=True)
+    return {(model, variant): part for (model, variant), part in parts.items()}
+
+
+def _searches(rows: pl.DataFrame) -> dict[str, list[list[float | None]]]:
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for model, run, value in rows.sort("model", "seed", "run", "trial").select("model", "run", "value").iter_rows():
+        sound = value if value is not None and math.isfinite(value) else None
+        found.setdefault(model, {}).setdefault(run, []).append(sound)
+    return {model: list(searches.values()) for model, searches in found.items()}
