@@ -1,21 +1,29 @@
 // The module liquidrnn.kernels._cpu: the only file that knows Python.
+//
+// Arrays come in groups, as tuples. What is wrong with their shapes or indices is said here, so that kernels can trust
+// them.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/array.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <array>
-#include <memory>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "kernels.hpp"
+#include "memory.hpp"
 #include "threads.hpp"
 
 namespace nb = nanobind;
@@ -23,17 +31,96 @@ using namespace liquid;
 
 namespace {
 
-template <class T, int Rank>
-using In = nb::ndarray<const T, nb::ndim<Rank>, nb::c_contig, nb::device::cpu>;
-template <class T, int Rank>
-using Out = nb::ndarray<T, nb::ndim<Rank>, nb::c_contig, nb::device::cpu>;
-using Indices = In<std::int64_t, 1>;
-using Observed = std::optional<In<bool, 2>>;
-// sigma, mu, w, w_erev
+template <class T, int... Rank>
+using In = nb::ndarray<const T, nb::ndim<Rank>..., nb::c_contig, nb::device::cpu>;
+template <class T, int... Rank>
+using Out = nb::ndarray<T, nb::ndim<Rank>..., nb::c_contig, nb::device::cpu>;
 template <class T>
-using SynapseArrays = std::array<In<T, 1>, 4>;
+using MaybeIn = std::optional<In<T, 1>>;
+template <class T>
+using MaybeOut = std::optional<Out<T, 1>>;
+using Indices = In<std::int64_t, 1>;
+
+// input, initial, timespans, observed
+template <class T>
+using Data = std::tuple<In<T, 3>, In<T, 2>, In<T, 2>, std::optional<In<bool, 2>>>;
+template <class T>
+using DataGradients = std::tuple<Out<T, 3>, Out<T, 2>, Out<T, 2>>;
+// pre, post, and sigma, mu, w, w_erev
+template <class T>
+using SynapseArrays = std::tuple<Indices, Indices, std::array<In<T, 1>, 4>>;
 template <class T>
 using SynapseOutputs = std::array<Out<T, 1>, 4>;
+
+void expect(bool right, const char* what) {
+    if (!right) throw std::invalid_argument(what);
+}
+
+constexpr const char* kWrongGradient = "a gradient must have the shape of its argument";
+
+template <class Array>
+auto data_or_null(const Array& array) {
+    return array ? array->data() : nullptr;
+}
+
+template <class T>
+Sequences<T> sequences(const Data<T>& data, std::int64_t unfolds, int threads, int layout) {
+    const auto& [input, initial, timespans, observed] = data;
+    const std::size_t batch = input.shape(0), time = input.shape(1);
+    expect(initial.shape(0) == batch, "initial must have the batch of input");
+    expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
+    expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time), "observed must be (batch, time)");
+    expect(unfolds > 0, "unfolds must be positive");
+    expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
+    return {static_cast<std::int64_t>(batch),
+            static_cast<std::int64_t>(time),
+            static_cast<std::int64_t>(input.shape(2)),
+            static_cast<std::int64_t>(initial.shape(1)),
+            unfolds,
+            input.data(),
+            initial.data(),
+            timespans.data(),
+            reinterpret_cast<const std::uint8_t*>(data_or_null(observed)),
+            threads,
+            static_cast<Layout>(layout)};
+}
+
+// Of every sample a state as wide as the initial one.
+template <class T, class States>
+void expect_states(const Data<T>& data, const States& states) {
+    const auto& [input, initial, timespans, observed] = data;
+    expect(states.size() == timespans.size() * initial.shape(1), "states must be (batch, time, units)");
+}
+
+template <class T>
+void expect_gradients(const Data<T>& data, const DataGradients<T>& gradients) {
+    expect(std::get<0>(gradients).size() == std::get<0>(data).size() &&
+               std::get<1>(gradients).size() == std::get<1>(data).size() &&
+               std::get<2>(gradients).size() == std::get<2>(data).size(),
+           kWrongGradient);
+}
+
+template <class T>
+Synapses<T> synapses(std::int64_t sources, std::int64_t targets, const SynapseArrays<T>& synapses) {
+    const auto& [pre, post, arrays] = synapses;
+    const std::size_t count = pre.shape(0);
+    expect(post.shape(0) == count, "pre and post must have the same length");
+    for (const auto& array : arrays) expect(array.shape(0) == count, "sigma, mu, w, w_erev must be as long as pre");
+    for (std::size_t s = 0; s < count; ++s) {
+        expect(static_cast<std::uint64_t>(pre.data()[s]) < static_cast<std::uint64_t>(sources),
+               "pre must be indices of sources");
+        expect(static_cast<std::uint64_t>(post.data()[s]) < static_cast<std::uint64_t>(targets),
+               "post must be indices of units");
+    }
+    return {sources,          targets,          static_cast<std::int64_t>(count), pre.data(), post.data(),
+            arrays[0].data(), arrays[1].data(), arrays[2].data(),                 arrays[3].data()};
+}
+
+template <class T>
+SynapseGradients<T> gradients_of(const SynapseOutputs<T>& outputs, const SynapseArrays<T>& synapses) {
+    for (const auto& output : outputs) expect(output.shape(0) == std::get<0>(synapses).shape(0), kWrongGradient);
+    return {outputs[0].data(), outputs[1].data(), outputs[2].data(), outputs[3].data()};
+}
 
 // The instruction sets this processor has, the fastest first.
 std::vector<const Kernels*> available() {
@@ -62,414 +149,352 @@ const Table<T>& table() {
     }
 }
 
-void expect(bool right, const char* what) {
-    if (!right) throw std::invalid_argument(what);
-}
+// cm, leak_drive, leak
+template <class T>
+using Membrane = std::array<In<T, 1>, 3>;
 
 template <class T>
-Synapses<T> synapses(std::size_t sources, std::size_t targets, const Indices& pre, const Indices& post,
-                     const SynapseArrays<T>& arrays) {
-    const std::size_t count = pre.shape(0);
-    expect(post.shape(0) == count, "pre and post must have the same length");
-    for (const auto& array : arrays) expect(array.shape(0) == count, "sigma, mu, w, w_erev must be as long as pre");
-    for (std::size_t s = 0; s < count; ++s) {
-        expect(static_cast<std::uint64_t>(pre.data()[s]) < sources, "pre must be indices of sources");
-        expect(static_cast<std::uint64_t>(post.data()[s]) < targets, "post must be indices of units");
+LtcProblem<T> ltc_problem(const Data<T>& data, const Membrane<T>& membrane, const SynapseArrays<T>& internal,
+                          const SynapseArrays<T>& sensory, std::int64_t unfolds, std::size_t kept_time, int threads,
+                          int layout) {
+    const Sequences<T> s = sequences(data, unfolds, threads, layout);
+    for (const auto& array : membrane) {
+        expect(array.size() == static_cast<std::size_t>(s.units), "cm, leak_drive, leak must be (units,)");
     }
-    return {static_cast<std::int64_t>(sources), static_cast<std::int64_t>(targets), static_cast<std::int64_t>(count),
-            pre.data(), post.data(), arrays[0].data(), arrays[1].data(), arrays[2].data(), arrays[3].data()};
+    expect(kept_time <= static_cast<std::size_t>(s.time), "kept must have no more samples than input");
+    return {s,
+            static_cast<std::int64_t>(kept_time),
+            membrane[0].data(),
+            membrane[1].data(),
+            membrane[2].data(),
+            synapses(s.units, s.units, internal),
+            synapses(s.inputs, s.units, sensory)};
 }
 
 template <class T>
-struct LtcArguments {
-    In<T, 3> input;
-    In<T, 2> initial, timespans;
-    Observed observed;
-    std::array<In<T, 1>, 3> membrane;  // cm, leak_drive, leak
-    Indices pre, post;
-    SynapseArrays<T> internal;
-    Indices sensory_pre, sensory_post;
-    SynapseArrays<T> sensory;
+void expect_kept(const LtcProblem<T>& problem, std::size_t size) {
+    const Sequences<T>& s = problem.sequences;
+    expect(size == static_cast<std::size_t>(s.batch * problem.kept_time * 2 * s.unfolds * s.units),
+           "kept must be (batch, kept time, 2 * unfolds * units)");
+}
 
-    LtcProblem<T> problem(std::int64_t unfolds, std::size_t kept_time, int threads, int layout) const {
-        const std::size_t batch = input.shape(0), time = input.shape(1), inputs = input.shape(2);
-        const std::size_t units = initial.shape(1);
-        expect(initial.shape(0) == batch, "initial must have the batch of input");
-        expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
-        expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time),
-               "observed must be (batch, time)");
-        for (const auto& array : membrane) expect(array.shape(0) == units, "cm, leak_drive, leak must be (units,)");
-        expect(unfolds > 0, "unfolds must be positive");
-        expect(kept_time <= time, "kept must have no more samples than input");
-        expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
-        return {{static_cast<std::int64_t>(batch), static_cast<std::int64_t>(time), static_cast<std::int64_t>(inputs),
-                 static_cast<std::int64_t>(units), unfolds, input.data(), initial.data(), timespans.data(),
-                 observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr, threads,
-                 static_cast<Layout>(layout)},
-                static_cast<std::int64_t>(kept_time),
-                membrane[0].data(),
-                membrane[1].data(),
-                membrane[2].data(),
-                synapses(units, units, pre, post, internal),
-                synapses(inputs, units, sensory_pre, sensory_post, sensory)};
+template <class T>
+void ltc_forward(const Data<T>& data, const Membrane<T>& membrane, const SynapseArrays<T>& internal,
+                 const SynapseArrays<T>& sensory, std::int64_t unfolds, int threads, int layout,
+                 const Out<T, 3>& states, const Out<T, 3>& kept) {
+    const LtcProblem<T> problem =
+        ltc_problem(data, membrane, internal, sensory, unfolds, kept.shape(1), threads, layout);
+    expect_states(data, states);
+    expect_kept(problem, kept.size());
+    nb::gil_scoped_release release;
+    table<T>().ltc_forward(problem, states.data(), kept.data());
+}
+
+template <class T>
+void ltc_backward(const Data<T>& data, const Membrane<T>& membrane, const SynapseArrays<T>& internal,
+                  const SynapseArrays<T>& sensory, std::int64_t unfolds, int threads, int layout,
+                  const In<T, 3>& states, const In<T, 3>& kept, const In<T, 3>& state_gradients,
+                  const DataGradients<T>& d_data, const std::array<Out<T, 1>, 3>& d_membrane,
+                  const SynapseOutputs<T>& d_internal, const SynapseOutputs<T>& d_sensory) {
+    const LtcProblem<T> problem =
+        ltc_problem(data, membrane, internal, sensory, unfolds, kept.shape(1), threads, layout);
+    expect_states(data, states);
+    expect_states(data, state_gradients);
+    expect_kept(problem, kept.size());
+    expect_gradients(data, d_data);
+    for (const auto& output : d_membrane) expect(output.size() == membrane[0].size(), kWrongGradient);
+    const LtcGradients<T> gradients{std::get<0>(d_data).data(),
+                                    std::get<1>(d_data).data(),
+                                    std::get<2>(d_data).data(),
+                                    d_membrane[0].data(),
+                                    d_membrane[1].data(),
+                                    d_membrane[2].data(),
+                                    gradients_of(d_internal, internal),
+                                    gradients_of(d_sensory, sensory)};
+    nb::gil_scoped_release release;
+    table<T>().ltc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
+}
+
+// leak, potential, bias, kappa
+template <class T>
+using Neurons = std::array<MaybeIn<T>, 4>;
+// Synapses, and o.
+template <class T>
+using ElasticSynapses = std::tuple<SynapseArrays<T>, MaybeIn<T>>;
+template <class T>
+using ElasticOutputs = std::tuple<SynapseOutputs<T>, MaybeOut<T>>;
+
+template <class T>
+LrcProblem<T> lrc_problem(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
+                          const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads,
+                          int layout) {
+    const Sequences<T> s = sequences(data, unfolds, threads, layout);
+    for (const auto& array : neurons) {
+        expect(!array || array->size() == static_cast<std::size_t>(s.units),
+               "leak, potential, bias, kappa must be (units,)");
     }
-};
-
-template <class T>
-std::size_t kept_size(const LtcProblem<T>& p) {
-    const Sequences<T>& s = p.sequences;
-    return static_cast<std::size_t>(s.batch * p.kept_time * 2 * s.unfolds * s.units);
+    expect(neurons[0] && neurons[1], "leak and potential must be given");
+    const bool elastic = neurons[2].has_value();
+    expect(elastic || !neurons[3], "kappa goes with bias");
+    for (const auto& [arrays, o] : {std::tie(std::get<0>(internal), std::get<1>(internal)),
+                                    std::tie(std::get<0>(sensory), std::get<1>(sensory))}) {
+        expect(o.has_value() == elastic, "o goes with bias");
+        expect(!o || o->size() == std::get<0>(arrays).size(), "o must be as long as pre");
+    }
+    return {s,
+            data_or_null(neurons[0]),
+            data_or_null(neurons[1]),
+            data_or_null(neurons[2]),
+            data_or_null(neurons[3]),
+            synapses(s.units, s.units, std::get<0>(internal)),
+            synapses(s.inputs, s.units, std::get<0>(sensory)),
+            data_or_null(std::get<1>(internal)),
+            data_or_null(std::get<1>(sensory)),
+            explicit_steps};
 }
 
 template <class T>
-SynapseGradients<T> gradients_of(const SynapseOutputs<T>& outputs, const Indices& pre) {
-    for (const auto& output : outputs) expect(output.shape(0) == pre.shape(0), "a gradient has the wrong length");
-    return {outputs[0].data(), outputs[1].data(), outputs[2].data(), outputs[3].data()};
+void expect_kept(const LrcProblem<T>& problem, std::size_t size) {
+    const Sequences<T>& s = problem.sequences;
+    expect(size == static_cast<std::size_t>(s.batch * s.time * s.unfolds * (problem.bias ? 3 : 2) * s.units),
+           "kept must be (batch, time, unfolds, sums, units)");
 }
 
-// Of any number of axes.
 template <class T>
-using InAny = nb::ndarray<const T, nb::c_contig, nb::device::cpu>;
+void lrc_forward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
+                 const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads, int layout,
+                 const Out<T, 3>& states, const std::optional<Out<T, 5>>& kept) {
+    const LrcProblem<T> problem =
+        lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads, layout);
+    expect_states(data, states);
+    if (kept) expect_kept(problem, kept->size());
+    nb::gil_scoped_release release;
+    table<T>().lrc_forward(problem, states.data(), data_or_null(kept));
+}
+
 template <class T>
-using OutAny = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+void lrc_backward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
+                  const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads, int layout,
+                  const In<T, 3>& states, const In<T, 5>& kept, const In<T, 3>& state_gradients,
+                  const DataGradients<T>& d_data, const std::array<MaybeOut<T>, 4>& d_neurons,
+                  const ElasticOutputs<T>& d_internal, const ElasticOutputs<T>& d_sensory) {
+    const LrcProblem<T> problem =
+        lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads, layout);
+    expect_states(data, states);
+    expect_states(data, state_gradients);
+    expect_kept(problem, kept.size());
+    expect_gradients(data, d_data);
+    const auto expect_like = [](const MaybeOut<T>& gradient, const MaybeIn<T>& argument) {
+        expect(gradient.has_value() == argument.has_value() && (!gradient || gradient->size() == argument->size()),
+               kWrongGradient);
+    };
+    for (int kind = 0; kind < 4; ++kind) expect_like(d_neurons[kind], neurons[kind]);
+    expect_like(std::get<1>(d_internal), std::get<1>(internal));
+    expect_like(std::get<1>(d_sensory), std::get<1>(sensory));
+    const LrcGradients<T> gradients{std::get<0>(d_data).data(),
+                                    std::get<1>(d_data).data(),
+                                    std::get<2>(d_data).data(),
+                                    data_or_null(d_neurons[0]),
+                                    data_or_null(d_neurons[1]),
+                                    data_or_null(d_neurons[2]),
+                                    data_or_null(d_neurons[3]),
+                                    gradients_of(std::get<0>(d_internal), std::get<0>(internal)),
+                                    gradients_of(std::get<0>(d_sensory), std::get<0>(sensory)),
+                                    data_or_null(std::get<1>(d_internal)),
+                                    data_or_null(std::get<1>(d_sensory))};
+    nb::gil_scoped_release release;
+    table<T>().lrc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
+}
+
 // In the order of CfcParameters.
 constexpr std::size_t kCfcParameters = 9;
 template <class T>
-using CfcArrays = std::array<std::optional<InAny<T>>, kCfcParameters>;
+using CfcArrays = std::array<std::optional<In<T>>, kCfcParameters>;
 template <class T>
-using CfcOutputs = std::array<std::optional<OutAny<T>>, kCfcParameters>;
+using CfcOutputs = std::array<std::optional<Out<T>>, kCfcParameters>;
 // pre, post, layer, gate_pre, gate_post
 using CfcWiring = std::array<std::optional<Indices>, 5>;
 // mode, activation, backbone_units, backbone_layers, kept
 using CfcSettings = std::array<std::int64_t, 5>;
 
-template <class P, class Arrays>
-CfcParameters<P> parameters_of(const Arrays& arrays, const std::array<std::size_t, kCfcParameters>& sizes) {
+// How many numbers each parameter has, if it is there.
+template <class T>
+std::array<std::int64_t, kCfcParameters> sizes_of(const CfcProblem<T>& p) {
+    std::int64_t backbone = 0, read = p.inputs + p.units;
+    for (std::int64_t layer = 0; layer < p.backbone_layers; ++layer) {
+        backbone += p.backbone_units * (read + 1);
+        read = p.backbone_units;
+    }
+    const std::int64_t heads = p.heads() * p.units;
+    const std::int64_t wired = (p.gate_pre ? 2 : p.heads()) * p.connections;
+    return {backbone,
+            p.layer ? wired : heads * read,
+            heads,
+            p.units,
+            p.units,
+            2 * p.gate_connections,
+            4 * p.units * p.inputs,
+            4 * p.units * p.units,
+            4 * p.units};
+}
+
+template <class P, class T, class Arrays>
+CfcParameters<P> parameters_of(const CfcProblem<T>& problem, const Arrays& arrays) {
+    const auto sizes = sizes_of(problem);
     std::array<P, kCfcParameters> found{};
     for (std::size_t i = 0; i < kCfcParameters; ++i) {
         if (!arrays[i]) continue;
-        expect(arrays[i]->size() == sizes[i], "a parameter of a CfC, or its gradient, has the wrong size");
+        expect(arrays[i]->size() == static_cast<std::size_t>(sizes[i]),
+               "a parameter of a CfC, or its gradient, has the wrong size");
         // One that is empty is there all the same.
-        static typename std::remove_const<typename std::remove_pointer<P>::type>::type nothing{};
+        static std::remove_const_t<std::remove_pointer_t<P>> nothing{};
         found[i] = arrays[i]->size() ? arrays[i]->data() : &nothing;
     }
     return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7], found[8]};
 }
 
-template <class T>
-struct CfcArguments {
-    In<T, 3> input;
-    In<T, 2> initial, timespans;
-    Observed observed;
-    CfcArrays<T> parameters;
-    CfcWiring wiring;
-    CfcSettings settings;
-    std::array<std::size_t, kCfcParameters> sizes{};
+void expect_index(std::int64_t index, std::int64_t size) {
+    expect(static_cast<std::uint64_t>(index) < static_cast<std::uint64_t>(size),
+           "pre, post and layer must be indices of sources and units");
+}
 
-    CfcProblem<T> problem(int threads) {
-        const auto [mode, activation, backbone_units, layers, kept] = settings;
-        expect(mode >= 0 && mode <= 2 && activation >= 0 && activation <= 4, "mode and activation must be known ones");
-        expect(layers >= 0 && (layers > 0 ? backbone_units > 0 : backbone_units == 0),
-               "backbone_units must be positive with a backbone, else 0");
-        const bool remembers = parameters[6].has_value(), wired = wiring[2].has_value();
-        const bool pure = mode == static_cast<int>(CfcMode::pure), apart = parameters[5].has_value();
-        expect(parameters[7].has_value() == remembers && parameters[8].has_value() == remembers,
-               "a memory cell has all its parameters or none");
-        expect(parameters[3].has_value() == pure && parameters[4].has_value() == pure, "A and w_tau belong to pure mode");
-        expect(parameters[0].has_value() == (layers > 0) && !(wired && layers), "a backbone belongs to its layers");
-        expect(wiring[0].has_value() == wired && wiring[1].has_value() == wired, "a wiring has pre, post and layer");
-        expect(wiring[3].has_value() == apart && wiring[4].has_value() == apart && !(apart && (pure || !wired)),
-               "a gate's own connections come with their weights, in a wired network with gates");
-        expect(parameters[1] && parameters[2], "weight and bias must be there");
-        const std::size_t batch = input.shape(0), time = input.shape(1), inputs = input.shape(2);
-        const std::size_t heads = pure ? 1 : 4, states = initial.shape(1), units = remembers ? states / 2 : states;
-        expect(!remembers || states % 2 == 0, "initial must have two states per unit with a memory cell");
-        expect(initial.shape(0) == batch, "initial must have the batch of input");
-        expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
-        expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time),
-               "observed must be (batch, time)");
-        const auto z = static_cast<std::size_t>(backbone_units);
-        std::size_t read = inputs + units;
-        for (std::int64_t layer = 0; layer < layers; ++layer) {
-            sizes[0] += z * (read + 1);
-            read = z;
-        }
-        const std::size_t connections = wired ? wiring[0]->size() : 0, own = apart ? wiring[3]->size() : 0;
-        sizes[1] = wired ? (apart ? 2 : heads) * connections : heads * units * read;
-        sizes[2] = heads * units;
-        sizes[3] = sizes[4] = units;
-        sizes[5] = 2 * own;
-        sizes[6] = 4 * units * inputs;
-        sizes[7] = 4 * units * units;
-        sizes[8] = 4 * units;
-        if (wired) {
-            expect(wiring[2]->size() == units, "layer must be (units,)");
-            for (std::size_t i = 0; i < units; ++i) check_index(wiring[2]->data()[i], units);
-            check_connections(*wiring[0], *wiring[1], inputs, units);
-        }
-        if (apart) check_connections(*wiring[3], *wiring[4], inputs, units);
-        const auto data = [&](int i) { return wiring[i] ? wiring[i]->data() : nullptr; };
-        return {static_cast<std::int64_t>(batch),
-                static_cast<std::int64_t>(time),
-                static_cast<std::int64_t>(inputs),
-                static_cast<std::int64_t>(units),
-                backbone_units,
-                layers,
-                static_cast<CfcMode>(mode),
-                static_cast<Activation>(activation),
-                input.data(),
-                initial.data(),
-                timespans.data(),
-                observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr,
-                parameters_of<const T*>(parameters, sizes),
-                data(0),
-                data(1),
-                data(2),
-                data(3),
-                data(4),
-                static_cast<std::int64_t>(connections),
-                static_cast<std::int64_t>(own),
-                kept,
-                threads};
+void expect_connections(const Indices& pre, const Indices& post, std::int64_t sources, std::int64_t units) {
+    expect(pre.size() == post.size(), "pre and post must have the same length");
+    for (std::size_t s = 0; s < pre.size(); ++s) {
+        expect_index(pre.data()[s], sources);
+        expect_index(post.data()[s], units);
     }
-
-    static void check_index(std::int64_t index, std::size_t size) {
-        expect(static_cast<std::uint64_t>(index) < size, "pre, post and layer must be indices of sources and units");
-    }
-    static void check_connections(const Indices& pre, const Indices& post, std::size_t inputs, std::size_t units) {
-        expect(pre.size() == post.size(), "pre and post must have the same length");
-        for (std::size_t s = 0; s < pre.size(); ++s) {
-            check_index(pre.data()[s], inputs + units);
-            check_index(post.data()[s], units);
-        }
-    }
-    static void check_kept(const CfcProblem<T>& problem, const T* kept, std::size_t size) {
-        expect(problem.kept == 0 || problem.kept == table<T>().cfc_kept(problem), "kept must be what cfc keeps");
-        expect(size == static_cast<std::size_t>(problem.batch * problem.time * problem.kept),
-               "kept must be (batch * time * kept,)");
-        expect(!size || reinterpret_cast<std::uintptr_t>(kept) % 64 == 0, "kept must be aligned to 64 bytes");
-    }
-};
-
-template <class T>
-void bind_cfc(nb::module_& module) {
-    module.def(
-        "cfc_forward",
-        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, CfcArrays<T> parameters,
-           CfcWiring wiring, CfcSettings settings, int threads, Out<T, 3> states, Out<T, 1> kept) {
-            CfcArguments<T> arguments{input, initial, timespans, observed, parameters, wiring, settings};
-            const CfcProblem<T> problem = arguments.problem(threads);
-            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1),
-                   "states must be (batch, time, states)");
-            arguments.check_kept(problem, kept.data(), kept.size());
-            nb::gil_scoped_release release;
-            table<T>().cfc_forward(problem, states.data(), kept.data());
-        },
-        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("parameters"),
-        nb::arg("wiring"), nb::arg("settings"), nb::arg("threads"), nb::arg("states"), nb::arg("kept"));
-    module.def(
-        "cfc_backward",
-        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, CfcArrays<T> parameters,
-           CfcWiring wiring, CfcSettings settings, int threads, In<T, 3> states, In<T, 1> kept, In<T, 3> state_gradients,
-           Out<T, 3> d_input, Out<T, 2> d_initial, Out<T, 2> d_timespans, CfcOutputs<T> d_parameters) {
-            CfcArguments<T> arguments{input, initial, timespans, observed, parameters, wiring, settings};
-            const CfcProblem<T> problem = arguments.problem(threads);
-            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1) &&
-                       state_gradients.size() == states.size(),
-                   "states must be (batch, time, states)");
-            expect(problem.kept > 0, "the way back needs what the way forward keeps");
-            arguments.check_kept(problem, kept.data(), kept.size());
-            expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
-                       d_timespans.size() == timespans.size(),
-                   "a gradient must have the shape of its argument");
-            for (std::size_t i = 0; i < kCfcParameters; ++i) {
-                expect(d_parameters[i].has_value() == parameters[i].has_value(), "a parameter and its gradient go together");
-            }
-            const CfcGradients<T> gradients{d_input.data(), d_initial.data(), d_timespans.data(),
-                                            parameters_of<T*>(d_parameters, arguments.sizes)};
-            nb::gil_scoped_release release;
-            table<T>().cfc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
-        },
-        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("parameters"),
-        nb::arg("wiring"), nb::arg("settings"), nb::arg("threads"), nb::arg("states"), nb::arg("kept"),
-        nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
-        nb::arg("d_parameters"));
-    module.def(
-        "elementary",
-        [](const std::string& name, In<T, 1> x, Out<T, 1> result) {
-            expect(x.size() == result.size(), "result must be as long as x");
-            expect(table<T>().elementary(name.c_str(), x.data(), result.data(), static_cast<std::int64_t>(x.size())),
-                   "name must be exp, sigmoid, tanh or normal");
-        },
-        nb::arg("name"), nb::arg("x"), nb::arg("result"), "A function elementwise, as the kernels compute it.");
 }
 
 template <class T>
-using MaybeIn = std::optional<In<T, 1>>;
-template <class T>
-using MaybeOut = std::optional<Out<T, 1>>;
+CfcProblem<T> cfc_problem(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
+                          const CfcSettings& settings, int threads) {
+    const auto [mode, activation, backbone_units, layers, kept] = settings;
+    expect(mode >= 0 && mode <= 2 && activation >= 0 && activation <= 4, "mode and activation must be known ones");
+    expect(layers >= 0 && (layers > 0 ? backbone_units > 0 : backbone_units == 0),
+           "backbone_units must be positive with a backbone, else 0");
+    const auto given = [&](int parameter) { return parameters[parameter].has_value(); };
+    const bool pure = mode == static_cast<int>(CfcMode::pure), remembers = given(6);
+    const bool wired = wiring[2].has_value(), apart = given(5);
+    expect(given(7) == remembers && given(8) == remembers, "a memory cell has all its parameters or none");
+    expect(given(3) == pure && given(4) == pure, "A and w_tau belong to pure mode");
+    expect(given(0) == (layers > 0) && !(wired && layers), "a backbone belongs to its layers");
+    expect(wiring[0].has_value() == wired && wiring[1].has_value() == wired, "a wiring has pre, post and layer");
+    expect(wiring[3].has_value() == apart && wiring[4].has_value() == apart && !(apart && (pure || !wired)),
+           "a gate's own connections come with their weights, in a wired network with gates");
+    expect(given(1) && given(2), "weight and bias must be there");
+    const Sequences<T> s = sequences(data, 1, threads, 0);
+    expect(!remembers || s.units % 2 == 0, "initial must have two states per unit with a memory cell");
+    const std::int64_t units = remembers ? s.units / 2 : s.units;
+    if (wired) {
+        expect(wiring[2]->size() == static_cast<std::size_t>(units), "layer must be (units,)");
+        for (std::int64_t i = 0; i < units; ++i) expect_index(wiring[2]->data()[i], units);
+        expect_connections(*wiring[0], *wiring[1], s.inputs + units, units);
+    }
+    if (apart) expect_connections(*wiring[3], *wiring[4], s.inputs + units, units);
+    CfcProblem<T> problem{s.batch,
+                          s.time,
+                          s.inputs,
+                          units,
+                          backbone_units,
+                          layers,
+                          static_cast<CfcMode>(mode),
+                          static_cast<Activation>(activation),
+                          s.input,
+                          s.initial,
+                          s.timespans,
+                          s.observed,
+                          {},
+                          data_or_null(wiring[0]),
+                          data_or_null(wiring[1]),
+                          data_or_null(wiring[2]),
+                          data_or_null(wiring[3]),
+                          data_or_null(wiring[4]),
+                          static_cast<std::int64_t>(wired ? wiring[0]->size() : 0),
+                          static_cast<std::int64_t>(apart ? wiring[3]->size() : 0),
+                          kept,
+                          threads};
+    problem.parameters = parameters_of<const T*>(problem, parameters);
+    return problem;
+}
 
+template <class T, class Kept>
+void expect_kept(const CfcProblem<T>& problem, const Kept& kept) {
+    expect(problem.kept == 0 || problem.kept == table<T>().cfc_kept(problem), "kept must be what cfc keeps");
+    expect(kept.size() == static_cast<std::size_t>(problem.batch * problem.time * problem.kept),
+           "kept must be (batch * time * kept,)");
+    expect(!kept.size() || reinterpret_cast<std::uintptr_t>(kept.data()) % 64 == 0,
+           "kept must be aligned to 64 bytes");
+}
+
+template <class T>
+void cfc_forward(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
+                 const CfcSettings& settings, int threads, const Out<T, 3>& states, const Out<T, 1>& kept) {
+    const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, threads);
+    expect_states(data, states);
+    expect_kept(problem, kept);
+    nb::gil_scoped_release release;
+    table<T>().cfc_forward(problem, states.data(), kept.data());
+}
+
+template <class T>
+void cfc_backward(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
+                  const CfcSettings& settings, int threads, const In<T, 3>& states, const In<T, 1>& kept,
+                  const In<T, 3>& state_gradients, const DataGradients<T>& d_data, const CfcOutputs<T>& d_parameters) {
+    const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, threads);
+    expect_states(data, states);
+    expect_states(data, state_gradients);
+    expect(problem.kept > 0, "the way back needs what the way forward keeps");
+    expect_kept(problem, kept);
+    expect_gradients(data, d_data);
+    for (std::size_t i = 0; i < kCfcParameters; ++i) {
+        expect(d_parameters[i].has_value() == parameters[i].has_value(), "a parameter and its gradient go together");
+    }
+    const CfcGradients<T> gradients{std::get<0>(d_data).data(), std::get<1>(d_data).data(),
+                                    std::get<2>(d_data).data(), parameters_of<T*>(problem, d_parameters)};
+    nb::gil_scoped_release release;
+    table<T>().cfc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
+}
+
+// The arrays that a stream's problem reads are the stream's to write.
 template <class Array>
-auto data_or_null(const Array& array) {
-    return array ? array->data() : nullptr;
+auto* writable(const Array& array) {
+    return const_cast<std::remove_const_t<std::remove_pointer_t<decltype(array.data())>>*>(array.data());
 }
 
-template <class T>
-struct LrcArguments {
-    In<T, 3> input;
-    In<T, 2> initial, timespans;
-    Observed observed;
-    std::array<MaybeIn<T>, 4> neurons;  // leak, potential, bias, kappa
-    Indices pre, post;
-    SynapseArrays<T> internal;
-    MaybeIn<T> internal_o;
-    Indices sensory_pre, sensory_post;
-    SynapseArrays<T> sensory;
-    MaybeIn<T> sensory_o;
-
-    LrcProblem<T> problem(bool explicit_steps, std::int64_t unfolds, int threads, int layout) const {
-        const std::size_t batch = input.shape(0), time = input.shape(1), inputs = input.shape(2);
-        const std::size_t units = initial.shape(1);
-        expect(initial.shape(0) == batch, "initial must have the batch of input");
-        expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
-        expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time),
-               "observed must be (batch, time)");
-        for (const auto& array : neurons) {
-            expect(!array || array->shape(0) == units, "leak, potential, bias, kappa must be (units,)");
-        }
-        expect(neurons[0] && neurons[1], "leak and potential must be given");
-        const bool elastic = neurons[2].has_value();
-        expect(elastic || !neurons[3], "kappa goes with bias");
-        expect(internal_o.has_value() == elastic && sensory_o.has_value() == elastic, "o goes with bias");
-        expect(!elastic || (internal_o->shape(0) == pre.shape(0) && sensory_o->shape(0) == sensory_pre.shape(0)),
-               "o must be as long as pre");
-        expect(unfolds > 0, "unfolds must be positive");
-        expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
-        return {{static_cast<std::int64_t>(batch), static_cast<std::int64_t>(time), static_cast<std::int64_t>(inputs),
-                 static_cast<std::int64_t>(units), unfolds, input.data(), initial.data(), timespans.data(),
-                 observed ? reinterpret_cast<const std::uint8_t*>(observed->data()) : nullptr, threads,
-                 static_cast<Layout>(layout)},
-                data_or_null(neurons[0]),
-                data_or_null(neurons[1]),
-                data_or_null(neurons[2]),
-                data_or_null(neurons[3]),
-                synapses(units, units, pre, post, internal),
-                synapses(inputs, units, sensory_pre, sensory_post, sensory),
-                data_or_null(internal_o),
-                data_or_null(sensory_o),
-                explicit_steps};
-    }
-};
-
-template <class T>
-std::size_t kept_size(const LrcProblem<T>& problem) {
-    const Sequences<T>& s = problem.sequences;
-    return static_cast<std::size_t>(s.batch * s.time * s.unfolds * (problem.bias ? 3 : 2) * s.units);
-}
-
-template <class T>
-void bind_lrc(nb::module_& module) {
-    using Neurons = std::array<MaybeIn<T>, 4>;
-    module.def(
-        "lrc_forward",
-        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Neurons neurons, Indices pre,
-           Indices post, SynapseArrays<T> internal, MaybeIn<T> internal_o, Indices sensory_pre, Indices sensory_post,
-           SynapseArrays<T> sensory, MaybeIn<T> sensory_o, bool explicit_steps, std::int64_t unfolds, int threads,
-           int layout, Out<T, 3> states, std::optional<Out<T, 5>> kept) {
-            const LrcArguments<T> arguments{input,    initial,    timespans,   observed,     neurons, pre,      post,
-                                            internal, internal_o, sensory_pre, sensory_post, sensory, sensory_o};
-            const LrcProblem<T> problem = arguments.problem(explicit_steps, unfolds, threads, layout);
-            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1),
-                   "states must be (batch, time, units)");
-            expect(!kept || kept->size() == kept_size(problem), "kept must be (batch, time, unfolds, sums, units)");
-            nb::gil_scoped_release release;
-            table<T>().lrc_forward(problem, states.data(), data_or_null(kept));
-        },
-        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("neurons"),
-        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("internal_o").none(), nb::arg("sensory_pre"),
-        nb::arg("sensory_post"), nb::arg("sensory"), nb::arg("sensory_o").none(), nb::arg("explicit_steps"),
-        nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"), nb::arg("kept").none());
-    module.def(
-        "lrc_backward",
-        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Neurons neurons, Indices pre,
-           Indices post, SynapseArrays<T> internal, MaybeIn<T> internal_o, Indices sensory_pre, Indices sensory_post,
-           SynapseArrays<T> sensory, MaybeIn<T> sensory_o, bool explicit_steps, std::int64_t unfolds, int threads,
-           int layout, In<T, 3> states, In<T, 5> kept, In<T, 3> state_gradients, Out<T, 3> d_input,
-           Out<T, 2> d_initial, Out<T, 2> d_timespans, std::array<MaybeOut<T>, 4> d_neurons,
-           SynapseOutputs<T> d_internal, MaybeOut<T> d_internal_o, SynapseOutputs<T> d_sensory,
-           MaybeOut<T> d_sensory_o) {
-            const LrcArguments<T> arguments{input,    initial,    timespans,   observed,     neurons, pre,      post,
-                                            internal, internal_o, sensory_pre, sensory_post, sensory, sensory_o};
-            const LrcProblem<T> problem = arguments.problem(explicit_steps, unfolds, threads, layout);
-            const std::size_t size = input.shape(0) * input.shape(1) * initial.shape(1);
-            expect(states.size() == size && state_gradients.size() == size, "states must be (batch, time, units)");
-            expect(kept.size() == kept_size(problem), "kept must be (batch, time, unfolds, sums, units)");
-            expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
-                       d_timespans.size() == timespans.size(),
-                   "a gradient must have the shape of its argument");
-            const auto matches = [](const auto& gradient, const auto& argument) {
-                return gradient.has_value() == argument.has_value() &&
-                       (!gradient || gradient->shape(0) == argument->shape(0));
-            };
-            for (int kind = 0; kind < 4; ++kind) {
-                expect(matches(d_neurons[kind], neurons[kind]), "a gradient must have the shape of its argument");
-            }
-            expect(matches(d_internal_o, internal_o) && matches(d_sensory_o, sensory_o),
-                   "a gradient must have the shape of its argument");
-            const LrcGradients<T> gradients{d_input.data(),
-                                            d_initial.data(),
-                                            d_timespans.data(),
-                                            data_or_null(d_neurons[0]),
-                                            data_or_null(d_neurons[1]),
-                                            data_or_null(d_neurons[2]),
-                                            data_or_null(d_neurons[3]),
-                                            gradients_of<T>(d_internal, pre),
-                                            gradients_of<T>(d_sensory, sensory_pre),
-                                            data_or_null(d_internal_o),
-                                            data_or_null(d_sensory_o)};
-            nb::gil_scoped_release release;
-            table<T>().lrc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
-        },
-        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("neurons"),
-        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("internal_o").none(), nb::arg("sensory_pre"),
-        nb::arg("sensory_post"), nb::arg("sensory"), nb::arg("sensory_o").none(), nb::arg("explicit_steps"),
-        nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"), nb::arg("kept"),
-        nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
-        nb::arg("d_neurons"), nb::arg("d_internal"), nb::arg("d_internal_o").none(), nb::arg("d_sensory"),
-        nb::arg("d_sensory_o").none());
-}
-
-// One sample after another, with what a layer does to inputs and outputs; memory that a step reads and writes is the
+// One sample after another, with what a layer does to inputs and outputs. Memory that a step reads and writes is the
 // caller's, and as large as he said.
 template <class T>
 class Stream {
   public:
     using Map = std::array<MaybeIn<T>, 2>;  // scale and shift of each feature, or none
 
-    Stream(std::unique_ptr<Stepper> stepper, In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Map input_map, Map output_map,
+    Stream(std::unique_ptr<Stepper> stepper, const Data<T>& data, const Map& input_map, const Map& output_map,
            std::size_t outputs)
-        : stepper_(std::move(stepper)), input_(input), state_(state), timespans_(timespans), input_map_(input_map),
-          output_map_(output_map), outputs_(outputs) {
-        expect(input.shape(1) == 1, "a step is of one sample");
-        expect(outputs <= state.shape(1), "outputs are the first of the states");
-        for (const auto& part : input_map) expect(!part || part->shape(0) == input.shape(2), "input_map must be (inputs,)");
-        for (const auto& part : output_map) expect(!part || part->shape(0) == outputs, "output_map must be (outputs,)");
+        : stepper_(std::move(stepper)),
+          data_(data),
+          input_map_(input_map),
+          output_map_(output_map),
+          outputs_(outputs) {
+        expect(input().shape(1) == 1, "a step is of one sample");
+        expect(outputs <= state().shape(1), "outputs are the first of the states");
+        for (const auto& part : input_map) {
+            expect(!part || part->size() == input().shape(2), "input_map must be (inputs,)");
+        }
+        for (const auto& part : output_map) expect(!part || part->size() == outputs, "output_map must be (outputs,)");
     }
 
     void step(std::uintptr_t from, double timespan, std::uintptr_t to) {
-        const std::size_t batch = input_.shape(0), inputs = input_.shape(2);
-        for (std::size_t row = 0; row < batch; ++row) writable(timespans_)[row] = static_cast<T>(timespan);
-        map(input_map_, batch, inputs, reinterpret_cast<const T*>(from), inputs, writable(input_));
+        const std::size_t batch = input().shape(0), inputs = input().shape(2);
+        for (std::size_t row = 0; row < batch; ++row) writable(std::get<2>(data_))[row] = static_cast<T>(timespan);
+        map(input_map_, batch, inputs, reinterpret_cast<const T*>(from), inputs, writable(input()));
         stepper_->step();
-        map(output_map_, batch, outputs_, state_.data(), state_.shape(1), reinterpret_cast<T*>(to));
+        map(output_map_, batch, outputs_, state().data(), state().shape(1), reinterpret_cast<T*>(to));
     }
 
   private:
-    // The arrays that a problem reads are this stream's to write.
-    template <class Array>
-    static T* writable(const Array& array) {
-        return const_cast<T*>(array.data());
-    }
+    const In<T, 3>& input() const { return std::get<0>(data_); }
+    const In<T, 2>& state() const { return std::get<1>(data_); }
 
     static void map(const Map& map, std::size_t rows, std::size_t columns, const T* from, std::size_t stride, T* to) {
         const T *scale = data_or_null(map[0]), *shift = data_or_null(map[1]);
@@ -484,119 +509,63 @@ class Stream {
     }
 
     std::unique_ptr<Stepper> stepper_;
-    In<T, 3> input_;
-    In<T, 2> state_, timespans_;
+    Data<T> data_;
     Map input_map_, output_map_;
     std::size_t outputs_;
 };
 
 template <class T>
-void bind_streams(nb::module_& module, const char* name) {
-    using Map = typename Stream<T>::Map;
-    nb::class_<Stream<T>>(module, name)
-        .def("step", &Stream<T>::step, nb::arg("input"), nb::arg("timespan"), nb::arg("output"),
-             "Reads a sample at an address, and writes the output to another.");
-    module.def(
-        "ltc_stream",
-        [](In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Observed observed, std::array<In<T, 1>, 3> membrane,
-           Indices pre, Indices post, SynapseArrays<T> internal, Indices sensory_pre, Indices sensory_post,
-           SynapseArrays<T> sensory, std::int64_t unfolds, Map input_map, Map output_map, std::size_t outputs) {
-            const LtcArguments<T> arguments{input,    state,       timespans,    observed, membrane, pre, post,
-                                            internal, sensory_pre, sensory_post, sensory};
-            std::unique_ptr<Stepper> stepper(
-                table<T>().ltc_steps(arguments.problem(unfolds, 0, 1, 0), const_cast<T*>(state.data())));
-            return new Stream<T>(std::move(stepper), input, state, timespans, input_map, output_map, outputs);
-        },
-        nb::arg("input"), nb::arg("state"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("membrane"),
-        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("sensory_pre"), nb::arg("sensory_post"),
-        nb::arg("sensory"), nb::arg("unfolds"), nb::arg("input_map"), nb::arg("output_map"), nb::arg("outputs"));
-    module.def(
-        "lrc_stream",
-        [](In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Observed observed, std::array<MaybeIn<T>, 4> neurons,
-           Indices pre, Indices post, SynapseArrays<T> internal, MaybeIn<T> internal_o, Indices sensory_pre,
-           Indices sensory_post, SynapseArrays<T> sensory, MaybeIn<T> sensory_o, bool explicit_steps,
-           std::int64_t unfolds, Map input_map, Map output_map, std::size_t outputs) {
-            const LrcArguments<T> arguments{input,    state,      timespans,   observed,     neurons, pre,      post,
-                                            internal, internal_o, sensory_pre, sensory_post, sensory, sensory_o};
-            std::unique_ptr<Stepper> stepper(
-                table<T>().lrc_steps(arguments.problem(explicit_steps, unfolds, 1, 0), const_cast<T*>(state.data())));
-            return new Stream<T>(std::move(stepper), input, state, timespans, input_map, output_map, outputs);
-        },
-        nb::arg("input"), nb::arg("state"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("neurons"),
-        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("internal_o").none(), nb::arg("sensory_pre"),
-        nb::arg("sensory_post"), nb::arg("sensory"), nb::arg("sensory_o").none(), nb::arg("explicit_steps"),
-        nb::arg("unfolds"), nb::arg("input_map"), nb::arg("output_map"), nb::arg("outputs"));
-    module.def(
-        "cfc_stream",
-        [](In<T, 3> input, In<T, 2> state, In<T, 2> timespans, Observed observed, CfcArrays<T> parameters,
-           CfcWiring wiring, CfcSettings settings, std::size_t outputs) {
-            CfcArguments<T> arguments{input, state, timespans, observed, parameters, wiring, settings};
-            std::unique_ptr<Stepper> stepper(
-                table<T>().cfc_steps(arguments.problem(1), const_cast<T*>(state.data())));
-            return new Stream<T>(std::move(stepper), input, state, timespans, Map{}, Map{}, outputs);
-        },
-        nb::arg("input"), nb::arg("state"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("parameters"),
-        nb::arg("wiring"), nb::arg("settings"), nb::arg("outputs"));
+std::unique_ptr<Stream<T>> ltc_stream(const Data<T>& data, const Membrane<T>& membrane,
+                                      const SynapseArrays<T>& internal, const SynapseArrays<T>& sensory,
+                                      std::int64_t unfolds, const typename Stream<T>::Map& input_map,
+                                      const typename Stream<T>::Map& output_map, std::size_t outputs) {
+    const LtcProblem<T> problem = ltc_problem(data, membrane, internal, sensory, unfolds, 0, 1, 0);
+    std::unique_ptr<Stepper> stepper(table<T>().ltc_steps(problem, writable(std::get<1>(data))));
+    return std::make_unique<Stream<T>>(std::move(stepper), data, input_map, output_map, outputs);
 }
 
 template <class T>
-void bind(nb::module_& module) {
-    using Membrane = std::array<In<T, 1>, 3>;
-    using MembraneOutputs = std::array<Out<T, 1>, 3>;
+std::unique_ptr<Stream<T>> lrc_stream(const Data<T>& data, const Neurons<T>& neurons,
+                                      const ElasticSynapses<T>& internal, const ElasticSynapses<T>& sensory,
+                                      bool explicit_steps, std::int64_t unfolds,
+                                      const typename Stream<T>::Map& input_map,
+                                      const typename Stream<T>::Map& output_map, std::size_t outputs) {
+    const LrcProblem<T> problem = lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, 1, 0);
+    std::unique_ptr<Stepper> stepper(table<T>().lrc_steps(problem, writable(std::get<1>(data))));
+    return std::make_unique<Stream<T>>(std::move(stepper), data, input_map, output_map, outputs);
+}
+
+template <class T>
+std::unique_ptr<Stream<T>> cfc_stream(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
+                                      const CfcSettings& settings, std::size_t outputs) {
+    const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, 1);
+    std::unique_ptr<Stepper> stepper(table<T>().cfc_steps(problem, writable(std::get<1>(data))));
+    const typename Stream<T>::Map none;
+    return std::make_unique<Stream<T>>(std::move(stepper), data, none, none, outputs);
+}
+
+template <class T>
+void bind(nb::module_& module, const char* stream) {
+    module.def("ltc_forward", &ltc_forward<T>);
+    module.def("ltc_backward", &ltc_backward<T>);
+    module.def("lrc_forward", &lrc_forward<T>);
+    module.def("lrc_backward", &lrc_backward<T>);
+    module.def("cfc_forward", &cfc_forward<T>);
+    module.def("cfc_backward", &cfc_backward<T>);
+    nb::class_<Stream<T>>(module, stream)
+        .def("step", &Stream<T>::step, nb::arg("input"), nb::arg("timespan"), nb::arg("output"),
+             "Reads a sample at an address, and writes the output to another.");
+    module.def("ltc_stream", &ltc_stream<T>);
+    module.def("lrc_stream", &lrc_stream<T>);
+    module.def("cfc_stream", &cfc_stream<T>);
     module.def(
-        "ltc_forward",
-        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Membrane membrane, Indices pre,
-           Indices post, SynapseArrays<T> internal, Indices sensory_pre, Indices sensory_post,
-           SynapseArrays<T> sensory, std::int64_t unfolds, int threads, int layout, Out<T, 3> states,
-           Out<T, 3> kept) {
-            const LtcArguments<T> arguments{input,    initial,     timespans,    observed, membrane, pre, post,
-                                            internal, sensory_pre, sensory_post, sensory};
-            const LtcProblem<T> problem = arguments.problem(unfolds, kept.shape(1), threads, layout);
-            expect(states.size() == input.shape(0) * input.shape(1) * initial.shape(1),
-                   "states must be (batch, time, units)");
-            expect(kept.size() == kept_size(problem), "kept must be (batch, kept time, 2 * unfolds * units)");
-            nb::gil_scoped_release release;
-            table<T>().ltc_forward(problem, states.data(), kept.data());
+        "elementary",
+        [](const std::string& name, In<T, 1> x, Out<T, 1> result) {
+            expect(x.size() == result.size(), "result must be as long as x");
+            expect(table<T>().elementary(name.c_str(), x.data(), result.data(), static_cast<std::int64_t>(x.size())),
+                   "name must be exp, sigmoid, tanh or normal");
         },
-        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("membrane"),
-        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("sensory_pre"), nb::arg("sensory_post"),
-        nb::arg("sensory"), nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"),
-        nb::arg("kept"));
-    module.def(
-        "ltc_backward",
-        [](In<T, 3> input, In<T, 2> initial, In<T, 2> timespans, Observed observed, Membrane membrane, Indices pre,
-           Indices post, SynapseArrays<T> internal, Indices sensory_pre, Indices sensory_post,
-           SynapseArrays<T> sensory, std::int64_t unfolds, int threads, int layout, In<T, 3> states,
-           In<T, 3> kept, In<T, 3> state_gradients, Out<T, 3> d_input, Out<T, 2> d_initial, Out<T, 2> d_timespans,
-           MembraneOutputs d_membrane, SynapseOutputs<T> d_internal, SynapseOutputs<T> d_sensory) {
-            const LtcArguments<T> arguments{input,    initial,     timespans,    observed, membrane, pre, post,
-                                            internal, sensory_pre, sensory_post, sensory};
-            const LtcProblem<T> problem = arguments.problem(unfolds, kept.shape(1), threads, layout);
-            const std::size_t size = input.shape(0) * input.shape(1) * initial.shape(1);
-            expect(states.size() == size && state_gradients.size() == size, "states must be (batch, time, units)");
-            expect(kept.size() == kept_size(problem), "kept must be (batch, kept time, 2 * unfolds * units)");
-            expect(d_input.size() == input.size() && d_initial.size() == initial.size() &&
-                       d_timespans.size() == timespans.size(),
-                   "a gradient must have the shape of its argument");
-            for (const auto& output : d_membrane) {
-                expect(output.size() == initial.shape(1), "a gradient has the wrong length");
-            }
-            const LtcGradients<T> gradients{d_input.data(),
-                                            d_initial.data(),
-                                            d_timespans.data(),
-                                            d_membrane[0].data(),
-                                            d_membrane[1].data(),
-                                            d_membrane[2].data(),
-                                            gradients_of<T>(d_internal, pre),
-                                            gradients_of<T>(d_sensory, sensory_pre)};
-            nb::gil_scoped_release release;
-            table<T>().ltc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
-        },
-        nb::arg("input"), nb::arg("initial"), nb::arg("timespans"), nb::arg("observed").none(), nb::arg("membrane"),
-        nb::arg("pre"), nb::arg("post"), nb::arg("internal"), nb::arg("sensory_pre"), nb::arg("sensory_post"),
-        nb::arg("sensory"), nb::arg("unfolds"), nb::arg("threads"), nb::arg("layout"), nb::arg("states"),
-        nb::arg("kept"), nb::arg("state_gradients"), nb::arg("d_input"), nb::arg("d_initial"), nb::arg("d_timespans"),
-        nb::arg("d_membrane"), nb::arg("d_internal"), nb::arg("d_sensory"));
+        nb::arg("name"), nb::arg("x"), nb::arg("result"), "A function elementwise, as the kernels compute it.");
     module.def(
         "opened",
         [](In<T, 1> t, Out<T, 1> result) {
@@ -647,12 +616,9 @@ NB_MODULE(_cpu, module) {
         },
         nb::arg("repeats") = 10000,
         "Single-precision sigmoids that one thread computes in a second if it does nothing else: a bound on kernels.");
-    bind<float>(module);
-    bind<double>(module);
-    bind_lrc<float>(module);
-    bind_lrc<double>(module);
-    bind_cfc<float>(module);
-    bind_cfc<double>(module);
-    bind_streams<float>(module, "Stream");
-    bind_streams<double>(module, "WideStream");
+    module.def("held_bytes", &held_bytes, "Memory that kernels hold for themselves.");
+    module.def("peak_bytes", &peak_bytes, "The most of it since forget_peak().");
+    module.def("forget_peak", &forget_peak);
+    bind<float>(module, "Stream");
+    bind<double>(module, "WideStream");
 }

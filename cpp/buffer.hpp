@@ -1,36 +1,37 @@
-// Memory of a kernel.
+// Arrays that a kernel works in.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <new>
+
+#include "memory.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
 
-// Zeroed memory, aligned for vectors. The standard containers' functions would be shared between instruction sets.
+// Zeroed, and aligned for vectors. The standard containers' functions would be shared between instruction sets.
 template <class T>
 class Buffer {
   public:
-    explicit Buffer(std::int64_t size) : size_(size), data_(static_cast<T*>(::operator new(bytes(), kAlignment))) {
-        __builtin_memset(data_, 0, bytes());
-    }
-    ~Buffer() { ::operator delete(data_, kAlignment); }
+    explicit Buffer(std::int64_t size) { acquire(size); }
+    ~Buffer() { release(data_, bytes()); }
     Buffer(const Buffer&) = delete;
     Buffer& operator=(const Buffer&) = delete;
     // Other memory, of another size.
     void renew(std::int64_t size) {
-        ::operator delete(data_, kAlignment);
-        size_ = size;
-        data_ = static_cast<T*>(::operator new(bytes(), kAlignment));
-        __builtin_memset(data_, 0, bytes());
+        release(data_, bytes());
+        acquire(size);
     }
     T* get() const { return data_; }
     T& operator[](std::int64_t i) const { return data_[i]; }
     std::int64_t size() const { return size_; }
 
   private:
-    static constexpr std::align_val_t kAlignment{64};
+    void acquire(std::int64_t size) {
+        size_ = size;
+        data_ = static_cast<T*>(allocate(bytes()));
+        __builtin_memset(data_, 0, bytes());
+    }
     std::size_t bytes() const { return static_cast<std::size_t>(size_ < 1 ? 1 : size_) * sizeof(T); }
     std::int64_t size_;
     T* data_;

@@ -11,8 +11,9 @@
 // one array, updated in place. Its units stand together there, padded to whole vectors, and it reads the contiguous
 // layers that hold its sources; weights of connections that do not exist are zeros within that range.
 //
-// Rows are sequences, lanes of a vector are outputs of a map. What maps make of inputs is computed for a block of samples
-// at once, and so are gradients of weights and inputs; a state's way through the network is one sample at a time.
+// Rows are sequences, lanes of a vector are outputs of a map. What maps make of inputs is computed for a block of
+// samples at once, and so are gradients of weights and inputs; a state's way through the network is one sample at a
+// time.
 #pragma once
 
 #include "buffer.hpp"
@@ -28,9 +29,10 @@ template <class T>
 class Cfc {
     using V = Vector<T>;
     static constexpr int width = Simd<T>::width;
-    static constexpr std::int64_t kRows = 8;       // sequences of a chunk
-    static constexpr std::int64_t kSamples = 64;   // of a block: samples of a chunk, taken together
-    static constexpr std::int64_t kPad = 64 / static_cast<std::int64_t>(sizeof(T));  // the same for all instruction sets
+    static constexpr std::int64_t kRows = 8;      // sequences of a chunk
+    static constexpr std::int64_t kSamples = 64;  // of a block: samples of a chunk, taken together
+    // The same for all instruction sets.
+    static constexpr std::int64_t kPad = 64 / static_cast<std::int64_t>(sizeof(T));
 
     struct Workspace;
 
@@ -60,7 +62,9 @@ class Cfc {
         pack();
         each_strand(strands, p.threads, [&](std::int64_t strand) {
             Workspace work(*this);
-            for (std::int64_t chunk = strand; chunk < chunks; chunk += strands) forward_chunk(chunk, work, states, kept);
+            for (std::int64_t chunk = strand; chunk < chunks; chunk += strands) {
+                forward_chunk(chunk, work, states, kept);
+            }
         });
     }
 
@@ -114,7 +118,7 @@ class Cfc {
         std::int64_t bias, from_input, from_source;      // in weights
         std::int64_t packed_input, packed_source;        // in packed
         std::int64_t before;                             // values per sample of the maps before this one
-        std::int64_t kept, kept_stride;                  // its place among what is kept of a sample, and how much that is
+        std::int64_t kept, kept_stride;                  // its place among what is kept of a sample, and its size
     };
 
     struct Workspace {
@@ -157,8 +161,8 @@ class Cfc {
               there(kSamples) {}
     };
 
-    // What a chunk keeps: each map's values of all its samples, one map after the other; or, where nothing is to be kept,
-    // the values of one sample, over and over.
+    // What a chunk keeps: each map's values of all its samples, one map after the other; or, where nothing is to be
+    // kept, the values of one sample, over and over.
     template <class U>
     struct Kept {
         U* data;
@@ -665,7 +669,8 @@ class Cfc {
             read(first, rows, t0, count, work);
             for (std::int64_t s = 0; s < count * rows; ++s) {
                 const std::int64_t row = first + s % rows, t = t0 + s / rows;
-                const T* before = t ? states + (row * p.time + t - 1) * width_of_states : p.initial + row * width_of_states;
+                const T* before = (t ? states + (row * p.time + t - 1) * width_of_states
+                                     : p.initial + row * width_of_states);
                 spread(before, &work.before[s * n]);
                 if (p.remembers()) spread(before + p.units, &work.cell_before[s * n]);
             }
@@ -720,7 +725,8 @@ class Cfc {
         return work.slopes.get() + kSamples * map.before + s * map.out;
     }
 
-    // Through an update backwards: gradients in work.source, and work.new_cell, from those of new states to those of old.
+    // Through an update backwards: gradients in work.source, and work.new_cell, from those of new states to those of
+    // old.
     void undo(std::int64_t rows, std::int64_t s, std::int64_t sample, const Kept<const T>& kept,
               BackwardWorkspace& work, T* sums) const {
         T* gradient = work.source.get();

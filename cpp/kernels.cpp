@@ -63,8 +63,9 @@ std::int64_t sum_opened(std::int64_t repeats, T* sum) {
 
 template <class T>
 constexpr Table<T> table() {
-    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>, lrc_backward<T>, cfc_forward<T>,   cfc_backward<T>, cfc_kept<T>,
-            elementary<T>,  ltc_steps<T>,    lrc_steps<T>,   cfc_steps<T>,    opened_values<T>, sum_opened<T>};
+    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>, lrc_backward<T>,  cfc_forward<T>,
+            cfc_backward<T>, cfc_kept<T>,    elementary<T>,  ltc_steps<T>,     lrc_steps<T>,
+            cfc_steps<T>,   opened_values<T>, sum_opened<T>};
 }
 
 }  // namespace LIQUID_ISA

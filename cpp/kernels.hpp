@@ -68,8 +68,8 @@ struct LrcGradients {
 enum class CfcMode : int { gated, pure, no_gate };
 enum class Activation : int { lecun_tanh, tanh, relu, gelu, silu };
 
-// P is const T* for parameters, T* for their gradients; null for those that a form does not have. H heads per unit, 1 in
-// pure mode, else 4 (the first target, the second, slope and offset of the gate).
+// P is const T* for parameters, T* for their gradients; null for those that a form does not have. H heads per unit, 1
+// in pure mode, else 4 (the first target, the second, slope and offset of the gate).
 template <class P>
 struct CfcParameters {
     P backbone;                // weight (backbone_units, width before) and bias of each layer, one after the other
@@ -90,8 +90,8 @@ struct CfcProblem {
     const T* timespans;            // (batch, time)
     const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
     CfcParameters<const T*> parameters;
-    // Of a wired network, else null: ends of its connections, sources being inputs and then units, and the layer of each
-    // unit. Layers are updated in order.
+    // Of a wired network, else null: ends of its connections, sources being inputs and then units, and the layer of
+    // each unit. Layers are updated in order.
     const std::int64_t *pre, *post, *layer, *gate_pre, *gate_post;
     std::int64_t connections, gate_connections;
     std::int64_t kept;  // values per sample that the forward pass keeps for the way back, as cfc_kept says; or 0
@@ -107,8 +107,8 @@ struct CfcGradients {
     CfcParameters<T*> parameters;
 };
 
-// A recurrence prepared to take one sample after another of a batch: from the problem's input and timespans, which change
-// between steps, as its state does.
+// A recurrence prepared to take one sample after another of a batch: from the problem's input and timespans, which
+// change between steps, as its state does.
 struct Stepper {
     virtual ~Stepper() = default;
     virtual void step() = 0;

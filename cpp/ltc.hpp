@@ -128,7 +128,9 @@ class Ltc {
       public:
         Steps(const LtcProblem<T>& problem, T* state_) : p(problem), ltc(p), work(ltc, Pass::forward), state(state_) {}
         void step() override {
-            for (std::int64_t chunk = 0; chunk < ltc.chunks.count; ++chunk) ltc.forward_chunk(chunk, work, state, nullptr);
+            for (std::int64_t chunk = 0; chunk < ltc.chunks.count; ++chunk) {
+                ltc.forward_chunk(chunk, work, state, nullptr);
+            }
         }
 
       private:

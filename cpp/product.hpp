@@ -1,7 +1,7 @@
 // Products of small matrices, with columns in the lanes of vectors and a block of rows and columns in registers.
 //
-// Every element is the sum start + a_0 b_0 + a_1 b_1 + ... in this order, whatever block it falls into: so a row has the
-// same bits alone as among others.
+// Every element is the sum start + a_0 b_0 + a_1 b_1 + ... in this order, whatever block it falls into: so a row has
+// the same bits alone as among others.
 #pragma once
 
 #include "simd.hpp"

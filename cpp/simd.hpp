@@ -277,7 +277,8 @@ void to_columns(const T* from, std::int64_t stride, std::int64_t columns, std::i
     }
 #else
     for (std::int64_t row = 0; row < rows; ++row) {
-        for (std::int64_t column = 0; column < columns; ++column) to[column * width + row] = from[row * stride + column];
+        const T* values = from + row * stride;
+        for (std::int64_t column = 0; column < columns; ++column) to[column * width + row] = values[column];
     }
 #endif
 }
@@ -298,7 +299,8 @@ void from_columns(const T* from, std::int64_t stride, std::int64_t columns, std:
     }
 #else
     for (std::int64_t row = 0; row < rows; ++row) {
-        for (std::int64_t column = 0; column < columns; ++column) to[row * stride + column] = from[column * width + row];
+        T* values = to + row * stride;
+        for (std::int64_t column = 0; column < columns; ++column) values[column] = from[column * width + row];
     }
 #endif
 }

@@ -1,6 +1,6 @@
 // A batch is worked on in chunks, and chunks go to strands, each with memory of its own. How many strands there are
-// depends on sizes alone, and what they have summed is added in their order at the end: so results have the same bits for
-// any number of threads.
+// depends on sizes alone, and what they have summed is added in their order at the end: so results have the same bits
+// for any number of threads.
 #pragma once
 
 #include "threads.hpp"

@@ -32,7 +32,7 @@ from liquidbench.search import Settings, Trial
 from liquidbench.study import Run
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Split, Task
-from liquidrnn import Stream
+from liquidrnn import Stream, kernels
 
 Row = dict[str, Any]
 
@@ -194,7 +194,8 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
     - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
       training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
       data are not. It is the maximum of the running sum of the allocations and releases that
-      ``torch.profiler`` records with ``profile_memory=True``: nothing is sampled, no other process counts.
+      ``torch.profiler`` records with ``profile_memory=True``, and to it comes the most that compiled kernels held for
+      themselves: nothing is sampled, no other process counts.
     - ``inference_memory_bytes``: the same for the forward pass of one batch in inference mode.
     - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
 
@@ -497,16 +498,19 @@ def _step_latency(model: SequenceModel) -> float:
 
 
 def _peak_memory(action: Callable[[], object]) -> int:
-    """Most bytes that torch's allocator held during ``action``, above what it held before."""
+    """Most bytes that were held during ``action``, above what was held before: by torch's allocator and by kernels.
+
+    The two may be at their most at different times, so that this is an upper bound.
+    """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
-        action()
+        within_kernels = kernels.peak_bytes(action)
     assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
     # Events of operators have sums only; the single allocations and releases are there as "[memory]".
     events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
     # The stub of this class, which torch compiles, does not know all of its methods.
     changes = (event.nbytes() for event in events)  # pyright: ignore[reportAttributeAccessIssue]
-    return max(accumulate(changes, initial=0))
+    return max(accumulate(changes, initial=0)) + within_kernels
 
 
 class _Rows:

@@ -99,8 +99,10 @@ class Samples:
             spans = spans.squeeze(-1)
         if spans.ndim == 2:
             spans = self._inner(spans)
-        shapes = [(), (time,)] + ([(batch, time)] if self.batched else [])
-        if tuple(spans.shape) not in shapes:
+        # Size by size: a graph may know one of two equal sizes as a number and the other as a symbol.
+        fits = spans.ndim <= (2 if self.batched else 1)
+        fits = fits and all(size == wanted for size, wanted in zip(spans.shape[::-1], (time, batch), strict=False))
+        if not fits:
             layout, shape = ("time, batch", (time, batch)) if self.time_first else ("batch, time", (batch, time))
             full = f"({layout}) = {shape}, " if self.batched else ""
             raise ValueError(

@@ -7,10 +7,12 @@ import pytest
 import torch
 from optuna.distributions import FloatDistribution
 
+import liquidrnn as lr
 from liquidbench import catalogue, predictions, results, search, training
 from liquidbench.study import Robustness, Run, Search, Training
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 from liquidbench.training import fit, measure_cost
+from liquidrnn import kernels
 
 CORRUPTION = Robustness(removed_steps=(0.0, 0.5), noise=(0.0, 1.0))
 
@@ -352,6 +354,21 @@ def test_peak_memory_is_exact_on_what_is_known():
 
     peak = training._peak_memory(action)
     assert peak == pytest.approx(4_000_000, rel=0.001)
+
+
+@pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
+def test_peak_memory_knows_what_kernels_hold_for_themselves():
+    layer, x = lr.LTC(5, 64), torch.zeros(3, 32, 5)
+
+    def action():
+        layer(x)[0].sum().backward()
+
+    within = kernels.peak_bytes(action)
+    layer.zero_grad()
+    # Four sums for each synapse, in a vector of 16 bytes at least.
+    assert within > 4 * 16 * layer.num_synapses
+    kept = 3 * 32 * 64 * 2 * 6 * 4
+    assert training._peak_memory(action) > within + kept
 
 
 def test_unrolled_solver_steps_cost_memory_in_training_alone():

@@ -6,6 +6,7 @@ import pytest
 import scipy.special
 import torch
 import torch.nn.utils.prune
+from instruction_sets import SETS, using
 
 import liquidrnn as lr
 from liquidrnn import kernels
@@ -17,7 +18,6 @@ if kernels.cpu is not None:
     from liquidrnn.kernels import _cpu
     from liquidrnn.kernels.cfc import cpu
 
-SETS = _cpu.instruction_sets() if kernels.cpu is not None else []
 INPUTS = 5
 FORMS = {
     "default": {},
@@ -39,14 +39,6 @@ FORMS = {
 }
 every_form = pytest.mark.parametrize("form", FORMS)
 some_forms = pytest.mark.parametrize("form", ["default", "deep, pure, memory", "wired, memory", "converted"])
-
-
-@pytest.fixture(params=SETS)
-def instruction_set(request):
-    before = _cpu.instruction_set()
-    _cpu.use(request.param)
-    yield request.param
-    _cpu.use(before)
 
 
 def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
@@ -117,16 +109,20 @@ def differentiated(states, tensors):
 @every_form
 @pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
 @pytest.mark.parametrize("units", [1, 7, 33])
-def test_states_and_gradients(instruction_set, form, masked, units):
+def test_states_and_gradients(form, masked, units):
     for batch, time in [(0, 3), (2, 0), (1, 1), (1, 70), (3, 5), (17, 5), (33, 2), (8, 9)]:
         tensors, settings = problem(form, batch, time, units, masked)
-        expected, found = reference(tensors, settings), compiled(tensors, settings)
-        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
-        with torch.no_grad():
-            assert torch.equal(compiled(tensors, settings), found)
-        if expected.requires_grad:  # nothing to differentiate without a sample
-            for a, b in zip(differentiated(found, tensors), differentiated(expected, tensors), strict=True):
-                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+        expected = reference(tensors, settings)
+        # Nothing to differentiate without a sample.
+        gradients = differentiated(expected, tensors) if expected.requires_grad else ()
+        for name in SETS:
+            with using(name):
+                found = compiled(tensors, settings)
+                torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+                with torch.no_grad():
+                    assert torch.equal(compiled(tensors, settings), found)
+                for a, b in zip(differentiated(found, tensors) if gradients else (), gradients, strict=True):
+                    torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
 @every_form

@@ -576,3 +576,18 @@ def test_an_optimiser_can_train_it(case):
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("kind", [lr.LTC, lr.LRCU, lr.CfC, lr.CTRNN])
+def test_a_compiled_layer_takes_spans_after_another_batch_size(kind):
+    """The batch is a symbol then in input, and a number in spans that are seen for the first time."""
+    torch.compiler.reset()
+    layer = kind(INPUT, UNITS, batch_first=True)
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    for batch, time, with_spans in ((4, 6, False), (3, 6, False), (3, 6, True), (5, 6, True), (5, 7, True)):
+        x, spans = data(torch.float32, batch, time)
+        spans = spans if with_spans else None
+        torch.testing.assert_close(fast(x, timespans=spans)[0], layer(x, timespans=spans)[0])
+    with pytest.raises(Exception, match="timespans must be"):
+        fast(x, timespans=spans[:, 1:])
+    torch.compiler.reset()

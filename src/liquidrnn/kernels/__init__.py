@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -89,6 +90,20 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
             stacklevel=2,
         )
     return "reference"
+
+
+def peak_bytes(action: Callable[[], object]) -> int:
+    """Most bytes that compiled recurrences held for themselves during ``action``, above what they held before.
+
+    torch's profiler knows nothing of them. What is kept for the way back is in tensors, and not counted here.
+    """
+    if cpu is None:
+        action()
+        return 0
+    before = cpu.held_bytes()
+    cpu.forget_peak()
+    action()
+    return cpu.peak_bytes() - before
 
 
 def in_transform() -> bool:

@@ -39,7 +39,7 @@ class CTRNN(RecurrentLayer):
         ode_unfolds: solver steps per sample, L.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N units, M inputs: ``weight_ih`` (N, M), Xavier-uniform;

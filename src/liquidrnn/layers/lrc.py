@@ -55,7 +55,7 @@ class LRC(RecurrentLayer):
         output_mapping: the same for each motor neuron.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses: sigma,
@@ -113,7 +113,7 @@ class LRCU(RecurrentLayer):
         output_mapping: the same for each motor neuron.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         As :class:`LRC`, whose trace it also has.
@@ -163,7 +163,7 @@ class STC(RecurrentLayer):
         output_mapping: the same for each motor neuron.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         As :class:`LRC`, without the elastance's parameters.

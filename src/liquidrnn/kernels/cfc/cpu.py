@@ -21,7 +21,7 @@ def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor |
 def stream(samples: Samples, network: Network, outputs: int) -> Steps:
     """One sample after another, see :class:`liquidrnn.kernels.operator.Samples`; the first units are outputs."""
     tensors, settings = memory(dense((*samples, None, *network[:14]))), arguments(*samples, None, network)[18:22]
-    return module.cfc_stream(*tensors[:4], tensors[4:13], tensors[13:], (*settings, 0), outputs)
+    return module.cfc_stream(*_grouped(tensors), (*settings, 0), outputs)
 
 
 def arguments(
@@ -49,7 +49,7 @@ def _kept(initial: Tensor, network: Network) -> int:
 
 def _grouped(tensors: Tensors) -> tuple:
     """The operator's tensors as the compiled module takes them."""
-    return *tensors[:4], tensors[4:13], tensors[13:]
+    return tensors[:4], tensors[4:13], tensors[13:]
 
 
 def _shapes(tensors: Tensors, settings: Settings):
@@ -71,9 +71,9 @@ def _backward(
     *form, keep = settings
     if not keep:  # as under a map over the batch
         states, kept = operator.run(*tensors, *form, 1)
-    filled = iter(memory(found))
-    gradients = (next(filled), next(filled), next(filled), [None if p is None else next(filled) for p in tensors[4:13]])
-    threads = torch.get_num_threads()
+    filled = memory(found)
+    remaining, threads = iter(filled[3:]), torch.get_num_threads()
+    gradients = filled[:3], [None if p is None else next(remaining) for p in tensors[4:13]]
     module.cfc_backward(*_grouped(memory(tensors)), form, threads, *memory((states, kept, upstream)), *gradients)
 
 

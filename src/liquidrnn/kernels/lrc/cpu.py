@@ -48,9 +48,10 @@ def stream(
 
 
 def _grouped(tensors: Tensors) -> tuple:
-    """The operator's tensors, or their gradients, as the compiled module takes them."""
-    data, neurons, internal, sensory = tensors[:4], tensors[4:8], tensors[8:15], tensors[15:]
-    return *data, neurons, *internal[:2], internal[2:6], internal[6], *sensory[:2], sensory[2:6], sensory[6]
+    """The operator's tensors as the compiled module takes them."""
+    (pre, post, *internal, o), (sensory_pre, sensory_post, *sensory, sensory_o) = tensors[8:15], tensors[15:]
+    synapses = ((pre, post, internal), o), ((sensory_pre, sensory_post, sensory), sensory_o)
+    return tensors[:4], tensors[4:8], *synapses
 
 
 def _shapes(tensors: Tensors, settings: Settings):
@@ -80,13 +81,12 @@ def _backward(
         kept = states.new_empty(_shapes(tensors, settings)[1])
         _forward(tensors, settings, torch.empty_like(states), kept)
     remaining = iter(memory(found))
-    gradients = [next(remaining) if t is not None and t.is_floating_point() else None for t in tensors]
-    input, initial, timespans, _, neurons, _, _, internal, internal_o, _, _, sensory, sensory_o = _grouped(gradients)
+    filled = [next(remaining) if t is not None and t.is_floating_point() else None for t in tensors]
     module.lrc_backward(
         *_grouped(memory(tensors)),
         *(bool(explicit), unfolds, torch.get_num_threads(), layout),
         *memory((states, kept, upstream)),
-        *(input, initial, timespans, neurons, internal, internal_o, sensory, sensory_o),
+        *(filled[:3], filled[4:8], (filled[10:14], filled[14]), (filled[17:21], filled[21])),
     )
 
 

@@ -46,9 +46,8 @@ def stream(
 
 def _grouped(tensors: Tensors) -> tuple:
     """The operator's tensors as the compiled module takes them."""
-    input, initial, timespans, observed, *rest = tensors
-    membrane, (pre, post, *internal), (sensory_pre, sensory_post, *sensory) = rest[:3], rest[3:9], rest[9:]
-    return input, initial, timespans, observed, membrane, pre, post, internal, sensory_pre, sensory_post, sensory
+    (pre, post, *internal), (sensory_pre, sensory_post, *sensory) = tensors[7:13], tensors[13:]
+    return tensors[:4], tensors[4:7], (pre, post, internal), (sensory_pre, sensory_post, sensory)
 
 
 def _shapes(tensors: Tensors, settings: Settings):
@@ -73,7 +72,7 @@ def _backward(
 ) -> None:
     unfolds, layout, _ = settings
     filled = memory(found)
-    gradients = (*filled[:3], filled[3:6], filled[6:10], filled[10:])
+    gradients = filled[:3], filled[3:6], filled[6:10], filled[10:]
     settings = unfolds, torch.get_num_threads(), layout
     module.ltc_backward(*_grouped(memory(tensors)), *settings, *memory((states, kept, upstream)), *gradients)
 

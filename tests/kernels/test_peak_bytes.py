@@ -1,0 +1,55 @@
+"""Memory that compiled recurrences hold for themselves."""
+
+import gc
+
+import pytest
+import torch
+
+import liquidrnn as lr
+from liquidrnn import kernels
+
+pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
+LAYERS = [lr.LTC, lr.STC, lr.LRC, lr.LRCU, lr.CfC]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Several hold as much as happens to be at the same time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def training_step(layer, batch, time):
+    layer(torch.zeros(batch, time, 5))[0].sum().backward()
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_it_does_not_grow_with_time_and_is_given_back(kind):
+    layer = kind(5, 24, batch_first=True)
+    before = kernels.cpu.held_bytes()
+    short, long = (kernels.peak_bytes(lambda time=time: training_step(layer, 40, time)) for time in (20, 200))
+    assert 0 < short == long
+    assert kernels.cpu.held_bytes() == before
+
+
+def test_it_is_what_gradients_of_an_ltc_take():
+    """So few units have a sequence in each lane: four sums in a vector for each synapse and strand."""
+    layer = lr.LTC(5, 9, batch_first=True)
+    width = {"avx512": 16, "avx2": 8}.get(kernels.cpu.instruction_set(), 4)
+    sums = 4 * width * layer.num_synapses * 4
+    found = [kernels.peak_bytes(lambda batch=strands * width: training_step(layer, batch, 2)) for strands in (2, 8)]
+    assert 6 * sums < found[1] - found[0] < 6 * 1.1 * sums
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_stream_holds_some_as_long_as_it_lives(kind):
+    layer = kind(5, 24, batch_first=True)
+    before = kernels.cpu.held_bytes()
+    streams = [lr.Stream(layer)]
+    assert kernels.cpu.held_bytes() > before
+    assert kernels.peak_bytes(lambda: streams[0](torch.zeros(5))) == 0
+    streams.clear()
+    gc.collect()
+    assert kernels.cpu.held_bytes() == before
