@@ -25,10 +25,11 @@ from typing import Any, Literal
 
 import torch
 
-from liquidbench import matching, results, tasks, training
+from liquidbench import matching, measuring, results, tasks, training
+from liquidbench.rows import Row, failure
 from liquidbench.study import Run, Study
 from liquidbench.tasks.task import Task, check
-from liquidbench.training import Epoch, Row
+from liquidbench.training import Epoch
 
 try:
     import fcntl
@@ -285,7 +286,7 @@ class _Pool:
             reason = f"worker died with signal {-code}{hint}"
         else:
             reason = f"worker ended with exit code {code}; see workers.log"
-        _write(self.plan, training.failure(run, self.plan.tasks[run.task_name]["digest"], reason))
+        _write(self.plan, failure(run, self.plan.tasks[run.task_name]["digest"], reason))
         return Event("failed", run, reason=reason, seconds=seconds)
 
 
@@ -379,11 +380,11 @@ def _rows(run: Run, plan: Plan, loaded: dict[str, Task], on_epoch: Callable[[Epo
         # A copy has no splits yet: the test split of the run before must not lie ready for this one.
         task = replace(task)
         if run.kind == "cost":
-            return training.measure_cost(run, task, plan.directory)
+            return measuring.measure_cost(run, task, plan.directory)
         return training.fit(run, task, plan.directory, on_epoch)
     except Exception as error:
         traceback.print_exc()
-        return training.failure(run, digest, f"{type(error).__name__}: {error}")
+        return failure(run, digest, f"{type(error).__name__}: {error}")
 
 
 def _score(rows: list[Row], metric: str) -> float | None:

@@ -8,10 +8,12 @@ import torch
 from optuna.distributions import FloatDistribution
 
 import liquidrnn as lr
-from liquidbench import catalogue, predictions, results, search, training
+from liquidbench import catalogue, learning, measuring, predictions, results, search, training
+from liquidbench.measuring import measure_cost
+from liquidbench.rows import failure
 from liquidbench.study import Robustness, Run, Search, Training
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
-from liquidbench.training import fit, measure_cost
+from liquidbench.training import fit
 from liquidrnn import kernels
 
 CORRUPTION = Robustness(removed_steps=(0.0, 0.5), noise=(0.0, 1.0))
@@ -195,14 +197,14 @@ def test_the_test_split_is_built_when_nothing_is_left_to_choose(drawn):
 
 def batches_of(fitted: Run, monkeypatch) -> list[list[int]]:
     batches = []
-    step = training._step
+    step = training.step
 
     def watched(model, optimiser, data, batch, clip_norm):
         batches.append(batch.tolist())
         return step(model, optimiser, data, batch, clip_norm)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "_step", watched)
+        patch.setattr(training, "step", watched)
         fit(fitted, task())
     return batches
 
@@ -352,7 +354,7 @@ def test_peak_memory_is_exact_on_what_is_known():
         del big
         return torch.zeros(200_000) + kept.sum()
 
-    peak = training._peak_memory(action)
+    peak = measuring._peak_memory(action)
     assert peak == pytest.approx(4_000_000, rel=0.001)
 
 
@@ -368,7 +370,7 @@ def test_peak_memory_knows_what_kernels_hold_for_themselves():
     # Four sums for each synapse, in a vector of 16 bytes at least.
     assert within > 4 * 16 * layer.num_synapses
     kept = 3 * 32 * 64 * 2 * 6 * 4
-    assert training._peak_memory(action) > within + kept
+    assert measuring._peak_memory(action) > within + kept
 
 
 def test_unrolled_solver_steps_cost_memory_in_training_alone():
@@ -381,13 +383,13 @@ def test_unrolled_solver_steps_cost_memory_in_training_alone():
 
 
 def test_a_failure_outside_is_a_row():
-    (row,) = training.failure(run(), "0" * 64, "worker died with signal 9")
+    (row,) = failure(run(), "0" * 64, "worker died with signal 9")
     assert row["status"] == "failed" and row["reason"] == "worker died with signal 9" and row["value"] is None
 
 
 def test_batches_are_cut_to_their_longest_sequence_without_changing_anything():
     toy = task(missing=True)
-    data = training._Data(toy.split("train"))
+    data = learning.Data(toy.split("train"))
     model = catalogue.build("GRU", toy, 8, seed=0)
     index = torch.tensor([int(data.lengths.argmin())])
     values, timespans, mask = data.inputs(index)
@@ -408,13 +410,13 @@ def test_a_training_that_only_gets_worse_keeps_the_untrained_network(drawn):
 
 def test_a_cosine_ends_near_zero(drawn, monkeypatch):
     rates = []
-    step = training._step
+    step = training.step
 
     def watched(model, optimiser, *others):
         rates.append(optimiser.param_groups[0]["lr"])
         return step(model, optimiser, *others)
 
-    monkeypatch.setattr(training, "_step", watched)
+    monkeypatch.setattr(training, "step", watched)
     drawn(0.01, schedule="cosine")
     fit(run(search=Search(trials=1)), task())
     # Three batches an epoch, four epochs.
@@ -424,7 +426,7 @@ def test_a_cosine_ends_near_zero(drawn, monkeypatch):
 @pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)])
 def test_settings_reach_the_optimiser(name, kind):
     model = catalogue.build("GRU", task(), 4, seed=0)
-    optimiser = training._optimiser(model, search.Settings(0.02, optimiser=name, weight_decay=0.3))
+    optimiser = learning.optimiser_of(model, search.Settings(0.02, optimiser=name, weight_decay=0.3))
     assert type(optimiser) is kind and optimiser.defaults["lr"] == 0.02 and optimiser.defaults["weight_decay"] == 0.3
 
 

@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 
 from liquidbench import results, training, workers
+from liquidbench.rows import failure
 from liquidbench.study import Study
 from liquidbench.workers import Plan, execute, plan
 
@@ -118,7 +119,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     def fit(run, task, folder, on_epoch):
         met.append(task.constructed)
         task.split("test")
-        return training.failure(run, task.data_digest, "not tried")
+        return failure(run, task.data_digest, "not tried")
 
     monkeypatch.setattr(training, "fit", fit)
     loaded = {}

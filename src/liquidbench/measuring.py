@@ -1,0 +1,110 @@
+"""What a network costs, measured on this machine: time, and memory."""
+
+import os
+import time
+from collections.abc import Callable
+from itertools import accumulate
+from statistics import median
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from liquidbench.catalogue import SequenceModel
+from liquidbench.learning import Data, optimiser_of, step
+from liquidbench.rows import Row, Rows
+from liquidbench.study import Run
+from liquidbench.tasks.task import Task
+from liquidbench.training import network, settings_so_far
+from liquidrnn import Stream, kernels
+
+
+@torch.random.fork_rng(devices=[])
+def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = None) -> list[Row]:
+    """Measure what a model costs; for numbers that mean something, on an otherwise idle machine.
+
+    The structure and the optimiser are those that the run's search found, if it has been made, else the first that the
+    search space has; the rows say which.
+
+    - ``seconds_per_epoch``: median wall-clock time of five training steps (forward, backward, clipping,
+      update) on full batches, after one to warm up, times the number of batches.
+    - ``step_latency_us``: median wall-clock time of 200 samples through a ``liquidrnn.Stream``, one at a time, after
+      20 to warm up.
+    - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
+      training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
+      data are not. It is the maximum of the running sum of the allocations and releases that
+      ``torch.profiler`` records with ``profile_memory=True``, and to it comes the most that compiled kernels held for
+      themselves: nothing is sampled, no other process counts.
+    - ``inference_memory_bytes``: the same for the forward pass of one batch in inference mode.
+    - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
+
+    Args:
+        run: what to measure, of kind ``"cost"``.
+        task: its data, of which the test split is not asked for.
+        folder: the study's folder, in which the search's journal lies.
+
+    Returns:
+        Rows for `liquidbench.results.write`, without the study's name.
+
+    Raises:
+        ValueError: the model has no size within the budget on this task, or the data break a promise.
+    """
+    task = task.with_fold(run.fold)
+    settings = settings_so_far(run, task, folder)
+    rows = Rows(run, task.data_digest)
+    torch.manual_seed(run.seed)
+    model, hidden_size = network(run, task, settings)
+    rows.configured(model, hidden_size)
+    about = {"learning_rate": settings.learning_rate, "settings": settings.to_json()}
+    data = Data(task.split("train"))
+    batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
+    full = [batch for batch in batches if len(batch) == len(batches[0])]
+
+    def training_step() -> Callable[[int], object]:
+        optimiser = optimiser_of(model, settings)
+        return lambda number: step(model, optimiser, data, full[number % len(full)], settings.clip_norm)
+
+    rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches), **about)
+    # The gradients that the timed steps left are no part of the baseline.
+    model.zero_grad(set_to_none=True)
+    rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)), **about)
+    model.zero_grad(set_to_none=True)
+    model.eval()
+    with torch.inference_mode():
+        rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))), **about)
+        rows.add("step_latency_us", 1e6 * _step_latency(model), **about)
+    rows.add("parameters", rows.parameters, **about)
+    deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
+    rows.add("deployed_bytes", deployed, **about)
+    return rows.done()
+
+
+def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int) -> float:
+    """Median wall-clock time of ``action(number of the call)``."""
+    seconds = []
+    for number in range(warm_up + calls):
+        started = time.perf_counter()
+        action(number)
+        seconds.append(time.perf_counter() - started)
+    return median(seconds[warm_up:])
+
+
+def _step_latency(model: SequenceModel) -> float:
+    """Median wall-clock time of one streamed sample, in seconds."""
+    stream, sample = Stream(model.layer), torch.ones(model.layer.input_size)
+    return _median_seconds(lambda number: stream(sample), calls=200, warm_up=20)
+
+
+def _peak_memory(action: Callable[[], object]) -> int:
+    """Most bytes that were held during ``action``, above what was held before: by torch's allocator and by kernels.
+
+    The two may be at their most at different times, so that this is an upper bound.
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
+        within_kernels = kernels.peak_bytes(action)
+    assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
+    # Events of operators have sums only; the single allocations and releases are there as "[memory]".
+    events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
+    events.sort(key=lambda event: event.start_ns())
+    # The stub of this class, which torch compiles, does not know all of its methods.
+    changes = (event.nbytes() for event in events)  # pyright: ignore[reportAttributeAccessIssue]
+    return max(accumulate(changes, initial=0)) + within_kernels

@@ -1,0 +1,156 @@
+"""Rows of results as a run makes them."""
+
+import os
+import platform
+import subprocess
+import time
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import liquidbench
+from liquidbench import matching
+from liquidbench.catalogue import SequenceModel
+from liquidbench.metrics import score
+from liquidbench.search import Trial
+from liquidbench.study import Run
+
+Row = dict[str, Any]
+
+
+def failure(run: Run, data_digest: str, reason: str) -> list[Row]:
+    """The rows of a run that ended outside of `fit` and `measure_cost`: with an error, or with its process.
+
+    Args:
+        run: what was to be done.
+        data_digest: the task's.
+        reason: one sentence.
+
+    Returns:
+        Rows for `liquidbench.results.write`, without the study's name.
+    """
+    return Rows(run, data_digest).failed(reason)
+
+
+def scored_or_why(metric: str, predicted: tuple[Tensor, Tensor]) -> tuple[float | None, str | None]:
+    """A score, or None and why there is none."""
+    targets, predictions = predicted
+    try:
+        return score(metric, targets.numpy(), predictions.numpy()), None
+    except ValueError as error:
+        return None, str(error)
+
+
+class Rows:
+    """Results of one run as they come, each with what all of them share."""
+
+    def __init__(self, run: Run, data_digest: str):
+        self.rows: list[Row] = []
+        self.hidden_size: int | None = None
+        self.parameters: int | None = None
+        self._started = time.monotonic()
+        self._shared = {
+            "run": run.id(data_digest),
+            "task": run.task_name,
+            "model": run.model,
+            "variant": run.variant,
+            "seed": run.seed,
+            "fold": run.fold,
+            "matching": run.matching,
+            "search": run.search.mode if run.variant == "matched" else "",
+            "kind": run.kind,
+            "version": liquidbench.__version__,
+            "commit": _commit(),
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "machine": _machine(),
+            "threads": torch.get_num_threads(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def add(self, metric: str, value: float | None, **columns: Any) -> None:
+        """One value; columns that are left out have their neutral value."""
+        neutral = {"split": "", "corruption": "", "level": 0.0, "epoch": None, "trial": None, "reason": None}
+        neutral |= {"learning_rate": None, "settings": None}
+        self.rows.append({**neutral, "metric": metric, "value": value, **columns})
+
+    def configured(self, model: SequenceModel, hidden_size: int) -> None:
+        """Say what network the rows speak of that name no other."""
+        self.parameters, self.hidden_size = matching.count_parameters(model), hidden_size
+
+    def add_trial(self, trial: Trial, of_search: bool = True) -> None:
+        """Losses of a trial by epoch, how it ended, and, of one that a search made, its validation score."""
+        record, settings = trial.record, trial.settings
+        shared = {name: record[name] for name in ("hidden_size", "parameters")}
+        shared |= {"trial": trial.number, "learning_rate": settings.learning_rate}
+        for epoch, (train_loss, validation_loss) in enumerate(record["curve"], start=1):
+            self.add("loss", train_loss, split="train", epoch=epoch, **shared)
+            self.add("loss", validation_loss, split="validation", epoch=epoch, **shared)
+        if record["failure"] is None:
+            self.add("epochs", len(record["curve"]), **shared, reason=record["ended"])
+        else:
+            self.add("loss", None, split="train", epoch=len(record["curve"]) + 1, **shared, reason=record["failure"])
+        if of_search:
+            self.add("trial_score", trial.score, split="validation", **shared, settings=settings.to_json())
+
+    def add_scores(self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any) -> dict[str, str]:
+        """Scores; for metrics that are undefined on these data none, but the reason, which is also returned."""
+        reasons = {}
+        for metric in metrics:
+            value, reason = scored_or_why(metric, predicted)
+            self.add(metric, value, **columns, reason=reason)
+            if reason is not None:
+                reasons[metric] = reason
+        return reasons
+
+    def done(self) -> list[Row]:
+        """All rows of a run that came to its end."""
+        return self._finished("done")
+
+    def failed(self, reason: str) -> list[Row]:
+        """All rows of a run that failed, and one that says why."""
+        self.add("", None)
+        for row in self.rows:
+            row["reason"] = row["reason"] or reason
+        return self._finished("failed")
+
+    def _finished(self, status: str) -> list[Row]:
+        shared = self._shared | {
+            "status": status,
+            "parameters": self.parameters,
+            "hidden_size": self.hidden_size,
+            "seconds": time.monotonic() - self._started,
+        }
+        return [shared | row for row in self.rows]
+
+
+@cache
+def _commit() -> str:
+    """The commit of the checkout that this module lies in, "" where it lies in none."""
+    folder = Path(__file__).resolve().parent
+    root = folder.parent.parent
+    # An installed package may lie within somebody else's repository.
+    if not (root / ".git").exists() or folder.parent.name != "src":
+        return ""
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+@cache
+def _machine() -> str:
+    """Processor and operating system, without the machine's name."""
+    processor = platform.processor() or platform.machine()
+    described = Path("/proc/cpuinfo")
+    if described.is_file():
+        for line in described.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                processor = line.partition(":")[2].strip()
+                break
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}"
