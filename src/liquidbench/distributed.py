@@ -14,7 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -121,6 +121,8 @@ def train(
     for name, value, least in (("minutes", minutes, "above 0"), ("save_every", save_every, "at least 0")):
         if value is not None and not (value >= 0 and (value or name == "save_every")):
             raise ValueError(f"{name} must be {least}; got {value}")
+    if torch.cuda.is_available():
+        warnings.warn("this machine has a GPU, but `train` computes on the CPU alone", stacklevel=2)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -197,8 +199,8 @@ def _settled(course: Course, task: Task, kept: Checkpoint | None, path: Path) ->
             )
     if kept.torch != str(torch.__version__):
         warnings.warn(
-            f"the training in {path.parent} was begun with torch {kept.torch} and goes on with {torch.__version__}: its "
-            "losses may differ in their last bits from those of an undisturbed one",
+            f"the training in {path.parent} was begun with torch {kept.torch} and goes on with {torch.__version__}: "
+            "its losses may differ in their last bits from those of an undisturbed one",
             stacklevel=3,
         )
     return course
@@ -221,11 +223,11 @@ def _conduct(
             raise ValueError(f"task must have targets to learn from; no {name} sequence of {task.name!r} has one")
     rendezvous = path.parent / f".rendezvous-{os.getpid()}"
     seconds = math.inf if minutes is None else 60 * minutes
-    shared = (course, pickle.dumps((model, at)), *splits, path, rendezvous.resolve())
+    shared = (course, *splits, path, rendezvous.resolve())
     processes: dict[Connection, Any] = {}
     try:
         for rank in range(course.devices):
-            ours, theirs = _CONTEXT.Pipe(duplex=False)
+            ours, theirs = _CONTEXT.Pipe()
             process = _CONTEXT.Process(
                 target=work, args=(rank, *shared, theirs, save_every, seconds), name=f"liquidbench {rank}", daemon=True
             )
@@ -234,6 +236,12 @@ def _conduct(
             # The process now has the only other end, so that hearing a dead one ends rather than waits.
             theirs.close()
             processes[ours] = process
+        # Not among the arguments: `start` would wait for ever where a process dies before it has read so much.
+        packed = pickle.dumps((model, at))
+        for connection in processes:
+            # Should it have died already, hearing it will tell.
+            with suppress(OSError):
+                connection.send_bytes(packed)
         return _hear(processes, on_epoch)
     finally:
         for process in processes.values():
@@ -279,8 +287,8 @@ def _death(process: Any, rank: int, processes: int) -> Exception:
     else:
         how = f"ended with exit code {code}"
     return ChildProcessError(
-        f"process {rank} of {processes} (numbered from 0) {how}; the others were ended. What was trained up to the last "
-        "checkpoint is kept, and the same command goes on"
+        f"process {rank} of {processes} (numbered from 0) {how}; the others were ended. What was trained up to the "
+        "last checkpoint is kept, and the same command goes on"
     )
 
 

@@ -420,7 +420,6 @@ class Replica:
 def work(
     rank: int,
     course: Course,
-    packed: bytes,
     train: Data,
     validation: Data,
     path: Path,
@@ -436,13 +435,12 @@ def work(
 
     Args:
         rank: number of the process.
-        course: see `Replica`, as for the others that are not here.
-        packed: model and checkpoint, pickled, so that each process has its own; the splits' memory is shared.
-        train: the training split.
+        course: what is trained.
+        train: the training split, in memory that the processes share.
         validation: the validation split.
         path: the checkpoint's file.
         rendezvous: a file by which the processes find each other.
-        connection: to the driver.
+        connection: to the driver. Model and checkpoint come from there, pickled, so that each process has its own.
         save_every: see `Replica`.
         seconds: see `Replica`.
     """
@@ -457,7 +455,7 @@ def work(
     try:
         assert course.threads is not None
         torch.set_num_threads(course.threads)
-        model, checkpoint = pickle.loads(packed)  # noqa: S301
+        model, checkpoint = pickle.loads(connection.recv_bytes())  # noqa: S301
         try:
             dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=course.devices)
         except RuntimeError as error:

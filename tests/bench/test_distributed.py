@@ -110,6 +110,14 @@ def replica(rank: int, rendezvous: str, connection) -> None:
             # As arrays, since a tensor is sent as memory that ends with its process.
             arrays = [None if g is None else g.numpy() for g in gradients], [w.numpy() for w in weights]
             connection.send((told[:2], *arrays))
+    # A loss that is not finite in one share ends all, and changes nothing.
+    data, net = split("regression", "step"), network("LSTM", "step")
+    data.values[0] = np.inf
+    before = [p.clone() for p in net.parameters()]
+    try:
+        replicas.step(net, optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0)
+    except FloatingPointError as error:
+        connection.send((str(error), all(map(torch.equal, before, net.parameters()))))
 
 
 def test_two_processes_have_the_gradient_of_one(tmp_path):
@@ -133,7 +141,8 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
                 if ours is not None:
                     np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-9, atol=1e-13, err_msg=str(case))
         assert gradients[0] is None, "the idle parameter"
-    for process in processes:
+    for end, process in zip(ends, processes, strict=True):
+        assert end.recv() == ("training loss became nan", True)
         process.join()
         assert process.exitcode == 0
 
@@ -198,17 +207,13 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed)
         assert two.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
 
 
-def test_stopped_within_an_epoch(tmp_path, undisturbed):
+def test_stopped_within_an_epoch_and_then_a_process_is_killed(tmp_path, undisturbed):
     paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
     assert not (tmp_path / "model.pt").exists()
     kept = Checkpoint.read(tmp_path / "checkpoint.pt")
     assert (kept.epoch, kept.step) == (1, 1) and kept.total > 0
-    train(parity(), COURSE, tmp_path)
-    assert_same(content(tmp_path), undisturbed)
 
-
-def test_a_process_is_killed(tmp_path, undisturbed):
     killed = []
 
     def kill(_: Epoch) -> None:
@@ -220,8 +225,18 @@ def test_a_process_is_killed(tmp_path, undisturbed):
         train(parity(), COURSE, tmp_path, save_every=0, on_epoch=kill)
     assert time.monotonic() - killed[0] < 10
     assert not multiprocessing.active_children()
+
     train(parity(), COURSE, tmp_path)
     assert_same(content(tmp_path), undisturbed)
+
+
+def test_a_process_that_dies_at_its_start(tmp_path, monkeypatch, capfd):
+    """As all do whose program is not guarded by its name; the network is larger than what a pipe holds."""
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "gone.py"))
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", None)
+    with pytest.raises(ChildProcessError, match="ended with exit code 1"):
+        train(parity(), replace(COURSE, hidden_size=256), tmp_path / "folder")
+    assert "gone.py" in capfd.readouterr().err
 
 
 DRIVER = """
@@ -378,11 +393,11 @@ def test_bad_arguments_are_refused(tmp_path):
         distributed.load(tmp_path, parity())
 
 
-def test_a_loss_that_is_not_finite_ends_all_processes(tmp_path):
-    task = synthetic.parity_dense(sizes=(80, 20, 20))
+def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
+    task = parity()
     task.split("train").values[60] = np.inf
     with pytest.raises(FloatingPointError, match="training loss became nan in epoch 1") as raised:
-        train(task, replace(COURSE, model="CfC", settings=Settings(0.01)), tmp_path)
+        train(task, replace(COURSE, devices=1), tmp_path)
     assert "in process" in raised.value.__notes__[0]
 
 
