@@ -2,9 +2,9 @@
 
     python benchmarks/scaling.py    # writes docs/results/speed/scaling.md
 
-Trainings with one process, two processes of one thread, and one process of two threads take turns, so that whatever else
-the machine does befalls all alike. Of each, the first epoch of every turn is left out, and the rate is the median of the
-others, validation and checkpoints not counted.
+Trainings with one process, two processes of one thread, and one process of two threads take turns, so that whatever
+else the machine does befalls all alike. The first epoch of every turn is left out, and the rate is the median of the
+others; validation and checkpoints are not counted.
 """
 
 import os
@@ -55,8 +55,8 @@ def main() -> None:
         f"| network | parameters | {' | '.join(f'{way}, sequences/s' for way in WAYS)} |\n"
         "| --- | --- | --- | --- | --- |\n"
         + "\n".join(lines)
-        + f"\n\n`{TASK}`, {shape[0]} sequences of {shape[1]} samples, batches of {BATCH}, medians over {TURNS} turns of "
-        f"{EPOCHS - 1} epochs; {platform.machine()} with {os.cpu_count()} cores.\n",
+        + f"\n\n`{TASK}`, {shape[0]} sequences of {shape[1]} samples, batches of {BATCH}, medians over {TURNS} turns "
+        f"of {EPOCHS - 1} epochs; {platform.machine()} with {os.cpu_count()} cores.\n",
         encoding="utf-8",
     )
 
