@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import liquidbench
 
 if TYPE_CHECKING:
+    from liquidbench.engine import Executor, Plan
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
-    from liquidbench.workers import Plan
 
 _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
@@ -83,7 +83,15 @@ def _parser() -> argparse.ArgumentParser:
             "--processes",
             type=_positive(int),
             metavar="N",
-            help=f"fits at the same time, each on one core (default: the cores there are, {_cores()} here)",
+            help=f"fits at the same time (default: as many as there are cores for, {_cores()} cores here)",
+        )
+        added.add_argument(
+            "--threads", type=_positive(int), metavar="N", default=1, help="cores for each fit (default: 1)"
+        )
+        added.add_argument(
+            "--in-process",
+            action="store_true",
+            help="one run after another in this very process, for debuggers and profilers",
         )
         added.add_argument("--plain", action="store_true", help="one line an event, even on a terminal")
         added.add_argument("--retry-failed", action="store_true", help="run those again that have failed before")
@@ -293,11 +301,11 @@ def _keep(study: "Study", directory: Path) -> None:
 
 def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:
     """Run what is missing of a study and report on all of it."""
-    from liquidbench import console, results, statistics, workers
+    from liquidbench import console, engine, results, statistics
 
-    processes = options.processes or _cores()
     with _input():
-        plan = workers.plan(study, directory, options.data, options.retry_failed)
+        executor, processes = _executor(options)
+        plan = engine.plan(study, directory, options.data, options.retry_failed)
         # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
         _keep(study, directory)
     if not plan.pending:
@@ -312,10 +320,14 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
         for run in plan.status.keys() - set(plan.pending):
             progress.known(run, "failed" if plan.status[run] == "failed" else "done", scores.get(run))
 
-        def tell(event: workers.Event) -> None:
+        def tell(event: engine.Event) -> None:
             run = event.run
             if event.kind == "started":
                 progress.started(run)
+            elif event.kind == "lost":
+                progress.lost(run, event.reason or "no reason is known")
+            elif event.kind == "elsewhere":
+                progress.known(run, "done")
             elif event.kind == "finished":
                 progress.finished(run, event.score)
             elif event.kind == "failed":
@@ -324,26 +336,41 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
                 at = event.epoch
                 progress.epoch(run, console.Stage(at.trial, at.trials, at.epoch, at.epochs, at.validation_loss))
 
-        with _input((ValueError,)), _writing(directory):
-            outcome = workers.execute(plan, processes, tell, options.minutes)
+        with _input((ValueError, RuntimeError)), _writing(directory):
+            outcome = engine.execute(plan, executor, tell, options.minutes)
         if not outcome.interrupted:
             for run in outcome.left_out:
                 progress.left_out(run)
     if outcome.interrupted:
         # Counted on the disk: a run may have ended after the last that was heard of it.
-        ids = {plan.id(run) for run in study.runs()}
+        ended = len(results.done(directory).keys() & set(plan.ids.values()))
         print(
-            f"Stopped; {len(ids & results.done(directory).keys())} of {len(ids)} runs are finished and kept. "
-            f"To go on: liquidbench resume {directory}"
+            f"Stopped; {ended} of {len(plan.ids)} runs are finished and kept. To go on: liquidbench resume {directory}"
         )
         return 130
     code = _report_on(study, directory)
+    if outcome.elsewhere:
+        print(
+            f"{statistics.counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile."
+        )
     if outcome.left_out:
         print(
             f"{options.minutes:g} minutes were spent, {statistics.counted(len(outcome.left_out), 'run')} left out. "
             f"To go on: liquidbench resume {directory}"
         )
     return code
+
+
+def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":
+    """Who does the runs, and how many of them at a time."""
+    from liquidbench import engine
+
+    if options.in_process:
+        if options.processes:
+            raise ValueError("--in-process is one process, this one; leave out --processes")
+        return engine.InProcess(options.threads), 1
+    processes = options.processes or max(_cores() // options.threads, 1)
+    return engine.Pool(processes, options.threads), processes
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -370,7 +397,11 @@ def _report_on(study: "Study", directory: Path) -> int:
         path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
     console.summary(Console(), comparison, facts)
     print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
-    if others := sum(file.stem not in runs for file in (directory / "runs").glob("*.parquet")):
+    with warnings.catch_warnings():
+        # What there is to say of damaged files has just been said.
+        warnings.simplefilter("ignore")
+        others = len(results.done(directory).keys() - runs)
+    if others:
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     fits = frame.filter(frame["kind"] == "fit")
     if not fits.is_empty() and (fits["status"] == "failed").all():

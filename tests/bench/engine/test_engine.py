@@ -1,4 +1,4 @@
-"""The pool, with real processes: what is lost when one of them, or their driver, is killed."""
+"""Studies done by every executor, and by the pool with real processes, of which some die."""
 
 import multiprocessing
 import os
@@ -12,11 +12,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
+from watched import Deadly
 
-from liquidbench import results, training, workers
+from liquidbench import results, tasks, training
+from liquidbench.engine import InProcess, Plan, Pool, execute, plan
+from liquidbench.engine.messages import Job
+from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.engine.work import Work
 from liquidbench.study import Study
-from liquidbench.workers import Plan, execute, plan
 
 
 def study(**changes) -> Study:
@@ -44,11 +49,12 @@ def fits(made: Plan) -> list:
     return [run for run in made.pending if run.kind == "fit"]
 
 
-def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path):
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(2)], ids=["in process", "pool"])
+def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path, executor):
     events = []
     made = plan(study(), tmp_path)
     assert len(made.pending) == 2 * 2 + 2 and not made.status
-    outcome = execute(made, 2, events.append)
+    outcome = execute(made, executor(), events.append)
 
     assert set(outcome.finished) == set(made.pending)
     assert not outcome.failed and not outcome.left_out and not outcome.interrupted
@@ -75,55 +81,91 @@ def test_seeds_come_in_turn_and_costs_last(tmp_path):
     assert [run.model for run in made.pending[:2]] == ["GRU", "RNN"]
 
 
-def test_a_killed_worker_costs_its_run_and_no_other(tmp_path):
+def test_a_run_whose_worker_was_killed_is_begun_again(tmp_path):
     made = plan(study(models=["GRU"]), tmp_path)
     victim = fits(made)[0]
     events = []
 
-    def kill_it(event):
+    def kill_it_once(event):
         events.append(event)
-        if event.run == victim and event.kind == "started":
+        if event.run == victim and event.kind == "started" and kinds(events)["lost"] == 0:
             (worker,) = children()
             os.kill(worker, signal.SIGKILL)
 
-    outcome = execute(made, 1, kill_it)
-    assert outcome.failed == {victim: "worker died with signal 9, perhaps out of memory"}
+    outcome = execute(made, Pool(1), kill_it_once)
+    assert set(outcome.finished) == set(made.pending) and not outcome.failed
+    assert kinds(events)["lost"] == 1
+    # That it was so is written down with its results.
+    rows = results.read(tmp_path).filter(metric="attempts")
+    assert rows.select("run", "value", "reason").rows() == [
+        (made.id(victim), 2.0, "worker died with signal 9, perhaps out of memory")
+    ]
+
+
+def test_a_run_that_kills_every_worker_fails_and_costs_no_other(tmp_path):
+    made = plan(study(models=["GRU"]), tmp_path)
+    victim = fits(made)[0]
+    events = []
+    outcome = execute(made, Pool(1), events.append, worker=Deadly("small", made.tasks))
+    assert outcome.failed == {victim: "lost 3 times: worker died with signal 9, perhaps out of memory"}
     assert len(outcome.finished) == len(made.pending) - 1
-    assert events[-1].kind == "finished"
-    rows = results.read(tmp_path, [made.id(victim)])
-    assert rows["status"].to_list() == ["failed"] and rows["reason"].to_list() == [outcome.failed[victim]]
+    assert kinds(events)["lost"] == 2 and events[-1].kind == "finished"
 
     # A failure is a result: it is not tried again unasked.
     assert plan(study(models=["GRU"]), tmp_path).pending == ()
     retried = plan(study(models=["GRU"]), tmp_path, retry_failed=True)
     assert retried.pending == (victim,) and retried.status[victim] == "failed"
-    assert execute(retried, 1).finished == [victim]
+    assert execute(retried, Pool(1), worker=Rehearsal("small", made.tasks)).finished == [victim]
     assert set(results.done(tmp_path).values()) == {"done"}
+    # Nothing of the failure is left for those who read the files themselves.
+    assert set(pl.read_parquet(tmp_path / "runs")["status"]) == {"done"}
 
 
 def test_an_error_in_a_run_is_its_result(tmp_path):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
-    facts = {"occupancy-excerpt": {**made.tasks["occupancy-excerpt"], "digest": "f" * 64}}
-    outcome = execute(replace(made, tasks=facts), 1)
-    assert not outcome.finished and set(outcome.failed) == set(made.pending)
-    assert all("ValueError: the data of task" in reason for reason in outcome.failed.values())
+    events = []
+    nothing = replace(made, pending=tuple(replace(run, model="NTM") for run in made.pending))
+    nothing = replace(nothing, ids={run: f"{number}" for number, run in enumerate(nothing.pending)})
+    outcome = execute(nothing, Pool(1), events.append)
+    assert not outcome.finished and set(outcome.failed) == set(nothing.pending)
+    # It would be so again, and is not tried again.
+    assert kinds(events) == {"started": 2, "failed": 2}
     assert "Traceback" in (tmp_path / "workers.log").read_text()
+
+
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    facts = {"occupancy-excerpt": {**made.tasks["occupancy-excerpt"], "digest": "f" * 64}}
+    with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' are not those .*tasks.json to go on"):
+        execute(replace(made, tasks=facts), executor())
+    assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
+
+
+def test_known_tasks_are_not_loaded_again(tmp_path, monkeypatch):
+    made = plan(study(), tmp_path)
+    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("a known task was loaded"))
+    again = plan(study(), tmp_path)
+    assert again.tasks == made.tasks and again.ids == made.ids
+    # Other models may have no size on this task.
+    with pytest.raises(pytest.fail.Exception):
+        plan(study(models=["GRU", "LTC"]), tmp_path)
 
 
 def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypatch):
     made = plan(study(), tmp_path)
     met = []
 
-    def fit(run, task, on_epoch):
+    def fit(run, task, tell):
         met.append(task.constructed)
         task.split("test")
         return training.failure(run, task.data_digest, "not tried")
 
     monkeypatch.setattr(training, "fit", fit)
-    loaded = {}
+    work = Work("small", None, made.tasks)
     for run in fits(made):
-        workers._rows(run, made, loaded, lambda epoch: None)
-    assert met == [frozenset()] * 4 and len(loaded) == 1
+        work(Job(run), lambda message: None)
+    assert met == [frozenset()] * 4 and len(work._loaded) == 1
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
@@ -133,22 +175,18 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
         if event.kind == "epoch":
             raise KeyboardInterrupt
 
-    outcome = execute(made, 1, interrupt)
+    outcome = execute(made, Pool(1), interrupt)
     assert outcome.interrupted and outcome.left_out == list(made.pending)
     assert not children() and not results.done(tmp_path)
 
 
 def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path):
     made = plan(study(seeds=1), tmp_path)
-    outcome = execute(made, 1, minutes=1e-9)
+    outcome = execute(made, Pool(1), minutes=1e-9, worker=Rehearsal("small", made.tasks))
     assert outcome.left_out == fits(made) and not outcome.interrupted
     assert {run.kind for run in outcome.finished} == {"cost"}
     # They wait for another time.
     assert list(plan(study(seeds=1), tmp_path).pending) == fits(made)
-
-
-def long_study() -> Study:
-    return study(models=["GRU", "RNN"], seeds=5, training={"epochs": 4})
 
 
 def slow_study() -> Study:
@@ -159,9 +197,9 @@ def slow_study() -> Study:
 DRIVER = """
 import sys
 sys.path.insert(0, {here!r})
-from test_workers import *
+from test_engine import *
 if __name__ == "__main__":
-    execute(plan({study}(), {directory!r}), 2, lambda event: print(event.kind, flush=True))
+    execute(plan({study}(), {directory!r}), Pool(2), lambda event: print(event.kind, flush=True))
 """
 
 
@@ -203,32 +241,20 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lo
 
 
 @needs_proc
-def test_a_killed_driver_loses_the_runs_in_flight_alone(tmp_path):
-    with driver("long_study", tmp_path) as begun:
-        assert begun.stdout is not None
-        finished = (line for line in begun.stdout if line == "finished\n")
-        next(finished), next(finished)
-        kill(begun)
-
-    directory = tmp_path / "results"
-    kept = {path: path.read_bytes() for path in (directory / "runs").glob("*.parquet")}
-    made = plan(long_study(), directory)
-    total = len(long_study().runs())
-    assert 2 <= len(kept) < total, "killed in the middle"
-    assert len(made.pending) == total - len(kept)
-
-    events = []
-    outcome = execute(made, 2, events.append)
-    assert kinds(events)["started"] == total - len(kept) == len(outcome.finished)
-    assert set(results.done(directory)) == {made.id(run) for run in long_study().runs()}
-    assert {path: path.read_bytes() for path in kept} == kept
-
-
-@needs_proc
 def test_a_killed_driver_takes_silent_workers_along(tmp_path):
     with driver("slow_study", tmp_path) as begun:
         assert begun.stdout is not None and next(begun.stdout) == "started\n"
         kill(begun)
+
+
+def test_a_lost_run_says_how_often(tmp_path):
+    made = plan(study(), tmp_path)
+    ended = Work("small", None, made.tasks).failed(Job(fits(made)[0], ("node is gone", "node is gone", "worker died")))
+    rows = pl.read_parquet(ended.rows)
+    assert ended.status == "failed" and ended.reason == "worker died; so ended each of 3 attempts"
+    assert rows.filter(metric="attempts").select("value", "reason", "status").rows() == [
+        (3.0, "node is gone; node is gone", "failed")
+    ]
 
 
 def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
@@ -237,15 +263,7 @@ def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
     with pytest.raises(ValueError, match="parameters must be within 5%"):
         plan(study(parameters=3), tmp_path)
     with pytest.raises(ValueError, match="processes must be at least 1; got 0"):
-        execute(plan(study(), tmp_path), 0)
+        Pool(0)
+    with pytest.raises(ValueError, match="threads must be at least 1; got 0"):
+        Pool(1, threads=0)
     assert not results.done(tmp_path)
-
-
-def test_a_second_driver_is_refused_and_leftovers_are_swept(tmp_path):
-    planned = plan(study(), tmp_path)
-    (tmp_path / "runs").mkdir(exist_ok=True)
-    (tmp_path / "runs" / ".left.tmp").write_text("half")
-    with workers._alone(tmp_path), pytest.raises(ValueError, match="another liquidbench is at work in"):
-        execute(planned, 1)
-    execute(replace(planned, pending=()), 1)
-    assert not (tmp_path / "runs" / ".left.tmp").exists()

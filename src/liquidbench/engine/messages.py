@@ -1,0 +1,72 @@
+"""What a driver and its workers tell each other of a run."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from liquidbench.study import Run
+
+if TYPE_CHECKING:
+    from liquidbench.training import Epoch
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run given to a worker.
+
+    Attributes:
+        run: what to do.
+        losses: why earlier attempts came to nothing, which had nothing to do with the run; the first attempt has none.
+    """
+
+    run: Run
+    losses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Started:
+    """The worker has begun."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The worker has come to an end with a run.
+
+    Attributes:
+        rows: its results, as `liquidbench.results.pack` gives them.
+        status: whether it came to something.
+        score: of a fit that did, the score on test by the task's main metric.
+        reason: why it did not.
+        seconds: how long it took.
+    """
+
+    rows: bytes
+    status: Literal["done", "failed"]
+    score: float | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker is gone, or cannot be reached any more.
+
+    Attributes:
+        reason: what is known of how.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The run cannot be done, as its data are not those that the study was planned with.
+
+    Attributes:
+        reason: which ones.
+    """
+
+    reason: str
+
+
+Message: TypeAlias = "Started | Epoch | Ended | Lost | Stale"
+"""What is told of a job: `Started`, then epochs, and at last one of the others, which may also come at once."""
