@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
+_MOST_CURVES = 5_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,6 +88,12 @@ def _parser() -> argparse.ArgumentParser:
         )
         added.add_argument(
             "--threads", type=_positive(int), metavar="N", default=1, help="cores for each fit (default: 1)"
+        )
+        added.add_argument(
+            "--ray",
+            metavar="ADDRESS",
+            help="on the workers of a Ray cluster: `auto` for this machine's, `local` for one on this machine alone, "
+            "or an address; N is then the most fits at the same time, by default all there is room for",
         )
         added.add_argument(
             "--in-process",
@@ -366,9 +373,13 @@ def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":
     from liquidbench import engine
 
     if options.in_process:
-        if options.processes:
-            raise ValueError("--in-process is one process, this one; leave out --processes")
+        if options.processes or options.ray:
+            raise ValueError("--in-process is one process, this one; leave out --processes and --ray")
         return engine.InProcess(options.threads), 1
+    if options.ray:
+        from liquidbench.engine.cluster import Cluster
+
+        return Cluster(options.ray, options.processes, options.threads), options.processes or _cores()
     processes = options.processes or max(_cores() // options.threads, 1)
     return engine.Pool(processes, options.threads), processes
 
@@ -389,7 +400,9 @@ def _report_on(study: "Study", directory: Path) -> int:
     with _input():
         facts = _facts(study, directory)
         runs = _run_ids(study, facts)
-        frame = results.read(directory, runs)
+        # Curves of hundreds of seeds are for no one to see, and would be most of the report.
+        seeds = study.seeds[: max(_MOST_CURVES // (len(study.tasks) * len(study.models)), 1)]
+        frame = results.read(directory, runs, None if seeds == study.seeds else results.without_curves(seeds))
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
     comparison = statistics.compare(frame, facts, study.smallest_difference)
@@ -434,7 +447,7 @@ def _known_scores(plan: "Plan") -> dict["Run", float]:
 
     runs = {plan.id(run): run for run in plan.status}
     metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
-    found = results.main_scores(results.read(plan.directory, runs), metrics)
+    found = results.main_scores(results.read(plan.directory, runs, results.without_curves(())), metrics)
     return {runs[run]: score for run, score in found.select("run", "value").iter_rows()}
 
 

@@ -223,18 +223,17 @@ class Writer:
         if not any(path.parent.name == "incoming" or doubled for path, doubled in self._small.items()):
             if len(self._small) < 2:
                 return
-        small, self._small = self._small, {}
         frames: dict[Path, pl.DataFrame] = {}
-        for path, doubled in small.items():
+        for path, doubled in list(self._small.items()):
             frame = pl.read_parquet(path.read_bytes())
             if path.parent.name == "runs":
-                doubled |= self._redone
+                doubled = doubled | self._redone
             frames[path] = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
             if sum(frame.height for frame in frames.values()) >= FULL:
                 self._full.add(self._join(frames))
                 frames = {}
         if frames:
-            self._small = {self._join(frames): set()}
+            self._small[self._join(frames)] = set()
         self._redone.clear()
 
     def _join(self, frames: Mapping[Path, pl.DataFrame]) -> Path:
@@ -244,6 +243,7 @@ class Writer:
         pl.concat(frames.values()).write_parquet(content)
         _replace(target, content.getvalue(), self._owner)
         for path in frames:
+            del self._small[path]
             if path != target:
                 path.unlink(missing_ok=True)
         return target
@@ -265,6 +265,11 @@ class Writer:
     def _next(self) -> Path:
         self._number += 1
         return self._directory / "runs" / f"{self._owner}-{self._number:04d}.parquet"
+
+
+def without_curves(seeds: Collection[int]) -> pl.Expr:
+    """What to `read` of a large study: all but the training curves of other seeds than these, which are most rows."""
+    return (pl.col("metric") != "loss") | pl.col("epoch").is_null() | pl.col("seed").is_in(list(seeds))
 
 
 def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "test") -> pl.DataFrame:

@@ -128,6 +128,10 @@ class Run:
     learning_rates: tuple[float, ...]
     robustness: Robustness
 
+    def __hash__(self) -> int:
+        # A mapping has none; without the task's name, the runs of all tasks would share one.
+        return hash((self.kind, self.task_name, self.model, self.variant, self.seed))
+
     @property
     def task_name(self) -> str:
         """The task's name in results and reports."""

@@ -1,10 +1,9 @@
 """What a study asks for, and what of it is there already."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +52,8 @@ def plan(
     splits, to count and to check them; it happens in this process, and the tasks built here are dropped. A worker
     that trains loads its own, and builds its test split when its model is chosen.
 
-    A known task that was checked for the same models before is not loaded again: workers refuse data that are not
-    those of its facts. Tables of users' own are, as they may have changed.
+    A task that was checked for the same study before is not loaded again: workers refuse data that are not those of
+    its facts. A user's table is, when its file has changed.
 
     Args:
         study: what to do.
@@ -89,12 +88,11 @@ def _facts(
         known = results.read_tasks(directory)
     except (FileNotFoundError, ValueError):
         known = {}
-    asked = json.dumps([liquidbench.__version__, study.models, study.parameters, study.seeds[0]])
     facts: dict[str, dict[str, Any]] = {}
     for entry in study.tasks:
         name = task_name(entry)
-        checked = hashlib.sha256(f"{asked} {name}".encode()).hexdigest()[:16]
-        if isinstance(entry, str) and known.get(name, {}).get("checked") == checked:
+        checked = _checked(study, entry)
+        if known.get(name, {}).get("checked") == checked:
             facts[name] = known[name]
             continue
         # Loads torch, which a study that is all known need not wait for.
@@ -107,3 +105,11 @@ def _facts(
     if facts != known:
         results.write_tasks(directory, facts)
     return facts
+
+
+def _checked(study: Study, task: str | Mapping[str, Any]) -> str:
+    """A mark of all that the check of a task depends on, except for the data of a known one."""
+    asked = hashlib.sha256(f"{liquidbench.__version__} {replace(study, tasks=(task,)).to_yaml()}".encode())
+    if not isinstance(task, str) and Path(task["table"]).is_file():
+        asked.update(Path(task["table"]).read_bytes())
+    return asked.hexdigest()[:16]

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from statistics import median
 from typing import Any
 
@@ -84,8 +85,10 @@ class Evidence:
         self.metric: str = facts.get("metric", "")
         self.metric_label: str = facts.get("metric_label") or self.metric or "Score"
         self.higher: bool = facts.get("higher_is_better", True)
-        self.rows = frame.filter(pl.col("task") == name)
-        self.models = [model for model in models if model in set(self.rows["model"])]
+        rows = frame.filter(pl.col("task") == name)
+        present = set(rows["model"].unique())
+        self.models = [model for model in models if model in present]
+        self.odd = rows.filter((pl.col("status") == "failed") | pl.col("value").is_null())
         self.pairs: list[Pair] = [pair for pair in comparison.pairs if pair.task == name]
         self.judgement: Judgement | None = next(
             (one for one in comparison.verdict.judgements if one.task == name), None
@@ -94,18 +97,22 @@ class Evidence:
             (one.model, one.variant): one for one in comparison.leaderboard if one.task == name
         }
         self._marks = models
-        done = self.rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
-        self._fits = done.filter(pl.col("kind") == "fit")
-        self._costs = done.filter(pl.col("kind") == "cost")
+        done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
+        # How and where they were run is no question here, and many tasks are kept at the same time.
+        done = done.drop("study", "status", "version", "commit", "python", "torch", "machine", "started", "seconds")
+        # Apart by model and variant, once: every question below is about one.
+        self._fits = _Parts(done.filter(pl.col("kind") == "fit"))
+        self._costs = _Parts(done.filter(pl.col("kind") == "cost"))
+        self._scores: dict[tuple[str, str, str], pl.DataFrame] = {}
         self.spreads: dict[tuple[str, str], Spread] = {
             key: Spread(tuple(self._clean(*key)["value"]), one.mean, one.interval)
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        self.trivial: float | None = results.baseline_scores(self.rows, "trivial").get(name)
-        self.linear: float | None = results.baseline_scores(self.rows, "linear").get(name)
-        trainings = results.trainings(self.rows.filter(pl.col("status") == "done"))
-        self._chosen = trainings.filter(pl.col("best_epoch").is_not_null())
+        self.trivial: float | None = results.baseline_scores(rows, "trivial").get(name)
+        self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
+        trainings = results.trainings(rows.filter(pl.col("status") == "done"))
+        self._chosen = _Parts(trainings.filter(pl.col("best_epoch").is_not_null()))
 
     @property
     def direction(self) -> str:
@@ -168,12 +175,13 @@ class Evidence:
 
     def levels(self, corruption: str) -> list[float]:
         """Levels of a corruption that were measured, and 0."""
-        found = self._fits.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)["level"]
+        rows = self._fits.rows
+        found = rows.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)["level"]
         return sorted({0.0, *found}) if len(found) else []
 
     def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
         """A compared model's score on damaged test data; at level 0 its score on whole data will do."""
-        rows = self._of(self._fits, model, "matched").filter(
+        rows = self._fits.of(model, "matched").filter(
             pl.col("metric") == self.metric,
             pl.col("split") == "test",
             pl.col("corruption") == corruption,
@@ -188,7 +196,7 @@ class Evidence:
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
         """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
         chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
-        rows = self._of(self._fits, model, "matched").filter(
+        rows = self._fits.of(model, "matched").filter(
             pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
@@ -197,9 +205,9 @@ class Evidence:
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost; parameters are known from the fits too."""
-        found = self._of(self._costs, model, variant).filter(pl.col("metric") == metric)["value"].to_list()
+        found = self._costs.of(model, variant).filter(pl.col("metric") == metric)["value"].to_list()
         if not found and metric == "parameters":
-            found = self._of(self._fits, model, variant)["parameters"].drop_nulls().to_list()
+            found = self._fits.of(model, variant)["parameters"].drop_nulls().to_list()
         return float(median(found)) if found else None
 
     def chosen(self, model: str, variant: str, column: str) -> list[Any]:
@@ -208,11 +216,11 @@ class Evidence:
 
     def best_epochs(self, model: str, variant: str) -> list[float]:
         """The epoch that validation chose, one a seed."""
-        return self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+        return self._fits.of(model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
         """What ended the trainings that validation chose, one a seed."""
-        return self._of(self._chosen, model, variant)["ended"].drop_nulls().to_list()
+        return self._chosen.of(model, variant)["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""
@@ -221,9 +229,20 @@ class Evidence:
 
     def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
         """Rows of the main score on whole data, one a seed."""
-        fits = self._of(self._fits, model, variant)
-        return results.main_scores(fits, {self.name: self.metric}, split).sort("seed")
+        if (model, variant, split) not in self._scores:
+            scores = results.main_scores(self._fits.of(model, variant), {self.name: self.metric}, split)
+            self._scores[model, variant, split] = scores.sort("seed")
+        return self._scores[model, variant, split]
 
-    @staticmethod
-    def _of(rows: pl.DataFrame, model: str, variant: str) -> pl.DataFrame:
-        return rows.filter(pl.col("model") == model, pl.col("variant") == variant)
+
+class _Parts:
+    """Rows by model and variant, each part a view of one sorted table."""
+
+    def __init__(self, rows: pl.DataFrame):
+        self.rows = rows.sort("model", "variant", maintain_order=True)
+        counts = self.rows.group_by("model", "variant", maintain_order=True).len().rows()
+        ends = accumulate(count for _, _, count in counts)
+        self._places = {(m, v): (end - count, count) for (m, v, count), end in zip(counts, ends, strict=True)}
+
+    def of(self, model: str, variant: str) -> pl.DataFrame:
+        return self.rows.slice(*self._places.get((model, variant), (0, 0)))

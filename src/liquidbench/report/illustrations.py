@@ -146,6 +146,9 @@ def learning(evidence: Evidence) -> list[Figure]:
         words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."]
         if any(len(one.threads) > 1 for one in series):
             words.append("Thick: the mean, until the first seed stops. Thin: each seed to its own end.")
+        shown, trained = len(series[0].threads), len(evidence.spreads[series[0].mark.label, "matched"].values)
+        if shown < trained:
+            words.append(f"Only the first {shown} of {trained} seeds.")
         kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"
         drawing = figures.curves(title, series, "Epoch", f"{label} ({kind})", whole_steps=True)
