@@ -137,6 +137,15 @@ def _parser() -> argparse.ArgumentParser:
     added = command("report", _report, "Make a study's report again from its results; needs no data, no torch.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
 
+    added = command("export", _export, "Copy a study's curves and scores to where TensorBoard or MLflow reads them.")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("--to", required=True, choices=("tensorboard", "mlflow"), help="whose format")
+    added.add_argument(
+        "--out",
+        metavar="PATH",
+        help="TensorBoard's folder or MLflow's SQLite file (default: in DIR, named for its reader)",
+    )
+
     added = command("list", _list, "List tasks, models, or studies in ./studies and ./results.")
     added.add_argument("what", nargs="?", choices=("tasks", "models", "studies"), help="default: all three")
 
@@ -389,6 +398,25 @@ def _report(options: argparse.Namespace) -> int:
     with _input():
         study = _kept(directory)
     return _report_on(study, directory)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from liquidbench import results, statistics
+    from liquidbench.export import export
+
+    directory = Path(options.directory)
+    default, look = {
+        "tensorboard": ("tensorboard", "tensorboard --logdir {}"),
+        "mlflow": ("mlflow.db", "mlflow ui --backend-store-uri sqlite:///{}"),
+    }[options.to]
+    path = Path(options.out or directory / default)
+    with _input():
+        study = _kept(directory)
+        frame = results.read(directory, _run_ids(study, _facts(study, directory)))
+        exported, before = export(frame, options.to, path, study.name)
+    known = f", {before} were there" if before else ""
+    print(f"Exported {statistics.counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
+    return 0
 
 
 def _report_on(study: "Study", directory: Path) -> int:
