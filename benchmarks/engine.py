@@ -1,6 +1,6 @@
 """What the engine costs: per run, with more workers, and with a hundred thousand runs.
 
-    python benchmarks/engine.py                # everything, some 40 minutes; writes docs/results/engine/README.md
+    python benchmarks/engine.py                # everything, some 15 minutes; writes docs/results/engine/README.md
     python benchmarks/engine.py --runs 2000    # a smaller rehearsal, printed alone
 
 Runs are rehearsed (`liquidbench.engine.rehearsal`): their results are made up, and written, leased and read as real

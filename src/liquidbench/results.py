@@ -112,6 +112,8 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
 def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> Path:
     """Write one run's rows into a file of its own, replacing that of an earlier call if there is one.
 
+    For a run that a driver has put together with others use `Writer`.
+
     Args:
         directory: the study's folder; it is made where it does not exist.
         rows: as for `pack`, with the same errors.
@@ -192,7 +194,6 @@ class Writer:
         # Files to be put together, and runs in each of which another file of this driver has the rows to take.
         self._small: dict[Path, set[str]] = {}
         self._full: set[Path] = set()
-        self._failed: dict[str, Path] = {}
         self._redone: set[str] = set()
         for path, height in found.heights.items():
             if self._is_mine(path):
@@ -201,18 +202,21 @@ class Writer:
                     self._small[path] = doubled
                 else:
                     self._full.add(path)
-        self._failed = {run: path for run, (status, path) in found.runs.items() if status == "failed"}
+        self._homes = {run: path for run, (_, path) in found.runs.items()}
         for path in filter(self._is_mine, found.damaged):
             (self._directory / "damaged").mkdir(exist_ok=True)
             path.rename(self._directory / "damaged" / path.name)
 
     def add(self, run: str, packed: bytes) -> None:
-        """Keep what `pack` made of a run's rows: it is on the disk when this returns."""
+        """Keep what `pack` made of a run's rows: it is on the disk when this returns.
+
+        It takes the place of what was there of the run before, but for what is in other drivers' files.
+        """
         path = self._directory / "incoming" / f"{run}.{self._owner}.parquet"
         _replace(path, packed, self._owner)
-        if run in self._failed:
+        if run in self._homes:
             self._redone.add(run)
-            home = self._failed.pop(run)
+            home = self._homes.pop(run)
             if home in self._full:
                 self._full.remove(home)
                 self._small[home] = set()

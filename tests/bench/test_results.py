@@ -302,6 +302,19 @@ class TestWriter:
         assert frame.height == 9 and set(frame["status"]) == {"done"}
         assert frame.filter(run="bad")["value"].to_list() == [0.5] * 3
 
+    def test_a_run_that_is_written_again_is_replaced(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(results, "FULL", 6)
+        first = Writer(tmp_path, "first")
+        for run in ("a", "b", "c", "d"):
+            first.add(run, packed(run))
+        first.consolidate()
+        again = Writer(tmp_path, "again")
+        again.add("a", packed("a", rows=2, value=0.1))
+        again.consolidate()
+        frame = pl.read_parquet(tmp_path / "runs")
+        assert frame.height == 3 * 3 + 2 and frame.filter(run="a")["value"].to_list() == [0.1] * 2
+        assert frame.sort("run").equals(results.read(tmp_path).sort("run"))
+
     def test_files_of_drivers_at_work_are_left_alone(self, tmp_path):
         one = Writer(tmp_path, "one")
         one.add("a", packed("a"))
