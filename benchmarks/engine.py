@@ -25,6 +25,7 @@ from statistics import median
 import polars as pl
 
 from liquidbench import results
+from liquidbench.__main__ import _keep
 from liquidbench.engine import InProcess, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.rehearsal import Rehearsal
@@ -92,7 +93,7 @@ def scaling(folder: Path) -> list[tuple[str, int, float, float]]:
     studies = {
         "asleep for 0.1 s": (small(150), 0.1),
         "of no length": (small(500), 0.0),
-        "real fits, 2 epochs": (small(20, parameters=1000, training={"epochs": 2}, learning_rates=[0.01]), None),
+        "real fits, 2 epochs": (small(20, parameters=1000, training={"epochs": 2}, search={"trials": 1}), None),
     }
     for name, (study, seconds) in studies.items():
         for processes in (1, 2):
@@ -134,7 +135,7 @@ def large(folder: Path, runs: int) -> Path:
     study = Study.parse({"name": "large", "tasks": tasks, "models": MODELS, "seeds": SEEDS})
     directory = folder / "large"
     directory.mkdir()
-    (directory / "study.yaml").write_text(study.to_yaml())
+    _keep(study, directory)
     return directory
 
 

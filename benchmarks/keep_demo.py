@@ -27,7 +27,7 @@ def cell(standing: Standing) -> str:
 
 
 def page(study: Study) -> str:
-    frame = results.read(FOUND)
+    frame = results.compared(results.read(FOUND), study.matching[0])
     tasks = json.loads((FOUND / "tasks.json").read_text())
     found = compare(frame, tasks, study.smallest_difference)
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}

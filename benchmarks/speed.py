@@ -10,7 +10,9 @@ quartiles. Peak memory is the growth of the resident set over one training step,
 
 import argparse
 import csv
+import math
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -20,8 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
-
-matplotlib.use("Agg")
+import matplotlib.pyplot as plt
 import ncps.torch
 import ncps.wirings
 import torch
@@ -100,15 +101,14 @@ def torch_rnn(kind, units):
 
 
 def stream(make):
-    """One sample after another, the state handed on."""
+    """One sample after another through a stream."""
 
     def build():
         layer = make()
-        state = None
+        read = lr.Stream(layer, batch=1)
 
         def step(x):
-            nonlocal state
-            _, state = layer.step(x[:, 0], state, timespan=1.0)
+            read(x, timespan=1.0)
 
         step.parameters = layer.parameters
         return step
@@ -124,7 +124,7 @@ def ncps_stream(make):
 
         def step(x):
             nonlocal state
-            _, state = cell(x[:, 0], state, 1.0)
+            _, state = cell(x, state, 1.0)
 
         step.parameters = network.parameters
         return step
@@ -238,7 +238,7 @@ def once(case: Case, call, x) -> None:
 
 def measure(case: Case, repeats: int) -> list[dict[str, object]]:
     """A row for each contender: median seconds, and the ratio to ours with its quartiles."""
-    x = torch.randn(case.batch, case.time, INPUTS)
+    x = torch.randn(*((case.batch,) if case.task == "step" else (case.batch, case.time)), INPUTS)
     calls = {name: make() for name, make in case.contenders.items()}
     counts = {}
     for name, call in calls.items():
@@ -342,6 +342,44 @@ def sweep(repeats: int) -> list[dict[str, object]]:
     return rows
 
 
+def roofline(repeats: int) -> list[dict[str, object]]:
+    """Sigmoids per second of an LTC's recurrence, one thread, beside a bare loop of the same function.
+
+    A training step is two passes over the synapses, each with an evaluation of its own.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rows = []
+    for units, batch, steps in ((32, 32, 100), (128, 32, 100), (512, 64, 20)):
+        layer = lr.LTC(INPUTS, units, batch_first=True)
+        evaluations = batch * steps * (6 * units * units + INPUTS * units)
+        x = torch.randn(batch, steps, INPUTS)
+        for contender, (passes, call) in {"forward": (1, forward), "train": (2, train)}.items():
+            call(layer, x)
+            rounds = []
+            for _ in range(repeats):
+                bare = kernels.cpu.sigmoids_per_second(20_000)
+                start = time.perf_counter()
+                call(layer, x)
+                rounds.append((passes * evaluations / (time.perf_counter() - start), bare))
+            rate = statistics.median(r for r, _ in rounds)
+            share = statistics.median(r / bare for r, bare in rounds)
+            rows.append({"case": f"LTC({units})", "task": contender, "rate": rate, "share": share})
+            print(f"LTC({units}) {contender}: {rate / 1e9:.2f} 10^9 sigmoids per second, {share:.0%} of a bare loop")
+    torch.set_num_threads(threads)
+    return rows
+
+
+def forward(layer, x) -> None:
+    with torch.no_grad():
+        layer(x)
+
+
+def train(layer, x) -> None:
+    layer.zero_grad()
+    layer(x)[0].sum().backward()
+
+
 def write(name: str, rows: list[dict[str, object]]) -> None:
     with (RESULTS / name).open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
@@ -376,8 +414,12 @@ def report(rows, used, lengths, swept, fractions, arguments) -> str:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         if line.startswith("model name")
     )
-    return f"""Made by `make bench` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, {arguments.threads} threads, torch
-{torch.__version__}, ncps 1.0.1, float32. Times are medians of {arguments.repeats} rounds in one process, all contenders in turn; "times ours" is the median over the
+    return f"""Made by `make bench` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, {
+        arguments.threads
+    } threads, torch
+{torch.__version__}, ncps 1.0.1, float32. Times are medians of {
+        arguments.repeats
+    } rounds in one process, all contenders in turn; "times ours" is the median over the
 rounds of their time over ours, with its quartiles: above 1 we are faster.
 
 {
@@ -401,17 +443,37 @@ rounds of their time over ours, with its quartiles: above 1 we are faster.
     }
 Peak memory of a training step, LTC of 64 units, batch 32, 100 samples: growth of the resident set.
 
-{table("network | MB | times ours", ((r["contender"], f"{r['bytes'] / 1e6:.1f}", f"{r['bytes'] / least:.0f}") for r in used))}
-Sigmoids: evaluations per second in an LTC, one thread, and the share of what a bare loop of the same function reaches here.
+{
+        table(
+            "network | MB | times ours",
+            ((r["contender"], f"{r['bytes'] / 1e6:.1f}", f"{r['bytes'] / least:.0f}") for r in used),
+        )
+    }
+Sigmoids: evaluations per second in an LTC, through the layer, one thread, and the share of what a bare loop of the same
+function reaches here. Training evaluates each twice, and has the gradients' own work besides.
 
-{table("network | what | 10^9 sigmoids per second | share of the bare loop", ((r["case"], r["task"], f"{r['rate'] / 1e9:.2f}", f"{r['share']:.0%}") for r in fractions))}
+{
+        table(
+            "network | what | 10^9 sigmoids per second | share of the bare loop",
+            ((r["case"], r["task"], f"{r['rate'] / 1e9:.2f}", f"{r['share']:.0%}") for r in fractions),
+        )
+    }
 Time per sample over the length of the sequence, LTC of 32 units, batch 32, training.
 
-{table("samples | microseconds a sample | against 100 samples", ((r["time"], f"{1e6 * r['seconds_per_sample']:.1f}", f"{r['seconds_per_sample'] / first_length:.2f}") for r in lengths))}
+{
+        table(
+            "samples | microseconds a sample | against 100 samples",
+            (
+                (r["time"], f"{1e6 * r['seconds_per_sample']:.1f}", f"{r['seconds_per_sample'] / first_length:.2f}")
+                for r in lengths
+            ),
+        )
+    }
 """
 
 
 def plots(rows, swept) -> None:
+    matplotlib.use("Agg")
     plt.rcParams.update({"svg.hashsalt": "speed", "font.size": 9})
     shown = [r for r in rows if r["contender"] in ("ncps", "in eager PyTorch")]
     drawing, axes = plt.subplots(figsize=(7, 0.34 * len(shown) + 0.9), layout="constrained")

@@ -36,8 +36,13 @@ def shares(run, task) -> tuple[float, float, float, float]:
 
     whole = spent("training.py", "fit")
     network = spent("catalogue.py", "forward") + spent("_tensor.py", "backward")
-    optimiser = spent("adam.py", "step") + spent("clip_grad.py", "clip_grad_norm_")
-    around = spent("training.py", "batches", "inputs", "scored", "_scored", "add", "add_curve")
+    optimiser = (
+        spent("adam.py", "step")
+        + spent("adamw.py", "step")
+        + spent("rmsprop.py", "step")
+        + spent("clip_grad.py", "clip_grad_norm_")
+    )
+    around = spent("training.py", "batches", "inputs", "scored", "_scored", "add", "add_trial")
     return whole, network / whole, optimiser / whole, around / whole
 
 
@@ -56,8 +61,8 @@ def main() -> None:
     RESULT.write_text(
         f"""# The training loop
 
-Made by `python benchmarks/training_loop.py` on {platform.machine()}, torch {torch.__version__}, one thread, under a profiler, which
-makes what is written in Python look dearer than it is.
+Made by `python benchmarks/training_loop.py` on {platform.machine()}, torch {torch.__version__}, one thread, under a
+profiler, which makes what is written in Python look dearer than it is.
 
 | fit | seconds | network, forward and backward | optimiser, clipping | data, metrics, logging |
 | --- | --- | --- | --- | --- |

@@ -1,26 +1,70 @@
 // All kernels for one instruction set; CMakeLists.txt compiles this file once for each.
 #include "kernels.hpp"
 
+#include "cfc.hpp"
+#include "lrc.hpp"
 #include "ltc.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
 
-template <class T>
-void opened_values(const T* t, T* result, std::int64_t size) {
+template <class T, class F>
+void each(F function, const T* x, T* result, std::int64_t size) {
     constexpr int width = Simd<T>::width;
     alignas(64) T lanes[width];
     for (std::int64_t start = 0; start < size; start += width) {
         const std::int64_t count = size - start < width ? size - start : width;
-        for (int i = 0; i < width; ++i) lanes[i] = i < count ? t[start + i] : T(0);
-        store(lanes, opened<T>(load(lanes)));
+        for (int i = 0; i < width; ++i) lanes[i] = i < count ? x[start + i] : T(0);
+        store(lanes, function(load(lanes)));
         for (int i = 0; i < count; ++i) result[start + i] = lanes[i];
     }
 }
 
 template <class T>
+void opened_values(const T* t, T* result, std::int64_t size) {
+    each([](Vector<T> v) { return opened<T>(v); }, t, result, size);
+}
+
+template <class T>
+bool elementary(const char* name, const T* x, T* result, std::int64_t size) {
+    using V = Vector<T>;
+    const auto is = [&](const char* other) { return __builtin_strcmp(name, other) == 0; };
+    if (is("exp")) {
+        each([](V v) { return exponential<T>(v); }, x, result, size);
+    } else if (is("sigmoid")) {
+        each([](V v) { return sigmoid<T>(v); }, x, result, size);
+    } else if (is("tanh")) {
+        each([](V v) { return hyperbolic_tangent<T>(v); }, x, result, size);
+    } else if (is("normal")) {
+        each([](V v) { return Normal<T>(v).below; }, x, result, size);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+template <class T>
+std::int64_t sum_opened(std::int64_t repeats, T* sum) {
+    constexpr int width = Simd<T>::width, size = 64 * width;
+    alignas(64) T t[size];
+    for (int i = 0; i < size; ++i) t[i] = static_cast<T>(i - size / 2) * T(16) / size;
+    Vector<T> total = broadcast(T(0));
+    for (std::int64_t repeat = 0; repeat < repeats; ++repeat) {
+        __asm__ volatile("" : : "r"(t) : "memory");  // or one round would do for all
+        for (int i = 0; i < size; i += 4 * width) {
+            Vector<T> s[4] = {load(t + i), load(t + i + width), load(t + i + 2 * width), load(t + i + 3 * width)};
+            open<T, true, 4>(s);
+            total += (s[0] + s[1]) + (s[2] + s[3]);
+        }
+    }
+    *sum = horizontal_sum<T>(total);
+    return repeats * size;
+}
+
+template <class T>
 constexpr Table<T> table() {
-    return {ltc_forward<T>, ltc_backward<T>, opened_values<T>};
+    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>, lrc_backward<T>, cfc_forward<T>,   cfc_backward<T>, cfc_kept<T>,
+            elementary<T>,  ltc_steps<T>,    lrc_steps<T>,   cfc_steps<T>,    opened_values<T>, sum_opened<T>};
 }
 
 }  // namespace LIQUID_ISA

@@ -20,18 +20,25 @@ struct SynapseGradients {
 
 enum class Layout : int { fastest, batch_lanes, unit_lanes };
 
-// A batch of sequences through an LTC; arrays are dense, in row-major order.
+// A batch of sequences and how to work on them; arrays are dense, in row-major order.
 template <class T>
-struct LtcProblem {
+struct Sequences {
     std::int64_t batch, time, inputs, units, unfolds;
     const T* input;                // (batch, time, inputs)
     const T* initial;              // (batch, units)
     const T* timespans;            // (batch, time)
     const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
-    const T *cm, *leak_drive, *leak;  // (units,)
-    Synapses<T> internal, sensory;
     int threads;
     Layout layout;
+};
+
+// A batch of sequences through an LTC.
+template <class T>
+struct LtcProblem {
+    Sequences<T> sequences;
+    std::int64_t kept_time;           // samples, the last, of which forward keeps its solver steps for backward
+    const T *cm, *leak_drive, *leak;  // (units,)
+    Synapses<T> internal, sensory;
 };
 
 template <class T>
@@ -40,13 +47,98 @@ struct LtcGradients {
     SynapseGradients<T> internal, sensory;
 };
 
+// A batch of sequences through an LRC, LRCU or STC. Without elastance `bias` and the weights o are null, and with an
+// asymmetric one `kappa` is.
+template <class T>
+struct LrcProblem {
+    Sequences<T> sequences;
+    const T *leak, *potential, *bias, *kappa;  // (units,)
+    Synapses<T> internal, sensory;             // their w_erev is k
+    const T *internal_o, *sensory_o;
+    bool explicit_steps;
+};
+
+template <class T>
+struct LrcGradients {
+    T *input, *initial, *timespans, *leak, *potential, *bias, *kappa;  // shaped as in LrcProblem
+    SynapseGradients<T> internal, sensory;
+    T *internal_o, *sensory_o;
+};
+
+enum class CfcMode : int { gated, pure, no_gate };
+enum class Activation : int { lecun_tanh, tanh, relu, gelu, silu };
+
+// P is const T* for parameters, T* for their gradients; null for those that a form does not have. H heads per unit, 1 in
+// pure mode, else 4 (the first target, the second, slope and offset of the gate).
+template <class P>
+struct CfcParameters {
+    P backbone;                // weight (backbone_units, width before) and bias of each layer, one after the other
+    P weight, bias;            // of heads: (H units, width before), or wired (H or 2, connections); (H units,)
+    P A, w_tau;                // (units,), in pure mode
+    P gate_weight;             // (2, gate_connections), of a gate whose connections are its own
+    P memory_ih, memory_hh, memory_bias;  // (4 units, inputs), (4 units, units), (4 units,)
+};
+
+// A batch of sequences through a CfC. With a memory cell a state is two, beside one another.
+template <class T>
+struct CfcProblem {
+    std::int64_t batch, time, inputs, units, backbone_units, backbone_layers;
+    CfcMode mode;
+    Activation activation;
+    const T* input;                // (batch, time, inputs)
+    const T* initial;              // (batch, units or 2 units)
+    const T* timespans;            // (batch, time)
+    const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
+    CfcParameters<const T*> parameters;
+    // Of a wired network, else null: ends of its connections, sources being inputs and then units, and the layer of each
+    // unit. Layers are updated in order.
+    const std::int64_t *pre, *post, *layer, *gate_pre, *gate_post;
+    std::int64_t connections, gate_connections;
+    std::int64_t kept;  // values per sample that the forward pass keeps for the way back, as cfc_kept says; or 0
+    int threads;
+
+    bool remembers() const { return parameters.memory_ih != nullptr; }
+    std::int64_t heads() const { return mode == CfcMode::pure ? 1 : 4; }
+};
+
+template <class T>
+struct CfcGradients {
+    T *input, *initial, *timespans;  // shaped as in CfcProblem
+    CfcParameters<T*> parameters;
+};
+
+// A recurrence prepared to take one sample after another of a batch: from the problem's input and timespans, which change
+// between steps, as its state does.
+struct Stepper {
+    virtual ~Stepper() = default;
+    virtual void step() = 0;
+};
+
 template <class T>
 struct Table {
-    // states: (batch, time, units)
-    void (*ltc_forward)(const LtcProblem<T>&, T* states);
-    void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* state_gradients, const LtcGradients<T>&);
+    // states: (batch, time, units); kept: 2 * batch * kept_time * unfolds * units numbers in an order of its own
+    void (*ltc_forward)(const LtcProblem<T>&, T* states, T* kept);
+    void (*ltc_backward)(const LtcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                         const LtcGradients<T>&);
+    // kept: (batch, time, unfolds, 3, units), or 2 without elastance: sums of each solver step; null to keep none
+    void (*lrc_forward)(const LrcProblem<T>&, T* states, T* kept);
+    void (*lrc_backward)(const LrcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                         const LrcGradients<T>&);
+    // states: (batch, time, units or 2 units); kept: (batch * time * p.kept,), aligned to 64 bytes
+    void (*cfc_forward)(const CfcProblem<T>&, T* states, T* kept);
+    void (*cfc_backward)(const CfcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                         const CfcGradients<T>&);
+    std::int64_t (*cfc_kept)(const CfcProblem<T>&);
+    // The function of that name elementwise, for tests of its error; false if there is none.
+    bool (*elementary)(const char* name, const T* x, T* result, std::int64_t size);
+    // Of problems whose time is 1 and whose initial state is `state`, where each step leaves the new one
+    Stepper* (*ltc_steps)(const LtcProblem<T>&, T* state);
+    Stepper* (*lrc_steps)(const LrcProblem<T>&, T* state);
+    Stepper* (*cfc_steps)(const CfcProblem<T>&, T* state);
     // result[i] = 1 / (1 + 2^t[i]), for tests of its error
     void (*opened)(const T* t, T* result, std::int64_t size);
+    // sum over a few thousand t, `repeats` times, and nothing else: how fast any kernel could be. Returns how many.
+    std::int64_t (*sum_opened)(std::int64_t repeats, T* sum);
 };
 
 struct Kernels {

@@ -37,6 +37,8 @@ struct Simd<float> {
     static constexpr int mantissa_bits = 23;
     static constexpr float round_magic = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number
     static constexpr float largest_exponent = 126.0f;
+    static constexpr float bound = 120.0f;  // of arguments that opened() need not compare
+    static constexpr std::int32_t sign = INT32_MIN;
 };
 
 template <>
@@ -47,6 +49,8 @@ struct Simd<double> {
     static constexpr int mantissa_bits = 52;
     static constexpr double round_magic = 6755399441055744.0;  // 1.5 * 2^52
     static constexpr double largest_exponent = 1022.0;
+    static constexpr double bound = 1000.0;
+    static constexpr std::int64_t sign = INT64_MIN;
 };
 
 template <class T>
@@ -112,58 +116,104 @@ LIQUID_INLINE DoubleVector exp2_fraction(DoubleVector r) {
     return p;
 }
 
-// How far a synapse is open: 1 / (1 + 2^t), the logistic function of -t * ln 2.
-//
-// Arguments beyond +-126 (float) or +-1022 (double) count as that, NaN stays NaN. Error below 3 units in the last
-// place of the result with AVX-512, else 2, for the t given; tests/kernels/test_agreement.py measures it.
-template <class T>
-LIQUID_INLINE Vector<T> opened(Vector<T> t) {
-    using S = Simd<T>;
-    constexpr T limit = S::largest_exponent;
-    t = t < -limit ? broadcast(-limit) : t;
-    t = t > limit ? broadcast(limit) : t;
-    Vector<T> shifted = t + S::round_magic;
-    Vector<T> power = exp2_fraction(t - (shifted - S::round_magic));
-    // The whole part stands in the last bits of `shifted`: moved into the exponent, it multiplies by its power of two.
-    auto bits = (typename S::Integers)power + ((typename S::Integers)shifted << S::mantissa_bits);
-    return T(1) / (T(1) + (Vector<T>)bits);
-}
-
+#if defined(__AVX512F__) || defined(__AVX2__)
+// With t = k + j/32 + r (or j/8), a power q = c 2^-(k + j/32) from a table and a minimax polynomial p = c 2^r, c chosen
+// for it to begin with 1: q / (q + p). The table has the bits of c 2^-(j/32) with j * 2^18 added, so that to take off
+// 2^18 times (32 k + j) takes k from the exponent. That number stands in the last bits of t plus `magic`.
 #if defined(__AVX512F__)
-// 2^t as 2^floor(t) * 2^(k/16) * 2^r: the second factor from a table that one register holds, the third a cubic.
-// The reciprocal starts from 14 bits and takes one Newton step: division would cost as much as all the rest.
-template <>
-LIQUID_INLINE FloatVector opened<float>(FloatVector t) {
-    alignas(64) static constexpr float roots[16] = {
-        1.0f,           0x1.0b5586cp+0f, 0x1.172b83cp+0f, 0x1.2387a6ep+0f, 0x1.306fe0ap+0f, 0x1.3dea64cp+0f,
-        0x1.4bfdad6p+0f, 0x1.5ab07dep+0f, 0x1.6a09e66p+0f, 0x1.7a11474p+0f, 0x1.8ace542p+0f, 0x1.9c49182p+0f,
-        0x1.ae89f9ap+0f, 0x1.c199bdep+0f, 0x1.d5818dcp+0f, 0x1.ea4afa2p+0f};
-    t = _mm512_min_ps(broadcast(126.0f), t);
-    FloatVector r = _mm512_reduce_ps(t, (4 << 4) | _MM_FROUND_TO_NEG_INF);
-    FloatVector sixteenths =
-        _mm512_add_round_ps(t, broadcast(1.5f * (1 << 19)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
-    FloatVector root = _mm512_permutexvar_ps(_mm512_castps_si512(sixteenths), load(roots));
-    FloatVector p = fma(fma(broadcast(0x1.d0a82ep-5f), r, broadcast(0x1.ebe2dep-3f)), r, broadcast(0x1.62e444p-1f));
-    p = fma(p, r, broadcast(1.0f));
-    FloatVector denominator = fma(_mm512_scalef_ps(root, t), p, broadcast(1.0f));
-    FloatVector guess = _mm512_rcp14_ps(denominator);
-    return fma(guess, fnma(denominator, guess, broadcast(1.0f)), guess);
-}
+struct Powers {
+    static constexpr int shift = 18;
+    alignas(64) static constexpr std::int32_t powers[32] = {
+        0x408533c5, 0x40865915, 0x40871c1a, 0x4085a4af, 0x40844b41, 0x40830f2a, 0x4081efcb, 0x4080ec86,
+        0x408004bf, 0x407f37e2, 0x407e8559, 0x407dec95, 0x407d6d09, 0x407d0629, 0x407cb76e, 0x407c8055,
+        0x407c605b, 0x407c5702, 0x407c63cd, 0x407c8644, 0x407cbdee, 0x407d0a58, 0x407d6b11, 0x407ddfa8,
+        0x407e67b0, 0x407f02c0, 0x407fb06e, 0x40807055, 0x40814210, 0x4082253e, 0x4083197f, 0x40841e75};
+    static LIQUID_INLINE FloatVector clamp(FloatVector t, float least, float most) {
+        return _mm512_min_ps(broadcast(most), _mm512_max_ps(broadcast(least), t));
+    }
+    static LIQUID_INLINE Int32Vector look_up(FloatVector shifted) {
+        return (Int32Vector)_mm512_permutex2var_epi32(_mm512_load_si512(powers), _mm512_castps_si512(shifted),
+                                                      _mm512_load_si512(powers + 16));
+    }
+    static LIQUID_INLINE FloatVector polynomial(FloatVector r) {
+        return fma(r, r + 0x1.715206p+1f, broadcast(0x1.0a678ap+2f));
+    }
+};
+#else
+struct Powers {
+    static constexpr int shift = 20;
+    alignas(32) static constexpr std::int32_t powers[8] = {0x419025b4, 0x41942f03, 0x41926d05, 0x418e4e35,
+                                                           0x418bdae4, 0x418aef97, 0x418b6bc5, 0x418d3198};
+    static LIQUID_INLINE FloatVector clamp(FloatVector t, float least, float most) {
+        return _mm256_min_ps(broadcast(most), _mm256_max_ps(broadcast(least), t));
+    }
+    static LIQUID_INLINE Int32Vector look_up(FloatVector shifted) {
+        return (Int32Vector)_mm256_permutevar8x32_epi32(_mm256_load_si256((const __m256i*)powers),
+                                                        _mm256_castps_si256(shifted));
+    }
+    static LIQUID_INLINE FloatVector polynomial(FloatVector r) {
+        return fma(fma(r, r + 0x1.151118p+2f, broadcast(0x1.8fa94p+3f)), r, broadcast(0x1.204b68p+4f));
+    }
+};
 #endif
 
-// 1 / x for x of ordinary size: neither 0 nor beyond a tenth of the largest number.
-template <class T>
-LIQUID_INLINE Vector<T> reciprocal(Vector<T> x) {
-    return T(1) / x;
+template <bool Bounded, int N>
+LIQUID_INLINE void open_by_table(FloatVector* t) {
+    constexpr float magic = 1.5f * (1 << Powers::shift);
+    FloatVector shifted[N], power[N];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+        if (!Bounded) t[n] = Powers::clamp(t[n], -Simd<float>::bound, Simd<float>::largest_exponent);
+        shifted[n] = t[n] + magic;
+    }
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) t[n] -= shifted[n] - magic;
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+        power[n] = (FloatVector)(Powers::look_up(shifted[n]) - ((Int32Vector)shifted[n] << Powers::shift));
+    }
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) t[n] = Powers::polynomial(t[n]);
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) t[n] = power[n] / (power[n] + t[n]);
+}
+
+#endif
+
+// How far synapses are open: 1 / (1 + 2^t), the logistic function of -t * ln 2, for each of N vectors in place.
+//
+// Arguments beyond +-126 (float) or +-1022 (double) count as that, NaN stays NaN. Error below 3.5 units in the last
+// place of the result for the t given, 2 where the result is above 1/2; tests/kernels/test_agreement.py measures it.
+// Whoever knows that |t| <= Simd<T>::bound spares the comparisons; results have the same bits. Several vectors at once
+// hide each other's latencies.
+template <class T, bool Bounded, int N>
+LIQUID_INLINE void open(Vector<T>* t) {
+#if defined(__AVX512F__) || defined(__AVX2__)
+    if constexpr (sizeof(T) == sizeof(float)) return open_by_table<Bounded, N>(t);
+#endif
+    using S = Simd<T>;
+    using Integers = typename S::Integers;
+    constexpr T limit = S::largest_exponent;
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) {
+        if (!Bounded) {
+            t[n] = t[n] < -limit ? broadcast(-limit) : t[n];
+            t[n] = t[n] > limit ? broadcast(limit) : t[n];
+        }
+        const Vector<T> shifted = t[n] + S::round_magic;
+        const Vector<T> power = exp2_fraction(t[n] - (shifted - S::round_magic));
+        // The whole part stands in the last bits of `shifted`: in the exponent, it multiplies by its power of two.
+        t[n] = T(1) / (T(1) + (Vector<T>)((Integers)power + ((Integers)shifted << S::mantissa_bits)));
+    }
+}
+
+template <class T, bool Bounded = false>
+LIQUID_INLINE Vector<T> opened(Vector<T> t) {
+    open<T, Bounded, 1>(&t);
+    return t;
 }
 
 #if defined(__AVX512F__)
-template <>
-LIQUID_INLINE FloatVector reciprocal<float>(FloatVector x) {
-    FloatVector guess = _mm512_rcp14_ps(x);
-    return fma(guess, fnma(x, guess, broadcast(1.0f)), guess);
-}
-
 // The lower, and the upper, halves of two vectors with their lanes in turn.
 LIQUID_INLINE FloatVector interleave_low(FloatVector a, FloatVector b) {
     const __m512i lanes = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);

@@ -5,51 +5,34 @@
 // in blocks of (one source, a vector of targets) and skips those without any synapse. Both share this interface:
 //
 //     Layout::rows                       sequences handled at once
-//     at(units, unit, row), size(units)  place of a value in a chunk of rows, and values of such a chunk
+//     at(units, unit, row)               place of a value in a chunk of rows
+//     size(units, rows)                  values of a chunk, some of them padding
 //     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
 //             parameters follow
 //     gather(), scatter()                rows of an array into a chunk, and back
 //     spread(), row_sums()               one value per row to all its units; sum of each row
-//     kept_size(forward)                 values of s that sums() can keep for pull(), or 0 if it cannot
+//     pack(), unpack()                   a chunk's existing values in some dense order, and back
+//     Weights                            one more number of each synapse, in the order of a Forward or a Backward
+//     linear(): result = held + sum weight * source
+//     pull_linear(): from the gradient of that result to the source's, and to each weight's own sum
 //
 // With a and b the gradients of drive and total, a synapse's four sums over rows and time are of s a, s b, h and h y,
-// where y is the presynaptic value and h = s (1 - s) (a w_erev + b w).
+// where y is the presynaptic value and h = s (1 - s) (a w_erev + b w) scale.
+//
+// Both kernels are compiled twice: where no source can bring a synapse near the ends of what opened() computes, as is
+// usual, comparisons are spared.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <new>
 
+#include "buffer.hpp"
 #include "kernels.hpp"
 #include "simd.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
-
-// Zeroed memory, aligned for vectors. The standard containers' functions would be shared between instruction sets.
-template <class T>
-class Buffer {
-  public:
-    explicit Buffer(std::int64_t size) : size_(size), data_(static_cast<T*>(::operator new(bytes(), kAlignment))) {
-        __builtin_memset(data_, 0, bytes());
-    }
-    ~Buffer() { ::operator delete(data_, kAlignment); }
-    Buffer(const Buffer&) = delete;
-    Buffer& operator=(const Buffer&) = delete;
-    T* get() const { return data_; }
-    T& operator[](std::int64_t i) const { return data_[i]; }
-    std::int64_t size() const { return size_; }
-
-  private:
-    static constexpr std::align_val_t kAlignment{64};
-    std::size_t bytes() const { return static_cast<std::size_t>(size_ < 1 ? 1 : size_) * sizeof(T); }
-    std::int64_t size_;
-    T* data_;
-};
-
-LIQUID_INLINE std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
 
 // Synapses sorted by one of their ends: those of group g are ids[start[g]] to ids[start[g + 1]].
 struct Grouped {
@@ -73,10 +56,50 @@ struct Parameters {
 constexpr double kLog2E = 1.44269504088896340735992468100;
 constexpr double kLn2 = 0.693147180559945309417232121458;
 
+// pull() divides by the scale in the end. A steepness of 0 is one so small that no sigmoid shows it.
 template <class T>
-LIQUID_INLINE Parameters<T> parameters(const Synapses<T>& synapses, std::int64_t s) {
-    const T scale = static_cast<T>(-kLog2E) * synapses.sigma[s];
-    return {scale, -scale * synapses.mu[s], synapses.w[s], synapses.w_erev[s]};
+LIQUID_INLINE T scale_of(const Synapses<T>& synapses, std::int64_t s) {
+    const T sigma = synapses.sigma[s], least = static_cast<T>(1e-20);
+    return static_cast<T>(-kLog2E) * (sigma < least && -sigma < least ? least : sigma);
+}
+
+enum class Pass { forward, backward };
+
+// For pull() the weights are times the scale.
+template <class T>
+LIQUID_INLINE Parameters<T> parameters(const Synapses<T>& synapses, std::int64_t s, Pass pass) {
+    const T scale = scale_of(synapses, s), factor = pass == Pass::forward ? T(1) : scale;
+    return {scale, -scale * synapses.mu[s], synapses.w[s] * factor, synapses.w_erev[s] * factor};
+}
+
+// How large sources may be for the argument of every synapse to be within bounds.
+template <class T>
+T reach(const Synapses<T>& synapses) {
+    T steepest = 0, furthest = 0;
+    bool known = true;
+    for (std::int64_t s = 0; s < synapses.count; ++s) {
+        const T scale = scale_of(synapses, s), shift = scale * synapses.mu[s];
+        known &= scale - scale == 0 && shift - shift == 0;
+        steepest = scale > steepest ? scale : -scale > steepest ? -scale : steepest;
+        furthest = shift > furthest ? shift : -shift > furthest ? -shift : furthest;
+    }
+    return known && synapses.count ? (Simd<T>::bound - furthest) / steepest : T(-1);
+}
+
+// Whether all values, whole vectors of them, are within +-limit. As integers, numbers without their sign keep their
+// order, and NaN is larger than any.
+template <class T>
+LIQUID_INLINE bool within(const T* values, std::int64_t size, T limit) {
+    using Integers = typename Simd<T>::Integers;
+    Integers peak{};
+    for (std::int64_t k = 0; k < size; k += Simd<T>::width) {
+        const Integers bits = (Integers)load(values + k) & ~Simd<T>::sign;
+        peak = bits > peak ? bits : peak;
+    }
+    bool inside = limit >= 0;
+    const Integers most = (Integers)broadcast(limit);
+    for (int lane = 0; lane < Simd<T>::width; ++lane) inside &= peak[lane] <= most[lane];
+    return inside;
 }
 
 template <class T>
@@ -86,13 +109,23 @@ struct BatchLanes {
     using V = Vector<T>;
 
     static std::int64_t at(std::int64_t, std::int64_t unit, std::int64_t row) { return unit * width + row; }
-    static std::int64_t size(std::int64_t units) { return units * width; }
+    static std::int64_t size(std::int64_t units, std::int64_t = rows) { return units * width; }
 
     static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
         to_columns(from, stride, units, count, to);
     }
     static void scatter(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
         from_columns(from, stride, units, count, to);
+    }
+    static void pack(const T* from, std::int64_t units, std::int64_t count, T* to) {
+        for (std::int64_t i = 0; i < units; ++i) {
+            __builtin_memcpy(to + i * count, from + i * width, static_cast<std::size_t>(count) * sizeof(T));
+        }
+    }
+    static void unpack(const T* from, std::int64_t units, std::int64_t count, T* to) {
+        for (std::int64_t i = 0; i < units; ++i) {
+            __builtin_memcpy(to + i * width, from + i * count, static_cast<std::size_t>(count) * sizeof(T));
+        }
     }
     static void spread(const T* values, std::int64_t units, std::int64_t, T* to) {
         for (std::int64_t i = 0; i < units; ++i) store(to + i * width, load(values));
@@ -106,32 +139,31 @@ struct BatchLanes {
     struct Order {
         Grouped grouped;
         std::int64_t groups;
+        T reach;
         Buffer<std::int32_t> others;
         Buffer<Parameters<T>> values;
 
-        Order(const Synapses<T>& synapses, const std::int64_t* keys, const std::int64_t* opposite, std::int64_t groups_)
-            : grouped(keys, synapses.count, groups_), groups(groups_), others(synapses.count), values(synapses.count) {
+        Order(const Synapses<T>& synapses, const std::int64_t* keys, const std::int64_t* opposite, std::int64_t groups_,
+              Pass pass)
+            : grouped(keys, synapses.count, groups_),
+              groups(groups_),
+              reach(LIQUID_ISA::reach(synapses)),
+              others(synapses.count),
+              values(synapses.count) {
             for (std::int64_t e = 0; e < synapses.count; ++e) {
                 const std::int64_t s = grouped.ids[e];
                 others[e] = static_cast<std::int32_t>(opposite[s] * width);
-                values[e] = parameters(synapses, s);
+                values[e] = parameters(synapses, s, pass);
             }
         }
     };
 
     struct Forward : Order {
-        explicit Forward(const Synapses<T>& s) : Order(s, s.post, s.pre, s.targets) {}
+        explicit Forward(const Synapses<T>& s) : Order(s, s.post, s.pre, s.targets, Pass::forward) {}
     };
 
     struct Backward : Order {
-        Buffer<std::int64_t> kept;  // where sums() put a synapse's s
-
-        Backward(const Synapses<T>& s, const Forward& forward)
-            : Order(s, s.pre, s.post, s.sources), kept(s.count) {
-            Buffer<std::int64_t> place(s.count);
-            for (std::int64_t e = 0; e < s.count; ++e) place[forward.grouped.ids[e]] = e * width;
-            for (std::int64_t e = 0; e < s.count; ++e) kept[e] = place[this->grouped.ids[e]];
-        }
+        explicit Backward(const Synapses<T>& s) : Order(s, s.pre, s.post, s.sources, Pass::backward) {}
 
         std::int64_t sums_size() const { return this->others.size() * 4 * width; }
 
@@ -144,11 +176,9 @@ struct BatchLanes {
         }
     };
 
-    static std::int64_t kept_size(const Forward& order) { return order.others.size() * width; }
-
-    template <bool Keep>
+    template <bool Bounded>
     static void sums_of(const Forward& order, const T* source, const T* held_drive, const T* held_total, T* drive,
-                        T* total, T* kept) {
+                        T* total) {
         const Parameters<T>* values = order.values.get();
         const std::int32_t* others = order.others.get();
         for (std::int64_t i = 0; i < order.groups; ++i) {
@@ -156,8 +186,7 @@ struct BatchLanes {
             const std::int64_t end = order.grouped.start[i + 1];
             for (std::int64_t e = order.grouped.start[i]; e < end; ++e) {
                 const Parameters<T>& p = values[e];
-                const V s = opened<T>(fma(load(source + others[e]), broadcast(p.scale), broadcast(p.shift)));
-                if (Keep) store(kept + e * width, s);
+                const V s = opened<T, Bounded>(fma(load(source + others[e]), broadcast(p.scale), broadcast(p.shift)));
                 d = fma(s, broadcast(p.w_erev), d);
                 g = fma(s, broadcast(p.w), g);
             }
@@ -166,14 +195,14 @@ struct BatchLanes {
         }
     }
 
-    static void sums(const Forward& order, std::int64_t, std::int64_t, std::int64_t, const T* source,
-                     const T* held_drive, const T* held_total, T* drive, T* total, T* kept = nullptr) {
-        (kept ? sums_of<true> : sums_of<false>)(order, source, held_drive, held_total, drive, total, kept);
+    static void sums(const Forward& order, std::int64_t sources, std::int64_t, std::int64_t, const T* source,
+                     const T* held_drive, const T* held_total, T* drive, T* total) {
+        auto* run = within(source, size(sources), order.reach) ? sums_of<true> : sums_of<false>;
+        run(order, source, held_drive, held_total, drive, total);
     }
 
-    template <bool Kept>
-    static void pull_of(const Backward& order, const T* source, const T* a, const T* b, T* source_gradient, T* sums,
-                        const T* kept) {
+    template <bool Bounded>
+    static void pull_of(const Backward& order, const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
         const Parameters<T>* values = order.values.get();
         const std::int32_t* others = order.others.get();
         for (std::int64_t j = 0; j < order.groups; ++j) {
@@ -182,25 +211,77 @@ struct BatchLanes {
             const std::int64_t end = order.grouped.start[j + 1];
             for (std::int64_t e = order.grouped.start[j]; e < end; ++e) {
                 const Parameters<T>& p = values[e];
-                const V s = Kept ? load(kept + order.kept[e])
-                                 : opened<T>(fma(y, broadcast(p.scale), broadcast(p.shift)));
-                const V da = load(a + others[e]), db = load(b + others[e]);
-                const V h = fnma(s, s, s) * fma(da, broadcast(p.w_erev), db * p.w);
+                const V s = opened<T, Bounded>(fma(y, broadcast(p.scale), broadcast(p.shift)));
+                const V sa = s * load(a + others[e]), sb = s * load(b + others[e]);
+                const V weighted = fma(sa, broadcast(p.w_erev), sb * p.w), h = fnma(s, weighted, weighted);
                 T* sum = sums + 4 * e * width;
-                store(sum, fma(s, da, load(sum)));
-                store(sum + width, fma(s, db, load(sum + width)));
+                store(sum, load(sum) + sa);
+                store(sum + width, load(sum + width) + sb);
                 store(sum + 2 * width, load(sum + 2 * width) + h);
                 store(sum + 3 * width, fma(h, y, load(sum + 3 * width)));
-                pulled = fma(h, broadcast(p.scale), pulled);
+                pulled += h;
             }
             T* gradient = source_gradient + j * width;
             store(gradient, fma(pulled, broadcast(static_cast<T>(-kLn2)), load(gradient)));
         }
     }
 
-    static void pull(const Backward& order, std::int64_t, std::int64_t, std::int64_t, const T* source, const T* a,
-                     const T* b, T* source_gradient, T* sums, const T* kept = nullptr) {
-        (kept ? pull_of<true> : pull_of<false>)(order, source, a, b, source_gradient, sums, kept);
+    static void pull(const Backward& order, std::int64_t sources, std::int64_t, std::int64_t, const T* source,
+                     const T* a, const T* b, T* source_gradient, T* sums) {
+        auto* run = within(source, size(sources), order.reach) ? pull_of<true> : pull_of<false>;
+        run(order, source, a, b, source_gradient, sums);
+    }
+
+    struct Weights {
+        Buffer<T> values;
+
+        // None at all if of_synapses is null.
+        Weights(const Order& order, const T* of_synapses) : values(of_synapses ? order.others.size() : 0) {
+            for (std::int64_t e = 0; e < values.size(); ++e) values[e] = of_synapses[order.grouped.ids[e]];
+        }
+
+        std::int64_t sums_size() const { return values.size() * width; }
+
+        static void collect(const Order& order, const T* sums, T* totals) {
+            for (std::int64_t e = 0; e < order.others.size(); ++e) {
+                totals[order.grouped.ids[e]] += horizontal_sum<T>(load(sums + e * width));
+            }
+        }
+    };
+
+    static void linear(const Forward& order, const Weights& weights, std::int64_t, std::int64_t, std::int64_t,
+                       const T* source, const T* held, T* result) {
+        const T* values = weights.values.get();
+        const std::int32_t* others = order.others.get();
+        for (std::int64_t i = 0; i < order.groups; ++i) {
+            // Two sums, as each addition waits for the one before.
+            V even = load(held + i * width), odd = broadcast(T(0));
+            std::int64_t e = order.grouped.start[i];
+            const std::int64_t end = order.grouped.start[i + 1];
+            for (; e + 1 < end; e += 2) {
+                even = fma(load(source + others[e]), broadcast(values[e]), even);
+                odd = fma(load(source + others[e + 1]), broadcast(values[e + 1]), odd);
+            }
+            if (e < end) even = fma(load(source + others[e]), broadcast(values[e]), even);
+            store(result + i * width, even + odd);
+        }
+    }
+
+    static void pull_linear(const Backward& order, const Weights& weights, std::int64_t, std::int64_t, std::int64_t,
+                            const T* source, const T* gradient, T* source_gradient, T* sums) {
+        const T* values = weights.values.get();
+        const std::int32_t* others = order.others.get();
+        for (std::int64_t j = 0; j < order.groups; ++j) {
+            const V y = load(source + j * width);
+            V pulled = load(source_gradient + j * width);
+            const std::int64_t end = order.grouped.start[j + 1];
+            for (std::int64_t e = order.grouped.start[j]; e < end; ++e) {
+                const V g = load(gradient + others[e]);
+                store(sums + e * width, fma(g, y, load(sums + e * width)));
+                pulled = fma(g, broadcast(values[e]), pulled);
+            }
+            store(source_gradient + j * width, pulled);
+        }
     }
 
     static double cost(const Synapses<T>& synapses, std::int64_t batch) {
@@ -218,7 +299,7 @@ struct UnitLanes {
     static std::int64_t at(std::int64_t units, std::int64_t unit, std::int64_t row) {
         return row * stride(units) + unit;
     }
-    static std::int64_t size(std::int64_t units) { return rows * stride(units); }
+    static std::int64_t size(std::int64_t units, std::int64_t count = rows) { return count * stride(units); }
 
     static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t row = 0; row < count; ++row) {
@@ -230,8 +311,17 @@ struct UnitLanes {
             copy(from + row * stride(units), units, to + row * to_stride);
         }
     }
+    static void pack(const T* from, std::int64_t units, std::int64_t count, T* to) {
+        scatter(from, units, units, count, to);
+    }
+    static void unpack(const T* from, std::int64_t units, std::int64_t count, T* to) {
+        gather(from, units, units, count, to);
+    }
+    // In whole vectors first, for which the compiler needs no call.
     static void copy(const T* from, std::int64_t count, T* to) {
-        __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
+        std::int64_t i = 0;
+        for (; i + width <= count; i += width) __builtin_memcpy(to + i, from + i, width * sizeof(T));
+        if (i < count) __builtin_memcpy(to + i, from + i, static_cast<std::size_t>(count - i) * sizeof(T));
     }
     static void spread(const T* values, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t row = 0; row < count; ++row) {
@@ -282,17 +372,19 @@ struct UnitLanes {
     };
 
     struct Order : Blocks {
+        T reach;
         Buffer<std::int32_t> others;  // by block
         Buffer<T> values;             // (block, 4, lane): scale, shift, w, w_erev; 0 where there is no synapse
 
         Order(const Synapses<T>& synapses, const std::int64_t* keys, const std::int64_t* opposite, std::int64_t units,
-              std::int64_t others_)
+              std::int64_t others_, Pass pass)
             : Blocks(keys, opposite, synapses.count, units, others_),
+              reach(LIQUID_ISA::reach(synapses)),
               others(this->count()),
               values(this->count() * 4 * width) {
             for (std::int64_t s = 0; s < synapses.count; ++s) {
                 const std::int64_t block = this->places[s] / width, lane = this->places[s] % width;
-                const Parameters<T> p = parameters(synapses, s);
+                const Parameters<T> p = parameters(synapses, s, pass);
                 T* value = values.get() + block * 4 * width + lane;
                 value[0] = p.scale;
                 value[width] = p.shift;
@@ -304,11 +396,11 @@ struct UnitLanes {
     };
 
     struct Forward : Order {
-        explicit Forward(const Synapses<T>& s) : Order(s, s.post, s.pre, s.targets, s.sources) {}
+        explicit Forward(const Synapses<T>& s) : Order(s, s.post, s.pre, s.targets, s.sources, Pass::forward) {}
     };
 
     struct Backward : Order {
-        Backward(const Synapses<T>& s, const Forward&) : Order(s, s.pre, s.post, s.sources, s.targets) {}
+        explicit Backward(const Synapses<T>& s) : Order(s, s.pre, s.post, s.sources, s.targets, Pass::backward) {}
 
         std::int64_t sums_size() const { return this->values.size(); }
 
@@ -320,7 +412,7 @@ struct UnitLanes {
         }
     };
 
-    template <int R>
+    template <bool Bounded, int R>
     static void sums_of(const Forward& order, std::int64_t sources, std::int64_t units, const T* source,
                         const T* held_drive, const T* held_total, T* drive, T* total) {
         for (std::int64_t g = 0; g < order.groups; ++g) {
@@ -333,11 +425,14 @@ struct UnitLanes {
                 const T* p = order.values.get() + e * 4 * width;
                 const T* y = source + order.others[e];
                 const V scale = load(p), shift = load(p + width), w = load(p + 2 * width), w_erev = load(p + 3 * width);
+                V s[R];
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) s[r] = fma(broadcast(y[r * sources]), scale, shift);
+                open<T, Bounded, R>(s);
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) {
-                    const V s = opened<T>(fma(broadcast(y[r * sources]), scale, shift));
-                    d[r] = fma(s, w_erev, d[r]);
-                    c[r] = fma(s, w, c[r]);
+                    d[r] = fma(s[r], w_erev, d[r]);
+                    c[r] = fma(s[r], w, c[r]);
                 }
             }
             for (int r = 0; r < R; ++r) {
@@ -347,9 +442,10 @@ struct UnitLanes {
         }
     }
 
-    template <int R>
+    template <bool Bounded, int R>
     static void pull_of(const Backward& order, std::int64_t sources, std::int64_t units, const T* source, const T* a,
                         const T* b, T* source_gradient, T* sums) {
+        constexpr int N = R < 4 ? R : 4;
         for (std::int64_t g = 0; g < order.groups; ++g) {
             V pulled[R];
             for (int r = 0; r < R; ++r) pulled[r] = broadcast(T(0));
@@ -360,17 +456,23 @@ struct UnitLanes {
                 const T *da = a + order.others[e], *db = b + order.others[e];
                 const V scale = load(p), shift = load(p + width), w = load(p + 2 * width), w_erev = load(p + 3 * width);
                 V sa = load(sum), sb = load(sum + width), h = load(sum + 2 * width), hy = load(sum + 3 * width);
-#pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) {
-                    const V at = load(y + r * sources);
-                    const V s = opened<T>(fma(at, scale, shift));
-                    const V ra = broadcast(da[r * units]), rb = broadcast(db[r * units]);
-                    const V slope = fnma(s, s, s) * fma(ra, w_erev, rb * w);
-                    sa = fma(s, ra, sa);
-                    sb = fma(s, rb, sb);
-                    h += slope;
-                    hy = fma(slope, at, hy);
-                    pulled[r] = fma(slope, scale, pulled[r]);
+#pragma GCC unroll 2
+                for (int from = 0; from < R; from += N) {
+                    V s[N];
+#pragma GCC unroll 4
+                    for (int n = 0; n < N; ++n) s[n] = fma(load(y + (from + n) * sources), scale, shift);
+                    open<T, Bounded, N>(s);
+#pragma GCC unroll 4
+                    for (int n = 0; n < N; ++n) {
+                        const int r = from + n;
+                        const V ra = s[n] * da[r * units], rb = s[n] * db[r * units];
+                        const V weighted = fma(ra, w_erev, rb * w), slope = fnma(s[n], weighted, weighted);
+                        sa += ra;
+                        sb += rb;
+                        h += slope;
+                        hy = fma(slope, load(y + r * sources), hy);
+                        pulled[r] += slope;
+                    }
                 }
                 store(sum, sa);
                 store(sum + width, sb);
@@ -384,15 +486,22 @@ struct UnitLanes {
         }
     }
 
-    // The two passes see blocks of different shape, so none can hand the other its values.
-    static std::int64_t kept_size(const Forward&) { return 0; }
-
     static void sums(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
-                     const T* source, const T* held_drive, const T* held_total, T* drive, T* total, T* = nullptr) {
+                     const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
+        if (within(source, count * stride(sources), order.reach)) {
+            sums_by<true>(order, sources, targets, count, source, held_drive, held_total, drive, total);
+        } else {
+            sums_by<false>(order, sources, targets, count, source, held_drive, held_total, drive, total);
+        }
+    }
+
+    template <bool Bounded>
+    static void sums_by(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
+                        const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
         const std::int64_t from = stride(sources), to = stride(targets);
         for (std::int64_t row = 0; row < count;) {
             const std::int64_t left = count - row;
-            auto* run = left >= 4 ? sums_of<4> : left >= 2 ? sums_of<2> : sums_of<1>;
+            auto* run = left >= 4 ? sums_of<Bounded, 4> : left >= 2 ? sums_of<Bounded, 2> : sums_of<Bounded, 1>;
             run(order, from, to, source + row * from, held_drive + row * to, held_total + row * to, drive + row * to,
                 total + row * to);
             row += left >= 4 ? 4 : left >= 2 ? 2 : 1;
@@ -400,12 +509,107 @@ struct UnitLanes {
     }
 
     static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
-                     const T* source, const T* a, const T* b, T* source_gradient, T* sums, const T* = nullptr) {
+                     const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
+        if (within(source, count * stride(sources), order.reach)) {
+            pull_by<true>(order, sources, targets, count, source, a, b, source_gradient, sums);
+        } else {
+            pull_by<false>(order, sources, targets, count, source, a, b, source_gradient, sums);
+        }
+    }
+
+    template <bool Bounded>
+    static void pull_by(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
+                        const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
         const std::int64_t from = stride(sources), to = stride(targets);
         for (std::int64_t row = 0; row < count;) {
             const std::int64_t left = count - row;
-            auto* run = left >= 8 ? pull_of<8> : left >= 4 ? pull_of<4> : left >= 2 ? pull_of<2> : pull_of<1>;
+            auto* run = left >= 8   ? pull_of<Bounded, 8>
+                        : left >= 4 ? pull_of<Bounded, 4>
+                        : left >= 2 ? pull_of<Bounded, 2>
+                                    : pull_of<Bounded, 1>;
             run(order, from, to, source + row * from, a + row * to, b + row * to, source_gradient + row * from, sums);
+            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        }
+    }
+
+    struct Weights {
+        Buffer<T> values;
+
+        Weights(const Order& order, const T* of_synapses) : values(of_synapses ? order.count() * width : 0) {
+            if (!of_synapses) return;
+            for (std::int64_t s = 0; s < order.places.size(); ++s) values[order.places[s]] = of_synapses[s];
+        }
+
+        std::int64_t sums_size() const { return values.size(); }
+
+        static void collect(const Order& order, const T* sums, T* totals) {
+            for (std::int64_t s = 0; s < order.places.size(); ++s) totals[s] += sums[order.places[s]];
+        }
+    };
+
+    template <int R>
+    static void linear_of(const Forward& order, const T* values, std::int64_t sources, std::int64_t units,
+                          const T* source, const T* held, T* result) {
+        for (std::int64_t g = 0; g < order.groups; ++g) {
+            V sum[R];
+            for (int r = 0; r < R; ++r) sum[r] = load(held + r * units + g * width);
+            for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
+                const V weight = load(values + e * width);
+                const T* y = source + order.others[e];
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) sum[r] = fma(broadcast(y[r * sources]), weight, sum[r]);
+            }
+            for (int r = 0; r < R; ++r) store(result + r * units + g * width, sum[r]);
+        }
+    }
+
+    static void linear(const Forward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
+                       std::int64_t count, const T* source, const T* held, T* result) {
+        const std::int64_t from = stride(sources), to = stride(targets);
+        for (std::int64_t row = 0; row < count;) {
+            const std::int64_t left = count - row;
+            auto* run = left >= 8 ? linear_of<8> : left >= 4 ? linear_of<4> : left >= 2 ? linear_of<2> : linear_of<1>;
+            run(order, weights.values.get(), from, to, source + row * from, held + row * to, result + row * to);
+            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        }
+    }
+
+    template <int R>
+    static void pull_linear_of(const Backward& order, const T* values, std::int64_t sources, std::int64_t units,
+                               const T* source, const T* gradient, T* source_gradient, T* sums) {
+        for (std::int64_t g = 0; g < order.groups; ++g) {
+            V y[R], pulled[R];
+            for (int r = 0; r < R; ++r) {
+                y[r] = load(source + r * sources + g * width);
+                pulled[r] = load(source_gradient + r * sources + g * width);
+            }
+            for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
+                const V weight = load(values + e * width);
+                const T* of = gradient + order.others[e];
+                V sum = load(sums + e * width);
+#pragma GCC unroll 8
+                for (int r = 0; r < R; ++r) {
+                    const V here = broadcast(of[r * units]);
+                    sum = fma(here, y[r], sum);
+                    pulled[r] = fma(here, weight, pulled[r]);
+                }
+                store(sums + e * width, sum);
+            }
+            for (int r = 0; r < R; ++r) store(source_gradient + r * sources + g * width, pulled[r]);
+        }
+    }
+
+    static void pull_linear(const Backward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
+                            std::int64_t count, const T* source, const T* gradient, T* source_gradient, T* sums) {
+        const std::int64_t from = stride(sources), to = stride(targets);
+        for (std::int64_t row = 0; row < count;) {
+            const std::int64_t left = count - row;
+            auto* run = left >= 8   ? pull_linear_of<8>
+                        : left >= 4 ? pull_linear_of<4>
+                        : left >= 2 ? pull_linear_of<2>
+                                    : pull_linear_of<1>;
+            run(order, weights.values.get(), from, to, source + row * from, gradient + row * to,
+                source_gradient + row * from, sums);
             row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
         }
     }

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
+_FORMAT_LINE = "# results of liquidbench, format {}"
 _MOST_CURVES = 5_000
 
 
@@ -129,16 +130,32 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     added = command("resume", _resume, "Go on with a study that was stopped: only what is missing is run.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     add_data(added)
     add_running(added)
     added.add_argument("--minutes", type=_positive(float), metavar="M", help="as for `run`")
 
     added = command("report", _report, "Make a study's report again from its results; needs no data, no torch.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    added.add_argument(
+        "--format",
+        choices=("html", "markdown", "latex", "csv"),
+        default="html",
+        help="html for the report (default); else its tables as text, into DIR/tables",
+    )
+
+    added = command(
+        "rescore",
+        _rescore,
+        "Compute scores again from the predictions that fits have left, and report; trains nothing.",
+    )
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    added.add_argument(
+        "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute besides those of each task"
+    )
 
     added = command("export", _export, "Copy a study's curves and scores to where TensorBoard or MLflow reads them.")
-    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/first")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     added.add_argument("--to", required=True, choices=("tensorboard", "mlflow"), help="whose format")
     added.add_argument(
         "--out",
@@ -280,14 +297,20 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _kept(directory: Path) -> "Study":
-    from liquidbench.study import Study
+    from liquidbench.study import RESULTS_FORMAT, Study
 
     path = directory / _STUDY_FILE
     if not path.is_file():
         raise FileNotFoundError(
             f"{directory} is no folder of a study's results, for it has no {_STUDY_FILE}; name the folder that "
-            "`liquidbench run` made, such as results/first"
+            "`liquidbench run` made, such as results/demo"
         )
+    with path.open(encoding="utf-8", errors="replace") as file:
+        if file.readline().strip() != _FORMAT_LINE.format(RESULTS_FORMAT):
+            raise ValueError(
+                f"{directory} was made by a version of liquidbench whose results this one cannot read (it reads format "
+                f"{RESULTS_FORMAT}). Use that version for it, or run the study again into another folder (--results)"
+            )
     return Study.load(path)
 
 
@@ -299,7 +322,7 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
     if kept != study:
         changed = [f.name for f in fields(study) if getattr(kept, f.name) != getattr(study, f.name)]
         # These are part of every run.
-        every = {"parameters", "training", "learning_rates", "robustness"} & set(changed)
+        every = {"parameters", "training", "search", "robustness"} & set(changed)
         kept_too = "which has no run in common with it" if every else "and keep what the two share"
         raise ValueError(
             f"{directory} holds the results of another version of study {study.name!r}, which differs in "
@@ -309,9 +332,11 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
 
 
 def _keep(study: "Study", directory: Path) -> None:
+    from liquidbench.study import RESULTS_FORMAT
+
     path = directory / _STUDY_FILE
     part = path.with_suffix(".part")
-    part.write_text(study.to_yaml(), encoding="utf-8")
+    part.write_text(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{study.to_yaml()}", encoding="utf-8")
     part.replace(path)
 
 
@@ -397,6 +422,40 @@ def _report(options: argparse.Namespace) -> int:
     directory = Path(options.directory)
     with _input():
         study = _kept(directory)
+    return _report_on(study, directory, options.format)
+
+
+def _rescore(options: argparse.Namespace) -> int:
+    from liquidbench import predictions, results
+    from liquidbench.engine.leases import Leases
+    from liquidbench.metrics import METRICS
+
+    directory, scored, left = Path(options.directory), 0, 0
+    with _input():
+        study = _kept(directory)
+        facts = _facts(study, directory)
+        for name in options.metrics:
+            if name not in METRICS:
+                raise ValueError(f"--metrics must be among {', '.join(METRICS)}; got {name!r}")
+    with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
+        if driver.others():
+            raise ValueError(f"another liquidbench is at work in {directory}; rescore when it has ended")
+        writer = results.Writer(directory, driver.name)
+        frame = results.read(directory, _run_ids(study, facts))
+        fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
+        for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
+            run, task = rows[0]["run"], facts[rows[0]["task"]]
+            added = [name for name in options.metrics if METRICS[name].kind == task["kind"]]
+            try:
+                predicted = predictions.read(directory, run)
+            except FileNotFoundError:
+                left += 1
+                continue
+            again = predictions.rescored(rows, predicted, dict.fromkeys([*task["metrics"], *added]))
+            writer.add(run, results.pack(again))
+            scored += 1
+        writer.consolidate()
+    print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
     return _report_on(study, directory)
 
 
@@ -419,8 +478,8 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
-def _report_on(study: "Study", directory: Path) -> int:
-    """Judge the results there are, write the report, print the verdict and the paths."""
+def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
+    """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     from rich.console import Console
 
     from liquidbench import console, report, results, statistics
@@ -433,11 +492,17 @@ def _report_on(study: "Study", directory: Path) -> int:
         frame = results.read(directory, runs, None if seeds == study.seeds else results.without_curves(seeds))
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-    comparison = statistics.compare(frame, facts, study.smallest_difference)
+    compared = results.compared(frame, study.matching[0])
+    comparison = statistics.compare(compared, facts, study.smallest_difference)
     with _writing(directory):
-        path = report.write(study, frame, facts, comparison, directory / _REPORT_FILE)
+        path = directory / ("tables" if form != "html" else _REPORT_FILE)
+        if form == "html":
+            report.write(study, compared, facts, comparison, path)
+        else:
+            report.write_tables(study, compared, facts, comparison, path, form)
     console.summary(Console(), comparison, facts)
-    print(f"\nReport:  {path}\nResults: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
+    print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
     with warnings.catch_warnings():
         # What there is to say of damaged files has just been said.
         warnings.simplefilter("ignore")
@@ -568,20 +633,20 @@ def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Name
         "models": options.models,
         "parameters": options.parameters or _budget(task, options.models),
         "seeds": seeds,
-        "learning_rates": [0.003, 0.01],
-        "training": {"epochs": 40, "batch_size": batch_size, "patience": 6, "minutes": round(share, 4)},
+        "search": {"trials": 4, "minutes": round(share, 4)},
+        "training": {"epochs": 40, "batch_size": batch_size},
         "robustness": {"removed_steps": [0.0, 0.1, 0.3, 0.5], "noise": [0.0, 0.25, 0.5, 1.0]},
     }
 
 
 def _budget(task: "Task", models: Sequence[str]) -> int:
     """The first budget from 4,000 parameters up that every model can keep: with many columns, sizes are coarse."""
-    from liquidbench import catalogue
+    from liquidbench import matching
 
     for budget in (4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 64_000):
         try:
             for model in models:
-                catalogue.size_for_budget(model, task, budget)
+                matching.size_for_budget(model, task, budget)
             return budget
         except ValueError as problem:
             last = problem

@@ -4,13 +4,12 @@ The layers with an equation in time take time spans natively; torch's read them 
 (``time="append"``), so no model is kept in the dark about the clock. Where single features can be missing,
 every model reads the mask as further inputs.
 
-A size is found by counting: `size_for_budget` builds networks and counts what would be trained, head and all.
+Which size a network has to be as large as the others is the affair of `liquidbench.matching`.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,32 +19,38 @@ from liquidbench.study import AUTHOR_MODELS
 from liquidbench.tasks.task import Task
 from liquidrnn.recurrent import RecurrentLayer
 
-Build = Callable[[int, int, int, torch.Generator], RecurrentLayer]
-"""(input size, hidden size, outputs of the task, source of randomness) -> layer."""
 
-TOLERANCE = 0.05
-"""How far, relatively, the trained parameters of a matched model may lie from the budget."""
+class Build(Protocol):
+    """Makes a layer."""
+
+    def __call__(
+        self, inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any
+    ) -> RecurrentLayer:
+        """Sizes of input and state, outputs of the task, source of randomness, and arguments of the layer."""
+        ...
 
 
 def _native(layer: Callable[..., RecurrentLayer]) -> Build:
-    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
-        return layer(inputs, units, batch_first=True, generator=generator)
+    def build(inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any) -> RecurrentLayer:
+        return layer(inputs, units, batch_first=True, generator=generator, **structure)
 
     return build
 
 
 def _appending(layer: Callable[..., RecurrentLayer]) -> Build:
-    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
-        return layer(inputs, units, time="append", batch_first=True, generator=generator)
+    def build(inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any) -> RecurrentLayer:
+        return layer(inputs, units, time="append", batch_first=True, generator=generator, **structure)
 
     return build
 
 
 def _wired(layer: Callable[..., RecurrentLayer]) -> Build:
     # One motor neuron per output, as in the NCP paper; the run's seed draws the wiring.
-    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
-        recipe = lr.wirings.AutoNCP(units, outputs)
-        return layer(inputs, recipe, batch_first=True, generator=generator)
+    def build(
+        inputs: int, units: int, outputs: int, generator: torch.Generator, sparsity: float = 0.5, **structure: Any
+    ) -> RecurrentLayer:
+        recipe = lr.wirings.AutoNCP(units, outputs, sparsity)
+        return layer(inputs, recipe, batch_first=True, generator=generator, **structure)
 
     return build
 
@@ -53,15 +58,18 @@ def _wired(layer: Callable[..., RecurrentLayer]) -> Build:
 def _cfc(mixed_memory: bool) -> Build:
     # One rule for all budgets: a single backbone layer as wide as the state. The package's fixed width of 128
     # would put small budgets out of reach; widths in the authors' scripts are 0.25 to 4 times the state's.
-    def build(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+    def build(
+        inputs: int, units: int, outputs: int, generator: torch.Generator, backbone_layers: int = 1, **structure: Any
+    ) -> RecurrentLayer:
         return lr.CfC(
             inputs,
             units,
             backbone_units=units,
-            backbone_layers=1,
+            backbone_layers=backbone_layers,
             mixed_memory=mixed_memory,
             batch_first=True,
             generator=generator,
+            **structure,
         )
 
     return build
@@ -103,7 +111,7 @@ class Author:
     build: Build | None = None
 
 
-def _walker_cfc(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+def _walker_cfc(inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any) -> RecurrentLayer:
     return lr.CfC(
         inputs,
         units,
@@ -112,10 +120,13 @@ def _walker_cfc(inputs: int, units: int, outputs: int, generator: torch.Generato
         backbone_layers=1,
         batch_first=True,
         generator=generator,
+        **structure,
     )
 
 
-def _walker_cfc_mm(inputs: int, units: int, outputs: int, generator: torch.Generator) -> RecurrentLayer:
+def _walker_cfc_mm(
+    inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any
+) -> RecurrentLayer:
     return lr.CfC(
         inputs,
         units,
@@ -125,6 +136,7 @@ def _walker_cfc_mm(inputs: int, units: int, outputs: int, generator: torch.Gener
         mixed_memory=True,
         batch_first=True,
         generator=generator,
+        **structure,
     )
 
 
@@ -186,7 +198,14 @@ class SequenceModel(nn.Module):
         return self.head(output if self.per == "step" else output[:, -1])
 
 
-def build(model: str, task: Task, hidden_size: int, seed: int, variant: str = "matched") -> SequenceModel:
+def build(
+    model: str,
+    task: Task,
+    hidden_size: int,
+    seed: int,
+    variant: str = "matched",
+    structure: Mapping[str, Any] | None = None,
+) -> SequenceModel:
     """A network for a task, its wiring and initial values drawn from a seed.
 
     Args:
@@ -195,15 +214,17 @@ def build(model: str, task: Task, hidden_size: int, seed: int, variant: str = "m
         hidden_size: units of the layer.
         seed: the same seed gives the same network.
         variant: ``"matched"``, or ``"author"`` for a layer built as in `AUTHORS`.
+        structure: arguments of the layer, as `liquidbench.search.STRUCTURES` has them; None for its defaults.
 
     Raises:
         ValueError: for an unknown model, or a size at which it does not exist.
     """
-    _known(model)
+    if model not in MODELS:
+        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")
     generator = torch.Generator().manual_seed(seed)
     inputs = len(task.features) * (1 + task.missing)
     make = (author(model).build if variant == "author" else None) or MODELS[model]
-    layer = make(inputs, hidden_size, task.outputs, generator)
+    layer = make(inputs, hidden_size, task.outputs, generator, **(structure or {}))
     return SequenceModel(layer, task.outputs, task.per, task.missing, generator)
 
 
@@ -216,50 +237,3 @@ def author(model: str) -> Author:
     if model not in AUTHORS:
         raise ValueError(f"model must be one of {', '.join(AUTHORS)} for variant 'author'; got {model!r}")
     return AUTHORS[model]
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Trained parameters: every number that the optimiser changes, once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
-
-
-def size_for_budget(model: str, task: Task, parameters: int, seed: int = 0) -> int:
-    """The hidden size at which a model has as many trained parameters as allowed.
-
-    Args:
-        model: a key of `MODELS`.
-        task: for the sizes of inputs and outputs.
-        parameters: the budget, head included.
-        seed: of the network; a drawn wiring has a few synapses more or fewer with another one.
-
-    Returns:
-        The size whose count comes nearest; it is within `TOLERANCE` of the budget.
-
-    Raises:
-        ValueError: for an unknown model, or where no size comes that near; the message names the nearest.
-    """
-    _known(model)
-    smallest = task.outputs + 3 if model.endswith("-NCP") else 1
-
-    @cache
-    def count(size: int) -> int:
-        return count_parameters(build(model, task, size, seed))
-
-    largest = smallest
-    while count(largest) < parameters:
-        largest *= 2
-    above = smallest + bisect_left(range(smallest, largest + 1), parameters, key=count)
-    # A drawn wiring's count does not rise strictly with its size, so neighbours are looked at as well.
-    near = sorted(range(max(smallest, above - 3), above + 3), key=lambda size: abs(count(size) - parameters))
-    if abs(count(near[0]) - parameters) > TOLERANCE * parameters:
-        nearest = " and ".join(f"{count(size):,} with {size} units" for size in sorted(near[:2]))
-        raise ValueError(
-            f"parameters must be within {TOLERANCE:.0%} of what {model} can have on {task.name!r}; got "
-            f"{parameters:,}, but the nearest are {nearest}: choose one of these, or a larger budget"
-        )
-    return near[0]
-
-
-def _known(model: str) -> None:
-    if model not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")

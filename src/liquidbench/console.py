@@ -39,7 +39,7 @@ _MOST_FAILURES = 3
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a fit has come: learning rate ``trial`` (from 0) of ``trials``, ``epoch`` of at most ``epochs``."""
+    """How far a fit has come: ``trial`` (from 0) of ``trials``, ``epoch`` of at most ``epochs``."""
 
     trial: int
     trials: int
@@ -301,8 +301,8 @@ class Board(Progress):
             if stage is None:
                 lines.append(_fitted(what.plain, style, options))
                 continue
-            rate = f"rate {stage.trial + 1}/{stage.trials}, " if stage.trials > 1 else ""
-            told = f"{rate}epoch {stage.epoch}/{stage.epochs}, loss {stage.validation_loss:.3g}"
+            trial = f"trial {stage.trial + 1}/{stage.trials}, " if stage.trials > 1 else ""
+            told = f"{trial}epoch {stage.epoch}/{stage.epochs}, loss {stage.validation_loss:.3g}"
             if cell_len(what.plain) + cell_len(told) + 14 > options.max_width:
                 lines.append(_fitted(f"{what.plain}  {told}", style, options))
                 continue
@@ -350,10 +350,12 @@ def progress(
 
 def described(run: Run) -> str:
     """A run in words."""
-    published = " at its published size and rate" if run.variant == "author" else ""
+    apart = " at its published size and rate" if run.variant == "author" else ""
+    apart = f" at equal {run.matching}" if run.matching not in ("parameters", "") else apart
     if run.kind == "cost":
-        return f"time and memory of {run.model}{published} on {run.task_name}"
-    return f"{run.model}{published} on {run.task_name}, seed {run.seed}"
+        return f"time and memory of {run.model}{apart} on {run.task_name}"
+    split = f", split {run.fold}" if run.fold else ""
+    return f"{run.model}{apart} on {run.task_name}{split}, seed {run.seed}"
 
 
 def duration(seconds: float) -> str:

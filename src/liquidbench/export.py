@@ -15,6 +15,8 @@ import polars as pl
 
 FORMATS = ("tensorboard", "mlflow")
 
+_ASKED = ("task", "model", "variant", "matching", "search", "fold", "seed")
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -23,12 +25,14 @@ class _Run:
     Attributes:
         facts: what is the same in all its rows.
         curves: losses, columns ``trial``, ``split``, ``epoch``, ``value``, in this order.
+        trials: what each came to on validation, columns ``trial``, ``value``.
         scores: of the finished model on whole data, columns ``split``, ``metric``, ``value``.
         best_epoch: whose weights were kept.
     """
 
     facts: dict[str, Any]
     curves: pl.DataFrame
+    trials: pl.DataFrame
     scores: pl.DataFrame
     best_epoch: int
 
@@ -62,20 +66,25 @@ def export(
 
 def _runs(frame: pl.DataFrame) -> Iterator[_Run]:
     fits = frame.filter(kind="fit")
-    shared = ("task", "model", "variant", "seed", "status", "hidden_size", "parameters", "version", "commit", "machine")
+    shared = (*_ASKED, "status", "hidden_size", "parameters", "version", "commit", "machine")
     for rows in fits.partition_by("run", maintain_order=True):
         told = rows.filter(pl.col("value").is_not_null())
         best = told.filter(metric="best_epoch")
         facts = rows.select("run", "started", "seconds", *shared).row(-1, named=True)
-        facts["learning_rate"] = best["learning_rate"][0] if len(best) else None
+        for column in ("learning_rate", "settings"):
+            facts[column] = best[column][0] if len(best) else None
         facts["reason"] = rows["reason"].drop_nulls().first() if facts["status"] == "failed" else None
         curves = told.filter(pl.col("metric") == "loss", pl.col("epoch").is_not_null())
         scores = told.filter(
-            pl.col("split").is_in(["validation", "test"]), pl.col("epoch").is_null(), pl.col("corruption") == ""
+            pl.col("split").is_in(["validation", "test"]),
+            pl.col("epoch").is_null(),
+            pl.col("corruption") == "",
+            pl.col("metric") != "trial_score",
         )
         yield _Run(
             facts,
             curves.select("trial", "split", "epoch", "value").sort("trial", "split", "epoch"),
+            told.filter(metric="trial_score").select("trial", "value").sort("trial"),
             scores.select("split", "metric", "value"),
             int(best["value"][0]) if len(best) else 0,
         )
@@ -96,7 +105,9 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
     exported = before = 0
     for run in runs:
         facts = run.facts
-        place = folder / facts["task"] / f"{facts['model']}-{facts['variant']}" / f"seed-{facts['seed']}-{facts['run']}"
+        model = "-".join(filter(None, (facts["model"], facts["variant"], facts["matching"])))
+        fold = f"-split-{facts['fold']}" if facts["fold"] else ""
+        place = folder / facts["task"] / model / f"seed-{facts['seed']}{fold}-{facts['run']}"
         if place.exists():
             before += 1
             continue
@@ -107,6 +118,9 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
             for split, epoch, value in curve.select("split", "epoch", "value").rows():
                 point = summary.Value(tag=f"loss/{split}", simple_value=value)
                 writer.add_event(event(wall_time=run.began, step=epoch, summary=summary(value=[point])))
+            for (value,) in run.trials.filter(trial=trial).select("value").rows():
+                point = summary.Value(tag="trial_score", simple_value=value)
+                writer.add_event(event(wall_time=run.began, step=len(curve) // 2, summary=summary(value=[point])))
             writer.close()
         writer = EventFileWriter(str(part))
         points = [
@@ -144,17 +158,19 @@ def _to_mlflow(runs: Iterator[_Run], store: Path, name: str) -> tuple[int, int]:
             continue
         began = int(1000 * run.began)
         tags = {"liquidbench.run": facts["run"], "mlflow.note.content": facts["reason"] or ""}
-        label = f"{facts['task']} {facts['model']} seed {facts['seed']}"
+        fold = f" split {facts['fold']}" if facts["fold"] else ""
+        label = f"{facts['task']} {facts['model']}{fold} seed {facts['seed']}"
         made = client.create_run(experiment, began, tags, label).info.run_id
         points = [
             Metric(f"trial-{trial}/loss/{split}", value, began, epoch)
             for trial, split, epoch, value in run.curves.rows()
         ]
+        points += [Metric(f"trial-{trial}/trial_score", value, began, 0) for trial, value in run.trials.rows()]
         points += [
             Metric(f"{split}/{metric}", value, began, run.best_epoch) for split, metric, value in run.scores.rows()
         ]
-        asked = ("task", "model", "variant", "seed", "learning_rate", "hidden_size", "parameters", "version", "machine")
-        params = [Param(key, str(facts[key])) for key in asked if facts[key] not in (None, "")]
+        told = (*_ASKED, "learning_rate", "settings", "hidden_size", "parameters", "version", "machine")
+        params = [Param(key, str(facts[key])) for key in told if facts[key] not in (None, "")]
         # A store takes so many at a time.
         for start in range(0, max(len(points), 1), 1000):
             client.log_batch(made, points[start : start + 1000], params if start == 0 else ())

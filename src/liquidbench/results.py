@@ -26,6 +26,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from liquidbench.study import MATCHINGS, MODES
+
 SCHEMA = pl.Schema(
     {
         "run": pl.String,
@@ -34,6 +36,9 @@ SCHEMA = pl.Schema(
         "model": pl.String,
         "variant": pl.String,
         "seed": pl.Int64,
+        "fold": pl.Int64,
+        "matching": pl.String,
+        "search": pl.String,
         "kind": pl.String,
         "status": pl.String,
         "split": pl.String,
@@ -47,6 +52,7 @@ SCHEMA = pl.Schema(
         "parameters": pl.Int64,
         "hidden_size": pl.Int64,
         "learning_rate": pl.Float64,
+        "settings": pl.String,
         "version": pl.String,
         "commit": pl.String,
         "python": pl.String,
@@ -59,16 +65,19 @@ SCHEMA = pl.Schema(
 )
 """Columns of a result and their types.
 
-``level`` is 0 where ``corruption`` is ""; ``epoch`` is null for a score of the finished model and ``trial``
-(the index of a learning rate) for all but training curves; ``started`` is UTC in ISO 8601 and ``seconds`` how
-long the run took. The other columns say by their names what they are.
+``fold`` is the outer split; ``matching`` what is equal among models and ``search`` its mode, both "" for published
+sizes. ``level`` is 0 where ``corruption`` is ""; ``epoch`` is null for a score of the finished model; ``trial`` is the
+number of a draw of the search and ``settings`` all that was drawn, as JSON; ``started`` is UTC in ISO 8601 and
+``seconds`` how long the run took. The other columns say by their names what they are.
 """
 
-NULLABLE = frozenset({"epoch", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate"})
+NULLABLE = frozenset({"epoch", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate", "settings"})
 """Columns that may be null, and left out of a row to write."""
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "variant": ("matched", "author"),
+    "matching": (*MATCHINGS, ""),
+    "search": (*MODES, ""),
     "kind": ("fit", "cost"),
     "status": ("done", "failed"),
     "split": ("train", "validation", "test", ""),
@@ -300,8 +309,36 @@ def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"])
     return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
 
 
+def compared(frame: pl.DataFrame, matching: str) -> pl.DataFrame:
+    """The part of a study's results that is judged together: one matching, on the official split.
+
+    Rows at published sizes belong to every matching. Scores of other outer splits come from training data that overlap,
+    so that they are no further independent pairs.
+
+    Args:
+        frame: rows of results.
+        matching: one of `liquidbench.study.MATCHINGS`.
+    """
+    return frame.filter(pl.col("matching").is_in([matching, ""]), pl.col("fold") == 0)
+
+
+def trials(frame: pl.DataFrame) -> pl.DataFrame:
+    """Every trial of the searches in some results: what was drawn, and its score on validation, null where it failed.
+
+    Args:
+        frame: rows of results.
+
+    Returns:
+        Columns ``run``, ``task``, ``model``, ``matching``, ``fold``, ``seed``, ``trial``, ``score``,
+        ``learning_rate`` and ``settings``. Tuning curves come from them: the draws of a search are independent.
+    """
+    found = frame.filter(pl.col("metric") == "trial_score")
+    columns = ("run", "task", "model", "matching", "fold", "seed", "trial")
+    return found.select(*columns, "learning_rate", "settings", score="value").sort(*columns[1:])
+
+
 def trainings(frame: pl.DataFrame) -> pl.DataFrame:
-    """How trainings ended, one row for each learning rate of a fit that came to an end.
+    """How trainings ended, one row for each trial of a fit that came to an end.
 
     Args:
         frame: rows of results.
@@ -309,8 +346,7 @@ def trainings(frame: pl.DataFrame) -> pl.DataFrame:
     Returns:
         Columns ``run``, ``task``, ``model``, ``variant``, ``seed``, ``learning_rate``; ``epochs``, how many there
         were; ``ended``, by what ("all epochs", "patience" or "minutes"); ``best_epoch``, whose weights were kept,
-        null but for the training that validation chose. Ordered by task, model, variant, seed and learning rate's
-        place in the study.
+        null but for the training that validation chose. Ordered by task, model, variant, seed and trial.
     """
     shared = ("run", "task", "model", "variant", "seed", "trial", "learning_rate")
     told = frame.filter(pl.col("value").is_not_null())

@@ -50,34 +50,65 @@ AUTHOR_MODELS: Mapping[str, str] = {
 }
 """Models with a published size and learning rate, which ``author_defaults`` adds, and where these were published."""
 
-RESULTS_FORMAT = 1
+RESULTS_FORMAT = 2
 """Version of the results' columns and meaning. It is part of a run's id: old results are never mistaken."""
+
+MATCHINGS: Mapping[str, str] = {
+    "parameters": "trained parameters",
+    "compute": "multiply-adds and synapse evaluations a sample",
+    "state": "numbers carried from sample to sample",
+}
+"""By what networks are made equally large, in words; `liquidbench.matching` counts it."""
+
+MODES = ("full", "cheap")
 
 
 @dataclass(frozen=True)
 class Training:
     """How every model of a study is trained.
 
+    Everything else is searched for; see `liquidbench.search`.
+
     Attributes:
         epochs: passes over the training split, at most.
         batch_size: sequences per step.
-        patience: epochs without a better validation loss before training stops.
-        clip_norm: largest norm of the gradient; None leaves it alone.
-        minutes: wall-clock cap of one fit, in minutes; None for no cap.
     """
 
     epochs: int = 50
     batch_size: int = 64
-    patience: int = 10
-    clip_norm: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            _set(self, name, _whole(f"training.{name}", getattr(self, name), at_least=1))
+
+
+@dataclass(frozen=True)
+class Search:
+    """How hyperparameters are found, with the same effort for every model; what is drawn is in `liquidbench.search`.
+
+    Attributes:
+        trials: how many draws are trained.
+        mode: "full" searches anew for each seed and outer split; "cheap" searches with the first seed on the first
+            split alone, and every other seed and split trains once with what that found.
+        minutes: wall-clock cap of a search, shared equally among its trials, in minutes; None for no cap. A training
+            outside of a search has the share of one trial.
+    """
+
+    trials: int = 10
+    mode: Literal["full", "cheap"] = "full"
     minutes: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "patience"):
-            _set(self, name, _whole(f"training.{name}", getattr(self, name), at_least=1))
-        for name in ("clip_norm", "minutes"):
-            if getattr(self, name) is not None:
-                _set(self, name, _number(f"training.{name}", getattr(self, name), above=0))
+        _set(self, "trials", _whole("search.trials", self.trials, at_least=1))
+        if self.mode not in MODES:
+            raise ValueError(f"search.mode must be one of {', '.join(MODES)}; got {_shown(self.mode)}")
+        if self.minutes is not None:
+            _set(self, "minutes", _number("search.minutes", self.minutes, above=0))
+
+    @property
+    def cap(self) -> float | None:
+        """Minutes of one training; None for no cap."""
+        return None if self.minutes is None else self.minutes / self.trials
 
 
 @dataclass(frozen=True)
@@ -106,15 +137,18 @@ class Run:
     """One fit, or one measurement of cost: all that decides its result, save the data.
 
     Attributes:
-        kind: "fit" trains and scores; "cost" measures time and memory.
+        kind: "fit" searches, trains and scores; "cost" measures time and memory.
         task: a task's name, or the mapping that describes a user's table.
         model: a key of `FAMILIES`.
-        variant: "matched" fits the study's budget of parameters and tries its learning rates; "author" takes
-            both from a publication, so `parameters` is None and `learning_rates` empty.
-        seed: decides initial values and data order.
-        parameters: budget of trained parameters, or None.
+        variant: "matched" has the study's size and searches; "author" takes size and learning rate from a
+            publication, so that `matching` is "" and `parameters` None.
+        seed: decides initial values and data order, and the draws of a search of its own.
+        fold: which of the task's outer splits, 0 being the official one.
+        matching: a key of `MATCHINGS`: what is equal among models.
+        parameters: budget of trained parameters, or None; for another matching, see `liquidbench.matching`.
         training: see `Training`.
-        learning_rates: those tried, the best chosen on validation.
+        search: see `Search`.
+        tuned: seed and fold of the search whose best draw it trains; its own, but for mode "cheap".
         robustness: see `Robustness`.
     """
 
@@ -123,19 +157,27 @@ class Run:
     model: str
     variant: Literal["matched", "author"]
     seed: int
+    fold: int
+    matching: str
     parameters: int | None
     training: Training
-    learning_rates: tuple[float, ...]
+    search: Search
+    tuned: tuple[int, int]
     robustness: Robustness
 
     def __hash__(self) -> int:
         # A mapping has none; without the task's name, the runs of all tasks would share one.
-        return hash((self.kind, self.task_name, self.model, self.variant, self.seed))
+        return hash((self.kind, self.task_name, self.model, self.variant, self.seed, self.fold, self.matching))
 
     @property
     def task_name(self) -> str:
         """The task's name in results and reports."""
         return task_name(self.task)
+
+    @property
+    def searches(self) -> bool:
+        """Whether it makes the search itself."""
+        return self.variant == "matched" and self.tuned == (self.seed, self.fold)
 
     def id(self, data_digest: str) -> str:
         """The run's name in the results: 16 hexadecimal digits.
@@ -149,7 +191,23 @@ class Run:
         Returns:
             The first 16 digits of a SHA-256.
         """
-        content = asdict(self)
+        return self._digest(data_digest)
+
+    def search_id(self, data_digest: str) -> str:
+        """The name of the search that the run makes, or whose best draw it trains: 16 hexadecimal digits.
+
+        Runs that differ in nothing that a search depends on share it. The number of trials is not part of it, so that
+        a search can be gone on with for more.
+
+        Args:
+            data_digest: the task's ``data_digest``.
+        """
+        search = {"cap": self.search.cap}
+        shared = {"kind": "search", "seed": self.tuned[0], "fold": self.tuned[1], "robustness": None, "search": search}
+        return self._digest(data_digest, **shared)
+
+    def _digest(self, data_digest: str, **changes: Any) -> str:
+        content = asdict(self) | changes
         if not isinstance(self.task, str):
             options = {key: value for key, value in self.task.items() if key != "table"}
             content["task"] = {**options, "name": self.task_name}
@@ -168,8 +226,11 @@ class Study:
         models: keys of `FAMILIES`.
         question: what the study asks, in one sentence.
         parameters: budget of trained parameters for the whole model; sizes are chosen within 5 % of it.
+        matching: keys of `MATCHINGS`, by each of which all models run; verdicts are those of the first. For compute
+            and state the budget is what a GRU of so many parameters has on the task.
         seeds: the seeds, each with every model. A number ``n`` means 0 to n - 1.
-        learning_rates: tried by every model alike; validation chooses.
+        splits: how many of each task's outer splits, the official one first.
+        search: see `Search`.
         training: see `Training`.
         robustness: see `Robustness`.
         author_defaults: whether `AUTHOR_MODELS` also run at their published sizes and rates, in rows of their
@@ -188,8 +249,10 @@ class Study:
     models: tuple[str, ...]
     question: str = ""
     parameters: int = 4000
+    matching: tuple[str, ...] = ("parameters",)
     seeds: tuple[int, ...] = (0, 1, 2, 3, 4)
-    learning_rates: tuple[float, ...] = (0.003, 0.01)
+    splits: int = 1
+    search: Search = field(default_factory=Search)
     training: Training = field(default_factory=Training)
     robustness: Robustness = field(default_factory=Robustness)
     author_defaults: bool = False
@@ -205,14 +268,11 @@ class Study:
         if not isinstance(self.question, str) or not self.question.isprintable():
             raise ValueError(f"question must be one line of text; got {_shown(self.question)}")
         _set(self, "tasks", _tasks(self.tasks))
-        _set(self, "models", _models(self.models))
+        _set(self, "models", _names("models", self.models, FAMILIES))
         _set(self, "parameters", _whole("parameters", self.parameters, at_least=1))
+        _set(self, "matching", _names("matching", self.matching, MATCHINGS))
         _set(self, "seeds", _seeds(self.seeds))
-        _set(
-            self,
-            "learning_rates",
-            _numbers("learning_rates", self.learning_rates, above=0, at_least_one=True),
-        )
+        _set(self, "splits", _whole("splits", self.splits, at_least=1))
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
@@ -254,8 +314,8 @@ class Study:
         """Make a study of a mapping as a YAML file holds it.
 
         Args:
-            mapping: keys are the attributes of `Study`; ``training`` and ``robustness`` are mappings of
-                theirs.
+            mapping: keys are the attributes of `Study`; ``search``, ``training`` and ``robustness`` are mappings
+                of theirs.
 
         Returns:
             The study.
@@ -265,7 +325,7 @@ class Study:
         """
         _check_keys("a study", mapping, cls)
         values = dict(mapping)
-        for key, part in (("training", Training), ("robustness", Robustness)):
+        for key, part in (("search", Search), ("training", Training), ("robustness", Robustness)):
             if key in values:
                 _check_keys(key, values[key], part)
                 values[key] = part(**values[key])
@@ -273,10 +333,11 @@ class Study:
 
     def to_yaml(self) -> str:
         """The study as YAML; parsing it gives an equal study."""
-        return yaml.dump(_plain(asdict(self)), Dumper=yaml.SafeDumper, sort_keys=False, allow_unicode=True)
+        return yaml.dump(_plain(asdict(self)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
     def runs(self) -> list[Run]:
         """All runs: the fits, task by task and model by model, then the costs, one for each model and task."""
+        first = (self.seeds[0], 0)
         fits = [
             Run(
                 kind="fit",
@@ -284,22 +345,33 @@ class Study:
                 model=model,
                 variant=variant,
                 seed=seed,
+                fold=fold,
+                matching=matching,
                 parameters=self.parameters if variant == "matched" else None,
                 training=self.training,
-                learning_rates=self.learning_rates if variant == "matched" else (),
+                # What is published is not drawn, but has the time of a whole search.
+                search=self.search if variant == "matched" else Search(trials=1, minutes=self.search.minutes),
+                tuned=first if variant == "matched" and self.search.mode == "cheap" else (seed, fold),
                 robustness=self.robustness,
             )
             for task in self.tasks
             for model in self.models
-            for variant in self._variants(model)
+            for variant, matching in self._variants(model)
+            for fold in range(self.splits)
             for seed in self.seeds
         ]
         # Cost depends on no seed; its run carries the first, so that it is the same model as the first fit.
-        costs = [replace(run, kind="cost", robustness=Robustness()) for run in fits if run.seed == self.seeds[0]]
+        costs = [replace(run, kind="cost", robustness=Robustness()) for run in fits if (run.seed, run.fold) == first]
         return fits + costs
 
-    def _variants(self, model: str) -> tuple[Literal["matched", "author"], ...]:
-        return ("matched", "author") if self.author_defaults and model in AUTHOR_MODELS else ("matched",)
+    def turn(self, run: Run) -> tuple[int, ...]:
+        """When it is a run's turn: seed by seed, so that a study cut short has compared all models on the same."""
+        matching = self.matching.index(run.matching) if run.matching else 0
+        return run.kind == "cost", matching, run.variant == "author", run.fold, self.seeds.index(run.seed)
+
+    def _variants(self, model: str) -> list[tuple[Literal["matched", "author"], str]]:
+        variants: list[tuple[Literal["matched", "author"], str]] = [("matched", matching) for matching in self.matching]
+        return [*variants, ("author", "")] if self.author_defaults and model in AUTHOR_MODELS else variants
 
 
 def task_name(task: str | Mapping[str, Any]) -> str:
@@ -329,12 +401,17 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+class _Dumper(yaml.SafeDumper):
+    """YAML that quotes text which the loader would read as a number."""
 
 
-def _check_keys(where: str, mapping: Any, part: type[Study] | type[Training] | type[Robustness]) -> None:
+for _kind in (_Loader, _Dumper):
+    _kind.add_implicit_resolver(
+        "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+    )
+
+
+def _check_keys(where: str, mapping: Any, part: type[Study] | type[Search] | type[Training] | type[Robustness]) -> None:
     allowed = [entry.name for entry in fields(part)]
     if not isinstance(mapping, Mapping):
         raise ValueError(f"{where} must be a mapping with keys among {', '.join(allowed)}; got {_shown(mapping)}")
@@ -382,14 +459,14 @@ def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any], ...]:
     return tuple(task if isinstance(task, str) else dict(task) for task in entries)
 
 
-def _models(models: Any) -> tuple[str, ...]:
-    entries = _list("models", models, "names of models")
-    for index, model in enumerate(entries):
-        if not isinstance(model, str) or model not in FAMILIES:
+def _names(what: str, names: Any, known: Collection[str]) -> tuple[str, ...]:
+    entries = _list(what, names, f"names among {', '.join(known)}")
+    for index, name in enumerate(entries):
+        if not isinstance(name, str) or name not in known:
             raise ValueError(
-                f"models[{index}] must be one of {', '.join(FAMILIES)}; got {_shown(model)}{_nearest(model, FAMILIES)}"
+                f"{what}[{index}] must be one of {', '.join(known)}; got {_shown(name)}{_nearest(name, known)}"
             )
-    _distinct("models", entries, "name each once")
+    _distinct(what, entries, "name each once")
     return tuple(entries)
 
 
@@ -404,8 +481,8 @@ def _seeds(seeds: Any) -> tuple[int, ...]:
     return tuple(entries)
 
 
-def _numbers(name: str, values: Any, *, at_least_one: bool = False, **limits: float) -> tuple[float, ...]:
-    entries = _list(name, values, "numbers", may_be_empty=not at_least_one)
+def _numbers(name: str, values: Any, **limits: float) -> tuple[float, ...]:
+    entries = _list(name, values, "numbers", may_be_empty=True)
     numbers = [_number(f"{name}[{index}]", value, **limits) for index, value in enumerate(entries)]
     _distinct(name, numbers, "name each once")
     return tuple(numbers)
@@ -469,5 +546,5 @@ def _plain(value: Any) -> Any:
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def _set(part: Study | Training | Robustness, name: str, value: Any) -> None:
+def _set(part: Study | Search | Training | Robustness, name: str, value: Any) -> None:
     object.__setattr__(part, name, value)

@@ -1,8 +1,8 @@
 """The loop: a run and its task in, rows of results out.
 
-Every model gets the same: for one seed the same batches in the same order, and as many trials, epochs,
-patience and minutes as any other. Validation loss says when to stop, the validation score of the main metric
-says which learning rate was best, and only when both are settled is the test split asked for.
+Every model gets the same: for one seed the same batches in the same order, and as many trials, epochs and minutes as
+any other. Validation loss says when to stop, the validation score of the main metric says which trial was best, and
+only when both are settled is the test split asked for.
 """
 
 import math
@@ -10,10 +10,10 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from itertools import accumulate
 from pathlib import Path
 from statistics import median
@@ -25,12 +25,14 @@ from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 import liquidbench
-from liquidbench import catalogue
+from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
 from liquidbench.metrics import METRICS, score
+from liquidbench.search import Settings, Trial
 from liquidbench.study import Run
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Split, Task
+from liquidrnn import Stream
 
 Row = dict[str, Any]
 
@@ -42,8 +44,8 @@ class Epoch:
     """What `fit` tells its caller after each epoch.
 
     Attributes:
-        trial: index of the learning rate, from 0.
-        trials: number of learning rates.
+        trial: number of the trial, from 0.
+        trials: number of trials.
         epoch: from 1.
         epochs: most epochs of a trial.
         train_loss: mean over the epoch's training steps, as they were met.
@@ -59,27 +61,43 @@ class Epoch:
 
 
 @dataclass
-class _Trial:
-    """One learning rate: its curve, and what its best epoch gave."""
+class _Training:
+    """One network from its first to its last epoch, and what the best epoch gave."""
 
-    index: int
-    learning_rate: float
-    curve: list[Epoch] = field(default_factory=list)
+    model: SequenceModel
+    hidden_size: int
+    curve: list[tuple[float, float]] = field(default_factory=list)
     ended: str = "all epochs"
     failure: str | None = None
     best_epoch: int = 0
     best_loss: float = math.inf
-    best_score: float = math.nan
+    best_score: float | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What a search keeps of it."""
+        return {
+            "curve": self.curve,
+            "ended": self.ended,
+            "failure": self.failure,
+            "best_epoch": self.best_epoch,
+            "hidden_size": self.hidden_size,
+            "parameters": matching.count_parameters(self.model),
+        }
 
 
 @torch.random.fork_rng(devices=[])
-def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -> list[Row]:
-    """Train one model on one task with one seed, once per learning rate, and score the best on test.
+def fit(
+    run: Run,
+    task: Task,
+    folder: str | os.PathLike[str] | None = None,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> list[Row]:
+    """Search, train one model on one task with one seed, and score the best on test.
 
     Batches are drawn from the run's seed alone, so all models with one seed see the same batches in the same
-    order, and so do all learning rates; the corruptions of the test split are drawn from it too. The cap in
-    minutes is shared equally among the learning rates.
+    order, and so do all trials; the corruptions of the test split are drawn from it too.
 
     A trial whose loss stops being finite has failed, and a row says why. When all trials have failed, or the
     chosen one has no score on test, so has the run.
@@ -87,6 +105,8 @@ def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -
     Args:
         run: what to train, of kind ``"fit"``.
         task: its data. Train and validation are asked for at the start, test when the model is chosen.
+        folder: the study's folder, for the search's journal, with which a run that was stopped goes on, and for the
+            predictions; None keeps neither.
         on_epoch: called after every epoch.
 
     Returns:
@@ -95,34 +115,55 @@ def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -
     Raises:
         ValueError: the model has no size within the budget on this task, or the data break a promise.
     """
-    hidden_size, learning_rates = _configuration(run, task)
-    rows = _Rows(run, task.data_digest, hidden_size)
-    train, validation = _Data(task.split("train")), _Data(task.split("validation"))
-    model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-    rows.parameters = catalogue.count_parameters(model)
-    trials = []
-    for index, learning_rate in enumerate(learning_rates):
-        model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-        trial = _Trial(index, learning_rate)
-        _train(trial, model, task, train, validation, run, len(learning_rates), on_epoch)
-        rows.add_curve(trial)
-        trials.append(trial)
-
-    finished = [trial for trial in trials if trial.failure is None]
-    if not finished:
-        reasons = "; ".join(f"learning rate {t.learning_rate:g}: {t.failure}" for t in trials)
-        return rows.failed(f"every trial failed: {reasons}")
-    sign = 1 if METRICS[task.metric].higher_is_better else -1
-    best = max(finished, key=lambda trial: (sign * trial.best_score, -trial.best_loss))
+    task = task.with_fold(run.fold)
+    higher = METRICS[task.metric].higher_is_better
+    rows = _Rows(run, task.data_digest)
+    lessons = _Lessons(run, task, on_epoch)
+    trained: dict[int, _Training] = {}
+    if run.variant == "author":
+        number, settings = 0, Settings(catalogue.author(run.model).learning_rate)
+    else:
+        trials, trained = _searched(run, task, lessons, folder)
+        if run.searches:
+            for trial in trials:
+                rows.add_trial(trial)
+        chosen = search.best(trials, higher)
+        if chosen is None:
+            first = f"the first, with learning rate {trials[0].settings.learning_rate:.3g}"
+            return rows.failed(f"all of {len(trials)} trials failed; {first}: {trials[0].record['failure']}")
+        number, settings = chosen.number, chosen.settings
+    if number not in trained:
+        # With another seed than the search, or stopped between the search and its end: trained, as then, from the seed.
+        training = trained[number] = lessons.train(settings, number, run.search.trials)
+        if not run.searches:
+            rows.add_trial(Trial(number, settings, training.best_score, training.record), of_search=False)
+        if training.failure is not None:
+            return rows.failed(training.failure)
+    best = trained[number]
+    model = best.model
     model.load_state_dict(best.weights)
-    chosen = {"trial": best.index, "learning_rate": best.learning_rate}
-    rows.add("best_epoch", best.best_epoch, **chosen)
-    rows.add("parameters", rows.parameters, **chosen)
-    rows.add_scores(task.metrics, _predict(model, validation), split="validation", **chosen)
+    rows.configured(model, best.hidden_size)
+    about = {"trial": number, "learning_rate": settings.learning_rate, "settings": settings.to_json()}
+    rows.add("best_epoch", best.best_epoch, **about)
+    operations = matching.count_operations(model)
+    for metric, value in (
+        ("parameters", matching.count_parameters(model)),
+        ("multiply_adds", operations.multiply_adds),
+        ("synapse_evaluations", operations.synapse_evaluations),
+        ("state_size", matching.count_state(model)),
+    ):
+        rows.add(metric, value, **about)
+    validated = _predict(model, lessons.validation)
+    rows.add_scores(task.metrics, validated, split="validation", **about)
 
     # From here on there is nothing left to choose.
     test = task.split("test")
-    reasons = rows.add_scores(task.metrics, _predict(model, _Data(test)), split="test", **chosen)
+    tested = _predict(model, _Data(test))
+    reasons = rows.add_scores(task.metrics, tested, split="test", **about)
+    if folder is not None:
+        predicted = {"validation": validated, "test": tested}
+        arrays = {split: (targets.numpy(), values.numpy()) for split, (targets, values) in predicted.items()}
+        predictions.write(folder, run.id(task.data_digest), arrays)
     if task.metric in reasons:
         return rows.failed(f"no {task.metric} on test: {reasons[task.metric]}")
     rows.add("trivial", task.trivial_score(), split="test")
@@ -133,20 +174,23 @@ def fit(run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None = None) -
     )
     for corruption, levels, damage in damages:
         for level in levels:
-            predictions = _predict(model, _Data(damage(test, level, run.seed)))
+            damaged = _predict(model, _Data(damage(test, level, run.seed)))
             where = {"split": "test", "corruption": corruption, "level": level}
-            rows.add_scores((task.metric,), predictions, **where, **chosen)
+            rows.add_scores((task.metric,), damaged, **where, **about)
     return rows.done()
 
 
 @torch.random.fork_rng(devices=[])
-def measure_cost(run: Run, task: Task) -> list[Row]:
+def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = None) -> list[Row]:
     """Measure what a model costs; for numbers that mean something, on an otherwise idle machine.
+
+    The structure and the optimiser are those that the run's search found, if it has been made, else the first that the
+    search space has; the rows say which.
 
     - ``seconds_per_epoch``: median wall-clock time of five training steps (forward, backward, clipping,
       update) on full batches, after one to warm up, times the number of batches.
-    - ``step_latency_us``: median wall-clock time of 200 calls of ``layer.step`` on one sample, in inference
-      mode, after 20 to warm up.
+    - ``step_latency_us``: median wall-clock time of 200 samples through a ``liquidrnn.Stream``, one at a time, after
+      20 to warm up.
     - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
       training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
       data are not. It is the maximum of the running sum of the allocations and releases that
@@ -157,6 +201,7 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
     Args:
         run: what to measure, of kind ``"cost"``.
         task: its data, of which the test split is not asked for.
+        folder: the study's folder, in which the search's journal lies.
 
     Returns:
         Rows for `liquidbench.results.write`, without the study's name.
@@ -164,31 +209,33 @@ def measure_cost(run: Run, task: Task) -> list[Row]:
     Raises:
         ValueError: the model has no size within the budget on this task, or the data break a promise.
     """
-    hidden_size, learning_rates = _configuration(run, task)
-    rows = _Rows(run, task.data_digest, hidden_size)
+    task = task.with_fold(run.fold)
+    settings = _settings_so_far(run, task, folder)
+    rows = _Rows(run, task.data_digest)
     torch.manual_seed(run.seed)
-    model = catalogue.build(run.model, task, hidden_size, run.seed, run.variant)
-    rows.parameters = catalogue.count_parameters(model)
+    model, hidden_size = _network(run, task, settings)
+    rows.configured(model, hidden_size)
+    about = {"learning_rate": settings.learning_rate, "settings": settings.to_json()}
     data = _Data(task.split("train"))
     batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
     full = [batch for batch in batches if len(batch) == len(batches[0])]
 
     def training_step() -> Callable[[int], object]:
-        optimiser = torch.optim.Adam(model.parameters(), lr=learning_rates[0], fused=True)
-        return lambda number: _step(model, optimiser, data, full[number % len(full)], run.training.clip_norm)
+        optimiser = _optimiser(model, settings)
+        return lambda number: _step(model, optimiser, data, full[number % len(full)], settings.clip_norm)
 
-    rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches))
+    rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches), **about)
     # The gradients that the timed steps left are no part of the baseline.
     model.zero_grad(set_to_none=True)
-    rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)))
+    rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)), **about)
     model.zero_grad(set_to_none=True)
     model.eval()
     with torch.inference_mode():
-        rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))))
-        rows.add("step_latency_us", 1e6 * _step_latency(model))
-    rows.add("parameters", rows.parameters)
+        rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))), **about)
+        rows.add("step_latency_us", 1e6 * _step_latency(model), **about)
+    rows.add("parameters", rows.parameters, **about)
     deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
-    rows.add("deployed_bytes", deployed)
+    rows.add("deployed_bytes", deployed, **about)
     return rows.done()
 
 
@@ -206,77 +253,149 @@ def failure(run: Run, data_digest: str, reason: str) -> list[Row]:
     return _Rows(run, data_digest).failed(reason)
 
 
-def _configuration(run: Run, task: Task) -> tuple[int, tuple[float, ...]]:
-    """Hidden size and learning rates of a run."""
-    if run.variant == "author":
-        author = catalogue.author(run.model)
-        return author.hidden_size, (author.learning_rate,)
+def _searched(
+    run: Run, task: Task, lessons: "_Lessons", folder: str | os.PathLike[str] | None
+) -> tuple[list[Trial], dict[int, _Training]]:
+    """All trials of the search that the run makes or follows, and the best training if it was among those made here."""
+    seed, fold = run.tuned
+    searching = replace(run, seed=seed, fold=fold)
+    # The search of another run is made here where it is not there yet: whoever makes it, it is the same.
+    teaching = lessons if run.searches else _Lessons(searching, task.with_fold(fold), lessons.on_epoch)
+    sign = 1 if METRICS[task.metric].higher_is_better else -1
+    best: dict[int, _Training] = {}
+
+    def score_trial(number: int, settings: Settings) -> tuple[float | None, dict[str, Any]]:
+        made = teaching.train(settings, number, run.search.trials)
+        beaten = [other.best_score for other in best.values() if other.best_score is not None]
+        if made.best_score is not None and all(sign * made.best_score > sign * score for score in beaten):
+            best.clear()
+            best[number] = made
+        return made.best_score, made.record
+
+    trials = search.conduct(searching, _structures(searching, task), score_trial, _journal(run, task, folder))
+    return trials, best if run.searches else {}
+
+
+def _journal(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Path | None:
+    return None if folder is None else search.journal(folder, run, task.data_digest)
+
+
+def _structures(run: Run, task: Task) -> list[Mapping[str, Any]]:
     assert run.parameters is not None
-    return catalogue.size_for_budget(run.model, task, run.parameters, run.seed), run.learning_rates
+    offered = matching.structures(run.model, task, run.parameters, run.seed, run.matching)
+    return [structure for structure, _ in offered]
 
 
-def _train(
-    trial: _Trial,
-    model: SequenceModel,
-    task: Task,
-    train: "_Data",
-    validation: "_Data",
-    run: Run,
-    trials: int,
-    on_epoch: Callable[[Epoch], None] | None,
-) -> None:
-    """Train until validation loss stops improving, or the epochs or minutes are spent; fills in ``trial``."""
-    training = run.training
-    # Dropout draws from the global generator.
-    torch.manual_seed(run.seed)
-    order = torch.Generator().manual_seed(run.seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=trial.learning_rate, fused=True)
-    deadline = time.monotonic() + (math.inf if training.minutes is None else 60 * training.minutes / trials)
-    for name, data in (("training", train), ("validation", validation)):
-        if not bool(data.target_mask.any()):
-            trial.failure = f"no {name} sequence has a target"
-            return
-    # The untrained network is the first to beat: one that only got worse has learnt nothing.
-    best = _predict(model, validation)
-    trial.best_loss = float(_loss(*best))
-    if not math.isfinite(trial.best_loss):
-        trial.failure = f"validation loss is {trial.best_loss} before training"
-        return
-    trial.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    for epoch in range(1, training.epochs + 1):
-        total, steps = 0.0, 0
-        model.train()
-        for batch in train.batches(training.batch_size, order):
-            loss, scored = _step(model, optimiser, train, batch, training.clip_norm)
+def _settings_so_far(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Settings:
+    """The best that is known of a run without training anything."""
+    if run.variant == "author":
+        return Settings(catalogue.author(run.model).learning_rate)
+    searching = replace(run, seed=run.tuned[0], fold=run.tuned[1])
+    structures = _structures(searching, task)
+    journal = _journal(run, task, folder)
+    trials = [] if journal is None else search.kept(journal, structures)
+    found = search.best(trials, METRICS[task.metric].higher_is_better)
+    return found.settings if found else Settings(search.MIDDLE_RATE, structure=structures[0])
+
+
+def _network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, int]:
+    """A run's network with its initial values, and its hidden size."""
+    if run.variant == "author":
+        size = catalogue.author(run.model).hidden_size
+        return catalogue.build(run.model, task, size, run.seed, run.variant), size
+    assert run.parameters is not None
+    structure = settings.structure
+    offered = matching.structures(run.model, task, run.parameters, run.seed, run.matching)
+    sizes = [size for known, size in offered if known == structure]
+    # With another seed a drawn wiring may have left the tolerance; that is then said.
+    size = (
+        sizes[0]
+        if sizes
+        else matching.size_for_budget(run.model, task, run.parameters, run.seed, run.matching, structure)
+    )
+    return catalogue.build(run.model, task, size, run.seed, structure=structure), size
+
+
+def _optimiser(model: SequenceModel, settings: Settings) -> torch.optim.Optimizer:
+    parameters, rate, decay = model.parameters(), settings.learning_rate, settings.weight_decay
+    if settings.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
+    if settings.optimiser == "rmsprop":
+        return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay)
+    raise ValueError(f"optimiser must be one of adamw, rmsprop; got {settings.optimiser!r}")
+
+
+class _Lessons:
+    """A run's training data, asked for when they are needed, and how networks learn from them."""
+
+    def __init__(self, run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None):
+        self.run, self.task, self.on_epoch = run, task, on_epoch
+
+    @cached_property
+    def train_data(self) -> "_Data":
+        return _Data(self.task.split("train"))
+
+    @cached_property
+    def validation(self) -> "_Data":
+        return _Data(self.task.split("validation"))
+
+    def train(self, settings: Settings, number: int, trials: int) -> _Training:
+        """Train until validation loss stops improving, or the epochs or minutes are spent."""
+        run, task, train, validation = self.run, self.task, self.train_data, self.validation
+        model, hidden_size = _network(run, task, settings)
+        made, epochs = _Training(model, hidden_size), run.training.epochs
+        # Dropout draws from the global generator.
+        torch.manual_seed(run.seed)
+        order = torch.Generator().manual_seed(run.seed)
+        optimiser = _optimiser(model, settings)
+        patience = max(1, round(settings.patience * epochs))
+        deadline = time.monotonic() + (math.inf if run.search.cap is None else 60 * run.search.cap)
+        for name, data in (("training", train), ("validation", validation)):
+            if not bool(data.target_mask.any()):
+                made.failure = f"no {name} sequence has a target"
+                return made
+        # The untrained network is the first to beat: one that only got worse has learnt nothing.
+        best = _predict(model, validation)
+        made.best_loss = float(_loss(*best))
+        if not math.isfinite(made.best_loss):
+            made.failure = f"validation loss is {made.best_loss} before training"
+            return made
+        made.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+        for epoch in range(1, epochs + 1):
+            if settings.schedule == "cosine":
+                for group in optimiser.param_groups:
+                    group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+            total, steps = 0.0, 0
+            model.train()
+            for batch in train.batches(run.training.batch_size, order):
+                loss, scored = _step(model, optimiser, train, batch, settings.clip_norm)
+                if not math.isfinite(loss):
+                    made.failure = f"training loss became {loss} in epoch {epoch}"
+                    return made
+                total, steps = total + loss * scored, steps + scored
+                if steps and time.monotonic() > deadline:
+                    break
+            predicted = _predict(model, validation)
+            loss = float(_loss(*predicted))
             if not math.isfinite(loss):
-                trial.failure = f"training loss became {loss} in epoch {epoch}"
-                return
-            total, steps = total + loss * scored, steps + scored
-            if steps and time.monotonic() > deadline:
+                made.failure = f"validation loss became {loss} in epoch {epoch}"
+                return made
+            made.curve.append((total / steps, loss))
+            if self.on_epoch is not None:
+                self.on_epoch(Epoch(number, trials, epoch, epochs, total / steps, loss))
+            if loss < made.best_loss:
+                made.best_epoch, made.best_loss, best = epoch, loss, predicted
+                made.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+            if time.monotonic() > deadline:
+                made.ended = "minutes"
                 break
-        predicted = _predict(model, validation)
-        loss = float(_loss(*predicted))
-        if not math.isfinite(loss):
-            trial.failure = f"validation loss became {loss} in epoch {epoch}"
-            return
-        told = Epoch(trial.index, trials, epoch, training.epochs, total / steps, loss)
-        trial.curve.append(told)
-        if on_epoch is not None:
-            on_epoch(told)
-        if loss < trial.best_loss:
-            trial.best_epoch, trial.best_loss, best = epoch, loss, predicted
-            trial.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        if time.monotonic() > deadline:
-            trial.ended = "minutes"
-            break
-        if epoch - trial.best_epoch >= training.patience:
-            trial.ended = "patience"
-            break
-    value, reason = _scored(task.metric, best)
-    if value is None:
-        trial.failure = f"no {task.metric} on validation: {reason}"
-    else:
-        trial.best_score = value
+            if epoch - made.best_epoch >= patience:
+                made.ended = "patience"
+                break
+        made.best_score, reason = _scored(task.metric, best)
+        if made.best_score is None:
+            made.failure = f"no {task.metric} on validation: {reason}"
+        return made
 
 
 def _step(
@@ -284,7 +403,7 @@ def _step(
     optimiser: torch.optim.Optimizer,
     data: "_Data",
     batch: Tensor,
-    clip_norm: float | None,
+    clip_norm: float,
 ) -> tuple[float, int]:
     """One update; the loss before it, and the number of predictions it is the mean of."""
     targets, predictions = data.scored(batch, model(*data.inputs(batch)))
@@ -293,8 +412,7 @@ def _step(
     loss = _loss(targets, predictions)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    if clip_norm is not None:
-        torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
+    torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
     optimiser.step()
     return float(loss.detach()), len(targets)
 
@@ -373,15 +491,9 @@ def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int) -
 
 
 def _step_latency(model: SequenceModel) -> float:
-    """Median wall-clock time of one streamed sample, in seconds, the state being passed on."""
-    sample = torch.ones(1, model.layer.input_size)
-    state: Any = None
-
-    def step(number: int) -> None:
-        nonlocal state
-        state = model.layer.step(sample, state, 1.0)[1]
-
-    return _median_seconds(step, calls=200, warm_up=20)
+    """Median wall-clock time of one streamed sample, in seconds."""
+    stream, sample = Stream(model.layer), torch.ones(model.layer.input_size)
+    return _median_seconds(lambda number: stream(sample), calls=200, warm_up=20)
 
 
 def _peak_memory(action: Callable[[], object]) -> int:
@@ -400,9 +512,9 @@ def _peak_memory(action: Callable[[], object]) -> int:
 class _Rows:
     """Results of one run as they come, each with what all of them share."""
 
-    def __init__(self, run: Run, data_digest: str, hidden_size: int | None = None):
+    def __init__(self, run: Run, data_digest: str):
         self.rows: list[Row] = []
-        self.hidden_size = hidden_size
+        self.hidden_size: int | None = None
         self.parameters: int | None = None
         self._started = time.monotonic()
         self._shared = {
@@ -411,6 +523,9 @@ class _Rows:
             "model": run.model,
             "variant": run.variant,
             "seed": run.seed,
+            "fold": run.fold,
+            "matching": run.matching,
+            "search": run.search.mode if run.variant == "matched" else "",
             "kind": run.kind,
             "version": liquidbench.__version__,
             "commit": _commit(),
@@ -424,18 +539,27 @@ class _Rows:
     def add(self, metric: str, value: float | None, **columns: Any) -> None:
         """One value; columns that are left out have their neutral value."""
         neutral = {"split": "", "corruption": "", "level": 0.0, "epoch": None, "trial": None, "reason": None}
-        self.rows.append({**neutral, "learning_rate": None, "metric": metric, "value": value, **columns})
+        neutral |= {"learning_rate": None, "settings": None}
+        self.rows.append({**neutral, "metric": metric, "value": value, **columns})
 
-    def add_curve(self, trial: _Trial) -> None:
-        """Losses of a trial by epoch, the validation score of its best one, and how it ended."""
-        shared = {"trial": trial.index, "learning_rate": trial.learning_rate}
-        for told in trial.curve:
-            self.add("loss", told.train_loss, split="train", epoch=told.epoch, **shared)
-            self.add("loss", told.validation_loss, split="validation", epoch=told.epoch, **shared)
-        if trial.failure is None:
-            self.add("epochs", len(trial.curve), **shared, reason=trial.ended)
+    def configured(self, model: SequenceModel, hidden_size: int) -> None:
+        """Say what network the rows speak of that name no other."""
+        self.parameters, self.hidden_size = matching.count_parameters(model), hidden_size
+
+    def add_trial(self, trial: Trial, of_search: bool = True) -> None:
+        """Losses of a trial by epoch, how it ended, and, of one that a search made, its validation score."""
+        record, settings = trial.record, trial.settings
+        shared = {name: record[name] for name in ("hidden_size", "parameters")}
+        shared |= {"trial": trial.number, "learning_rate": settings.learning_rate}
+        for epoch, (train_loss, validation_loss) in enumerate(record["curve"], start=1):
+            self.add("loss", train_loss, split="train", epoch=epoch, **shared)
+            self.add("loss", validation_loss, split="validation", epoch=epoch, **shared)
+        if record["failure"] is None:
+            self.add("epochs", len(record["curve"]), **shared, reason=record["ended"])
         else:
-            self.add("loss", None, split="train", epoch=len(trial.curve) + 1, **shared, reason=trial.failure)
+            self.add("loss", None, split="train", epoch=len(record["curve"]) + 1, **shared, reason=record["failure"])
+        if of_search:
+            self.add("trial_score", trial.score, split="validation", **shared, settings=settings.to_json())
 
     def add_scores(self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any) -> dict[str, str]:
         """Scores; for metrics that are undefined on these data none, but the reason, which is also returned."""

@@ -26,6 +26,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from liquidrnn.arguments import described, flag, positive_int, probability, readable
 from liquidrnn.kernels import check_backend
+from liquidrnn.kernels.memory import Memory, remember
+from liquidrnn.kernels.operator import Samples as Compiled
+from liquidrnn.kernels.operator import Steps
 from liquidrnn.samples import Samples, check_kind, checked_spans, span_tensor
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
@@ -90,6 +93,11 @@ class Recurrence(nn.Module):
         """The graph of its synapses, for an equation that has one."""
         return None
 
+    @property
+    def remembers(self) -> bool:
+        """Whether update, unroll and trace also take the cell of a :class:`MixedMemory`, and the state that it adds."""
+        return False
+
     def coefficients(self) -> tuple[Tensor, ...]:
         """What the equation needs of the parameters and does not change along a sequence."""
         return ()
@@ -119,6 +127,10 @@ class Recurrence(nn.Module):
         """Sets the backend."""
         check_backend(backend, self.kernels, f"this {type(self).__name__}")
         self.backend = backend
+
+    def stream(self, samples: Compiled) -> Steps | None:
+        """A compiled stream over these samples, with the parameters as they are; None where there is none."""
+        return None
 
     def restrict(self, wiring: Wiring) -> None:
         """Keeps of the synapses, and of their parameters, those that ``wiring`` has."""
@@ -222,18 +234,34 @@ class MixedMemory(Recurrence):
         """Of the recurrence within."""
         return self.inner.coefficients()
 
-    def _remember(self, input: Tensor, state: State) -> State:
-        h, c = state
-        gates = F.linear(input, self.weight_ih, self.bias) + F.linear(h, self.weight_hh)
-        candidate, write, forget, read = gates.chunk(4, 1)
-        c = c * torch.sigmoid(forget + 1.0) + torch.tanh(candidate) * torch.sigmoid(write)
-        return torch.tanh(c) * torch.sigmoid(read), c
+    @property
+    def memory(self) -> Memory:
+        """Parameters of the cell."""
+        return Memory(self.weight_ih, self.weight_hh, self.bias)
 
     def update(self, coefficients, input, state, timespan):
         """The LSTM cell, then the recurrence within."""
-        h, c = self._remember(input, state)
+        if self.inner.remembers:
+            return self.inner.update(coefficients, input, state, timespan, memory=self.memory)  # type: ignore[call-arg]
+        h, c = remember(self.memory, input, *state)
         (h,) = self.inner.update(coefficients, input, (h,), timespan)
         return h, c
+
+    def unroll(self, input, state, timespans, observed):
+        """All updates of a sequence, by the recurrence within if it can."""
+        if self.inner.remembers:
+            return self.inner.unroll(input, state, timespans, observed, memory=self.memory)  # type: ignore[call-arg]
+        return super().unroll(input, state, timespans, observed)
+
+    def trace(self, input, state, timespans, observed):
+        """:meth:`unroll` with what :meth:`examine` says of every sample."""
+        if self.inner.remembers:
+            return self.inner.trace(input, state, timespans, observed, memory=self.memory)  # type: ignore[call-arg]
+        return super().trace(input, state, timespans, observed)
+
+    def stream(self, samples: Compiled) -> Steps | None:
+        """Of the recurrence within, if it takes the cell."""
+        return self.inner.stream(samples, memory=self.memory) if self.inner.remembers else None  # type: ignore[call-arg]
 
     def restrict(self, wiring: Wiring) -> None:
         """Of the recurrence within."""
@@ -250,7 +278,7 @@ class MixedMemory(Recurrence):
 
     def examine(self, coefficients, input, state, timespan):
         """What the recurrence within says, at the state that the cell hands it."""
-        h, c = self._remember(input, state)
+        h, c = remember(self.memory, input, *state)
         (h,), trace = self.inner.examine(coefficients, input, (h,), timespan)
         return (h, c), trace
 

@@ -64,20 +64,6 @@ class Synapses(nn.Module):
         matrix[self.pre.cpu().numpy(), self.post.cpu().numpy()] = self.polarity.cpu().numpy()
         return matrix
 
-    def shaped(self, parameter: Tensor) -> Tensor:
-        """A parameter (synapses,) in the form in which :meth:`spread` lays out its values."""
-        return parameter.view(self.sources, self.neurons) if self.dense else parameter
-
-    def spread(self, source: Tensor) -> Tensor:
-        """Each synapse's presynaptic value: (batch, sources) to (batch, synapses), or (batch, sources, 1) if dense."""
-        return source.unsqueeze(-1) if self.dense else source.index_select(-1, self.pre)
-
-    def total(self, values: Tensor) -> Tensor:
-        """Sum over the synapses of each neuron, (batch, neurons)."""
-        if self.dense:
-            return values.sum(-2)
-        return values.new_zeros(*values.shape[:-1], self.neurons).index_add(-1, self.post, values)
-
     def matrix(self, weight: Tensor) -> Tensor:
         """(neurons, sources) as :func:`torch.nn.functional.linear` wants it, zero where no synapse is."""
         if self.dense:
@@ -127,10 +113,6 @@ class SigmoidSynapses(Synapses):
         self.sigma = uniform(len(self), 3.0, 8.0, generator, device, dtype)
         self.mu = uniform(len(self), 0.3, 0.8, generator, device, dtype)
 
-    def forward(self, source: Tensor) -> Tensor:
-        """How far each synapse is open, in [0, 1], laid out as by :meth:`spread`."""
-        return torch.sigmoid(self.shaped(self.sigma) * (self.spread(source) - self.shaped(self.mu)))
-
 
 class Affine(nn.Module):
     """A learned scale ("linear") and shift ("affine") of each feature, or nothing (None); starts as the identity."""
@@ -147,6 +129,11 @@ class Affine(nn.Module):
         """(..., size) to (..., size)."""
         values = values if self.weight is None else values * self.weight
         return values if self.bias is None else values + self.bias
+
+    def parts(self) -> tuple[Tensor | None, Tensor | None]:
+        """Scale and shift, without gradients."""
+        weight, bias = (None if p is None else p.detach() for p in (self.weight, self.bias))
+        return weight, bias
 
     def extra_repr(self) -> str:
         """The mapping's name."""

@@ -23,7 +23,7 @@ import liquidrnn as lr
 from liquidbench import __main__ as command_line
 from liquidbench import results, tasks, training
 from liquidbench.metrics import METRICS
-from liquidbench.study import FAMILIES, Robustness, Study, Training
+from liquidbench.study import FAMILIES, Robustness, Search, Study, Training
 from liquidbench.tasks.task import SPLITS
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def demo(tmp_path_factory) -> Path:
         models=("CfC", "GRU"),
         parameters=1000,
         seeds=(0, 1),
-        learning_rates=(0.01,),
+        search=replace(whole.search, trials=1),
         training=replace(whole.training, epochs=1),
         robustness=Robustness(),
         author_defaults=False,
@@ -89,7 +89,7 @@ def demo(tmp_path_factory) -> Path:
     task = tasks.load("occupancy-excerpt")
     for run in study.runs():
         if run.kind == "fit":
-            rows = training.fit(run, task)
+            rows = training.fit(run, task, folder / "results" / "demo")
             results.write(folder / "results" / "demo", [{**row, "study": study.name} for row in rows])
     results.write_tasks(folder / "results" / "demo", {task.name: task.facts()})
     return folder
@@ -182,9 +182,9 @@ def test_every_difference_is_on_the_page():
 
 def test_a_studys_keys_and_defaults_are_on_the_page():
     page = text("comparing.md")
-    for prefix, part in (("", Study), ("training.", Training), ("robustness.", Robustness)):
+    for prefix, part in (("", Study), ("search.", Search), ("training.", Training), ("robustness.", Robustness)):
         for entry in fields(part):
-            if entry.name in ("training", "robustness"):
+            if entry.name in ("search", "training", "robustness"):
                 continue
             cell = re.search(rf"^\| `{prefix}{entry.name}` \| ([^|]+) \|", page, re.M)
             assert cell, f"{prefix}{entry.name}"
@@ -196,7 +196,7 @@ def test_a_studys_keys_and_defaults_are_on_the_page():
             elif isinstance(default, int | float):
                 assert float(cell[1]) == default
             elif isinstance(default, tuple):
-                assert cell[1] == (", ".join(f"{value:g}" for value in default) or "none")
+                assert cell[1] == (", ".join(map(str, default)) or "none")
 
 
 def test_columns_metrics_models_and_options_are_on_the_page():
@@ -243,6 +243,7 @@ def test_tasks_are_on_their_page_as_they_are(name):
         f"| {' | '.join(cells)} |",
         f"**Features**, with units: {features}.",
         f"**Split of `{name}`**: {task.split_rule}",
+        f"| `{name}` | {task.folds} | {task.fold_rule} |",
         task.description,
         f"[{task.source.title}]({task.source.url}). {task.source.citation}. Licence: {task.source.licence}.",
     ):

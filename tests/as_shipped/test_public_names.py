@@ -23,6 +23,7 @@ NAMES = [
     "RNN",
     "RecurrentLayer",
     "STC",
+    "Stream",
     "backends",
     "from_ncps",
     "timespans_from_timestamps",

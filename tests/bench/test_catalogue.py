@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from liquidbench import catalogue
-from liquidbench.catalogue import AUTHORS, MODELS, TOLERANCE, build, count_parameters, size_for_budget
+from liquidbench.catalogue import AUTHORS, MODELS, build
+from liquidbench.matching import count_parameters
 from liquidbench.study import AUTHOR_MODELS, FAMILIES
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 
@@ -51,33 +52,6 @@ def tensors(batch: int, time: int, features: int = 3) -> tuple[torch.Tensor, tor
 def test_the_names_are_those_that_studies_know():
     assert set(MODELS) == set(FAMILIES)
     assert set(AUTHOR_MODELS) <= set(AUTHORS) <= set(MODELS)
-
-
-@pytest.mark.parametrize("budget", [3000, 6000])
-@pytest.mark.parametrize("model", MODELS)
-def test_a_matched_size_spends_the_budget_to_within_five_percent(model, budget):
-    size = size_for_budget(model, task(), budget, seed=3)
-    spent = count_parameters(build(model, task(), size, seed=3))
-    assert abs(spent - budget) <= 0.05 * budget
-    # And no other size comes nearer.
-    for other in (size - 1, size + 1):
-        assert abs(count_parameters(build(model, task(), other, seed=3)) - budget) >= abs(spent - budget)
-
-
-def test_only_trained_parameters_count():
-    model = build("GRU", task(), 4, seed=0)
-    gates, units, inputs = 3, 4, 3 + 1
-    assert count_parameters(model) == gates * units * (inputs + units + 2) + 2 * (units + 1)
-    model.head.bias.requires_grad_(False)
-    assert count_parameters(model) == gates * units * (inputs + units + 2) + 2 * units
-
-
-def test_a_budget_out_of_reach_is_refused_with_the_nearest_sizes():
-    near = [count_parameters(build("LSTM", task(), size, seed=0)) for size in (2, 3)]
-    with pytest.raises(ValueError) as refusal:
-        size_for_budget("LSTM", task(), 80)
-    for words in ("'toy'", "LSTM", "80", f"{near[0]} with 2 units", f"{near[1]} with 3 units", f"{TOLERANCE:.0%}"):
-        assert words in str(refusal.value)
 
 
 def test_an_unknown_model_is_named():

@@ -71,7 +71,7 @@ class TestBoard:
         assert any(line.split()[:3] == ["LTC", "●●", "0.500"] for line in lines)
         assert any(line.split()[:2] == ["GRU", "✕◐"] for line in lines)
         assert any(
-            "GRU on occupancy-excerpt, seed 1" in line and "rate 2/2, epoch 3/8, loss 0.531" in line for line in lines
+            "GRU on occupancy-excerpt, seed 1" in line and "trial 2/2, epoch 3/8, loss 0.531" in line for line in lines
         )
         assert any("4/12 runs, 1 failed, 1 left out" in line for line in lines)
         assert any("GRU on occupancy-excerpt, seed 0: every trial failed" in line for line in lines)

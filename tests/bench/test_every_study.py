@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import catalogue, tasks
+from liquidbench import catalogue, matching, results, search, tasks
+from liquidbench.__main__ import main
 from liquidbench.study import AUTHOR_MODELS, FAMILIES, Study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.y*ml"))
 
 
 def test_there_are_studies():
-    assert {"demo", "first"} <= {path.stem for path in STUDIES}
+    assert {"demo", "smoke", "small", "full"} <= {path.stem for path in STUDIES}
 
 
 @pytest.fixture(params=STUDIES, ids=lambda path: path.stem)
@@ -49,9 +50,29 @@ def test_it_survives_its_copy(path, tmp_path):
     assert Study.load(copy) == study
 
 
+@pytest.mark.parametrize("name", ["small", "full"])
+def test_large_studies_leave_out_no_model_and_no_data(name):
+    study = Study.load(next(path for path in STUDIES if path.stem == name))
+    assert set(study.models) == set(FAMILIES)
+    # An excerpt stands for its whole, and no data are there twice.
+    assert sorted(str(task).removesuffix("-excerpt") for task in study.tasks) == sorted(
+        task for task in tasks.names() if not task.endswith("-excerpt")
+    )
+
+
+@pytest.mark.slow
+def test_smoke_goes_from_its_file_to_its_report(tmp_path):
+    path = next(path for path in STUDIES if path.stem == "smoke")
+    assert main(["run", str(path), "--results", str(tmp_path), "--plain"]) == 0
+    frame = results.read(tmp_path / "smoke")
+    assert frame["run"].n_unique() == len(Study.load(path).runs()) and set(frame["status"]) == {"done"}
+    assert (tmp_path / "smoke" / "report.html").is_file()
+
+
 def test_studies_and_catalogue_know_the_same_models():
     assert set(FAMILIES) == set(catalogue.MODELS)
     assert set(AUTHOR_MODELS) == set(catalogue.AUTHORS)
+    assert set(FAMILIES) == set(search.STRUCTURES)
 
 
 @pytest.mark.parametrize("name", [task for task in Study.load(STUDIES[0]).tasks if isinstance(task, str)])
@@ -60,4 +81,4 @@ def test_the_demo_fits_its_budget(model, name):
     """`size_for_budget` refuses what comes no nearer than 5 %."""
     study = Study.load(STUDIES[0])
     assert study.name == "demo"
-    assert catalogue.size_for_budget(model, tasks.load(name), study.parameters) > 1
+    assert matching.size_for_budget(model, tasks.load(name), study.parameters) > 1

@@ -73,6 +73,26 @@ def mark(name: str):
 every_name = pytest.mark.parametrize("name", [mark(name) for name in RECORDED])
 full_names = pytest.mark.parametrize("name", [mark(name) for name in FULL])
 
+# Outer splits on offer, the official one among them.
+FOLDS = {
+    "occupancy": 4,
+    "occupancy-excerpt": 4,
+    "gesture": 6,
+    "gesture-excerpt": 5,
+    "cheetah": 3,
+    "cheetah-excerpt": 4,
+    "walker": 7,
+    "physionet2012": 5,
+    "physionet2012-excerpt": 5,
+    "parity-dense": 6,
+    "parity-events": 6,
+}
+every_fold = [
+    pytest.param((name, fold), marks=mark(name).marks, id=f"{name}-{fold}")
+    for name in RECORDED
+    for fold in range(FOLDS[name])
+]
+
 _loaded = {}
 
 
@@ -92,8 +112,19 @@ def load(name):
     return _loaded[name]
 
 
+@pytest.fixture(scope="module", params=every_fold)
+def task(request):
+    """Every task on every outer split, all splits built; of the module's scope, so that one at a time is in memory."""
+    name, fold = request.param
+    if fold == 0:
+        return load(name)
+    turned = load(name).with_fold(fold)
+    check(turned)
+    return turned
+
+
 def test_no_task_goes_unchecked():
-    assert set(tasks.names()) == set(RECORDED) == set(LINEAR)
+    assert set(tasks.names()) == set(RECORDED) == set(LINEAR) == set(FOLDS)
 
 
 @every_name
@@ -130,9 +161,7 @@ def test_has_the_recorded_score_of_a_linear_model(name):
     assert task.linear_score() == scores[task.metric]
 
 
-@every_name
-def test_arrays_have_the_promised_shapes_and_types(name):
-    task = load(name)
+def test_arrays_have_the_promised_shapes_and_types(task):
     for split in map(task.split, SPLITS):
         sequences, time, features = split.values.shape
         assert features == len(task.features)
@@ -150,9 +179,7 @@ def test_arrays_have_the_promised_shapes_and_types(name):
         assert task.window is None or time <= task.window
 
 
-@every_name
-def test_padding_and_gaps_hold_nothing(name):
-    task = load(name)
+def test_padding_and_gaps_hold_nothing(task):
     for split in map(task.split, SPLITS):
         padding = split.rows < 0
         assert not split.mask[padding].any()
@@ -165,9 +192,7 @@ def test_padding_and_gaps_hold_nothing(name):
             assert not split.target_mask[padding].any()
 
 
-@every_name
-def test_numbers_are_finite_and_times_never_go_back(name):
-    task = load(name)
+def test_numbers_are_finite_and_times_never_go_back(task):
     for split in map(task.split, SPLITS):
         assert np.isfinite(split.values).all() and np.isfinite(split.timespans).all()
         assert np.isfinite(split.targets).all()
@@ -180,9 +205,7 @@ def test_numbers_are_finite_and_times_never_go_back(name):
     assert varies == task.irregular
 
 
-@every_name
-def test_training_values_are_standardised(name):
-    task = load(name)
+def test_training_values_are_standardised(task):
     train = task.split("train")
     rows, first = np.unique(train.rows[train.rows >= 0], return_index=True)
     values, mask = train.values[train.rows >= 0][first], train.mask[train.rows >= 0][first]
@@ -193,9 +216,7 @@ def test_training_values_are_standardised(name):
         assert seen.std() == pytest.approx(1, abs=2e-3) or seen.std() == pytest.approx(0, abs=1e-6)
 
 
-@every_name
-def test_no_row_is_in_two_splits_and_no_recording_unless_cut_in_time(name):
-    task = load(name)
+def test_no_row_is_in_two_splits_and_no_recording_unless_cut_in_time(task):
     rows = {split: set(task.split(split).rows[task.split(split).rows >= 0].tolist()) for split in SPLITS}
     names = {split: set(task.split(split).recordings) for split in SPLITS}
     for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
@@ -206,31 +227,37 @@ def test_no_row_is_in_two_splits_and_no_recording_unless_cut_in_time(name):
             assert task.window is not None and task.gap >= task.window
 
 
-@every_name
-def test_no_test_sequence_is_a_training_sequence(name):
-    task = load(name)
+def test_no_test_sequence_is_a_training_sequence(task):
     train = {sequence.tobytes() for sequence in task.split("train").values if np.ptp(sequence) > 0}
     shared = sum(sequence.tobytes() in train for sequence in task.split("test").values)
     # As events, different bit streams may show the same bits; their time spans differ.
-    assert shared == 0 or name == "parity-events"
+    assert shared == 0 or task.name == "parity-events"
 
 
-@every_name
-def test_every_step_of_test_is_there_once(name):
-    task = load(name)
+def test_every_step_of_test_is_there_once(task):
     for split in ("validation", "test"):
         counted = Counter(task.split(split).rows[task.split(split).rows >= 0].tolist())
         assert set(counted.values()) == {1}
         assert len(counted) == sum(len(recording) for recording in task.recordings(split))
 
 
-@every_name
-def test_classes_of_every_split_are_all_there(name):
-    task = load(name)
+def test_classes_of_every_split_are_all_there(task):
     if task.classes is None:
         pytest.skip("a regression has no classes")
     for split in map(task.split, SPLITS):
         assert set(np.unique(split.targets[split.target_mask])) == set(range(len(task.classes)))
+
+
+def test_what_is_held_out_is_not_what_the_official_split_holds_out(task):
+    if task.fold == 0:
+        pytest.skip("is the official split")
+    held, official = (
+        set(one.split("test").rows[one.split("test").rows >= 0].tolist()) for one in (task, load(task.name))
+    )
+    assert held != official
+    if task.name not in ("occupancy", "occupancy-excerpt"):
+        # The official test there is two files, each of which another split holds out alone.
+        assert len(held & official) <= 0.7 * len(held)
 
 
 @every_name
@@ -242,9 +269,30 @@ def test_the_test_split_is_not_built_before_it_is_asked_for(name):
     assert task.constructed == {"train", "validation"}
 
 
+@every_name
+def test_every_recording_has_its_turn_in_test(name):
+    task = load(name)
+    assert task.folds == FOLDS[name] and task.fold_rule
+    with pytest.raises(ValueError, match=f"{task.folds} outer splits, numbered from 0; got {task.folds}. The rule: By"):
+        task.with_fold(task.folds)
+    official = {recording.name for split in SPLITS for recording in task.recordings(split)}
+    tested = {recording.name for fold in range(task.folds) for recording in task.with_fold(fold).recordings("test")}
+    # Story 2 of the gestures was told by one person alone.
+    assert tested == official - ({"a2"} if name.startswith("gesture") else set())
+
+
+def test_a_fold_is_a_task_of_which_nothing_has_been_built():
+    task = load("cheetah-excerpt")
+    turned = task.with_fold(1)
+    assert not turned.constructed and turned.fold == 1 and turned.data_digest == task.data_digest
+    assert task.with_fold(0) is task and turned.with_fold(0).fold == 0
+    assert turned.target_scaler.mean != pytest.approx(task.target_scaler.mean, abs=1e-6)
+    assert np.array_equal(turned.with_fold(0).split("test").values, task.split("test").values)
+
+
 @pytest.mark.parametrize("name", ["occupancy-excerpt", "physionet2012-excerpt", "parity-events"])
 def test_the_same_data_every_time(name):
-    one, other = tasks.load(name), tasks.load(name)
+    one, other = tasks.load(name).with_fold(2), tasks.load(name).with_fold(2)
     for split in SPLITS:
         for array in ("values", "timespans", "mask", "targets", "rows"):
             assert np.array_equal(getattr(one.split(split), array), getattr(other.split(split), array))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from liquidbench import results
-from liquidbench.__main__ import main
+from liquidbench.__main__ import _keep, main
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.export import export
@@ -17,13 +17,15 @@ from liquidbench.study import Study
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
-    """Folder of a study of two models, two seeds and two learning rates, of which one fit failed."""
+    """Folder of a study of two models, two seeds and two trials, of which one fit failed."""
     directory = tmp_path_factory.mktemp("study")
-    study = Study.parse({"name": "s", "tasks": ["occupancy-excerpt"], "models": ["GRU", "LTC"], "seeds": 2})
+    study = Study.parse(
+        {"name": "s", "tasks": ["occupancy-excerpt"], "models": ["GRU", "LTC"], "seeds": 2} | {"search": {"trials": 2}}
+    )
     made = plan(study, directory)
     worker = Rehearsal("s", made.tasks, epochs=3)
     execute(made, InProcess(), worker=worker)
-    (directory / "study.yaml").write_text(study.to_yaml())
+    _keep(study, directory)
     failed = results.read(directory).filter(kind="fit").row(0, named=True)
     results.write(directory, [{**failed, "run": "bad", "seed": 7, "metric": "", "status": "failed", "reason": "nan"}])
     return directory
@@ -41,7 +43,7 @@ def test_tensorboard_reads_what_was_measured(finished, tmp_path):
     frame = results.read(finished)
     assert export(frame, "tensorboard", tmp_path / "events", "s") == (5, 0)
     for run, seed in frame.filter(model="LTC", kind="fit").select("run", "seed").unique().rows():
-        folder = tmp_path / "events" / "occupancy-excerpt" / "LTC-matched" / f"seed-{seed}-{run}"
+        folder = tmp_path / "events" / "occupancy-excerpt" / "LTC-matched-parameters" / f"seed-{seed}-{run}"
         assert {path.name for path in folder.iterdir() if path.is_dir()} == {"trial-0", "trial-1"}
         for trial in (0, 1):
             events = EventAccumulator(str(folder / f"trial-{trial}")).Reload()
@@ -49,7 +51,11 @@ def test_tensorboard_reads_what_was_measured(finished, tmp_path):
                 read = {event.step: event.value for event in events.Scalars(f"loss/{split}")}
                 # Event files hold single precision.
                 assert len(read) == 3 and read == pytest.approx(curve(frame, run, trial, split), rel=1e-6)
+            (tried,) = events.Scalars("trial_score")
+            known = frame.filter(run=run, trial=trial, metric="trial_score")["value"].item()
+            assert tried.step == 3 and tried.value == pytest.approx(known)
         scores = EventAccumulator(str(folder)).Reload()
+        assert len(scores.Scalars("validation/accuracy")) == 1
         (score,) = scores.Scalars("test/accuracy")
         known = frame.filter(run=run, split="test", metric="accuracy")["value"].item()
         assert score.step == 3 and score.value == pytest.approx(known)

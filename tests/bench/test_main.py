@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from liquidbench import catalogue, results, tasks
+from liquidbench import matching, results, tasks
 from liquidbench.__main__ import main
 from liquidbench.study import FAMILIES, Study
 
@@ -23,7 +23,7 @@ STUDY = {
     "models": ["CfC", "GRU"],
     "parameters": 1000,
     "seeds": 2,
-    "learning_rates": [0.01],
+    "search": {"trials": 1},
     "training": {"epochs": 1},
     "robustness": {"removed_steps": [0.0, 0.5]},
 }
@@ -69,13 +69,20 @@ def test_a_study_from_its_file_to_its_report(finished):
     assert len(stamps(finished)) == 2 * 2 + 2
     # One file, and nothing that is left of the work.
     assert sorted(path.name for path in finished.iterdir()) == [
-        "incoming", "report.html", "runs", "study.yaml", "tasks.json", "workers.log",
+        "incoming", "predictions", "report.html", "runs", "searches", "study.yaml", "tasks.json", "workers.log",
     ]  # fmt: skip
     assert len(list((finished / "runs").iterdir())) == 1 and not list((finished / "incoming").iterdir())
     assert Study.load(finished / "study.yaml") == Study.parse(STUDY)
     report = (finished / "report.html").read_text(encoding="utf-8")
     assert "Does it run?" in report and "GRU" in report
     assert set(results.read_tasks(finished)) == {"occupancy-excerpt"}
+
+
+@pytest.mark.parametrize("form, ending", [("markdown", "md"), ("latex", "tex"), ("csv", "csv")])
+def test_a_report_as_tables(finished, capsys, form, ending):
+    assert main(["report", str(finished), "--format", form]) == 0
+    assert f"Tables:  {finished / 'tables'}" in capsys.readouterr().out
+    assert "GRU" in (finished / "tables" / f"leaderboard.{ending}").read_text(encoding="utf-8")
 
 
 def test_run_again_says_that_nothing_is_left(finished, capsys):
@@ -106,6 +113,7 @@ def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsy
     assert "another version of study 'small', which differs in models, seeds" in said
     assert f"liquidbench resume {finished}" in said and "--update" in said
     before = stamps(finished)
+    kept = (finished / "study.yaml").read_bytes()
     try:
         assert main(["run", changed, "--results", str(finished.parent), "--update", "--minutes", "1e-9"]) == 0
         out = capsys.readouterr().out
@@ -115,7 +123,7 @@ def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsy
         assert "CfC" not in (finished / "report.html").read_text(encoding="utf-8")
         assert stamps(finished) == before
     finally:
-        (finished / "study.yaml").write_text(Study.parse(STUDY).to_yaml())
+        (finished / "study.yaml").write_bytes(kept)
 
 
 def test_a_study_that_cannot_be_run_leaves_no_trace(tmp_path, capsys):
@@ -255,7 +263,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     study = Study.load(directory / "study.yaml")
     assert study.models == ("RNN", "CfC") and study.seeds == (0, 1, 2) and study.training.batch_size == 1
     # Six fits share the time.
-    assert study.training.minutes == pytest.approx(0.02 / 6, abs=1e-4)
+    assert study.search.minutes == pytest.approx(0.02 / 6, abs=1e-4)
     assert (directory / "report.html").is_file()
     # The cap is shared by the learning rates, so each fit took about as long.
     frame = results.read(directory)
@@ -319,9 +327,9 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     task = tasks.load(found.tasks[0])
     with pytest.raises(ValueError, match="parameters must be within 5%"):
         for model in found.models:
-            catalogue.size_for_budget(model, task, 4000)
+            matching.size_for_budget(model, task, 4000)
     assert 4000 < found.parameters < 32000
-    assert [catalogue.size_for_budget(model, task, found.parameters) for model in found.models]
+    assert [matching.size_for_budget(model, task, found.parameters) for model in found.models]
 
     assert main([*command, "--parameters", "4000"]) == 0
     assert seen[1].parameters == 4000
@@ -329,7 +337,7 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
 def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path):
-    path = written(tmp_path / "long.yaml", training={"epochs": 400, "patience": 400}, models=["GRU"])
+    path = written(tmp_path / "long.yaml", training={"epochs": 4000}, models=["GRU"])
     words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
     with subprocess.Popen(
         words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -340,3 +348,59 @@ def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path):
         out, err = process.communicate(timeout=30)
     assert process.returncode == 130 and not err
     assert f"Stopped; 0 of 3 runs are finished and kept. To go on: liquidbench resume {tmp_path / 'small'}" in out
+
+
+def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, capsys):
+    before = results.read(finished)
+    assert main(["rescore", str(finished)]) == 0
+    assert "Scored again: 4 fits\n" in capsys.readouterr().out
+    columns = before.columns
+    after = results.read(finished)
+    assert after.sort(columns).equals(before.sort(columns)), "equal to the last digit"
+
+    # Another metric of the kind, without a training.
+    name = "cross_entropy"
+    facts = results.read_tasks(finished)
+    facts["occupancy-excerpt"]["metrics"].remove(name)
+    results.write_tasks(finished, facts)
+    fits = [part for part in before.filter(pl.col("metric") != name).partition_by("run")]
+    for part in fits:
+        lose(finished, part["run"][0])
+        results.write(finished, part.to_dicts())
+    assert main(["rescore", str(finished), "--metrics", name]) == 0
+    assert results.read(finished).sort(columns).equals(before.sort(columns))
+    assert "must be among accuracy, " in refusal_of_rescore(finished, capsys)
+
+
+def refusal_of_rescore(directory, capsys) -> str:
+    capsys.readouterr()
+    return refusal(capsys, "rescore", directory, "--metrics", "acuracy")
+
+
+def test_results_of_an_earlier_version_get_a_plain_message(tmp_path, capsys):
+    old = tmp_path / "small"
+    old.mkdir()
+    (old / "study.yaml").write_text("name: small\nlearning_rates: [0.01]\n")
+    path = written(tmp_path / "small.yaml")
+    for command in (["report", old], ["resume", old], ["rescore", old], ["run", path, "--results", tmp_path]):
+        assert "was made by a version of liquidbench whose results this one cannot read" in refusal(capsys, *command)
+    assert main(["list", "studies"]) == 0
+
+
+def test_several_matchings_and_a_cheap_search_are_run_and_the_first_matching_is_reported(tmp_path, capsys):
+    changes = {"models": ["RNN", "CfC"], "matching": ["state", "parameters"], "search": {"trials": 2, "mode": "cheap"}}
+    path = written(tmp_path / "small.yaml", **changes)
+    assert main(["run", path, "--results", str(tmp_path / "results"), "--processes", "2", "--plain"]) == 0
+    out = capsys.readouterr().out
+    assert "done: CfC at equal state on occupancy-excerpt, seed 1" in out and "(12 of 12 runs)" in out
+    frame = results.read(tmp_path / "results" / "small")
+    fits = frame.filter(pl.col("kind") == "fit")
+    assert set(fits["search"]) == {"cheap"}
+    sizes = fits.filter(pl.col("metric") == "state_size", pl.col("matching") == "state")["value"]
+    assert sizes.max() - sizes.min() <= 1
+    trials = results.trials(frame)
+    assert len(trials) == 2 * 2 * 2 and set(trials["seed"]) == {0} and trials["score"].is_finite().all()
+    report = " ".join((tmp_path / "results" / "small" / "report.html").read_text().split())
+    assert "as many numbers carried from sample to sample as a GRU of 1,000 trained parameters has" in report
+    assert "The search is made once, with the first seed" in report
+    assert "The results also hold equal trained parameters." in report

@@ -8,10 +8,10 @@ from copy import deepcopy
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from liquidbench.study import AUTHOR_MODELS, FAMILIES, Robustness, Run, Study, Training, task_name
+from liquidbench.study import AUTHOR_MODELS, FAMILIES, Robustness, Run, Search, Study, Training, task_name
 
 MAPPING = {
     "name": "try",
@@ -20,8 +20,10 @@ MAPPING = {
     "models": ["LTC", "CfC", "GRU"],
     "parameters": 4000,
     "seeds": 2,
-    "learning_rates": [0.003, 0.01],
-    "training": {"epochs": 8, "batch_size": 64, "patience": 3, "clip_norm": 1.0, "minutes": None},
+    "matching": ["parameters"],
+    "splits": 1,
+    "search": {"trials": 5, "mode": "full", "minutes": None},
+    "training": {"epochs": 8, "batch_size": 64},
     "robustness": {"removed_steps": [0.0, 0.5], "noise": [0.5]},
     "author_defaults": True,
     "smallest_difference": 0.01,
@@ -35,9 +37,12 @@ def a_run(**changes):
         model="CfC",
         variant="matched",
         seed=1,
+        fold=0,
+        matching="parameters",
         parameters=4000,
-        training=Training(epochs=8, batch_size=64, patience=3),
-        learning_rates=(0.003, 0.01),
+        training=Training(epochs=8, batch_size=64),
+        search=Search(trials=5),
+        tuned=(1, 0),
         robustness=Robustness(removed_steps=(0.0, 0.1), noise=(0.5,)),
     )
     return replace(run, **changes)
@@ -48,7 +53,9 @@ class TestParsing:
         study = Study.parse(MAPPING)
         assert study.seeds == (0, 1)
         assert study.models == ("LTC", "CfC", "GRU")
-        assert study.training == Training(epochs=8, batch_size=64, patience=3, clip_norm=1.0, minutes=None)
+        assert study.training == Training(epochs=8, batch_size=64)
+        assert study.search == Search(trials=5, mode="full", minutes=None)
+        assert study.matching == ("parameters",) and study.splits == 1
         assert study.robustness == Robustness(removed_steps=(0.0, 0.5), noise=(0.5,))
         assert study.tasks[1]["target"] == "fault"
 
@@ -65,20 +72,22 @@ class TestParsing:
 
     @given(
         seeds=st.lists(st.integers(0, 2**40), min_size=1, unique=True),
-        rates=st.lists(st.floats(1e-12, 10), min_size=1, unique=True),
+        noise=st.lists(st.floats(0, 10), unique=True),
         name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True),
         question=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"])).filter(str.isprintable),
         minutes=st.none() | st.floats(1e-3, 1e6),
     )
-    def test_any_study_survives_yaml(self, tmp_path_factory, seeds, rates, name, question, minutes):
+    @example(seeds=[0], noise=[], name="0E0", question="1e5", minutes=None)
+    @settings(deadline=None)
+    def test_any_study_survives_yaml(self, tmp_path_factory, seeds, noise, name, question, minutes):
         study = Study(
             name=name,
             question=question,
             tasks=("occupancy",),
             models=("GRU",),
             seeds=tuple(seeds),
-            learning_rates=tuple(rates),
-            training=Training(minutes=minutes),
+            robustness=Robustness(noise=tuple(noise)),
+            search=Search(minutes=minutes),
         )
         path = tmp_path_factory.mktemp("any") / "study.yaml"
         path.write_bytes(study.to_yaml().encode())
@@ -86,8 +95,8 @@ class TestParsing:
 
     def test_numbers_may_be_written_with_an_exponent(self, tmp_path):
         path = tmp_path / "a.yaml"
-        path.write_text("{name: a, tasks: [occupancy], models: [GRU], learning_rates: [1e-3, 3E-3, .5e-2, 1e+0]}")
-        assert Study.load(path).learning_rates == (0.001, 0.003, 0.005, 1.0)
+        path.write_text("{name: a, tasks: [occupancy], models: [GRU], robustness: {noise: [1e-3, 3E-3, .5e-2, 1e+0]}}")
+        assert Study.load(path).robustness.noise == (0.001, 0.003, 0.005, 1.0)
 
     def test_anchors_and_merges_are_yaml_too(self, tmp_path):
         path = tmp_path / "a.yaml"
@@ -123,15 +132,23 @@ class TestErrors:
             ({"training": {"epochs": 0}}, "training.epochs must be a whole number of at least 1; got 0"),
             ({"training": {"epochs": 2.0}}, "training.epochs must be a whole number of at least 1; got 2.0"),
             ({"training": {"epochs": True}}, "training.epochs must be a whole number"),
-            ({"training": {"minutes": 0}}, "training.minutes must be a finite number above 0; got 0"),
-            ({"training": {"clip_norm": "1"}}, "training.clip_norm must be a finite number above 0; got '1'"),
+            ({"learning_rates": [0.01]}, "a study has no key 'learning_rates'"),
+            ({"training": {"patience": 3}}, "training has no key 'patience'; allowed are epochs, batch_size"),
+            ({"search": {"trails": 3}}, "search has no key 'trails' (did you mean 'trials'?)"),
+            ({"search": {"trials": 0}}, "search.trials must be a whole number of at least 1; got 0"),
+            ({"search": {"minutes": 0}}, "search.minutes must be a finite number above 0; got 0"),
+            ({"search": {"minutes": "1"}}, "search.minutes must be a finite number above 0; got '1'"),
+            ({"search": {"mode": "quick"}}, "search.mode must be one of full, cheap; got 'quick'"),
+            ({"matching": ["params"]}, "matching[0] must be one of parameters, compute, state; got 'params'"),
+            ({"matching": []}, "matching must be a list of names among parameters, compute, state; got []"),
+            ({"splits": 0}, "splits must be a whole number of at least 1; got 0"),
             ({"robustness": {"removed_steps": [1]}}, "removed_steps[0] must be a finite number at least 0 and below 1"),
             ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must differ from one another; 0.0 comes twice"),
             ({"models": ["cfc"]}, "models[0] must be one of LTC, "),
             ({"models": ["cfc"]}, "got 'cfc' (did you mean 'CfC'?)"),
             ({"models": ["LSTM", "LSTN"]}, "models[1] must be one of"),
-            ({"models": "GRU"}, "models must be a list of names of models; got 'GRU'"),
-            ({"models": []}, "models must be a list of names of models; got []"),
+            ({"models": "GRU"}, "models must be a list of names among LTC, "),
+            ({"models": []}, "models must be a list of names among LTC, "),
             ({"models": ["GRU", "GRU"]}, "'GRU' comes twice"),
             ({"tasks": None}, "tasks must be a list of names, or mappings with a table; got nothing"),
             ({"tasks": [3]}, "tasks[0] must be a name, or a mapping with a table; got 3"),
@@ -143,9 +160,8 @@ class TestErrors:
             ({"seeds": [1, 1]}, "a seed twice is the same run twice"),
             ({"seeds": [-1]}, "seeds[0] must be a whole number of at least 0; got -1"),
             ({"seeds": True}, "seeds must be a list of whole numbers, or one number of seeds; got True"),
-            ({"learning_rates": []}, "learning_rates must be a list of numbers; got []"),
-            ({"learning_rates": [0]}, "learning_rates[0] must be a finite number above 0; got 0"),
-            ({"learning_rates": [float("inf")]}, "learning_rates[0] must be a finite number above 0; got inf"),
+            ({"robustness": {"noise": [-1]}}, "robustness.noise[0] must be a finite number at least 0; got -1"),
+            ({"robustness": {"noise": [float("inf")]}}, "noise[0] must be a finite number at least 0; got inf"),
             ({"parameters": 4e3}, "parameters must be a whole number of at least 1; got 4000.0"),
             ({"author_defaults": "yes"}, "author_defaults must be true or false; got 'yes'"),
             ({"smallest_difference": -0.1}, "smallest_difference must be a finite number at least 0; got -0.1"),
@@ -223,9 +239,9 @@ class TestRuns:
         runs = replace(Study.parse(MAPPING), author_defaults=False).runs()
         assert {run.variant for run in runs} == {"matched"}
 
-    def test_authors_rows_do_not_depend_on_budget_and_rates(self):
+    def test_authors_rows_do_not_depend_on_budget_and_search(self):
         study = Study.parse(MAPPING)
-        changed = replace(study, parameters=9999, learning_rates=(0.5,))
+        changed = replace(study, parameters=9999, search=Search(trials=7, mode="cheap"))
         one, other = ({run.id("d") for run in s.runs() if run.variant == "author"} for s in (study, changed))
         assert one == other
         one, other = ({run.id("d") for run in s.runs() if run.variant == "matched"} for s in (study, changed))
@@ -236,6 +252,42 @@ class TestRuns:
         ids = {run.id("d") for run in study.runs()}
         assert len(ids) == len(study.runs())
         assert ids < {run.id("d") for run in replace(study, seeds=(0, 1, 2)).runs()}
+
+    def test_every_matching_and_split_has_its_fits_and_the_authors_sizes_have_no_matching(self):
+        study = replace(Study.parse(MAPPING), matching=("state", "parameters"), splits=2)
+        runs = [run for run in study.runs() if run.task_name == "occupancy" and run.model == "CfC"]
+        fits = {(run.matching, run.fold, run.seed) for run in runs if run.kind == "fit"}
+        assert fits == {(m, fold, seed) for m in ("state", "parameters", "") for fold in (0, 1) for seed in (0, 1)}
+        assert {run.matching for run in runs if run.variant == "author"} == {""}
+        costs = [(run.matching, run.fold, run.seed) for run in runs if run.kind == "cost"]
+        assert costs == [("state", 0, 0), ("parameters", 0, 0), ("", 0, 0)]
+
+    def test_turns_go_by_matching_split_and_seed_with_costs_last(self):
+        study = replace(Study.parse(MAPPING), matching=("state", "parameters"), splits=2)
+        turns = sorted(study.runs(), key=study.turn)
+        assert {(run.matching, run.fold, run.seed) for run in turns[: 2 * 3]} == {("state", 0, 0)}
+        assert [run.kind for run in turns] == sorted((run.kind for run in turns), reverse=True)
+
+    def test_a_full_search_is_each_runs_own_and_a_cheap_one_that_of_the_first(self):
+        full = replace(Study.parse(MAPPING), splits=2, author_defaults=False)
+        assert all(run.searches and run.tuned == (run.seed, run.fold) for run in full.runs())
+        cheap = replace(full, search=replace(full.search, mode="cheap"))
+        runs = [run for run in cheap.runs() if run.kind == "fit"]
+        assert [(run.seed, run.fold) for run in runs if run.searches] == [(0, 0)] * 6
+        of_one = [run for run in runs if (run.task_name, run.model) == ("occupancy", "LTC")]
+        assert len({run.search_id("d") for run in of_one}) == 1 and len({run.id("d") for run in of_one}) == 4
+        # The first search is the same in both modes, and nothing that comes after it matters to it.
+        first = next(run for run in full.runs() if (run.task_name, run.model) == ("occupancy", "LTC"))
+        assert first.search_id("d") == of_one[0].search_id("d")
+        assert first.search_id("d") == replace(first, robustness=Robustness()).search_id("d")
+        assert first.search_id("d") != replace(first, training=Training(epochs=9)).search_id("d")
+
+    def test_more_trials_go_on_with_a_search_and_another_cap_does_not(self):
+        run = a_run()
+        assert run.search_id("d") == replace(run, search=Search(trials=9)).search_id("d")
+        assert run.id("d") != replace(run, search=Search(trials=9)).id("d")
+        assert run.search_id("d") != replace(run, search=Search(trials=5, minutes=1)).search_id("d")
+        assert Search(trials=4, minutes=2).cap == 0.5 and Search().cap is None
 
     def test_name_and_question_of_a_study_do_not_matter_to_its_runs(self):
         study = Study.parse(MAPPING)
@@ -254,7 +306,7 @@ class TestRuns:
 class TestId:
     def test_an_id_never_changes(self):
         """Pinned: a change here makes every finished result be run again, and wants a new RESULTS_FORMAT."""
-        assert a_run().id("0" * 64) == "f36261c178b99b7b"
+        assert a_run().id("0" * 64) == "aa2ddbfa38f520b5"
 
     def test_the_same_on_another_machine(self):
         """Another process with another hash seed and working folder."""
@@ -292,8 +344,11 @@ class TestId:
             {"variant": "author"},
             {"seed": 2},
             {"parameters": 4001},
-            {"training": Training(epochs=8, batch_size=64, patience=4)},
-            {"learning_rates": (0.01, 0.003)},
+            {"fold": 1},
+            {"matching": "state"},
+            {"training": Training(epochs=8, batch_size=32)},
+            {"search": Search(trials=6)},
+            {"tuned": (0, 0)},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
         ],
         ids=lambda changes: next(iter(changes)),
@@ -303,12 +358,12 @@ class TestId:
 
     def test_the_results_format_matters(self, monkeypatch):
         before = a_run().id("d")
-        monkeypatch.setattr("liquidbench.study.RESULTS_FORMAT", 2)
+        monkeypatch.setattr("liquidbench.study.RESULTS_FORMAT", 1)
         assert a_run().id("d") != before
 
     def test_whole_and_decimal_numbers_are_one(self):
-        whole = Study.parse(MAPPING | {"learning_rates": [1], "training": {"clip_norm": 1, "minutes": 2}})
-        point = Study.parse(MAPPING | {"learning_rates": [1.0], "training": {"clip_norm": 1.0, "minutes": 2.0}})
+        whole = Study.parse(MAPPING | {"search": {"minutes": 2}, "robustness": {"noise": [1]}})
+        point = Study.parse(MAPPING | {"search": {"minutes": 2.0}, "robustness": {"noise": [1.0]}})
         assert [run.id("d") for run in whole.runs()] == [run.id("d") for run in point.runs()]
 
 

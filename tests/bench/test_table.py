@@ -993,3 +993,46 @@ def test_the_occupancy_file_as_it_is_downloaded(save):
     np.testing.assert_allclose(*raw, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(ours.targets[:100], theirs.targets[:100])
     np.testing.assert_allclose(ours.timespans[0], theirs.timespans[0], atol=0.02)
+
+
+def test_groups_have_their_turns_in_test_and_a_single_recording_has_none(tmp_path):
+    for groups, folds in ((3, 3), (4, 4), (9, 5)):
+        frame = pl.DataFrame(
+            {
+                "who": np.repeat([f"g{number}" for number in range(groups)], 40),
+                "t": np.tile(np.arange(40.0), groups),
+                "x": np.random.default_rng(0).normal(size=40 * groups),
+                "y": np.random.default_rng(1).normal(size=40 * groups),
+            }
+        )
+        frame.write_csv(tmp_path / "table.csv")
+        task = table.load({"table": str(tmp_path / "table.csv"), "target": "y", "group": "who"})
+        assert task.folds == folds and task.fold_rule.startswith("By group")
+        tested = []
+        for fold in range(folds):
+            check(task.with_fold(fold))
+            tested += [recording.name for recording in task.with_fold(fold).recordings("test")]
+        assert sorted(tested) == sorted(f"g{number}" for number in range(groups)), "each once"
+
+    frame.drop("who").write_csv(tmp_path / "single.csv")
+    task = table.load({"table": str(tmp_path / "single.csv"), "target": "y", "time": None})
+    with pytest.raises(
+        ValueError, match="offers one outer split, numbered from 0; got 1. The rule: a single recording"
+    ):
+        task.with_fold(1)
+
+
+def test_an_outer_split_that_cannot_be_judged_is_refused_by_its_number(tmp_path):
+    # One group alone has both classes, so that a test part of others has one.
+    y = np.concatenate([np.tile([0, 1], 20), np.tile([0, 1], 20), np.tile([0, 1], 20), np.zeros(40, int)])
+    frame = pl.DataFrame({"who": np.repeat(["a", "b", "c", "d"], 40), "x": np.arange(160) % 7, "y": y})
+    frame.write_csv(tmp_path / "table.csv")
+    mapping = {"table": str(tmp_path / "table.csv"), "target": "y", "group": "who", "kind": "classification"}
+    refused = []
+    task = table.load(mapping)
+    for fold in range(task.folds):
+        try:
+            task.with_fold(fold)
+        except ValueError as error:
+            refused.append(str(error))
+    assert refused and all("outer split" in words and "holds only class '0'" in words for words in refused)

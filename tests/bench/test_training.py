@@ -1,12 +1,14 @@
+import json
 import math
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from optuna.distributions import FloatDistribution
 
-from liquidbench import catalogue, results, training
-from liquidbench.study import Robustness, Run, Training
+from liquidbench import catalogue, predictions, results, search, training
+from liquidbench.study import Robustness, Run, Search, Training
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 from liquidbench.training import fit, measure_cost
 
@@ -84,12 +86,33 @@ def run(kind="fit", model="GRU", **changes) -> Run:
         model=model,
         variant="matched",
         seed=4,
+        fold=0,
+        matching="parameters",
         parameters=1250,
-        training=Training(epochs=4, batch_size=8, patience=4),
-        learning_rates=(0.03, 0.01),
+        training=Training(epochs=4, batch_size=8),
+        search=Search(trials=2),
+        tuned=(4, 0),
         robustness=CORRUPTION if kind == "fit" else Robustness(),
     )
-    return replace(made, **changes)
+    made = replace(made, **changes)
+    return made if "tuned" in changes else replace(made, tuned=(made.seed, made.fold))
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Has trials try given learning rates, with Adam and all epochs unless told otherwise."""
+
+    def instead(*rates, **others):
+        common = {"optimiser": "adamw", "schedule": "constant", "weight_decay": 0.0, "clip_norm": 1.0, "patience": 1.0}
+
+        def of_trial(run, number, structures):
+            return common | others | {"learning_rate": rates[number], "structure": search._label(structures[0])}
+
+        for name in ("learning_rate", "clip_norm", "weight_decay", "patience"):
+            monkeypatch.setitem(search.SHARED, name, FloatDistribution(0.0, 1e30))
+        monkeypatch.setattr(search, "_drawn", of_trial)
+
+    return instead
 
 
 def select(rows, **columns):
@@ -113,7 +136,8 @@ def fitted():
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("per", ["step", "sequence"])
 @pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_a_fit_gives_the_rows_that_are_promised(tmp_path, kind, per, missing):
+def test_a_fit_gives_the_rows_that_are_promised(tmp_path, drawn, kind, per, missing):
+    drawn(0.03, 0.01)
     toy = task(kind, per, missing)
     rows = fit(run(), toy)
     results.write(tmp_path, [row | {"study": "s"} for row in rows])
@@ -135,24 +159,31 @@ def test_a_fit_gives_the_rows_that_are_promised(tmp_path, kind, per, missing):
         for split in ("train", "validation"):
             curve = select(rows, metric="loss", split=split, trial=trial)
             assert [row["epoch"] for row in curve] == [1, 2, 3, 4]
-    assert value(rows, metric="parameters") == select(rows, metric="best_epoch")[0]["parameters"]
+    (best,) = select(rows, metric="best_epoch")
+    assert value(rows, metric="parameters") == best["parameters"]
+    assert {row["fold"] for row in rows} == {0} and {row["matching"] for row in rows} == {"parameters"}
+    scores = [row["value"] for row in select(rows, metric="trial_score")]
+    chosen = max(scores) if kind == "classification" else min(scores)
+    assert scores[best["trial"]] == chosen == value(rows, metric=toy.metric, **(clean | {"split": "validation"}))
+    assert json.loads(best["settings"])["learning_rate"] == best["learning_rate"]
 
 
 @pytest.mark.parametrize("model", ["LTC", "CfC", "LRCU", "LSTM"])
-def test_it_learns(model):
-    long = replace(run(model=model), training=Training(epochs=25, batch_size=8, patience=25))
-    rows = fit(long, task("regression", "sequence"))
+def test_it_learns(drawn, model):
+    drawn(0.03, 0.01)
+    rows = fit(run(model=model, training=Training(epochs=25, batch_size=8)), task("regression", "sequence"))
     assert value(rows, metric="mse", split="test", corruption="") < 0.8 * value(rows, metric="trivial")
 
 
-def test_the_test_split_is_built_when_nothing_is_left_to_choose():
+def test_the_test_split_is_built_when_nothing_is_left_to_choose(drawn):
+    drawn(0.03, 0.01)
     toy, told, seen = task(), [], []
 
     def watch(epoch):
         told.append(epoch)
         seen.append(toy.constructed)
 
-    fit(run(), toy, watch)
+    fit(run(), toy, on_epoch=watch)
     assert [(epoch.trial, epoch.epoch) for epoch in told] == [
         (trial, epoch) for trial in (0, 1) for epoch in range(1, 5)
     ]
@@ -174,7 +205,8 @@ def batches_of(fitted: Run, monkeypatch) -> list[list[int]]:
     return batches
 
 
-def test_all_models_and_learning_rates_see_the_same_batches_in_the_same_order(monkeypatch):
+def test_all_models_and_trials_see_the_same_batches_in_the_same_order(drawn, monkeypatch):
+    drawn(0.03, 0.01)
     seen = {model: batches_of(run(model=model), monkeypatch) for model in ("GRU", "LSTM", "CfC", "LTC-NCP")}
     assert all(batches == seen["GRU"] for batches in seen.values())
     trials, epochs, sizes = 2, 4, [8, 8, 6]
@@ -197,14 +229,16 @@ def test_a_fit_can_be_repeated_and_leaves_the_global_generator_alone(fitted):
     assert numbers(fit(run(seed=5), task())) != numbers(fitted)
 
 
-def test_masked_targets_and_padding_count_for_nothing():
+def test_masked_targets_and_padding_count_for_nothing(drawn):
+    drawn(0.03, 0.01)
     one, other = (fit(run(), task("regression", garbage=garbage)) for garbage in (0.0, 77.0))
     assert numbers(one) == numbers(other)
 
 
-def test_the_best_epoch_of_the_best_trial_is_what_is_scored():
+def test_the_best_epoch_of_the_best_trial_is_what_is_scored(drawn):
+    drawn(1e-6, 0.1, patience=0.25)
     toy = task()
-    hasty = run(learning_rates=(1e-6, 0.1), training=Training(epochs=12, batch_size=8, patience=3))
+    hasty = run(training=Training(epochs=12, batch_size=8))
     rows = fit(hasty, toy)
     trial = select(rows, metric="best_epoch")[0]["trial"]
     assert trial == 1
@@ -217,24 +251,27 @@ def test_the_best_epoch_of_the_best_trial_is_what_is_scored():
     assert restored == pytest.approx(min(curve), rel=1e-5)
 
 
-def test_patience_ends_a_trial():
+def test_patience_ends_a_trial(drawn):
     # At such a rate nothing improves on the first epochs for long.
-    rows = fit(run(learning_rates=(0.5,), training=Training(epochs=60, batch_size=8, patience=2)), task())
+    drawn(0.5, patience=2 / 60)
+    rows = fit(run(search=Search(trials=1), training=Training(epochs=60, batch_size=8)), task())
     (epochs,) = select(rows, metric="epochs")
     assert epochs["reason"] == "patience"
     assert epochs["value"] == value(rows, metric="best_epoch") + 2 < 60
 
 
 def test_minutes_cap_a_trial_even_within_an_epoch(monkeypatch):
-    capped = run(training=Training(epochs=50, batch_size=8, patience=50, minutes=1e-9))
+    capped = run(training=Training(epochs=50, batch_size=8), search=Search(trials=2, minutes=1e-9))
     rows = fit(capped, task())
     assert [(row["value"], row["reason"]) for row in select(rows, metric="epochs")] == [(1, "minutes")] * 2
     one_batch_a_trial = batches_of(capped, monkeypatch)
     assert len(one_batch_a_trial) == 2
 
 
-def test_a_learning_rate_that_diverges_is_recorded_and_the_other_goes_on(tmp_path):
-    rows = fit(run(learning_rates=(1e20, 0.01)), task("regression"))
+def test_a_trial_that_diverges_is_recorded_and_the_other_goes_on(tmp_path, drawn):
+    drawn(1e20, 0.01)
+    rows = fit(run(), task("regression"), tmp_path)
+    assert [row["value"] is None for row in select(rows, metric="trial_score")] == [True, False]
     (diverged,) = [row for row in rows if row["metric"] == "loss" and row["value"] is None]
     assert diverged["trial"] == 0 and "training loss became" in diverged["reason"]
     assert select(rows, metric="best_epoch")[0]["trial"] == 1
@@ -242,11 +279,12 @@ def test_a_learning_rate_that_diverges_is_recorded_and_the_other_goes_on(tmp_pat
     assert set(results.done(tmp_path).values()) == {"done"}
 
 
-def test_a_run_fails_when_all_its_trials_do(tmp_path):
+def test_a_run_fails_when_all_its_trials_do(tmp_path, drawn):
+    drawn(1e20, 1e25)
     toy = task("regression")
-    rows = fit(run(learning_rates=(1e20, 1e25)), toy)
+    rows = fit(run(), toy, tmp_path)
     assert {row["status"] for row in rows} == {"failed"}
-    assert "every trial failed: learning rate 1e+20: " in rows[-1]["reason"] and "1e+25" in rows[-1]["reason"]
+    assert "all of 2 trials failed; the first, with learning rate 1e+20: training loss" in rows[-1]["reason"]
     assert "test" not in toy.constructed
     results.write(tmp_path, [row | {"study": "s"} for row in rows])
     assert set(results.done(tmp_path).values()) == {"failed"}
@@ -279,7 +317,8 @@ def test_an_undefined_metric_is_a_reason_and_no_number():
 
 
 def test_authors_sizes_and_rates_are_taken_from_the_catalogue():
-    rows = fit(run(model="LSTM", variant="author", parameters=None, learning_rates=()), task())
+    rows = fit(run(model="LSTM", variant="author", matching="", parameters=None, search=Search(trials=1)), task())
+    assert not select(rows, metric="trial_score") and len(select(rows, metric="epochs")) == 1
     (best,) = select(rows, metric="best_epoch")
     assert (best["hidden_size"], best["learning_rate"]) == (32, 0.001)
 
@@ -342,8 +381,109 @@ def test_batches_are_cut_to_their_longest_sequence_without_changing_anything():
     assert torch.equal(cut[0], whole[0]) and torch.equal(cut[1], whole[1])
 
 
-def test_a_training_that_only_gets_worse_keeps_the_untrained_network():
-    rows = fit(run(learning_rates=(1e6,), training=Training(epochs=20, batch_size=8, patience=3)), task())
+def test_a_training_that_only_gets_worse_keeps_the_untrained_network(drawn):
+    drawn(1e6, patience=3 / 20)
+    rows = fit(run(search=Search(trials=1), training=Training(epochs=20, batch_size=8)), task())
     assert value(rows, metric="best_epoch") == 0
     (epochs,) = select(rows, metric="epochs")
     assert (epochs["value"], epochs["reason"]) == (3, "patience")
+
+
+def test_a_cosine_ends_near_zero(drawn, monkeypatch):
+    rates = []
+    step = training._step
+
+    def watched(model, optimiser, *others):
+        rates.append(optimiser.param_groups[0]["lr"])
+        return step(model, optimiser, *others)
+
+    monkeypatch.setattr(training, "_step", watched)
+    drawn(0.01, schedule="cosine")
+    fit(run(search=Search(trials=1)), task())
+    # Three batches an epoch, four epochs.
+    assert rates[::3] == pytest.approx([0.01 * (1 + math.cos(math.pi * done / 4)) / 2 for done in range(4)])
+
+
+@pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)])
+def test_settings_reach_the_optimiser(name, kind):
+    model = catalogue.build("GRU", task(), 4, seed=0)
+    optimiser = training._optimiser(model, search.Settings(0.02, optimiser=name, weight_decay=0.3))
+    assert type(optimiser) is kind and optimiser.defaults["lr"] == 0.02 and optimiser.defaults["weight_decay"] == 0.3
+
+
+def test_a_fit_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    whole = fit(run(search=Search(trials=3)), task(), tmp_path / "whole")
+
+    def stop(epoch):
+        if (epoch.trial, epoch.epoch) == (2, 2):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(run(search=Search(trials=3)), task(), tmp_path / "stopped", stop)
+    trained = []
+    rest = fit(run(search=Search(trials=3)), task(), tmp_path / "stopped", lambda epoch: trained.append(epoch.trial))
+    best = select(whole, metric="best_epoch")[0]["trial"]
+    # The trial in flight again, and the best of those before it, whose weights are gone.
+    assert set(trained) == {2, best}
+    assert numbers(rest) == numbers(whole)
+
+    # Once more, there is nothing to search; and a search for more goes on behind the last trial.
+    trained.clear()
+    assert numbers(fit(run(search=Search(trials=3)), task(), tmp_path / "whole", lambda e: trained.append(e.trial)))
+    assert set(trained) == {best}
+    trained.clear()
+    fit(run(search=Search(trials=4)), task(), tmp_path / "whole", lambda epoch: trained.append(epoch.trial))
+    assert trained[0] == 3
+
+
+def test_a_cheap_search_is_made_once_and_its_best_is_trained_with_other_seeds(tmp_path):
+    cheap = Search(trials=3, mode="cheap")
+    first = fit(run(search=cheap, tuned=(4, 0)), task(), tmp_path)
+    told = []
+    other = fit(run(seed=5, search=cheap, tuned=(4, 0)), task(), tmp_path, told.append)
+    (best,), (followed,) = (select(rows, metric="best_epoch") for rows in (first, other))
+    assert (best["trial"], best["settings"]) == (followed["trial"], followed["settings"])
+    assert {epoch.trial for epoch in told} == {best["trial"]}
+    assert len(select(first, metric="trial_score")) == 3 and not select(other, metric="trial_score")
+    assert len(select(other, metric="epochs")) == 1
+    assert {row["search"] for row in first + other} == {"cheap"}
+    losses = [[row["value"] for row in select(rows, metric="loss", trial=best["trial"])] for rows in (first, other)]
+    assert losses[0] != losses[1]
+
+    # Whoever comes first makes the search, and it is the same: the order of runs does not matter.
+    reversed_order = fit(run(seed=5, search=cheap, tuned=(4, 0)), task(), tmp_path / "again")
+    assert numbers(reversed_order) == numbers(other)
+    assert numbers(fit(run(search=cheap, tuned=(4, 0)), task(), tmp_path / "again")) == numbers(first)
+
+
+def test_predictions_are_kept_and_give_the_scores_again(tmp_path):
+    for kind in ("classification", "regression"):
+        for per in ("step", "sequence"):
+            toy, made = task(kind, per), run(seed=int(per == "step"), search=Search(trials=1))
+            rows = fit(made, toy, tmp_path)
+            kept = predictions.read(tmp_path, rows[0]["run"])
+            again = predictions.rescored(rows, kept, toy.metrics)
+            stored = {
+                (r["split"], r["metric"]): r["value"]
+                for r in rows
+                if r["metric"] in toy.metrics and not r["corruption"]
+            }
+            computed = {
+                (r["split"], r["metric"]): r["value"]
+                for r in again
+                if r["metric"] in toy.metrics and not r["corruption"]
+            }
+            assert computed == stored and len(again) == len(rows)
+            for split in ("validation", "test"):
+                data = toy.split(split)
+                assert np.array_equal(kept[split][0], data.targets[data.target_mask])
+
+
+def test_cost_is_that_of_what_the_search_found(tmp_path):
+    before = measure_cost(run("cost"), task(), tmp_path)
+    assert json.loads(before[0]["settings"])["structure"] == {"num_layers": 1}
+    rows = fit(run(search=Search(trials=6)), task(), tmp_path)
+    (best,) = select(rows, metric="best_epoch")
+    after = measure_cost(run("cost"), task(), tmp_path)
+    assert {row["settings"] for row in after} == {best["settings"]}
+    assert after[0]["hidden_size"] == best["hidden_size"] and after[0]["parameters"] == best["parameters"]

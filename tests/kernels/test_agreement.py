@@ -1,22 +1,60 @@
 """Every compiled recurrence against the reference that defines it, at sizes no kernel likes."""
 
+import functools
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
+from types import ModuleType
 
 import pytest
 import torch
 
 import liquidrnn as lr
 from liquidrnn import kernels
-from liquidrnn.kernels import ltc
+from liquidrnn.kernels import lrc, ltc
 
 pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
 if kernels.cpu is not None:
     from liquidrnn.kernels import _cpu
-    from liquidrnn.kernels.ltc import cpu
 
+
+@dataclass(frozen=True)
+class Case:
+    """A recurrence: a layer that has it, its kernels, and what the operator's settings end in after the layout."""
+
+    kind: type[lr.RecurrentLayer]
+    kernel: ModuleType
+    options: dict = field(default_factory=dict)
+    last: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind.__name__}({','.join(f'{k}={v}' for k, v in self.options.items())})"
+
+    def __hash__(self):
+        return hash(self.name)
+
+    @property
+    def operator(self):
+        return self.kernel.cpu.operator
+
+    def make(self, input_size=5, hidden=8, **options) -> lr.RecurrentLayer:
+        return self.kind(input_size, hidden, batch_first=True, **self.options, **options)
+
+
+CASES = [
+    Case(lr.LTC, ltc, last=(1 << 20,)),
+    Case(lr.STC, lrc, last=(1,)),
+    Case(lr.STC, lrc, {"solver": "explicit", "ode_unfolds": 2}, last=(1,)),
+    Case(lr.LRC, lrc, {"ode_unfolds": 3}, last=(1,)),
+    Case(lr.LRC, lrc, {"elastance": "asymmetric"}, last=(1,)),
+    Case(lr.LRCU, lrc, last=(1,)),
+]
+every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+one_of_each_kernel = pytest.mark.parametrize("case", [CASES[0], CASES[3]], ids=lambda case: case.name)
 LAYOUTS = {"batch in lanes": 1, "units in lanes": 2}
+every_layout = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 SETS = _cpu.instruction_sets() if kernels.cpu is not None else []
 
 
@@ -28,33 +66,56 @@ def instruction_set(request):
     _cpu.use(before)
 
 
-def problem(batch, time, units, dense=True, masked=False, dtype=torch.float64, inputs=5, seed=0):
-    """Arguments of both versions: tensors that require gradients where they can, and the number of solver steps."""
+@dataclass
+class Problem:
+    """Arguments of all versions: tensors that require gradients where they can, and whole numbers."""
+
+    case: Case
+    tensors: list[torch.Tensor | None]
+    groups: list[type]  # of the tensors after the first four
+    settings: tuple[int, ...]
+
+    def reference(self, tensors=None):
+        data, rest, groups = (tensors or self.tensors)[:4], iter((tensors or self.tensors)[4:]), []
+        for group in self.groups:
+            groups.append(group(*(next(rest) for _ in group._fields)))
+        return self.case.kernel.reference.unroll(*data, *groups, *self.settings)
+
+    def arguments(self, layout=0, tensors=None):
+        return (*(tensors or self.tensors), *map(int, self.settings), layout, *self.case.last)
+
+    def compiled(self, layout=0, tensors=None):
+        return self.case.operator(*self.arguments(layout, tensors))
+
+    def detached(self):
+        return [None if t is None else t.detach() for t in self.tensors]
+
+
+def problem(case, batch, time, units, dense=True, masked=False, dtype=torch.float64, inputs=5, seed=0):
     g = torch.Generator().manual_seed(seed)
     hidden = units if dense else lr.wirings.Random(units, sparsity=0.6)
-    recurrence = lr.LTC(inputs, hidden, generator=g, dtype=dtype).recurrences[0]
-    membrane, internal, sensory, unfolds = recurrence._equation(tuple(c.detach() for c in recurrence.coefficients()))
-    spans = torch.rand(batch, time, generator=g, dtype=dtype)
+    recurrence = case.make(inputs, hidden, generator=g, dtype=dtype).recurrences[0]
+    equation = recurrence._equation(tuple(c.detach() for c in recurrence.coefficients()))
+    groups = [part for part in equation if isinstance(part, tuple)]
+    spans = 3 * torch.rand(batch, time, generator=g, dtype=dtype)
     spans[torch.rand(batch, time, generator=g) < 0.2] = 0
     observed = torch.rand(batch, time, generator=g) < 0.7 if masked else None
-    data = [
+    tensors = [
         torch.randn(batch, time, inputs, generator=g, dtype=dtype),
         torch.randn(batch, units, generator=g).to(dtype),
+        spans,
+        observed,
     ]
-    tensors = [*data, spans, observed, *membrane, *internal, *sensory]
+    for parameter in (tensor for group in groups for tensor in group):
+        if parameter is not None and parameter.is_floating_point():
+            # Some start as equal numbers.
+            parameter = parameter + 0.2 * torch.rand(parameter.shape, generator=g).to(dtype)
+        tensors.append(parameter)
     for tensor in tensors:
         if tensor is not None and tensor.is_floating_point():
             tensor.requires_grad_()
-    return tensors, unfolds
-
-
-def reference(tensors, unfolds):
-    membrane, internal, sensory = ltc.Membrane(*tensors[4:7]), ltc.Sigmoids(*tensors[7:13]), ltc.Sigmoids(*tensors[13:])
-    return ltc.reference.unroll(*tensors[:4], membrane, internal, sensory, unfolds)
-
-
-def compiled(tensors, unfolds, layout=0):
-    return cpu.operator(*tensors, unfolds, layout)
+    settings = tuple(part for part in equation if not isinstance(part, tuple))
+    return Problem(case, tensors, [type(group) for group in groups], settings)
 
 
 def differentiated(states, tensors):
@@ -64,92 +125,153 @@ def differentiated(states, tensors):
     return torch.autograd.grad(states, wanted, upstream, materialize_grads=True)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+SIZES = [(0, 3), (2, 0), (1, 1), (1, 5), (3, 5), (17, 5), (33, 2)]
+
+
+@functools.cache
+def expected(case, units, dense, masked):
+    """Problems of all sizes with the reference's states and gradients; without a sample there are none of these."""
+    found = []
+    for batch, time in SIZES:
+        p = problem(case, batch, time, units, dense, masked)
+        states = p.reference()
+        found.append((p, states.detach(), differentiated(states, p.tensors) if states.requires_grad else None))
+    return found
+
+
+@every
+@every_layout
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
 @pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
 @pytest.mark.parametrize("units", [1, 7, 33])
-def test_states_and_gradients(instruction_set, layout, dense, masked, units):
-    for batch, time in [(0, 3), (2, 0), (1, 1), (1, 5), (3, 5), (17, 5), (33, 2)]:
-        tensors, unfolds = problem(batch, time, units, dense, masked)
-        expected, found = reference(tensors, unfolds), compiled(tensors, unfolds, layout)
-        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
-        if expected.requires_grad:  # nothing to differentiate without a sample
-            for a, b in zip(differentiated(found, tensors), differentiated(expected, tensors), strict=True):
+def test_states_and_gradients(instruction_set, case, layout, dense, masked, units):
+    for p, states, gradients in expected(case, units, dense, masked):
+        found = p.compiled(layout)
+        torch.testing.assert_close(found.detach(), states, rtol=1e-11, atol=1e-12)
+        if gradients is not None:
+            for a, b in zip(differentiated(found, p.tensors), gradients, strict=True):
                 torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+@every
+@every_layout
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
-def test_single_precision(instruction_set, layout, dense):
+def test_single_precision(instruction_set, case, layout, dense):
     """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
-    tensors, unfolds = problem(17, 6, 33, dense, dtype=torch.float32)
+    p = problem(case, 17, 6, 33, dense, dtype=torch.float32)
     exact_tensors = [
-        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors
+        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in p.tensors
     ]
-    exact = reference(exact_tensors, unfolds)
+    exact = p.reference(exact_tensors)
     exact_gradients = differentiated(exact, exact_tensors)
 
     def errors(states):
-        pairs = zip((states, *differentiated(states, tensors)), (exact, *exact_gradients), strict=True)
+        pairs = zip((states, *differentiated(states, p.tensors)), (exact, *exact_gradients), strict=True)
         return torch.stack([(a.double() - b).abs().max() / b.abs().max() for a, b in pairs])
 
-    found, plain = errors(compiled(tensors, unfolds, layout)), errors(reference(tensors, unfolds))
+    found, plain = errors(p.compiled(layout)), errors(p.reference())
     assert (found < 4 * plain + 2e-6).all(), (found, plain)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_gradcheck(layout):
-    tensors, unfolds = problem(3, 2, 4, dense=False, masked=True)
-    wanted = [n for n, t in enumerate(tensors) if t is not None and t.requires_grad]
+@every_layout
+def test_a_symmetric_elastance_at_its_peak(layout):
+    """Nothing pulls a unit from where its gate is 0: the reference's derivative there is that of an even function."""
+    p = problem(CASES[-1], 3, 1, 7)
+    data, bias = p.tensors[:2], p.tensors[6]
+    with torch.no_grad():
+        for tensor in (*data, bias):
+            tensor.zero_()
+    states = p.compiled(layout)
+    for a, b in zip(differentiated(states, p.tensors), differentiated(p.reference(), p.tensors), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-12)
+
+
+@every
+@every_layout
+def test_gradcheck(case, layout):
+    p = problem(case, 3, 2, 4, dense=False, masked=True)
+    wanted = [n for n, t in enumerate(p.tensors) if t is not None and t.requires_grad]
 
     def run(*values):
-        whole = list(tensors)
+        whole = list(p.tensors)
         for n, value in zip(wanted, values, strict=True):
             whole[n] = value
-        return compiled(whole, unfolds, layout)
+        return p.compiled(layout, whole)
 
-    assert torch.autograd.gradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+    assert torch.autograd.gradcheck(run, [p.tensors[n] for n in wanted], fast_mode=True)
     # Gradients of gradients are the reference's.
-    assert torch.autograd.gradgradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, [p.tensors[n] for n in wanted], fast_mode=True)
 
 
+@one_of_each_kernel
 @pytest.mark.parametrize("masked", [False, True])
-def test_opcheck(masked):
-    tensors, unfolds = problem(3, 4, 7, dense=False, masked=masked, dtype=torch.float32)
-    torch.library.opcheck(cpu.operator.forward, (*tensors, unfolds, 0))
-    plain = [None if t is None else t.detach() for t in tensors]
-    states, kept = cpu.operator.forward(*plain, unfolds, 0)
-    torch.library.opcheck(cpu.operator.backward, (states, kept, torch.randn_like(states), *plain, unfolds, 0))
+def test_opcheck(case, masked):
+    p = problem(case, 3, 4, 7, dense=False, masked=masked, dtype=torch.float32)
+    torch.library.opcheck(case.operator.forward, p.arguments())
+    plain = p.arguments(tensors=p.detached())
+    states, kept = case.operator.forward(*plain)
+    torch.library.opcheck(case.operator.backward, (states, kept, torch.randn_like(states), *plain))
 
 
-def test_strided_arguments():
-    tensors, unfolds = problem(4, 5, 7)
-    expected = compiled(tensors, unfolds)
-    strided = [t if t is None else torch.stack([t, t], -1)[..., 0] for t in tensors]
-    strided[0] = tensors[0].transpose(0, 1).contiguous().transpose(0, 1)
-    assert torch.equal(compiled(strided, unfolds), expected)
-    expected.sum().backward()
-    first = tensors[0].grad.clone()
-    tensors[0].grad = None
-    compiled(strided, unfolds).sum().backward()
-    assert torch.equal(tensors[0].grad, first)
+@every
+def test_nothing_needs_to_be_kept(case):
+    """The way back takes the sequence again, where a transform has kept nothing of it."""
+    p = problem(case, 5, 4, 7)
+    tensors, settings = p.detached(), p.arguments()[len(p.tensors) :]
+    upstream = torch.randn_like(p.compiled())
+    results = []
+    for chosen in (settings, case.operator._bare(settings)):
+        states, kept = case.operator.forward(*tensors, *chosen)
+        results.append(case.operator.backward(states, kept, upstream, *tensors, *chosen))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
+@every
+def test_strided_arguments(case):
+    p = problem(case, 4, 5, 7)
+    states = p.compiled()
+    strided = [t if t is None else torch.stack([t, t], -1)[..., 0] for t in p.tensors]
+    strided[0] = p.tensors[0].transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(p.compiled(tensors=strided), states)
+    states.sum().backward()
+    first = p.tensors[0].grad.clone()
+    p.tensors[0].grad = None
+    p.compiled(tensors=strided).sum().backward()
+    assert torch.equal(p.tensors[0].grad, first)
+
+
+@every
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
-@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
-def test_the_same_bits_for_any_number_of_threads(dense, layout):
-    tensors, unfolds = problem(70, 4, 20, dense, dtype=torch.float32)
+@every_layout
+def test_the_same_bits_for_any_number_of_threads(case, dense, layout):
+    p = problem(case, 70, 4, 20, dense, dtype=torch.float32)
     before = torch.get_num_threads()
     results = []
     try:
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            states = compiled(tensors, unfolds, layout)
-            results.append((states, *differentiated(states, tensors)))
+            states = p.compiled(layout)
+            results.append((states, *differentiated(states, p.tensors)))
     finally:
         torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@every_layout
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_same_bits_however_much_of_an_ltc_is_kept(layout, masked):
+    for batch in (3, 16, 21):
+        p = problem(CASES[0], batch, 5, 20, dense=False, masked=masked, dtype=torch.float32)
+        sample = batch * 2 * p.settings[0] * 20 * 4
+        results = []
+        for kept_bytes in (0, 2 * sample + 7, 5 * sample):
+            arguments = (*p.tensors, *p.settings, layout, kept_bytes)
+            assert ltc.cpu.operator.run(*arguments)[1].shape[1] == kept_bytes // sample
+            states = ltc.cpu.operator(*arguments)
+            results.append((states, *differentiated(states, p.tensors)))
+        for other in results[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
 def ulps(found, exact):
@@ -161,7 +283,8 @@ def test_error_of_the_sigmoid(instruction_set):
     t = torch.linspace(-125, 125, 500_001)
     found = torch.empty_like(t)
     _cpu.opened(t, found)
-    assert ulps(found, 1 / (1 + torch.exp2(t.double()))) < 3
+    assert ulps(found, 1 / (1 + torch.exp2(t.double()))) < 3.5
+    assert ulps(found[t < 0], 1 / (1 + torch.exp2(t[t < 0].double()))) < 2
     wide = torch.empty(t.shape, dtype=torch.float64)
     _cpu.opened(t.double(), wide)
     assert ulps(wide, 1 / (1 + torch.exp2(t.double()))) < 5  # the comparison itself is in float64
@@ -173,8 +296,9 @@ def test_error_of_the_sigmoid(instruction_set):
     )
 
 
-def test_compiled_graph():
-    layer = lr.LTC(5, lr.wirings.AutoNCP(12, outputs=3), batch_first=True)
+@one_of_each_kernel
+def test_compiled_graph(case):
+    layer = case.make(hidden=lr.wirings.AutoNCP(12, outputs=3))
     x = torch.randn(4, 6, 5)
     expected = layer(x)[0]
     expected.square().sum().backward()
@@ -188,18 +312,21 @@ def test_compiled_graph():
         torch.testing.assert_close(p.grad, gradient)
 
 
-def test_exported_program_takes_any_batch_and_time():
-    layer = lr.LTC(5, 8, batch_first=True)
+@one_of_each_kernel
+def test_exported_program_takes_any_batch_and_time(case):
+    layer = case.make()
     batch, time = torch.export.Dim("batch", min=1, max=512), torch.export.Dim("time", min=2, max=4096)
     program = torch.export.export(layer, (torch.randn(3, 6, 5),), dynamic_shapes=({0: batch, 1: time},))
-    assert "liquidrnn.ltc" in program.graph_module.print_readable(print_output=False)
+    name = case.kernel.__name__.rpartition(".")[2]
+    assert f"liquidrnn.{name}" in program.graph_module.print_readable(print_output=False)
     for shape in ((7, 11, 5), (2, 40, 5)):
         x = torch.randn(shape)
         torch.testing.assert_close(program.module()(x)[0], layer(x)[0])
 
 
-def test_vmap_and_functional_gradients():
-    layer = lr.LTC(5, 8, batch_first=True).double()
+@one_of_each_kernel
+def test_vmap_and_functional_gradients(case):
+    layer = case.make().double()
     x = torch.randn(3, 2, 6, 5, dtype=torch.float64)
     expected = torch.stack([layer(part)[0] for part in x])
     torch.testing.assert_close(torch.vmap(lambda part: layer(part)[0])(x), expected)
@@ -215,9 +342,10 @@ def test_vmap_and_functional_gradients():
             torch.testing.assert_close(each[name][n], gradient)
 
 
+@one_of_each_kernel
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
-def test_forward_mode_takes_the_reference():
-    layer = lr.LTC(5, 8, batch_first=True).double()
+def test_forward_mode_takes_the_reference(case):
+    layer = case.make().double()
     x = torch.randn(2, 3, 5, dtype=torch.float64)
     output, slope = torch.func.jvp(lambda x: layer(x)[0], (x,), (torch.ones_like(x),))
     torch.testing.assert_close(output, layer(x)[0])

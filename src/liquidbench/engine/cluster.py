@@ -2,7 +2,9 @@
 
 Each job is one task of Ray's, which says what happens as it comes and is never retried by Ray: what a loss means is
 for the driver to say. Nothing is shared with the workers but what they are sent, so that they need no folder in common
-with the driver; raw data have to be where the study looks for them on each node.
+with the driver: a search that is known comes with the job, and searches and predictions go back with the results. What
+a lost worker had found out of its search is lost with it. Raw data have to be where the study looks for them on each
+node.
 """
 
 import os
@@ -30,6 +32,8 @@ class Cluster:
         threads: cores of each job.
         gpus: GPUs of each job, which may be a fraction.
     """
+
+    apart = True
 
     def __init__(self, address: str = "auto", processes: int | None = None, threads: int = 1, gpus: float = 0.0):
         for name, value in (("processes", processes), ("threads", threads)):

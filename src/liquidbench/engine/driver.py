@@ -4,10 +4,11 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from liquidbench import results
+from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Started
@@ -112,10 +113,13 @@ def execute(
         # Loads torch, which nothing else here needs.
         from liquidbench.engine.work import Work
 
-        worker = Work(plan.study.name, plan.data, plan.tasks)
+        worker = Work(plan.study.name, plan.data, plan.tasks, None if executor.apart else plan.directory)
     with Leases(plan.directory) as leases:
         # Read now that others know of this driver: what ends from here on is seen from its leases.
-        writer = results.Writer(plan.directory, leases.name, leases.others())
+        others = leases.others()
+        writer = results.Writer(plan.directory, leases.name, others)
+        if not others:
+            predictions.sweep(plan.directory)
         driver = _Driver(plan, executor, leases, writer, outcome, worker, on_event or (lambda event: None))
         try:
             executor.open(worker, plan.directory / "workers.log")
@@ -217,6 +221,8 @@ class _Driver:
             self._keep(run, self.worker.failed(job))
             return
         self.busy.add(run)
+        if self.executor.apart and (journal := self._journal(run)).is_file():
+            job = replace(job, journal=journal.read_bytes())
         self.executor.begin(job, alone=run.kind == "cost")
 
     def _hear(self, job: Job, message: Message) -> None:
@@ -247,6 +253,11 @@ class _Driver:
         name = self.plan.id(run)
         # From here on its lease is not given back: whoever takes it over looks whether the results are there.
         del self.attempts[run]
+        # The results last: where they are, all is.
+        if ended.journal is not None:
+            search.adopt(self._journal(run), ended.journal)
+        if ended.predictions is not None:
+            predictions.keep(self.plan.directory, name, ended.predictions)
         self.writer.add(name, ended.rows)
         self.leases.end(name)
         self.fresh += 1
@@ -257,6 +268,9 @@ class _Driver:
             self.outcome.failed[run] = ended.reason or ""
             event = Event("failed", run, reason=ended.reason, seconds=ended.seconds)
         self.on_event(event)
+
+    def _journal(self, run: Run) -> Path:
+        return search.journal(self.plan.directory, run, self.plan.tasks[run.task_name]["digest"])
 
     def _is_there(self, run: Run, statuses: Mapping[str, str]) -> bool:
         """Whether a run needs not be done; a failure that this plan is to try again does not count."""

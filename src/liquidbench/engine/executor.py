@@ -24,7 +24,12 @@ class Executor(Protocol):
 
     Executors know nothing of studies, leases and results. They bring jobs to workers and messages back, and tell
     of workers that are gone; what that means for a job is not theirs to say.
+
+    Attributes:
+        apart: whether workers may be where the study's folder is not, and have of it what jobs bring along.
     """
+
+    apart: bool
 
     def open(self, worker: Worker, log: Path) -> None:
         """Get ready.

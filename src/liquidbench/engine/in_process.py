@@ -15,6 +15,8 @@ class InProcess:
         threads: how many it computes on.
     """
 
+    apart = False
+
     def __init__(self, threads: int = 1):
         if threads < 1:
             raise ValueError(f"threads must be at least 1; got {threads}")

@@ -16,10 +16,12 @@ class Job:
     Attributes:
         run: what to do.
         losses: why earlier attempts came to nothing, which had nothing to do with the run; the first attempt has none.
+        journal: what is known of the search that it needs, for a worker that cannot look.
     """
 
     run: Run
     losses: tuple[str, ...] = ()
+    journal: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Ended:
         score: of a fit that did, the score on test by the task's main metric.
         reason: why it did not.
         seconds: how long it took.
+        predictions: of a fit, the content of their file, from a worker that could not put it into the study's folder.
+        journal: the search that it made or was given, from such a worker.
     """
 
     rows: bytes
@@ -44,6 +48,8 @@ class Ended:
     score: float | None = None
     reason: str | None = None
     seconds: float = 0.0
+    predictions: bytes | None = None
+    journal: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ def plan(
         The plan, for `execute`.
 
     Raises:
-        ValueError: for an unknown task, data that break a promise, or a model with no size within the budget.
+        ValueError: for an unknown task, data that break a promise, more outer splits than a task has, or a model with
+            no size within the budget.
         FileNotFoundError: where the data are not there.
     """
     facts = _facts(study, directory, data)
@@ -74,9 +76,8 @@ def plan(
     there = results.done(directory)
     status = {run: there[name] for run, name in ids.items() if name in there}
     to_do = (None, "failed") if retry_failed else (None,)
-    turn = {seed: number for number, seed in enumerate(study.seeds)}
     pending = [run for run in runs if status.get(run) in to_do]
-    pending.sort(key=lambda run: (run.kind == "cost", run.variant == "author", turn[run.seed]))
+    pending.sort(key=study.turn)
     return Plan(study, Path(directory), None if data is None else str(data), facts, ids, status, tuple(pending))
 
 
@@ -96,11 +97,19 @@ def _facts(
             facts[name] = known[name]
             continue
         # Loads torch, which a study that is all known need not wait for.
-        from liquidbench import catalogue, tasks
+        from liquidbench import matching, tasks
+        from liquidbench.tasks.task import check
 
         task = tasks.load(entry, data)
-        for model in study.models:
-            catalogue.size_for_budget(model, task, study.parameters, study.seeds[0])
+        for model, equal in product(study.models, study.matching):
+            matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)
+        if study.splits > task.folds:
+            raise ValueError(
+                f"splits must be at most {task.folds} with task {task.name!r}; got {study.splits}. Its rule: "
+                f"{task.fold_rule}"
+            )
+        for fold in range(study.splits):
+            check(task.with_fold(fold))
         facts[task.name] = {**task.facts(), "checked": checked}
     if facts != known:
         results.write_tasks(directory, facts)

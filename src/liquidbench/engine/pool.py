@@ -29,6 +29,8 @@ class Pool:
         devices: numbers of GPUs, of which each process sees one, in turn; None for those that this process may use.
     """
 
+    apart = False
+
     def __init__(self, processes: int, threads: int = 1, devices: Sequence[str] | None = None):
         for name, value in (("processes", processes), ("threads", threads)):
             if value < 1:

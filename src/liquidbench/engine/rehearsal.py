@@ -1,5 +1,6 @@
 """A worker that learns nothing, to try the engine on: what it gives looks like the results of real runs."""
 
+import json
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ class Rehearsal:
         study: the study's name.
         tasks: each task's facts.
         seconds: how long a run takes, which is spent asleep.
-        epochs: how many are made up for each learning rate, two rows each.
+        epochs: how many are made up for each trial, two rows each.
     """
 
     study: str
@@ -45,26 +46,31 @@ class Rehearsal:
         return Ended(results.pack([row]), "failed", reason=reason)
 
     def _rows(self, run: Run) -> list[dict[str, Any]]:
-        drawn = random.Random(f"{run.task_name} {run.model} {run.seed}")
+        drawn = random.Random(f"{run.task_name} {run.model} {run.seed} {run.fold}")
         if run.kind == "cost":
             metrics = ("seconds_per_epoch", "step_latency_us", "training_memory_bytes", "parameters")
             return [self._row(run, split="", metric=metric, value=drawn.uniform(1, 100)) for metric in metrics]
-        rows = [
-            self._row(run, split=split, metric="loss", value=1 / epoch, epoch=epoch, trial=trial, learning_rate=rate)
-            for trial, rate in enumerate(run.learning_rates)
-            for epoch in range(1, self.epochs + 1)
-            for split in ("train", "validation")
-        ]
-        chosen = {"trial": 0, "learning_rate": run.learning_rates[0]} if run.learning_rates else {}
-        for trial, rate in enumerate(run.learning_rates):
-            told = {"metric": "epochs", "value": float(self.epochs), "reason": "all epochs"}
-            rows.append(self._row(run, split="", trial=trial, learning_rate=rate, **told))
-        rows.append(self._row(run, split="", metric="best_epoch", value=float(self.epochs), **chosen))
-        rows += [self._row(run, split="test", metric=name, value=0.5) for name in ("trivial", "linear")]
         metric = self.tasks[run.task_name]["metric"]
         skill = random.Random(run.model).uniform(0.6, 0.9)
-        for split in ("validation", "test"):
-            rows.append(self._row(run, split=split, metric=metric, value=drawn.gauss(skill, 0.03), **chosen))
+        rows, chosen, best = [], {}, 0.0
+        for trial in range(run.search.trials if run.searches else 1):
+            rate = 10 ** drawn.uniform(-3, -1)
+            tried = {"trial": trial, "learning_rate": rate}
+            for epoch in range(1, self.epochs + 1):
+                for split in ("train", "validation"):
+                    rows.append(self._row(run, split=split, metric="loss", value=1 / epoch, epoch=epoch, **tried))
+            told = {"metric": "epochs", "value": float(self.epochs), "reason": "all epochs"}
+            rows.append(self._row(run, split="", **tried, **told))
+            tried["settings"] = json.dumps({"learning_rate": rate})
+            score = drawn.gauss(skill, 0.03)
+            if run.searches:
+                rows.append(self._row(run, split="validation", metric="trial_score", value=score, **tried))
+            if score > best:
+                chosen, best = tried, score
+        rows.append(self._row(run, split="", metric="best_epoch", value=float(self.epochs), **chosen))
+        rows += [self._row(run, split="test", metric=name, value=0.5) for name in ("trivial", "linear")]
+        rows.append(self._row(run, split="validation", metric=metric, value=best, **chosen))
+        rows.append(self._row(run, split="test", metric=metric, value=drawn.gauss(skill, 0.03), **chosen))
         return rows
 
     def _row(self, run: Run, **columns: Any) -> dict[str, Any]:
@@ -75,6 +81,9 @@ class Rehearsal:
             "model": run.model,
             "variant": run.variant,
             "seed": run.seed,
+            "fold": run.fold,
+            "matching": run.matching,
+            "search": run.search.mode if run.variant == "matched" else "",
             "kind": run.kind,
             "status": "done",
             "corruption": "",

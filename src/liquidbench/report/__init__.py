@@ -1,4 +1,4 @@
-"""The report: a study's results as one HTML file that needs no network."""
+"""The report: a study's results as one HTML file that needs no network, and its tables as text."""
 
 import os
 import uuid
@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from liquidbench.report.contents import page
+from liquidbench.report.tables import ENDINGS, Format, Table
 from liquidbench.statistics import Comparison
 from liquidbench.study import Study
 
@@ -45,6 +47,46 @@ def write(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )
+    _put(path, text)
+    return path
+
+
+def write_tables(
+    study: Study,
+    frame: pl.DataFrame,
+    tasks: Mapping[str, Mapping[str, Any]],
+    comparison: Comparison,
+    folder: str | os.PathLike[str],
+    form: Format,
+) -> list[Path]:
+    """Write a study's tables, one file each: the leaderboard, the pairs over tasks, and of each task scores and pairs.
+
+    Args:
+        study: what was asked.
+        frame: all rows of the study's results, as for `write`.
+        tasks: facts by task name, as for `write`.
+        comparison: `liquidbench.statistics.compare` of the same frame.
+        folder: where to; it is made where it does not exist.
+        form: ``"markdown"``, ``"latex"`` with booktabs, or ``"csv"``, for computing with.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: for another form.
+    """
+    if form not in ENDINGS:
+        raise ValueError(f"form must be one of {', '.join(ENDINGS)}; got {form!r}")
+    content = page(study, frame, tasks, comparison)
+    written = []
+    for table in (*content.tables, *(table for task in content.tasks for table in task.tables)):
+        path = Path(folder) / f"{table.name}.{ENDINGS[form]}"
+        _put(path, table.render(form))
+        written.append(path)
+    return written
+
+
+def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Someone may have the old report open, or the disk may be full: the new one appears whole or not at all.
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
@@ -53,7 +95,6 @@ def write(
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
-    return path
 
 
 @cache
@@ -61,4 +102,22 @@ def _template() -> Template:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    environment.filters["downloads"] = _downloads
     return environment.get_template("page.html.j2")
+
+
+def _downloads(table: Table, *forms: Format) -> list[tuple[str, str, str]]:
+    """For each form of a table the words of its link, the file's name, and the file itself as an address."""
+    names: Mapping[Format, str] = {"markdown": "Markdown", "latex": "LaTeX", "csv": "CSV"}
+    return [
+        (
+            names[form],
+            f"{table.name}.{ENDINGS[form]}",
+            f"data:text/plain;charset=utf-8,{quote(table.render(form), safe=_PLAIN)}",
+        )
+        for form in forms
+    ]
+
+
+_PLAIN = ",;:/|*()[]=+"
+"""What an address may hold as it is, besides letters and digits."""

@@ -10,14 +10,39 @@ from typing import Any
 
 import polars as pl
 
-from liquidbench.report import figures, illustrations
+from liquidbench.report import figures, illustrations, pen, tables
+from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
-from liquidbench.report.figures import Mark, quantity
 from liquidbench.report.illustrations import Figure
-from liquidbench.statistics import Comparison, Interval, counted, linear_model, number, p_value
-from liquidbench.study import AUTHOR_MODELS, Study, task_name
+from liquidbench.report.pen import Mark, quantity
+from liquidbench.report.tables import Table
+from liquidbench.statistics import (
+    COST_RULE,
+    FEWEST_SEEDS,
+    GROUP_RULE,
+    MATCHUP_RULE,
+    PROSPECT_RULE,
+    Comparison,
+    Interval,
+    Pair,
+    counted,
+    linear_model,
+    number,
+    p_value,
+    significant,
+)
+from liquidbench.study import AUTHOR_MODELS, MATCHINGS, Study, task_name
 
 FAMILIES = {"liquid": "Liquid", "recurrent": "Recurrent", "other": "Other"}
+
+MANY_TASKS = 5
+"""From so many on the overview is laid out closely: words of verdicts are folded, scores stand under their drawings."""
+
+WIDEST_TABS = 75
+"""Letters of tasks' titles that fit beside one another above the page."""
+
+MOST_DRAWN_PAIRS = 15
+"""Up to so many pairs on a task each has a drawing of its own; more are shown as a matrix."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +69,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on one task: in a sentence, in two words, and the lead behind it as a drawing."""
+    """The verdict on a task: in a sentence, in two words, the lead behind it as a drawing, and what would change it."""
 
     anchor: str
     title: str
@@ -52,6 +77,8 @@ class Judgement:
     tag: str
     tone: str
     svg: str
+    change: str
+    prices: list[str]
 
 
 @dataclass(frozen=True)
@@ -114,9 +141,13 @@ class TaskPage:
     description: str
     judgement: Judgement | None
     scores: Figure | None
-    costs: list[str]
+    costs: list[Figure]
+    cost_caption: str
     learning: list[Figure]
+    tuning: Figure | None
+    tuning_words: str
     robustness: list[Figure]
+    matrix: Figure | None
     contests: list[Contest]
     matched: list[Setting]
     authors: list[Setting]
@@ -125,6 +156,7 @@ class TaskPage:
     source: Mapping[str, str]
     facts: list[tuple[str, str]]
     features: list[tuple[str, str]]
+    tables: list[Table]
 
 
 @dataclass(frozen=True)
@@ -143,9 +175,12 @@ class Page:
     leaderboard: list[Line]
     baselines: list[tuple[str, list[str]]]
     leaderboard_note: str
+    close: bool
+    crowded: bool
     over_tasks: str
-    cost_panels: int
+    costs: list[Figure]
     cost_caption: str
+    across: Across | None
     tasks: list[TaskPage]
     failures: list[Failure]
     runs: str
@@ -153,6 +188,7 @@ class Page:
     thresholds: Sequence[str]
     environment: list[tuple[str, str]]
     commands: str
+    tables: list[Table]
     study_file: str
 
 
@@ -174,6 +210,9 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
     anchors = _anchors(names)
     found = [Evidence(name, tasks.get(name, {}), frame, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
+    close, several = len(found) >= MANY_TASKS, sum(bool(evidence.spreads) for evidence in found) > 1
+    together = across(comparison, models)
+    over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
     baselines = [
         (name, ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)])
         for name, scores in (
@@ -193,21 +232,35 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         columns=[
             (anchors[evidence.name], evidence.title, evidence.metric_label, evidence.direction) for evidence in found
         ],
-        leaderboard=_leaderboard(found, models, comparison),
+        leaderboard=_leaderboard(found, models, comparison, close),
         baselines=[(name, texts) for name, texts in baselines if any(texts)],
         leaderboard_note=_leaderboard_note(found),
+        close=close,
+        crowded=sum(len(one.title) for one in pages) > WIDEST_TABS,
         over_tasks=comparison.over_tasks.sentence,
-        cost_panels=max((len(one.costs) for one in pages), default=0),
-        cost_caption=illustrations.cost_caption(found),
+        costs=illustrations.costs_over_tasks(found, comparison.overall, models)
+        if several
+        else next((one.costs for one in pages if one.costs), []),
+        cost_caption=illustrations.cost_caption(found, over_tasks=several),
+        across=together,
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
         runs=_runs(frame),
         methods=_methods(study),
-        thresholds=comparison.verdict.thresholds,
+        thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
         environment=_environment(frame),
         commands=_commands(study, frame),
+        tables=_tables(found, comparison),
         study_file=study.to_yaml(),
     )
+
+
+def _tables(found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
+    """Those of the whole study."""
+    if not comparison.leaderboard:
+        return []
+    together = [tables.matchups(comparison)] if len(found) > 1 and comparison.over_tasks.matchups else []
+    return [tables.leaderboard(found, comparison), *together]
 
 
 def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataFrame]:
@@ -225,6 +278,8 @@ def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataF
 
 
 def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
+    tuning, tuning_words = illustrations.tuning(evidence) if evidence.spreads else (None, "")
+    many = len(evidence.pairs) > MOST_DRAWN_PAIRS
     return TaskPage(
         anchor=anchor,
         name=evidence.name,
@@ -233,9 +288,13 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         judgement=_judgement(evidence, anchor),
         scores=illustrations.scores(evidence),
         costs=illustrations.costs(evidence),
+        cost_caption=illustrations.cost_caption([evidence], over_tasks=False),
         learning=illustrations.learning(evidence),
+        tuning=tuning,
+        tuning_words=tuning_words,
         robustness=illustrations.robustness(evidence),
-        contests=_contests(evidence),
+        matrix=task_matrix(evidence) if many else None,
+        contests=_contests(evidence, drawn=not many),
         matched=_settings(evidence, "matched"),
         authors=_settings(evidence, "author"),
         sources=[
@@ -247,6 +306,7 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         source=evidence.facts.get("source") or {},
         facts=_facts(evidence),
         features=[(feature["name"], feature["unit"]) for feature in evidence.facts.get("features", ())],
+        tables=[tables.scores(evidence, anchor), tables.pairs(evidence, f"{anchor}-pairs")] if evidence.spreads else [],
     )
 
 
@@ -261,7 +321,7 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
             tone, tag = evidence.mark(winner).family, f"{winner} better"
         lead, bounds = evidence.lead(pair.difference, pair.interval)
         svg = figures.difference(
-            f"Lead of {pair.first} over {pair.second} on {evidence.title}: {judgement.sentence}",
+            f"Lead of {pair.first} over {pair.second} on {evidence.title}. {judgement.sentence}",
             lead,
             bounds,
             pair.margin,
@@ -269,10 +329,39 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
             tone,
             ends=(f"{pair.second} better", f"{pair.first} better"),
         )
-    return Judgement(anchor, evidence.title, judgement.sentence, tag, tone, svg)
+    prices = [price.sentence for price in judgement.prices]
+    return Judgement(
+        anchor, evidence.title, judgement.sentence, tag, tone, svg, _change(judgement.verdict, pair, evidence), prices
+    )
 
 
-def _contests(evidence: Evidence) -> list[Contest]:
+def _change(verdict: str, pair: Pair | None, evidence: Evidence) -> str:
+    """What it would take for another verdict, "" where there is nothing to be said."""
+    if pair is None or pair.difference is None:
+        return ""
+    if pair.prospect:
+        return pair.prospect.sentence
+    if pair.seeds < FEWEST_SEEDS:
+        return f"There can be one from {FEWEST_SEEDS} seeds on that both models have finished; here are {pair.seeds}."
+    if pair.reason:
+        score = evidence.trivial
+        beaten = score is None or any(evidence.beats(model, score) for model in (pair.first, pair.second))
+        missing = (
+            "had the cap in minutes not ended trainings" if beaten else "were a model better than the trivial predictor"
+        )
+        return f"There could be one {missing}."
+    lead, bounds = evidence.lead(pair.difference, pair.interval)
+    if verdict == "equivalent" and bounds:
+        limit = max(map(abs, bounds))
+        words = f"It stands for every smallest difference above {number(limit, significant([limit]))}"
+    elif verdict.endswith("better"):
+        words = f"It stands for every smallest difference up to {number(abs(lead), significant([lead]))}"
+    else:
+        return ""
+    return f"{words}; in this study it is {number(pair.margin, significant([pair.margin]))}."
+
+
+def _contests(evidence: Evidence, drawn: bool) -> list[Contest]:
     found = [
         (pair, *evidence.lead(pair.difference, pair.interval)) for pair in evidence.pairs if pair.difference is not None
     ]
@@ -291,8 +380,8 @@ def _contests(evidence: Evidence) -> list[Contest]:
             Contest(
                 first=first,
                 second=second,
-                keys=(figures.key(first), figures.key(second)),
-                svg=figures.difference(title, lead, bounds, pair.margin, reach, tone),
+                keys=(pen.key(first), pen.key(second)),
+                svg=figures.difference(title, lead, bounds, pair.margin, reach, tone) if drawn else "",
                 lead=number(lead, places, signed=True),
                 interval=interval,
                 p="" if pair.p is None else p_value(pair.p).removeprefix("p ").removeprefix("= "),
@@ -311,13 +400,15 @@ def _reach(ends: Iterable[float]) -> float:
 
 def _legend(models: Mapping[str, Mark]) -> list[tuple[str, list[tuple[str, str]]]]:
     families = {
-        family: [(figures.key(mark), mark.label) for mark in models.values() if mark.family == family]
+        family: [(pen.key(mark), mark.label) for mark in models.values() if mark.family == family]
         for family in FAMILIES
     }
     return [(family, names) for family, names in families.items() if names]
 
 
-def _leaderboard(found: Sequence[Evidence], models: Mapping[str, Mark], comparison: Comparison) -> list[Line]:
+def _leaderboard(
+    found: Sequence[Evidence], models: Mapping[str, Mark], comparison: Comparison, close: bool
+) -> list[Line]:
     overall = {one.model: one for one in comparison.overall}
     spans = [_range(evidence) for evidence in found]
     lines = []
@@ -325,10 +416,10 @@ def _leaderboard(found: Sequence[Evidence], models: Mapping[str, Mark], comparis
         lines.append(
             Line(
                 mark=models[model],
-                key=figures.key(models[model]),
+                key=pen.key(models[model]),
                 rank="" if one.rank is None else f"{one.rank:.1f}",
                 interval=f"{one.interval[0]:.1f} to {one.interval[1]:.1f}" if one.interval else "",
-                cells=[_cell(evidence, model, span) for evidence, span in zip(found, spans, strict=True)],
+                cells=[_cell(evidence, model, span, close) for evidence, span in zip(found, spans, strict=True)],
             )
         )
     return lines
@@ -344,20 +435,15 @@ def _range(evidence: Evidence) -> Interval:
     return min(ends) - room, max(ends) + room
 
 
-def _cell(evidence: Evidence, model: str, span: Interval) -> Cell:
+def _cell(evidence: Evidence, model: str, span: Interval, close: bool) -> Cell:
     standing = evidence.standings.get((model, "matched"))
     spread = evidence.spreads.get((model, "matched"))
     failures = standing.failures if standing else 0
     if spread is None:
         return Cell("failed" if failures else "not run yet", "", "", failures, bold=False)
-    best = evidence.best_first("matched")[0]
-    compared = [pair for pair in evidence.pairs if best in (pair.first, pair.second)]
-    said = [pair for pair in compared if pair.verdict != "cannot say"]
-    level = [pair for pair in said if pair.verdict not in ("better", "worse")]
-    bold = (said or not compared) if model == best else any(model in (pair.first, pair.second) for pair in level)
     mark = evidence.mark(model)
-    svg = figures.interval(evidence.spoken(model, spread), mark, spread.mean, spread.interval, span)
-    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, bool(bold))
+    svg = figures.interval(evidence.spoken(model, spread), mark, spread.mean, spread.interval, span, small=close)
+    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, evidence.unbeaten(model))
 
 
 def _leaderboard_note(found: Sequence[Evidence]) -> str:
@@ -386,7 +472,7 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
         rows.append(
             Setting(
                 mark=mark,
-                key=figures.key(mark),
+                key=pen.key(mark),
                 score=evidence.text(spread.mean) if spread else "none",
                 interval=evidence.span(spread.interval) if spread else "",
                 validation="" if validation is None else evidence.text(validation),
@@ -394,7 +480,7 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
                 failures=standing.failures,
                 parameters=_cost(evidence, model, variant, "parameters", "1"),
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
-                rates=_tally(evidence.chosen(model, variant, "learning_rate")),
+                rates=_span(evidence.chosen(model, variant, "learning_rate")),
                 epochs=f"{median(epochs):g}" if epochs else "",
                 ended=_tally(evidence.ended(model, variant)),
                 epoch_time=_cost(evidence, model, variant, "seconds_per_epoch", "s"),
@@ -417,6 +503,12 @@ def _tally(values: Iterable[float | str]) -> str:
     if len(counts) == 1:
         return next(iter(counts))
     return ", ".join(f"{count} × {value}" for value, count in counts.most_common())
+
+
+def _span(values: Sequence[float]) -> str:
+    """From the least to the largest."""
+    ends = list(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values)))) if values else []
+    return " to ".join(ends)
 
 
 def _failures(evidence: Evidence) -> list[Failure]:
@@ -444,7 +536,7 @@ def _what(row: Mapping[str, Any]) -> str:
     if row["status"] == "failed":
         return "measurement of cost" if row["kind"] == "cost" else "the whole fit"
     if row["metric"] == "loss":
-        return f"one learning rate, {row['learning_rate']:g}"
+        return f"one trial, learning rate {row['learning_rate']:.3g}"
     damage = f", {illustrations.damage(row['corruption'], row['level'])}" if row["corruption"] else ""
     return f"one score, {row['metric']} on {row['split']}{damage}"
 
@@ -546,22 +638,33 @@ def _commands(study: Study, frame: pl.DataFrame) -> str:
 
 
 def _methods(study: Study) -> list[tuple[str, str]]:
-    training = study.training
-    rates = ", ".join(f"{rate:g}" for rate in study.learning_rates)
-    cap = f" or {training.minutes:g} minutes a fit" if training.minutes else ""
-    clip = f" Gradients are clipped to norm {training.clip_norm:g}." if training.clip_norm else ""
+    training, search = study.training, study.search
+    cap = f" within {search.minutes:g} minutes" if search.minutes else ""
+    repeated = {
+        "full": "The search is made anew for each seed and split.",
+        "cheap": "The search is made once, with the first seed, and other seeds train with what it found: their spread "
+        "is that of training alone and leaves out the luck of the search.",
+    }[search.mode]
+    others = [MATCHINGS[matching] for matching in study.matching[1:]]
+    more = [f"equal {' and equal '.join(others)}"] if others else []
+    more += [f"{counted(study.splits - 1, 'further outer split')}"] if study.splits > 1 else []
     words = [
         (
             "The same for every model",
-            f"{number(study.parameters)} trained parameters within 5 %; "
-            f"{counted(len(study.learning_rates), 'learning rate')} to try ({rates}); up to "
-            f"{counted(training.epochs, 'epoch')}{cap} in batches of {training.batch_size}, stopping after "
-            f"{counted(training.patience, 'epoch')} without progress; {counted(len(study.seeds), 'seed')}, each "
-            f"with the same data in the same order.{clip}",
+            f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {counted(training.epochs, 'epoch')} "
+            f"in batches of {training.batch_size}; {counted(len(study.seeds), 'seed')}, each with the same data in the "
+            "same order.",
         ),
         (
+            "Search",
+            "Trials draw the learning rate, optimiser, schedule, clipping, weight decay and patience from ranges that "
+            "are the same for all models, and one of a few structures of the model at the given size. Trials of one "
+            f"number draw the same for all models. {repeated}",
+        ),
+        *([("Not on this page", f"The results also hold {' and '.join(more)}.")] if more else []),
+        (
             "Test data come last",
-            "Validation loss chooses the epoch, the validation score the learning rate. Test data are built "
+            "Validation loss chooses the epoch, the validation score the trial. Test data are built "
             "only then, and nothing is chosen by them. Scalers are fitted on training data; no raw row is in "
             "two splits.",
         ),
@@ -604,6 +707,13 @@ def _methods(study: Study) -> list[tuple[str, str]]:
             )
         )
     return words
+
+
+def _budget(study: Study) -> str:
+    matching, parameters = study.matching[0], f"{number(study.parameters)} trained parameters"
+    if matching == "parameters":
+        return f"{parameters} within 5 %"
+    return f"as many {MATCHINGS[matching]} as a GRU of {parameters} has, nearly"
 
 
 def _in_order(first: Iterable[str], rest: Iterable[str]) -> list[str]:

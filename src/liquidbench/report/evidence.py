@@ -6,7 +6,7 @@ data, learning curves, costs) is read from the results table here.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results
-from liquidbench.report.figures import Mark
+from liquidbench.report.pen import Mark
 from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, number, score_interval
 from liquidbench.study import FAMILIES
 
@@ -70,6 +70,11 @@ class Evidence:
         frame: results of the whole study.
         models: how each model looks.
         comparison: judgement of the whole study.
+
+    Attributes:
+        searches: what each trial of each search of a compared model came to on validation, None where it failed.
+        searched_by_score: whether that is the main score. Where results hold no scores of trials, it is the lowest
+            validation loss of each.
     """
 
     def __init__(
@@ -113,6 +118,11 @@ class Evidence:
         self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
         trainings = results.trainings(rows.filter(pl.col("status") == "done"))
         self._chosen = _Parts(trainings.filter(pl.col("best_epoch").is_not_null()))
+        trials = _trial_scores(rows)
+        self.searched_by_score = not trials.is_empty()
+        self.searches: dict[str, list[list[float | None]]] = _searches(
+            trials if self.searched_by_score else _trial_losses(rows)
+        )
 
     @property
     def direction(self) -> str:
@@ -157,6 +167,15 @@ class Evidence:
         found = [model for model in self.models if (model, variant) in self.spreads]
         return sorted(found, key=lambda model: self.spreads[model, variant].mean, reverse=self.higher)
 
+    def unbeaten(self, model: str) -> bool:
+        """Whether a compared model with a score can be compared with the task's best and is not shown to be worse."""
+        best = self.best_first("matched")[0]
+        compared = [pair for pair in self.pairs if best in (pair.first, pair.second)]
+        said = [pair for pair in compared if pair.verdict != "cannot say"]
+        if model == best:
+            return bool(said) or not compared
+        return any(model in (pair.first, pair.second) for pair in said if pair.verdict not in ("better", "worse"))
+
     def beats(self, model: str, score: float) -> bool:
         """Whether a compared model's mean is better than a score."""
         mean = self.spreads[model, "matched"].mean
@@ -175,40 +194,58 @@ class Evidence:
 
     def levels(self, corruption: str) -> list[float]:
         """Levels of a corruption that were measured, and 0."""
-        rows = self._fits.rows
-        found = rows.filter(pl.col("corruption") == corruption, pl.col("metric") == self.metric)["level"]
-        return sorted({0.0, *found}) if len(found) else []
+        found = {level for _, kind, level in self._damaged if kind == corruption}
+        return sorted({0.0, *found}) if found else []
 
     def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
         """A compared model's score on damaged test data; at level 0 its score on whole data will do."""
-        rows = self._fits.of(model, "matched").filter(
-            pl.col("metric") == self.metric,
-            pl.col("split") == "test",
-            pl.col("corruption") == corruption,
-            (pl.col("level") - level).abs() < 1e-9,
-        )
-        values = tuple(rows.sort("seed")["value"])
+        values = self._damaged.get((model, corruption, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
         mean = math.fsum(values) / len(values)
         return Spread(values, mean, score_interval(values, self.metric) if len(values) > 1 else None)
 
+    @cached_property
+    def _damaged(self) -> dict[tuple[str, str, float], tuple[float, ...]]:
+        """Scores by compared model, corruption and level, one a seed."""
+        found: dict[tuple[str, str, float], tuple[float, ...]] = {}
+        for (model, variant), fits in self._fits.items():
+            if variant != "matched":
+                continue
+            rows = fits.filter(
+                pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != ""
+            ).sort("seed")
+            for corruption, level, value in rows.select("corruption", "level", "value").iter_rows():
+                key = (model, corruption, round(level, 9))
+                found[key] = (*found.get(key, ()), value)
+        return found
+
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
-        """Loss by epoch of each seed, (epoch, loss), with the learning rate that validation chose."""
+        """Loss by epoch of each seed, (epoch, loss), of the training that validation chose."""
         chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
         rows = self._fits.of(model, "matched").filter(
             pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
-        by_seed = rows.sort("seed", "epoch").partition_by("seed", maintain_order=True)
-        return [[(float(epoch), loss) for epoch, loss in part.select("epoch", "value").rows()] for part in by_seed]
+        threads: dict[int, list[tuple[float, float]]] = {}
+        for seed, epoch, loss in rows.sort("seed", "epoch").select("seed", "epoch", "value").iter_rows():
+            threads.setdefault(seed, []).append((float(epoch), loss))
+        return list(threads.values())
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
-        """A measured cost; parameters are known from the fits too."""
-        found = self._costs.of(model, variant).filter(pl.col("metric") == metric)["value"].to_list()
-        if not found and metric == "parameters":
-            found = self._fits.of(model, variant)["parameters"].drop_nulls().to_list()
-        return float(median(found)) if found else None
+        """A measured cost, the median where there are several; parameters are known from the fits too."""
+        return self._measured.get((model, variant), {}).get(metric)
+
+    @cached_property
+    def _measured(self) -> dict[tuple[str, str], dict[str, float]]:
+        found: dict[tuple[str, str], dict[str, float]] = {}
+        for key, fits in self._fits.items():
+            if sizes := fits["parameters"].drop_nulls().to_list():
+                found.setdefault(key, {})["parameters"] = float(median(sizes))
+        for key, rows in self._costs.items():
+            medians = rows.group_by("metric").agg(pl.col("value").median())
+            found.setdefault(key, {}).update(dict(medians.iter_rows()))
+        return found
 
     def chosen(self, model: str, variant: str, column: str) -> list[Any]:
         """A column of the finished fits, one value a seed."""
@@ -227,6 +264,10 @@ class Evidence:
         values = self._clean(model, variant, "validation")["value"].to_list()
         return math.fsum(values) / len(values) if values else None
 
+    def outdone(self, costs: Mapping[str, float]) -> dict[str, str]:
+        """Which compared models with a cost are outdone by one no dearer and no worse, and by whom (`outdone`)."""
+        return outdone(costs, {model: self.lead(self.spreads[model, "matched"].mean, None)[0] for model in costs})
+
     def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
         """Rows of the main score on whole data, one a seed."""
         if (model, variant, split) not in self._scores:
@@ -239,10 +280,60 @@ class _Parts:
     """Rows by model and variant, each part a view of one sorted table."""
 
     def __init__(self, rows: pl.DataFrame):
-        self.rows = rows.sort("model", "variant", maintain_order=True)
-        counts = self.rows.group_by("model", "variant", maintain_order=True).len().rows()
+        self._rows = rows.sort("model", "variant", maintain_order=True)
+        counts = self._rows.group_by("model", "variant", maintain_order=True).len().rows()
         ends = accumulate(count for _, _, count in counts)
         self._places = {(m, v): (end - count, count) for (m, v, count), end in zip(counts, ends, strict=True)}
 
     def of(self, model: str, variant: str) -> pl.DataFrame:
-        return self.rows.slice(*self._places.get((model, variant), (0, 0)))
+        return self._rows.slice(*self._places.get((model, variant), (0, 0)))
+
+    def items(self) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
+        return ((key, self._rows.slice(*place)) for key, place in self._places.items())
+
+
+def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
+    """Who is outdone in cost (less is better) and gain (more is better) at once, and by whom; "" at the front.
+
+    Where several outdo a model, the best of them is named, and of equally good ones the cheapest.
+
+    Example:
+        >>> outdone({"A": 1.0, "B": 2.0, "C": 3.0}, {"A": 0.9, "B": 0.8, "C": 0.95})
+        {'A': '', 'B': 'A', 'C': ''}
+    """
+    found = {}
+    for model, cost in costs.items():
+        rivals = [
+            rival
+            for rival, other in costs.items()
+            if other <= cost and gains[rival] >= gains[model] and (other, gains[rival]) != (cost, gains[model])
+        ]
+        found[model] = max(rivals, key=lambda rival: (gains[rival], -costs[rival]), default="")
+    return found
+
+
+def _trial_scores(rows: pl.DataFrame) -> pl.DataFrame:
+    matched = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
+    return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
+
+
+def _trial_losses(rows: pl.DataFrame) -> pl.DataFrame:
+    losses = rows.filter(
+        pl.col("kind") == "fit",
+        pl.col("variant") == "matched",
+        pl.col("metric") == "loss",
+        pl.col("trial").is_not_null(),
+        # A trial that diverged may have a row on training alone.
+        (pl.col("split") == "validation") | pl.col("value").is_null(),
+    )
+    spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
+    lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
+    return losses.group_by("model", "run", "seed", "trial").agg(value=lowest)
+
+
+def _searches(rows: pl.DataFrame) -> dict[str, list[list[float | None]]]:
+    found: dict[str, dict[str, list[float | None]]] = {}
+    for model, run, value in rows.sort("model", "seed", "run", "trial").select("model", "run", "value").iter_rows():
+        sound = value if value is not None and math.isfinite(value) else None
+        found.setdefault(model, {}).setdefault(run, []).append(sound)
+    return {model: list(searches.values()) for model, searches in found.items()}

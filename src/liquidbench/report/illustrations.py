@@ -1,20 +1,34 @@
 """The report's figures with their captions: what is drawn, and in words drawn from the same numbers what to see."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from statistics import median
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import geometric_mean
+
+import numpy as np
 
 from liquidbench.report import figures
-from liquidbench.report.evidence import Evidence, decimals
-from liquidbench.report.figures import quantity
-from liquidbench.statistics import linear_model, number
+from liquidbench.report.evidence import Evidence, decimals, outdone
+from liquidbench.report.pen import Mark, quantity
+from liquidbench.statistics import Overall, counted, expected_best, linear_model, number
 
 COSTS = (
-    ("parameters", "Trained parameters", "1"),
-    ("training_memory_bytes", "Peak memory in training", "B"),
-    ("seconds_per_epoch", "Time for one training epoch", "s"),
+    ("parameters", "Trained parameters", "1", 1.0),
+    ("training_memory_bytes", "Peak memory in training", "B", 1.0),
+    ("seconds_per_epoch", "Time for one training epoch", "s", 1.0),
+    ("step_latency_us", "Time for one step in use", "s", 1e-6),
 )
+"""Measured costs, their names, units, and what brings them into the unit."""
+
+SAME = 1.15
+"""Costs that differ by less are no axis: models matched in parameters differ by the roughness of their sizes."""
+
+MOST_NAMED = 8
+"""Lines that a figure names; of more, the best ones are named and the others stay behind."""
+
+MOST_THREADS = 30
+"""Lines of single seeds that a figure still shows."""
+
 CORRUPTIONS = (
     ("removed_steps", "Steps removed from each sequence"),
     ("noise", "Noise added to each feature, in its standard deviations"),
@@ -23,10 +37,11 @@ CORRUPTIONS = (
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the words under it."""
+    """A drawing and the words under it; a broad one takes the width of the page."""
 
     svg: str
     caption: str
+    broad: bool = False
 
 
 def scores(evidence: Evidence) -> Figure | None:
@@ -58,7 +73,9 @@ def scores(evidence: Evidence) -> Figure | None:
     if any(row.mark.apart for row in rows):
         words.append("† At a published size and rate, outside the comparison.")
     title = f"Test scores on {evidence.title}"
-    return Figure(figures.strip(title, rows, evidence.score_label, evidence.references), " ".join(words))
+    broad = len(compared) > MOST_NAMED + 2
+    drawing = figures.strip(title, rows, evidence.score_label, evidence.references, broad=broad)
+    return Figure(drawing, " ".join(words), broad)
 
 
 def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:
@@ -69,86 +86,175 @@ def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:
     return f"{beaten} of {len(models)} means do" if beaten else "none does"
 
 
-def costs(evidence: Evidence) -> list[str]:
-    """Score against each cost that was measured."""
+def costs(evidence: Evidence) -> list[Figure]:
+    """Score against each cost that was measured and that models differ in, with the front."""
     drawn = []
-    for metric, label, unit in COSTS:
+    for metric, label, unit, scale in COSTS:
+        known = {
+            (model, variant): scale * cost
+            for model, variant in evidence.spreads
+            if (cost := evidence.cost(model, variant, metric))
+        }
+        compared = {model: cost for (model, variant), cost in known.items() if variant == "matched"}
+        if not known or max(known.values()) / min(known.values()) < SAME:
+            continue
+        # Where models are matched in a cost, who is the cheapest of them means nothing.
+        differ = bool(compared) and max(compared.values()) / min(compared.values()) >= SAME
+        better = evidence.outdone(compared) if differ else {}
         points = []
-        for (model, variant), spread in evidence.spreads.items():
-            cost = evidence.cost(model, variant, metric)
-            if cost:
-                mark = evidence.mark(model, variant)
-                text = f"{evidence.spoken(mark.label, spread)}; {label.lower()}: {quantity(cost, unit)}"
-                compared = evidence.spreads.get((model, "matched"))
-                origin = evidence.cost(model, "matched", metric) if mark.apart else None
-                at = (origin, compared.mean) if origin and compared else None
-                points.append(figures.Point(mark, cost, spread.mean, spread.interval, text, at))
-        if points:
-            title = f"{evidence.title}: {evidence.metric_label} against {label.lower()}"
-            better = "up" if evidence.higher else "down"
-            score_label = f"{evidence.metric_label}, {evidence.direction}"
-            axes = (score_label, label, unit, evidence.references, better)
-            drawn.append(figures.scatter(title, points, *axes))
+        for (model, variant), cost in known.items():
+            spread, mark = evidence.spreads[model, variant], evidence.mark(model, variant)
+            rival = better.get(model, "") if variant == "matched" else ""
+            said = [evidence.spoken(mark.label, spread), f"{label.lower()}: {quantity(cost, unit)}"]
+            said += [f"{rival} is better and no dearer"] if rival else []
+            whole = evidence.spreads.get((model, "matched"))
+            origin = (compared[model], whole.mean) if mark.apart and whole and model in compared else None
+            front = variant == "matched" and better.get(model) == ""
+            if len(compared) > MOST_NAMED and not front:
+                mark = replace(mark, behind=True)
+            points.append(figures.Point(mark, cost, spread.mean, spread.interval, "; ".join(said), origin, front))
+        title = f"{evidence.title}: {evidence.metric_label} against {label.lower()}"
+        direction = "up" if evidence.higher else "down"
+        axis = f"{evidence.metric_label}, {evidence.direction}"
+        drawing = figures.scatter(title, points, axis, label, unit, evidence.references, direction)
+        drawn.append(Figure(drawing, _front_caption([model for model, rival in better.items() if not rival])))
     return drawn
 
 
-def cost_caption(study: Sequence[Evidence]) -> str:
-    """What the costs of all tasks show; "" where there is no score to set against them."""
+def costs_over_tasks(study: Sequence[Evidence], overall: Sequence[Overall], models: Mapping[str, Mark]) -> list[Figure]:
+    """Mean rank against each cost as a multiple of the cheapest's, geometric means over tasks; with the front."""
+    ranks = {line.model: line.rank for line in overall if line.rank is not None}
+    drawn = []
+    for metric, label, _, _ in COSTS:
+        typical = typical_costs(study, metric, ranks)
+        if len(typical) < 2 or max(typical.values()) / min(typical.values()) < SAME:
+            continue
+        times = {model: cost / min(typical.values()) for model, cost in typical.items()}
+        better = outdone(times, {model: -ranks[model] for model in times})
+        points = []
+        for model, cost in times.items():
+            mark, rival = models[model], better[model]
+            said = f"{model}: mean rank {number(ranks[model], 1)}; {label.lower()}: {quantity(cost, '×')} the least"
+            said += f"; {rival} is better and no dearer" if rival else ""
+            mark = replace(mark, behind=True) if rival and len(times) > MOST_NAMED else mark
+            points.append(figures.Point(mark, cost, ranks[model], None, said, front=not rival))
+        title = f"Mean rank over tasks against {label.lower()}"
+        axes = ("Mean rank, 1 is best", f"{label}, times the least", "×", (), "down")
+        drawn.append(
+            Figure(
+                figures.scatter(title, points, *axes),
+                _front_caption([model for model, rival in better.items() if not rival]),
+            )
+        )
+    return drawn
+
+
+def typical_costs(study: Sequence[Evidence], metric: str, models: Collection[str]) -> dict[str, float]:
+    """Geometric mean of a cost over the tasks on which it was measured of all these models; empty without any."""
+    tables = [{model: evidence.cost(model, "matched", metric) for model in models} for evidence in study]
+    whole = [table for table in tables if all(table.values())]
+    if not whole:
+        return {}
+    return {model: geometric_mean([cost for table in whole if (cost := table[model])]) for model in models}
+
+
+def _front_caption(front: Sequence[str]) -> str:
+    if not front:
+        return "Compared models are matched in this, so there is no front."
+    return f"At the front: {', '.join(front[:-1])}{' and ' * (len(front) > 1)}{front[-1]}."
+
+
+def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
+    """What the costs of some tasks show; "" where there is no score to set against them.
+
+    Args:
+        study: the tasks.
+        over_tasks: whether the figures are of all tasks together.
+    """
+    if not any(evidence.spreads for evidence in study):
+        return ""
+    models = {model for evidence in study for model in evidence.best_first("matched")}
     words = []
-    for metric, label, unit in COSTS:
-        found: dict[str, list[float]] = {}
-        for evidence in study:
-            for model in evidence.best_first("matched"):
-                if cost := evidence.cost(model, "matched", metric):
-                    found.setdefault(model, []).append(cost)
+    for metric, label, unit, scale in COSTS:
+        found = [
+            scale * cost
+            for evidence in study
+            for model in evidence.best_first("matched")
+            if (cost := evidence.cost(model, "matched", metric))
+        ]
+        typical = typical_costs(study, metric, models)
         if not found:
             words.append(f"{label}: not measured yet.")
         elif metric == "parameters":
-            low, high = min(map(min, found.values())), max(map(max, found.values()))
-            words.append(f"Compared models train {quantity(low, unit)} to {quantity(high, unit)} parameters.")
-        elif len(found) > 1:
-            typical = {model: median(costs) for model, costs in found.items()}
+            words.append(
+                f"Compared models train {quantity(min(found), unit)} to {quantity(max(found), unit)} parameters."
+            )
+        elif len(typical) > 1 and max(typical.values()) / min(typical.values()) >= SAME:
             least, most = min(typical, key=typical.__getitem__), max(typical, key=typical.__getitem__)
             ratio = typical[most] / typical[least]
+            least_cost = "" if over_tasks else f" ({quantity(scale * typical[least], unit)})"
             words.append(
-                f"{label}: least with {least} ({quantity(typical[least], unit)}), most with {most} "
+                f"{label}: least with {least}{least_cost}, most with {most} "
                 f"({number(ratio, 1 if ratio < 10 else 0)} times as much)."
             )
-    if not any(evidence.spreads for evidence in study):
-        return ""
-    words.append("The higher and the further left, the better; costs are on logarithmic axes.")
-    if any(variant == "author" for evidence in study for _, variant in evidence.spreads):
+    words.append(
+        "The line is the front: no model is both cheaper and better than those on it, by means alone. "
+        "Costs are on logarithmic axes."
+    )
+    if not over_tasks and any(variant == "author" for evidence in study for _, variant in evidence.spreads):
         words.append("Faint marks, joined to the model: † at a published size and rate, outside the comparison.")
     return " ".join(words)
 
 
+def _kept_back(models: Sequence[str], evidence: Evidence) -> dict[str, Mark]:
+    """Marks of models, best first, of which only the first ones are named."""
+    return {model: replace(evidence.mark(model), behind=place >= MOST_NAMED) for place, model in enumerate(models)}
+
+
+def _named_words(models: Sequence[str]) -> list[str]:
+    if len(models) <= MOST_NAMED:
+        return []
+    return [f"Named: the {MOST_NAMED} best by test score; others show their names when pointed at."]
+
+
 def learning(evidence: Evidence) -> list[Figure]:
-    """Training and validation loss by epoch, with the learning rate that was chosen."""
+    """Training and validation loss by epoch, with the trial that was chosen."""
     found = []
+    marks = _kept_back(evidence.best_first("matched"), evidence)
     for split, label in (("train", "Training loss"), ("validation", "Validation loss")):
+        threads = {model: seeds for model in marks if (seeds := evidence.learning(model, split))}
+        shown = sum(map(len, threads.values())) <= MOST_THREADS
         series, lowest = [], []
-        for model in evidence.best_first("matched"):
-            threads = evidence.learning(model, split)
-            if not threads:
-                continue
+        for model, seeds in threads.items():
             # The mean ends where the first seed stopped: beyond, it would jump as seeds drop out.
-            together = list(zip(*threads, strict=False))
+            together = list(zip(*seeds, strict=False))
             x = [epochs[0][0] for epochs in together]
-            y = [math.fsum(loss for _, loss in epochs) / len(threads) for epochs in together]
+            y = [math.fsum(loss for _, loss in epochs) / len(seeds) for epochs in together]
             low, epoch = min(zip(y, x, strict=True))
             lowest.append((low, epoch, model))
             places = decimals(None, low) + 1
+            text = f"{model}: lowest {number(low, places)} in epoch {epoch:.0f}"
             texts = [f"{model}, epoch {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)]
-            series.append(figures.Series(evidence.mark(model), x, y, [None] * len(x), texts, threads))
+            many = len(marks) > MOST_NAMED
+            series.append(
+                figures.Series(
+                    marks[model], x, y, (), () if many else texts, seeds if shown else (), text if many else ""
+                )
+            )
         if not series:
             continue
         loss, epoch, model = min(lowest)
         words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."]
-        if any(len(one.threads) > 1 for one in series):
-            words.append("Thick: the mean, until the first seed stops. Thin: each seed to its own end.")
-        shown, trained = len(series[0].threads), len(evidence.spreads[series[0].mark.label, "matched"].values)
-        if shown < trained:
-            words.append(f"Only the first {shown} of {trained} seeds.")
+        if any(len(seeds) > 1 for seeds in threads.values()):
+            ends = "Thick: the mean, until the first seed stops. Thin: each seed to its own end."
+            words.append(ends if shown else "Means over seeds, until the first of them stops.")
+        read, trained = (
+            len(threads[series[0].mark.label]),
+            len(evidence.spreads[series[0].mark.label, "matched"].values),
+        )
+        if read < trained:
+            words.append(f"Only the first {read} of {trained} seeds.")
+        words += _named_words(list(marks))
         kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"
         drawing = figures.curves(title, series, "Epoch", f"{label} ({kind})", whole_steps=True)
@@ -156,27 +262,83 @@ def learning(evidence: Evidence) -> list[Figure]:
     return found
 
 
+def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
+    """What the best of k trials is expected to come to on validation, or a sentence that says why there is no curve."""
+    searches = {
+        model: evidence.searches[model] for model in evidence.best_first("matched") if model in evidence.searches
+    }
+    trials = max((len(search) for found in searches.values() for search in found), default=0)
+    if trials < 2:
+        single = "Each search had a single trial, so nothing is known of what more would have brought."
+        return None, single if trials else "The results hold no trials of a search."
+    # A search that is not at its end would be taken for one with fewer trials.
+    searches = {model: [search for search in found if len(search) == trials] for model, found in searches.items()}
+    by_score = evidence.searched_by_score
+    higher = evidence.higher if by_score else False
+    known = [value for found in searches.values() for search in found for value in search if value is not None]
+    if not known:
+        return None, "No trial of any search came to a score."
+    trivial = evidence.trivial if by_score else None
+    worst = trivial if trivial is not None else min(known) if higher else max(known)
+    marks = _kept_back(list(searches), evidence)
+    many = len(marks) > MOST_NAMED
+    series = []
+    for model, found in searches.items():
+        if not found:
+            continue
+        filled = [[worst if value is None else value for value in search] for search in found]
+        curve = np.mean([expected_best(search, higher) for search in filled], axis=0).tolist()
+        places = evidence.places if by_score else decimals(None, curve[-1]) + 1
+        texts = [f"{model}, best of {counted(k, 'trial')}: {number(at, places)}" for k, at in enumerate(curve, 1)]
+        steps = [float(k) for k in range(1, trials + 1)]
+        series.append(
+            figures.Series(marks[model], steps, curve, (), () if many else texts, (), texts[-1] if many else "")
+        )
+    gains = {one.mark.label: abs(one.y[-1] - one.y[-2]) for one in series}
+    most = max(gains, key=gains.__getitem__)
+    words = [
+        "The expected best of so many trials drawn from each search, a mean over searches. The last of "
+        f"{trials} brings most to {most}, {number(gains[most], decimals(None, gains[most]))}: where a line still "
+        f"{'rises' if higher else 'falls'}, more trials would help."
+    ]
+    failed = sum(value is None for found in searches.values() for search in found for value in search)
+    if failed:
+        worth = "the trivial predictor’s score" if trivial is not None else "the worst that was seen"
+        words.append(f"{counted(failed, 'failed trial')} {'counts' if failed == 1 else 'count'} as {worth}.")
+    if not by_score:
+        words.append("By loss, as these results hold no score of each trial.")
+    words += _named_words(list(marks))
+    title = f"{evidence.title}: what the best of so many trials comes to on validation"
+    what = f"{evidence.metric_label} on validation" if by_score else "Lowest validation loss"
+    label = f"{what}, {'higher' if higher else 'lower'} is better"
+    return Figure(figures.curves(title, series, "Trials", label, whole_steps=True), " ".join(words)), ""
+
+
 def robustness(evidence: Evidence) -> list[Figure]:
     """The test score as test data are damaged."""
     found = []
+    marks = _kept_back(evidence.best_first("matched"), evidence)
+    many = len(marks) > MOST_NAMED
     for corruption, label in CORRUPTIONS:
         levels = evidence.levels(corruption)
         series, losses = [], []
-        for model in evidence.best_first("matched"):
+        for model, mark in marks.items():
             spreads = {level: evidence.damaged(model, corruption, level) for level in levels}
             measured = {level: spread for level, spread in spreads.items() if spread}
             if len(measured) < 2:
                 continue
+            spoken = [
+                evidence.spoken(f"{model}, {damage(corruption, level)}", spread) for level, spread in measured.items()
+            ]
             series.append(
                 figures.Series(
-                    evidence.mark(model),
+                    mark,
                     list(measured),
                     [spread.mean for spread in measured.values()],
-                    [spread.interval for spread in measured.values()],
-                    [
-                        evidence.spoken(f"{model}, {damage(corruption, level)}", spread)
-                        for level, spread in measured.items()
-                    ],
+                    () if many else [spread.interval for spread in measured.values()],
+                    () if many else spoken,
+                    (),
+                    spoken[-1] if many else "",
                 )
             )
             clean, worst = spreads[levels[0]], spreads[levels[-1]]
@@ -196,6 +358,7 @@ def robustness(evidence: Evidence) -> list[Figure]:
             words.append("A removed step is gone; its time is added to the next span.")
         if any(bounds for one in series for bounds in one.intervals):
             words.append("Bars are 95 % intervals, set side by side.")
+        words += _named_words(list(marks))
         title = f"{evidence.metric_label} on {evidence.title}: {label.lower()}"
         drawing = figures.curves(
             title,

@@ -13,6 +13,7 @@ and four descriptors known at admission. What is done with the records:
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import files
 from liquidbench.tasks.files import Archive
-from liquidbench.tasks.task import Feature, Recording, Source, Task
+from liquidbench.tasks.task import Feature, Recording, Source, Task, turned
 
 PHYSIONET = Archive(
     title="PhysioNet Challenge 2012",
@@ -84,6 +85,7 @@ VARIABLES = (
     Feature("ICUType", "1"),
 )
 TRAINING_STAYS = 3200
+FOLDS = 5
 EXCERPT_SPLITS = {"train": slice(0, 300), "validation": slice(300, 380), "test": slice(380, 500)}
 
 
@@ -162,6 +164,12 @@ def _mortality(
             mask=observed[part],
         )
 
+    step = len(deaths) // FOLDS
+
+    def dealt(fold: int) -> Callable[[str], list[Recording]]:
+        deal = turned(splits, fold * step)
+        return lambda split: [recording(stay) for stay in deal[split]]
+
     return Task(
         name=name,
         title=title,
@@ -187,11 +195,15 @@ def _mortality(
         ),
         split_rule=f"{split_rule} No stay is in two splits; the records do not say whether two stays are of "
         "one patient.",
-        recordings=lambda split: [recording(stay) for stay in splits[split]],
+        recordings=dealt(0),
         data_digest=digest,
         baseline="prior",
         irregular=True,
         missing=True,
+        folds=FOLDS,
+        fold_rule="By stay: all stays in a circle, test, training, validation, each in their official order, and the "
+        f"splits move on by {step:,} of them{', so that sets a and b mix' if len(deaths) > 4000 else ''}.",
+        dealt=dealt,
     )
 
 

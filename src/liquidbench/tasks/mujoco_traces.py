@@ -4,6 +4,7 @@ Both are observations of a MuJoCo environment of OpenAI Gym (version 2 of each) 
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import files
 from liquidbench.tasks.files import Archive
-from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
+from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered, turned
 
 CHEETAH = Archive(
     title="Half-Cheetah traces",
@@ -86,6 +87,12 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
             for file in (f"trace_{number:04d}.npy" for number in used)
         )
     }
+    held_out = len(splits["test"])
+
+    def dealt(fold: int) -> Callable[[str], list[Recording]]:
+        deal = turned(splits, fold * held_out)
+        return lambda split: [recordings[f"trace_{number:04d}.npy"] for number in deal[split]]
+
     return Task(
         name=name,
         title=title,
@@ -111,12 +118,16 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
         + "; ".join(f"{split} {numbers[0]} to {numbers[-1]}" for split, numbers in splits.items())
         + ". Training and test lie within the LTC paper's ranges; validation is from the traces that it left "
         "unused, because the robot turns over in two of the paper's.",
-        recordings=lambda split: [recordings[f"trace_{number:04d}.npy"] for number in splits[split]],
+        recordings=dealt(0),
         data_digest=digest,
         # Joints swing so fast that the last value is a worse guess than the mean.
         baseline="mean",
         window=32,
         stride=10,
+        folds=-(-len(used) // held_out),
+        fold_rule=f"By trace: all traces in a circle, test, training, validation, and the splits move on by {held_out} "
+        "of them, so that each trace is in test at least once.",
+        dealt=dealt,
     )
 
 
@@ -136,9 +147,13 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
     }
     shuffled = np.array(names)
     np.random.RandomState(125487).shuffle(shuffled)
-    splits = {"train": shuffled[100:], "validation": shuffled[60:100], "test": shuffled[:60]}
+    splits = {"train": shuffled[100:].tolist(), "validation": shuffled[60:100].tolist(), "test": shuffled[:60].tolist()}
     draws = np.random.RandomState(891374)
     kept = {name: draws.rand(len(rollouts[name])) < 0.9 for split in splits.values() for name in split}
+
+    def dealt(fold: int) -> Callable[[str], list[Recording]]:
+        deal = turned(splits, fold * len(splits["test"]))
+        return lambda split: [_thinned(rollouts[name], kept[name]) for name in deal[split]]
 
     features = _features(("thigh", "leg", "foot", "left thigh", "left leg", "left foot"))
     return Task(
@@ -164,13 +179,17 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
         split_rule="By rollout, as in the papers: file names sorted and shuffled with RandomState(125487), "
         "the first 60 test, the next 40 validation, the other 300 training. Each step is kept with "
         "probability 0.9 (RandomState(891374)).",
-        recordings=lambda split: [_thinned(rollouts[name], kept[name]) for name in splits[split]],
+        recordings=dealt(0),
         data_digest=WALKER.digest,
         baseline="last value",
         carried=tuple(feature.name for feature in features),
         window=64,
         stride=16,
         irregular=True,
+        folds=7,
+        fold_rule="By rollout: all rollouts in a circle, test, training, validation, each in their official order, and "
+        "the splits move on by 60 of them, so that each rollout is in test at least once. The same steps are kept.",
+        dealt=dealt,
     )
 
 

@@ -13,12 +13,13 @@ bits; here no stream occurs twice, so that none is in two splits, and the sizes 
 
 import hashlib
 import os
-from functools import cache, partial
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task
+from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task, turned
 
 LONGEST = 32
 
@@ -73,6 +74,13 @@ def parity_events(
 def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int], seed: int, *, events: bool) -> Task:
     if min(sizes) < 1:
         raise ValueError(f"sizes must be positive; got {sizes}")
+    places = iter(range(sum(sizes)))
+    official = {split: [next(places) for _ in range(size)] for split, size in zip(SPLITS, sizes, strict=True)}
+
+    def dealt(fold: int) -> Callable[[str], list[Recording]]:
+        deal = turned(official, fold * sizes[2])
+        return lambda split: _recordings(_streams(sum(sizes), seed), deal[split], events)
+
     return Task(
         name=name,
         title=title,
@@ -96,10 +104,14 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
         ),
         split_rule=f"Streams are drawn with seed {seed}, all different from each other, and dealt out in "
         "order: " + ", ".join(f"{size:,} {split}" for size, split in zip(sizes, SPLITS, strict=True)) + ".",
-        recordings=partial(_recordings, sizes, seed, events),
+        recordings=dealt(0),
         data_digest=hashlib.sha256(b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))).hexdigest(),
         baseline="prior",
         irregular=events,
+        folds=sum(sizes) // sizes[2],
+        fold_rule="By stream: all streams in a circle, test, training, validation, and the splits move on by "
+        f"{sizes[2]:,} of them, so that each stream is in test once.",
+        dealt=dealt,
     )
 
 
@@ -113,11 +125,10 @@ def _streams(count: int, seed: int) -> tuple[NDArray[np.int8], ...]:
     return tuple(seen.values())
 
 
-def _recordings(sizes: tuple[int, int, int], seed: int, events: bool, split: str) -> list[Recording]:
-    index = SPLITS.index(split)
-    first, last = sum(sizes[:index]), sum(sizes[: index + 1])
+def _recordings(streams: tuple[NDArray[np.int8], ...], numbers: list[int], events: bool) -> list[Recording]:
     recordings: list[Recording] = []
-    for number, stream in enumerate(_streams(sum(sizes), seed)[first:last], start=first):
+    for number in numbers:
+        stream = streams[number]
         steps = np.arange(len(stream))
         if events:
             # The last bit is a step of its own even where it is no change: it says when the stream ended.

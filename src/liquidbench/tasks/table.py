@@ -31,7 +31,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -175,7 +175,7 @@ class _Plan:
         self.irregular, self.time_unit = self._choose_time_unit()
         self.window = self._choose_window()
         self.gap, self.splits = self._split_by_group() if self.group is not None else self._split_in_time()
-        self._check_splits()
+        self._check_splits(self.splits)
         self._suspect_leaks()
         self._suspect_outliers()
         self.metric = self._choose_metric()
@@ -233,7 +233,7 @@ class _Plan:
                 title=self.path.name, url=self.path.name, licence="not stated", citation="the user's own table"
             ),
             split_rule=self.split_rule,
-            recordings=lambda split: self.splits[split],
+            recordings=self.splits.__getitem__,
             data_digest=self.digest,
             baseline="prior" if classification else "last value" if forecast else "mean",
             carried=(self.target,) if forecast else (),
@@ -243,7 +243,32 @@ class _Plan:
             irregular=self.irregular,
             missing=not self.observed.all(),
             warnings=tuple(self.warnings),
+            folds=self.folds,
+            fold_rule=self.fold_rule,
+            dealt=self._dealt if self.folds > 1 else None,
         )
+
+    @property
+    def folds(self) -> int:
+        """Outer splits by group, so many that each group is in test about once; a split in time has no other."""
+        return 1 if self.group is None else min(len(self.recordings), len(DEAL))
+
+    @property
+    def fold_rule(self) -> str:
+        if self.group is None:
+            return (
+                "a single recording is split in time, and any other test part would have training data from after it; "
+                "a table of several groups has other splits"
+            )
+        return f"By group: the groups move on by one place in the order in which they are dealt, {self.folds} times."
+
+    def _dealt(self, fold: int) -> Callable[[str], list[Recording]]:
+        deal = self._deal(fold)
+        try:
+            self._check_splits(deal)
+        except ValueError as problem:
+            raise ValueError(f"outer split {fold}: {problem}") from problem
+        return deal.__getitem__
 
     def _refuse(self, problem: str) -> NoReturn:
         raise ValueError(f"{self.path.name}: {problem}")
@@ -800,22 +825,14 @@ class _Plan:
                 f"group column {self.group!r} holds {what}; a split by group needs at least {FEWEST_GROUPS}, one for "
                 f"each of training, validation and test. {way}"
             )
-        dealt: dict[str, list[Recording]] = {name: [] for name in SPLITS}
-        by_class: dict[Any, list[Recording]] = {}
-        stratified = self.per == "sequence" and self.classes is not None
-        for recording in sorted(self.recordings, key=lambda recording: _lot(recording.name)):
-            by_class.setdefault(recording.targets if stratified else 0, []).append(recording)
-        for members in by_class.values():
-            for place, recording in enumerate(members):
-                dealt[DEAL[place % len(DEAL)]].append(recording)
-        if not dealt["test"] and self.classes is not None:
+        splits, stratified = self._deal(0), self._stratified
+        if not splits["test"] and self.classes is not None:
+            by_class = self._by_class()
             sizes = _listed((f"{len(of)} of {self.classes[label]}" for label, of in by_class.items()), quote=False)
             self._refuse(
                 f"no class of {self.target!r} has {FEWEST_GROUPS} groups, one for each of training, validation and "
                 f"test ({sizes}); give more groups"
             )
-        order = {recording.name: place for place, recording in enumerate(self.recordings)}
-        splits = {name: sorted(of, key=lambda recording: order[recording.name]) for name, of in dealt.items()}
         counts = ", ".join(f"{name} {len(of)}" for name, of in splits.items())
         self.split_rule = (
             f"By group: each value of {self.group!r} is in one split only, drawn by a checksum of its name"
@@ -824,17 +841,39 @@ class _Plan:
         self.lines.append(f"split: {self.split_rule}")
         return None, splits
 
-    def _check_splits(self) -> None:
-        train = _known(self.splits["train"], self.per)
+    @property
+    def _stratified(self) -> bool:
+        return self.per == "sequence" and self.classes is not None
+
+    def _by_class(self) -> dict[Any, list[Recording]]:
+        """The recordings in the order of their lots, by class where each has one."""
+        by_class: dict[Any, list[Recording]] = {}
+        for recording in sorted(self.recordings, key=lambda recording: _lot(recording.name)):
+            by_class.setdefault(recording.targets if self._stratified else 0, []).append(recording)
+        return by_class
+
+    def _deal(self, fold: int) -> dict[str, list[Recording]]:
+        """The groups of each split; with each fold they move on by one place."""
+        dealt: dict[str, list[Recording]] = {name: [] for name in SPLITS}
+        for members in self._by_class().values():
+            # Fewer groups than places: those that no group would take are left out, so that each split has its turn.
+            places = DEAL[: len(members)]
+            for place, recording in enumerate(members):
+                dealt[places[(place + fold) % len(places)]].append(recording)
+        order = {recording.name: place for place, recording in enumerate(self.recordings)}
+        return {name: sorted(of, key=lambda recording: order[recording.name]) for name, of in dealt.items()}
+
+    def _check_splits(self, splits: Mapping[str, list[Recording]]) -> None:
+        train = _known(splits["train"], self.per)
         for name in SPLITS:
-            if not len(_known(self.splits[name], self.per)):
+            if not len(_known(splits[name], self.per)):
                 self._refuse(f"target {self.target!r} is not known in any row of the {name} part. {self.split_rule}")
         if self.classes is None:
             if np.ptp(train) == 0:
                 self._refuse(f"target {self.target!r} never varies in the training part, so nothing can be learnt")
             return
         for name in SPLITS:
-            there = np.unique(_known(self.splits[name], self.per))
+            there = np.unique(_known(splits[name], self.per))
             if len(there) == 1:
                 way = (
                     "If the rows are ordered by class, they are no time series as they stand: name the column that "

@@ -6,15 +6,17 @@ for (so test data do not exist before a model has been chosen), and every split 
 raw row in two splits, times that never go back, finite values, a unit for every feature.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.metrics import METRICS, score
+
+T = TypeVar("T")
 
 SPLITS = ("train", "validation", "test")
 
@@ -100,6 +102,26 @@ def numbered(recordings: Iterable[Recording]) -> list[Recording]:
         result.append(replace(recording, first_row=first_row))
         first_row += len(recording)
     return result
+
+
+def turned(deal: Mapping[str, Sequence[T]], steps: int) -> dict[str, list[T]]:
+    """Another deal of the same things into splits of the same sizes, with others of them in test.
+
+    All stand in a circle, those in test first, then those in training and validation, and the places of the splits move
+    on along it.
+
+    Args:
+        deal: the things in each of `SPLITS`.
+        steps: how far to move on; 0 changes nothing.
+
+    Example:
+        >>> turned({"train": [1, 2, 3], "validation": [4], "test": [5, 6]}, 2)
+        {'test': [1, 2], 'train': [3, 4, 5], 'validation': [6]}
+    """
+    order = ("test", "train", "validation")
+    circle = [thing for name in order for thing in deal[name]]
+    things = iter(circle[steps:] + circle[:steps])
+    return {name: [next(things) for _ in deal[name]] for name in order}
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,6 +253,10 @@ class Task:
         standardise_targets: whether regression targets are standardised with training statistics; metrics
             are then in units of one standard deviation.
         warnings: what whoever reads the results should know about the data, a sentence each.
+        folds: outer splits on offer, `split_rule` being that of the first.
+        fold_rule: in words: how the others are made, or why there are none.
+        dealt: ``dealt(fold)`` is `recordings` for that split.
+        fold: which of them this is.
     """
 
     name: str
@@ -258,6 +284,10 @@ class Task:
     missing: bool = False
     standardise_targets: bool = True
     warnings: tuple[str, ...] = ()
+    folds: int = 1
+    fold_rule: str = "there is one official split, and no other is defined"
+    dealt: Callable[[int], Callable[[str], list[Recording]]] | None = field(default=None, repr=False)
+    fold: int = 0
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -298,11 +328,34 @@ class Task:
             refuse("carried", "one feature for each output with baseline 'last value', else empty", self.carried)
         if unknown := set(self.carried) - {feature.name for feature in self.features}:
             refuse("carried", "names of features", sorted(unknown))
+        if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
+            refuse("folds", "more than 1 where dealt says how, else 1", self.folds)
 
     @property
     def constructed(self) -> frozenset[str]:
         """Names of the splits built so far."""
         return frozenset(self._splits)
+
+    def with_fold(self, fold: int) -> "Task":
+        """The task on another of its outer splits, where other recordings are in test.
+
+        Args:
+            fold: from 0, which is the official one, to `folds` - 1.
+
+        Returns:
+            A task of which no split has been built yet; this one where it is that already.
+
+        Raises:
+            ValueError: for a split that the task does not offer; the message says why.
+        """
+        if fold == self.fold:
+            return self
+        if self.dealt is None or not 0 <= fold < self.folds:
+            offered = "one outer split" if self.folds == 1 else f"{self.folds} outer splits"
+            raise ValueError(
+                f"task {self.name!r} offers {offered}, numbered from 0; got {fold}. The rule: {self.fold_rule}"
+            )
+        return replace(self, fold=fold, recordings=self.dealt(fold))
 
     def split(self, name: str) -> Split:
         """The arrays of one split, built on the first call and kept.
@@ -414,6 +467,7 @@ class Task:
             "outputs": self.outputs,
             "target_unit": self.target_unit,
             "metric": self.metric,
+            "metrics": list(self.metrics),
             "metric_label": metric.label,
             "higher_is_better": metric.higher_is_better,
             "standardised_targets": self.kind == "regression" and self.standardise_targets,
@@ -422,6 +476,8 @@ class Task:
             "timespan_unit": self.timespan_unit,
             "source": asdict(self.source),
             "split_rule": self.split_rule,
+            "folds": self.folds,
+            "fold_rule": self.fold_rule,
             "features": [asdict(feature) for feature in self.features],
             "sequences": {name: len(self.split(name)) for name in SPLITS},
             "irregular": self.irregular,

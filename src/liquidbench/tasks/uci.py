@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -48,6 +49,8 @@ GESTURE_EXCERPT = replace(
 
 VALIDATION_FROM = np.datetime64("2015-02-09T00:00:00")
 GAP_MINUTES = 60
+# Where the last test file is cut if it has to serve for training and validation; the excerpt of it ends earlier.
+VALIDATION_OF_LAST_FILE = {"occupancy": "2015-02-17T00:00:00", "occupancy-excerpt": "2015-02-13T00:00:00"}
 
 PHASES = {"D": "rest", "P": "preparation", "S": "stroke", "H": "hold", "R": "retraction"}
 GESTURE_SPLITS = {"train": ("a1", "a2", "b1", "c1"), "validation": ("b3",), "test": ("a3", "c3")}
@@ -98,12 +101,23 @@ def _occupancy(name: str, title: str, digest: str, members: dict[str, bytes], te
         [_occupancy_file(file, members[f"{file}.txt"]) for file in ("datatraining", "datatest", "datatest2")]
     )
 
-    def of_split(split: str) -> list[Recording]:
-        training, *tests = recordings
-        if split == "test":
-            return tests
-        cut = int(np.searchsorted(training.times, _minutes(VALIDATION_FROM)))
-        return [training.part(slice(cut, None) if split == "validation" else slice(cut - GAP_MINUTES))]
+    training, first, last = recordings
+
+    def cut(recording: Recording, validation_from: Any) -> dict[str, Recording]:
+        step = int(np.searchsorted(recording.times, _minutes(validation_from)))
+        return {
+            "train": recording.part(slice(step - GAP_MINUTES)),
+            "validation": recording.part(slice(step, None)),
+        }
+
+    def dealt(fold: int) -> Callable[[str], list[Recording]]:
+        tests, whole = [([first, last], []), ([training], [first]), ([first], [last]), ([last], [first])][fold]
+        if fold == 1:
+            parts = cut(last, np.datetime64(VALIDATION_OF_LAST_FILE[name]))
+        else:
+            parts = cut(training, VALIDATION_FROM)
+        deal = {"train": [*whole, parts["train"]], "validation": [parts["validation"]], "test": tests}
+        return deal.__getitem__
 
     return Task(
         name=name,
@@ -137,12 +151,17 @@ def _occupancy(name: str, title: str, digest: str, members: dict[str, bytes], te
         f"February 2015 23:00, validation the same file from Monday 9 February 00:00 on ({GAP_MINUTES} "
         f"minutes left out between them, more than a window), test is {test}, recorded in the days before "
         "and after.",
-        recordings=of_split,
+        recordings=dealt(0),
         data_digest=digest,
         baseline="prior",
         window=32,
         stride=16,
         gap=GAP_MINUTES,
+        folds=4,
+        fold_rule="By file: test is datatraining.txt, datatest.txt or datatest2.txt. One other file is training, the "
+        "third is cut in time, as the official split cuts datatraining.txt, and datatest2.txt before "
+        f"{VALIDATION_OF_LAST_FILE[name][:10]}.",
+        dealt=dealt,
     )
 
 
@@ -172,6 +191,20 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
             [_video(video, members[f"{video}_raw.csv"], members[f"{video}_va3.csv"]) for video in videos]
         )
     }
+    deals = [splits]
+    for person in "bac":
+        for story in "31":
+            of_story = [video for video in videos if video[1] == story]
+            judging = [video for video in of_story if video[0] == person]
+            testing = [video for video in of_story if video[0] != person]
+            learning = [video for video in videos if video[1] != story]
+            deal = {"train": tuple(learning), "validation": tuple(judging), "test": tuple(testing)}
+            if judging and testing and deal not in deals:
+                deals.append(deal)
+
+    def dealt(fold: int) -> Callable[[str], list[Recording]]:
+        return lambda split: [recordings[video] for video in deals[fold][split]]
+
     parts = ("left hand", "right hand", "left wrist", "right wrist")
     return Task(
         name=name,
@@ -205,13 +238,22 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         + "; ".join(f"{split} {', '.join(names)}" for split, names in splits.items())
         + ". The letter is the person, the digit the story: validation and test tell a story that training "
         "does not hold, told by people that it does (there are three, so a split by person is out of reach).",
-        recordings=lambda split: [recordings[video] for video in splits[split]],
+        recordings=dealt(0),
         data_digest=digest,
         baseline="prior",
         window=32,
         stride=16,
         irregular=True,
+        folds=len(deals),
+        fold_rule="By story: validation and test tell story 1 or story 3, which training then does not hold, and one "
+        f"person's video of it is validation: {'; '.join(_told(deal) for deal in deals[1:])}. Story 2 was told by one "
+        "person alone.",
+        dealt=dealt,
     )
+
+
+def _told(deal: dict[str, tuple[str, ...]]) -> str:
+    return f"validation {', '.join(deal['validation'])} and test {', '.join(deal['test'])}"
 
 
 def _video(name: str, raw_positions: bytes, raw_velocities: bytes) -> Recording:

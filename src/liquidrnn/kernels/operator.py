@@ -7,16 +7,41 @@ operator which can be differentiated, traced by ``torch.compile`` and ``torch.ex
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.utils.dlpack import to_dlpack  # pyright: ignore[reportPrivateImportUsage]
 
 from liquidrnn.kernels import in_transform
 
 Tensors: TypeAlias = Sequence[Tensor | None]
 Settings: TypeAlias = Sequence[int]
 Shape: TypeAlias = Sequence[int]
+Maps: TypeAlias = tuple[tuple[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
+"""Scale and shift of each input feature, and of each output; None where there is none."""
+
+
+class Samples(NamedTuple):
+    """What a compiled stream reads and writes, one sample of each sequence; dense, and the stream's alone.
+
+    Attributes:
+        input: (batch, 1, inputs), overwritten by each sample.
+        state: (batch, width), the state after the sample before, overwritten by that after this one.
+        timespans: (batch, 1), overwritten too.
+    """
+
+    input: Tensor
+    state: Tensor
+    timespans: Tensor
+
+
+class Steps(Protocol):
+    """A recurrence of the compiled module that takes one sample after another."""
+
+    def step(self, input: int, timespan: float, output: int) -> None:
+        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another."""
+        ...
 
 
 class Operator:
@@ -95,7 +120,7 @@ class Operator:
         return found
 
     def _split(self, arguments) -> tuple[list[Tensor | None], Settings]:
-        tensors = [None if t is None else t.detach().contiguous() for t in arguments[: self._count]]
+        tensors = [None if t is None else t.contiguous() for t in arguments[: self._count]]
         return tensors, arguments[self._count :]
 
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
@@ -104,7 +129,8 @@ class Operator:
         return tensors[0].new_empty(states), tensors[0].new_empty(kept)
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
-        return [t.new_empty(t.shape) for t in arguments[: self._count] if _has_gradient(t)]
+        tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
+        return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in tensors]
 
     def _save(self, ctx, inputs, output) -> None:
         states, kept = output
@@ -169,6 +195,16 @@ class _Eager(torch.autograd.Function):
     def backward(ctx, *state_gradients):
         operator = ctx.operator
         return None, *operator._differentiate(ctx, *state_gradients, None, operator.run_back)
+
+
+def dense(tensors: Tensors) -> list[Tensor | None]:
+    """The same values without derivatives, in memory without gaps."""
+    return [None if t is None else t.detach().contiguous() for t in tensors]
+
+
+def memory(tensors: Tensors) -> list:
+    """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in."""
+    return [None if t is None else to_dlpack(t) for t in tensors]
 
 
 def _has_gradient(tensor: Tensor | None) -> bool:

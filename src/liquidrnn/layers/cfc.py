@@ -6,10 +6,12 @@ from typing import Literal, Unpack
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int, probability
+from liquidrnn.kernels import cfc, chosen
+from liquidrnn.kernels.cfc import Network
+from liquidrnn.kernels.memory import Memory, remember
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, Trace
 from liquidrnn.synapses import Synapses, drawn, wire
 from liquidrnn.wirings import Recipe, Wiring
@@ -22,7 +24,7 @@ class LeCunTanh(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Elementwise, 1.7159 tanh(0.666 x)."""
-        return 1.7159 * torch.tanh(0.666 * x)
+        return cfc.reference.lecun_tanh(x)
 
 
 ACTIVATIONS = {"lecun_tanh": LeCunTanh, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
@@ -66,16 +68,20 @@ class CfC(RecurrentLayer):
         activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
         backbone_units: width of the backbone; None is 128.
         backbone_layers: depth of the backbone, 0 for heads directly on input and state; None is 1.
-        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0.
+        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. It draws anew
+            at every sample, so that such a layer runs module by module while it trains, with no kernel.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N units, Z the width of the backbone (without one: inputs + N):
         ``heads.weight`` (4 N, Z) and ``heads.bias`` (4 N,), in the order ff1, ff2, time_a, time_b; in pure mode (N, Z),
         (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0.01. With a wiring of S connections (synapses and
         own states): ``weight`` (4, S), ``bias`` (4, N). Weights start Xavier-uniform, a head at a time.
+
+    Where modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they
+    are called one by one, in plain PyTorch; ``backend="cpu"`` then raises.
 
     A trace (``return_tau=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
     :math:`1 / |a(z)|` of the gate, in pure mode :math:`1 / (|w_\tau| + |f_1(z)|)`.
@@ -135,7 +141,7 @@ class CfC(RecurrentLayer):
                 width,
                 hidden_size,
                 mode,
-                ACTIVATIONS[activation or "lecun_tanh"],
+                activation or "lecun_tanh",
                 backbone_units or 128,
                 depth,
                 backbone_dropout or 0.0,
@@ -150,7 +156,9 @@ class CfC(RecurrentLayer):
 
 
 class _CfCRecurrence(Recurrence):
-    """What both forms share: the equation, from the values of the heads."""
+    """What both forms share: the way from a :class:`Network` to the kernels."""
+
+    kernels = ("reference", "cpu")
 
     def __init__(self, hidden_size: int, mode: Mode, device, dtype):
         super().__init__()
@@ -162,24 +170,68 @@ class _CfCRecurrence(Recurrence):
         # Not at 0, where |w_tau| has no gradient and would stay for ever.
         self.w_tau = nn.Parameter(torch.full((hidden_size,), 0.01, **factory)) if pure else None
 
-    def combine(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> Tensor:
-        """New states (batch, n) of ``units`` from their heads (batch, heads_per_unit * n)."""
-        if self.mode == "pure":
-            assert self.A is not None and self.w_tau is not None
-            a = self.A[units]
-            return a - a * torch.exp(-timespan * (self.w_tau[units].abs() + heads.abs())) * heads
-        ff1, ff2, time_a, time_b = heads.chunk(4, -1)
-        gate = torch.sigmoid(time_a * timespan + time_b)
-        first, second = torch.tanh(ff1), torch.tanh(ff2)
-        return first + gate * second if self.mode == "no_gate" else first * (1.0 - gate) + gate * second
+    def network(self, memory: Memory | None) -> Network:
+        """The parameters as kernels take them."""
+        raise NotImplementedError
 
-    def explain(self, heads: Tensor, timespan: Tensor, units: Tensor | slice = slice(None)) -> Trace:
-        """Time scale and gate of ``units``."""
-        if self.mode == "pure":
-            assert self.w_tau is not None
-            return {"tau": 1 / (self.w_tau[units].abs() + heads.abs())}
-        _, _, time_a, time_b = heads.chunk(4, -1)
-        return {"tau": 1 / time_a.abs(), "gate": torch.sigmoid(time_a * timespan + time_b)}
+    @property
+    def remembers(self) -> bool:
+        return True
+
+    def _states(self, input, state, timespans, observed, memory: Memory | None) -> Tensor:
+        """(batch, time, units), with a memory cell (batch, time, 2 * units)."""
+        initial = state[0] if memory is None else torch.cat(state, -1)
+        observed = None if observed is None else observed.squeeze(-1)
+        return cfc.unroll(input, initial, timespans.squeeze(-1), observed, self.network(memory), self.backend)
+
+    def unroll(self, input, state, timespans, observed, memory: Memory | None = None):
+        states = self._states(input, state, timespans, observed, memory)
+        if not input.shape[1]:
+            return states[..., : self.hidden_size], state
+        return states[..., : self.hidden_size], states[:, -1].split(self.hidden_size, -1)
+
+    def update(self, coefficients, input, state, timespan, memory: Memory | None = None):
+        if timespan.shape != (len(input), 1):
+            network = self.network(memory)
+            heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
+            return cfc.reference.sample(network, heads, input, state, timespan)
+        # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
+        states = self._states(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)
+        return states[:, 0].split(self.hidden_size, -1)
+
+    def stream(self, samples, memory: Memory | None = None):
+        if not self.remembers or chosen(self.backend, samples.state) != "cpu":
+            return None
+        return cfc.cpu.stream(samples, self.network(memory), self.output_size)
+
+    def trace(self, input, state, timespans, observed, memory: Memory | None = None):
+        states = self._states(input, state, timespans, observed, memory)
+        end = states[:, -1].split(self.hidden_size, -1) if input.shape[1] else state
+        before = torch.cat([torch.cat(state, -1).unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
+        read, spans = input.reshape(-1, self.input_size), timespans.reshape(-1, 1)
+        h, *c = before.flatten(0, 1).split(self.hidden_size, -1)
+        if memory is not None:
+            h, _ = remember(memory, read, h, *c)
+        trace = {
+            name: value.view(*input.shape[:2], -1) for name, value in self._explained(read, h, spans, memory).items()
+        }
+        if observed is not None:
+            trace = {name: value.where(observed, torch.nan) for name, value in trace.items()}
+        return states[..., : self.hidden_size], end, trace
+
+    def _explained(self, input: Tensor, h: Tensor, timespan: Tensor, memory: Memory | None = None) -> Trace:
+        """Time scale and gate of all units, as they update the state h of many samples (samples, units)."""
+        network, trace = self.network(memory), {}
+        heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
+        for units, values, _ in cfc.reference.evaluate(network, heads, input, h, timespan):
+            w_tau = self.w_tau if units is None or self.w_tau is None else self.w_tau[units]
+            for name, value in cfc.reference.explain(self.mode, values, timespan, w_tau).items():
+                whole = trace.get(name, torch.zeros_like(h))
+                trace[name] = value if units is None else whole.index_copy(-1, units, value)
+        return trace
+
+    def examine(self, coefficients, input, state, timespan):
+        return self.update(coefficients, input, state, timespan), self._explained(input, state[0], timespan)
 
 
 class _BackboneRecurrence(_CfCRecurrence):
@@ -188,7 +240,7 @@ class _BackboneRecurrence(_CfCRecurrence):
         input_size: int,
         hidden_size: int,
         mode: Mode,
-        activation: type[nn.Module],
+        activation: str,
         backbone_units: int,
         backbone_layers: int,
         backbone_dropout: float,
@@ -197,12 +249,12 @@ class _BackboneRecurrence(_CfCRecurrence):
         dtype,
     ):
         super().__init__(hidden_size, mode, device, dtype)
-        self.input_size, self.output_size = input_size, hidden_size
+        self.input_size, self.output_size, self.activation = input_size, hidden_size, activation
         self.num_synapses = (input_size + hidden_size) * hidden_size
         width = input_size + hidden_size
         backbone: list[nn.Module] = []
         for _ in range(backbone_layers):
-            backbone += [nn.Linear(width, backbone_units, device=device, dtype=dtype), activation()]
+            backbone += [nn.Linear(width, backbone_units, device=device, dtype=dtype), ACTIVATIONS[activation]()]
             backbone += [nn.Dropout(backbone_dropout)] if backbone_dropout else []
             width = backbone_units
         self.backbone = nn.Sequential(*backbone)
@@ -215,15 +267,75 @@ class _BackboneRecurrence(_CfCRecurrence):
                 for head in linear.weight.split(rows):
                     head.copy_(drawn(nn.init.xavier_uniform_, rows, units, **factory))
 
+    def network(self, memory):
+        linears = [module for module in self.backbone if isinstance(module, nn.Linear)]
+        flat = [p.flatten() for linear in linears for p in (linear.weight, linear.bias)]
+        return Network(
+            torch.cat(flat) if flat else None,
+            self.heads.weight,
+            self.heads.bias,
+            self.A,
+            self.w_tau,
+            None,
+            *(memory or (None, None, None)),
+            mode=self.mode,
+            activation=self.activation,
+            backbone_units=linears[0].out_features if linears else 0,
+            backbone_layers=len(linears),
+        )
+
+    def _own_way(self) -> str | None:
+        """Why the modules within have to be called one by one, if they have."""
+        order = []
+        for module in (*self.backbone, self.heads):
+            if module._forward_pre_hooks or module._forward_hooks:
+                return "a module within it has hooks"
+            if module._backward_pre_hooks or module._backward_hooks:
+                return "a module within it has hooks for the way back"
+            if isinstance(module, nn.Dropout | nn.Identity):
+                if isinstance(module, nn.Dropout) and module.training and module.p:
+                    return "backbone_dropout draws anew at every sample in training"
+                continue
+            order.append(module)
+        kinds = (nn.Linear, ACTIVATIONS[self.activation])
+        if any(type(module).forward is not kinds[place % 2].forward for place, module in enumerate(order)):
+            return "a module within it was replaced"
+        return None
+
+    @property
+    def remembers(self) -> bool:
+        return self._own_way() is None
+
+    def _with_kernel(self) -> bool:
+        why = self._own_way()
+        if why is not None and self.backend == "cpu":
+            raise RuntimeError(f"backend='cpu' cannot run this CfC, since {why}; use backend=None or 'reference'")
+        return why is None
+
     def _heads(self, input: Tensor, state: State) -> Tensor:
         return self.heads(self.backbone(torch.cat([input, state[0]], -1)))
 
-    def update(self, coefficients, input, state, timespan):
-        return (self.combine(self._heads(input, state), timespan),)
+    def unroll(self, input, state, timespans, observed, memory=None):
+        if self._with_kernel():
+            return super().unroll(input, state, timespans, observed, memory)
+        return Recurrence.unroll(self, input, state, timespans, observed)
+
+    def update(self, coefficients, input, state, timespan, memory=None):
+        if self._with_kernel():
+            return super().update(coefficients, input, state, timespan, memory)
+        return (cfc.reference.combine(self.mode, self._heads(input, state), timespan, self.A, self.w_tau),)
+
+    def trace(self, input, state, timespans, observed, memory=None):
+        if self._with_kernel():
+            return super().trace(input, state, timespans, observed, memory)
+        return Recurrence.trace(self, input, state, timespans, observed)
 
     def examine(self, coefficients, input, state, timespan):
+        if self._with_kernel():
+            return super().examine(coefficients, input, state, timespan)
         heads = self._heads(input, state)
-        return (self.combine(heads, timespan),), self.explain(heads, timespan)
+        new = cfc.reference.combine(self.mode, heads, timespan, self.A, self.w_tau)
+        return (new,), cfc.reference.explain(self.mode, heads, timespan, self.w_tau)
 
 
 class _WiredRecurrence(_CfCRecurrence):
@@ -258,14 +370,16 @@ class _WiredRecurrence(_CfCRecurrence):
             dtype=dtype,
         )
         self.bias = nn.Parameter((2 * start - 1) * bound)
-        for number, layer in enumerate(wiring.layers):
-            units = torch.tensor(layer, device=self.synapses.pre.device)
-            self.register_buffer(f"layer_{number}", units, persistent=False)
+        device, number = self.synapses.pre.device, np.empty(wiring.units, np.int64)
+        for place, layer in enumerate(wiring.layers):
+            self.register_buffer(f"layer_{place}", torch.tensor(layer, device=device), persistent=False)
+            number[list(layer)] = place
+        self.register_buffer("layer", torch.from_numpy(number).to(device), persistent=False)
 
     @property
-    def order(self) -> list[Tensor]:
+    def order(self) -> tuple[Tensor, ...]:
         """Neurons of each layer, in order of evaluation."""
-        return [self.get_buffer(f"layer_{number}") for number in range(len(self.drawn.layers))]
+        return tuple(self.get_buffer(f"layer_{number}") for number in range(len(self.drawn.layers)))
 
     @property
     def wiring(self) -> Wiring:
@@ -280,37 +394,23 @@ class _WiredRecurrence(_CfCRecurrence):
             self.gate_synapses.restrict(_connections(wiring), self, ("gate_weight",))
         self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
 
-    def coefficients(self) -> tuple[Tensor, ...]:
-        """Weight (heads * n, inputs + units) and bias (heads * n,) of each layer's neurons, alternating."""
-        matrices = [self.synapses.matrix(weight) for weight in self.weight]
-        if self.gate_synapses is not None and self.gate_weight is not None:
-            matrices += [self.gate_synapses.matrix(weight) for weight in self.gate_weight]
-        out: list[Tensor] = []
-        for units in self.order:
-            out += [torch.cat([matrix[units] for matrix in matrices]), self.bias[:, units].flatten()]
-        return tuple(out)
-
-    def _layers(self, coefficients, input, state, timespan):
-        """Each layer's neurons with their heads and new states, and finally all states."""
-        (h,) = state
-        for number, units in enumerate(self.order):
-            weight, bias = coefficients[2 * number : 2 * number + 2]
-            heads = F.linear(torch.cat([input, h], -1), weight, bias)
-            h = h.index_copy(-1, units, self.combine(heads, timespan, units))
-            yield units, heads, h
-
-    def update(self, coefficients, input, state, timespan):
-        for _, _, h in self._layers(coefficients, input, state, timespan):
-            state = (h,)
-        return state
-
-    def examine(self, coefficients, input, state, timespan):
-        trace: Trace = {}
-        for units, heads, h in self._layers(coefficients, input, state, timespan):
-            state = (h,)
-            for name, value in self.explain(heads, timespan, units).items():
-                trace[name] = trace.get(name, torch.zeros_like(h)).index_copy(-1, units, value)
-        return state, trace
+    def network(self, memory):
+        gate = self.gate_synapses
+        return Network(
+            None,
+            self.weight,
+            self.bias.flatten(),
+            self.A,
+            self.w_tau,
+            self.gate_weight,
+            *(memory or (None, None, None)),
+            self.synapses.pre,
+            self.synapses.post,
+            self.get_buffer("layer"),
+            *((None, None) if gate is None else (gate.pre, gate.post)),
+            layers=self.order,
+            mode=self.mode,
+        )
 
 
 def _connections(wiring: Wiring) -> np.ndarray:

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
+from liquidrnn.kernels import chosen, lrc
+from liquidrnn.kernels.lrc import Neurons, Sigmoids
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, Trace
 from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, drawn, effective, uniform, wire
 from liquidrnn.wirings import Recipe, Wiring
 
@@ -218,6 +220,8 @@ def _builder(
 
 
 class _LRCRecurrence(Recurrence):
+    kernels = ("reference", "cpu")
+
     def __init__(
         self,
         wiring: Wiring,
@@ -300,58 +304,64 @@ class _LRCRecurrence(Recurrence):
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
 
     def coefficients(self) -> tuple[Tensor, ...]:
-        own, sensory = self.synapses.shaped, self.sensory_synapses.shaped
-        gleak = effective(self.raw_gleak, "softplus")
-        found = (gleak, own(self.w), own(self.k), sensory(self.sensory_w), sensory(self.sensory_k))
-        if self.elastance:
-            found += (own(self.o), sensory(self.sensory_o))
-        if self.elastance == "symmetric":
-            found += (effective(self.raw_kappa, "softplus"),)
-        return found
+        found = [effective(self.raw_gleak, "softplus"), self.vleak]
+        found += [self.elastance_bias] if self.elastance else []
+        found += [effective(self.raw_kappa, "softplus")] if self.elastance == "symmetric" else []
+        found += [self.synapses.sigma, self.synapses.mu, self.w, self.k]
+        found += [self.o] if self.elastance else []
+        found += [self.sensory_synapses.sigma, self.sensory_synapses.mu, self.sensory_w, self.sensory_k]
+        found += [self.sensory_o] if self.elastance else []
+        return tuple(found)
 
-    def _sensory(self, coefficients, input: Tensor) -> tuple[Tensor, ...]:
-        """What leak and input add to f, g and o; the same for all steps of a sample."""
-        gleak, synapses = coefficients[0], self.sensory_synapses
-        x = self.input_map(input)
-        opened = synapses(x)
-        held = gleak + synapses.total(opened * coefficients[3]), gleak + synapses.total(opened * coefficients[4])
-        if self.elastance is None:
-            return held
-        return *held, self.elastance_bias + synapses.total(synapses.spread(x) * coefficients[6])
+    def _equation(self, coefficients: tuple[Tensor, ...]) -> tuple[Neurons, Sigmoids, Sigmoids, bool, int]:
+        remaining = iter(coefficients)
+        leak, potential = next(remaining), next(remaining)
+        bias = next(remaining) if self.elastance else None
+        kappa = next(remaining) if self.elastance == "symmetric" else None
 
-    def _rates(self, coefficients, held: tuple[Tensor, ...], v: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Leak rate sigma(f), drive vleak tanh(g) and elastance at state ``v``, each (batch, units)."""
-        opened = self.synapses(v)
-        leak = torch.sigmoid(held[0] + self.synapses.total(opened * coefficients[1]))
-        drive = self.vleak * torch.tanh(held[1] + self.synapses.total(opened * coefficients[2]))
-        if self.elastance is None:
-            return leak, drive, None
-        o = held[2] + self.synapses.total(self.synapses.spread(v) * coefficients[5])
-        if self.elastance == "asymmetric":
-            return leak, drive, torch.sigmoid(o)
-        # Even in o; on the side where both sigmoids are small their difference does not cancel.
-        kappa, o = coefficients[7], -o.abs()
-        return leak, drive, torch.sigmoid(o + kappa) - torch.sigmoid(o - kappa)
+        def sigmoids(synapses: SigmoidSynapses) -> Sigmoids:
+            sigma, mu, w, k = (next(remaining) for _ in range(4))
+            return Sigmoids(synapses.pre, synapses.post, sigma, mu, w, k, next(remaining) if self.elastance else None)
 
-    def _advance(self, coefficients, held: tuple[Tensor, ...], v: Tensor, timespan: Tensor) -> tuple[Tensor]:
-        delta = timespan / self.ode_unfolds
-        for _ in range(self.ode_unfolds):
-            leak, drive, elastance = self._rates(coefficients, held, v)
-            length = delta if elastance is None else delta * elastance
-            if self.solver == "hybrid":
-                v = (v + length * drive) / (1 + length * leak)
-            else:
-                v = v + length.clamp(max=1) * (drive - leak * v)
-        return (v,)
+        internal, sensory = sigmoids(self.synapses), sigmoids(self.sensory_synapses)
+        return Neurons(leak, potential, bias, kappa), internal, sensory, self.solver == "explicit", self.ode_unfolds
 
     def update(self, coefficients, input, state, timespan):
-        return self._advance(coefficients, self._sensory(coefficients, input), state[0], timespan)
+        read, equation = self.input_map(input), self._equation(coefficients)
+        if timespan.shape != (len(input), 1):
+            return (lrc.reference.sample(read, state[0], timespan, *equation),)
+        # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
+        return (lrc.unroll(read.unsqueeze(1), state[0], timespan, None, *equation, self.backend).squeeze(1),)
+
+    def unroll(self, input, state, timespans, observed):
+        observed = None if observed is None else observed.squeeze(-1)
+        equation = self._equation(self.coefficients())
+        states = lrc.unroll(self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend)
+        return states, (states[:, -1] if input.shape[1] else state[0],)
+
+    def stream(self, samples):
+        if chosen(self.backend, samples.state) != "cpu":
+            return None
+        equation = self._equation(tuple(c.detach() for c in self.coefficients()))
+        return lrc.cpu.stream(samples, *equation, (self.input_map.parts(), self.output_map.parts()), self.output_size)
+
+    def trace(self, input, state, timespans, observed):
+        states, end = self.unroll(input, state, timespans, observed)
+        before = torch.cat([state[0].unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
+        steps = self._examined(self.coefficients(), input.flatten(0, 1), before.flatten(0, 1))
+        steps = {name: value.view_as(states) for name, value in steps.items()}
+        if observed is not None:
+            steps = {name: value.where(observed, torch.nan) for name, value in steps.items()}
+        return states, end, steps
 
     def examine(self, coefficients, input, state, timespan):
-        held = self._sensory(coefficients, input)
-        leak, _, elastance = self._rates(coefficients, held, state[0])
-        trace = {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}
-        return self._advance(coefficients, held, state[0], timespan), trace
+        return self.update(coefficients, input, state, timespan), self._examined(coefficients, input, state[0])
+
+    def _examined(self, coefficients: tuple[Tensor, ...], input: Tensor, v: Tensor) -> Trace:
+        neurons, internal, sensory, _, _ = self._equation(coefficients)
+        held = lrc.reference.received(lrc.reference.resting(neurons), sensory, self.input_map(input))
+        leak, _, elastance = lrc.reference.rates(lrc.reference.received(held, internal, v), neurons)
+        return {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}
 
     def readout(self, states: Tensor) -> Tensor:
         return self.output_map(states[..., : self.output_size])

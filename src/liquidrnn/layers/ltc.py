@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, number, positive_int
-from liquidrnn.kernels import ltc
+from liquidrnn.kernels import chosen, ltc
 from liquidrnn.kernels.ltc import Membrane, Sigmoids
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
 from liquidrnn.synapses import (
@@ -217,6 +217,12 @@ class _LTCRecurrence(Recurrence):
         equation = self._equation(self.coefficients())
         states = ltc.unroll(self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend)
         return states, (states[:, -1] if input.shape[1] else state[0],)
+
+    def stream(self, samples):
+        if chosen(self.backend, samples.state) != "cpu":
+            return None
+        equation = self._equation(tuple(c.detach() for c in self.coefficients()))
+        return ltc.cpu.stream(samples, *equation, (self.input_map.parts(), self.output_map.parts()), self.output_size)
 
     def trace(self, input, state, timespans, observed):
         states, end = self.unroll(input, state, timespans, observed)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_kills import prepared, whole
 
-from liquidbench import results
+from liquidbench import predictions, results
 from liquidbench.__main__ import main
 from liquidbench.engine.cluster import Cluster
 
@@ -88,13 +88,19 @@ def test_where_there_is_no_cluster_it_is_said(tmp_path):
 def test_real_fits_by_the_command_line(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(
-        "{name: small, tasks: [occupancy-excerpt], models: [GRU], parameters: 1000, seeds: 2, learning_rates: [0.01], "
-        "training: {epochs: 1}}"
+        "{name: small, tasks: [occupancy-excerpt], models: [GRU], parameters: 1000, seeds: 2, "
+        "search: {trials: 2, mode: cheap}, training: {epochs: 1}}"
     )
     command = [sys.executable, "-m", "liquidbench", "run", str(path), "--results", str(tmp_path), "--ray", "local"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=150)
     assert ended.returncode == 0, ended.stderr
-    assert "(3 of 3 runs)" in ended.stdout and set(results.read(tmp_path / "small")["threads"]) == {1}
+    assert "(3 of 3 runs)" in ended.stdout
+    frame = results.read(tmp_path / "small")
+    assert set(frame["threads"]) == {1}
+    # What workers had to keep has come here.
+    assert len(list((tmp_path / "small" / "searches").glob("*.journal"))) == 1
+    for run in frame.filter(kind="fit")["run"].unique():
+        assert len(predictions.read(tmp_path / "small", run)["test"][0])
 
 
 def test_arguments_are_checked(tmp_path, capsys):

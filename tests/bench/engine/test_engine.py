@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from watched import Deadly
 
-from liquidbench import results, tasks, training
+from liquidbench import predictions, results, tasks, training
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
+from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
 from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.engine.work import Work
@@ -31,7 +34,7 @@ def study(**changes) -> Study:
         "models": ["GRU", "RNN"],
         "parameters": 1000,
         "seeds": 2,
-        "learning_rates": [0.01],
+        "search": {"trials": 1},
         "training": {"epochs": 2},
     }
     return Study.parse(content | changes)
@@ -156,20 +159,20 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def fit(run, task, tell):
+    def fit(run, task, folder, on_epoch):
         met.append(task.constructed)
         task.split("test")
         return training.failure(run, task.data_digest, "not tried")
 
     monkeypatch.setattr(training, "fit", fit)
-    work = Work("small", None, made.tasks)
+    work = Work("small", None, made.tasks, tmp_path)
     for run in fits(made):
         work(Job(run), lambda message: None)
     assert met == [frozenset()] * 4 and len(work._loaded) == 1
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
-    made = plan(study(training={"epochs": 200, "patience": 200}, seeds=[0, 1, 2]), tmp_path)
+    made = plan(study(training={"epochs": 2000}, seeds=[0, 1, 2]), tmp_path)
 
     def interrupt(event):
         if event.kind == "epoch":
@@ -249,7 +252,9 @@ def test_a_killed_driver_takes_silent_workers_along(tmp_path):
 
 def test_a_lost_run_says_how_often(tmp_path):
     made = plan(study(), tmp_path)
-    ended = Work("small", None, made.tasks).failed(Job(fits(made)[0], ("node is gone", "node is gone", "worker died")))
+    ended = Work("small", None, made.tasks, tmp_path).failed(
+        Job(fits(made)[0], ("node is gone", "node is gone", "worker died"))
+    )
     rows = pl.read_parquet(ended.rows)
     assert ended.status == "failed" and ended.reason == "worker died; so ended each of 3 attempts"
     assert rows.filter(metric="attempts").select("value", "reason", "status").rows() == [
@@ -267,3 +272,85 @@ def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
     with pytest.raises(ValueError, match="threads must be at least 1; got 0"):
         Pool(1, threads=0)
     assert not results.done(tmp_path)
+
+
+def test_leftovers_are_swept_when_nobody_else_is_at_work(tmp_path):
+    made = replace(plan(study(), tmp_path), pending=())
+    left = [tmp_path / folder / ".left.npz.tmp" for folder in ("runs", "incoming", "predictions")]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("half")
+    with Leases(tmp_path):
+        execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
+        # It may be just what that one is writing.
+        assert left[-1].exists()
+    execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
+    assert not any(path.exists() for path in left)
+
+
+def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_path):
+    with pytest.raises(ValueError, match="splits must be at most 4 with task 'occupancy-excerpt'; got 5. Its rule: By"):
+        plan(study(splits=5), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1, splits=2), tmp_path)
+    assert [(run.kind, run.fold) for run in made.pending] == [("fit", 0), ("fit", 1), ("cost", 0)]
+    assert not execute(made, Pool(1)).failed
+    frame = results.read(tmp_path).filter(pl.col("metric") == "trivial")
+    assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
+    assert results.compared(results.read(tmp_path), "parameters")["fold"].unique().to_list() == [0]
+
+
+def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
+    made = plan(study(models=["GRU"], seeds=1, search={"trials": 4}), tmp_path)
+
+    def interrupt(event):
+        if event.epoch is not None and event.epoch.trial == 2:
+            raise KeyboardInterrupt
+
+    assert execute(made, Pool(1), interrupt).interrupted
+    tried = []
+    outcome = execute(made, Pool(1), lambda event: event.epoch and tried.append(event.epoch.trial))
+    assert not outcome.failed and tried[0] == 2
+    scores = results.trials(results.read(tmp_path))
+    assert scores["trial"].to_list() == [0, 1, 2, 3]
+    # The best again, if its weights were those of a process that is gone.
+    assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}
+
+
+class Apart(InProcess):
+    """As if its worker were on another machine: what reaches it is only what it is sent."""
+
+    apart = True
+
+    def open(self, worker, log):
+        assert str(log.parent) not in str(worker)
+        super().open(pickle.loads(pickle.dumps(worker)), log)
+
+
+def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
+    asked = study(models=["GRU"], seeds=2, search={"trials": 2, "mode": "cheap"})
+    trials = {}
+    for name, executor in (("with", InProcess()), ("without", Apart())):
+        made = plan(asked, tmp_path / name)
+        told = []
+        outcome = execute(made, executor, lambda event, told=told: event.epoch and told.append(event))
+        assert len(outcome.finished) == 3
+        # The second seed makes no search: it has the one that came back from the first.
+        trials[name] = [(event.run.seed, event.epoch.trial) for event in told]
+    assert trials["with"] == trials["without"]
+    columns = ("run", "kind", "split", "metric", "epoch", "trial", "value", "settings", "reason")
+    told = ["loss", "accuracy", "trial_score", "best_epoch", "parameters", "trivial"]
+    frames = [results.read(tmp_path / name).filter(pl.col("metric").is_in(told)) for name in trials]
+    first, second = (frame.select(columns).sort(columns) for frame in frames)
+    assert first.equals(second)
+    # Cost is measured with what the search has found.
+    (costed,) = frames[1].filter(kind="cost")["settings"].unique()
+    (chosen,) = frames[1].filter(kind="fit", metric="best_epoch")["settings"].unique()
+    assert costed == chosen
+    for run in frames[0].filter(kind="fit")["run"].unique():
+        one, other = (predictions.read(tmp_path / name, run) for name in trials)
+        for split in predictions.SPLITS:
+            for a, b in zip(one[split], other[split], strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert [path.name for path in (tmp_path / "with" / "searches").glob("*.journal")] == [
+        path.name for path in (tmp_path / "without" / "searches").glob("*.journal")
+    ]

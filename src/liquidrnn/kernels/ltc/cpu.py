@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.ltc import reference
 from liquidrnn.kernels.ltc.reference import Membrane, Sigmoids
-from liquidrnn.kernels.operator import Operator, Settings, Tensors
+from liquidrnn.kernels.operator import Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
+
+KEPT_BYTES = 64 * 2**20
+"""How much of a forward pass is kept for the way back at most: two numbers for each solver step of each unit. Of the
+samples that do not fit, the first, solver steps are taken again."""
 
 
 def unroll(
@@ -27,7 +33,15 @@ def unroll(
     ``layout`` is 1 for a sequence in each lane of a vector, 2 for a unit in each, 0 for the one that takes fewer
     vectors.
     """
-    return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout)
+    return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout, KEPT_BYTES)
+
+
+def stream(
+    samples: Samples, membrane: Membrane, internal: Sigmoids, sensory: Sigmoids, unfolds: int, maps: Maps, outputs: int
+) -> Steps:
+    """One sample after another, see :class:`liquidrnn.kernels.operator.Samples`; the first units are outputs."""
+    tensors = dense((*samples, None, *membrane, *internal, *sensory))
+    return module.ltc_stream(*_grouped(memory(tensors)), unfolds, *map(memory, maps), outputs)
 
 
 def _grouped(tensors: Tensors) -> tuple:
@@ -40,20 +54,28 @@ def _grouped(tensors: Tensors) -> tuple:
 def _shapes(tensors: Tensors, settings: Settings):
     input, initial = tensors[:2]
     assert input is not None and initial is not None
-    return (*input.shape[:2], initial.shape[1]), (0,)
+    (batch, time, _), units = input.shape, initial.shape[1]
+    unfolds, _, kept_bytes = settings
+    numbers = 2 * unfolds * units
+    # Without branches, for batch and time may be symbols.
+    fitting = kept_bytes // (torch.sym_max(batch, 1) * numbers * input.element_size())
+    return (batch, time, units), (batch, cast(int, torch.sym_min(time, fitting)), numbers)
 
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
-    unfolds, layout = settings
-    module.ltc_forward(*_grouped(tensors), unfolds, torch.get_num_threads(), layout, states)
+    unfolds, layout, _ = settings
+    settings = unfolds, torch.get_num_threads(), layout
+    module.ltc_forward(*_grouped(memory(tensors)), *settings, *memory((states, kept)))
 
 
 def _backward(
     tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor, upstream: Tensor, found: list[Tensor]
 ) -> None:
-    unfolds, layout = settings
-    grouped = (*found[:3], found[3:6], found[6:10], found[10:])
-    module.ltc_backward(*_grouped(tensors), unfolds, torch.get_num_threads(), layout, states, upstream, *grouped)
+    unfolds, layout, _ = settings
+    filled = memory(found)
+    gradients = (*filled[:3], filled[3:6], filled[6:10], filled[10:])
+    settings = unfolds, torch.get_num_threads(), layout
+    module.ltc_backward(*_grouped(memory(tensors)), *settings, *memory((states, kept, upstream)), *gradients)
 
 
 def _reference(input, initial, timespans, observed, *rest) -> Tensor:
@@ -70,10 +92,11 @@ operator = Operator(
         *_SYNAPSES,
         *(f"sensory_{name}" for name in _SYNAPSES),
     ),
-    settings=("unfolds", "layout"),
+    settings=("unfolds", "layout", "kept_bytes"),
     rows=4,
     reference=_reference,
     shapes=_shapes,
     forward=_forward,
     backward=_backward,
+    bare=lambda settings: (*settings[:2], 0),
 )

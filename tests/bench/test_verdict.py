@@ -1,192 +1,19 @@
-"""Intervals, tests and ranks against SciPy and print; verdicts on tables whose answer is known."""
+"""Verdicts on tables whose answer is known."""
 
 import math
 
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from results_table import ACCURACY, ALL, CUT, ERROR, PATIENCE, table
 from scipy import stats
 
 from liquidbench import statistics
 from liquidbench.results import SCHEMA
-from liquidbench.statistics import (
-    average_ranks,
-    bootstrap_interval,
-    compare,
-    friedman,
-    holm,
-    mean_interval,
-    number,
-    paired_test,
-    score_interval,
-    signed_rank_test,
-)
+from liquidbench.statistics import compare, number
 
-VALUES = st.floats(-100, 100).map(lambda value: round(value, 3))
-SAMPLES = st.lists(VALUES, min_size=2, max_size=15)
-PAIRS = st.lists(st.tuples(VALUES, VALUES), min_size=2, max_size=12)
-
-ACCURACY = {"metric": "accuracy", "metric_label": "Accuracy", "higher_is_better": True}
-ERROR = {"metric": "mse", "metric_label": "Mean squared error", "higher_is_better": False}
-
-
-def test_mean_interval_is_scipys():
-    sample = np.random.default_rng(0).normal(size=7)
-    expected = stats.ttest_1samp(sample, 0.0).confidence_interval(0.9)
-    assert mean_interval(sample, level=0.9) == pytest.approx((expected.low, expected.high))
-
-
-def test_bootstrap_interval_is_scipys():
-    sample = np.random.default_rng(0).exponential(size=25)
-    expected = stats.bootstrap(
-        (sample,), np.mean, method="percentile", n_resamples=20000, rng=np.random.default_rng(1)
-    ).confidence_interval
-    assert bootstrap_interval(sample, resamples=20000) == pytest.approx((expected.low, expected.high), abs=0.02)
-
-
-def test_with_three_values_only_students_interval_covers_as_often_as_it_says():
-    samples = np.random.default_rng(0).normal(size=(1000, 3))
-
-    def coverage(interval, **options):
-        bounds = [interval(sample, **options) for sample in samples]
-        return np.mean([low <= 0 <= high for low, high in bounds])
-
-    assert coverage(mean_interval) == pytest.approx(0.95, abs=0.03)
-    assert coverage(bootstrap_interval, resamples=500) < 0.8
-
-
-@given(SAMPLES)
-def test_intervals_hold_the_mean_and_ignore_the_order(sample):
-    for interval in (mean_interval, lambda values: bootstrap_interval(values, resamples=500)):
-        low, high = interval(sample)
-        assert low - 1e-9 <= np.mean(sample) <= high + 1e-9
-        assert interval(sample[::-1]) == pytest.approx((low, high))
-
-
-@pytest.mark.parametrize("n", [2, 3, 6, 30])
-def test_seeds_get_scipys_paired_t_test_however_many(n):
-    a, b = np.random.default_rng(n).normal(size=(2, n))
-    outcome, expected = paired_test(a, b), stats.ttest_rel(a, b)
-    assert outcome.test == "paired t-test"
-    assert (outcome.statistic, outcome.p) == pytest.approx((expected.statistic, expected.pvalue))
-    assert outcome.effect == pytest.approx((a - b).mean() / (a - b).std(ddof=1))
-
-
-@pytest.mark.parametrize("n", [6, 10, 30])
-def test_tasks_get_scipys_exact_signed_rank_test(n):
-    a, b = np.random.default_rng(n).normal(size=(2, n))
-    outcome, expected = signed_rank_test(a, b), stats.wilcoxon(a, b, method="exact")
-    assert (outcome.statistic, outcome.p) == pytest.approx((expected.statistic, expected.pvalue))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_with_ties_and_zeros_the_signed_rank_test_is_that_of_all_sign_flips(seed):
-    differences = np.random.default_rng(seed).integers(-3, 5, size=9).astype(float)
-    moved = differences[differences != 0]
-    flips = stats.permutation_test(
-        (moved,),
-        lambda d: (np.sign(d) * stats.rankdata(np.abs(d))).sum(),
-        permutation_type="samples",
-        n_resamples=np.inf,
-    )
-    assert signed_rank_test(differences, np.zeros(9)).p == pytest.approx(flips.pvalue)
-
-
-@pytest.mark.parametrize("test", [paired_test, signed_rank_test])
-@given(pairs=PAIRS)
-def test_tests_are_symmetric_and_ignore_the_order_of_pairs(test, pairs):
-    a, b = np.array(pairs).T
-    outcome, swapped, turned = test(a, b), test(b, a), test(a[::-1], b[::-1])
-    assert 0 <= outcome.p <= 1
-    assert swapped.p == pytest.approx(outcome.p) == turned.p
-    assert swapped.effect == pytest.approx(-outcome.effect)
-
-
-def test_three_seeds_that_differ_alike_prove_nothing():
-    # 0.9 - 0.8 and 0.8 - 0.7 differ in the last bit, which must not pass for a tiny spread.
-    assert paired_test([0.9, 0.8, 0.7], [0.8, 0.7, 0.6]).p == 0.25
-    assert paired_test([0.9, 0.8], [0.9, 0.8]).p == 1.0
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "words"),
-    [
-        ([1.0], [2.0], "first must be at least 2 numbers"),
-        ([1.0, 2.0], [1.0, 2.0, 3.0], "must pair up; got 2 and 3"),
-        ([1.0, 2.0], [1.0, math.nan], "second must be finite; 1 are not"),
-    ],
-)
-def test_bad_samples_are_refused_in_words(first, second, words):
-    with pytest.raises(ValueError, match=words):
-        paired_test(first, second)
-
-
-def test_holm_on_a_table_worked_by_hand():
-    # 0.005 x 4, 0.01 x 3, 0.03 x 2, 0.04 x 1 raised to the one before.
-    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert holm([]).tolist() == []
-    assert holm([0.7, 0.8]).tolist() == [1.0, 1.0]
-
-
-@given(st.lists(st.floats(0, 1), max_size=8))
-def test_holm_lies_between_raw_and_bonferroni(p):
-    corrected = holm(p)
-    assert (corrected >= p).all()
-    assert (corrected <= np.minimum(len(p) * np.array(p), 1) + 1e-12).all()
-
-
-def test_ranks_of_equals_and_failures():
-    scores = [[0.9, 0.8, 0.8, 0.1], [0.7, math.nan, 0.9, math.nan]]
-    assert average_ranks(scores, higher_is_better=True).tolist() == [1.5, 3.0, 1.75, 3.75]
-    assert average_ranks([[0.1, 0.2, math.nan]], higher_is_better=False).tolist() == [1, 2, 3]
-
-
-def test_friedman_is_scipys_and_knows_when_all_tie():
-    scores = np.random.default_rng(0).normal(size=(8, 4))
-    expected = stats.friedmanchisquare(*scores.T)
-    assert friedman(scores) == pytest.approx((expected.statistic, expected.pvalue))
-    assert friedman(np.ones((4, 3))) == (0.0, 1.0)
-    with pytest.raises(ValueError, match="at least 2 datasets by 3 models"):
-        friedman(scores[:, :2])
-
-
-def table(
-    scores, *, task="t", metric="accuracy", variant="matched", validation=None, ended=None, baselines=None, rates=None
-):
-    """Rows of a study: model -> test score of each seed, None where the run failed.
-
-    `ended` says how each model's chosen trainings ended, (by what, epochs, best epoch), one a seed; `rates`, of which
-    the last is chosen, are tried by all.
-    """
-    rows = []
-    for model, values in scores.items():
-        for seed, value in enumerate(values):
-            row = dict.fromkeys(SCHEMA) | {
-                "run": f"{task}-{model}-{variant}-{seed}",
-                "task": task,
-                "model": model,
-                "variant": variant,
-                "seed": seed,
-                "kind": "fit",
-                "status": "failed" if value is None else "done",
-                "metric": metric,
-                "corruption": "",
-                "level": 0.0,
-            }
-            chosen = value if validation is None else validation[model]
-            rows += [row | {"split": "test", "value": value}, row | {"split": "validation", "value": chosen}]
-            for name, score in (baselines or {}).items():
-                rows.append(row | {"split": "test", "metric": name, "value": score})
-            if ended is not None:
-                by, epochs, best = ended[model][seed]
-                tried = rates or (0.01,)
-                for trial, rate in enumerate(tried):
-                    row |= {"split": "", "trial": trial, "learning_rate": rate}
-                    rows.append(row | {"metric": "epochs", "value": float(epochs), "reason": by})
-                rows.append(row | {"metric": "best_epoch", "value": float(best)})
-    return pl.DataFrame(rows, schema=SCHEMA)
+NOISE = np.array([0.0, 0.002, -0.002])
+CLEAR = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
 
 
 def judged(scores, facts=ACCURACY, smallest_difference=0.01, **options):
@@ -239,11 +66,6 @@ def test_the_sentence_says_that_p_is_corrected_for_the_number_of_tasks():
         assert f"p = {2 * p:.3f} by paired t-test after Holm's correction, 3 seeds" in judgement.sentence
 
 
-PATIENCE, ALL, CUT = ("patience", 9, 6), ("all epochs", 8, 8), ("minutes", 2, 2)
-NOISE = np.array([0.0, 0.002, -0.002])
-CLEAR = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
-
-
 def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
     ended = {"CfC": [PATIENCE] * 3, "GRU": [CUT, PATIENCE, PATIENCE]}
     comparison, judgement = judged(CLEAR, ended=ended, rates=(0.003, 0.01))
@@ -258,20 +80,6 @@ def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
     ) in verdict.warnings
     whole = judged(CLEAR, ended=dict.fromkeys(CLEAR, [PATIENCE] * 3))[0].verdict
     assert whole.judgements[0].verdict == "liquid better" and not any("minutes" in words for words in whole.warnings)
-
-
-def test_tests_over_tasks_leave_out_what_was_cut_short():
-    scores = {"CfC": [0.9] * 3, "GRU": [0.8] * 3, "LSTM": [0.7] * 3}
-
-    def over(cut):
-        frames = [
-            table(scores, task=task, ended=dict.fromkeys(scores, [CUT if task in cut else PATIENCE] * 3))
-            for task in "abcdef"
-        ]
-        return compare(pl.concat(frames), dict.fromkeys("abcdef", ACCURACY), 0.01).over_tasks
-
-    assert over("").leads.n == 6 and over("").tasks == 6
-    assert over("a").leads is None and over("a").tasks == 5
 
 
 def test_fits_that_were_not_done_and_rates_at_the_edge_are_said():
@@ -433,23 +241,6 @@ def test_headline_counts_and_warns():
     assert verdict.thresholds[-1] == statistics.RANKING_RULE
 
 
-def test_ranks_have_an_interval_from_six_tasks_on():
-    random = np.random.default_rng(0)
-    tables = [table({model: random.random(3) for model in ("CfC", "GRU")}, task=task) for task in "abcdef"]
-    for tasks in (1, 5, 6):
-        overall = compare(pl.concat(tables[:tasks]), dict.fromkeys("abcdef", ACCURACY), 0.01).overall
-        assert all((line.interval is not None) == (tasks == 6) for line in overall)
-
-
-def test_intervals_stay_within_what_a_score_can_be():
-    assert score_interval([0.0, 0.9], "auroc") == (0.0, 1.0)
-    assert score_interval([0.1, 0.9], "mse")[0] == 0.0 and score_interval([0.1, 0.9], "mse")[1] > 1
-    assert score_interval([0.1, 0.9], "r2")[0] < 0 and score_interval([0.1, 0.9], "r2")[1] == 1.0
-    assert score_interval([0.4, 0.5, 0.6], "accuracy") == mean_interval([0.4, 0.5, 0.6])
-    with pytest.raises(ValueError, match="metric must be one of accuracy.*; got 'acuracy'"):
-        score_interval([0.1, 0.2], "acuracy")
-
-
 @pytest.mark.parametrize(
     ("value", "decimals", "text"),
     [
@@ -475,55 +266,6 @@ def test_six_seeds_on_six_tasks_can_show_a_difference():
     assert {judgement.verdict for judgement in comparison.verdict.judgements} == {"liquid better"}
 
 
-def over_tasks(means, seeds=3, smallest_difference=0.01, **facts):
-    """Tests over tasks named a, b, ... whose models score so much, whatever the seed."""
-    frames = [
-        table({model: [score] * seeds for model, score in scores.items()}, task=task)
-        for task, scores in zip("abcdefghij", means, strict=False)
-    ]
-    names = {task: ACCURACY | facts for task in "abcdefghij"[: len(means)]}
-    return compare(pl.concat(frames), names, smallest_difference).over_tasks
-
-
-def test_friedman_over_tasks_takes_three_models_and_three_tasks():
-    random = np.random.default_rng(0)
-    means = [dict(zip(("CfC", "LSTM", "GRU"), random.random(3), strict=True)) for _ in range(4)]
-    found = over_tasks(means)
-    expected = stats.friedmanchisquare(*np.array([list(scores.values()) for scores in means]).T)
-    assert found.friedman == pytest.approx((expected.statistic, expected.pvalue))
-    assert (found.tasks, found.models) == (4, 3)
-    assert found.sentence == (
-        f"Over 4 tasks Friedman's test finds no difference between the ranks of the 3 models (χ² = "
-        f"{expected.statistic:.2f}, p = {expected.pvalue:.2f}; with so few tasks that p is rough)."
-    )
-    assert over_tasks(means[:2]).friedman is None
-    assert over_tasks([{"CfC": 0.9, "GRU": 0.8}] * 4).friedman is None
-
-
-def test_a_failure_ranks_last_in_friedmans_test_too():
-    scores = {"CfC": 0.9, "LSTM": 0.8, "GRU": 0.7}
-    whole, failed = over_tasks([scores] * 3), over_tasks([scores | {"GRU": None}] * 3)
-    assert whole.friedman == failed.friedman == pytest.approx((6.0, math.exp(-3)))
-    assert whole.sentence.startswith("Over 3 tasks Friedman's test finds a difference")
-
-
-def test_six_tasks_let_liquid_and_recurrent_be_compared_over_tasks():
-    means = [{"CfC": 0.8 + lead, "GRU": 0.8} for lead in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)]
-    found = over_tasks(means)
-    # All signs alike: p = 2 / 2^6.
-    assert found.leads.p == pytest.approx(2 / 64) and found.leads.n == 6
-    assert found.sentence == (
-        "Over 6 tasks the liquid networks' best are better than the recurrent networks' (p = 0.031 by exact "
-        "signed-rank test, each task's lead in units of the smallest difference that counts)."
-    )
-    turned = over_tasks(means, metric_label="Mean squared error", higher_is_better=False)
-    assert "the recurrent networks' best are better than the liquid networks'" in turned.sentence
-    assert over_tasks(means[:5]).leads is None and over_tasks(means[:5]).sentence == ""
-    assert over_tasks(means, smallest_difference=0.0).leads is None, "leads of no common unit"
-    mixed = over_tasks([*means[:3], *({"CfC": 0.7, "GRU": 0.9},) * 3])
-    assert "not shown to differ" in mixed.sentence
-
-
 def test_nothing_yet_and_two_runs_of_one_cell():
     empty = compare(SCHEMA.to_frame(), {}, 0.01)
     assert (empty.leaderboard, empty.overall, empty.pairs) == ((), (), ())
@@ -534,3 +276,58 @@ def test_nothing_yet_and_two_runs_of_one_cell():
         compare(twice, {"t": ACCURACY}, 0.01)
     with pytest.raises(ValueError, match="'t' is not among them"):
         compare(frame, {}, 0.01)
+
+
+WIDE = np.array([0.0, 0.02, -0.02, 0.01, -0.015])
+
+
+def prospect(difference, smallest_difference=0.01, tasks=1, spread=WIDE):
+    scores = {"CfC": 0.9 + difference + spread, "GRU": 0.9 + spread[[1, 2, 3, 4, 0]]}
+    frame = pl.concat([table(scores, task=task) for task in "abcdef"[:tasks]])
+    return compare(frame, dict.fromkeys("abcdef", ACCURACY), smallest_difference).verdict.judgements[0]
+
+
+def test_where_no_difference_is_shown_the_seeds_that_would_show_one_are_said():
+    judgement = prospect(0.02)
+    assert judgement.verdict == "no difference shown"
+    moved = 0.02 + WIDE - WIDE[[1, 2, 3, 4, 0]]
+    expected = statistics.seeds_to_show(0.02, moved.std(ddof=1))
+    assert (judgement.prospect.aim, judgement.prospect.seeds, judgement.prospect.now) == ("different", expected, 5)
+    assert judgement.prospect.sentence == (
+        f"If difference and spread are as seen, about {expected} seeds would show a difference with a chance of 80 %, "
+        "where there are 5: costly."
+    )
+    assert prospect(0.02, tasks=6).prospect.seeds == statistics.seeds_to_show(0.02, moved.std(ddof=1), 0.05 / 6)
+
+
+def test_a_difference_that_does_not_count_is_to_be_shown_equivalent():
+    found = prospect(0.002).prospect
+    moved = 0.002 + WIDE - WIDE[[1, 2, 3, 4, 0]]
+    assert found.aim == "equivalent" and found.seeds == statistics.seeds_to_equate(0.002, moved.std(ddof=1), 0.01)
+    assert "seeds would show the two to be equivalent with" in found.sentence
+    assert prospect(0.002, smallest_difference=0.0).prospect.aim == "different", "any difference counts"
+
+
+def test_the_reach_of_more_seeds_in_words():
+    assert prospect(0.035).prospect.reach == "within reach"
+    assert prospect(0.0099).prospect.sentence == (
+        "If difference and spread are as seen, more than 1,000 seeds would show the two to be equivalent with a chance "
+        "of 80 %, where there are 5: out of reach."
+    )
+    few = judged({"CfC": [0.9, 0.93, 0.95], "GRU": [0.9, 0.90, 0.93]})[1]
+    assert few.prospect.sentence.endswith(" So few seeds hardly tell the spread.")
+
+
+def test_what_is_shown_or_cannot_be_said_has_no_prospect():
+    assert judged(CLEAR)[1].prospect is None
+    assert judged({"CfC": [0.9, 0.91], "GRU": [0.8, 0.9]})[1].prospect is None
+    assert judged({"CfC": [0.9, 0.8, 0.7], "GRU": [0.8, 0.7, 0.6]})[1].prospect is None, "no spread, no power"
+    assert judged({"CfC": [0.9] * 3})[1].prospect is None
+
+
+def test_pairs_have_their_differences_and_the_size_of_their_effect():
+    pair = judged(CLEAR)[0].pairs[0]
+    assert pair.differences == pytest.approx(CLEAR["CfC"] - CLEAR["GRU"])
+    assert pair.effect.standardised == statistics.effect_size(CLEAR["CfC"], CLEAR["GRU"]).standardised > 0.8
+    assert (pair.effect.word, pair.effect.superiority) == ("large", 1.0)
+    assert judged({"CfC": [0.9, 0.91], "GRU": [0.8, 0.9]})[0].pairs[0].effect is None

@@ -1,0 +1,47 @@
+// Memory of a kernel.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <new>
+
+namespace liquid {
+namespace LIQUID_ISA {
+
+// Zeroed memory, aligned for vectors. The standard containers' functions would be shared between instruction sets.
+template <class T>
+class Buffer {
+  public:
+    explicit Buffer(std::int64_t size) : size_(size), data_(static_cast<T*>(::operator new(bytes(), kAlignment))) {
+        __builtin_memset(data_, 0, bytes());
+    }
+    ~Buffer() { ::operator delete(data_, kAlignment); }
+    Buffer(const Buffer&) = delete;
+    Buffer& operator=(const Buffer&) = delete;
+    // Other memory, of another size.
+    void renew(std::int64_t size) {
+        ::operator delete(data_, kAlignment);
+        size_ = size;
+        data_ = static_cast<T*>(::operator new(bytes(), kAlignment));
+        __builtin_memset(data_, 0, bytes());
+    }
+    T* get() const { return data_; }
+    T& operator[](std::int64_t i) const { return data_[i]; }
+    std::int64_t size() const { return size_; }
+
+  private:
+    static constexpr std::align_val_t kAlignment{64};
+    std::size_t bytes() const { return static_cast<std::size_t>(size_ < 1 ? 1 : size_) * sizeof(T); }
+    std::int64_t size_;
+    T* data_;
+};
+
+template <class T>
+void clear(T* values, std::int64_t count) {
+    __builtin_memset(values, 0, static_cast<std::size_t>(count) * sizeof(T));
+}
+
+inline std::int64_t round_up(std::int64_t value, std::int64_t step) { return (value + step - 1) / step * step; }
+
+}  // namespace LIQUID_ISA
+}  // namespace liquid

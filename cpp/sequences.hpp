@@ -1,0 +1,163 @@
+// A batch of sequences in chunks of a layout's rows: what recurrences over synapses (LTC, the LRC family) share besides
+// those. Samples are read here, and gradients summed over rows and strands.
+#pragma once
+
+#include "strands.hpp"
+#include "synapses.hpp"
+
+namespace liquid {
+namespace LIQUID_ISA {
+
+template <class T, class Layout>
+class Chunks {
+  public:
+    static constexpr int width = Simd<T>::width;
+
+    explicit Chunks(const Sequences<T>& sequences)
+        : of(sequences),
+          size(Layout::size(of.units)),
+          input_size(Layout::size(of.inputs)),
+          count((of.batch + Layout::rows - 1) / Layout::rows),
+          strands(strands_of(count)) {}
+
+    const Sequences<T> of;
+    const std::int64_t size, input_size;  // values of a chunk's states, and inputs
+    const std::int64_t count, strands;
+
+    // body(strand) for all of them; strand s is to take chunks s, s + strands, and so on.
+    template <class Body>
+    void each_strand(const Body& body) const {
+        LIQUID_ISA::each_strand(strands, of.threads, body);
+    }
+
+    // A sample of every sequence in a chunk, in the layout's order.
+    struct Sample {
+        Buffer<T> deltas;        // of each row: a solver step's length
+        Buffer<T> input, delta;  // delta: the same, for every unit
+        Buffer<std::uint8_t> there;
+
+        explicit Sample(const Chunks& chunks)
+            : deltas(width > Layout::rows ? width : Layout::rows),
+              input(chunks.input_size),
+              delta(chunks.size),
+              there(Layout::rows) {}
+    };
+
+    struct Rows {
+        std::int64_t first, count;
+    };
+
+    Rows rows(std::int64_t chunk) const {
+        const std::int64_t first = chunk * Layout::rows, left = of.batch - first;
+        return {first, left < Layout::rows ? left : Layout::rows};
+    }
+
+    // False if no sequence of the chunk has a sample here.
+    bool read(Rows rows, std::int64_t t, Sample& sample) const {
+        bool any = false, all = true;
+        for (std::int64_t row = 0; row < rows.count; ++row) {
+            const std::int64_t at = (rows.first + row) * of.time + t;
+            const bool there = !of.observed || of.observed[at];
+            sample.there[row] = there;
+            any |= there;
+            all &= there;
+            // Over no time nothing happens: that is how a state is held.
+            sample.deltas[row] = there ? of.timespans[at] / static_cast<T>(of.unfolds) : T(0);
+        }
+        if (!any) return false;
+        Layout::spread(sample.deltas.get(), of.units, rows.count, sample.delta.get());
+        gather(of.input, of.inputs, rows, t, sample.input.get());
+        if (!all) {
+            for (std::int64_t row = 0; row < rows.count; ++row) {
+                if (sample.there[row]) continue;
+                for (std::int64_t j = 0; j < of.inputs; ++j) sample.input[Layout::at(of.inputs, j, row)] = T(0);
+            }
+        }
+        return true;
+    }
+
+    // Gradients of a sample's timespans, from those of `delta` for every unit; changes `sample.deltas`.
+    void timespan_gradients(Rows rows, std::int64_t t, Sample& sample, const T* delta_gradient, T* gradients) const {
+        Layout::row_sums(delta_gradient, of.units, rows.count, sample.deltas.get());
+        for (std::int64_t row = 0; row < rows.count; ++row) {
+            const T sum = sample.deltas[row] / static_cast<T>(of.unfolds);
+            gradients[(rows.first + row) * of.time + t] = sample.there[row] ? sum : T(0);
+        }
+    }
+
+    // Rows of an array (batch, time, columns) at time t.
+    void gather(const T* from, std::int64_t columns, Rows rows, std::int64_t t, T* to) const {
+        Layout::gather(from + (rows.first * of.time + t) * columns, of.time * columns, columns, rows.count, to);
+    }
+    void scatter(const T* from, std::int64_t columns, Rows rows, std::int64_t t, T* to) const {
+        Layout::scatter(from, of.time * columns, columns, rows.count, to + (rows.first * of.time + t) * columns);
+    }
+
+    // The state that a sample at time t finds, of all states or the initial one.
+    void state_before(const T* states, Rows rows, std::int64_t t, T* to) const {
+        if (t > 0) return gather(states, of.units, rows, t - 1, to);
+        Layout::gather(of.initial + rows.first * of.units, of.units, of.units, rows.count, to);
+    }
+
+    // One value for each unit, the same in all rows of a chunk; nothing if there are none.
+    void fill(const T* values, T* to) const {
+        if (!values) return;
+        for (std::int64_t row = 0; row < Layout::rows; ++row) {
+            for (std::int64_t i = 0; i < of.units; ++i) to[Layout::at(of.units, i, row)] = values[i];
+        }
+    }
+
+    // The way back: sums over rows and strands.
+    void total(const T* sums, std::int64_t strand_size, T* gradient) const {
+        if (!gradient) return;
+        for (std::int64_t i = 0; i < of.units; ++i) {
+            T sum = 0;
+            for (std::int64_t strand = 0; strand < strands; ++strand) {
+                const T* values = sums + strand * strand_size;
+                for (std::int64_t row = 0; row < Layout::rows; ++row) sum += values[Layout::at(of.units, i, row)];
+            }
+            gradient[i] = sum;
+        }
+    }
+
+    // Gradients of synapses' parameters from each one's four sums.
+    void total(const typename Layout::Backward& order, const Synapses<T>& synapses, const T* sums,
+               std::int64_t strand_size, const SynapseGradients<T>& gradients) const {
+        Buffer<T> totals(4 * synapses.count);
+        for (std::int64_t strand = 0; strand < strands; ++strand) {
+            order.collect(sums + strand * strand_size, totals.get());
+        }
+        for (std::int64_t s = 0; s < synapses.count; ++s) {
+            const T* total = totals.get() + 4 * s;
+            gradients.w_erev[s] = total[0];
+            gradients.w[s] = total[1];
+            gradients.mu[s] = static_cast<T>(kLn2) * total[2];
+            gradients.sigma[s] = (total[3] - synapses.mu[s] * total[2]) / scale_of(synapses, s);
+        }
+    }
+};
+
+// Whether one sequence per lane takes fewer vectors of synapses than one neuron per lane.
+template <class T, template <class> class Problem>
+bool batch_in_lanes(const Problem<T>& p) {
+    const Sequences<T>& sequences = p.sequences;
+    if (sequences.layout != Layout::fastest) return sequences.layout == Layout::batch_lanes;
+    const auto cost = [&](auto price) {
+        return static_cast<double>(sequences.unfolds) * price(p.internal, sequences.batch) +
+               price(p.sensory, sequences.batch);
+    };
+    return cost(BatchLanes<T>::cost) < cost(UnitLanes<T>::cost);
+}
+
+// run(kernel) with a problem's kernel in the layout that fits it.
+template <template <class, class> class Kernel, class T, template <class> class Problem, class Run>
+void in_best_layout(const Problem<T>& p, const Run& run) {
+    if (batch_in_lanes(p)) {
+        run(Kernel<T, BatchLanes<T>>(p));
+    } else {
+        run(Kernel<T, UnitLanes<T>>(p));
+    }
+}
+
+}  // namespace LIQUID_ISA
+}  // namespace liquid

@@ -1,0 +1,143 @@
+"""What a fit predicted: one file a run, from which every metric can be computed again, or a new one for the first time.
+
+A file holds, for validation and test, the targets that are scored and the predictions for them, in the types in which
+training had them, so that scores computed again are equal to the last digit. Targets of classes are stored in the
+smallest type that holds them. Predictions on damaged data are not kept: they would be many times as much.
+"""
+
+import io
+import os
+import uuid
+import zipfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquidbench.metrics import METRICS, score
+
+SPLITS = ("validation", "test")
+
+Predicted = tuple[NDArray[Any], NDArray[np.float32]]
+"""Targets (n,) or (n, outputs), and predictions (n, outputs)."""
+
+
+def path(directory: str | os.PathLike[str], run: str) -> Path:
+    """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
+    return Path(directory) / "predictions" / f"{run}.npz"
+
+
+def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
+    """Write one run's predictions, whole or not at all.
+
+    Args:
+        directory: the study's folder; it is made where it does not exist.
+        run: the run's id.
+        predicted: targets and predictions by the name of their split.
+
+    Returns:
+        The file.
+    """
+    content = io.BytesIO()
+    np.savez_compressed(content, **_arrays(predicted))
+    return keep(directory, run, content.getvalue())
+
+
+def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
+    """Write the content of a file that `write` made elsewhere, whole or not at all.
+
+    Args:
+        directory: the study's folder; it is made where it does not exist.
+        run: the run's id.
+        content: of the file.
+
+    Returns:
+        The file.
+    """
+    to = path(directory, run)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    part = to.with_name(f".{to.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(to)
+    finally:
+        part.unlink(missing_ok=True)
+    return to
+
+
+def sweep(directory: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while they wrote have left; only while nobody is at work there.
+
+    Args:
+        directory: the study's folder.
+    """
+    for part in (Path(directory) / "predictions").glob(".*.tmp"):
+        part.unlink(missing_ok=True)
+
+
+def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
+    """Read one run's predictions.
+
+    Args:
+        directory: the study's folder.
+        run: the run's id.
+
+    Returns:
+        Targets and predictions by the name of their split.
+
+    Raises:
+        FileNotFoundError: where the run left none: it failed, or measured cost.
+        ValueError: where the file is damaged.
+    """
+    of = path(directory, run)
+    try:
+        with np.load(io.BytesIO(of.read_bytes()), allow_pickle=False) as arrays:
+            return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
+    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+        raise ValueError(f"{of} is damaged ({error}); delete the run's results to have it made again") from error
+
+
+def rescored(
+    rows: Iterable[Mapping[str, Any]], predicted: Mapping[str, Predicted], metrics: Iterable[str]
+) -> list[dict[str, Any]]:
+    """Rows of one fit with its scores computed anew from its predictions.
+
+    Args:
+        rows: all rows of the fit.
+        predicted: as `read` gives it.
+        metrics: names of the metrics to compute; scores by others are left as they are.
+
+    Returns:
+        The other rows as they were, then a row for each metric and split; where a metric is undefined, a row without a
+        value that says why.
+    """
+    rows, metrics = [dict(row) for row in rows], tuple(metrics)
+
+    def is_score(row: Mapping[str, Any]) -> bool:
+        return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"] and row["epoch"] is None
+
+    pattern = next(row for row in rows if is_score(row))
+    kept = [row for row in rows if not (is_score(row) and row["metric"] in metrics)]
+    for split, (targets, predictions) in predicted.items():
+        for metric in metrics:
+            value, reason = None, None
+            try:
+                value = score(metric, targets, predictions)
+            except ValueError as error:
+                reason = str(error)
+            kept.append(pattern | {"split": split, "metric": metric, "value": value, "reason": reason})
+    return kept
+
+
+def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:
+    arrays = {}
+    for split, (targets, predictions) in predicted.items():
+        if np.issubdtype(targets.dtype, np.integer) and targets.size:
+            targets = targets.astype(np.min_scalar_type(int(targets.max())))
+        arrays |= {f"{split}_targets": targets, f"{split}_predictions": predictions}
+    return arrays

@@ -1,0 +1,204 @@
+"""What the report says of all tasks together: mean ranks, and every model against every other."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from liquidbench.report import figures
+from liquidbench.report.evidence import Evidence
+from liquidbench.report.figures import Contest
+from liquidbench.report.illustrations import Figure
+from liquidbench.report.pen import Mark
+from liquidbench.statistics import ALPHA, Comparison, Groups, Matchup, Pair, counted, number, p_value, percent
+from liquidbench.statistics.across import FEWEST_SIGNED
+
+MOST_IN_HALF = 10
+"""Models up to which a matrix fits half the width of a page."""
+
+
+@dataclass(frozen=True)
+class Duel:
+    """A line of the table of matchups, from the side of the model that leads."""
+
+    first: str
+    second: str
+    lead: str
+    interval: str
+    record: str
+    p: str
+    chances: str
+    verdict: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Across:
+    """The page over tasks; what is None has words instead that say why."""
+
+    sentence: str
+    ranking: Figure | None
+    ranking_words: str
+    matrix: Figure | None
+    matrix_words: str
+    duels: list[Duel]
+
+
+def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
+    """Arrange what the tasks say together; None below two tasks or two models.
+
+    Args:
+        comparison: the study's judgement.
+        models: how each model looks.
+    """
+    over = comparison.over_tasks
+    tasks = {line.task for line in comparison.leaderboard if line.variant == "matched"}
+    if len(tasks) < 2 or not over.matchups:
+        return None
+    ranking, words = _ranking(comparison, models)
+    matrix, matrix_words = _matrix(comparison, models)
+    duels = [_duel(one, models) for one in over.matchups if one.tasks]
+    duels.sort(key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
+    return Across(over.sentence, ranking, words, matrix, matrix_words, duels)
+
+
+def _ranking(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure | None, str]:
+    over = comparison.over_tasks
+    groups = over.groups
+    if groups is None:
+        return None, (
+            "A diagram of mean ranks takes three models and three tasks on which all of them were ranked; "
+            f"here are {counted(over.models, 'model')} and {counted(over.tasks, 'such task')}."
+        )
+    kinds = [("Nemenyi", [group for group in groups.nemenyi if len(group) > 1])]
+    if groups.signed_rank is not None:
+        kinds.append(("Signed rank", [group for group in groups.signed_rank if len(group) > 1]))
+    drawing = figures.ranking(
+        f"Critical-difference diagram. {groups.sentence}",
+        [(models[model], rank) for model, rank in groups.ranks],
+        groups.critical_difference,
+        kinds,
+        f"Mean rank over {counted(groups.tasks, 'task')}, 1 is best",
+    )
+    return Figure(drawing, _ranking_words(groups, over.friedman), len(groups.ranks) > MOST_IN_HALF), ""
+
+
+def _ranking_words(groups: Groups, friedman: tuple[float, float] | None) -> str:
+    tests = "by Nemenyi’s test, whose critical difference is the bar at the top"
+    if groups.signed_rank is not None:
+        tests += ", and by signed-rank tests of every two after Holm’s correction"
+    words = [f"A line with dots joins models that are not shown to differ: {tests}."]
+    if friedman and friedman[1] >= ALPHA:
+        words.append("Friedman’s test finds no difference among all of them, so none is sought between two.")
+    if groups.tasks < groups.enough:
+        words.append(
+            f"{counted(groups.tasks, 'task')} are too few for signed-rank tests: corrected for all pairs of "
+            f"{len(groups.ranks)} models, they can show a difference from {groups.enough} tasks on."
+        )
+    return " ".join(words)
+
+
+def _matrix(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure | None, str]:
+    over = comparison.over_tasks
+    known = {(one.first, one.second): one for one in over.matchups}
+    if all(one.lead is None for one in known.values()):
+        return None, (
+            "Leads on different tasks have no common unit here: any difference counts, or no two models share a task "
+            "of which something can be said."
+        )
+    order = [model for model, _ in over.groups.ranks] if over.groups else [line.model for line in comparison.overall]
+    largest = max(abs(one.lead) for one in known.values() if one.lead is not None)
+    contests = [
+        [_contest(over.matchup(first, second), models, largest) for first in order[:row]]
+        for row, second in enumerate(order)
+    ]
+    drawing = figures.matrix(
+        "Every model against every other: mean lead over tasks", [models[model] for model in order], contests
+    )
+    words = _caption("mean lead", [one.verdict for one in known.values()])
+    if all(one.outcome is None for one in known.values()):
+        words += f" No two are tested with so few tasks; from {FEWEST_SIGNED} on they are."
+    return Figure(drawing, words, len(order) > MOST_IN_HALF), ""
+
+
+def _caption(what: str, verdicts: Sequence[str]) -> str:
+    shown = sum(verdict in ("better", "worse") for verdict in verdicts)
+    equal = verdicts.count("equivalent")
+    return (
+        f"Each cell: the {what} of the model above over the one to the left, in units of the smallest difference that "
+        "counts. The colour is that of the one that leads, deeper for a larger lead, none for one too small to count. "
+        f"Framed and bold: shown to differ, {shown} of {counted(len(verdicts), 'pair')}; ≈: equivalent, {equal}."
+    )
+
+
+def _contest(one: Matchup, models: Mapping[str, Mark], largest: float) -> Contest | None:
+    if one.lead is None:
+        return None
+    shown, equal = one.verdict in ("better", "worse"), one.verdict == "equivalent"
+    leader = one.first if one.lead >= 0 else one.second
+    return Contest(_lead(one.lead, equal), heat(one.lead, largest), models[leader].family, shown, one.sentence)
+
+
+def _lead(lead: float, equal: bool) -> str:
+    return ("≈" if equal else "") + number(lead, 1 if abs(lead) < 9.95 else 0, signed=True)
+
+
+def heat(lead: float, largest: float) -> float:
+    """How deep a lead's colour is, from 0 where it does not count to 1: by its logarithm, as leads differ by orders.
+
+    Args:
+        lead: in units of the smallest difference that counts.
+        largest: of all.
+    """
+    if abs(lead) < 1:
+        return 0.0
+    return 0.2 + 0.8 * (math.log(abs(lead)) / math.log(largest) if largest > 1 else 0.0)
+
+
+def _duel(one: Matchup, models: Mapping[str, Mark]) -> Duel:
+    one = one.turned() if one.lead is not None and one.lead < 0 else one
+    better = {"better": one.first, "worse": one.second}.get(one.verdict)
+    return Duel(
+        first=one.first,
+        second=one.second,
+        lead="" if one.lead is None else number(one.lead, 1, signed=True),
+        interval=f"[{number(one.interval[0], 1)}, {number(one.interval[1], 1)}]" if one.interval else "",
+        record=f"{one.record.wins}, {one.record.ties}, {one.record.losses}" if one.record else "",
+        p="" if one.p is None else p_value(one.p).removeprefix("p ").removeprefix("= "),
+        chances=", ".join(map(percent, one.probabilities)) if one.probabilities else "",
+        verdict=f"{better} better" if better else one.verdict,
+        tone=models[better].family if better else "neutral",
+    )
+
+
+def task_matrix(evidence: Evidence) -> Figure | None:
+    """Every two models of one task, as the matrix over tasks shows them; None where leads have no unit."""
+    pairs: dict[frozenset[str], Pair] = {
+        frozenset((pair.first, pair.second)): pair for pair in evidence.pairs if pair.difference is not None
+    }
+    order: Sequence[str] = evidence.best_first("matched")
+    if not pairs or not all(pair.margin for pair in pairs.values()):
+        return None
+    largest = max(abs(pair.difference or 0.0) / pair.margin for pair in pairs.values())
+
+    def contest(first: str, second: str) -> Contest | None:
+        pair = pairs.get(frozenset((first, second)))
+        if pair is None:
+            return None
+        lead, bounds = evidence.lead(pair.difference or 0.0, pair.interval)
+        if pair.first != first:
+            lead, bounds = -lead, (-bounds[1], -bounds[0]) if bounds else None
+        p = f", {p_value(pair.p)}" if pair.p is not None else ""
+        winner = {"better": pair.first, "worse": pair.second}.get(pair.verdict)
+        said = pair.reason or (f"{winner} better" if winner else pair.verdict)
+        scores = f"{evidence.text(lead, signed=True)} {evidence.span(bounds)}".strip()
+        hover = f"{first} over {second}: {scores}{p}: {said}"
+        shown, equal = winner is not None, pair.verdict == "equivalent"
+        tone = evidence.mark(first if lead >= 0 else second).family
+        return Contest(_lead(lead / pair.margin, equal), heat(lead / pair.margin, largest), tone, shown, hover)
+
+    contests = [[contest(first, second) for first in order[:row]] for row, second in enumerate(order)]
+    drawing = figures.matrix(
+        f"Every model against every other on {evidence.title}", [evidence.mark(model) for model in order], contests
+    )
+    words = _caption("lead", [pair.verdict for pair in pairs.values()])
+    return Figure(drawing, words, len(order) > MOST_IN_HALF)

@@ -1,0 +1,392 @@
+"""What all figures are drawn with: marks of models, axes, names that keep apart, and the pieces of an SVG.
+
+Colour, stroke and type come from the page's style sheet through classes and variables, so that one drawing serves
+light, dark and paper. A model is told apart three times over: by its family's colour, by a shape (filled for liquid,
+hollow for recurrent, strokes for others) with a dash, and by its name written beside it. Nothing here depends on
+chance or on the order of a dictionary: the same numbers give the same text.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+from liquidbench.statistics import number
+
+Family = Literal["liquid", "recurrent", "other"]
+Box = tuple[float, float, float, float]
+
+MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
+FONT = 12.0
+# Mean advance of a sans-serif glyph in em; labels are placed with it, so it errs on the wide side.
+GLYPH = 0.62
+# The least part of an axis that data keep to themselves when a reference line is far from them.
+ROOM_FOR_DATA = 0.4
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a model looks in every figure.
+
+    Attributes:
+        label: its name, written beside its points.
+        family: gives colour and filling.
+        place: its number within the family; gives shape and dash.
+        apart: True for a row that stands outside the comparison; drawn fainter.
+        behind: True for one of so many that it stays in the background, unnamed, until the reader asks for it.
+    """
+
+    label: str
+    family: Family
+    place: int
+    apart: bool = False
+    behind: bool = False
+
+
+def quantity(value: float, unit: str) -> str:
+    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, or ``"×"``, a multiple.
+
+    Example:
+        >>> quantity(0.00042, "s"), quantity(3_400_000, "B"), quantity(4012, "1"), quantity(2.51, "×")
+        ('420\N{NARROW NO-BREAK SPACE}µs', '3.4\N{NARROW NO-BREAK SPACE}MB', '4,012', '2.5×')
+    """
+    if unit == "1":
+        return number(round(value))
+    if unit == "×":
+        return f"{float(f'{value:.2g}'):,g}×"
+    if value == 0:
+        return f"0{THIN_SPACE}{unit}"
+    steps = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))}.get(
+        unit, ((1e12, f"T{unit}"), (1e9, f"G{unit}"), (1e6, f"M{unit}"), (1e3, f"k{unit}"), (1.0, unit))
+    )
+    sized = ((float(f"{abs(value) / factor:.2g}"), name) for factor, name in steps)
+    size, name = next(((size, name) for size, name in sized if size >= 1), (abs(value) / steps[-1][0], steps[-1][1]))
+    text = f"{size:,.1f}" if size < 10 and size != int(size) else f"{size:,.0f}"
+    return f"{MINUS if value < 0 else ''}{text}{THIN_SPACE}{name}"
+
+
+def ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """About `count` round numbers (1, 2 or 5 times a power of ten apart) from low to high.
+
+    Example:
+        >>> ticks(0.31, 0.98)
+        [0.4, 0.6, 0.8]
+    """
+    if not high > low:
+        return [low]
+    power = math.floor(math.log10((high - low) / count))
+    best: list[float] = []
+    for exponent, factor in ((exponent, factor) for exponent in (power + 1, power, power - 1) for factor in (5, 2, 1)):
+        step = factor * 10.0**exponent
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        # Coarser steps come first, and win ties.
+        if abs(last - first + 1 - count) < abs(len(best) - count):
+            best = [round(index * step, max(0, -exponent)) + 0.0 for index in range(first, last + 1)]
+    return best
+
+
+def log_ticks(low: float, high: float, count: int = 4) -> list[float]:
+    """Round numbers for a logarithmic axis: powers of ten, or 1-2-5, or plain steps where the span is short.
+
+    Example:
+        >>> log_ticks(80, 12_000)
+        [100.0, 1000.0, 10000.0]
+        >>> log_ticks(2_900, 5_700)
+        [3000.0, 4000.0, 5000.0]
+    """
+    if high / low < 4:
+        return ticks(low, high, count)
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        found = [factor * 10.0**power for power in exponents for factor in factors]
+        found = [value for value in found if low * 0.999 <= value <= high * 1.001]
+        if len(found) >= 3:
+            break
+    stride = math.ceil(len(found) / (count + 2))
+    return found[::stride]
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Move label positions as little as needed so that they lie `gap` apart within low and high, order kept.
+
+    Example:
+        >>> spread([10.0, 11.0, 40.0], 12.0, 0.0, 100.0)
+        [4.5, 16.5, 40.0]
+    """
+    order = sorted(range(len(wanted)), key=lambda index: wanted[index])
+    # Clusters of labels that touch, each centred on what its members want: (sum of wanted starts, size).
+    clusters: list[list[float]] = []
+    for index in order:
+        clusters.append([wanted[index], 1])
+        while len(clusters) > 1 and _start(clusters[-2], gap) + clusters[-2][1] * gap > _start(clusters[-1], gap):
+            total, size = clusters.pop()
+            clusters[-1] = [clusters[-1][0] + total, clusters[-1][1] + size]
+    placed = []
+    for cluster in clusters:
+        placed += [_start(cluster, gap) + step * gap for step in range(int(cluster[1]))]
+    for limit in (1, -1):
+        edge = low if limit == 1 else high
+        for index in range(len(placed))[::limit]:
+            placed[index] = max(placed[index], edge) if limit == 1 else min(placed[index], edge)
+            edge = placed[index] + limit * gap
+    result = [0.0] * len(wanted)
+    for position, index in zip(placed, order, strict=True):
+        result[index] = position
+    return result
+
+
+def _start(cluster: Sequence[float], gap: float) -> float:
+    return cluster[0] / cluster[1] - (cluster[1] - 1) * gap / 2
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A scale from data to drawing units, with its ticks."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    log: bool = False
+    unit: str = "1"
+    places: tuple[float, ...] = ()
+
+    @classmethod
+    def over(
+        cls,
+        values: Iterable[float],
+        start: float,
+        end: float,
+        *,
+        log: bool = False,
+        unit: str = "1",
+        count: int = 5,
+        padding: float = 0.06,
+    ) -> "Axis":
+        """An axis that holds all values with some room around them."""
+        held = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [1.0]
+        low, high = min(held), max(held)
+        if log:
+            low, high = math.log(low), math.log(high)
+        # Where values hardly differ the axis must not blow the difference up to the full width.
+        least = math.log(2.5) if log else max(1e-9, 0.02 * max(abs(low), abs(high)))
+        if high - low < least:
+            middle = (low + high) / 2
+            low, high = middle - least / 2, middle + least / 2
+        room = padding * (high - low)
+        low, high = low - room, high + room
+        if log:
+            low, high = math.exp(low), math.exp(high)
+        places = log_ticks(low, high, count) if log else ticks(low, high, count)
+        return cls(low, high, start, end, log, unit, tuple(places))
+
+    def at(self, value: float) -> float:
+        """The drawing unit of a value; values beyond the axis end at its edge."""
+        scale: Callable[[float], float] = math.log if self.log else float
+        if self.log and value <= 0:
+            return self.start
+        share = (scale(value) - scale(self.low)) / (scale(self.high) - scale(self.low))
+        return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
+
+    def labels(self) -> list[str]:
+        """The ticks' texts, all with the same decimals."""
+        if self.unit != "1" and self.log:
+            return [quantity(place, self.unit) for place in self.places]
+        decimals, rounding = 0, 1e-6 * max(map(abs, self.places), default=0.0)
+        while decimals < 15 and any(abs(place - round(place, decimals)) > rounding for place in self.places):
+            decimals += 1
+        if self.log:
+            return [
+                f"{place:g}" if 1e-4 <= place < 1 else number(place, decimals if place < 10 else 0)
+                for place in self.places
+            ]
+        return [number(place, decimals) for place in self.places]
+
+
+DASHES = ("", "7 3", "2 3", "9 3 2 3", "14 4", "4 2 1 2 1 2")
+
+
+def glyph(mark: Mark, x: float, y: float, size: float = 4.5) -> str:
+    """The model's shape, centred on (x, y)."""
+    r = size
+    shapes = (
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:.1f}"/>',
+        _path([(-r, -r), (r, -r), (r, r), (-r, r)], x, y, 0.9),
+        _path([(0, -r), (r, 0), (0, r), (-r, 0)], x, y, 1.3),
+        _path([(0, -r), (r, 0.8 * r), (-r, 0.8 * r)], x, y, 1.15),
+        _path([(0, r), (r, -0.8 * r), (-r, -0.8 * r)], x, y, 1.15),
+        _path([(-r, -0.5 * r), (0, -r), (r, -0.5 * r), (r, 0.5 * r), (0, r), (-r, 0.5 * r)], x, y, 1.1),
+    )
+    cross = f"M{x - r:.1f} {y - r:.1f}l{2 * r:.1f} {2 * r:.1f}m0 {-2 * r:.1f}l{-2 * r:.1f} {2 * r:.1f}"
+    plus = f"M{x:.1f} {y - 1.3 * r:.1f}v{2.6 * r:.1f}m{-1.3 * r:.1f} {-1.3 * r:.1f}h{2.6 * r:.1f}"
+    strokes = (f'<path d="{cross}"/>', f'<path d="{plus}"/>', f'<path d="{cross}{plus}"/>')
+    chosen = strokes if mark.family == "other" else shapes
+    again, place = divmod(mark.place, len(chosen))
+    # A family of more members than there are shapes takes them again with a spot, then with a bar.
+    spot = f'<circle class="spot" cx="{x:.1f}" cy="{y:.1f}" r="{0.42 * r:.1f}"/>'
+    bar = f'<path class="spot" d="M{x - 0.8 * r:.1f} {y - 0.2 * r:.1f}h{1.6 * r:.1f}v{0.4 * r:.1f}h{-1.6 * r:.1f}z"/>'
+    return f'<g class="glyph">{chosen[place]}{("", spot, bar)[min(again, 2)]}</g>'
+
+
+def _path(corners: Sequence[tuple[float, float]], x: float, y: float, scale: float) -> str:
+    points = " ".join(f"{x + scale * dx:.1f} {y + scale * dy:.1f}" for dx, dy in corners)
+    return f'<path d="M{points}z"/>'
+
+
+def key(mark: Mark) -> str:
+    """The model's shape alone, for tables and legends; decorative, since its name stands beside it."""
+    return f'<svg class="key {classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
+
+
+def classes(mark: Mark) -> str:
+    """What gives a model its colour in the style sheet."""
+    return mark.family + (" apart" if mark.apart else "") + (" behind" if mark.behind else "")
+
+
+def group(mark: Mark, parts: Iterable[str], text: str | None) -> str:
+    """All that belongs to a model in a drawing; `text` is what hovering says."""
+    title = f"<title>{escape(text)}</title>" if text else ""
+    hover = " at" if text else ""
+    return f'<g class="model {classes(mark)}{hover}" data-model="{escape(mark.label)}">{title}{"".join(parts)}</g>'
+
+
+def svg(title: str, width: float, height: float, parts: Iterable[str], classes: str = "") -> str:
+    """A drawing; the title is read out by screen readers. One of class "cell" belongs to the words beside it."""
+    shown = "" if classes == "cell" else f"<title>{escape(title)}</title>"
+    # Round outward: a fraction of a unit lost at the edge would cut descenders.
+    return (
+        f'<svg class="figure {classes}" viewBox="0 0 {math.ceil(width)} {math.ceil(height)}" role="img" '
+        f'style="--width:{math.ceil(width)}px" aria-label="{escape(title)}">'
+        f"{shown}{''.join(parts)}</svg>"
+    )
+
+
+def words(text: str, x: float, y: float, classes: str, anchor: str) -> str:
+    """Words at (x, y), which is their start, middle or end by `anchor`."""
+    return f'<text class="{classes}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def width_of(text: str) -> float:
+    """How wide words are when drawn."""
+    return len(text) * FONT * GLYPH
+
+
+def longest(names: Iterable[str]) -> float:
+    """The room that the longest of some names takes, up to a limit."""
+    return min(max((width_of(name) for name in names), default=0.0), 170.0)
+
+
+def path(points: Sequence[tuple[float, float]]) -> str:
+    """The path through some points."""
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def dash(mark: Mark) -> str:
+    """The model's dash."""
+    return DASHES[mark.place % len(DASHES)]
+
+
+def grid_x(
+    axis: Axis,
+    top: float,
+    bottom: float,
+    label: str,
+    texts: Sequence[str] | None = None,
+    across: tuple[float, float] | None = None,
+) -> str:
+    """A horizontal axis: a line and a number for each tick, and the axis' name below it."""
+    start, end = across or (axis.start, axis.end)
+    parts = [f'<path class="axis" d="M{start:.1f} {bottom:.1f}H{end:.1f}"/>']
+    free = -math.inf
+    for place, text in zip(axis.places, texts or axis.labels(), strict=True):
+        parts.append(f'<path class="grid" d="M{axis.at(place):.1f} {top:.1f}V{bottom:.1f}"/>')
+        # A line without its number is better than two numbers that run into one another.
+        if axis.at(place) - width_of(text) / 2 >= free:
+            parts.append(words(text, axis.at(place), bottom + 16, "ticks", "middle"))
+            free = axis.at(place) + width_of(text) / 2 + 8
+    parts.append(words(label, (start + end) / 2, bottom + 35, "label", "middle"))
+    return "".join(parts)
+
+
+def grid_y(axis: Axis, left: float, right: float, label: str) -> str:
+    """A vertical axis: a line and a number for each tick, and the axis' name above it."""
+    parts = []
+    for place, text in zip(axis.places, axis.labels(), strict=True):
+        parts.append(f'<path class="grid" d="M{left:.1f} {axis.at(place):.1f}H{right:.1f}"/>')
+        parts.append(words(text, left - 7, axis.at(place) + 4, "ticks", "end"))
+    # Written level above the axis: a turned label makes the reader turn too.
+    parts.append(words(label, 2, 10, "label", "start"))
+    return "".join(parts)
+
+
+def held(values: Sequence[float], references: Sequence[tuple[float, str]]) -> list[float]:
+    """What an axis must hold: the data, and each reference that would not squeeze them into a corner."""
+    finite = [value for value in values if math.isfinite(value)]
+    if not finite:
+        return []
+    low, high = min(finite), max(finite)
+    near = [at for at, _ in references if high - low >= ROOM_FOR_DATA * (max(high, at) - min(low, at))]
+    # Two of them, one on either side, may be too much where each alone is not.
+    if near and high - low < ROOM_FOR_DATA * (max(high, *near) - min(low, *near)):
+        near = [min(near, key=lambda at: max(at - high, low - at))]
+    return [*finite, *near]
+
+
+def reference_x(axis: Axis, reference: tuple[float, str], level: float, bottom: float) -> str:
+    """A vertical line, its name at its upper end."""
+    value, name = reference
+    if not axis.low <= value <= axis.high:
+        before = value < axis.low
+        text, at = (f"← {name}", axis.start) if before else (f"{name} →", axis.end)
+        return f'<g class="reference">{words(text, at, level, "name", "start" if before else "end")}</g>'
+    at = axis.at(value)
+    anchor = "start" if at < (axis.start + axis.end) / 2 else "end"
+    return (
+        f'<g class="reference"><path d="M{at:.1f} {level - 8:.1f}V{bottom:.1f}"/>'
+        f"{words(name, at + (5 if anchor == 'start' else -5), level, 'name', anchor)}</g>"
+    )
+
+
+def references_y(
+    axis: Axis, references: Sequence[tuple[float, str]], left: float, right: float
+) -> tuple[list[str], list[Box]]:
+    """Horizontal lines, and the boxes that their names take."""
+    low, high = sorted((axis.start, axis.end))
+    within = [axis.low <= value <= axis.high for value, _ in references]
+    levels = spread([axis.at(value) - 5 for value, _ in references], FONT + 2, low + 12, high - 5)
+    drawn, boxes = [], []
+    for (value, name), inside, level in zip(references, within, levels, strict=True):
+        at = axis.at(value)
+        path = f'<path d="M{left:.1f} {at:.1f}H{right:.1f}"/>' if inside else ""
+        arrow = "" if inside else "↓ " if at > (low + high) / 2 else "↑ "
+        drawn.append(f'<g class="reference">{path}{words(arrow + name, right - 3, level, "name", "end")}</g>')
+        boxes.append((right - width_of(arrow + name), level - 11, right, level + 6))
+    return drawn, boxes
+
+
+def place_label(
+    text: str, x: float, y: float, taken: Sequence[Box], bounds: Box
+) -> tuple[float, float, str, Box, bool]:
+    """The spot about a point where its name collides least with what is there, and whether that is far away."""
+    wide, high = width_of(text), FONT
+    candidates = []
+    for ring, distance in enumerate((9.0, 20.0, 34.0, 50.0)):
+        for turn in range(16):
+            # Beside the point first, then ever more above and below.
+            angle = math.pi * ((turn + 1) // 2) * (-1) ** turn / 8
+            dx, dy = distance * math.cos(angle), distance * math.sin(angle)
+            anchor = "middle" if abs(dx) < 4 else "start" if dx > 0 else "end"
+            start = x + dx - {"start": 0.0, "end": wide, "middle": wide / 2}[anchor]
+            box = (start, y + dy - high * 0.45, start + wide, y + dy + high * 0.55)
+            overlap = sum(_shared(box, other) for other in taken)
+            outside = wide * high - _shared(box, bounds)
+            cost = 2 * overlap + 6 * outside + 12 * ring + 0.1 * turn
+            candidates.append((cost, len(candidates), (x + dx, y + dy + 4, anchor, box, ring > 0)))
+    return min(candidates)[2]
+
+
+def _shared(one: Box, other: Box) -> float:
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    return max(across, 0.0) * max(down, 0.0)

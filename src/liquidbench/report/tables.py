@@ -1,0 +1,402 @@
+"""A study's tables as text: Markdown, LaTeX with booktabs, and CSV.
+
+Markdown and LaTeX are for reading and say what the page says, rounded as there. CSV is for computing with: one row a
+model, pair or matchup, one kind of thing a column, numbers with nine figures.
+"""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from liquidbench.report.evidence import Evidence
+from liquidbench.report.pen import quantity
+from liquidbench.statistics import Comparison, Interval, number, p_value, percent
+
+Format = Literal["markdown", "latex", "csv"]
+
+LONG = 40
+"""Rows from which on a table of LaTeX may break over pages."""
+
+MOST_WITH_INTERVALS = 4
+"""Columns of scores up to which the leaderboard's have their intervals."""
+
+_COSTS = (
+    ("parameters", "Parameters", "1", 1.0),
+    ("seconds_per_epoch", "One epoch", "s", 1.0),
+    ("step_latency_us", "One step", "s", 1e-6),
+    ("training_memory_bytes", "Memory, training", "B", 1.0),
+    ("inference_memory_bytes", "Memory, use", "B", 1.0),
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, for reading and for computing with.
+
+    Attributes:
+        name: of its file, without the ending.
+        title: what it is, in two or three words.
+        caption: what it shows.
+        columns: their heads, each with whether it holds numbers.
+        rows: texts; bold ones are of type `Bold`.
+        records: for CSV, one mapping a row, all with the same keys.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: Sequence[tuple[str, bool]]
+    rows: Sequence[Sequence[str]]
+    records: Sequence[Mapping[str, str | float | int | bool | None]]
+
+    def render(self, form: Format) -> str:
+        """The table as text."""
+        return _WRITERS[form](self)
+
+
+class Bold(str):
+    """A text that stands out."""
+
+    __slots__ = ()
+
+
+ENDINGS: Mapping[Format, str] = {"markdown": "md", "latex": "tex", "csv": "csv"}
+
+
+def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
+    """All compared models by mean rank, with their scores on each task."""
+    with_intervals = len(found) <= MOST_WITH_INTERVALS
+    rows = []
+    for line in comparison.overall:
+        row = ["" if line.rank is None else number(line.rank, 1), line.model]
+        for evidence in found:
+            spread = evidence.spreads.get((line.model, "matched"))
+            text = "" if spread is None else evidence.text(spread.mean)
+            if spread and with_intervals:
+                text = f"{text} {evidence.span(spread.interval)}".strip()
+            row.append(Bold(text) if spread and evidence.unbeaten(line.model) else text)
+        rows.append(row)
+    for name, scores in (
+        ("trivial predictor", [evidence.trivial for evidence in found]),
+        ("linear model", [evidence.linear for evidence in found]),
+    ):
+        if any(score is not None for score in scores):
+            texts = ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)]
+            rows.append(["", name, *texts])
+    ranks = comparison.ranks
+    records = [
+        {
+            "task": evidence.name,
+            "metric": evidence.metric,
+            "higher_is_better": evidence.higher,
+            "model": model,
+            "variant": variant,
+            "family": standing.family,
+            "mean": standing.mean,
+            **_ends(standing.interval),
+            "seeds": standing.seeds,
+            "failures": standing.failures,
+            "rank_on_task": standing.rank,
+            "mean_rank": ranks.get(model) if variant == "matched" else None,
+        }
+        for evidence in found
+        for (model, variant), standing in evidence.standings.items()
+    ]
+    intervals = ", with 95 % intervals" if with_intervals else ""
+    return Table(
+        "leaderboard",
+        "Leaderboard",
+        f"Mean test scores{intervals}. Bold: can be compared with the task’s best and is not shown to be worse. "
+        "Rank: mean place over seeds and tasks.",
+        [
+            ("Rank", True),
+            ("Model", False),
+            *((f"{one.title} ({one.metric_label}, {one.direction})", True) for one in found),
+        ],
+        rows,
+        records,
+    )
+
+
+def scores(evidence: Evidence, name: str) -> Table:
+    """One task's models: scores, sizes and costs."""
+    rows, records = [], []
+    for model, variant in evidence.standings:
+        standing, spread = evidence.standings[model, variant], evidence.spreads.get((model, variant))
+        validation = evidence.validation(model, variant)
+        text = "" if spread is None else f"{evidence.text(spread.mean)} {evidence.span(spread.interval)}".strip()
+        known = {metric: evidence.cost(model, variant, metric) for metric, *_ in _COSTS}
+        rows.append(
+            [
+                evidence.mark(model, variant).label,
+                Bold(text) if spread and variant == "matched" and evidence.unbeaten(model) else text,
+                "" if validation is None else evidence.text(validation),
+                f"{standing.seeds}{f' ({standing.failures} failed)' if standing.failures else ''}",
+                *(
+                    "" if (cost := known[metric]) is None else quantity(scale * cost, unit)
+                    for metric, _, unit, scale in _COSTS
+                ),
+            ]
+        )
+        records.append(
+            {
+                "task": evidence.name,
+                "metric": evidence.metric,
+                "model": model,
+                "variant": variant,
+                "mean": standing.mean,
+                **_ends(standing.interval),
+                "validation": validation,
+                "seeds": standing.seeds,
+                "failures": standing.failures,
+                **known,
+            }
+        )
+    baselines = (("trivial predictor", evidence.trivial), ("linear model", evidence.linear))
+    for label, score in baselines:
+        if score is not None:
+            rows.append([label, evidence.text(score), *[""] * (2 + len(_COSTS))])
+    authors = any(variant == "author" for _, variant in evidence.standings)
+    apart = " †: at a published size and rate, outside the comparison." if authors else ""
+    return Table(
+        name,
+        "Scores",
+        f"{evidence.title}: {evidence.score_label}. Means over seeds with 95 % intervals. Bold: can be compared with "
+        f"the best and is not shown to be worse.{apart}",
+        [
+            ("Model", False),
+            ("Test score", True),
+            ("Validation", True),
+            ("Seeds", True),
+            *((label, True) for _, label, _, _ in _COSTS),
+        ],
+        rows,
+        records,
+    )
+
+
+def pairs(evidence: Evidence, name: str) -> Table:
+    """Every two models of one task, from the side of the one that leads."""
+    rows, records = [], []
+    for pair in evidence.pairs:
+        records.append(
+            {
+                "task": evidence.name,
+                "first": pair.first,
+                "second": pair.second,
+                "difference": pair.difference,
+                **_ends(pair.interval),
+                "smallest_difference": pair.margin,
+                "seeds": pair.seeds,
+                "p": pair.outcome.p if pair.outcome else None,
+                "p_corrected": pair.p,
+                "verdict": pair.verdict,
+                "reason": pair.reason,
+            }
+        )
+        if pair.difference is None:
+            continue
+        lead, bounds = evidence.lead(pair.difference, pair.interval)
+        first, second = pair.first, pair.second
+        if lead < 0:
+            first, second, lead = second, first, -lead
+            bounds = None if bounds is None else (-bounds[1], -bounds[0])
+        winner = {"better": pair.first, "worse": pair.second}.get(pair.verdict)
+        verdict = f"{winner} better" if winner else pair.verdict
+        p = "" if pair.p is None else _plain_p(pair.p)
+        rows.append([first, second, evidence.text(lead, signed=True), evidence.span(bounds), p, verdict])
+    return Table(
+        name,
+        "Pairs",
+        f"{evidence.title}: lead of each first model over the second in {evidence.metric_label}, with 95 % intervals; "
+        "p after Holm’s correction for all pairs of the task.",
+        [("First", False), ("Second", False), ("Lead", True), ("Interval", True), ("p", True), ("Verdict", False)],
+        rows,
+        records,
+    )
+
+
+def matchups(comparison: Comparison) -> Table:
+    """Every two models over all tasks, from the side of the one that leads."""
+    rows, records = [], []
+    for found in comparison.over_tasks.matchups:
+        one = found.turned() if found.lead is not None and found.lead < 0 else found
+        winner = {"better": one.first, "worse": one.second}.get(one.verdict)
+        rows.append(
+            [
+                one.first,
+                one.second,
+                str(one.tasks),
+                "" if one.lead is None else number(one.lead, 1, signed=True),
+                f"[{number(one.interval[0], 1)}, {number(one.interval[1], 1)}]" if one.interval else "",
+                f"{one.record.wins}, {one.record.ties}, {one.record.losses}" if one.record else "",
+                "" if one.p is None else _plain_p(one.p),
+                ", ".join(map(percent, one.probabilities)) if one.probabilities else "",
+                f"{winner} better" if winner else one.verdict,
+            ]
+        )
+        record, chances = one.record, one.probabilities or (None, None, None)
+        records.append(
+            {
+                "first": one.first,
+                "second": one.second,
+                "tasks": one.tasks,
+                "tasks_left_out": one.left_out,
+                "lead": one.lead,
+                **_ends(one.interval),
+                "wins": record.wins if record else None,
+                "ties": record.ties if record else None,
+                "losses": record.losses if record else None,
+                "p": one.outcome.p if one.outcome else None,
+                "p_corrected": one.p,
+                "worse": chances[0],
+                "equivalent": chances[1],
+                "better": chances[2],
+                "verdict": one.verdict,
+            }
+        )
+    return Table(
+        "over-tasks",
+        "Over tasks",
+        "Mean lead over tasks of each first model over the second, in units of the smallest difference that counts, "
+        "with 95 % intervals; wins, ties and losses by task; p of signed-rank tests after Holm’s correction; chances "
+        "that the first is worse, equivalent, better, each pair taken alone.",
+        [
+            ("First", False),
+            ("Second", False),
+            ("Tasks", True),
+            ("Lead", True),
+            ("Interval", True),
+            ("Wins, ties, losses", True),
+            ("p", True),
+            ("Worse, equivalent, better", True),
+            ("Verdict", False),
+        ],
+        rows,
+        records,
+    )
+
+
+def _ends(interval: Interval | None) -> dict[str, float | None]:
+    return {"low": interval[0] if interval else None, "high": interval[1] if interval else None}
+
+
+def _plain_p(p: float) -> str:
+    return p_value(p).removeprefix("p ").removeprefix("= ")
+
+
+def _markdown(table: Table) -> str:
+    def told(text: str) -> str:
+        return f"**{markdown_text(text)}**" if isinstance(text, Bold) and text else markdown_text(text)
+
+    lines = [[markdown_text(name) for name, _ in table.columns]]
+    lines.append(["---:" if numbers else "---" for _, numbers in table.columns])
+    lines += [[told(text) for text in row] for row in table.rows]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", markdown_text(table.caption), ""])
+
+
+def markdown_text(text: str) -> str:
+    r"""Text that Markdown shows as it is, in a cell of a table or outside.
+
+    Example:
+        >>> print(markdown_text("a|b *c* <d>"))
+        a\|b \*c\* &lt;d>
+    """
+    text = re.sub(r"([\\`*_|~])", r"\\\1", " ".join(text.split()))
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace("](", "]\\(")
+
+
+def _latex(table: Table) -> str:
+    def told(text: str) -> str:
+        return rf"\textbf{{{latex_text(text)}}}" if isinstance(text, Bold) and text else latex_text(text)
+
+    def line(cells: Sequence[str]) -> str:
+        # After a line's end, a bracket or a star would be taken for an argument of it.
+        guard = "{}" if cells[0].startswith(("[", "*")) else ""
+        return f"    {guard}{' & '.join(cells)} \\\\"
+
+    align = "".join("r" if numbers else "l" for _, numbers in table.columns)
+    head = ["    \\toprule", line([latex_text(name) for name, _ in table.columns]), "    \\midrule"]
+    body = [line([told(text) for text in row]) for row in table.rows]
+    caption = rf"\caption{{{latex_text(table.caption)}}}\label{{tab:{table.name}}}"
+    if len(table.rows) >= LONG:
+        lines = [r"% \usepackage{booktabs,longtable}", rf"\begin{{longtable}}{{{align}}}", rf"  {caption} \\"]
+        lines += [*head, "    \\endhead", "    \\bottomrule", "    \\endfoot", *body, r"\end{longtable}"]
+    else:
+        lines = [r"% \usepackage{booktabs}", r"\begin{table}", r"  \centering", f"  {caption}"]
+        lines += [
+            rf"  \begin{{tabular}}{{{align}}}",
+            *head,
+            *body,
+            "    \\bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
+    return "\n".join([*lines, ""])
+
+
+_LATEX: Mapping[str, str] = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "−": "$-$",
+    "×": r"$\times$",
+    "±": r"$\pm$",
+    "≈": r"$\approx$",
+    "µ": r"\textmu{}",
+    "χ": r"$\chi$",
+    "†": r"\textdagger{}",
+    "–": "--",
+    "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
+    "\N{NARROW NO-BREAK SPACE}": r"\,",
+    "\N{NO-BREAK SPACE}": "~",
+}
+_RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True))
+
+
+def latex_text(text: str) -> str:
+    r"""Text that LaTeX sets as it is; other letters than Latin ones take an engine that knows them, such as LuaLaTeX.
+
+    Example:
+        >>> print(latex_text("50 % of x_1 & 2×10⁻⁵"))
+        50 \% of x\_1 \& 2$\times$10$^{-5}$
+    """
+    # Hyphens in a row would be taken for a dash.
+    parts = re.split("(?<=-)(?=-)", re.sub(r"[\n\r\t]", " ", text))
+    text = "{}".join("".join(_LATEX.get(letter, letter) for letter in part) for part in parts)
+    return re.sub(
+        f"[{''.join(_RAISED)}]+", lambda found: f"$^{{{''.join(_RAISED[one] for one in found.group())}}}$", text
+    )
+
+
+def _csv(table: Table) -> str:
+    text = io.StringIO()
+    if table.records:
+        writer = csv.DictWriter(text, list(table.records[0]), lineterminator="\n")
+        writer.writeheader()
+        for record in table.records:
+            writer.writerow(
+                {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in record.items()}
+            )
+    return text.getvalue()
+
+
+_WRITERS: Mapping[Format, Callable[[Table], str]] = {"markdown": _markdown, "latex": _latex, "csv": _csv}

@@ -1,0 +1,272 @@
+"""What is searched for, and how: all search spaces in one place, the same effort for every model.
+
+Every trial draws `SHARED`, which is the same for all models, and one of the model's `STRUCTURES`, at the size that the
+study's budget gives it. Draws are independent and uniform, so that the best of k of them can be told for any k, and so
+that no model gains by having more to set. They come from seed, split, task and number of the trial alone: all models
+draw the same values in their trials of one number, and are equally lucky.
+
+A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
+process that is killed loses the trial that it was at; whoever comes next goes on behind the last one.
+"""
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from liquidbench.study import Run
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has none; there nothing stops two processes from making one search.
+    fcntl = None
+
+SHARED: Mapping[str, BaseDistribution] = {
+    "learning_rate": FloatDistribution(1e-3, 1e-1, log=True),
+    "optimiser": CategoricalDistribution(("adamw", "rmsprop")),
+    "schedule": CategoricalDistribution(("constant", "cosine")),
+    "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),
+    "clip_norm": FloatDistribution(0.3, 3.0, log=True),
+    "patience": CategoricalDistribution((0.2, 0.4)),
+}
+"""Ranges that are the same for every model, in the order in which they are drawn; see `Settings`."""
+
+MIDDLE_RATE = 0.01
+"""A learning rate in the middle of its range, for what is measured and not trained to an end."""
+
+STRUCTURES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    "LTC": {"num_layers": (1, 2), "ode_unfolds": (6, 3)},
+    "LTC-NCP": {"sparsity": (0.5, 0.3), "ode_unfolds": (6, 3)},
+    "CfC": {"num_layers": (1, 2), "backbone_layers": (1, 2)},
+    "CfC-NCP": {"sparsity": (0.5, 0.3), "mode": ("default", "no_gate")},
+    "CfC-mm": {"num_layers": (1, 2), "backbone_layers": (1, 2)},
+    "STC": {"num_layers": (1, 2), "ode_unfolds": (1, 2)},
+    "LRC": {"num_layers": (1, 2), "elastance": ("symmetric", "asymmetric")},
+    "LRCU": {"num_layers": (1, 2), "elastance": ("symmetric", "asymmetric")},
+    "CTRNN": {"num_layers": (1, 2), "ode_unfolds": (4, 2)},
+    "RNN": {"num_layers": (1, 2, 3)},
+    "LSTM": {"num_layers": (1, 2, 3)},
+    "GRU": {"num_layers": (1, 2, 3)},
+}
+"""Choices of structure by model, the first of each the model as it is outside of searches; arguments of its layer."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a trial decides; as it stands here, Adam without decay, for what is not searched.
+
+    Attributes:
+        learning_rate: of the optimiser, at the start.
+        optimiser: "adamw" or "rmsprop".
+        schedule: "constant", or "cosine" down to zero over the most epochs there may be.
+        weight_decay: decoupled (AdamW's) or, with RMSprop, added to the gradient.
+        clip_norm: largest norm of the gradient.
+        patience: epochs without a better validation loss before training stops, as a share of the most there may be.
+        structure: keyword arguments of the model's layer.
+    """
+
+    learning_rate: float
+    optimiser: str = "adamw"
+    schedule: str = "constant"
+    weight_decay: float = 0.0
+    clip_norm: float = 1.0
+    patience: float = 0.2
+    structure: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """As results hold them."""
+        return json.dumps(asdict(self), separators=(", ", ": "))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One draw, and what became of it.
+
+    Attributes:
+        number: from 0.
+        settings: what was drawn.
+        score: on validation, by the task's main metric; None where the trial failed.
+        record: what whoever scored it wants to be kept, in terms that JSON knows.
+    """
+
+    number: int
+    settings: Settings
+    score: float | None
+    record: Mapping[str, Any]
+
+
+def structures(model: str) -> list[dict[str, Any]]:
+    """All combinations of a model's choices of structure, the first choices first.
+
+    Raises:
+        ValueError: for a model without an entry.
+    """
+    if model not in STRUCTURES:
+        raise ValueError(f"model must be one of {', '.join(STRUCTURES)}; got {model!r}")
+    choices = STRUCTURES[model]
+    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+
+
+def draw(run: Run, number: int, structures: Sequence[Mapping[str, Any]]) -> Settings:
+    """What a trial of a run's search tries.
+
+    Args:
+        run: whose search; a run of mode "cheap" draws what the one that it follows draws.
+        number: of the trial, from 0.
+        structures: to choose from.
+    """
+    return _settings(_drawn(run, number, structures), structures)
+
+
+def conduct(
+    run: Run,
+    structures: Sequence[Mapping[str, Any]],
+    score_trial: Callable[[int, Settings], tuple[float | None, Mapping[str, Any]]],
+    journal: Path | None = None,
+) -> list[Trial]:
+    """All trials of a run's search: those that the journal has, then the others, one after another.
+
+    While one process is at it, others that need the same search wait.
+
+    Args:
+        run: whose search.
+        structures: to choose from.
+        score_trial: trains number and settings; gives the score, None where there is none, and a record to keep.
+        journal: the file to keep it in, made where it does not exist; None keeps it in memory.
+
+    Returns:
+        As many trials as `run.search` asks for, in the order of their numbers.
+    """
+    if journal is None:
+        return _conducted(run, structures, score_trial, InMemoryStorage())
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(journal):
+        _mend(journal)
+        return _conducted(run, structures, score_trial, JournalStorage(JournalFileBackend(str(journal))))
+
+
+def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
+    """The trials that a journal has; none where there is no journal."""
+    if not journal.is_file():
+        return []
+    with _alone(journal):
+        _mend(journal)
+        return _trials(_opened(JournalStorage(JournalFileBackend(str(journal)))), structures)
+
+
+def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
+    """Where the search of a run is kept: ``<directory>/searches/<its id>.journal``."""
+    return Path(directory) / "searches" / f"{run.search_id(data_digest)}.journal"
+
+
+def adopt(journal: Path, content: bytes) -> None:
+    """Keep a journal that was written elsewhere, unless there is more in the one that is here.
+
+    Args:
+        journal: the file, made where it does not exist.
+        content: of the other one. While somebody is making the search here, it is dropped.
+    """
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(BlockingIOError), _alone(journal, wait=False):
+        _mend(journal)
+        here = journal.read_bytes() if journal.is_file() else b""
+        # A line for each thing that was done.
+        if here.count(b"\n") < content.count(b"\n"):
+            part = journal.with_suffix(".part")
+            part.write_bytes(content)
+            part.replace(journal)
+
+
+def best(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
+    """The trial with the best score, the first of equals; None where all have failed."""
+    scored = [trial for trial in trials if trial.score is not None]
+    sign = 1 if higher_is_better else -1
+    return max(scored, key=lambda trial: sign * (trial.score or 0.0), default=None)
+
+
+def _conducted(
+    run: Run,
+    structures: Sequence[Mapping[str, Any]],
+    score_trial: Callable[[int, Settings], tuple[float | None, Mapping[str, Any]]],
+    storage: BaseStorage,
+) -> list[Trial]:
+    optuna_study = _opened(storage)
+    for number in range(len(optuna_study.trials), run.search.trials):
+        drawn = _drawn(run, number, structures)
+        score, record = score_trial(number, _settings(drawn, structures))
+        # In one piece when it is done: a journal never holds a trial that nobody is at.
+        optuna_study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState.FAIL if score is None else optuna.trial.TrialState.COMPLETE,
+                params=drawn,
+                distributions=_space(structures),
+                value=score,
+                user_attrs=dict(record),
+            )
+        )
+    return _trials(optuna_study, structures)[: run.search.trials]
+
+
+def _opened(storage: BaseStorage) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Which way is better is the task's affair; Optuna only keeps the scores.
+    return optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
+
+
+def _trials(optuna_study: optuna.Study, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
+    return [
+        Trial(found.number, _settings(found.params, structures), found.value, found.user_attrs)
+        for found in optuna_study.get_trials(deepcopy=False)
+    ]
+
+
+def _space(structures: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
+    return {**SHARED, "structure": CategoricalDistribution(tuple(map(_label, structures)))}
+
+
+def _drawn(run: Run, number: int, structures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    # Not from the model, so that all draw alike; from the task, so that luck on one says nothing of another.
+    source = (*run.tuned, number, zlib.crc32(run.task_name.encode()))
+    seed = int(np.random.SeedSequence(source).generate_state(1)[0])
+    sampler = optuna.samplers.RandomSampler(seed=seed)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(sampler=sampler).ask(_space(structures)).params
+
+
+def _settings(drawn: Mapping[str, Any], structures: Sequence[Mapping[str, Any]]) -> Settings:
+    labelled = {_label(structure): structure for structure in structures}
+    return Settings(**{name: drawn[name] for name in SHARED}, structure=labelled[drawn["structure"]])
+
+
+def _label(structure: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in structure.items())
+
+
+@contextmanager
+def _alone(journal: Path, wait: bool = True) -> Iterator[None]:
+    """One process for a journal. The system lets go of the lock however a process ends."""
+    with journal.with_suffix(".lock").open("a") as lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _mend(journal: Path) -> None:
+    """Take away what a process that was killed while it wrote has left: half a line, and Optuna's own lock."""
+    journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
+    content = journal.read_bytes() if journal.is_file() else b""
+    if content and not content.endswith(b"\n"):
+        with journal.open("r+b") as file:
+            file.truncate(content.rfind(b"\n") + 1)

@@ -1,0 +1,63 @@
+"""What a table of results shows, and what it does not: intervals, tests, ranks, and a verdict in words.
+
+The arithmetic is in pure functions on arrays (`inference`). `compare` applies it to a study's results: it pairs runs
+by task and seed (`board`), counts failures, corrects for the number of comparisons and says by fixed thresholds who is
+better, who is equivalent, and where nothing has been shown (`verdict`; `across` for all tasks together, `cost` for what
+a better score costs).
+"""
+
+from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
+from liquidbench.statistics.across import GROUP_RULE as GROUP_RULE
+from liquidbench.statistics.across import MATCHUP_RULE as MATCHUP_RULE
+from liquidbench.statistics.across import RANKING_RULE as RANKING_RULE
+from liquidbench.statistics.across import Groups as Groups
+from liquidbench.statistics.across import Matchup as Matchup
+from liquidbench.statistics.across import Overall as Overall
+from liquidbench.statistics.across import OverTasks as OverTasks
+from liquidbench.statistics.board import FEW_SEEDS as FEW_SEEDS
+from liquidbench.statistics.board import FEWEST_SEEDS as FEWEST_SEEDS
+from liquidbench.statistics.board import PROSPECT_RULE as PROSPECT_RULE
+from liquidbench.statistics.board import Family as Family
+from liquidbench.statistics.board import Pair as Pair
+from liquidbench.statistics.board import Prospect as Prospect
+from liquidbench.statistics.board import Standing as Standing
+from liquidbench.statistics.cost import COST_RULE as COST_RULE
+from liquidbench.statistics.cost import COSTS as COSTS
+from liquidbench.statistics.cost import Price as Price
+from liquidbench.statistics.inference import ALPHA as ALPHA
+from liquidbench.statistics.inference import LEVEL as LEVEL
+from liquidbench.statistics.inference import Effect as Effect
+from liquidbench.statistics.inference import Interval as Interval
+from liquidbench.statistics.inference import PairedTest as PairedTest
+from liquidbench.statistics.inference import WinTieLoss as WinTieLoss
+from liquidbench.statistics.inference import average_ranks as average_ranks
+from liquidbench.statistics.inference import bayesian_signed_rank as bayesian_signed_rank
+from liquidbench.statistics.inference import bootstrap_interval as bootstrap_interval
+from liquidbench.statistics.inference import cliques as cliques
+from liquidbench.statistics.inference import critical_difference as critical_difference
+from liquidbench.statistics.inference import effect_size as effect_size
+from liquidbench.statistics.inference import expected_best as expected_best
+from liquidbench.statistics.inference import friedman as friedman
+from liquidbench.statistics.inference import gain_per_doubling as gain_per_doubling
+from liquidbench.statistics.inference import hierarchical_interval as hierarchical_interval
+from liquidbench.statistics.inference import holm as holm
+from liquidbench.statistics.inference import mean_interval as mean_interval
+from liquidbench.statistics.inference import nemenyi as nemenyi
+from liquidbench.statistics.inference import paired_test as paired_test
+from liquidbench.statistics.inference import places as places
+from liquidbench.statistics.inference import resampled_test as resampled_test
+from liquidbench.statistics.inference import score_interval as score_interval
+from liquidbench.statistics.inference import seeds_to_equate as seeds_to_equate
+from liquidbench.statistics.inference import seeds_to_show as seeds_to_show
+from liquidbench.statistics.inference import signed_rank_test as signed_rank_test
+from liquidbench.statistics.inference import win_tie_loss as win_tie_loss
+from liquidbench.statistics.verdict import Comparison as Comparison
+from liquidbench.statistics.verdict import Judgement as Judgement
+from liquidbench.statistics.verdict import Verdict as Verdict
+from liquidbench.statistics.verdict import compare as compare
+from liquidbench.statistics.wording import counted as counted
+from liquidbench.statistics.wording import linear_model as linear_model
+from liquidbench.statistics.wording import number as number
+from liquidbench.statistics.wording import p_value as p_value
+from liquidbench.statistics.wording import percent as percent
+from liquidbench.statistics.wording import significant as significant

@@ -1,0 +1,462 @@
+"""All tasks together: mean ranks, every two models compared, and tests whose pairs are tasks."""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from liquidbench.statistics.board import Board, Family, Pair
+from liquidbench.statistics.cost import Price, prices
+from liquidbench.statistics.inference import (
+    ALPHA,
+    LEVEL,
+    Interval,
+    PairedTest,
+    WinTieLoss,
+    average_ranks,
+    bayesian_signed_rank,
+    cliques,
+    critical_difference,
+    friedman,
+    hierarchical_interval,
+    holm,
+    signed_rank_test,
+    win_tie_loss,
+)
+from liquidbench.statistics.wording import counted, number, p_value, percent
+from liquidbench.study import FAMILIES
+
+FEWEST_RANKED = 3
+"""Friedman's test takes so many models and so many tasks."""
+
+FEWEST_SIGNED = 6
+"""The signed-rank tests over tasks take so many: with five the p-value is never below 0.0625."""
+
+FEWEST_BOOTSTRAPPED = 6
+"""A mean over tasks has an interval from so many on: a bootstrap of fewer is too narrow to be shown."""
+
+FEW_TASKS = 10
+"""A verdict on fewer tasks comes with a warning."""
+
+RANKING_RULE = (
+    "Rank: the matched models are ranked within each task and seed, 1 being best; equals share the mean of their "
+    "places, and a run that failed takes the last. Ranks are averaged over seeds, then over tasks. Seeds of a task "
+    f"that some model has not run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a "
+    "bootstrap over tasks and, within each, over seeds."
+)
+
+MATCHUP_RULE = (
+    "Two models over tasks: a lead is a mean difference of scores in units of the smallest difference that counts. "
+    f"From {FEWEST_SIGNED} tasks on, “better”: the exact signed-rank test's p-value, corrected by Holm's method for "
+    f"all pairs of models, lies below {ALPHA} and the mean lead is at least 1. “Equivalent”, which goes before: by the "
+    f"Bayesian signed-rank test, with a lead of ±1 as the region of practical equivalence, its chance is at least "
+    f"{percent(LEVEL)}. Anything else: “no difference shown”. Tasks on which the cap in minutes ended a training that "
+    "was scored, or with too few common seeds, are left out. Wins and losses are leads of at least 1."
+)
+
+GROUP_RULE = (
+    "Groups that are not shown to differ: by Nemenyi's test after Friedman's, models whose mean ranks differ by less "
+    "than the critical difference; by corrected signed-rank tests, models of which no two differ."
+)
+
+
+@dataclass(frozen=True)
+class Overall:
+    """How a model did over all tasks.
+
+    Attributes:
+        model: a key of `liquidbench.study.FAMILIES`.
+        family: of the model.
+        rank: mean place, by `RANKING_RULE`; None where no task and seed was run by all models.
+        interval: of that rank; None below `FEWEST_BOOTSTRAPPED` tasks.
+        tasks: number of tasks behind the rank.
+        seeds: number of pairs of a task and a seed behind it.
+        failures: over all tasks.
+    """
+
+    model: str
+    family: Family
+    rank: float | None
+    interval: Interval | None
+    tasks: int
+    seeds: int
+    failures: int
+
+
+@dataclass(frozen=True)
+class Matchup:
+    """Two models over the tasks on which something can be said of both.
+
+    A lead is a mean difference of scores, positive where the first model is better, in units of the smallest difference
+    that counts on its task: that is what makes tasks of different scores comparable, and ±1 the region of practical
+    equivalence.
+
+    Attributes:
+        first: a model.
+        second: another.
+        tasks: how many say something.
+        left_out: tasks that both have run and of which nothing can be said.
+        record: tasks on which the first leads by at least 1, by less either way, trails by at least 1; None where any
+            difference counts, so that leads have no unit.
+        lead: mean over tasks; None without a task or a unit.
+        interval: of that mean, by `hierarchical_interval`; None below `FEWEST_BOOTSTRAPPED` tasks too.
+        rank_lead: how many places the first lies ahead of the second by the ranks of `Groups`; None without ranks.
+        outcome: the signed-rank test of leads before correction; None below `FEWEST_SIGNED` tasks or without a unit.
+        p: corrected by Holm's method for the number of matchups tested.
+        probabilities: that the first is worse, equivalent, better, by `bayesian_signed_rank`; None where `outcome` is.
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        prices: what the lead costs, by each cost that is known on all these tasks; gains in units of the lead.
+    """
+
+    first: str
+    second: str
+    tasks: int
+    left_out: int
+    record: WinTieLoss | None
+    lead: float | None
+    interval: Interval | None
+    rank_lead: float | None
+    outcome: PairedTest | None
+    p: float | None
+    probabilities: tuple[float, float, float] | None
+    verdict: str
+    prices: tuple[Price, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The matchup in words, the better mean lead first, with the numbers behind them."""
+        if self.lead is not None and self.lead < 0:
+            return self.turned().sentence
+        over = f"Over {counted(self.tasks, 'task')}"
+        verdict = {
+            "better": f"{self.first} is better than {self.second}",
+            "worse": f"{self.second} is better than {self.first}",
+            "equivalent": f"{self.first} and {self.second} are equivalent",
+            "no difference shown": f"{self.first} and {self.second} show no difference",
+            "cannot say": f"it cannot be said whether {self.first} or {self.second} is better",
+        }[self.verdict]
+        facts = []
+        if self.lead is not None:
+            lead = f"{self.first} leads by {number(self.lead, 1)} smallest differences on average"
+            facts.append(lead + (f", {percent(LEVEL)} interval {_span(self.interval)}" if self.interval else ""))
+        if self.record:
+            facts.append(f"wins {self.record.wins}, ties {self.record.ties}, losses {self.record.losses}")
+        if self.p is not None and self.outcome is not None:
+            corrected = " after Holm's correction" if self.p > self.outcome.p else ""
+            facts.append(f"{p_value(self.p)} by {self.outcome.test}{corrected}")
+        if self.probabilities:
+            worse, equal, better = map(percent, self.probabilities)
+            facts.append(f"taken alone, chance of better {better}, equivalent {equal}, worse {worse}")
+        if self.left_out:
+            facts.append(f"{counted(self.left_out, 'task')} left out")
+        return f"{over}, {verdict}" + (f" ({'; '.join(facts)})." if facts else ".")
+
+    def turned(self) -> "Matchup":
+        """The same from the second model's side."""
+        return replace(
+            self,
+            first=self.second,
+            second=self.first,
+            record=WinTieLoss(self.record.losses, self.record.ties, self.record.wins) if self.record else None,
+            lead=None if self.lead is None else -self.lead,
+            interval=(-self.interval[1], -self.interval[0]) if self.interval else None,
+            rank_lead=None if self.rank_lead is None else -self.rank_lead,
+            outcome=replace(self.outcome, effect=-self.outcome.effect) if self.outcome else None,
+            probabilities=(self.probabilities[2], self.probabilities[1], self.probabilities[0])
+            if self.probabilities
+            else None,
+            verdict={"better": "worse", "worse": "better"}.get(self.verdict, self.verdict),
+            prices=tuple(
+                replace(price, first=price.second, second=price.first, ratio=1 / price.ratio, gain=-price.gain)
+                for price in self.prices
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Which models are not shown to differ over tasks: what a critical-difference diagram draws.
+
+    Attributes:
+        ranks: mean place of each model, the best first. Each task gives places 1 to k, by the models' mean places over
+            its seeds, as Friedman's and Nemenyi's tests take them; an `Overall` rank averages the places themselves.
+        critical_difference: Nemenyi's, at `ALPHA`.
+        nemenyi: the largest groups whose mean ranks differ by less than it; all models, where Friedman's test finds no
+            difference.
+        signed_rank: the largest groups of which no two differ by the corrected signed-rank tests; they need not be
+            neighbours in rank. None where these tests do not cover all pairs.
+        enough: the number of tasks from which on a corrected signed-rank test of so many pairs can show anything.
+        tasks: their number.
+    """
+
+    ranks: tuple[tuple[str, float], ...]
+    critical_difference: float
+    nemenyi: tuple[tuple[str, ...], ...]
+    signed_rank: tuple[tuple[str, ...], ...] | None
+    enough: int
+    tasks: int
+
+    @property
+    def sentence(self) -> str:
+        """The groups in words."""
+        text = (
+            f"Mean ranks differ by Nemenyi's test from {self.critical_difference:.2f} on; not shown to differ: "
+            f"{_listed(self.nemenyi)}."
+        )
+        if self.signed_rank is not None:
+            text += f" By signed-rank tests after Holm's correction: {_listed(self.signed_rank)}."
+        if self.tasks < self.enough:
+            text += (
+                f" With {counted(self.tasks, 'task')} no signed-rank test that is corrected for all pairs of "
+                f"{len(self.ranks)} models can show a difference; {self.enough} could."
+            )
+        return text
+
+
+@dataclass(frozen=True)
+class OverTasks:
+    """What the tasks say together.
+
+    Attributes:
+        tasks: number of tasks on which all matched models were ranked, and none was cut short by the cap in minutes.
+        models: number of these models.
+        friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
+        leads: test of liquid against recurrent, each task with a verdict one pair, by leads in units of the smallest
+            difference that counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
+        matchups: every two matched models, in the order of the study's families.
+        groups: models that are not shown to differ; None where `friedman` is.
+    """
+
+    tasks: int
+    models: int
+    friedman: tuple[float, float] | None
+    leads: PairedTest | None
+    matchups: tuple[Matchup, ...] = ()
+    groups: Groups | None = None
+
+    @property
+    def sentence(self) -> str:
+        """Both tests in words; "" without any."""
+        words = []
+        if self.friedman:
+            statistic, p = self.friedman
+            rough = "; with so few tasks that p is rough" if self.tasks < FEW_TASKS else ""
+            words.append(
+                f"Over {self.tasks} tasks Friedman's test finds {'a' if p < ALPHA else 'no'} difference between the "
+                f"ranks of the {self.models} models (χ² = {statistic:.2f}, {p_value(p)}{rough})."
+            )
+        if self.leads:
+            verdict = "are not shown to differ from" if self.leads.p >= ALPHA else "are better than"
+            sides = ("recurrent", "liquid") if self.leads.effect < 0 else ("liquid", "recurrent")
+            words.append(
+                f"Over {self.leads.n} tasks the {sides[0]} networks' best {verdict} the {sides[1]} networks' "
+                f"({p_value(self.leads.p)} by {self.leads.test}, each task's lead in units of the smallest difference "
+                "that counts)."
+            )
+        return " ".join(words)
+
+    def matchup(self, first: str, second: str) -> Matchup:
+        """The matchup of two models, from the first one's side.
+
+        Raises:
+            ValueError: where these two have none.
+        """
+        for found in self.matchups:
+            if (found.first, found.second) == (first, second):
+                return found
+            if (found.first, found.second) == (second, first):
+                return found.turned()
+        raise ValueError(f"first and second must be two of the study's matched models; got {first!r} and {second!r}")
+
+
+def judge_over_tasks(
+    boards: Sequence[Board],
+    models: Sequence[str],
+    tables: Sequence[NDArray[np.float64]],
+    pairs: Sequence[Pair],
+    contests: Sequence[tuple[Pair, bool]],
+) -> OverTasks:
+    """Everything that takes tasks for pairs.
+
+    Args:
+        boards: of all tasks.
+        models: the matched ones.
+        tables: places on each task where all of them ran and none was cut short, (seeds, models).
+        pairs: every two models of each task, judged.
+        contests: liquid against recurrent on each task of which something can be said, and whether higher is better.
+    """
+    ranked = min(len(models), len(tables)) >= FEWEST_RANKED
+    scores = np.array([table.mean(axis=0) for table in tables])
+    ranks = dict(zip(models, average_ranks(scores, higher_is_better=False), strict=True)) if len(tables) else {}
+    matchups = _matchups({board.task: board for board in boards}, models, ranks, pairs)
+    found = [(pair, higher) for pair, higher in contests if pair.difference is not None]
+    leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in found if pair.margin]
+    tested = len(leads) == len(found) >= FEWEST_SIGNED
+    outcome = friedman(scores) if ranked else None
+    return OverTasks(
+        tasks=len(tables),
+        models=len(models),
+        friedman=outcome,
+        leads=signed_rank_test(leads, np.zeros(len(leads))) if tested else None,
+        matchups=matchups,
+        groups=_groups(ranks, len(tables), outcome[1], matchups) if outcome else None,
+    )
+
+
+def _matchups(
+    boards: Mapping[str, Board], models: Sequence[str], ranks: Mapping[str, float], pairs: Sequence[Pair]
+) -> tuple[Matchup, ...]:
+    together: dict[tuple[str, str], list[Pair]] = {names: [] for names in combinations(models, 2)}
+    for pair in pairs:
+        together[pair.first, pair.second].append(pair)
+    contests = {names: [pair for pair in found if not pair.reason] for names, found in together.items()}
+    # Each task's leads, one a seed; a unit is missing on all tasks or on none, but for errors of 0.
+    leads = {
+        names: [
+            np.array([boards[pair.task].lead(difference) for difference in pair.differences]) / pair.margin
+            for pair in found
+        ]
+        for names, found in contests.items()
+        if found and all(pair.margin for pair in found)
+    }
+    means = {names: np.array([lead.mean() for lead in found]) for names, found in leads.items()}
+    intervals = _intervals({names: found for names, found in leads.items() if len(found) >= FEWEST_BOOTSTRAPPED})
+    tested = {names: mean for names, mean in means.items() if len(mean) >= FEWEST_SIGNED}
+    outcomes = {names: signed_rank_test(mean, np.zeros(len(mean))) for names, mean in tested.items()}
+    corrected = dict(zip(outcomes, holm([outcome.p for outcome in outcomes.values()]).tolist(), strict=True))
+    chances = _chances(tested)
+    matchups = []
+    for (first, second), found in contests.items():
+        names = (first, second)
+        mean, interval = means.get(names), intervals.get(names)
+        lead = None if mean is None else float(mean.mean())
+        verdict = _verdict(lead, outcomes.get(names), corrected.get(names), chances.get(names))
+        costs = [(boards[pair.task].costs.get(first, {}), boards[pair.task].costs.get(second, {})) for pair in found]
+        matchups.append(
+            Matchup(
+                first=first,
+                second=second,
+                tasks=len(found),
+                left_out=len(together[names]) - len(found),
+                record=None if mean is None else win_tie_loss(mean, 1.0),
+                lead=lead,
+                interval=interval,
+                rank_lead=float(ranks[second] - ranks[first]) if ranks else None,
+                outcome=outcomes.get(names),
+                p=corrected.get(names),
+                probabilities=chances.get(names),
+                verdict=verdict,
+                prices=()
+                if mean is None
+                else prices(first, second, costs, mean.tolist(), interval, verdict, _smallest_differences),
+            )
+        )
+    return tuple(matchups)
+
+
+def _verdict(
+    lead: float | None,
+    outcome: PairedTest | None,
+    p: float | None,
+    chances: tuple[float, float, float] | None,
+) -> str:
+    if lead is None or outcome is None or p is None or chances is None:
+        return "cannot say"
+    if chances[1] >= LEVEL:
+        return "equivalent"
+    # A mean that one wild task turns against the ranks decides nothing.
+    if p >= ALPHA or abs(lead) < 1 - 1e-9 or (lead > 0) != (outcome.effect > 0):
+        return "no difference shown"
+    return "better" if lead > 0 else "worse"
+
+
+def _intervals(leads: Mapping[tuple[str, str], Sequence[NDArray[np.float64]]]) -> dict[tuple[str, str], Interval]:
+    """Hierarchical intervals of mean leads; matchups with equally many seeds on each task share their draws."""
+    alike: defaultdict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)
+    for names, tables in leads.items():
+        alike[tuple(map(len, tables))].append(names)
+    found: dict[tuple[str, str], Interval] = {}
+    for sizes, members in alike.items():
+        groups = [np.column_stack([leads[names][task] for names in members]) for task in range(len(sizes))]
+        low, high = hierarchical_interval(groups)
+        found |= {names: (float(low[index]), float(high[index])) for index, names in enumerate(members)}
+    return found
+
+
+def _chances(
+    means: Mapping[tuple[str, str], NDArray[np.float64]],
+) -> dict[tuple[str, str], tuple[float, float, float]]:
+    """Probabilities of worse, equivalent and better; matchups of equally many tasks share their draws."""
+    alike: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    for names, mean in means.items():
+        alike[len(mean)].append(names)
+    found: dict[tuple[str, str], tuple[float, float, float]] = {}
+    for members in alike.values():
+        worse, equal, better = bayesian_signed_rank(np.column_stack([means[names] for names in members]), rope=1.0)
+        for index, names in enumerate(members):
+            found[names] = float(worse[index]), float(equal[index]), float(better[index])
+    return found
+
+
+def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence[Matchup]) -> Groups:
+    order = sorted(ranks, key=lambda model: ranks[model])
+    places = np.array([ranks[model] for model in order])
+    critical = critical_difference(len(order), tasks)
+    apart = (np.abs(places[:, None] - places) >= critical) & (p < ALPHA)
+    shown = np.zeros_like(apart)
+    for found in matchups:
+        i, j = order.index(found.first), order.index(found.second)
+        shown[i, j] = shown[j, i] = found.p is not None and found.p < ALPHA
+    tested = all(found.p is not None for found in matchups)
+    return Groups(
+        ranks=tuple((model, float(ranks[model])) for model in order),
+        critical_difference=critical,
+        nemenyi=_named(order, apart),
+        signed_rank=_named(order, shown) if tested else None,
+        # The least p-value of n tasks is 2 / 2^n, and Holm's correction multiplies it by the number of pairs.
+        enough=math.floor(math.log2(2 * len(matchups) / ALPHA)) + 1,
+        tasks=tasks,
+    )
+
+
+def _named(order: Sequence[str], apart: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(order[index] for index in group) for group in cliques(apart))
+
+
+def _listed(groups: Sequence[Sequence[str]]) -> str:
+    several = [", ".join(group) for group in groups if len(group) > 1]
+    return "; ".join(several) if several else "no two models"
+
+
+def _smallest_differences(rate: float) -> str:
+    return f"{number(rate, 1)} smallest differences"
+
+
+def _span(bounds: Interval) -> str:
+    return f"{number(bounds[0], 1)} to {number(bounds[1], 1)}"
+
+
+def overall_standings(
+    boards: Sequence[Board], models: Sequence[str], tables: Sequence[NDArray[np.float64]], resamples: int = 5000
+) -> tuple[Overall, ...]:
+    """The matched models by mean rank, from each task's places, (seeds, models)."""
+    seeds = sum(map(len, tables))
+    ranks = np.mean([table.mean(axis=0) for table in tables], axis=0) if tables else None
+    bounds = hierarchical_interval(tables, resamples=resamples) if len(tables) >= FEWEST_BOOTSTRAPPED else None
+    lines = [
+        Overall(
+            model=model,
+            family=FAMILIES.get(model, "other"),
+            rank=None if ranks is None else float(ranks[index]),
+            interval=None if bounds is None else (float(bounds[0, index]), float(bounds[1, index])),
+            tasks=len(tables),
+            seeds=seeds,
+            failures=sum(board.failures(model) for board in boards if model in board.models),
+        )
+        for index, model in enumerate(models)
+    ]
+    return tuple(sorted(lines, key=lambda line: (line.rank is None, line.rank)))

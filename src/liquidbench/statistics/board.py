@@ -1,0 +1,464 @@
+"""The runs of one task: read from a table of results, paired by seed, and judged two by two."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench import results
+from liquidbench.statistics.cost import Price, measured, prices
+from liquidbench.statistics.inference import (
+    ALPHA,
+    LEVEL,
+    MOST_SEEDS,
+    POWER,
+    Effect,
+    Interval,
+    PairedTest,
+    differences,
+    effect_size,
+    holm,
+    mean_interval,
+    paired_test,
+    places,
+    score_interval,
+    seeds_to_equate,
+    seeds_to_show,
+)
+from liquidbench.statistics.wording import counted, linear_model, number, percent, significant
+from liquidbench.study import FAMILIES
+
+Family = Literal["liquid", "recurrent", "other"]
+
+FEWEST_SEEDS = 3
+"""Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
+
+FEW_SEEDS = 5
+"""A verdict on a task with fewer comes with a warning."""
+
+REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
+"""Each word holds up to so many times the seeds that there are."""
+
+PROSPECT_RULE = (
+    "Where no difference is shown, the number of seeds that would show one, or equivalence where the difference lies "
+    f"below the smallest that counts, with a chance of {percent(POWER)}, were difference and spread as seen; for a "
+    "difference at the level of Holm's first step. “Within reach”: at most twice the seeds there are; “costly”: at "
+    f"most ten times; “out of reach”: more, or more than {MOST_SEEDS:,}."
+)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a model did on one task.
+
+    Attributes:
+        task: the task's name.
+        model: a key of `liquidbench.study.FAMILIES`.
+        variant: "matched", or "author" for a row that no rank and no verdict counts.
+        family: of the model.
+        mean: of the test scores over the seeds that finished; None without any.
+        interval: of that mean (`mean_interval`), within the range of the score; None below two seeds.
+        seeds: runs that finished with a finite score.
+        failures: runs that failed, or finished without a finite score.
+        rank: mean place over seeds, by `RANKING_RULE`; None where it cannot be ranked.
+    """
+
+    task: str
+    model: str
+    variant: str
+    family: Family
+    mean: float | None
+    interval: Interval | None
+    seeds: int
+    failures: int
+    rank: float | None
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What more seeds would show where none has been shown yet, were difference and spread the true ones.
+
+    Attributes:
+        aim: "different", or "equivalent" where the difference seen lies below the smallest that counts.
+        seeds: how many would show that with a chance of `POWER`; None above `MOST_SEEDS`.
+        now: how many there are.
+    """
+
+    aim: Literal["different", "equivalent"]
+    seeds: int | None
+    now: int
+
+    @property
+    def reach(self) -> str:
+        """A word of `REACH`."""
+        return "out of reach" if self.seeds is None else next(w for end, w in REACH if self.seeds <= end * self.now)
+
+    @property
+    def sentence(self) -> str:
+        """That in words."""
+        show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
+        many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
+        text = (
+            f"If difference and spread are as seen, {many} seeds would show {show} with a chance of {percent(POWER)}, "
+            f"where there are {self.now}: {self.reach}."
+        )
+        return text + " So few seeds hardly tell the spread." if self.now < FEW_SEEDS else text
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two models on one task, over the seeds that both finished.
+
+    Attributes:
+        task: the task's name.
+        first: a model.
+        second: another.
+        difference: mean score of the first less that of the second; None without a common seed.
+        interval: of the difference; None where it is unknown: below two seeds, or where all seeds differ alike.
+        p: corrected by Holm's method; None below two seeds.
+        outcome: the test before correction; None below two seeds.
+        margin: the smallest difference that counts, in units of the score.
+        seeds: number of common seeds.
+        left_out: seeds that one of the two has not finished.
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        reason: why nothing can be said; "" where something can.
+        differences: score of the first less that of the second on each common seed, in the order of seeds.
+        effect: how large the difference is, positive where the first has the larger score; None below three seeds.
+        tests: number of p-values that the correction counts.
+    """
+
+    task: str
+    first: str
+    second: str
+    difference: float | None
+    interval: Interval | None
+    p: float | None
+    outcome: PairedTest | None
+    margin: float
+    seeds: int
+    left_out: int
+    verdict: str
+    reason: str = ""
+    differences: tuple[float, ...] = ()
+    effect: Effect | None = None
+    tests: int = 1
+
+    @property
+    def prospect(self) -> Prospect | None:
+        """What more seeds would show; None where something is shown, nothing can be said, or the spread is unknown.
+
+        The level is that of Holm's first step, at worst; a verdict of equivalence is not corrected.
+        """
+        if self.verdict != "no difference shown" or self.difference is None or self.interval is None:
+            return None
+        spread = float(np.std(self.differences, ddof=1))
+        if _counts(self.difference, self.margin):
+            return Prospect("different", seeds_to_show(self.difference, spread, ALPHA / self.tests), self.seeds)
+        needed = seeds_to_equate(self.difference, spread, self.margin, 1 - LEVEL)
+        return Prospect("equivalent", needed, self.seeds)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """One run's scores; NaN where it failed."""
+
+    test: float
+    validation: float
+
+
+@dataclass(frozen=True)
+class _Training:
+    """How a training of a matched model ended; `best_epoch` is None where validation chose another learning rate."""
+
+    learning_rate: float
+    epochs: int
+    ended: str
+    best_epoch: int | None
+
+
+class Board:
+    """The runs of one task, asked by model."""
+
+    def __init__(
+        self,
+        task: str,
+        cells: Mapping[tuple[str, str], Mapping[int, _Cell]],
+        facts: Mapping[str, Any] | None,
+        trainings: Mapping[str, Sequence[_Training]],
+        trivial: float | None,
+        linear: float | None,
+        costs: Mapping[str, Mapping[str, float]],
+        smallest_difference: float,
+    ):
+        self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
+        self.costs = costs
+        self.title: str = (facts or {}).get("title") or task
+        self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
+        self.metric: str = (facts or {}).get("metric", "")
+        self.linear_name = linear_model(facts or {})
+        self.higher: bool = True if facts is None else facts["higher_is_better"]
+        label: str = "score" if facts is None else facts["metric_label"]
+        self.words = label[:1].lower() + label[1:]
+        self.models = [model for model, variant in cells if variant == "matched"]
+        self.margin = smallest_difference
+        if not self.higher:
+            reference = self.representative(["recurrent"]) or self.representative(["liquid", "other"])
+            self.margin *= abs(self.mean(reference)) if reference else 1.0
+
+    def words_of(self, score: float) -> str:
+        """A score with the name of its metric."""
+        return f"{self.words} {number(score, significant([score]))}"
+
+    def members(self, families: Collection[str]) -> list[str]:
+        """The matched models of some families."""
+        return [model for model in self.models if FAMILIES.get(model, "other") in families]
+
+    def ahead(self, one: float, other: float) -> bool:
+        """Whether a score is better than another."""
+        return one > other if self.higher else one < other
+
+    def scores(self, model: str, variant: str = "matched") -> dict[int, float]:
+        """Test scores by seed of the runs that did not fail."""
+        found = {seed: cell.test for seed, cell in self.cells[model, variant].items()}
+        return {seed: score for seed, score in found.items() if math.isfinite(score)}
+
+    def mean(self, model: str) -> float:
+        """Mean test score of a matched model that has any."""
+        return math.fsum(self.scores(model).values()) / len(self.scores(model))
+
+    def failures(self, model: str, variant: str = "matched") -> int:
+        """How many runs of a model failed or gave no finite score."""
+        return len(self.cells[model, variant]) - len(self.scores(model, variant))
+
+    def shown_ahead(self, model: str, reference: float) -> bool:
+        """Whether the whole interval of a model's mean lies beyond a score that has no spread."""
+        scores = list(self.scores(model).values())
+        return len(scores) > 1 and all(self.ahead(end, reference) for end in mean_interval(scores))
+
+    def chosen(self, model: str) -> list[_Training]:
+        """The trainings, one a seed, whose weights were scored."""
+        return [training for training in self.trainings.get(model, ()) if training.best_epoch is not None]
+
+    def cut_short(self, model: str) -> str:
+        """In words, that the cap in minutes ended what was scored of a model; "" where it did not."""
+        chosen = self.chosen(model)
+        cut = sum(training.ended == "minutes" for training in chosen)
+        return f"the cap in minutes ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
+
+    def seeds_of_all(self, models: Sequence[str]) -> list[int]:
+        """The seeds that all of some matched models have run."""
+        runs = [set(self.cells.get((model, "matched"), {})) for model in models]
+        return sorted(set.intersection(*runs)) if runs else []
+
+    def representative(self, families: Collection[str]) -> str | None:
+        """The model that validation chooses; the study's order decides between equals.
+
+        Means over other seeds are other quantities, so only seeds count that every matched model of the task has run
+        and no candidate failed.
+        """
+        seeds = self.seeds_of_all(self.models)
+
+        def finished(model: str) -> set[int]:
+            cells = self.cells[model, "matched"]
+            return {s for s in seeds if math.isfinite(cells[s].test) and math.isfinite(cells[s].validation)}
+
+        members = {model: finished(model) for model in self.members(families)}
+        most = max(map(len, members.values()), default=0)
+        candidates = {model: found for model, found in members.items() if len(found) == most}
+        common = set.intersection(*candidates.values()) if candidates else set()
+
+        def key(model: str) -> float:
+            mean = math.fsum(self.cells[model, "matched"][seed].validation for seed in common) / len(common)
+            return -mean if self.higher else mean
+
+        return min(candidates, key=key) if common else None
+
+    def common(self, first: str, second: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Scores of two models over the seeds that both finished, in one order."""
+        a, b = self.scores(first), self.scores(second)
+        seeds = sorted(a.keys() & b.keys())
+        return np.array([a[seed] for seed in seeds]), np.array([b[seed] for seed in seeds])
+
+    def pair(self, first: str, second: str) -> Pair:
+        """Two matched models over the seeds that both finished; its p and verdict are still to be corrected."""
+        a, b = self.common(first, second)
+        planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
+        outcome = paired_test(a, b) if len(a) > 1 else None
+        spread = len(a) > 1 and np.ptp(differences(a, b)) > 0
+        reasons = [words for model in (first, second) if (words := self.cut_short(model))]
+        if not len(a):
+            reasons.append("they share no seed that both finished")
+        elif len(a) < FEWEST_SEEDS:
+            reasons.append(f"{counted(len(a), 'seed')} {'is' if len(a) == 1 else 'are'} too few")
+        return Pair(
+            task=self.task,
+            first=first,
+            second=second,
+            difference=float((a - b).mean()) if len(a) else None,
+            interval=mean_interval(a - b) if spread else None,
+            p=outcome.p if outcome else None,
+            outcome=outcome,
+            margin=self.margin,
+            seeds=len(a),
+            left_out=len(planned) - len(a),
+            verdict="no difference shown",
+            reason=" and ".join(reasons),
+            differences=tuple((a - b).tolist()),
+            effect=effect_size(a, b) if len(a) >= FEWEST_SEEDS else None,
+        )
+
+    def lead(self, difference: float) -> float:
+        """A difference of scores turned so that better is positive."""
+        return difference if self.higher else -difference
+
+    def prices(self, pair: Pair) -> tuple[Price, ...]:
+        """What the lead of a pair's first over its second costs; nothing without a common seed."""
+        if pair.difference is None:
+            return ()
+        ends = sorted(map(self.lead, pair.interval)) if pair.interval else None
+        return prices(
+            pair.first,
+            pair.second,
+            costs=[(self.costs.get(pair.first, {}), self.costs.get(pair.second, {}))],
+            gains=[self.lead(pair.difference)],
+            interval=(ends[0], ends[1]) if ends else None,
+            verdict=pair.verdict,
+            words=lambda rate: (
+                f"{self.words} {number(rate, significant([rate]))} {'higher' if self.higher else 'lower'}"
+            ),
+        )
+
+    def family_pair(self) -> Pair | None:
+        """The representatives of liquid and recurrent networks; None where a family has none."""
+        liquid, recurrent = self.representative(["liquid"]), self.representative(["recurrent"])
+        return self.pair(liquid, recurrent) if liquid and recurrent else None
+
+    def places(self, models: Sequence[str]) -> NDArray[np.float64]:
+        """Ranks of some matched models, (seeds, models), for the seeds that all of them have run."""
+        runs = [self.cells.get((model, "matched"), {}) for model in models]
+        seeds = self.seeds_of_all(models)
+        if not seeds:
+            return np.empty((0, len(runs)))
+        return places(np.array([[cells[seed].test for cells in runs] for seed in seeds]), self.higher)
+
+    def standings(self) -> list[Standing]:
+        """All models and variants, the best mean first, author variants last."""
+        places = self.places(self.models)
+        ranks = dict(zip(self.models, places.mean(axis=0), strict=True)) if len(places) else {}
+        lines = []
+        for model, variant in self.cells:
+            scores = list(self.scores(model, variant).values())
+            lines.append(
+                Standing(
+                    task=self.task,
+                    model=model,
+                    variant=variant,
+                    family=FAMILIES.get(model, "other"),
+                    mean=math.fsum(scores) / len(scores) if scores else None,
+                    interval=score_interval(scores, self.metric) if len(scores) > 1 else None,
+                    seeds=len(scores),
+                    failures=self.failures(model, variant),
+                    rank=float(ranks[model]) if variant == "matched" and model in ranks else None,
+                )
+            )
+
+        def key(line: Standing) -> tuple[bool, bool, float]:
+            mean = 0.0 if line.mean is None else line.mean
+            return line.variant != "matched", line.mean is None, -mean if self.higher else mean
+
+        return sorted(lines, key=key)
+
+
+def boards(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> list[Board]:
+    """A board for each task of a table of results; `compare` says what it must hold."""
+    trivial, linear = results.baseline_scores(frame, "trivial"), results.baseline_scores(frame, "linear")
+    trainings, costs = _trainings(frame), measured(frame)
+    return [
+        Board(
+            task=task,
+            cells=cells,
+            facts=tasks.get(task),
+            trainings=trainings.get(task, {}),
+            trivial=trivial.get(task),
+            linear=linear.get(task),
+            costs={model: known for (where, model), known in costs.items() if where == task},
+            smallest_difference=smallest_difference,
+        )
+        for task, cells in _cells(frame, tasks).items()
+    ]
+
+
+def study_order(model: str) -> tuple[int, str]:
+    """Key for sorting models as `FAMILIES` lists them, unknown ones last."""
+    return (list(FAMILIES).index(model) if model in FAMILIES else len(FAMILIES)), model
+
+
+def _cells(
+    frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[tuple[str, str], dict[int, _Cell]]]:
+    """Each task's main scores, by model and variant, then by seed."""
+    fits = frame.filter(pl.col("kind") == "fit")
+    failed = set(fits.filter(pl.col("status") == "failed")["run"])
+    metrics = {task: facts["metric"] for task, facts in tasks.items()}
+    test, validation = (
+        dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
+        for split in ("test", "validation")
+    )
+    cells: dict[str, dict[tuple[str, str], dict[int, _Cell]]] = {}
+    runs = fits.select("run", "task", "model", "variant", "seed").unique(maintain_order=True)
+    for run, task, model, variant, seed in sorted(
+        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", study_order(row[2]), row[4])
+    ):
+        if task not in tasks and run not in failed:
+            raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")
+        seeds = cells.setdefault(task, {}).setdefault((model, variant), {})
+        if seed in seeds:
+            raise ValueError(
+                f"frame must hold one study's present runs; {model} ({variant}) on {task!r} with seed {seed} is "
+                "there twice: name the study's runs to liquidbench.results.read"
+            )
+        nothing = run in failed
+        seeds[seed] = _Cell(
+            math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
+        )
+    return cells
+
+
+def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[_Training]]]:
+    """How the matched models' trainings ended, by task and model."""
+    found: dict[str, dict[str, list[_Training]]] = {}
+    done = frame.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
+    columns = ("task", "model", "learning_rate", "epochs", "ended", "best_epoch")
+    for task, model, rate, epochs, ended, best in results.trainings(done).select(columns).iter_rows():
+        found.setdefault(task, {}).setdefault(model, []).append(_Training(rate, epochs, ended, best))
+    return found
+
+
+def corrected_pairs(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
+    """Pairs with p corrected for their number, and the verdict that follows from it."""
+    raw = {index: pair.p for index, pair in enumerate(pairs) if pair.p is not None}
+    corrected = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
+    judged = []
+    for index, (pair, direction) in enumerate(zip(pairs, higher, strict=True)):
+        pair = replace(pair, p=corrected.get(index), tests=max(len(raw), 1))
+        judged.append(replace(pair, verdict=_word(pair, direction)))
+    return judged
+
+
+def _word(pair: Pair, higher: bool) -> str:
+    if pair.reason:
+        return "cannot say"
+    if pair.interval and -pair.margin < pair.interval[0] and pair.interval[1] < pair.margin:
+        return "equivalent"
+    if pair.difference is None or pair.p is None or not _counts(pair.difference, pair.margin) or pair.p >= ALPHA:
+        return "no difference shown"
+    return "better" if (pair.difference > 0) == higher else "worse"
+
+
+def _counts(difference: float, margin: float) -> bool:
+    # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
+    return abs(difference) >= margin * (1 - 1e-9)

@@ -1,0 +1,140 @@
+"""What a better score costs: cost ratios, and what is gained for each doubling."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from liquidbench.statistics.inference import Interval, gain_per_doubling
+
+COSTS: Mapping[str, str] = {
+    "seconds_per_epoch": "training time",
+    "step_latency_us": "time of a step",
+    "training_memory_bytes": "training memory",
+    "inference_memory_bytes": "memory in use",
+    "parameters": "parameters",
+}
+"""The measured costs that scores are weighed against, and their names."""
+
+SAME_COST = 1.1
+"""Costs count as the same up to this ratio: repeated timings differ by as much."""
+
+COST_RULE = (
+    "What a better score costs: its gain divided by the number of times the cost doubles, said only where a model is "
+    "better and costs more. It is a rate between two points and no law of how scores grow. Costs within a tenth of "
+    "each other count as the same, and as known: the interval is that of the gain."
+)
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one model's lead over another costs: on a task, or over tasks.
+
+    Attributes:
+        cost: a key of `COSTS`.
+        first: a model.
+        second: another.
+        ratio: the first's cost divided by the second's; over tasks the geometric mean.
+        gain: the first's lead over the second, positive where it is better, in units of the score; over tasks the
+            mean, in units of the smallest difference that counts.
+        per_doubling: what the better one gains for each doubling of cost, in the unit of `gain`; None where no model is
+            shown to be better, or the better one costs no more.
+        interval: of it, that of the gain, with costs taken as known.
+        sentence: that in words, by fixed thresholds.
+    """
+
+    cost: str
+    first: str
+    second: str
+    ratio: float
+    gain: float
+    per_doubling: float | None
+    interval: Interval | None
+    sentence: str
+
+
+def measured(frame: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    """Positive costs of the matched models, by task and model, then by the name in `COSTS`."""
+    matched = frame.filter(pl.col("variant") == "matched", pl.col("status") == "done")
+    rows = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(list(COSTS)), pl.col("value") > 0)
+    rows = rows.select("task", "model", "metric", "value")
+    # A study may fit models without measuring them, and still knows how large they are.
+    sizes = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
+    sizes = sizes.select("task", "model", metric=pl.lit("parameters"), value=pl.col("parameters").cast(pl.Float64))
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for known in (sizes, rows):
+        medians = known.group_by("task", "model", "metric").agg(pl.col("value").median())
+        for task, model, metric, value in medians.iter_rows():
+            found.setdefault((task, model), {})[metric] = value
+    return found
+
+
+def prices(
+    first: str,
+    second: str,
+    costs: Sequence[tuple[Mapping[str, float], Mapping[str, float]]],
+    gains: Sequence[float],
+    interval: Interval | None,
+    verdict: str,
+    words: Callable[[float], str],
+) -> tuple[Price, ...]:
+    """Weigh a lead against each cost that was measured of both models on all tasks.
+
+    Args:
+        first: a model.
+        second: another.
+        costs: of both, on each task.
+        gains: the first's lead on each task.
+        interval: of the mean of these.
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        words: a gain for each doubling in words.
+    """
+    found = []
+    for cost in COSTS:
+        if not costs or not all(cost in one and cost in other for one, other in costs):
+            continue
+        ratios = [one[cost] / other[cost] for one, other in costs]
+        ratio = math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
+        rate, bounds = None, None
+        if (verdict == "better" and ratio > SAME_COST) or (verdict == "worse" and ratio < 1 / SAME_COST):
+            rate = gain_per_doubling(gains, ratios)
+            if interval is not None:
+                low, high = sorted(end / math.log2(ratio) for end in interval)
+                bounds = low, high
+        found.append(
+            Price(
+                cost=cost,
+                first=first,
+                second=second,
+                ratio=ratio,
+                gain=math.fsum(gains) / len(gains),
+                per_doubling=rate,
+                interval=bounds,
+                sentence=_sentence(first, second, COSTS[cost], ratio, verdict, "" if rate is None else words(rate)),
+            )
+        )
+    return tuple(found)
+
+
+def _sentence(first: str, second: str, label: str, ratio: float, verdict: str, rate: str) -> str:
+    if verdict in ("better", "worse"):
+        winner, loser, times = (first, second, ratio) if verdict == "better" else (second, first, 1 / ratio)
+        if times > SAME_COST:
+            return f"{winner} is better than {loser} at {_times(times)} the {label}: {rate} for each doubling."
+        if times < 1 / SAME_COST:
+            return f"{winner} is better than {loser} at {_times(times)} the {label}: there is nothing to weigh."
+        return f"{winner} is better than {loser} at about the same {label}."
+    dear, cheap, times = (first, second, ratio) if ratio >= 1 else (second, first, 1 / ratio)
+    if times <= SAME_COST:
+        return f"{first} and {second} are about equal in {label}."
+    ending = {
+        "equivalent": "for an equivalent score",
+        "no difference shown": "for no gain that was shown",
+        "cannot say": "and nothing can be said of the scores",
+    }
+    return f"{dear} has {_times(times)} the {label} of {cheap}, {ending[verdict]}."
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.0f} times" if ratio >= 10 else f"{ratio:.2g} times"

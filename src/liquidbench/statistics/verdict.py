@@ -1,0 +1,420 @@
+"""Who is better, who is equivalent, where nothing has been shown: words by fixed thresholds."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from statistics import median
+from typing import Any
+
+import polars as pl
+
+from liquidbench.statistics.across import (
+    FEW_TASKS,
+    FEWEST_RANKED,
+    FEWEST_SIGNED,
+    RANKING_RULE,
+    Overall,
+    OverTasks,
+    judge_over_tasks,
+    overall_standings,
+)
+from liquidbench.statistics.board import (
+    FEW_SEEDS,
+    FEWEST_SEEDS,
+    Board,
+    Pair,
+    Prospect,
+    Standing,
+    boards,
+    corrected_pairs,
+    study_order,
+)
+from liquidbench.statistics.cost import Price
+from liquidbench.statistics.inference import ALPHA, LEVEL
+from liquidbench.statistics.wording import counted, number, p_value, percent, significant
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Liquid against recurrent on one task.
+
+    Attributes:
+        task: the task's name.
+        pair: the liquid representative (first) and the recurrent one, with p corrected over the tasks; None
+            where a family has none.
+        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "cannot say" or "not
+            compared".
+        sentence: that in plain words, with the numbers behind it.
+        prospect: where no difference is shown, how many seeds would show one, or equivalence; None elsewhere.
+        prices: what the lead of one costs, by each cost that was measured of both.
+    """
+
+    task: str
+    pair: Pair | None
+    verdict: str
+    sentence: str
+    prospect: Prospect | None = None
+    prices: tuple[Price, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a study answers.
+
+    Attributes:
+        headline: the answer and what follows from it.
+        judgements: task by task.
+        warnings: why to be careful with it.
+        thresholds: the fixed rules behind the words.
+    """
+
+    headline: str
+    judgements: tuple[Judgement, ...]
+    warnings: tuple[str, ...]
+    thresholds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that a report says of a table of results.
+
+    Attributes:
+        leaderboard: each task's models, the best mean first; author variants last.
+        overall: the matched models, the best rank first.
+        pairs: every two matched models of each task, p corrected over the task's pairs.
+        verdict: liquid against recurrent.
+        over_tasks: tests over all tasks.
+        ranking_rule: how ranks come about; also the last of the verdict's thresholds.
+    """
+
+    leaderboard: tuple[Standing, ...]
+    overall: tuple[Overall, ...]
+    pairs: tuple[Pair, ...]
+    verdict: Verdict
+    over_tasks: OverTasks
+    ranking_rule: str = RANKING_RULE
+
+    @property
+    def ranks(self) -> dict[str, float]:
+        """Mean rank of each model that could be ranked, the best first."""
+        return {line.model: line.rank for line in self.overall if line.rank is not None}
+
+
+def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> Comparison:
+    """Judge a study's results.
+
+    Runs are paired by task and seed. A family (liquid, recurrent) is represented on each task by the model with
+    the fewest failures and, among these, the best mean score on *validation*, over the seeds that all matched models
+    of the task have run; the two are compared on test. Where the cap in minutes cut short what is compared, where
+    there are too few seeds, or where the better one is no better than the trivial predictor, the verdict is that
+    nothing can be said.
+
+    Args:
+        frame: rows of `liquidbench.results.read`, of one study's present runs.
+        tasks: by task name, the facts of ``tasks.json``: at least ``metric``, ``metric_label`` and
+            ``higher_is_better``; sentences in ``warnings`` join the verdict's. A task of which no run came to
+            anything may be absent.
+        smallest_difference: a difference below this does not count. Absolute, in units of the score, where
+            higher is better (accuracy, areas under curves: scores of a known scale); where lower is better
+            (errors, whose scale is the data's), as a fraction of the recurrent representative's mean error.
+
+    Returns:
+        Leaderboard, pairs and verdict; empty where the frame is.
+
+    Raises:
+        ValueError: for a negative smallest_difference, a task with scores and no facts, or two runs of one task,
+            model, variant and seed.
+    """
+    if not smallest_difference >= 0:
+        raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
+    found = boards(frame, tasks, smallest_difference)
+    pairs: list[Pair] = []
+    for board in found:
+        contests = [board.pair(one, other) for one, other in combinations(board.models, 2)]
+        pairs += corrected_pairs(contests, [board.higher] * len(contests))
+    contests = {board.task: pair for board in found if (pair := board.family_pair())}
+    directions = [board.higher for board in found if board.task in contests]
+    corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
+    judgements = [_judge(board, corrected.get(board.task)) for board in found]
+    models = sorted({model for board in found for model in board.models}, key=study_order)
+    # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
+    places = {board: table for board in found if len(table := board.places(models))}
+    whole = [table for board, table in places.items() if not any(map(board.cut_short, board.models))]
+    leads = [
+        (judgement.pair, board.higher)
+        for board, judgement in zip(found, judgements, strict=True)
+        if judgement.pair and not judgement.pair.reason
+    ]
+    return Comparison(
+        leaderboard=tuple(line for board in found for line in board.standings()),
+        overall=overall_standings(found, models, list(places.values())),
+        pairs=tuple(pairs),
+        verdict=Verdict(
+            headline=_headline(judgements),
+            judgements=tuple(judgements),
+            warnings=tuple(_warnings(found, judgements)),
+            thresholds=_thresholds(smallest_difference),
+        ),
+        over_tasks=judge_over_tasks(found, models, whole, pairs, leads),
+    )
+
+
+def _judge(board: Board, pair: Pair | None) -> Judgement:
+    if pair is None:
+        return Judgement(board.task, None, "not compared", f"On {board.title}, there is no comparison: {_gap(board)}.")
+    if board.trivial is not None and pair.verdict in ("better", "worse", "equivalent"):
+        means = [float(scores.mean()) for scores in board.common(pair.first, pair.second)]
+        if not any(board.ahead(mean, board.trivial) for mean in means):
+            reason = f"neither is better than the trivial predictor, {board.words_of(board.trivial)}"
+            pair = replace(pair, verdict="cannot say", reason=reason)
+    verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
+    return Judgement(board.task, pair, verdict, _sentence(board, pair), pair.prospect, board.prices(pair))
+
+
+def _gap(board: Board) -> str:
+    reasons = []
+    for family in ("liquid", "recurrent"):
+        members = board.members([family])
+        if not members:
+            reasons.append(f"no {family} network was run")
+        elif not any(board.scores(model) for model in members):
+            reasons.append(f"no run of a {family} network finished with a score")
+        elif board.representative([family]) is None:
+            reasons.append(f"no {family} network has validation scores on seeds that all models have run")
+    return " and ".join(reasons)
+
+
+def _sentence(board: Board, pair: Pair) -> str:
+    """The judgement in words, the better mean first."""
+    a, b = board.common(pair.first, pair.second)
+    if not len(a):
+        return (
+            f"On {board.title}, this study cannot say whether the liquid networks' best ({pair.first}) or the "
+            f"recurrent networks' best ({pair.second}) is better: {pair.reason}{_left_out(pair)}."
+        )
+    means, interval = [float(a.mean()), float(b.mean())], pair.interval
+    names = [f"the liquid networks' best ({pair.first})", f"the recurrent networks' best ({pair.second})"]
+    if (means[1] > means[0]) == board.higher and means[0] != means[1]:
+        names.reverse()
+        means.reverse()
+        interval = (-interval[1], -interval[0]) if interval else None
+    places = significant(means)
+    numbers = f"{board.words} {number(means[0], places)} against {number(means[1], places)}"
+    if interval:
+        numbers += f", {percent(LEVEL)} interval of the difference "
+        numbers += f"{number(interval[0], places)} to {number(interval[1], places)}"
+    if pair.outcome and pair.p is not None:
+        # The interval is not corrected, so a reader may find it at odds with the p-value.
+        corrected = " after Holm's correction" if pair.p > pair.outcome.p else ""
+        numbers += f", {p_value(pair.p)} by {pair.outcome.test}{corrected}"
+    numbers += f", {counted(pair.seeds, 'seed')}{_left_out(pair)}"
+    start, first, second = f"On {board.title},", *names
+    if pair.verdict == "cannot say":
+        return f"{start} this study cannot say whether {first} or {second} is better: {pair.reason} ({numbers})."
+    if pair.verdict in ("better", "worse"):
+        return f"{start} {first} is better than {second} ({numbers})."
+    if pair.verdict == "equivalent":
+        margin = number(pair.margin, max(places, significant([pair.margin]) - 2))
+        return f"{start} {first} and {second} are equivalent, their difference within ±{margin} ({numbers})."
+    ending = ""
+    if interval is None and pair.difference:
+        ending = " All seeds differ by the same amount, so nothing is known about its spread."
+    elif pair.p is not None and pair.p < ALPHA:
+        margin = number(pair.margin, significant([pair.margin]))
+        ending = f" What difference there is lies below the smallest that counts, {margin}."
+    return f"{start} {first} and {second} show no difference ({numbers}).{ending}"
+
+
+def _left_out(pair: Pair) -> str:
+    if not pair.left_out:
+        return ""
+    return f"; {counted(pair.left_out, 'seed')} left out, as one of the two failed or has not run there"
+
+
+def _headline(judgements: Sequence[Judgement]) -> str:
+    if not judgements:
+        return "No run has finished yet, so there is nothing to compare."
+    counts = Counter(judgement.verdict for judgement in judgements)
+    parts = [f"Liquid networks better on {counts['liquid better']}"]
+    parts.append(f"recurrent better on {counts['recurrent better']}")
+    parts += [f"equivalent on {counts['equivalent']}"] if counts["equivalent"] else []
+    parts.append(f"no difference shown on {counts['no difference shown']}")
+    parts += [f"{rest} on {counts[rest]}" for rest in ("cannot say", "not compared") if counts[rest]]
+    return f"{', '.join(parts)} of {counted(len(judgements), 'task')}. {_consequence(judgements)}"
+
+
+def _consequence(judgements: Sequence[Judgement]) -> str:
+    """What to do, by the models that were compared and no others."""
+    counts = Counter(judgement.verdict for judgement in judgements)
+    liquid, recurrent = counts["liquid better"], counts["recurrent better"]
+    where = "here" if len(judgements) < FEW_TASKS else "on tasks like these"
+    if len(judgements) == counts["cannot say"] + counts["not compared"]:
+        return "This study cannot say which to use."
+    if liquid and recurrent:
+        return f"{_named(judgements)}. It depends on the task: try both on your own data."
+    if liquid == len(judgements):
+        return f"{_named(judgements)}: use a liquid network {where}."
+    if liquid:
+        return (
+            f"{_named(judgements)}, and on no task was a liquid network shown to be worse: one is worth trying {where}."
+        )
+    if recurrent == len(judgements):
+        return f"{_named(judgements)}: use a recurrent network {where}."
+    if recurrent:
+        return (
+            f"{_named(judgements)}, and on no task was a liquid network shown to be better: stay with a recurrent "
+            f"network {where}."
+        )
+    if counts["equivalent"] == len(judgements):
+        return f"{_named(judgements)}: choose by cost {where}."
+    return "Nothing here speaks for changing the network you have; more seeds may show a difference."
+
+
+def _named(judgements: Sequence[Judgement]) -> str:
+    """Who was better than whom, and on how many tasks; where nobody was, who were equivalent."""
+    verdicts = {judgement.verdict for judgement in judgements}
+    decided = verdicts & {"liquid better", "recurrent better"} or {"equivalent"}
+    found: Counter[tuple[str, str]] = Counter()
+    for judgement in judgements:
+        if judgement.pair and judgement.verdict in decided:
+            first, second = judgement.pair.first, judgement.pair.second
+            found[(second, first) if judgement.verdict == "recurrent better" else (first, second)] += 1
+    verb, word = ("were equivalent", "and") if "equivalent" in decided else ("was better", "than")
+    (pair, times), *others = found.most_common()
+    subject = f"{pair[0]} and {pair[1]} {verb}" if word == "and" else f"{pair[0]} {verb} than {pair[1]}"
+    start = f"{subject} on {times} of {counted(len(judgements), 'task')}"
+    return ", ".join([start, *(f"{one} {word} {other} on {count}" for (one, other), count in others)])
+
+
+def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[str]:
+    warnings = []
+    if not judgements:
+        return warnings
+    pairs = [judgement.pair for judgement in judgements if judgement.pair]
+    if len(judgements) < FEW_TASKS:
+        warnings.append(
+            f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: with fewer than "
+            f"{FEW_TASKS}, what holds on these says little about others."
+        )
+    few = min((pair.seeds for pair in pairs), default=FEW_SEEDS)
+    if few < FEW_SEEDS:
+        warnings.append(
+            f"{counted(few, 'seed')} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
+            "differences can be shown, and “no difference shown” does not mean that there is none."
+        )
+    for board in boards:
+        warnings += [f"{board.title}: {warning}" for warning in board.warnings]
+        warnings += _cut_short(board)
+        failures = {model: board.failures(model) for model in board.models if board.failures(model)}
+        if failures:
+            words = ", ".join(f"{model} {number}" for model, number in failures.items())
+            warnings.append(f"On {board.title}, runs failed ({words}); they rank last and are in no mean.")
+        best = [board.mean(m) for f in ("liquid", "recurrent") if (m := board.representative([f]))]
+        if board.trivial is not None and best and not any(board.ahead(mean, board.trivial) for mean in best):
+            warnings.append(
+                f"On {board.title}, neither family's best is better than the trivial predictor "
+                f"({board.words_of(board.trivial)}), so the comparison says little."
+            )
+        warnings += _no_better_than_linear(board)
+    return warnings + _learning(boards)
+
+
+def _cut_short(board: Board) -> list[str]:
+    warnings = []
+    for model in board.models:
+        trainings = board.trainings.get(model, ())
+        cut = [training.epochs for training in trainings if training.ended == "minutes"]
+        if cut:
+            consequence = (
+                "its score says little about the model"
+                if board.cut_short(model)
+                else "none of them was chosen, perhaps for that reason"
+            )
+            warnings.append(
+                f"{board.title}: {len(cut)} of {counted(len(trainings), 'training')} of {model} "
+                f"{'was' if len(cut) == 1 else 'were'} ended by the cap in minutes, after a median of "
+                f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
+            )
+    return warnings
+
+
+def _no_better_than_linear(board: Board) -> list[str]:
+    linear = board.linear
+    if linear is None:
+        return []
+    told = f"{board.linear_name} ({board.words_of(linear)})"
+    if not any(board.shown_ahead(model, linear) for model in board.models):
+        return [f"On {board.title}, no network was shown better than {told}."]
+    representatives = [model for family in ("liquid", "recurrent") if (model := board.representative([family]))]
+    behind = [model for model in representatives if not board.shown_ahead(model, linear)]
+    return [f"On {board.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
+
+
+def _learning(boards: Sequence[Board]) -> list[str]:
+    """Whether more epochs, or rates beyond the grid, might have changed the scores."""
+    trainings = [(model, one) for board in boards for model in board.models for one in board.trainings.get(model, ())]
+    chosen = [(model, training) for model, training in trainings if training.best_epoch is not None]
+    warnings = []
+    improving = [
+        model for model, training in chosen if training.best_epoch == training.epochs and training.ended != "patience"
+    ]
+    if improving:
+        warnings.append(
+            f"{len(improving)} of {counted(len(chosen), 'chosen fit')} {_was(improving)} still improving at their last "
+            f"epoch ({_tally(improving)}): more epochs may change the scores."
+        )
+    untrained = [model for model, training in chosen if training.best_epoch == 0]
+    if untrained:
+        warnings.append(
+            f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
+            f"than before training ({_tally(untrained)})."
+        )
+    rates = sorted({training.learning_rate for _, training in trainings})
+    if len(rates) > 1:
+        edges = {"highest": rates[-1], "lowest": rates[0]}
+        found = {edge: sum(one.learning_rate == rate for _, one in chosen) for edge, rate in edges.items()}
+        if sum(found.values()):
+            which = "; ".join(f"the {edge}, {edges[edge]:g}, in {count}" for edge, count in found.items() if count)
+            warnings.append(
+                f"The chosen learning rate lay at the edge of the grid in {sum(found.values())} of "
+                f"{counted(len(chosen), 'fit')} ({which}): a rate beyond it may do better."
+            )
+    return warnings
+
+
+def _tally(models: Sequence[str]) -> str:
+    return ", ".join(f"{model} {count}" for model, count in Counter(models).items())
+
+
+def _was(things: Sequence[object]) -> str:
+    return "was" if len(things) == 1 else "were"
+
+
+def _thresholds(smallest_difference: float) -> tuple[str, ...]:
+    return (
+        "On each task each family is represented by its model with the fewest failed runs and, among these, the best "
+        "mean score on validation, over the seeds that all matched models of the task have run; the two are compared "
+        "on test, seed by seed. Models of neither family and rows at published sizes and rates take no part.",
+        "Within a task the test is the paired t-test over common seeds, two-sided; where all seeds differ by the same "
+        "amount, t is undefined and the exact signed-rank test stands in. p-values are corrected by Holm's method: "
+        "over the tasks for liquid against recurrent, over a task's pairs in its table of pairs.",
+        f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
+        f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
+        "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the cap in minutes ended a "
+        "training that was scored, the other one tasks on which nothing can be said.",
+        "“Cannot say”, before all else: the cap in minutes ended a training that was scored of one of the two; or they "
+        f"have fewer than {FEWEST_SEEDS} common seeds; or, where a family would be better or the two equivalent, "
+        "neither mean is better than the trivial predictor's score.",
+        f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
+        f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
+        "representative's mean where the score is an error).",
+        f"“Equivalent”: the whole {percent(LEVEL)} interval of the mean difference lies within that margin; this "
+        "goes before “better”. Anything else: “no difference shown”.",
+        f"Intervals of means and of mean differences are Student's, at {percent(LEVEL)}, not corrected for the "
+        "number of comparisons: a bootstrap of few seeds would be too narrow. They speak of other seeds, not of "
+        "other data.",
+        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds. A network is shown better "
+        f"than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
+        RANKING_RULE,
+    )

@@ -1,0 +1,213 @@
+"""The CfC recurrence in plain PyTorch: the definition that every other version is tested against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from liquidrnn.kernels.memory import Memory, remember
+
+MODES = ("default", "pure", "no_gate")
+
+
+def lecun_tanh(x: Tensor) -> Tensor:
+    """Elementwise, 1.7159 tanh(0.666 x)."""
+    return 1.7159 * torch.tanh(0.666 * x)
+
+
+ACTIVATIONS = {"lecun_tanh": lecun_tanh, "tanh": torch.tanh, "relu": F.relu, "gelu": F.gelu, "silu": F.silu}
+
+
+class Network(NamedTuple):
+    """Parameters of a CfC and its form. H heads per unit: 1 in pure mode, else 4 (ff1, ff2, time_a, time_b).
+
+    Attributes:
+        backbone: weight (units, width before) and bias of each layer of the backbone, flat, one after the other; or
+            None without one.
+        weight: of the heads, (H * units, width before); of a wired network (H, connections), or (2, connections) where
+            the gate has connections of its own.
+        bias: of the heads, (H * units,).
+        A: (units,), in pure mode.
+        w_tau: (units,), in pure mode.
+        gate_weight: of the time heads (2, connections), where they have connections of their own.
+        memory_ih: see :class:`liquidrnn.kernels.memory.Memory`, as the next two.
+        memory_hh: its second weight.
+        memory_bias: its bias.
+        pre: source of each connection of a wired network, inputs before units.
+        post: unit that it reaches.
+        layer: number of the layer of each unit, (units,).
+        gate_pre: as ``pre``, for the time heads.
+        gate_post: as ``post``, for the time heads.
+        layers: units of each layer, in order of evaluation: what ``layer`` says.
+        mode: one of MODES.
+        activation: of the backbone, one of ACTIVATIONS.
+        backbone_units: width of the backbone, 0 without one.
+        backbone_layers: its depth.
+    """
+
+    backbone: Tensor | None
+    weight: Tensor
+    bias: Tensor
+    A: Tensor | None = None
+    w_tau: Tensor | None = None
+    gate_weight: Tensor | None = None
+    memory_ih: Tensor | None = None
+    memory_hh: Tensor | None = None
+    memory_bias: Tensor | None = None
+    pre: Tensor | None = None
+    post: Tensor | None = None
+    layer: Tensor | None = None
+    gate_pre: Tensor | None = None
+    gate_post: Tensor | None = None
+    layers: tuple[Tensor, ...] = ()
+    mode: str = "default"
+    activation: str = "lecun_tanh"
+    backbone_units: int = 0
+    backbone_layers: int = 0
+
+    @property
+    def memory(self) -> Memory | None:
+        """Of the LSTM cell before the update, if there is one."""
+        if self.memory_ih is None or self.memory_hh is None or self.memory_bias is None:
+            return None
+        return Memory(self.memory_ih, self.memory_hh, self.memory_bias)
+
+
+def combine(mode: str, heads: Tensor, timespan: Tensor, A: Tensor | None, w_tau: Tensor | None) -> Tensor:
+    """New states (batch, n) from heads (batch, H * n) and spans (batch, 1); A and w_tau are (n,)."""
+    if mode == "pure":
+        assert A is not None and w_tau is not None
+        return A - A * torch.exp(-timespan * (w_tau.abs() + heads.abs())) * heads
+    ff1, ff2, time_a, time_b = heads.chunk(4, -1)
+    gate = torch.sigmoid(time_a * timespan + time_b)
+    first, second = torch.tanh(ff1), torch.tanh(ff2)
+    return first + gate * second if mode == "no_gate" else first * (1.0 - gate) + gate * second
+
+
+def explain(mode: str, heads: Tensor, timespan: Tensor, w_tau: Tensor | None) -> dict[str, Tensor]:
+    """Time scale and gate."""
+    if mode == "pure":
+        assert w_tau is not None
+        return {"tau": 1 / (w_tau.abs() + heads.abs())}
+    _, _, time_a, time_b = heads.chunk(4, -1)
+    return {"tau": 1 / time_a.abs(), "gate": torch.sigmoid(time_a * timespan + time_b)}
+
+
+class Layer(NamedTuple):
+    """Units whose heads are evaluated together.
+
+    Attributes:
+        units: their indices, or None for all.
+        weight: of their heads, (H * n, width before).
+        bias: (H * n,).
+    """
+
+    units: Tensor | None
+    weight: Tensor
+    bias: Tensor
+
+
+def heads_of(network: Network, inputs: int, units: int) -> list[Layer]:
+    """The heads of each layer as one affine map, zero where nothing is connected."""
+    if network.layer is None:
+        return [Layer(None, network.weight, network.bias)]
+    matrices = _matrices(network.weight, network.pre, network.post, inputs + units, units)
+    if network.gate_weight is not None:
+        matrices += _matrices(network.gate_weight, network.gate_pre, network.gate_post, inputs + units, units)
+    bias = network.bias.view(-1, units)
+    return [
+        Layer(chosen, torch.cat([matrix[chosen] for matrix in matrices]), bias[:, chosen].flatten())
+        for chosen in network.layers
+    ]
+
+
+def _matrices(weight: Tensor, pre: Tensor | None, post: Tensor | None, sources: int, units: int) -> list[Tensor]:
+    assert pre is not None and post is not None
+    if len(pre) == sources * units:
+        return [head.view(sources, units).T for head in weight]
+    empty = weight.new_zeros(units, sources)
+    return [empty.index_put((post, pre), head) for head in weight]
+
+
+def features(network: Network, z: Tensor) -> Tensor:
+    """What the backbone makes of input and state, (batch, width)."""
+    if network.backbone is None:
+        return z
+    start, width = 0, network.backbone_units
+    for _ in range(network.backbone_layers):
+        end = start + width * z.shape[-1]
+        weight, bias = network.backbone[start:end].view(width, -1), network.backbone[end : end + width]
+        z = ACTIVATIONS[network.activation](F.linear(z, weight, bias))
+        start = end + width
+    return z
+
+
+def evaluate(
+    network: Network, heads: list[Layer], input: Tensor, h: Tensor, timespan: Tensor
+) -> Iterator[tuple[Tensor | None, Tensor, Tensor]]:
+    """Layer by layer: its units, their heads, and all states after it.
+
+    Args:
+        network: parameters.
+        heads: what :func:`heads_of` makes of them.
+        input: (batch, inputs).
+        h: state before, (batch, units).
+        timespan: (batch, 1).
+    """
+    for units, weight, bias in heads:
+        values = F.linear(features(network, torch.cat([input, h], -1)), weight, bias)
+        A, w_tau = (p if p is None or units is None else p[units] for p in (network.A, network.w_tau))
+        new = combine(network.mode, values, timespan, A, w_tau)
+        h = new if units is None else h.index_copy(-1, units, new)
+        yield units, values, h
+
+
+def sample(
+    network: Network, heads: list[Layer], input: Tensor, state: tuple[Tensor, ...], timespan: Tensor
+) -> tuple[Tensor, ...]:
+    """State after one sample.
+
+    Args:
+        network: parameters and form.
+        heads: what :func:`heads_of` makes of them.
+        input: (batch, inputs).
+        state: before, (batch, units), and with a memory cell that too.
+        timespan: (batch, 1) or what broadcasts with the state.
+    """
+    if network.memory is not None:
+        state = remember(network.memory, input, *state)
+    h, *cell = state
+    *_, (_, _, new) = evaluate(network, heads, input, h, timespan)
+    return new, *cell
+
+
+def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor | None, network: Network) -> Tensor:
+    """States after every sample.
+
+    Args:
+        input: (batch, time, inputs).
+        initial: (batch, units); with a memory cell (batch, 2 * units), state and cell beside one another.
+        timespans: (batch, time).
+        observed: bool (batch, time), False where no sample is there and the state is held; or None.
+        network: parameters and form.
+
+    Returns:
+        (batch, time, units), or (batch, time, 2 * units).
+    """
+    parts = 1 if network.memory is None else 2
+    heads = heads_of(network, input.shape[-1], initial.shape[-1] // parts)
+    state, states = tuple(part.contiguous() for part in initial.chunk(parts, -1)), []
+    for t in range(input.shape[1]):
+        # In memory of its own: a product may round by strides and addresses, and one sample alone is to give the same.
+        here = input[:, t].clone(memory_format=torch.contiguous_format)
+        updated = sample(network, heads, here, state, timespans[:, t].unsqueeze(-1))
+        if observed is not None:
+            there = observed[:, t].unsqueeze(-1)
+            updated = tuple(torch.where(there, new, old) for new, old in zip(updated, state, strict=True))
+        state = updated
+        states.append(torch.cat(state, -1) if parts == 2 else state[0])
+    return torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], initial.shape[-1])

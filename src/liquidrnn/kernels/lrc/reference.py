@@ -1,0 +1,187 @@
+"""The recurrence of the LRC family in plain PyTorch: the definition that every other version is tested against."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Neurons(NamedTuple):
+    """What a unit is besides its synapses, each (units,).
+
+    Attributes:
+        leak: conductance that is always open.
+        potential: what the drive is a fraction of.
+        bias: of the elastance; None where it is 1.
+        kappa: half the width of a symmetric elastance; None for an asymmetric one.
+    """
+
+    leak: Tensor
+    potential: Tensor
+    bias: Tensor | None
+    kappa: Tensor | None
+
+
+class Sigmoids(NamedTuple):
+    """Synapses that open with the presynaptic value, each (synapses,).
+
+    If every source reaches every unit, the order is that of a (sources, units) matrix, row by row.
+
+    Attributes:
+        pre: index of the source.
+        post: index of the unit.
+        sigma: steepness.
+        mu: threshold.
+        w: conductance when open.
+        k: drive when open.
+        o: weight in the elastance, of the presynaptic value itself; None without elastance.
+    """
+
+    pre: Tensor
+    post: Tensor
+    sigma: Tensor
+    mu: Tensor
+    w: Tensor
+    k: Tensor
+    o: Tensor | None
+
+
+class Sums(NamedTuple):
+    """What units receive, each (batch, units); gate is None without elastance."""
+
+    total: Tensor
+    drive: Tensor
+    gate: Tensor | None
+
+
+class Rates(NamedTuple):
+    """What the sums make of a unit, each (batch, units).
+
+    Attributes:
+        leak: rate at which the state decays.
+        drive: what it is pushed by.
+        elastance: inverse capacitance, which scales both; None where it is 1.
+    """
+
+    leak: Tensor
+    drive: Tensor
+    elastance: Tensor | None
+
+
+def resting(neurons: Neurons) -> Sums:
+    """Sums of a unit without synapses, (units,)."""
+    return Sums(neurons.leak, neurons.leak, neurons.bias)
+
+
+def received(held: Sums, synapses: Sigmoids, source: Tensor) -> Sums:
+    """``held`` and the sums of w * s, k * s and o * source over the synapses of each unit.
+
+    Here s = sigmoid(sigma * (source - mu)).
+
+    Args:
+        held: what comes on top, (batch, units) or (units,).
+        synapses: of any number.
+        source: (batch, sources).
+    """
+    units = held.total.shape[-1]
+    dense = len(synapses.pre) == source.shape[-1] * units
+    spread = source.unsqueeze(-1) if dense else source.index_select(-1, synapses.pre)
+
+    def shaped(parameter: Tensor) -> Tensor:
+        return parameter.view(-1, units) if dense else parameter
+
+    def total(values: Tensor) -> Tensor:
+        if dense:
+            return values.sum(-2)
+        return values.new_zeros(*values.shape[:-1], units).index_add(-1, synapses.post, values)
+
+    opened = torch.sigmoid(shaped(synapses.sigma) * (spread - shaped(synapses.mu)))
+    totals = held.total + total(opened * shaped(synapses.w)), held.drive + total(opened * shaped(synapses.k))
+    if synapses.o is None or held.gate is None:
+        return Sums(*totals, None)
+    return Sums(*totals, held.gate + total(spread * shaped(synapses.o)))
+
+
+def rates(sums: Sums, neurons: Neurons) -> Rates:
+    """Leak rate, drive and elastance of each unit, (batch, units)."""
+    leak, drive = torch.sigmoid(sums.total), neurons.potential * torch.tanh(sums.drive)
+    if sums.gate is None:
+        return Rates(leak, drive, None)
+    if neurons.kappa is None:
+        return Rates(leak, drive, torch.sigmoid(sums.gate))
+    # Even in the gate; on the side where both sigmoids are small their difference does not cancel.
+    gate = -sums.gate.abs()
+    return Rates(leak, drive, torch.sigmoid(gate + neurons.kappa) - torch.sigmoid(gate - neurons.kappa))
+
+
+def sample(
+    input: Tensor,
+    v: Tensor,
+    timespan: Tensor,
+    neurons: Neurons,
+    internal: Sigmoids,
+    sensory: Sigmoids,
+    explicit: bool,
+    unfolds: int,
+) -> Tensor:
+    """State after one sample.
+
+    Args:
+        input: (batch, inputs).
+        v: state before, (batch, units).
+        timespan: since then, (batch, 1) or what broadcasts with the state.
+        neurons: see :func:`unroll`.
+        internal: see :func:`unroll`.
+        sensory: see :func:`unroll`.
+        explicit: see :func:`unroll`.
+        unfolds: see :func:`unroll`.
+    """
+    held = received(resting(neurons), sensory, input)
+    delta = timespan / unfolds
+    for _ in range(unfolds):
+        leak, drive, elastance = rates(received(held, internal, v), neurons)
+        length = delta if elastance is None else delta * elastance
+        if explicit:
+            v = v + length.clamp(max=1) * (drive - leak * v)
+        else:
+            v = (v + length * drive) / (1 + length * leak)
+    return v
+
+
+def unroll(
+    input: Tensor,
+    initial: Tensor,
+    timespans: Tensor,
+    observed: Tensor | None,
+    neurons: Neurons,
+    internal: Sigmoids,
+    sensory: Sigmoids,
+    explicit: bool,
+    unfolds: int,
+) -> Tensor:
+    """States after every sample.
+
+    Args:
+        input: (batch, time, inputs).
+        initial: (batch, units).
+        timespans: (batch, time).
+        observed: bool (batch, time), False where no sample is there and the state is held; or None.
+        neurons: of each unit.
+        internal: synapses among units.
+        sensory: synapses from inputs to units.
+        explicit: Euler steps, no longer than to the equilibrium; else semi-implicit ones.
+        unfolds: solver steps per sample.
+
+    Returns:
+        (batch, time, units).
+    """
+    v, states = initial, []
+    for t in range(input.shape[1]):
+        # In memory of its own: a sum may round by strides, and one sample alone is to give the same bits.
+        here = input[:, t].clone(memory_format=torch.contiguous_format)
+        updated = sample(here, v, timespans[:, t].unsqueeze(-1), neurons, internal, sensory, explicit, unfolds)
+        v = updated if observed is None else torch.where(observed[:, t].unsqueeze(-1), updated, v)
+        states.append(v)
+    return torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], initial.shape[-1])

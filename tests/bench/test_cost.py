@@ -1,0 +1,83 @@
+"""What better scores cost, on tables whose answer is known."""
+
+import math
+
+import numpy as np
+import polars as pl
+import pytest
+from results_table import ACCURACY, ERROR, costs, table
+
+from liquidbench.statistics import compare
+
+NOISE = np.array([0.0, 0.002, -0.002, 0.001])
+BETTER = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 3, 0]]}
+LEVEL = {"CfC": 0.9 + 20 * NOISE, "GRU": 0.91 + 20 * NOISE[[1, 2, 3, 0]]}
+
+
+def price(times, scores=BETTER, facts=ACCURACY, metric="seconds_per_epoch"):
+    """Of the only cost, of which CfC takes so many times as much as GRU."""
+    spent = costs({"CfC": {metric: 2.0 * times}, "GRU": {metric: 2.0}})
+    frame = pl.concat([table(scores, metric=facts["metric"]), spent])
+    (found,) = compare(frame, {"t": facts}, 0.01).verdict.judgements[0].prices
+    return found
+
+
+def test_a_gain_at_a_higher_cost_has_a_rate():
+    found = price(4.0)
+    assert (found.cost, found.first, found.second) == ("seconds_per_epoch", "CfC", "GRU")
+    assert found.ratio == pytest.approx(4.0)
+    assert found.per_doubling == pytest.approx(found.gain / 2) == pytest.approx(0.05 / 2)
+    pair = compare(table(BETTER), {"t": ACCURACY}, 0.01).pairs[0]
+    assert found.interval == pytest.approx([end / 2 for end in pair.interval])
+    assert found.sentence == (
+        "CfC is better than GRU at 4 times the training time: accuracy 0.0250 higher for each doubling."
+    )
+
+
+def test_the_rate_is_the_better_ones_whoever_it_is():
+    turned = {"CfC": BETTER["GRU"], "GRU": BETTER["CfC"]}
+    found = price(0.25, turned)
+    assert found.per_doubling == pytest.approx(0.025) and found.gain == pytest.approx(-0.05)
+    assert found.interval[0] < found.per_doubling < found.interval[1]
+    assert found.sentence.startswith("GRU is better than CfC at 4 times the training time: accuracy 0.0250 higher")
+
+
+def test_of_errors_a_gain_is_a_lower_one():
+    errors = {model: 1 - scores for model, scores in BETTER.items()}
+    found = price(4.0, errors, ERROR)
+    assert found.gain == pytest.approx(0.05)
+    assert found.sentence.endswith("mean squared error 0.0250 lower for each doubling.")
+
+
+@pytest.mark.parametrize(
+    ("times", "scores", "sentence"),
+    [
+        (0.3, BETTER, "CfC is better than GRU at 0.3 times the training time: there is nothing to weigh."),
+        (1.05, BETTER, "CfC is better than GRU at about the same training time."),
+        (12.4, LEVEL, "CfC has 12 times the training time of GRU, for no gain that was shown."),
+        (0.95, LEVEL, "CfC and GRU are about equal in training time."),
+        (0.5, {"CfC": 0.9 + NOISE, "GRU": 0.9 + NOISE[[1, 2, 3, 0]]},
+         "GRU has 2 times the training time of CfC, for an equivalent score."),
+        (3.0, {"CfC": [0.9, 0.91], "GRU": [0.8, 0.81]},
+         "CfC has 3 times the training time of GRU, and nothing can be said of the scores."),
+    ],
+)  # fmt: skip
+def test_without_a_gain_or_a_higher_cost_there_is_no_rate(times, scores, sentence):
+    found = price(times, scores)
+    assert found.sentence == sentence
+    assert (found.per_doubling, found.interval) == (None, None)
+
+
+def test_costs_that_were_not_measured_of_both_are_left_out():
+    frame = table(BETTER)
+    judgement = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0]
+    assert judgement.prices == ()
+    one = pl.concat([frame, costs({"CfC": {"step_latency_us": 3.0, "training_memory_bytes": math.nan}})])
+    assert compare(one, {"t": ACCURACY}, 0.01).verdict.judgements[0].prices == ()
+
+
+def test_parameters_are_known_from_the_fits():
+    sizes = pl.col("model").replace_strict({"CfC": 8000, "GRU": 4000}, return_dtype=pl.Int64)
+    frame = table(BETTER).with_columns(parameters=sizes)
+    (found,) = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0].prices
+    assert (found.cost, found.ratio) == ("parameters", 2.0)

@@ -1,0 +1,62 @@
+"""Predictions on disk: what comes back, and the scores that can be made of it."""
+
+import numpy as np
+import pytest
+
+from liquidbench import predictions
+from liquidbench.metrics import METRICS, Metric, score
+
+random = np.random.default_rng(0)
+CLASSES = {
+    "validation": (random.integers(0, 3, 20), random.normal(size=(20, 3)).astype(np.float32)),
+    "test": (random.integers(0, 3, 30), random.normal(size=(30, 3)).astype(np.float32)),
+}
+
+
+def row(**changes):
+    neutral = {"run": "r", "split": "test", "metric": "accuracy", "corruption": "", "epoch": None, "level": 0.0}
+    return neutral | {"value": 0.5, "reason": None, "trial": 2} | changes
+
+
+def test_they_come_back_in_the_smallest_type_that_changes_nothing(tmp_path):
+    path = predictions.write(tmp_path, "r", CLASSES)
+    assert path == tmp_path / "predictions" / "r.npz" and not list(path.parent.glob(".*"))
+    for split, (targets, values) in predictions.read(tmp_path, "r").items():
+        assert np.array_equal(targets, CLASSES[split][0]) and targets.dtype == np.uint8
+        assert np.array_equal(values, CLASSES[split][1]) and values.dtype == np.float32
+
+
+def test_what_is_not_there_or_damaged_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        predictions.read(tmp_path, "r")
+    path = predictions.write(tmp_path, "r", CLASSES)
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ValueError, match="r.npz is damaged"):
+        predictions.read(tmp_path, "r")
+
+
+def test_a_metric_that_came_later_needs_no_training(monkeypatch):
+    rows = [
+        row(metric="loss", split="train", epoch=1),
+        row(),
+        row(split="validation"),
+        row(corruption="noise", level=1.0),
+        row(metric="trivial", split="test"),
+    ]
+
+    def worst(targets, logits):
+        return float(np.mean(logits.argmin(axis=1) == targets))
+
+    monkeypatch.setitem(METRICS, "worst", Metric("worst", "Worst", "classification", False, worst, (0.0, 1.0)))
+    again = predictions.rescored(rows, CLASSES, ("worst",))
+    assert again[: len(rows)] == rows
+    assert [(one["split"], one["value"], one["trial"]) for one in again[len(rows) :]] == [
+        (split, worst(*CLASSES[split]), 2) for split in ("validation", "test")
+    ]
+
+    again = predictions.rescored(again, CLASSES, ("accuracy", "worst", "auroc"))
+    assert len(again) == len(rows) + 4, "replaced, not repeated"
+    found = {(one["split"], one["metric"]): one for one in again if not one["corruption"]}
+    assert found["test", "accuracy"]["value"] == score("accuracy", *CLASSES["test"])
+    assert found["test", "auroc"]["value"] is None and "two classes" in found["test", "auroc"]["reason"]
+    assert row(corruption="noise", level=1.0) in again

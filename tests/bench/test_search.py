@@ -1,0 +1,191 @@
+"""The search: the same draws for every model, kept in a journal that a kill cannot harm."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+import pytest
+
+from liquidbench import search
+from liquidbench.search import SHARED, STRUCTURES, Settings, conduct, draw, structures
+from liquidbench.study import FAMILIES, RESULTS_FORMAT, Robustness, Run, Search, Training
+
+ONE = [{"num_layers": 1}, {"num_layers": 2}]
+
+
+def a_run(trials=4, **changes) -> Run:
+    made = Run(
+        kind="fit",
+        task="toy",
+        model="GRU",
+        variant="matched",
+        seed=1,
+        fold=0,
+        matching="parameters",
+        parameters=4000,
+        training=Training(),
+        search=Search(trials=trials),
+        tuned=(1, 0),
+        robustness=Robustness(),
+    )
+    return replace(made, **changes)
+
+
+def scored(number, settings):
+    """A score that is as good as the rate is near 0.01."""
+    return -abs(settings.learning_rate - 0.01), {"number": number}
+
+
+def test_every_model_has_few_structures_and_the_first_is_its_own():
+    assert set(STRUCTURES) == set(FAMILIES)
+    assert {len(structures(model)) for model in STRUCTURES} <= {3, 4}
+    for model, choices in STRUCTURES.items():
+        assert structures(model)[0] == {name: values[0] for name, values in choices.items()}
+    with pytest.raises(ValueError, match="model must be one of LTC, .*; got 'LSMT'"):
+        structures("LSMT")
+
+
+def test_all_models_draw_alike_and_tasks_seeds_splits_and_trials_do_not():
+    def drawn(number=0, **changes):
+        run = a_run(**changes)
+        return replace(draw(run, number, structures(run.model)), structure={})
+
+    assert len({drawn(model=model).to_json() for model in STRUCTURES}) == 1
+    others = [drawn(1), drawn(tuned=(2, 0)), drawn(tuned=(1, 1)), drawn(task="other")]
+    assert len({one.to_json() for one in [drawn(), *others]}) == 5
+
+
+def test_draws_fill_their_ranges():
+    drawn = [draw(a_run(), number, ONE) for number in range(200)]
+    for name, distribution in SHARED.items():
+        values = [getattr(one, name) for one in drawn]
+        if isinstance(distribution, optuna.distributions.CategoricalDistribution):
+            assert min(Counter(values).values()) > 60 and set(values) == set(distribution.choices)
+        else:
+            middle = (distribution.low * distribution.high) ** 0.5
+            assert distribution.low <= min(values) and max(values) <= distribution.high
+            assert 70 < sum(value < middle for value in values) < 130, "even on a scale of ratios"
+    assert 70 < sum(one.structure == ONE[0] for one in drawn) < 130
+
+
+def test_settings_go_through_json():
+    settings = draw(a_run(), 0, ONE)
+    assert Settings(**json.loads(settings.to_json())) == settings
+
+
+def test_a_search_can_be_read_again_and_gone_on_with(tmp_path):
+    journal = tmp_path / "s.journal"
+    made = conduct(a_run(4), ONE, scored, journal)
+    assert [trial.number for trial in made] == [0, 1, 2, 3] == [trial.record["number"] for trial in made]
+    in_memory = conduct(a_run(4), ONE, scored)
+    assert in_memory == made == search.kept(journal, ONE)
+
+    def never(number, settings):
+        raise AssertionError("all trials are there")
+
+    assert conduct(a_run(4), ONE, never, journal) == made
+    assert conduct(a_run(2), ONE, never, journal) == made[:2]
+    more = conduct(a_run(6), ONE, scored, journal)
+    assert more[:4] == made and more == conduct(a_run(6), ONE, scored)
+    assert search.best(more, True) == max(more, key=lambda trial: trial.score)
+    assert search.best(more, False) == min(more, key=lambda trial: trial.score)
+    # It is Optuna's own: its tools read it.
+    storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
+    (summary,) = optuna.get_all_study_summaries(storage)
+    assert summary.n_trials == 6
+
+
+def test_a_trial_without_a_score_is_a_trial():
+    made = conduct(a_run(2), ONE, lambda number, settings: (None if number == 0 else 1.0, {}))
+    assert [trial.score for trial in made] == [None, 1.0]
+    assert search.best(made, True) == made[1] and search.best(made[:1], True) is None
+
+
+def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
+    whole = tmp_path / "whole.journal"
+    made = conduct(a_run(3), ONE, scored, whole)
+    content = whole.read_bytes()
+    ends = [place for place, byte in enumerate(content) if byte == ord(b"\n")]
+    for cut in [0, 1, ends[0], ends[0] + 1, *range(ends[1] + 1, len(content), 97), len(content) - 1]:
+        part = tmp_path / f"{cut}.journal"
+        part.write_bytes(content[:cut])
+        # A process that dies while it writes holds Optuna's lock too.
+        os.symlink(part, f"{part}.lock")
+        tried = []
+
+        def remembering(number, settings, tried=tried):
+            tried.append(number)
+            return scored(number, settings)
+
+        again = conduct(a_run(3), ONE, remembering, part)
+        assert again == made
+        complete = sum(b'"op_code":4' in line for line in content[:cut].split(b"\n")[:-1])
+        assert tried == list(range(complete, 3))
+
+
+KILLED = """
+import sys, time
+sys.path.insert(0, {here!r})
+from test_search import *
+def slowly(number, settings):
+    print(number, flush=True)
+    time.sleep(0.05)
+    return scored(number, settings)
+conduct(a_run(40), ONE, slowly, Path({journal!r}))
+"""
+
+
+def test_a_killed_search_loses_the_trial_in_flight(tmp_path):
+    journal = tmp_path / "s.journal"
+    begun = 0
+    for kills in range(4):
+        program = KILLED.format(here=str(Path(__file__).parent), journal=str(journal))
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            first = int(process.stdout.readline())
+            # Nothing that was begun before the one in flight is tried again.
+            assert begun - 1 <= first <= begun
+            for _ in range(kills):
+                process.stdout.readline()
+            time.sleep(0.013 * kills)
+            process.send_signal(signal.SIGKILL)
+            begun = first + 1 + kills + len(process.stdout.read().split())
+    assert conduct(a_run(40), ONE, scored, journal) == conduct(a_run(40), ONE, scored)
+
+
+def _conduct(journal, tried):
+    def slowly(number, settings):
+        tried.append(number)
+        time.sleep(0.02)
+        return scored(number, settings)
+
+    conduct(a_run(5), ONE, slowly, journal)
+
+
+def test_two_processes_make_a_search_once(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    with context.Manager() as manager:
+        tried = manager.list()
+        both = [context.Process(target=_conduct, args=(tmp_path / "s.journal", tried)) for _ in range(2)]
+        for process in both:
+            process.start()
+        for process in both:
+            process.join()
+            assert process.exitcode == 0
+        assert list(tried) == [0, 1, 2, 3, 4]
+
+
+def test_another_space_wants_another_format_of_results():
+    """Pinned: ids of runs do not tell the space, so a change of it here wants a new RESULTS_FORMAT, and this line."""
+    shared = {name: optuna.distributions.distribution_to_json(one) for name, one in SHARED.items()}
+    told = json.dumps([shared, STRUCTURES], sort_keys=True)
+    assert (RESULTS_FORMAT, hashlib.sha256(told.encode()).hexdigest()[:8]) == (2, "3bb40f3d")

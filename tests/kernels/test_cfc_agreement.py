@@ -1,0 +1,416 @@
+"""The compiled CfC against the reference that defines it, in all forms, at sizes no kernel likes."""
+
+import mpmath  # torch brings it
+import numpy as np
+import pytest
+import scipy.special
+import torch
+import torch.nn.utils.prune
+
+import liquidrnn as lr
+from liquidrnn import kernels
+from liquidrnn.kernels import cfc
+from liquidrnn.layers.cfc import gates_apart
+
+pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
+if kernels.cpu is not None:
+    from liquidrnn.kernels import _cpu
+    from liquidrnn.kernels.cfc import cpu
+
+SETS = _cpu.instruction_sets() if kernels.cpu is not None else []
+INPUTS = 5
+FORMS = {
+    "default": {},
+    "pure": {"mode": "pure"},
+    "no_gate": {"mode": "no_gate", "activation": "gelu"},
+    "deep": {"backbone_layers": 3, "activation": "silu", "backbone_units": 19},
+    "deep, pure, memory": {"mode": "pure", "backbone_layers": 2, "activation": "gelu", "mixed_memory": True},
+    "tanh": {"activation": "tanh", "backbone_units": 16},
+    "relu": {"activation": "relu", "backbone_layers": 2, "backbone_units": 33},
+    "without a backbone": {"backbone_layers": 0},
+    "without a backbone, pure": {"backbone_layers": 0, "mode": "pure"},
+    "memory": {"mixed_memory": True, "backbone_units": 20},
+    "memory without a backbone": {"mixed_memory": True, "backbone_layers": 0},
+    "wired": {"wired": True},
+    "wired, pure": {"wired": True, "mode": "pure"},
+    "wired, no_gate": {"wired": True, "mode": "no_gate"},
+    "wired, memory": {"wired": True, "mixed_memory": True},
+    "converted": {"wired": True, "apart": True},
+}
+every_form = pytest.mark.parametrize("form", FORMS)
+some_forms = pytest.mark.parametrize("form", ["default", "deep, pure, memory", "wired, memory", "converted"])
+
+
+@pytest.fixture(params=SETS)
+def instruction_set(request):
+    before = _cpu.instruction_set()
+    _cpu.use(request.param)
+    yield request.param
+    _cpu.use(before)
+
+
+def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
+    """A layer of this form, with every parameter at random."""
+    settings = {"batch_first": True, "dtype": dtype} | FORMS[form] | more
+    generator = torch.Generator().manual_seed(units)
+    wired, apart = settings.pop("wired", False), settings.pop("apart", False)
+    if wired:
+        # Layers of a wiring are of neurons in any order.
+        hidden = lr.wirings.AutoNCP(units, 2, sparsity=0.4) if units > 5 else lr.wirings.Random(units, sparsity=0.4)
+    else:
+        hidden = units
+    layer = lr.CfC(inputs, hidden, generator=generator, **settings)
+    if apart:
+        recurrence = layer.recurrences[0]
+        gates_apart(recurrence, np.random.default_rng(3).random((inputs + units, units)) < 0.5)
+        with torch.no_grad():
+            recurrence.gate_weight.normal_(0, 0.3, generator=generator)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            # Small enough for long sequences not to be chaotic, where roundings grow.
+            size = 0.3 * parameter.shape[-1] ** -0.5
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator).to(dtype))
+    return layer
+
+
+def problem(form, batch, time, units, masked=False, dtype=torch.float64):
+    """Arguments of the operator: tensors that require gradients where they can, and settings."""
+    g = torch.Generator().manual_seed(1)
+    layer = layer_of(form, units, dtype=dtype)
+    recurrence = layer.recurrences[0]
+    memory = recurrence.memory if len(recurrence.state_sizes) == 2 else None
+    network = getattr(recurrence, "inner", recurrence).network(memory)
+    spans = torch.rand(batch, time, generator=g, dtype=dtype)
+    spans[torch.rand(batch, time, generator=g) < 0.2] = 0
+    observed = torch.rand(batch, time, generator=g) < 0.7 if masked else None
+    data = (
+        torch.randn(batch, time, INPUTS, generator=g, dtype=dtype),
+        torch.randn(batch, sum(recurrence.state_sizes), generator=g).to(dtype),
+    )
+    tensors, settings = split(cpu.arguments(*data, spans, observed, network))
+    tensors = [None if t is None else t.detach().clone() for t in tensors]
+    for tensor in tensors:
+        if tensor is not None and tensor.is_floating_point():
+            tensor.requires_grad_()
+    return tensors, settings
+
+
+def split(arguments):
+    return list(arguments[:18]), arguments[18:]
+
+
+def reference(tensors, settings):
+    return cpu.operator._reference(*tensors, *settings)
+
+
+def compiled(tensors, settings):
+    return cpu.operator(*tensors, *settings)
+
+
+def differentiated(states, tensors):
+    wanted = [t for t in tensors if t is not None and t.requires_grad]
+    g = torch.Generator().manual_seed(9)
+    upstream = torch.randn(states.shape, generator=g, dtype=torch.float64).to(states.dtype)
+    return torch.autograd.grad(states, wanted, upstream, materialize_grads=True)
+
+
+@every_form
+@pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
+@pytest.mark.parametrize("units", [1, 7, 33])
+def test_states_and_gradients(instruction_set, form, masked, units):
+    for batch, time in [(0, 3), (2, 0), (1, 1), (1, 70), (3, 5), (17, 5), (33, 2), (8, 9)]:
+        tensors, settings = problem(form, batch, time, units, masked)
+        expected, found = reference(tensors, settings), compiled(tensors, settings)
+        torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
+        with torch.no_grad():
+            assert torch.equal(compiled(tensors, settings), found)
+        if expected.requires_grad:  # nothing to differentiate without a sample
+            for a, b in zip(differentiated(found, tensors), differentiated(expected, tensors), strict=True):
+                torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
+
+
+@every_form
+def test_single_precision(instruction_set, form):
+    """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
+    tensors, settings = problem(form, 17, 6, 33, dtype=torch.float32)
+    exact_tensors = [
+        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors
+    ]
+    exact = reference(exact_tensors, settings)
+    exact_gradients = differentiated(exact, exact_tensors)
+
+    def errors(states):
+        pairs = zip((states, *differentiated(states, tensors)), (exact, *exact_gradients), strict=True)
+        return torch.stack([(a.double() - b).abs().max() / b.abs().max() for a, b in pairs])
+
+    found, plain = errors(compiled(tensors, settings)), errors(reference(tensors, settings))
+    assert (found < 4 * plain + 2e-6).all(), (found, plain)
+
+
+@every_form
+def test_gradcheck(form):
+    tensors, settings = problem(form, 3, 2, 6, masked=True)
+    wanted = [n for n, t in enumerate(tensors) if t is not None and t.requires_grad]
+
+    def run(*values):
+        whole = list(tensors)
+        for n, value in zip(wanted, values, strict=True):
+            whole[n] = value
+        return compiled(whole, settings)
+
+    assert torch.autograd.gradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+    # Gradients of gradients are the reference's.
+    assert torch.autograd.gradgradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@some_forms
+def test_opcheck(form, masked):
+    tensors, settings = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)
+    torch.library.opcheck(cpu.operator.forward, (*tensors, *settings))
+    plain = [None if t is None else t.detach() for t in tensors]
+    states, kept = cpu.operator.forward(*plain, *settings)
+    torch.library.opcheck(cpu.operator.backward, (states, kept, torch.randn_like(states), *plain, *settings))
+
+
+@some_forms
+def test_strided_arguments(form):
+    tensors, settings = problem(form, 4, 5, 7)
+    expected = compiled(tensors, settings)
+    strided = [t if t is None else torch.stack([t, t], -1)[..., 0] for t in tensors]
+    strided[0] = tensors[0].transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(compiled(strided, settings), expected)
+    expected.sum().backward()
+    first = tensors[0].grad.clone()
+    tensors[0].grad = None
+    compiled(strided, settings).sum().backward()
+    assert torch.equal(tensors[0].grad, first)
+
+
+@some_forms
+def test_the_same_bits_for_any_number_of_threads(form):
+    tensors, settings = problem(form, 70, 4, 20, dtype=torch.float32)
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 5):
+            torch.set_num_threads(threads)
+            states = compiled(tensors, settings)
+            results.append((states, *differentiated(states, tensors)))
+    finally:
+        torch.set_num_threads(before)
+    for other in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@every_form
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_a_row_and_a_step_have_the_same_bits_as_the_whole(instruction_set, form, dtype):
+    """The order of additions is one for any number of rows and samples."""
+    layer = layer_of(form, 21, dtype=dtype)
+    for batch in (1, 2, 3, 5, 8, 13):
+        x, spans = torch.randn(batch, 11, INPUTS, dtype=dtype), torch.rand(batch, 11, dtype=dtype)
+        whole, _ = layer(x, timespans=spans)
+        state = None
+        for t in range(11):
+            output, state = layer.step(x[:, t], state, timespan=spans[:, t])
+            assert torch.equal(output, whole[:, t])
+        for row in range(batch):
+            assert torch.equal(layer(x[row : row + 1], timespans=spans[row : row + 1])[0][0], whole[row])
+
+
+# For float32 in float64, for float64 in forty digits, and where to look.
+EXACT = {
+    "exp": (np.exp, mpmath.exp, (-87.0, 87.0), (-708.0, 708.0)),
+    "sigmoid": (scipy.special.expit, lambda x: 1 / (1 + mpmath.exp(-x)), (-87.0, 30.0), (-700.0, 50.0)),
+    "tanh": (np.tanh, mpmath.tanh, (-12.0, 12.0), (-25.0, 25.0)),
+    "normal": (scipy.special.ndtr, mpmath.ncdf, (-12.0, 8.0), (-36.0, 10.0)),
+}
+# In units of the last place of the result.
+BOUNDS = {"exp": 1, "sigmoid": 2.5, "tanh": 2.5, "normal": 6}
+
+
+def points(dtype, low, high, count):
+    near_zero = torch.logspace(-30, 0, count // 10, dtype=torch.float64)
+    return torch.cat([torch.linspace(low, high, count, dtype=torch.float64), near_zero, -near_zero]).to(dtype)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_errors_of_elementary_functions(instruction_set, name):
+    exact, in_forty_digits, single, double = EXACT[name]
+    x = points(torch.float32, *single, 200_000)
+    found = torch.empty_like(x)
+    _cpu.elementary(name, x, found)
+    right = torch.from_numpy(exact(x.double().numpy()))
+    unit = 2.0**-23 * torch.exp2(torch.floor(torch.log2(right.abs().clamp(min=2.0**-126))))
+    assert float(((found.double() - right).abs() / unit).max()) < BOUNDS[name]
+
+    x = points(torch.float64, *double, 2_000)
+    found = torch.empty_like(x)
+    _cpu.elementary(name, x, found)
+    with mpmath.workdps(40):
+        for value, result in zip(x.tolist(), found.tolist(), strict=True):
+            right = in_forty_digits(mpmath.mpf(value))
+            assert abs(result - right) < BOUNDS[name] * mpmath.mpf(2) ** (mpmath.floor(mpmath.log(abs(right), 2)) - 52)
+
+    special = torch.tensor([torch.inf, -torch.inf, torch.nan, 0.0, 3e38, -3e38])
+    found = torch.empty_like(special)
+    _cpu.elementary(name, special, found)
+    wanted = torch.from_numpy(exact(special.clamp(-1e3, 87.33).double().numpy())).float()
+    torch.testing.assert_close(found, wanted, equal_nan=True, rtol=1e-5, atol=2e-38)
+
+
+@pytest.fixture
+def fresh_graphs():
+    # Else dynamo takes sizes that differ from one test to the next for dynamic.
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
+@some_forms
+def test_compiled_graph(fresh_graphs, form):
+    layer = layer_of(form, dtype=torch.float32)
+    x = torch.randn(4, 6, INPUTS)
+    expected = layer(x)[0]
+    expected.square().sum().backward()
+    gradients = [p.grad.clone() for p in layer.parameters()]
+    layer.zero_grad()
+    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    output = fast(x)[0]
+    torch.testing.assert_close(output, expected)
+    output.square().sum().backward()
+    for p, gradient in zip(layer.parameters(), gradients, strict=True):
+        torch.testing.assert_close(p.grad, gradient)
+
+
+@some_forms
+def test_exported_program_takes_any_batch_and_time(form):
+    layer = layer_of(form, dtype=torch.float32)
+    batch, time = torch.export.Dim("batch", min=1, max=512), torch.export.Dim("time", min=2, max=4096)
+    program = torch.export.export(layer, (torch.randn(3, 6, INPUTS),), dynamic_shapes=({0: batch, 1: time},))
+    assert "liquidrnn.cfc" in program.graph_module.print_readable(print_output=False)
+    for shape in ((7, 11, INPUTS), (2, 40, INPUTS)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(program.module()(x)[0], layer(x)[0])
+
+
+@some_forms
+def test_vmap_and_functional_gradients(form):
+    layer = layer_of(form)
+    x = torch.randn(3, 2, 6, INPUTS, dtype=torch.float64, requires_grad=True)
+    expected = torch.stack([layer(part)[0] for part in x])
+    mapped = torch.vmap(lambda part: layer(part)[0])(x)
+    torch.testing.assert_close(mapped, expected)
+    wanted = [x, *layer.parameters()]
+    both = (torch.autograd.grad(output.square().sum(), wanted) for output in (mapped, expected))
+    for a, b in zip(*both, strict=True):
+        torch.testing.assert_close(a, b)
+    parameters = dict(layer.named_parameters())
+
+    def loss(parameters, part):
+        return torch.func.functional_call(layer, parameters, (part,))[0].square().sum()
+
+    each = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x.detach())
+    for n, part in enumerate(x.detach()):
+        plain = torch.autograd.grad(loss(parameters, part), list(parameters.values()))
+        for name, gradient in zip(parameters, plain, strict=True):
+            torch.testing.assert_close(each[name][n], gradient)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
+def test_forward_mode_takes_the_reference():
+    layer = layer_of("wired, memory")
+    x = torch.randn(2, 3, INPUTS, dtype=torch.float64)
+    output, slope = torch.func.jvp(lambda x: layer(x)[0], (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(output, layer(x)[0])
+    shifted = (layer(x + 1e-6)[0] - layer(x - 1e-6)[0]) / 2e-6
+    torch.testing.assert_close(slope, shifted, rtol=1e-5, atol=1e-8)
+
+
+@every_form
+def test_layers_on_either_backend(form):
+    """Masks, two directions, traces."""
+    named = [layer_of(form, bidirectional=not FORMS[form].get("apart"), backend=name) for name in ("cpu", "reference")]
+    named[1].load_state_dict(named[0].state_dict())
+    g = torch.Generator().manual_seed(2)
+    x, spans = torch.randn(4, 9, INPUTS, generator=g).double(), torch.rand(4, 9, generator=g).double()
+    observed = torch.rand(x.shape, generator=g) < 0.4
+    (output, h_n, trace), (expected, h_expected, trace_expected) = (
+        layer(x, timespans=spans, mask=observed, return_tau=True) for layer in named
+    )
+    torch.testing.assert_close((output, h_n), (expected, h_expected), rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(trace, trace_expected, equal_nan=True, rtol=1e-9, atol=1e-12)
+    assert not torch.equal(output, expected)
+
+
+def test_pruned_and_hooked_modules_within_are_called():
+    layer = lr.CfC(INPUTS, 8, batch_first=True)
+    linear, x = layer.recurrences[0].backbone[0], torch.randn(2, 5, INPUTS)
+    with torch.no_grad():
+        before = layer(x)[0]
+    torch.nn.utils.prune.random_unstructured(linear, "weight", 0.9)
+    for _ in range(2):
+        layer.zero_grad()
+        output = layer(x)[0]
+        output.sum().backward()
+    assert linear.weight_orig.grad[linear.weight_mask == 0].abs().max() == 0
+    assert not torch.allclose(output, before)
+    torch.nn.utils.prune.remove(linear, "weight")
+    torch.testing.assert_close(layer(x)[0], output)  # by the kernel again, from the pruned weights
+    called = []
+    handle = linear.register_forward_hook(lambda *_: called.append(1))
+    layer(x)
+    assert len(called) == 5
+    layer.recurrences[0].run_on("cpu")
+    with pytest.raises(RuntimeError, match="backend='cpu' cannot run this CfC, since a module within it has hooks"):
+        layer(x)
+    handle.remove()
+    layer(x)
+    layer.recurrences[0].backbone[1] = torch.nn.ELU()
+    with pytest.raises(RuntimeError, match="since a module within it was replaced; use backend=None"):
+        layer(x)
+
+
+@pytest.mark.parametrize("mixed_memory", [False, True])
+def test_dropout_in_the_backbone_is_drawn_at_every_sample(mixed_memory):
+    layer = lr.CfC(INPUTS, 8, backbone_dropout=0.5, batch_first=True, backend="cpu", mixed_memory=mixed_memory)
+    x = torch.randn(2, 5, INPUTS)
+    with pytest.raises(RuntimeError, match="since backbone_dropout draws anew at every sample in training"):
+        layer(x)
+    layer.eval()
+    expected = layer(x)[0]
+    layer.recurrences[0].run_on(None)
+    assert torch.equal(layer(x)[0], expected)
+    layer.train()
+    assert not torch.allclose(layer(x)[0], expected) and not torch.equal(layer(x)[0], layer(x)[0])
+
+
+def test_the_operator_says_what_is_wrong_with_its_arguments():
+    tensors, settings = problem("default", 2, 3, 4, dtype=torch.float32)
+    plain = [None if t is None else t.detach() for t in tensors]
+
+    def run(n, tensor):
+        changed = list(plain)
+        changed[n] = tensor
+        cpu.operator.run(*changed, *settings)
+
+    for n, tensor, message in (
+        (1, torch.zeros(3, 4), "initial must have the batch of input"),
+        (2, torch.zeros(2, 4), "timespans must be"),
+        (5, torch.zeros(16, 3), "has the wrong size"),
+        (7, torch.zeros(4), "A and w_tau belong to pure mode"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(n, tensor)
+    with pytest.raises(ValueError, match="kept must be what cfc keeps"):
+        cpu.operator.run(*plain, *settings[:4], settings[4] + 1, 1)
+    tensors, settings = problem("wired", 2, 3, 8, dtype=torch.float32)
+    plain = [None if t is None else t.detach() for t in tensors]
+    with pytest.raises(ValueError, match="must be indices of sources and units"):
+        run(13, plain[13] + 5)
+
+
+def test_the_forms_are_those_that_the_kernel_knows():
+    assert cfc.reference.MODES == ("default", "pure", "no_gate")
+    assert list(cfc.reference.ACTIVATIONS) == ["lecun_tanh", "tanh", "relu", "gelu", "silu"]
