@@ -154,7 +154,7 @@ def conduct(
     journal.parent.mkdir(parents=True, exist_ok=True)
     with _alone(journal):
         _mend(journal)
-        return _conducted(run, structures, score_trial, JournalStorage(JournalFileBackend(str(journal))))
+        return _conducted(run, structures, score_trial, _stored(journal))
 
 
 def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
@@ -163,7 +163,7 @@ def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
         return []
     with _alone(journal):
         _mend(journal)
-        return _trials(_opened(JournalStorage(JournalFileBackend(str(journal)))), structures)
+        return _trials(_opened(_stored(journal)), structures)
 
 
 def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
@@ -172,7 +172,7 @@ def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Pa
 
 
 def adopt(journal: Path, content: bytes) -> None:
-    """Keep a journal that was written elsewhere, unless there is more in the one that is here.
+    """Keep a journal that was written elsewhere, unless the one that is here has as many trials.
 
     Args:
         journal: the file, made where it does not exist.
@@ -180,13 +180,15 @@ def adopt(journal: Path, content: bytes) -> None:
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     with suppress(BlockingIOError), _alone(journal, wait=False):
-        _mend(journal)
-        here = journal.read_bytes() if journal.is_file() else b""
-        # A line for each thing that was done.
-        if here.count(b"\n") < content.count(b"\n"):
-            part = journal.with_suffix(".part")
-            part.write_bytes(content)
+        part = journal.with_suffix(".part")
+        part.write_bytes(content)
+        trials = []
+        for file in (journal, part):
+            _mend(file)
+            trials.append(len(_opened(_stored(file)).trials) if file.is_file() else 0)
+        if trials[0] < trials[1]:
             part.replace(journal)
+        part.unlink(missing_ok=True)
 
 
 def best(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
@@ -217,6 +219,10 @@ def _conducted(
             )
         )
     return _trials(optuna_study, structures)[: run.search.trials]
+
+
+def _stored(journal: Path) -> BaseStorage:
+    return JournalStorage(JournalFileBackend(str(journal)))
 
 
 def _opened(storage: BaseStorage) -> optuna.Study:

@@ -14,6 +14,7 @@ import yaml
 
 from liquidbench import matching, results, tasks
 from liquidbench.__main__ import main
+from liquidbench.engine.leases import Leases
 from liquidbench.study import FAMILIES, Study
 
 STUDY = {
@@ -357,6 +358,9 @@ def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, c
     columns = before.columns
     after = results.read(finished)
     assert after.sort(columns).equals(before.sort(columns)), "equal to the last digit"
+
+    with Leases(finished):
+        assert "another liquidbench is at work in" in refusal(capsys, "rescore", finished)
 
     # Another metric of the kind, without a training.
     name = "cross_entropy"

@@ -192,12 +192,21 @@ class _Driver:
         while self.executor.room():
             if any(run.kind == "cost" for run in self.busy):
                 return
-            if self.fits and in_time:
-                self._begin(self.fits.popleft())
+            if in_time and (run := self._next_fit()) is not None:
+                self._begin(run)
             elif self.costs and not self.busy:
                 self._begin(self.costs.popleft())
             else:
                 return
+
+    def _next_fit(self) -> Run | None:
+        """The first in turn, but for those that want what the search of another finds which is under way."""
+        for place, run in enumerate(self.fits):
+            seed, fold = run.tuned
+            if replace(run, seed=seed, fold=fold) not in self.busy:
+                del self.fits[place]
+                return run
+        return None
 
     def _begin(self, run: Run) -> None:
         name = self.plan.id(run)

@@ -316,6 +316,22 @@ def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
     assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}
 
 
+def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
+    made = plan(study(models=["GRU"], seeds=4, search={"mode": "cheap"}, author_defaults=True), tmp_path)
+    told = []
+
+    def hear(event):
+        if event.run.kind == "fit":
+            told.append((event.kind, event.run.variant, event.run.seed))
+
+    execute(made, Pool(2), hear, worker=Rehearsal("small", made.tasks, seconds=0.1))
+    # What is published follows nobody.
+    assert {one[1:] for one in told[:2]} == {("matched", 0), ("author", 0)}
+    ended = told.index(("finished", "matched", 0))
+    assert not [one for one in told[:ended] if one[1] == "matched" and one[2] > 0]
+    assert len(told) == 2 * 8
+
+
 class Apart(InProcess):
     """As if its worker were on another machine: what reaches it is only what it is sent."""
 
