@@ -205,8 +205,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         All that the report says; what has no results is empty.
     """
     study, frame = _without_folders(study, frame)
-    names = _in_order(map(task_name, study.tasks), frame["task"])
-    models = marks(_in_order(study.models, frame["model"]))
+    names = _in_order(map(task_name, study.tasks), frame["task"].unique(maintain_order=True))
+    models = marks(_in_order(study.models, frame["model"].unique(maintain_order=True)))
     anchors = _anchors(names)
     found = [Evidence(name, tasks.get(name, {}), frame, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
@@ -265,14 +265,16 @@ def _tables(found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
 
 def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataFrame]:
     """The study and its results with users' tables by their names alone: where they lie is no reader's business."""
-    named, reason = [], pl.col("reason")
+    named, names = [], {}
     for task in study.tasks:
         if not isinstance(task, str):
-            name = Path(task["table"]).name
-            reason = reason.str.replace_all(task["table"], name, literal=True)
-            task = {**task, "table": name}
+            names[task["table"]] = Path(task["table"]).name
+            task = {**task, "table": names[task["table"]]}
         named.append(task)
-    return replace(study, tasks=tuple(named)), frame.with_columns(reason)
+    if names:
+        # The longest that fits: one table's path may be the beginning of another's.
+        frame = frame.with_columns(pl.col("reason").str.replace_many(names, leftmost=True))
+    return replace(study, tasks=tuple(named)), frame
 
 
 def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
@@ -511,10 +513,10 @@ def _span(values: Sequence[float]) -> str:
 
 def _failures(evidence: Evidence) -> list[Failure]:
     """Runs that failed, then what failed within runs that went on: a learning rate, or a score."""
-    failed = evidence.rows.filter(pl.col("status") == "failed")
+    failed = evidence.odd.filter(pl.col("status") == "failed")
     # The row without a metric speaks of the whole run; others may speak of one learning rate.
     failed = failed.sort(pl.col("metric") != "").unique("run", keep="first", maintain_order=True)
-    parts = evidence.rows.filter(pl.col("status") == "done", pl.col("value").is_null(), pl.col("reason").is_not_null())
+    parts = evidence.odd.filter(pl.col("status") == "done", pl.col("reason").is_not_null())
     return [
         Failure(
             task=evidence.title,
@@ -594,7 +596,7 @@ def _runs(frame: pl.DataFrame) -> str:
 
 def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
     rows = [
-        (label, "; ".join(str(value) for value in sorted(set(frame[column].drop_nulls()))))
+        (label, "; ".join(str(value) for value in sorted(frame[column].drop_nulls().unique())))
         for column, label in (
             ("version", "liquidbench"),
             ("commit", "Commit"),
@@ -604,18 +606,18 @@ def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
             ("threads", "Threads per run"),
         )
     ]
-    started = sorted(set(frame["started"].drop_nulls()))
+    started = sorted(frame["started"].drop_nulls().unique())
     if started:
         span = f"{started[0]} to {started[-1]}" if len(started) > 1 else started[0]
         rows.append(("Runs started", span.replace("T", " ").replace("+00:00", " UTC")))
-    seconds = frame.unique("run")["seconds"].sum()
+    seconds = frame.select("run", "seconds").unique("run")["seconds"].sum()
     if seconds:
         rows.append(("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"))
     return [(label, text) for label, text in rows if text]
 
 
 def _commands(study: Study, frame: pl.DataFrame) -> str:
-    versions, commits = (sorted(set(frame[column].drop_nulls()) - {""}) for column in ("version", "commit"))
+    versions, commits = (sorted(set(frame[column].drop_nulls().unique()) - {""}) for column in ("version", "commit"))
     lines = [f"# liquidbench {' and '.join(versions)}".rstrip() + ", in a checkout of its repository"]
     if not commits:
         lines.append("# at the commit that made these results, which they do not tell")

@@ -6,9 +6,10 @@ data, learning curves, costs) is read from the results table here.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from statistics import median
 from typing import Any
 
@@ -69,6 +70,11 @@ class Evidence:
         frame: results of the whole study.
         models: how each model looks.
         comparison: judgement of the whole study.
+
+    Attributes:
+        searches: what each trial of each search of a compared model came to on validation, None where it failed.
+        searched_by_score: whether that is the main score. Where results hold no scores of trials, it is the lowest
+            validation loss of each.
     """
 
     def __init__(
@@ -84,8 +90,10 @@ class Evidence:
         self.metric: str = facts.get("metric", "")
         self.metric_label: str = facts.get("metric_label") or self.metric or "Score"
         self.higher: bool = facts.get("higher_is_better", True)
-        self.rows = frame.filter(pl.col("task") == name)
-        self.models = [model for model in models if model in set(self.rows["model"])]
+        rows = frame.filter(pl.col("task") == name)
+        present = set(rows["model"].unique())
+        self.models = [model for model in models if model in present]
+        self.odd = rows.filter((pl.col("status") == "failed") | pl.col("value").is_null())
         self.pairs: list[Pair] = [pair for pair in comparison.pairs if pair.task == name]
         self.judgement: Judgement | None = next(
             (one for one in comparison.verdict.judgements if one.task == name), None
@@ -94,19 +102,27 @@ class Evidence:
             (one.model, one.variant): one for one in comparison.leaderboard if one.task == name
         }
         self._marks = models
-        self._scored: dict[tuple[str, str, str], pl.DataFrame] = {}
-        done = self.rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
-        self._fits = _by_model(done.filter(pl.col("kind") == "fit"))
-        self._costs = _by_model(done.filter(pl.col("kind") == "cost"))
+        done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
+        # How and where they were run is no question here, and many tasks are kept at the same time.
+        done = done.drop("study", "status", "version", "commit", "python", "torch", "machine", "started", "seconds")
+        # Apart by model and variant, once: every question below is about one.
+        self._fits = _Parts(done.filter(pl.col("kind") == "fit"))
+        self._costs = _Parts(done.filter(pl.col("kind") == "cost"))
+        self._scores: dict[tuple[str, str, str], pl.DataFrame] = {}
         self.spreads: dict[tuple[str, str], Spread] = {
             key: Spread(tuple(self._clean(*key)["value"]), one.mean, one.interval)
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        self.trivial: float | None = results.baseline_scores(self.rows, "trivial").get(name)
-        self.linear: float | None = results.baseline_scores(self.rows, "linear").get(name)
-        trainings = results.trainings(self.rows.filter(pl.col("status") == "done"))
-        self._chosen = _by_model(trainings.filter(pl.col("best_epoch").is_not_null()))
+        self.trivial: float | None = results.baseline_scores(rows, "trivial").get(name)
+        self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
+        trainings = results.trainings(rows.filter(pl.col("status") == "done"))
+        self._chosen = _Parts(trainings.filter(pl.col("best_epoch").is_not_null()))
+        trials = _trial_scores(rows)
+        self.searched_by_score = not trials.is_empty()
+        self.searches: dict[str, list[list[float | None]]] = _searches(
+            trials if self.searched_by_score else _trial_losses(rows)
+        )
 
     @property
     def direction(self) -> str:
@@ -207,7 +223,7 @@ class Evidence:
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
         """Loss by epoch of each seed, (epoch, loss), of the training that validation chose."""
         chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
-        rows = self._of(self._fits, model, "matched").filter(
+        rows = self._fits.of(model, "matched").filter(
             pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
@@ -215,38 +231,6 @@ class Evidence:
         for seed, epoch, loss in rows.sort("seed", "epoch").select("seed", "epoch", "value").iter_rows():
             threads.setdefault(seed, []).append((float(epoch), loss))
         return list(threads.values())
-
-    @cached_property
-    def searches(self) -> dict[str, list[list[float | None]]]:
-        """What each trial of each search of a compared model came to on validation, None where it failed.
-
-        Where results hold no scores of trials, it is the lowest validation loss of each; `searched_by_score` tells.
-        """
-        return _searches(self._trial_scores if self.searched_by_score else self._trial_losses)
-
-    @property
-    def searched_by_score(self) -> bool:
-        """Whether `searches` are of the main score."""
-        return not self._trial_scores.is_empty()
-
-    @cached_property
-    def _trial_scores(self) -> pl.DataFrame:
-        matched = self.rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
-        return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
-
-    @property
-    def _trial_losses(self) -> pl.DataFrame:
-        rows = self.rows.filter(
-            pl.col("kind") == "fit",
-            pl.col("variant") == "matched",
-            pl.col("metric") == "loss",
-            pl.col("trial").is_not_null(),
-            # A trial that diverged may have a row on training alone.
-            (pl.col("split") == "validation") | pl.col("value").is_null(),
-        )
-        spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
-        lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
-        return rows.group_by("model", "run", "seed", "trial").agg(value=lowest)
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost, the median where there are several; parameters are known from the fits too."""
@@ -269,12 +253,11 @@ class Evidence:
 
     def best_epochs(self, model: str, variant: str) -> list[float]:
         """The epoch that validation chose, one a seed."""
-        return self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+        return self._fits.of(model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
         """What ended the trainings that validation chose, one a seed."""
-        found = self._chosen.get((model, variant))
-        return [] if found is None else found["ended"].drop_nulls().to_list()
+        return self._chosen.of(model, variant)["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""
@@ -287,14 +270,26 @@ class Evidence:
 
     def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
         """Rows of the main score on whole data, one a seed."""
-        if (model, variant, split) not in self._scored:
-            fits = self._of(self._fits, model, variant)
-            found = results.main_scores(fits, {self.name: self.metric}, split).sort("seed")
-            self._scored[model, variant, split] = found
-        return self._scored[model, variant, split]
+        if (model, variant, split) not in self._scores:
+            scores = results.main_scores(self._fits.of(model, variant), {self.name: self.metric}, split)
+            self._scores[model, variant, split] = scores.sort("seed")
+        return self._scores[model, variant, split]
 
-    def _of(self, tables: Mapping[tuple[str, str], pl.DataFrame], model: str, variant: str) -> pl.DataFrame:
-        return tables[model, variant] if (model, variant) in tables else self.rows.clear()
+
+class _Parts:
+    """Rows by model and variant, each part a view of one sorted table."""
+
+    def __init__(self, rows: pl.DataFrame):
+        self._rows = rows.sort("model", "variant", maintain_order=True)
+        counts = self._rows.group_by("model", "variant", maintain_order=True).len().rows()
+        ends = accumulate(count for _, _, count in counts)
+        self._places = {(m, v): (end - count, count) for (m, v, count), end in zip(counts, ends, strict=True)}
+
+    def of(self, model: str, variant: str) -> pl.DataFrame:
+        return self._rows.slice(*self._places.get((model, variant), (0, 0)))
+
+    def items(self) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
+        return ((key, self._rows.slice(*place)) for key, place in self._places.items())
 
 
 def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
@@ -317,9 +312,23 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
     return found
 
 
-def _by_model(rows: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
-    parts = rows.partition_by("model", "variant", as_dict=True, maintain_order=True)
-    return {(model, variant): part for (model, variant), part in parts.items()}
+def _trial_scores(rows: pl.DataFrame) -> pl.DataFrame:
+    matched = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
+    return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
+
+
+def _trial_losses(rows: pl.DataFrame) -> pl.DataFrame:
+    losses = rows.filter(
+        pl.col("kind") == "fit",
+        pl.col("variant") == "matched",
+        pl.col("metric") == "loss",
+        pl.col("trial").is_not_null(),
+        # A trial that diverged may have a row on training alone.
+        (pl.col("split") == "validation") | pl.col("value").is_null(),
+    )
+    spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
+    lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
+    return losses.group_by("model", "run", "seed", "trial").agg(value=lowest)
 
 
 def _searches(rows: pl.DataFrame) -> dict[str, list[list[float | None]]]:

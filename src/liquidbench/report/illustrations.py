@@ -248,6 +248,12 @@ def learning(evidence: Evidence) -> list[Figure]:
         if any(len(seeds) > 1 for seeds in threads.values()):
             ends = "Thick: the mean, until the first seed stops. Thin: each seed to its own end."
             words.append(ends if shown else "Means over seeds, until the first of them stops.")
+        read, trained = (
+            len(threads[series[0].mark.label]),
+            len(evidence.spreads[series[0].mark.label, "matched"].values),
+        )
+        if read < trained:
+            words.append(f"Only the first {read} of {trained} seeds.")
         words += _named_words(list(marks))
         kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"
