@@ -212,7 +212,10 @@ def make_frame(study, failing=(), costs=True, fits=True):
             size = 4 if apart else 1
             add("seconds_per_epoch", 1.4 * dear * size)
             add("step_latency_us", 90 * dear * size)
+            add("training_sequences_per_second", 430 / dear / size)
+            add("inference_sequences_per_second", 1300 / dear / size)
             add("training_memory_bytes", 2.3e6 * dear * size)
+            add("saved_for_backward_bytes", 9e5 * dear * size)
             add("inference_memory_bytes", 4e5 * dear * size)
             add("parameters", shared["parameters"])
         elif (task, run.model, run.seed) in failing:
@@ -383,7 +386,11 @@ def test_each_task_has_its_page(demo):
             "Test scores",
             "Learning",
             "Damaged data",
-            "Configuration and cost",
+            "Configuration",
+            "Cost",
+            "Kept for backward",
+            "540 kB",
+            "720/s",
             "† Published size and rate",
             "no reproduction of a paper",
             "LSTM†: the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439), settings for LTC's rivals",
@@ -902,6 +909,21 @@ def test_fronts_are_those_of_the_results(demo):
     assert 'class="front"' not in parameters and "matched in this" in parameters, "sizes matched within 5 %"
 
 
+def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, tmp_path):
+    assert demo.count("Energy: not reported by this machine") == 1
+    assert "Energy: not measured yet" in made(tmp_path, costs=False)
+    study = make_study()
+    frame = make_frame(study)
+    rows = frame.filter(pl.col("metric") == "seconds_per_epoch")
+    frame = pl.concat([frame, rows.with_columns(metric=pl.lit("training_energy_joules"), value=pl.lit(0.042))])
+    comparison = compare(frame, TASKS, 0.01)
+    text = report.write(study, frame, TASKS, comparison, tmp_path / "r.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "idle is not subtracted" in page.says("methods") and "not reported" not in page.says("methods")
+    assert "Energy, one epoch" in page.says("task-cheetah-excerpt")
+    assert "42 mJ" in page.says("task-cheetah-excerpt")
+
+
 def with_trials(frame, scores):
     """Results that tell the score of each trial, as searches do: `scores` by model, one list a seed."""
     fits = frame.filter(pl.col("metric") == "best_epoch", pl.col("variant") == "matched")
@@ -1048,7 +1070,7 @@ def test_tables_come_in_three_forms(written):
     rows = check_latex(texts["latex"]["leaderboard"], 5)
     assert rows[0][2] == "Room occupancy (excerpt) (Accuracy, higher is better)"
     assert next(row for row in rows if row[1] == best.model)[2] == rf"\textbf{{{shown}}}"
-    for name, columns in (("over-tasks", 9), ("task-cheetah-excerpt", 9), ("task-cheetah-excerpt-pairs", 6)):
+    for name, columns in (("over-tasks", 9), ("task-cheetah-excerpt", 12), ("task-cheetah-excerpt-pairs", 6)):
         widths = {line.count("|") for line in texts["markdown"][name].splitlines() if line.startswith("|")}
         assert widths == {columns + 1}
         check_latex(texts["latex"][name], columns)

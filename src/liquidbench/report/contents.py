@@ -14,7 +14,7 @@ from liquidbench.report import figures, illustrations, pen, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
 from liquidbench.report.illustrations import Figure
-from liquidbench.report.pen import Mark, quantity
+from liquidbench.report.pen import Mark
 from liquidbench.report.tables import Table
 from liquidbench.statistics import (
     COST_RULE,
@@ -107,15 +107,11 @@ class Setting:
     validation: str
     seeds: int
     failures: int
-    parameters: str
     hidden: str
     rates: str
     epochs: str
     ended: str
-    epoch_time: str
-    latency: str
-    training_memory: str
-    inference_memory: str
+    costs: list[str]
 
 
 @dataclass(frozen=True)
@@ -151,6 +147,7 @@ class TaskPage:
     contests: list[Contest]
     matched: list[Setting]
     authors: list[Setting]
+    cost_heads: list[str]
     sources: list[tuple[str, str]]
     failures: list[Failure]
     source: Mapping[str, str]
@@ -246,7 +243,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
         runs=_runs(frame),
-        methods=_methods(study),
+        methods=_methods(study, frame),
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
         environment=_environment(frame),
         commands=_commands(study, frame),
@@ -295,6 +292,7 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         contests=_contests(evidence, drawn=not many),
         matched=_settings(evidence, "matched"),
         authors=_settings(evidence, "author"),
+        cost_heads=tables.cost_heads(evidence),
         sources=[
             (f"{model}†", AUTHOR_MODELS.get(model, "not recorded"))
             for model, variant in evidence.standings
@@ -476,23 +474,14 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
                 validation="" if validation is None else evidence.text(validation),
                 seeds=standing.seeds,
                 failures=standing.failures,
-                parameters=_cost(evidence, model, variant, "parameters", "1"),
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
                 rates=_span(evidence.chosen(model, variant, "learning_rate")),
                 epochs=f"{median(epochs):g}" if epochs else "",
                 ended=_tally(evidence.ended(model, variant)),
-                epoch_time=_cost(evidence, model, variant, "seconds_per_epoch", "s"),
-                latency=_cost(evidence, model, variant, "step_latency_us", "s", 1e-6),
-                training_memory=_cost(evidence, model, variant, "training_memory_bytes", "B"),
-                inference_memory=_cost(evidence, model, variant, "inference_memory_bytes", "B"),
+                costs=tables.costs(evidence, model, variant),
             )
         )
     return rows
-
-
-def _cost(evidence: Evidence, model: str, variant: str, metric: str, unit: str, scale: float = 1.0) -> str:
-    value = evidence.cost(model, variant, metric)
-    return "" if value is None else quantity(scale * value, unit)
 
 
 def _tally(values: Iterable[float | str]) -> str:
@@ -635,7 +624,19 @@ def _commands(study: Study, frame: pl.DataFrame) -> str:
     )
 
 
-def _methods(study: Study) -> list[tuple[str, str]]:
+def _energy(frame: pl.DataFrame) -> str:
+    if (frame["metric"] == "training_energy_joules").any():
+        return (
+            "what the processor’s packages took in training steps, by their own counters; power at idle is not "
+            "subtracted."
+        )
+    # Results of earlier versions were not asked for it.
+    if not (frame["metric"] == "saved_for_backward_bytes").any():
+        return "not measured yet."
+    return "not reported by this machine, or not to this user."
+
+
+def _methods(study: Study, frame: pl.DataFrame) -> list[tuple[str, str]]:
     training, search = study.training, study.search
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
@@ -680,9 +681,10 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         ),
         (
             "Cost",
-            "Measured in runs of their own: the median time of a training step times the steps of an epoch; "
-            "the median time of one step of one sequence; the allocator’s peak, above what it held before, in "
-            "one training step and in one forward pass.",
+            "Measured in runs of their own: the median time of a training step times the steps of an epoch; sequences "
+            "of a batch by that time, and by that of a forward pass; the median time of one step of one sequence; the "
+            "allocator’s peak, above what it held before, in one training step and in one forward pass; what autograd "
+            f"keeps of a batch between forward and backward. Energy: {_energy(frame)}",
         ),
         (
             "Failures",
