@@ -82,7 +82,7 @@ def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
     assert whole.judgements[0].verdict == "liquid better" and not any("minutes" in words for words in whole.warnings)
 
 
-def test_fits_that_were_not_done_and_rates_at_the_edge_are_said():
+def test_fits_that_were_not_done_are_said():
     ended = {"CfC": [ALL, ALL, PATIENCE], "GRU": [("patience", 6, 0), PATIENCE, ("patience", 9, 9)]}
     warnings = judged(CLEAR, ended=ended)[0].verdict.warnings
     assert (
@@ -90,14 +90,43 @@ def test_fits_that_were_not_done_and_rates_at_the_edge_are_said():
         in warnings
     )
     assert "1 of 6 chosen fits was never better on validation than before training (GRU 1)." in warnings
-    assert not any("edge" in words for words in warnings), "one rate is no grid"
-    warnings = judged(CLEAR, ended=ended, rates=(0.003, 0.01))[0].verdict.warnings
-    assert (
-        "The chosen learning rate lay at the edge of the grid in 6 of 6 fits (the highest, 0.01, in 6): a rate beyond "
-        "it may do better."
-    ) in warnings
-    warnings = judged(CLEAR, ended=ended, rates=(0.003, 0.1, 0.01))[0].verdict.warnings
-    assert not any("edge" in words for words in warnings), "0.01 lies between the others"
+
+
+def rate_warnings(*rates):
+    """What is said of rates that three fits of CfC and three of GRU have chosen: those of GRU are in the middle."""
+    scores = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
+    ended = dict.fromkeys(scores, [PATIENCE] * 3)
+    frame = table(scores, ended=ended, rates=(0.09, 0.01))
+    chosen = dict(enumerate(rates))
+    rate = pl.col("seed").replace_strict(chosen, default=None, return_dtype=pl.Float64)
+    frame = frame.with_columns(
+        learning_rate=pl.when(pl.col("model") == "CfC", pl.col("trial") == 1).then(rate).otherwise("learning_rate")
+    )
+    warnings = compare(frame, {"t": ACCURACY}, 0.01).verdict.warnings
+    return [warning for warning in warnings if "learning rate" in warning]
+
+
+def test_chosen_rates_close_to_an_end_of_their_range_are_said():
+    # The range is 0.001 to 0.1, two decades: its outermost twentieths end at 0.001 * 10**0.1 and 0.1 / 10**0.1.
+    inside, outside = 0.1 / 10**0.1 * 0.999, 0.1 / 10**0.1 * 1.001
+    assert rate_warnings(outside, outside, 0.01) == [
+        "Many chosen learning rates lie close to an end of their range, 0.001 to 0.1: CfC 2 of 3 fits to the upper "
+        "one. A rate beyond it may do better."
+    ]
+    assert not rate_warnings(inside, inside, 0.01), "the highest that was tried, and far from the end"
+    assert not rate_warnings(outside, 0.01, 0.01), "one may be chance"
+    assert not rate_warnings(outside, 0.001, 0.01), "nor do two at different ends speak for one of them"
+    assert "CfC 3 of 3 fits to the lower one" in rate_warnings(0.001, 0.00125, 0.00101)[0]
+
+
+def test_few_rates_close_to_an_end_are_chance():
+    seeds = np.arange(9)
+    scores = {"CfC": 0.95 + 1e-3 * seeds, "GRU": 0.90 + 1e-3 * seeds}
+    frame = table(scores, ended=dict.fromkeys(scores, [PATIENCE] * 9), rates=(0.09, 0.01))
+    for high, said in ((2, False), (3, True)):
+        rate = pl.when(pl.col("seed") < high).then(0.099).otherwise("learning_rate")
+        warnings = compare(frame.with_columns(learning_rate=rate), {"t": ACCURACY}, 0.01).verdict.warnings
+        assert any(f"CfC {high} of 9 fits, GRU {high} of 9 fits to the upper one" in one for one in warnings) == said
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Training:
+class Training:
     """How a training of a matched model ended; `best_epoch` is None where validation chose another learning rate."""
 
     learning_rate: float
@@ -188,7 +188,7 @@ class Board:
         task: str,
         cells: Mapping[tuple[str, str], Mapping[int, _Cell]],
         facts: Mapping[str, Any] | None,
-        trainings: Mapping[str, Sequence[_Training]],
+        trainings: Mapping[str, Sequence[Training]],
         trivial: float | None,
         linear: float | None,
         costs: Mapping[str, Mapping[str, float]],
@@ -239,7 +239,7 @@ class Board:
         scores = list(self.scores(model).values())
         return len(scores) > 1 and all(self.ahead(end, reference) for end in mean_interval(scores))
 
-    def chosen(self, model: str) -> list[_Training]:
+    def chosen(self, model: str) -> list[Training]:
         """The trainings, one a seed, whose weights were scored."""
         return [training for training in self.trainings.get(model, ()) if training.best_epoch is not None]
 
@@ -428,13 +428,13 @@ def _cells(
     return cells
 
 
-def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[_Training]]]:
+def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[Training]]]:
     """How the matched models' trainings ended, by task and model."""
-    found: dict[str, dict[str, list[_Training]]] = {}
+    found: dict[str, dict[str, list[Training]]] = {}
     done = frame.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
     columns = ("task", "model", "learning_rate", "epochs", "ended", "best_epoch")
     for task, model, rate, epochs, ended, best in results.trainings(done).select(columns).iter_rows():
-        found.setdefault(task, {}).setdefault(model, []).append(_Training(rate, epochs, ended, best))
+        found.setdefault(task, {}).setdefault(model, []).append(Training(rate, epochs, ended, best))
     return found
 
 

@@ -1,5 +1,6 @@
 """Who is better, who is equivalent, where nothing has been shown: words by fixed thresholds."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from liquidbench.search import LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
     FEWEST_RANKED,
@@ -26,6 +28,7 @@ from liquidbench.statistics.board import (
     Pair,
     Prospect,
     Standing,
+    Training,
     boards,
     corrected_pairs,
     study_order,
@@ -33,6 +36,22 @@ from liquidbench.statistics.board import (
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
 from liquidbench.statistics.wording import counted, number, p_value, percent, significant
+
+EDGE = 0.05
+"""A learning rate is close to an end of its range within this share of it, on the logarithmic scale of the draws."""
+
+MANY_AT_EDGE = 0.25
+"""So large a share of a model's chosen rates, and two at least, close to one end calls for a warning.
+
+Were the rate of no consequence, a share of `EDGE` would lie there; were the outermost always the best, one in ten draws
+would in four of ten searches.
+"""
+
+EDGE_RULE = (
+    "A warning is given of a model where two, and at least a quarter, of its chosen learning rates lie in the lowest or in "
+    "the highest twentieth of the range, on its logarithmic scale. Were the rate of no consequence, a twentieth would; "
+    "were the outermost always the best, 40 % of searches of ten trials would choose one there."
+)
 
 
 @dataclass(frozen=True)
@@ -352,7 +371,7 @@ def _no_better_than_linear(board: Board) -> list[str]:
 
 
 def _learning(boards: Sequence[Board]) -> list[str]:
-    """Whether more epochs, or rates beyond the grid, might have changed the scores."""
+    """Whether more epochs, or rates beyond their range, might have changed the scores."""
     trainings = [(model, one) for board in boards for model in board.models for one in board.trainings.get(model, ())]
     chosen = [(model, training) for model, training in trainings if training.best_epoch is not None]
     warnings = []
@@ -370,17 +389,27 @@ def _learning(boards: Sequence[Board]) -> list[str]:
             f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
             f"than before training ({_tally(untrained)})."
         )
-    rates = sorted({training.learning_rate for _, training in trainings})
-    if len(rates) > 1:
-        edges = {"highest": rates[-1], "lowest": rates[0]}
-        found = {edge: sum(one.learning_rate == rate for _, one in chosen) for edge, rate in edges.items()}
-        if sum(found.values()):
-            which = "; ".join(f"the {edge}, {edges[edge]:g}, in {count}" for edge, count in found.items() if count)
-            warnings.append(
-                f"The chosen learning rate lay at the edge of the grid in {sum(found.values())} of "
-                f"{counted(len(chosen), 'fit')} ({which}): a rate beyond it may do better."
-            )
+    edges = {end: _at_end(chosen, end) for end in ("lower", "upper")}
+    near = [f"{words} to the {end} one" for end, words in edges.items() if words]
+    if near:
+        low, high = LEARNING_RATES
+        warnings.append(
+            f"Many chosen learning rates lie close to an end of their range, {low:g} to {high:g}: {'; '.join(near)}. "
+            "A rate beyond it may do better."
+        )
     return warnings
+
+
+def _at_end(chosen: Sequence[tuple[str, Training]], end: str) -> str:
+    """The models with many chosen rates close to an end of the range, in words; "" for none."""
+    low, high = map(math.log, LEARNING_RATES)
+    fits = Counter(model for model, _ in chosen)
+    close: Counter[str] = Counter()
+    for model, training in chosen:
+        place = (math.log(training.learning_rate) - low) / (high - low)
+        close[model] += (place if end == "lower" else 1 - place) <= EDGE
+    many = {model: count for model, count in close.items() if count >= max(2, MANY_AT_EDGE * fits[model])}
+    return ", ".join(f"{model} {count} of {counted(fits[model], 'fit')}" for model, count in many.items())
 
 
 def _tally(models: Sequence[str]) -> str:
@@ -416,5 +445,6 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         "other data.",
         f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds. A network is shown better "
         f"than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
+        EDGE_RULE,
         RANKING_RULE,
     )
