@@ -218,35 +218,14 @@ class Evidence:
 
     @cached_property
     def searches(self) -> dict[str, list[list[float | None]]]:
-        """What each trial of each search of a compared model came to on validation, None where it failed.
-
-        Where results hold no scores of trials, it is the lowest validation loss of each; `searched_by_score` tells.
-        """
-        return _searches(self._trial_scores if self.searched_by_score else self._trial_losses)
-
-    @property
-    def searched_by_score(self) -> bool:
-        """Whether `searches` are of the main score."""
-        return not self._trial_scores.is_empty()
-
-    @cached_property
-    def _trial_scores(self) -> pl.DataFrame:
+        """What each trial of each search of a compared model scored on validation, None where it failed."""
         matched = self.rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
-        return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
-
-    @property
-    def _trial_losses(self) -> pl.DataFrame:
-        rows = self.rows.filter(
-            pl.col("kind") == "fit",
-            pl.col("variant") == "matched",
-            pl.col("metric") == "loss",
-            pl.col("trial").is_not_null(),
-            # A trial that diverged may have a row on training alone.
-            (pl.col("split") == "validation") | pl.col("value").is_null(),
-        )
-        spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
-        lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
-        return rows.group_by("model", "run", "seed", "trial").agg(value=lowest)
+        rows = matched.filter(pl.col("metric") == "trial_score").sort("model", "seed", "run", "trial")
+        found: dict[str, dict[str, list[float | None]]] = {}
+        for model, run, value in rows.select("model", "run", "value").iter_rows():
+            sound = value if value is not None and math.isfinite(value) else None
+            found.setdefault(model, {}).setdefault(run, []).append(sound)
+        return {model: list(searches.values()) for model, searches in found.items()}
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost, the median where there are several; parameters are known from the fits too."""
@@ -320,11 +299,3 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
 def _by_model(rows: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
     parts = rows.partition_by("model", "variant", as_dict=True, maintain_order=True)
     return {(model, variant): part for (model, variant), part in parts.items()}
-
-
-def _searches(rows: pl.DataFrame) -> dict[str, list[list[float | None]]]:
-    found: dict[str, dict[str, list[float | None]]] = {}
-    for model, run, value in rows.sort("model", "seed", "run", "trial").select("model", "run", "value").iter_rows():
-        sound = value if value is not None and math.isfinite(value) else None
-        found.setdefault(model, {}).setdefault(run, []).append(sound)
-    return {model: list(searches.values()) for model, searches in found.items()}

@@ -267,12 +267,10 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
         return None, single if trials else "The results hold no trials of a search."
     # A search that is not at its end would be taken for one with fewer trials.
     searches = {model: [search for search in found if len(search) == trials] for model, found in searches.items()}
-    by_score = evidence.searched_by_score
-    higher = evidence.higher if by_score else False
     known = [value for found in searches.values() for search in found for value in search if value is not None]
     if not known:
         return None, "No trial of any search came to a score."
-    trivial = evidence.trivial if by_score else None
+    higher, trivial = evidence.higher, evidence.trivial
     worst = trivial if trivial is not None else min(known) if higher else max(known)
     marks = _kept_back(list(searches), evidence)
     many = len(marks) > MOST_NAMED
@@ -282,8 +280,7 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
             continue
         filled = [[worst if value is None else value for value in search] for search in found]
         curve = np.mean([expected_best(search, higher) for search in filled], axis=0).tolist()
-        places = evidence.places if by_score else decimals(None, curve[-1]) + 1
-        texts = [f"{model}, best of {counted(k, 'trial')}: {number(at, places)}" for k, at in enumerate(curve, 1)]
+        texts = [f"{model}, best of {counted(k, 'trial')}: {evidence.text(at)}" for k, at in enumerate(curve, 1)]
         steps = [float(k) for k in range(1, trials + 1)]
         series.append(
             figures.Series(marks[model], steps, curve, (), () if many else texts, (), texts[-1] if many else "")
@@ -299,12 +296,9 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
     if failed:
         worth = "the trivial predictor’s score" if trivial is not None else "the worst that was seen"
         words.append(f"{counted(failed, 'failed trial')} {'counts' if failed == 1 else 'count'} as {worth}.")
-    if not by_score:
-        words.append("By loss, as these results hold no score of each trial.")
     words += _named_words(list(marks))
     title = f"{evidence.title}: what the best of so many trials comes to on validation"
-    what = f"{evidence.metric_label} on validation" if by_score else "Lowest validation loss"
-    label = f"{what}, {'higher' if higher else 'lower'} is better"
+    label = f"{evidence.metric_label} on validation, {evidence.direction}"
     return Figure(figures.curves(title, series, "Trials", label, whole_steps=True), " ".join(words)), ""
 
 

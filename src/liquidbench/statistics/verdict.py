@@ -48,9 +48,9 @@ would in four of ten searches.
 """
 
 EDGE_RULE = (
-    "A warning is given of a model where two, and at least a quarter, of its chosen learning rates lie in the lowest or in "
-    "the highest twentieth of the range, on its logarithmic scale. Were the rate of no consequence, a twentieth would; "
-    "were the outermost always the best, 40 % of searches of ten trials would choose one there."
+    "A warning is given of a model where two, and at least a quarter, of its chosen learning rates lie in the lowest "
+    "or in the highest twentieth of the range, on its logarithmic scale. Were the rate of no consequence, a twentieth "
+    "would; were the outermost always the best, 40 % of searches of ten trials would choose one there."
 )
 
 
