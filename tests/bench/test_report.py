@@ -19,10 +19,11 @@ from xml.etree import ElementTree
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
-from liquidbench import report
+from liquidbench import report, results
 from liquidbench.report import figures, pen, tables
-from liquidbench.report.evidence import decimals, outdone
+from liquidbench.report.evidence import Evidence, decimals, marks, outdone
 from liquidbench.results import SCHEMA
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
 from liquidbench.study import FAMILIES, Study
@@ -174,7 +175,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             continue
         task, like = run.task_name, re.sub(r"-\d+$", "", run.task_name)
         facts = TASKS.get(like, {})
-        draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}")
+        draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}{f' split {run.fold}' * bool(run.fold)}")
         level, deviation, worth = SCALES.get(like, (0.78, 0.02, 0.02))
         own = random.Random(run.model)
         skill, dear = SKILL.get(run.model, own.uniform(-1, 1)), COST.get(run.model, own.uniform(0.3, 6))
@@ -927,6 +928,57 @@ def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, t
     assert "idle is not subtracted" in page.says("methods") and "not reported" not in page.says("methods")
     assert "Energy, one epoch" in page.says("task-cheetah-excerpt")
     assert "42 mJ" in page.says("task-cheetah-excerpt")
+
+
+def test_of_several_splits_values_are_splits(tmp_path):
+    study = make_study(splits=4)
+    facts = {name: known | {"rows": {"train": 900, "validation": 100, "test": 300}} for name, known in TASKS.items()}
+    failed = ("cheetah-excerpt", "LTC", 1)
+    frame = make_frame(study, {failed})
+    comparison = compare(frame, facts, 0.01)
+    path = report.write(study, frame, facts, comparison, tmp_path / "r.html")
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    section = page.says("task-occupancy-excerpt")
+    assert "Dots are outer splits, means over seeds, the large mark is their mean" in section
+    assert "over 4 splits, 3 seeds each)" in section and "12 in 4 splits" in section
+    assert "4 splits are few" in page.says("overview") and "splits, seeds and tasks" in page.says("overview")
+    assert "on each of 4 outer splits" in page.says("methods")
+    assert "1, split 3" in page.says("failures")
+    # Each split has its own thread among the learning curves, and each score on damaged data its corrected interval.
+    name = "occupancy-excerpt"
+    evidence = Evidence(name, facts[name], frame, marks(study.models), comparison)
+    assert len(evidence.learning("CfC", "train")) == 12
+    spread = evidence.damaged("CfC", "noise", 1.0)
+    rows = frame.filter(
+        pl.col("task") == "occupancy-excerpt", pl.col("model") == "CfC", pl.col("variant") == "matched"
+    ).filter(pl.col("corruption") == "noise", pl.col("level") == 1.0)
+    means = rows.group_by("fold").agg(pl.col("value").mean()).sort("fold")["value"].to_list()
+    assert spread.values == pytest.approx(means) and spread.mean == pytest.approx(np.mean(means))
+    error = np.std(means, ddof=1) * math.sqrt(1 / 4 + 300 / 900)
+    assert spread.interval == pytest.approx(stats.t.interval(0.95, 3, loc=spread.mean, scale=error))
+
+
+def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
+    assert "under the other matchings" not in demo
+    study = make_study(matching=["parameters", "state"])
+    frame = make_frame(study)
+    # With equal state CfC and LRCU have lost all that they were ahead.
+    worse = pl.col("metric").is_in(["accuracy", "mse", "auroc"]) & pl.col("model").is_in(["CfC", "LRCU"])
+    value = pl.when(worse & (pl.col("matching") == "state")).then(pl.col("value") * 0.5).otherwise("value")
+    frame = frame.with_columns(value=value)
+    comparison = compare(frame, TASKS, 0.01, study.matching)
+    shown = results.compared(frame, "parameters")
+    path = report.write(study, shown, TASKS, comparison, tmp_path / "r.html")
+    overview = Page(path.read_text(encoding="utf-8")).says("overview")
+    assert comparison.stands in overview and "with equal state" in comparison.stands
+    table = overview.split("under the other matchings", 1)[1].split("Leaderboard")[0]
+    assert "Equal parameters the verdict above Equal state" in table
+    for verdict in (comparison.verdict, *comparison.others.values()):
+        for one in verdict.judgements:
+            pair = one.pair
+            winner = {"liquid better": pair.first, "recurrent better": pair.second}.get(one.verdict)
+            assert (f"{winner} better" if winner else one.verdict) in table
 
 
 def with_trials(frame, scores):

@@ -66,9 +66,9 @@ def scores(evidence: Evidence) -> Figure | None:
         if compared and score is not None:
             words.append(f"{beaten}, {evidence.text(score)}: {_who_beats(evidence, compared, score)}.")
     words.append(
-        "Dots are seeds, the large mark is their mean, the bar its 95 % interval."
+        f"Dots are {_dots(evidence)}, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
-        else "One seed each, so there are no intervals: what another seed would give is unknown."
+        else f"One {evidence.over} each, so there are no intervals: what another would give is unknown."
     )
     if any(row.mark.apart for row in rows):
         words.append("† At a published size and rate, outside the comparison.")
@@ -76,6 +76,10 @@ def scores(evidence: Evidence) -> Figure | None:
     broad = len(compared) > MOST_NAMED + 2
     drawing = figures.strip(title, rows, evidence.score_label, evidence.references, broad=broad)
     return Figure(drawing, " ".join(words), broad)
+
+
+def _dots(evidence: Evidence) -> str:
+    return "seeds" if evidence.splits == 1 else "outer splits, means over seeds"
 
 
 def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from liquidbench.report.evidence import Evidence
 from liquidbench.report.pen import quantity
-from liquidbench.statistics import Comparison, Interval, number, p_value, percent
+from liquidbench.statistics import Comparison, Interval, Standing, number, p_value, percent
 
 Format = Literal["markdown", "latex", "csv"]
 
@@ -103,6 +103,7 @@ def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
             "mean": standing.mean,
             **_ends(standing.interval),
             "seeds": standing.seeds,
+            "splits": standing.splits,
             "failures": standing.failures,
             "rank_on_task": standing.rank,
             "mean_rank": ranks.get(model) if variant == "matched" else None,
@@ -139,7 +140,7 @@ def scores(evidence: Evidence, name: str) -> Table:
                 evidence.mark(model, variant).label,
                 Bold(text) if spread and variant == "matched" and evidence.unbeaten(model) else text,
                 "" if validation is None else evidence.text(validation),
-                f"{standing.seeds}{f' ({standing.failures} failed)' if standing.failures else ''}",
+                seeds(standing) + (f" ({standing.failures} failed)" if standing.failures else ""),
                 *costs(evidence, model, variant),
             ]
         )
@@ -153,6 +154,7 @@ def scores(evidence: Evidence, name: str) -> Table:
                 **_ends(standing.interval),
                 "validation": validation,
                 "seeds": standing.seeds,
+                "splits": standing.splits,
                 "failures": standing.failures,
                 **known,
             }
@@ -166,8 +168,8 @@ def scores(evidence: Evidence, name: str) -> Table:
     return Table(
         name,
         "Scores",
-        f"{evidence.title}: {evidence.score_label}. Means over seeds with 95 % intervals. Bold: can be compared with "
-        f"the best and is not shown to be worse.{apart}",
+        f"{evidence.title}: {evidence.score_label}. Means over {evidence.over}s with 95 % intervals. Bold: can "
+        f"be compared with the best and is not shown to be worse.{apart}",
         [
             ("Model", False),
             ("Test score", True),
@@ -178,6 +180,11 @@ def scores(evidence: Evidence, name: str) -> Table:
         rows,
         records,
     )
+
+
+def seeds(standing: Standing) -> str:
+    """How many runs are behind a score, in words."""
+    return f"{standing.seeds}{f' in {standing.splits} splits' if standing.splits > 1 else ''}"
 
 
 def cost_heads(evidence: Evidence) -> list[str]:
@@ -208,6 +215,7 @@ def pairs(evidence: Evidence, name: str) -> Table:
                 **_ends(pair.interval),
                 "smallest_difference": pair.margin,
                 "seeds": pair.seeds,
+                "splits": len(pair.differences) if pair.over == "split" else 1,
                 "p": pair.outcome.p if pair.outcome else None,
                 "p_corrected": pair.p,
                 "verdict": pair.verdict,
