@@ -250,7 +250,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         under_matchings=_under_matchings(found, comparison, anchors),
         stands=comparison.stands,
         runs=_runs(frame),
-        methods=_methods(study, frame),
+        methods=_methods(study, frame, comparison),
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
         environment=_environment(frame),
         commands=_commands(study, frame),
@@ -670,7 +670,7 @@ def _energy(frame: pl.DataFrame) -> str:
     return "not reported by this machine, or not to this user."
 
 
-def _methods(study: Study, frame: pl.DataFrame) -> list[tuple[str, str]]:
+def _methods(study: Study, frame: pl.DataFrame, comparison: Comparison) -> list[tuple[str, str]]:
     training, search = study.training, study.search
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
@@ -697,8 +697,9 @@ def _methods(study: Study, frame: pl.DataFrame) -> list[tuple[str, str]]:
             [
                 (
                     "Other matchings",
-                    f"The study also ran with {' and '.join(others)}. Of these the overview has the verdicts, the "
-                    "results all else; everything but that table is of the first matching.",
+                    f"The results also hold {' and '.join(others)}."
+                    + (" Of these the overview shows the verdicts." if comparison.others else "")
+                    + " All else on this page is of the first matching.",
                 )
             ]
             if others

@@ -230,7 +230,7 @@ def learning(evidence: Evidence) -> list[Figure]:
         shown = sum(map(len, threads.values())) <= MOST_THREADS
         series, lowest = [], []
         for model, seeds in threads.items():
-            # The mean ends where the first seed stopped: beyond, it would jump as seeds drop out.
+            # The mean ends where the first run stopped: beyond, it would jump as runs drop out.
             together = list(zip(*seeds, strict=False))
             x = [epochs[0][0] for epochs in together]
             y = [math.fsum(loss for _, loss in epochs) / len(seeds) for epochs in together]
@@ -250,8 +250,8 @@ def learning(evidence: Evidence) -> list[Figure]:
         loss, epoch, model = min(lowest)
         words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."]
         if any(len(seeds) > 1 for seeds in threads.values()):
-            ends = "Thick: the mean, until the first seed stops. Thin: each seed to its own end."
-            words.append(ends if shown else "Means over seeds, until the first of them stops.")
+            ends = "Thick: the mean, until the first run stops. Thin: each run to its own end."
+            words.append(ends if shown else "Means over runs, until the first of them stops.")
         words += _named_words(list(marks))
         kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"

@@ -184,7 +184,7 @@ def scores(evidence: Evidence, name: str) -> Table:
 
 def seeds(standing: Standing) -> str:
     """How many runs are behind a score, in words."""
-    return f"{standing.seeds}{f' in {standing.splits} splits' if standing.splits > 1 else ''}"
+    return f"{standing.seeds}{f' runs in {standing.splits} splits' if standing.splits > 1 else ''}"
 
 
 def cost_heads(evidence: Evidence) -> list[str]:
