@@ -493,7 +493,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
     compared = results.compared(frame, study.matching[0])
-    comparison = statistics.compare(compared, facts, study.smallest_difference)
+    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching)
     with _writing(directory):
         path = directory / ("tables" if form != "html" else _REPORT_FILE)
         if form == "html":

@@ -304,22 +304,22 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
 
 
 def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"]) -> dict[str, float]:
-    """Main score on test, by task, of the trivial predictor or of the linear model; older results lack the latter."""
+    """Main score on test, by task, of the trivial predictor or of the linear model: the mean over outer splits."""
     rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
-    return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
+    splits = rows.group_by("task", "fold").agg(pl.col("value").median())
+    return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())
 
 
 def compared(frame: pl.DataFrame, matching: str) -> pl.DataFrame:
-    """The part of a study's results that is judged together: one matching, on the official split.
+    """The part of a study's results that is judged together: one matching, on all outer splits.
 
-    Rows at published sizes belong to every matching. Scores of other outer splits come from training data that overlap,
-    so that they are no further independent pairs.
+    Rows at published sizes belong to every matching.
 
     Args:
         frame: rows of results.
         matching: one of `liquidbench.study.MATCHINGS`.
     """
-    return frame.filter(pl.col("matching").is_in([matching, ""]), pl.col("fold") == 0)
+    return frame.filter(pl.col("matching").is_in([matching, ""]))
 
 
 def trials(frame: pl.DataFrame) -> pl.DataFrame:

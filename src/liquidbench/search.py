@@ -33,8 +33,11 @@ except ImportError:
     # Windows has none; there nothing stops two processes from making one search.
     fcntl = None
 
+LEARNING_RATES = (1e-3, 1e-1)
+"""Ends of the range of learning rates, which is even on a logarithmic scale."""
+
 SHARED: Mapping[str, BaseDistribution] = {
-    "learning_rate": FloatDistribution(1e-3, 1e-1, log=True),
+    "learning_rate": FloatDistribution(*LEARNING_RATES, log=True),
     "optimiser": CategoricalDistribution(("adamw", "rmsprop")),
     "schedule": CategoricalDistribution(("constant", "cosine")),
     "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),

@@ -10,14 +10,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import polars as pl
 
 from liquidbench import results
 from liquidbench.report.pen import Mark
-from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, number, score_interval
+from liquidbench.statistics import (
+    Comparison,
+    Interval,
+    Judgement,
+    Pair,
+    Standing,
+    number,
+    score_interval,
+    test_to_train,
+)
 from liquidbench.study import FAMILIES
 
 
@@ -54,7 +63,7 @@ def marks(models: Sequence[str]) -> dict[str, Mark]:
 
 @dataclass(frozen=True)
 class Spread:
-    """A score over seeds: the single values, their mean, and its interval where there are two seeds or more."""
+    """A score over seeds, or over splits: single values, their mean, and its interval where there are two or more."""
 
     values: tuple[float, ...]
     mean: float
@@ -72,9 +81,7 @@ class Evidence:
         comparison: judgement of the whole study.
 
     Attributes:
-        searches: what each trial of each search of a compared model came to on validation, None where it failed.
-        searched_by_score: whether that is the main score. Where results hold no scores of trials, it is the lowest
-            validation loss of each.
+        searches: what each trial of each search of a compared model scored on validation, None where it failed.
     """
 
     def __init__(
@@ -101,6 +108,7 @@ class Evidence:
         self.standings: dict[tuple[str, str], Standing] = {
             (one.model, one.variant): one for one in comparison.leaderboard if one.task == name
         }
+        self.splits = max((one.splits for one in self.standings.values()), default=1)
         self._marks = models
         done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
         # How and where they were run is no question here, and many tasks are kept at the same time.
@@ -110,7 +118,7 @@ class Evidence:
         self._costs = _Parts(done.filter(pl.col("kind") == "cost"))
         self._scores: dict[tuple[str, str, str], pl.DataFrame] = {}
         self.spreads: dict[tuple[str, str], Spread] = {
-            key: Spread(tuple(self._clean(*key)["value"]), one.mean, one.interval)
+            key: Spread(one.values, one.mean, one.interval)
             for key, one in self.standings.items()
             if one.mean is not None
         }
@@ -118,16 +126,17 @@ class Evidence:
         self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
         trainings = results.trainings(rows.filter(pl.col("status") == "done"))
         self._chosen = _Parts(trainings.filter(pl.col("best_epoch").is_not_null()))
-        trials = _trial_scores(rows)
-        self.searched_by_score = not trials.is_empty()
-        self.searches: dict[str, list[list[float | None]]] = _searches(
-            trials if self.searched_by_score else _trial_losses(rows)
-        )
+        self.searches = _searches(rows)
 
     @property
     def direction(self) -> str:
         """Which way the score improves, in words."""
         return "higher is better" if self.higher else "lower is better"
+
+    @property
+    def over(self) -> str:
+        """What a score's single values are of: a "seed", or a "split", where they are means over its seeds."""
+        return "seed" if self.splits == 1 else "split"
 
     @property
     def score_label(self) -> str:
@@ -159,8 +168,8 @@ class Evidence:
 
     def spoken(self, label: str, spread: Spread) -> str:
         """A score in words, for hovering and for screen readers."""
-        seeds = f"{len(spread.values)} seeds" if len(spread.values) > 1 else "one seed"
-        return f"{label}: {self.text(spread.mean)} {self.span(spread.interval)}".strip() + f", {seeds}"
+        over = f"{len(spread.values)} {self.over}s" if len(spread.values) > 1 else f"one {self.over}"
+        return f"{label}: {self.text(spread.mean)} {self.span(spread.interval)}".strip() + f", {over}"
 
     def best_first(self, variant: str) -> list[str]:
         """Models of a variant that have a test score."""
@@ -202,35 +211,39 @@ class Evidence:
         values = self._damaged.get((model, corruption, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
-        mean = math.fsum(values) / len(values)
-        return Spread(values, mean, score_interval(values, self.metric) if len(values) > 1 else None)
+        ratio = test_to_train(self.name, self.facts) if self.splits > 1 else 0.0
+        return Spread(values, fmean(values), score_interval(values, self.metric, ratio) if len(values) > 1 else None)
 
     @cached_property
     def _damaged(self) -> dict[tuple[str, str, float], tuple[float, ...]]:
-        """Scores by compared model, corruption and level, one a seed."""
+        """Scores by compared model, corruption and level, one a seed, or a split's mean over seeds."""
         found: dict[tuple[str, str, float], tuple[float, ...]] = {}
         for (model, variant), fits in self._fits.items():
             if variant != "matched":
                 continue
-            rows = fits.filter(
-                pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != ""
-            ).sort("seed")
+            rows = fits.filter(pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != "")
+            single = "seed" if self.splits == 1 else "fold"
+            rows = rows.group_by("corruption", "level", single).agg(pl.col("value").mean()).sort(single)
             for corruption, level, value in rows.select("corruption", "level", "value").iter_rows():
                 key = (model, corruption, round(level, 9))
                 found[key] = (*found.get(key, ()), value)
         return found
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
-        """Loss by epoch of each seed, (epoch, loss), of the training that validation chose."""
+        """Loss by epoch of each run, (epoch, loss), of the training that validation chose."""
         chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
         rows = self._fits.of(model, "matched").filter(
             pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
-        threads: dict[int, list[tuple[float, float]]] = {}
-        for seed, epoch, loss in rows.sort("seed", "epoch").select("seed", "epoch", "value").iter_rows():
-            threads.setdefault(seed, []).append((float(epoch), loss))
+        threads: dict[str, list[tuple[float, float]]] = {}
+        for run, epoch, loss in rows.sort("fold", "seed", "epoch").select("run", "epoch", "value").iter_rows():
+            threads.setdefault(run, []).append((float(epoch), loss))
         return list(threads.values())
+
+    def trained(self, model: str) -> int:
+        """Runs of a compared model that have a test score."""
+        return self._clean(model, "matched").height
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost, the median where there are several; parameters are known from the fits too."""
@@ -312,28 +325,11 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
     return found
 
 
-def _trial_scores(rows: pl.DataFrame) -> pl.DataFrame:
-    matched = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
-    return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
-
-
-def _trial_losses(rows: pl.DataFrame) -> pl.DataFrame:
-    losses = rows.filter(
-        pl.col("kind") == "fit",
-        pl.col("variant") == "matched",
-        pl.col("metric") == "loss",
-        pl.col("trial").is_not_null(),
-        # A trial that diverged may have a row on training alone.
-        (pl.col("split") == "validation") | pl.col("value").is_null(),
-    )
-    spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
-    lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
-    return losses.group_by("model", "run", "seed", "trial").agg(value=lowest)
-
-
 def _searches(rows: pl.DataFrame) -> dict[str, list[list[float | None]]]:
+    matched = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
+    scores = matched.filter(pl.col("metric") == "trial_score").sort("model", "seed", "run", "trial")
     found: dict[str, dict[str, list[float | None]]] = {}
-    for model, run, value in rows.sort("model", "seed", "run", "trial").select("model", "run", "value").iter_rows():
+    for model, run, value in scores.select("model", "run", "value").iter_rows():
         sound = value if value is not None and math.isfinite(value) else None
         found.setdefault(model, {}).setdefault(run, []).append(sound)
     return {model: list(searches.values()) for model, searches in found.items()}

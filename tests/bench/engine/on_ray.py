@@ -5,6 +5,7 @@ python on_ray.py CASE DIRECTORY    # prints, as JSON, what became of it
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ def done(made, nodes, worker, on_event=lambda event: None) -> dict:
 
 @dataclass
 class Placed(Rehearsal):
-    """It writes down on which node it is at what, and comes to no end on one that will be lost."""
+    """It writes down in which process of which node it is at what, and comes to no end on one that will be lost."""
 
     folder: str = ""
     doomed: str = ""
@@ -66,7 +67,7 @@ class Placed(Rehearsal):
     def __call__(self, job, tell):
         name = job.run.id(self.tasks[job.run.task_name]["digest"])
         node = ray.get_runtime_context().get_node_id()
-        (Path(self.folder) / f"{name}.node").write_text(node)
+        (Path(self.folder) / f"{name}.node").write_text(f"{node} {os.getpid()}")
         if node == self.doomed:
             time.sleep(100)
         return super().__call__(job, tell)
@@ -80,8 +81,11 @@ def lost_node(made) -> dict:
 
         def lose_it(event) -> None:
             if event.kind == "started" and not lost:
-                if (watch / f"{made.id(event.run)}.node").read_text() == second.node_id:
+                node, process = (watch / f"{made.id(event.run)}.node").read_text().split()
+                if node == second.node_id:
                     lost.append(made.id(event.run))
+                    # A machine that is lost takes all processes with it; here this one would outlive the node's own.
+                    os.kill(int(process), signal.SIGKILL)
                     nodes.remove_node(second, allow_graceful=False)
 
         worker = Placed(made.study.name, made.tasks, seconds=0.3, folder=str(watch), doomed=second.node_id)
