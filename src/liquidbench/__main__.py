@@ -223,6 +223,48 @@ def _parser() -> argparse.ArgumentParser:
     add_results(added)
     add_running(added)
     added.set_defaults(data=None)
+
+    added = command("train", _train, "Train one network on one task with several processes, or go on with it.")
+    added.add_argument("task", metavar="TASK", help="a name of `liquidbench list tasks`")
+    added.add_argument("model", metavar="MODEL", help="a name of `liquidbench list models`")
+    size = added.add_mutually_exclusive_group()
+    size.add_argument("--hidden-size", type=_positive(int), metavar="N", help="units of the layer")
+    size.add_argument(
+        "--parameters",
+        type=_positive(int),
+        default=4000,
+        metavar="N",
+        help="or trained parameters of the whole network, within 5 %% (default: 4000)",
+    )
+    for option, kind, default, meaning in (
+        ("--epochs", int, 50, "passes over the training split, at most"),
+        ("--batch-size", int, 64, "sequences a step, over all processes"),
+        ("--learning-rate", float, 0.01, "at the start"),
+        ("--clip-norm", float, 1.0, "largest norm of the gradient"),
+        ("--patience", float, 0.2, "share of the epochs without a better validation loss before training stops"),
+        ("--devices", int, 1, "processes that share each batch"),
+    ):
+        name = "S" if option == "--patience" else "N" if kind is int else "X"
+        added.add_argument(
+            option, type=_positive(kind), default=default, metavar=name, help=f"{meaning} (default: {default})"
+        )
+    added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="of the optimiser (default: 0)")
+    for option, choices in (("--optimiser", ("adamw", "rmsprop")), ("--schedule", ("constant", "cosine"))):
+        added.add_argument(option, choices=choices, default=choices[0], help=f"default: {choices[0]}")
+    added.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default: 0)")
+    added.add_argument(
+        "--threads", type=_positive(int), metavar="N", help="of each process (default: cores divided among them)"
+    )
+    added.add_argument(
+        "--folder", metavar="DIR", help="for checkpoint, network and scores (default: trained/TASK-MODEL)"
+    )
+    add_data(added)
+    added.add_argument(
+        "--minutes", type=_positive(float), metavar="M", help="stop after so many; the same command goes on"
+    )
+    added.add_argument(
+        "--save-every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
+    )
     return parser
 
 
@@ -654,6 +696,61 @@ def _budget(task: "Task", models: Sequence[str]) -> int:
         f"no number of parameters up to 64,000 suits all of {', '.join(models)} with {len(task.features)} features "
         f"({last}); choose one with --parameters, fewer columns with --features, or other --models"
     )
+
+
+def _train(options: argparse.Namespace) -> int:
+    from liquidbench import distributed, matching, tasks
+    from liquidbench.replicas import Course, Epoch
+    from liquidbench.search import Settings
+
+    folder = Path(options.folder or Path("trained") / f"{options.task}-{options.model}")
+    chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience")
+    settings = Settings(**{name: getattr(options, name) for name in chosen})
+
+    with _input():
+        task = tasks.load(options.task, options.data)
+        size = options.hidden_size or matching.size_for_budget(options.model, task, options.parameters, options.seed)
+        course = Course(
+            options.model,
+            size,
+            settings,
+            options.epochs,
+            options.batch_size,
+            options.seed,
+            options.devices,
+            options.threads,
+        )
+        sequences = len(task.split("train"))
+        parameters = matching.count_parameters(course.build(task))
+    print(f"{course.model} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
+
+    def tell(epoch: Epoch) -> None:
+        print(
+            f"epoch {epoch.epoch:>{len(str(course.epochs))}}/{course.epochs}: "
+            f"training loss {epoch.train_loss:.4g}, validation loss {epoch.validation_loss:.4g}, "
+            f"{sequences / epoch.seconds:,.0f} sequences/s",
+            flush=True,
+        )
+
+    try:
+        with _input((ValueError, TypeError)):
+            trained = distributed.train(
+                task, course, folder, minutes=options.minutes, save_every=options.save_every, on_epoch=tell
+            )
+    except (FloatingPointError, ChildProcessError) as problem:
+        print(f"liquidbench: {problem}", file=sys.stderr)
+        return 1
+    except OSError as problem:
+        _refuse(f"{folder} must be a folder that can be written to ({problem.strerror or problem}); choose another one")
+    if trained.ended == "minutes":
+        print(f"Stopped after {options.minutes:g} minutes; the same command goes on")
+        return 0
+    print(f"Ended by {trained.ended}; the best epoch was {trained.best_epoch}")
+    for split, scores in trained.scores.items():
+        known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
+        print(f"{split}: {', '.join(known)}")
+    print(f"Network: {folder / distributed.MODEL}")
+    return 0
 
 
 if __name__ == "__main__":

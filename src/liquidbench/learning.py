@@ -1,5 +1,7 @@
 """How a network learns from batches of a split, and what it then says of another."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -57,6 +59,13 @@ def optimiser_of(model: SequenceModel, settings: Settings) -> torch.optim.Optimi
     if settings.optimiser == "rmsprop":
         return torch.optim.RMSprop(parameters, lr=rate, weight_decay=decay)
     raise ValueError(f"optimiser must be one of adamw, rmsprop; got {settings.optimiser!r}")
+
+
+def learning_rate(settings: Settings, epoch: int, epochs: int) -> float:
+    """What the schedule that settings name makes of the learning rate in an epoch, counted from 1, of so many."""
+    if settings.schedule == "cosine":
+        return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+    return settings.learning_rate
 
 
 def step(

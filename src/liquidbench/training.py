@@ -19,7 +19,7 @@ from torch import Tensor
 
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, loss_of, optimiser_of, predict, step
+from liquidbench.learning import Data, learning_rate, loss_of, optimiser_of, predict, step
 from liquidbench.metrics import METRICS
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import Settings, Trial
@@ -269,9 +269,8 @@ class _Lessons:
             return made
         made.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         for epoch in range(1, epochs + 1):
-            if settings.schedule == "cosine":
-                for group in optimiser.param_groups:
-                    group["lr"] = settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(settings, epoch, epochs)
             total, steps = 0.0, 0
             model.train()
             for batch in train.batches(run.training.batch_size, order):

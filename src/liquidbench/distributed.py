@@ -1,0 +1,331 @@
+"""One network trained by several processes, which can be killed at any moment and goes on as if nothing had been.
+
+The driver (whoever calls `train`) starts the processes, listens to them, and ends them all when one has died. They
+compute on the CPU and exchange gradients with gloo. What they do is in `liquidbench.replicas`.
+"""
+
+import json
+import math
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import liquidbench
+from liquidbench.catalogue import SequenceModel
+from liquidbench.learning import Data, predict
+from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, work
+from liquidbench.rows import scored_or_why
+from liquidbench.search import Settings
+from liquidbench.tasks.task import Task
+
+try:
+    import fcntl
+except ImportError:
+    # Windows has none; there nothing stops a second driver.
+    fcntl = None
+
+CHECKPOINT = "checkpoint.pt"
+MODEL = "model.pt"
+SUMMARY = "training.json"
+
+_CONTEXT = multiprocessing.get_context("spawn")
+_PATIENCE = 3.0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training gave.
+
+    Attributes:
+        model: the network with the weights of its best epoch.
+        course: how it was trained, with the number of threads that was used.
+        curve: every epoch that is complete.
+        best_epoch: the one with the lowest validation loss; 0 for the untrained network.
+        ended: ``"all epochs"``, ``"patience"``, or ``"minutes"`` where the same call would go on.
+        scores: by split, ``"validation"`` and ``"test"``, the task's metrics, None where one is undefined; empty
+            while the training can go on.
+    """
+
+    model: SequenceModel
+    course: Course
+    curve: tuple[Epoch, ...]
+    best_epoch: int
+    ended: str
+    scores: Mapping[str, Mapping[str, float | None]]
+
+
+def train(
+    task: Task,
+    course: Course,
+    folder: str | os.PathLike[str],
+    *,
+    minutes: float | None = None,
+    save_every: float = 60.0,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> Trained:
+    """Train one network, or go on with its training, and score it.
+
+    Each of ``course.devices`` processes takes a share of each batch. The gradient is that of one process up to
+    rounding: losses are means over scored targets, so each process's counts by its part of these (the equation is in
+    `liquidbench.replicas`). It is clipped when it is complete. Dropout draws from a generator of each process's own.
+
+    With the same course on the same machine, losses and weights are the same to the bit, however often the training
+    was stopped in between; with another number of devices or threads only up to rounding.
+
+    The folder holds ``checkpoint.pt``, written after each epoch and every so many seconds, whole or not at all. At
+    the end there are also ``model.pt``, for `load`, and ``training.json`` with curve and scores. Test is asked for
+    when everything else is settled.
+
+    A program that calls this must be guarded by ``if __name__ == "__main__":``, since processes are started.
+
+    Args:
+        task: its data. All its splits are built in this process, and their memory is shared with the others.
+        course: what to train and how.
+        folder: made where it does not exist. Where it has a checkpoint of the same course, that is gone on with.
+        minutes: stop at a checkpoint after so many minutes of training; the same call goes on. None for no limit.
+        save_every: seconds between checkpoints within an epoch, at least; 0 for one after each step.
+        on_epoch: called in this process for every epoch, first for those that an earlier call has trained.
+
+    Returns:
+        The network and how it did.
+
+    Raises:
+        ValueError: for a course that is not that of the folder's checkpoint, an unreadable checkpoint, data without
+            targets, or while another process trains in the folder.
+        FloatingPointError: where a loss stops being finite.
+        ChildProcessError: where a process died; the same call goes on from the last checkpoint.
+        OSError: where the folder cannot be written to.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> from liquidbench import tasks
+        >>> task = tasks.load("occupancy-excerpt")
+        >>> course = Course("GRU", 8, Settings(learning_rate=0.01), epochs=2)
+        >>> with TemporaryDirectory() as folder:
+        ...     trained = train(task, course, folder)
+        >>> trained.ended, len(trained.curve), sorted(trained.scores["test"])
+        ('all epochs', 2, ['accuracy', 'auroc', 'cross_entropy'])
+    """
+    for name, value, least in (("minutes", minutes, "above 0"), ("save_every", save_every, "at least 0")):
+        if value is not None and not (value >= 0 and (value or name == "save_every")):
+            raise ValueError(f"{name} must be {least}; got {value}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        for left in (*folder.glob("*.part"), *folder.glob(".rendezvous-*")):
+            left.unlink(missing_ok=True)
+        path = folder / CHECKPOINT
+        kept = Checkpoint.read(path) if path.is_file() else None
+        course = _settled(course, task, kept, path)
+        model = course.build(task)
+        at = kept or Checkpoint.first(course, task, model)
+        tell = on_epoch or (lambda epoch: None)
+        for epoch in at.curve:
+            tell(Epoch(**epoch))
+        ended = at.ended or _conduct(course, model, at, task, path, minutes, save_every, tell)
+        at = Checkpoint.read(path)
+        model.load_state_dict(at.best)
+        curve = tuple(Epoch(**epoch) for epoch in at.curve)
+        if ended == "minutes":
+            return Trained(model, course, curve, at.best_epoch, ended, {})
+
+        # From here on there is nothing left to choose.
+        scores = {}
+        for split in ("validation", "test"):
+            predicted = predict(model, Data(task.split(split)))
+            scores[split] = {metric: scored_or_why(metric, predicted)[0] for metric in task.metrics}
+        trained = Trained(model, course, curve, at.best_epoch, ended, scores)
+        _keep(trained, task, folder)
+        return trained
+
+
+def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
+    """The network that `train` has left.
+
+    Args:
+        path: a ``model.pt``, or its folder.
+        task: the task it was trained on, for the sizes of inputs and outputs; no data are read.
+
+    Raises:
+        FileNotFoundError: where there is none.
+        ValueError: for another task than that it was trained on.
+    """
+    path = Path(path)
+    path = path / MODEL if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"path must be a model that `liquidbench train` has left; there is none at {path}")
+    content = torch.load(path, weights_only=True)
+    if content["task"] != task.name:
+        raise ValueError(f"task must be {content['task']!r}, on which {path} was trained; got {task.name!r}")
+    course = {**content["course"], "settings": Settings(**content["course"]["settings"])}
+    model = Course(**course).build(task)
+    model.load_state_dict(content["state"])
+    return model.eval()
+
+
+def _settled(course: Course, task: Task, kept: Checkpoint | None, path: Path) -> Course:
+    """The course with its number of threads; it must be that of the checkpoint, if there is one."""
+    if course.threads is None:
+        threads = max(torch.get_num_threads() // course.devices, 1) if kept is None else kept.identity["threads"]
+        course = replace(course, threads=threads)
+    if kept is None:
+        return course
+    for name, value in course.identity(task).items():
+        if (before := kept.identity[name]) != value:
+            instead = f"begin anew in another folder, or remove {path}"
+            if name == "devices":
+                raise ValueError(
+                    f"devices must be {before}, with which the training in {path.parent} was begun; got {value}. With "
+                    "another number, sums are added up in another order, and losses would no longer be the same to "
+                    f"the bit. Go on with {before}, which need not be as many cores; or {instead}"
+                )
+            raise ValueError(
+                f"{name} must be {before!r}, with which the training in {path.parent} was begun; got {value!r}. Go on "
+                f"with that, or {instead}"
+            )
+    if kept.torch != str(torch.__version__):
+        warnings.warn(
+            f"the training in {path.parent} was begun with torch {kept.torch} and goes on with {torch.__version__}: its "
+            "losses may differ in their last bits from those of an undisturbed one",
+            stacklevel=3,
+        )
+    return course
+
+
+def _conduct(
+    course: Course,
+    model: SequenceModel,
+    at: Checkpoint,
+    task: Task,
+    path: Path,
+    minutes: float | None,
+    save_every: float,
+    on_epoch: Callable[[Epoch], None],
+) -> str:
+    """Start the processes and hear them to their end; why the training ended."""
+    splits = [Data(task.split(name)) for name in ("train", "validation")]
+    for name, data in zip(("training", "validation"), splits, strict=True):
+        if not bool(data.target_mask.any()):
+            raise ValueError(f"task must have targets to learn from; no {name} sequence of {task.name!r} has one")
+    rendezvous = path.parent / f".rendezvous-{os.getpid()}"
+    seconds = math.inf if minutes is None else 60 * minutes
+    shared = (course, pickle.dumps((model, at)), *splits, path, rendezvous.resolve())
+    processes: dict[Connection, Any] = {}
+    try:
+        for rank in range(course.devices):
+            ours, theirs = _CONTEXT.Pipe(duplex=False)
+            process = _CONTEXT.Process(
+                target=work, args=(rank, *shared, theirs, save_every, seconds), name=f"liquidbench {rank}", daemon=True
+            )
+            with _interrupts_ignored():
+                process.start()
+            # The process now has the only other end, so that hearing a dead one ends rather than waits.
+            theirs.close()
+            processes[ours] = process
+        return _hear(processes, on_epoch)
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.join()
+        rendezvous.unlink(missing_ok=True)
+
+
+def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
+    """Listen until all have ended; where one has ended badly, for a few seconds more, and raise what was the cause."""
+    running, ended = dict(processes), ""
+    troubles: dict[Connection, Exception] = {}
+    until = math.inf
+    while running and (left := until - time.monotonic()) > 0:
+        for connection in wait(list(running), None if math.isinf(left) else left):
+            assert isinstance(connection, Connection)
+            try:
+                message = connection.recv()
+            except (EOFError, OSError):
+                process = running.pop(connection)
+                process.join(_PATIENCE)
+                if process.exitcode == 0 or connection in troubles:
+                    continue
+                message = _death(process, list(processes).index(connection), len(processes))
+            if isinstance(message, Epoch):
+                on_epoch(message)
+            elif isinstance(message, str):
+                ended = message
+            else:
+                troubles[connection] = message
+                until = min(until, time.monotonic() + _PATIENCE)
+    if troubles:
+        # Those that lost another are its victims.
+        raise min(troubles.values(), key=lambda trouble: isinstance(trouble, PeerLost))
+    return ended
+
+
+def _death(process: Any, rank: int, processes: int) -> Exception:
+    code = process.exitcode
+    if code is not None and code < 0:
+        hint = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+        how = f"was killed by signal {-code}{hint}"
+    else:
+        how = f"ended with exit code {code}"
+    return ChildProcessError(
+        f"process {rank} of {processes} (numbered from 0) {how}; the others were ended. What was trained up to the last "
+        "checkpoint is kept, and the same command goes on"
+    )
+
+
+def _keep(trained: Trained, task: Task, folder: Path) -> None:
+    """Write the network and what came of it, each file whole or not at all."""
+    part = folder / f"{MODEL}.part"
+    torch.save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, part)
+    part.replace(folder / MODEL)
+    content = {
+        "course": trained.course.identity(task),
+        "ended": trained.ended,
+        "best_epoch": trained.best_epoch,
+        "scores": trained.scores,
+        "curve": [asdict(epoch) for epoch in trained.curve],
+        "version": liquidbench.__version__,
+        "torch": str(torch.__version__),
+    }
+    part = folder / f"{SUMMARY}.part"
+    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    part.replace(folder / SUMMARY)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One driver for a folder. The system lets go of the lock however a process ends."""
+    with (folder / ".lock").open("a") as lock:
+        if fcntl is not None:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"folder must have nobody else training in it, but another process does in {folder}; let it finish "
+                    "or stop it first, or choose another folder"
+                ) from None
+        yield
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Within it, new processes are born deaf to Ctrl-C, which the terminal sends to them too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)

@@ -1,0 +1,399 @@
+"""Several processes learn what one would, and whatever happens to them changes no bit."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+
+from liquidbench import catalogue, distributed, learning, replicas, tasks
+from liquidbench.__main__ import main
+from liquidbench.distributed import train
+from liquidbench.learning import Data, loss_of, optimiser_of, predict
+from liquidbench.replicas import Checkpoint, Course, Epoch
+from liquidbench.search import Settings
+from liquidbench.tasks import synthetic
+from liquidbench.tasks.task import Feature, Split
+
+# Two levels with dropout, so that what the processes draw is part of what must come back.
+COURSE = Course(
+    "GRU",
+    6,
+    Settings(0.02, schedule="cosine", weight_decay=0.01, patience=1.0, structure={"num_layers": 2, "dropout": 0.3}),
+    epochs=3,
+    batch_size=33,
+    devices=2,
+    threads=1,
+)
+CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence")))
+
+
+def parity():
+    return synthetic.parity_dense(sizes=(200, 41, 40))
+
+
+# What a batch comes to.
+
+
+def split(kind: str, per: str) -> Data:
+    """Twelve sequences of uneven length in float64, with gaps in inputs and targets; the last four have no target."""
+    draw = np.random.default_rng(5)
+    lengths = draw.integers(3, 15, 12)
+    there = np.arange(14) < lengths[:, None]
+    shape = (12, 14) if per == "step" else (12,)
+    known = (draw.random(shape) < 0.6) & (np.arange(12) < 8).reshape(-1, *[1] * (len(shape) - 1))
+    known = known & there if per == "step" else known
+    targets = draw.integers(0, 3, shape) if kind == "classification" else draw.normal(size=(*shape, 3))
+    data = Data(
+        Split(
+            values=draw.normal(size=(12, 14, 2)).astype(np.float32),
+            timespans=draw.exponential(size=(12, 14)).astype(np.float32),
+            mask=(draw.random((12, 14, 2)) < 0.8) & there[..., None],
+            targets=targets,
+            target_mask=known,
+            rows=np.zeros((12, 14), np.int64),
+            recordings=("",) * 12,
+        )
+    )
+    data.values, data.timespans = data.values.double(), data.timespans.double()
+    return data
+
+
+def network(model: str, per: str) -> catalogue.SequenceModel:
+    task = replace(
+        parity(), features=(Feature("a", "1"), Feature("b", "1")), outputs=3, classes=("a", "b", "c"), per=per
+    )
+    built = catalogue.build(model, task, 7, seed=3).double()
+    built.idle = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
+    return built
+
+
+def batches(data: Data) -> list[torch.Tensor]:
+    """Of an odd number; of one sequence; one half without targets; all of it without."""
+    targeted = [i for i in range(12) if data.target_mask[i].any()]
+    return [
+        torch.tensor([7, 2, 9, 0, 3, 5, 1]),
+        torch.tensor(targeted[:1]),
+        torch.tensor([*targeted[:2], 10, 11]),
+        torch.tensor([8, 9, 11]),
+        torch.arange(12),
+    ]
+
+
+def learnt(take_step, number: int):
+    """Losses, gradients and weights of a case, step by step."""
+    model, kind, per = CASES[number]
+    data, net = split(kind, per), network(model, per)
+    optimiser = optimiser_of(net, Settings(0.01, weight_decay=0.1))
+    for batch in batches(data):
+        told = take_step(net, optimiser, data, batch, 0.05)
+        yield told, [None if p.grad is None else p.grad.clone() for p in net.parameters()], [*net.state_dict().values()]
+
+
+def replica(rank: int, rendezvous: str, connection) -> None:
+    dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    for number in range(len(CASES)):
+        for told, gradients, weights in learnt(replicas.step, number):
+            # As arrays, since a tensor is sent as memory that ends with its process.
+            arrays = [None if g is None else g.numpy() for g in gradients], [w.numpy() for w in weights]
+            connection.send((told[:2], *arrays))
+
+
+def test_two_processes_have_the_gradient_of_one(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    ends, processes = [], []
+    for rank in range(2):
+        ours, theirs = context.Pipe(duplex=False)
+        processes.append(context.Process(target=replica, args=(rank, str(tmp_path / "rendezvous"), theirs)))
+        processes[-1].start()
+        theirs.close()
+        ends.append(ours)
+    for number, case in enumerate(CASES):
+        for (loss, scored), gradients, weights in learnt(learning.step, number):
+            first, second = (end.recv() for end in ends)
+            np.testing.assert_equal(first, second)
+            (their_loss, their_scored), their_gradients, their_weights = first
+            assert their_scored == scored, case
+            assert their_loss == pytest.approx(loss, rel=1e-12), case
+            for ours, theirs in zip([*gradients, *weights], [*their_gradients, *their_weights], strict=True):
+                assert (ours is None) == (theirs is None), case
+                if ours is not None:
+                    np.testing.assert_allclose(theirs, ours.numpy(), rtol=1e-9, atol=1e-13, err_msg=str(case))
+        assert gradients[0] is None, "the idle parameter"
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+
+
+# What a training comes to.
+
+
+def content(folder) -> dict:
+    """All that a training leaves, without how long it took."""
+    kept = vars(Checkpoint.read(folder / "checkpoint.pt")) | {"seconds": None}
+    kept["curve"] = [epoch | {"seconds": None} for epoch in kept["curve"]]
+    summary = json.loads((folder / "training.json").read_text())
+    return kept | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
+
+
+def assert_same(found, expected, where: str = "") -> None:
+    if isinstance(expected, torch.Tensor):
+        assert torch.equal(found, expected), where
+    elif isinstance(expected, dict):
+        assert found.keys() == expected.keys(), where
+        for key, value in expected.items():
+            assert_same(found[key], value, f"{where}.{key}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), where
+        for number, value in enumerate(expected):
+            assert_same(found[number], value, f"{where}[{number}]")
+    else:
+        assert found == expected, where
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> dict:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    train(parity(), COURSE, folder)
+    return content(folder)
+
+
+def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed):
+    """Without dropout, which draws elsewhere; and two processes do up to rounding."""
+    course = replace(COURSE, devices=1, settings=replace(COURSE.settings, structure={}))
+    told: list[Epoch] = []
+    trained = train(parity(), course, tmp_path / "one", on_epoch=told.append)
+    assert tuple(told) == trained.curve and [epoch.epoch for epoch in told] == [1, 2, 3]
+
+    data, validation = (Data(parity().split(name)) for name in ("train", "validation"))
+    net, order = course.build(parity()), torch.Generator().manual_seed(0)
+    optimiser = optimiser_of(net, course.settings)
+    losses = []
+    for epoch in (1, 2, 3):
+        optimiser.param_groups[0]["lr"] = learning.learning_rate(course.settings, epoch, 3)
+        net.train()
+        steps = [learning.step(net, optimiser, data, batch, 1.0) for batch in data.batches(33, order)]
+        loss = sum(loss * scored for loss, scored in steps) / 200
+        losses.append((loss, float(loss_of(*predict(net, validation)))))
+    assert [(epoch.train_loss, epoch.validation_loss) for epoch in told] == losses
+
+    again = distributed.load(tmp_path / "one", parity())
+    assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
+    both = train(parity(), replace(course, devices=2), tmp_path / "two")
+    for one, two in zip(trained.curve, both.curve, strict=True):
+        assert two.train_loss == pytest.approx(one.train_loss, rel=1e-5)
+        assert two.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
+
+
+def test_stopped_within_an_epoch(tmp_path, undisturbed):
+    paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
+    assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
+    assert not (tmp_path / "model.pt").exists()
+    kept = Checkpoint.read(tmp_path / "checkpoint.pt")
+    assert (kept.epoch, kept.step) == (1, 1) and kept.total > 0
+    train(parity(), COURSE, tmp_path)
+    assert_same(content(tmp_path), undisturbed)
+
+
+def test_a_process_is_killed(tmp_path, undisturbed):
+    killed = []
+
+    def kill(_: Epoch) -> None:
+        if not killed:
+            killed.append(time.monotonic())
+            os.kill(next(p.pid for p in multiprocessing.active_children() if p.name == "liquidbench 1"), signal.SIGKILL)
+
+    with pytest.raises(ChildProcessError, match=r"process 1 of 2 .*was killed by signal 9.*same command goes on"):
+        train(parity(), COURSE, tmp_path, save_every=0, on_epoch=kill)
+    assert time.monotonic() - killed[0] < 10
+    assert not multiprocessing.active_children()
+    train(parity(), COURSE, tmp_path)
+    assert_same(content(tmp_path), undisturbed)
+
+
+DRIVER = """
+import sys
+from test_distributed import COURSE, parity
+from liquidbench.distributed import train
+if __name__ == "__main__":
+    train(parity(), COURSE, sys.argv[1], save_every=0, on_epoch=lambda epoch: print(epoch, flush=True))
+"""
+
+
+def driver(folder, stdout=subprocess.DEVNULL) -> subprocess.Popen:
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(folder)],
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+
+
+def test_the_driver_is_killed(tmp_path, undisturbed):
+    with driver(tmp_path, stdout=subprocess.PIPE) as running:
+        running.stdout.readline()
+        with pytest.raises(ValueError, match="another process does"):
+            train(parity(), COURSE, tmp_path)
+        running.kill()
+    train(parity(), COURSE, tmp_path)
+    assert_same(content(tmp_path), undisturbed)
+    # Nothing is left of the dead but the lock's file.
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "checkpoint.pt", "model.pt", "training.json"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_again_and_again(tmp_path, undisturbed, seed):
+    """At random moments, now the driver, now one of its processes; most while they train, some while they start."""
+    draw, kills = random.Random(seed), 0
+    checkpoint = tmp_path / "checkpoint.pt"
+    while True:
+        before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
+        with driver(tmp_path) as running:
+            started = time.monotonic() + (draw.uniform(0, 4) if draw.random() < 0.2 else 30)
+            while running.poll() is None and time.monotonic() < started:
+                if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
+                    break
+                time.sleep(0.001)
+            time.sleep(draw.uniform(0, 0.1))
+            victims = [running.pid, *children(running.pid)]
+            if running.poll() is None:
+                os.kill(draw.choice(victims), signal.SIGKILL)
+                kills += 1
+                began = time.monotonic()
+                running.wait(20)
+                assert time.monotonic() - began < 10
+        if running.returncode == 0:
+            break
+        assert kills < 60
+    assert_same(content(tmp_path), undisturbed)
+    assert kills >= 3
+
+
+def children(pid: int) -> list[int]:
+    """Processes of `liquidbench.replicas` that a driver has started; the resource tracker is none of them."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        # Processes end while we look.
+        with suppress(OSError):
+            if (
+                f"PPid:\t{pid}\n" in (entry / "status").read_text()
+                and b"spawn_main" in (entry / "cmdline").read_bytes()
+            ):
+                found.append(int(entry.name))
+    return found
+
+
+# What is refused.
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "Transformer"}, "model must be one of LTC, "),
+        ({"hidden_size": 0}, "hidden_size must be at least 1; got 0"),
+        ({"devices": 34}, "devices must be at most batch_size, 33, .*got 34: use fewer"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"settings": Settings(0.0)}, "learning_rate must be above 0"),
+        ({"settings": Settings(0.1, optimiser="sgd")}, "optimiser must be one of adamw, rmsprop; got 'sgd'"),
+        ({"settings": Settings(0.1, patience=2)}, "patience must be above 0 and at most 1"),
+        ({"settings": Settings(0.1, weight_decay=float("nan"))}, "weight_decay must be at least 0"),
+    ],
+)
+def test_a_bad_course_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        replace(COURSE, **changes)
+    with pytest.raises(TypeError, match="epochs must be a whole number; got 2.5"):
+        replace(COURSE, epochs=2.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"devices": 1}, "devices must be 2, .*got 1. .*no longer be the same to the bit. Go on with 2"),
+        ({"threads": 7}, "threads must be 1"),
+        ({"batch_size": 16}, "batch_size must be 33, .*got 16. Go on with that, or begin anew"),
+        ({"settings": replace(COURSE.settings, clip_norm=2.0)}, "clip_norm must be 1.0"),
+        ({"settings": replace(COURSE.settings, structure={"num_layers": 2})}, "structure must be {.*dropout"),
+    ],
+)
+def test_another_course_than_the_checkpoints_is_refused(tmp_path, changes, words):
+    begun(tmp_path)
+    with pytest.raises(ValueError, match=words):
+        train(parity(), replace(COURSE, **changes), tmp_path)
+
+
+def test_other_data_than_the_checkpoints_are_refused(tmp_path):
+    begun(tmp_path)
+    with pytest.raises(ValueError, match="data must be '"):
+        train(synthetic.parity_dense(sizes=(200, 41, 41)), COURSE, tmp_path)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    begun(tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="is no checkpoint .*remove it"):
+        train(parity(), COURSE, tmp_path)
+
+
+def test_another_version_of_torch_is_told(tmp_path):
+    at = begun(tmp_path)
+    replace(at, torch="1.0").write(tmp_path / "checkpoint.pt")
+    with pytest.warns(UserWarning, match="begun with torch 1.0"):
+        distributed._settled(COURSE, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt")
+
+
+def test_threads_are_those_of_the_checkpoint(tmp_path):
+    at = begun(tmp_path)
+    assert distributed._settled(replace(COURSE, threads=None), parity(), at, tmp_path / "checkpoint.pt") == COURSE
+
+
+def begun(folder) -> Checkpoint:
+    at = Checkpoint.first(COURSE, parity(), COURSE.build(parity()))
+    at.write(folder / "checkpoint.pt")
+    return at
+
+
+def test_bad_arguments_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="minutes must be above 0; got 0"):
+        train(parity(), COURSE, tmp_path, minutes=0)
+    with pytest.raises(ValueError, match="save_every must be at least 0; got -1"):
+        train(parity(), COURSE, tmp_path, save_every=-1)
+    with pytest.raises(FileNotFoundError, match="there is none at"):
+        distributed.load(tmp_path, parity())
+
+
+def test_a_loss_that_is_not_finite_ends_all_processes(tmp_path):
+    task = synthetic.parity_dense(sizes=(80, 20, 20))
+    task.split("train").values[60] = np.inf
+    with pytest.raises(FloatingPointError, match="training loss became nan in epoch 1") as raised:
+        train(task, replace(COURSE, model="CfC", settings=Settings(0.01)), tmp_path)
+    assert "in process" in raised.value.__notes__[0]
+
+
+def test_from_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "occupancy-excerpt", "GRU", "--hidden-size", "4", "--epochs", "2", "--threads", "1"]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "GRU with 4 units" in told and "epoch 2/2: training loss" in told
+    assert "test: accuracy" in told
+    assert distributed.load("trained/occupancy-excerpt-GRU", tasks.load("occupancy-excerpt")).layer.hidden_size == 4
+    with pytest.raises(SystemExit, match="2"):
+        main([*words, "--seed", "1"])
+    assert "seed must be 0, with which the training in" in capsys.readouterr().err
