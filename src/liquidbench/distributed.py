@@ -121,6 +121,8 @@ def train(
     for name, value, least in (("minutes", minutes, "above 0"), ("save_every", save_every, "at least 0")):
         if value is not None and not (value >= 0 and (value or name == "save_every")):
             raise ValueError(f"{name} must be {least}; got {value}")
+    if torch.cuda.is_available():
+        warnings.warn("this machine has a GPU, but `train` computes on the CPU alone", stacklevel=2)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
@@ -197,8 +199,8 @@ def _settled(course: Course, task: Task, kept: Checkpoint | None, path: Path) ->
             )
     if kept.torch != str(torch.__version__):
         warnings.warn(
-            f"the training in {path.parent} was begun with torch {kept.torch} and goes on with {torch.__version__}: its "
-            "losses may differ in their last bits from those of an undisturbed one",
+            f"the training in {path.parent} was begun with torch {kept.torch} and goes on with {torch.__version__}: "
+            "its losses may differ in their last bits from those of an undisturbed one",
             stacklevel=3,
         )
     return course
@@ -222,7 +224,7 @@ def _conduct(
     rendezvous = path.parent / f".rendezvous-{os.getpid()}"
     seconds = math.inf if minutes is None else 60 * minutes
     shared = (course, pickle.dumps((model, at)), *splits, path, rendezvous.resolve())
-    processes: dict[Connection, Any] = {}
+    processes: dict[Any, Any] = {}
     try:
         for rank in range(course.devices):
             ours, theirs = _CONTEXT.Pipe(duplex=False)
@@ -279,8 +281,8 @@ def _death(process: Any, rank: int, processes: int) -> Exception:
     else:
         how = f"ended with exit code {code}"
     return ChildProcessError(
-        f"process {rank} of {processes} (numbered from 0) {how}; the others were ended. What was trained up to the last "
-        "checkpoint is kept, and the same command goes on"
+        f"process {rank} of {processes} (numbered from 0) {how}; the others were ended. What was trained up to the "
+        "last checkpoint is kept, and the same command goes on"
     )
 
 
