@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import matplotlib
@@ -226,8 +227,8 @@ def cases():
     )
 
 
-def once(case: Case, call, x) -> None:
-    if case.task == "train":
+def once(task: str, call, x) -> None:
+    if task == "train":
         for parameter in call.parameters():
             parameter.grad = None
         call(x).sum().backward()
@@ -242,10 +243,10 @@ def measure(case: Case, repeats: int) -> list[dict[str, object]]:
     calls = {name: make() for name, make in case.contenders.items()}
     counts = {}
     for name, call in calls.items():
-        once(case, call, x)
-        once(case, call, x)
-        counts[name] = max(1, min(200, int(0.02 / timed(case, call, x, 1))))
-    rounds = [{name: timed(case, call, x, counts[name]) for name, call in calls.items()} for _ in range(repeats)]
+        once(case.task, call, x)
+        once(case.task, call, x)
+        counts[name] = max(1, min(200, int(0.02 / timed(case.task, call, x, 1))))
+    rounds = [{name: timed(case.task, call, x, counts[name]) for name, call in calls.items()} for _ in range(repeats)]
     rows = []
     for name in calls:
         ratios = sorted(r[name] / r[OURS] for r in rounds)
@@ -268,18 +269,18 @@ def measure(case: Case, repeats: int) -> list[dict[str, object]]:
     return rows
 
 
-def timed(case: Case, call, x, count: int) -> float:
+def timed(task: str, call, x, count: int) -> float:
     start = time.perf_counter()
     for _ in range(count):
-        once(case, call, x)
+        once(task, call, x)
     return (time.perf_counter() - start) / count
 
 
 MEMORY = {
-    OURS: lambda units: first(lr.LTC(INPUTS, units, batch_first=True)),
-    "reference": lambda units: first(lr.LTC(INPUTS, units, batch_first=True, backend="reference")),
-    "ncps": lambda units: first(ncps.torch.LTC(INPUTS, units)),
-    "torch LSTM": lambda units: first(torch.nn.LSTM(INPUTS, units, batch_first=True)),
+    OURS: ltc,
+    "reference": partial(ltc, backend="reference"),
+    "ncps": ncps_ltc,
+    "torch LSTM": partial(torch_rnn, "LSTM"),
 }
 
 
@@ -293,13 +294,12 @@ def resident(field_name: str) -> int:
 
 def peak_memory(name: str, units: int, batch: int, steps: int) -> None:
     """Prints the bytes by which one training step raises the resident set."""
-    call = MEMORY[name](units)
-    case = Case("", "train", batch, steps, {})
-    once(case, call, torch.randn(2, 2, INPUTS))  # what is loaded once does not count
+    call = MEMORY[name](units)()
+    once("train", call, torch.randn(2, 2, INPUTS))  # what is loaded once does not count
     x = torch.randn(batch, steps, INPUTS)
     before = resident("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    once(case, call, x)
+    once("train", call, x)
     print(resident("VmHWM") - before)
 
 
@@ -316,12 +316,11 @@ def memory() -> list[dict[str, object]]:
 
 def growth(repeats: int) -> list[dict[str, object]]:
     """Time of a training step of one and the same LTC over lengths."""
-    layer = first(lr.LTC(INPUTS, 32, batch_first=True))
+    layer = ltc(32)()
     lengths = (100, 1000, 10_000)
     inputs = [torch.randn(32, steps, INPUTS) for steps in lengths]
-    case = Case("", "train", 32, 0, {})
-    once(case, layer, inputs[0])
-    rounds = [[timed(case, layer, x, max(1, 1000 // x.shape[1])) for x in inputs] for _ in range(repeats)]
+    once("train", layer, inputs[0])
+    rounds = [[timed("train", layer, x, max(1, 1000 // x.shape[1])) for x in inputs] for _ in range(repeats)]
     return [
         {"time": steps, "seconds_per_sample": statistics.median(r[n] for r in rounds) / steps}
         for n, steps in enumerate(lengths)
@@ -343,41 +342,41 @@ def sweep(repeats: int) -> list[dict[str, object]]:
 
 
 def roofline(repeats: int) -> list[dict[str, object]]:
-    """Sigmoids per second of an LTC's recurrence, one thread, beside a bare loop of the same function.
+    """Sigmoids per second of an LTC's recurrence, one thread, beside a bare loop of the same function, and in cycles.
 
     A training step is two passes over the synapses, each with an evaluation of its own.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     rows = []
-    for units, batch, steps in ((32, 32, 100), (128, 32, 100), (512, 64, 20)):
-        layer = lr.LTC(INPUTS, units, batch_first=True)
-        evaluations = batch * steps * (6 * units * units + INPUTS * units)
-        x = torch.randn(batch, steps, INPUTS)
-        for contender, (passes, call) in {"forward": (1, forward), "train": (2, train)}.items():
-            call(layer, x)
+    for units, batch, steps in ((32, 32, 100), (64, 64, 40), (128, 64, 40), (512, 64, 20)):
+        call, x = ltc(units)(), torch.randn(batch, steps, INPUTS)
+        synapses = batch * steps * (6 * units * units + INPUTS * units)
+        for task, passes in {"forward": 1, "train": 2}.items():
+            once(task, call, x)
             rounds = []
             for _ in range(repeats):
+                clock = kernels.cpu.cycles_per_second()
                 bare = kernels.cpu.sigmoids_per_second(20_000)
-                start = time.perf_counter()
-                call(layer, x)
-                rounds.append((passes * evaluations / (time.perf_counter() - start), bare))
-            rate = statistics.median(r for r, _ in rounds)
-            share = statistics.median(r / bare for r, bare in rounds)
-            rows.append({"case": f"LTC({units})", "task": contender, "rate": rate, "share": share})
-            print(f"LTC({units}) {contender}: {rate / 1e9:.2f} 10^9 sigmoids per second, {share:.0%} of a bare loop")
+                rounds.append((passes * synapses / timed(task, call, x, 1), bare, clock))
+            row = {
+                "case": f"LTC({units})",
+                "task": task,
+                "batch": batch,
+                "time": steps,
+                "rate": statistics.median(rate for rate, _, _ in rounds),
+                "share": statistics.median(rate / bare for rate, bare, _ in rounds),
+                "cycles": statistics.median(16 * passes * clock / rate for rate, _, clock in rounds),
+                "bare_cycles": statistics.median(16 * clock / bare for _, bare, clock in rounds),
+                "clock": statistics.median(clock for _, _, clock in rounds),
+            }
+            rows.append(row)
+            print(
+                f"{row['case']} {task}: {row['rate'] / 1e9:.2f} 10^9 sigmoids per second, {row['share']:.0%} of a bare "
+                f"loop; {row['cycles']:.1f} cycles for 16 synapses, {row['bare_cycles']:.2f} for 16 bare sigmoids"
+            )
     torch.set_num_threads(threads)
     return rows
-
-
-def forward(layer, x) -> None:
-    with torch.no_grad():
-        layer(x)
-
-
-def train(layer, x) -> None:
-    layer.zero_grad()
-    layer(x)[0].sum().backward()
 
 
 def write(name: str, rows: list[dict[str, object]]) -> None:
@@ -450,12 +449,25 @@ Peak memory of a training step, LTC of 64 units, batch 32, 100 samples: growth o
         )
     }
 Sigmoids: evaluations per second in an LTC, through the layer, one thread, and the share of what a bare loop of the same
-function reaches here. Training evaluates each twice, and has the gradients' own work besides.
+function reaches here. Training evaluates each twice, and has the gradients' own work besides. Cycles are for 16
+synapses, by a clock measured beside, {figure(fractions[0]["clock"] / 1e9)} GHz; 16 sigmoids of the bare loop take {
+        figure(statistics.median(r["bare_cycles"] for r in fractions))
+    }.
 
 {
         table(
-            "network | what | 10^9 sigmoids per second | share of the bare loop",
-            ((r["case"], r["task"], f"{r['rate'] / 1e9:.2f}", f"{r['share']:.0%}") for r in fractions),
+            "network | what | batch x time | 10^9 sigmoids a second | share of the bare loop | cycles for 16 synapses",
+            (
+                (
+                    r["case"],
+                    r["task"],
+                    f"{r['batch']} x {r['time']}",
+                    f"{r['rate'] / 1e9:.2f}",
+                    f"{r['share']:.0%}",
+                    f"{r['cycles']:.1f}",
+                )
+                for r in fractions
+            ),
         )
     }
 Time per sample over the length of the sequence, LTC of 32 units, batch 32, training.

@@ -31,6 +31,21 @@ using namespace liquid;
 
 namespace {
 
+double cycles_per_second() {
+    constexpr std::int64_t rounds = 1'000'000, additions = 8;
+    std::uint64_t sum = 1, step = 3;
+    const auto start = std::chrono::steady_clock::now();
+    for (std::int64_t round = 0; round < rounds; ++round) {
+#pragma GCC unroll 8
+        for (int n = 0; n < additions; ++n) {
+            sum += step;
+            asm volatile("" : "+r"(sum), "+r"(step));  // each waits for the one before; none is folded into another
+        }
+    }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    return rounds * additions / seconds.count();
+}
+
 template <class T, int... Rank>
 using In = nb::ndarray<const T, nb::ndim<Rank>..., nb::c_contig, nb::device::cpu>;
 template <class T, int... Rank>
@@ -616,6 +631,8 @@ NB_MODULE(_cpu, module) {
         },
         nb::arg("repeats") = 10000,
         "Single-precision sigmoids that one thread computes in a second if it does nothing else: a bound on kernels.");
+    module.def("cycles_per_second", &cycles_per_second, nb::call_guard<nb::gil_scoped_release>(),
+               "Clock of the processor as it is now: additions in a second that wait for one another, one a cycle.");
     module.def("held_bytes", &held_bytes, "Memory that kernels hold for themselves.");
     module.def("peak_bytes", &peak_bytes, "The most of it since forget_peak().");
     module.def("forget_peak", &forget_peak);

@@ -382,8 +382,7 @@ void lrc_backward(const LrcProblem<T>& p, const T* states, const T* kept, const 
 
 template <class T>
 Stepper* lrc_steps(const LrcProblem<T>& p, T* state) {
-    if (batch_in_lanes(p)) return new typename Lrc<T, BatchLanes<T>>::Steps(p, state);
-    return new typename Lrc<T, UnitLanes<T>>::Steps(p, state);
+    return steps_in_best_layout<Lrc, T>(p, state);
 }
 
 }  // namespace LIQUID_ISA

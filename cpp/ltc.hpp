@@ -279,8 +279,7 @@ void ltc_backward(const LtcProblem<T>& p, const T* states, const T* kept, const 
 
 template <class T>
 Stepper* ltc_steps(const LtcProblem<T>& p, T* state) {
-    if (batch_in_lanes(p)) return new typename Ltc<T, BatchLanes<T>>::Steps(p, state);
-    return new typename Ltc<T, UnitLanes<T>>::Steps(p, state);
+    return steps_in_best_layout<Ltc, T>(p, state);
 }
 
 }  // namespace LIQUID_ISA

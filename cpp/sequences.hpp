@@ -159,5 +159,12 @@ void in_best_layout(const Problem<T>& p, const Run& run) {
     }
 }
 
+// One sample after another, in the same layout as the whole sequence.
+template <template <class, class> class Kernel, class T, template <class> class Problem>
+Stepper* steps_in_best_layout(const Problem<T>& p, T* state) {
+    if (batch_in_lanes(p)) return new typename Kernel<T, BatchLanes<T>>::Steps(p, state);
+    return new typename Kernel<T, UnitLanes<T>>::Steps(p, state);
+}
+
 }  // namespace LIQUID_ISA
 }  // namespace liquid

@@ -26,6 +26,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "buffer.hpp"
 #include "kernels.hpp"
@@ -412,6 +413,13 @@ struct UnitLanes {
         }
     };
 
+    // run(block, row): all rows, in blocks that load what they share once; `block` is the number of rows, as a type.
+    template <int Most, class Run>
+    static void by_rows(std::int64_t count, const Run& run, std::int64_t row = 0) {
+        for (; count - row >= Most; row += Most) run(std::integral_constant<int, Most>(), row);
+        if constexpr (Most > 1) by_rows<Most / 2>(count, run, row);
+    }
+
     template <bool Bounded, int R>
     static void sums_of(const Forward& order, std::int64_t sources, std::int64_t units, const T* source,
                         const T* held_drive, const T* held_total, T* drive, T* total) {
@@ -499,13 +507,10 @@ struct UnitLanes {
     static void sums_by(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
                         const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
         const std::int64_t from = stride(sources), to = stride(targets);
-        for (std::int64_t row = 0; row < count;) {
-            const std::int64_t left = count - row;
-            auto* run = left >= 4 ? sums_of<Bounded, 4> : left >= 2 ? sums_of<Bounded, 2> : sums_of<Bounded, 1>;
-            run(order, from, to, source + row * from, held_drive + row * to, held_total + row * to, drive + row * to,
-                total + row * to);
-            row += left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        }
+        by_rows<4>(count, [&](auto block, std::int64_t row) {
+            sums_of<Bounded, block>(order, from, to, source + row * from, held_drive + row * to, held_total + row * to,
+                                    drive + row * to, total + row * to);
+        });
     }
 
     static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
@@ -521,15 +526,10 @@ struct UnitLanes {
     static void pull_by(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
                         const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
         const std::int64_t from = stride(sources), to = stride(targets);
-        for (std::int64_t row = 0; row < count;) {
-            const std::int64_t left = count - row;
-            auto* run = left >= 8   ? pull_of<Bounded, 8>
-                        : left >= 4 ? pull_of<Bounded, 4>
-                        : left >= 2 ? pull_of<Bounded, 2>
-                                    : pull_of<Bounded, 1>;
-            run(order, from, to, source + row * from, a + row * to, b + row * to, source_gradient + row * from, sums);
-            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        }
+        by_rows<8>(count, [&](auto block, std::int64_t row) {
+            pull_of<Bounded, block>(order, from, to, source + row * from, a + row * to, b + row * to,
+                                    source_gradient + row * from, sums);
+        });
     }
 
     struct Weights {
@@ -566,12 +566,10 @@ struct UnitLanes {
     static void linear(const Forward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
                        std::int64_t count, const T* source, const T* held, T* result) {
         const std::int64_t from = stride(sources), to = stride(targets);
-        for (std::int64_t row = 0; row < count;) {
-            const std::int64_t left = count - row;
-            auto* run = left >= 8 ? linear_of<8> : left >= 4 ? linear_of<4> : left >= 2 ? linear_of<2> : linear_of<1>;
-            run(order, weights.values.get(), from, to, source + row * from, held + row * to, result + row * to);
-            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        }
+        by_rows<8>(count, [&](auto block, std::int64_t row) {
+            linear_of<block>(order, weights.values.get(), from, to, source + row * from, held + row * to,
+                             result + row * to);
+        });
     }
 
     template <int R>
@@ -602,16 +600,10 @@ struct UnitLanes {
     static void pull_linear(const Backward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
                             std::int64_t count, const T* source, const T* gradient, T* source_gradient, T* sums) {
         const std::int64_t from = stride(sources), to = stride(targets);
-        for (std::int64_t row = 0; row < count;) {
-            const std::int64_t left = count - row;
-            auto* run = left >= 8   ? pull_linear_of<8>
-                        : left >= 4 ? pull_linear_of<4>
-                        : left >= 2 ? pull_linear_of<2>
-                                    : pull_linear_of<1>;
-            run(order, weights.values.get(), from, to, source + row * from, gradient + row * to,
-                source_gradient + row * from, sums);
-            row += left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
-        }
+        by_rows<8>(count, [&](auto block, std::int64_t row) {
+            pull_linear_of<block>(order, weights.values.get(), from, to, source + row * from, gradient + row * to,
+                                  source_gradient + row * from, sums);
+        });
     }
 
     static double cost(const Synapses<T>& synapses, std::int64_t batch) {

@@ -120,3 +120,8 @@ def test_refusals():
     with pytest.raises((TypeError, ValueError), match="batch must be"):
         lr.Stream(layer, batch=0)
     assert repr(stream).startswith("Stream(LTC(") and "backend=" in repr(stream)
+    with pytest.raises(TypeError, match=r"input must be a Tensor of shape \(3,\), but got list"):
+        stream([0.0, 0.0, 0.0])
+    for span, got in ((torch.tensor(1.0), r"torch.float32 \(\)"), ("1", "str"), (None, "NoneType"), (True, "bool")):
+        with pytest.raises(TypeError, match=f"timespan must be a number, .* but got {got}"):
+            stream(torch.zeros(3), span)

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import liquidbench
 
 if TYPE_CHECKING:
+    from liquidbench.engine import Executor, Plan
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
-    from liquidbench.workers import Plan
 
 _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
 _FORMAT_LINE = "# results of liquidbench, format {}"
+_MOST_CURVES = 5_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,7 +85,21 @@ def _parser() -> argparse.ArgumentParser:
             "--processes",
             type=_positive(int),
             metavar="N",
-            help=f"fits at the same time, each on one core (default: the cores there are, {_cores()} here)",
+            help=f"fits at the same time (default: as many as there are cores for, {_cores()} cores here)",
+        )
+        added.add_argument(
+            "--threads", type=_positive(int), metavar="N", default=1, help="cores for each fit (default: 1)"
+        )
+        added.add_argument(
+            "--ray",
+            metavar="ADDRESS",
+            help="on the workers of a Ray cluster: `auto` for this machine's, `local` for one on this machine alone, "
+            "or an address; N is then the most fits at the same time, by default all there is room for",
+        )
+        added.add_argument(
+            "--in-process",
+            action="store_true",
+            help="one run after another in this very process, for debuggers and profilers",
         )
         added.add_argument("--plain", action="store_true", help="one line an event, even on a terminal")
         added.add_argument("--retry-failed", action="store_true", help="run those again that have failed before")
@@ -137,6 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     added.add_argument(
         "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute besides those of each task"
+    )
+
+    added = command("export", _export, "Copy a study's curves and scores to where TensorBoard or MLflow reads them.")
+    added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
+    added.add_argument("--to", required=True, choices=("tensorboard", "mlflow"), help="whose format")
+    added.add_argument(
+        "--out",
+        metavar="PATH",
+        help="TensorBoard's folder or MLflow's SQLite file (default: in DIR, named for its reader)",
     )
 
     added = command("list", _list, "List tasks, models, or studies in ./studies and ./results.")
@@ -360,11 +384,11 @@ def _keep(study: "Study", directory: Path) -> None:
 
 def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:
     """Run what is missing of a study and report on all of it."""
-    from liquidbench import console, results, statistics, workers
+    from liquidbench import console, engine, results, statistics
 
-    processes = options.processes or _cores()
     with _input():
-        plan = workers.plan(study, directory, options.data, options.retry_failed)
+        executor, processes = _executor(options)
+        plan = engine.plan(study, directory, options.data, options.retry_failed)
         # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
         _keep(study, directory)
     if not plan.pending:
@@ -379,10 +403,14 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
         for run in plan.status.keys() - set(plan.pending):
             progress.known(run, "failed" if plan.status[run] == "failed" else "done", scores.get(run))
 
-        def tell(event: workers.Event) -> None:
+        def tell(event: engine.Event) -> None:
             run = event.run
             if event.kind == "started":
                 progress.started(run)
+            elif event.kind == "lost":
+                progress.lost(run, event.reason or "no reason is known")
+            elif event.kind == "elsewhere":
+                progress.known(run, "done")
             elif event.kind == "finished":
                 progress.finished(run, event.score)
             elif event.kind == "failed":
@@ -391,26 +419,45 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
                 at = event.epoch
                 progress.epoch(run, console.Stage(at.trial, at.trials, at.epoch, at.epochs, at.validation_loss))
 
-        with _input((ValueError,)), _writing(directory):
-            outcome = workers.execute(plan, processes, tell, options.minutes)
+        with _input((ValueError, RuntimeError)), _writing(directory):
+            outcome = engine.execute(plan, executor, tell, options.minutes)
         if not outcome.interrupted:
             for run in outcome.left_out:
                 progress.left_out(run)
     if outcome.interrupted:
         # Counted on the disk: a run may have ended after the last that was heard of it.
-        ids = {plan.id(run) for run in study.runs()}
+        ended = len(results.done(directory).keys() & set(plan.ids.values()))
         print(
-            f"Stopped; {len(ids & results.done(directory).keys())} of {len(ids)} runs are finished and kept. "
-            f"To go on: liquidbench resume {directory}"
+            f"Stopped; {ended} of {len(plan.ids)} runs are finished and kept. To go on: liquidbench resume {directory}"
         )
         return 130
     code = _report_on(study, directory)
+    if outcome.elsewhere:
+        print(
+            f"{statistics.counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile."
+        )
     if outcome.left_out:
         print(
             f"{options.minutes:g} minutes were spent, {statistics.counted(len(outcome.left_out), 'run')} left out. "
             f"To go on: liquidbench resume {directory}"
         )
     return code
+
+
+def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":
+    """Who does the runs, and how many of them at a time."""
+    from liquidbench import engine
+
+    if options.in_process:
+        if options.processes or options.ray:
+            raise ValueError("--in-process is one process, this one; leave out --processes and --ray")
+        return engine.InProcess(options.threads), 1
+    if options.ray:
+        from liquidbench.engine.cluster import Cluster
+
+        return Cluster(options.ray, options.processes, options.threads), options.processes or _cores()
+    processes = options.processes or max(_cores() // options.threads, 1)
+    return engine.Pool(processes, options.threads), processes
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -422,6 +469,7 @@ def _report(options: argparse.Namespace) -> int:
 
 def _rescore(options: argparse.Namespace) -> int:
     from liquidbench import predictions, results
+    from liquidbench.engine.leases import Leases
     from liquidbench.metrics import METRICS
 
     directory, scored, left = Path(options.directory), 0, 0
@@ -431,6 +479,10 @@ def _rescore(options: argparse.Namespace) -> int:
         for name in options.metrics:
             if name not in METRICS:
                 raise ValueError(f"--metrics must be among {', '.join(METRICS)}; got {name!r}")
+    with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
+        if driver.others():
+            raise ValueError(f"another liquidbench is at work in {directory}; rescore when it has ended")
+        writer = results.Writer(directory, driver.name)
         frame = results.read(directory, _run_ids(study, facts))
         fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
         for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
@@ -441,13 +493,31 @@ def _rescore(options: argparse.Namespace) -> int:
             except FileNotFoundError:
                 left += 1
                 continue
-            with _writing(directory):
-                results.write(
-                    directory, predictions.rescored(rows, predicted, dict.fromkeys([*task["metrics"], *added]))
-                )
+            again = predictions.rescored(rows, predicted, dict.fromkeys([*task["metrics"], *added]))
+            writer.add(run, results.pack(again))
             scored += 1
+        writer.consolidate()
     print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
     return _report_on(study, directory)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from liquidbench import results, statistics
+    from liquidbench.export import export
+
+    directory = Path(options.directory)
+    default, look = {
+        "tensorboard": ("tensorboard", "tensorboard --logdir {}"),
+        "mlflow": ("mlflow.db", "mlflow ui --backend-store-uri sqlite:///{}"),
+    }[options.to]
+    path = Path(options.out or directory / default)
+    with _input():
+        study = _kept(directory)
+        frame = results.read(directory, _run_ids(study, _facts(study, directory)))
+        exported, before = export(frame, options.to, path, study.name)
+    known = f", {before} were there" if before else ""
+    print(f"Exported {statistics.counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
+    return 0
 
 
 def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
@@ -459,11 +529,13 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
     with _input():
         facts = _facts(study, directory)
         runs = _run_ids(study, facts)
-        frame = results.read(directory, runs)
+        # Curves of hundreds of seeds are for no one to see, and would be most of the report.
+        seeds = study.seeds[: max(_MOST_CURVES // (len(study.tasks) * len(study.models)), 1)]
+        frame = results.read(directory, runs, None if seeds == study.seeds else results.without_curves(seeds))
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
     compared = results.compared(frame, study.matching[0])
-    comparison = statistics.compare(compared, facts, study.smallest_difference)
+    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching)
     with _writing(directory):
         path = directory / ("tables" if form != "html" else _REPORT_FILE)
         if form == "html":
@@ -473,7 +545,11 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
     console.summary(Console(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
     print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
-    if others := sum(file.stem not in runs for file in (directory / "runs").glob("*.parquet")):
+    with warnings.catch_warnings():
+        # What there is to say of damaged files has just been said.
+        warnings.simplefilter("ignore")
+        others = len(results.done(directory).keys() - runs)
+    if others:
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     fits = frame.filter(frame["kind"] == "fit")
     if not fits.is_empty() and (fits["status"] == "failed").all():
@@ -506,7 +582,7 @@ def _known_scores(plan: "Plan") -> dict["Run", float]:
 
     runs = {plan.id(run): run for run in plan.status}
     metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
-    found = results.main_scores(results.read(plan.directory, runs), metrics)
+    found = results.main_scores(results.read(plan.directory, runs, results.without_curves(())), metrics)
     return {runs[run]: score for run, score in found.select("run", "value").iter_rows()}
 
 

@@ -6,8 +6,8 @@ Both take the same calls, and neither knows where the events come from.
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from statistics import mean
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -66,10 +66,16 @@ class Progress:
         self.study, self.metrics, self.processes = study, metrics, processes
         self.runs = study.runs()
         self.states: dict[Run, State] = dict.fromkeys(self.runs, "waiting")
-        self.scores: dict[Run, float] = {}
         self.stages: dict[Run, Stage] = {}
         self.failures: dict[Run, str] = {}
-        self._seconds: dict[Run, float] = {}
+        # Counted as they change: a study may have a hundred thousand runs, and this is drawn four times a second.
+        self.cells: dict[tuple[str, str, str, str], Cell] = {}
+        for run in self.runs:
+            self.cells.setdefault(_place(run), Cell()).runs.append(run)
+        for cell in self.cells.values():
+            cell.counts["waiting"] = len(cell.runs)
+        self._counts: Counter[State] = Counter(self.states.values())
+        self._seconds: dict[tuple[str, ...], tuple[float, int]] = {}
         self._begun: dict[Run, float] = {}
         self._started = time.monotonic()
 
@@ -82,25 +88,25 @@ class Progress:
         return None
 
     def known(self, run: Run, state: State, score: float | None = None) -> None:
-        """A run that an earlier call had finished."""
-        self.states[run] = state
-        if score is not None:
-            self.scores[run] = score
+        """A run that an earlier call, or another driver, had finished."""
+        self._set(run, state, score)
 
     def started(self, run: Run) -> None:
         """A worker has taken the run."""
-        self.states[run] = "running"
+        self._set(run, "running")
         self._begun[run] = time.monotonic()
 
     def epoch(self, run: Run, stage: Stage) -> None:
         """A running fit has trained one more epoch."""
         self.stages[run] = stage
 
+    def lost(self, run: Run, reason: str) -> None:
+        """The run's worker is gone, for a reason that is not the run's, and the run waits for another."""
+        self._set(run, "waiting")
+
     def finished(self, run: Run, score: float | None) -> None:
         """The run's results are written; ``score`` is its main score on test, None for a measurement of cost."""
-        self._ended(run, "done")
-        if score is not None:
-            self.scores[run] = score
+        self._ended(run, "done", score)
 
     def failed(self, run: Run, reason: str) -> None:
         """The run came to nothing, and its results say why."""
@@ -109,40 +115,66 @@ class Progress:
 
     def left_out(self, run: Run) -> None:
         """The time for the study was spent before the run could start."""
-        self.states[run] = "left out"
+        self._set(run, "left out")
 
     def counts(self) -> Counter[State]:
         """Number of runs in each state."""
-        return Counter(self.states.values())
+        return self._counts
 
     def remaining(self) -> float | None:
         """Seconds the rest may take: waiting runs as long as finished ones like them; None before there are any."""
         if not self._seconds:
             return None
-        known: dict[tuple[str, ...], list[float]] = {}
-        for run, seconds in self._seconds.items():
-            for like in ((run.kind, run.task_name, run.model), (run.kind, run.model), (run.kind,), ()):
-                known.setdefault(like, []).append(seconds)
         total = 0.0
-        for run, state in self.states.items():
-            if state not in ("waiting", "running"):
-                continue
-            likes = ((run.kind, run.task_name, run.model), (run.kind, run.model), (run.kind,), ())
-            expected = mean(next(known[like] for like in likes if like in known))
-            if state == "running":
-                expected = max(expected - (time.monotonic() - self._begun[run]), 0.0)
+        for place, cell in self.cells.items():
+            kind, task, model, _ = place
+            likes = ((kind, task, model), (kind, model), (kind,), ())
+            seconds, count = next(self._seconds[like] for like in likes if like in self._seconds)
+            rest = cell.counts["waiting"] * seconds / count
+            for run in cell.running:
+                rest += max(seconds / count - (time.monotonic() - self._begun[run]), 0.0)
             # Measurements of cost have the machine to themselves.
-            total += expected / (self.processes if run.kind == "fit" else 1)
+            total += rest / (self.processes if kind == "fit" else 1)
         return total
 
     def elapsed(self) -> float:
         """Seconds since the study was started or resumed."""
         return time.monotonic() - self._started
 
-    def _ended(self, run: Run, state: State) -> None:
+    def _ended(self, run: Run, state: State, score: float | None = None) -> None:
+        seconds = time.monotonic() - self._begun.get(run, self._started)
+        kind, task, model, _ = _place(run)
+        for like in ((kind, task, model), (kind, model), (kind,), ()):
+            total, count = self._seconds.get(like, (0.0, 0))
+            self._seconds[like] = (total + seconds, count + 1)
+        self._set(run, state, score)
+
+    def _set(self, run: Run, state: State, score: float | None = None) -> None:
+        cell, before = self.cells[_place(run)], self.states[run]
         self.states[run] = state
+        for counts in (cell.counts, self._counts):
+            counts[before] -= 1
+            counts[state] += 1
+        cell.running.pop(run, None)
         self.stages.pop(run, None)
-        self._seconds[run] = time.monotonic() - self._begun.get(run, self._started)
+        if state == "running":
+            cell.running[run] = None
+        if score is not None:
+            cell.scores.append(score)
+
+
+@dataclass
+class Cell:
+    """The runs of one kind of one model and variant on one task: all seeds."""
+
+    runs: list[Run] = field(default_factory=list)
+    counts: Counter[State] = field(default_factory=Counter)
+    running: dict[Run, None] = field(default_factory=dict)
+    scores: list[float] = field(default_factory=list)
+
+
+def _place(run: Run) -> tuple[str, str, str, str]:
+    return run.kind, run.task_name, run.model, run.variant
 
 
 class Lines(Progress):
@@ -159,9 +191,15 @@ class Lines(Progress):
 
     def finished(self, run: Run, score: float | None) -> None:
         """See `Progress`."""
+        seconds = time.monotonic() - self._begun.get(run, self._started)
         super().finished(run, score)
         scored = "" if score is None else f", {self.metrics[run.task_name]} {score:.4g}"
-        self._say(f"done: {described(run)}{scored}, {duration(self._seconds[run])}")
+        self._say(f"done: {described(run)}{scored}, {duration(seconds)}")
+
+    def lost(self, run: Run, reason: str) -> None:
+        """See `Progress`."""
+        super().lost(run, reason)
+        self._say(f"lost, to be started again: {described(run)}: {reason}")
 
     def failed(self, run: Run, reason: str) -> None:
         """See `Progress`."""
@@ -216,50 +254,45 @@ class Board(Progress):
 
     def _grid(self, plain: bool) -> Table:
         """One row a model, one column a task: a mark for each seed, and the mean score so far."""
-        tasks = list(dict.fromkeys(run.task_name for run in self.runs))
+        tasks = list(dict.fromkeys(task for _, task, _, _ in self.cells))
         heads = [Column(f"{task}\n{self.metrics[task]}", no_wrap=True) for task in tasks]
         table = Table(Column("", no_wrap=True), *heads, box=None, padding=(0, 2, 0, 0), header_style="dim")
-        for model, variant in dict.fromkeys((run.model, run.variant) for run in self.runs):
+        for model, variant in dict.fromkeys((model, variant) for _, _, model, variant in self.cells):
             label = model if variant == "matched" else f"{model} (published)"
-            cells = []
-            for task in tasks:
-                here = [
-                    run
-                    for run in self.runs
-                    if (run.kind, run.model, run.variant, run.task_name) == ("fit", model, variant, task)
-                ]
-                cells.append(self._cell(here, plain))
+            cells = [self._cell(self.cells.get(("fit", task, model, variant), Cell()), plain) for task in tasks]
             table.add_row(Text(label, style="bold" if variant == "matched" else "dim"), *cells)
         return table
 
     def _short_grid(self, plain: bool) -> Table:
         """One row a task, with counts alone, for terminals too narrow for `_grid`."""
         table = Table.grid(*(Column(no_wrap=True, overflow="crop") for _ in range(2)), padding=(0, 1))
-        for task in dict.fromkeys(run.task_name for run in self.runs):
-            here = [run for run in self.runs if run.task_name == task]
-            counts = Counter(self.states[run] for run in here)
-            cell = Text(f"{counts['done']}/{len(here)}", style="green", no_wrap=True)
+        for task in dict.fromkeys(task for _, task, _, _ in self.cells):
+            counts: Counter[State] = Counter()
+            for (_, its_task, _, _), each in self.cells.items():
+                if its_task == task:
+                    counts.update(each.counts)
+            cell = Text(f"{counts['done']}/{counts.total()}", style="green", no_wrap=True)
             if counts["failed"]:
                 mark, style = _mark("failed", plain)
                 cell.append(f" {mark}{counts['failed']}", style)
             table.add_row(task, cell)
         return table
 
-    def _cell(self, runs: Sequence[Run], plain: bool) -> Text:
-        cell = Text(no_wrap=True)
-        if len(runs) <= 10:
-            for run in runs:
-                cell.append(*_mark(self.states[run], plain))
+    def _cell(self, cell: Cell, plain: bool) -> Text:
+        text = Text(no_wrap=True)
+        runs = len(cell.runs)
+        if runs <= 10:
+            for run in cell.runs:
+                text.append(*_mark(self.states[run], plain))
         else:
-            done = sum(self.states[run] in ("done", "failed") for run in runs)
-            cell.append(f"{done}/{len(runs)}", "green" if done == len(runs) else "")
-        scores = [self.scores[run] for run in runs if run in self.scores]
-        if scores:
-            cell.append(f" {_told(mean(scores))}", "bold" if len(scores) == len(runs) else "")
-        return cell
+            done = cell.counts["done"] + cell.counts["failed"]
+            text.append(f"{done}/{runs}", "green" if done == runs else "")
+        if cell.scores:
+            text.append(f" {_told(mean(cell.scores))}", "bold" if len(cell.scores) == runs else "")
+        return text
 
     def _running(self, options: ConsoleOptions) -> list[Text | Table]:
-        running = [run for run, state in self.states.items() if state == "running"]
+        running = [run for cell in self.cells.values() for run in cell.running]
         lines: list[Text | Table] = []
         mark, style = _mark("running", options.ascii_only)
         for run in running[:_MOST_RUNNING]:

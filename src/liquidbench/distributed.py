@@ -224,7 +224,7 @@ def _conduct(
     rendezvous = path.parent / f".rendezvous-{os.getpid()}"
     seconds = math.inf if minutes is None else 60 * minutes
     shared = (course, *splits, path, rendezvous.resolve())
-    processes: dict[Connection, Any] = {}
+    processes: dict[Any, Any] = {}
     try:
         for rank in range(course.devices):
             ours, theirs = _CONTEXT.Pipe()

@@ -1,16 +1,21 @@
-"""What a network costs, measured on this machine: time, and memory."""
+"""What a network costs, measured on this machine: time, memory, and energy."""
 
 import os
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterable
 from itertools import accumulate
 from statistics import median
+from typing import Any, Self
 
 import torch
+from torch import Tensor
+from torch.autograd.graph import saved_tensors_hooks
 from torch.profiler import ProfilerActivity, profile
 
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, optimiser_of, step
+from liquidbench.energy import EnergyCounters
+from liquidbench.learning import Data, loss_of, optimiser_of, step
 from liquidbench.rows import Row, Rows
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
@@ -27,6 +32,9 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
 
     - ``seconds_per_epoch``: median wall-clock time of five training steps (forward, backward, clipping,
       update) on full batches, after one to warm up, times the number of batches.
+    - ``training_sequences_per_second``: sequences of a full batch, divided by that median time of a step.
+    - ``inference_sequences_per_second``: the same for forward passes of the same batches in inference mode, with the
+      median of five after one to warm up.
     - ``step_latency_us``: median wall-clock time of 200 samples through a ``liquidrnn.Stream``, one at a time, after
       20 to warm up.
     - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
@@ -34,7 +42,13 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
       data are not. It is the maximum of the running sum of the allocations and releases that
       ``torch.profiler`` records with ``profile_memory=True``, and to it comes the most that compiled kernels held for
       themselves: nothing is sampled, no other process counts.
-    - ``inference_memory_bytes``: the same for the forward pass of one batch in inference mode.
+    - ``saved_for_backward_bytes``: what autograd keeps between the forward and the backward pass of one batch, the
+      loss included. Each storage counts once, whole, however many views of it are kept; the model's parameters and
+      buffers and the batch's values, time spans, mask and targets, which would be there anyhow, do not count.
+    - ``inference_memory_bytes``: the same as for training for the forward pass of one batch in inference mode.
+    - ``training_energy_joules``: what the processor's packages took (`EnergyCounters`) in training steps, repeated for
+      half a second and at least five times: a mean, times the number of batches. Power at idle and whatever else runs
+      are not subtracted. Where the machine does not tell, there is no such row.
     - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
 
     Args:
@@ -63,13 +77,24 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
         optimiser = optimiser_of(model, settings)
         return lambda number: step(model, optimiser, data, full[number % len(full)], settings.clip_norm)
 
-    rows.add("seconds_per_epoch", _median_seconds(training_step(), calls=5, warm_up=1) * len(batches), **about)
+    def forward_pass(number: int) -> object:
+        return model(*data.inputs(full[number % len(full)]))
+
+    seconds = _median_seconds(training_step(), calls=5, warm_up=1)
+    rows.add("seconds_per_epoch", seconds * len(batches), **about)
+    rows.add("training_sequences_per_second", len(full[0]) / seconds, **about)
+    joules = EnergyCounters().joules_of(training_step(), calls=5)
+    if joules is not None:
+        rows.add("training_energy_joules", joules * len(batches), **about)
     # The gradients that the timed steps left are no part of the baseline.
     model.zero_grad(set_to_none=True)
     rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)), **about)
     model.zero_grad(set_to_none=True)
+    rows.add("saved_for_backward_bytes", _saved_for_backward(model, data, full[0]), **about)
     model.eval()
     with torch.inference_mode():
+        seconds = _median_seconds(forward_pass, calls=5, warm_up=1)
+        rows.add("inference_sequences_per_second", len(full[0]) / seconds, **about)
         rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))), **about)
         rows.add("step_latency_us", 1e6 * _step_latency(model), **about)
     rows.add("parameters", rows.parameters, **about)
@@ -92,6 +117,52 @@ def _step_latency(model: SequenceModel) -> float:
     """Median wall-clock time of one streamed sample, in seconds."""
     stream, sample = Stream(model.layer), torch.ones(model.layer.input_size)
     return _median_seconds(lambda number: stream(sample), calls=200, warm_up=20)
+
+
+def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
+    """Bytes that autograd keeps of a batch's forward pass, apart from what would be there anyhow."""
+    inputs = data.inputs(batch)
+    with Saved() as saved:
+        targets, predictions = data.scored(batch, model(*inputs))
+        loss = loss_of(targets, predictions)
+    given = [tensor for tensor in (*inputs, targets) if tensor is not None]
+    # The loss holds the graph, and that what is kept.
+    return saved.bytes([*model.parameters(), *model.buffers(), *given]) if loss.requires_grad else 0
+
+
+class Saved:
+    """Context whose `bytes` are what autograd keeps for the way back of all that is computed within, while it lives.
+
+    Tensors that functions of one's own save by ``ctx.save_for_backward`` are among it, others that they keep are not.
+    """
+
+    def __init__(self):
+        self._kept: list[weakref.ref[Tensor]] = []
+        self._hooks = saved_tensors_hooks(self._keep, lambda tensor: tensor)
+
+    def __enter__(self) -> Self:
+        self._hooks.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._hooks.__exit__(*raised)
+
+    def _keep(self, tensor: Tensor) -> Tensor:
+        # Autograd's own reference to it would be a cycle if this were the tensor itself.
+        same = tensor.detach()
+        self._kept.append(weakref.ref(same))
+        return same
+
+    def bytes(self, apart_from: Iterable[Tensor] = ()) -> int:
+        """Bytes of all storages that are kept now, each counted once.
+
+        Args:
+            apart_from: tensors whose storages do not count.
+        """
+        kept = [tensor.untyped_storage() for one in self._kept if (tensor := one()) is not None]
+        others = {tensor.untyped_storage().data_ptr() for tensor in apart_from}
+        sizes = {storage.data_ptr(): storage.nbytes() for storage in kept}
+        return sum(size for place, size in sizes.items() if place not in others)
 
 
 def _peak_memory(action: Callable[[], object]) -> int:

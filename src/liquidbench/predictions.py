@@ -40,23 +40,44 @@ def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, P
     Returns:
         The file.
     """
-    arrays = {}
-    for split, (targets, predictions) in predicted.items():
-        if np.issubdtype(targets.dtype, np.integer) and targets.size:
-            targets = targets.astype(np.min_scalar_type(int(targets.max())))
-        arrays |= {f"{split}_targets": targets, f"{split}_predictions": predictions}
+    content = io.BytesIO()
+    np.savez_compressed(content, **_arrays(predicted))
+    return keep(directory, run, content.getvalue())
+
+
+def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
+    """Write the content of a file that `write` made elsewhere, whole or not at all.
+
+    Args:
+        directory: the study's folder; it is made where it does not exist.
+        run: the run's id.
+        content: of the file.
+
+    Returns:
+        The file.
+    """
     to = path(directory, run)
     to.parent.mkdir(parents=True, exist_ok=True)
     part = to.with_name(f".{to.name}.{uuid.uuid4().hex}.tmp")
     try:
         with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         part.replace(to)
     finally:
         part.unlink(missing_ok=True)
     return to
+
+
+def sweep(directory: str | os.PathLike[str]) -> None:
+    """Remove what processes that were killed while they wrote have left; only while nobody is at work there.
+
+    Args:
+        directory: the study's folder.
+    """
+    for part in (Path(directory) / "predictions").glob(".*.tmp"):
+        part.unlink(missing_ok=True)
 
 
 def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
@@ -111,3 +132,12 @@ def rescored(
                 reason = str(error)
             kept.append(pattern | {"split": split, "metric": metric, "value": value, "reason": reason})
     return kept
+
+
+def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:
+    arrays = {}
+    for split, (targets, predictions) in predicted.items():
+        if np.issubdtype(targets.dtype, np.integer) and targets.size:
+            targets = targets.astype(np.min_scalar_type(int(targets.max())))
+        arrays |= {f"{split}_targets": targets, f"{split}_predictions": predictions}
+    return arrays

@@ -1,16 +1,26 @@
-"""The results of a study: one Parquet file a run, in one long table, one row a value.
+"""The results of a study: one long table in Parquet files, one row a value, each run there whole or not at all.
 
-A run's file appears whole or not at all, so a study can be killed at any time and go on from there, and
-several processes can write into one folder.
+A run that ends first gets a file of its own in ``incoming/``, renamed into place when complete. Now and then the
+driver whose run it was rewrites its newest file in ``runs/`` with such runs added, again by renaming a complete
+one into place, and begins another when that is full. So a study can be killed at any time and go on from there,
+and a hundred thousand runs are some dozens of files, each run in one of them, for any reader of Parquet.
+
+Several drivers may write into one folder, as each rewrites none but its own files. Those of a driver that is gone
+are renamed by the next, which succeeds for one. Should a driver that was thought gone write after all, or be
+killed between writing and tidying up, a run is there twice rather than not at all; `read` then takes one, and the
+next driver removes the other.
 """
 
+import io
 import json
 import numbers
 import os
 import re
 import uuid
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,16 +90,16 @@ class DamagedResultWarning(UserWarning):
     """A file among the results could not be used; the message names it."""
 
 
-def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write one run's rows, replacing the run's earlier file if there is one.
+FULL = 200_000
+"""Rows from which on a file of results is left as it is."""
+
+
+def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    """One run's rows as the content of a Parquet file, for `Writer.add`.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
         rows: at least one mapping with the columns of `SCHEMA`, all of one run. Columns of `NULLABLE` may be
             left out.
-
-    Returns:
-        The file, ``<directory>/runs/<run>.parquet``.
 
     Raises:
         ValueError: for a missing or unknown column, or a value out of its column's choices.
@@ -103,26 +113,54 @@ def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
         raise ValueError(f"rows must be of one run, as a file holds one; column 'run' has {', '.join(runs)}")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", runs[0]):
         raise ValueError(f"column 'run' must hold letters, digits, '_' and '-', for it names a file; got {runs[0]!r}")
-    frame = pl.DataFrame(table, schema=SCHEMA)
-    path = Path(directory) / "runs" / f"{runs[0]}.parquet"
-    _replace(path, lambda part: frame.write_parquet(part))
+    content = io.BytesIO()
+    pl.DataFrame(table, schema=SCHEMA).write_parquet(content)
+    return content.getvalue()
+
+
+def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Write one run's rows into a file of its own, replacing that of an earlier call if there is one.
+
+    For a run that a driver has put together with others use `Writer`.
+
+    Args:
+        directory: the study's folder; it is made where it does not exist.
+        rows: as for `pack`, with the same errors.
+
+    Returns:
+        The file, ``<directory>/runs/<run>.parquet``. The next driver puts it together with others.
+    """
+    content = pack(rows)
+    path = Path(directory) / "runs" / f"{rows[0]['run']}.parquet"
+    _replace(path, content)
     return path
 
 
-def read(directory: str | os.PathLike[str], runs: Collection[str] | None = None) -> pl.DataFrame:
+def read(
+    directory: str | os.PathLike[str], runs: Collection[str] | None = None, keep: pl.Expr | None = None
+) -> pl.DataFrame:
     """Read the results of a study.
 
     Args:
         directory: the study's folder.
         runs: ids of the runs wanted; None for all there are, which includes those of earlier versions of the
             study.
+        keep: which rows are wanted, such as ``pl.col("split") == "test"``; None for all. Other rows are dropped
+            file by file, so that they need no memory.
 
     Returns:
-        All rows with the columns of `SCHEMA`, ordered by run; an empty frame with these columns if there are
-        none. A file that cannot be used is named in a `DamagedResultWarning` and left out.
+        Rows with the columns of `SCHEMA`; an empty frame with these columns if there are none. A file that cannot
+        be used is named in a `DamagedResultWarning` and left out.
     """
-    found = _runs(directory, runs)
-    return pl.concat(found.values()) if found else SCHEMA.to_frame()
+    wanted = None if runs is None else pl.Series("run", list(runs), dtype=pl.String).implode()
+
+    def lessened(frame: pl.DataFrame) -> pl.DataFrame:
+        if wanted is not None:
+            frame = frame.filter(pl.col("run").is_in(wanted))
+        return frame if keep is None else frame.filter(keep)
+
+    frames = _look(directory, lessened).frames
+    return pl.concat(frames.values()) if frames else SCHEMA.to_frame()
 
 
 def done(directory: str | os.PathLike[str]) -> dict[str, str]:
@@ -132,13 +170,119 @@ def done(directory: str | os.PathLike[str]) -> dict[str, str]:
         directory: the study's folder.
 
     Returns:
-        The id of each run with a whole file, and its status: "done" or "failed". A damaged file is none, so
-        that its run is repeated.
+        The id of each run with whole results, and its status: "done" or "failed". What is in a damaged file is
+        not there, so that its runs are repeated.
     """
-    return {
-        run: "failed" if (frame["status"] == "failed").any() else "done"
-        for run, frame in _runs(directory, None).items()
-    }
+    return {run: status for run, (status, _) in _look(directory).runs.items()}
+
+
+class Writer:
+    """Puts the results of one driver's runs into the study's folder; the head of this module says how.
+
+    Files of drivers that are gone become this one's, and damaged ones are moved to ``damaged/``.
+
+    Args:
+        directory: the study's folder; it is made where it does not exist.
+        owner: the driver's name, which no other ever has; letters and digits.
+        others: names of the drivers at work there besides, whose files are left alone.
+
+    Attributes:
+        known: of each run that was there before, its status: "done" or "failed".
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], owner: str, others: Collection[str] = ()):
+        self._directory, self._owner, self._number = Path(directory), owner, 0
+        others = frozenset(others)
+        for folder in ("incoming", "runs"):
+            (self._directory / folder).mkdir(parents=True, exist_ok=True)
+            for path in [*self._directory.glob(f"{folder}/*.parquet"), *self._directory.glob(f"{folder}/.*.tmp")]:
+                if _owner(path) not in others:
+                    self._claim(path)
+        found = _look(directory)
+        self.known = {run: status for run, (status, _) in found.runs.items()}
+        # Files to be put together, and runs in each of which another file of this driver has the rows to take.
+        self._small: dict[Path, set[str]] = {}
+        self._full: set[Path] = set()
+        self._redone: set[str] = set()
+        for path, height in found.heights.items():
+            if self._is_mine(path):
+                doubled = {run for run in found.doubled[path] if self._is_mine(found.runs[run][1])}
+                if height < FULL or doubled:
+                    self._small[path] = doubled
+                else:
+                    self._full.add(path)
+        self._homes = {run: path for run, (_, path) in found.runs.items()}
+        for path in filter(self._is_mine, found.damaged):
+            (self._directory / "damaged").mkdir(exist_ok=True)
+            path.rename(self._directory / "damaged" / path.name)
+
+    def add(self, run: str, packed: bytes) -> None:
+        """Keep what `pack` made of a run's rows: it is on the disk when this returns.
+
+        It takes the place of what was there of the run before, but for what is in other drivers' files.
+        """
+        path = self._directory / "incoming" / f"{run}.{self._owner}.parquet"
+        _replace(path, packed, self._owner)
+        if run in self._homes:
+            self._redone.add(run)
+            home = self._homes.pop(run)
+            if home in self._full:
+                self._full.remove(home)
+                self._small[home] = set()
+        self._small[path] = set()
+
+    def consolidate(self) -> None:
+        """Put what has come in since the last time together with the newest file in ``runs/``."""
+        if not any(path.parent.name == "incoming" or doubled for path, doubled in self._small.items()):
+            if len(self._small) < 2:
+                return
+        frames: dict[Path, pl.DataFrame] = {}
+        for path, doubled in list(self._small.items()):
+            frame = pl.read_parquet(path.read_bytes())
+            if path.parent.name == "runs":
+                doubled = doubled | self._redone
+            frames[path] = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
+            if sum(frame.height for frame in frames.values()) >= FULL:
+                self._full.add(self._join(frames))
+                frames = {}
+        if frames:
+            self._small[self._join(frames)] = set()
+        self._redone.clear()
+
+    def _join(self, frames: Mapping[Path, pl.DataFrame]) -> Path:
+        """One file of several, in place of one of them that is in ``runs/`` already, if there is one."""
+        target = next((path for path in frames if path.parent.name == "runs"), None) or self._next()
+        content = io.BytesIO()
+        pl.concat(frames.values()).write_parquet(content)
+        _replace(target, content.getvalue(), self._owner)
+        for path in frames:
+            del self._small[path]
+            if path != target:
+                path.unlink(missing_ok=True)
+        return target
+
+    def _claim(self, path: Path) -> None:
+        """Make a file this driver's, unless another is faster."""
+        if path.suffix == ".tmp":
+            path.unlink(missing_ok=True)
+            return
+        with suppress(FileNotFoundError):
+            if path.parent.name == "runs":
+                path.rename(self._next())
+            else:
+                path.rename(path.with_name(f"{path.name.partition('.')[0]}.{self._owner}.parquet"))
+
+    def _is_mine(self, path: Path) -> bool:
+        return _owner(path) == self._owner
+
+    def _next(self) -> Path:
+        self._number += 1
+        return self._directory / "runs" / f"{self._owner}-{self._number:04d}.parquet"
+
+
+def without_curves(seeds: Collection[int]) -> pl.Expr:
+    """What to `read` of a large study: all but the training curves of other seeds than these, which are most rows."""
+    return (pl.col("metric") != "loss") | pl.col("epoch").is_null() | pl.col("seed").is_in(list(seeds))
 
 
 def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "test") -> pl.DataFrame:
@@ -160,22 +304,22 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
 
 
 def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"]) -> dict[str, float]:
-    """Main score on test, by task, of the trivial predictor or of the linear model; older results lack the latter."""
+    """Main score on test, by task, of the trivial predictor or of the linear model: the mean over outer splits."""
     rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
-    return dict(rows.group_by("task").agg(pl.col("value").median()).iter_rows())
+    splits = rows.group_by("task", "fold").agg(pl.col("value").median())
+    return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())
 
 
 def compared(frame: pl.DataFrame, matching: str) -> pl.DataFrame:
-    """The part of a study's results that is judged together: one matching, on the official split.
+    """The part of a study's results that is judged together: one matching, on all outer splits.
 
-    Rows at published sizes belong to every matching. Scores of other outer splits come from training data that overlap,
-    so that they are no further independent pairs.
+    Rows at published sizes belong to every matching.
 
     Args:
         frame: rows of results.
         matching: one of `liquidbench.study.MATCHINGS`.
     """
-    return frame.filter(pl.col("matching").is_in([matching, ""]), pl.col("fold") == 0)
+    return frame.filter(pl.col("matching").is_in([matching, ""]))
 
 
 def trials(frame: pl.DataFrame) -> pl.DataFrame:
@@ -212,16 +356,6 @@ def trainings(frame: pl.DataFrame) -> pl.DataFrame:
     return ends.sort("task", "model", "variant", "seed", "trial").drop("trial")
 
 
-def sweep(directory: str | os.PathLike[str]) -> None:
-    """Remove what a process that was killed while it wrote has left; for the only process at work there.
-
-    Args:
-        directory: the study's folder.
-    """
-    for part in [part for folder in (".", "runs", "predictions") for part in (Path(directory) / folder).glob(".*.tmp")]:
-        part.unlink(missing_ok=True)
-
-
 def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[str, Any]]) -> Path:
     """Write what a report says about tasks, so that it can be made without the data.
 
@@ -234,7 +368,7 @@ def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[s
     """
     text = json.dumps(tasks, indent=2, ensure_ascii=False, allow_nan=False)
     path = Path(directory) / "tasks.json"
-    _replace(path, lambda part: part.write_text(text + "\n", encoding="utf-8"))
+    _replace(path, (text + "\n").encode())
     return path
 
 
@@ -298,46 +432,121 @@ def _typed(index: int, column: str, kind: pl.DataType, value: Any) -> str | int 
     raise TypeError(f"column {column!r} of rows[{index}] must be {words}{null}; got {type(value).__name__} {value!r}")
 
 
-def _runs(directory: str | os.PathLike[str], wanted: Collection[str] | None) -> dict[str, pl.DataFrame]:
-    frames = {}
-    for path in sorted((Path(directory) / "runs").glob("*.parquet")):
-        if wanted is not None and path.stem not in wanted:
-            continue
+@dataclass
+class _Found:
+    """What is in a study's folder.
+
+    Attributes:
+        frames: by file, what was wanted of its rows.
+        heights: by file, how many rows it has.
+        runs: the status of each run, and the file whose rows of it count.
+        doubled: by file, runs in it of which another file's rows count.
+        damaged: files that are of no use, with the reason.
+    """
+
+    frames: dict[Path, pl.DataFrame] = field(default_factory=dict)
+    heights: dict[Path, int] = field(default_factory=dict)
+    runs: dict[str, tuple[str, Path]] = field(default_factory=dict)
+    doubled: dict[Path, set[str]] = field(default_factory=dict)
+    damaged: dict[Path, str] = field(default_factory=dict)
+
+    def add(self, path: Path, frame: pl.DataFrame, statuses: Mapping[str, str], height: int) -> None:
+        """Take a file in. A run that is there twice counts where it is done, else where it was met first."""
+        self.frames[path], self.heights[path], self.doubled[path] = frame, height, set()
+        for run, status in statuses.items():
+            earlier = self.runs.get(run)
+            if earlier is None or (earlier[0], status) == ("failed", "done"):
+                self.runs[run] = (status, path)
+            if earlier is not None:
+                self.doubled[path if self.runs[run] is earlier else earlier[1]].add(run)
+
+
+def _look(
+    directory: str | os.PathLike[str], lessened: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clear
+) -> _Found:
+    """Read all files, whatever drivers do to them meanwhile.
+
+    A run moves from one file to another by being written there and then removed here. So all are there in a list of
+    files, incoming ones first, of which none was gone before it was read; files that have not changed since they
+    were read for an earlier list need not be read again.
+    """
+    kept: dict[Path, tuple[Any, ...]] = {}
+    folders = [Path(directory) / "incoming", Path(directory) / "runs"]
+    while True:
+        listed = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
         try:
-            # Read in one go: polars opens a path more than once, and between times a writer may have renamed
-            # another file to it.
-            frame = pl.read_parquet(path.read_bytes())
-        # A file of any content may come here, and polars may fail on it in any way, its own panics included.
-        except (Exception, pl.exceptions.PanicException) as error:
-            _warn(path, f"it cannot be read ({error})")
+            read = {path: _read(path, lessened, kept) for path in listed}
+        except FileNotFoundError:
             continue
-        if frame.schema != SCHEMA:
-            columns = {**SCHEMA, **frame.schema}
-            odd = [name for name in columns if frame.schema.get(name) != SCHEMA.get(name)]
-            _warn(path, f"it is no result of this version (see {', '.join(odd) or 'the order of columns'})")
-        elif frame.is_empty() or (frame["run"] != path.stem).any():
-            _warn(path, "it holds no rows, or rows of another run than its name says")
+        # A long list is not made in one moment, and may miss what is renamed meanwhile.
+        if set(folders[1].glob("*.parquet")) <= read.keys():
+            break
+    found = _Found()
+    for path, content in read.items():
+        if isinstance(content, str):
+            found.damaged[path] = content
         else:
-            frames[path.stem] = frame
-    return frames
+            found.add(path, *content)
+    for path, doubled in found.doubled.items():
+        if doubled:
+            found.frames[path] = found.frames[path].filter(~pl.col("run").is_in(doubled))
+    for path, reason in found.damaged.items():
+        warnings.warn(f"{path} is left out: {reason}", DamagedResultWarning, stacklevel=3)
+    return found
 
 
-def _warn(path: Path, reason: str) -> None:
-    warnings.warn(f"{path} is left out: {reason}", DamagedResultWarning, stacklevel=4)
+def _read(
+    path: Path, lessened: Callable[[pl.DataFrame], pl.DataFrame], kept: dict[Path, tuple[Any, ...]]
+) -> tuple[pl.DataFrame, dict[str, str], int] | str:
+    """A file's rows as far as wanted, the status of its runs and its height; or why it is of no use."""
+    stat = path.stat()
+    stamp = stat.st_ino, stat.st_mtime_ns, stat.st_size
+    if path not in kept or kept[path][0] != stamp:
+        kept[path] = stamp, _checked_file(path, lessened)
+    return kept[path][1]
 
 
-def _replace(path: Path, write: Any) -> None:
-    """Write beside ``path`` and rename, so that no one ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+def _checked_file(
+    path: Path, lessened: Callable[[pl.DataFrame], pl.DataFrame]
+) -> tuple[pl.DataFrame, dict[str, str], int] | str:
+    # Read in one go: polars opens a path more than once, and between times a writer may have renamed another file
+    # to it.
+    content = path.read_bytes()
     try:
-        try:
-            write(part)
-        except pl.exceptions.PolarsError as error:
-            # polars says of a full disk that the file's format is wrong.
-            raise OSError(f"{part} cannot be written: {error}") from error
-        # A rename can reach the disk before the content does; a power cut would then leave an empty file.
-        with part.open("rb") as file:
+        frame = pl.read_parquet(content)
+    # A file of any content may come here, and polars may fail on it in any way, its own panics included.
+    except (Exception, pl.exceptions.PanicException) as error:
+        return f"it cannot be read ({error})"
+    if frame.schema != SCHEMA:
+        columns = {**SCHEMA, **frame.schema}
+        odd = [name for name in columns if frame.schema.get(name) != SCHEMA.get(name)]
+        return f"it is no result of this version (see {', '.join(odd) or 'the order of columns'})"
+    if frame.is_empty():
+        return "it holds no rows"
+    failed = frame.group_by("run", maintain_order=True).agg((pl.col("status") == "failed").any())
+    statuses = {run: "failed" if any_failed else "done" for run, any_failed in failed.iter_rows()}
+    return lessened(frame), statuses, frame.height
+
+
+def _owner(path: Path) -> str:
+    """The driver whose file it is, "" for none: RUN.OWNER.parquet, OWNER-NUMBER.parquet, .NAME.OWNER.tmp."""
+    if path.suffix == ".tmp":
+        return path.name.split(".")[-2]
+    return path.stem.partition(".")[2] if path.parent.name == "incoming" else path.stem.rpartition("-")[0]
+
+
+def _replace(path: Path, content: bytes, owner: str | None = None) -> None:
+    """Write elsewhere and rename, so that no one ever sees half a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Not among the results, for readers that take a folder whole.
+    staging = path.parent.with_name("incoming") if path.parent.name == "runs" else path.parent
+    staging.mkdir(exist_ok=True)
+    part = staging / f".{path.name}.{owner or uuid.uuid4().hex}.tmp"
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            # A rename can reach the disk before the content does; a power cut would then leave an empty file.
             os.fsync(file.fileno())
         part.replace(path)
     finally:

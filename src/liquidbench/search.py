@@ -10,9 +10,10 @@ process that is killed loses the trial that it was at; whoever comes next goes o
 """
 
 import json
+import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -32,8 +33,11 @@ except ImportError:
     # Windows has none; there nothing stops two processes from making one search.
     fcntl = None
 
+LEARNING_RATES = (1e-3, 1e-1)
+"""Ends of the range of learning rates, which is even on a logarithmic scale."""
+
 SHARED: Mapping[str, BaseDistribution] = {
-    "learning_rate": FloatDistribution(1e-3, 1e-1, log=True),
+    "learning_rate": FloatDistribution(*LEARNING_RATES, log=True),
     "optimiser": CategoricalDistribution(("adamw", "rmsprop")),
     "schedule": CategoricalDistribution(("constant", "cosine")),
     "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),
@@ -153,7 +157,7 @@ def conduct(
     journal.parent.mkdir(parents=True, exist_ok=True)
     with _alone(journal):
         _mend(journal)
-        return _conducted(run, structures, score_trial, JournalStorage(JournalFileBackend(str(journal))))
+        return _conducted(run, structures, score_trial, _stored(journal))
 
 
 def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
@@ -162,7 +166,32 @@ def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
         return []
     with _alone(journal):
         _mend(journal)
-        return _trials(_opened(JournalStorage(JournalFileBackend(str(journal)))), structures)
+        return _trials(_opened(_stored(journal)), structures)
+
+
+def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
+    """Where the search of a run is kept: ``<directory>/searches/<its id>.journal``."""
+    return Path(directory) / "searches" / f"{run.search_id(data_digest)}.journal"
+
+
+def adopt(journal: Path, content: bytes) -> None:
+    """Keep a journal that was written elsewhere, unless the one that is here has as many trials.
+
+    Args:
+        journal: the file, made where it does not exist.
+        content: of the other one. While somebody is making the search here, it is dropped.
+    """
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(BlockingIOError), _alone(journal, wait=False):
+        part = journal.with_suffix(".part")
+        part.write_bytes(content)
+        trials = []
+        for file in (journal, part):
+            _mend(file)
+            trials.append(len(_opened(_stored(file)).trials) if file.is_file() else 0)
+        if trials[0] < trials[1]:
+            part.replace(journal)
+        part.unlink(missing_ok=True)
 
 
 def best(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
@@ -193,6 +222,10 @@ def _conducted(
             )
         )
     return _trials(optuna_study, structures)[: run.search.trials]
+
+
+def _stored(journal: Path) -> BaseStorage:
+    return JournalStorage(JournalFileBackend(str(journal)))
 
 
 def _opened(storage: BaseStorage) -> optuna.Study:
@@ -231,11 +264,11 @@ def _label(structure: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _alone(journal: Path) -> Iterator[None]:
+def _alone(journal: Path, wait: bool = True) -> Iterator[None]:
     """One process for a journal. The system lets go of the lock however a process ends."""
     with journal.with_suffix(".lock").open("a") as lock:
         if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
 
 

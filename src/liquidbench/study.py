@@ -165,6 +165,10 @@ class Run:
     tuned: tuple[int, int]
     robustness: Robustness
 
+    def __hash__(self) -> int:
+        # A mapping has none; without the task's name, the runs of all tasks would share one.
+        return hash((self.kind, self.task_name, self.model, self.variant, self.seed, self.fold, self.matching))
+
     @property
     def task_name(self) -> str:
         """The task's name in results and reports."""

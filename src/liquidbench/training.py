@@ -193,7 +193,7 @@ def _searched(
 
 
 def _journal(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Path | None:
-    return None if folder is None else Path(folder) / "searches" / f"{run.search_id(task.data_digest)}.journal"
+    return None if folder is None else search.journal(folder, run, task.data_digest)
 
 
 def _structures(run: Run, task: Task) -> list[Mapping[str, Any]]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Self, TypeAlias, TypedDict
 
 import torch
@@ -25,7 +26,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from liquidrnn.arguments import described, flag, positive_int, probability, readable
-from liquidrnn.kernels import check_backend
+from liquidrnn.kernels import check_backend, loop
+from liquidrnn.kernels.loop import State, alone
 from liquidrnn.kernels.memory import Memory, remember
 from liquidrnn.kernels.operator import Samples as Compiled
 from liquidrnn.kernels.operator import Steps
@@ -33,7 +35,6 @@ from liquidrnn.samples import Samples, check_kind, checked_spans, span_tensor
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
 
-State: TypeAlias = tuple[Tensor, ...]
 Trace: TypeAlias = dict[str, Tensor]
 
 
@@ -148,50 +149,30 @@ class Recurrence(nn.Module):
         Returns:
             The first state tensor after each sample, (batch, time, width), and the last state.
         """
-        coefficients = self.coefficients()
-        states = []
-        for t in range(input.shape[1]):
-            updated = self.update(coefficients, alone(input[:, t]), state, alone(timespans[:, t]))
-            state = updated if observed is None else hold(observed[:, t], updated, state)
-            states.append(state[0])
-        return (torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], self.state_sizes[0])), state
+        update = partial(self.update, self.coefficients())
+        (states, *_), state = loop.unroll(update, input, state, timespans, observed)
+        return states, state
 
     def trace(
         self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None
     ) -> tuple[Tensor, State, Trace]:
         """:meth:`unroll` with what :meth:`examine` says of every sample, (batch, time, hidden)."""
-        coefficients = self.coefficients()
-        states, steps = [], []
-        for t in range(input.shape[1]):
-            updated, step = self.examine(coefficients, alone(input[:, t]), state, alone(timespans[:, t]))
-            if observed is not None:
-                step = {name: value.where(observed[:, t], torch.nan) for name, value in step.items()}
-                updated = hold(observed[:, t], updated, state)
-            state = updated
-            states.append(state[0])
+        coefficients, steps = self.coefficients(), []
+
+        def update(input: Tensor, state: State, timespan: Tensor) -> State:
+            updated, step = self.examine(coefficients, input, state, timespan)
             steps.append(step)
-        if not states:
-            return input.new_empty(*input.shape[:2], self.state_sizes[0]), state, {}
-        trace = {name: torch.stack([step[name] for step in steps], 1) for name in steps[0]}
-        return torch.stack(states, 1), state, trace
+            return updated
+
+        (states, *_), state = loop.unroll(update, input, state, timespans, observed)
+        trace = {name: torch.stack([step[name] for step in steps], 1) for name in (steps[0] if steps else ())}
+        if observed is not None:
+            trace = {name: values.where(observed, torch.nan) for name, values in trace.items()}
+        return states, state, trace
 
     def forward(self, *arguments):
         """:meth:`unroll`, as a module is called, so that hooks see it (``torch.nn.utils.prune`` is made of them)."""
         return self.unroll(*arguments)
-
-
-def hold(observed: Tensor, updated: State, state: State) -> State:
-    """The updated state where a sample is there, the old one elsewhere."""
-    return tuple(torch.where(observed, new, old) for new, old in zip(updated, state, strict=True))
-
-
-def alone(sample: Tensor) -> Tensor:
-    """One sample in memory of its own.
-
-    A matrix product may round differently for other strides and addresses, and streaming is to equal the whole
-    sequence bit for bit.
-    """
-    return sample.clone(memory_format=torch.contiguous_format)
 
 
 class MixedMemory(Recurrence):

@@ -97,13 +97,18 @@ class Stream:
             (output_size,) or (batch, output_size).
 
         Raises:
+            TypeError: the input is no tensor; the span is no number.
             ValueError: the input has another shape or type than the layer's; the span is negative or not finite.
         """
+        if not isinstance(input, Tensor):
+            raise TypeError(f"input must be a Tensor of shape {self._shape}, but got {described(input)}")
         if input.shape != self._shape or input.dtype != self._kind["dtype"] or input.device != self._kind["device"]:
             raise ValueError(
                 f"input must be {self._shape} of {self._kind['dtype']} on {self._kind['device']}, one sample as the "
                 f"stream was made for, but got {described(input)} on {input.device}"
             )
+        if isinstance(timespan, bool) or not isinstance(timespan, int | float):
+            raise TypeError(f"timespan must be a number, for a stream has one clock, but got {described(timespan)}")
         if not 0 <= timespan < math.inf:
             raise ValueError(
                 f"timespan must be finite and not negative, the time since the sample before, but got {timespan}"

@@ -53,7 +53,6 @@ class Synapses(nn.Module):
         device = torch.get_default_device() if device is None else device
         for name, values in (("pre", pre), ("post", post), ("polarity", signs[pre, post].astype(np.int8))):
             self.register_buffer(name, torch.from_numpy(values).to(device))
-        self.dense = len(pre) == adjacency.size
 
     def __len__(self) -> int:
         return len(self.pre)
@@ -64,13 +63,6 @@ class Synapses(nn.Module):
         matrix[self.pre.cpu().numpy(), self.post.cpu().numpy()] = self.polarity.cpu().numpy()
         return matrix
 
-    def matrix(self, weight: Tensor) -> Tensor:
-        """(neurons, sources) as :func:`torch.nn.functional.linear` wants it, zero where no synapse is."""
-        if self.dense:
-            return weight.view(self.sources, self.neurons).T
-        empty = weight.new_zeros(self.neurons, self.sources)
-        return empty.index_put((self.post, self.pre), weight)
-
     def restrict(self, adjacency: np.ndarray, owner: nn.Module, names: tuple[str, ...]) -> None:
         """Keeps only the synapses that ``adjacency`` has, here and in the parameters ``names`` of ``owner``."""
         keep = torch.from_numpy(adjacency != 0).to(self.pre.device)[self.pre, self.post]
@@ -78,7 +70,6 @@ class Synapses(nn.Module):
             parameter = module.get_parameter(name)
             setattr(module, name, nn.Parameter(parameter.detach()[..., keep].clone(), parameter.requires_grad))
         self.pre, self.post, self.polarity = self.pre[keep], self.post[keep], self.polarity[keep]
-        self.dense = len(self) == adjacency.size
 
     def extra_repr(self) -> str:
         """How many of all possible connections exist."""

@@ -10,7 +10,17 @@ PATIENCE, ALL, CUT = ("patience", 9, 6), ("all epochs", 8, 8), ("minutes", 2, 2)
 
 
 def table(
-    scores, *, task="t", metric="accuracy", variant="matched", validation=None, ended=None, baselines=None, rates=None
+    scores,
+    *,
+    task="t",
+    metric="accuracy",
+    variant="matched",
+    validation=None,
+    ended=None,
+    baselines=None,
+    rates=None,
+    fold=0,
+    matching="parameters",
 ):
     """Rows of a study: model -> test score of each seed, None where the run failed.
 
@@ -21,11 +31,13 @@ def table(
     for model, values in scores.items():
         for seed, value in enumerate(values):
             row = dict.fromkeys(SCHEMA) | {
-                "run": f"{task}-{model}-{variant}-{seed}",
+                "run": f"{task}-{model}-{variant}-{matching}-{fold}-{seed}",
                 "task": task,
                 "model": model,
                 "variant": variant,
                 "seed": seed,
+                "fold": fold,
+                "matching": matching,
                 "kind": "fit",
                 "status": "failed" if value is None else "done",
                 "metric": metric,

@@ -140,6 +140,7 @@ def test_says_what_it_is(name):
     assert set(task.metrics) <= set(METRICS) and task.metric in task.metrics
     facts = json.loads(json.dumps(task.facts()))
     assert facts["sequences"] == {split: len(task.split(split)) for split in SPLITS}
+    assert facts["rows"] == {split: len(set(task.split(split).rows.ravel().tolist()) - {-1}) for split in SPLITS}
     assert facts["metric_label"] and facts["features"][0].keys() == {"name", "unit"}
 
 

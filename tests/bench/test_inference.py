@@ -463,3 +463,15 @@ def test_differences_are_plain_ones_without_their_rounding(pairs):
     a, b = np.array(pairs).T
     assert differences(a, b) == pytest.approx(a - b, abs=1e-6)
     assert np.ptp(differences(a + 0.1, a)) == 0
+
+
+def test_the_interval_over_splits_belongs_to_its_test():
+    first, second = np.array([0.91, 0.93, 0.94, 0.95]), np.array([0.90, 0.91, 0.91, 0.90])
+    low, high = mean_interval(first - second, test_to_train=0.25)
+    error = np.std(first - second, ddof=1) * math.sqrt(1 / 4 + 0.25)
+    assert (low, high) == pytest.approx(stats.t.interval(0.95, 3, loc=(first - second).mean(), scale=error))
+    # At its end the test has a p-value of one less the level.
+    assert resampled_test(first - low, second, 0.25).p == pytest.approx(0.05)
+    assert score_interval([0.9, 1.0, 0.95], "accuracy", 0.5)[1] == 1.0
+    with pytest.raises(ValueError, match="test_to_train must be at least 0; got -0.1"):
+        mean_interval([0.1, 0.2], test_to_train=-0.1)

@@ -19,10 +19,11 @@ from xml.etree import ElementTree
 import numpy as np
 import polars as pl
 import pytest
+from scipy import stats
 
-from liquidbench import report
+from liquidbench import report, results
 from liquidbench.report import figures, pen, tables
-from liquidbench.report.evidence import decimals, outdone
+from liquidbench.report.evidence import Evidence, decimals, marks, outdone
 from liquidbench.results import SCHEMA
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
 from liquidbench.study import FAMILIES, Study
@@ -174,7 +175,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             continue
         task, like = run.task_name, re.sub(r"-\d+$", "", run.task_name)
         facts = TASKS.get(like, {})
-        draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}")
+        draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}{f' split {run.fold}' * bool(run.fold)}")
         level, deviation, worth = SCALES.get(like, (0.78, 0.02, 0.02))
         own = random.Random(run.model)
         skill, dear = SKILL.get(run.model, own.uniform(-1, 1)), COST.get(run.model, own.uniform(0.3, 6))
@@ -212,7 +213,10 @@ def make_frame(study, failing=(), costs=True, fits=True):
             size = 4 if apart else 1
             add("seconds_per_epoch", 1.4 * dear * size)
             add("step_latency_us", 90 * dear * size)
+            add("training_sequences_per_second", 430 / dear / size)
+            add("inference_sequences_per_second", 1300 / dear / size)
             add("training_memory_bytes", 2.3e6 * dear * size)
+            add("saved_for_backward_bytes", 9e5 * dear * size)
             add("inference_memory_bytes", 4e5 * dear * size)
             add("parameters", shared["parameters"])
         elif (task, run.model, run.seed) in failing:
@@ -225,7 +229,12 @@ def make_frame(study, failing=(), costs=True, fits=True):
             chosen = draw.randrange(len(rates))
             for trial, rate in enumerate(rates):
                 of_trial = {"trial": trial, "learning_rate": rate}
-                if len(rates) > 1 and trial != chosen and draw.random() < 0.05:
+                diverged = len(rates) > 1 and trial != chosen and draw.random() < 0.05
+                if not apart:
+                    luck = random.Random(f"{task} {run.model} {run.seed} {trial}").gauss(0, deviation)
+                    score = None if diverged else level + worth * skill + luck
+                    add("trial_score", score, split="validation", **of_trial)
+                if diverged:
                     reason = "training loss became inf in epoch 1"
                     add("loss", None, split="train", epoch=1, reason=reason, **of_trial)
                     continue
@@ -383,7 +392,11 @@ def test_each_task_has_its_page(demo):
             "Test scores",
             "Learning",
             "Damaged data",
-            "Configuration and cost",
+            "Configuration",
+            "Cost",
+            "Kept for backward",
+            "540 kB",
+            "720/s",
             "† Published size and rate",
             "no reproduction of a paper",
             "LSTM†: the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439), settings for LTC's rivals",
@@ -902,14 +915,80 @@ def test_fronts_are_those_of_the_results(demo):
     assert 'class="front"' not in parameters and "matched in this" in parameters, "sizes matched within 5 %"
 
 
+def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, tmp_path):
+    assert demo.count("Energy: not reported by this machine") == 1
+    assert "Energy: not measured yet" in made(tmp_path, costs=False)
+    study = make_study()
+    frame = make_frame(study)
+    rows = frame.filter(pl.col("metric") == "seconds_per_epoch")
+    frame = pl.concat([frame, rows.with_columns(metric=pl.lit("training_energy_joules"), value=pl.lit(0.042))])
+    comparison = compare(frame, TASKS, 0.01)
+    text = report.write(study, frame, TASKS, comparison, tmp_path / "r.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "idle is not subtracted" in page.says("methods") and "not reported" not in page.says("methods")
+    assert "Energy, one epoch" in page.says("task-cheetah-excerpt")
+    assert "42 mJ" in page.says("task-cheetah-excerpt")
+
+
+def test_of_several_splits_values_are_splits(tmp_path):
+    study = make_study(splits=4)
+    facts = {name: known | {"rows": {"train": 900, "validation": 100, "test": 300}} for name, known in TASKS.items()}
+    failed = ("cheetah-excerpt", "LTC", 1)
+    frame = make_frame(study, {failed})
+    comparison = compare(frame, facts, 0.01)
+    path = report.write(study, frame, facts, comparison, tmp_path / "r.html")
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    section = page.says("task-occupancy-excerpt")
+    assert "Dots are outer splits, means over seeds, the large mark is their mean" in section
+    assert "over 4 splits, 3 seeds each)" in section and "12 runs in 4 splits" in section
+    assert "4 splits are few" in page.says("overview") and "splits, seeds and tasks" in page.says("overview")
+    assert "on each of 4 outer splits" in page.says("methods")
+    assert "1, split 3" in page.says("failures")
+    # Each split has its own thread among the learning curves, and each score on damaged data its corrected interval.
+    name = "occupancy-excerpt"
+    evidence = Evidence(name, facts[name], frame, marks(study.models), comparison)
+    assert len(evidence.learning("CfC", "train")) == 12
+    spread = evidence.damaged("CfC", "noise", 1.0)
+    rows = frame.filter(
+        pl.col("task") == "occupancy-excerpt", pl.col("model") == "CfC", pl.col("variant") == "matched"
+    ).filter(pl.col("corruption") == "noise", pl.col("level") == 1.0)
+    means = rows.group_by("fold").agg(pl.col("value").mean()).sort("fold")["value"].to_list()
+    assert spread.values == pytest.approx(means) and spread.mean == pytest.approx(np.mean(means))
+    error = np.std(means, ddof=1) * math.sqrt(1 / 4 + 300 / 900)
+    assert spread.interval == pytest.approx(stats.t.interval(0.95, 3, loc=spread.mean, scale=error))
+
+
+def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
+    assert "under the other matchings" not in demo
+    study = make_study(matching=["parameters", "state"])
+    frame = make_frame(study)
+    # With equal state CfC and LRCU have lost all that they were ahead.
+    worse = pl.col("metric").is_in(["accuracy", "mse", "auroc"]) & pl.col("model").is_in(["CfC", "LRCU"])
+    value = pl.when(worse & (pl.col("matching") == "state")).then(pl.col("value") * 0.5).otherwise("value")
+    frame = frame.with_columns(value=value)
+    comparison = compare(frame, TASKS, 0.01, study.matching)
+    shown = results.compared(frame, "parameters")
+    path = report.write(study, shown, TASKS, comparison, tmp_path / "r.html")
+    overview = Page(path.read_text(encoding="utf-8")).says("overview")
+    assert comparison.stands in overview and "with equal state" in comparison.stands
+    table = overview.split("under the other matchings", 1)[1].split("Leaderboard")[0]
+    assert "Equal parameters the verdict above Equal state" in table
+    for verdict in (comparison.verdict, *comparison.others.values()):
+        for one in verdict.judgements:
+            pair = one.pair
+            winner = {"liquid better": pair.first, "recurrent better": pair.second}.get(one.verdict)
+            assert (f"{winner} better" if winner else one.verdict) in table
+
+
 def with_trials(frame, scores):
-    """Results that tell the score of each trial, as searches do: `scores` by model, one list a seed."""
+    """Results with other scores of trials: `scores` by task, model and seed."""
     fits = frame.filter(pl.col("metric") == "best_epoch", pl.col("variant") == "matched")
     rows = []
     for row in fits.sort("seed").iter_rows(named=True):
         for trial, value in enumerate(scores(row["task"], row["model"], row["seed"])):
             rows.append(row | {"metric": "trial_score", "split": "validation", "trial": trial, "value": value})
-    return pl.concat([frame, pl.DataFrame(rows, schema=frame.schema)])
+    return pl.concat([frame.filter(pl.col("metric") != "trial_score"), pl.DataFrame(rows, schema=frame.schema)])
 
 
 def test_tuning_curves_are_means_over_all_choices_of_trials(tmp_path):
@@ -933,12 +1012,11 @@ def test_tuning_curves_are_means_over_all_choices_of_trials(tmp_path):
             told = re.search(f"{model}, best of {k} trials?: ([0-9.]+)<", section).group(1)
             assert float(told) == pytest.approx(expected, abs=0.0006)
     assert "1 failed trial counts as the trivial predictor’s score" in section
-    assert "no score of each trial" not in section
 
 
-def test_tuning_curves_of_errors_fall_and_older_results_give_losses(demo):
+def test_tuning_curves_of_errors_fall(demo):
     section = demo.split('<section id="task-cheetah-excerpt"')[1].split("</section>")[0]
-    assert "By loss, as these results hold no score of each trial." in section
+    assert "Mean squared error on validation" in section and "where a line still falls" in section
     for model in ("CfC", "GRU"):
         one, two = (
             float(re.search(f"{model}, best of {k}: ([0-9.]+)<", section).group(1)) for k in ("1 trial", "2 trials")
@@ -1048,7 +1126,7 @@ def test_tables_come_in_three_forms(written):
     rows = check_latex(texts["latex"]["leaderboard"], 5)
     assert rows[0][2] == "Room occupancy (excerpt) (Accuracy, higher is better)"
     assert next(row for row in rows if row[1] == best.model)[2] == rf"\textbf{{{shown}}}"
-    for name, columns in (("over-tasks", 9), ("task-cheetah-excerpt", 9), ("task-cheetah-excerpt-pairs", 6)):
+    for name, columns in (("over-tasks", 9), ("task-cheetah-excerpt", 12), ("task-cheetah-excerpt-pairs", 6)):
         widths = {line.count("|") for line in texts["markdown"][name].splitlines() if line.startswith("|")}
         assert widths == {columns + 1}
         check_latex(texts["latex"][name], columns)

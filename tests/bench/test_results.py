@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquidbench import results
-from liquidbench.results import NULLABLE, SCHEMA, DamagedResultWarning
+from liquidbench.results import NULLABLE, SCHEMA, DamagedResultWarning, Writer
 
 
 def a_row(**changes):
@@ -150,15 +151,14 @@ class TestDamage:
             lambda path: SCHEMA.to_frame().write_parquet(path),
             lambda path: pl.read_parquet(path).with_columns(pl.col("seed").cast(pl.Int32)).write_parquet(path),
             lambda path: pl.read_parquet(path).drop("machine").write_parquet(path),
-            lambda path: path.rename(path.with_stem("bbbb")) and results.write(path.parents[1], [a_row(run="good")]),
         ],
-        ids=["empty", "no-parquet", "cut", "overwritten", "foreign", "rowless", "other-type", "older", "renamed"],
+        ids=["empty", "no-parquet", "cut", "overwritten", "foreign", "rowless", "other-type", "older"],
     )
     def test_a_damaged_file_is_named_and_the_others_are_read(self, tmp_path, damage):
         results.write(tmp_path, [a_row(run="good")])
         path = results.write(tmp_path, [a_row(run="hurt"), a_row(run="hurt", value=0.1)])
         damage(path)
-        with pytest.warns(DamagedResultWarning, match=r"(hurt|bbbb)\.parquet is left out: "):
+        with pytest.warns(DamagedResultWarning, match=r"hurt\.parquet is left out: "):
             frame = results.read(tmp_path)
         assert frame["run"].to_list() == ["good"]
         with pytest.warns(DamagedResultWarning):
@@ -232,6 +232,168 @@ class TestConcurrency:
         assert seen == {1.0, 2.0}
         assert results.read(tmp_path).height == 200
         assert list(results.done(tmp_path)) == ["0123456789abcdef"]
+
+
+def packed(run, rows=3, **changes):
+    return results.pack([a_row(run=run, epoch=epoch, **changes) for epoch in range(rows)])
+
+
+def files(directory):
+    return sorted(path.name for path in [*directory.glob("runs/*"), *directory.glob("incoming/*")])
+
+
+class TestWriter:
+    def test_a_run_is_there_when_it_is_added_and_in_one_file_with_others_later(self, tmp_path):
+        writer = Writer(tmp_path, "me")
+        for number in range(5):
+            writer.add(f"r{number}", packed(f"r{number}"))
+            assert len(results.done(tmp_path)) == number + 1
+        assert files(tmp_path) == [f"r{number}.me.parquet" for number in range(5)]
+        before = results.read(tmp_path)
+        writer.consolidate()
+        assert files(tmp_path) == ["me-0001.parquet"]
+        assert results.read(tmp_path).equals(before)
+        writer.add("r5", packed("r5"))
+        writer.consolidate()
+        assert files(tmp_path) == ["me-0001.parquet"] and results.read(tmp_path)["run"].n_unique() == 6
+        stamp = (tmp_path / "runs" / "me-0001.parquet").stat().st_mtime_ns
+        writer.consolidate()
+        assert (tmp_path / "runs" / "me-0001.parquet").stat().st_mtime_ns == stamp, "nothing new, nothing written"
+
+    def test_a_full_file_is_left_as_it_is(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(results, "FULL", 10)
+        writer = Writer(tmp_path, "me")
+        for number in range(10):
+            writer.add(f"r{number}", packed(f"r{number}"))
+            if number % 2:
+                writer.consolidate()
+        heights = [pl.read_parquet(path).height for path in sorted(tmp_path.glob("runs/*"))]
+        assert heights == [12, 12, 6] and len(results.done(tmp_path)) == 10
+        # The next driver goes on with the last.
+        later = Writer(tmp_path, "you")
+        later.add("r10", packed("r10"))
+        later.consolidate()
+        assert [pl.read_parquet(path).height for path in sorted(tmp_path.glob("runs/*"))] == [12, 12, 9]
+
+    def test_any_reader_of_parquet_reads_the_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(results, "FULL", 10)
+        writer = Writer(tmp_path, "me")
+        for number in range(7):
+            writer.add(f"r{number}", packed(f"r{number}", value=number / 2, reason=None if number else "why"))
+        writer.consolidate()
+        assert len(list(tmp_path.glob("runs/*"))) == 2
+        frame = results.read(tmp_path)
+        assert pl.read_parquet(tmp_path / "runs").equals(frame)
+        pandas = pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        table = pandas.read_parquet(tmp_path / "runs")
+        assert pl.from_pandas(table).select(frame.columns).cast(dict(SCHEMA)).equals(frame)
+
+    def test_a_failure_that_was_tried_again_is_gone(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(results, "FULL", 6)
+        first = Writer(tmp_path, "first")
+        first.add("good", packed("good"))
+        first.add("bad", packed("bad", status="failed", reason="diverged"))
+        first.add("more", packed("more"))
+        first.consolidate()
+        again = Writer(tmp_path, "again")
+        assert again.known == {"good": "done", "bad": "failed", "more": "done"}
+        again.add("bad", packed("bad", value=0.5))
+        # Even before they are put together, what counts is the success.
+        assert results.done(tmp_path)["bad"] == "done"
+        again.consolidate()
+        frame = pl.read_parquet(tmp_path / "runs")
+        assert frame.height == 9 and set(frame["status"]) == {"done"}
+        assert frame.filter(run="bad")["value"].to_list() == [0.5] * 3
+
+    def test_a_run_that_is_written_again_is_replaced(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(results, "FULL", 6)
+        first = Writer(tmp_path, "first")
+        for run in ("a", "b", "c", "d"):
+            first.add(run, packed(run))
+        first.consolidate()
+        again = Writer(tmp_path, "again")
+        again.add("a", packed("a", rows=2, value=0.1))
+        again.consolidate()
+        frame = pl.read_parquet(tmp_path / "runs")
+        assert frame.height == 3 * 3 + 2 and frame.filter(run="a")["value"].to_list() == [0.1] * 2
+        assert frame.sort("run").equals(results.read(tmp_path).sort("run"))
+
+    def test_files_of_drivers_at_work_are_left_alone(self, tmp_path):
+        one = Writer(tmp_path, "one")
+        one.add("a", packed("a"))
+        one.consolidate()
+        one.add("b", packed("b"))
+        two = Writer(tmp_path, "two", others=["one"])
+        assert two.known == {"a": "done", "b": "done"}
+        two.add("c", packed("c"))
+        two.consolidate()
+        assert files(tmp_path) == ["b.one.parquet", "one-0001.parquet", "two-0001.parquet"]
+        one.consolidate()
+        three = Writer(tmp_path, "three", others=["two"])
+        three.consolidate()
+        assert files(tmp_path) == ["three-0001.parquet", "two-0001.parquet"]
+        assert sorted(results.done(tmp_path)) == ["a", "b", "c"] and results.read(tmp_path).height == 9
+
+    def test_a_kill_between_writing_and_removing_leaves_a_run_twice_and_the_next_driver_mends_it(
+        self, tmp_path, monkeypatch
+    ):
+        writer = Writer(tmp_path, "me")
+        for run in ("a", "b"):
+            writer.add(run, packed(run))
+        with monkeypatch.context() as killed:
+            killed.setattr(Path, "unlink", lambda *_, **__: None)
+            writer.consolidate()
+        assert len(files(tmp_path)) == 3
+        assert results.read(tmp_path).height == 6, "read as if it were there once"
+        Writer(tmp_path, "next").consolidate()
+        assert files(tmp_path) == ["next-0002.parquet"] or files(tmp_path) == ["next-0001.parquet"]
+        assert pl.read_parquet(tmp_path / "runs").height == 6
+
+    def test_half_written_and_damaged_files_are_put_away(self, tmp_path):
+        writer = Writer(tmp_path, "me")
+        writer.add("a", packed("a"))
+        writer.consolidate()
+        (tmp_path / "runs" / "me-0002.parquet").write_bytes(b"PAR1 no more")
+        (tmp_path / "incoming" / ".b.gone.parquet.gone.tmp").write_bytes(b"PAR1")
+        (tmp_path / "incoming" / ".c.busy.parquet.busy.tmp").write_bytes(b"PAR1")
+        with pytest.warns(DamagedResultWarning, match="cannot be read"):
+            Writer(tmp_path, "next", others=["busy"])
+        assert len(list((tmp_path / "damaged").iterdir())) == 1
+        assert [path.name for path in tmp_path.glob("incoming/.*")] == [".c.busy.parquet.busy.tmp"]
+        assert results.done(tmp_path) == {"a": "done"} and pl.read_parquet(tmp_path / "runs").height == 3
+
+    def test_a_full_disk_loses_nothing_that_was_there(self, tmp_path, monkeypatch):
+        writer = Writer(tmp_path, "me")
+        writer.add("a", packed("a"))
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "fsync", full)
+            with pytest.raises(OSError, match="No space"):
+                writer.add("b", packed("b"))
+            with pytest.raises(OSError, match="No space"):
+                writer.consolidate()
+        assert results.done(tmp_path) == {"a": "done"}
+        writer.add("b", packed("b"))
+        writer.consolidate()
+        assert sorted(results.done(tmp_path)) == ["a", "b"] and len(files(tmp_path)) == 1
+
+
+def test_rows_that_are_not_wanted_are_left_out(tmp_path):
+    for seed in range(3):
+        rows = [a_row(run=f"r{seed}", seed=seed, metric="loss", split="train", epoch=epoch) for epoch in range(4)]
+        results.write(tmp_path, [*rows, a_row(run=f"r{seed}", seed=seed)])
+    assert results.read(tmp_path, keep=results.without_curves([1])).group_by("seed").len().sort("seed")[
+        "len"
+    ].to_list() == [
+        1,
+        5,
+        1,
+    ]
+    assert results.read(tmp_path, ["r2"], pl.col("metric") == "accuracy")["seed"].to_list() == [2]
 
 
 class TestTasks:

@@ -132,6 +132,26 @@ def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
         assert tried == list(range(complete, 3))
 
 
+def test_of_two_journals_the_one_with_more_trials_stays(tmp_path):
+    here, there = tmp_path / "here" / "s.journal", tmp_path / "there.journal"
+    conduct(a_run(3), ONE, scored, there)
+    search.adopt(here, there.read_bytes())
+    assert search.kept(here, ONE) == search.kept(there, ONE)
+    # Gone on with at both places: fewer trials there leave what is here, more take its place.
+    more = conduct(a_run(5), ONE, scored, here)
+    search.adopt(here, there.read_bytes())
+    assert search.kept(here, ONE) == more
+    more = conduct(a_run(6), ONE, scored, there)
+    search.adopt(here, there.read_bytes()[:-1])
+    # Half a line is no trial.
+    assert search.kept(here, ONE) == more[:5]
+    search.adopt(here, there.read_bytes())
+    assert search.kept(here, ONE) == more
+    with search._alone(here):
+        search.adopt(here, b"")
+    assert search.kept(here, ONE) == more
+
+
 KILLED = """
 import sys, time
 sys.path.insert(0, {here!r})

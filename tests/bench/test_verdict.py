@@ -82,7 +82,7 @@ def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
     assert whole.judgements[0].verdict == "liquid better" and not any("minutes" in words for words in whole.warnings)
 
 
-def test_fits_that_were_not_done_and_rates_at_the_edge_are_said():
+def test_fits_that_were_not_done_are_said():
     ended = {"CfC": [ALL, ALL, PATIENCE], "GRU": [("patience", 6, 0), PATIENCE, ("patience", 9, 9)]}
     warnings = judged(CLEAR, ended=ended)[0].verdict.warnings
     assert (
@@ -90,14 +90,43 @@ def test_fits_that_were_not_done_and_rates_at_the_edge_are_said():
         in warnings
     )
     assert "1 of 6 chosen fits was never better on validation than before training (GRU 1)." in warnings
-    assert not any("edge" in words for words in warnings), "one rate is no grid"
-    warnings = judged(CLEAR, ended=ended, rates=(0.003, 0.01))[0].verdict.warnings
-    assert (
-        "The chosen learning rate lay at the edge of the grid in 6 of 6 fits (the highest, 0.01, in 6): a rate beyond "
-        "it may do better."
-    ) in warnings
-    warnings = judged(CLEAR, ended=ended, rates=(0.003, 0.1, 0.01))[0].verdict.warnings
-    assert not any("edge" in words for words in warnings), "0.01 lies between the others"
+
+
+def rate_warnings(*rates):
+    """What is said of rates that three fits of CfC and three of GRU have chosen: those of GRU are in the middle."""
+    scores = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
+    ended = dict.fromkeys(scores, [PATIENCE] * 3)
+    frame = table(scores, ended=ended, rates=(0.09, 0.01))
+    chosen = dict(enumerate(rates))
+    rate = pl.col("seed").replace_strict(chosen, default=None, return_dtype=pl.Float64)
+    frame = frame.with_columns(
+        learning_rate=pl.when(pl.col("model") == "CfC", pl.col("trial") == 1).then(rate).otherwise("learning_rate")
+    )
+    warnings = compare(frame, {"t": ACCURACY}, 0.01).verdict.warnings
+    return [warning for warning in warnings if "learning rate" in warning]
+
+
+def test_chosen_rates_close_to_an_end_of_their_range_are_said():
+    # The range is 0.001 to 0.1, two decades: its outermost twentieths end at 0.001 * 10**0.1 and 0.1 / 10**0.1.
+    inside, outside = 0.1 / 10**0.1 * 0.999, 0.1 / 10**0.1 * 1.001
+    assert rate_warnings(outside, outside, 0.01) == [
+        "Many chosen learning rates lie close to an end of their range, 0.001 to 0.1: CfC 2 of 3 fits to the upper "
+        "one. A rate beyond it may do better."
+    ]
+    assert not rate_warnings(inside, inside, 0.01), "the highest that was tried, and far from the end"
+    assert not rate_warnings(outside, 0.01, 0.01), "one may be chance"
+    assert not rate_warnings(outside, 0.001, 0.01), "nor do two at different ends speak for one of them"
+    assert "CfC 3 of 3 fits to the lower one" in rate_warnings(0.001, 0.00125, 0.00101)[0]
+
+
+def test_few_rates_close_to_an_end_are_chance():
+    seeds = np.arange(9)
+    scores = {"CfC": 0.95 + 1e-3 * seeds, "GRU": 0.90 + 1e-3 * seeds}
+    frame = table(scores, ended=dict.fromkeys(scores, [PATIENCE] * 9), rates=(0.09, 0.01))
+    for high, said in ((2, False), (3, True)):
+        rate = pl.when(pl.col("seed") < high).then(0.099).otherwise("learning_rate")
+        warnings = compare(frame.with_columns(learning_rate=rate), {"t": ACCURACY}, 0.01).verdict.warnings
+        assert any(f"CfC {high} of 9 fits, GRU {high} of 9 fits to the upper one" in one for one in warnings) == said
 
 
 @pytest.mark.parametrize(
@@ -331,3 +360,103 @@ def test_pairs_have_their_differences_and_the_size_of_their_effect():
     assert pair.effect.standardised == statistics.effect_size(CLEAR["CfC"], CLEAR["GRU"]).standardised > 0.8
     assert (pair.effect.word, pair.effect.superiority) == ("large", 1.0)
     assert judged({"CfC": [0.9, 0.91], "GRU": [0.8, 0.9]})[0].pairs[0].effect is None
+
+
+ROWS = ACCURACY | {"rows": {"train": 800, "validation": 100, "test": 200}}
+
+
+def over_splits(leads, level=0.9, seeds=(0.01, -0.01, 0.0), **options):
+    """CfC ahead of GRU by one mean lead a split; seeds differ, and not by the same in both."""
+    tables = []
+    for fold, lead in enumerate(leads):
+        other = np.roll(seeds, 1)
+        tables.append(table({"CfC": level + lead + np.array(seeds), "GRU": level + 0.5 * other}, fold=fold, **options))
+    return pl.concat(tables)
+
+
+def test_over_splits_the_pairs_are_splits_and_training_data_overlap():
+    leads = [0.03, 0.05, 0.04, 0.06]
+    comparison = compare(over_splits(leads), {"t": ROWS}, 0.01)
+    pair = comparison.verdict.judgements[0].pair
+    assert (pair.over, pair.seeds, pair.left_out) == ("split", 3, 0)
+    assert pair.differences == pytest.approx(leads) and pair.difference == pytest.approx(0.045)
+    # By hand: Nadeau and Bengio's variance has 1/4 + 200/800 in place of 1/4.
+    error = math.sqrt((1 / 4 + 200 / 800) * np.var(leads, ddof=1))
+    assert pair.outcome.test == "corrected resampled t-test"
+    assert pair.outcome.statistic == pytest.approx(0.045 / error)
+    assert pair.p == pytest.approx(2 * stats.t.sf(0.045 / error, 3))
+    assert pair.interval == pytest.approx(stats.t.interval(0.95, 3, loc=0.045, scale=error))
+    # It is what scipy says of the same differences when their standard error is so much larger.
+    naive = stats.ttest_1samp(leads, 0)
+    assert pair.outcome.statistic == pytest.approx(naive.statistic / math.sqrt(1 + 4 * 200 / 800))
+    assert "by corrected resampled t-test, over 4 splits, 3 seeds each)" in comparison.verdict.judgements[0].sentence
+    assert any(words.startswith("4 splits are few") for words in comparison.verdict.warnings)
+    assert pair.prospect is None
+    best = comparison.leaderboard[0]
+    assert (best.model, best.seeds, best.splits) == ("CfC", 12, 4)
+    assert best.values == pytest.approx([0.93, 0.95, 0.94, 0.96]) and best.mean == pytest.approx(0.945)
+    assert best.interval == pytest.approx(stats.t.interval(0.95, 3, loc=0.945, scale=error))
+
+
+def test_over_splits_less_is_shown_than_of_as_many_independent_pairs():
+    leads = [0.015, 0.060, 0.040, 0.065]
+    assert stats.ttest_1samp(leads, 0).pvalue < 0.05
+    judgement = compare(over_splits(leads), {"t": ROWS}, 0.01).verdict.judgements[0]
+    assert judgement.verdict == "no difference shown" and judgement.pair.interval[0] < 0 < judgement.pair.interval[1]
+    small = ACCURACY | {"rows": {"train": 990, "validation": 5, "test": 5}}
+    assert compare(over_splits(leads), {"t": small}, 0.01).verdict.judgements[0].verdict == "liquid better"
+
+
+def test_two_splits_say_nothing_and_a_failed_run_leaves_the_others():
+    judgement = compare(over_splits([0.05, 0.06]), {"t": ROWS}, 0.01).verdict.judgements[0]
+    assert judgement.verdict == "cannot say" and "2 splits are too few" in judgement.sentence
+    failed = over_splits([0.05, 0.06, 0.055, 0.06]).with_columns(
+        status=pl.when(pl.col("run") == "t-CfC-matched-parameters-2-1").then(pl.lit("failed")).otherwise("status")
+    )
+    pair = compare(failed, {"t": ROWS}, 0.01).verdict.judgements[0].pair
+    assert (len(pair.differences), pair.seeds, pair.left_out) == (4, 2, 1)
+    # Seeds 0 and 2 of the third split: CfC's are 0.01 and 0 above, GRU's 0 and -0.005.
+    assert pair.differences[2] == pytest.approx(0.055 + 0.005 - (-0.0025))
+
+
+def test_splits_that_all_differ_alike_show_nothing():
+    pair = compare(over_splits([0.05] * 6), {"t": ROWS}, 0.01).pairs[0]
+    assert pair.outcome is None and pair.verdict == "no difference shown"
+    sentence = compare(over_splits([0.05] * 6), {"t": ROWS}, 0.01).verdict.judgements[0].sentence
+    assert sentence.endswith("All splits differ by the same amount, so nothing is known about its spread.")
+
+
+def test_several_splits_need_the_rows_behind_them():
+    with pytest.raises(ValueError, match="tasks must tell the rows of 't' in training and test"):
+        compare(over_splits([0.05, 0.06, 0.07]), {"t": ACCURACY}, 0.01)
+
+
+def test_baselines_of_several_splits_are_means_over_them():
+    tables = [
+        table({"CfC": [0.95 + lead], "GRU": [0.9]}, fold=fold, baselines={"trivial": trivial})
+        for fold, (lead, trivial) in enumerate(zip([0.001, 0.0, -0.001], [0.9, 0.96, 1.0], strict=True))
+    ]
+    judgement = compare(pl.concat(tables), {"t": ROWS}, 0.01).verdict.judgements[0]
+    assert judgement.verdict == "cannot say" and "the trivial predictor, accuracy 0.953" in judgement.sentence
+
+
+def test_the_headline_is_that_of_the_first_matching_and_the_others_are_there():
+    frames = [
+        table({"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}, matching="parameters"),
+        table({"CfC": 0.90 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}, matching="compute"),
+        table({"CfC": 0.94 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}, matching="state"),
+    ]
+    frame, facts = pl.concat(frames), {"t": ACCURACY}
+    found = compare(frame, facts, 0.01, ("parameters", "compute", "state"))
+    alone = compare(frames[0], facts, 0.01)
+    assert found.verdict == alone.verdict and found.leaderboard == alone.leaderboard and alone.stands == ""
+    assert {name: one.judgements[0].verdict for name, one in found.others.items()} == {
+        "compute": "equivalent",
+        "state": "liquid better",
+    }
+    assert found.stands == "The verdict is another one on 1 of 1 task with equal compute."
+    other = compare(frame, facts, 0.01, ("state", "parameters"))
+    assert other.stands == "The verdict is the same on every task with equal parameters."
+    assert other.verdict == compare(frames[2], facts, 0.01).verdict
+    with pytest.raises(ValueError, match="its matchings to compare"):
+        compare(frame, facts, 0.01)

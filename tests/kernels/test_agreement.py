@@ -362,6 +362,13 @@ def run(code, **environment):
     return result.stdout
 
 
+def test_the_rates_that_a_roofline_is_made_of():
+    clock, sigmoids = _cpu.cycles_per_second(), _cpu.sigmoids_per_second(500)
+    assert 1e8 < clock < 1e10
+    # No vector here has more than 16 lanes, and no sigmoid of a vector takes less than a cycle.
+    assert 1e6 < sigmoids < 16 * clock
+
+
 def test_a_forked_child_computes_too():
     code = """
 import os, torch, liquidrnn as lr

@@ -10,11 +10,12 @@ from typing import Any
 
 import polars as pl
 
+from liquidbench import statistics
 from liquidbench.report import figures, illustrations, pen, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
 from liquidbench.report.illustrations import Figure
-from liquidbench.report.pen import Mark, quantity
+from liquidbench.report.pen import Mark
 from liquidbench.report.tables import Table
 from liquidbench.statistics import (
     COST_RULE,
@@ -105,17 +106,13 @@ class Setting:
     score: str
     interval: str
     validation: str
-    seeds: int
+    seeds: str
     failures: int
-    parameters: str
     hidden: str
     rates: str
     epochs: str
     ended: str
-    epoch_time: str
-    latency: str
-    training_memory: str
-    inference_memory: str
+    costs: list[str]
 
 
 @dataclass(frozen=True)
@@ -151,6 +148,7 @@ class TaskPage:
     contests: list[Contest]
     matched: list[Setting]
     authors: list[Setting]
+    cost_heads: list[str]
     sources: list[tuple[str, str]]
     failures: list[Failure]
     source: Mapping[str, str]
@@ -183,6 +181,9 @@ class Page:
     across: Across | None
     tasks: list[TaskPage]
     failures: list[Failure]
+    matchings: list[str]
+    under_matchings: list[tuple[str, str, list[tuple[str, str]]]]
+    stands: str
     runs: str
     methods: list[tuple[str, str]]
     thresholds: Sequence[str]
@@ -205,8 +206,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         All that the report says; what has no results is empty.
     """
     study, frame = _without_folders(study, frame)
-    names = _in_order(map(task_name, study.tasks), frame["task"])
-    models = marks(_in_order(study.models, frame["model"]))
+    names = _in_order(map(task_name, study.tasks), frame["task"].unique(maintain_order=True))
+    models = marks(_in_order(study.models, frame["model"].unique(maintain_order=True)))
     anchors = _anchors(names)
     found = [Evidence(name, tasks.get(name, {}), frame, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
@@ -245,8 +246,11 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         across=together,
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
+        matchings=[f"Equal {matching}" for matching in study.matching] if comparison.others else [],
+        under_matchings=_under_matchings(found, comparison, anchors),
+        stands=comparison.stands,
         runs=_runs(frame),
-        methods=_methods(study),
+        methods=_methods(study, frame, comparison),
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
         environment=_environment(frame),
         commands=_commands(study, frame),
@@ -265,14 +269,16 @@ def _tables(found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
 
 def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataFrame]:
     """The study and its results with users' tables by their names alone: where they lie is no reader's business."""
-    named, reason = [], pl.col("reason")
+    named, names = [], {}
     for task in study.tasks:
         if not isinstance(task, str):
-            name = Path(task["table"]).name
-            reason = reason.str.replace_all(task["table"], name, literal=True)
-            task = {**task, "table": name}
+            names[task["table"]] = Path(task["table"]).name
+            task = {**task, "table": names[task["table"]]}
         named.append(task)
-    return replace(study, tasks=tuple(named)), frame.with_columns(reason)
+    if names:
+        # The longest that fits: one table's path may be the beginning of another's.
+        frame = frame.with_columns(pl.col("reason").str.replace_many(names, leftmost=True))
+    return replace(study, tasks=tuple(named)), frame
 
 
 def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
@@ -295,6 +301,7 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         contests=_contests(evidence, drawn=not many),
         matched=_settings(evidence, "matched"),
         authors=_settings(evidence, "author"),
+        cost_heads=tables.cost_heads(evidence),
         sources=[
             (f"{model}†", AUTHOR_MODELS.get(model, "not recorded"))
             for model, variant in evidence.standings
@@ -308,15 +315,36 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
     )
 
 
+def _under_matchings(
+    found: Sequence[Evidence], comparison: Comparison, anchors: Mapping[str, str]
+) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """Each task's address and title, and its verdict under every matching: a tone, and words."""
+    if not comparison.others:
+        return []
+    known = [
+        {one.task: _tag(one) for one in verdict.judgements}
+        for verdict in (comparison.verdict, *comparison.others.values())
+    ]
+    missing = ("neutral", "not run yet")
+    return [(anchors[one.name], one.title, [tags.get(one.name, missing) for tags in known]) for one in found]
+
+
+def _tag(judgement: statistics.Judgement) -> tuple[str, str]:
+    """A verdict's tone, and who is better where someone is."""
+    pair = judgement.pair
+    if pair is None or judgement.verdict not in ("liquid better", "recurrent better"):
+        return "neutral", judgement.verdict
+    tone, winner = ("liquid", pair.first) if judgement.verdict == "liquid better" else ("recurrent", pair.second)
+    return tone, f"{winner} better"
+
+
 def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
     judgement = evidence.judgement
     if judgement is None:
         return None
-    pair, tone, tag, svg = judgement.pair, "neutral", judgement.verdict, ""
+    pair, svg = judgement.pair, ""
+    tone, tag = _tag(judgement)
     if pair is not None and pair.difference is not None:
-        winner = {"liquid better": pair.first, "recurrent better": pair.second}.get(judgement.verdict)
-        if winner is not None:
-            tone, tag = evidence.mark(winner).family, f"{winner} better"
         lead, bounds = evidence.lead(pair.difference, pair.interval)
         svg = figures.difference(
             f"Lead of {pair.first} over {pair.second} on {evidence.title}. {judgement.sentence}",
@@ -339,8 +367,8 @@ def _change(verdict: str, pair: Pair | None, evidence: Evidence) -> str:
         return ""
     if pair.prospect:
         return pair.prospect.sentence
-    if pair.seeds < FEWEST_SEEDS:
-        return f"There can be one from {FEWEST_SEEDS} seeds on that both models have finished; here are {pair.seeds}."
+    if (pairs := len(pair.differences)) < FEWEST_SEEDS:
+        return f"There can be one from {FEWEST_SEEDS} {pair.over}s on that both models have finished; here are {pairs}."
     if pair.reason:
         score = evidence.trivial
         beaten = score is None or any(evidence.beats(model, score) for model in (pair.first, pair.second))
@@ -446,10 +474,12 @@ def _cell(evidence: Evidence, model: str, span: Interval, close: bool) -> Cell:
 
 def _leaderboard_note(found: Sequence[Evidence]) -> str:
     several = any(spread.interval for evidence in found for spread in evidence.spreads.values())
+    splits = max((evidence.splits for evidence in found), default=1)
+    over = " over outer splits, each a mean over seeds" if splits > 1 else ""
     spread = "with 95 % intervals" if several else "of a single seed, so that nothing is known about their spread"
     words = (
-        f"Mean test scores, {spread}; bold ones can be compared with the task’s best and are not shown to be worse. "
-        "Rank is the mean place over seeds and tasks, 1 the best."
+        f"Mean test scores{over}, {spread}; bold ones can be compared with the task’s best and are not shown to be "
+        f"worse. Rank is the mean place over {'splits, ' * (splits > 1)}seeds and tasks, 1 the best."
     )
     if any(evidence.linear is not None for evidence in found):
         words += " The linear model has no memory: it reads the current step, or a sequence’s means and last values."
@@ -474,25 +504,16 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
                 score=evidence.text(spread.mean) if spread else "none",
                 interval=evidence.span(spread.interval) if spread else "",
                 validation="" if validation is None else evidence.text(validation),
-                seeds=standing.seeds,
+                seeds=tables.seeds(standing),
                 failures=standing.failures,
-                parameters=_cost(evidence, model, variant, "parameters", "1"),
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
                 rates=_span(evidence.chosen(model, variant, "learning_rate")),
                 epochs=f"{median(epochs):g}" if epochs else "",
                 ended=_tally(evidence.ended(model, variant)),
-                epoch_time=_cost(evidence, model, variant, "seconds_per_epoch", "s"),
-                latency=_cost(evidence, model, variant, "step_latency_us", "s", 1e-6),
-                training_memory=_cost(evidence, model, variant, "training_memory_bytes", "B"),
-                inference_memory=_cost(evidence, model, variant, "inference_memory_bytes", "B"),
+                costs=tables.costs(evidence, model, variant),
             )
         )
     return rows
-
-
-def _cost(evidence: Evidence, model: str, variant: str, metric: str, unit: str, scale: float = 1.0) -> str:
-    value = evidence.cost(model, variant, metric)
-    return "" if value is None else quantity(scale * value, unit)
 
 
 def _tally(values: Iterable[float | str]) -> str:
@@ -511,16 +532,16 @@ def _span(values: Sequence[float]) -> str:
 
 def _failures(evidence: Evidence) -> list[Failure]:
     """Runs that failed, then what failed within runs that went on: a learning rate, or a score."""
-    failed = evidence.rows.filter(pl.col("status") == "failed")
+    failed = evidence.odd.filter(pl.col("status") == "failed")
     # The row without a metric speaks of the whole run; others may speak of one learning rate.
     failed = failed.sort(pl.col("metric") != "").unique("run", keep="first", maintain_order=True)
-    parts = evidence.rows.filter(pl.col("status") == "done", pl.col("value").is_null(), pl.col("reason").is_not_null())
+    parts = evidence.odd.filter(pl.col("status") == "done", pl.col("reason").is_not_null())
     return [
         Failure(
             task=evidence.title,
             model=row["model"],
             variant="published size and rate" if row["variant"] == "author" else "compared",
-            seed="" if row["kind"] == "cost" else str(row["seed"]),
+            seed="" if row["kind"] == "cost" else _seed(row["seed"], row["fold"]),
             what=_what(row),
             run=row["run"],
             reason=row["reason"] or "no reason was recorded",
@@ -528,6 +549,10 @@ def _failures(evidence: Evidence) -> list[Failure]:
         for rows in (failed, parts)
         for row in rows.sort("model", "variant", "seed", maintain_order=True).iter_rows(named=True)
     ]
+
+
+def _seed(seed: int, fold: int) -> str:
+    return f"{seed}, split {fold}" if fold else str(seed)
 
 
 def _what(row: Mapping[str, Any]) -> str:
@@ -594,7 +619,7 @@ def _runs(frame: pl.DataFrame) -> str:
 
 def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
     rows = [
-        (label, "; ".join(str(value) for value in sorted(set(frame[column].drop_nulls()))))
+        (label, "; ".join(str(value) for value in sorted(frame[column].drop_nulls().unique())))
         for column, label in (
             ("version", "liquidbench"),
             ("commit", "Commit"),
@@ -604,18 +629,18 @@ def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
             ("threads", "Threads per run"),
         )
     ]
-    started = sorted(set(frame["started"].drop_nulls()))
+    started = sorted(frame["started"].drop_nulls().unique())
     if started:
         span = f"{started[0]} to {started[-1]}" if len(started) > 1 else started[0]
         rows.append(("Runs started", span.replace("T", " ").replace("+00:00", " UTC")))
-    seconds = frame.unique("run")["seconds"].sum()
+    seconds = frame.select("run", "seconds").unique("run")["seconds"].sum()
     if seconds:
         rows.append(("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"))
     return [(label, text) for label, text in rows if text]
 
 
 def _commands(study: Study, frame: pl.DataFrame) -> str:
-    versions, commits = (sorted(set(frame[column].drop_nulls()) - {""}) for column in ("version", "commit"))
+    versions, commits = (sorted(set(frame[column].drop_nulls().unique()) - {""}) for column in ("version", "commit"))
     lines = [f"# liquidbench {' and '.join(versions)}".rstrip() + ", in a checkout of its repository"]
     if not commits:
         lines.append("# at the commit that made these results, which they do not tell")
@@ -635,7 +660,19 @@ def _commands(study: Study, frame: pl.DataFrame) -> str:
     )
 
 
-def _methods(study: Study) -> list[tuple[str, str]]:
+def _energy(frame: pl.DataFrame) -> str:
+    if (frame["metric"] == "training_energy_joules").any():
+        return (
+            "what the processor’s packages took in training steps, by their own counters; power at idle is not "
+            "subtracted."
+        )
+    # Results of earlier versions were not asked for it.
+    if not (frame["metric"] == "saved_for_backward_bytes").any():
+        return "not measured yet."
+    return "not reported by this machine, or not to this user."
+
+
+def _methods(study: Study, frame: pl.DataFrame, comparison: Comparison) -> list[tuple[str, str]]:
     training, search = study.training, study.search
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
@@ -643,15 +680,14 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         "cheap": "The search is made once, with the first seed, and other seeds train with what it found: their spread "
         "is that of training alone and leaves out the luck of the search.",
     }[search.mode]
-    others = [MATCHINGS[matching] for matching in study.matching[1:]]
-    more = [f"equal {' and equal '.join(others)}"] if others else []
-    more += [f"{counted(study.splits - 1, 'further outer split')}"] if study.splits > 1 else []
+    splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
+    others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
     words = [
         (
             "The same for every model",
             f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {counted(training.epochs, 'epoch')} "
-            f"in batches of {training.batch_size}; {counted(len(study.seeds), 'seed')}, each with the same data in the "
-            "same order.",
+            f"in batches of {training.batch_size}; {counted(len(study.seeds), 'seed')}{splits}, each with the same "
+            "data in the same order.",
         ),
         (
             "Search",
@@ -659,7 +695,18 @@ def _methods(study: Study) -> list[tuple[str, str]]:
             "are the same for all models, and one of a few structures of the model at the given size. Trials of one "
             f"number draw the same for all models. {repeated}",
         ),
-        *([("Not on this page", f"The results also hold {' and '.join(more)}.")] if more else []),
+        *(
+            [
+                (
+                    "Other matchings",
+                    f"The results also hold {' and '.join(others)}."
+                    + (" Of these the overview shows the verdicts." if comparison.others else "")
+                    + " All else on this page is of the first matching.",
+                )
+            ]
+            if others
+            else []
+        ),
         (
             "Test data come last",
             "Validation loss chooses the epoch, the validation score the trial. Test data are built "
@@ -670,7 +717,13 @@ def _methods(study: Study) -> list[tuple[str, str]]:
             "Intervals",
             "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the ends of the "
             "score’s range. It shows what other seeds would give, not what other data would. Two intervals may overlap "
-            "where the paired difference is clear, so verdicts rest on differences seed by seed.",
+            "where the paired difference is clear, so verdicts rest on differences seed by seed."
+            + (
+                " On several outer splits, means over the seeds of each take the place of seeds, and intervals are as "
+                "much wider as training data that overlap demand (Nadeau and Bengio); they speak of other splits."
+                if study.splits > 1
+                else ""
+            ),
         ),
         (
             "Damaged data",
@@ -680,9 +733,10 @@ def _methods(study: Study) -> list[tuple[str, str]]:
         ),
         (
             "Cost",
-            "Measured in runs of their own: the median time of a training step times the steps of an epoch; "
-            "the median time of one step of one sequence; the allocator’s peak, above what it held before, in "
-            "one training step and in one forward pass.",
+            "Measured in runs of their own: the median time of a training step times the steps of an epoch; sequences "
+            "of a batch by that time, and by that of a forward pass; the median time of one step of one sequence; the "
+            "allocator’s peak, above what it held before, in one training step and in one forward pass; what autograd "
+            f"keeps of a batch between forward and backward. Energy: {_energy(frame)}",
         ),
         (
             "Failures",

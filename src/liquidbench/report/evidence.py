@@ -6,17 +6,27 @@ data, learning curves, costs) is read from the results table here.
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import median
+from itertools import accumulate
+from statistics import fmean, median
 from typing import Any
 
 import polars as pl
 
 from liquidbench import results
 from liquidbench.report.pen import Mark
-from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, number, score_interval
+from liquidbench.statistics import (
+    Comparison,
+    Interval,
+    Judgement,
+    Pair,
+    Standing,
+    number,
+    score_interval,
+    test_to_train,
+)
 from liquidbench.study import FAMILIES
 
 
@@ -53,7 +63,7 @@ def marks(models: Sequence[str]) -> dict[str, Mark]:
 
 @dataclass(frozen=True)
 class Spread:
-    """A score over seeds: the single values, their mean, and its interval where there are two seeds or more."""
+    """A score over seeds, or over splits: single values, their mean, and its interval where there are two or more."""
 
     values: tuple[float, ...]
     mean: float
@@ -69,6 +79,9 @@ class Evidence:
         frame: results of the whole study.
         models: how each model looks.
         comparison: judgement of the whole study.
+
+    Attributes:
+        searches: what each trial of each search of a compared model scored on validation, None where it failed.
     """
 
     def __init__(
@@ -84,8 +97,10 @@ class Evidence:
         self.metric: str = facts.get("metric", "")
         self.metric_label: str = facts.get("metric_label") or self.metric or "Score"
         self.higher: bool = facts.get("higher_is_better", True)
-        self.rows = frame.filter(pl.col("task") == name)
-        self.models = [model for model in models if model in set(self.rows["model"])]
+        rows = frame.filter(pl.col("task") == name)
+        present = set(rows["model"].unique())
+        self.models = [model for model in models if model in present]
+        self.odd = rows.filter((pl.col("status") == "failed") | pl.col("value").is_null())
         self.pairs: list[Pair] = [pair for pair in comparison.pairs if pair.task == name]
         self.judgement: Judgement | None = next(
             (one for one in comparison.verdict.judgements if one.task == name), None
@@ -93,25 +108,35 @@ class Evidence:
         self.standings: dict[tuple[str, str], Standing] = {
             (one.model, one.variant): one for one in comparison.leaderboard if one.task == name
         }
+        self.splits = max((one.splits for one in self.standings.values()), default=1)
         self._marks = models
-        self._scored: dict[tuple[str, str, str], pl.DataFrame] = {}
-        done = self.rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
-        self._fits = _by_model(done.filter(pl.col("kind") == "fit"))
-        self._costs = _by_model(done.filter(pl.col("kind") == "cost"))
+        done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
+        # How and where they were run is no question here, and many tasks are kept at the same time.
+        done = done.drop("study", "status", "version", "commit", "python", "torch", "machine", "started", "seconds")
+        # Apart by model and variant, once: every question below is about one.
+        self._fits = _Parts(done.filter(pl.col("kind") == "fit"))
+        self._costs = _Parts(done.filter(pl.col("kind") == "cost"))
+        self._scores: dict[tuple[str, str, str], pl.DataFrame] = {}
         self.spreads: dict[tuple[str, str], Spread] = {
-            key: Spread(tuple(self._clean(*key)["value"]), one.mean, one.interval)
+            key: Spread(one.values, one.mean, one.interval)
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        self.trivial: float | None = results.baseline_scores(self.rows, "trivial").get(name)
-        self.linear: float | None = results.baseline_scores(self.rows, "linear").get(name)
-        trainings = results.trainings(self.rows.filter(pl.col("status") == "done"))
-        self._chosen = _by_model(trainings.filter(pl.col("best_epoch").is_not_null()))
+        self.trivial: float | None = results.baseline_scores(rows, "trivial").get(name)
+        self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
+        trainings = results.trainings(rows.filter(pl.col("status") == "done"))
+        self._chosen = _Parts(trainings.filter(pl.col("best_epoch").is_not_null()))
+        self.searches = _searches(rows)
 
     @property
     def direction(self) -> str:
         """Which way the score improves, in words."""
         return "higher is better" if self.higher else "lower is better"
+
+    @property
+    def over(self) -> str:
+        """What a score's single values are of: a "seed", or a "split", where they are means over its seeds."""
+        return "seed" if self.splits == 1 else "split"
 
     @property
     def score_label(self) -> str:
@@ -143,8 +168,8 @@ class Evidence:
 
     def spoken(self, label: str, spread: Spread) -> str:
         """A score in words, for hovering and for screen readers."""
-        seeds = f"{len(spread.values)} seeds" if len(spread.values) > 1 else "one seed"
-        return f"{label}: {self.text(spread.mean)} {self.span(spread.interval)}".strip() + f", {seeds}"
+        over = f"{len(spread.values)} {self.over}s" if len(spread.values) > 1 else f"one {self.over}"
+        return f"{label}: {self.text(spread.mean)} {self.span(spread.interval)}".strip() + f", {over}"
 
     def best_first(self, variant: str) -> list[str]:
         """Models of a variant that have a test score."""
@@ -186,67 +211,39 @@ class Evidence:
         values = self._damaged.get((model, corruption, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
-        mean = math.fsum(values) / len(values)
-        return Spread(values, mean, score_interval(values, self.metric) if len(values) > 1 else None)
+        ratio = test_to_train(self.name, self.facts) if self.splits > 1 else 0.0
+        return Spread(values, fmean(values), score_interval(values, self.metric, ratio) if len(values) > 1 else None)
 
     @cached_property
     def _damaged(self) -> dict[tuple[str, str, float], tuple[float, ...]]:
-        """Scores by compared model, corruption and level, one a seed."""
+        """Scores by compared model, corruption and level, one a seed, or a split's mean over seeds."""
         found: dict[tuple[str, str, float], tuple[float, ...]] = {}
         for (model, variant), fits in self._fits.items():
             if variant != "matched":
                 continue
-            rows = fits.filter(
-                pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != ""
-            ).sort("seed")
+            rows = fits.filter(pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != "")
+            single = "seed" if self.splits == 1 else "fold"
+            rows = rows.group_by("corruption", "level", single).agg(pl.col("value").mean()).sort(single)
             for corruption, level, value in rows.select("corruption", "level", "value").iter_rows():
                 key = (model, corruption, round(level, 9))
                 found[key] = (*found.get(key, ()), value)
         return found
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
-        """Loss by epoch of each seed, (epoch, loss), of the training that validation chose."""
+        """Loss by epoch of each run, (epoch, loss), of the training that validation chose."""
         chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
-        rows = self._of(self._fits, model, "matched").filter(
+        rows = self._fits.of(model, "matched").filter(
             pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
         )
         rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
-        threads: dict[int, list[tuple[float, float]]] = {}
-        for seed, epoch, loss in rows.sort("seed", "epoch").select("seed", "epoch", "value").iter_rows():
-            threads.setdefault(seed, []).append((float(epoch), loss))
+        threads: dict[str, list[tuple[float, float]]] = {}
+        for run, epoch, loss in rows.sort("fold", "seed", "epoch").select("run", "epoch", "value").iter_rows():
+            threads.setdefault(run, []).append((float(epoch), loss))
         return list(threads.values())
 
-    @cached_property
-    def searches(self) -> dict[str, list[list[float | None]]]:
-        """What each trial of each search of a compared model came to on validation, None where it failed.
-
-        Where results hold no scores of trials, it is the lowest validation loss of each; `searched_by_score` tells.
-        """
-        return _searches(self._trial_scores if self.searched_by_score else self._trial_losses)
-
-    @property
-    def searched_by_score(self) -> bool:
-        """Whether `searches` are of the main score."""
-        return not self._trial_scores.is_empty()
-
-    @cached_property
-    def _trial_scores(self) -> pl.DataFrame:
-        matched = self.rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
-        return matched.filter(pl.col("metric") == "trial_score").select("model", "run", "seed", "trial", "value")
-
-    @property
-    def _trial_losses(self) -> pl.DataFrame:
-        rows = self.rows.filter(
-            pl.col("kind") == "fit",
-            pl.col("variant") == "matched",
-            pl.col("metric") == "loss",
-            pl.col("trial").is_not_null(),
-            # A trial that diverged may have a row on training alone.
-            (pl.col("split") == "validation") | pl.col("value").is_null(),
-        )
-        spoilt = pl.col("value").is_null() | ~pl.col("value").is_finite()
-        lowest = pl.when(spoilt.any()).then(None).otherwise(pl.col("value").min())
-        return rows.group_by("model", "run", "seed", "trial").agg(value=lowest)
+    def trained(self, model: str) -> int:
+        """Runs of a compared model that have a test score."""
+        return self._clean(model, "matched").height
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost, the median where there are several; parameters are known from the fits too."""
@@ -269,12 +266,11 @@ class Evidence:
 
     def best_epochs(self, model: str, variant: str) -> list[float]:
         """The epoch that validation chose, one a seed."""
-        return self._of(self._fits, model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+        return self._fits.of(model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
         """What ended the trainings that validation chose, one a seed."""
-        found = self._chosen.get((model, variant))
-        return [] if found is None else found["ended"].drop_nulls().to_list()
+        return self._chosen.of(model, variant)["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""
@@ -287,14 +283,26 @@ class Evidence:
 
     def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
         """Rows of the main score on whole data, one a seed."""
-        if (model, variant, split) not in self._scored:
-            fits = self._of(self._fits, model, variant)
-            found = results.main_scores(fits, {self.name: self.metric}, split).sort("seed")
-            self._scored[model, variant, split] = found
-        return self._scored[model, variant, split]
+        if (model, variant, split) not in self._scores:
+            scores = results.main_scores(self._fits.of(model, variant), {self.name: self.metric}, split)
+            self._scores[model, variant, split] = scores.sort("seed")
+        return self._scores[model, variant, split]
 
-    def _of(self, tables: Mapping[tuple[str, str], pl.DataFrame], model: str, variant: str) -> pl.DataFrame:
-        return tables[model, variant] if (model, variant) in tables else self.rows.clear()
+
+class _Parts:
+    """Rows by model and variant, each part a view of one sorted table."""
+
+    def __init__(self, rows: pl.DataFrame):
+        self._rows = rows.sort("model", "variant", maintain_order=True)
+        counts = self._rows.group_by("model", "variant", maintain_order=True).len().rows()
+        ends = accumulate(count for _, _, count in counts)
+        self._places = {(m, v): (end - count, count) for (m, v, count), end in zip(counts, ends, strict=True)}
+
+    def of(self, model: str, variant: str) -> pl.DataFrame:
+        return self._rows.slice(*self._places.get((model, variant), (0, 0)))
+
+    def items(self) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
+        return ((key, self._rows.slice(*place)) for key, place in self._places.items())
 
 
 def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
@@ -317,14 +325,11 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
     return found
 
 
-def _by_model(rows: pl.DataFrame) -> dict[tuple[str, str], pl.DataFrame]:
-    parts = rows.partition_by("model", "variant", as_dict=True, maintain_order=True)
-    return {(model, variant): part for (model, variant), part in parts.items()}
-
-
 def _searches(rows: pl.DataFrame) -> dict[str, list[list[float | None]]]:
+    matched = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched")
+    scores = matched.filter(pl.col("metric") == "trial_score").sort("model", "seed", "run", "trial")
     found: dict[str, dict[str, list[float | None]]] = {}
-    for model, run, value in rows.sort("model", "seed", "run", "trial").select("model", "run", "value").iter_rows():
+    for model, run, value in scores.select("model", "run", "value").iter_rows():
         sound = value if value is not None and math.isfinite(value) else None
         found.setdefault(model, {}).setdefault(run, []).append(sound)
     return {model: list(searches.values()) for model, searches in found.items()}

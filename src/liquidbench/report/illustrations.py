@@ -66,9 +66,9 @@ def scores(evidence: Evidence) -> Figure | None:
         if compared and score is not None:
             words.append(f"{beaten}, {evidence.text(score)}: {_who_beats(evidence, compared, score)}.")
     words.append(
-        "Dots are seeds, the large mark is their mean, the bar its 95 % interval."
+        f"Dots are {_dots(evidence)}, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
-        else "One seed each, so there are no intervals: what another seed would give is unknown."
+        else f"One {evidence.over} each, so there are no intervals: what another would give is unknown."
     )
     if any(row.mark.apart for row in rows):
         words.append("† At a published size and rate, outside the comparison.")
@@ -76,6 +76,10 @@ def scores(evidence: Evidence) -> Figure | None:
     broad = len(compared) > MOST_NAMED + 2
     drawing = figures.strip(title, rows, evidence.score_label, evidence.references, broad=broad)
     return Figure(drawing, " ".join(words), broad)
+
+
+def _dots(evidence: Evidence) -> str:
+    return "seeds" if evidence.splits == 1 else "outer splits, means over seeds"
 
 
 def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:
@@ -226,7 +230,7 @@ def learning(evidence: Evidence) -> list[Figure]:
         shown = sum(map(len, threads.values())) <= MOST_THREADS
         series, lowest = [], []
         for model, seeds in threads.items():
-            # The mean ends where the first seed stopped: beyond, it would jump as seeds drop out.
+            # The mean ends where the first run stopped: beyond, it would jump as runs drop out.
             together = list(zip(*seeds, strict=False))
             x = [epochs[0][0] for epochs in together]
             y = [math.fsum(loss for _, loss in epochs) / len(seeds) for epochs in together]
@@ -246,8 +250,11 @@ def learning(evidence: Evidence) -> list[Figure]:
         loss, epoch, model = min(lowest)
         words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."]
         if any(len(seeds) > 1 for seeds in threads.values()):
-            ends = "Thick: the mean, until the first seed stops. Thin: each seed to its own end."
-            words.append(ends if shown else "Means over seeds, until the first of them stops.")
+            ends = "Thick: the mean, until the first run stops. Thin: each run to its own end."
+            words.append(ends if shown else "Means over runs, until the first of them stops.")
+        read, trained = len(threads[series[0].mark.label]), evidence.trained(series[0].mark.label)
+        if read < trained:
+            words.append(f"Only the first {read} of {trained} runs.")
         words += _named_words(list(marks))
         kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"
@@ -267,12 +274,10 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
         return None, single if trials else "The results hold no trials of a search."
     # A search that is not at its end would be taken for one with fewer trials.
     searches = {model: [search for search in found if len(search) == trials] for model, found in searches.items()}
-    by_score = evidence.searched_by_score
-    higher = evidence.higher if by_score else False
     known = [value for found in searches.values() for search in found for value in search if value is not None]
     if not known:
         return None, "No trial of any search came to a score."
-    trivial = evidence.trivial if by_score else None
+    higher, trivial = evidence.higher, evidence.trivial
     worst = trivial if trivial is not None else min(known) if higher else max(known)
     marks = _kept_back(list(searches), evidence)
     many = len(marks) > MOST_NAMED
@@ -282,8 +287,7 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
             continue
         filled = [[worst if value is None else value for value in search] for search in found]
         curve = np.mean([expected_best(search, higher) for search in filled], axis=0).tolist()
-        places = evidence.places if by_score else decimals(None, curve[-1]) + 1
-        texts = [f"{model}, best of {counted(k, 'trial')}: {number(at, places)}" for k, at in enumerate(curve, 1)]
+        texts = [f"{model}, best of {counted(k, 'trial')}: {evidence.text(at)}" for k, at in enumerate(curve, 1)]
         steps = [float(k) for k in range(1, trials + 1)]
         series.append(
             figures.Series(marks[model], steps, curve, (), () if many else texts, (), texts[-1] if many else "")
@@ -299,12 +303,9 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
     if failed:
         worth = "the trivial predictor’s score" if trivial is not None else "the worst that was seen"
         words.append(f"{counted(failed, 'failed trial')} {'counts' if failed == 1 else 'count'} as {worth}.")
-    if not by_score:
-        words.append("By loss, as these results hold no score of each trial.")
     words += _named_words(list(marks))
     title = f"{evidence.title}: what the best of so many trials comes to on validation"
-    what = f"{evidence.metric_label} on validation" if by_score else "Lowest validation loss"
-    label = f"{what}, {'higher' if higher else 'lower'} is better"
+    label = f"{evidence.metric_label} on validation, {evidence.direction}"
     return Figure(figures.curves(title, series, "Trials", label, whole_steps=True), " ".join(words)), ""
 
 

@@ -45,21 +45,28 @@ class Mark:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, or ``"×"``, a multiple.
+    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``, ...
+
+    ``"×"`` is a multiple and ``"/s"`` a rate; these have no prefix.
 
     Example:
         >>> quantity(0.00042, "s"), quantity(3_400_000, "B"), quantity(4012, "1"), quantity(2.51, "×")
         ('420\N{NARROW NO-BREAK SPACE}µs', '3.4\N{NARROW NO-BREAK SPACE}MB', '4,012', '2.5×')
+        >>> quantity(0.042, "J"), quantity(1_234_567, "/s"), quantity(3.14, "/s")
+        ('42\N{NARROW NO-BREAK SPACE}mJ', '1,200,000/s', '3.1/s')
     """
     if unit == "1":
         return number(round(value))
     if unit == "×":
         return f"{float(f'{value:.2g}'):,g}×"
+    if unit == "/s":
+        rounded = float(f"{value:.2g}")
+        return f"{rounded:,.0f}/s" if rounded >= 10 else f"{rounded:g}/s"
     if value == 0:
         return f"0{THIN_SPACE}{unit}"
-    steps = {"s": ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))}.get(
-        unit, ((1e12, f"T{unit}"), (1e9, f"G{unit}"), (1e6, f"M{unit}"), (1e3, f"k{unit}"), (1.0, unit))
-    )
+    large = ((1e12, f"T{unit}"), (1e9, f"G{unit}"), (1e6, f"M{unit}"), (1e3, f"k{unit}"))
+    small = ((1.0, unit), (1e-3, f"m{unit}"), (1e-6, f"µ{unit}"), (1e-9, f"n{unit}"))
+    steps = {"s": small, "J": large + small}.get(unit, (*large, (1.0, unit)))
     sized = ((float(f"{abs(value) / factor:.2g}"), name) for factor, name in steps)
     size, name = next(((size, name) for size, name in sized if size >= 1), (abs(value) / steps[-1][0], steps[-1][1]))
     text = f"{size:,.1f}" if size < 10 and size != int(size) else f"{size:,.0f}"

@@ -13,7 +13,7 @@ from typing import Literal
 
 from liquidbench.report.evidence import Evidence
 from liquidbench.report.pen import quantity
-from liquidbench.statistics import Comparison, Interval, number, p_value, percent
+from liquidbench.statistics import Comparison, Interval, Standing, number, p_value, percent
 
 Format = Literal["markdown", "latex", "csv"]
 
@@ -23,13 +23,18 @@ LONG = 40
 MOST_WITH_INTERVALS = 4
 """Columns of scores up to which the leaderboard's have their intervals."""
 
-_COSTS = (
+COSTS = (
     ("parameters", "Parameters", "1", 1.0),
     ("seconds_per_epoch", "One epoch", "s", 1.0),
+    ("training_sequences_per_second", "Sequences, training", "/s", 1.0),
+    ("inference_sequences_per_second", "Sequences, use", "/s", 1.0),
     ("step_latency_us", "One step", "s", 1e-6),
     ("training_memory_bytes", "Memory, training", "B", 1.0),
+    ("saved_for_backward_bytes", "Kept for backward", "B", 1.0),
     ("inference_memory_bytes", "Memory, use", "B", 1.0),
+    ("training_energy_joules", "Energy, one epoch", "J", 1.0),
 )
+"""Measured costs, the heads of their columns, their units, and what brings them into the unit."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
             "mean": standing.mean,
             **_ends(standing.interval),
             "seeds": standing.seeds,
+            "splits": standing.splits,
             "failures": standing.failures,
             "rank_on_task": standing.rank,
             "mean_rank": ranks.get(model) if variant == "matched" else None,
@@ -128,17 +134,14 @@ def scores(evidence: Evidence, name: str) -> Table:
         standing, spread = evidence.standings[model, variant], evidence.spreads.get((model, variant))
         validation = evidence.validation(model, variant)
         text = "" if spread is None else f"{evidence.text(spread.mean)} {evidence.span(spread.interval)}".strip()
-        known = {metric: evidence.cost(model, variant, metric) for metric, *_ in _COSTS}
+        known = {metric: evidence.cost(model, variant, metric) for metric, *_ in COSTS}
         rows.append(
             [
                 evidence.mark(model, variant).label,
                 Bold(text) if spread and variant == "matched" and evidence.unbeaten(model) else text,
                 "" if validation is None else evidence.text(validation),
-                f"{standing.seeds}{f' ({standing.failures} failed)' if standing.failures else ''}",
-                *(
-                    "" if (cost := known[metric]) is None else quantity(scale * cost, unit)
-                    for metric, _, unit, scale in _COSTS
-                ),
+                seeds(standing) + (f" ({standing.failures} failed)" if standing.failures else ""),
+                *costs(evidence, model, variant),
             ]
         )
         records.append(
@@ -151,6 +154,7 @@ def scores(evidence: Evidence, name: str) -> Table:
                 **_ends(standing.interval),
                 "validation": validation,
                 "seeds": standing.seeds,
+                "splits": standing.splits,
                 "failures": standing.failures,
                 **known,
             }
@@ -158,24 +162,44 @@ def scores(evidence: Evidence, name: str) -> Table:
     baselines = (("trivial predictor", evidence.trivial), ("linear model", evidence.linear))
     for label, score in baselines:
         if score is not None:
-            rows.append([label, evidence.text(score), *[""] * (2 + len(_COSTS))])
+            rows.append([label, evidence.text(score), *[""] * (2 + len(cost_heads(evidence)))])
     authors = any(variant == "author" for _, variant in evidence.standings)
     apart = " †: at a published size and rate, outside the comparison." if authors else ""
     return Table(
         name,
         "Scores",
-        f"{evidence.title}: {evidence.score_label}. Means over seeds with 95 % intervals. Bold: can be compared with "
-        f"the best and is not shown to be worse.{apart}",
+        f"{evidence.title}: {evidence.score_label}. Means over {evidence.over}s with 95 % intervals. Bold: can "
+        f"be compared with the best and is not shown to be worse.{apart}",
         [
             ("Model", False),
             ("Test score", True),
             ("Validation", True),
             ("Seeds", True),
-            *((label, True) for _, label, _, _ in _COSTS),
+            *((label, True) for label in cost_heads(evidence)),
         ],
         rows,
         records,
     )
+
+
+def seeds(standing: Standing) -> str:
+    """How many runs are behind a score, in words."""
+    return f"{standing.seeds}{f' runs in {standing.splits} splits' if standing.splits > 1 else ''}"
+
+
+def cost_heads(evidence: Evidence) -> list[str]:
+    """Heads of the columns that `costs` fills: of what was measured of any model on a task."""
+    return [label for _, label, _, _ in _measured(evidence)]
+
+
+def costs(evidence: Evidence, model: str, variant: str) -> list[str]:
+    """What a model costs on a task, in words."""
+    known = [(evidence.cost(model, variant, metric), unit, scale) for metric, _, unit, scale in _measured(evidence)]
+    return ["" if cost is None else quantity(scale * cost, unit) for cost, unit, scale in known]
+
+
+def _measured(evidence: Evidence) -> list[tuple[str, str, str, float]]:
+    return [column for column in COSTS if any(evidence.cost(*who, column[0]) is not None for who in evidence.standings)]
 
 
 def pairs(evidence: Evidence, name: str) -> Table:
@@ -191,6 +215,7 @@ def pairs(evidence: Evidence, name: str) -> Table:
                 **_ends(pair.interval),
                 "smallest_difference": pair.margin,
                 "seeds": pair.seeds,
+                "splits": len(pair.differences) if pair.over == "split" else 1,
                 "p": pair.outcome.p if pair.outcome else None,
                 "p_corrected": pair.p,
                 "verdict": pair.verdict,

@@ -21,6 +21,7 @@ from liquidbench.statistics.board import Family as Family
 from liquidbench.statistics.board import Pair as Pair
 from liquidbench.statistics.board import Prospect as Prospect
 from liquidbench.statistics.board import Standing as Standing
+from liquidbench.statistics.board import test_to_train as test_to_train
 from liquidbench.statistics.cost import COST_RULE as COST_RULE
 from liquidbench.statistics.cost import COSTS as COSTS
 from liquidbench.statistics.cost import Price as Price

@@ -43,9 +43,9 @@ FEW_TASKS = 10
 """A verdict on fewer tasks comes with a warning."""
 
 RANKING_RULE = (
-    "Rank: the matched models are ranked within each task and seed, 1 being best; equals share the mean of their "
-    "places, and a run that failed takes the last. Ranks are averaged over seeds, then over tasks. Seeds of a task "
-    f"that some model has not run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a "
+    "Rank: the matched models are ranked within each task, split and seed, 1 being best; equals share the mean of "
+    "their places, and a run that failed takes the last. Ranks are averaged over these, then over tasks. Seeds of a "
+    f"task that some model has not run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a "
     "bootstrap over tasks and, within each, over seeds."
 )
 

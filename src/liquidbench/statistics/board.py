@@ -1,8 +1,10 @@
-"""The runs of one task: read from a table of results, paired by seed, and judged two by two."""
+"""The runs of one task: read from a table of results, paired by seed and outer split, and judged two by two."""
 
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +27,7 @@ from liquidbench.statistics.inference import (
     mean_interval,
     paired_test,
     places,
+    resampled_test,
     score_interval,
     seeds_to_equate,
     seeds_to_show,
@@ -39,6 +42,9 @@ FEWEST_SEEDS = 3
 
 FEW_SEEDS = 5
 """A verdict on a task with fewer comes with a warning."""
+
+Run = tuple[int, int]
+"""Outer split and seed of a run."""
 
 REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
 """Each word holds up to so many times the seeds that there are."""
@@ -60,8 +66,10 @@ class Standing:
         model: a key of `liquidbench.study.FAMILIES`.
         variant: "matched", or "author" for a row that no rank and no verdict counts.
         family: of the model.
-        mean: of the test scores over the seeds that finished; None without any.
-        interval: of that mean (`mean_interval`), within the range of the score; None below two seeds.
+        mean: of `values`; None without any.
+        interval: of that mean (`mean_interval`), within the range of the score; None below two values.
+        values: test scores, one a seed; on several outer splits their means over seeds, one a split.
+        splits: number of outer splits that the task was run on.
         seeds: runs that finished with a finite score.
         failures: runs that failed, or finished without a finite score.
         rank: mean place over seeds, by `RANKING_RULE`; None where it cannot be ranked.
@@ -76,6 +84,8 @@ class Standing:
     seeds: int
     failures: int
     rank: float | None
+    values: tuple[float, ...] = ()
+    splits: int = 1
 
 
 @dataclass(frozen=True)
@@ -113,22 +123,26 @@ class Prospect:
 class Pair:
     """Two models on one task, over the seeds that both finished.
 
+    Where the task was run on several outer splits, pairs are splits: differences are means over the seeds of a split,
+    and test and interval allow for training data that overlap (`resampled_test`).
+
     Attributes:
         task: the task's name.
         first: a model.
         second: another.
         difference: mean score of the first less that of the second; None without a common seed.
-        interval: of the difference; None where it is unknown: below two seeds, or where all seeds differ alike.
-        p: corrected by Holm's method; None below two seeds.
-        outcome: the test before correction; None below two seeds.
+        interval: of the difference; None where it is unknown: below two pairs, or where all differ alike.
+        p: corrected by Holm's method; None where there is no `outcome`.
+        outcome: the test before correction; None below two pairs, and for splits that all differ alike.
         margin: the smallest difference that counts, in units of the score.
-        seeds: number of common seeds.
-        left_out: seeds that one of the two has not finished.
+        seeds: number of common seeds; on several splits the smallest of any.
+        left_out: runs that one of the two has not finished.
         verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
         reason: why nothing can be said; "" where something can.
-        differences: score of the first less that of the second on each common seed, in the order of seeds.
-        effect: how large the difference is, positive where the first has the larger score; None below three seeds.
+        differences: score of the first less that of the second of each pair, in the order of seeds or splits.
+        effect: how large the difference is, positive where the first has the larger score; None below three pairs.
         tests: number of p-values that the correction counts.
+        over: what the pairs are, "seed" or "split".
     """
 
     task: str
@@ -146,14 +160,25 @@ class Pair:
     differences: tuple[float, ...] = ()
     effect: Effect | None = None
     tests: int = 1
+    over: Literal["seed", "split"] = "seed"
+
+    @property
+    def extent(self) -> str:
+        """What the pairs are, in words."""
+        if self.over == "seed":
+            return counted(self.seeds, "seed")
+        return f"over {counted(len(self.differences), 'split')}, {counted(self.seeds, 'seed')} each"
 
     @property
     def prospect(self) -> Prospect | None:
         """What more seeds would show; None where something is shown, nothing can be said, or the spread is unknown.
 
-        The level is that of Holm's first step, at worst; a verdict of equivalence is not corrected.
+        None over splits too: a task has no more of them, and more seeds tell nothing of other data. The level is that
+        of Holm's first step, at worst; a verdict of equivalence is not corrected.
         """
         if self.verdict != "no difference shown" or self.difference is None or self.interval is None:
+            return None
+        if self.over == "split":
             return None
         spread = float(np.std(self.differences, ddof=1))
         if _counts(self.difference, self.margin):
@@ -171,8 +196,8 @@ class _Cell:
 
 
 @dataclass(frozen=True)
-class _Training:
-    """How a training of a matched model ended; `best_epoch` is None where validation chose another learning rate."""
+class Training:
+    """How a training of a matched model ended; `best_epoch` is None where validation chose another trial."""
 
     learning_rate: float
     epochs: int
@@ -186,9 +211,9 @@ class Board:
     def __init__(
         self,
         task: str,
-        cells: Mapping[tuple[str, str], Mapping[int, _Cell]],
+        cells: Mapping[tuple[str, str], Mapping[Run, _Cell]],
         facts: Mapping[str, Any] | None,
-        trainings: Mapping[str, Sequence[_Training]],
+        trainings: Mapping[str, Sequence[Training]],
         trivial: float | None,
         linear: float | None,
         costs: Mapping[str, Mapping[str, float]],
@@ -204,6 +229,8 @@ class Board:
         label: str = "score" if facts is None else facts["metric_label"]
         self.words = label[:1].lower() + label[1:]
         self.models = [model for model, variant in cells if variant == "matched"]
+        self.splits = len({fold for runs in cells.values() for fold, _ in runs})
+        self.test_to_train = test_to_train(task, facts) if self.splits > 1 and facts else 0.0
         self.margin = smallest_difference
         if not self.higher:
             reference = self.representative(["recurrent"]) or self.representative(["liquid", "other"])
@@ -221,14 +248,21 @@ class Board:
         """Whether a score is better than another."""
         return one > other if self.higher else one < other
 
-    def scores(self, model: str, variant: str = "matched") -> dict[int, float]:
-        """Test scores by seed of the runs that did not fail."""
-        found = {seed: cell.test for seed, cell in self.cells[model, variant].items()}
-        return {seed: score for seed, score in found.items() if math.isfinite(score)}
+    def scores(self, model: str, variant: str = "matched") -> dict[Run, float]:
+        """Test scores of the runs that did not fail."""
+        found = {run: cell.test for run, cell in self.cells[model, variant].items()}
+        return {run: score for run, score in found.items() if math.isfinite(score)}
+
+    def values(self, scores: Mapping[Run, float]) -> list[float]:
+        """Scores as they are, where there is one split; of several, their means over seeds, one a split."""
+        if self.splits == 1:
+            return [scores[run] for run in sorted(scores)]
+        folds = sorted({fold for fold, _ in scores})
+        return [fmean(score for (fold, _), score in scores.items() if fold == one) for one in folds]
 
     def mean(self, model: str) -> float:
         """Mean test score of a matched model that has any."""
-        return math.fsum(self.scores(model).values()) / len(self.scores(model))
+        return fmean(self.values(self.scores(model)))
 
     def failures(self, model: str, variant: str = "matched") -> int:
         """How many runs of a model failed or gave no finite score."""
@@ -236,11 +270,12 @@ class Board:
 
     def shown_ahead(self, model: str, reference: float) -> bool:
         """Whether the whole interval of a model's mean lies beyond a score that has no spread."""
-        scores = list(self.scores(model).values())
-        return len(scores) > 1 and all(self.ahead(end, reference) for end in mean_interval(scores))
+        values = self.values(self.scores(model))
+        bounds = mean_interval(values, test_to_train=self.test_to_train) if len(values) > 1 else ()
+        return bool(bounds) and all(self.ahead(end, reference) for end in bounds)
 
-    def chosen(self, model: str) -> list[_Training]:
-        """The trainings, one a seed, whose weights were scored."""
+    def chosen(self, model: str) -> list[Training]:
+        """The trainings, one a run, whose weights were scored."""
         return [training for training in self.trainings.get(model, ()) if training.best_epoch is not None]
 
     def cut_short(self, model: str) -> str:
@@ -249,8 +284,8 @@ class Board:
         cut = sum(training.ended == "minutes" for training in chosen)
         return f"the cap in minutes ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
 
-    def seeds_of_all(self, models: Sequence[str]) -> list[int]:
-        """The seeds that all of some matched models have run."""
+    def runs_of_all(self, models: Sequence[str]) -> list[Run]:
+        """The seeds, on each split, that all of some matched models have run."""
         runs = [set(self.cells.get((model, "matched"), {})) for model in models]
         return sorted(set.intersection(*runs)) if runs else []
 
@@ -260,11 +295,11 @@ class Board:
         Means over other seeds are other quantities, so only seeds count that every matched model of the task has run
         and no candidate failed.
         """
-        seeds = self.seeds_of_all(self.models)
+        runs = self.runs_of_all(self.models)
 
-        def finished(model: str) -> set[int]:
+        def finished(model: str) -> set[Run]:
             cells = self.cells[model, "matched"]
-            return {s for s in seeds if math.isfinite(cells[s].test) and math.isfinite(cells[s].validation)}
+            return {run for run in runs if math.isfinite(cells[run].test) and math.isfinite(cells[run].validation)}
 
         members = {model: finished(model) for model in self.members(families)}
         most = max(map(len, members.values()), default=0)
@@ -272,43 +307,52 @@ class Board:
         common = set.intersection(*candidates.values()) if candidates else set()
 
         def key(model: str) -> float:
-            mean = math.fsum(self.cells[model, "matched"][seed].validation for seed in common) / len(common)
+            mean = fmean(self.values({run: self.cells[model, "matched"][run].validation for run in common}))
             return -mean if self.higher else mean
 
         return min(candidates, key=key) if common else None
 
     def common(self, first: str, second: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Scores of two models over the seeds that both finished, in one order."""
+        """`values` of two models over the runs that both finished, in one order."""
         a, b = self.scores(first), self.scores(second)
-        seeds = sorted(a.keys() & b.keys())
-        return np.array([a[seed] for seed in seeds]), np.array([b[seed] for seed in seeds])
+        runs = a.keys() & b.keys()
+        return np.array(self.values({run: a[run] for run in runs})), np.array(
+            self.values({run: b[run] for run in runs})
+        )
 
     def pair(self, first: str, second: str) -> Pair:
-        """Two matched models over the seeds that both finished; its p and verdict are still to be corrected."""
+        """Two matched models over the runs that both finished; its p and verdict are still to be corrected."""
         a, b = self.common(first, second)
+        runs = self.scores(first).keys() & self.scores(second).keys()
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
-        outcome = paired_test(a, b) if len(a) > 1 else None
         spread = len(a) > 1 and np.ptp(differences(a, b)) > 0
+        over = "seed" if self.splits == 1 else "split"
+        outcome = None
+        if over == "seed" and len(a) > 1:
+            outcome = paired_test(a, b)
+        elif over == "split" and spread:
+            outcome = resampled_test(a, b, self.test_to_train)
         reasons = [words for model in (first, second) if (words := self.cut_short(model))]
         if not len(a):
             reasons.append("they share no seed that both finished")
         elif len(a) < FEWEST_SEEDS:
-            reasons.append(f"{counted(len(a), 'seed')} {'is' if len(a) == 1 else 'are'} too few")
+            reasons.append(f"{counted(len(a), over)} {'is' if len(a) == 1 else 'are'} too few")
         return Pair(
             task=self.task,
             first=first,
             second=second,
             difference=float((a - b).mean()) if len(a) else None,
-            interval=mean_interval(a - b) if spread else None,
+            interval=mean_interval(a - b, test_to_train=self.test_to_train) if spread else None,
             p=outcome.p if outcome else None,
             outcome=outcome,
             margin=self.margin,
-            seeds=len(a),
-            left_out=len(planned) - len(a),
+            seeds=min(Counter(fold for fold, _ in runs).values(), default=0),
+            left_out=len(planned) - len(runs),
             verdict="no difference shown",
             reason=" and ".join(reasons),
             differences=tuple((a - b).tolist()),
             effect=effect_size(a, b) if len(a) >= FEWEST_SEEDS else None,
+            over=over,
         )
 
     def lead(self, difference: float) -> float:
@@ -338,12 +382,12 @@ class Board:
         return self.pair(liquid, recurrent) if liquid and recurrent else None
 
     def places(self, models: Sequence[str]) -> NDArray[np.float64]:
-        """Ranks of some matched models, (seeds, models), for the seeds that all of them have run."""
-        runs = [self.cells.get((model, "matched"), {}) for model in models]
-        seeds = self.seeds_of_all(models)
-        if not seeds:
-            return np.empty((0, len(runs)))
-        return places(np.array([[cells[seed].test for cells in runs] for seed in seeds]), self.higher)
+        """Ranks of some matched models, (runs, models), for the seeds and splits that all of them have run."""
+        cells = [self.cells.get((model, "matched"), {}) for model in models]
+        runs = self.runs_of_all(models)
+        if not runs:
+            return np.empty((0, len(cells)))
+        return places(np.array([[known[run].test for known in cells] for run in runs]), self.higher)
 
     def standings(self) -> list[Standing]:
         """All models and variants, the best mean first, author variants last."""
@@ -351,15 +395,18 @@ class Board:
         ranks = dict(zip(self.models, places.mean(axis=0), strict=True)) if len(places) else {}
         lines = []
         for model, variant in self.cells:
-            scores = list(self.scores(model, variant).values())
+            scores = self.scores(model, variant)
+            values = self.values(scores)
             lines.append(
                 Standing(
                     task=self.task,
                     model=model,
                     variant=variant,
                     family=FAMILIES.get(model, "other"),
-                    mean=math.fsum(scores) / len(scores) if scores else None,
-                    interval=score_interval(scores, self.metric) if len(scores) > 1 else None,
+                    mean=fmean(values) if values else None,
+                    interval=score_interval(values, self.metric, self.test_to_train) if len(values) > 1 else None,
+                    values=tuple(values),
+                    splits=self.splits,
                     seeds=len(scores),
                     failures=self.failures(model, variant),
                     rank=float(ranks[model]) if variant == "matched" and model in ranks else None,
@@ -392,6 +439,21 @@ def boards(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest
     ]
 
 
+def test_to_train(task: str, facts: Mapping[str, Any]) -> float:
+    """Rows of a task's data for testing, divided by those for training, on its official split.
+
+    Raises:
+        ValueError: the facts do not tell.
+    """
+    rows = facts.get("rows") or {}
+    if not rows.get("train") or not rows.get("test"):
+        raise ValueError(
+            f"tasks must tell the rows of {task!r} in training and test, as it was run on several splits; write "
+            "tasks.json anew: liquidbench resume"
+        )
+    return rows["test"] / rows["train"]
+
+
 def study_order(model: str) -> tuple[int, str]:
     """Key for sorting models as `FAMILIES` lists them, unknown ones last."""
     return (list(FAMILIES).index(model) if model in FAMILIES else len(FAMILIES)), model
@@ -399,8 +461,8 @@ def study_order(model: str) -> tuple[int, str]:
 
 def _cells(
     frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[tuple[str, str], dict[int, _Cell]]]:
-    """Each task's main scores, by model and variant, then by seed."""
+) -> dict[str, dict[tuple[str, str], dict[Run, _Cell]]]:
+    """Each task's main scores, by model and variant, then by split and seed."""
     fits = frame.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
     metrics = {task: facts["metric"] for task, facts in tasks.items()}
@@ -408,33 +470,33 @@ def _cells(
         dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
         for split in ("test", "validation")
     )
-    cells: dict[str, dict[tuple[str, str], dict[int, _Cell]]] = {}
-    runs = fits.select("run", "task", "model", "variant", "seed").unique(maintain_order=True)
-    for run, task, model, variant, seed in sorted(
-        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", study_order(row[2]), row[4])
+    cells: dict[str, dict[tuple[str, str], dict[Run, _Cell]]] = {}
+    runs = fits.select("run", "task", "model", "variant", "fold", "seed").unique(maintain_order=True)
+    for run, task, model, variant, fold, seed in sorted(
+        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", study_order(row[2]), row[4:])
     ):
         if task not in tasks and run not in failed:
             raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")
-        seeds = cells.setdefault(task, {}).setdefault((model, variant), {})
-        if seed in seeds:
+        known = cells.setdefault(task, {}).setdefault((model, variant), {})
+        if (fold, seed) in known:
             raise ValueError(
                 f"frame must hold one study's present runs; {model} ({variant}) on {task!r} with seed {seed} is "
-                "there twice: name the study's runs to liquidbench.results.read"
+                "there twice: name the study's runs to liquidbench.results.read, and its matchings to compare"
             )
         nothing = run in failed
-        seeds[seed] = _Cell(
+        known[fold, seed] = _Cell(
             math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
         )
     return cells
 
 
-def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[_Training]]]:
+def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[Training]]]:
     """How the matched models' trainings ended, by task and model."""
-    found: dict[str, dict[str, list[_Training]]] = {}
+    found: dict[str, dict[str, list[Training]]] = {}
     done = frame.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
     columns = ("task", "model", "learning_rate", "epochs", "ended", "best_epoch")
     for task, model, rate, epochs, ended, best in results.trainings(done).select(columns).iter_rows():
-        found.setdefault(task, {}).setdefault(model, []).append(_Training(rate, epochs, ended, best))
+        found.setdefault(task, {}).setdefault(model, []).append(Training(rate, epochs, ended, best))
     return found
 
 

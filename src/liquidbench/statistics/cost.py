@@ -13,6 +13,7 @@ COSTS: Mapping[str, str] = {
     "step_latency_us": "time of a step",
     "training_memory_bytes": "training memory",
     "inference_memory_bytes": "memory in use",
+    "training_energy_joules": "training energy",
     "parameters": "parameters",
 }
 """The measured costs that scores are weighed against, and their names."""

@@ -79,7 +79,7 @@ class WinTieLoss:
     losses: int
 
 
-def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
+def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float = 0.0) -> Interval:
     """Student's interval of a mean.
 
     It is the interval to use for a handful of seeds: with three normal values it covers the mean as often as it
@@ -88,26 +88,30 @@ def mean_interval(values: ArrayLike, level: float = LEVEL) -> Interval:
     Args:
         values: (n,), n at least 2.
         level: confidence, between 0 and 1.
+        test_to_train: where the values are of n splits of the same data, samples for testing, divided by those for
+            training. The interval is then the one that belongs to `resampled_test`. 0 for independent values.
 
     Returns:
         Its ends; both are the mean where all values are equal.
 
     Raises:
-        ValueError: for fewer than two values, values that are not finite, or a level outside 0 to 1.
+        ValueError: for fewer than two values, values that are not finite, a level outside 0 to 1, or a negative ratio.
 
     Example:
         >>> low, high = mean_interval([1.0, 2.0, 3.0])
         >>> round(low, 3), round(high, 3)
         (-0.484, 4.484)
     """
+    if not 0 <= test_to_train < math.inf:
+        raise ValueError(f"test_to_train must be at least 0; got {test_to_train}")
     sample = _sample("values", values)
     quantile = float(special.stdtrit(len(sample) - 1, _tails(level)[1]))
-    reach = quantile * float(sample.std(ddof=1)) / math.sqrt(len(sample))
+    reach = quantile * float(sample.std(ddof=1)) * math.sqrt(1 / len(sample) + test_to_train)
     mean = math.fsum(sample) / len(sample)
     return mean - reach, mean + reach
 
 
-def score_interval(values: ArrayLike, metric: str) -> Interval:
+def score_interval(values: ArrayLike, metric: str, test_to_train: float = 0.0) -> Interval:
     """`mean_interval` of a score, cut at the ends of its metric's range.
 
     Raises:
@@ -119,7 +123,7 @@ def score_interval(values: ArrayLike, metric: str) -> Interval:
     """
     if metric not in METRICS:
         raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
-    (low, high), (least, most) = mean_interval(values), METRICS[metric].range
+    (low, high), (least, most) = mean_interval(values, test_to_train=test_to_train), METRICS[metric].range
     return max(low, least), min(high, most)
 
 
@@ -248,8 +252,8 @@ def resampled_test(first: ArrayLike, second: ArrayLike, test_to_train: float) ->
 
         t = mean(d) / √((1/n + n_test/n_train) · var(d)),  n - 1 degrees of freedom
 
-    Seeds that train anew on one split, as those of a `Study` do, need no correction: there `paired_test` speaks of
-    other seeds and claims nothing of other data.
+    Seeds that train anew on one split need no correction: there `paired_test` speaks of other seeds and claims nothing
+    of other data.
 
     Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003: the corrected
     resampled t-test.

@@ -1,14 +1,17 @@
 """Who is better, who is equivalent, where nothing has been shown: words by fixed thresholds."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import median
 from typing import Any
 
 import polars as pl
 
+from liquidbench import results
+from liquidbench.search import LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
     FEWEST_RANKED,
@@ -26,6 +29,7 @@ from liquidbench.statistics.board import (
     Pair,
     Prospect,
     Standing,
+    Training,
     boards,
     corrected_pairs,
     study_order,
@@ -33,6 +37,22 @@ from liquidbench.statistics.board import (
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
 from liquidbench.statistics.wording import counted, number, p_value, percent, significant
+
+EDGE = 0.05
+"""A learning rate is close to an end of its range within this share of it, on the logarithmic scale of the draws."""
+
+MANY_AT_EDGE = 0.25
+"""So large a share of a model's chosen rates, and two at least, close to one end calls for a warning.
+
+Were the rate of no consequence, a share of `EDGE` would lie there; were the outermost always the best, one in ten draws
+would in four of ten searches.
+"""
+
+EDGE_RULE = (
+    "A warning is given of a model where two, and at least a quarter, of its chosen learning rates lie in the lowest "
+    "or in the highest twentieth of the range, on its logarithmic scale. Were the rate of no consequence, a twentieth "
+    "would; were the outermost always the best, 40 % of searches of ten trials would choose one there."
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,7 @@ class Comparison:
         pairs: every two matched models of each task, p corrected over the task's pairs.
         verdict: liquid against recurrent.
         over_tasks: tests over all tasks.
+        others: the verdicts under the study's further matchings, by matching.
         ranking_rule: how ranks come about; also the last of the verdict's thresholds.
     """
 
@@ -93,7 +114,25 @@ class Comparison:
     pairs: tuple[Pair, ...]
     verdict: Verdict
     over_tasks: OverTasks
+    others: Mapping[str, Verdict] = field(default_factory=dict)
     ranking_rule: str = RANKING_RULE
+
+    @property
+    def stands(self) -> str:
+        """Whether the verdict is the same under the further matchings, in words; "" without any."""
+        if not self.others:
+            return ""
+        here = {judgement.task: judgement.verdict for judgement in self.verdict.judgements}
+        changed = {
+            matching: sum(here.get(one.task) != one.verdict for one in other.judgements)
+            for matching, other in self.others.items()
+        }
+        parts = [
+            f"on {count} of {counted(len(here), 'task')} with equal {name}" for name, count in changed.items() if count
+        ]
+        if not any(changed.values()):
+            return f"The verdict is the same on every task with equal {' and equal '.join(changed)}."
+        return f"The verdict is another one {' and '.join(parts)}."
 
     @property
     def ranks(self) -> dict[str, float]:
@@ -101,31 +140,43 @@ class Comparison:
         return {line.model: line.rank for line in self.overall if line.rank is not None}
 
 
-def compare(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> Comparison:
+def compare(
+    frame: pl.DataFrame,
+    tasks: Mapping[str, Mapping[str, Any]],
+    smallest_difference: float,
+    matchings: Sequence[str] = (),
+) -> Comparison:
     """Judge a study's results.
 
-    Runs are paired by task and seed. A family (liquid, recurrent) is represented on each task by the model with
-    the fewest failures and, among these, the best mean score on *validation*, over the seeds that all matched models
-    of the task have run; the two are compared on test. Where the cap in minutes cut short what is compared, where
-    there are too few seeds, or where the better one is no better than the trivial predictor, the verdict is that
-    nothing can be said.
+    Runs are paired by task, outer split and seed. Where a task was run on several splits, it is their mean differences
+    over seeds that are tested, with allowance for training data that overlap (`resampled_test`). A family (liquid,
+    recurrent) is represented on each task by the model with the fewest failures and, among these, the best mean score
+    on *validation*, over the seeds that all matched models of the task have run; the two are compared on test. Where
+    the cap in minutes cut short what is compared, where there are too few seeds or splits, or where the better one is
+    no better than the trivial predictor, the verdict is that nothing can be said.
 
     Args:
         frame: rows of `liquidbench.results.read`, of one study's present runs.
         tasks: by task name, the facts of ``tasks.json``: at least ``metric``, ``metric_label`` and
-            ``higher_is_better``; sentences in ``warnings`` join the verdict's. A task of which no run came to
+            ``higher_is_better``, and ``rows`` where there are several splits; sentences in ``warnings`` join the
+            verdict's. A task of which no run came to
             anything may be absent.
         smallest_difference: a difference below this does not count. Absolute, in units of the score, where
             higher is better (accuracy, areas under curves: scores of a known scale); where lower is better
             (errors, whose scale is the data's), as a fraction of the recurrent representative's mean error.
+        matchings: those of the study, where `frame` holds more than one: all is judged by the first, and `others` are
+            the verdicts by the rest.
 
     Returns:
         Leaderboard, pairs and verdict; empty where the frame is.
 
     Raises:
         ValueError: for a negative smallest_difference, a task with scores and no facts, or two runs of one task,
-            model, variant and seed.
+            model, variant, split and seed.
     """
+    if matchings:
+        first, *rest = (compare(results.compared(frame, one), tasks, smallest_difference) for one in matchings)
+        return replace(first, others={name: one.verdict for name, one in zip(matchings[1:], rest, strict=True)})
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
     found = boards(frame, tasks, smallest_difference)
@@ -208,7 +259,7 @@ def _sentence(board: Board, pair: Pair) -> str:
         # The interval is not corrected, so a reader may find it at odds with the p-value.
         corrected = " after Holm's correction" if pair.p > pair.outcome.p else ""
         numbers += f", {p_value(pair.p)} by {pair.outcome.test}{corrected}"
-    numbers += f", {counted(pair.seeds, 'seed')}{_left_out(pair)}"
+    numbers += f", {pair.extent}{_left_out(pair)}"
     start, first, second = f"On {board.title},", *names
     if pair.verdict == "cannot say":
         return f"{start} this study cannot say whether {first} or {second} is better: {pair.reason} ({numbers})."
@@ -219,7 +270,7 @@ def _sentence(board: Board, pair: Pair) -> str:
         return f"{start} {first} and {second} are equivalent, their difference within ±{margin} ({numbers})."
     ending = ""
     if interval is None and pair.difference:
-        ending = " All seeds differ by the same amount, so nothing is known about its spread."
+        ending = f" All {pair.over}s differ by the same amount, so nothing is known about its spread."
     elif pair.p is not None and pair.p < ALPHA:
         margin = number(pair.margin, significant([pair.margin]))
         ending = f" What difference there is lies below the smallest that counts, {margin}."
@@ -229,7 +280,8 @@ def _sentence(board: Board, pair: Pair) -> str:
 def _left_out(pair: Pair) -> str:
     if not pair.left_out:
         return ""
-    return f"; {counted(pair.left_out, 'seed')} left out, as one of the two failed or has not run there"
+    what = counted(pair.left_out, "seed" if pair.over == "seed" else "run")
+    return f"; {what} left out, as one of the two failed or has not run there"
 
 
 def _headline(judgements: Sequence[Judgement]) -> str:
@@ -297,12 +349,13 @@ def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[
             f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: with fewer than "
             f"{FEW_TASKS}, what holds on these says little about others."
         )
-    few = min((pair.seeds for pair in pairs), default=FEW_SEEDS)
-    if few < FEW_SEEDS:
-        warnings.append(
-            f"{counted(few, 'seed')} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
-            "differences can be shown, and “no difference shown” does not mean that there is none."
-        )
+    for over in ("seed", "split"):
+        few = min((len(pair.differences) for pair in pairs if pair.over == over), default=FEW_SEEDS)
+        if few < FEW_SEEDS:
+            warnings.append(
+                f"{counted(few, over)} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
+                "differences can be shown, and “no difference shown” does not mean that there is none."
+            )
     for board in boards:
         warnings += [f"{board.title}: {warning}" for warning in board.warnings]
         warnings += _cut_short(board)
@@ -352,7 +405,7 @@ def _no_better_than_linear(board: Board) -> list[str]:
 
 
 def _learning(boards: Sequence[Board]) -> list[str]:
-    """Whether more epochs, or rates beyond the grid, might have changed the scores."""
+    """Whether more epochs, or rates beyond their range, might have changed the scores."""
     trainings = [(model, one) for board in boards for model in board.models for one in board.trainings.get(model, ())]
     chosen = [(model, training) for model, training in trainings if training.best_epoch is not None]
     warnings = []
@@ -370,17 +423,27 @@ def _learning(boards: Sequence[Board]) -> list[str]:
             f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
             f"than before training ({_tally(untrained)})."
         )
-    rates = sorted({training.learning_rate for _, training in trainings})
-    if len(rates) > 1:
-        edges = {"highest": rates[-1], "lowest": rates[0]}
-        found = {edge: sum(one.learning_rate == rate for _, one in chosen) for edge, rate in edges.items()}
-        if sum(found.values()):
-            which = "; ".join(f"the {edge}, {edges[edge]:g}, in {count}" for edge, count in found.items() if count)
-            warnings.append(
-                f"The chosen learning rate lay at the edge of the grid in {sum(found.values())} of "
-                f"{counted(len(chosen), 'fit')} ({which}): a rate beyond it may do better."
-            )
+    edges = {end: _at_end(chosen, end) for end in ("lower", "upper")}
+    near = [f"{words} to the {end} one" for end, words in edges.items() if words]
+    if near:
+        low, high = LEARNING_RATES
+        warnings.append(
+            f"Many chosen learning rates lie close to an end of their range, {low:g} to {high:g}: {'; '.join(near)}. "
+            "A rate beyond it may do better."
+        )
     return warnings
+
+
+def _at_end(chosen: Sequence[tuple[str, Training]], end: str) -> str:
+    """The models with many chosen rates close to an end of the range, in words; "" for none."""
+    low, high = map(math.log, LEARNING_RATES)
+    fits = Counter(model for model, _ in chosen)
+    close: Counter[str] = Counter()
+    for model, training in chosen:
+        place = (math.log(training.learning_rate) - low) / (high - low)
+        close[model] += (place if end == "lower" else 1 - place) <= EDGE
+    many = {model: count for model, count in close.items() if count >= max(2, MANY_AT_EDGE * fits[model])}
+    return ", ".join(f"{model} {count} of {counted(fits[model], 'fit')}" for model, count in many.items())
 
 
 def _tally(models: Sequence[str]) -> str:
@@ -397,15 +460,18 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         "mean score on validation, over the seeds that all matched models of the task have run; the two are compared "
         "on test, seed by seed. Models of neither family and rows at published sizes and rates take no part.",
         "Within a task the test is the paired t-test over common seeds, two-sided; where all seeds differ by the same "
-        "amount, t is undefined and the exact signed-rank test stands in. p-values are corrected by Holm's method: "
-        "over the tasks for liquid against recurrent, over a task's pairs in its table of pairs.",
+        "amount, t is undefined and the exact signed-rank test stands in. Of a task that was run on several outer "
+        "splits the pairs are the splits, with their mean scores over seeds, and the test is Nadeau and Bengio's "
+        "corrected resampled t-test; its ratio is that of rows in test to rows in training of the official split. "
+        "p-values are corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in "
+        "its table of pairs.",
         f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
         f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
         "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the cap in minutes ended a "
         "training that was scored, the other one tasks on which nothing can be said.",
         "“Cannot say”, before all else: the cap in minutes ended a training that was scored of one of the two; or they "
-        f"have fewer than {FEWEST_SEEDS} common seeds; or, where a family would be better or the two equivalent, "
-        "neither mean is better than the trivial predictor's score.",
+        f"have fewer than {FEWEST_SEEDS} common seeds, or splits; or, where a family would be better or the two "
+        "equivalent, neither mean is better than the trivial predictor's score.",
         f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
         f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
         "representative's mean where the score is an error).",
@@ -413,8 +479,9 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         "goes before “better”. Anything else: “no difference shown”.",
         f"Intervals of means and of mean differences are Student's, at {percent(LEVEL)}, not corrected for the "
         "number of comparisons: a bootstrap of few seeds would be too narrow. They speak of other seeds, not of "
-        "other data.",
-        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds. A network is shown better "
-        f"than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
+        "other data; on several splits they are those of the corrected test, and speak of other splits of these data.",
+        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds, or splits. A network is shown "
+        f"better than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
+        EDGE_RULE,
         RANKING_RULE,
     )

@@ -480,6 +480,8 @@ class Task:
             "fold_rule": self.fold_rule,
             "features": [asdict(feature) for feature in self.features],
             "sequences": {name: len(self.split(name)) for name in SPLITS},
+            # Windows may overlap in training, rows do not.
+            "rows": {name: len(np.setdiff1d(self.split(name).rows, [-1])) for name in SPLITS},
             "irregular": self.irregular,
             "missing": self.missing,
             "window": self.window,

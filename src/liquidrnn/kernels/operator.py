@@ -107,21 +107,17 @@ class Operator:
 
     def run(self, *arguments) -> tuple[Tensor, Tensor]:
         """States, and what is kept for the way back; without derivatives."""
-        tensors, settings = self._split(arguments)
+        tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         states, kept = self._fake(*tensors, *settings)
         self._fill(tensors, settings, states, kept)
         return states, kept
 
     def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
-        tensors, settings = self._split(arguments)
+        tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         found = self._empty_gradients(arguments)
         self._fill_gradients(tensors, settings, states.contiguous(), kept, state_gradients.contiguous(), found)
         return found
-
-    def _split(self, arguments) -> tuple[list[Tensor | None], Settings]:
-        tensors = [None if t is None else t.contiguous() for t in arguments[: self._count]]
-        return tensors, arguments[self._count :]
 
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
         tensors = arguments[: self._count]
@@ -198,8 +194,8 @@ class _Eager(torch.autograd.Function):
 
 
 def dense(tensors: Tensors) -> list[Tensor | None]:
-    """The same values without derivatives, in memory without gaps."""
-    return [None if t is None else t.detach().contiguous() for t in tensors]
+    """The same values in memory without gaps."""
+    return [None if t is None else t.contiguous() for t in tensors]
 
 
 def memory(tensors: Tensors) -> list:

@@ -226,19 +226,19 @@ class _LTCRecurrence(Recurrence):
 
     def trace(self, input, state, timespans, observed):
         states, end = self.unroll(input, state, timespans, observed)
-        (cm, _, leak), internal, sensory, _ = self._equation(self.coefficients())
         before = torch.cat([state[0].unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
-        flat, units = before.reshape(-1, self.hidden_size), self.hidden_size
-        read = self.input_map(input).reshape(-1, self.input_size)
-        total = leak + ltc.reference.sums(sensory, read, units)[1] + ltc.reference.sums(internal, flat, units)[1]
-        tau = (cm / total).view_as(states)
+        tau = self._tau(self.coefficients(), input.flatten(0, 1), before.flatten(0, 1)).view_as(states)
         return states, end, {"tau": tau if observed is None else tau.where(observed, torch.nan)}
 
     def examine(self, coefficients, input, state, timespan):
+        tau = self._tau(coefficients, input, state[0])
+        return self.update(coefficients, input, state, timespan), {"tau": tau}
+
+    def _tau(self, coefficients: tuple[Tensor, ...], input: Tensor, v: Tensor) -> Tensor:
         (cm, _, leak), internal, sensory, _ = self._equation(coefficients)
         _, sensed = ltc.reference.sums(sensory, self.input_map(input), self.hidden_size)
-        _, total = ltc.reference.sums(internal, state[0], self.hidden_size)
-        return self.update(coefficients, input, state, timespan), {"tau": cm / (leak + sensed + total)}
+        _, total = ltc.reference.sums(internal, v, self.hidden_size)
+        return cm / (leak + sensed + total)
 
     def readout(self, states: Tensor) -> Tensor:
         return self.output_map(states[..., : self.output_size])

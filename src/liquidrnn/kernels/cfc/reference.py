@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from liquidrnn.kernels import loop
 from liquidrnn.kernels.memory import Memory, remember
 
 MODES = ("default", "pure", "no_gate")
@@ -200,14 +201,11 @@ def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor |
     """
     parts = 1 if network.memory is None else 2
     heads = heads_of(network, input.shape[-1], initial.shape[-1] // parts)
-    state, states = tuple(part.contiguous() for part in initial.chunk(parts, -1)), []
-    for t in range(input.shape[1]):
-        # In memory of its own: a product may round by strides and addresses, and one sample alone is to give the same.
-        here = input[:, t].clone(memory_format=torch.contiguous_format)
-        updated = sample(network, heads, here, state, timespans[:, t].unsqueeze(-1))
-        if observed is not None:
-            there = observed[:, t].unsqueeze(-1)
-            updated = tuple(torch.where(there, new, old) for new, old in zip(updated, state, strict=True))
-        state = updated
-        states.append(torch.cat(state, -1) if parts == 2 else state[0])
-    return torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], initial.shape[-1])
+
+    def update(input: Tensor, state: loop.State, timespan: Tensor) -> loop.State:
+        return sample(network, heads, input, state, timespan)
+
+    state = tuple(part.contiguous() for part in initial.chunk(parts, -1))
+    observed = None if observed is None else observed.unsqueeze(-1)
+    states, _ = loop.unroll(update, input, state, timespans.unsqueeze(-1), observed)
+    return torch.cat(states, -1)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from liquidrnn.kernels import loop
+
 
 class Membrane(NamedTuple):
     """What a unit is besides its synapses, each (units,).
@@ -118,11 +120,10 @@ def unroll(
     Returns:
         (batch, time, units).
     """
-    v, states = initial, []
-    for t in range(input.shape[1]):
-        # In memory of its own: a sum may round by strides, and one sample alone is to give the same bits.
-        here = input[:, t].clone(memory_format=torch.contiguous_format)
-        updated = sample(here, v, timespans[:, t].unsqueeze(-1), membrane, internal, sensory, unfolds)
-        v = updated if observed is None else torch.where(observed[:, t].unsqueeze(-1), updated, v)
-        states.append(v)
-    return torch.stack(states, 1) if states else input.new_empty(*input.shape[:2], initial.shape[-1])
+
+    def update(input: Tensor, state: loop.State, timespan: Tensor) -> loop.State:
+        return (sample(input, state[0], timespan, membrane, internal, sensory, unfolds),)
+
+    observed = None if observed is None else observed.unsqueeze(-1)
+    (states,), _ = loop.unroll(update, input, (initial,), timespans.unsqueeze(-1), observed)
+    return states

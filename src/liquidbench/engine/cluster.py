@@ -1,0 +1,155 @@
+"""Workers of a Ray cluster, or of a Ray on this machine.
+
+Each job is one task of Ray's, which says what happens as it comes and is never retried by Ray: what a loss means is
+for the driver to say. Nothing is shared with the workers but what they are sent, so that they need no folder in common
+with the driver: a search that is known comes with the job, and searches and predictions go back with the results. What
+a lost worker had found out of its search is lost with it. Raw data have to be where the study looks for them on each
+node.
+"""
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from liquidbench.engine.executor import Worker
+from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale
+
+_AGAIN = 2.0
+"""Seconds after which Ray is asked again how large the cluster is."""
+
+
+class Cluster:
+    """Workers of Ray, as many as the cluster has room for, also while it grows and shrinks.
+
+    Args:
+        address: ``"auto"`` for the cluster that this machine belongs to, ``"local"`` for a new one on this machine
+            alone, or the address of a cluster.
+        processes: most jobs at a time; None for as many as there are cores for.
+        threads: cores of each job.
+        gpus: GPUs of each job, which may be a fraction.
+    """
+
+    apart = True
+
+    def __init__(self, address: str = "auto", processes: int | None = None, threads: int = 1, gpus: float = 0.0):
+        for name, value in (("processes", processes), ("threads", threads)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
+        try:
+            import ray.util.scheduling_strategies  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise ValueError('Ray is not installed; install it with: pip install "liquidrnn[ray]"') from None
+        # Of no type, for where Ray is not installed.
+        self._ray: Any = ray
+        self._address, self._processes, self._threads, self._gpus = address, processes, threads, gpus
+        self._jobs: dict[Any, Job] = {}
+        self._size, self._asked = 0, float("-inf")
+        # Measurements of cost are compared with each other, so one machine makes them all while it lives.
+        self._measuring: str | None = None
+
+    def open(self, worker: Worker, log: Path) -> None:
+        """See `liquidbench.engine.executor.Executor`. What is printed at work is in Ray's own logs."""
+        environment = {"OMP_NUM_THREADS": str(self._threads)}
+        # Nobody asked for a call home.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            self._ray.init(
+                address=self._address,
+                logging_level="ERROR",
+                log_to_driver=False,
+                include_dashboard=None if self._address != "local" else False,
+                runtime_env={"env_vars": environment},
+            )
+        except ConnectionError as error:
+            raise ValueError(
+                f"there is no Ray at {self._address!r} ({error}); start one with `ray start --head`, name its address, "
+                "or take --ray local"
+            ) from None
+        self._worker = self._ray.put(worker)
+        # By which a process knows that it has the worker already, with the tasks that it has loaded.
+        self._name = f"{os.getpid()} {time.time()}"
+        self._do = self._ray.remote(num_returns="streaming", max_retries=0)(_work)
+
+    def room(self) -> int:
+        """See `liquidbench.engine.executor.Executor`."""
+        if time.monotonic() - self._asked > _AGAIN:
+            cores = self._ray.cluster_resources().get("CPU", 0)
+            self._size, self._asked = int(cores // self._threads), time.monotonic()
+        most = self._size if self._processes is None else min(self._processes, self._size)
+        return max(most - len(self._jobs), 0)
+
+    def begin(self, job: Job, alone: bool) -> None:
+        """See `liquidbench.engine.executor.Executor`."""
+        options: dict[str, Any] = {"num_cpus": self._threads, "num_gpus": self._gpus}
+        if alone:
+            options |= self._whole_node()
+        self._jobs[self._do.options(**options).remote(self._name, self._worker, job)] = job
+
+    def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
+        """See `liquidbench.engine.executor.Executor`."""
+        if not self._jobs:
+            time.sleep(min(seconds, _AGAIN))
+            return
+        # A cluster that has grown since has room for more.
+        for told in self._ray.wait(list(self._jobs), timeout=min(seconds, _AGAIN), fetch_local=False)[0]:
+            job = self._jobs[told]
+            try:
+                message = self._ray.get(next(told))
+            except StopIteration:
+                message = Lost("worker ended without a word")
+            except self._ray.exceptions.RayTaskError as error:
+                raise RuntimeError(f"a worker of Ray's cannot do any run: {_cause(error.cause)}") from error
+            except self._ray.exceptions.RayError as error:
+                message = Lost(_cause(error))
+            if isinstance(message, Ended | Stale | Lost):
+                del self._jobs[told]
+            tell(job, message)
+
+    def close(self) -> None:
+        """See `liquidbench.engine.executor.Executor`."""
+        if self._ray.is_initialized():
+            for told in self._jobs:
+                self._ray.cancel(told, force=True)
+            self._jobs.clear()
+            self._ray.shutdown()
+
+    def _whole_node(self) -> dict[str, Any]:
+        """Options of a task that has all cores of a node, so that Ray puts nothing beside it."""
+        nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]}
+        if self._measuring not in nodes:
+            self._measuring = max(nodes, key=lambda name: (nodes[name], name))
+        affinity = self._ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(self._measuring, soft=False)
+        return {"num_cpus": nodes[self._measuring], "scheduling_strategy": affinity}
+
+
+def _cause(error: Exception) -> str:
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words[:200]}"
+
+
+_WORKERS: dict[str, Worker] = {}
+
+
+def _work(name: str, worker: Worker, job: Job) -> Iterator[Message]:
+    """A job, told as it goes on."""
+    worker = _WORKERS.setdefault(name, worker)
+    told: queue.SimpleQueue[Message | BaseException] = queue.SimpleQueue()
+
+    def do() -> None:
+        try:
+            told.put(worker(job, told.put))
+        except BaseException as error:
+            told.put(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    while True:
+        message = told.get()
+        if isinstance(message, BaseException):
+            raise message
+        yield message
+        if isinstance(message, Ended | Stale):
+            return

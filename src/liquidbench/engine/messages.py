@@ -1,0 +1,78 @@
+"""What a driver and its workers tell each other of a run."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from liquidbench.study import Run
+
+if TYPE_CHECKING:
+    from liquidbench.training import Epoch
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run given to a worker.
+
+    Attributes:
+        run: what to do.
+        losses: why earlier attempts came to nothing, which had nothing to do with the run; the first attempt has none.
+        journal: what is known of the search that it needs, for a worker that cannot look.
+    """
+
+    run: Run
+    losses: tuple[str, ...] = ()
+    journal: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """The worker has begun."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The worker has come to an end with a run.
+
+    Attributes:
+        rows: its results, as `liquidbench.results.pack` gives them.
+        status: whether it came to something.
+        score: of a fit that did, the score on test by the task's main metric.
+        reason: why it did not.
+        seconds: how long it took.
+        predictions: of a fit, the content of their file, from a worker that could not put it into the study's folder.
+        journal: the search that it made or was given, from such a worker.
+    """
+
+    rows: bytes
+    status: Literal["done", "failed"]
+    score: float | None = None
+    reason: str | None = None
+    seconds: float = 0.0
+    predictions: bytes | None = None
+    journal: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker is gone, or cannot be reached any more.
+
+    Attributes:
+        reason: what is known of how.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stale:
+    """The run cannot be done, as its data are not those that the study was planned with.
+
+    Attributes:
+        reason: which ones.
+    """
+
+    reason: str
+
+
+Message: TypeAlias = "Started | Epoch | Ended | Lost | Stale"
+"""What is told of a job: `Started`, then epochs, and at last one of the others, which may also come at once."""

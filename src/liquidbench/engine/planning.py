@@ -1,0 +1,124 @@
+"""What a study asks for, and what of it is there already."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import liquidbench
+from liquidbench import results
+from liquidbench.study import Run, Study, task_name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a study asks for, and what of it is there already.
+
+    Attributes:
+        study: the study.
+        directory: its folder of results.
+        data: the folder of raw files, None for the usual places (see `liquidbench.tasks.files`).
+        tasks: each task's facts by name, as in ``tasks.json``: its digest and main metric among them.
+        ids: each run's name in the results, in the study's order.
+        status: of each run of the study with results: ``"done"`` or ``"failed"``.
+        pending: runs to do, fits first and the seeds in turn, so that a study cut short has compared all models
+            on the same seeds; costs last.
+    """
+
+    study: Study
+    directory: Path
+    data: str | None
+    tasks: Mapping[str, Mapping[str, Any]]
+    ids: Mapping[Run, str] = field(default_factory=dict)
+    status: Mapping[Run, str] = field(default_factory=dict)
+    pending: tuple[Run, ...] = ()
+
+    def id(self, run: Run) -> str:
+        """The run's name in the results."""
+        return self.ids[run]
+
+
+def plan(
+    study: Study,
+    directory: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None = None,
+    retry_failed: bool = False,
+) -> Plan:
+    """Find out what is to be done, and whether it can be.
+
+    Tasks are loaded and checked, and the facts that the report needs about them are written. That builds the test
+    splits, to count and to check them; it happens in this process, and the tasks built here are dropped. A worker
+    that trains loads its own, and builds its test split when its model is chosen.
+
+    A task that was checked for the same study before is not loaded again: workers refuse data that are not those of
+    its facts. A user's table is, when its file has changed.
+
+    Args:
+        study: what to do.
+        directory: the study's folder of results; it is made where it does not exist.
+        data: the folder of raw files, None for the usual places.
+        retry_failed: run again what failed before.
+
+    Returns:
+        The plan, for `execute`.
+
+    Raises:
+        ValueError: for an unknown task, data that break a promise, more outer splits than a task has, or a model with
+            no size within the budget.
+        FileNotFoundError: where the data are not there.
+    """
+    facts = _facts(study, directory, data)
+    runs = study.runs()
+    ids = {run: run.id(facts[run.task_name]["digest"]) for run in runs}
+    there = results.done(directory)
+    status = {run: there[name] for run, name in ids.items() if name in there}
+    to_do = (None, "failed") if retry_failed else (None,)
+    pending = [run for run in runs if status.get(run) in to_do]
+    pending.sort(key=study.turn)
+    return Plan(study, Path(directory), None if data is None else str(data), facts, ids, status, tuple(pending))
+
+
+def _facts(
+    study: Study, directory: str | os.PathLike[str], data: str | os.PathLike[str] | None
+) -> dict[str, dict[str, Any]]:
+    """Facts of the study's tasks, those that are known or else found out and written."""
+    try:
+        known = results.read_tasks(directory)
+    except (FileNotFoundError, ValueError):
+        known = {}
+    facts: dict[str, dict[str, Any]] = {}
+    for entry in study.tasks:
+        name = task_name(entry)
+        checked = _checked(study, entry)
+        if known.get(name, {}).get("checked") == checked:
+            facts[name] = known[name]
+            continue
+        # Loads torch, which a study that is all known need not wait for.
+        from liquidbench import matching, tasks
+        from liquidbench.tasks.task import check
+
+        task = tasks.load(entry, data)
+        for model, equal in product(study.models, study.matching):
+            matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)
+        if study.splits > task.folds:
+            raise ValueError(
+                f"splits must be at most {task.folds} with task {task.name!r}; got {study.splits}. Its rule: "
+                f"{task.fold_rule}"
+            )
+        for fold in range(study.splits):
+            check(task.with_fold(fold))
+        facts[task.name] = {**task.facts(), "checked": checked}
+    if facts != known:
+        results.write_tasks(directory, facts)
+    return facts
+
+
+def _checked(study: Study, task: str | Mapping[str, Any]) -> str:
+    """A mark of all that the check of a task depends on, except for the data of a known one."""
+    asked = hashlib.sha256(f"{liquidbench.__version__} {replace(study, tasks=(task,)).to_yaml()}".encode())
+    if not isinstance(task, str) and Path(task["table"]).is_file():
+        asked.update(Path(task["table"]).read_bytes())
+    return asked.hexdigest()[:16]

@@ -1,0 +1,52 @@
+"""The loop over samples that every recurrence in plain PyTorch has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+State: TypeAlias = tuple[Tensor, ...]
+"""Parts of a state, each (batch, width of its own)."""
+
+
+def unroll(
+    update: Callable[[Tensor, State, Tensor], State],
+    input: Tensor,
+    state: State,
+    timespans: Tensor,
+    observed: Tensor | None,
+) -> tuple[State, State]:
+    """States after every sample.
+
+    Args:
+        update: the state after a sample, from it (batch, inputs), the state before and the span since then (batch, 1).
+        input: (batch, time, inputs).
+        state: before the first sample.
+        timespans: (batch, time, 1).
+        observed: bool (batch, time, 1), False where no sample is there and the state is held; or None.
+
+    Returns:
+        Each part after every sample, (batch, time, width), and the last state.
+    """
+    states = []
+    for t in range(input.shape[1]):
+        updated = update(alone(input[:, t]), state, alone(timespans[:, t]))
+        if observed is not None:
+            updated = tuple(torch.where(observed[:, t], new, old) for new, old in zip(updated, state, strict=True))
+        state = updated
+        states.append(state)
+    if not states:
+        return tuple(part.new_empty(len(part), 0, part.shape[-1]) for part in state), state
+    return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)), state
+
+
+def alone(sample: Tensor) -> Tensor:
+    """One sample in memory of its own.
+
+    A sum or a matrix product may round differently for other strides and addresses, and streaming is to equal the whole
+    sequence bit for bit.
+    """
+    return sample.clone(memory_format=torch.contiguous_format)

@@ -1,0 +1,19 @@
+"""Measurements of cost wait for nobody else's fits on this machine."""
+
+import os
+import tempfile
+
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def machine_of_their_own():
+    before = os.environ.get("TMPDIR")
+    # Of this process and of those that it starts. Short, for Ray puts sockets there.
+    with tempfile.TemporaryDirectory(prefix="lb", ignore_cleanup_errors=True) as folder:
+        os.environ["TMPDIR"], tempfile.tempdir = folder, folder
+        yield
+        tempfile.tempdir = None
+        os.environ.pop("TMPDIR")
+        if before is not None:
+            os.environ["TMPDIR"] = before

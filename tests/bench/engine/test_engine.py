@@ -1,0 +1,372 @@
+"""Studies done by every executor, and by the pool with real processes, of which some die."""
+
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from watched import Deadly
+
+from liquidbench import predictions, results, tasks, training
+from liquidbench.engine import InProcess, Plan, Pool, execute, plan
+from liquidbench.engine.leases import Leases
+from liquidbench.engine.messages import Job
+from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.engine.work import Work
+from liquidbench.rows import failure
+from liquidbench.study import Study
+
+
+def study(**changes) -> Study:
+    content = {
+        "name": "small",
+        "tasks": ["occupancy-excerpt"],
+        "models": ["GRU", "RNN"],
+        "parameters": 1000,
+        "seeds": 2,
+        "search": {"trials": 1},
+        "training": {"epochs": 2},
+    }
+    return Study.parse(content | changes)
+
+
+def kinds(events) -> Counter:
+    return Counter(event.kind for event in events)
+
+
+def children() -> list[int]:
+    return [process.pid for process in multiprocessing.active_children()]
+
+
+def fits(made: Plan) -> list:
+    return [run for run in made.pending if run.kind == "fit"]
+
+
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(2)], ids=["in process", "pool"])
+def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path, executor):
+    events = []
+    made = plan(study(), tmp_path)
+    assert len(made.pending) == 2 * 2 + 2 and not made.status
+    outcome = execute(made, executor(), events.append)
+
+    assert set(outcome.finished) == set(made.pending)
+    assert not outcome.failed and not outcome.left_out and not outcome.interrupted
+    assert kinds(events) == {"started": 6, "epoch": 8, "finished": 6}
+    # Costs are measured when all else is done, one at a time though there are two processes.
+    assert [(event.run.kind, event.kind) for event in events[-4:]] == [("cost", "started"), ("cost", "finished")] * 2
+    frame = results.read(tmp_path)
+    assert set(frame["run"]) == {made.id(run) for run in made.pending}
+    assert set(frame["study"]) == {"small"} and set(frame["threads"]) == {1}
+    # The score that is told is the one that is written.
+    told = {made.id(event.run): event.score for event in events if event.score is not None}
+    written = frame.filter(split="test", metric="accuracy", corruption="")
+    assert dict(written.select("run", "value").iter_rows()) == told and len(told) == 4
+
+    again = plan(study(), tmp_path)
+    assert again.pending == () and set(again.status.values()) == {"done"} and len(again.status) == 6
+    assert not children()
+
+
+def test_seeds_come_in_turn_and_costs_last(tmp_path):
+    made = plan(study(author_defaults=True), tmp_path)
+    order = [(run.kind, run.variant, run.seed) for run in made.pending]
+    assert order == sorted(order, key=lambda run: (run[0] == "cost", run[1] == "author", run[2]))
+    assert [run.model for run in made.pending[:2]] == ["GRU", "RNN"]
+
+
+def test_a_run_whose_worker_was_killed_is_begun_again(tmp_path):
+    made = plan(study(models=["GRU"]), tmp_path)
+    victim = fits(made)[0]
+    events = []
+
+    def kill_it_once(event):
+        events.append(event)
+        if event.run == victim and event.kind == "started" and kinds(events)["lost"] == 0:
+            (worker,) = children()
+            os.kill(worker, signal.SIGKILL)
+
+    outcome = execute(made, Pool(1), kill_it_once)
+    assert set(outcome.finished) == set(made.pending) and not outcome.failed
+    assert kinds(events)["lost"] == 1
+    # That it was so is written down with its results.
+    rows = results.read(tmp_path).filter(metric="attempts")
+    assert rows.select("run", "value", "reason").rows() == [
+        (made.id(victim), 2.0, "worker died with signal 9, perhaps out of memory")
+    ]
+
+
+def test_a_run_that_kills_every_worker_fails_and_costs_no_other(tmp_path):
+    made = plan(study(models=["GRU"]), tmp_path)
+    victim = fits(made)[0]
+    events = []
+    outcome = execute(made, Pool(1), events.append, worker=Deadly("small", made.tasks))
+    assert outcome.failed == {victim: "lost 3 times: worker died with signal 9, perhaps out of memory"}
+    assert len(outcome.finished) == len(made.pending) - 1
+    assert kinds(events)["lost"] == 2 and events[-1].kind == "finished"
+
+    # A failure is a result: it is not tried again unasked.
+    assert plan(study(models=["GRU"]), tmp_path).pending == ()
+    retried = plan(study(models=["GRU"]), tmp_path, retry_failed=True)
+    assert retried.pending == (victim,) and retried.status[victim] == "failed"
+    assert execute(retried, Pool(1), worker=Rehearsal("small", made.tasks)).finished == [victim]
+    assert set(results.done(tmp_path).values()) == {"done"}
+    # Nothing of the failure is left for those who read the files themselves.
+    assert set(pl.read_parquet(tmp_path / "runs")["status"]) == {"done"}
+
+
+def test_an_error_in_a_run_is_its_result(tmp_path):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    events = []
+    nothing = replace(made, pending=tuple(replace(run, model="NTM") for run in made.pending))
+    nothing = replace(nothing, ids={run: f"{number}" for number, run in enumerate(nothing.pending)})
+    outcome = execute(nothing, Pool(1), events.append)
+    assert not outcome.finished and set(outcome.failed) == set(nothing.pending)
+    # It would be so again, and is not tried again.
+    assert kinds(events) == {"started": 2, "failed": 2}
+    assert "Traceback" in (tmp_path / "workers.log").read_text()
+
+
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    facts = {"occupancy-excerpt": {**made.tasks["occupancy-excerpt"], "digest": "f" * 64}}
+    with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' are not those .*tasks.json to go on"):
+        execute(replace(made, tasks=facts), executor())
+    assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
+
+
+def test_known_tasks_are_not_loaded_again(tmp_path, monkeypatch):
+    made = plan(study(), tmp_path)
+    monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("a known task was loaded"))
+    again = plan(study(), tmp_path)
+    assert again.tasks == made.tasks and again.ids == made.ids
+    # Other models may have no size on this task.
+    with pytest.raises(pytest.fail.Exception):
+        plan(study(models=["GRU", "LTC"]), tmp_path)
+
+
+def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypatch):
+    made = plan(study(), tmp_path)
+    met = []
+
+    def fit(run, task, folder, on_epoch):
+        met.append(task.constructed)
+        task.split("test")
+        return failure(run, task.data_digest, "not tried")
+
+    monkeypatch.setattr(training, "fit", fit)
+    work = Work("small", None, made.tasks, tmp_path)
+    for run in fits(made):
+        work(Job(run), lambda message: None)
+    assert met == [frozenset()] * 4 and len(work._loaded) == 1
+
+
+def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
+    made = plan(study(training={"epochs": 2000}, seeds=[0, 1, 2]), tmp_path)
+
+    def interrupt(event):
+        if event.kind == "epoch":
+            raise KeyboardInterrupt
+
+    outcome = execute(made, Pool(1), interrupt)
+    assert outcome.interrupted and outcome.left_out == list(made.pending)
+    assert not children() and not results.done(tmp_path)
+
+
+def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path):
+    made = plan(study(seeds=1), tmp_path)
+    outcome = execute(made, Pool(1), minutes=1e-9, worker=Rehearsal("small", made.tasks))
+    assert outcome.left_out == fits(made) and not outcome.interrupted
+    assert {run.kind for run in outcome.finished} == {"cost"}
+    # They wait for another time.
+    assert list(plan(study(seeds=1), tmp_path).pending) == fits(made)
+
+
+def slow_study() -> Study:
+    """One whose epochs take minutes, so that a worker has nothing to tell its driver."""
+    return study(models=["LTC"], parameters=20_000, seeds=1, training={"epochs": 1, "batch_size": 1})
+
+
+DRIVER = """
+import sys
+sys.path.insert(0, {here!r})
+from test_engine import *
+if __name__ == "__main__":
+    execute(plan({study}(), {directory!r}), Pool(2), lambda event: print(event.kind, flush=True))
+"""
+
+
+@contextmanager
+def driver(study: str, folder: Path) -> Iterator[subprocess.Popen]:
+    """A process that executes a study with two workers and prints its events."""
+    script = folder / "driver.py"
+    script.write_text(DRIVER.format(here=str(Path(__file__).parent), study=study, directory=str(folder / "results")))
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    ) as begun:
+        try:
+            yield begun
+        finally:
+            begun.kill()
+
+
+def kill(driver: subprocess.Popen) -> None:
+    """Kill a driver, and see that its workers end as well."""
+    workers = [int(pid) for pid in Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()]
+    driver.kill()
+    driver.wait()
+    assert len(workers) >= 2
+    ends = time.monotonic() + 5
+    while any(map(alive, workers)):
+        assert time.monotonic() < ends, "a worker outlives its driver"
+        time.sleep(0.02)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks for processes in /proc")
+
+
+@needs_proc
+def test_a_killed_driver_takes_silent_workers_along(tmp_path):
+    with driver("slow_study", tmp_path) as begun:
+        assert begun.stdout is not None and next(begun.stdout) == "started\n"
+        kill(begun)
+
+
+def test_a_lost_run_says_how_often(tmp_path):
+    made = plan(study(), tmp_path)
+    ended = Work("small", None, made.tasks, tmp_path).failed(
+        Job(fits(made)[0], ("node is gone", "node is gone", "worker died"))
+    )
+    rows = pl.read_parquet(ended.rows)
+    assert ended.status == "failed" and ended.reason == "worker died; so ended each of 3 attempts"
+    assert rows.filter(metric="attempts").select("value", "reason", "status").rows() == [
+        (3.0, "node is gone; node is gone", "failed")
+    ]
+
+
+def test_what_cannot_be_done_is_said_before_anything_is(tmp_path):
+    with pytest.raises(ValueError, match="task must be one of .*; got 'occupacy'"):
+        plan(study(tasks=["occupacy"]), tmp_path)
+    with pytest.raises(ValueError, match="parameters must be within 5%"):
+        plan(study(parameters=3), tmp_path)
+    with pytest.raises(ValueError, match="processes must be at least 1; got 0"):
+        Pool(0)
+    with pytest.raises(ValueError, match="threads must be at least 1; got 0"):
+        Pool(1, threads=0)
+    assert not results.done(tmp_path)
+
+
+def test_leftovers_are_swept_when_nobody_else_is_at_work(tmp_path):
+    made = replace(plan(study(), tmp_path), pending=())
+    left = [tmp_path / folder / ".left.npz.tmp" for folder in ("runs", "incoming", "predictions")]
+    for path in left:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("half")
+    with Leases(tmp_path):
+        execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
+        # It may be just what that one is writing.
+        assert left[-1].exists()
+    execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
+    assert not any(path.exists() for path in left)
+
+
+def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_path):
+    with pytest.raises(ValueError, match="splits must be at most 4 with task 'occupancy-excerpt'; got 5. Its rule: By"):
+        plan(study(splits=5), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1, splits=2), tmp_path)
+    assert [(run.kind, run.fold) for run in made.pending] == [("fit", 0), ("fit", 1), ("cost", 0)]
+    assert not execute(made, Pool(1)).failed
+    frame = results.read(tmp_path).filter(pl.col("metric") == "trivial")
+    assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
+
+
+def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
+    made = plan(study(models=["GRU"], seeds=1, search={"trials": 4}), tmp_path)
+
+    def interrupt(event):
+        if event.epoch is not None and event.epoch.trial == 2:
+            raise KeyboardInterrupt
+
+    assert execute(made, Pool(1), interrupt).interrupted
+    tried = []
+    outcome = execute(made, Pool(1), lambda event: event.epoch and tried.append(event.epoch.trial))
+    assert not outcome.failed and tried[0] == 2
+    scores = results.trials(results.read(tmp_path))
+    assert scores["trial"].to_list() == [0, 1, 2, 3]
+    # The best again, if its weights were those of a process that is gone.
+    assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}
+
+
+def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
+    made = plan(study(models=["GRU"], seeds=4, search={"mode": "cheap"}, author_defaults=True), tmp_path)
+    told = []
+
+    def hear(event):
+        if event.run.kind == "fit":
+            told.append((event.kind, event.run.variant, event.run.seed))
+
+    execute(made, Pool(2), hear, worker=Rehearsal("small", made.tasks, seconds=0.1))
+    # What is published follows nobody.
+    assert {one[1:] for one in told[:2]} == {("matched", 0), ("author", 0)}
+    ended = told.index(("finished", "matched", 0))
+    assert not [one for one in told[:ended] if one[1] == "matched" and one[2] > 0]
+    assert len(told) == 2 * 8
+
+
+class Apart(InProcess):
+    """As if its worker were on another machine: what reaches it is only what it is sent."""
+
+    apart = True
+
+    def open(self, worker, log):
+        assert str(log.parent) not in str(worker)
+        super().open(pickle.loads(pickle.dumps(worker)), log)
+
+
+def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
+    asked = study(models=["GRU"], seeds=2, search={"trials": 2, "mode": "cheap"})
+    trials = {}
+    for name, executor in (("with", InProcess()), ("without", Apart())):
+        made = plan(asked, tmp_path / name)
+        told = []
+        outcome = execute(made, executor, lambda event, told=told: event.epoch and told.append(event))
+        assert len(outcome.finished) == 3
+        # The second seed makes no search: it has the one that came back from the first.
+        trials[name] = [(event.run.seed, event.epoch.trial) for event in told]
+    assert trials["with"] == trials["without"]
+    columns = ("run", "kind", "split", "metric", "epoch", "trial", "value", "settings", "reason")
+    told = ["loss", "accuracy", "trial_score", "best_epoch", "parameters", "trivial"]
+    frames = [results.read(tmp_path / name).filter(pl.col("metric").is_in(told)) for name in trials]
+    first, second = (frame.select(columns).sort(columns) for frame in frames)
+    assert first.equals(second)
+    # Cost is measured with what the search has found.
+    (costed,) = frames[1].filter(kind="cost")["settings"].unique()
+    (chosen,) = frames[1].filter(kind="fit", metric="best_epoch")["settings"].unique()
+    assert costed == chosen
+    for run in frames[0].filter(kind="fit")["run"].unique():
+        one, other = (predictions.read(tmp_path / name, run) for name in trials)
+        for split in predictions.SPLITS:
+            for a, b in zip(one[split], other[split], strict=True):
+                np.testing.assert_array_equal(a, b)
+    assert [path.name for path in (tmp_path / "with" / "searches").glob("*.journal")] == [
+        path.name for path in (tmp_path / "without" / "searches").glob("*.journal")
+    ]

@@ -1,0 +1,171 @@
+"""Leases, between drivers in this process and ones that are killed."""
+
+import errno
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import Counter
+
+import pytest
+
+from liquidbench.engine import leases
+from liquidbench.engine.leases import Leases
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+def test_one_of_two_gets_a_run(tmp_path):
+    with Leases(tmp_path) as one, Leases(tmp_path) as two:
+        assert one.others() == [two.name] and two.others() == [one.name]
+        assert one.take("a") == 1
+        assert two.take("a") is None and not two.ended("a")
+        assert two.take("b") == 1
+        one.release("a", 1)
+        assert two.take("a") == 1
+        two.end("a")
+        assert one.take("a") is None and one.ended("a")
+        # As long as somebody is there who might not know, the mark stays.
+        two.tidy()
+        assert one.take("a") is None
+
+
+def test_nothing_is_left_when_all_is_done(tmp_path):
+    with Leases(tmp_path) as one:
+        with Leases(tmp_path) as two:
+            assert two.take("a") == 1
+            two.end("a")
+        assert one.take("a") is None and one.ended("a")
+        assert one.take("b") == 1 and one.take("c") == 1
+        one.end("b")
+        one.tidy()
+        # Another that comes now finds the results, so the leases are of no use any more.
+        assert {path.name for path in (tmp_path / "leases").iterdir()} == {f".{one.name}.card", "c.1"}
+        one.tidy(over=["c"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_many_threads_get_each_run_once(tmp_path):
+    taken: Counter[str] = Counter()
+
+    def work(driver: Leases) -> None:
+        for number in range(200):
+            if driver.take(f"run{number}") is not None:
+                taken[f"run{number}"] += 1
+
+    with Leases(tmp_path) as one, Leases(tmp_path) as two, Leases(tmp_path) as three:
+        threads = [threading.Thread(target=work, args=(driver,)) for driver in (one, two, three)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(taken) == 200 and set(taken.values()) == {1}
+
+
+def hold(directory, told) -> None:
+    with Leases(directory) as driver:
+        attempts = [driver.take(run) for run in ("running", "over")]
+        driver.end("over")
+        told.send((driver.name, attempts))
+        time.sleep(600)
+
+
+def killed_holder(directory) -> str:
+    mine, theirs = SPAWN.Pipe()
+    holder = SPAWN.Process(target=hold, args=(directory, theirs))
+    holder.start()
+    name, attempts = mine.recv()
+    assert attempts == [1, 1]
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    return name
+
+
+def test_runs_of_a_killed_driver_are_taken_over_at_once_and_counted(tmp_path):
+    name = killed_holder(tmp_path)
+    assert (tmp_path / "drivers" / name).exists()
+    with Leases(tmp_path) as one:
+        assert one.take("running") == 2
+        assert one.take("over") is None and one.ended("over")
+        assert one.others() == [] and not (tmp_path / "drivers" / name).exists()
+        with Leases(tmp_path) as two:
+            assert two.take("running") is None
+
+
+def test_of_a_driver_elsewhere_silence_is_measured_on_ones_own_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "SILENCE", 0.6)
+    monkeypatch.setattr(leases, "BEAT", 0.05)
+    monkeypatch.setattr(leases, "_machine", lambda: threading.current_thread().machine)
+    here = threading.current_thread()
+
+    here.machine = "mars"
+    far = Leases(tmp_path)
+    beating = threading.Event()
+    beat = far._beat
+
+    def beat_on_mars() -> None:
+        threading.current_thread().machine = "mars"
+        if not beating.is_set():
+            beat()
+
+    far._beat = beat_on_mars
+    with far:
+        assert far.take("a") == 1
+        # A clock that is years off changes nothing, for none is compared.
+        os.utime(tmp_path / "drivers" / far.name, (0, 0))
+        here.machine = "earth"
+        with Leases(tmp_path) as near:
+            near._beat = lambda: None
+            ends = time.monotonic() + 1.5
+            while time.monotonic() < ends:
+                assert near.take("a") is None
+                time.sleep(0.05)
+            assert far.standing()
+            # Now mars falls silent.
+            beating.set()
+            assert near.take("a") is None
+            ends = time.monotonic() + 5
+            while (attempt := near.take("a")) is None and time.monotonic() < ends:
+                time.sleep(0.05)
+            assert attempt == 2
+            # The one that was given up notices, should it live.
+            assert not far.standing() and near.standing()
+
+
+def test_more_leases_than_a_file_may_have_links(tmp_path, monkeypatch):
+    link, links = os.link, Counter()
+
+    def few(source, target):
+        if links[os.stat(source).st_ino] >= 3:
+            raise OSError(errno.EMLINK, "Too many links")
+        link(source, target)
+        links[os.stat(source).st_ino] += 1
+
+    monkeypatch.setattr(os, "link", few)
+    with Leases(tmp_path) as one, Leases(tmp_path) as two:
+        assert [one.take(f"run{number}") for number in range(10)] == [1] * 10
+        assert [two.take(f"run{number}") for number in range(10)] == [None] * 10
+
+
+def test_a_server_that_said_no_to_what_it_did(tmp_path, monkeypatch):
+    """NFS repeats a request whose answer was lost, and the second finds what the first has made."""
+    link = os.link
+
+    def twice(source, target):
+        link(source, target)
+        link(source, target)
+
+    with Leases(tmp_path) as one:
+        monkeypatch.setattr(os, "link", twice)
+        assert one.take("a") == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs the kernel's locks")
+def test_a_driver_that_stands_still_on_this_machine_is_not_dead(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "SILENCE", 0.0)
+    with Leases(tmp_path) as one:
+        one._beat = lambda: None
+        assert one.take("a") == 1
+        with Leases(tmp_path) as two:
+            assert two.take("a") is None and two.others() == [one.name]

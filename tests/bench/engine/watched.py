@@ -1,0 +1,71 @@
+"""A driver to be killed, and workers for tests. Both start without torch.
+
+python watched.py DIRECTORY PROCESSES    # does what is left there, and prints what ends
+"""
+
+import multiprocessing
+import os
+import random
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from liquidbench.engine import Pool, execute, plan
+from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.study import Study
+
+
+@dataclass
+class Deadly(Rehearsal):
+    """Its first fit is the end of whatever process does it."""
+
+    def __call__(self, job, tell):
+        if job.run.kind == "fit" and job.run.seed == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(job, tell)
+
+
+@dataclass
+class Watched(Rehearsal):
+    """It sees when somebody else is at its run."""
+
+    folder: str = ""
+
+    def __call__(self, job, tell):
+        name = job.run.id(self.tasks[job.run.task_name]["digest"])
+        driver = multiprocessing.parent_process().pid
+        mark = Path(self.folder) / f"{name}.busy"
+        try:
+            with mark.open("x") as opened:
+                opened.write(f"{driver}")
+        except FileExistsError:
+            # Left by one that was killed, if its driver is gone or is our own.
+            other = mark.read_text()
+            if other and int(other) != driver and alive(int(other)):
+                (Path(self.folder) / f"{name}.clash").touch()
+        time.sleep(random.uniform(0, 0.03))
+        ended = super().__call__(job, tell)
+        mark.unlink(missing_ok=True)
+        return ended
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+if __name__ == "__main__":
+    directory = Path(sys.argv[1])
+    planned = plan(Study.load(directory / "study.yaml"), directory)
+    worker = Watched(planned.study.name, planned.tasks, folder=str(directory / "watch"))
+    assert "torch" not in sys.modules, "a driver starts quickly"
+    outcome = execute(
+        planned,
+        Pool(int(sys.argv[2])),
+        lambda event: event.kind in ("finished", "failed") and print(event.kind, planned.id(event.run), flush=True),
+        worker=worker,
+    )

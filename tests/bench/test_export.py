@@ -1,0 +1,126 @@
+"""Curves and scores as TensorBoard and MLflow read them back."""
+
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+
+from liquidbench import results
+from liquidbench.__main__ import _keep, main
+from liquidbench.engine import InProcess, execute, plan
+from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.export import export
+from liquidbench.study import Study
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """Folder of a study of two models, two seeds and two trials, of which one fit failed."""
+    directory = tmp_path_factory.mktemp("study")
+    study = Study.parse(
+        {"name": "s", "tasks": ["occupancy-excerpt"], "models": ["GRU", "LTC"], "seeds": 2} | {"search": {"trials": 2}}
+    )
+    made = plan(study, directory)
+    worker = Rehearsal("s", made.tasks, epochs=3)
+    execute(made, InProcess(), worker=worker)
+    _keep(study, directory)
+    failed = results.read(directory).filter(kind="fit").row(0, named=True)
+    results.write(directory, [{**failed, "run": "bad", "seed": 7, "metric": "", "status": "failed", "reason": "nan"}])
+    return directory
+
+
+def curve(frame, run, trial, split):
+    rows = frame.filter(run=run, trial=trial, split=split, metric="loss").sort("epoch")
+    return dict(rows.select("epoch", "value").rows())
+
+
+def test_tensorboard_reads_what_was_measured(finished, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    frame = results.read(finished)
+    assert export(frame, "tensorboard", tmp_path / "events", "s") == (5, 0)
+    for run, seed in frame.filter(model="LTC", kind="fit").select("run", "seed").unique().rows():
+        folder = tmp_path / "events" / "occupancy-excerpt" / "LTC-matched-parameters" / f"seed-{seed}-{run}"
+        assert {path.name for path in folder.iterdir() if path.is_dir()} == {"trial-0", "trial-1"}
+        for trial in (0, 1):
+            events = EventAccumulator(str(folder / f"trial-{trial}")).Reload()
+            for split in ("train", "validation"):
+                read = {event.step: event.value for event in events.Scalars(f"loss/{split}")}
+                # Event files hold single precision.
+                assert len(read) == 3 and read == pytest.approx(curve(frame, run, trial, split), rel=1e-6)
+            (tried,) = events.Scalars("trial_score")
+            known = frame.filter(run=run, trial=trial, metric="trial_score")["value"].item()
+            assert tried.step == 3 and tried.value == pytest.approx(known)
+        scores = EventAccumulator(str(folder)).Reload()
+        assert len(scores.Scalars("validation/accuracy")) == 1
+        (score,) = scores.Scalars("test/accuracy")
+        known = frame.filter(run=run, split="test", metric="accuracy")["value"].item()
+        assert score.step == 3 and score.value == pytest.approx(known)
+    # Again, nothing is there twice.
+    assert export(frame, "tensorboard", tmp_path / "events", "s") == (0, 5)
+
+
+def test_mlflow_reads_what_was_measured(finished, tmp_path):
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    # In a process of its own: MLflow and what it stands on warn of many things.
+    code = f"""
+from liquidbench import results
+from liquidbench.export import export
+from mlflow import MlflowClient
+frame, store = results.read({str(finished)!r}), {str(tmp_path / "mlflow.db")!r}
+assert export(frame, "mlflow", store, "s") == (5, 0)
+assert export(frame, "mlflow", store, "s") == (0, 5)
+client = MlflowClient(f"sqlite:///{{store}}")
+runs = client.search_runs([client.get_experiment_by_name("s").experiment_id])
+assert len(runs) == 5
+for run in runs:
+    name = run.data.tags["liquidbench.run"]
+    if name == "bad":
+        assert run.info.status == "FAILED" and run.data.tags["mlflow.note.content"] == "nan"
+        continue
+    rows = frame.filter(run=name)
+    assert run.info.status == "FINISHED" and run.data.params["model"] == rows["model"][0]
+    for trial in (0, 1):
+        for split in ("train", "validation"):
+            history = client.get_metric_history(run.info.run_id, f"trial-{{trial}}/loss/{{split}}")
+            losses = rows.filter(trial=trial, split=split, metric="loss").sort("epoch")
+            expected = losses.select("epoch", "value").rows()
+            assert sorted((point.step, point.value) for point in history) == expected and len(expected) == 3
+    score = rows.filter(split="test", metric="accuracy")["value"].item()
+    assert run.data.metrics["test/accuracy"] == score
+"""
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"], "nothing is left lying about"
+
+
+def test_the_command_line(finished, tmp_path, capsys):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    assert main(["export", str(finished), "--to", "tensorboard", "--out", str(tmp_path / "e")]) == 0
+    # The failed one is of no run of the study.
+    assert (
+        capsys.readouterr().out == f"Exported 4 fits to {tmp_path / 'e'}; look: tensorboard --logdir {tmp_path / 'e'}\n"
+    )
+    assert main(["export", str(finished), "--to", "tensorboard", "--out", str(tmp_path / "e")]) == 0
+    assert "Exported 0 fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("tool", ["tensorboard", "mlflow"])
+def test_a_tool_that_is_not_there_is_said(tool, finished, tmp_path, monkeypatch):
+    for name in ("tensorboard.compat.proto", "mlflow"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(
+            ValueError, match=rf'{tool} is not installed; install it with: pip install "liquidrnn\[{tool}\]"'
+        ):
+            export(results.read(finished), tool, tmp_path / "x", "s")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_format(finished, tmp_path):
+    with pytest.raises(ValueError, match="to must be one of tensorboard, mlflow; got 'wandb'"):
+        export(results.read(finished), "wandb", tmp_path, "s")
