@@ -251,8 +251,8 @@ def _conduct(
 
 
 def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
-    """Listen until all have ended; where one has ended badly, for a few seconds more, and raise what was the cause."""
-    running, ended = dict(processes), ""
+    """Listen until the training ends; where a process does, for a few seconds more, and raise what was the cause."""
+    running = dict(processes)
     troubles: dict[Connection, Exception] = {}
     until = math.inf
     while running and (left := until - time.monotonic()) > 0:
@@ -263,20 +263,18 @@ def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]
             except (EOFError, OSError):
                 process = running.pop(connection)
                 process.join(_PATIENCE)
-                if process.exitcode == 0 or connection in troubles:
+                if connection in troubles:
                     continue
                 message = _death(process, list(processes).index(connection), len(processes))
             if isinstance(message, Epoch):
                 on_epoch(message)
             elif isinstance(message, str):
-                ended = message
+                return message
             else:
                 troubles[connection] = message
                 until = min(until, time.monotonic() + _PATIENCE)
-    if troubles:
-        # Those that lost another are its victims.
-        raise min(troubles.values(), key=lambda trouble: isinstance(trouble, PeerLost))
-    return ended
+    # Those that lost another are its victims.
+    raise min(troubles.values(), key=lambda trouble: isinstance(trouble, PeerLost))
 
 
 def _death(process: Any, rank: int, processes: int) -> Exception:

@@ -461,7 +461,9 @@ def work(
         except RuntimeError as error:
             raise PeerLost(str(error)) from error
         tell(Replica(course, model, checkpoint, train, validation, path, save_every, seconds, tell).run())
-        dist.destroy_process_group()
+        # The driver ends all. On a way out of its own, now and then threads of torch abort the process, and one that
+        # leaves early could take from another what it has not read yet.
+        threading.Event().wait()
     except Exception as error:
         error.add_note(f"in process {rank} of {course.devices}:\n{traceback.format_exc()}")
         connection.send(error)
