@@ -245,8 +245,8 @@ def _conduct(
 
 
 def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
-    """Listen until all have ended; where one has ended badly, for a few seconds more, and raise what was the cause."""
-    running, ended = dict(processes), ""
+    """Listen until the training has ended; where a process has, badly, for a few seconds more, and raise the cause."""
+    running = dict(processes)
     troubles: dict[Connection, Exception] = {}
     until = math.inf
     while running and (left := until - time.monotonic()) > 0:
@@ -263,14 +263,13 @@ def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]
             if isinstance(message, Epoch):
                 on_epoch(message)
             elif isinstance(message, str):
-                ended = message
+                # All is kept by now. Those that are left by another may die of it, gloo aborts them, and it is nothing.
+                return message
             else:
                 troubles[connection] = message
                 until = min(until, time.monotonic() + _PATIENCE)
-    if troubles:
-        # Those that lost another are its victims.
-        raise min(troubles.values(), key=lambda trouble: isinstance(trouble, PeerLost))
-    return ended
+    # Those that lost another are its victims.
+    raise min(troubles.values(), key=lambda trouble: isinstance(trouble, PeerLost))
 
 
 def _death(process: Any, rank: int, processes: int) -> Exception:
