@@ -115,8 +115,8 @@ def train(
         >>> course = Course("GRU", 8, Settings(learning_rate=0.01), epochs=2)
         >>> with TemporaryDirectory() as folder:
         ...     trained = train(task, course, folder)
-        >>> trained.ended, len(trained.curve), sorted(trained.scores["test"])
-        ('all epochs', 2, ['accuracy', 'auroc', 'cross_entropy'])
+        >>> trained.ended, len(trained.curve), "accuracy" in trained.scores["test"]
+        ('all epochs', 2, True)
     """
     for name, value, least in (("minutes", minutes, "above 0"), ("save_every", save_every, "at least 0")):
         if value is not None and not (value >= 0 and (value or name == "save_every")):
