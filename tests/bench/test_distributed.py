@@ -118,6 +118,8 @@ def replica(rank: int, rendezvous: str, connection) -> None:
         replicas.step(net, optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0)
     except FloatingPointError as error:
         connection.send((str(error), all(map(torch.equal, before, net.parameters()))))
+    # As in `replicas.work`: threads of torch's may abort a process that ends by itself.
+    signal.pause()
 
 
 def test_two_processes_have_the_gradient_of_one(tmp_path):
@@ -125,7 +127,9 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
     ends, processes = [], []
     for rank in range(2):
         ours, theirs = context.Pipe(duplex=False)
-        processes.append(context.Process(target=replica, args=(rank, str(tmp_path / "rendezvous"), theirs)))
+        processes.append(
+            context.Process(target=replica, args=(rank, str(tmp_path / "rendezvous"), theirs), daemon=True)
+        )
         processes[-1].start()
         theirs.close()
         ends.append(ours)
@@ -143,8 +147,8 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         assert gradients[0] is None, "the idle parameter"
     for end, process in zip(ends, processes, strict=True):
         assert end.recv() == ("training loss became nan", True)
+        process.kill()
         process.join()
-        assert process.exitcode == 0
 
 
 # What a training comes to.
