@@ -496,11 +496,8 @@ struct UnitLanes {
 
     static void sums(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
                      const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
-        if (within(source, count * stride(sources), order.reach)) {
-            sums_by<true>(order, sources, targets, count, source, held_drive, held_total, drive, total);
-        } else {
-            sums_by<false>(order, sources, targets, count, source, held_drive, held_total, drive, total);
-        }
+        auto* run = within(source, count * stride(sources), order.reach) ? sums_by<true> : sums_by<false>;
+        run(order, sources, targets, count, source, held_drive, held_total, drive, total);
     }
 
     template <bool Bounded>
@@ -515,11 +512,8 @@ struct UnitLanes {
 
     static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
                      const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
-        if (within(source, count * stride(sources), order.reach)) {
-            pull_by<true>(order, sources, targets, count, source, a, b, source_gradient, sums);
-        } else {
-            pull_by<false>(order, sources, targets, count, source, a, b, source_gradient, sums);
-        }
+        auto* run = within(source, count * stride(sources), order.reach) ? pull_by<true> : pull_by<false>;
+        run(order, sources, targets, count, source, a, b, source_gradient, sums);
     }
 
     template <bool Bounded>

@@ -374,12 +374,11 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
 
 
 def _keep(study: "Study", directory: Path) -> None:
+    from liquidbench.storage import replacing
     from liquidbench.study import RESULTS_FORMAT
 
-    path = directory / _STUDY_FILE
-    part = path.with_suffix(".part")
-    part.write_text(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{study.to_yaml()}", encoding="utf-8")
-    part.replace(path)
+    with replacing(directory / _STUDY_FILE) as file:
+        file.write(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{study.to_yaml()}".encode())
 
 
 def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:

@@ -10,11 +10,10 @@ import multiprocessing
 import os
 import pickle
 import signal
-import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -25,16 +24,12 @@ import torch
 import liquidbench
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, predict
+from liquidbench.processes import interrupts_ignored
 from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, work
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
+from liquidbench.storage import alone, replacing
 from liquidbench.tasks.task import Task
-
-try:
-    import fcntl
-except ImportError:
-    # Windows has none; there nothing stops a second driver.
-    fcntl = None
 
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
@@ -125,8 +120,15 @@ def train(
         warnings.warn("this machine has a GPU, but `train` computes on the CPU alone", stacklevel=2)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
-        for left in (*folder.glob("*.part"), *folder.glob(".rendezvous-*")):
+    with ExitStack() as inside:
+        try:
+            inside.enter_context(alone(folder / ".lock", wait=False))
+        except BlockingIOError:
+            raise ValueError(
+                f"folder must have nobody else training in it, but another process does in {folder}; let it finish "
+                "or stop it first, or choose another folder"
+            ) from None
+        for left in (*folder.glob(".*.tmp"), *folder.glob(".rendezvous-*")):
             left.unlink(missing_ok=True)
         path = folder / CHECKPOINT
         kept = Checkpoint.read(path) if path.is_file() else None
@@ -231,7 +233,7 @@ def _conduct(
             process = _CONTEXT.Process(
                 target=work, args=(rank, *shared, theirs, save_every, seconds), name=f"liquidbench {rank}", daemon=True
             )
-            with _interrupts_ignored():
+            with interrupts_ignored():
                 process.start()
             # The process now has the only other end, so that hearing a dead one ends rather than waits.
             theirs.close()
@@ -292,9 +294,8 @@ def _death(process: Any, rank: int, processes: int) -> Exception:
 
 def _keep(trained: Trained, task: Task, folder: Path) -> None:
     """Write the network and what came of it, each file whole or not at all."""
-    part = folder / f"{MODEL}.part"
-    torch.save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, part)
-    part.replace(folder / MODEL)
+    with replacing(folder / MODEL) as file:
+        torch.save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, file)
     content = {
         "course": trained.course.identity(task),
         "ended": trained.ended,
@@ -304,34 +305,5 @@ def _keep(trained: Trained, task: Task, folder: Path) -> None:
         "version": liquidbench.__version__,
         "torch": str(torch.__version__),
     }
-    part = folder / f"{SUMMARY}.part"
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(folder / SUMMARY)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One driver for a folder. The system lets go of the lock however a process ends."""
-    with (folder / ".lock").open("a") as lock:
-        if fcntl is not None:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(
-                    f"folder must have nobody else training in it, but another process does in {folder}; let it finish "
-                    "or stop it first, or choose another folder"
-                ) from None
-        yield
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Within it, new processes are born deaf to Ctrl-C, which the terminal sends to them too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    with replacing(folder / SUMMARY) as file:
+        file.write(f"{json.dumps(content, indent=1)}\n".encode())

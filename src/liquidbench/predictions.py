@@ -7,7 +7,6 @@ smallest type that holds them. Predictions on damaged data are not kept: they wo
 
 import io
 import os
-import uuid
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.metrics import METRICS, score
+from liquidbench.storage import replacing
 
 SPLITS = ("validation", "test")
 
@@ -58,15 +58,8 @@ def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
     """
     to = path(directory, run)
     to.parent.mkdir(parents=True, exist_ok=True)
-    part = to.with_name(f".{to.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(to)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(to) as file:
+        file.write(content)
     return to
 
 

@@ -20,8 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,7 +32,9 @@ from torch import Tensor
 from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import EVALUATION_BATCH, Data, learning_rate, loss_of, optimiser_of
+from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
+from liquidbench.storage import replacing
 from liquidbench.tasks.task import Task
 
 _FORMAT = 1
@@ -202,13 +203,9 @@ class Checkpoint:
 
     def write(self, path: Path) -> None:
         """Replace a file: whatever happens, either the old content is there or the new."""
-        # Processes of a driver that was killed may take a moment to notice, so that each writes to a name of its own.
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")
-        with part.open("wb") as file:
+        # Under a name of its own till then: processes of a driver that was killed may take a moment to notice.
+        with replacing(path) as file:
             torch.save({"format": _FORMAT, **vars(self)}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
         if os.name == "posix":
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -446,7 +443,7 @@ def work(
     """
     # Ctrl-C is for the driver, which ends its processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_driver, daemon=True).start()
+    end_with_parent()
 
     def tell(what: Epoch | str) -> None:
         if rank == 0:
@@ -468,11 +465,3 @@ def work(
         error.add_note(f"in process {rank} of {course.devices}:\n{traceback.format_exc()}")
         connection.send(error)
         os._exit(1)
-
-
-def _follow_driver() -> None:
-    """End this process as soon as its driver has ended, in whatever way."""
-    parent = parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

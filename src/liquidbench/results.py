@@ -26,6 +26,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from liquidbench.storage import replacing
 from liquidbench.study import MATCHINGS, MODES
 
 SCHEMA = pl.Schema(
@@ -541,13 +542,5 @@ def _replace(path: Path, content: bytes, owner: str | None = None) -> None:
     # Not among the results, for readers that take a folder whole.
     staging = path.parent.with_name("incoming") if path.parent.name == "runs" else path.parent
     staging.mkdir(exist_ok=True)
-    part = staging / f".{path.name}.{owner or uuid.uuid4().hex}.tmp"
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            # A rename can reach the disk before the content does; a power cut would then leave an empty file.
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path, staging / f".{path.name}.{owner or uuid.uuid4().hex}.tmp") as file:
+        file.write(content)

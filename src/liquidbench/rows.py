@@ -54,15 +54,7 @@ class Rows:
         self.parameters: int | None = None
         self._started = time.monotonic()
         self._shared = {
-            "run": run.id(data_digest),
-            "task": run.task_name,
-            "model": run.model,
-            "variant": run.variant,
-            "seed": run.seed,
-            "fold": run.fold,
-            "matching": run.matching,
-            "search": run.search.mode if run.variant == "matched" else "",
-            "kind": run.kind,
+            **run.columns(data_digest),
             "version": liquidbench.__version__,
             "commit": _commit(),
             "python": platform.python_version(),

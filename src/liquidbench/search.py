@@ -12,8 +12,8 @@ process that is killed loses the trial that it was at; whoever comes next goes o
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import product
 from pathlib import Path
@@ -25,13 +25,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+from liquidbench.storage import alone
 from liquidbench.study import Run
-
-try:
-    import fcntl
-except ImportError:
-    # Windows has none; there nothing stops two processes from making one search.
-    fcntl = None
 
 LEARNING_RATES = (1e-3, 1e-1)
 """Ends of the range of learning rates, which is even on a logarithmic scale."""
@@ -155,7 +150,7 @@ def conduct(
     if journal is None:
         return _conducted(run, structures, score_trial, InMemoryStorage())
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(journal):
+    with alone(journal.with_suffix(".lock")):
         _mend(journal)
         return _conducted(run, structures, score_trial, _stored(journal))
 
@@ -164,7 +159,7 @@ def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
     """The trials that a journal has; none where there is no journal."""
     if not journal.is_file():
         return []
-    with _alone(journal):
+    with alone(journal.with_suffix(".lock")):
         _mend(journal)
         return _trials(_opened(_stored(journal)), structures)
 
@@ -182,7 +177,7 @@ def adopt(journal: Path, content: bytes) -> None:
         content: of the other one. While somebody is making the search here, it is dropped.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(BlockingIOError), _alone(journal, wait=False):
+    with suppress(BlockingIOError), alone(journal.with_suffix(".lock"), wait=False):
         part = journal.with_suffix(".part")
         part.write_bytes(content)
         trials = []
@@ -261,15 +256,6 @@ def _settings(drawn: Mapping[str, Any], structures: Sequence[Mapping[str, Any]])
 
 def _label(structure: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in structure.items())
-
-
-@contextmanager
-def _alone(journal: Path, wait: bool = True) -> Iterator[None]:
-    """One process for a journal. The system lets go of the lock however a process ends."""
-    with journal.with_suffix(".lock").open("a") as lock:
-        if fcntl is not None:
-            fcntl.flock(lock, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
 
 
 def _mend(journal: Path) -> None:

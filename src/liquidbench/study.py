@@ -193,6 +193,24 @@ class Run:
         """
         return self._digest(data_digest)
 
+    def columns(self, data_digest: str) -> dict[str, Any]:
+        """What each row of its results says of it.
+
+        Args:
+            data_digest: the task's ``data_digest``.
+        """
+        return {
+            "run": self.id(data_digest),
+            "task": self.task_name,
+            "model": self.model,
+            "variant": self.variant,
+            "seed": self.seed,
+            "fold": self.fold,
+            "matching": self.matching,
+            "search": self.search.mode if self.variant == "matched" else "",
+            "kind": self.kind,
+        }
+
     def search_id(self, data_digest: str) -> str:
         """The name of the search that the run makes, or whose best draw it trains: 16 hexadecimal digits.
 

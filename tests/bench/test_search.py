@@ -15,7 +15,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from liquidbench import search
+from liquidbench import search, storage
 from liquidbench.search import SHARED, STRUCTURES, Settings, conduct, draw, structures
 from liquidbench.study import FAMILIES, RESULTS_FORMAT, Robustness, Run, Search, Training
 
@@ -147,7 +147,7 @@ def test_of_two_journals_the_one_with_more_trials_stays(tmp_path):
     assert search.kept(here, ONE) == more[:5]
     search.adopt(here, there.read_bytes())
     assert search.kept(here, ONE) == more
-    with search._alone(here):
+    with storage.alone(here.with_suffix(".lock")):
         search.adopt(here, b"")
     assert search.kept(here, ONE) == more
 

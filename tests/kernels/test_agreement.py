@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 from instruction_sets import SETS, using
+from transforms import check_compiled_graph, check_exported_program, check_gradients_of_each
 
 import liquidrnn as lr
 from liquidrnn import kernels
@@ -281,29 +282,13 @@ def test_error_of_the_sigmoid(instruction_set):
 @one_of_each_kernel
 def test_compiled_graph(case):
     layer = case.make(hidden=lr.wirings.AutoNCP(12, outputs=3))
-    x = torch.randn(4, 6, 5)
-    expected = layer(x)[0]
-    expected.square().sum().backward()
-    gradients = [p.grad.clone() for p in layer.parameters()]
-    layer.zero_grad()
-    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    output = fast(x)[0]
-    torch.testing.assert_close(output, expected)
-    output.square().sum().backward()
-    for p, gradient in zip(layer.parameters(), gradients, strict=True):
-        torch.testing.assert_close(p.grad, gradient)
+    check_compiled_graph(layer, torch.randn(4, 6, 5))
 
 
 @one_of_each_kernel
 def test_exported_program_takes_any_batch_and_time(case):
     layer = case.make()
-    batch, time = torch.export.Dim("batch", min=1, max=512), torch.export.Dim("time", min=2, max=4096)
-    program = torch.export.export(layer, (torch.randn(3, 6, 5),), dynamic_shapes=({0: batch, 1: time},))
-    name = case.kernel.__name__.rpartition(".")[2]
-    assert f"liquidrnn.{name}" in program.graph_module.print_readable(print_output=False)
-    for shape in ((7, 11, 5), (2, 40, 5)):
-        x = torch.randn(shape)
-        torch.testing.assert_close(program.module()(x)[0], layer(x)[0])
+    check_exported_program(layer, 5, kernel=case.kernel.__name__.rpartition(".")[2])
 
 
 @one_of_each_kernel
@@ -312,16 +297,7 @@ def test_vmap_and_functional_gradients(case):
     x = torch.randn(3, 2, 6, 5, dtype=torch.float64)
     expected = torch.stack([layer(part)[0] for part in x])
     torch.testing.assert_close(torch.vmap(lambda part: layer(part)[0])(x), expected)
-    parameters = dict(layer.named_parameters())
-
-    def loss(parameters, part):
-        return torch.func.functional_call(layer, parameters, (part,))[0].square().sum()
-
-    each = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
-    for n, part in enumerate(x):
-        plain = torch.autograd.grad(loss(parameters, part), list(parameters.values()))
-        for name, gradient in zip(parameters, plain, strict=True):
-            torch.testing.assert_close(each[name][n], gradient)
+    check_gradients_of_each(layer, x)
 
 
 @one_of_each_kernel

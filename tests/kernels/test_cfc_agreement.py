@@ -7,6 +7,7 @@ import scipy.special
 import torch
 import torch.nn.utils.prune
 from instruction_sets import SETS, using
+from transforms import check_compiled_graph, check_exported_program, check_gradients_of_each
 
 import liquidrnn as lr
 from liquidrnn import kernels
@@ -267,28 +268,13 @@ def fresh_graphs():
 @some_forms
 def test_compiled_graph(fresh_graphs, form):
     layer = layer_of(form, dtype=torch.float32)
-    x = torch.randn(4, 6, INPUTS)
-    expected = layer(x)[0]
-    expected.square().sum().backward()
-    gradients = [p.grad.clone() for p in layer.parameters()]
-    layer.zero_grad()
-    fast = torch.compile(layer, fullgraph=True, backend="aot_eager")
-    output = fast(x)[0]
-    torch.testing.assert_close(output, expected)
-    output.square().sum().backward()
-    for p, gradient in zip(layer.parameters(), gradients, strict=True):
-        torch.testing.assert_close(p.grad, gradient)
+    check_compiled_graph(layer, torch.randn(4, 6, INPUTS))
 
 
 @some_forms
 def test_exported_program_takes_any_batch_and_time(form):
     layer = layer_of(form, dtype=torch.float32)
-    batch, time = torch.export.Dim("batch", min=1, max=512), torch.export.Dim("time", min=2, max=4096)
-    program = torch.export.export(layer, (torch.randn(3, 6, INPUTS),), dynamic_shapes=({0: batch, 1: time},))
-    assert "liquidrnn.cfc" in program.graph_module.print_readable(print_output=False)
-    for shape in ((7, 11, INPUTS), (2, 40, INPUTS)):
-        x = torch.randn(shape)
-        torch.testing.assert_close(program.module()(x)[0], layer(x)[0])
+    check_exported_program(layer, INPUTS, kernel="cfc")
 
 
 @some_forms
@@ -302,16 +288,7 @@ def test_vmap_and_functional_gradients(form):
     both = (torch.autograd.grad(output.square().sum(), wanted) for output in (mapped, expected))
     for a, b in zip(*both, strict=True):
         torch.testing.assert_close(a, b)
-    parameters = dict(layer.named_parameters())
-
-    def loss(parameters, part):
-        return torch.func.functional_call(layer, parameters, (part,))[0].square().sum()
-
-    each = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x.detach())
-    for n, part in enumerate(x.detach()):
-        plain = torch.autograd.grad(loss(parameters, part), list(parameters.values()))
-        for name, gradient in zip(parameters, plain, strict=True):
-            torch.testing.assert_close(each[name][n], gradient)
+    check_gradients_of_each(layer, x.detach())
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")

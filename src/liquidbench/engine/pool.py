@@ -8,7 +8,6 @@ many write to can be left locked by one that is killed. Its end tells that the w
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from liquidbench.engine.executor import Worker
 from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale
+from liquidbench.processes import end_with_parent, interrupts_ignored
 
 _CONTEXT = multiprocessing.get_context("spawn")
 
@@ -100,7 +100,7 @@ class _Process:
         self.connection, theirs = _CONTEXT.Pipe()
         arguments = (theirs, worker, log)
         self.process = _CONTEXT.Process(target=_work, args=arguments, name="liquidbench worker")
-        with _interrupts_ignored(), _environment(environment):
+        with interrupts_ignored(), _environment(environment):
             self.process.start()
         # The worker now has the only other end, so that hearing a dead one ends rather than waits.
         theirs.close()
@@ -154,25 +154,12 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Within it, new processes are born deaf to Ctrl-C, which the terminal sends to them too."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
 def _work(connection: Connection, worker: Worker, log: Path) -> None:
     """A worker's life."""
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for output in (1, 2):
         os.dup2(opened, output)
-    threading.Thread(target=_follow_driver, daemon=True).start()
+    end_with_parent()
 
     def tell(message: Message) -> None:
         try:
@@ -187,11 +174,3 @@ def _work(connection: Connection, worker: Worker, log: Path) -> None:
         except EOFError:
             return
         tell(worker(job, tell))
-
-
-def _follow_driver() -> None:
-    """End this process as soon as its driver has ended, in whatever way."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    wait([parent.sentinel])
-    os._exit(1)

@@ -75,16 +75,8 @@ class Rehearsal:
 
     def _row(self, run: Run, **columns: Any) -> dict[str, Any]:
         return {
-            "run": run.id(self.tasks[run.task_name]["digest"]),
+            **run.columns(self.tasks[run.task_name]["digest"]),
             "study": self.study,
-            "task": run.task_name,
-            "model": run.model,
-            "variant": run.variant,
-            "seed": run.seed,
-            "fold": run.fold,
-            "matching": run.matching,
-            "search": run.search.mode if run.variant == "matched" else "",
-            "kind": run.kind,
             "status": "done",
             "corruption": "",
             "level": 0.0,

@@ -1,7 +1,6 @@
 """The report: a study's results as one HTML file that needs no network, and its tables as text."""
 
 import os
-import uuid
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from liquidbench.report.contents import page
 from liquidbench.report.tables import ENDINGS, Format, Table
 from liquidbench.statistics import Comparison
+from liquidbench.storage import replacing
 from liquidbench.study import Study
 
 _FOLDER = Path(__file__).parent
@@ -89,12 +89,8 @@ def write_tables(
 def _put(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Someone may have the old report open, or the disk may be full: the new one appears whole or not at all.
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(text.encode())
 
 
 @cache

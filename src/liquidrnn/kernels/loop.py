@@ -43,6 +43,33 @@ def unroll(
     return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)), state
 
 
+def states(
+    sample: Callable[..., Tensor],
+    input: Tensor,
+    initial: Tensor,
+    timespans: Tensor,
+    observed: Tensor | None,
+    *equation: object,
+) -> Tensor:
+    """States after every sample of a recurrence whose state has one part, (batch, time, units).
+
+    Args:
+        sample: ``sample(input, state, timespan, *equation)``: the state after a sample.
+        input: (batch, time, inputs).
+        initial: state before the first sample, (batch, units).
+        timespans: (batch, time).
+        observed: bool (batch, time), False where no sample is there and the state is held; or None.
+        *equation: parameters.
+    """
+
+    def update(input: Tensor, state: State, timespan: Tensor) -> State:
+        return (sample(input, state[0], timespan, *equation),)
+
+    observed = None if observed is None else observed.unsqueeze(-1)
+    (found,), _ = unroll(update, input, (initial,), timespans.unsqueeze(-1), observed)
+    return found
+
+
 def alone(sample: Tensor) -> Tensor:
     """One sample in memory of its own.
 

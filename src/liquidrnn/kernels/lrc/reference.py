@@ -179,10 +179,4 @@ def unroll(
     Returns:
         (batch, time, units).
     """
-
-    def update(input: Tensor, state: loop.State, timespan: Tensor) -> loop.State:
-        return (sample(input, state[0], timespan, neurons, internal, sensory, explicit, unfolds),)
-
-    observed = None if observed is None else observed.unsqueeze(-1)
-    (states,), _ = loop.unroll(update, input, (initial,), timespans.unsqueeze(-1), observed)
-    return states
+    return loop.states(sample, input, initial, timespans, observed, neurons, internal, sensory, explicit, unfolds)

@@ -120,10 +120,4 @@ def unroll(
     Returns:
         (batch, time, units).
     """
-
-    def update(input: Tensor, state: loop.State, timespan: Tensor) -> loop.State:
-        return (sample(input, state[0], timespan, membrane, internal, sensory, unfolds),)
-
-    observed = None if observed is None else observed.unsqueeze(-1)
-    (states,), _ = loop.unroll(update, input, (initial,), timespans.unsqueeze(-1), observed)
-    return states
+    return loop.states(sample, input, initial, timespans, observed, membrane, internal, sensory, unfolds)
