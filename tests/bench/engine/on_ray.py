@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -73,21 +74,26 @@ class Placed(Rehearsal):
 
 def lost_node(made) -> dict:
     """A second node is lost in the middle of a run."""
-    watch, lost = made.directory / "watch", []
+    watch, killed, lost = made.directory / "watch", [], []
     with cluster() as nodes:
         second = nodes.add_node(num_cpus=1)
 
         def lose_it(event) -> None:
-            if event.kind == "started" and not lost:
+            if event.kind == "lost":
+                lost.append(made.id(event.run))
+            if event.kind == "started" and not killed:
                 node, process = (watch / f"{made.id(event.run)}.node").read_text().split()
                 if node == second.node_id:
-                    lost.append(made.id(event.run))
+                    killed.append(made.id(event.run))
                     # A machine that is lost takes all processes with it; here this one would outlive the node's own.
                     os.kill(int(process), signal.SIGKILL)
                     nodes.remove_node(second, allow_graceful=False)
+                    # Until Ray knows, it may send the run there again, which is lost once more.
+                    while any(one["Alive"] and one["NodeID"] == node for one in ray.nodes()):
+                        time.sleep(0.05)
 
         worker = Placed(made.study.name, made.tasks, seconds=0.3, folder=str(watch), doomed=second.node_id)
-        return {"lost": lost} | done(made, nodes, worker, lose_it)
+        return {"killed": killed, "lost": lost} | done(made, nodes, worker, lose_it)
 
 
 def deadly_runs(made) -> dict:
