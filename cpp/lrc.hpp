@@ -28,6 +28,7 @@ class Lrc {
     using Weights = typename Layout::Weights;
     using Chunked = Chunks<T, Layout>;
     using Rows = typename Chunked::Rows;
+    using Member = typename Chunked::Member;
     struct Taken;
     template <class Order>
     struct Orders;
@@ -50,11 +51,15 @@ class Lrc {
         const Forward internal(p.internal), sensory(p.sensory);
         const Weights internal_o(internal, p.internal_o), sensory_o(sensory, p.sensory_o);
         const Orders<Forward> orders{internal, sensory, internal_o, sensory_o};
-        chunks.each_strand([&](std::int64_t strand) {
-            Taken work(*this);
-            for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                take(chunks.rows(chunk), orders, work, states, kept);
-            }
+        chunks.each_team(internal, [&](std::int64_t strand, const Team& team) {
+            team.template with<Taken>(
+                [&](Taken& work) {
+                    Member member(chunks, team, internal, sensory);
+                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
+                        take(chunks.rows(chunk), orders, member, work, states, kept);
+                    }
+                },
+                *this);
         });
     }
 
@@ -69,13 +74,17 @@ class Lrc {
         for (int part = 0; part < 5; ++part) starts[part + 1] = starts[part] + sizes[part];
         const std::int64_t strand_size = starts[5];
         Buffer<T> sums(chunks.strands * strand_size);
-        chunks.each_strand([&](std::int64_t strand) {
-            Undone work(*this);
+        chunks.each_team(internal, [&](std::int64_t strand, const Team& team) {
             T* own = sums.get() + strand * strand_size;
             const Sums parts{own + starts[0], own + starts[1], own + starts[2], own + starts[3], own + starts[4]};
-            for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                undo(chunks.rows(chunk), orders, work, states, kept, state_gradients, gradients, parts);
-            }
+            team.template with<Undone>(
+                [&](Undone& work) {
+                    Member member(chunks, team, internal, sensory);
+                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
+                        undo(chunks.rows(chunk), orders, member, work, states, kept, state_gradients, gradients, parts);
+                    }
+                },
+                *this);
         });
         chunks.total(internal, p.internal, sums.get(), strand_size, gradients.internal);
         chunks.total(sensory, p.sensory, sums.get() + starts[1], strand_size, gradients.sensory);
@@ -96,12 +105,13 @@ class Lrc {
               sensory(p.sensory),
               internal_o(internal, p.internal_o),
               sensory_o(sensory, p.sensory_o),
+              member(lrc.chunks, alone, internal, sensory),
               work(lrc),
               state(state_) {}
         void step() override {
             const Orders<Forward> orders{internal, sensory, internal_o, sensory_o};
             for (std::int64_t chunk = 0; chunk < lrc.chunks.count; ++chunk) {
-                lrc.take(lrc.chunks.rows(chunk), orders, work, state, nullptr);
+                lrc.take(lrc.chunks.rows(chunk), orders, member, work, state, nullptr);
             }
         }
 
@@ -110,6 +120,8 @@ class Lrc {
         const Lrc lrc;
         const Forward internal, sensory;
         const Weights internal_o, sensory_o;
+        const Team alone;
+        Member member;
         Taken work;
         T* const state;
     };
@@ -125,30 +137,28 @@ class Lrc {
         T *internal, *sensory, *internal_o, *sensory_o, *units;
     };
 
-    // What a strand needs on its way forward. Sums are (drive, total, gate), each as large as a chunk.
+    // What a strand needs on its way forward, its team in common. Sums are (drive, total, gate), each as large as a
+    // chunk.
     struct Taken {
-        typename Chunked::Sample sample;
-        Buffer<T> v, held, sums;
+        Buffer<T> v, next, held, sums;
 
         explicit Taken(const Lrc& self)
-            : sample(self.chunks), v(self.size), held(self.gates * self.size), sums(self.gates * self.size) {}
+            : v(self.size), next(self.size), held(self.gates * self.size), sums(self.gates * self.size) {}
     };
 
     // And backward; of each solver step: its sums, the state before it, and what rates() found.
     struct Undone {
-        typename Chunked::Sample sample;
         Buffer<T> sums, v, rates;
-        Buffer<T> g, upstream, pulled, all_pulled;  // the latter two: gradients of sums, and all of a sample's
+        Buffer<T> g, upstream, pulled, all_pulled;  // the latter two: gradients of sums, twice, and all of a sample's
         Buffer<T> delta_gradient, input_gradient;
 
         explicit Undone(const Lrc& self)
-            : sample(self.chunks),
-              sums(self.gates * self.size),
+            : sums(self.gates * self.size),
               v(self.unfolds * self.size),
               rates(self.unfolds * kRates * self.size),
               g(self.size),
               upstream(self.size),
-              pulled(self.gates * self.size),
+              pulled(2 * self.gates * self.size),
               all_pulled(self.gates * self.size),
               delta_gradient(self.size),
               input_gradient(self.chunks.input_size) {}
@@ -193,39 +203,44 @@ class Lrc {
         return {length, change, rate};
     }
 
-    void take(Rows rows, const Orders<Forward>& orders, Taken& work, T* states, T* kept) const {
-        const std::int64_t used = Layout::size(units, rows.count);
-        T *v = work.v.get(), *held = work.held.get(), *sums = work.sums.get();
-        chunks.state_before(states, rows, 0, v);
+    void take(Rows rows, const Orders<Forward>& orders, Member& my, Taken& work, T* states, T* kept) const {
+        T *v = work.v.get(), *next = work.next.get(), *held = work.held.get(), *sums = work.sums.get();
+        const T* input = my.sample.input.get();
+        chunks.state_before(states, rows, 0, my.units, v);
+        my.team.wait();
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
-            if (chunks.read(rows, t, work.sample)) {
-                const T* input = work.sample.input.get();
-                Layout::sums(orders.sensory, inputs, units, rows.count, input, constant(0, 0), constant(0, 0), held,
-                             held + size);
+            if (chunks.read(rows, t, my.sample)) {
+                Layout::sums(orders.sensory, inputs, units, rows.count, my.units, input, constant(0, 0), constant(0, 0),
+                             held, held + size);
                 if (p.bias) {
-                    Layout::linear(orders.sensory, orders.sensory_o, inputs, units, rows.count, input, constant(2, 0),
-                                   held + 2 * size);
+                    Layout::linear(orders.sensory, orders.sensory_o, inputs, units, rows.count, my.units, input,
+                                   constant(2, 0), held + 2 * size);
                 }
                 for (std::int64_t n = 0; n < unfolds; ++n) {
-                    Layout::sums(orders.internal, units, units, rows.count, v, held, held + size, sums, sums + size);
+                    Layout::sums(orders.internal, units, units, rows.count, my.units, v, held, held + size, sums,
+                                 sums + size);
                     if (p.bias) {
-                        Layout::linear(orders.internal, orders.internal_o, units, units, rows.count, v,
+                        Layout::linear(orders.internal, orders.internal_o, units, units, rows.count, my.units, v,
                                        held + 2 * size, sums + 2 * size);
                     }
-                    if (kept) keep(sums, rows, t, n, kept);
-                    for (std::int64_t k = 0; k < used; k += width) {
+                    if (kept) keep(sums, rows, t, n, my.units, kept);
+                    chunks.each_unit(rows, my.units, [&](std::int64_t k) {
                         const Rates r = rates(sums, k);
                         const V old = load(v + k), potential = load(constant(1, k));
-                        const Step s = step(old, load(&work.sample.delta[k]), potential, r.leak, r.drive, r.elastance);
-                        store(v + k, fma(s.rate, s.change, old));
-                    }
+                        const Step s = step(old, load(&my.sample.delta[k]), potential, r.leak, r.drive, r.elastance);
+                        store(next + k, fma(s.rate, s.change, old));
+                    });
+                    my.team.wait();
+                    T* const old = v;
+                    v = next;
+                    next = old;
                 }
-            } else if (kept) {
+            } else if (kept && my.team.first()) {
                 for (std::int64_t row = 0; row < rows.count; ++row) {
                     clear(kept + kept_at(rows.first + row, t, 0), unfolds * gates * units);
                 }
             }
-            chunks.scatter(v, units, rows, t, states);
+            chunks.scatter(v, units, rows, t, my.units, states);
         }
     }
 
@@ -234,71 +249,81 @@ class Lrc {
         return ((row * chunks.of.time + t) * unfolds + n) * gates * units;
     }
 
-    void keep(const T* sums, Rows rows, std::int64_t t, std::int64_t n, T* kept) const {
+    void keep(const T* sums, Rows rows, std::int64_t t, std::int64_t n, Part part, T* kept) const {
         const std::int64_t stride = kept_at(1, 0, 0);
         for (std::int64_t gate = 0; gate < gates; ++gate) {
-            Layout::scatter(sums + gate * size, stride, units, rows.count,
+            Layout::scatter(sums + gate * size, stride, units, rows.count, part,
                             kept + kept_at(rows.first, t, n) + gate * units);
         }
     }
 
-    void recall(const T* kept, Rows rows, std::int64_t t, std::int64_t n, T* sums) const {
+    void recall(const T* kept, Rows rows, std::int64_t t, std::int64_t n, Part part, T* sums) const {
         const std::int64_t stride = kept_at(1, 0, 0);
         for (std::int64_t gate = 0; gate < gates; ++gate) {
-            Layout::gather(kept + kept_at(rows.first, t, n) + gate * units, stride, units, rows.count,
+            Layout::gather(kept + kept_at(rows.first, t, n) + gate * units, stride, units, rows.count, part,
                            sums + gate * size);
         }
     }
 
-    void undo(Rows rows, const Orders<Backward>& orders, Undone& work, const T* states, const T* kept,
+    void undo(Rows rows, const Orders<Backward>& orders, Member& my, Undone& work, const T* states, const T* kept,
               const T* state_gradients, const LrcGradients<T>& gradients, const Sums& sums) const {
-        const std::int64_t used = Layout::size(units, rows.count);
-        T *g = work.g.get(), *pulled = work.pulled.get(), *all = work.all_pulled.get();
-        clear(g, used);
+        const V zero = broadcast(T(0));
+        const T* input = my.sample.input.get();
+        T *g = work.g.get(), *all = work.all_pulled.get();
+        chunks.each_unit(rows, my.units, [&](std::int64_t k) { store(g + k, zero); });
         for (std::int64_t t = chunks.of.time - 1; t >= 0; --t) {
-            chunks.gather(state_gradients, units, rows, t, work.upstream.get());
-            for (std::int64_t k = 0; k < used; k += width) store(g + k, load(g + k) + load(&work.upstream[k]));
-            clear(work.delta_gradient.get(), used);
-            clear(work.input_gradient.get(), Layout::size(inputs, rows.count));
-            if (chunks.read(rows, t, work.sample)) {
-                chunks.state_before(states, rows, t, work.v.get());
+            chunks.gather(state_gradients, units, rows, t, my.units, work.upstream.get());
+            chunks.each_unit(rows, my.units, [&](std::int64_t k) {
+                store(g + k, load(g + k) + load(&work.upstream[k]));
+                store(&work.delta_gradient[k], zero);
+                for (std::int64_t gate = 0; gate < gates; ++gate) store(all + gate * size + k, zero);
+            });
+            chunks.each_input(rows, my.inputs, [&](std::int64_t k) { store(&work.input_gradient[k], zero); });
+            const bool any = chunks.read(rows, t, my.sample);
+            if (any) {
+                chunks.state_before(states, rows, t, my.units, work.v.get());
                 for (std::int64_t n = 0; n < unfolds; ++n) {
-                    recall(kept, rows, t, n, work.sums.get());
-                    retake(n, used, work);
+                    recall(kept, rows, t, n, my.units, work.sums.get());
+                    retake(n, rows, my, work);
                 }
-                clear(all, work.all_pulled.size());
                 for (std::int64_t n = unfolds - 1; n >= 0; --n) {
-                    undo_step(n, used, work, sums.units);
                     const T* v = &work.v[n * size];
-                    Layout::pull(orders.internal, units, units, rows.count, v, pulled, pulled + size, g,
+                    // Two of them: others may still read those of the step before.
+                    T* pulled = &work.pulled[n % 2 * gates * size];
+                    undo_step(n, rows, my, work, pulled, sums.units);
+                    my.team.wait();
+                    Layout::pull(orders.internal, units, units, rows.count, my.units, v, pulled, pulled + size, g,
                                  sums.internal);
                     if (p.bias) {
-                        Layout::pull_linear(orders.internal, orders.internal_o, units, units, rows.count, v,
+                        Layout::pull_linear(orders.internal, orders.internal_o, units, units, rows.count, my.units, v,
                                             pulled + 2 * size, g, sums.internal_o);
                     }
                 }
-                for (std::int64_t k = 0; k < used; k += width) {
+                chunks.each_unit(rows, my.units, [&](std::int64_t k) {
                     T *leak = sums.units + k, *bias = sums.units + 2 * size + k;
                     store(leak, load(leak) + load(all + k) + load(all + size + k));
                     if (p.bias) store(bias, load(bias) + load(all + 2 * size + k));
-                }
-                const T* input = work.sample.input.get();
-                Layout::pull(orders.sensory, inputs, units, rows.count, input, all, all + size,
+                });
+                Layout::pull(orders.sensory, inputs, units, rows.count, my.inputs, input, all, all + size,
                              work.input_gradient.get(), sums.sensory);
                 if (p.bias) {
-                    Layout::pull_linear(orders.sensory, orders.sensory_o, inputs, units, rows.count, input,
+                    Layout::pull_linear(orders.sensory, orders.sensory_o, inputs, units, rows.count, my.inputs, input,
                                         all + 2 * size, work.input_gradient.get(), sums.sensory_o);
                 }
             }
-            chunks.scatter(work.input_gradient.get(), inputs, rows, t, gradients.input);
-            chunks.timespan_gradients(rows, t, work.sample, work.delta_gradient.get(), gradients.timespans);
+            chunks.scatter(work.input_gradient.get(), inputs, rows, t, my.inputs, gradients.input);
+            if (my.team.first()) {
+                const T* of_delta = any ? work.delta_gradient.get() : nullptr;
+                chunks.timespan_gradients(rows, t, my.sample, of_delta, gradients.timespans);
+            }
+            my.team.wait();
         }
-        Layout::scatter(g, units, units, rows.count, gradients.initial + rows.first * units);
+        Layout::scatter(g, units, units, rows.count, my.units, gradients.initial + rows.first * units);
     }
 
     // A solver step again, from its sums.
-    void retake(std::int64_t n, std::int64_t used, Undone& work) const {
-        for (std::int64_t k = 0; k < used; k += width) {
+    void retake(std::int64_t n, Rows rows, const Member& my, Undone& work) const {
+        chunks.each_unit(rows, my.units, [&](std::int64_t k) {
             const Rates r = rates(work.sums.get(), k);
             T* to = &work.rates[n * kRates * size + k];
             store(to, r.leak);
@@ -308,21 +333,21 @@ class Lrc {
                 store(to + 3 * size, r.gate_slope);
                 store(to + 4 * size, r.kappa_slope);
             }
-            if (n + 1 == unfolds) continue;
+            if (n + 1 == unfolds) return;
             const V old = load(&work.v[n * size + k]), potential = load(constant(1, k));
-            const Step s = step(old, load(&work.sample.delta[k]), potential, r.leak, r.drive, r.elastance);
+            const Step s = step(old, load(&my.sample.delta[k]), potential, r.leak, r.drive, r.elastance);
             store(&work.v[(n + 1) * size + k], fma(s.rate, s.change, old));
-        }
+        });
     }
 
     // Through a solver step backwards, synapses aside.
-    void undo_step(std::int64_t n, std::int64_t used, Undone& work, T* unit_sums) const {
+    void undo_step(std::int64_t n, Rows rows, const Member& my, Undone& work, T* pulled, T* unit_sums) const {
         const auto add = [](T* to, V value) { store(to, load(to) + value); };
         const V one = broadcast(T(1));
-        for (std::int64_t k = 0; k < used; k += width) {
+        chunks.each_unit(rows, my.units, [&](std::int64_t k) {
             const T* from = &work.rates[n * kRates * size + k];
             const V leak = load(from), drive = load(from + size), elastance = load(from + 2 * size);
-            const V v = load(&work.v[n * size + k]), delta = load(&work.sample.delta[k]), g = load(&work.g[k]);
+            const V v = load(&work.v[n * size + k]), delta = load(&my.sample.delta[k]), g = load(&work.g[k]);
             const V potential = load(constant(1, k));
             const Step s = step(v, delta, potential, leak, drive, elastance);
             const V keep = p.explicit_steps ? fnma(s.rate, leak, one) : T(1) / fma(s.length, leak, one);
@@ -337,20 +362,20 @@ class Lrc {
                 length *= keep * keep;
             }
             store(&work.g[k], g * keep);
-            store(&work.pulled[k], product);
-            store(&work.pulled[size + k], total);
+            store(pulled + k, product);
+            store(pulled + size + k, total);
             add(&work.all_pulled[k], product);
             add(&work.all_pulled[size + k], total);
             add(unit_sums + size + k, a * drive);
             if (p.bias) {
                 const V by_elastance = length * delta, gate = by_elastance * load(from + 3 * size);
-                store(&work.pulled[2 * size + k], gate);
+                store(pulled + 2 * size + k, gate);
                 add(&work.all_pulled[2 * size + k], gate);
                 if (p.kappa) add(unit_sums + 3 * size + k, by_elastance * load(from + 4 * size));
                 length *= elastance;
             }
             add(&work.delta_gradient[k], length);
-        }
+        });
     }
 
     // Gradients of the weights o.

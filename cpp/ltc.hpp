@@ -24,6 +24,7 @@ class Ltc {
     using Backward = typename Layout::Backward;
     using Chunked = Chunks<T, Layout>;
     using Rows = typename Chunked::Rows;
+    using Member = typename Chunked::Member;
 
   public:
     explicit Ltc(const LtcProblem<T>& problem)
@@ -42,13 +43,12 @@ class Ltc {
         chunks.fill(p.leak, leak());
     }
 
-    // What a strand needs at a time. Values are laid out in chunks of rows.
+    // What a strand needs at a time, its team in common. Values are laid out in chunks of rows.
     struct Workspace {
-        typename Chunked::Sample sample;
         Buffer<T> held_drive, held_total, drive, total;
         Buffer<T> v;      // state before each solver step, and after the last
         Buffer<T> moves;  // of each solver step: change, and inverse = 1 / (cm + delta * total)
-        Buffer<T> g, a, b, a_sum, b_sum, delta_gradient, input_gradient;  // the way back
+        Buffer<T> g, upstream, a, b, a_sum, b_sum, delta_gradient, input_gradient;  // the way back
 
         Workspace(const Ltc& self, Pass pass)
             : Workspace(self, self.size * self.unfolds, pass == Pass::backward ? self.size : 0,
@@ -56,16 +56,16 @@ class Ltc {
 
       private:
         Workspace(const Ltc& self, std::int64_t steps, std::int64_t back, std::int64_t input_back)
-            : sample(self.chunks),
-              held_drive(self.size),
+            : held_drive(self.size),
               held_total(self.size),
               drive(self.size),
               total(self.size),
               v(steps + self.size),
               moves(2 * steps),
               g(back),
-              a(back),
-              b(back),
+              upstream(back),
+              a(2 * back),
+              b(2 * back),
               a_sum(back),
               b_sum(back),
               delta_gradient(back),
@@ -73,11 +73,15 @@ class Ltc {
     };
 
     void forward(T* states, T* kept) const {
-        chunks.each_strand([&](std::int64_t strand) {
-            Workspace work(*this, Pass::forward);
-            for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                forward_chunk(chunk, work, states, kept);
-            }
+        chunks.each_team(internal, [&](std::int64_t strand, const Team& team) {
+            team.template with<Workspace>(
+                [&](Workspace& work) {
+                    Member member(chunks, team, internal, sensory);
+                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
+                        forward_chunk(chunk, member, work, states, kept);
+                    }
+                },
+                *this, Pass::forward);
         });
     }
 
@@ -86,12 +90,17 @@ class Ltc {
         const std::int64_t internal_size = internal_back.sums_size(), sensory_size = sensory_back.sums_size();
         const std::int64_t of_units = internal_size + sensory_size, strand_size = of_units + 3 * size;
         Buffer<T> sums(chunks.strands * strand_size);
-        chunks.each_strand([&](std::int64_t strand) {
-            Workspace work(*this, Pass::backward);
+        chunks.each_team(internal_back, [&](std::int64_t strand, const Team& team) {
             T* own = sums.get() + strand * strand_size;
-            for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                backward_chunk(chunk, work, internal_back, sensory_back, states, kept, state_gradients, gradients, own);
-            }
+            team.template with<Workspace>(
+                [&](Workspace& work) {
+                    Member member(chunks, team, internal_back, sensory_back);
+                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
+                        backward_chunk(chunk, member, work, internal_back, sensory_back, states, kept, state_gradients,
+                                       gradients, own);
+                    }
+                },
+                *this, Pass::backward);
         });
         chunks.total(internal_back, p.internal, sums.get(), strand_size, gradients.internal);
         chunks.total(sensory_back, p.sensory, sums.get() + internal_size, strand_size, gradients.sensory);
@@ -101,41 +110,56 @@ class Ltc {
         }
     }
 
-    void forward_chunk(std::int64_t chunk, Workspace& work, T* states, T* kept) const {
+    void forward_chunk(std::int64_t chunk, Member& my, Workspace& work, T* states, T* kept) const {
         const Rows rows = chunks.rows(chunk);
         const std::int64_t used = Layout::size(units, rows.count);
-        T* v = work.v.get();
-        chunks.state_before(states, rows, 0, v);
+        T *v = work.v.get(), *next = v + size;
+        chunks.state_before(states, rows, 0, my.units, v);
+        my.team.wait();
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
             T* const to = place(rows, t, kept);
             T* const moves = direct(rows, to) ? to : work.moves.get();
-            if (chunks.read(rows, t, work.sample)) {
-                sense(rows, work);
-                for (std::int64_t step = 0; step < unfolds; ++step) take(v, v, moves + 2 * step * used, rows, work);
-            } else if (to) {
+            if (chunks.read(rows, t, my.sample)) {
+                sense(rows, my, work);
+                for (std::int64_t step = 0; step < unfolds; ++step) {
+                    take(v, next, moves + 2 * step * used, rows, my, work);
+                    my.team.wait();
+                    T* const old = v;
+                    v = next;
+                    next = old;
+                }
+            } else if (to && my.team.first()) {
                 clear(moves, 2 * unfolds * used);
             }
-            chunks.scatter(v, units, rows, t, states);
+            chunks.scatter(v, units, rows, t, my.units, states);
             if (to && moves != to) {
-                for (std::int64_t n = 0; n < 2 * unfolds; ++n) {
+                for (std::int64_t n = 0; n < 2 * unfolds && my.team.first(); ++n) {
                     Layout::pack(moves + n * used, units, rows.count, to + n * rows.count * units);
                 }
+                my.team.wait();
             }
         }
     }
 
     class Steps final : public Stepper {
       public:
-        Steps(const LtcProblem<T>& problem, T* state_) : p(problem), ltc(p), work(ltc, Pass::forward), state(state_) {}
+        Steps(const LtcProblem<T>& problem, T* state_)
+            : p(problem),
+              ltc(p),
+              member(ltc.chunks, alone, ltc.internal, ltc.sensory),
+              work(ltc, Pass::forward),
+              state(state_) {}
         void step() override {
             for (std::int64_t chunk = 0; chunk < ltc.chunks.count; ++chunk) {
-                ltc.forward_chunk(chunk, work, state, nullptr);
+                ltc.forward_chunk(chunk, member, work, state, nullptr);
             }
         }
 
       private:
         const LtcProblem<T> p;
         const Ltc ltc;
+        const Team alone;
+        Member member;
         Workspace work;
         T* const state;
     };
@@ -159,104 +183,120 @@ class Ltc {
     }
 
     // The sums over sensory synapses, which a sample's solver steps share.
-    void sense(Rows rows, Workspace& work) const {
-        Layout::sums(sensory, inputs, units, rows.count, work.sample.input.get(), leak_drive(), leak(),
+    void sense(Rows rows, const Member& my, Workspace& work) const {
+        Layout::sums(sensory, inputs, units, rows.count, my.units, my.sample.input.get(), leak_drive(), leak(),
                      work.held_drive.get(), work.held_total.get());
     }
 
-    // A solver step from v to next, which may be the same. It leaves its change, then its inverse.
-    void take(const T* v, T* next, T* move, Rows rows, Workspace& work) const {
+    // A solver step of this member's units, from v to next. It leaves its change, then its inverse.
+    void take(const T* v, T* next, T* move, Rows rows, const Member& my, Workspace& work) const {
         const std::int64_t used = Layout::size(units, rows.count);
-        Layout::sums(internal, units, units, rows.count, v, work.held_drive.get(), work.held_total.get(),
+        Layout::sums(internal, units, units, rows.count, my.units, v, work.held_drive.get(), work.held_total.get(),
                      work.drive.get(), work.total.get());
-        for (std::int64_t k = 0; k < used; k += width) {
-            const V delta = load(&work.sample.delta[k]), total = load(&work.total[k]), old = load(v + k);
+        chunks.each_unit(rows, my.units, [&](std::int64_t k) {
+            const V delta = load(&my.sample.delta[k]), total = load(&work.total[k]), old = load(v + k);
             const V inverse = T(1) / fma(delta, total, load(cm() + k));
             const V change = fnma(total, old, load(&work.drive[k])) * inverse;
             store(move + k, change);
             store(move + used + k, inverse);
             store(next + k, fma(delta, change, old));
-        }
+        });
     }
 
-    void backward_chunk(std::int64_t chunk, Workspace& work, const Backward& internal_back,
+    void backward_chunk(std::int64_t chunk, Member& my, Workspace& work, const Backward& internal_back,
                         const Backward& sensory_back, const T* states, const T* kept, const T* state_gradients,
                         const LtcGradients<T>& gradients, T* sums) const {
         const Rows rows = chunks.rows(chunk);
         const std::int64_t used = Layout::size(units, rows.count);
+        const V zero = broadcast(T(0));
         T* sensory_sums = sums + internal_back.sums_size();
         T* cm_sum = sensory_sums + sensory_back.sums_size();
         T *leak_drive_sum = cm_sum + size, *leak_sum = leak_drive_sum + size;
         T* g = work.g.get();
-        clear(g, used);
+        chunks.each_unit(rows, my.units, [&](std::int64_t k) { store(g + k, zero); });
         for (std::int64_t t = chunks.of.time - 1; t >= 0; --t) {
-            chunks.gather(state_gradients, units, rows, t, work.a.get());
-            for (std::int64_t k = 0; k < used; k += width) store(g + k, load(g + k) + load(&work.a[k]));
-            clear(work.delta_gradient.get(), used);
-            clear(work.input_gradient.get(), Layout::size(inputs, rows.count));
-            if (chunks.read(rows, t, work.sample)) {
-                chunks.state_before(states, rows, t, work.v.get());
-                const T* moves = retake(place(rows, t, kept), rows, work);
-                clear(work.a_sum.get(), used);
-                clear(work.b_sum.get(), used);
+            chunks.gather(state_gradients, units, rows, t, my.units, work.upstream.get());
+            chunks.each_unit(rows, my.units, [&](std::int64_t k) {
+                store(g + k, load(g + k) + load(&work.upstream[k]));
+                store(&work.delta_gradient[k], zero);
+                store(&work.a_sum[k], zero);
+                store(&work.b_sum[k], zero);
+            });
+            chunks.each_input(rows, my.inputs, [&](std::int64_t k) { store(&work.input_gradient[k], zero); });
+            const bool any = chunks.read(rows, t, my.sample);
+            if (any) {
+                chunks.state_before(states, rows, t, my.units, work.v.get());
+                const T* moves = retake(place(rows, t, kept), rows, my, work);
                 for (std::int64_t step = unfolds - 1; step >= 0; --step) {
                     const T* v = &work.v[step * used];
-                    undo(v + used, moves + 2 * step * used, used, work, cm_sum);
-                    Layout::pull(internal_back, units, units, rows.count, v, work.a.get(), work.b.get(), g, sums);
+                    // Two of each: others may still read those of the step before.
+                    T *a = &work.a[step % 2 * size], *b = &work.b[step % 2 * size];
+                    undo(v + used, moves + 2 * step * used, a, b, rows, my, work, cm_sum);
+                    my.team.wait();
+                    Layout::pull(internal_back, units, units, rows.count, my.units, v, a, b, g, sums);
                 }
-                for (std::int64_t k = 0; k < used; k += width) {
+                chunks.each_unit(rows, my.units, [&](std::int64_t k) {
                     store(leak_drive_sum + k, load(leak_drive_sum + k) + load(&work.a_sum[k]));
                     store(leak_sum + k, load(leak_sum + k) + load(&work.b_sum[k]));
-                }
-                Layout::pull(sensory_back, inputs, units, rows.count, work.sample.input.get(), work.a_sum.get(),
-                             work.b_sum.get(), work.input_gradient.get(), sensory_sums);
+                });
+                Layout::pull(sensory_back, inputs, units, rows.count, my.inputs, my.sample.input.get(),
+                             work.a_sum.get(), work.b_sum.get(), work.input_gradient.get(), sensory_sums);
             }
-            chunks.scatter(work.input_gradient.get(), inputs, rows, t, gradients.input);
-            chunks.timespan_gradients(rows, t, work.sample, work.delta_gradient.get(), gradients.timespans);
+            chunks.scatter(work.input_gradient.get(), inputs, rows, t, my.inputs, gradients.input);
+            if (my.team.first()) {
+                const T* of_delta = any ? work.delta_gradient.get() : nullptr;
+                chunks.timespan_gradients(rows, t, my.sample, of_delta, gradients.timespans);
+            }
+            my.team.wait();
         }
-        Layout::scatter(g, units, units, rows.count, gradients.initial + rows.first * units);
+        Layout::scatter(g, units, units, rows.count, my.units, gradients.initial + rows.first * units);
     }
 
     // A sample's solver steps again, from what forward kept of them if it did. Returns what they leave.
-    const T* retake(const T* from, Rows rows, Workspace& work) const {
+    const T* retake(const T* from, Rows rows, const Member& my, Workspace& work) const {
         const std::int64_t used = Layout::size(units, rows.count);
         T *v = work.v.get(), *moves = work.moves.get();
         if (!from) {
-            sense(rows, work);
+            my.team.wait();
+            sense(rows, my, work);
             for (std::int64_t step = 0; step < unfolds; ++step, v += used) {
-                take(v, v + used, moves + 2 * step * used, rows, work);
+                take(v, v + used, moves + 2 * step * used, rows, my, work);
+                my.team.wait();
             }
             return moves;
         }
         if (!direct(rows, from)) {
-            for (std::int64_t n = 0; n < 2 * unfolds; ++n) {
+            for (std::int64_t n = 0; n < 2 * unfolds && my.team.first(); ++n) {
                 Layout::unpack(from + n * rows.count * units, units, rows.count, moves + n * used);
             }
+            my.team.wait();
             from = moves;
         }
         for (std::int64_t step = 0; step < unfolds; ++step, v += used) {
             const T* change = from + 2 * step * used;
-            for (std::int64_t k = 0; k < used; k += width) {
-                store(v + used + k, fma(load(&work.sample.delta[k]), load(change + k), load(v + k)));
-            }
+            chunks.each_unit(rows, my.units, [&](std::int64_t k) {
+                store(v + used + k, fma(load(&my.sample.delta[k]), load(change + k), load(v + k)));
+            });
         }
         return from;
     }
 
-    // Through a solver step backwards, synapses aside.
-    void undo(const T* next, const T* move, std::int64_t used, Workspace& work, T* cm_sum) const {
-        for (std::int64_t k = 0; k < used; k += width) {
+    // Through a solver step backwards, synapses aside: to gradients a of drive and b of total.
+    void undo(const T* next, const T* move, T* a_, T* b_, Rows rows, const Member& my, Workspace& work,
+              T* cm_sum) const {
+        const std::int64_t used = Layout::size(units, rows.count);
+        chunks.each_unit(rows, my.units, [&](std::int64_t k) {
             const V g = load(&work.g[k]), change = load(move + k), inverse = load(move + used + k);
             const V keep = load(cm() + k) * inverse;
-            const V a = g * (load(&work.sample.delta[k]) * inverse), b = -a * load(next + k);
-            store(&work.a[k], a);
-            store(&work.b[k], b);
+            const V a = g * (load(&my.sample.delta[k]) * inverse), b = -a * load(next + k);
+            store(a_ + k, a);
+            store(b_ + k, b);
             store(&work.a_sum[k], load(&work.a_sum[k]) + a);
             store(&work.b_sum[k], load(&work.b_sum[k]) + b);
             store(cm_sum + k, fnma(a, change, load(cm_sum + k)));
             store(&work.delta_gradient[k], fma(g * change, keep, load(&work.delta_gradient[k])));
             store(&work.g[k], g * keep);
-        }
+        });
     }
 
     const LtcProblem<T>& p;

@@ -2,7 +2,6 @@
 // those. Samples are read here, and gradients summed over rows and strands.
 #pragma once
 
-#include "strands.hpp"
 #include "synapses.hpp"
 
 namespace liquid {
@@ -24,10 +23,14 @@ class Chunks {
     const std::int64_t size, input_size;  // values of a chunk's states, and inputs
     const std::int64_t count, strands;
 
-    // body(strand) for all of them; strand s is to take chunks s, s + strands, and so on.
-    template <class Body>
-    void each_strand(const Body& body) const {
-        LIQUID_ISA::each_strand(strands, of.threads, body);
+    // body(strand, team) for all of them; strand s is to take chunks s, s + strands, and so on. More threads do a
+    // strand together where a solver step, all the blocks of an order once, is worth the wait for each other.
+    template <class Order, class Body>
+    void each_team(const Order& order, const Body& body) const {
+        constexpr std::int64_t worth = 64;  // vectors of synapses
+        const std::int64_t vectors = order.count() * Layout::vectors(rows(0).count);
+        const std::int64_t most = vectors / worth < order.groups ? vectors / worth : order.groups;
+        LIQUID_ISA::each_team(strands, of.threads, most, body);
     }
 
     // A sample of every sequence in a chunk, in the layout's order.
@@ -52,6 +55,27 @@ class Chunks {
         return {first, left < Layout::rows ? left : Layout::rows};
     }
 
+    // What one of a team works on: a part of the units and of the inputs, and the samples as it reads them.
+    struct Member {
+        const Team& team;
+        const Part units, inputs;
+        Sample sample;
+
+        template <class Order>
+        Member(const Chunks& chunks, const Team& team_, const Order& internal, const Order& sensory)
+            : team(team_), units(team.part(internal)), inputs(team.part(sensory)), sample(chunks) {}
+    };
+
+    // run(place) for every vector of a part of the units, or of the inputs.
+    template <class Run>
+    void each_unit(Rows rows, Part part, const Run& run) const {
+        Layout::each(of.units, rows.count, part, run);
+    }
+    template <class Run>
+    void each_input(Rows rows, Part part, const Run& run) const {
+        Layout::each(of.inputs, rows.count, part, run);
+    }
+
     // False if no sequence of the chunk has a sample here.
     bool read(Rows rows, std::int64_t t, Sample& sample) const {
         bool any = false, all = true;
@@ -66,7 +90,7 @@ class Chunks {
         }
         if (!any) return false;
         Layout::spread(sample.deltas.get(), of.units, rows.count, sample.delta.get());
-        gather(of.input, of.inputs, rows, t, sample.input.get());
+        gather(of.input, of.inputs, rows, t, {0, Layout::groups(of.inputs)}, sample.input.get());
         if (!all) {
             for (std::int64_t row = 0; row < rows.count; ++row) {
                 if (sample.there[row]) continue;
@@ -76,27 +100,28 @@ class Chunks {
         return true;
     }
 
-    // Gradients of a sample's timespans, from those of `delta` for every unit; changes `sample.deltas`.
+    // Gradients of a sample's timespans, from those of `delta` for every unit, null if read() found nothing; changes
+    // `sample.deltas`.
     void timespan_gradients(Rows rows, std::int64_t t, Sample& sample, const T* delta_gradient, T* gradients) const {
-        Layout::row_sums(delta_gradient, of.units, rows.count, sample.deltas.get());
+        if (delta_gradient) Layout::row_sums(delta_gradient, of.units, rows.count, sample.deltas.get());
         for (std::int64_t row = 0; row < rows.count; ++row) {
             const T sum = sample.deltas[row] / static_cast<T>(of.unfolds);
             gradients[(rows.first + row) * of.time + t] = sample.there[row] ? sum : T(0);
         }
     }
 
-    // Rows of an array (batch, time, columns) at time t.
-    void gather(const T* from, std::int64_t columns, Rows rows, std::int64_t t, T* to) const {
-        Layout::gather(from + (rows.first * of.time + t) * columns, of.time * columns, columns, rows.count, to);
+    // A part of the rows of an array (batch, time, columns) at time t.
+    void gather(const T* from, std::int64_t columns, Rows rows, std::int64_t t, Part part, T* to) const {
+        Layout::gather(from + (rows.first * of.time + t) * columns, of.time * columns, columns, rows.count, part, to);
     }
-    void scatter(const T* from, std::int64_t columns, Rows rows, std::int64_t t, T* to) const {
-        Layout::scatter(from, of.time * columns, columns, rows.count, to + (rows.first * of.time + t) * columns);
+    void scatter(const T* from, std::int64_t columns, Rows rows, std::int64_t t, Part part, T* to) const {
+        Layout::scatter(from, of.time * columns, columns, rows.count, part, to + (rows.first * of.time + t) * columns);
     }
 
     // The state that a sample at time t finds, of all states or the initial one.
-    void state_before(const T* states, Rows rows, std::int64_t t, T* to) const {
-        if (t > 0) return gather(states, of.units, rows, t - 1, to);
-        Layout::gather(of.initial + rows.first * of.units, of.units, of.units, rows.count, to);
+    void state_before(const T* states, Rows rows, std::int64_t t, Part part, T* to) const {
+        if (t > 0) return gather(states, of.units, rows, t - 1, part, to);
+        Layout::gather(of.initial + rows.first * of.units, of.units, of.units, rows.count, part, to);
     }
 
     // One value for each unit, the same in all rows of a chunk; nothing if there are none.

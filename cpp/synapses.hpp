@@ -7,16 +7,21 @@
 //     Layout::rows                       sequences handled at once
 //     at(units, unit, row)               place of a value in a chunk of rows
 //     size(units, rows)                  values of a chunk, some of them padding
+//     groups(units), vectors(rows)       groups of lanes, see below; vectors that a block is for so many rows
+//     each(units, rows, part, run)       run(place) for every vector of a part's values
 //     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
 //             parameters follow
-//     gather(), scatter()                rows of an array into a chunk, and back
+//     gather(), scatter()                rows of an array into a part of a chunk, and back
 //     spread(), row_sums()               one value per row to all its units; sum of each row
 //     pack(), unpack()                   a chunk's existing values in some dense order, and back
 //     Weights                            one more number of each synapse, in the order of a Forward or a Backward
 //     linear(): result = held + sum weight * source
 //     pull_linear(): from the gradient of that result to the source's, and to each weight's own sum
+//
+// A Part is of the groups of an order, which are the lanes of UnitLanes' vectors and BatchLanes' units: of targets in
+// sums() and linear(), of sources in pull() and pull_linear(). before(group) is how many blocks come before a group's.
 //
 // With a and b the gradients of drive and total, a synapse's four sums over rows and time are of s a, s b, h and h y,
 // where y is the presynaptic value and h = s (1 - s) (a w_erev + b w) scale.
@@ -31,6 +36,7 @@
 #include "buffer.hpp"
 #include "kernels.hpp"
 #include "simd.hpp"
+#include "strands.hpp"
 
 namespace liquid {
 namespace LIQUID_ISA {
@@ -111,12 +117,18 @@ struct BatchLanes {
 
     static std::int64_t at(std::int64_t, std::int64_t unit, std::int64_t row) { return unit * width + row; }
     static std::int64_t size(std::int64_t units, std::int64_t = rows) { return units * width; }
+    static std::int64_t groups(std::int64_t units) { return units; }
+    static std::int64_t vectors(std::int64_t) { return 1; }  // of a block, for so many rows
 
-    static void gather(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
-        to_columns(from, stride, units, count, to);
+    template <class Run>
+    static void each(std::int64_t, std::int64_t, Part part, const Run& run) {
+        for (std::int64_t i = part.first; i < part.last; ++i) run(i * width);
     }
-    static void scatter(const T* from, std::int64_t stride, std::int64_t units, std::int64_t count, T* to) {
-        from_columns(from, stride, units, count, to);
+    static void gather(const T* from, std::int64_t stride, std::int64_t, std::int64_t count, Part part, T* to) {
+        to_columns(from + part.first, stride, part.last - part.first, count, to + part.first * width);
+    }
+    static void scatter(const T* from, std::int64_t stride, std::int64_t, std::int64_t count, Part part, T* to) {
+        from_columns(from + part.first * width, stride, part.last - part.first, count, to + part.first);
     }
     static void pack(const T* from, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t i = 0; i < units; ++i) {
@@ -157,6 +169,9 @@ struct BatchLanes {
                 values[e] = parameters(synapses, s, pass);
             }
         }
+
+        std::int64_t count() const { return others.size(); }
+        std::int64_t before(std::int64_t group) const { return grouped.start[group]; }
     };
 
     struct Forward : Order {
@@ -178,11 +193,11 @@ struct BatchLanes {
     };
 
     template <bool Bounded>
-    static void sums_of(const Forward& order, const T* source, const T* held_drive, const T* held_total, T* drive,
-                        T* total) {
+    static void sums_of(const Forward& order, Part part, const T* source, const T* held_drive, const T* held_total,
+                        T* drive, T* total) {
         const Parameters<T>* values = order.values.get();
         const std::int32_t* others = order.others.get();
-        for (std::int64_t i = 0; i < order.groups; ++i) {
+        for (std::int64_t i = part.first; i < part.last; ++i) {
             V d = load(held_drive + i * width), g = load(held_total + i * width);
             const std::int64_t end = order.grouped.start[i + 1];
             for (std::int64_t e = order.grouped.start[i]; e < end; ++e) {
@@ -196,17 +211,18 @@ struct BatchLanes {
         }
     }
 
-    static void sums(const Forward& order, std::int64_t sources, std::int64_t, std::int64_t, const T* source,
-                     const T* held_drive, const T* held_total, T* drive, T* total) {
+    static void sums(const Forward& order, std::int64_t sources, std::int64_t, std::int64_t, Part part,
+                     const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
         auto* run = within(source, size(sources), order.reach) ? sums_of<true> : sums_of<false>;
-        run(order, source, held_drive, held_total, drive, total);
+        run(order, part, source, held_drive, held_total, drive, total);
     }
 
     template <bool Bounded>
-    static void pull_of(const Backward& order, const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
+    static void pull_of(const Backward& order, Part part, const T* source, const T* a, const T* b, T* source_gradient,
+                        T* sums) {
         const Parameters<T>* values = order.values.get();
         const std::int32_t* others = order.others.get();
-        for (std::int64_t j = 0; j < order.groups; ++j) {
+        for (std::int64_t j = part.first; j < part.last; ++j) {
             const V y = load(source + j * width);
             V pulled = broadcast(T(0));
             const std::int64_t end = order.grouped.start[j + 1];
@@ -227,10 +243,10 @@ struct BatchLanes {
         }
     }
 
-    static void pull(const Backward& order, std::int64_t sources, std::int64_t, std::int64_t, const T* source,
-                     const T* a, const T* b, T* source_gradient, T* sums) {
+    static void pull(const Backward& order, std::int64_t sources, std::int64_t, std::int64_t, Part part,
+                     const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
         auto* run = within(source, size(sources), order.reach) ? pull_of<true> : pull_of<false>;
-        run(order, source, a, b, source_gradient, sums);
+        run(order, part, source, a, b, source_gradient, sums);
     }
 
     struct Weights {
@@ -251,10 +267,10 @@ struct BatchLanes {
     };
 
     static void linear(const Forward& order, const Weights& weights, std::int64_t, std::int64_t, std::int64_t,
-                       const T* source, const T* held, T* result) {
+                       Part part, const T* source, const T* held, T* result) {
         const T* values = weights.values.get();
         const std::int32_t* others = order.others.get();
-        for (std::int64_t i = 0; i < order.groups; ++i) {
+        for (std::int64_t i = part.first; i < part.last; ++i) {
             // Two sums, as each addition waits for the one before.
             V even = load(held + i * width), odd = broadcast(T(0));
             std::int64_t e = order.grouped.start[i];
@@ -269,10 +285,10 @@ struct BatchLanes {
     }
 
     static void pull_linear(const Backward& order, const Weights& weights, std::int64_t, std::int64_t, std::int64_t,
-                            const T* source, const T* gradient, T* source_gradient, T* sums) {
+                            Part part, const T* source, const T* gradient, T* source_gradient, T* sums) {
         const T* values = weights.values.get();
         const std::int32_t* others = order.others.get();
-        for (std::int64_t j = 0; j < order.groups; ++j) {
+        for (std::int64_t j = part.first; j < part.last; ++j) {
             const V y = load(source + j * width);
             V pulled = load(source_gradient + j * width);
             const std::int64_t end = order.grouped.start[j + 1];
@@ -301,22 +317,40 @@ struct UnitLanes {
         return row * stride(units) + unit;
     }
     static std::int64_t size(std::int64_t units, std::int64_t count = rows) { return count * stride(units); }
+    static std::int64_t groups(std::int64_t units) { return (units + width - 1) / width; }
+    static std::int64_t vectors(std::int64_t count) { return count; }
 
-    static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, T* to) {
+    template <class Run>
+    static void each(std::int64_t units, std::int64_t count, Part part, const Run& run) {
         for (std::int64_t row = 0; row < count; ++row) {
-            copy(from + row * from_stride, units, to + row * stride(units));
+            for (std::int64_t g = part.first; g < part.last; ++g) run(row * stride(units) + g * width);
         }
     }
-    static void scatter(const T* from, std::int64_t to_stride, std::int64_t units, std::int64_t count, T* to) {
+    // Of so many units those from the part's first on, as many as there are of it.
+    struct Columns {
+        std::int64_t first, count;
+        Columns(std::int64_t units, Part part)
+            : first(part.first * width), count((part.last * width < units ? part.last * width : units) - first) {}
+    };
+    static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, Part part,
+                       T* to) {
+        const Columns columns(units, part);
         for (std::int64_t row = 0; row < count; ++row) {
-            copy(from + row * stride(units), units, to + row * to_stride);
+            copy(from + row * from_stride + columns.first, columns.count, to + row * stride(units) + columns.first);
+        }
+    }
+    static void scatter(const T* from, std::int64_t to_stride, std::int64_t units, std::int64_t count, Part part,
+                        T* to) {
+        const Columns columns(units, part);
+        for (std::int64_t row = 0; row < count; ++row) {
+            copy(from + row * stride(units) + columns.first, columns.count, to + row * to_stride + columns.first);
         }
     }
     static void pack(const T* from, std::int64_t units, std::int64_t count, T* to) {
-        scatter(from, units, units, count, to);
+        for (std::int64_t row = 0; row < count; ++row) copy(from + row * stride(units), units, to + row * units);
     }
     static void unpack(const T* from, std::int64_t units, std::int64_t count, T* to) {
-        gather(from, units, units, count, to);
+        for (std::int64_t row = 0; row < count; ++row) copy(from + row * units, units, to + row * stride(units));
     }
     // In whole vectors first, for which the compiler needs no call.
     static void copy(const T* from, std::int64_t count, T* to) {
@@ -347,7 +381,7 @@ struct UnitLanes {
         // group last saw another.
         Blocks(const std::int64_t* keys, const std::int64_t* opposite, std::int64_t count, std::int64_t units,
                std::int64_t others)
-            : groups((units + width - 1) / width), start(groups + 1), places(count) {
+            : groups(UnitLanes::groups(units)), start(groups + 1), places(count) {
             const Grouped by_other(opposite, count, others);
             Buffer<std::int64_t> last(groups), next(groups);
             for (int pass = 0; pass < 2; ++pass) {
@@ -370,6 +404,7 @@ struct UnitLanes {
         }
 
         std::int64_t count() const { return start[groups]; }
+        std::int64_t before(std::int64_t group) const { return start[group]; }
     };
 
     struct Order : Blocks {
@@ -421,9 +456,9 @@ struct UnitLanes {
     }
 
     template <bool Bounded, int R>
-    static void sums_of(const Forward& order, std::int64_t sources, std::int64_t units, const T* source,
+    static void sums_of(const Forward& order, Part part, std::int64_t sources, std::int64_t units, const T* source,
                         const T* held_drive, const T* held_total, T* drive, T* total) {
-        for (std::int64_t g = 0; g < order.groups; ++g) {
+        for (std::int64_t g = part.first; g < part.last; ++g) {
             V d[R], c[R];
             for (int r = 0; r < R; ++r) {
                 d[r] = load(held_drive + r * units + g * width);
@@ -451,10 +486,10 @@ struct UnitLanes {
     }
 
     template <bool Bounded, int R>
-    static void pull_of(const Backward& order, std::int64_t sources, std::int64_t units, const T* source, const T* a,
-                        const T* b, T* source_gradient, T* sums) {
+    static void pull_of(const Backward& order, Part part, std::int64_t sources, std::int64_t units, const T* source,
+                        const T* a, const T* b, T* source_gradient, T* sums) {
         constexpr int N = R < 4 ? R : 4;
-        for (std::int64_t g = 0; g < order.groups; ++g) {
+        for (std::int64_t g = part.first; g < part.last; ++g) {
             V pulled[R];
             for (int r = 0; r < R; ++r) pulled[r] = broadcast(T(0));
             const T* y = source + g * width;
@@ -494,34 +529,34 @@ struct UnitLanes {
         }
     }
 
-    static void sums(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
+    static void sums(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count, Part part,
                      const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
         auto* run = within(source, count * stride(sources), order.reach) ? sums_by<true> : sums_by<false>;
-        run(order, sources, targets, count, source, held_drive, held_total, drive, total);
+        run(order, sources, targets, count, part, source, held_drive, held_total, drive, total);
     }
 
     template <bool Bounded>
     static void sums_by(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
-                        const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
+                        Part part, const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
         const std::int64_t from = stride(sources), to = stride(targets);
         by_rows<4>(count, [&](auto block, std::int64_t row) {
-            sums_of<Bounded, block>(order, from, to, source + row * from, held_drive + row * to, held_total + row * to,
-                                    drive + row * to, total + row * to);
+            sums_of<Bounded, block>(order, part, from, to, source + row * from, held_drive + row * to,
+                                    held_total + row * to, drive + row * to, total + row * to);
         });
     }
 
-    static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
+    static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count, Part part,
                      const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
         auto* run = within(source, count * stride(sources), order.reach) ? pull_by<true> : pull_by<false>;
-        run(order, sources, targets, count, source, a, b, source_gradient, sums);
+        run(order, sources, targets, count, part, source, a, b, source_gradient, sums);
     }
 
     template <bool Bounded>
     static void pull_by(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
-                        const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
+                        Part part, const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
         const std::int64_t from = stride(sources), to = stride(targets);
         by_rows<8>(count, [&](auto block, std::int64_t row) {
-            pull_of<Bounded, block>(order, from, to, source + row * from, a + row * to, b + row * to,
+            pull_of<Bounded, block>(order, part, from, to, source + row * from, a + row * to, b + row * to,
                                     source_gradient + row * from, sums);
         });
     }
@@ -542,9 +577,9 @@ struct UnitLanes {
     };
 
     template <int R>
-    static void linear_of(const Forward& order, const T* values, std::int64_t sources, std::int64_t units,
+    static void linear_of(const Forward& order, Part part, const T* values, std::int64_t sources, std::int64_t units,
                           const T* source, const T* held, T* result) {
-        for (std::int64_t g = 0; g < order.groups; ++g) {
+        for (std::int64_t g = part.first; g < part.last; ++g) {
             V sum[R];
             for (int r = 0; r < R; ++r) sum[r] = load(held + r * units + g * width);
             for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
@@ -558,18 +593,18 @@ struct UnitLanes {
     }
 
     static void linear(const Forward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
-                       std::int64_t count, const T* source, const T* held, T* result) {
+                       std::int64_t count, Part part, const T* source, const T* held, T* result) {
         const std::int64_t from = stride(sources), to = stride(targets);
         by_rows<8>(count, [&](auto block, std::int64_t row) {
-            linear_of<block>(order, weights.values.get(), from, to, source + row * from, held + row * to,
+            linear_of<block>(order, part, weights.values.get(), from, to, source + row * from, held + row * to,
                              result + row * to);
         });
     }
 
     template <int R>
-    static void pull_linear_of(const Backward& order, const T* values, std::int64_t sources, std::int64_t units,
-                               const T* source, const T* gradient, T* source_gradient, T* sums) {
-        for (std::int64_t g = 0; g < order.groups; ++g) {
+    static void pull_linear_of(const Backward& order, Part part, const T* values, std::int64_t sources,
+                               std::int64_t units, const T* source, const T* gradient, T* source_gradient, T* sums) {
+        for (std::int64_t g = part.first; g < part.last; ++g) {
             V y[R], pulled[R];
             for (int r = 0; r < R; ++r) {
                 y[r] = load(source + r * sources + g * width);
@@ -592,11 +627,12 @@ struct UnitLanes {
     }
 
     static void pull_linear(const Backward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
-                            std::int64_t count, const T* source, const T* gradient, T* source_gradient, T* sums) {
+                            std::int64_t count, Part part, const T* source, const T* gradient, T* source_gradient,
+                            T* sums) {
         const std::int64_t from = stride(sources), to = stride(targets);
         by_rows<8>(count, [&](auto block, std::int64_t row) {
-            pull_linear_of<block>(order, weights.values.get(), from, to, source + row * from, gradient + row * to,
-                                  source_gradient + row * from, sums);
+            pull_linear_of<block>(order, part, weights.values.get(), from, to, source + row * from,
+                                  gradient + row * to, source_gradient + row * from, sums);
         });
     }
 

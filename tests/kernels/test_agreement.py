@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -108,6 +109,16 @@ def problem(case, batch, time, units, dense=True, masked=False, dtype=torch.floa
             tensor.requires_grad_()
     settings = tuple(part for part in equation if not isinstance(part, tuple))
     return Problem(case, tensors, [type(group) for group in groups], settings)
+
+
+@contextmanager
+def on(threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def differentiated(states, tensors):
@@ -226,33 +237,49 @@ def test_strided_arguments(case):
 @every
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
 @every_layout
-def test_the_same_bits_for_any_number_of_threads(case, dense, layout):
-    p = problem(case, 70, 4, 20, dense, dtype=torch.float32)
-    before = torch.get_num_threads()
+@pytest.mark.parametrize("sizes", [(70, 4, 20), (1, 7, 50), (6, 5, 50)], ids=["many", "one", "few"])
+def test_the_same_bits_for_any_number_of_threads(case, dense, layout, sizes):
+    """Of many sequences each thread does some; of one, or few, all threads do the same together."""
+    p = problem(case, *sizes, dense, masked=True, dtype=torch.float32)
     results = []
-    try:
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
+    for threads in (1, 2, 5):
+        with on(threads):
             states = p.compiled(layout)
             results.append((states, *differentiated(states, p.tensors)))
-    finally:
-        torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_fewer_threads_than_were_asked_for(limit):
+    code = """
+import torch, liquidrnn as lr
+torch.manual_seed(0)
+layer, x = lr.LTC(5, 80), torch.randn(9, 1, 5)
+results = []
+for threads in (1, 4):
+    torch.set_num_threads(threads)
+    output = layer(x)[0]
+    results.append((output, *torch.autograd.grad(output.sum(), list(layer.parameters()))))
+assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*results, strict=True))
+print("agree")
+"""
+    assert run(code, OMP_THREAD_LIMIT=str(limit), OMP_NUM_THREADS="4") == "agree\n"
 
 
 @every_layout
 @pytest.mark.parametrize("masked", [False, True])
 def test_the_same_bits_however_much_of_an_ltc_is_kept(layout, masked):
-    for batch in (3, 16, 21):
-        p = problem(CASES[0], batch, 5, 20, dense=False, masked=masked, dtype=torch.float32)
-        sample = batch * 2 * p.settings[0] * 20 * 4
+    for batch, threads in ((3, 1), (3, 2), (16, 2), (21, 1)):
+        p = problem(CASES[0], batch, 5, 44, dense=False, masked=masked, dtype=torch.float32)
+        sample = batch * 2 * p.settings[0] * 44 * 4
         results = []
         for kept_bytes in (0, 2 * sample + 7, 5 * sample):
             arguments = (*p.tensors, *p.settings, layout, kept_bytes)
             assert ltc.cpu.operator.run(*arguments)[1].shape[1] == kept_bytes // sample
-            states = ltc.cpu.operator(*arguments)
-            results.append((states, *differentiated(states, p.tensors)))
+            with on(threads):
+                states = ltc.cpu.operator(*arguments)
+                results.append((states, *differentiated(states, p.tensors)))
         for other in results[1:]:
             assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
@@ -349,15 +376,15 @@ def test_a_forked_child_computes_too():
     code = """
 import os, torch, liquidrnn as lr
 torch.set_num_threads(2)
-layer = lr.LTC(5, 8, batch_first=True)
-x = torch.randn(64, 6, 5)
-expected = layer(x)[0]
-child = os.fork()
-if not child:
-    output = layer(x)[0]
-    output.sum().backward()
-    os._exit(0 if torch.equal(output, expected) else 3)
-assert os.waitpid(child, 0)[1] == 0
+layer = lr.LTC(5, 40, batch_first=True)
+for x in (torch.randn(64, 6, 5), torch.randn(1, 6, 5)):
+    expected = layer(x)[0]
+    child = os.fork()
+    if not child:
+        output = layer(x)[0]
+        output.sum().backward()
+        os._exit(0 if torch.equal(output, expected) else 3)
+    assert os.waitpid(child, 0)[1] == 0
 print("equal")
 """
     assert run(code) == "equal\n"
