@@ -272,13 +272,13 @@ template <class T>
 void expect_kept(const LrcProblem<T>& problem, std::size_t size) {
     const Sequences<T>& s = problem.sequences;
     expect(size == static_cast<std::size_t>(s.batch * s.time * s.unfolds * (problem.bias ? 3 : 2) * s.units),
-           "kept must be (batch, time, unfolds, sums, units)");
+           "kept must be (batch, time, unfolds * sums * units)");
 }
 
 template <class T>
 void lrc_forward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
                  const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads, int layout,
-                 const Out<T, 3>& states, const std::optional<Out<T, 5>>& kept) {
+                 const Out<T, 3>& states, const std::optional<Out<T, 3>>& kept) {
     const LrcProblem<T> problem =
         lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads, layout);
     expect_states(data, states);
@@ -290,7 +290,7 @@ void lrc_forward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSy
 template <class T>
 void lrc_backward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
                   const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads, int layout,
-                  const In<T, 3>& states, const In<T, 5>& kept, const In<T, 3>& state_gradients,
+                  const In<T, 3>& states, const In<T, 3>& kept, const In<T, 3>& state_gradients,
                   const DataGradients<T>& d_data, const std::array<MaybeOut<T>, 4>& d_neurons,
                   const ElasticOutputs<T>& d_internal, const ElasticOutputs<T>& d_sensory) {
     const LrcProblem<T> problem =
@@ -437,14 +437,14 @@ template <class T, class Kept>
 void expect_kept(const CfcProblem<T>& problem, const Kept& kept) {
     expect(problem.kept == 0 || problem.kept == table<T>().cfc_kept(problem), "kept must be what cfc keeps");
     expect(kept.size() == static_cast<std::size_t>(problem.batch * problem.time * problem.kept),
-           "kept must be (batch * time * kept,)");
+           "kept must be (batch, time, kept)");
     expect(!kept.size() || reinterpret_cast<std::uintptr_t>(kept.data()) % 64 == 0,
            "kept must be aligned to 64 bytes");
 }
 
 template <class T>
 void cfc_forward(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
-                 const CfcSettings& settings, int threads, const Out<T, 3>& states, const Out<T, 1>& kept) {
+                 const CfcSettings& settings, int threads, const Out<T, 3>& states, const Out<T, 3>& kept) {
     const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, threads);
     expect_states(data, states);
     expect_kept(problem, kept);
@@ -454,7 +454,7 @@ void cfc_forward(const Data<T>& data, const CfcArrays<T>& parameters, const CfcW
 
 template <class T>
 void cfc_backward(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
-                  const CfcSettings& settings, int threads, const In<T, 3>& states, const In<T, 1>& kept,
+                  const CfcSettings& settings, int threads, const In<T, 3>& states, const In<T, 3>& kept,
                   const In<T, 3>& state_gradients, const DataGradients<T>& d_data, const CfcOutputs<T>& d_parameters) {
     const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, threads);
     expect_states(data, states);

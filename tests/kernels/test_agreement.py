@@ -14,7 +14,7 @@ from transforms import check_compiled_graph, check_exported_program, check_gradi
 
 import liquidrnn as lr
 from liquidrnn import kernels
-from liquidrnn.kernels import lrc, ltc
+from liquidrnn.kernels import lrc, ltc, operator
 
 pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
 if kernels.cpu is not None:
@@ -23,12 +23,11 @@ if kernels.cpu is not None:
 
 @dataclass(frozen=True)
 class Case:
-    """A recurrence: a layer that has it, its kernels, and what the operator's settings end in after the layout."""
+    """A recurrence: a layer that has it, and its kernels."""
 
     kind: type[lr.RecurrentLayer]
     kernel: ModuleType
     options: dict = field(default_factory=dict)
-    last: tuple[int, ...] = ()
 
     @property
     def name(self) -> str:
@@ -46,12 +45,12 @@ class Case:
 
 
 CASES = [
-    Case(lr.LTC, ltc, last=(1 << 20,)),
-    Case(lr.STC, lrc, last=(1,)),
-    Case(lr.STC, lrc, {"solver": "explicit", "ode_unfolds": 2}, last=(1,)),
-    Case(lr.LRC, lrc, {"ode_unfolds": 3}, last=(1,)),
-    Case(lr.LRC, lrc, {"elastance": "asymmetric"}, last=(1,)),
-    Case(lr.LRCU, lrc, last=(1,)),
+    Case(lr.LTC, ltc),
+    Case(lr.STC, lrc),
+    Case(lr.STC, lrc, {"solver": "explicit", "ode_unfolds": 2}),
+    Case(lr.LRC, lrc, {"ode_unfolds": 3}),
+    Case(lr.LRC, lrc, {"elastance": "asymmetric"}),
+    Case(lr.LRCU, lrc),
 ]
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 one_of_each_kernel = pytest.mark.parametrize("case", [CASES[0], CASES[3]], ids=lambda case: case.name)
@@ -75,7 +74,7 @@ class Problem:
         return self.case.kernel.reference.unroll(*data, *groups, *self.settings)
 
     def arguments(self, layout=0, tensors=None):
-        return (*(tensors or self.tensors), *map(int, self.settings), layout, *self.case.last)
+        return (*(tensors or self.tensors), *map(int, self.settings), layout)
 
     def compiled(self, layout=0, tensors=None):
         return self.case.operator(*self.arguments(layout, tensors))
@@ -201,23 +200,27 @@ def test_gradcheck(case, layout):
 @pytest.mark.parametrize("masked", [False, True])
 def test_opcheck(case, masked):
     p = problem(case, 3, 4, 7, dense=False, masked=masked, dtype=torch.float32)
-    torch.library.opcheck(case.operator.forward, p.arguments())
-    plain = p.arguments(tensors=p.detached())
+    torch.library.opcheck(case.operator.forward, (*p.arguments(), operator.KEPT_BYTES))
+    plain = *p.arguments(tensors=p.detached()), operator.KEPT_BYTES
     states, kept = case.operator.forward(*plain)
     torch.library.opcheck(case.operator.backward, (states, kept, torch.randn_like(states), *plain))
 
 
 @every
-def test_nothing_needs_to_be_kept(case):
-    """The way back takes the sequence again, where a transform has kept nothing of it."""
-    p = problem(case, 5, 4, 7)
-    tensors, settings = p.detached(), p.arguments()[len(p.tensors) :]
-    upstream = torch.randn_like(p.compiled())
-    results = []
-    for chosen in (settings, case.operator._bare(settings)):
-        states, kept = case.operator.forward(*tensors, *chosen)
-        results.append(case.operator.backward(states, kept, upstream, *tensors, *chosen))
-    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+@pytest.mark.parametrize("masked", [False, True])
+def test_nothing_needs_to_be_kept(case, masked, monkeypatch):
+    """Then the way back takes the sequence again, a piece at a time."""
+    p = problem(case, 5, 7, 9, masked=masked)
+    whole = differentiated(case.operator(*p.arguments()), p.tensors)
+    assert case.operator.run(*p.arguments(), 0)[1].numel() == 0
+    again = differentiated(case.operator(*p.arguments(), kept_bytes=0), p.tensors)
+    assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
+    sample = case.operator.run(*p.arguments(), operator.KEPT_BYTES)[1][:, :1].nbytes
+    for samples in (0, 1, 3, 6):
+        monkeypatch.setattr(operator, "KEPT_BYTES", samples * sample + 5)
+        pieces = differentiated(case.operator(*p.arguments(), kept_bytes=0), p.tensors)
+        for a, b in zip(whole, pieces, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
 
 
 @every
@@ -275,10 +278,10 @@ def test_the_same_bits_however_much_of_an_ltc_is_kept(layout, masked):
         sample = batch * 2 * p.settings[0] * 44 * 4
         results = []
         for kept_bytes in (0, 2 * sample + 7, 5 * sample):
-            arguments = (*p.tensors, *p.settings, layout, kept_bytes)
-            assert ltc.cpu.operator.run(*arguments)[1].shape[1] == kept_bytes // sample
+            arguments = (*p.tensors, *p.settings, layout)
+            assert ltc.cpu.operator.run(*arguments, kept_bytes)[1].shape[1] == kept_bytes // sample
             with on(threads):
-                states = ltc.cpu.operator(*arguments)
+                states = ltc.cpu.operator(*arguments, kept_bytes=kept_bytes)
                 results.append((states, *differentiated(states, p.tensors)))
         for other in results[1:]:
             assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))

@@ -11,7 +11,7 @@ from transforms import check_compiled_graph, check_exported_program, check_gradi
 
 import liquidrnn as lr
 from liquidrnn import kernels
-from liquidrnn.kernels import cfc
+from liquidrnn.kernels import cfc, operator
 from liquidrnn.layers.cfc import gates_apart
 
 pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
@@ -164,6 +164,7 @@ def test_gradcheck(form):
 @some_forms
 def test_opcheck(form, masked):
     tensors, settings = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)
+    settings = *settings, operator.KEPT_BYTES
     torch.library.opcheck(cpu.operator.forward, (*tensors, *settings))
     plain = [None if t is None else t.detach() for t in tensors]
     states, kept = cpu.operator.forward(*plain, *settings)
@@ -182,6 +183,21 @@ def test_strided_arguments(form):
     tensors[0].grad = None
     compiled(strided, settings).sum().backward()
     assert torch.equal(tensors[0].grad, first)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@some_forms
+def test_nothing_needs_to_be_kept(form, masked, monkeypatch):
+    """Then the way back takes the sequence again, a piece at a time."""
+    tensors, settings = problem(form, 5, 7, 9, masked=masked)
+    whole = differentiated(compiled(tensors, settings), tensors)
+    assert cpu.operator.run(*tensors, *settings, 0)[1].numel() == 0
+    sample = cpu.operator.run(*tensors, *settings, operator.KEPT_BYTES)[1][:, :1].nbytes
+    for samples in (0, 1, 3, 7):
+        monkeypatch.setattr(operator, "KEPT_BYTES", samples * sample + 5)
+        pieces = differentiated(cpu.operator(*tensors, *settings, kept_bytes=0), tensors)
+        for a, b in zip(whole, pieces, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
 
 
 @some_forms
@@ -366,7 +382,7 @@ def test_the_operator_says_what_is_wrong_with_its_arguments():
     def run(n, tensor):
         changed = list(plain)
         changed[n] = tensor
-        cpu.operator.run(*changed, *settings)
+        cpu.operator.run(*changed, *settings, 0)
 
     for n, tensor, message in (
         (1, torch.zeros(3, 4), "initial must have the batch of input"),
@@ -377,7 +393,7 @@ def test_the_operator_says_what_is_wrong_with_its_arguments():
         with pytest.raises(ValueError, match=message):
             run(n, tensor)
     with pytest.raises(ValueError, match="kept must be what cfc keeps"):
-        cpu.operator.run(*plain, *settings[:4], settings[4] + 1, 1)
+        cpu.operator.run(*plain, *settings[:4], settings[4] + 1, operator.KEPT_BYTES)
     tensors, settings = problem("wired", 2, 3, 8, dtype=torch.float32)
     plain = [None if t is None else t.detach() for t in tensors]
     with pytest.raises(ValueError, match="must be indices of sources and units"):

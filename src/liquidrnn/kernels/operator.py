@@ -17,9 +17,13 @@ from liquidrnn.kernels import in_transform
 
 Tensors: TypeAlias = Sequence[Tensor | None]
 Settings: TypeAlias = Sequence[int]
-Shape: TypeAlias = Sequence[int]
 Maps: TypeAlias = tuple[tuple[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
 """Scale and shift of each input feature, and of each output; None where there is none."""
+
+
+KEPT_BYTES = 64 * 2**20
+"""How much of a forward pass is kept for the way back at most. What does not fit is computed again from the states, so
+that a training takes the memory of its states and this, however long its sequences are."""
 
 
 class Samples(NamedTuple):
@@ -44,6 +48,13 @@ class Steps(Protocol):
         ...
 
 
+ROWS = ("input", "initial", "timespans", "observed?")
+"""The tensors that have a batch as their leading axis."""
+
+_ALL = 2**62
+"""More bytes than there are."""
+
+
 class Operator:
     """States after every sample, from tensors and whole numbers.
 
@@ -52,15 +63,17 @@ class Operator:
 
     Args:
         name: in torch's registry, where it becomes ``liquidrnn::<name>``.
-        tensors: names of the arguments that are tensors; those that may be None end in a question mark.
-        settings: names of the arguments that are whole numbers, after the tensors.
-        rows: how many of the tensors, the first, have a batch as their leading axis.
+        tensors: names of the arguments that are tensors, of which the first four are `ROWS`; those that may be None end
+            in a question mark.
+        settings: names of the arguments that are whole numbers, after the tensors. The operator has one more, how many
+            bytes may be kept.
         reference: the same states in plain PyTorch, ``reference(*tensors, *settings)``.
-        shapes: ``shapes(tensors, settings)``: shape of the states, and of what is kept for the way back.
-        forward: ``forward(tensors, settings, states, kept)`` fills the latter two. All tensors are dense.
+        numbers: ``numbers(tensors, settings)``: how many the way back needs of each sample.
+        forward: ``forward(tensors, settings, states, kept)`` fills the latter two, (batch, time, width) and (batch,
+            samples, numbers). All tensors are dense.
         backward: ``backward(tensors, settings, states, kept, state_gradients, gradients)`` fills the last: one tensor
             for each floating-point argument, in their order.
-        bare: the settings as they are where nothing is to be kept.
+        partly: whether some samples, the last, may be kept; otherwise it is all or none.
     """
 
     def __init__(
@@ -69,18 +82,17 @@ class Operator:
         *,
         tensors: tuple[str, ...],
         settings: tuple[str, ...],
-        rows: int,
         reference: Callable[..., Tensor],
-        shapes: Callable[[Tensors, Settings], tuple[Shape, Shape]],
+        numbers: Callable[[Tensors, Settings], int],
         forward: Callable[[Tensors, Settings, Tensor, Tensor], None],
         backward: Callable[[Tensors, Settings, Tensor, Tensor, Tensor, list[Tensor]], None],
-        bare: Callable[[Settings], Settings] = lambda settings: settings,
+        partly: bool = False,
     ):
-        self._count, self._rows = len(tensors), rows
-        self._reference, self._shapes, self._bare = reference, shapes, bare
+        self._count, self._partly = len(tensors), partly
+        self._reference, self._numbers = reference, numbers
         self._fill, self._fill_gradients = forward, backward
         taken = [f"Tensor{'?' if t.endswith('?') else ''} {t.rstrip('?')}" for t in tensors]
-        taken += [f"int {name}" for name in settings]
+        taken += [f"int {name}" for name in (*settings, "kept_bytes")]
         options = {"mutates_args": (), "device_types": "cpu"}
         self.forward = torch.library.custom_op(
             f"liquidrnn::{name}", self.run, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
@@ -95,38 +107,72 @@ class Operator:
         self.forward.register_vmap(self._map_forward)
         self.backward.register_vmap(self._map_backward)
 
-    def __call__(self, *arguments: Tensor | int | None) -> Tensor:
+    def __call__(self, *arguments: Tensor | int | None, kept_bytes: int = KEPT_BYTES) -> Tensor:
         """States after every sample, (batch, time, width)."""
+        if not torch.is_grad_enabled():
+            kept_bytes = 0
         if torch.compiler.is_compiling() or in_transform():
-            return self.forward(*arguments)[0]
+            return self.forward(*arguments, kept_bytes)[0]
         # The way through torch.library takes longer than a short sequence does.
         tensors = arguments[: self._count]
         if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):  # type: ignore
-            return _Eager.apply(self, *arguments)
-        return self.run(*tensors, *self._bare(arguments[self._count :]))[0]  # type: ignore
+            return _Eager.apply(self, *arguments, kept_bytes)
+        return self.run(*arguments, 0)[0]
 
     def run(self, *arguments) -> tuple[Tensor, Tensor]:
         """States, and what is kept for the way back; without derivatives."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         states, kept = self._fake(*tensors, *settings)
-        self._fill(tensors, settings, states, kept)
+        self._fill(tensors, settings[:-1], states, kept)
         return states, kept
 
     def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
+        back = self._fill_gradients if self._partly or kept.shape[1] == states.shape[1] else self._fill_in_pieces
         found = self._empty_gradients(arguments)
-        self._fill_gradients(tensors, settings, states.contiguous(), kept, state_gradients.contiguous(), found)
+        back(tensors, settings[:-1], states.contiguous(), kept, state_gradients.contiguous(), found)
         return found
 
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
-        tensors = arguments[: self._count]
-        states, kept = self._shapes(tensors, arguments[self._count :])
-        return tensors[0].new_empty(states), tensors[0].new_empty(kept)
+        tensors, (*settings, kept_bytes) = arguments[: self._count], arguments[self._count :]
+        input, initial = tensors[:2]
+        (batch, time), numbers = input.shape[:2], self._numbers(tensors, settings)
+        # Without branches, for batch and time may be symbols.
+        fitting = kept_bytes // (torch.sym_max(batch * numbers, 1) * input.element_size())
+        whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
+        kept = torch.sym_min(fitting, time) if self._partly else whole
+        return input.new_empty(batch, time, initial.shape[1]), input.new_empty(batch, kept, numbers)
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
         tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
         return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in tensors]
+
+    def _fill_in_pieces(
+        self, tensors: Tensors, settings: Settings, states: Tensor, _: Tensor, upstream: Tensor, found: list[Tensor]
+    ) -> None:
+        """Gradients where nothing was kept: forward again, a piece of the time at once, the last first."""
+        input, initial, timespans, observed, *parameters = tensors
+        assert input is not None and initial is not None and timespans is not None
+        batch, time = input.shape[:2]
+        sample = batch * self._numbers(tensors, settings) * input.element_size()
+        of_input, of_initial, of_timespans, *of_parameters = found
+        for tensor in (of_initial, *of_parameters):
+            tensor.zero_()
+        length = max(KEPT_BYTES // max(sample, 1), 1)
+        for start in reversed(range(0, time, length)):
+            now = slice(start, start + length)
+            before = states[:, start - 1] if start else initial
+            some = [None if t is None else t[:, now] for t in (input, timespans, observed)]
+            piece = dense((some[0], before, *some[1:], *parameters))
+            gradients = self._empty_gradients(piece)
+            of_states = upstream[:, now].clone()
+            of_states[:, -1] += of_initial
+            self._fill_gradients(piece, settings, *self.run(*piece, *settings, _ALL), of_states, gradients)
+            of_input[:, now], of_timespans[:, now] = gradients[0], gradients[2]
+            of_initial.copy_(gradients[1])
+            for total, more in zip(of_parameters, gradients[3:], strict=True):
+                total += more
 
     def _save(self, ctx, inputs, output) -> None:
         states, kept = output
@@ -136,7 +182,7 @@ class Operator:
     def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, back=None):
         states, kept, *tensors = ctx.saved_tensors
         if torch.is_grad_enabled():
-            found = self._differentiably(tensors, ctx.settings, state_gradients)
+            found = self._differentiably(tensors, ctx.settings[:-1], state_gradients)
         else:
             found = (back or self.backward)(states, kept, state_gradients, *tensors, *ctx.settings)
         remaining = iter(found)
@@ -151,8 +197,8 @@ class Operator:
 
     def _map_forward(self, info, in_dims, *arguments):
         """Over what has rows a map is a larger batch; over anything else, a loop."""
-        tensors, rows = arguments[: self._count], self._rows
-        settings = self._bare(arguments[self._count :])
+        tensors, rows = arguments[: self._count], len(ROWS)
+        settings = *arguments[self._count : -1], 0
         if any(dim is not None for dim in in_dims[rows : self._count]):
             return self._loop(lambda *a: self.forward(*a, *settings), info, in_dims, tensors), (0, 0)
         size = info.batch_size

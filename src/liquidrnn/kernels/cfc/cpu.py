@@ -8,7 +8,7 @@ from torch import Tensor
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.cfc import reference
 from liquidrnn.kernels.cfc.reference import ACTIVATIONS, MODES, Network
-from liquidrnn.kernels.operator import Operator, Samples, Settings, Steps, Tensors, dense, memory
+from liquidrnn.kernels.operator import ROWS, Operator, Samples, Settings, Steps, Tensors, dense, memory
 
 _PARAMETERS, _INDICES = Network._fields[:9], Network._fields[9:14]
 
@@ -29,7 +29,7 @@ def arguments(
 ) -> tuple[Tensor | int | None, ...]:
     """What the operator takes."""
     mode, activation = MODES.index(network.mode), list(ACTIVATIONS).index(network.activation)
-    settings = (mode, activation, network.backbone_units, network.backbone_layers, _kept(initial, network), 1)
+    settings = (mode, activation, network.backbone_units, network.backbone_layers, _kept(initial, network))
     return (input, initial, timespans, observed, *network[:14], *settings)
 
 
@@ -52,33 +52,24 @@ def _grouped(tensors: Tensors) -> tuple:
     return tensors[:4], tensors[4:13], tensors[13:]
 
 
-def _shapes(tensors: Tensors, settings: Settings):
-    input, initial = tensors[:2]
-    assert input is not None and initial is not None
-    batch, time = input.shape[:2]
-    return (batch, time, initial.shape[1]), (batch * time * settings[4] * settings[5],)
-
-
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
-    *form, per_sample, keep = settings
-    form = *form, per_sample * keep
+    form = *settings[:4], settings[4] if kept.shape[1] else 0
     module.cfc_forward(*_grouped(memory(tensors)), form, torch.get_num_threads(), *memory((states, kept)))
 
 
 def _backward(
     tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor, upstream: Tensor, found: list[Tensor]
 ) -> None:
-    *form, keep = settings
-    if not keep:  # as under a map over the batch
-        states, kept = operator.run(*tensors, *form, 1)
     filled = memory(found)
     remaining, threads = iter(filled[3:]), torch.get_num_threads()
     gradients = filled[:3], [None if p is None else next(remaining) for p in tensors[4:13]]
-    module.cfc_backward(*_grouped(memory(tensors)), form, threads, *memory((states, kept, upstream)), *gradients)
+    module.cfc_backward(
+        *_grouped(memory(tensors)), tuple(settings), threads, *memory((states, kept, upstream)), *gradients
+    )
 
 
 def _reference(input, initial, timespans, observed, *rest) -> Tensor:
-    mode, activation, width, depth, _, _ = rest[14:]
+    mode, activation, width, depth, _ = rest[14:]
     number = rest[11]
     layers = () if number is None else tuple((number == n).nonzero()[:, 0] for n in range(int(number.max()) + 1))
     network = Network(
@@ -92,21 +83,15 @@ def _reference(input, initial, timespans, observed, *rest) -> Tensor:
     return reference.unroll(input, initial, timespans, observed, network)
 
 
-def _bare(settings: Settings) -> Settings:
-    return *settings[:5], 0
-
-
 operator = Operator(
     "cfc",
     tensors=(
-        *("input", "initial", "timespans", "observed?"),
+        *ROWS,
         *(name if name in ("weight", "bias") else f"{name}?" for name in _PARAMETERS + _INDICES),
     ),
-    settings=("mode", "activation", "backbone_units", "backbone_layers", "per_sample", "keep"),
-    rows=4,
+    settings=("mode", "activation", "backbone_units", "backbone_layers", "per_sample"),
     reference=_reference,
-    shapes=_shapes,
+    numbers=lambda tensors, settings: settings[4],
     forward=_forward,
     backward=_backward,
-    bare=_bare,
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.lrc import reference
 from liquidrnn.kernels.lrc.reference import Neurons, Sigmoids
-from liquidrnn.kernels.operator import Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
+from liquidrnn.kernels.operator import ROWS, Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
 
 
 def unroll(
@@ -28,8 +28,7 @@ def unroll(
     ``layout`` is 1 for a sequence in each lane of a vector, 2 for a unit in each, 0 for the one that takes fewer
     vectors.
     """
-    settings = int(explicit), unfolds, layout, int(torch.is_grad_enabled())
-    return operator(input, initial, timespans, observed, *neurons, *internal, *sensory, *settings)
+    return operator(input, initial, timespans, observed, *neurons, *internal, *sensory, int(explicit), unfolds, layout)
 
 
 def stream(
@@ -54,32 +53,26 @@ def _grouped(tensors: Tensors) -> tuple:
     return tensors[:4], tensors[4:8], *synapses
 
 
-def _shapes(tensors: Tensors, settings: Settings):
-    input, initial, bias = tensors[0], tensors[1], tensors[6]
-    _, unfolds, _, keep = settings
-    assert input is not None and initial is not None
-    sums = 2 if bias is None else 3
-    kept = (*input.shape[:2], unfolds, sums, initial.shape[1]) if keep else (0,)
-    return (*input.shape[:2], initial.shape[1]), kept
+def _numbers(tensors: Tensors, settings: Settings) -> int:
+    initial, bias = tensors[1], tensors[6]
+    assert initial is not None
+    # The sums of each solver step.
+    return settings[1] * (2 if bias is None else 3) * initial.shape[1]
 
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
-    explicit, unfolds, layout, keep = settings
+    explicit, unfolds, layout = settings
     module.lrc_forward(
         *_grouped(memory(tensors)),
         *(bool(explicit), unfolds, torch.get_num_threads(), layout),
-        *memory((states, kept if keep else None)),
+        *memory((states, kept if kept.shape[1] else None)),
     )
 
 
 def _backward(
     tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor, upstream: Tensor, found: list[Tensor]
 ) -> None:
-    explicit, unfolds, layout, keep = settings
-    if not keep:
-        settings = explicit, unfolds, layout, 1
-        kept = states.new_empty(_shapes(tensors, settings)[1])
-        _forward(tensors, settings, torch.empty_like(states), kept)
+    explicit, unfolds, layout = settings
     remaining = iter(memory(found))
     filled = [next(remaining) if t is not None and t.is_floating_point() else None for t in tensors]
     module.lrc_backward(
@@ -100,16 +93,14 @@ _SYNAPSES = (*Sigmoids._fields[:-1], "o?")
 operator = Operator(
     "lrc",
     tensors=(
-        *("input", "initial", "timespans", "observed?"),
+        *ROWS,
         *("leak", "potential", "bias?", "kappa?"),
         *_SYNAPSES,
         *(f"sensory_{name}" for name in _SYNAPSES),
     ),
-    settings=("explicit", "unfolds", "layout", "keep"),
-    rows=4,
+    settings=("explicit", "unfolds", "layout"),
     reference=_reference,
-    shapes=_shapes,
+    numbers=_numbers,
     forward=_forward,
     backward=_backward,
-    bare=lambda settings: (*settings[:3], 0),
 )

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor
 
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.ltc import reference
 from liquidrnn.kernels.ltc.reference import Membrane, Sigmoids
-from liquidrnn.kernels.operator import Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
-
-KEPT_BYTES = 64 * 2**20
-"""How much of a forward pass is kept for the way back at most: two numbers for each solver step of each unit. Of the
-samples that do not fit, the first, solver steps are taken again."""
+from liquidrnn.kernels.operator import ROWS, Maps, Operator, Samples, Settings, Steps, Tensors, dense, memory
 
 
 def unroll(
@@ -33,7 +27,7 @@ def unroll(
     ``layout`` is 1 for a sequence in each lane of a vector, 2 for a unit in each, 0 for the one that takes fewer
     vectors.
     """
-    return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout, KEPT_BYTES)
+    return operator(input, initial, timespans, observed, *membrane, *internal, *sensory, unfolds, layout)
 
 
 def stream(
@@ -50,19 +44,15 @@ def _grouped(tensors: Tensors) -> tuple:
     return tensors[:4], tensors[4:7], (pre, post, internal), (sensory_pre, sensory_post, sensory)
 
 
-def _shapes(tensors: Tensors, settings: Settings):
-    input, initial = tensors[:2]
-    assert input is not None and initial is not None
-    (batch, time, _), units = input.shape, initial.shape[1]
-    unfolds, _, kept_bytes = settings
-    numbers = 2 * unfolds * units
-    # Without branches, for batch and time may be symbols.
-    fitting = kept_bytes // (torch.sym_max(batch, 1) * numbers * input.element_size())
-    return (batch, time, units), (batch, cast(int, torch.sym_min(time, fitting)), numbers)
+def _numbers(tensors: Tensors, settings: Settings) -> int:
+    initial = tensors[1]
+    assert initial is not None
+    # Two for each solver step of each unit.
+    return 2 * settings[0] * initial.shape[1]
 
 
 def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor) -> None:
-    unfolds, layout, _ = settings
+    unfolds, layout = settings
     settings = unfolds, torch.get_num_threads(), layout
     module.ltc_forward(*_grouped(memory(tensors)), *settings, *memory((states, kept)))
 
@@ -70,7 +60,7 @@ def _forward(tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor)
 def _backward(
     tensors: Tensors, settings: Settings, states: Tensor, kept: Tensor, upstream: Tensor, found: list[Tensor]
 ) -> None:
-    unfolds, layout, _ = settings
+    unfolds, layout = settings
     filled = memory(found)
     gradients = filled[:3], filled[3:6], filled[6:10], filled[10:]
     settings = unfolds, torch.get_num_threads(), layout
@@ -86,16 +76,15 @@ _SYNAPSES = Sigmoids._fields
 operator = Operator(
     "ltc",
     tensors=(
-        *("input", "initial", "timespans", "observed?"),
+        *ROWS,
         *Membrane._fields,
         *_SYNAPSES,
         *(f"sensory_{name}" for name in _SYNAPSES),
     ),
-    settings=("unfolds", "layout", "kept_bytes"),
-    rows=4,
+    settings=("unfolds", "layout"),
     reference=_reference,
-    shapes=_shapes,
+    numbers=_numbers,
     forward=_forward,
     backward=_backward,
-    bare=lambda settings: (*settings[:2], 0),
+    partly=True,
 )
