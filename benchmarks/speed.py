@@ -2,6 +2,7 @@
 
     python benchmarks/speed.py            # tests first, then docs/results/speed/
     python benchmarks/speed.py --quick    # few repeats, to see that it runs
+    python benchmarks/speed.py --results FOLDER    # for a processor of another kind
 
 The tests of the kernels run first, and nothing is measured if they fail. All contenders of a case are measured in turn,
 in one process, as often as ``--repeats`` says; a ratio is the median over the rounds of their time over ours, with the
@@ -27,12 +28,13 @@ import matplotlib.pyplot as plt
 import ncps.torch
 import ncps.wirings
 import torch
+from torch.utils.checkpoint import checkpoint
 
 import liquidrnn as lr
 from liquidrnn import kernels
 
-RESULTS = Path(__file__).parents[1] / "docs" / "results" / "speed"
-TESTS = Path(__file__).parents[1] / "tests" / "kernels"
+ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests" / "kernels"
 INPUTS = 16
 OURS = "liquidrnn"
 
@@ -276,8 +278,27 @@ def timed(task: str, call, x, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
+def checkpointed(units: int):
+    """The last state alone, and of the samples before it no more than 100 at a time."""
+
+    def build():
+        layer = lr.LTC(INPUTS, units, batch_first=True)
+
+        def last(x):
+            state = None
+            for piece in x.split(100, dim=1):
+                _, state = checkpoint(layer, piece, state, use_reentrant=False)
+            return state
+
+        last.parameters = layer.parameters
+        return last
+
+    return build
+
+
 MEMORY = {
     OURS: ltc,
+    "checkpointed": checkpointed,
     "reference": partial(ltc, backend="reference"),
     "ncps": ncps_ltc,
     "torch LSTM": partial(torch_rnn, "LSTM"),
@@ -305,12 +326,15 @@ def peak_memory(name: str, units: int, batch: int, steps: int) -> None:
 
 def memory() -> list[dict[str, object]]:
     rows = []
-    for units, batch, steps in ((64, 32, 100),):
-        for name in MEMORY:
+    for units, batch, steps, names in (
+        (64, 32, 100, (OURS, "reference", "ncps", "torch LSTM")),
+        (64, 32, 10_000, (OURS, "checkpointed", "torch LSTM")),
+    ):
+        for name in names:
             command = [sys.executable, __file__, "--memory-of", name, str(units), str(batch), str(steps)]
             said = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
             rows.append({"units": units, "batch": batch, "time": steps, "contender": name, "bytes": int(said[-1])})
-            print(f"peak training memory of LTC({units}): {name:12} {int(said[-1]) / 1e6:.1f} MB")
+            print(f"peak training memory of LTC({units}), {steps} samples: {name:12} {int(said[-1]) / 1e6:.1f} MB")
     return rows
 
 
@@ -338,6 +362,28 @@ def sweep(repeats: int) -> list[dict[str, object]]:
             contenders["wired"] = wired(units)
         case = Case(f"{units} units", "train", batch, steps, contenders)
         rows += [{**row, "units": units} for row in measure(case, repeats)]
+    return rows
+
+
+def one_sequence(repeats: int, threads: int) -> list[dict[str, object]]:
+    """Training on one sequence, by one thread and by several, which then share its neurons."""
+    rows = []
+    for units in (32, 64, 128, 256):
+        call, x = ltc(units)(), torch.randn(1, 500, INPUTS)
+        times: dict[int, list[float]] = {1: [], threads: []}
+        for _ in range(repeats):
+            for number, found in times.items():
+                torch.set_num_threads(number)
+                # Another number of threads takes the runtime a while, once.
+                once("train", call, x)
+                found.append(timed("train", call, x, 5))
+        ratios = sorted(alone / shared for alone, shared in zip(*times.values(), strict=True))
+        low, _, high = statistics.quantiles(ratios, n=4)
+        alone, shared = map(statistics.median, times.values())
+        ratio = statistics.median(ratios)
+        rows.append({"units": units, "alone": alone, "shared": shared, "ratio": ratio, "low": low, "high": high})
+        print(f"one sequence, LTC({units}): {1e3 * alone:.2f} ms by one thread, {1e3 * shared:.2f} by {threads}")
+    torch.set_num_threads(threads)
     return rows
 
 
@@ -379,8 +425,8 @@ def roofline(repeats: int) -> list[dict[str, object]]:
     return rows
 
 
-def write(name: str, rows: list[dict[str, object]]) -> None:
-    with (RESULTS / name).open("w", newline="", encoding="utf-8") as file:
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
@@ -405,17 +451,17 @@ def aim(row) -> str:
     return f"{asked}, {'reached' if row['ratio'] >= row['target'] else 'missed'}"
 
 
-def report(rows, used, lengths, swept, fractions, arguments) -> str:
-    least = min(r["bytes"] for r in used if r["contender"] == OURS)
+def report(rows, used, lengths, shared, fractions, arguments) -> str:
+    ours_by_time = {r["time"]: r["bytes"] for r in used if r["contender"] == OURS}
     first_length = lengths[0]["seconds_per_sample"]
     processor = next(
         line.split(":")[1].strip()
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         if line.startswith("model name")
     )
-    return f"""Made by `make bench` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, {
-        arguments.threads
-    } threads, torch
+    return f"""Made by `benchmarks/speed.py` (`make bench`) on {processor} ({kernels.cpu.instruction_set()}), {
+        platform.system()
+    }, {arguments.threads} threads, torch
 {torch.__version__}, ncps 1.0.1, float32. Times are medians of {
         arguments.repeats
     } rounds in one process, all contenders in turn; "times ours" is the median over the
@@ -440,12 +486,16 @@ rounds of their time over ours, with its quartiles: above 1 we are faster.
             ),
         )
     }
-Peak memory of a training step, LTC of 64 units, batch 32, 100 samples: growth of the resident set.
+Peak memory of a training step, LTC of 64 units, batch 32: growth of the resident set. Checkpointed: the last state
+is wanted alone, and `torch.utils.checkpoint` takes 100 samples at a time.
 
 {
         table(
-            "network | MB | times ours",
-            ((r["contender"], f"{r['bytes'] / 1e6:.1f}", f"{r['bytes'] / least:.0f}") for r in used),
+            "network | samples | MB | times ours",
+            (
+                (r["contender"], r["time"], f"{r['bytes'] / 1e6:.1f}", figure(r["bytes"] / ours_by_time[r["time"]]))
+                for r in used
+            ),
         )
     }
 Sigmoids: evaluations per second in an LTC, through the layer, one thread, and the share of what a bare loop of the same
@@ -470,6 +520,22 @@ synapses, by a clock measured beside, {figure(fractions[0]["clock"] / 1e9)} GHz;
             ),
         )
     }
+One sequence of 500 samples, LTC, training: all threads have a part of its neurons.
+
+{
+        table(
+            f"units | ms, one thread | ms, {arguments.threads} threads | times as fast",
+            (
+                (
+                    r["units"],
+                    figure(1e3 * r["alone"]),
+                    figure(1e3 * r["shared"]),
+                    f"{figure(r['ratio'])} ({figure(r['low'])} to {figure(r['high'])})",
+                )
+                for r in shared
+            ),
+        )
+    }
 Time per sample over the length of the sequence, LTC of 32 units, batch 32, training.
 
 {
@@ -484,7 +550,7 @@ Time per sample over the length of the sequence, LTC of 32 units, batch 32, trai
 """
 
 
-def plots(rows, swept) -> None:
+def plots(rows, swept, folder: Path) -> None:
     matplotlib.use("Agg")
     plt.rcParams.update({"svg.hashsalt": "speed", "font.size": 9})
     shown = [r for r in rows if r["contender"] in ("ncps", "in eager PyTorch")]
@@ -497,7 +563,7 @@ def plots(rows, swept) -> None:
     for n, r in enumerate(shown):
         axes.text(r["ratio"] * 1.05, n, f"{r['ratio']:.3g}", va="center")
     axes.spines[["top", "right"]].set_visible(False)
-    save(drawing, "ratios.svg")
+    save(drawing, folder / "ratios.svg")
 
     drawing, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
     labels = {OURS: "LTC, dense", "wired": "LTC, AutoNCP(n, 4)", "torch LSTM": "torch LSTM"}
@@ -507,11 +573,11 @@ def plots(rows, swept) -> None:
     axes.set(xscale="log", yscale="log", xlabel="units", ylabel="ms a training step, batch 32, 100 samples")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    save(drawing, "units.svg")
+    save(drawing, folder / "units.svg")
 
 
-def save(drawing, name: str) -> None:
-    drawing.savefig(RESULTS / name, metadata={"Date": None})
+def save(drawing, path: Path) -> None:
+    drawing.savefig(path, metadata={"Date": None})
     plt.close(drawing)
 
 
@@ -520,6 +586,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--quick", action="store_true", help="three repeats, no sweep, no tests")
+    parser.add_argument("--results", type=Path, default=ROOT / "docs" / "results" / "speed", help="where to write")
     parser.add_argument("--memory-of", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.memory_of:
@@ -532,20 +599,19 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     repeats = 3 if arguments.quick else arguments.repeats
-    RESULTS.mkdir(parents=True, exist_ok=True)
     rows = [row for case in cases() for row in measure(case, repeats)]
-    used, lengths = memory(), growth(repeats)
+    used, lengths, shared = memory(), growth(repeats), one_sequence(repeats, arguments.threads)
     fractions = roofline(repeats)
     if arguments.quick:
         return None
     swept = sweep(repeats)
-    write("cases.csv", rows)
-    write("memory.csv", used)
-    write("growth.csv", lengths)
-    write("sweep.csv", swept)
-    write("roofline.csv", fractions)
-    plots(rows, swept)
-    (RESULTS / "tables.md").write_text(report(rows, used, lengths, swept, fractions, arguments), encoding="utf-8")
+    folder = arguments.results
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = {"cases": rows, "memory": used, "growth": lengths, "shared": shared, "sweep": swept, "roofline": fractions}
+    for name, found in tables.items():
+        write(folder / f"{name}.csv", found)
+    plots(rows, swept, folder)
+    (folder / "tables.md").write_text(report(rows, used, lengths, shared, fractions, arguments), encoding="utf-8")
     return None
 
 

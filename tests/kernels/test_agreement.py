@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 import torch
 from instruction_sets import SETS, using
+from torch.utils.checkpoint import checkpoint
 from transforms import check_compiled_graph, check_exported_program, check_gradients_of_each
 
 import liquidrnn as lr
@@ -221,6 +222,18 @@ def test_nothing_needs_to_be_kept(case, masked, monkeypatch):
         pieces = differentiated(case.operator(*p.arguments(), kept_bytes=0), p.tensors)
         for a, b in zip(whole, pieces, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
+
+
+@every
+def test_a_sequence_in_checkpointed_pieces(case):
+    layer, x = case.make(dtype=torch.float64), torch.randn(3, 10, 5, dtype=torch.float64)
+    whole = torch.autograd.grad(layer(x)[1].sum(), list(layer.parameters()), materialize_grads=True)
+    state = None
+    for piece in x.split(4, dim=1):
+        _, state = checkpoint(layer, piece, state, use_reentrant=False)
+    pieces = torch.autograd.grad(state.sum(), list(layer.parameters()), materialize_grads=True)
+    for a, b in zip(whole, pieces, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
 
 
 @every
