@@ -108,8 +108,8 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """
     if not rows:
         raise ValueError("rows must hold at least one row; a run that failed has a row that says why")
-    table = [_checked(index, row) for index, row in enumerate(rows)]
-    runs = sorted({row["run"] for row in table})
+    table = _checked(rows)
+    runs = sorted(set(table["run"]))
     if len(runs) > 1:
         raise ValueError(f"rows must be of one run, as a file holds one; column 'run' has {', '.join(runs)}")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", runs[0]):
@@ -398,24 +398,34 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     return tasks
 
 
-def _checked(index: int, row: Mapping[str, Any]) -> dict[str, Any]:
-    for column in row:
-        if column not in SCHEMA:
+def _checked(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The rows' columns."""
+    needed = SCHEMA.keys() - NULLABLE
+    for index, row in enumerate(rows):
+        for column in row.keys() - SCHEMA.keys():
             raise ValueError(
                 f"rows[{index}] has the column {column!r}, which is unknown; known are {', '.join(SCHEMA)}"
             )
-    checked: dict[str, Any] = {}
-    for column, kind in SCHEMA.items():
-        if column not in row and column not in NULLABLE:
+        for column in needed - row.keys():
             raise ValueError(f"rows[{index}] lacks the column {column!r}")
-        checked[column] = _typed(index, column, kind, row.get(column))
+    table = {column: _column(column, kind, [row.get(column) for row in rows]) for column, kind in SCHEMA.items()}
     for column, choices in CHOICES.items():
-        if checked[column] not in choices:
+        for odd in set(table[column]) - set(choices):
             words = ", ".join(repr(choice) for choice in choices)
-            raise ValueError(f"column {column!r} of rows[{index}] must be one of {words}; got {checked[column]!r}")
-    if checked["status"] == "failed" and not checked["reason"]:
-        raise ValueError(f"column 'reason' of rows[{index}] must say why, as its status is 'failed'")
-    return checked
+            index = table[column].index(odd)
+            raise ValueError(f"column {column!r} of rows[{index}] must be one of {words}; got {odd!r}")
+    for index, (status, reason) in enumerate(zip(table["status"], table["reason"], strict=True)):
+        if status == "failed" and not reason:
+            raise ValueError(f"column 'reason' of rows[{index}] must say why, as its status is 'failed'")
+    return table
+
+
+def _column(column: str, kind: pl.DataType, values: list[Any]) -> list[Any]:
+    # Nearly all are what they should be, and there are thousands in a run.
+    plain = {pl.String: str, pl.Int64: int, pl.Float64: float}[type(kind)]
+    if set(map(type, values)) <= ({plain, type(None)} if column in NULLABLE else {plain}):
+        return values
+    return [_typed(index, column, kind, value) for index, value in enumerate(values)]
 
 
 def _typed(index: int, column: str, kind: pl.DataType, value: Any) -> str | int | float | None:
