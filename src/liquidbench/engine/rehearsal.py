@@ -42,38 +42,47 @@ class Rehearsal:
     def failed(self, job: Job) -> Ended:
         """See `liquidbench.engine.executor.Worker`."""
         reason = f"lost {len(job.losses)} times: {job.losses[-1]}"
-        row = self._row(job.run, status="failed", split="", metric="", value=None, reason=reason)
+        row = self._shared(job.run) | {"status": "failed", "split": "", "metric": "", "value": None, "reason": reason}
         return Ended(results.pack([row]), "failed", reason=reason)
 
     def _rows(self, run: Run) -> list[dict[str, Any]]:
+        shared, rows = self._shared(run), []
+
+        def add(**columns: Any) -> None:
+            rows.append({**shared, **columns})
+
         drawn = random.Random(f"{run.task_name} {run.model} {run.seed} {run.fold}")
         if run.kind == "cost":
             metrics = ("seconds_per_epoch", "step_latency_us", "training_memory_bytes", "parameters")
-            return [self._row(run, split="", metric=metric, value=drawn.uniform(1, 100)) for metric in metrics]
+            for metric in metrics:
+                add(split="", metric=metric, value=drawn.uniform(1, 100))
+            return rows
         metric = self.tasks[run.task_name]["metric"]
         skill = random.Random(run.model).uniform(0.6, 0.9)
-        rows, chosen, best = [], {}, 0.0
+        chosen, best = {}, 0.0
         for trial in range(run.search.trials if run.searches else 1):
             rate = 10 ** drawn.uniform(-3, -1)
             tried = {"trial": trial, "learning_rate": rate}
             for epoch in range(1, self.epochs + 1):
                 for split in ("train", "validation"):
-                    rows.append(self._row(run, split=split, metric="loss", value=1 / epoch, epoch=epoch, **tried))
+                    add(split=split, metric="loss", value=1 / epoch, epoch=epoch, **tried)
             told = {"metric": "epochs", "value": float(self.epochs), "reason": "all epochs"}
-            rows.append(self._row(run, split="", **tried, **told))
+            add(split="", **tried, **told)
             tried["settings"] = json.dumps({"learning_rate": rate})
             score = drawn.gauss(skill, 0.03)
             if run.searches:
-                rows.append(self._row(run, split="validation", metric="trial_score", value=score, **tried))
+                add(split="validation", metric="trial_score", value=score, **tried)
             if score > best:
                 chosen, best = tried, score
-        rows.append(self._row(run, split="", metric="best_epoch", value=float(self.epochs), **chosen))
-        rows += [self._row(run, split="test", metric=name, value=0.5) for name in ("trivial", "linear")]
-        rows.append(self._row(run, split="validation", metric=metric, value=best, **chosen))
-        rows.append(self._row(run, split="test", metric=metric, value=drawn.gauss(skill, 0.03), **chosen))
+        add(split="", metric="best_epoch", value=float(self.epochs), **chosen)
+        for name in ("trivial", "linear"):
+            add(split="test", metric=name, value=0.5)
+        add(split="validation", metric=metric, value=best, **chosen)
+        add(split="test", metric=metric, value=drawn.gauss(skill, 0.03), **chosen)
         return rows
 
-    def _row(self, run: Run, **columns: Any) -> dict[str, Any]:
+    def _shared(self, run: Run) -> dict[str, Any]:
+        """Columns that all of a run's rows have in common, if they do not say otherwise."""
         return {
             **run.columns(self.tasks[run.task_name]["digest"]),
             "study": self.study,
@@ -89,5 +98,4 @@ class Rehearsal:
             "threads": 1,
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": self.seconds,
-            **columns,
         }
