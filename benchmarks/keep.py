@@ -1,10 +1,12 @@
-"""Keeps what `make demo` found: report, results in one table, and a page of them for the documentation.
+"""Keeps what a study found: report, results in one table, and a page of them for the documentation.
 
-    make demo && python benchmarks/keep_demo.py       # writes docs/results/demo and docs/images/report.png
+    make demo && python benchmarks/keep.py demo       # writes docs/results/demo and docs/images/report.png
+    liquidbench run studies/small.yaml && python benchmarks/keep.py small
 
-The picture needs Chromium on the path.
+The picture, of the demo's report alone, needs Chromium on the path.
 """
 
+import argparse
 import json
 import shutil
 import subprocess
@@ -16,7 +18,7 @@ from liquidbench.statistics import Standing, compare
 from liquidbench.study import Study
 
 ROOT = Path(__file__).parents[1]
-FOUND, KEPT = ROOT / "results/demo", ROOT / "docs/results/demo"
+COMMANDS = {"demo": "make demo", "small": "liquidbench run studies/small.yaml"}
 
 
 def cell(standing: Standing) -> str:
@@ -26,9 +28,9 @@ def cell(standing: Standing) -> str:
     return f"{standing.mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def page(study: Study) -> str:
-    frame = results.compared(results.read(FOUND), study.matching[0])
-    tasks = json.loads((FOUND / "tasks.json").read_text())
+def page(study: Study, found_in: Path) -> str:
+    frame = results.compared(results.read(found_in), study.matching[0])
+    tasks = json.loads((found_in / "tasks.json").read_text())
     found = compare(frame, tasks, study.smallest_difference)
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
@@ -60,9 +62,9 @@ def page(study: Study) -> str:
     ]
     note = "At published sizes and rates epochs, batches and splits are this study's: no reproduction of a paper."
     lines = [
-        "# What the demo found",
+        f"# What the study {study.name} found",
         "",
-        f"Made by `make demo && python benchmarks/keep_demo.py` on {machine}, torch {frame['torch'][0]}, one thread a "
+        f"Made by `{COMMANDS[study.name]} && python benchmarks/keep.py {study.name}` on {machine}, torch {frame['torch'][0]}, one thread a "
         "run. The [report](report.html) itself, and all [results](results.parquet) in one table.",
         "",
         f"**{found.verdict.headline}**",
@@ -99,12 +101,18 @@ def photograph(report: Path, picture: Path) -> None:
 
 
 def main() -> None:
-    KEPT.mkdir(parents=True, exist_ok=True)
-    shutil.copy(FOUND / "report.html", KEPT / "report.html")
-    results.read(FOUND).write_parquet(KEPT / "results.parquet")
-    (KEPT / "README.md").write_text(page(Study.load(FOUND / "study.yaml")))
-    photograph(KEPT / "report.html", ROOT / "docs/images/report.png")
-    print(f"kept in {KEPT}")
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", choices=COMMANDS)
+    parser.add_argument("--results", type=Path, default=ROOT / "results", help="where studies have their folders")
+    options = parser.parse_args()
+    found, kept = options.results / options.study, ROOT / "docs/results" / options.study
+    kept.mkdir(parents=True, exist_ok=True)
+    shutil.copy(found / "report.html", kept / "report.html")
+    results.read(found).write_parquet(kept / "results.parquet")
+    (kept / "README.md").write_text(page(Study.load(found / "study.yaml"), found))
+    if options.study == "demo":
+        photograph(kept / "report.html", ROOT / "docs/images/report.png")
+    print(f"kept in {kept}")
 
 
 if __name__ == "__main__":
