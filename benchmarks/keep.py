@@ -65,8 +65,8 @@ def page(study: Study, found_in: Path) -> str:
         f"# What the study {study.name} found",
         "",
         f"Made by `{COMMANDS[study.name]} && python benchmarks/keep.py {study.name}` on {machine}, torch "
-        f"{frame['torch'][0]}, one thread a run. The [report](report.html) itself, and all [results](results.parquet) in "
-        "one table.",
+        f"{frame['torch'][0]}, one thread a run. The [report](report.html) itself, and all [results](results.parquet) "
+        "in one table.",
         "",
         f"**{found.verdict.headline}**",
         "",
