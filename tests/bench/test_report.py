@@ -959,6 +959,24 @@ def test_of_several_splits_values_are_splits(tmp_path):
     assert spread.interval == pytest.approx(stats.t.interval(0.95, 3, loc=spread.mean, scale=error))
 
 
+def test_of_a_task_no_more_is_kept_than_what_is_shown():
+    study = make_study()
+    frame = make_frame(study).select(pl.col(name).cast(kind) for name, kind in results.COMPACT.items())
+    rows = frame.filter(pl.col("task") == "occupancy-excerpt")
+    # Losses of a trial that was not chosen are shown nowhere.
+    unseen = rows.filter(pl.col("metric") == "loss", pl.col("value").is_not_null())
+    unseen = unseen.with_columns(trial=pl.lit(9, pl.Int32))
+    many = pl.concat([frame, *[unseen] * 50])
+    comparison = compare(frame, TASKS, 0.01)
+
+    def kept(frame):
+        evidence = Evidence("occupancy-excerpt", TASKS["occupancy-excerpt"], frame, marks(study.models), comparison)
+        parts = [getattr(part, "rows", part) for part in vars(evidence).values() if not isinstance(part, pl.DataFrame)]
+        return sum(part.estimated_size() for part in [*parts, evidence.odd] if isinstance(part, pl.DataFrame))
+
+    assert 0 < kept(frame) == kept(many) < rows.estimated_size()
+
+
 def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
     assert "under the other matchings" not in demo
     study = make_study(matching=["parameters", "state"])
@@ -968,8 +986,7 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
     value = pl.when(worse & (pl.col("matching") == "state")).then(pl.col("value") * 0.5).otherwise("value")
     frame = frame.with_columns(value=value)
     comparison = compare(frame, TASKS, 0.01, study.matching)
-    shown = results.compared(frame, "parameters")
-    path = report.write(study, shown, TASKS, comparison, tmp_path / "r.html")
+    path = report.write(study, frame, TASKS, comparison, tmp_path / "r.html")
     overview = Page(path.read_text(encoding="utf-8")).says("overview")
     assert comparison.stands in overview and "with equal state" in comparison.stands
     table = overview.split("under the other matchings", 1)[1].split("Leaderboard")[0]
