@@ -996,6 +996,31 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
             pair = one.pair
             winner = {"liquid better": pair.first, "recurrent better": pair.second}.get(one.verdict)
             assert (f"{winner} better" if winner else one.verdict) in table
+    # The same in files, for reading and for computing.
+    rows = {}
+    for form, ending in (("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
+        report.write_tables(study, frame, TASKS, comparison, tmp_path / "tables", form)
+        rows[form] = (tmp_path / "tables" / f"matchings.{ending}").read_text(encoding="utf-8")
+        assert f'download="matchings.{ending}"' in path.read_text(encoding="utf-8")
+    assert "| Task | Equal parameters | Equal state |" in rows["markdown"] and comparison.stands in rows["markdown"]
+    assert check_latex(rows["latex"], 3)[0] == ["Task", "Equal parameters", "Equal state"]
+    records = list(csv.DictReader(io.StringIO(rows["csv"])))
+    assert len(records) == 2 * len(TASKS)
+    verdicts = {"parameters": comparison.verdict, **comparison.others}
+    for row in records:
+        one = next(one for one in verdicts[row["matching"]].judgements if one.task == row["task"])
+        assert (row["liquid"], row["recurrent"], row["verdict"]) == (one.pair.first, one.pair.second, one.verdict)
+        assert float(row["difference"]) == pytest.approx(one.pair.difference, rel=1e-8)
+        assert f"| {TASKS[row['task']]['title']} |" in rows["markdown"] and one.short in rows["markdown"]
+
+
+def test_matchings_of_which_nothing_has_run(tmp_path):
+    study, nothing = make_study(matching=["parameters", "state"]), SCHEMA.to_frame()
+    comparison = compare(nothing, TASKS, 0.01, study.matching)
+    text = report.write(study, nothing, TASKS, comparison, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert Page(text).says("overview").count("not run yet") == 2 * len(TASKS)
+    (path,) = report.write_tables(study, nothing, TASKS, comparison, tmp_path, "csv")
+    assert path.name == "matchings.csv" and path.read_text().count("occupancy-excerpt,parameters,,") == 1
 
 
 def with_trials(frame, scores):

@@ -59,7 +59,10 @@ def write_tables(
     folder: str | os.PathLike[str],
     form: Format,
 ) -> list[Path]:
-    """Write a study's tables, one file each: the leaderboard, the pairs over tasks, and of each task scores and pairs.
+    """Write a study's tables, one file each.
+
+    They are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and of each task
+    scores and pairs.
 
     Args:
         study: what was asked.
@@ -79,7 +82,7 @@ def write_tables(
         raise ValueError(f"form must be one of {', '.join(ENDINGS)}; got {form!r}")
     content = page(study, frame, tasks, comparison)
     written = []
-    for table in (*content.tables, *(table for task in content.tasks for table in task.tables)):
+    for table in (*content.tables.values(), *(table for task in content.tasks for table in task.tables)):
         path = Path(folder) / f"{table.name}.{ENDINGS[form]}"
         _put(path, [table.render(form)])
         written.append(path)

@@ -189,7 +189,7 @@ class Page:
     thresholds: Sequence[str]
     environment: list[tuple[str, str]]
     commands: str
-    tables: list[Table]
+    tables: Mapping[str, Table]
     study_file: str
 
 
@@ -255,17 +255,19 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
         environment=_environment(rows),
         commands=_commands(study, rows),
-        tables=_tables(found, comparison),
+        tables={table.name: table for table in _tables(study, found, comparison)},
         study_file=study.to_yaml(),
     )
 
 
-def _tables(found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
+def _tables(study: Study, found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
     """Those of the whole study."""
-    if not comparison.leaderboard:
-        return []
-    together = [tables.matchups(comparison)] if len(found) > 1 and comparison.over_tasks.matchups else []
-    return [tables.leaderboard(found, comparison), *together]
+    made = [tables.leaderboard(found, comparison)] if comparison.leaderboard else []
+    if len(found) > 1 and comparison.over_tasks.matchups:
+        made.append(tables.matchups(comparison))
+    if comparison.others:
+        made.append(tables.matchings(found, comparison, study.matching[0]))
+    return made
 
 
 def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFrame]:
@@ -323,28 +325,22 @@ def _under_matchings(
     if not comparison.others:
         return []
     known = [
-        {one.task: _tag(one) for one in verdict.judgements}
+        {one.task: (_tone(one), one.short) for one in verdict.judgements}
         for verdict in (comparison.verdict, *comparison.others.values())
     ]
     missing = ("neutral", "not run yet")
     return [(anchors[one.name], one.title, [tags.get(one.name, missing) for tags in known]) for one in found]
 
 
-def _tag(judgement: statistics.Judgement) -> tuple[str, str]:
-    """A verdict's tone, and who is better where someone is."""
-    pair = judgement.pair
-    if pair is None or judgement.verdict not in ("liquid better", "recurrent better"):
-        return "neutral", judgement.verdict
-    tone, winner = ("liquid", pair.first) if judgement.verdict == "liquid better" else ("recurrent", pair.second)
-    return tone, f"{winner} better"
+def _tone(judgement: statistics.Judgement) -> str:
+    return {"liquid better": "liquid", "recurrent better": "recurrent"}.get(judgement.verdict, "neutral")
 
 
 def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
     judgement = evidence.judgement
     if judgement is None:
         return None
-    pair, svg = judgement.pair, ""
-    tone, tag = _tag(judgement)
+    pair, svg, tone = judgement.pair, "", _tone(judgement)
     if pair is not None and pair.difference is not None:
         lead, bounds = evidence.lead(pair.difference, pair.interval)
         svg = figures.difference(
@@ -358,7 +354,14 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
         )
     prices = [price.sentence for price in judgement.prices]
     return Judgement(
-        anchor, evidence.title, judgement.sentence, tag, tone, svg, _change(judgement.verdict, pair, evidence), prices
+        anchor=anchor,
+        title=evidence.title,
+        sentence=judgement.sentence,
+        tag=judgement.short,
+        tone=tone,
+        svg=svg,
+        change=_change(judgement.verdict, pair, evidence),
+        prices=prices,
     )
 
 

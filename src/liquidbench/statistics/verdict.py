@@ -77,6 +77,13 @@ class Judgement:
     prospect: Prospect | None = None
     prices: tuple[Price, ...] = ()
 
+    @property
+    def short(self) -> str:
+        """The verdict in two words, with the name of the better one where there is one."""
+        if self.pair is None or self.verdict not in ("liquid better", "recurrent better"):
+            return self.verdict
+        return f"{self.pair.first if self.verdict == 'liquid better' else self.pair.second} better"
+
 
 @dataclass(frozen=True)
 class Verdict:
