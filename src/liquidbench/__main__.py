@@ -521,6 +521,7 @@ def _export(options: argparse.Namespace) -> int:
 
 def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
     """Judge the results there are, write the report or its tables, print the verdict and the paths."""
+    import polars as pl
     from rich.console import Console
 
     from liquidbench import console, report, results, statistics
@@ -530,28 +531,28 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         runs = _run_ids(study, facts)
         # Curves of hundreds of seeds are for no one to see, and would be most of the report.
         seeds = study.seeds[: max(_MOST_CURVES // (len(study.tasks) * len(study.models)), 1)]
-        frame = results.read(directory, runs, None if seeds == study.seeds else results.without_curves(seeds))
+        keep = None if seeds == study.seeds else results.without_curves(seeds)
+        with warnings.catch_warnings():
+            # What there is to say of damaged files is said once, below.
+            warnings.simplefilter("ignore")
+            others = len(results.done(directory).keys() - runs)
+        frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-    compared = results.compared(frame, study.matching[0])
     comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching)
     with _writing(directory):
         path = directory / ("tables" if form != "html" else _REPORT_FILE)
         if form == "html":
-            report.write(study, compared, facts, comparison, path)
+            report.write(study, frame, facts, comparison, path)
         else:
-            report.write_tables(study, compared, facts, comparison, path, form)
+            report.write_tables(study, frame, facts, comparison, path, form)
     console.summary(Console(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
     print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
-    with warnings.catch_warnings():
-        # What there is to say of damaged files has just been said.
-        warnings.simplefilter("ignore")
-        others = len(results.done(directory).keys() - runs)
     if others:
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
-    fits = frame.filter(frame["kind"] == "fit")
-    if not fits.is_empty() and (fits["status"] == "failed").all():
+    fits = set(frame.lazy().filter(pl.col("kind") == "fit").select(pl.col("status").unique()).collect()["status"])
+    if fits == {"failed"}:
         print("liquidbench: every fit failed; the report lists the reasons", file=sys.stderr)
         return 1
     return 0

@@ -398,6 +398,7 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
     verdict = comparison.verdict
     sentences = [Text(verdict.headline, style="bold")]
     sentences += [Text(judgement.sentence) for judgement in verdict.judgements]
+    sentences += [Text(comparison.stands)] if comparison.stands else []
     sentences += [Text(comparison.over_tasks.sentence)] if comparison.over_tasks.sentence else []
     sentences += [Text(warning, style="dim") for warning in verdict.warnings]
     console.print()

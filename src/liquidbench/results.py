@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import polars as pl
 
@@ -87,6 +87,19 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """Columns of few words, and the words."""
 
 
+_WORD = pl.Categorical(pl.Categories("words of results", physical=pl.UInt16))
+_TYPES = {
+    **{name: _WORD for name, kind in SCHEMA.items() if kind == pl.String},
+    **dict.fromkeys(("run", "reason", "started"), pl.Categorical()),
+    **dict.fromkeys(("fold", "epoch", "trial", "hidden_size", "threads"), pl.Int32()),
+}
+
+COMPACT = pl.Schema(
+    {name: _TYPES.get(name, kind) for name, kind in SCHEMA.items() if name not in ("study", "search", "settings")}
+)
+"""The columns that a report asks for, in types that take a third of the memory: text is of few words over and over."""
+
+
 class DamagedResultWarning(UserWarning):
     """A file among the results could not be used; the message names it."""
 
@@ -138,7 +151,10 @@ def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
 
 
 def read(
-    directory: str | os.PathLike[str], runs: Collection[str] | None = None, keep: pl.Expr | None = None
+    directory: str | os.PathLike[str],
+    runs: Collection[str] | None = None,
+    keep: pl.Expr | None = None,
+    schema: pl.Schema = SCHEMA,
 ) -> pl.DataFrame:
     """Read the results of a study.
 
@@ -148,20 +164,23 @@ def read(
             study.
         keep: which rows are wanted, such as ``pl.col("split") == "test"``; None for all. Other rows are dropped
             file by file, so that they need no memory.
+        schema: which columns are wanted, and their types: `SCHEMA`, or `COMPACT` for many rows.
 
     Returns:
-        Rows with the columns of `SCHEMA`; an empty frame with these columns if there are none. A file that cannot
-        be used is named in a `DamagedResultWarning` and left out.
+        Rows with these columns; an empty frame with these columns if there are none. A file that cannot be used is
+        named in a `DamagedResultWarning` and left out.
     """
     wanted = None if runs is None else pl.Series("run", list(runs), dtype=pl.String).implode()
 
-    def lessened(frame: pl.DataFrame) -> pl.DataFrame:
+    def lessened(rows: pl.LazyFrame) -> pl.LazyFrame:
         if wanted is not None:
-            frame = frame.filter(pl.col("run").is_in(wanted))
-        return frame if keep is None else frame.filter(keep)
+            rows = rows.filter(pl.col("run").is_in(wanted))
+        rows = rows if keep is None else rows.filter(keep)
+        return rows.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
-    frames = _look(directory, lessened).frames
-    return pl.concat(frames.values()) if frames else SCHEMA.to_frame()
+    # What is wrong with `keep` fails here, and is not taken for damage of a file.
+    nothing = lessened(SCHEMA.to_frame().lazy()).collect()
+    return pl.concat([nothing, *_look(directory, lessened).frames.values()])
 
 
 def done(directory: str | os.PathLike[str]) -> dict[str, str]:
@@ -311,13 +330,16 @@ def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"])
     return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())
 
 
-def compared(frame: pl.DataFrame, matching: str) -> pl.DataFrame:
+_Rows = TypeVar("_Rows", pl.DataFrame, pl.LazyFrame)
+
+
+def compared(frame: _Rows, matching: str) -> _Rows:
     """The part of a study's results that is judged together: one matching, on all outer splits.
 
     Rows at published sizes belong to every matching.
 
     Args:
-        frame: rows of results.
+        frame: rows of results, or a lazy frame of them, of which nothing is copied yet.
         matching: one of `liquidbench.study.MATCHINGS`.
     """
     return frame.filter(pl.col("matching").is_in([matching, ""]))
@@ -472,9 +494,11 @@ class _Found:
                 self.doubled[path if self.runs[run] is earlier else earlier[1]].add(run)
 
 
-def _look(
-    directory: str | os.PathLike[str], lessened: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clear
-) -> _Found:
+_Lessened = Callable[[pl.LazyFrame], pl.LazyFrame]
+"""What is wanted of a file's rows."""
+
+
+def _look(directory: str | os.PathLike[str], lessened: _Lessened | None = None) -> _Found:
     """Read all files, whatever drivers do to them meanwhile.
 
     A run moves from one file to another by being written there and then removed here. So all are there in a list of
@@ -507,7 +531,7 @@ def _look(
 
 
 def _read(
-    path: Path, lessened: Callable[[pl.DataFrame], pl.DataFrame], kept: dict[Path, tuple[Any, ...]]
+    path: Path, lessened: _Lessened | None, kept: dict[Path, tuple[Any, ...]]
 ) -> tuple[pl.DataFrame, dict[str, str], int] | str:
     """A file's rows as far as wanted, the status of its runs and its height; or why it is of no use."""
     stat = path.stat()
@@ -517,26 +541,27 @@ def _read(
     return kept[path][1]
 
 
-def _checked_file(
-    path: Path, lessened: Callable[[pl.DataFrame], pl.DataFrame]
-) -> tuple[pl.DataFrame, dict[str, str], int] | str:
+def _checked_file(path: Path, lessened: _Lessened | None) -> tuple[pl.DataFrame, dict[str, str], int] | str:
     # Read in one go: polars opens a path more than once, and between times a writer may have renamed another file
     # to it.
     content = path.read_bytes()
     try:
-        frame = pl.read_parquet(content)
+        file = pl.scan_parquet(content)
+        schema = file.collect_schema()
+        if schema != SCHEMA:
+            odd = [name for name in {**SCHEMA, **schema} if schema.get(name) != SCHEMA.get(name)]
+            return f"it is no result of this version (see {', '.join(odd) or 'the order of columns'})"
+        # Where no rows are wanted, all are looked at: runs in a file that cannot be read are to be done again.
+        frame = lessened(file).collect() if lessened else file.collect().clear()
+        failed = (pl.col("status") == "failed").any()
+        runs = file.group_by("run", maintain_order=True).agg(failed=failed, height=pl.len()).collect()
     # A file of any content may come here, and polars may fail on it in any way, its own panics included.
     except (Exception, pl.exceptions.PanicException) as error:
         return f"it cannot be read ({error})"
-    if frame.schema != SCHEMA:
-        columns = {**SCHEMA, **frame.schema}
-        odd = [name for name in columns if frame.schema.get(name) != SCHEMA.get(name)]
-        return f"it is no result of this version (see {', '.join(odd) or 'the order of columns'})"
-    if frame.is_empty():
+    if runs.is_empty():
         return "it holds no rows"
-    failed = frame.group_by("run", maintain_order=True).agg((pl.col("status") == "failed").any())
-    statuses = {run: "failed" if any_failed else "done" for run, any_failed in failed.iter_rows()}
-    return lessened(frame), statuses, frame.height
+    statuses = {run: "failed" if any_failed else "done" for run, any_failed, _ in runs.iter_rows()}
+    return frame, statuses, int(runs["height"].sum())
 
 
 def _owner(path: Path) -> str:

@@ -225,12 +225,12 @@ class Run:
         return self._digest(data_digest, **shared)
 
     def _digest(self, data_digest: str, **changes: Any) -> str:
-        content = asdict(self) | changes
+        content = vars(self) | changes
         if not isinstance(self.task, str):
             options = {key: value for key, value in self.task.items() if key != "table"}
             content["task"] = {**options, "name": self.task_name}
         content |= {"data": data_digest, "format": RESULTS_FORMAT}
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=vars)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

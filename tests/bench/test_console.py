@@ -208,6 +208,12 @@ class TestSummary:
         summary(screen, replace(comparison(), over_tasks=over_tasks), FACTS)
         assert over_tasks.sentence in raw.getvalue().decode()
 
+    def test_whether_the_verdict_stands_under_other_matchings_is_said(self):
+        screen, raw = terminal(200)
+        found = replace(comparison(), others={"state": comparison().verdict})
+        summary(screen, found, FACTS)
+        assert "with equal state" in found.stands and found.stands in raw.getvalue().decode()
+
     def test_a_narrow_terminal_gets_one_table_a_task(self):
         screen, raw = terminal(60)
         summary(screen, comparison(), FACTS)

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
-from liquidbench import matching, results, tasks
+from liquidbench import matching, report, results, tasks
 from liquidbench.__main__ import main
 from liquidbench.engine.leases import Leases
 from liquidbench.study import FAMILIES, Study
@@ -52,6 +52,13 @@ def finished(tmp_path_factory) -> Path:
     path = written(folder / "small.yaml")
     assert main(["run", path, "--results", str(folder / "results"), "--processes", "1"]) == 0
     return folder / "results" / "small"
+
+
+def test_a_report_holds_its_rows_compactly(finished, monkeypatch):
+    given = []
+    monkeypatch.setattr(report, "write", lambda study, frame, *_: given.append(frame))
+    assert main(["report", str(finished)]) == 0
+    assert given[0].schema == results.COMPACT
 
 
 def stamps(directory: Path) -> dict[str, float]:

@@ -959,6 +959,24 @@ def test_of_several_splits_values_are_splits(tmp_path):
     assert spread.interval == pytest.approx(stats.t.interval(0.95, 3, loc=spread.mean, scale=error))
 
 
+def test_of_a_task_no_more_is_kept_than_what_is_shown():
+    study = make_study()
+    frame = make_frame(study).select(pl.col(name).cast(kind) for name, kind in results.COMPACT.items())
+    rows = frame.filter(pl.col("task") == "occupancy-excerpt")
+    # Losses of a trial that was not chosen are shown nowhere.
+    unseen = rows.filter(pl.col("metric") == "loss", pl.col("value").is_not_null())
+    unseen = unseen.with_columns(trial=pl.lit(9, pl.Int32))
+    many = pl.concat([frame, *[unseen] * 50])
+    comparison = compare(frame, TASKS, 0.01)
+
+    def kept(frame):
+        evidence = Evidence("occupancy-excerpt", TASKS["occupancy-excerpt"], frame, marks(study.models), comparison)
+        parts = [getattr(part, "rows", part) for part in vars(evidence).values() if not isinstance(part, pl.DataFrame)]
+        return sum(part.estimated_size() for part in [*parts, evidence.odd] if isinstance(part, pl.DataFrame))
+
+    assert 0 < kept(frame) == kept(many) < rows.estimated_size()
+
+
 def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
     assert "under the other matchings" not in demo
     study = make_study(matching=["parameters", "state"])
@@ -968,8 +986,7 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
     value = pl.when(worse & (pl.col("matching") == "state")).then(pl.col("value") * 0.5).otherwise("value")
     frame = frame.with_columns(value=value)
     comparison = compare(frame, TASKS, 0.01, study.matching)
-    shown = results.compared(frame, "parameters")
-    path = report.write(study, shown, TASKS, comparison, tmp_path / "r.html")
+    path = report.write(study, frame, TASKS, comparison, tmp_path / "r.html")
     overview = Page(path.read_text(encoding="utf-8")).says("overview")
     assert comparison.stands in overview and "with equal state" in comparison.stands
     table = overview.split("under the other matchings", 1)[1].split("Leaderboard")[0]
@@ -979,6 +996,31 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
             pair = one.pair
             winner = {"liquid better": pair.first, "recurrent better": pair.second}.get(one.verdict)
             assert (f"{winner} better" if winner else one.verdict) in table
+    # The same in files, for reading and for computing.
+    rows = {}
+    for form, ending in (("markdown", "md"), ("latex", "tex"), ("csv", "csv")):
+        report.write_tables(study, frame, TASKS, comparison, tmp_path / "tables", form)
+        rows[form] = (tmp_path / "tables" / f"matchings.{ending}").read_text(encoding="utf-8")
+        assert f'download="matchings.{ending}"' in path.read_text(encoding="utf-8")
+    assert "| Task | Equal parameters | Equal state |" in rows["markdown"] and comparison.stands in rows["markdown"]
+    assert check_latex(rows["latex"], 3)[0] == ["Task", "Equal parameters", "Equal state"]
+    records = list(csv.DictReader(io.StringIO(rows["csv"])))
+    assert len(records) == 2 * len(TASKS)
+    verdicts = {"parameters": comparison.verdict, **comparison.others}
+    for row in records:
+        one = next(one for one in verdicts[row["matching"]].judgements if one.task == row["task"])
+        assert (row["liquid"], row["recurrent"], row["verdict"]) == (one.pair.first, one.pair.second, one.verdict)
+        assert float(row["difference"]) == pytest.approx(one.pair.difference, rel=1e-8)
+        assert f"| {TASKS[row['task']]['title']} |" in rows["markdown"] and one.short in rows["markdown"]
+
+
+def test_matchings_of_which_nothing_has_run(tmp_path):
+    study, nothing = make_study(matching=["parameters", "state"]), SCHEMA.to_frame()
+    comparison = compare(nothing, TASKS, 0.01, study.matching)
+    text = report.write(study, nothing, TASKS, comparison, tmp_path / "r.html").read_text(encoding="utf-8")
+    assert Page(text).says("overview").count("not run yet") == 2 * len(TASKS)
+    (path,) = report.write_tables(study, nothing, TASKS, comparison, tmp_path, "csv")
+    assert path.name == "matchings.csv" and path.read_text().count("occupancy-excerpt,parameters,,") == 1
 
 
 def with_trials(frame, scores):

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquidbench import results
-from liquidbench.results import NULLABLE, SCHEMA, DamagedResultWarning, Writer
+from liquidbench.results import COMPACT, NULLABLE, SCHEMA, DamagedResultWarning, Writer
 
 
 def a_row(**changes):
@@ -394,6 +394,27 @@ def test_rows_that_are_not_wanted_are_left_out(tmp_path):
         1,
     ]
     assert results.read(tmp_path, ["r2"], pl.col("metric") == "accuracy")["seed"].to_list() == [2]
+
+
+def test_compact_rows_say_the_same_in_a_third_of_the_memory(tmp_path):
+    for run in ("a", "b", "c"):
+        rows = [a_row(run=run, metric="loss", split="train", epoch=epoch, value=1 / epoch) for epoch in range(1, 200)]
+        results.write(tmp_path, [*rows, a_row(run=run, status="failed", reason="diverged")])
+    # A run that is there twice, of which one is to be left out.
+    frame = pl.read_parquet(tmp_path / "runs" / "a.parquet").with_columns(pl.lit("done").alias("status"))
+    frame.write_parquet(tmp_path / "runs" / "again.parquet")
+    full, compact = results.read(tmp_path), results.read(tmp_path, schema=COMPACT)
+    assert full.height == compact.height == 600 and compact.schema == COMPACT
+    assert compact.cast({name: SCHEMA[name] for name in COMPACT}).equals(full.select(list(COMPACT)))
+    # A hundred thousand runs of ten trials have three million such rows.
+    assert compact.estimated_size() <= 112 * compact.height
+    assert results.read(tmp_path / "none", schema=COMPACT).equals(COMPACT.to_frame())
+
+
+def test_a_wrong_choice_of_rows_is_no_damage(tmp_path):
+    results.write(tmp_path, [a_row()])
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        results.read(tmp_path, keep=pl.col("spilt") == "test")
 
 
 class TestTasks:

@@ -827,6 +827,17 @@ REFUSED = {
         "group column 'subject' is missing in 2 rows, the first of them data row 1",
     ),
     "too few rows": (series(40), {"target": "z"}, "40 rows are too few: split in time into 60, 20 and 20 %"),
+    "too few rows for a forecast": (
+        series(40),
+        {"target": "z", "kind": "forecast"},
+        "40 rows are too few: split in time into 60, 20 and 20 %, with 9 rows left out between the parts, each part "
+        "needs a window of 8 rows, 59 rows in all",
+    ),
+    "too few rows with values": (
+        pl.DataFrame({"x": [1.0, math.nan, 3.0], "y": [2.0, math.nan, 1.0]}),
+        {"target": "y"},
+        "2 rows that are left of 3 are too few",
+    ),
     "ordered by class": (
         series(label=["a"] * 300 + ["b"] * 100),
         {"target": "label"},

@@ -1,7 +1,7 @@
 """The report: a study's results as one HTML file that needs no network, and its tables as text."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -42,12 +42,12 @@ def write(
         The path.
     """
     path = Path(path)
-    text = _template().render(
+    parts = _template().generate(
         page=page(study, frame, tasks, comparison),
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )
-    _put(path, text)
+    _put(path, parts)
     return path
 
 
@@ -59,7 +59,10 @@ def write_tables(
     folder: str | os.PathLike[str],
     form: Format,
 ) -> list[Path]:
-    """Write a study's tables, one file each: the leaderboard, the pairs over tasks, and of each task scores and pairs.
+    """Write a study's tables, one file each.
+
+    They are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and of each task
+    scores and pairs.
 
     Args:
         study: what was asked.
@@ -79,18 +82,18 @@ def write_tables(
         raise ValueError(f"form must be one of {', '.join(ENDINGS)}; got {form!r}")
     content = page(study, frame, tasks, comparison)
     written = []
-    for table in (*content.tables, *(table for task in content.tasks for table in task.tables)):
+    for table in (*content.tables.values(), *(table for task in content.tasks for table in task.tables)):
         path = Path(folder) / f"{table.name}.{ENDINGS[form]}"
-        _put(path, table.render(form))
+        _put(path, [table.render(form)])
         written.append(path)
     return written
 
 
-def _put(path: Path, text: str) -> None:
+def _put(path: Path, parts: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     # Someone may have the old report open, or the disk may be full: the new one appears whole or not at all.
     with replacing(path) as file:
-        file.write(text.encode())
+        file.writelines(part.encode() for part in parts)
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from liquidbench import statistics
+from liquidbench import results, statistics
 from liquidbench.report import figures, illustrations, pen, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
@@ -189,7 +189,7 @@ class Page:
     thresholds: Sequence[str]
     environment: list[tuple[str, str]]
     commands: str
-    tables: list[Table]
+    tables: Mapping[str, Table]
     study_file: str
 
 
@@ -198,18 +198,19 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
 
     Args:
         study: what was asked.
-        frame: all its results.
+        frame: all its results; shown are those of the first matching.
         tasks: facts by task name.
         comparison: what `liquidbench.statistics.compare` made of them.
 
     Returns:
         All that the report says; what has no results is empty.
     """
-    study, frame = _without_folders(study, frame)
-    names = _in_order(map(task_name, study.tasks), frame["task"].unique(maintain_order=True))
-    models = marks(_in_order(study.models, frame["model"].unique(maintain_order=True)))
+    # Lazy: no question copies more of the rows than what it asks for.
+    study, rows = _without_folders(study, results.compared(frame.lazy(), study.matching[0]))
+    names = _in_order(map(task_name, study.tasks), _distinct(rows, "task"))
+    models = marks(_in_order(study.models, _distinct(rows, "model")))
     anchors = _anchors(names)
-    found = [Evidence(name, tasks.get(name, {}), frame, models, comparison) for name in names]
+    found = [Evidence(name, tasks.get(name, {}), rows, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
     close, several = len(found) >= MANY_TASKS, sum(bool(evidence.spreads) for evidence in found) > 1
     together = across(comparison, models)
@@ -249,25 +250,27 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         matchings=[f"Equal {matching}" for matching in study.matching] if comparison.others else [],
         under_matchings=_under_matchings(found, comparison, anchors),
         stands=comparison.stands,
-        runs=_runs(frame),
-        methods=_methods(study, frame, comparison),
+        runs=_runs(rows),
+        methods=_methods(study, rows, comparison),
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
-        environment=_environment(frame),
-        commands=_commands(study, frame),
-        tables=_tables(found, comparison),
+        environment=_environment(rows),
+        commands=_commands(study, rows),
+        tables={table.name: table for table in _tables(study, found, comparison)},
         study_file=study.to_yaml(),
     )
 
 
-def _tables(found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
+def _tables(study: Study, found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
     """Those of the whole study."""
-    if not comparison.leaderboard:
-        return []
-    together = [tables.matchups(comparison)] if len(found) > 1 and comparison.over_tasks.matchups else []
-    return [tables.leaderboard(found, comparison), *together]
+    made = [tables.leaderboard(found, comparison)] if comparison.leaderboard else []
+    if len(found) > 1 and comparison.over_tasks.matchups:
+        made.append(tables.matchups(comparison))
+    if comparison.others:
+        made.append(tables.matchings(found, comparison, study.matching[0]))
+    return made
 
 
-def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataFrame]:
+def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFrame]:
     """The study and its results with users' tables by their names alone: where they lie is no reader's business."""
     named, names = [], {}
     for task in study.tasks:
@@ -277,8 +280,8 @@ def _without_folders(study: Study, frame: pl.DataFrame) -> tuple[Study, pl.DataF
         named.append(task)
     if names:
         # The longest that fits: one table's path may be the beginning of another's.
-        frame = frame.with_columns(pl.col("reason").str.replace_many(names, leftmost=True))
-    return replace(study, tasks=tuple(named)), frame
+        rows = rows.with_columns(pl.col("reason").cast(pl.String).str.replace_many(names, leftmost=True))
+    return replace(study, tasks=tuple(named)), rows
 
 
 def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
@@ -322,28 +325,22 @@ def _under_matchings(
     if not comparison.others:
         return []
     known = [
-        {one.task: _tag(one) for one in verdict.judgements}
+        {one.task: (_tone(one), one.short) for one in verdict.judgements}
         for verdict in (comparison.verdict, *comparison.others.values())
     ]
     missing = ("neutral", "not run yet")
     return [(anchors[one.name], one.title, [tags.get(one.name, missing) for tags in known]) for one in found]
 
 
-def _tag(judgement: statistics.Judgement) -> tuple[str, str]:
-    """A verdict's tone, and who is better where someone is."""
-    pair = judgement.pair
-    if pair is None or judgement.verdict not in ("liquid better", "recurrent better"):
-        return "neutral", judgement.verdict
-    tone, winner = ("liquid", pair.first) if judgement.verdict == "liquid better" else ("recurrent", pair.second)
-    return tone, f"{winner} better"
+def _tone(judgement: statistics.Judgement) -> str:
+    return {"liquid better": "liquid", "recurrent better": "recurrent"}.get(judgement.verdict, "neutral")
 
 
 def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
     judgement = evidence.judgement
     if judgement is None:
         return None
-    pair, svg = judgement.pair, ""
-    tone, tag = _tag(judgement)
+    pair, svg, tone = judgement.pair, "", _tone(judgement)
     if pair is not None and pair.difference is not None:
         lead, bounds = evidence.lead(pair.difference, pair.interval)
         svg = figures.difference(
@@ -357,7 +354,14 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
         )
     prices = [price.sentence for price in judgement.prices]
     return Judgement(
-        anchor, evidence.title, judgement.sentence, tag, tone, svg, _change(judgement.verdict, pair, evidence), prices
+        anchor=anchor,
+        title=evidence.title,
+        sentence=judgement.sentence,
+        tag=judgement.short,
+        tone=tone,
+        svg=svg,
+        change=_change(judgement.verdict, pair, evidence),
+        prices=prices,
     )
 
 
@@ -609,17 +613,22 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     return [(name, text) for name, text in rows if text]
 
 
-def _runs(frame: pl.DataFrame) -> str:
-    if frame.is_empty():
+def _distinct(rows: pl.LazyFrame, column: str) -> list[Any]:
+    """What a column holds but null, in the order of its first coming."""
+    return rows.select(pl.col(column).drop_nulls().unique(maintain_order=True)).collect()[column].to_list()
+
+
+def _runs(rows: pl.LazyFrame) -> str:
+    runs = len(_distinct(rows, "run"))
+    if not runs:
         return "No run has finished yet"
-    runs = frame["run"].n_unique()
-    failed = frame.filter(pl.col("status") == "failed")["run"].n_unique()
+    failed = len(_distinct(rows.filter(pl.col("status") == "failed"), "run"))
     return f"{counted(runs, 'run')}, {f'{failed} of which failed' if failed else 'none failed'}"
 
 
-def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
-    rows = [
-        (label, "; ".join(str(value) for value in sorted(frame[column].drop_nulls().unique())))
+def _environment(rows: pl.LazyFrame) -> list[tuple[str, str]]:
+    lines = [
+        (label, "; ".join(map(str, sorted(_distinct(rows, column)))))
         for column, label in (
             ("version", "liquidbench"),
             ("commit", "Commit"),
@@ -629,18 +638,18 @@ def _environment(frame: pl.DataFrame) -> list[tuple[str, str]]:
             ("threads", "Threads per run"),
         )
     ]
-    started = sorted(frame["started"].drop_nulls().unique())
+    started = sorted(_distinct(rows, "started"))
     if started:
         span = f"{started[0]} to {started[-1]}" if len(started) > 1 else started[0]
-        rows.append(("Runs started", span.replace("T", " ").replace("+00:00", " UTC")))
-    seconds = frame.select("run", "seconds").unique("run")["seconds"].sum()
+        lines.append(("Runs started", span.replace("T", " ").replace("+00:00", " UTC")))
+    seconds = rows.select("run", "seconds").unique("run").collect()["seconds"].sum()
     if seconds:
-        rows.append(("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"))
-    return [(label, text) for label, text in rows if text]
+        lines.append(("Computing time", f"{seconds / 3600:.1f} h" if seconds > 5400 else f"{seconds / 60:.1f} min"))
+    return [(label, text) for label, text in lines if text]
 
 
-def _commands(study: Study, frame: pl.DataFrame) -> str:
-    versions, commits = (sorted(set(frame[column].drop_nulls().unique()) - {""}) for column in ("version", "commit"))
+def _commands(study: Study, rows: pl.LazyFrame) -> str:
+    versions, commits = (sorted(set(_distinct(rows, column)) - {""}) for column in ("version", "commit"))
     lines = [f"# liquidbench {' and '.join(versions)}".rstrip() + ", in a checkout of its repository"]
     if not commits:
         lines.append("# at the commit that made these results, which they do not tell")
@@ -660,19 +669,20 @@ def _commands(study: Study, frame: pl.DataFrame) -> str:
     )
 
 
-def _energy(frame: pl.DataFrame) -> str:
-    if (frame["metric"] == "training_energy_joules").any():
+def _energy(rows: pl.LazyFrame) -> str:
+    measured = _distinct(rows, "metric")
+    if "training_energy_joules" in measured:
         return (
             "what the processor’s packages took in training steps, by their own counters; power at idle is not "
             "subtracted."
         )
     # Results of earlier versions were not asked for it.
-    if not (frame["metric"] == "saved_for_backward_bytes").any():
+    if "saved_for_backward_bytes" not in measured:
         return "not measured yet."
     return "not reported by this machine, or not to this user."
 
 
-def _methods(study: Study, frame: pl.DataFrame, comparison: Comparison) -> list[tuple[str, str]]:
+def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[tuple[str, str]]:
     training, search = study.training, study.search
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
@@ -736,7 +746,7 @@ def _methods(study: Study, frame: pl.DataFrame, comparison: Comparison) -> list[
             "Measured in runs of their own: the median time of a training step times the steps of an epoch; sequences "
             "of a batch by that time, and by that of a forward pass; the median time of one step of one sequence; the "
             "allocator’s peak, above what it held before, in one training step and in one forward pass; what autograd "
-            f"keeps of a batch between forward and backward. Energy: {_energy(frame)}",
+            f"keeps of a batch between forward and backward. Energy: {_energy(rows)}",
         ),
         (
             "Failures",

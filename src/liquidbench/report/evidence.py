@@ -1,12 +1,13 @@
 """What a study found on one task, asked by model.
 
 Means, intervals and verdicts of test scores are those of `liquidbench.statistics`. What it does not judge (damaged
-data, learning curves, costs) is read from the results table here.
+data, learning curves, costs) is read from the results table here, once: of a task's rows no more is kept than what is
+shown, as all tasks are kept at the same time.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
@@ -28,6 +29,9 @@ from liquidbench.statistics import (
     test_to_train,
 )
 from liquidbench.study import FAMILIES
+
+CHOSEN = ("hidden_size", "learning_rate")
+"""What validation chose of a fit, and is shown."""
 
 
 def decimals(half_width: float | None, size: float) -> int:
@@ -76,7 +80,7 @@ class Evidence:
     Args:
         name: the task's name.
         facts: what ``tasks.json`` says of it; may be empty.
-        frame: results of the whole study.
+        frame: results of the whole study, those that are judged together.
         models: how each model looks.
         comparison: judgement of the whole study.
 
@@ -88,7 +92,7 @@ class Evidence:
         self,
         name: str,
         facts: Mapping[str, Any],
-        frame: pl.DataFrame,
+        frame: pl.DataFrame | pl.LazyFrame,
         models: Mapping[str, Mark],
         comparison: Comparison,
     ):
@@ -97,7 +101,7 @@ class Evidence:
         self.metric: str = facts.get("metric", "")
         self.metric_label: str = facts.get("metric_label") or self.metric or "Score"
         self.higher: bool = facts.get("higher_is_better", True)
-        rows = frame.filter(pl.col("task") == name)
+        rows = frame.lazy().filter(pl.col("task") == name).collect()
         present = set(rows["model"].unique())
         self.models = [model for model in models if model in present]
         self.odd = rows.filter((pl.col("status") == "failed") | pl.col("value").is_null())
@@ -110,13 +114,6 @@ class Evidence:
         }
         self.splits = max((one.splits for one in self.standings.values()), default=1)
         self._marks = models
-        done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
-        # How and where they were run is no question here, and many tasks are kept at the same time.
-        done = done.drop("study", "status", "version", "commit", "python", "torch", "machine", "started", "seconds")
-        # Apart by model and variant, once: every question below is about one.
-        self._fits = _Parts(done.filter(pl.col("kind") == "fit"))
-        self._costs = _Parts(done.filter(pl.col("kind") == "cost"))
-        self._scores: dict[tuple[str, str, str], pl.DataFrame] = {}
         self.spreads: dict[tuple[str, str], Spread] = {
             key: Spread(one.values, one.mean, one.interval)
             for key, one in self.standings.items()
@@ -124,9 +121,18 @@ class Evidence:
         }
         self.trivial: float | None = results.baseline_scores(rows, "trivial").get(name)
         self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
-        trainings = results.trainings(rows.filter(pl.col("status") == "done"))
-        self._chosen = _Parts(trainings.filter(pl.col("best_epoch").is_not_null()))
         self.searches = _searches(rows)
+        done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
+        fits, costs = (done.filter(pl.col("kind") == kind) for kind in ("fit", "cost"))
+        scores = pl.concat(results.main_scores(fits, {name: self.metric}, split) for split in ("test", "validation"))
+        kept = scores.select("model", "variant", "split", "run", "seed", "trial", "value", *CHOSEN)
+        self._scores = _Parts(kept.sort("seed", maintain_order=True), "model", "variant", "split")
+        self._curves = _Parts(_curves(fits, scores), "model", "split")
+        trainings = results.trainings(rows.filter(pl.col("status") == "done"))
+        trainings = trainings.filter(pl.col("best_epoch").is_not_null())
+        self._trainings = _Parts(trainings.select("model", "variant", "best_epoch", "ended"), "model", "variant")
+        self._measured = _measured(fits, costs)
+        self._damaged = self._on_damaged_data(fits)
 
     @property
     def direction(self) -> str:
@@ -214,95 +220,66 @@ class Evidence:
         ratio = test_to_train(self.name, self.facts) if self.splits > 1 else 0.0
         return Spread(values, fmean(values), score_interval(values, self.metric, ratio) if len(values) > 1 else None)
 
-    @cached_property
-    def _damaged(self) -> dict[tuple[str, str, float], tuple[float, ...]]:
+    def _on_damaged_data(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:
         """Scores by compared model, corruption and level, one a seed, or a split's mean over seeds."""
+        rows = fits.filter(pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != "")
+        place = ("model", "corruption", "level")
+        single = "seed" if self.splits == 1 else "fold"
+        rows = rows.filter(pl.col("variant") == "matched").group_by(*place, single).agg(pl.col("value").mean())
         found: dict[tuple[str, str, float], tuple[float, ...]] = {}
-        for (model, variant), fits in self._fits.items():
-            if variant != "matched":
-                continue
-            rows = fits.filter(pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != "")
-            single = "seed" if self.splits == 1 else "fold"
-            rows = rows.group_by("corruption", "level", single).agg(pl.col("value").mean()).sort(single)
-            for corruption, level, value in rows.select("corruption", "level", "value").iter_rows():
-                key = (model, corruption, round(level, 9))
-                found[key] = (*found.get(key, ()), value)
+        for model, corruption, level, value in rows.sort(single).select(*place, "value").iter_rows():
+            key = (model, corruption, round(level, 9))
+            found[key] = (*found.get(key, ()), value)
         return found
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
         """Loss by epoch of each run, (epoch, loss), of the training that validation chose."""
-        chosen = self._clean(model, "matched").select("run", chosen="trial").unique("run")
-        rows = self._fits.of(model, "matched").filter(
-            pl.col("metric") == "loss", pl.col("split") == split, pl.col("epoch").is_not_null()
-        )
-        rows = rows.join(chosen, on="run").filter(pl.col("trial").eq_missing(pl.col("chosen")))
         threads: dict[str, list[tuple[float, float]]] = {}
-        for run, epoch, loss in rows.sort("fold", "seed", "epoch").select("run", "epoch", "value").iter_rows():
+        for run, epoch, loss in self._curves.of(model, split).select("run", "epoch", "value").iter_rows():
             threads.setdefault(run, []).append((float(epoch), loss))
         return list(threads.values())
 
     def trained(self, model: str) -> int:
         """Runs of a compared model that have a test score."""
-        return self._clean(model, "matched").height
+        return self._scores.of(model, "matched", "test").height
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
         """A measured cost, the median where there are several; parameters are known from the fits too."""
         return self._measured.get((model, variant), {}).get(metric)
 
-    @cached_property
-    def _measured(self) -> dict[tuple[str, str], dict[str, float]]:
-        found: dict[tuple[str, str], dict[str, float]] = {}
-        for key, fits in self._fits.items():
-            if sizes := fits["parameters"].drop_nulls().to_list():
-                found.setdefault(key, {})["parameters"] = float(median(sizes))
-        for key, rows in self._costs.items():
-            medians = rows.group_by("metric").agg(pl.col("value").median())
-            found.setdefault(key, {}).update(dict(medians.iter_rows()))
-        return found
-
     def chosen(self, model: str, variant: str, column: str) -> list[Any]:
-        """A column of the finished fits, one value a seed."""
-        return self._clean(model, variant)[column].drop_nulls().to_list()
+        """One of the columns `CHOSEN` of the finished fits, one value a seed."""
+        return self._scores.of(model, variant, "test")[column].drop_nulls().to_list()
 
     def best_epochs(self, model: str, variant: str) -> list[float]:
         """The epoch that validation chose, one a seed."""
-        return self._fits.of(model, variant).filter(pl.col("metric") == "best_epoch")["value"].to_list()
+        return self._trainings.of(model, variant)["best_epoch"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
         """What ended the trainings that validation chose, one a seed."""
-        return self._chosen.of(model, variant)["ended"].drop_nulls().to_list()
+        return self._trainings.of(model, variant)["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:
         """Mean validation score of the fits that have a test score."""
-        values = self._clean(model, variant, "validation")["value"].to_list()
+        values = self._scores.of(model, variant, "validation")["value"].to_list()
         return math.fsum(values) / len(values) if values else None
 
     def outdone(self, costs: Mapping[str, float]) -> dict[str, str]:
         """Which compared models with a cost are outdone by one no dearer and no worse, and by whom (`outdone`)."""
         return outdone(costs, {model: self.lead(self.spreads[model, "matched"].mean, None)[0] for model in costs})
 
-    def _clean(self, model: str, variant: str, split: str = "test") -> pl.DataFrame:
-        """Rows of the main score on whole data, one a seed."""
-        if (model, variant, split) not in self._scores:
-            scores = results.main_scores(self._fits.of(model, variant), {self.name: self.metric}, split)
-            self._scores[model, variant, split] = scores.sort("seed")
-        return self._scores[model, variant, split]
-
 
 class _Parts:
-    """Rows by model and variant, each part a view of one sorted table."""
+    """Rows apart by some columns, each part a view of one sorted table."""
 
-    def __init__(self, rows: pl.DataFrame):
-        self._rows = rows.sort("model", "variant", maintain_order=True)
-        counts = self._rows.group_by("model", "variant", maintain_order=True).len().rows()
-        ends = accumulate(count for _, _, count in counts)
-        self._places = {(m, v): (end - count, count) for (m, v, count), end in zip(counts, ends, strict=True)}
+    def __init__(self, rows: pl.DataFrame, *columns: str):
+        self.rows = rows.sort(columns, maintain_order=True)
+        counts = self.rows.group_by(columns, maintain_order=True).len().rows()
+        ends = accumulate(count for *_, count in counts)
+        self._places = {tuple(key): (end - count, count) for (*key, count), end in zip(counts, ends, strict=True)}
 
-    def of(self, model: str, variant: str) -> pl.DataFrame:
-        return self._rows.slice(*self._places.get((model, variant), (0, 0)))
-
-    def items(self) -> Iterator[tuple[tuple[str, str], pl.DataFrame]]:
-        return ((key, self._rows.slice(*place)) for key, place in self._places.items())
+    def of(self, *key: str) -> pl.DataFrame:
+        return self.rows.slice(*self._places.get(key, (0, 0)))
 
 
 def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
@@ -322,6 +299,25 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
             if other <= cost and gains[rival] >= gains[model] and (other, gains[rival]) != (cost, gains[model])
         ]
         found[model] = max(rivals, key=lambda rival: (gains[rival], -costs[rival]), default="")
+    return found
+
+
+def _curves(fits: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
+    """Losses by epoch of the trainings behind the compared models' test scores."""
+    chosen = scores.filter(pl.col("split") == "test", pl.col("variant") == "matched").select("run", "trial")
+    losses = fits.filter(pl.col("metric") == "loss", pl.col("epoch").is_not_null())
+    losses = losses.join(chosen, on=("run", "trial"), how="semi", nulls_equal=True)
+    return losses.sort("fold", "seed", "epoch").select("model", "split", "run", "epoch", "value")
+
+
+def _measured(fits: pl.DataFrame, costs: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
+    """Median costs by model and variant."""
+    sizes = fits.drop_nulls("parameters").select("model", "variant", metric=pl.lit("parameters"), value="parameters")
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for rows in (sizes, costs):
+        medians = rows.group_by("model", "variant", "metric").agg(pl.col("value").median())
+        for model, variant, metric, value in medians.iter_rows():
+            found.setdefault((model, variant), {})[metric] = value
     return found
 
 

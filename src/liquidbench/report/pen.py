@@ -390,6 +390,9 @@ def place_label(
             outside = wide * high - _shared(box, bounds)
             cost = 2 * overlap + 6 * outside + 12 * ring + 0.1 * turn
             candidates.append((cost, len(candidates), (x + dx, y + dy + 4, anchor, box, ring > 0)))
+        # The next ring's spots cost more, whatever is there.
+        if min(candidates)[0] <= 12 * (ring + 1):
+            break
     return min(candidates)[2]
 
 

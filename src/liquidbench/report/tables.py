@@ -305,6 +305,47 @@ def matchups(comparison: Comparison) -> Table:
     )
 
 
+def matchings(found: Sequence[Evidence], comparison: Comparison, first: str) -> Table:
+    """Each task's verdict under every matching of the study.
+
+    Args:
+        found: the tasks.
+        comparison: the study's judgement.
+        first: the matching that all else is judged by.
+    """
+    verdicts = {first: comparison.verdict, **comparison.others}
+    known = {(one.task, matching): one for matching, verdict in verdicts.items() for one in verdict.judgements}
+    rows, records = [], []
+    for evidence in found:
+        judgements = {matching: known.get((evidence.name, matching)) for matching in verdicts}
+        rows.append([evidence.title, *(one.short if one else "not run yet" for one in judgements.values())])
+        for matching, one in judgements.items():
+            pair = one.pair if one else None
+            records.append(
+                {
+                    "task": evidence.name,
+                    "matching": matching,
+                    "liquid": pair.first if pair else None,
+                    "recurrent": pair.second if pair else None,
+                    "difference": pair.difference if pair else None,
+                    **_ends(pair.interval if pair else None),
+                    "smallest_difference": pair.margin if pair else None,
+                    "p": pair.outcome.p if pair and pair.outcome else None,
+                    "p_corrected": pair.p if pair else None,
+                    "verdict": one.verdict if one else None,
+                }
+            )
+    return Table(
+        "matchings",
+        "Matchings",
+        "Verdict on each task, the liquid networks’ best against the recurrent networks’ best, where models are equal "
+        f"in {' or '.join(verdicts)}. {comparison.stands}",
+        [("Task", False), *((f"Equal {matching}", False) for matching in verdicts)],
+        rows,
+        records,
+    )
+
+
 def _ends(interval: Interval | None) -> dict[str, float | None]:
     return {"low": interval[0] if interval else None, "high": interval[1] if interval else None}
 

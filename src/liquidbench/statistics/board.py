@@ -187,7 +187,7 @@ class Pair:
         return Prospect("equivalent", needed, self.seeds)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Cell:
     """One run's scores; NaN where it failed."""
 
@@ -195,14 +195,29 @@ class _Cell:
     validation: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Training:
-    """How a training of a matched model ended; `best_epoch` is None where validation chose another trial."""
+    """How a training ended whose weights were scored."""
 
     learning_rate: float
     epochs: int
     ended: str
-    best_epoch: int | None
+    best_epoch: int
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """How the trainings of a matched model ended.
+
+    Attributes:
+        number: how many there were, those of all trials.
+        cut: of each that the cap in minutes ended, its epochs.
+        chosen: those whose weights were scored, one a run.
+    """
+
+    number: int = 0
+    cut: Sequence[float] = ()
+    chosen: Sequence[Training] = ()
 
 
 class Board:
@@ -213,7 +228,7 @@ class Board:
         task: str,
         cells: Mapping[tuple[str, str], Mapping[Run, _Cell]],
         facts: Mapping[str, Any] | None,
-        trainings: Mapping[str, Sequence[Training]],
+        trainings: Mapping[str, Trainings],
         trivial: float | None,
         linear: float | None,
         costs: Mapping[str, Mapping[str, float]],
@@ -274,13 +289,13 @@ class Board:
         bounds = mean_interval(values, test_to_train=self.test_to_train) if len(values) > 1 else ()
         return bool(bounds) and all(self.ahead(end, reference) for end in bounds)
 
-    def chosen(self, model: str) -> list[Training]:
-        """The trainings, one a run, whose weights were scored."""
-        return [training for training in self.trainings.get(model, ()) if training.best_epoch is not None]
+    def trainings_of(self, model: str) -> Trainings:
+        """How the trainings of a model ended; none in results of early versions."""
+        return self.trainings.get(model, Trainings())
 
     def cut_short(self, model: str) -> str:
         """In words, that the cap in minutes ended what was scored of a model; "" where it did not."""
-        chosen = self.chosen(model)
+        chosen = self.trainings_of(model).chosen
         cut = sum(training.ended == "minutes" for training in chosen)
         return f"the cap in minutes ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
 
@@ -420,23 +435,26 @@ class Board:
         return sorted(lines, key=key)
 
 
-def boards(frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> list[Board]:
+def boards(frame: pl.LazyFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> list[Board]:
     """A board for each task of a table of results; `compare` says what it must hold."""
-    trivial, linear = results.baseline_scores(frame, "trivial"), results.baseline_scores(frame, "linear")
-    trainings, costs = _trainings(frame), measured(frame)
-    return [
-        Board(
-            task=task,
-            cells=cells,
-            facts=tasks.get(task),
-            trainings=trainings.get(task, {}),
-            trivial=trivial.get(task),
-            linear=linear.get(task),
-            costs={model: known for (where, model), known in costs.items() if where == task},
-            smallest_difference=smallest_difference,
+    names = frame.filter(pl.col("kind") == "fit").select(pl.col("task").unique()).collect()["task"]
+    found = []
+    for task in sorted(names):
+        # No more than one task's rows are copied at a time: a large study has millions.
+        rows = frame.filter(pl.col("task") == task).collect()
+        found.append(
+            Board(
+                task=task,
+                cells=_cells(rows, task, tasks.get(task)),
+                facts=tasks.get(task),
+                trainings=_trainings(rows),
+                trivial=results.baseline_scores(rows, "trivial").get(task),
+                linear=results.baseline_scores(rows, "linear").get(task),
+                costs=measured(rows),
+                smallest_difference=smallest_difference,
+            )
         )
-        for task, cells in _cells(frame, tasks).items()
-    ]
+    return found
 
 
 def test_to_train(task: str, facts: Mapping[str, Any]) -> float:
@@ -459,25 +477,23 @@ def study_order(model: str) -> tuple[int, str]:
     return (list(FAMILIES).index(model) if model in FAMILIES else len(FAMILIES)), model
 
 
-def _cells(
-    frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[tuple[str, str], dict[Run, _Cell]]]:
-    """Each task's main scores, by model and variant, then by split and seed."""
-    fits = frame.filter(pl.col("kind") == "fit")
+def _cells(rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None) -> dict[tuple[str, str], dict[Run, _Cell]]:
+    """A task's main scores, by model and variant, then by split and seed."""
+    fits = rows.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
-    metrics = {task: facts["metric"] for task, facts in tasks.items()}
+    metrics = {} if facts is None else {task: facts["metric"]}
     test, validation = (
         dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
         for split in ("test", "validation")
     )
-    cells: dict[str, dict[tuple[str, str], dict[Run, _Cell]]] = {}
-    runs = fits.select("run", "task", "model", "variant", "fold", "seed").unique(maintain_order=True)
-    for run, task, model, variant, fold, seed in sorted(
-        runs.iter_rows(), key=lambda row: (row[1], row[3] != "matched", study_order(row[2]), row[4:])
+    cells: dict[tuple[str, str], dict[Run, _Cell]] = {}
+    runs = fits.select("run", "model", "variant", "fold", "seed").unique(maintain_order=True)
+    for run, model, variant, fold, seed in sorted(
+        runs.iter_rows(), key=lambda row: (row[2] != "matched", study_order(row[1]), row[3:])
     ):
-        if task not in tasks and run not in failed:
+        if facts is None and run not in failed:
             raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")
-        known = cells.setdefault(task, {}).setdefault((model, variant), {})
+        known = cells.setdefault((model, variant), {})
         if (fold, seed) in known:
             raise ValueError(
                 f"frame must hold one study's present runs; {model} ({variant}) on {task!r} with seed {seed} is "
@@ -490,13 +506,18 @@ def _cells(
     return cells
 
 
-def _trainings(frame: pl.DataFrame) -> dict[str, dict[str, list[Training]]]:
-    """How the matched models' trainings ended, by task and model."""
-    found: dict[str, dict[str, list[Training]]] = {}
-    done = frame.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
-    columns = ("task", "model", "learning_rate", "epochs", "ended", "best_epoch")
-    for task, model, rate, epochs, ended, best in results.trainings(done).select(columns).iter_rows():
-        found.setdefault(task, {}).setdefault(model, []).append(Training(rate, epochs, ended, best))
+def _trainings(rows: pl.DataFrame) -> dict[str, Trainings]:
+    """How the trainings of a task's matched models ended, by model."""
+    done = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
+    found = {}
+    for (model,), ended in results.trainings(done).partition_by("model", as_dict=True).items():
+        chosen = ended.filter(pl.col("best_epoch").is_not_null())
+        columns = chosen.select("learning_rate", "epochs", "ended", "best_epoch")
+        found[model] = Trainings(
+            number=ended.height,
+            cut=ended.filter(pl.col("ended") == "minutes")["epochs"].to_list(),
+            chosen=[Training(*training) for training in columns.iter_rows()],
+        )
     return found
 
 

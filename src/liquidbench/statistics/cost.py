@@ -55,19 +55,16 @@ class Price:
     sentence: str
 
 
-def measured(frame: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:
-    """Positive costs of the matched models, by task and model, then by the name in `COSTS`."""
-    matched = frame.filter(pl.col("variant") == "matched", pl.col("status") == "done")
-    rows = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(list(COSTS)), pl.col("value") > 0)
-    rows = rows.select("task", "model", "metric", "value")
+def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
+    """Positive costs of a task's matched models, by model, then by the name in `COSTS`."""
+    matched = rows.filter(pl.col("variant") == "matched", pl.col("status") == "done")
     # A study may fit models without measuring them, and still knows how large they are.
-    sizes = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
-    sizes = sizes.select("task", "model", metric=pl.lit("parameters"), value=pl.col("parameters").cast(pl.Float64))
-    found: dict[tuple[str, str], dict[str, float]] = {}
-    for known in (sizes, rows):
-        medians = known.group_by("task", "model", "metric").agg(pl.col("value").median())
-        for task, model, metric, value in medians.iter_rows():
-            found.setdefault((task, model), {})[metric] = value
+    fits = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
+    sizes = fits.group_by("model").agg(pl.col("parameters").median())
+    found = {model: {"parameters": size} for model, size in sizes.iter_rows()}
+    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(list(COSTS)), pl.col("value") > 0)
+    for model, metric, value in costs.group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
+        found.setdefault(model, {})[metric] = value
     return found
 
 

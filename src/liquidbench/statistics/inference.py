@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -797,14 +798,7 @@ def expected_best(scores: ArrayLike, higher_is_better: bool, with_replacement: b
     if with_replacement:
         reached = (np.arange(n + 1) / n)[:, None] ** np.arange(1, n + 1)
         return ordered @ np.diff(reached, axis=0)
-    # chances[i, k - 1]: that the (i + 1)th is the largest of k. C(i, k) / C(n, k) follows from its neighbour, so that
-    # no binomial coefficient is ever computed.
-    chances = np.zeros((n, n))
-    chances[-1] = np.arange(1, n + 1) / n
-    for i in range(n - 1, 0, -1):
-        k = np.arange(1, i + 1)
-        chances[i - 1, :i] = chances[i, :i] * (i - k + 1) / i
-    return ordered @ chances
+    return ordered @ _chances_of_best(n)
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
@@ -857,6 +851,18 @@ def _hierarchical_means(tables: Sequence[NDArray[np.float64]], resamples: int, s
         counts = np.bincount(cells.ravel(), minlength=resamples * len(table))
         means += counts.reshape(resamples, -1) @ (table / (len(tables) * len(table)))
     return means
+
+
+@cache
+def _chances_of_best(n: int) -> NDArray[np.float64]:
+    """[i, k - 1]: that the (i + 1)th of n in ascending order is the largest of k drawn without replacement."""
+    chances = np.zeros((n, n))
+    chances[-1] = np.arange(1, n + 1) / n
+    # C(i, k) / C(n, k) follows from its neighbour, so that no binomial coefficient is ever computed.
+    for i in range(n - 1, 0, -1):
+        k = np.arange(1, i + 1)
+        chances[i - 1, :i] = chances[i, :i] * (i - k + 1) / i
+    return chances
 
 
 def _above(values: NDArray[np.float64], threshold: NDArray[np.float64]) -> NDArray[np.float64]:

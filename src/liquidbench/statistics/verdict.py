@@ -77,6 +77,13 @@ class Judgement:
     prospect: Prospect | None = None
     prices: tuple[Price, ...] = ()
 
+    @property
+    def short(self) -> str:
+        """The verdict in two words, with the name of the better one where there is one."""
+        if self.pair is None or self.verdict not in ("liquid better", "recurrent better"):
+            return self.verdict
+        return f"{self.pair.first if self.verdict == 'liquid better' else self.pair.second} better"
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -141,7 +148,7 @@ class Comparison:
 
 
 def compare(
-    frame: pl.DataFrame,
+    frame: pl.DataFrame | pl.LazyFrame,
     tasks: Mapping[str, Mapping[str, Any]],
     smallest_difference: float,
     matchings: Sequence[str] = (),
@@ -175,11 +182,11 @@ def compare(
             model, variant, split and seed.
     """
     if matchings:
-        first, *rest = (compare(results.compared(frame, one), tasks, smallest_difference) for one in matchings)
+        first, *rest = (compare(results.compared(frame.lazy(), one), tasks, smallest_difference) for one in matchings)
         return replace(first, others={name: one.verdict for name, one in zip(matchings[1:], rest, strict=True)})
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
-    found = boards(frame, tasks, smallest_difference)
+    found = boards(frame.lazy(), tasks, smallest_difference)
     pairs: list[Pair] = []
     for board in found:
         contests = [board.pair(one, other) for one, other in combinations(board.models, 2)]
@@ -376,16 +383,15 @@ def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[
 def _cut_short(board: Board) -> list[str]:
     warnings = []
     for model in board.models:
-        trainings = board.trainings.get(model, ())
-        cut = [training.epochs for training in trainings if training.ended == "minutes"]
-        if cut:
+        trainings = board.trainings_of(model)
+        if cut := trainings.cut:
             consequence = (
                 "its score says little about the model"
                 if board.cut_short(model)
                 else "none of them was chosen, perhaps for that reason"
             )
             warnings.append(
-                f"{board.title}: {len(cut)} of {counted(len(trainings), 'training')} of {model} "
+                f"{board.title}: {len(cut)} of {counted(trainings.number, 'training')} of {model} "
                 f"{'was' if len(cut) == 1 else 'were'} ended by the cap in minutes, after a median of "
                 f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
             )
@@ -406,8 +412,7 @@ def _no_better_than_linear(board: Board) -> list[str]:
 
 def _learning(boards: Sequence[Board]) -> list[str]:
     """Whether more epochs, or rates beyond their range, might have changed the scores."""
-    trainings = [(model, one) for board in boards for model in board.models for one in board.trainings.get(model, ())]
-    chosen = [(model, training) for model, training in trainings if training.best_epoch is not None]
+    chosen = [(model, one) for board in boards for model in board.models for one in board.trainings_of(model).chosen]
     warnings = []
     improving = [
         model for model, training in chosen if training.best_epoch == training.epochs and training.ended != "patience"

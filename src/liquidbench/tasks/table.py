@@ -135,7 +135,7 @@ class _Plan:
     """A table with all choices made, one method a choice, in the order in which they depend on each other.
 
     `mapping` and `lines` are what `complete` returns. `frame` holds the rows in the order of the recordings,
-    `row` their numbers in the file.
+    `row` their numbers in the file, `height` how many are there.
     """
 
     def __init__(self, mapping: Mapping[str, Any], data: str | os.PathLike[str] | None):
@@ -151,7 +151,8 @@ class _Plan:
                 f"its content has checksum {self.digest}, but the digest given is {self.given['digest']}. The "
                 "file has changed since; put the old one back, or leave digest out to accept the new one"
             )
-        self.row = np.arange(self.frame.height)
+        self.height = self.frame.height
+        self.row = np.arange(self.height)
         self.target = self._column("target", self.given["target"])
         self.group = self._column("group", self.given["group"]) if self.given.get("group") else None
         self._refuse_double_roles()
@@ -776,12 +777,16 @@ class _Plan:
     def _split_in_time(self) -> tuple[int, dict[str, list[Recording]]]:
         (recording,) = self.recordings
         assert self.window is not None
-        steps, gap = len(recording), self.window + (self.horizon if self.kind == "forecast" else 0)
+        ahead = self.horizon if self.kind == "forecast" else 0
+        steps, gap = len(recording), self.window + ahead
         usable = steps - 2 * gap
         if usable // 5 < self.window:
+            # Counted as in the file: of a forecast's last rows there is a target alone.
+            left = f" that are left of {self.height}" if self.frame.height < self.height else ""
             self._refuse(
-                f"{steps} rows are too few: split in time into 60, 20 and 20 %, with {gap} rows left out between "
-                f"the parts, each part needs a window of {self.window} rows, {5 * self.window + 2 * gap} rows in all"
+                f"{self.frame.height} rows{left} are too few: split in time into 60, 20 and 20 %, with {gap} rows left "
+                f"out between the parts, each part needs a window of {self.window} rows, "
+                f"{5 * self.window + 2 * gap + ahead} rows in all"
             )
 
         def cut(shares: tuple[float, float]) -> tuple[Recording, ...]:
