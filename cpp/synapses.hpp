@@ -192,6 +192,15 @@ struct BatchLanes {
         }
     };
 
+    // run(some, first): a group's synapses, some at a time, whose latencies then hide each other; a number, as a type.
+    template <int Most, class Run>
+    static void by_synapses(const Order& order, std::int64_t group, const Run& run) {
+        const std::int64_t end = order.grouped.start[group + 1];
+        std::int64_t first = order.grouped.start[group];
+        for (; first + Most <= end; first += Most) run(std::integral_constant<int, Most>(), first);
+        for (; first < end; ++first) run(std::integral_constant<int, 1>(), first);
+    }
+
     template <bool Bounded>
     static void sums_of(const Forward& order, Part part, const T* source, const T* held_drive, const T* held_total,
                         T* drive, T* total) {
@@ -199,13 +208,20 @@ struct BatchLanes {
         const std::int32_t* others = order.others.get();
         for (std::int64_t i = part.first; i < part.last; ++i) {
             V d = load(held_drive + i * width), g = load(held_total + i * width);
-            const std::int64_t end = order.grouped.start[i + 1];
-            for (std::int64_t e = order.grouped.start[i]; e < end; ++e) {
-                const Parameters<T>& p = values[e];
-                const V s = opened<T, Bounded>(fma(load(source + others[e]), broadcast(p.scale), broadcast(p.shift)));
-                d = fma(s, broadcast(p.w_erev), d);
-                g = fma(s, broadcast(p.w), g);
-            }
+            by_synapses<4>(order, i, [&](auto some, std::int64_t first) {
+                V s[some];
+#pragma GCC unroll 4
+                for (int n = 0; n < some; ++n) {
+                    const Parameters<T>& p = values[first + n];
+                    s[n] = fma(load(source + others[first + n]), broadcast(p.scale), broadcast(p.shift));
+                }
+                open<T, Bounded, some>(s);
+#pragma GCC unroll 4
+                for (int n = 0; n < some; ++n) {
+                    d = fma(s[n], broadcast(values[first + n].w_erev), d);
+                    g = fma(s[n], broadcast(values[first + n].w), g);
+                }
+            });
             store(drive + i * width, d);
             store(total + i * width, g);
         }
@@ -225,19 +241,27 @@ struct BatchLanes {
         for (std::int64_t j = part.first; j < part.last; ++j) {
             const V y = load(source + j * width);
             V pulled = broadcast(T(0));
-            const std::int64_t end = order.grouped.start[j + 1];
-            for (std::int64_t e = order.grouped.start[j]; e < end; ++e) {
-                const Parameters<T>& p = values[e];
-                const V s = opened<T, Bounded>(fma(y, broadcast(p.scale), broadcast(p.shift)));
-                const V sa = s * load(a + others[e]), sb = s * load(b + others[e]);
-                const V weighted = fma(sa, broadcast(p.w_erev), sb * p.w), h = fnma(s, weighted, weighted);
-                T* sum = sums + 4 * e * width;
-                store(sum, load(sum) + sa);
-                store(sum + width, load(sum + width) + sb);
-                store(sum + 2 * width, load(sum + 2 * width) + h);
-                store(sum + 3 * width, fma(h, y, load(sum + 3 * width)));
-                pulled += h;
-            }
+            by_synapses<2>(order, j, [&](auto some, std::int64_t first) {
+                V s[some];
+#pragma GCC unroll 2
+                for (int n = 0; n < some; ++n) {
+                    s[n] = fma(y, broadcast(values[first + n].scale), broadcast(values[first + n].shift));
+                }
+                open<T, Bounded, some>(s);
+#pragma GCC unroll 2
+                for (int n = 0; n < some; ++n) {
+                    const Parameters<T>& p = values[first + n];
+                    const std::int32_t other = others[first + n];
+                    const V sa = s[n] * load(a + other), sb = s[n] * load(b + other);
+                    const V weighted = fma(sa, broadcast(p.w_erev), sb * p.w), h = fnma(s[n], weighted, weighted);
+                    T* sum = sums + 4 * (first + n) * width;
+                    store(sum, load(sum) + sa);
+                    store(sum + width, load(sum + width) + sb);
+                    store(sum + 2 * width, load(sum + 2 * width) + h);
+                    store(sum + 3 * width, fma(h, y, load(sum + 3 * width)));
+                    pulled += h;
+                }
+            });
             T* gradient = source_gradient + j * width;
             store(gradient, fma(pulled, broadcast(static_cast<T>(-kLn2)), load(gradient)));
         }
@@ -539,7 +563,9 @@ struct UnitLanes {
     static void sums_by(const Forward& order, std::int64_t sources, std::int64_t targets, std::int64_t count,
                         Part part, const T* source, const T* held_drive, const T* held_total, T* drive, T* total) {
         const std::int64_t from = stride(sources), to = stride(targets);
-        by_rows<4>(count, [&](auto block, std::int64_t row) {
+        // Rows at once, as many as there are registers for.
+        constexpr int most = kVectorBytes == 64 ? 4 : 2;
+        by_rows<most>(count, [&](auto block, std::int64_t row) {
             sums_of<Bounded, block>(order, part, from, to, source + row * from, held_drive + row * to,
                                     held_total + row * to, drive + row * to, total + row * to);
         });
