@@ -27,7 +27,7 @@ class Chunks {
     // strand together where a solver step, all the blocks of an order once, is worth the wait for each other.
     template <class Order, class Body>
     void each_team(const Order& order, const Body& body) const {
-        constexpr std::int64_t worth = 64;  // vectors of synapses
+        constexpr std::int64_t worth = 128;  // vectors of synapses
         const std::int64_t vectors = order.count() * Layout::vectors(rows(0).count);
         const std::int64_t most = vectors / worth < order.groups ? vectors / worth : order.groups;
         LIQUID_ISA::each_team(strands, of.threads, most, body);
