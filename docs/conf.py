@@ -17,7 +17,7 @@ extensions = [
 ]
 # Single backquotes in docstrings are code, as in Markdown.
 default_role = "code"
-exclude_patterns = ["results/speed/scaling.md", "results/speed/tables.md", "_build"]
+exclude_patterns = ["results/speed/scaling.md", "results/speed/tables.md", "results/speed/avx2/tables.md", "_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 

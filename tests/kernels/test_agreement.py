@@ -253,7 +253,7 @@ def test_strided_arguments(case):
 @every
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
 @every_layout
-@pytest.mark.parametrize("sizes", [(70, 4, 20), (1, 7, 50), (6, 5, 50)], ids=["many", "one", "few"])
+@pytest.mark.parametrize("sizes", [(70, 4, 20), (1, 7, 70), (6, 5, 50)], ids=["many", "one", "few"])
 def test_the_same_bits_for_any_number_of_threads(case, dense, layout, sizes):
     """Of many sequences each thread does some; of one, or few, all threads do the same together."""
     p = problem(case, *sizes, dense, masked=True, dtype=torch.float32)
