@@ -734,9 +734,7 @@ def large(tmp_path_factory):
         for number in range(20 - len(FAMILIES)):
             patch.setitem(FAMILIES, f"CfC-{number + 2}", "liquid")
         facts = {name: TASKS[name[:-2]] | {"title": f"{TASKS[name[:-2]]['title']} {name[-1]}"} for name in LARGE}
-        study = make_study(
-            tasks=LARGE, models=list(FAMILIES), seeds=10, training={"epochs": 30, "patience": 3}, author_defaults=True
-        )
+        study = make_study(tasks=LARGE, models=list(FAMILIES), seeds=10, training={"epochs": 30}, author_defaults=True)
         frame = make_frame(study, {(name, "LTC", 1) for name in LARGE[:4]})
         comparison = compare(frame, facts, study.smallest_difference)
         start = time.perf_counter()
