@@ -51,16 +51,10 @@ class Lrc {
         const Forward internal(p.internal), sensory(p.sensory);
         const Weights internal_o(internal, p.internal_o), sensory_o(sensory, p.sensory_o);
         const Orders<Forward> orders{internal, sensory, internal_o, sensory_o};
-        chunks.each_team(internal, [&](std::int64_t strand, const Team& team) {
-            team.template with<Taken>(
-                [&](Taken& work) {
-                    Member member(chunks, team, internal, sensory);
-                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                        take(chunks.rows(chunk), orders, member, work, states, kept);
-                    }
-                },
-                *this);
-        });
+        const auto run = [&](Rows rows, Member& member, Taken& work, std::int64_t) {
+            take(rows, orders, member, work, states, kept);
+        };
+        chunks.template each_chunk<Taken>(internal, sensory, run, *this);
     }
 
     void backward(const T* states, const T* kept, const T* state_gradients, const LrcGradients<T>& gradients) const {
@@ -74,18 +68,12 @@ class Lrc {
         for (int part = 0; part < 5; ++part) starts[part + 1] = starts[part] + sizes[part];
         const std::int64_t strand_size = starts[5];
         Buffer<T> sums(chunks.strands * strand_size);
-        chunks.each_team(internal, [&](std::int64_t strand, const Team& team) {
+        const auto run = [&](Rows rows, Member& member, Undone& work, std::int64_t strand) {
             T* own = sums.get() + strand * strand_size;
             const Sums parts{own + starts[0], own + starts[1], own + starts[2], own + starts[3], own + starts[4]};
-            team.template with<Undone>(
-                [&](Undone& work) {
-                    Member member(chunks, team, internal, sensory);
-                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                        undo(chunks.rows(chunk), orders, member, work, states, kept, state_gradients, gradients, parts);
-                    }
-                },
-                *this);
-        });
+            undo(rows, orders, member, work, states, kept, state_gradients, gradients, parts);
+        };
+        chunks.template each_chunk<Undone>(internal, sensory, run, *this);
         chunks.total(internal, p.internal, sums.get(), strand_size, gradients.internal);
         chunks.total(sensory, p.sensory, sums.get() + starts[1], strand_size, gradients.sensory);
         total(internal, internal_o, p.internal.count, sums.get() + starts[2], strand_size, gradients.internal_o);
@@ -311,12 +299,8 @@ class Lrc {
                                         all + 2 * size, work.input_gradient.get(), sums.sensory_o);
                 }
             }
-            chunks.scatter(work.input_gradient.get(), inputs, rows, t, my.inputs, gradients.input);
-            if (my.team.first()) {
-                const T* of_delta = any ? work.delta_gradient.get() : nullptr;
-                chunks.timespan_gradients(rows, t, my.sample, of_delta, gradients.timespans);
-            }
-            my.team.wait();
+            chunks.hand_on(rows, t, any, my, work.input_gradient.get(), work.delta_gradient.get(), gradients.input,
+                           gradients.timespans);
         }
         Layout::scatter(g, units, units, rows.count, my.units, gradients.initial + rows.first * units);
     }

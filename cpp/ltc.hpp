@@ -73,16 +73,10 @@ class Ltc {
     };
 
     void forward(T* states, T* kept) const {
-        chunks.each_team(internal, [&](std::int64_t strand, const Team& team) {
-            team.template with<Workspace>(
-                [&](Workspace& work) {
-                    Member member(chunks, team, internal, sensory);
-                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                        forward_chunk(chunk, member, work, states, kept);
-                    }
-                },
-                *this, Pass::forward);
-        });
+        const auto run = [&](Rows rows, Member& member, Workspace& work, std::int64_t) {
+            forward_chunk(rows, member, work, states, kept);
+        };
+        chunks.template each_chunk<Workspace>(internal, sensory, run, *this, Pass::forward);
     }
 
     void backward(const T* states, const T* kept, const T* state_gradients, const LtcGradients<T>& gradients) const {
@@ -90,18 +84,11 @@ class Ltc {
         const std::int64_t internal_size = internal_back.sums_size(), sensory_size = sensory_back.sums_size();
         const std::int64_t of_units = internal_size + sensory_size, strand_size = of_units + 3 * size;
         Buffer<T> sums(chunks.strands * strand_size);
-        chunks.each_team(internal_back, [&](std::int64_t strand, const Team& team) {
-            T* own = sums.get() + strand * strand_size;
-            team.template with<Workspace>(
-                [&](Workspace& work) {
-                    Member member(chunks, team, internal_back, sensory_back);
-                    for (std::int64_t chunk = strand; chunk < chunks.count; chunk += chunks.strands) {
-                        backward_chunk(chunk, member, work, internal_back, sensory_back, states, kept, state_gradients,
-                                       gradients, own);
-                    }
-                },
-                *this, Pass::backward);
-        });
+        const auto run = [&](Rows rows, Member& member, Workspace& work, std::int64_t strand) {
+            backward_chunk(rows, member, work, internal_back, sensory_back, states, kept, state_gradients, gradients,
+                           sums.get() + strand * strand_size);
+        };
+        chunks.template each_chunk<Workspace>(internal_back, sensory_back, run, *this, Pass::backward);
         chunks.total(internal_back, p.internal, sums.get(), strand_size, gradients.internal);
         chunks.total(sensory_back, p.sensory, sums.get() + internal_size, strand_size, gradients.sensory);
         T* const totals[3] = {gradients.cm, gradients.leak_drive, gradients.leak};
@@ -110,8 +97,7 @@ class Ltc {
         }
     }
 
-    void forward_chunk(std::int64_t chunk, Member& my, Workspace& work, T* states, T* kept) const {
-        const Rows rows = chunks.rows(chunk);
+    void forward_chunk(Rows rows, Member& my, Workspace& work, T* states, T* kept) const {
         const std::int64_t used = Layout::size(units, rows.count);
         T *v = work.v.get(), *next = v + size;
         chunks.state_before(states, rows, 0, my.units, v);
@@ -151,7 +137,7 @@ class Ltc {
               state(state_) {}
         void step() override {
             for (std::int64_t chunk = 0; chunk < ltc.chunks.count; ++chunk) {
-                ltc.forward_chunk(chunk, member, work, state, nullptr);
+                ltc.forward_chunk(ltc.chunks.rows(chunk), member, work, state, nullptr);
             }
         }
 
@@ -203,10 +189,9 @@ class Ltc {
         });
     }
 
-    void backward_chunk(std::int64_t chunk, Member& my, Workspace& work, const Backward& internal_back,
+    void backward_chunk(Rows rows, Member& my, Workspace& work, const Backward& internal_back,
                         const Backward& sensory_back, const T* states, const T* kept, const T* state_gradients,
                         const LtcGradients<T>& gradients, T* sums) const {
-        const Rows rows = chunks.rows(chunk);
         const std::int64_t used = Layout::size(units, rows.count);
         const V zero = broadcast(T(0));
         T* sensory_sums = sums + internal_back.sums_size();
@@ -242,12 +227,8 @@ class Ltc {
                 Layout::pull(sensory_back, inputs, units, rows.count, my.inputs, my.sample.input.get(),
                              work.a_sum.get(), work.b_sum.get(), work.input_gradient.get(), sensory_sums);
             }
-            chunks.scatter(work.input_gradient.get(), inputs, rows, t, my.inputs, gradients.input);
-            if (my.team.first()) {
-                const T* of_delta = any ? work.delta_gradient.get() : nullptr;
-                chunks.timespan_gradients(rows, t, my.sample, of_delta, gradients.timespans);
-            }
-            my.team.wait();
+            chunks.hand_on(rows, t, any, my, work.input_gradient.get(), work.delta_gradient.get(), gradients.input,
+                           gradients.timespans);
         }
         Layout::scatter(g, units, units, rows.count, my.units, gradients.initial + rows.first * units);
     }

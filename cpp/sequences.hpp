@@ -23,16 +23,6 @@ class Chunks {
     const std::int64_t size, input_size;  // values of a chunk's states, and inputs
     const std::int64_t count, strands;
 
-    // body(strand, team) for all of them; strand s is to take chunks s, s + strands, and so on. More threads do a
-    // strand together where a solver step, all the blocks of an order once, is worth the wait for each other.
-    template <class Order, class Body>
-    void each_team(const Order& order, const Body& body) const {
-        constexpr std::int64_t worth = 128;  // vectors of synapses
-        const std::int64_t vectors = order.count() * Layout::vectors(rows(0).count);
-        const std::int64_t most = vectors / worth < order.groups ? vectors / worth : order.groups;
-        LIQUID_ISA::each_team(strands, of.threads, most, body);
-    }
-
     // A sample of every sequence in a chunk, in the layout's order.
     struct Sample {
         Buffer<T> deltas;        // of each row: a solver step's length
@@ -65,6 +55,25 @@ class Chunks {
         Member(const Chunks& chunks, const Team& team_, const Order& internal, const Order& sensory)
             : team(team_), units(team.part(internal)), inputs(team.part(sensory)), sample(chunks) {}
     };
+
+    // run(rows, member, work, strand) for all chunks, with one Work(arguments...) for each strand; strand s takes
+    // chunks s, s + strands, and so on. More threads do a strand together where a solver step, all the blocks of the
+    // internal synapses once, is worth the wait for each other.
+    template <class Work, class Order, class Run, class... Arguments>
+    void each_chunk(const Order& internal, const Order& sensory, const Run& run, const Arguments&... arguments) const {
+        constexpr std::int64_t worth = 128;  // vectors of synapses
+        const std::int64_t vectors = internal.count() * Layout::vectors(rows(0).count);
+        const std::int64_t most = vectors / worth < internal.groups ? vectors / worth : internal.groups;
+        each_team(strands, of.threads, most, [&](std::int64_t strand, const Team& team) {
+            const auto use = [&](Work& work) {
+                Member member(*this, team, internal, sensory);
+                for (std::int64_t chunk = strand; chunk < count; chunk += strands) {
+                    run(rows(chunk), member, work, strand);
+                }
+            };
+            team.template with<Work>(use, arguments...);
+        });
+    }
 
     // run(place) for every vector of a part of the units, or of the inputs.
     template <class Run>
@@ -100,14 +109,21 @@ class Chunks {
         return true;
     }
 
-    // Gradients of a sample's timespans, from those of `delta` for every unit, null if read() found nothing; changes
-    // `sample.deltas`.
-    void timespan_gradients(Rows rows, std::int64_t t, Sample& sample, const T* delta_gradient, T* gradients) const {
-        if (delta_gradient) Layout::row_sums(delta_gradient, of.units, rows.count, sample.deltas.get());
-        for (std::int64_t row = 0; row < rows.count; ++row) {
-            const T sum = sample.deltas[row] / static_cast<T>(of.unfolds);
-            gradients[(rows.first + row) * of.time + t] = sample.there[row] ? sum : T(0);
+    // A sample's end on the way back: gradients of inputs, of which each member hands on its part, and of timespans,
+    // from those of `delta` for every unit; `any` is what read() said. Members wait for each other, since the next
+    // sample takes the memory. Changes `sample.deltas`.
+    void hand_on(Rows rows, std::int64_t t, bool any, Member& my, const T* input_gradient, const T* delta_gradient,
+                 T* of_input, T* of_timespans) const {
+        scatter(input_gradient, of.inputs, rows, t, my.inputs, of_input);
+        if (my.team.first()) {
+            const Sample& sample = my.sample;
+            if (any) Layout::row_sums(delta_gradient, of.units, rows.count, sample.deltas.get());
+            for (std::int64_t row = 0; row < rows.count; ++row) {
+                const T sum = sample.deltas[row] / static_cast<T>(of.unfolds);
+                of_timespans[(rows.first + row) * of.time + t] = sample.there[row] ? sum : T(0);
+            }
         }
+        my.team.wait();
     }
 
     // A part of the rows of an array (batch, time, columns) at time t.

@@ -3,13 +3,13 @@
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import ModuleType
 
 import pytest
 import torch
 from instruction_sets import SETS, using
+from threads import on
 from torch.utils.checkpoint import checkpoint
 from transforms import check_compiled_graph, check_exported_program, check_gradients_of_each
 
@@ -109,16 +109,6 @@ def problem(case, batch, time, units, dense=True, masked=False, dtype=torch.floa
             tensor.requires_grad_()
     settings = tuple(part for part in equation if not isinstance(part, tuple))
     return Problem(case, tensors, [type(group) for group in groups], settings)
-
-
-@contextmanager
-def on(threads):
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def differentiated(states, tensors):

@@ -7,6 +7,7 @@ import scipy.special
 import torch
 import torch.nn.utils.prune
 from instruction_sets import SETS, using
+from threads import on
 from transforms import check_compiled_graph, check_exported_program, check_gradients_of_each
 
 import liquidrnn as lr
@@ -203,15 +204,11 @@ def test_nothing_needs_to_be_kept(form, masked, monkeypatch):
 @some_forms
 def test_the_same_bits_for_any_number_of_threads(form):
     tensors, settings = problem(form, 70, 4, 20, dtype=torch.float32)
-    before = torch.get_num_threads()
     results = []
-    try:
-        for threads in (1, 2, 5):
-            torch.set_num_threads(threads)
+    for threads in (1, 2, 5):
+        with on(threads):
             states = compiled(tensors, settings)
             results.append((states, *differentiated(states, tensors)))
-    finally:
-        torch.set_num_threads(before)
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 

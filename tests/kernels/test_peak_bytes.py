@@ -4,6 +4,7 @@ import gc
 
 import pytest
 import torch
+from threads import on
 
 import liquidrnn as lr
 from liquidrnn import kernels
@@ -15,10 +16,8 @@ LAYERS = [lr.LTC, lr.STC, lr.LRC, lr.LRCU, lr.CfC]
 @pytest.fixture(autouse=True)
 def one_thread():
     """Several hold as much as happens to be at the same time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with on(1):
+        yield
 
 
 def training_step(layer, batch, time):
