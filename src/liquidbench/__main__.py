@@ -201,6 +201,21 @@ def _parser() -> argparse.ArgumentParser:
         help="what kind of prediction; guessed by default from the target",
     )
     added.add_argument(
+        "--missing",
+        type=_columns,
+        action="extend",
+        metavar="VALUE,COLUMN=VALUE,...",
+        default=argparse.SUPPRESS,
+        help="values that mean that there is none, in all columns or in one: --missing=-999,hum=-200. COLUMN= alone: "
+        "only empty cells are missing in that column of text",
+    )
+    added.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        default=argparse.SUPPRESS,
+        help="the mark before decimals in a file of text; found out by default",
+    )
+    added.add_argument(
         "--minutes",
         type=_positive(float),
         default=10.0,
@@ -641,7 +656,8 @@ def _compare(options: argparse.Namespace) -> int:
     from liquidbench.tasks import table
 
     with _input():
-        asked = {key: value for key, value in vars(options).items() if key in ("time", "group", "features", "kind")}
+        choices = ("time", "group", "features", "kind", "missing", "decimal")
+        asked = {key: value for key, value in vars(options).items() if key in choices}
         mapping, lines = table.complete({"table": options.table, "target": options.target, **asked})
         study = Study.parse(_comparison(table.load(mapping), mapping, options))
         directory = Path(options.results) / study.name

@@ -440,7 +440,7 @@ def test_a_feature_that_ranks_a_class_too_well_is_a_suspect(save, classes):
     draws = np.random.default_rng(5)
     y = draws.integers(classes, size=600)
     # Skewed, so that Pearson's r says little, and in only one of the classes out of the ordinary.
-    alarm = np.where(y == 1, -1.0, np.exp(3 * draws.normal(size=600)))
+    alarm = np.where(y == 1, 0.0, np.exp(3 * draws.normal(size=600)))
     alarm[::50] = np.nan
     frame = series(600, y=[f"c{number}" for number in y], alarm=alarm)
     mapping, lines = guess(save(frame.with_columns(fair=pl.Series(y + draws.normal(size=600)))), "y")
@@ -500,7 +500,7 @@ def test_rows_out_of_order_are_sorted_and_said(save):
     moved = pl.concat([frame[:9], frame[10:], frame[9:10]])
     mapping, lines = guess(save(moved), "label")
     assert said(lines, "order") == (
-        "order: rows were not in time order (data row 400 is the first to go back); sorted by 'when'"
+        "order: rows were not in time order (line 401 is the first to go back); sorted by 'when'"
     )
     plain, _ = guess(save(frame, "plain.csv"), "label")
     values = [tasks.load(each).split("train").values for each in (mapping, plain)]
@@ -526,7 +526,7 @@ def test_few_repeated_times_keep_the_first(save):
     mapping, lines = guess(save(pl.concat([frame[:8], other, frame[8:]])), "label")
     assert said(lines, "rows") == (
         "rows: 1 row dropped that repeat the time of another row with other values, of which the first is kept "
-        "(data row 8 and data row 9, both at 2024-05-31 13:52:00)"
+        "(line 9 and line 10, both at 2024-05-31 13:52:00)"
     )
     task = tasks.load(mapping)
     assert task.input_scaler.restore(task.split("train").values[0])[7, 0] == pytest.approx(frame["x"][7], rel=1e-5)
@@ -535,7 +535,7 @@ def test_few_repeated_times_keep_the_first(save):
 def test_rows_without_a_time_are_dropped_and_said(save):
     frame = series().with_columns(when=pl.when(pl.int_range(400) == 5).then(None).otherwise(pl.col("when")))
     _, lines = guess(save(frame), "label")
-    assert said(lines, "rows") == "rows: 1 row without a time dropped, the first of them data row 6"
+    assert said(lines, "rows") == "rows: 1 row without a time dropped, the first of them line 7"
 
 
 # Reading
@@ -613,10 +613,10 @@ def test_the_types_of_parquet(save):
     np.testing.assert_allclose(train.values[..., 4], train.values[..., 1], atol=1e-5)
 
 
-def test_text_that_is_not_utf8_is_latin_1_and_said(save):
+def test_text_that_is_not_utf8_is_windows_1252_and_said(save):
     mapping, lines = guess(save(series().rename({"x": "Höhe"}).write_csv().encode("latin-1")), "label")
     assert mapping["features"] == ["Höhe", "z"]
-    assert said(lines, "file") == "file: not UTF-8, so read as Latin-1; look at names with accents"
+    assert said(lines, "file") == ("file: not UTF-8 (line 1), so read as Windows-1252; look at names with accents")
 
 
 def test_a_single_day_needs_no_order_of_day_and_month(save):
@@ -705,7 +705,15 @@ def test_a_column_of_text_with_a_slip_says_where(save):
     x = [str(value) for value in range(400)]
     x[16] = "broken"
     _, lines = guess(save(series(x=x)), "label")
-    assert "'x' holds numbers, but 'broken' in data row 17; empty those cells to use it" in said(lines, "left out")
+    assert said(lines, "warning") == (
+        "warning: 'x' holds no number in 1 cell of 400, read as missing: 'broken' in line 18"
+    )
+    x[16:116] = ["broken"] * 100
+    _, lines = guess(save(series(x=x)), "label")
+    assert (
+        "'x' holds numbers, but 'broken' in line 18 and 99 more; empty those cells (--missing x=broken makes it "
+        "missing) to use it"
+    ) in said(lines, "left out")
 
 
 def test_rows_and_columns_without_content_are_dropped(save):
@@ -734,14 +742,14 @@ REFUSED = {
     "infinite target": (
         series(y=[*range(399), math.inf]),
         {"target": "y"},
-        "column 'y' holds 1 infinite value, the first in data row 400; empty those cells",
+        "column 'y' holds 1 infinite value, the first in line 401; empty those cells",
     ),
     "infinite feature": (series(x=[-math.inf, *range(399)]), {"target": "z"}, "column 'x' holds 1 infinite value"),
     "too large": (series(x=[1e300, *range(399)]), {"target": "z"}, "column 'x' holds 1 infinite value"),
     "slip in target": (
-        series(y=["1.5", "oops", *map(str, range(398))]),
+        series(y=["1.5", "oops", "2", "3"] * 100),
         {"target": "y"},
-        "target 'y' holds numbers, but 'oops' in data row 2; empty those cells",
+        "target 'y' holds numbers, but 'oops' in line 3 and 99 more; empty those cells",
     ),
     "too many classes": (
         series(y=[f"class {row % 80}" for row in range(400)]),
@@ -774,15 +782,15 @@ REFUSED = {
         "target 'when' holds dates; expected numbers, text or true and false",
     ),
     "unreadable time": (
-        series(when=["soon", *map(str, range(399))]),
+        series(when=["soon"] * 50 + [*map(str, range(350))]),
         {"target": "z", "time": "when"},
-        "time column 'when' cannot be read as times: 'soon' in data row 1 is no number. Expected numbers, or dates "
+        "time column 'when' cannot be read as times: 'soon' in line 2 is no number. Expected numbers, or dates "
         "such as 2024-05-31 13:45:00",
     ),
     "impossible date": (
         series(when=[f"2023-02-{day % 28 + 1 if day < 300 else 31:02d} 00:{day % 60:02d}" for day in range(400)]),
         {"target": "z", "time": "when"},
-        "'2023-02-31 00:00' in data row 301 is neither a number nor a date",
+        "'2023-02-31 00:00' in line 302 is neither a number nor a date",
     ),
     "time of day": (
         series(when=[f"{row // 60}:{row % 60:02d}" for row in range(400)]),
@@ -824,7 +832,7 @@ REFUSED = {
     "group with holes": (
         grouped().with_columns(subject=pl.when(pl.int_range(200) > 1).then(pl.col("subject"))),
         {"target": "y", "group": "subject"},
-        "group column 'subject' is missing in 2 rows, the first of them data row 1",
+        "group column 'subject' is missing in 2 rows, the first of them line 2",
     ),
     "too few rows": (series(40), {"target": "z"}, "40 rows are too few: split in time into 60, 20 and 20 %"),
     "too few rows for a forecast": (
@@ -862,8 +870,8 @@ REFUSED = {
     "repeated times": (
         pl.concat([series(200), series(200, seed=1)]),
         {"target": "z"},
-        "200 rows of 400 repeat the time of another row with other content, the first of them data row 1 and data row "
-        "201, both at 2024-05-31 13:45:00. If the table holds several recordings, name the column that tells them "
+        "200 rows of 400 repeat the time of another row with other content, the first of them line 2 and line "
+        "202, both at 2024-05-31 13:45:00. If the table holds several recordings, name the column that tells them "
         "apart with --group",
     ),
     "no features": (
@@ -892,12 +900,20 @@ def test_refused_in_words(save, case):
         ("", "a.csv", "a.csv: the file is empty"),
         ("  \n\n", "a.csv", "a.csv: the file is empty"),
         ("x,label\n", "a.csv", "a.csv: the file has column names but no rows"),
-        ("x,y\n1,2\n", "a.xlsx", "must end in .csv, .tsv, .txt or .parquet (text files also with .gz after that); a "),
-        ("x,label,label\n1,2,3\n", "a.csv", "column name 'label' occurs 2 times (columns 2, 3); rename all but one"),
-        ("1.5,2,3\n1,2,3\n", "a.csv", "the first row holds numbers (1.5, 2, 3, ...) where column names are expected"),
-        ("x,label\n1,2\n1,2,3\n", "a.csv", "data row 2 has 3 cells, the header 2; quote cells that hold a ','"),
+        (
+            "x,y\n1,2\n",
+            "a.xlsx",
+            "must end in .csv, .tsv, .txt, .dat, .data or .parquet (text files also with .gz after that); a ",
+        ),
+        ("x,label,label\n1,2,3\n", "a.csv", "column name 'label' occurs 2 times (columns 2, 3 of line 1); rename"),
+        ("1.5,2,3\n1,2,3\n", "a.csv", "the first row holds numbers (1.5, 2, 3) where column names are expected"),
+        ("x,label\n1,2\n1,2,3\n", "a.csv", "line 3 has 3 cells, but line 1 has 2 names, so it is not plain"),
         ('x,label\n1,"2\n3,4\n', "a.csv", "cannot be read as a table; is a quotation mark left open?"),
-        ("anything", "a.parquet.gz", "must end in .csv, .tsv, .txt or .parquet (text files also with .gz after that)"),
+        (
+            "anything",
+            "a.parquet.gz",
+            "must end in .csv, .tsv, .txt, .dat, .data or .parquet (text files also with .gz after that)",
+        ),
         (b"PAR1 not really", "a.parquet", "the file is damaged, or not a Parquet file"),
         (b"not packed", "a.csv.gz", "the file is damaged, or not compressed with gzip"),
     ],

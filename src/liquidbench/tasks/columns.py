@@ -1,39 +1,90 @@
 """Columns from a file of text or Parquet, in whatever form people write numbers, dates and missing cells.
 
-`read` finds out how a file is encoded, what separates its cells and whether its decimals have commas, and makes
-each column numbers, truth values, dates, times of day or, where nothing else fits all its cells, text. What it had
-to guess it says.
+`read` makes each column numbers, truth values, dates, times of day or, where nothing else fits its cells, text.
+`liquidbench.tasks.reading` finds the cells, `liquidbench.tasks.numerals` reads numbers. What was guessed is said.
+
+- A few cells that are no number in a column of numbers become missing, and are counted and shown.
+- What tells things apart (identifiers, classes) stays text where numbers would not keep it: ``007``, twenty digits.
+- ``NA`` among words is a value where it is as frequent as the others, or they are codes of the same kind.
 """
 
-import csv
-import gzip
+import difflib
 import hashlib
 import io
 import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
+from liquidbench.tasks import numerals, reading
 
-_MISSING_NUMBER = ("", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing")
-_MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
+ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet")
+BAD_CELLS = 0.05
+"""Share of cells that are no numbers up to which a column is one of numbers, and those cells missing."""
+
+_MISSING_TEXT = (
+    *("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "---", "----", "#N/A", "<NA>", "\\N", "(null)"),
+    *("#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
+)
 _DATE = r"^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ]+(.+))?$"
 _CLOCK = r"(?i)^(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([AP]M)?\s*(?:Z|UTC|([+-]\d{2}):?(\d{2}))?$"
 _CLOCK_ALONE = r"^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?$"
 
 
-def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
+class Table(NamedTuple):
+    """A file's columns.
+
+    Attributes:
+        frame: as ``Float64`` or whole numbers, ``Boolean``, ``Datetime("us")``, ``Time`` or ``String`` (a Parquet
+            file may hold others yet), null where a cell is missing.
+        digest: the file's SHA-256.
+        remarks: what was found out or guessed, in words.
+        warnings: what deserves a look.
+        units: units of columns, where a row of the file gives them.
+        spoilt: columns of text that would be of numbers but for many cells; what is said of each.
+        lines: number in the file of each row's line; None for Parquet.
+    """
+
+    frame: pl.DataFrame
+    digest: str
+    remarks: list[str]
+    warnings: list[str]
+    units: dict[str, str]
+    spoilt: dict[str, str]
+    lines: NDArray[np.int64] | None
+
+    def at(self, row: int) -> str:
+        """Where a row stands in the file, rows counted from 0."""
+        return f"row {row + 1}" if self.lines is None else f"line {self.lines[row]}"
+
+
+def read(
+    path: Path,
+    *,
+    wanted: Collection[str] = (),
+    target: str | None = None,
+    labels: Callable[[str], bool] = lambda name: False,
+    decimal: str | None = None,
+    missing: Sequence[object] = (),
+) -> Table:
     """Read a table.
 
     Args:
         path: a file with one of the `ENDINGS`; text may be compressed, with ``.gz`` after that.
+        wanted: names that the columns must have; by them the row of names is known where several could be it.
+        target: the column whose values may be classes.
+        labels: whether a column of this name tells things apart, so that its cells are kept as they are written.
+        decimal: the decimal mark of all numbers, a point or a comma; found out if None.
+        missing: values that mean that there is none: a value, for all columns, or text ``column=value``. ``column=``
+            alone leaves only empty cells missing in a column of text.
 
     Returns:
-        The columns, as ``Float64`` or whole numbers, ``Boolean``, ``Datetime("us")``, ``Time`` or ``String`` (a
-        Parquet file may hold others yet), null where a cell is missing; the file's SHA-256; remarks for the user.
+        The columns.
 
     Raises:
         ValueError: in words, where the file is no table.
@@ -51,24 +102,357 @@ def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
         raise ValueError(f"{path.name}: the file is empty")
     if ending == ".parquet":
         try:
-            frame, remarks, comma = pl.read_parquet(io.BytesIO(raw)), [], False
+            table = Table(pl.read_parquet(io.BytesIO(raw)), digest, [], [], {}, {}, None)
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
+        separator = None
     else:
-        try:
-            raw = gzip.decompress(raw) if packed else raw
-        except (OSError, EOFError) as problem:
-            raise ValueError(f"{path.name}: the file is damaged, or not compressed with gzip") from problem
-        frame, remarks, comma = _cells(path.name, raw)
-    if not frame.height:
+        sheet = reading.read(path.name, reading.unpack(path.name, raw) if packed else raw, wanted, decimal)
+        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, {}, sheet.lines)
+        separator = sheet.separator
+    if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
-    columns = []
-    for column in frame:
-        typed, remark = _typed(column, comma)
-        columns.append(typed)
-        remarks += remark
-    frame, remark = _join_date_and_clock(pl.DataFrame(columns))
-    return frame, digest, remarks + remark
+    try:
+        asked = _by_column(missing, table.frame.columns)
+        frame = _Typing(table, separator, target, labels, decimal, asked).frame
+    except ValueError as problem:
+        raise ValueError(f"{path.name}: {problem}") from problem
+    frame, remarks = _join_date_and_clock(frame)
+    table.remarks.extend(remarks)
+    return table._replace(frame=frame)
+
+
+@dataclass(frozen=True)
+class Sentinel:
+    """A number that stands apart from all others of its column, as those do that mean that there is none.
+
+    Attributes:
+        value: the number.
+        count: how many rows have it.
+        least, most: range of the other values.
+    """
+
+    value: float
+    count: int
+    least: float
+    most: float
+
+
+def sentinels(column: pl.Series) -> list[Sentinel]:
+    """Numbers that may well mean that there is no value.
+
+    A number is suspected if it is the least or the greatest of its column, with a gap to the others
+
+    - wider than they range, and it is one that is often used so (-999, 9999, -200, 32767, ...);
+    - wider than three times their range, and many rows have it;
+    - of any width, where it is such a number, the only negative one, and several rows have it. For -1, the others have
+      to be many, since it may be a class or a direction.
+    """
+    numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
+    found: list[Sentinel] = []
+    while len(found) < _MOST_SENTINELS and (sentinel := _outermost_sentinel(numbers)):
+        found.append(sentinel)
+        numbers = numbers.filter(numbers != sentinel.value)
+    return found
+
+
+_MOST_SENTINELS = 4
+_USED_AS_MISSING = re.compile(
+    r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-(?:1|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
+    r"997)(?:\.0)?|(?:6999|7999|7777|8888|32767|65535|2147483647|9998|9997|998|997)(?:\.0)?|-(?:2147483648|21474836\d\d)"
+    r"(?:\.0)?|-?(?:[1-9](?:\.\d+)?e\+(?:1[5-9]|[23]\d|308))"
+)
+
+
+def _outermost_sentinel(numbers: pl.Series) -> Sentinel | None:
+    for low in (True, False):
+        rest, outer = numbers, []
+        # Several such numbers may lie close together, as 97, 98 and 99 do.
+        while len(outer) < _MOST_SENTINELS and len(rest):
+            value = rest.min() if low else rest.max()
+            rest = rest.filter(rest > value) if low else rest.filter(rest < value)  # pyright: ignore[reportOperatorIssue]
+            outer.append(float(value))  # pyright: ignore[reportArgumentType]
+            if len(rest) < 3 or len(rest) < 0.05 * len(numbers):
+                break
+            least, most = float(rest.min()), float(rest.max())  # pyright: ignore[reportArgumentType]
+            spread, gap = most - least, abs(outer[-1] - (least if low else most))
+            if not spread:
+                break
+            count = int((numbers == outer[0]).sum())
+            used = bool(_USED_AS_MISSING.fullmatch(f"{outer[0]:.10g}"))
+            several = count >= max(3, 0.001 * len(numbers))
+            apart = gap > spread and used and outer[0] != -1
+            far = gap > 3 * spread and count >= max(5, 0.001 * len(numbers)) and rest.n_unique() > 10
+            negative = low and used and len(outer) == 1 and outer[0] < 0 <= least and several
+            if outer[0] == -1:
+                negative = negative and most >= 20 and rest.n_unique() > 20 and count > 3 * len(rest) / rest.n_unique()
+                far = False
+            if apart or far or negative:
+                return Sentinel(outer[0], count, least, most)
+    return None
+
+
+class _Typing:
+    """The columns of a table made what their cells are; what is said of them goes to the table."""
+
+    def __init__(
+        self,
+        table: Table,
+        separator: str | None,
+        target: str | None,
+        labels: Callable[[str], bool],
+        decimal: str | None,
+        missing: Mapping[str, Sequence[str]],
+    ):
+        self.table, self.target, self.labels, self.missing = table, target, labels, missing
+        self.emptied: dict[str, int] = {}
+        native = {column.name: _native(column) for column in table.frame}
+        text = {name: column for name, column in native.items() if column.dtype == pl.String}
+        done = {name: column for name, column in native.items() if name not in text}
+        quick, self.open, self.words = {}, {}, {}
+        for name, column in text.items():
+            if name not in missing and (numbers := _plain_numbers(column)) is not None:
+                quick[name] = numbers
+                continue
+            column = column.str.strip_chars()
+            if name in missing:
+                column = self._without(column, missing[name])
+            figures = column.set(column.str.to_lowercase().is_in(list(reading.MISSING)), None)
+            if figures.null_count() == len(figures):
+                self.words[name] = column
+            elif (numbers := _plain_numbers(figures)) is not None:
+                quick[name], text[name] = numbers, figures
+            elif numerals.looks_numeric(figures, 0.5):
+                self.open[name] = figures
+                self.words[name] = column
+            else:
+                self.words[name] = column
+        self._read_figures(quick, text, separator, decimal)
+        for name, numbers in quick.items():
+            done[name] = self._kept_apart(text[name], numbers)
+        for name in self.words.keys() - done.keys():
+            done[name] = self._as_words(self.words[name])
+        for name in missing:
+            done[name] = self._without(done[name], missing[name])
+        self._tell_missing(missing)
+        self.frame = pl.DataFrame([done[name] for name in table.frame.columns])
+
+    # Numbers
+
+    def _read_figures(
+        self, quick: dict[str, pl.Series], text: dict[str, pl.Series], separator: str | None, decimal: str | None
+    ) -> None:
+        """Read the columns that are of numbers, but not as a computer writes them; `quick` gets them."""
+        bare = {name: numerals.bare(column) for name, column in self.open.items()}
+        marks = {name: numerals.Marks.of(column) for name, (column, _) in bare.items()}
+        if separator not in (",", None) or any(found.comma or found.either[","] for found in marks.values()):
+            # Points that were taken for decimal marks may be between thousands.
+            floats = {name: text[name] for name, numbers in quick.items() if numbers.dtype == pl.Float64}
+            alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
+            for name in alone:
+                bare[name], marks[name] = (text[name], ""), numerals.Marks.of(text[name])
+            evident = [found for name, found in marks.items() if name not in alone]
+            of_file = numerals.mark_of_file(evident, points=len(floats) > len(alone))
+        else:
+            of_file = "."
+        for name, (column, unit) in bare.items():
+            try:
+                usual = "." if separator in (",", None) else None
+                mark = decimal or numerals.decimal_mark(name, column, marks[name], of_file, usual)
+            except numerals.Undecided as problem:
+                raise ValueError(
+                    f"{problem}, and nothing in the file tells which; say what the decimal mark is with --decimal . or "
+                    "--decimal , (decimal: in a study)"
+                ) from problem
+            numbers = numerals.parse(column, mark)
+            if not self._take_numbers(name, column, numbers):
+                continue
+            if name in quick and numbers.equals(quick[name], check_dtypes=False):
+                continue
+            quick[name], text[name] = numbers, column
+            self.words.pop(name, None)
+            self._tell_form(name, column, mark, unit)
+
+    def _take_numbers(self, name: str, column: pl.Series, numbers: pl.Series) -> bool:
+        """Whether a column is one of numbers; its few other cells are said."""
+        there = len(column) - column.null_count()
+        odd = np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())
+        if not len(odd):
+            return True
+        words = self.words.get(name, column)
+        some = [f"{words[int(place)]!r} in {self.table.at(int(place))}" for place in odd[:3]]
+        more = f" and {len(odd) - len(some)} more" if len(odd) > len(some) else ""
+        if len(odd) > max(BAD_CELLS * there, 1) or there - len(odd) < 5 or self.labels(name):
+            values = list(dict.fromkeys(words[int(place)] for place in odd))
+            way = f"--missing {name}={values[0]} makes {'it' if len(values) == 1 else 'the first'} missing"
+            if len(odd) <= 0.5 * there:
+                self.table.spoilt[name] = (
+                    f"holds numbers, but {some[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those "
+                    f"cells ({way})"
+                )
+            return False
+        self.table.warnings.append(
+            f"{name!r} holds no number in {_cells(len(odd))} of {there}, read as missing: {', '.join(some)}{more}"
+        )
+        return True
+
+    def _tell_form(self, name: str, column: pl.Series, mark: str, unit: str) -> None:
+        if unit:
+            self.table.remarks.append(f"file: {name!r} is written with {unit!r} after its numbers")
+        cells = column.drop_nulls()
+        decimals = mark == "," and cells.str.contains(",", literal=True).any()
+        thousands = "," if mark == "." else "."
+        grouped = cells.filter(cells.str.contains(thousands, literal=True))
+        if decimals:
+            self.table.remarks.append(f"file: {name!r} is written with decimal commas")
+        if len(grouped):
+            word = {".": "points", ",": "commas"}[thousands]
+            shown = numerals.parse(grouped.head(1), mark)[0]
+            self.table.remarks.append(
+                f"file: {name!r} is written with {word} between thousands ({grouped[0]!r} is {shown})"
+            )
+
+    def _kept_apart(self, text: pl.Series, numbers: pl.Series) -> pl.Series:
+        """Numbers, or text where numbers would not keep apart what it does."""
+        name = numbers.name
+        label = self.labels(name)
+        padded = False
+        if numbers.dtype == pl.Int64:
+            padded = bool((text.str.starts_with("0") & (text.str.len_bytes() > 1)).any())
+        elif label:
+            padded = text.n_unique() != numbers.n_unique() and bool((numbers.drop_nulls() % 1 == 0).all())
+        elif float(numbers.abs().max() or 0) > 2**53:  # pyright: ignore[reportArgumentType]
+            padded = bool(text.str.contains(r"^[+-]?\d{16,}$").all())
+        if not padded:
+            return numbers
+        cells = text.set(text.str.to_lowercase().is_in(list(reading.MISSING)), None)
+        distinct = cells.drop_nulls().n_unique()
+        keeps = distinct == numbers.drop_nulls().n_unique()
+        if keeps and not label and not (name == self.target and distinct <= _MOST_CLASSES):
+            return numbers
+        if not keeps or numbers.dtype != pl.Int64:
+            self.table.remarks.append(
+                f"file: {name!r} is read as text, since numbers would not keep its {distinct} distinct values apart"
+            )
+        return cells
+
+    # Words
+
+    def _as_words(self, column: pl.Series) -> pl.Series:
+        text = column.set(column.is_in(_MISSING_TEXT), None)
+        if text.null_count() == len(text):
+            return text.cast(pl.Float64)
+        if (column == "NA").any() and self._is_value(column, text):
+            text = text.set((column == "NA").fill_null(False), "NA")
+        typed, remarks = _typed(text)
+        self.table.remarks.extend(remarks)
+        return typed
+
+    def _is_value(self, column: pl.Series, text: pl.Series) -> bool:
+        """Whether ``NA`` is one value among others rather than a mark of a missing one."""
+        name, count = column.name, int((column == "NA").sum())
+        others = text.drop_nulls().value_counts(sort=True)
+        codes = len(others) > 2 and bool(others[name].str.contains("^[A-Z]{2}$").all())
+        alike = 0.5 * float(others["count"].mean()) <= count <= 2 * float(others["count"].max())  # pyright: ignore
+        elsewhere = any(
+            (other == "NA").any()
+            for other in [*self.words.values(), *(self.table.frame[place] for place in self.table.frame.columns)]
+            if other.name != name and other.dtype == pl.String
+        )
+        if name in self.missing and "" in self.missing[name]:
+            return True
+        if codes or (alike and len(others) <= _MOST_CLASSES and not elsewhere):
+            why = "its other values are codes of two letters" if codes else "it is as frequent as its other values"
+            self.table.warnings.append(
+                f"'NA' in {_cells(count)} of {name!r} is taken for a value, as {why}; if it means missing, say "
+                f"--missing {name}=NA (missing: in a study)"
+            )
+            return True
+        self.table.remarks.append(
+            f"file: 'NA' in {_cells(count)} of {name!r} means missing (--missing {name}= makes it a value)"
+        )
+        return False
+
+    # What the user says is missing
+
+    def _without(self, column: pl.Series, values: Sequence[str]) -> pl.Series:
+        """The column without these values, which are counted."""
+        gone = pl.Series([False] * len(column))
+        for value in values:
+            if column.dtype == pl.String:
+                gone |= (column == value).fill_null(False)
+            elif column.dtype.is_numeric() and (number := _number(value)) is not None:
+                gone |= (column == number).fill_null(False)
+            elif column.dtype == pl.Boolean:
+                gone |= (column.cast(pl.String) == value.lower()).fill_null(False)
+        self.emptied[column.name] = self.emptied.get(column.name, 0) + int(gone.sum())
+        return column.set(gone, None) if gone.any() else column
+
+    def _tell_missing(self, missing: Mapping[str, Sequence[str]]) -> None:
+        found = {name: count for name, count in self.emptied.items() if count}
+        if found:
+            said = ", ".join(f"{name!r} in {_cells(count)}" for name, count in found.items())
+            self.table.remarks.append(f"file: missing, as asked: {said}")
+        for name, values in missing.items():
+            if not self.emptied.get(name) and any(values) and len(missing) < self.table.frame.width:
+                self.table.warnings.append(
+                    f"no cell of {name!r} is {' or '.join(map(repr, values))}, asked to be missing"
+                )
+        if missing and not found and len(missing) == self.table.frame.width:
+            self.table.warnings.append("no cell holds any of the values asked to be missing")
+
+
+_MOST_CLASSES = 50
+
+
+def _native(column: pl.Series) -> pl.Series:
+    """A column in one of the types of `Table.frame`, or of text."""
+    if column.dtype.is_float() or column.dtype.is_decimal() or column.dtype == pl.Null:
+        return column.cast(pl.Float64).fill_nan(None)
+    if column.dtype in (pl.Categorical, pl.Enum):
+        return column.cast(pl.String)
+    return column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
+
+
+def _plain_numbers(column: pl.Series) -> pl.Series | None:
+    """Numbers, where all cells are written as a computer does."""
+    head = column.head(100)
+    for dtype in (pl.Int64, pl.Float64):
+        if head.cast(dtype, strict=False).null_count() != head.null_count():
+            continue
+        cast = column.cast(dtype, strict=False)
+        if cast.null_count() == column.null_count() < len(column):
+            return cast.fill_nan(None) if dtype == pl.Float64 else cast
+    return None
+
+
+def _by_column(items: Sequence[object], names: Sequence[str]) -> dict[str, list[str]]:
+    """The values that mean missing by column, from values for all and ``column=value``."""
+    found: dict[str, list[str]] = {}
+    for item in items:
+        text = str(item)
+        name, equals, value = text.rpartition("=")
+        if equals and name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(
+                f"missing: there is no column {name!r} in {text!r}; {hint}Expected a value, for all columns, or "
+                "COLUMN=VALUE"
+            )
+        for place in [name] if equals else names:
+            found.setdefault(place, []).append(value if equals else text)
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def numbers(column: pl.Series) -> pl.Series:
@@ -128,89 +512,8 @@ def seconds(column: pl.Series) -> NDArray[np.float64]:
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy() / scale
 
 
-def _cells(name: str, raw: bytes) -> tuple[pl.DataFrame, list[str], bool]:
-    """All columns as text; remarks; whether decimals may be written with a comma."""
-    remarks = []
-    try:
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
-        remarks.append("file: not UTF-8, so read as Latin-1; look at names with accents")
-    text = text.lstrip("\r\n")
-    sample = text[:100_000].splitlines(keepends=True)
-    sample = "".join(sample if len(text) <= 100_000 else sample[:-1])
-    separator = max(",;\t", key=lambda separator: _table_likeness(sample, separator))
-    header, *rows = list(csv.reader(io.StringIO(sample, newline=""), delimiter=separator))[:50]
-    header = [cell.strip() for cell in header]
-    rows = [row for row in rows if row]
-    if rows and all(len(row) == len(header) + 1 for row in rows):
-        header = ["", *header]
-        remarks.append("file: rows have one cell more than the header, so the first is taken for a row name")
-    if all(re.fullmatch(r"[+-]?[\d.,]+(e[+-]?\d+)?", cell, re.IGNORECASE) for cell in header):
-        raise ValueError(
-            f"{name}: the first row holds numbers ({', '.join(header[:3])}, ...) where column names are expected; "
-            "put a row of names on top"
-        )
-    header = [cell or f"unnamed column {place + 1}" for place, cell in enumerate(header)]
-    for cell in header:
-        if header.count(cell) > 1:
-            places = [str(place + 1) for place, other in enumerate(header) if other == cell]
-            raise ValueError(
-                f"{name}: column name {cell!r} occurs {len(places)} times (columns {', '.join(places)}); rename all "
-                "but one, or remove copies"
-            )
-    try:
-        frame = pl.read_csv(
-            io.BytesIO(text.encode()),
-            has_header=False,
-            skip_rows=1,
-            new_columns=header,
-            schema={cell: pl.String for cell in header},
-            separator=separator,
-            raise_if_empty=False,
-        )
-    except pl.exceptions.PolarsError as problem:
-        for number, row in enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=separator)):
-            if len(row) > len(header):
-                raise ValueError(
-                    f"{name}: data row {number} has {len(row)} cells, the header {len(header)}; quote cells that hold "
-                    f"a {separator!r}"
-                ) from problem
-        raise ValueError(f"{name}: the file cannot be read as a table; is a quotation mark left open?") from problem
-    return frame, remarks, separator != ","
-
-
-def _table_likeness(sample: str, separator: str) -> tuple[bool, float, int]:
-    """How much text looks like a table with this separator; larger is more."""
-    lengths = [len(row) for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator) if row][:50]
-    several = lengths[0] > 1 and (len(lengths) == 1 or lengths[1] > 1)
-    alike = float(np.mean([length == lengths[-1] for length in lengths[1:]])) if len(lengths) > 1 else 1.0
-    return several, alike, lengths[0]
-
-
-def _typed(column: pl.Series, decimal_comma: bool) -> tuple[pl.Series, list[str]]:
-    """A column as numbers, booleans, dates, times of day or text, if all its cells can be read so; remarks."""
-    if column.dtype in (pl.Categorical, pl.Enum):
-        column = column.cast(pl.String)
-    if column.dtype.is_float() or column.dtype.is_decimal() or column.dtype == pl.Null:
-        return column.cast(pl.Float64).fill_nan(None), []
-    if column.dtype == pl.Date:
-        return column.cast(pl.Datetime("us")), []
-    if column.dtype != pl.String:
-        return column, []
-    column = column.str.strip_chars()
-    text = column.set(column.is_in(_MISSING_TEXT), None)
-    if text.null_count() == len(text):
-        return text.cast(pl.Float64), []
-    figures = column.set(column.str.to_lowercase().is_in(_MISSING_NUMBER), None)
-    if figures.null_count() < len(figures):
-        for dtype in (pl.Int64, pl.Float64):
-            cast = figures.cast(dtype, strict=False)
-            if cast.null_count() == figures.null_count():
-                return (cast.fill_nan(None) if dtype == pl.Float64 else cast), []
-        if decimal_comma and figures.drop_nulls().str.contains(r"^[+-]?\d*,?\d+(?:[eE][+-]?\d+)?$").all():
-            cast = figures.str.replace(",", ".", literal=True).cast(pl.Float64)
-            return cast, [f"file: {column.name!r} is written with decimal commas"]
+def _typed(text: pl.Series) -> tuple[pl.Series, list[str]]:
+    """Words as truth values, dates or times of day if all of them can be read so, else as they are; remarks."""
     lower = text.str.to_lowercase()
     if lower.drop_nulls().is_in(["true", "false"]).all():
         return lower == "true", []

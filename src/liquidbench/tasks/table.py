@@ -15,6 +15,8 @@ per         ``"step"`` (a target for each row) or ``"sequence"`` (one for each g
 features    the columns to predict from
 window      most rows in a sequence; None: recordings stay whole
 horizon     rows that a forecast looks ahead; 1 if left out
+decimal     the decimal mark of all numbers in a file of text, ``"."`` or ``","``
+missing     values that mean that there is none: a value, for all columns, or ``"column=value"``; a list of them
 digest      sha256 of the file, which is refused if it has another
 ==========  ==================================================================================================
 
@@ -31,7 +33,7 @@ import difflib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,7 +45,10 @@ from numpy.typing import NDArray
 from liquidbench.tasks import columns
 from liquidbench.tasks.task import SPLITS, Feature, Recording, Scaler, Source, Task
 
-KEYS = ("table", "target", "name", "time", "group", "kind", "per", "features", "window", "horizon", "digest")
+KEYS = (
+    *("table", "target", "name", "time", "group", "kind", "per", "features", "window", "horizon", "decimal", "missing"),
+    "digest",
+)
 KINDS = ("classification", "regression", "forecast")
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20
@@ -144,8 +149,10 @@ class _Plan:
         self.lines: list[str] = []
         self.warnings: list[str] = []
         self.left_out: dict[str, str] = {}
-        self.frame, self.digest, remarks = columns.read(self.path)
-        self.lines += remarks
+        self.file = self._read()
+        self.frame, self.digest = self.file.frame, self.file.digest
+        self.lines += self.file.remarks
+        self.warnings += self.file.warnings
         if self.given.get("digest", self.digest) != self.digest:
             self._refuse(
                 f"its content has checksum {self.digest}, but the digest given is {self.given['digest']}. The "
@@ -164,6 +171,7 @@ class _Plan:
         others = self._choose_features()
         self.kind = self._choose_kind(others)
         self.features = others
+        self.sentinels = self._suspect_sentinels()
         if self.kind == "forecast":
             self.features = tuple(name for name in self.frame.columns if name in (*others, self.target))
         self._check_features()
@@ -178,6 +186,7 @@ class _Plan:
         self.gap, self.splits = self._split_by_group() if self.group is not None else self._split_in_time()
         self._check_splits(self.splits)
         self._suspect_leaks()
+        self._suspect_unseen()
         self._suspect_outliers()
         self.metric = self._choose_metric()
         self.lines += [f"warning: {warning}" for warning in self.warnings]
@@ -198,6 +207,7 @@ class _Plan:
             **horizon,
             "features": list(self.features),
             "window": self.window,
+            **{key: self.given[key] for key in ("decimal", "missing") if self.given.get(key)},
             "digest": self.digest,
         }
 
@@ -225,7 +235,7 @@ class _Plan:
             kind="classification" if classification else "regression",
             per=self.per,
             outputs=1 if self.classes is None else len(self.classes),
-            target_unit="1" if classification else _unit(self.target),
+            target_unit="1" if classification else self._unit(self.target),
             classes=self.classes,
             metric=self.metric,
             metrics=metrics,
@@ -271,8 +281,28 @@ class _Plan:
             raise ValueError(f"outer split {fold}: {problem}") from problem
         return deal.__getitem__
 
+    def _read(self) -> columns.Table:
+        """The file, read for what its columns are to be used for."""
+        given, target = self.given, self.given["target"]
+        named = (target, given.get("time"), given.get("group"), *(given.get("features") or ()))
+        classes = given.get("kind", "classification") == "classification"
+        return columns.read(
+            self.path,
+            wanted={name for name in named if name},
+            target=target if classes else None,
+            labels=lambda name: name != target and (name == given.get("group") or bool(_GROUP_NAME.fullmatch(name))),
+            decimal=given.get("decimal"),
+            missing=given.get("missing") or (),
+        )
+
     def _refuse(self, problem: str) -> NoReturn:
         raise ValueError(f"{self.path.name}: {problem}")
+
+    def _unit(self, name: str) -> str:
+        """The unit that a column's name gives in square brackets, or the file in a row of units."""
+        bracketed = re.search(r"\[([^\[\]]+)\]\s*$", name)
+        named = bracketed[1].strip() if bracketed else ""
+        return named or self.file.units.get(name) or "as in the table"
 
     def _column(self, role: str, name: str) -> str:
         if name in self.frame.columns:
@@ -382,7 +412,7 @@ class _Plan:
         self._refuse_infinite(name)
 
     def _at(self, position: int) -> str:
-        return f"data row {self.row[position] + 1}"
+        return self.file.at(int(self.row[position]))
 
     def _refuse_infinite(self, name: str) -> None:
         if not self.frame[name].dtype.is_numeric():
@@ -531,8 +561,8 @@ class _Plan:
                 "nothing to predict"
             )
         self._refuse_infinite(name)
-        if column.dtype == pl.String and (slips := self._slips(column)):
-            self._refuse(f"target {name!r} {slips} (they then count as not known) or correct them")
+        if name in self.file.spoilt and self.given.get("kind") != "classification":
+            self._refuse(f"target {name!r} {self.file.spoilt[name]} or correct them")
         if missing:
             self.lines.append(
                 f"target: missing in {_count(missing, 'row')} of {len(column)}; they are read as inputs, not scored"
@@ -540,6 +570,7 @@ class _Plan:
 
     def _choose_features(self) -> tuple[str, ...]:
         taken = {self.target, self.time, self.group}
+        self._read_presence(taken)
         if "features" in self.given:
             names = [self._column("features", name) for name in self.given["features"]]
             for name in names:
@@ -566,6 +597,44 @@ class _Plan:
                 features.append(name)
         return tuple(features)
 
+    def _read_presence(self, taken: Collection[str | None]) -> None:
+        """Make columns that hold one value or nothing tell whether it is there: events are often written so."""
+        asked = self.given.get("features")
+        present = [
+            name
+            for name in self.frame.columns
+            if name not in taken
+            and (asked is None or name in asked)
+            and _is_usable(self.frame[name])
+            and 0 < self.frame[name].null_count() < self.frame.height
+            and self.frame[name].drop_nulls().n_unique() == 1
+        ]
+        if present:
+            self.frame = self.frame.with_columns(pl.col(present).is_not_null())
+            verb = "holds" if len(present) == 1 else "hold"
+            self.lines.append(
+                f"presence: {_listed(present)} {verb} one value or nothing; read as 1 where it is there and 0 where it "
+                "is not"
+            )
+
+    def _suspect_sentinels(self) -> set[str]:
+        """Warn of numbers that may mean that there is no value; the columns that have some."""
+        suspects: set[str] = set()
+        for name in dict.fromkeys((*self.features, self.target)):
+            if not self.frame[name].dtype.is_numeric():
+                continue
+            for sentinel in columns.sentinels(self.frame[name]):
+                value, rows = f"{sentinel.value:.15g}", _count(sentinel.count, "row")
+                if self.kind == "classification" and name == self.target and sentinel.value == -1:
+                    continue
+                suspects.add(name)
+                self.warnings.append(
+                    f"{name!r} is {value} in {rows} ({sentinel.count / self.frame.height:.1%}), apart from its other "
+                    f"values ({sentinel.least:.6g} to {sentinel.most:.6g}); if that means that there is none, say "
+                    f"--missing {name}={value} (missing: in a study)"
+                )
+        return suspects
+
     def _unfit(self, name: str) -> str | None:
         """Why a column cannot be a feature."""
         column = self.frame[name]
@@ -577,22 +646,14 @@ class _Plan:
         if column.dtype.is_temporal():
             return "holds dates, which serve as times only"
         if values.n_unique() == 1:
-            return "is the same in every row" if not column.null_count() else "is the same in every row that has it"
+            return "is the same in every row"
+        if name in self.file.spoilt:
+            return f"{self.file.spoilt[name]} to use it"
         if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
-            if slips := self._slips(column):
-                return f"{slips} to use it"
             distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
             return f"holds text, {distinct}"
         self._refuse_infinite(name)
         return None
-
-    def _slips(self, column: pl.Series) -> str | None:
-        """Which few cells keep a column of text from being one of numbers."""
-        odd = np.flatnonzero((columns.numbers(column).is_null() & column.is_not_null()).to_numpy())
-        if len(odd) > 0.1 * (len(column) - column.null_count()):
-            return None
-        others = f" and {len(odd) - 1} more" if len(odd) > 1 else ""
-        return f"holds numbers, but {column[int(odd[0])]!r} in {self._at(odd[0])}{others}; empty those cells"
 
     def _repeats_target(self, name: str) -> str | None:
         pairs = self.frame.select(name, self.target).drop_nulls().unique()
@@ -623,6 +684,7 @@ class _Plan:
                 f"target {self.target!r} holds {distinct} distinct values that are no numbers",
             )
         elif not features:
+            self._refuse_lost_features()
             kind, reason = "forecast", f"there is nothing but the past of {self.target!r} to predict it from"
         elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
             kind, reason = "classification", f"target {self.target!r} holds {distinct} distinct values"
@@ -641,6 +703,17 @@ class _Plan:
             )
         self.lines.append(f"kind: {kind} ({reason})")
         return kind
+
+    def _refuse_lost_features(self) -> None:
+        """Refuse to forecast only because columns that were meant to predict from cannot be read."""
+        lost = {name: reason for name, reason in self.left_out.items() if reason.startswith("holds ")}
+        lost = {name: reason for name, reason in lost.items() if "holds dates" not in reason}
+        if lost:
+            reasons = "; ".join(f"{name!r} {reason}" for name, reason in lost.items())
+            self._refuse(
+                f"no column is left to predict {self.target!r} from: {reasons}. Correct that, or ask for a forecast "
+                "of the target from its own past (--task forecast)"
+            )
 
     def _check_features(self) -> None:
         if not self.features:
@@ -700,7 +773,7 @@ class _Plan:
                     values.append((column == value).fill_null(False).to_numpy())
                     observed.append(there)
             else:
-                features.append(Feature(name, "1" if column.dtype == pl.Boolean else _unit(name)))
+                features.append(Feature(name, "1" if column.dtype == pl.Boolean else self._unit(name)))
                 values.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
                 observed.append(there)
         return tuple(features), np.stack(values, axis=1).astype(np.float64), np.stack(observed, axis=1)
@@ -942,6 +1015,36 @@ class _Plan:
                 )
         return None
 
+    def _suspect_unseen(self) -> None:
+        """Warn of what the training part never shows, and of a test part that asks nothing."""
+        observed = {name: np.concatenate([recording.observed for recording in self.splits[name]]) for name in SPLITS}
+        values = np.concatenate([recording.values for recording in self.splits["train"]])
+        never, same = [], []
+        for column, feature in enumerate(self.feature_columns):
+            there = observed["train"][:, column]
+            if not there.any():
+                never.append(feature.name)
+            elif there.sum() > 1 and np.ptp(values[there, column]) == 0:
+                same.append(feature.name)
+        if never:
+            self.warnings.append(
+                f"{_listed(never)} {'has' if len(never) == 1 else 'have'} no value in the training part, so nothing "
+                "can be learnt of it; leave it out (--features)"
+            )
+        if same:
+            self.warnings.append(
+                f"{_listed(same)} {'is' if len(same) == 1 else 'are'} the same throughout the training part, so "
+                "nothing can be learnt of what changes later"
+            )
+        for name in SPLITS[1:]:
+            known = _known(self.splits[name], self.per)
+            if self.classes is None and np.ptp(known) == 0:
+                use = "be chosen" if name == "validation" else "be judged"
+                self.warnings.append(
+                    f"target {self.target!r} is {float(np.ravel(known)[0]):g} throughout the {name} part, so a "
+                    f"constant is all that it asks for and no model can {use} by it"
+                )
+
     def _suspect_outliers(self) -> None:
         """Warn of training values so far from the others that they alone set the scale of their feature."""
         values = np.concatenate([recording.values for recording in self.splits["train"]])
@@ -950,7 +1053,7 @@ class _Plan:
         for column, feature in enumerate(self.feature_columns):
             here = values[observed[:, column], column]
             # A flag that is seldom set is far from its mean, and right.
-            if len(np.unique(here)) <= 2:
+            if len(np.unique(here)) <= 2 or feature.name in self.sentinels:
                 continue
             row = int(distances[:, column].argmax())
             distance = float(distances[row, column])
@@ -1042,6 +1145,16 @@ def _checked(mapping: Mapping[str, Any]) -> dict[str, Any]:
     for key, allowed in (("kind", KINDS), ("per", ("step", "sequence"))):
         if key in given and given[key] not in allowed:
             raise ValueError(f"{key} must be one of {', '.join(allowed)}; got {given[key]!r}")
+    if given.get("decimal") not in (None, ".", ","):
+        raise ValueError(f"decimal must be a point or a comma, the mark before decimals; got {given['decimal']!r}")
+    if given.get("missing") is not None:
+        if isinstance(given["missing"], str | int | float):
+            given["missing"] = [given["missing"]]
+        if not isinstance(given["missing"], list | tuple) or not all(
+            isinstance(item, str | int | float) for item in given["missing"]
+        ):
+            raise TypeError(f"missing must be a list of values, or of texts COLUMN=VALUE; got {given['missing']!r}")
+        given["missing"] = list(given["missing"])
     for key, least in (("window", 2), ("horizon", 1)):
         value = given.get(key, least)
         if value is None and key in optional:
@@ -1101,12 +1214,6 @@ def _counts_rows(column: pl.Series) -> bool:
     if not column.dtype.is_integer() or column.null_count() or len(column) < 3:
         return False
     return bool((np.diff(column.cast(pl.Int64).to_numpy()) == 1).all())
-
-
-def _unit(name: str) -> str:
-    """The unit that a column's name gives in square brackets."""
-    bracketed = re.search(r"\[([^\[\]]+)\]\s*$", name)
-    return bracketed[1].strip() if bracketed and bracketed[1].strip() else "as in the table"
 
 
 def _count(number: Any, noun: str) -> str:

@@ -1,0 +1,183 @@
+"""Numbers as people and machines write them, with points or commas as decimal marks and between thousands.
+
+``1.094`` is a number little above one, or more than a thousand. `decimal_mark` decides for a column from its own cells,
+then from the rest of the file, and raises `Undecided` where neither makes it plain.
+"""
+
+import re
+from dataclasses import dataclass
+
+import polars as pl
+
+_EXPONENT = r"(?:[eEdD][+-]?\d+)?"
+
+
+def _forms(mark: str) -> tuple[str, str, str]:
+    """Patterns for one decimal mark: any number; what is a number with no other mark; what could have another."""
+    decimal, thousands = re.escape(mark), re.escape("," if mark == "." else ".")
+    sign = r"^[+-]?"
+    grouped = rf"[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+"
+    number = rf"{sign}(?:(?:{grouped}|\d+)(?:{decimal}\d*)?|{decimal}\d+){_EXPONENT}$"
+    plain = (
+        rf"{sign}(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|0\d*{decimal}\d*|{decimal}\d+|\d{{4,}}{decimal}\d*|\d+{decimal}"
+        rf"|\d+{decimal}\d+[eEdD][+-]?\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+{decimal}\d*"
+        rf"|[1-9]\d{{0,2}}(?:{thousands}\d{{3}}){{2,}})$"
+    )
+    return number, plain, rf"{sign}[1-9]\d{{0,2}}{decimal}\d{{3}}$"
+
+
+_NUMBER, _PLAIN, _EITHER = (dict(zip(".,", forms, strict=True)) for forms in zip(_forms("."), _forms(","), strict=True))
+_GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
+_GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
+_SIGNS = r"^(?:[€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
+_SUFFIX = re.compile(
+    r"\d\s*([%‰€$£¥]|°\s?[CFK]?|[kKMm]?W(?:h)?|[km]?V|m?A|h?Pa|m?bar|k?Hz|[ckm]?m|k?g|m[lL]|mm|km/h|m/s|rpm|bpm|ppm|"
+    r"mg/dL|mmol/L|EUR|USD|CHF|GBP|kB|MB|GB|ms|s|min|h)$"
+)
+
+
+class Undecided(ValueError):
+    """A column whose numbers can be read with a point or with a comma as the decimal mark; in words."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """How many cells of a column can be read with one decimal mark only, and how many with either.
+
+    Attributes:
+        point, comma: cells that are numbers with this decimal mark alone.
+        either: cells such as ``1.094`` or ``1,094``, by the mark that they have.
+        small, large: whether there are whole numbers without any mark below, or not below, a thousand.
+    """
+
+    point: int
+    comma: int
+    either: dict[str, int]
+    small: bool
+    large: bool
+
+    @classmethod
+    def of(cls, column: pl.Series) -> "Marks":
+        """Count the marks of a column of text, `bare`."""
+        return cls(
+            point=_count(column, _PLAIN["."]),
+            comma=_count(column, _PLAIN[","]),
+            either={mark: _count(column, _EITHER[mark]) for mark in ".,"},
+            small=_count(column, r"^[+-]?[1-9]\d{0,2}$") > 0,
+            large=_count(column, r"^[+-]?[1-9]\d{3,}$") > 0,
+        )
+
+
+def looks_numeric(column: pl.Series, share: float) -> bool:
+    """Whether at least this share of the cells, of which a sample is looked at, are numbers in some form."""
+    sample = bare(column.drop_nulls().gather_every(max(len(column) // 1000, 1)))[0]
+    if not len(sample):
+        return False
+    found = sample.str.contains(_NUMBER["."]) | sample.str.contains(_NUMBER[","])
+    return bool(found.mean() >= share)  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+
+
+def bare(column: pl.Series) -> tuple[pl.Series, str]:
+    """Cells without what does not depend on the decimal mark.
+
+    Returns:
+        The cells, with an ASCII minus, without blanks or apostrophes between thousands, and without the unit that all
+        of them have; that unit, or nothing.
+    """
+    if column.str.contains("[−–]").any():
+        column = column.str.replace(r"^[−–]", "-")
+    unit = ""
+    first = next((found for cell in column.drop_nulls().head(50) if (found := _SUFFIX.search(cell))), None)
+    if first:
+        pattern = _SIGNS.replace("{unit}", re.escape(first[1]))
+        cells = column.drop_nulls()
+        if len(cells) and cells.str.contains(pattern).mean() >= 0.95:  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+            column, unit = column.str.replace(pattern, "$1").str.strip_chars(), first[1]
+    elif column.drop_nulls().head(50).str.contains(r"^[€$£¥]").any():
+        column = column.str.replace(_SIGNS.replace("{unit}", ""), "$1").str.strip_chars()
+    grouped = column.str.contains(_GROUPED)
+    if grouped.any():
+        column = column.set(grouped, column.str.replace_all(_GROUP, ""))
+    return column, unit
+
+
+def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None, usual: str | None) -> str:
+    """The decimal mark of a column.
+
+    Args:
+        name: of the column.
+        column: its cells, `bare`.
+        marks: of the column.
+        of_file: the mark that the other columns make plain.
+        usual: what is taken where nothing makes it plain and nothing speaks against it.
+
+    Returns:
+        A point or a comma.
+
+    Raises:
+        Undecided: where it is not plain.
+    """
+    plain = {".": marks.point, ",": marks.comma}
+    most, least = max(plain, key=plain.__getitem__), min(plain, key=plain.__getitem__)
+    if plain[most] and plain[least] <= 0.01 * plain[most]:
+        return most
+    if plain[least]:
+        raise Undecided(f"{name!r} holds {_example(column, _PLAIN['.'])} as well as {_example(column, _PLAIN[','])}")
+    if of_file is not None:
+        return of_file
+    point, comma = marks.either["."], marks.either[","]
+    if marks.large and not (point and comma):
+        # Who writes 1500 puts nothing between thousands.
+        return "," if comma else "."
+    if comma or (point and marks.small and usual is None):
+        cell = _example(column, _EITHER["," if comma else "."])
+        digits = re.sub(r"\D", "", cell)
+        raise Undecided(f"{cell} in {name!r} is {digits}, or {digits[:-3]} and a fraction")
+    return "."
+
+
+def parse(column: pl.Series, mark: str) -> pl.Series:
+    """Cells as whole numbers where all of them are, else as ``Float64``; null where a cell is no number."""
+    thousands = "," if mark == "." else "."
+    column = column.set(~column.str.contains(_NUMBER[mark]), None)
+    if column.str.contains(thousands, literal=True).any():
+        column = column.str.replace_all(thousands, "", literal=True)
+    if mark == ",":
+        column = column.str.replace(",", ".", literal=True)
+    if column.str.contains("[dD]").any():
+        column = column.str.replace("[dD]", "e")
+    whole = column.cast(pl.Int64, strict=False)
+    return whole if whole.null_count() == column.null_count() else column.cast(pl.Float64, strict=False)
+
+
+def mark_of_file(marks: list[Marks], points: bool) -> str | None:
+    """The decimal mark of which columns give evidence, unless some do for the other.
+
+    Args:
+        marks: of columns that have any.
+        points: whether other columns have decimal points beyond doubt.
+
+    Returns:
+        A point, a comma, or None where there is evidence for neither or both.
+    """
+    point, comma = points or any(found.point for found in marks), any(found.comma for found in marks)
+    return None if point == comma else "." if point else ","
+
+
+def has_thousands_alone(column: pl.Series) -> bool:
+    """Whether every cell that has a point has it where thousands could be set apart."""
+    for cells in (column.head(1000), column):
+        cells = cells.drop_nulls()
+        pointed = cells.filter(cells.str.contains(".", literal=True))
+        if not pointed.str.contains(r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$").all():
+            return False
+    return bool(len(pointed))
+
+
+def _count(column: pl.Series, pattern: str) -> int:
+    return int(column.str.contains(pattern).sum() or 0)
+
+
+def _example(column: pl.Series, pattern: str) -> str:
+    cells = column.drop_nulls()
+    return repr(cells.filter(cells.str.contains(pattern))[0])

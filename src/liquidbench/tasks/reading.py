@@ -1,0 +1,739 @@
+"""A file of text as rows of cells under names, each row with the number of its line.
+
+`read` finds out how the file is encoded, what separates its cells and which line holds the names. What stands before
+the names, a row of units below them, rulers, comments and a footer are told from the data and said. Where names and
+cells differ in number and it is not plain which belongs to which, the file is refused with the line: no value is
+ever put under another name. What cells mean is not looked at here.
+"""
+
+import csv
+import io
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any, NoReturn
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+BLANKS = " "
+"""What `Sheet.separator` is where any run of blanks and tabs separates."""
+
+MISSING = frozenset(
+    "|na|n/a|n.a.|n.a|#n/a|#n/a n/a|#na|<na>|nan|-nan|nat|null|(null)|nul|none|nil|?|-|--|---|----|-----|.|..|...|"
+    "*|**|***|missing|unavailable|not available|unknown|undefined|undef|no data|nodata|no value|invalid|"
+    "n.d.|n.d|nd|\\n|#value!|#ref!|#div/0!|#name?|#num!|#null!|1.#ind|-1.#ind|1.#qnan|-1.#qnan|1.#nan".split("|")
+)
+"""What stands in columns of numbers, in lower case, where there is none."""
+
+_SEPARATORS = (",", ";", "\t", "|", BLANKS)
+_SAMPLE_LINES = 200
+_SAMPLE_CHARACTERS = 2_000_000
+_MOST_BEFORE_NAMES = 60
+_MOST_FOOTER_LINES = 5
+_MOST_UNPACKED = 300
+"""How much larger a packed table may be than its file: tables shrink to a tenth, hostile files to a thousandth."""
+_FREELY_UNPACKED = 1 << 26
+_END = "\x00"
+
+# Numbers, dates and times of day in any form; no words.
+_FIGURE = re.compile(
+    r"[(<>~]?[+\-−$€£]?\s?[.,]?\d[\d.,:/+\-\s'’eETZ%)]*(?:[ap]\.?m\.?)?(?:UTC|GMT)?"
+    r"|(?:\d{1,2}|\w{3})[-\s./]+[^\W\d]{3,9}\.?[-\s./,]+\d{2,4}.*",
+    re.IGNORECASE,
+)
+_UNIT = re.compile(
+    r"\[.*\]|\(.*\)|[°º]?[CFK]|deg(?:rees?)?(?:[ _]?[CFK])?|celsius|fahrenheit|kelvin|[µunmck]?s(?:ec(?:onds?)?)?|"
+    r"min(?:utes?)?|h(?:ours?|rs?)?|d(?:ays?)?|UTC|GMT|TS|RN|[munpkMG]?(?:m|g|V|A|W|Wh|Hz|Pa|bar|N|J|L|l|Ohm|Ω|eV|mol|B|VA|VAr?)"
+    r"(?:\s?[/*·.]?\s?[A-Za-zµ°]{1,4}[-^]?\d?){0,3}|volts?|amps?|watts?|meters?|metres?|percent|%|‰|"
+    r"ppmv?|ppb|ppt|psu|[cd]m|mm(?:/h|Hg)?|inch(?:es)?|in|ft|knots?|kts?|kn|mph|rpm|bpm|lux|lx|dB[A-Za-z]*|pH|counts?|-|n/?a|none|"
+    r"unitless|date(?:time)?|time|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*|smp|avg|max|std|tot",
+    re.IGNORECASE,
+)
+_RULER = r"^[\s|+:=-]*--[\s|+:=-]*$"
+_MAGIC = (
+    (b"PK\x03\x04", "a zip archive or a spreadsheet; save the sheet as CSV"),
+    (b"\xd0\xcf\x11\xe0", "an Excel workbook; save the sheet as CSV"),
+    (b"\x1f\x8b", "compressed with gzip; let its name end in .gz"),
+    (b"BZh", "compressed with bzip2; unpack it first"),
+    (b"\xfd7zXZ", "compressed with xz; unpack it first"),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
+    (b"PAR1", "a Parquet file; let its name end in .parquet"),
+    (b"%PDF", "a PDF; export the table as CSV"),
+    (b"\x89HDF", "an HDF5 file; export the table as CSV"),
+    (b"SQLite format 3", "an SQLite database; export the table as CSV"),
+    (b"{\\rtf", "a text document; save it as plain text"),
+    (b"<!doctype", "a web page, perhaps an error or a login shown in place of the download; fetch the file itself"),
+    (b"<html", "a web page, perhaps an error or a login shown in place of the download; fetch the file itself"),
+    (b"<?xml", "XML; export the table as CSV"),
+    (b"[{", "JSON; export the table as CSV"),
+    (b'{"', "JSON; export the table as CSV"),
+    (b"version https://git-lfs", "a pointer of Git LFS; fetch the file itself with git lfs pull"),
+)
+
+
+@dataclass
+class Sheet:
+    """A file's cells.
+
+    Attributes:
+        cells: a column of text for each name, null or empty where a cell is.
+        lines: the number in the file of each row's (first) line, from 1.
+        separator: what stands between cells; `BLANKS` for runs of blanks and tabs.
+        units: units by name of column, where a row below the names gives them.
+        remarks: what was found out, in words.
+        warnings: what deserves a look.
+    """
+
+    cells: pl.DataFrame
+    lines: NDArray[np.int64]
+    separator: str
+    units: dict[str, str] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def unpack(name: str, raw: bytes) -> bytes:
+    """Unpack gzip, but no more than a table can be packed.
+
+    Args:
+        name: of the file, for errors.
+        raw: its content, of one or several gzip members.
+
+    Returns:
+        The content.
+
+    Raises:
+        ValueError: where it is damaged, or unpacks to far more than a table would.
+    """
+    most = max(_FREELY_UNPACKED, _MOST_UNPACKED * len(raw))
+    parts, total, rest = [], 0, raw
+    try:
+        while rest.strip(b"\0"):
+            unpacker = zlib.decompressobj(wbits=31)
+            part = unpacker.decompress(rest, most - total + 1)
+            total += len(part)
+            if total > most:
+                raise ValueError(
+                    f"{name}: {len(raw):,} bytes unpack to more than {most:,}, as no table does; if it is one, "
+                    "unpack it yourself"
+                )
+            if not unpacker.eof:
+                raise zlib.error("cut off")
+            parts.append(part)
+            rest = unpacker.unused_data
+    except zlib.error as problem:
+        raise ValueError(f"{name}: the file is damaged, or not compressed with gzip") from problem
+    return b"".join(parts)
+
+
+def read(name: str, raw: bytes, wanted: Collection[str] = (), decimal: str | None = None) -> Sheet:
+    """Read a table of text.
+
+    Args:
+        name: of the file, for errors.
+        raw: the file's content, unpacked.
+        wanted: names that the columns must have; among several rows that could hold the names, one with them does.
+        decimal: the decimal mark where the user gave one; a comma then separates cells only where they are quoted.
+
+    Returns:
+        The cells.
+
+    Raises:
+        ValueError: in words, where the file is no table, or it is not plain which value belongs to which name.
+    """
+    return _Reading(name, raw, wanted, decimal).sheet
+
+
+class _Reading:
+    """One file being read, one method a stage."""
+
+    def __init__(self, name: str, raw: bytes, wanted: Collection[str], decimal: str | None):
+        self.name = name
+        self.wanted = set(wanted)
+        self.remarks: list[str] = []
+        self.warnings: list[str] = []
+        text = self._decoded(raw)
+        self.text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+        self.lines = _lines(self.text)
+        self.quoted = '"' in self.text
+        # None of these is dropped before `_cells`, so that a place in `lines` is a line's number less one.
+        self.kept = np.ones(len(self.lines), dtype=bool)
+        self.separator = self._take_excels_line()
+        self._leave_out_comments()
+        sample = self._sample()
+        self.separator = self.separator or self._found_separator(sample, decimal)
+        top = self._names_row(sample)
+        self.header_line, header = top[0], [cell.strip().strip("\ufeff\u200b\xa0") for cell in top[1]]
+        self.kept[: self.header_line] = False
+        self._leave_out_blank_lines(len(header))
+        if not self.kept.any():
+            raise ValueError(f"{self.name}: the file has column names but no rows")
+        units = self._units(sample, header)
+        self._leave_out_rulers(header)
+        frame, lines = self._cells(header)
+        units = {name: unit for name, unit in units.items() if unit and name in frame.columns}
+        self.sheet = Sheet(frame, lines, self.separator, units, self.remarks, self.warnings)
+
+    def _refuse(self, problem: str) -> NoReturn:
+        raise ValueError(f"{self.name}: {problem}")
+
+    # Bytes to text
+
+    def _decoded(self, raw: bytes) -> str:
+        start = raw[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+        for magic, what in _MAGIC:
+            if start.startswith(magic.lower()):
+                self._refuse(f"this is {what}")
+        for mark, encoding in (
+            (b"\xff\xfe\0\0", "utf-32"),
+            (b"\0\0\xfe\xff", "utf-32"),
+            (b"\xff\xfe", "utf-16"),
+            (b"\xfe\xff", "utf-16"),
+        ):
+            if raw.startswith(mark):
+                return self._decoded_as(raw, encoding)
+        head = raw[:2000]
+        for first, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+            if (
+                len(head) > 3
+                and head[first::2].count(0) > 0.9 * len(head[first::2])
+                and not head[1 - first :: 2].count(0)
+            ):
+                return self._decoded_as(raw, encoding)
+        if b"\0" in raw:
+            raw = self._without_nul(raw)
+        try:
+            return raw.decode("utf-8-sig")
+        except UnicodeDecodeError as problem:
+            line = raw[: problem.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
+        text = raw.decode("utf-8-sig", errors="replace")
+        odd = text.count("\ufffd")
+        if odd < 0.1 * sum(map(len, re.findall(r"[^\x00-\x7f]+", text))):
+            self.warnings.append(
+                f"{odd} bytes are no UTF-8 as the rest is, the first in line {line}; they are read as '\ufffd'"
+            )
+            return text
+        try:
+            text, encoding = raw.decode("cp1252"), "Windows-1252"
+        except UnicodeDecodeError:
+            text, encoding = raw.decode("latin-1"), "Latin-1"
+        self.remarks.append(f"file: not UTF-8 (line {line}), so read as {encoding}; look at names with accents")
+        return text
+
+    def _decoded_as(self, raw: bytes, encoding: str) -> str:
+        try:
+            return raw.decode(encoding).lstrip("\ufeff")
+        except UnicodeDecodeError as problem:
+            self._refuse(
+                f"the file begins as {encoding.upper()}, but byte {problem.start + 1:,} does not go on so; save it "
+                "as UTF-8"
+            )
+
+    def _without_nul(self, raw: bytes) -> bytes:
+        bare = raw.rstrip(b"\0 \r\n\t")
+        if b"\0" in bare:
+            line = bare[: bare.index(b"\0")].count(b"\n") + 1
+            self._refuse(
+                f"line {line} holds a NUL byte, which text has none of: the file is no text, or was damaged when a "
+                "machine stopped; remove what is damaged"
+            )
+        self.warnings.append(
+            f"the file ends in {len(raw) - len(bare):,} NUL bytes, which are left out; it may be cut off"
+        )
+        return bare
+
+    # Lines that are no rows
+
+    def _take_excels_line(self) -> str:
+        """The separator that Excel's line ``sep=;`` names."""
+        first = next(iter(self.lines[:1]), "")
+        if found := re.fullmatch(r'"?sep=(.|\\t)"?[;,]*', first.strip("\n "), re.IGNORECASE):
+            self.kept[0] = False
+            return found[1].replace("\\t", "\t")
+        return ""
+
+    def _leave_out_comments(self) -> None:
+        marked = self.lines.str.starts_with("#").to_numpy()
+        if not marked.any() or marked.mean() > 0.9:
+            return
+        there = self.lines.str.strip_chars().str.len_bytes().to_numpy() > 0
+        leading = int(np.argmax(there & ~marked & self.kept))
+        if not marked[:leading].any() and marked.sum() > 0.1 * there.sum():
+            # A column of '#1', '#2', ... is no comment.
+            return
+        self.kept &= ~marked
+        self.remarks.append(
+            f"file: {_number(int(marked.sum()), 'line')} beginning with '#' left out as comments, the first of them "
+            f"line {int(marked.argmax()) + 1}"
+        )
+
+    def _leave_out_blank_lines(self, width: int) -> None:
+        blank = (self.lines.str.strip_chars().str.len_bytes() == 0).to_numpy() & self.kept
+        if not blank.any():
+            return
+        there = np.flatnonzero(self.kept & ~blank)
+        end = int(there[-1]) + 1 if len(there) else 0
+        self.kept[end:] = False
+        if width == 1:
+            # In a single column, an empty line is a missing value.
+            return
+        self.kept &= ~blank
+        within = int(blank[:end].sum())
+        if within:
+            self.remarks.append(
+                f"file: {_number(within, 'empty line')} left out, the first of them line {int(blank.argmax()) + 1}"
+            )
+
+    def _leave_out_rulers(self, header: Sequence[str]) -> None:
+        """Drop lines that only draw, and names that come again where files were put together."""
+        if self.separator == "|":
+            self.kept &= ~self.lines.str.contains(_RULER).to_numpy()
+        again = (self.lines == self.lines[self.header_line - 1]).to_numpy() & self.kept
+        if again.any() and len(header) > 1:
+            self.kept &= ~again
+            self.warnings.append(
+                f"the row of names comes again {_number(int(again.sum()), 'time')}, first in line "
+                f"{int(again.argmax()) + 1}; left out. If several tables were put together, look whether they "
+                "belong together"
+            )
+
+    # Separator and names
+
+    def _sample(self) -> list[tuple[int, str]]:
+        """Number and text of the first lines that are not left out."""
+        sample, characters = [], 0
+        for place in np.flatnonzero(self.kept)[: 3 * _SAMPLE_LINES]:
+            line = self.lines[int(place)]
+            if line.strip():
+                sample.append((int(place) + 1, line))
+                characters += len(line)
+            if len(sample) >= _SAMPLE_LINES or (characters > _SAMPLE_CHARACTERS and len(sample) > 12):
+                break
+        if not sample:
+            self._refuse("the file is empty")
+        return sample
+
+    def _split(self, sample: Sequence[tuple[int, str]], separator: str) -> list[tuple[int, list[str]]]:
+        """Number and cells of each row; none where a cell would have no end."""
+        text = [line for _, line in sample]
+        try:
+            reader = _reader(text, separator)
+            rows, last = [], 0
+            for row in reader:
+                rows.append((sample[last][0], row))
+                last = reader.line_num
+        except csv.Error:
+            return []
+        return [row for row in rows if row[1]]
+
+    def _found_separator(self, sample: Sequence[tuple[int, str]], decimal: str | None) -> str:
+        """The separator with which the sample looks most like rows under names."""
+
+        def likeness(separator: str) -> tuple[float, ...]:
+            if decimal == separator and not self.quoted:
+                return (-1.0,)
+            rows = [
+                [cell.strip() for cell in row]
+                for number, row in self._split(sample, separator)
+                if not re.search(_RULER, self.lines[number - 1])
+            ]
+            if not rows:
+                return (-1.0,)
+            width = _usual([len(row) for row in rows[len(rows) // 2 :]])
+            named = any(
+                len(row) > 1
+                and abs(len(row) - width) <= 1
+                and 2 * sum(map(bool, row)) > len(row)
+                and not any(_FIGURE.fullmatch(cell) or cell[:1].isdigit() for cell in row)
+                for row in rows[:_MOST_BEFORE_NAMES]
+            )
+            alike = float(np.mean([len(row) == width for row in rows]))
+            return (width > 1 and alike > 0.3, named, alike, width)
+
+        best = max(_SEPARATORS[:-1], key=likeness)
+        several, named, alike, *_ = *likeness(best), 0, 0
+        # Blanks stand in names and between date and clock as well.
+        if several > 0 and (alike == 1 or (named and alike >= 0.5)):
+            return best
+        return max(best, BLANKS, key=likeness)
+
+    def _names_row(self, sample: Sequence[tuple[int, str]]) -> tuple[int, list[str]]:
+        """Line and cells of the row that holds the names."""
+        rows = [
+            (number, [cell.strip() for cell in row])
+            for number, row in self._split(sample, self.separator)
+            if not re.search(_RULER, self.lines[number - 1])
+        ]
+        if not rows:
+            self._refuse("a cell of the first rows is longer than 100,000 characters; is a quotation mark left open?")
+        width = _usual([len(row) for _, row in rows[len(rows) // 2 :]])
+        body = [row for _, row in rows[len(rows) // 2 :] if len(row) == width]
+        figures = _columns_of_figures(body, width)
+        top = rows[:_MOST_BEFORE_NAMES]
+
+        def has_figures(row: list[str]) -> bool:
+            return any(place < len(row) and _FIGURE.fullmatch(row[place]) for place in figures)
+
+        commented = self._commented_names(width)
+        holding = [row for row in top if self.wanted and self.wanted <= set(row[1])]
+        wordy = [row for row in top if abs(len(row[1]) - width) <= 1 and not has_figures(row[1])]
+        full = [row for row in wordy if len(row[1]) >= width and all(row[1][1:-1]) and len(set(row[1])) == len(row[1])]
+        if holding:
+            chosen = holding[0]
+        elif commented is not None and (not wordy or has_figures(top[0][1])):
+            chosen = commented
+        elif figures and wordy:
+            chosen = full[0] if full else max(wordy, key=lambda row: sum(map(bool, row[1])))
+        else:
+            chosen = next((row for row in top if len(row[1]) == width), top[0])
+            if self._is_data(chosen[1], [row for _, row in rows[1:]]):
+                some = ", ".join(chosen[1][:3]) + (", ..." if len(chosen[1]) > 3 else "")
+                self._refuse(
+                    f"the first row holds numbers ({some}) where column names are expected; put a row of names on top"
+                )
+        if len(chosen[1]) == 1 and (found := re.search(r"[,;\t|]", chosen[1][0])) and self.quoted:
+            self._refuse(
+                f"line {chosen[0]} is one cell in quotation marks with {found[0]!r} in it; if each line is quoted "
+                "as a whole, remove the quotation marks around the lines"
+            )
+        before = [number for number, _ in top if number < chosen[0]]
+        if before:
+            first = self.lines[before[0] - 1].strip()
+            self.remarks.append(
+                f"file: {_number(len(before), 'line')} before the names left out, the first of them line {before[0]} "
+                f"({_short(first)}); the names are in line {chosen[0]}"
+            )
+        return chosen
+
+    def _commented_names(self, width: int) -> tuple[int, list[str]] | None:
+        """The names, where the last comment above the first row holds them."""
+        above = [place for place in range(int(np.argmax(self.kept))) if self.lines[place].startswith("#")]
+        if not above:
+            return None
+        line = self.lines[above[-1]].lstrip("# \t")
+        row = [cell.strip() for cell in next(iter(_reader([line], self.separator)), [])]
+        return (above[-1] + 1, row) if len(row) == width and all(row) else None
+
+    @staticmethod
+    def _is_data(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
+        """Whether a row of numbers or dates is like all others, and so no row of names."""
+        if all(re.fullmatch(r"[+-]?[\d.,]+(e[+-]?\d+)?", cell, re.IGNORECASE) for cell in row):
+            return True
+        if not any(_FIGURE.fullmatch(cell) for cell in row):
+            return False
+        for place, cell in enumerate(row):
+            shapes = {re.sub(r"\d+", "0", other[place]) for other in others if place < len(other)}
+            like = (
+                any(map(_FIGURE.fullmatch, shapes)) if _FIGURE.fullmatch(cell) else re.sub(r"\d+", "0", cell) in shapes
+            )
+            if not like:
+                return False
+        return True
+
+    def _units(self, sample: Sequence[tuple[int, str]], header: Sequence[str]) -> dict[str, str]:
+        """Units by name, from a row right below the names; other rows of words there are left out and said."""
+        rows = [(number, row) for number, row in self._split(sample, self.separator) if number > self.header_line]
+        width = _usual([len(row) for _, row in rows]) if rows else 0
+        figures = _columns_of_figures([row for _, row in rows[len(rows) // 2 :] if len(row) == width], width)
+        units: dict[str, str] = {}
+
+        def of_words(row: tuple[int, list[str]]) -> bool:
+            cells = [row[1][place].strip() for place in figures if place < len(row[1])]
+            return not any(map(_FIGURE.fullmatch, cells)) and any(
+                cell.lower() not in MISSING or cell == "-" for cell in cells
+            )
+
+        for number, row in list(takewhile(of_words, rows))[: _MOST_FOOTER_LINES if len(rows) > 10 else 1]:
+            cells = [cell.strip() for cell in row]
+            there = [cell for cell in cells if cell]
+            if self.lines[number - 1] == self.lines[self.header_line - 1]:
+                continue
+            self.kept[number - 1] = False
+            if not units and 2 * sum(bool(_UNIT.fullmatch(cell)) for cell in there) >= len(there):
+                cells = cells[len(cells) - len(header) :] if len(cells) == len(header) + 1 and cells[-1] else cells
+                units = {
+                    name: "1" if cell == "-" else cell.strip("[]() ") for name, cell in zip(header, cells, strict=False)
+                }
+                said = ", ".join(f"{name!r} in {unit}" for name, unit in units.items() if unit)
+                self.remarks.append(f"file: line {number} holds units, read as such ({_short(said, 120)})")
+            else:
+                self.warnings.append(
+                    f"line {number} ({_short(self.lines[number - 1].strip())}) stands between the names and the first "
+                    "numbers and holds none; it is left out"
+                )
+        return units
+
+    # Lines to cells
+
+    def _cells(self, header: list[str]) -> tuple[pl.DataFrame, NDArray[np.int64]]:
+        places = np.flatnonzero(self.kept)
+        lines = self.lines if len(places) == len(self.lines) else self.lines.gather(places)
+        if not len(lines):
+            self._refuse("the file has column names but no rows")
+        numbers = places + 1
+        separator = self.separator
+        rows: list[list[str]] | None = None
+        if separator == BLANKS and not self.quoted:
+            lines, separator = lines.str.strip_chars().str.replace_all(r"[ \t]+", "\t"), "\t"
+        bare = lines
+        if self.quoted and lines.str.contains('"', literal=True).any():
+            bare = lines.str.replace_all(r'"[^"]*"', "q")
+            if separator == BLANKS or bare.str.contains('"', literal=True).any():
+                rows, numbers = self._rows_by_hand(lines, numbers)
+        if rows is None:
+            widths = bare.str.count_matches(separator, literal=True).to_numpy().astype(np.int64) + 1
+        else:
+            widths = np.array([len(row) for row in rows])
+        width, left_out, surplus = self._reconciled(
+            header, widths, numbers, lambda at: _last_are_empty(rows, bare, separator, at)
+        )
+        keep = np.ones(len(widths), dtype=bool)
+        keep[left_out] = False
+        numbers = numbers[keep]
+        ragged = bool(len(surplus)) and len(surplus) < keep.sum()
+        if rows is None and not ragged:
+            as_it_is = keep.all() and len(places) == len(self.lines) - places[0] and self.separator != BLANKS
+            if not keep.all():
+                lines = lines.filter(keep)
+            text = self._from_line(int(places[0])) if as_it_is else lines.str.join("\n").item()
+            try:
+                frame = self._by_polars(text, separator, width + bool(len(surplus)))
+            except pl.exceptions.PolarsError:
+                frame = None
+            if frame is not None and frame.height == len(lines):
+                return self._named(frame, header, numbers), numbers
+            rows, _ = self._rows_by_hand(lines, numbers)
+        else:
+            if rows is None:
+                rows, _ = self._rows_by_hand(lines, places + 1)
+            rows = [row for row, there in zip(rows, keep, strict=True) if there]
+        total = max(map(len, rows))
+        columns = {str(place): [row[place] if place < len(row) else "" for row in rows] for place in range(total)}
+        return self._named(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)), header, numbers), numbers
+
+    def _rows_by_hand(self, lines: pl.Series, numbers: NDArray[np.int64]) -> tuple[list[list[str]], NDArray[np.int64]]:
+        """Rows whose cells may hold line breaks, and their first lines; slower."""
+        rows: list[list[str]] = []
+        first: list[int] = []
+        last = 0
+        # A quotation mark that is never closed takes this line too.
+        reader = _reader([*lines, _END], self.separator)
+        try:
+            for row in reader:
+                if last == len(lines):
+                    return rows, np.array(first, dtype=np.int64)
+                rows.append(row)
+                first.append(int(numbers[last]))
+                if 1 < reader.line_num - last and reader.line_num <= len(lines):
+                    self._tell_break(first[-1], int(numbers[reader.line_num - 1]))
+                last = reader.line_num
+        except csv.Error:
+            pass
+        # Where the open cell was too long or took the last line, its row began at `last` or is the last.
+        line = int(numbers[last]) if last < len(lines) else first[-1]
+        self._refuse(
+            f"a cell that begins in line {line} has no end, so the file cannot be read as a table; is a quotation mark "
+            "left open?"
+        )
+
+    def _tell_break(self, first: int, last: int) -> None:
+        if not any("line break" in warning for warning in self.warnings):
+            self.warnings.append(
+                f"a cell in quotation marks holds a line break, first from line {first} to {last}; if no cell should, "
+                "a quotation mark is missing or too many there"
+            )
+
+    def _from_line(self, place: int) -> str:
+        start = 0
+        for _ in range(place):
+            start = self.text.index("\n", start) + 1
+        return self.text[start:]
+
+    @staticmethod
+    def _by_polars(text: str, separator: str, width: int) -> pl.DataFrame:
+        names = [str(place) for place in range(width)]
+        return pl.read_csv(
+            io.BytesIO(text.encode()),
+            has_header=False,
+            new_columns=names,
+            schema=dict.fromkeys(names, pl.String),
+            separator=separator,
+            raise_if_empty=False,
+        )
+
+    def _reconciled(
+        self,
+        header: list[str],
+        widths: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        is_last_empty: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
+    ) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
+        """Width of the rows without a separator at their end, rows to leave out, and rows with such a separator.
+
+        The header may be changed: a separator at its end goes, a row name comes in front.
+        """
+        usual = _usual(widths)
+        while len(header) > 1 and len(header) > usual and not header[-1]:
+            header.pop()
+        names = len(header)
+        if len(widths) > 1:
+            footer = np.flatnonzero(widths[-_MOST_FOOTER_LINES:] < names) + max(len(widths) - _MOST_FOOTER_LINES, 0)
+            # One line that is cut off, or some of words alone.
+            while len(footer) and not (footer[-1] == len(widths) - 1 and (widths[footer[0] :] < names).all()):
+                footer = footer[1:]
+            if len(footer) > 1 and (widths[footer] > 1).any():
+                footer = footer[-1:] if (widths[-2] >= names) else footer[:0]
+            if len(footer) == len(widths) or names == 1 or usual < names:
+                footer = footer[:0]
+        else:
+            footer = np.zeros(0, dtype=np.int64)
+        for place in footer:
+            self.warnings.append(
+                f"line {numbers[place]} at the end of the file has {_number(int(widths[place]), 'cell')}, the names "
+                f"{names}; it is left out ({_short(self.lines[int(numbers[place]) - 1].strip())})"
+            )
+        there = np.ones(len(widths), dtype=bool)
+        there[footer] = False
+        longer = np.flatnonzero((widths == names + 1) & there)
+        if len(longer) and is_last_empty(longer).all():
+            which = "each row ends" if len(longer) == there.sum() else f"{len(longer)} rows end"
+            self.remarks.append(f"file: {which} in a separator with nothing behind it, which makes no column")
+            surplus = longer
+        else:
+            surplus = longer[:0]
+            if len(longer) == there.sum() and self._counts_rows(longer, numbers):
+                self.remarks.append(
+                    "file: rows have one cell more than the header and it counts them, so the first is taken for a "
+                    "row name"
+                )
+                header.insert(0, "")
+                return names + 1, footer, surplus
+        wrong = there & (widths != names)
+        wrong[surplus] = False
+        if wrong.any():
+            self._refuse_widths(header, widths, numbers, wrong)
+        return names, footer, surplus
+
+    def _counts_rows(self, rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
+        """Whether each row's first cell is one more than that of the row before."""
+        firsts = (
+            self.lines.gather(numbers[rows] - 1)
+            .str.strip_chars()
+            .str.extract(r'^"?(\d+)"?(?:\D|$)')
+            .cast(pl.Int64, strict=False)
+        )
+        return len(firsts) > 1 and not firsts.null_count() and bool((firsts.diff().drop_nulls() == 1).all())
+
+    def _refuse_widths(
+        self, header: list[str], widths: NDArray[np.int64], numbers: NDArray[np.int64], wrong: NDArray[np.bool_]
+    ) -> NoReturn:
+        place = int(wrong.argmax())
+        line, cells, names = int(numbers[place]), int(widths[place]), len(header)
+        many = int(wrong.sum())
+        what = f"line {line} has {_number(cells, 'cell')}, but line {self.header_line} has {_number(names, 'name')}"
+        if many == len(widths) and many > 1 and len(np.unique(widths)) == 1:
+            way = (
+                f"Each row is so. Add the {'names that are' if cells - names > 1 else 'name that is'} missing to line "
+                f"{self.header_line}"
+                if cells > names
+                else f"Each row is so. Remove what names nothing from line {self.header_line}, or add the missing cells"
+            )
+            if cells > names and self.separator == ",":
+                way += "; if commas are decimal marks too, save the table with semicolons between cells"
+                if names == 1:
+                    way += ", or read them as decimal marks with --decimal ,"
+            if self.separator == BLANKS:
+                way += "; names and cells must hold no blanks, or be quoted"
+        else:
+            others = f" ({_number(many, 'line')} of {len(widths)} {'has' if many == 1 else 'have'} another number)"
+            way = f"Quote cells that hold a {self.separator!r}, or correct the line{others}"
+            if cells < names:
+                way = f"Add what is missing, or remove the line{others}"
+        self._refuse(f"{what}, so it is not plain which value belongs to which name. {way}")
+
+    def _named(self, frame: pl.DataFrame, header: list[str], numbers: NDArray[np.int64]) -> pl.DataFrame:
+        """The columns under their names, without the empty ones at the edges that have none."""
+        frame = frame[:, : len(header)]
+        drawn = self.separator == "|"
+        for edge in (0, -1) if drawn else (-1,):
+            if len(header) > 1 and not header[edge] and _is_empty(frame[:, edge]):
+                frame = frame.drop(frame.columns[edge])
+                header.pop(edge)
+        names = [cell or f"unnamed column {place + 1}" for place, cell in enumerate(header)]
+        for cell, count in Counter(names).items():
+            if count > 1:
+                places = [str(place + 1) for place, other in enumerate(names) if other == cell]
+                self._refuse(
+                    f"column name {_short(cell)!r} occurs {count} times (columns {', '.join(places)} of line "
+                    f"{self.header_line}); rename all but one, or remove copies"
+                )
+        frame.columns = names
+        return frame
+
+
+def _reader(lines: Iterable[str], separator: str) -> Any:
+    if separator == BLANKS:
+        lines = (line.strip().replace("\t", " ") for line in lines)
+        return csv.reader((line + "\n" for line in lines), delimiter=" ", skipinitialspace=True)
+    return csv.reader((line + "\n" for line in lines), delimiter=separator)
+
+
+def _lines(text: str) -> pl.Series:
+    """All lines of a text, empty ones included, without what ends them."""
+    if "\x01" not in text:
+        # Five times as fast as splitting in Python.
+        lines = pl.read_csv(
+            io.BytesIO(text.encode()),
+            has_header=False,
+            schema={"line": pl.String},
+            separator="\x01",
+            quote_char=None,
+            raise_if_empty=False,
+        )["line"].fill_null("")
+        if len(lines) == text.count("\n") + (not text.endswith("\n")):
+            return lines
+    return pl.Series("line", text.removesuffix("\n").split("\n"), dtype=pl.String)
+
+
+def _last_are_empty(
+    rows: list[list[str]] | None, lines: pl.Series, separator: str, at: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether the last cell of each of these rows is empty."""
+    if rows is not None:
+        return np.array([not rows[place][-1].strip() for place in at])
+    return lines.gather(at).str.strip_chars_end(" ").str.ends_with(separator).to_numpy()
+
+
+def _usual(lengths: Iterable[int] | NDArray[np.int64]) -> int:
+    """The most frequent; of equally frequent ones the largest."""
+    values, counts = np.unique(np.asarray(list(lengths)), return_counts=True)
+    return int(values[len(counts) - 1 - int(np.argmax(counts[::-1]))])
+
+
+def _columns_of_figures(rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Places of the columns that mostly hold numbers, dates or times of day."""
+    places = []
+    for place in range(width):
+        cells = [cell for row in rows if (cell := row[place].strip()).lower() not in MISSING]
+        if cells and sum(bool(_FIGURE.fullmatch(cell)) for cell in cells) >= 0.6 * len(cells):
+            places.append(place)
+    return places
+
+
+def _is_empty(column: pl.Series) -> bool:
+    return bool((column.fill_null("").str.strip_chars() == "").all())
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _short(text: str, most: int = 60) -> str:
+    """Text for a message: without what moves the cursor, and not longer than so."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
