@@ -188,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
         )
     added.add_argument(
         "--features",
-        type=_columns,
+        type=_parted("column names"),
         metavar="A,B,...",
         default=argparse.SUPPRESS,
         help="columns to predict from (default: all of use); quote a name with a comma in it: '\"a, b\",c'",
@@ -202,7 +202,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     added.add_argument(
         "--missing",
-        type=_columns,
+        type=_parted("values, or COLUMN=VALUE,"),
         action="extend",
         metavar="VALUE,COLUMN=VALUE,...",
         default=argparse.SUPPRESS,
@@ -212,8 +212,9 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--decimal",
         choices=(".", ","),
+        metavar="MARK",
         default=argparse.SUPPRESS,
-        help="the mark before decimals in a file of text; found out by default",
+        help="the mark before decimals, . or , (default: found out)",
     )
     added.add_argument(
         "--minutes",
@@ -297,11 +298,14 @@ def _positive(kind: type[int] | type[float]) -> Callable[[str], int | float]:
     return parse
 
 
-def _columns(text: str) -> list[str]:
-    names = [name.strip() for line in csv.reader([text], skipinitialspace=True) for name in line]
-    if not names or not all(names) or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"must be distinct column names parted by commas; got {text!r}")
-    return names
+def _parted(what: str) -> Callable[[str], list[str]]:
+    def parse(text: str) -> list[str]:
+        parts = [part.strip() for line in csv.reader([text], skipinitialspace=True) for part in line]
+        if not parts or not all(parts) or len(set(parts)) < len(parts):
+            raise argparse.ArgumentTypeError(f"must be distinct {what} parted by commas; got {text!r}")
+        return parts
+
+    return parse
 
 
 def _cores() -> int:

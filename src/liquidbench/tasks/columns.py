@@ -12,6 +12,7 @@ import difflib
 import hashlib
 import io
 import re
+import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -284,7 +285,7 @@ class _Typing:
         more = f" and {len(odd) - len(some)} more" if len(odd) > len(some) else ""
         if len(odd) > max(BAD_CELLS * there, 1) or there - len(odd) < 5 or self.labels(name):
             values = list(dict.fromkeys(words[int(place)] for place in odd))
-            way = f"--missing {name}={values[0]} makes {'it' if len(values) == 1 else 'the first'} missing"
+            way = f"{option(name, values[0])} makes {'it' if len(values) == 1 else 'the first'} missing"
             if len(odd) <= 0.5 * there:
                 self.table.spoilt[name] = (
                     f"holds numbers, but {some[0]}{f' and {len(odd) - 1} more' if len(odd) > 1 else ''}; empty those "
@@ -365,11 +366,11 @@ class _Typing:
             why = "its other values are codes of two letters" if codes else "it is as frequent as its other values"
             self.table.warnings.append(
                 f"'NA' in {_cells(count)} of {name!r} is taken for a value, as {why}; if it means missing, say "
-                f"--missing {name}=NA (missing: in a study)"
+                f"{option(name, 'NA')} (missing: in a study)"
             )
             return True
         self.table.remarks.append(
-            f"file: 'NA' in {_cells(count)} of {name!r} means missing (--missing {name}= makes it a value)"
+            f"file: 'NA' in {_cells(count)} of {name!r} means missing ({option(name, '')} makes it a value)"
         )
         return False
 
@@ -436,7 +437,7 @@ def _by_column(items: Sequence[object], names: Sequence[str]) -> dict[str, list[
             near = difflib.get_close_matches(name, names, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ValueError(
-                f"missing: there is no column {name!r} in {text!r}; {hint}Expected a value, for all columns, or "
+                f"missing: there is no column {name!r} in {text!r}; {hint}expected a value, for all columns, or "
                 "COLUMN=VALUE"
             )
         for place in [name] if equals else names:
@@ -453,6 +454,12 @@ def _number(text: str) -> float | None:
 
 def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
+
+
+def option(name: str, value: str) -> str:
+    """The option of the command line that makes a value of a column missing, quoted for a shell."""
+    item = f"{name}={value}"
+    return f"--missing {shlex.quote(f'{chr(34)}{item}{chr(34)}' if ',' in item else item)}"
 
 
 def numbers(column: pl.Series) -> pl.Series:

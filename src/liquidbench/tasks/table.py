@@ -631,7 +631,7 @@ class _Plan:
                 self.warnings.append(
                     f"{name!r} is {value} in {rows} ({sentinel.count / self.frame.height:.1%}), apart from its other "
                     f"values ({sentinel.least:.6g} to {sentinel.most:.6g}); if that means that there is none, say "
-                    f"--missing {name}={value} (missing: in a study)"
+                    f"{columns.option(name, value)} (missing: in a study)"
                 )
         return suspects
 
