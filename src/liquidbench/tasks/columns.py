@@ -207,6 +207,7 @@ class _Typing:
     ):
         self.table, self.target, self.labels, self.missing = table, target, labels, missing
         self.emptied: dict[str, int] = {}
+        self.bad: list[str] = []
         native = {column.name: _native(column) for column in table.frame}
         text = {name: column for name, column in native.items() if column.dtype == pl.String}
         done = {name: column for name, column in native.items() if name not in text}
@@ -236,6 +237,11 @@ class _Typing:
         for name in missing:
             done[name] = self._without(done[name], missing[name])
         self._tell_missing(missing)
+        if more := self.bad[_MOST_TOLD:]:
+            self.table.warnings.append(
+                f"{_count(len(more), 'more column')} with a few cells that are no numbers, read as missing: "
+                f"{', '.join(map(repr, more[:20]))}{', ...' if len(more) > 20 else ''}"
+            )
         self.frame = pl.DataFrame([done[name] for name in table.frame.columns])
 
     # Numbers
@@ -292,8 +298,11 @@ class _Typing:
                     f"cells ({way})"
                 )
             return False
+        self.bad.append(name)
+        if len(self.bad) > _MOST_TOLD:
+            return True
         self.table.warnings.append(
-            f"{name!r} holds no number in {_cells(len(odd))} of {there}, read as missing: {', '.join(some)}{more}"
+            f"{name!r} holds no number in {_count(len(odd), 'cell')} of {there}, read as missing: {', '.join(some)}{more}"
         )
         return True
 
@@ -321,7 +330,7 @@ class _Typing:
         if numbers.dtype == pl.Int64:
             padded = bool((text.str.starts_with("0") & (text.str.len_bytes() > 1)).any())
         elif label:
-            padded = text.n_unique() != numbers.n_unique() and bool((numbers.drop_nulls() % 1 == 0).all())
+            padded = text.n_unique() != numbers.n_unique()
         elif float(numbers.abs().max() or 0) > 2**53:  # pyright: ignore[reportArgumentType]
             padded = bool(text.str.contains(r"^[+-]?\d{16,}$").all())
         if not padded:
@@ -365,12 +374,12 @@ class _Typing:
         if codes or (alike and len(others) <= _MOST_CLASSES and not elsewhere):
             why = "its other values are codes of two letters" if codes else "it is as frequent as its other values"
             self.table.warnings.append(
-                f"'NA' in {_cells(count)} of {name!r} is taken for a value, as {why}; if it means missing, say "
+                f"'NA' in {_count(count, 'cell')} of {name!r} is taken for a value, as {why}; if it means missing, say "
                 f"{option(name, 'NA')} (missing: in a study)"
             )
             return True
         self.table.remarks.append(
-            f"file: 'NA' in {_cells(count)} of {name!r} means missing ({option(name, '')} makes it a value)"
+            f"file: 'NA' in {_count(count, 'cell')} of {name!r} means missing ({option(name, '')} makes it a value)"
         )
         return False
 
@@ -392,7 +401,7 @@ class _Typing:
     def _tell_missing(self, missing: Mapping[str, Sequence[str]]) -> None:
         found = {name: count for name, count in self.emptied.items() if count}
         if found:
-            said = ", ".join(f"{name!r} in {_cells(count)}" for name, count in found.items())
+            said = ", ".join(f"{name!r} in {_count(count, 'cell')}" for name, count in found.items())
             self.table.remarks.append(f"file: missing, as asked: {said}")
         for name, values in missing.items():
             if not self.emptied.get(name) and any(values) and len(missing) < self.table.frame.width:
@@ -404,6 +413,7 @@ class _Typing:
 
 
 _MOST_CLASSES = 50
+_MOST_TOLD = 8
 
 
 def _native(column: pl.Series) -> pl.Series:
@@ -452,8 +462,8 @@ def _number(text: str) -> float | None:
         return None
 
 
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def option(name: str, value: str) -> str:

@@ -17,9 +17,10 @@ def _forms(mark: str) -> tuple[str, str, str]:
     decimal, thousands = re.escape(mark), re.escape("," if mark == "." else ".")
     sign = r"^[+-]?"
     grouped = rf"[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+"
-    number = rf"{sign}(?:(?:{grouped}|\d+)(?:{decimal}\d*)?|{decimal}\d+){_EXPONENT}$"
+    # Zeros in front are for whole numbers alone: '0012,1' is rather two numbers in one cell.
+    number = rf"{sign}(?:(?:{grouped}|0|[1-9]\d*)(?:{decimal}\d*)?|\d+|{decimal}\d+){_EXPONENT}$"
     plain = (
-        rf"{sign}(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|0\d*{decimal}\d*|{decimal}\d+|\d{{4,}}{decimal}\d*|\d+{decimal}"
+        rf"{sign}(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|0{decimal}\d*|{decimal}\d+|\d{{4,}}{decimal}\d*|\d+{decimal}"
         rf"|\d+{decimal}\d+[eEdD][+-]?\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+{decimal}\d*"
         rf"|[1-9]\d{{0,2}}(?:{thousands}\d{{3}}){{2,}})$"
     )
@@ -27,6 +28,7 @@ def _forms(mark: str) -> tuple[str, str, str]:
 
 
 _NUMBER, _PLAIN, _EITHER = (dict(zip(".,", forms, strict=True)) for forms in zip(_forms("."), _forms(","), strict=True))
+_ENOUGH = 20
 _GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
 _GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
 _SIGNS = r"^(?:[€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
@@ -81,11 +83,13 @@ def bare(column: pl.Series) -> tuple[pl.Series, str]:
     """Cells without what does not depend on the decimal mark.
 
     Returns:
-        The cells, with an ASCII minus, without blanks or apostrophes between thousands, and without the unit that all
-        of them have; that unit, or nothing.
+        The cells, with an ASCII minus, also for numbers in parentheses, without blanks or apostrophes between
+        thousands, and without the unit that all of them have; that unit, or nothing.
     """
     if column.str.contains("[−–]").any():
         column = column.str.replace(r"^[−–]", "-")
+    if column.str.contains(r"^\(.*\)$").any():
+        column = column.str.replace(r"^\(([\d.,]+)\)$", "-$1")
     unit = ""
     first = next((found for cell in column.drop_nulls().head(50) if (found := _SUFFIX.search(cell))), None)
     if first:
@@ -97,7 +101,7 @@ def bare(column: pl.Series) -> tuple[pl.Series, str]:
         column = column.str.replace(_SIGNS.replace("{unit}", ""), "$1").str.strip_chars()
     grouped = column.str.contains(_GROUPED)
     if grouped.any():
-        column = column.set(grouped, column.str.replace_all(_GROUP, ""))
+        column = column.str.replace_all(_GROUP, "").zip_with(grouped.fill_null(False), column)
     return column, unit
 
 
@@ -126,6 +130,9 @@ def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None
     if of_file is not None:
         return of_file
     point, comma = marks.either["."], marks.either[","]
+    if marks.small and max(point, comma) >= _ENOUGH and not (point and comma):
+        # Fractions would not all have three digits, nor would whole numbers be without.
+        return "." if comma else ","
     if marks.large and not (point and comma):
         # Who writes 1500 puts nothing between thousands.
         return "," if comma else "."

@@ -24,16 +24,18 @@ BLANKS = " "
 """What `Sheet.separator` is where any run of blanks and tabs separates."""
 
 MISSING = frozenset(
-    "|na|n/a|n.a.|n.a|#n/a|#n/a n/a|#na|<na>|nan|-nan|nat|null|(null)|nul|none|nil|?|-|--|---|----|-----|.|..|...|"
-    "*|**|***|missing|unavailable|not available|unknown|undefined|undef|no data|nodata|no value|invalid|"
+    [*("*" * length for length in range(1, 13)), *("-" * length for length in range(1, 13))]
+) | frozenset(
+    "|na|n/a|n.a.|n.a|#n/a|#n/a n/a|#na|<na>|nan|-nan|nat|null|(null)|nul|none|nil|?|.|..|...|"
+    "missing|unavailable|not available|unknown|undefined|undef|no data|nodata|no value|invalid|"
     "n.d.|n.d|nd|\\n|#value!|#ref!|#div/0!|#name?|#num!|#null!|1.#ind|-1.#ind|1.#qnan|-1.#qnan|1.#nan".split("|")
 )
 """What stands in columns of numbers, in lower case, where there is none."""
 
-_SEPARATORS = (",", ";", "\t", "|", BLANKS)
-_SAMPLE_LINES = 200
+_SEPARATORS = (",", ";", "\t", "|", "\x01", BLANKS)
+_SAMPLE_LINES = 400
 _SAMPLE_CHARACTERS = 2_000_000
-_MOST_BEFORE_NAMES = 60
+_MOST_BEFORE_NAMES = 150
 _MOST_FOOTER_LINES = 5
 _MOST_UNPACKED = 300
 """How much larger a packed table may be than its file: tables shrink to a tenth, hostile files to a thousandth."""
@@ -49,9 +51,9 @@ _FIGURE = re.compile(
 _UNIT = re.compile(
     r"\[.*\]|\(.*\)|[°º]?[CFK]|deg(?:rees?)?(?:[ _]?[CFK])?|celsius|fahrenheit|kelvin|[µunmck]?s(?:ec(?:onds?)?)?|"
     r"min(?:utes?)?|h(?:ours?|rs?)?|d(?:ays?)?|UTC|GMT|TS|RN|[munpkMG]?(?:m|g|V|A|W|Wh|Hz|Pa|bar|N|J|L|l|Ohm|Ω|eV|mol|B|VA|VAr?)"
-    r"(?:\s?[/*·.]?\s?[A-Za-zµ°]{1,4}[-^]?\d?){0,3}|volts?|amps?|watts?|meters?|metres?|percent|%|‰|"
+    r"[-^]?\d?(?:\s?[\s/*·.]\s?[A-Za-zµ°]{1,4}[-^]?\d?){0,3}|volts?|amps?|watts?|meters?|metres?|percent|%|‰|"
     r"ppmv?|ppb|ppt|psu|[cd]m|mm(?:/h|Hg)?|inch(?:es)?|in|ft|knots?|kts?|kn|mph|rpm|bpm|lux|lx|dB[A-Za-z]*|pH|counts?|-|n/?a|none|"
-    r"unitless|date(?:time)?|time|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*|smp|avg|max|std|tot",
+    r"unitless|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*|smp|avg|max|std|tot",
     re.IGNORECASE,
 )
 _RULER = r"^[\s|+:=-]*--[\s|+:=-]*$"
@@ -158,18 +160,22 @@ class _Reading:
         self.remarks: list[str] = []
         self.warnings: list[str] = []
         text = self._decoded(raw)
-        self.text = text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+        self.text = text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
         self.lines = _lines(self.text)
         self.quoted = '"' in self.text
         # None of these is dropped before `_cells`, so that a place in `lines` is a line's number less one.
         self.kept = np.ones(len(self.lines), dtype=bool)
+        self.comments = np.zeros(0, dtype=np.int64)
         self.separator = self._take_excels_line()
         self._leave_out_comments()
         sample = self._sample()
         self.separator = self.separator or self._found_separator(sample, decimal)
         top = self._names_row(sample)
         self.header_line, header = top[0], [cell.strip().strip("\ufeff\u200b\xa0") for cell in top[1]]
+        if len(header) > 1:
+            header[0] = re.sub(r"^(?:%|//)\s*", "", header[0])
         self.kept[: self.header_line] = False
+        self._tell_comments()
         self._leave_out_blank_lines(len(header))
         if not self.kept.any():
             raise ValueError(f"{self.name}: the file has column names but no rows")
@@ -215,7 +221,7 @@ class _Reading:
         odd = text.count("\ufffd")
         if odd < 0.1 * sum(map(len, re.findall(r"[^\x00-\x7f]+", text))):
             self.warnings.append(
-                f"{odd} bytes are no UTF-8 as the rest is, the first in line {line}; they are read as '\ufffd'"
+                f"the file is UTF-8 but for {_number(odd, 'byte')}, the first in line {line}, read as '\ufffd'"
             )
             return text
         try:
@@ -235,6 +241,7 @@ class _Reading:
             )
 
     def _without_nul(self, raw: bytes) -> bytes:
+        nul = b"\0"
         bare = raw.rstrip(b"\0 \r\n\t")
         if b"\0" in bare:
             line = bare[: bare.index(b"\0")].count(b"\n") + 1
@@ -243,7 +250,7 @@ class _Reading:
                 "machine stopped; remove what is damaged"
             )
         self.warnings.append(
-            f"the file ends in {len(raw) - len(bare):,} NUL bytes, which are left out; it may be cut off"
+            f"the file ends in {len(raw) - len(raw.rstrip(nul)):,} NUL bytes, which are left out; it may be cut off"
         )
         return bare
 
@@ -267,10 +274,15 @@ class _Reading:
             # A column of '#1', '#2', ... is no comment.
             return
         self.kept &= ~marked
-        self.remarks.append(
-            f"file: {_number(int(marked.sum()), 'line')} beginning with '#' left out as comments, the first of them "
-            f"line {int(marked.argmax()) + 1}"
-        )
+        self.comments = np.flatnonzero(marked) + 1
+
+    def _tell_comments(self) -> None:
+        comments = self.comments[self.comments != self.header_line]
+        if len(comments):
+            self.remarks.append(
+                f"file: {_number(len(comments), 'line')} beginning with '#' left out as comments, the first of them "
+                f"line {comments[0]}"
+            )
 
     def _leave_out_blank_lines(self, width: int) -> None:
         blank = (self.lines.str.strip_chars().str.len_bytes() == 0).to_numpy() & self.kept
@@ -370,7 +382,8 @@ class _Reading:
             if not re.search(_RULER, self.lines[number - 1])
         ]
         if not rows:
-            self._refuse("a cell of the first rows is longer than 100,000 characters; is a quotation mark left open?")
+            line = next((number for number, line in sample if len(line) > 100_000), sample[0][0])
+            self._refuse(f"line {line} holds a cell of more than 100,000 characters; is a quotation mark left open?")
         width = _usual([len(row) for _, row in rows[len(rows) // 2 :]])
         body = [row for _, row in rows[len(rows) // 2 :] if len(row) == width]
         figures = _columns_of_figures(body, width)
@@ -380,10 +393,13 @@ class _Reading:
             return any(place < len(row) and _FIGURE.fullmatch(row[place]) for place in figures)
 
         commented = self._commented_names(width)
-        holding = [row for row in top if self.wanted and self.wanted <= set(row[1])]
-        wordy = [row for row in top if abs(len(row[1]) - width) <= 1 and not has_figures(row[1])]
-        full = [row for row in wordy if len(row[1]) >= width and all(row[1][1:-1]) and len(set(row[1])) == len(row[1])]
-        if holding:
+        # Empty cells at the ends of all rows may have no names.
+        least = _usual([_width_without_end(row) for row in body])
+        wordy = [row for row in top if least - 1 <= len(row[1]) <= width + 1 and not has_figures(row[1])]
+        full = [row for row in wordy if len(row[1]) >= least and all(row[1][1:-1]) and len(set(row[1])) == len(row[1])]
+        full = [row for row in full if len(row[1]) >= width] or full
+        holding = [row for row in (*top[:1], *wordy) if self.wanted and self.wanted <= set(row[1])]
+        if holding and (figures or holding[0] == top[0]):
             chosen = holding[0]
         elif commented is not None and (not wordy or has_figures(top[0][1])):
             chosen = commented
@@ -454,6 +470,8 @@ class _Reading:
             if self.lines[number - 1] == self.lines[self.header_line - 1]:
                 continue
             self.kept[number - 1] = False
+            if all(re.fullmatch(r"[-=_+:]+", cell) for cell in there):
+                continue
             if not units and 2 * sum(bool(_UNIT.fullmatch(cell)) for cell in there) >= len(there):
                 cells = cells[len(cells) - len(header) :] if len(cells) == len(header) + 1 and cells[-1] else cells
                 units = {
@@ -489,20 +507,18 @@ class _Reading:
             widths = bare.str.count_matches(separator, literal=True).to_numpy().astype(np.int64) + 1
         else:
             widths = np.array([len(row) for row in rows])
-        width, left_out, surplus = self._reconciled(
-            header, widths, numbers, lambda at: _last_are_empty(rows, bare, separator, at)
-        )
+        left_out = self._reconciled(header, widths, numbers, lambda at: _widths_without_end(rows, bare, separator, at))
         keep = np.ones(len(widths), dtype=bool)
         keep[left_out] = False
         numbers = numbers[keep]
-        ragged = bool(len(surplus)) and len(surplus) < keep.sum()
+        ragged = len(np.unique(widths[keep])) > 1
         if rows is None and not ragged:
             as_it_is = keep.all() and len(places) == len(self.lines) - places[0] and self.separator != BLANKS
             if not keep.all():
                 lines = lines.filter(keep)
             text = self._from_line(int(places[0])) if as_it_is else lines.str.join("\n").item()
             try:
-                frame = self._by_polars(text, separator, width + bool(len(surplus)))
+                frame = self._by_polars(text, separator, int(widths[keep][0]))
             except pl.exceptions.PolarsError:
                 frame = None
             if frame is not None and frame.height == len(lines):
@@ -571,9 +587,9 @@ class _Reading:
         header: list[str],
         widths: NDArray[np.int64],
         numbers: NDArray[np.int64],
-        is_last_empty: Callable[[NDArray[np.int64]], NDArray[np.bool_]],
-    ) -> tuple[int, NDArray[np.int64], NDArray[np.int64]]:
-        """Width of the rows without a separator at their end, rows to leave out, and rows with such a separator.
+        widths_without_end: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    ) -> NDArray[np.int64]:
+        """Rows to leave out; the others have a cell for each name, and perhaps empty ones behind.
 
         The header may be changed: a separator at its end goes, a row name comes in front.
         """
@@ -593,41 +609,41 @@ class _Reading:
         else:
             footer = np.zeros(0, dtype=np.int64)
         for place in footer:
+            line = int(numbers[place])
             self.warnings.append(
-                f"line {numbers[place]} at the end of the file has {_number(int(widths[place]), 'cell')}, the names "
-                f"{names}; it is left out ({_short(self.lines[int(numbers[place]) - 1].strip())})"
+                f"line {line} at the end of the file has fewer cells than there are names; it is left out "
+                f"({_short(self.lines[line - 1].strip())})"
             )
         there = np.ones(len(widths), dtype=bool)
         there[footer] = False
-        longer = np.flatnonzero((widths == names + 1) & there)
-        if len(longer) and is_last_empty(longer).all():
+        longer = np.flatnonzero((widths > names) & there)
+        if len(longer) and (widths_without_end(longer) <= names).all():
             which = "each row ends" if len(longer) == there.sum() else f"{len(longer)} rows end"
             self.remarks.append(f"file: {which} in a separator with nothing behind it, which makes no column")
             surplus = longer
         else:
             surplus = longer[:0]
-            if len(longer) == there.sum() and self._counts_rows(longer, numbers):
+            if (widths[there] == names + 1).all() and self._are_row_names(longer, numbers):
                 self.remarks.append(
-                    "file: rows have one cell more than the header and it counts them, so the first is taken for a "
-                    "row name"
+                    "file: rows have one cell more than the header, a count in quotation marks, so the first is taken "
+                    "for a row name"
                 )
                 header.insert(0, "")
-                return names + 1, footer, surplus
+                return footer
         wrong = there & (widths != names)
         wrong[surplus] = False
         if wrong.any():
             self._refuse_widths(header, widths, numbers, wrong)
-        return names, footer, surplus
+        return footer
 
-    def _counts_rows(self, rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
-        """Whether each row's first cell is one more than that of the row before."""
-        firsts = (
-            self.lines.gather(numbers[rows] - 1)
-            .str.strip_chars()
-            .str.extract(r'^"?(\d+)"?(?:\D|$)')
-            .cast(pl.Int64, strict=False)
-        )
-        return len(firsts) > 1 and not firsts.null_count() and bool((firsts.diff().drop_nulls() == 1).all())
+    def _are_row_names(self, rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
+        """Whether the first cells count, in quotation marks that other numbers do not have, as R's row names do."""
+        lines = self.lines.gather(numbers[rows] - 1)
+        bare = re.escape(self.separator) + r"-?\d[\d.eE+-]*"
+        if not lines.str.contains(f"{bare}(?:{re.escape(self.separator)}|$)").all():
+            return False
+        firsts = lines.str.extract(r'^"(\d+)"').cast(pl.Int64, strict=False)
+        return not firsts.null_count() and bool((firsts.diff().drop_nulls() > 0).all())
 
     def _refuse_widths(
         self, header: list[str], widths: NDArray[np.int64], numbers: NDArray[np.int64], wrong: NDArray[np.bool_]
@@ -650,7 +666,9 @@ class _Reading:
             if self.separator == BLANKS:
                 way += "; names and cells must hold no blanks, or be quoted"
         else:
-            others = f" ({_number(many, 'line')} of {len(widths)} {'has' if many == 1 else 'have'} another number)"
+            others = (
+                f" ({_number(many, 'line')} of {len(widths)} {'has' if many == 1 else 'have'} another number of cells)"
+            )
             way = f"Quote cells that hold a {self.separator!r}, or correct the line{others}"
             if cells < names:
                 way = f"Add what is missing, or remove the line{others}"
@@ -661,7 +679,7 @@ class _Reading:
         frame = frame[:, : len(header)]
         drawn = self.separator == "|"
         for edge in (0, -1) if drawn else (-1,):
-            if len(header) > 1 and not header[edge] and _is_empty(frame[:, edge]):
+            while len(header) > 1 and not header[edge] and _is_empty(frame[:, edge]):
                 frame = frame.drop(frame.columns[edge])
                 header.pop(edge)
         names = [cell or f"unnamed column {place + 1}" for place, cell in enumerate(header)]
@@ -700,13 +718,18 @@ def _lines(text: str) -> pl.Series:
     return pl.Series("line", text.removesuffix("\n").split("\n"), dtype=pl.String)
 
 
-def _last_are_empty(
+def _widths_without_end(
     rows: list[list[str]] | None, lines: pl.Series, separator: str, at: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Whether the last cell of each of these rows is empty."""
+) -> NDArray[np.int64]:
+    """Numbers of these rows' cells, the empty ones at their ends not counted."""
     if rows is not None:
-        return np.array([not rows[place][-1].strip() for place in at])
-    return lines.gather(at).str.strip_chars_end(" ").str.ends_with(separator).to_numpy()
+        return np.array([_width_without_end(rows[place]) for place in at])
+    bare = lines.gather(at).str.strip_chars_end(f" {separator}")
+    return bare.str.count_matches(separator, literal=True).to_numpy().astype(np.int64) + 1
+
+
+def _width_without_end(row: Sequence[str]) -> int:
+    return max((place + 1 for place, cell in enumerate(row) if cell.strip()), default=0)
 
 
 def _usual(lengths: Iterable[int] | NDArray[np.int64]) -> int:

@@ -558,7 +558,7 @@ class _Plan:
         if column.drop_nulls().n_unique() == 1:
             self._refuse(
                 f"target {name!r} is {_labels(column.drop_nulls())[0]!r} in every row where it is known; there is "
-                "nothing to predict"
+                f"nothing to predict{'. If its empty cells mean 0 or no, write that into them' if missing else ''}"
             )
         self._refuse_infinite(name)
         if name in self.file.spoilt and self.given.get("kind") != "classification":
@@ -619,21 +619,26 @@ class _Plan:
 
     def _suspect_sentinels(self) -> set[str]:
         """Warn of numbers that may mean that there is no value; the columns that have some."""
-        suspects: set[str] = set()
+        found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
         for name in dict.fromkeys((*self.features, self.target)):
             if not self.frame[name].dtype.is_numeric():
                 continue
             for sentinel in columns.sentinels(self.frame[name]):
-                value, rows = f"{sentinel.value:.15g}", _count(sentinel.count, "row")
-                if self.kind == "classification" and name == self.target and sentinel.value == -1:
-                    continue
-                suspects.add(name)
-                self.warnings.append(
-                    f"{name!r} is {value} in {rows} ({sentinel.count / self.frame.height:.1%}), apart from its other "
-                    f"values ({sentinel.least:.6g} to {sentinel.most:.6g}); if that means that there is none, say "
-                    f"{columns.option(name, value)} (missing: in a study)"
-                )
-        return suspects
+                # A class is often -1.
+                if sentinel.value != -1 or name != self.target or self.kind != "classification":
+                    found.setdefault(f"{sentinel.value:.15g}", []).append((name, sentinel))
+        for value, where in found.items():
+            some = [
+                f"{name!r} in {_count(sentinel.count, 'row')} of {self.frame.height} (else {sentinel.least:.5g} to "
+                f"{sentinel.most:.5g})"
+                for name, sentinel in where
+            ]
+            way = columns.option(where[0][0], value) if len(where) == 1 else f"--missing={value}"
+            self.warnings.append(
+                f"{value} stands apart from the other values of {_listed(some, 4, quote=False)}; if it means that "
+                f"there is no value, say {way} (missing: in a study)"
+            )
+        return {name for where in found.values() for name, _ in where}
 
     def _unfit(self, name: str) -> str | None:
         """Why a column cannot be a feature."""
@@ -1024,7 +1029,7 @@ class _Plan:
             there = observed["train"][:, column]
             if not there.any():
                 never.append(feature.name)
-            elif there.sum() > 1 and np.ptp(values[there, column]) == 0:
+            elif feature.name in self.features and np.ptp(values[there, column]) == 0:
                 same.append(feature.name)
         if never:
             self.warnings.append(
