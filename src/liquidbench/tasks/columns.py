@@ -150,14 +150,27 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
       to be many, since it may be a class or a direction.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
-    found: list[Sentinel] = []
-    while len(found) < _MOST_SENTINELS and (sentinel := _outermost_sentinel(numbers)):
-        found.append(sentinel)
-        numbers = numbers.filter(numbers != sentinel.value)
+    usual, outer = numbers, []
+    for end in (pl.Series.min, pl.Series.max):
+        while len(outer) < _MOST_SENTINELS and len(usual):
+            value = float(end(usual))  # pyright: ignore[reportArgumentType]
+            if not _USED_AS_MISSING.fullmatch(f"{value:.10g}"):
+                break
+            outer.append(value)
+            usual = usual.filter(usual != value)
+    found = [sentinel for value in outer if (sentinel := _suspected(numbers, usual, value, often_used=True))]
+    known = [sentinel.value for sentinel in found]
+    numbers = numbers.filter(~numbers.is_in(known)) if known else numbers
+    for end in (pl.Series.min, pl.Series.max):
+        if len(numbers):
+            value = float(end(numbers))  # pyright: ignore[reportArgumentType]
+            usual = numbers.filter(numbers != value)
+            if sentinel := _suspected(numbers, usual, value, often_used=False):
+                found.append(sentinel)
     return found
 
 
-_MOST_SENTINELS = 4
+_MOST_SENTINELS = 6
 _USED_AS_MISSING = re.compile(
     r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-(?:1|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
     r"997)(?:\.0)?|(?:6999|7999|7777|8888|32767|65535|2147483647|9998|9997|998|997)(?:\.0)?|-(?:2147483648|21474836\d\d)"
@@ -165,32 +178,22 @@ _USED_AS_MISSING = re.compile(
 )
 
 
-def _outermost_sentinel(numbers: pl.Series) -> Sentinel | None:
-    for low in (True, False):
-        rest, outer = numbers, []
-        # Several such numbers may lie close together, as 97, 98 and 99 do.
-        while len(outer) < _MOST_SENTINELS and len(rest):
-            value = rest.min() if low else rest.max()
-            rest = rest.filter(rest > value) if low else rest.filter(rest < value)  # pyright: ignore[reportOperatorIssue]
-            outer.append(float(value))  # pyright: ignore[reportArgumentType]
-            if len(rest) < 3 or len(rest) < 0.05 * len(numbers):
-                break
-            least, most = float(rest.min()), float(rest.max())  # pyright: ignore[reportArgumentType]
-            spread, gap = most - least, abs(outer[-1] - (least if low else most))
-            if not spread:
-                break
-            count = int((numbers == outer[0]).sum())
-            used = bool(_USED_AS_MISSING.fullmatch(f"{outer[0]:.10g}"))
-            several = count >= max(3, 0.001 * len(numbers))
-            apart = gap > spread and used and outer[0] != -1
-            far = gap > 3 * spread and count >= max(5, 0.001 * len(numbers)) and rest.n_unique() > 10
-            negative = low and used and len(outer) == 1 and outer[0] < 0 <= least and several
-            if outer[0] == -1:
-                negative = negative and most >= 20 and rest.n_unique() > 20 and count > 3 * len(rest) / rest.n_unique()
-                far = False
-            if apart or far or negative:
-                return Sentinel(outer[0], count, least, most)
-    return None
+def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: bool) -> Sentinel | None:
+    if len(usual) < 3 or len(usual) < 0.05 * len(numbers):
+        return None
+    least, most = float(usual.min()), float(usual.max())  # pyright: ignore[reportArgumentType]
+    spread, gap = most - least, max(least - value, value - most)
+    count = int((numbers == value).sum())
+    if not often_used:
+        suspected = gap > 3 * spread > 0 and count >= max(5, 0.001 * len(numbers)) and usual.n_unique() > 10
+    else:
+        suspected = value < 0 <= least and count >= max(3, 0.001 * len(numbers))
+        if value == -1:
+            distinct = usual.n_unique()
+            suspected = suspected and most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
+        else:
+            suspected = spread > 0 and (suspected or gap > spread)
+    return Sentinel(value, count, least, most) if suspected else None
 
 
 class _Typing:
@@ -302,7 +305,8 @@ class _Typing:
         if len(self.bad) > _MOST_TOLD:
             return True
         self.table.warnings.append(
-            f"{name!r} holds no number in {_count(len(odd), 'cell')} of {there}, read as missing: {', '.join(some)}{more}"
+            f"{name!r} holds no number in {_count(len(odd), 'cell')} of {there}, read as missing: "
+            f"{', '.join(some)}{more}"
         )
         return True
 

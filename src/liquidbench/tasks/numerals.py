@@ -29,6 +29,7 @@ def _forms(mark: str) -> tuple[str, str, str]:
 
 _NUMBER, _PLAIN, _EITHER = (dict(zip(".,", forms, strict=True)) for forms in zip(_forms("."), _forms(","), strict=True))
 _ENOUGH = 20
+_SAMPLE = 20_000
 _GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
 _GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
 _SIGNS = r"^(?:[€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
@@ -61,13 +62,18 @@ class Marks:
     @classmethod
     def of(cls, column: pl.Series) -> "Marks":
         """Count the marks of a column of text, `bare`."""
-        return cls(
-            point=_count(column, _PLAIN["."]),
-            comma=_count(column, _PLAIN[","]),
-            either={mark: _count(column, _EITHER[mark]) for mark in ".,"},
-            small=_count(column, r"^[+-]?[1-9]\d{0,2}$") > 0,
-            large=_count(column, r"^[+-]?[1-9]\d{3,}$") > 0,
-        )
+        # What a part shows decides; where it shows nothing, all cells are looked at.
+        for part in (column.gather_every(max(len(column) // _SAMPLE, 1)), column):
+            found = cls(
+                point=_count(part, _PLAIN["."]),
+                comma=_count(part, _PLAIN[","]),
+                either={mark: _count(part, _EITHER[mark]) for mark in ".,"},
+                small=_count(part, r"^[+-]?[1-9]\d{0,2}$") > 0,
+                large=_count(part, r"^[+-]?[1-9]\d{3,}$") > 0,
+            )
+            if found.point or found.comma:
+                break
+        return found
 
 
 def looks_numeric(column: pl.Series, share: float) -> bool:
@@ -86,6 +92,8 @@ def bare(column: pl.Series) -> tuple[pl.Series, str]:
         The cells, with an ASCII minus, also for numbers in parentheses, without blanks or apostrophes between
         thousands, and without the unit that all of them have; that unit, or nothing.
     """
+    if not column.str.contains(r"[^\d.,eE+-]").any():
+        return column, ""
     if column.str.contains("[−–]").any():
         column = column.str.replace(r"^[−–]", "-")
     if column.str.contains(r"^\(.*\)$").any():
@@ -146,15 +154,17 @@ def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None
 def parse(column: pl.Series, mark: str) -> pl.Series:
     """Cells as whole numbers where all of them are, else as ``Float64``; null where a cell is no number."""
     thousands = "," if mark == "." else "."
-    column = column.set(~column.str.contains(_NUMBER[mark]), None)
     if column.str.contains(thousands, literal=True).any():
-        column = column.str.replace_all(thousands, "", literal=True)
+        column = column.set(~column.str.contains(_NUMBER[mark]), None).str.replace_all(thousands, "", literal=True)
     if mark == ",":
         column = column.str.replace(",", ".", literal=True)
-    if column.str.contains("[dD]").any():
-        column = column.str.replace("[dD]", "e")
+    numbers = column.cast(pl.Float64, strict=False)
+    if numbers.null_count() > column.null_count() and column.str.contains(r"\d[dD][+-]?\d").any():
+        numbers = column.str.replace(r"(\d)[dD]([+-]?\d)", "${1}e$2").cast(pl.Float64, strict=False)
+    if not (numbers.drop_nulls() % 1 == 0).all():
+        return numbers
     whole = column.cast(pl.Int64, strict=False)
-    return whole if whole.null_count() == column.null_count() else column.cast(pl.Float64, strict=False)
+    return whole if whole.null_count() == numbers.null_count() else numbers
 
 
 def mark_of_file(marks: list[Marks], points: bool) -> str | None:

@@ -356,15 +356,28 @@ class _Reading:
             ]
             if not rows:
                 return (-1.0,)
-            width = _usual([len(row) for row in rows[len(rows) // 2 :]])
+            # Separators at the ends of some rows make no cells.
+            shortest = [_width_without_end(row) for row in rows]
+            width, alike = max(
+                (
+                    (
+                        width,
+                        float(np.mean([least <= width <= len(row) for least, row in zip(shortest, rows, strict=True)])),
+                    )
+                    for width in {
+                        _usual(shortest[len(rows) // 2 :]),
+                        _usual([len(row) for row in rows[len(rows) // 2 :]]),
+                    }
+                ),
+                key=lambda found: (found[1], found[0]),
+            )
             named = any(
                 len(row) > 1
-                and abs(len(row) - width) <= 1
-                and 2 * sum(map(bool, row)) > len(row)
+                and least - 1 <= width <= len(row) + 1
+                and 2 * sum(map(bool, row)) > least
                 and not any(_FIGURE.fullmatch(cell) or cell[:1].isdigit() for cell in row)
-                for row in rows[:_MOST_BEFORE_NAMES]
+                for least, row in zip(shortest[:_MOST_BEFORE_NAMES], rows, strict=False)
             )
-            alike = float(np.mean([len(row) == width for row in rows]))
             return (width > 1 and alike > 0.3, named, alike, width)
 
         best = max(_SEPARATORS[:-1], key=likeness)
@@ -395,8 +408,13 @@ class _Reading:
         commented = self._commented_names(width)
         # Empty cells at the ends of all rows may have no names.
         least = _usual([_width_without_end(row) for row in body])
-        wordy = [row for row in top if least - 1 <= len(row[1]) <= width + 1 and not has_figures(row[1])]
-        full = [row for row in wordy if len(row[1]) >= least and all(row[1][1:-1]) and len(set(row[1])) == len(row[1])]
+        wordy = [
+            row
+            for row in top
+            if least - 1 <= len(row[1]) and _width_without_end(row[1]) <= width + 1 and not has_figures(row[1])
+        ]
+        named = [(row, row[1][: _width_without_end(row[1])]) for row in wordy]
+        full = [row for row, cells in named if len(cells) >= least and all(cells[1:]) and len(set(cells)) == len(cells)]
         full = [row for row in full if len(row[1]) >= width] or full
         holding = [row for row in (*top[:1], *wordy) if self.wanted and self.wanted <= set(row[1])]
         if holding and (figures or holding[0] == top[0]):

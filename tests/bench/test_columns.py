@@ -1,0 +1,737 @@
+"""Tables as spreadsheets, loggers and databases write them: read right, or refused with the line and the way out.
+
+Where pandas reads a table too, told by its arguments what is found out here, the two must agree.
+"""
+
+import gzip
+import io
+import re
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from liquidbench.tasks import columns, numerals, reading, table
+
+START = datetime(2024, 3, 9, 22, 30)
+ROWS = 60
+
+
+def stamp(row, form="%Y-%m-%d %H:%M"):
+    return (START + timedelta(minutes=15 * row)).strftime(form)
+
+
+def level(row):
+    return row * 37 % 101 / 4
+
+
+def flow(row):
+    return row * 53 % 97
+
+
+def lines(form, head="", end="\n", rows=ROWS):
+    return head + "".join(form(row) + end for row in range(rows))
+
+
+def plain(separator=",", end="\n"):
+    head = separator.join(["when", "level", "flow"]) + end
+    return lines(lambda row: separator.join([stamp(row), str(level(row)), str(flow(row))]), head, end)
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write_and_read(content, name="mine.csv", **asked):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return columns.read(path, **asked)
+
+    return write_and_read
+
+
+@pytest.fixture
+def plan(tmp_path):
+    def write_and_plan(content, target, **asked):
+        path = tmp_path / "mine.csv"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return table.complete({"table": str(path), "target": target, **asked})
+
+    return write_and_plan
+
+
+# One table in many forms
+
+FORMS = {
+    "as it is": plain(),
+    "semicolons": plain(";"),
+    "tabs": plain("\t"),
+    "bars": plain("|"),
+    "Hive": plain("\x01"),
+    "carriage returns alone": plain(end="\r"),
+    "line ends made twice": plain(end="\r\r\n"),
+    "no line end at the end": plain().rstrip("\n"),
+    "Excel's first line": "sep=;\r\n" + plain(";", "\r\n"),
+    "Excel's first line after a mark": b"\xef\xbb\xbfsep=\t\r\n" + plain("\t", "\r\n").encode(),
+    "Excel's first line, quoted and padded": '"sep=,",,\n' + plain(),
+    "two marks of UTF-8": b"\xef\xbb\xbf\xef\xbb\xbf" + plain().encode(),
+    "UTF-16": plain("\t").encode("utf-16"),
+    "UTF-16 without a mark": plain("\t").encode("utf-16-be"),
+    "UTF-32": plain().encode("utf-32"),
+    "trailing separators": lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)},", "when,level,flow\n"),
+    "three trailing separators": lines(lambda row: f"{stamp(row)};{level(row)};{flow(row)};;;", "when;level;flow\n"),
+    "trailing separators here and there": lines(
+        lambda row: f"{stamp(row)},{level(row)},{flow(row)}{',' * (row % 3)}", "when,level,flow\n"
+    ),
+    "a trailing separator in all rows": lines(
+        lambda row: f"{stamp(row)},{level(row)},{flow(row)},", "when,level,flow,\n"
+    ),
+    "a trailing separator in the names": plain().replace("flow\n", "flow,,\n"),
+    "blanks around cells": lines(lambda row: f" {stamp(row)} , {level(row)} , {flow(row)} ", " when , level , flow \n"),
+    "empty lines": plain().replace("\n", "\n\n"),
+    "quoted": lines(lambda row: f'"{stamp(row)}","{level(row)}","{flow(row)}"', '"when","level","flow"\n'),
+    "a title above": "Report of the plant\nMade on Sunday\n\n" + plain(),
+    "a padded title above": "Report of the plant;;\nSite;North;\n;;\n" + plain(";"),
+    "metadata above": "Station,Alpha\nLatitude,52.5\nLongitude,13.4\n" + plain(),
+    "a hundred lines above": "".join(f"setting {n}: {n * n}\n" for n in range(100)) + plain(),
+    "comments above": "# made by a logger\n# 2024\n" + plain(),
+    "a comment in between": plain().replace(stamp(30), "# moved here\n" + stamp(30)),
+    "names in the last comment": "# a logger\n# " + plain(),
+    "names after a percent sign": "% " + plain(),
+    "a row of units": plain().replace("flow\n", "flow\nUTC,degC,mm/h\n"),
+    "units of some columns": plain().replace("flow\n", "flow\n,[m],\n"),
+    "a ruler": plain("|").replace("flow\n", "flow\n----------------+-----+----\n"),
+    "a footer of a database": plain() + f"\n({ROWS} rows affected)\n",
+    "a last line that is cut off": plain() + stamp(ROWS)[:7],
+    "names again in between": plain().replace(stamp(25), "when,level,flow\n" + stamp(25)),
+    "Markdown": lines(
+        lambda row: f"| {stamp(row)} | {level(row)} | {flow(row)} |", "| when | level | flow |\n|---|:---|---:|\n"
+    ),
+    "MySQL": "+--+--+--+\n"
+    + lines(lambda row: f"| {stamp(row)} | {level(row)} | {flow(row)} |", "| when | level | flow |\n+--+--+--+\n")
+    + "+--+--+--+\n60 rows in set (0.01 sec)\n",
+    "NUL bytes behind": plain().encode() + b"\0" * 512,
+    "decimal commas": lines(
+        lambda row: f"{stamp(row)};{level(row):.2f};{flow(row)}".replace(".", ","), "when;level;flow\n"
+    ),
+    "decimal commas in quotation marks": lines(
+        lambda row: f'{stamp(row)},"{level(row):.2f}",{flow(row)}'.replace(".", ","), "when,level,flow\n"
+    ),
+    "a minus that is a dash, and a unit": lines(
+        lambda row: f"{stamp(row)},{level(row)} °C,{flow(row)}%", "when,level,flow\n"
+    ),
+    "a campbell logger": '"TOA5","CR6","CR6","1042","CR6.Std.07","CPU:a.CR6","4242","Min15"\n'
+    '"when","level","flow"\n"TS","degC","mm"\n"","Avg","Tot"\n'
+    + lines(lambda row: f'"{stamp(row)}",{level(row)},{flow(row)}'),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_holds_the_same_table(read, form):
+    frame = read(FORMS[form]).frame
+    assert frame.columns == ["when", "level", "flow"]
+    assert frame["when"].to_list() == [START + timedelta(minutes=15 * row) for row in range(ROWS)]
+    assert frame["level"].to_list() == [level(row) for row in range(ROWS)]
+    assert frame["flow"].to_list() == [flow(row) for row in range(ROWS)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_row_knows_its_line(read, form):
+    content = FORMS[form]
+    found = read(content)
+    if isinstance(content, str) and "\r\r" not in content:
+        text = re.split("\r\n|\r|\n", content)
+        assert all(stamp(row) in text[found.lines[row] - 1] for row in range(ROWS))
+        assert found.at(7) == f"line {found.lines[7]}"
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments"),
+    [
+        (
+            lines(lambda row: f"{row};{level(row) * 1000:,.2f};b".translate({44: 46, 46: 44}), "n;a;c\n"),
+            {"decimal": ","},
+        ),
+        (lines(lambda row: f'{row},"{level(row) * 1000:,.1f}",b', "n,a,c\n"), {}),
+        (
+            lines(lambda row: f"{row:5d}   {level(row):9.3f}  {level(row) - 9:e}", "   n       a    c\n"),
+            {"sep": r"\s+"},
+        ),
+        (lines(lambda row: f'"{row}" "x {row}" {level(row)}', '"n" "a" "c"\n'), {"sep": " "}),
+        (lines(lambda row: f'{row},"say ""{row}"", or not",{level(row)}', "n,a,c\n"), {}),
+        (lines(lambda row: f'{row},"two\nlines {row}",{level(row)}', "n,a,c\n"), {}),
+        (lines(lambda row: f"{row},{'NA' if row % 7 == 3 else level(row)},{'' if row % 4 else 2.5}", "n,a,c\n"), {}),
+        (lines(lambda row: f"{row},{level(row)},{['TRUE', 'FALSE'][row % 2]}", "n,a,c\n"), {}),
+        (lines(lambda row: f"{row},{level(row)},{-row}e-3", "n,a,c\n"), {}),
+    ],
+)
+def test_what_pandas_is_told_is_found_out(read, content, arguments):
+    if arguments.get("sep") != r"\s+":
+        arguments = {"sep": ";" if ";" in content else ",", **arguments}
+    expected = pd.read_csv(
+        io.StringIO(content),
+        thousands={",": "."}.get(arguments.get("decimal"), ","),
+        skipinitialspace=True,
+        **arguments,
+    )
+    found = read(content).frame
+    assert found.columns == list(expected.columns)
+    for name in found.columns:
+        if expected[name].dtype.kind in "fi":
+            np.testing.assert_allclose(
+                found[name].cast(pl.Float64).fill_null(np.nan).to_numpy(), expected[name].to_numpy(), rtol=1e-15
+            )
+        else:
+            assert found[name].to_list() == expected[name].to_list()
+
+
+def test_a_hundred_random_tables_are_what_pandas_reads(read):
+    draws = np.random.default_rng(11)
+    for _ in range(100):
+        separator, quoting = draws.choice([",", ";", "\t", "|"]), int(draws.integers(3))
+        width, height = draws.integers(2, 6), draws.integers(2, 40)
+        content = {}
+        for column in range(width):
+            values = [
+                draws.normal(size=height).round(int(draws.integers(1, 8))),
+                draws.integers(-50, 5000, size=height).astype(float),
+                draws.choice(["north", 'a "b"', "x; y, z", "ü|t\tv"], size=height),
+            ][int(draws.integers(3))]
+            content[f"c{column} {draws.integers(9)}"] = values
+        frame = pd.DataFrame(content)
+        if width > 2:
+            frame.iloc[draws.integers(height), 0] = np.nan if frame.iloc[:, 0].dtype.kind == "f" else None
+        text = frame.to_csv(index=False, sep=separator, quoting=quoting)
+        expected = pd.read_csv(io.StringIO(text), sep=separator)
+        found = read(text).frame
+        assert found.columns == list(expected.columns), text
+        for name in found.columns:
+            if expected[name].dtype.kind in "fi":
+                cells = found[name].cast(pl.Float64).fill_null(np.nan).to_numpy()
+                np.testing.assert_allclose(cells, expected[name].to_numpy(), rtol=1e-15, err_msg=text)
+            else:
+                cells = found[name].to_list()
+                assert cells == [None if pd.isna(cell) else cell for cell in expected[name]], text
+
+
+# What is said
+
+SAID = {
+    "Excel's padded title": (
+        "Plant;;\nSite;North;\n" + plain(";"),
+        "file: 2 lines before the names left out, the first of them line 1 (Plant;;); the names are in line 3",
+    ),
+    "units": (
+        plain().replace("flow\n", "flow\nUTC,degC,mm/h\n"),
+        "file: line 2 holds units, read as such ('when' in UTC, 'level' in degC, 'flow' in mm/h)",
+    ),
+    "trailing separators": (
+        plain().replace("\n", ",\n").replace("flow,", "flow"),
+        "file: each row ends in a separator with nothing behind it, which makes no column",
+    ),
+    "comments": (
+        "# a\n#b\n" + plain(),
+        "file: 2 lines beginning with '#' left out as comments, the first of them line 1",
+    ),
+    "thousands": (
+        lines(lambda row: f"{row};{level(row):.1f};1.{row:03d}".replace(".", ",", 1), "n;a;b\n"),
+        "file: 'b' is written with points between thousands ('1.000' is 1000)",
+    ),
+    "Windows": (
+        lines(lambda row: f"{row},{level(row)}", "n,Preis €\n").encode("cp1252"),
+        "file: not UTF-8 (line 1), so read as Windows-1252; look at names with accents",
+    ),
+    "row names": (
+        lines(lambda row: f'"{row + 1}",{level(row)},{flow(row)}', '"level","flow"\n'),
+        "file: rows have one cell more than the header, a count in quotation marks, so the first is taken for a "
+        "row name",
+    ),
+    "empty lines": (
+        plain().replace(stamp(9), "\n" + stamp(9)),
+        "file: 1 empty line left out, the first of them line 11",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SAID)
+def test_what_was_found_out_is_said(read, case):
+    content, words = SAID[case]
+    found = read(content)
+    assert words in found.remarks
+    assert not found.warnings
+
+
+WARNED = {
+    "names again": (
+        plain().replace(stamp(25), "when,level,flow\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 27; left out",
+    ),
+    "a footer": (
+        plain() + "Total: 60\n",
+        "line 62 at the end of the file has fewer cells than there are names; it is left",
+    ),
+    "cut off": (
+        plain() + "2024-0",
+        "line 62 at the end of the file has fewer cells than there are names; it is left out (20",
+    ),
+    "NUL bytes": (plain().encode() + b"\0\0", "the file ends in 2 NUL bytes, which are left out; it may be cut off"),
+    "a bad byte": (
+        ("ä,ö,ü\n" + lines(lambda row: f"ß,{row},{level(row)}")).encode().replace(b"59,", b"59\xff,"),
+        "the file is UTF-8 but for 1 byte, the first in line 61, read as '\ufffd'",
+    ),
+    "a line break": (
+        plain().replace(f"{level(20)},{flow(20)}\n", f'"{level(20)}\n",{flow(20)}\n'),
+        "a cell in quotation marks holds a line break, first from line 22 to 23",
+    ),
+    "more than units": (
+        plain().replace("flow\n", "flow\nTicker,AAPL,MSFT\n"),
+        "line 2 (Ticker,AAPL,MSFT) stands between the names and the first numbers and holds none; it is left out",
+    ),
+    "one bad cell": (
+        plain().replace(f",{flow(40)}\n", ",stuck\n"),
+        "'flow' holds no number in 1 cell of 60, read as missing: 'stuck' in line 42",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WARNED)
+def test_what_deserves_a_look_is_a_warning(read, case):
+    content, words = WARNED[case]
+    found = read(content)
+    assert [warning for warning in found.warnings if warning.startswith(words)], found.warnings
+    assert found.frame.height == ROWS
+
+
+# What is refused
+
+REFUSED = {
+    "a name too few": (
+        lines(lambda row: f"{stamp(row)},{level(row)},1,{flow(row)}", "when,level,flow\n"),
+        "line 2 has 4 cells, but line 1 has 3 names, so it is not plain which value belongs to which name. Each row is "
+        "so. Add the name that is missing to line 1",
+    ),
+    "a name too few, beside a counter": (
+        lines(lambda row: f"{row},{level(row)},1,{flow(row)}", "n,level,flow\n"),
+        "line 2 has 4 cells, but line 1 has 3 names",
+    ),
+    "decimal commas and commas": (
+        lines(lambda row: f"{row},{row},5,{flow(row)}", "n,level,flow\n"),
+        "if commas are decimal marks too, save the table with semicolons between cells",
+    ),
+    "names too many": (
+        lines(lambda row: f"{stamp(row)},{level(row)}", "when,level,flow\n"),
+        "line 2 has 2 cells, but line 1 has 3 names, so it is not plain which value belongs to which name. Each row is "
+        "so. Remove what names nothing from line 1",
+    ),
+    "a cell too few": (
+        plain().replace(f"{stamp(30)},", f"{stamp(30)} "),
+        "line 32 has 2 cells, but line 1 has 3 names, so it is not plain which value belongs to which name. Add what "
+        "is missing, or remove the line (1 line of 60 has another number of cells)",
+    ),
+    "a cell too many": (
+        plain().replace(f"{stamp(30)},", f"{stamp(30)},0,"),
+        "line 32 has 4 cells, but line 1 has 3 names, so it is not plain which value belongs to which name. Quote "
+        "cells that hold a ','",
+    ),
+    "blanks in dates": (
+        plain(" "),
+        "line 2 has 4 cells, but line 1 has 3 names, so it is not plain which value belongs to which name. Each row is "
+        "so. Add the name that is missing to line 1; names and cells must hold no blanks, or be quoted",
+    ),
+    "a second table": (
+        plain() + "\nevent,where\nstart,hall\nstop,hall\n",
+        "line 63 has 2 cells, but line 1 has 3 names",
+    ),
+    "one column of decimal commas": (
+        lines(lambda row: f"{row},5", "level\n"),
+        "or read them as decimal marks with --decimal ,",
+    ),
+    "no names": (
+        lines(lambda row: f"{stamp(row)},{level(row)}"),
+        "the first row holds numbers (2024-03-09 22:30, 0.0) where",
+    ),
+    "no names, with classes": (
+        lines(lambda row: f"{level(row)},{flow(row)},class-{row % 2}"),
+        "the first row holds numbers (0.0, 0, class-0) where column names are expected; put a row of names on top",
+    ),
+    "NUL bytes": (plain().encode().replace(b"22:45", b"\0\0\0\0\0"), "line 3 holds a NUL byte, which text has none of"),
+    "an open quotation mark": (
+        plain().replace(stamp(12), '"' + stamp(12)),
+        "a cell that begins in line 14 has no end, so the file cannot be read as a table; is a quotation mark left "
+        "open?",
+    ),
+    "a giant cell": (f"n,a\n1,{'x' * 200_000}\n2,b\n", "line 2 holds a cell of more than 100,000 characters"),
+    "lines quoted as a whole": (
+        lines(lambda row: f'"{row},{level(row)}"', '"n,level"\n'),
+        "line 1 is one cell in quotation marks with ',' in it",
+    ),
+    "names twice": ("n,a,a\n1,2,3\n", "column name 'a' occurs 2 times (columns 2, 3 of line 1); rename all but one"),
+    "a workbook": (b"PK\x03\x04....", "this is a zip archive or a spreadsheet; save the sheet as CSV"),
+    "a page": (
+        b"\n <!DOCTYPE html><html>",
+        "this is a web page, perhaps an error or a login shown in place of the download",
+    ),
+    "a packed file": (gzip.compress(b"a"), "this is compressed with gzip; let its name end in .gz"),
+    "JSON": ('[{"n": 1}]', "this is JSON; export the table as CSV"),
+    "cut UTF-16": (plain().encode("utf-16")[:-1], "the file begins as UTF-16, but byte"),
+    "points and commas": (
+        lines(lambda row: f"{row};{row}{',.'[row % 2]}5", "n;a\n"),
+        "'a' holds '1.5' as well as '0,5', and nothing in the file tells which; say what the decimal mark is with",
+    ),
+    "thousands or a fraction": (
+        lines(lambda row: f"{row};{1 + row % 9},{500 + row}", "n;a\n"),
+        "'1,500' in 'a' is 1500, or 1 and a fraction, and nothing in the file tells which; say what the decimal mark "
+        "is with --decimal . or --decimal , (decimal: in a study)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_refused_with_the_line_and_the_way_out(read, case):
+    content, words = REFUSED[case]
+    with pytest.raises(ValueError) as caught:
+        read(content)
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("mine.csv: ")
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(read):
+    bomb = gzip.compress(b"0" * (1 << 27))
+    with pytest.raises(
+        ValueError, match=r"mine.csv.gz: 130,\d+ bytes unpack to more than 67,108,864, as no table does"
+    ):
+        read(bomb, "mine.csv.gz")
+    # Members one after another, as `cat` and some loggers make them, are one file.
+    assert (
+        read(gzip.compress(plain().encode()[:500]) + gzip.compress(plain().encode()[500:]), "mine.csv.gz").frame.height
+        == ROWS
+    )
+    with pytest.raises(ValueError, match="the file is damaged"):
+        reading.unpack("mine.csv.gz", gzip.compress(plain().encode())[:-9])
+
+
+def test_names_as_long_as_they_like(read):
+    names = [f"channel number {place} of the array" for place in range(9000)]
+    frame = read(",".join(names) + "\n" + 20 * (",".join(["1.5"] * 9000) + "\n")).frame
+    assert frame.columns == names and frame.shape == (20, 9000)
+
+
+def test_the_target_tells_which_row_holds_the_names(plan):
+    # Two tables above each other: the first one's names look as good as any.
+    text = "latitude,longitude,elevation\n52.5,13.4,38.0\n\n" + plain()
+    mapping, said = plan(text, "flow")
+    assert mapping["features"] == ["level"] and mapping["time"] == "when"
+    assert "file: 2 lines before the names left out, the first of them line 1 (latitude,longitude,elevation)" in said[0]
+    # A class of that name in a row is no name.
+    mapping, _ = plan(
+        lines(lambda row: f"{row},{level(row)},{['flow', 'ebb'][row * row % 7 % 2]}", "n,level,flow\n"), "flow"
+    )
+    assert mapping["kind"] == "classification"
+
+
+# Numbers
+
+NUMBERS = {
+    "German": (["1.234,5", "0,25", "-1.000.000", "7"], ";", [1234.5, 0.25, -1e6, 7.0]),
+    "Swiss": (["1'234.5", "0.25", "12’345", "7"], ";", [1234.5, 0.25, 12345.0, 7.0]),
+    "French": (["1\u202f234,5", "0,25", "12\xa0345", "7"], ";", [1234.5, 0.25, 12345.0, 7.0]),
+    "American": (['"1,234.5"', "0.25", '"1,000,000"', "7"], ",", [1234.5, 0.25, 1e6, 7.0]),
+    "points between thousands in a column of commas": (["1.094", "2,5", "0,75"], ";", [1094.0, 2.5, 0.75]),
+    "whole, without a mark elsewhere": (["1500", "1,25", "1,500"], ";", [1500.0, 1.25, 1.5]),
+    "bookkeeping": (["(1.50)", "2.25", "(3.00)"], ",", [-1.5, 2.25, -3.0]),
+    "a real minus": (["−1.5", "2.25", "−3"], ",", [-1.5, 2.25, -3.0]),
+    "money": (['"$1,234.50"', "$2.25", "$3.00"], ",", [1234.5, 2.25, 3.0]),
+    "per cent": (["1.5%", "2.25 %", "3%"], ",", [1.5, 2.25, 3.0]),
+    "Fortran": (["1.5D+02", "2.25D-01", "3.0d0"], ",", [150.0, 0.225, 3.0]),
+    "a bare point": ([".5", "2.", "-.25"], ",", [0.5, 2.0, -0.25]),
+    "overflown fields": (["1.5", "******", "3"], ",", [1.5, None, 3.0]),
+    "Excel's errors": (["1.5", "#DIV/0!", "#N/A"], ",", [1.5, None, None]),
+    "Home Assistant": (["1.5", "unavailable", "unknown"], ",", [1.5, None, None]),
+    "MySQL": (["1.5", "\\N", "3"], ",", [1.5, None, 3.0]),
+    "dashes": (["1.5", "---", "-"], ",", [1.5, None, None]),
+    "C": (["1.5", "-1.#IND", "nan"], ",", [1.5, None, None]),
+}
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_numbers_as_they_are_written(read, case):
+    cells, separator, expected = NUMBERS[case]
+    frame = read(f"n{separator}a\n" + "".join(f"{n}{separator}{cell}\n" for n, cell in enumerate(cells * 20))).frame
+    assert frame["a"].to_list() == expected * 20
+
+
+def test_the_rest_of_the_file_tells_what_a_point_is(read):
+    weights = [f"{1 + row % 9}.{500 + row}" for row in range(ROWS)]
+    beside = {",": [1000 * (1 + row % 9) + 500 + row for row in range(ROWS)], ".": [float(cell) for cell in weights]}
+    for mark, expected in beside.items():
+        text = lines(lambda row, mark=mark: f"{row};{level(row):.2f};{weights[row]}".replace(".", mark, 1), "n;a;b\n")
+        assert read(text).frame["b"].to_list() == expected
+        # What the user says goes before what is found out.
+        other = ".,"[mark == "."]
+        asked = read(lines(lambda row: f"{row};x;{weights[row]}", "n;a;b\n"), decimal=other).frame["b"].to_list()
+        assert asked == beside[other]
+
+
+def test_many_whole_numbers_below_a_thousand_make_a_mark_one_of_thousands(read):
+    counts = [row * row * 3 + 7 for row in range(ROWS)]
+    german = lines(lambda row: f"{row};{counts[row]:,}".replace(",", "."), "n;a\n")
+    assert read(german).frame["a"].to_list() == counts
+    quoted = lines(lambda row: f'{row},"{counts[row]:,}"', "n,a\n")
+    assert read(quoted).frame["a"].to_list() == counts
+    # Three digits after the point are nothing special where all have them.
+    fixed = lines(lambda row: f"{row};{counts[row] / 7 + 1:.3f}", "n;a\n")
+    assert read(fixed).frame["a"].to_list() == [round(count / 7 + 1, 3) for count in counts]
+
+
+def test_two_numbers_in_a_cell_are_no_decimal_comma(read):
+    # As in surface observations: value and quality.
+    frame = read(lines(lambda row: f'"{stamp(row)}","+{row:04d},1"', '"DATE","TMP"\n')).frame
+    assert frame["TMP"].dtype == pl.String
+
+
+@pytest.mark.parametrize("mark", [".", ","])
+def test_numbers_in_any_convention_are_read_back(mark):
+    draws = np.random.default_rng(3)
+    values = (draws.normal(size=500) * 10.0 ** draws.integers(-3, 9, size=500)).round(4)
+    text = [f"{value:,.4f}" for value in values]
+    if mark == ",":
+        text = [cell.translate({44: 46, 46: 44}) for cell in text]
+    column = pl.Series("a", text)
+    found = numerals.Marks.of(column)
+    assert numerals.decimal_mark("a", column, found, None, None) == mark
+    np.testing.assert_allclose(numerals.parse(column, mark).to_numpy(), values, rtol=1e-12)
+
+
+# What tells things apart
+
+
+def test_identifiers_stay_as_they_are_written(read):
+    cells = [["7", "07", "007"][row % 3] for row in range(ROWS)]
+    text = lines(
+        lambda row: (
+            f"{8998234000000000000000 + row % 4},{cells[row]},{row % 12 + 1:02d},{row // 10:03d},"
+            f"{['2.1', '2.10'][row % 2]}"
+        ),
+        "iccid,code,month,patient,device\n",
+    )
+    found = read(text, labels=lambda name: name in ("patient", "device"))
+    frame = found.frame
+    assert frame["iccid"].n_unique() == 4 and frame["iccid"].dtype == pl.String
+    assert frame["code"].to_list() == cells
+    assert frame["month"].to_list() == [row % 12 + 1 for row in range(ROWS)]
+    assert frame["patient"].to_list() == [f"{row // 10:03d}" for row in range(ROWS)]
+    assert frame["device"].n_unique() == 2
+    assert "file: 'code' is read as text, since numbers would not keep its 3 distinct values apart" in found.remarks
+
+
+def test_identifiers_beyond_64_bits_are_groups_of_their_own(plan, tmp_path):
+    text = "".join(
+        f"{10**20 + unit},{stamp(100 * unit + row)},{level(row)},{flow(row + unit)}\n"
+        for unit in range(6)
+        for row in range(40)
+    )
+    _, said = plan("serial,when,a,y\n" + text, "y", group="serial")
+    assert [line for line in said if line.startswith("split: By group") and "(train 4, validation 1, test 1)" in line]
+    task = table.load({"table": str(tmp_path / "mine.csv"), "target": "y", "group": "serial"})
+    names = {recording.name for split in ("train", "validation", "test") for recording in task.recordings(split)}
+    assert names == {str(10**20 + unit) for unit in range(6)}
+
+
+def test_a_class_with_zeros_in_front_keeps_them(plan):
+    mapping, _ = plan(lines(lambda row: f"{stamp(row)},{level(row)},{row % 3:02d}", "when,a,y\n"), "y")
+    assert mapping["kind"] == "classification"
+    mapping, _ = plan(lines(lambda row: f"{stamp(row)},{level(row)},{row * 7:05d}", "when,a,y\n"), "y")
+    assert mapping["kind"] == "regression"
+
+
+def test_na_is_a_value_where_it_is_one_of_its_kind(read):
+    states = ["DE", "NA", "ZA", "US"]
+    found = read(lines(lambda row: f"{states[row % 4]},{row}", "land,n\n"))
+    assert found.frame["land"].null_count() == 0
+    assert found.warnings[0].startswith(
+        "'NA' in 15 cells of 'land' is taken for a value, as its other values are codes of two"
+    )
+    moves = ["Walk", "NA", "None", "Sit"]
+    found = read(lines(lambda row: f"{moves[row % 4]},{row}", "move,n\n"))
+    assert found.frame["move"].n_unique() == 4
+    assert "say --missing move=NA (missing: in a study)" in found.warnings[0]
+
+
+def test_na_is_missing_where_it_is_rare_or_elsewhere_too(read):
+    found = read(lines(lambda row: f"{'NA' if row in (3, 9) else ['Walk', 'Sit'][row % 2]},{row}", "move,n\n"))
+    assert found.frame["move"].null_count() == 2 and not found.warnings
+    assert found.remarks == ["file: 'NA' in 2 cells of 'move' means missing (--missing move= makes it a value)"]
+    found = read(lines(lambda row: f"{['Walk', 'NA', 'Sit'][row % 3]},{'NA' if row % 5 else row}", "move,n\n"))
+    assert found.frame["move"].null_count() == ROWS // 3
+    found = read(lines(lambda row: f"{'NA' if row == 3 else 'Walk'},{row}", "move,n\n"), missing=["move="])
+    assert found.frame["move"].null_count() == 0
+
+
+# Missing, and what stands for it
+
+
+def test_what_the_user_calls_missing_is(read):
+    text = lines(lambda row: f"{row},{-9 if row % 6 == 1 else level(row)},{['up', 'down', 'off'][row % 3]}", "n,a,s\n")
+    found = read(text, missing=["-9", "s=off"])
+    assert found.frame.null_count().row(0) == (0, 10, 20)
+    assert "file: missing, as asked: 'a' in 10 cells, 's' in 20 cells" in found.remarks
+    assert read(text, missing=[-9.0]).frame["a"].null_count() == 10
+    assert read(text.replace(",", ";").replace(".", ","), missing=["a=-9"]).frame["a"].null_count() == 10
+    assert read(text, missing=["a=5.1"]).warnings == ["no cell of 'a' is '5.1', asked to be missing"]
+    with pytest.raises(
+        ValueError, match=r"there is no column 'b' in 'b=5'; did you mean|there is no column 'b' in 'b=5'; exp"
+    ):
+        read(text, missing=["b=5"])
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_the_mapping_carries_it(tmp_path, form):
+    frame = pl.DataFrame(
+        {
+            "n": range(200),
+            "a": [-999.0 if n % 9 == 4 else level(n) for n in range(200)],
+            "y": [flow(n) / 2 for n in range(200)],
+        }
+    )
+    path = tmp_path / f"mine.{form}"
+    frame.write_csv(path) if form == "csv" else frame.write_parquet(path)
+    asked = {"table": str(path), "target": "y", "time": "n"}
+    _, said = table.complete(asked)
+    assert (
+        "warning: -999 stands apart from the other values of 'a' in 22 rows of 200 (else 0 to 25); if it means that "
+        in " ".join(said)
+        and "say --missing a=-999 (missing: in a study)" in " ".join(said)
+    )
+    mapping, said = table.complete({**asked, "missing": ["a=-999"]})
+    assert mapping["missing"] == ["a=-999"] and "missing: 11.0% of the feature values; models are told which" in said
+    assert not [line for line in said if line.startswith("warning")]
+    assert table.complete(mapping)[0] == mapping
+
+
+SENTINELS = {
+    "-999": ([-999.0] * 3, np.linspace(-5, 5, 200)),
+    "9999": ([9999.0], np.linspace(0, 50, 200)),
+    "999.9": ([999.9] * 2, np.linspace(900, 940, 200)),
+    "-200, beside values that range wider": ([-200.0] * 30, np.linspace(2, 1479, 200)),
+    "-127": ([-127.0] * 5, np.linspace(15, 30, 200)),
+    "-1": ([-1.0] * 40, np.linspace(30, 200, 200)),
+    "85, as often as it takes": ([850.0] * 9, np.linspace(15, 30, 200)),
+    "0 of a sensor that fell out": ([0.0] * 9, np.linspace(99, 101, 200)),
+    "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
+    "netCDF": ([9.969209968386869e36] * 2, np.linspace(-5, 5, 200)),
+    "both ends": ([-9999.0] * 2 + [9999.0] * 2, np.linspace(-5, 5, 200)),
+}
+
+
+@pytest.mark.parametrize("case", SENTINELS)
+def test_numbers_that_stand_apart_are_suspects(case):
+    odd, usual = SENTINELS[case]
+    found = columns.sentinels(pl.Series([*usual[:100], *odd, *usual[100:]]))
+    assert {(suspect.value, suspect.count) for suspect in found} == {(value, odd.count(value)) for value in odd}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).standard_cauchy(500),
+        np.random.default_rng(1).exponential(size=500) ** 3,
+        [-1, 1] * 100,
+        [-1, 0, 1] * 100,
+        list(range(9900, 10_000)),
+        [0.0] * 300 + list(np.linspace(0, 80, 50)),
+        [0, 1] * 200,
+        np.linspace(-1, 1, 300),
+        [999.0] * 300,
+    ],
+)
+def test_what_is_only_spread_wide_is_no_suspect(values):
+    assert columns.sentinels(pl.Series(values).cast(pl.Float64)) == []
+
+
+def test_one_value_or_nothing_is_presence(plan):
+    text = lines(
+        lambda row: (
+            f"{stamp(row)},{'1' if row % 5 == 2 else ''},{'x' if row % 7 == 3 else ''},{level(row)},{flow(row) / 2}"
+        ),
+        "when,meal,alarm,a,y\n",
+        rows=200,
+    )
+    mapping, said = plan(text, "y")
+    assert mapping["features"] == ["meal", "alarm", "a"]
+    assert (
+        "presence: 'meal', 'alarm' hold one value or nothing; read as 1 where it is there and 0 where it is not" in said
+    )
+    task = table.load(mapping)
+    values = np.concatenate([recording.values for recording in task.recordings("train")])
+    assert values[:, 0].tolist() == [row % 5 == 2 for row in range(len(values))]
+    assert not task.missing
+
+
+def test_a_lost_column_does_not_change_the_kind_of_task(plan):
+    def text(share):
+        return lines(
+            lambda row: f"{stamp(row)},{'fault' if row % 100 < share else level(row)},{level(row) * 3 + flow(row) / 9}",
+            "when,a,y\n",
+            rows=200,
+        )
+
+    mapping, said = plan(text(2), "y")
+    assert mapping["kind"] == "regression" and mapping["features"] == ["a"]
+    assert (
+        "warning: 'a' holds no number in 4 cells of 200, read as missing: 'fault' in line 2, 'fault' in line 3, "
+        in " ".join(said)
+    )
+    with pytest.raises(
+        ValueError, match=r"no column is left to predict 'y' from: 'a' holds numbers, but 'fault' in line 2 and "
+    ):
+        plan(text(30), "y")
+    with pytest.raises(
+        ValueError, match=r"features must not name 'a': it holds numbers, but 'fault' in line 2 and 59 more"
+    ):
+        plan(text(30), "y", features=["a"])
+    mapping, _ = plan(text(30), "y", missing=["a=fault"])
+    assert mapping["kind"] == "regression"
+    assert plan(text(30), "y", kind="forecast")[0]["features"] == ["y"]
+
+
+def test_few_bad_cells_of_the_target_are_not_known(plan):
+    text = lines(lambda row: f"{row},{level(row)},{'err' if row == 17 else flow(row) / 4}", "n,a,y\n", rows=200)
+    mapping, said = plan(text, "y")
+    assert mapping["kind"] == "regression"
+    assert "target: missing in 1 row of 200; they are read as inputs, not scored" in said
+    assert "warning: 'y' holds no number in 1 cell of 200, read as missing: 'err' in line 19" in said
+
+
+def test_what_training_never_shows_and_test_never_asks_is_said(plan):
+    text = lines(
+        lambda row: (
+            f"{stamp(row)},{level(row)},{level(row + 3) if row > 120 else ''},{5 if row < 110 else row % 9},"
+            f"{level(row * 3) if row < 150 else 7.25}"
+        ),
+        "when,a,late,stuck,y\n",
+        rows=200,
+    )
+    said = " ".join(plan(text, "y")[1])
+    assert "warning: 'late' has no value in the training part, so nothing can be learnt of it; leave it out" in said
+    assert "warning: 'stuck' is the same throughout the training part, so nothing can be learnt of what changes" in said
+    assert "warning: target 'y' is 7.25 throughout the test part, so a constant is all that it asks for" in said
+
+
+def test_units_of_the_file_are_those_of_the_task(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(lines(lambda row: f"{row},{level(row)},{flow(row) / 2}", "n,level,y\ns,[degC],m³/h\n", rows=200))
+    task = table.load({"table": str(path), "target": "y"})
+    assert [feature.unit for feature in task.features] == ["degC"] and task.target_unit == "m³/h"
+
+
+@pytest.mark.parametrize(
+    ("asked", "error", "words"),
+    [
+        ({"decimal": ";"}, ValueError, "decimal must be a point or a comma, the mark before decimals; got ';'"),
+        ({"missing": {"a": 1}}, TypeError, "missing must be a list of values, or of texts COLUMN=VALUE; got"),
+        ({"missing": [None]}, TypeError, "missing must be a list of values"),
+    ],
+)
+def test_options_that_cannot_be_had(plan, asked, error, words):
+    with pytest.raises(error, match=re.escape(words)):
+        plan(plain(), "flow", **asked)
