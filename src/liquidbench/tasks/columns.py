@@ -220,6 +220,12 @@ class _Typing:
                 quick[name] = numbers
                 continue
             column = column.str.strip_chars()
+            if column.str.starts_with('="').any():
+                # Excel is told so to keep a cell as it is.
+                column = column.str.replace('^="(.*)"$', "$1")
+                if (numbers := _plain_numbers(column)) is not None:
+                    quick[name], text[name] = numbers, column
+                    continue
             if name in missing:
                 column = self._without(column, missing[name])
             figures = column.set(column.str.to_lowercase().is_in(list(reading.MISSING)), None)
@@ -260,12 +266,12 @@ class _Typing:
             floats = {name: text[name] for name, numbers in quick.items() if numbers.dtype == pl.Float64}
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
-                bare[name], marks[name] = (text[name], ""), numerals.Marks.of(text[name])
+                bare[name], marks[name] = (text[name], []), numerals.Marks.of(text[name])
             evident = [found for name, found in marks.items() if name not in alone]
             of_file = numerals.mark_of_file(evident, points=len(floats) > len(alone))
         else:
             of_file = "."
-        for name, (column, unit) in bare.items():
+        for name, (column, told) in bare.items():
             try:
                 usual = "." if separator in (",", None) else None
                 mark = decimal or numerals.decimal_mark(name, column, marks[name], of_file, usual)
@@ -281,7 +287,7 @@ class _Typing:
                 continue
             quick[name], text[name] = numbers, column
             self.words.pop(name, None)
-            self._tell_form(name, column, mark, unit)
+            self._tell_form(name, column, mark, told)
 
     def _take_numbers(self, name: str, column: pl.Series, numbers: pl.Series) -> bool:
         """Whether a column is one of numbers; its few other cells are said."""
@@ -310,9 +316,8 @@ class _Typing:
         )
         return True
 
-    def _tell_form(self, name: str, column: pl.Series, mark: str, unit: str) -> None:
-        if unit:
-            self.table.remarks.append(f"file: {name!r} is written with {unit!r} after its numbers")
+    def _tell_form(self, name: str, column: pl.Series, mark: str, told: list[str]) -> None:
+        self.table.remarks.extend(f"file: {name!r} is written {how}" for how in told)
         cells = column.drop_nulls()
         decimals = mark == "," and cells.str.contains(",", literal=True).any()
         thousands = "," if mark == "." else "."

@@ -32,6 +32,8 @@ _ENOUGH = 20
 _SAMPLE = 20_000
 _GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
 _GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_ADDRESS = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 _SIGNS = r"^(?:[€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
 _SUFFIX = re.compile(
     r"\d\s*([%‰€$£¥]|°\s?[CFK]?|[kKMm]?W(?:h)?|[km]?V|m?A|h?Pa|m?bar|k?Hz|[ckm]?m|k?g|m[lL]|mm|km/h|m/s|rpm|bpm|ppm|"
@@ -79,38 +81,40 @@ class Marks:
 def looks_numeric(column: pl.Series, share: float) -> bool:
     """Whether at least this share of the cells, of which a sample is looked at, are numbers in some form."""
     sample = bare(column.drop_nulls().gather_every(max(len(column) // 1000, 1)))[0]
-    if not len(sample):
+    if not len(sample) or sample.str.contains(_ADDRESS).all():
         return False
     found = sample.str.contains(_NUMBER["."]) | sample.str.contains(_NUMBER[","])
     return bool(found.mean() >= share)  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
 
 
-def bare(column: pl.Series) -> tuple[pl.Series, str]:
+def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
     """Cells without what does not depend on the decimal mark.
 
     Returns:
         The cells, with an ASCII minus, also for numbers in parentheses, without blanks or apostrophes between
-        thousands, and without the unit that all of them have; that unit, or nothing.
+        thousands, and without the unit that all of them have; what of this was there, in words.
     """
+    told: list[str] = []
     if not column.str.contains(r"[^\d.,eE+-]").any():
-        return column, ""
-    if column.str.contains("[−–]").any():
-        column = column.str.replace(r"^[−–]", "-")
-    if column.str.contains(r"^\(.*\)$").any():
-        column = column.str.replace(r"^\(([\d.,]+)\)$", "-$1")
-    unit = ""
-    first = next((found for cell in column.drop_nulls().head(50) if (found := _SUFFIX.search(cell))), None)
-    if first:
-        pattern = _SIGNS.replace("{unit}", re.escape(first[1]))
-        cells = column.drop_nulls()
-        if len(cells) and cells.str.contains(pattern).mean() >= 0.95:  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
-            column, unit = column.str.replace(pattern, "$1").str.strip_chars(), first[1]
-    elif column.drop_nulls().head(50).str.contains(r"^[€$£¥]").any():
-        column = column.str.replace(_SIGNS.replace("{unit}", ""), "$1").str.strip_chars()
-    grouped = column.str.contains(_GROUPED)
+        return column, told
+    column = column.str.replace("^[−–]", "-")
+    booked = r"^\(([\d.,]+)\)$"
+    if column.str.contains(booked).any():
+        column = column.str.replace(booked, "-$1")
+        told.append("with parentheses around negative numbers")
+    head = column.drop_nulls().head(50)
+    first = next((found for cell in head if (found := _SUFFIX.search(cell))), None)
+    pattern = _SIGNS.replace("{unit}", re.escape(first[1]) if first else "")
+    if first or head.str.contains("^[€$£¥]").any():
+        mean = column.drop_nulls().str.contains(pattern).mean()
+        if isinstance(mean, float) and mean >= 0.95:
+            column = column.str.replace(pattern, "$1").str.strip_chars()
+            told.append(f"with {first[1]!r} after its numbers" if first else f"with {head[0][0]!r} before its numbers")
+    grouped = column.str.contains(_GROUPED).fill_null(False)
     if grouped.any():
-        column = column.str.replace_all(_GROUP, "").zip_with(grouped.fill_null(False), column)
-    return column, unit
+        told.append(f"with blanks or apostrophes between thousands ({column.filter(grouped)[0]!r})")
+        column = column.str.replace_all(_GROUP, "").zip_with(grouped, column)
+    return column, told
 
 
 def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None, usual: str | None) -> str:

@@ -53,7 +53,7 @@ _UNIT = re.compile(
     r"min(?:utes?)?|h(?:ours?|rs?)?|d(?:ays?)?|UTC|GMT|TS|RN|[munpkMG]?(?:m|g|V|A|W|Wh|Hz|Pa|bar|N|J|L|l|Ohm|Ω|eV|mol|B|VA|VAr?)"
     r"[-^]?\d?(?:\s?[\s/*·.]\s?[A-Za-zµ°]{1,4}[-^]?\d?){0,3}|volts?|amps?|watts?|meters?|metres?|percent|%|‰|"
     r"ppmv?|ppb|ppt|psu|[cd]m|mm(?:/h|Hg)?|inch(?:es)?|in|ft|knots?|kts?|kn|mph|rpm|bpm|lux|lx|dB[A-Za-z]*|pH|counts?|-|n/?a|none|"
-    r"unitless|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*|smp|avg|max|std|tot",
+    r"unitless|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*",
     re.IGNORECASE,
 )
 _RULER = r"^[\s|+:=-]*--[\s|+:=-]*$"
@@ -65,6 +65,7 @@ _MAGIC = (
     (b"\xfd7zXZ", "compressed with xz; unpack it first"),
     (b"\x28\xb5\x2f\xfd", "compressed with zstd; unpack it first"),
     (b"PAR1", "a Parquet file; let its name end in .parquet"),
+    (b"@relation", "an ARFF file; export the table as CSV"),
     (b"%PDF", "a PDF; export the table as CSV"),
     (b"\x89HDF", "an HDF5 file; export the table as CSV"),
     (b"SQLite format 3", "an SQLite database; export the table as CSV"),
@@ -417,7 +418,8 @@ class _Reading:
         full = [row for row, cells in named if len(cells) >= least and all(cells[1:]) and len(set(cells)) == len(cells)]
         full = [row for row in full if len(row[1]) >= width] or full
         holding = [row for row in (*top[:1], *wordy) if self.wanted and self.wanted <= set(row[1])]
-        if holding and (figures or holding[0] == top[0]):
+        likely = holding and (figures or holding[0] == top[0])
+        if likely and not (holding[0] == top[0] and self._is_data(top[0][1], [row for _, row in rows[1:]])):
             chosen = holding[0]
         elif commented is not None and (not wordy or has_figures(top[0][1])):
             chosen = commented
@@ -445,20 +447,23 @@ class _Reading:
         return chosen
 
     def _commented_names(self, width: int) -> tuple[int, list[str]] | None:
-        """The names, where the last comment above the first row holds them."""
-        above = [place for place in range(int(np.argmax(self.kept))) if self.lines[place].startswith("#")]
-        if not above:
-            return None
-        line = self.lines[above[-1]].lstrip("# \t")
-        row = [cell.strip() for cell in next(iter(_reader([line], self.separator)), [])]
-        return (above[-1] + 1, row) if len(row) == width and all(row) else None
+        """The names, where a comment above the first row holds them: the one with the wanted ones, or the last."""
+        found = []
+        for place in range(int(np.argmax(self.kept))):
+            if self.lines[place].startswith("#"):
+                line = self.lines[place].lstrip("# \t")
+                row = [cell.strip() for cell in next(iter(_reader([line], self.separator)), [])]
+                found.append((place + 1, row))
+        right = [row for row in found if len(row[1]) == width and all(row[1])]
+        holding = [row for row in right if self.wanted and self.wanted <= set(row[1])]
+        return holding[0] if holding else right[-1] if right and right[-1] == found[-1] else None
 
     @staticmethod
     def _is_data(row: Sequence[str], others: Sequence[Sequence[str]]) -> bool:
         """Whether a row of numbers or dates is like all others, and so no row of names."""
         if all(re.fullmatch(r"[+-]?[\d.,]+(e[+-]?\d+)?", cell, re.IGNORECASE) for cell in row):
             return True
-        if not any(_FIGURE.fullmatch(cell) for cell in row):
+        if not any(any(map(str.isdigit, cell)) for cell in row):
             return False
         for place, cell in enumerate(row):
             shapes = {re.sub(r"\d+", "0", other[place]) for other in others if place < len(other)}
