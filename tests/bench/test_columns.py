@@ -214,6 +214,11 @@ def test_a_hundred_random_tables_are_what_pandas_reads(read):
                 assert cells == [None if pd.isna(cell) else cell for cell in expected[name]], text
 
 
+def test_a_row_that_begins_like_a_comment_is_a_row(read):
+    frame = read(lines(lambda row: f"{'#' if row % 9 == 4 else ''}{row},{level(row)}", "item,a\n")).frame
+    assert frame.height == ROWS and frame["item"].to_list()[4] == "#4"
+
+
 # What is said
 
 SAID = {
@@ -265,6 +270,10 @@ WARNED = {
     "names again": (
         plain().replace(stamp(25), "when,level,flow\n" + stamp(25)),
         "the row of names comes again 1 time, first in line 27; left out",
+    ),
+    "names of two rows": (
+        lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}", ",level,flow\n,mean,last\n"),
+        "line 2 (,mean,last) stands between the names and the first numbers and holds none; it is left out",
     ),
     "a footer": (
         plain() + "Total: 60\n",
@@ -372,6 +381,11 @@ REFUSED = {
         "this is a web page, perhaps an error or a login shown in place of the download",
     ),
     "a packed file": (gzip.compress(b"a"), "this is compressed with gzip; let its name end in .gz"),
+    "an ARFF file": ("@relation x\n@attribute n numeric\n@data\n1\n", "this is an ARFF file; export the table as CSV"),
+    "pairs of names and values": (
+        lines(lambda row: f"n={row},level={level(row):.2f}"),
+        "the first row holds numbers (n=0, level=0.00) where column names are expected",
+    ),
     "JSON": ('[{"n": 1}]', "this is JSON; export the table as CSV"),
     "cut UTF-16": (plain().encode("utf-16")[:-1], "the file begins as UTF-16, but byte"),
     "points and commas": (
@@ -481,6 +495,16 @@ def test_many_whole_numbers_below_a_thousand_make_a_mark_one_of_thousands(read):
     # Three digits after the point are nothing special where all have them.
     fixed = lines(lambda row: f"{row};{counts[row] / 7 + 1:.3f}", "n;a\n")
     assert read(fixed).frame["a"].to_list() == [round(count / 7 + 1, 3) for count in counts]
+
+
+def test_addresses_are_no_numbers(read):
+    frame = read(lines(lambda row: f"{row};192.168.100.{100 + row}", "n;host\n")).frame
+    assert frame["host"].to_list() == [f"192.168.100.{100 + row}" for row in range(ROWS)]
+
+
+def test_cells_that_excel_is_told_to_keep(read):
+    frame = read(lines(lambda row: f'="{row:05d}",="{level(row)}"', "plz,a\n"), labels=lambda name: name == "plz").frame
+    assert frame["plz"].to_list()[7] == "00007" and frame["a"].to_list() == [level(row) for row in range(ROWS)]
 
 
 def test_two_numbers_in_a_cell_are_no_decimal_comma(read):

@@ -176,6 +176,7 @@ class _Reading:
         if len(header) > 1:
             header[0] = re.sub(r"^(?:%|//)\s*", "", header[0])
         self.kept[: self.header_line] = False
+        self._leave_out_odd_comments(len(header))
         self._tell_comments()
         self._leave_out_blank_lines(len(header))
         if not self.kept.any():
@@ -266,16 +267,24 @@ class _Reading:
         return ""
 
     def _leave_out_comments(self) -> None:
+        """Drop what begins with '#' where the file begins so; else what does is looked at when rows are."""
         marked = self.lines.str.starts_with("#").to_numpy()
-        if not marked.any() or marked.mean() > 0.9:
-            return
         there = self.lines.str.strip_chars().str.len_bytes().to_numpy() > 0
-        leading = int(np.argmax(there & ~marked & self.kept))
-        if not marked[:leading].any() and marked.sum() > 0.1 * there.sum():
-            # A column of '#1', '#2', ... is no comment.
+        if marked.any() and marked.mean() <= 0.9 and marked[: int(np.argmax(there & ~marked & self.kept))].any():
+            self.kept &= ~marked
+            self.comments = np.flatnonzero(marked) + 1
+
+    def _leave_out_odd_comments(self, width: int) -> None:
+        """Drop lines that begin with '#' and are no rows; '#1' may well be an item's number."""
+        if not self.separator.strip() and self.separator != "\t":
             return
-        self.kept &= ~marked
-        self.comments = np.flatnonzero(marked) + 1
+        # Where there are quotation marks, a row may go on in the next line.
+        marked = self.lines.str.starts_with("#") & ~self.lines.str.contains('"', literal=True)
+        marked &= self.lines.str.count_matches(self.separator, literal=True) + 1 != width
+        odd = marked.to_numpy() & self.kept
+        if odd.any():
+            self.kept &= ~odd
+            self.comments = np.union1d(self.comments, np.flatnonzero(odd) + 1)
 
     def _tell_comments(self) -> None:
         comments = self.comments[self.comments != self.header_line]
@@ -483,8 +492,12 @@ class _Reading:
 
         def of_words(row: tuple[int, list[str]]) -> bool:
             cells = [row[1][place].strip() for place in figures if place < len(row[1])]
-            return not any(map(_FIGURE.fullmatch, cells)) and any(
-                cell.lower() not in MISSING or cell == "-" for cell in cells
+            # A row that goes on in the next line is none of units.
+            whole = self.lines[row[0] - 1].count('"') % 2 == 0
+            return (
+                whole
+                and not any(map(_FIGURE.fullmatch, cells))
+                and any(cell.lower() not in MISSING or cell == "-" for cell in cells)
             )
 
         for number, row in list(takewhile(of_words, rows))[: _MOST_FOOTER_LINES if len(rows) > 10 else 1]:
