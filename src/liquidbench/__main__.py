@@ -1,8 +1,8 @@
 """The command line: run a study, go on with one, report on one, or compare networks on one's own table.
 
 Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130
-when stopped with Ctrl-C, 141 when nobody reads the output any more. Modules are imported where a command needs them, so that help, ``list`` and ``report``
-never load torch.
+when stopped with Ctrl-C, 141 when nobody reads the output any more. Modules are imported where a command needs them, so
+that help, ``list`` and ``report`` never load torch.
 """
 
 import argparse
@@ -240,7 +240,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the whole plan (columns, parts, models, what the minutes allow) and neither train nor write anything",
+        help="print the whole plan (columns, parts, models, what the minutes allow); train and write nothing",
     )
     add_results(added)
     add_running(added)
@@ -722,8 +722,7 @@ def _studies() -> list[tuple[str, str]]:
 
 def _compare(options: argparse.Namespace) -> int:
     with _input(), Steps(options.plain) as now:
-        path = Path(options.table)
-        now(f"reading {path.name}{f' ({_megabytes(path)})' if path.is_file() else ''}")
+        now(f"reading {options.table}{_size(Path(options.table))}")
         from liquidbench.study import Study
         from liquidbench.tasks import table
 
@@ -751,23 +750,26 @@ def _compare(options: argparse.Namespace) -> int:
             described = planned.lines
     for line in (*described, *budget):
         print(shown(line))
-    print(
-        f"\n{len(study.models)} models of {study.parameters:,} parameters, {len(study.seeds)} seeds, "
-        f"{study.search.trials} trials, {options.minutes:g} minutes. "
-        f"{'It would be' if options.dry_run else 'The study is'} kept in {directory / _STUDY_FILE}\n",
-        flush=True,
-    )
+    would = "would be" if options.dry_run else "is"
+    print(f"\nThe study {would} kept in {shown(str(directory / _STUDY_FILE))}\n", flush=True)
     with _input():
         _check_kept(study, directory, options.update)
     if options.dry_run:
         print("Nothing was trained or written; without --dry-run it is run.")
         return 0
+    if kept is None:
+        # What was timed too short goes on for half as long again, rather than end without the last seed.
+        options.minutes *= 1.5
     return _carry_out(study, directory, options, {task.name: task}, note)
 
 
-def _megabytes(path: Path) -> str:
-    size = path.stat().st_size
-    return f"{size / 1e6:,.0f} MB" if size >= 1e6 else f"{size / 1e3:,.0f} kB"
+def _size(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError):
+        # What is wrong with it is said by whoever reads it.
+        return ""
+    return f" ({size / 1e6:,.0f} MB)" if size >= 1e6 else f" ({size / 1e3:,.0f} kB)"
 
 
 def _asked(options: argparse.Namespace) -> str:
@@ -796,10 +798,13 @@ def _afforded(
 ) -> "tuple[Study, list[str]]":
     """The comparison cut to the time there is, and what that means in words."""
     on_step("loading torch")
+    began = time.monotonic()
     from dataclasses import replace
 
     from liquidbench import allowance
 
+    # So long it takes a worker, too.
+    setup += time.monotonic() - began
     on_step("finding sizes that all networks can have")
     parameters = options.parameters or _budget(task, study.models)
     processes = 1 if options.in_process else options.processes or max(_cores() // options.threads, 1)
@@ -807,7 +812,7 @@ def _afforded(
     corruptions = len(study.robustness.removed_steps) + len(study.robustness.noise)
     # A twentieth of the minutes, and neither more nor less than is of use.
     seconds = min(max(3 * options.minutes, 1.0), 60.0)
-    found = allowance.paces(task, study.models, parameters, batch_size, corruptions, seconds, on_step)
+    found = allowance.paces(task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step)
     steps = -(-len(task.split("train")) // batch_size)
     fitting = allowance.allot(found, options.minutes, processes, steps, setup)
     study = replace(
@@ -818,13 +823,13 @@ def _afforded(
         search=replace(study.search, trials=fitting.trials, minutes=fitting.cap),
         training=replace(study.training, epochs=fitting.epochs),
     )
-    return study, allowance.in_words(fitting, options.minutes, processes, found, setup)
+    return study, allowance.in_words(fitting, parameters, options.minutes, processes, found, setup)
 
 
 def _described(task: "Task", lines: Sequence[str]) -> list[str]:
     """All that is known of a table before anything is trained; what deserves a look at the end."""
     facts = task.facts()
-    features = [f"  {feature.name}{_in_unit(feature.unit)}" for feature in task.features]
+    inputs = ", ".join(f"{feature.name}{_in_unit(feature.unit)}" for feature in task.features)
     target = f"{facts['kind']} of {', '.join(task.classes)}" if task.classes else facts["kind"]
     parts = [
         f"  {name}: {facts['rows'][name]:,} rows in {facts['sequences'][name]:,} sequences"
@@ -835,8 +840,7 @@ def _described(task: "Task", lines: Sequence[str]) -> list[str]:
         *(line for line in lines if line not in warned),
         f"predicted: {task.description} ({target}{_in_unit(task.target_unit)})",
         f"time: in {task.time_unit}; a span of 1 is {task.timespan_unit:g} of these",
-        f"inputs: {len(task.features)}",
-        *features,
+        f"inputs: {len(task.features)} ({inputs})",
         "parts:",
         *parts,
         *warned,

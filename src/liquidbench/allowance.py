@@ -40,9 +40,6 @@ FEWEST_EPOCHS = 5
 SLACK = 1.25
 """Room for what was timed too short: other work on the machine, fits that are in each other's way."""
 
-START = 5.0
-"""Seconds for a worker to start, beside those for its data."""
-
 
 @dataclass(frozen=True)
 class Pace:
@@ -92,6 +89,7 @@ def paces(
     parameters: int,
     batch_size: int,
     corruptions: int,
+    threads: int,
     seconds: float,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> dict[str, Pace]:
@@ -102,7 +100,8 @@ def paces(
         models: keys of `FAMILIES`.
         parameters: the budget of each.
         batch_size: sequences a step.
-        corruptions: how often test is scored.
+        corruptions: how often test is scored, beside once as it is.
+        threads: that each fit computes on.
         seconds: about how long to time, over all models. Each is timed once in any case; structures that the time
             does not reach are taken to be as slow as the slowest of their model that it did.
         on_step: told which model is timed.
@@ -113,9 +112,25 @@ def paces(
     Raises:
         ValueError: a model has no size within the budget.
     """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        return dict(_paces(task, models, parameters, batch_size, corruptions, seconds, on_step))
+    finally:
+        torch.set_num_threads(before)
+
+
+def _paces(
+    task: Task,
+    models: Sequence[str],
+    parameters: int,
+    batch_size: int,
+    corruptions: int,
+    seconds: float,
+    on_step: Callable[[str], None],
+) -> Iterator[tuple[str, Pace]]:
     train, validation = Data(task.split("train")), Data(task.split("validation"))
     steps = ceil(len(train) / batch_size)
-    found = {}
     for model in models:
         on_step(f"timing a training step of {model}")
         deadline = time.perf_counter() + seconds / len(models)
@@ -130,42 +145,47 @@ def paces(
         epochs = [steps * training + len(validation) * reading for training, reading in timed]
         reading = mean(reading for _, reading in timed)
         # Test is about as large as validation. Costs are some thirty steps and 220 samples, one at a time.
-        found[model] = Pace(
-            mean(epochs),
-            max(epochs),
-            (1 + corruptions) * len(validation) * reading,
-            mean(30 * training + 0.5 for training, _ in timed),
+        yield (
+            model,
+            Pace(
+                mean(epochs),
+                max(epochs),
+                (1 + corruptions) * len(validation) * reading,
+                mean(30 * training + 0.5 for training, _ in timed),
+            ),
         )
-    return found
 
 
 @torch.random.fork_rng(devices=[])
 def _timed(
     task: Task, model: str, size: int, settings: Settings, train: Data, batch_size: int, deadline: float
 ) -> tuple[float, float]:
-    """Seconds for a training step, and for reading one sequence; the least of a few, since disturbances only add."""
+    """Seconds for a training step, and for reading one sequence; the least of a few, since disturbances only add.
+
+    The first call is not timed, for it chooses kernels and fetches memory; it is on two sequences, lest it last.
+    """
     network = catalogue.build(model, task, size, 0, structure=settings.structure)
     optimiser = optimiser_of(network, settings)
     batches = train.batches(batch_size, torch.Generator().manual_seed(0))[:4]
     read = torch.arange(min(EVALUATION_BATCH, len(train)))
     network.train()
 
-    def reading(number: int) -> None:
+    def reading(batch: torch.Tensor) -> None:
         with torch.inference_mode():
-            network(*train.inputs(read))
+            network(*train.inputs(batch))
 
-    def training(number: int) -> None:
-        step(network, optimiser, train, batches[number % len(batches)], settings.clip_norm)
+    def training(batch: torch.Tensor) -> None:
+        step(network, optimiser, train, batch, settings.clip_norm)
 
     least = []
-    for action in (training, reading):
+    for action, timed in ((training, batches), (reading, (read, read, read))):
+        action(timed[0][:2])
         taken = []
-        for number in range(4):
+        for number, batch in enumerate(timed):
             began = time.perf_counter()
-            action(number)
+            action(batch)
             taken.append(time.perf_counter() - began)
-            # The first is slower: memory is fetched and kernels are chosen.
-            if time.perf_counter() > deadline:
+            if number and time.perf_counter() > deadline:
                 break
         least.append(min(taken))
     return least[0], least[1] / len(read)
@@ -190,7 +210,7 @@ def allot(
         minutes: there are.
         processes: fits at the same time.
         steps: of one pass over the training split.
-        setup: seconds in which a process loads the data.
+        setup: seconds in which a worker starts and loads the data.
     """
     wanted = Allowance(tuple(found), TRIALS, SEEDS, min(EPOCHS, max(FEWEST_EPOCHS, ceil(STEPS / steps))))
     chosen = wanted
@@ -242,7 +262,7 @@ def _seconds(asked: Allowance, found: Mapping[str, Pace], processes: int, setup:
     at_once = min(processes, len(fits) * asked.seeds)
     work = sum(fits) * asked.seeds / at_once + max(fits) * (1 - 1 / at_once)
     costs = sum(found[model].cost for model in asked.models)
-    return SLACK * (work + costs) + START + setup
+    return SLACK * (setup + work + costs)
 
 
 def _dropped(wanted: Allowance, chosen: Allowance, found: Mapping[str, Pace]) -> tuple[str, ...]:
@@ -263,21 +283,27 @@ def _time(seconds: float) -> str:
 
 
 def in_words(
-    allowance: Allowance, minutes: float, processes: int, found: Mapping[str, Pace], setup: float
+    allowance: Allowance,
+    parameters: int,
+    minutes: float,
+    processes: int,
+    found: Mapping[str, Pace],
+    setup: float,
 ) -> list[str]:
     """What is planned, what was left out and why, and what the outcome can decide.
 
     Args:
         allowance: what `allot` chose.
+        parameters: of each model.
         minutes: there are.
         processes: fits at the same time.
         found: each model's pace.
-        setup: seconds in which a process loads the data.
+        setup: as for `allot`.
     """
     count = f"{counted(len(allowance.models), 'model')} ({', '.join(allowance.models)})"
     lines = [
-        f"plan: {count}, {counted(allowance.trials, 'trial')} of each search, {counted(allowance.seeds, 'seed')}, "
-        f"at most {allowance.epochs} passes over the training part"
+        f"plan: {count} of about {parameters:,} parameters, {counted(allowance.trials, 'trial')} of each search, "
+        f"{counted(allowance.seeds, 'seed')}, at most {allowance.epochs} passes over the training part"
     ]
     at_once = f", {counted(processes, 'fit')} at a time"
     took = f"about {_minutes(allowance.seconds)} if no training stops early"
@@ -285,7 +311,7 @@ def in_words(
         lines.append(f"time: {took}{at_once}; {minutes:g} min are there")
     else:
         lines.append(
-            f"warning: {minutes:g} min are too few for a verdict: this, the least that one can be built on, takes {took}"
+            f"warning: {minutes:g} min are too few for a verdict: the least that one can be built on takes {took}"
             f"{at_once}. Trainings will be cut off, and what is cut off is not judged; the run shows "
             f"only that all works. For a verdict: --minutes {max(ceil(1.1 * allowance.seconds / 60), 1)}"
         )

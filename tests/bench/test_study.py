@@ -160,8 +160,14 @@ class TestErrors:
             ({"seeds": [1, 1]}, "a seed twice is the same run twice"),
             ({"seeds": [-1]}, "seeds[0] must be a whole number of at least 0; got -1"),
             ({"seeds": True}, "seeds must be a list of whole numbers, or one number of seeds; got True"),
-            ({"robustness": {"noise": [-1]}}, "robustness.noise[0] must be a finite number at least 0; got -1"),
-            ({"robustness": {"noise": [float("inf")]}}, "noise[0] must be a finite number at least 0; got inf"),
+            (
+                {"robustness": {"noise": [-1]}},
+                "robustness.noise[0] must be a finite number at least 0 and below 1e+06; got -1",
+            ),
+            (
+                {"robustness": {"noise": [float("inf")]}},
+                "noise[0] must be a finite number at least 0 and below 1e+06; got inf",
+            ),
             ({"parameters": 4e3}, "parameters must be a whole number of at least 1; got 4000.0"),
             ({"author_defaults": "yes"}, "author_defaults must be true or false; got 'yes'"),
             ({"smallest_difference": -0.1}, "smallest_difference must be a finite number at least 0; got -0.1"),

@@ -86,4 +86,4 @@ class Stale:
 
 
 Message: TypeAlias = "Started | Doing | Epoch | Ended | Lost | Stale"
-"""What is told of a job: `Started`, then what it does and epochs, at last one of the others, which may also come at once."""
+"""What is told of a job: `Started`, what it does and epochs, at last one of the others, which may also come at once."""
