@@ -606,7 +606,6 @@ def _export(options: argparse.Namespace) -> int:
 def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
     """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     import polars as pl
-    from rich.console import Console
 
     from liquidbench import console, report, results, statistics
 
@@ -630,7 +629,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
             report.write(study, frame, facts, comparison, path)
         else:
             report.write_tables(study, frame, facts, comparison, path, form)
-    console.summary(Console(), comparison, facts)
+    console.summary(console.Output(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
     print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others:

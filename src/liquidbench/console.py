@@ -4,10 +4,12 @@ On a terminal a board of all runs stays in place and fills; elsewhere, and on re
 Both take the same calls, and neither knows where the events come from.
 """
 
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import mean
 from types import TracebackType
@@ -39,6 +41,14 @@ _MOST_RUNNING = 6
 _MOST_FAILURES = 3
 _SILENCE = (10.0, 60.0)
 """Seconds without an event after which lines say what is going on: at first, and at most as the silence goes on."""
+
+
+class Output(Console):
+    """The standard output. When nobody reads it any more that is an error like any other, for `main` to end with."""
+
+    def on_broken_pipe(self) -> None:
+        """Called within the handling of the error."""
+        raise  # noqa: PLE0704
 
 
 @dataclass(frozen=True)
@@ -221,14 +231,16 @@ def _place(run: Run) -> tuple[str, str, str, str]:
 
 
 class Lines(Progress):
-    """One plain line an event, for files, pipes and ``--plain``; where there is none for long, what is going on."""
+    """One plain line an event, for files, pipes and ``--plain``.
+
+    Where there is none for long, the standard error says what is going on.
+    """
 
     def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
         super().__init__(study, metrics, processes)
         self.console = console
         self._over = threading.Event()
         self._said = threading.Event()
-        self._unread: BaseException | None = None
 
     def __enter__(self) -> Self:
         self._watch = threading.Thread(target=self._tell_of_silence, name="liquidbench silence", daemon=True)
@@ -241,12 +253,6 @@ class Lines(Progress):
         self._over.set()
         self._said.set()
         self._watch.join()
-
-    def epoch(self, run: Run, stage: Stage) -> None:
-        """See `Progress`."""
-        super().epoch(run, stage)
-        if self._unread is not None:
-            raise self._unread
 
     def held(self, who: str) -> None:
         """See `Progress`."""
@@ -277,12 +283,9 @@ class Lines(Progress):
             more = f"; and {len(lines) - _MOST_RUNNING} more" if len(lines) > _MOST_RUNNING else ""
             left = self.remaining()
             rest = f" (about {duration(left)} left)" if left else ""
-            try:
-                self._print(f"going on{rest}: {'; '.join(lines[:_MOST_RUNNING])}{more}")
-            except (OSError, SystemExit) as gone:
-                # For the thread that runs the study to hear of.
-                self._unread = gone
-                return
+            # Beside the events, which may be read by a program.
+            with suppress(OSError, ValueError):
+                print(shown(f"going on{rest}: {'; '.join(lines[:_MOST_RUNNING])}{more}"), file=sys.stderr, flush=True)
 
     def started(self, run: Run) -> None:
         """See `Progress`."""
@@ -313,9 +316,6 @@ class Lines(Progress):
 
     def _say(self, text: str) -> None:
         self._said.set()
-        self._print(text)
-
-    def _print(self, text: str) -> None:
         counts = self.counts()
         ended = len(self.runs) - counts["waiting"] - counts["running"]
         number = f"[{ended:>{len(str(len(self.runs)))}}/{len(self.runs)}]"
@@ -456,7 +456,7 @@ def progress(
         plain: lines even on a terminal.
         console: where to; the standard output by default.
     """
-    console = console or Console()
+    console = console or Output()
     kind = Board if console.is_terminal and not console.is_dumb_terminal and not plain else Lines
     return kind(study, metrics, processes, console)
 

@@ -35,7 +35,7 @@ def regular(path: Path, what: str) -> Path:
             raise FileNotFoundError(
                 f"{path} must be {what}; it is a link to {os.readlink(path)}, which is not there"
             ) from None
-        raise FileNotFoundError(f"there is no file {path}; it must be {what}") from None
+        raise FileNotFoundError(f"there is none at {path}, which must be {what}") from None
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else problem
         raise ValueError(f"{_short(path)} must be {what}, but cannot be looked at ({reason})") from problem

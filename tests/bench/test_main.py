@@ -266,7 +266,8 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert re.search(r"^time: column 'seconds'", out, re.MULTILINE)
     assert re.search(r"^group: column 'machine'", out, re.MULTILINE)
-    assert "2 models of 4,000 parameters, 3 seeds, about 0.02 minutes" in out
+    assert "2 models (RNN, CfC) of about 4,000 parameters, 1 trial of each search, 3 seeds" in out
+    assert "0.02 min are too few for a verdict" in out and "For a verdict: --minutes " in out
     directory = tmp_path / "results" / "pump-room-state"
     study = Study.load(directory / "study.yaml")
     assert study.models == ("RNN", "CfC") and study.seeds == (0, 1, 2) and study.training.batch_size == 1
@@ -288,7 +289,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
 
 def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
     path = table(tmp_path / "pumps.csv")
     command = ["compare", path, "--target", "state", "--results", str(tmp_path), "--models", "GRU"]
     assert main([*command, "--no-time", "--no-group", "--features", "flow, pressure"]) == 0
@@ -321,7 +322,7 @@ def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_
 
 def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
     random = np.random.default_rng(0)
     path = tmp_path / "wide.csv"
     np.savetxt(
@@ -330,7 +331,6 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     command = ["compare", str(path), "--target", "x0", "--task", "regression", "--results", str(tmp_path)]
     assert main(command) == 0
     found = seen[0]
-    assert len(found.seeds) == 5
     # A unit more or less of an LTC with 160 inputs is more than a tenth of 4,000 parameters.
     task = tasks.load(found.tasks[0])
     with pytest.raises(ValueError, match="parameters must be within 5%"):
@@ -339,8 +339,9 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     assert 4000 < found.parameters < 32000
     assert [matching.size_for_budget(model, task, found.parameters) for model in found.models]
 
-    assert main([*command, "--parameters", "4000"]) == 0
-    assert seen[1].parameters == 4000
+    assert "within 5% of what LTC can have" in refusal(capsys, *command, "--parameters", "4000")
+    assert main([*command, "--parameters", str(found.parameters), "--models", "GRU"]) == 0
+    assert seen[1].parameters == found.parameters
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
