@@ -4,7 +4,14 @@ They may hold anything. On a terminal an escape sequence would move the cursor o
 a text be read as another one; in a spreadsheet a cell that begins with an equals sign is computed.
 """
 
-import unicodedata
+import re
+
+# Not the joiners (U+200C, U+200D) and the soft hyphen, which belong to how words and signs are written.
+_HIDDEN = re.compile(
+    "[\\x00-\\x1f\\x7f-\\x9f\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb"
+    "\\ud800-\\udfff\\U000e0001\\U000e0020-\\U000e007f]"
+)
+"""What is not seen but changes how the rest is: controls, marks of direction, tags, halves of pairs."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -22,12 +29,12 @@ def shown(text: str, lines: bool = False) -> str:
         >>> shown("Größe, 大きさ, حجم")
         'Größe, 大きさ, حجم'
     """
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        letter if (lines and letter in "\t\n") or not _hidden(letter) else letter.encode("unicode_escape").decode()
-        for letter in text
-    )
+
+    def spelt(found: re.Match[str]) -> str:
+        letter = found.group()
+        return letter if lines and letter in "\t\n" else letter.encode("unicode_escape").decode()
+
+    return _HIDDEN.sub(spelt, text)
 
 
 def cell(text: str) -> str:
@@ -44,10 +51,3 @@ def cell(text: str) -> str:
     except ValueError:
         return f"'{text}"
     return text
-
-
-def _hidden(letter: str) -> bool:
-    """Whether a letter is not seen but changes how others are: controls, marks of direction, halves of pairs."""
-    category = unicodedata.category(letter)
-    # Joiners (U+200C, U+200D) are part of how some scripts and signs are written.
-    return category in ("Cc", "Cs", "Zl", "Zp") or (category == "Cf" and letter not in "\u200c\u200d\u00ad")

@@ -93,6 +93,6 @@ def alone(lock: Path, wait: bool = True, on_wait: Callable[[str], None] | None =
                 if not wait:
                     raise
                 if on_wait is not None:
-                    on_wait(f"waiting for {' and '.join(holders(lock)) or 'another process'}, which is at it already")
+                    on_wait(f"waiting for {' and '.join(holders(lock)) or 'another process'}, which is at the same")
                 fcntl.flock(held, fcntl.LOCK_EX)
         yield

@@ -38,12 +38,12 @@ def occupied(alone: bool, on_wait: Callable[[str], None] = lambda reason: None) 
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as inside:
         with (folder / "door").open("a") as door:
-            _lock(door, fcntl.LOCK_EX, on_wait, "which is measured, or about to be")
+            _lock(door, fcntl.LOCK_EX, on_wait, "where a measurement has the machine to itself, or is about to")
             room = inside.enter_context((folder / "room").open("a"))
             if alone:
-                _lock(room, fcntl.LOCK_EX, on_wait, "as a measurement has the machine to itself")
+                _lock(room, fcntl.LOCK_EX, on_wait, "since a measurement has the machine to itself")
         if not alone:
-            _lock(room, fcntl.LOCK_SH, on_wait, "which is being measured")
+            _lock(room, fcntl.LOCK_SH, on_wait, "where a measurement has the machine to itself")
         yield
 
 

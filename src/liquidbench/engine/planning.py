@@ -114,7 +114,7 @@ def _facts(
 
         on_step(f"loading {name}")
         task = loaded[name] if name in loaded else tasks.load(entry, data)
-        on_step(f"finding the sizes of {len(study.models)} networks for {name}")
+        on_step(f"finding the sizes of the networks for {name}")
         for model, equal in product(study.models, study.matching):
             matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)
         if study.splits > task.folds:
