@@ -179,13 +179,14 @@ class Operator:
         ctx.settings = inputs[self._count :]
         ctx.save_for_backward(states, kept, *inputs[: self._count])
 
-    def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, back=None):
+    def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, eager: bool = False):
         states, kept, *tensors = ctx.saved_tensors
         # What torch.autograd.grad(is_grads_batched=True) maps over has no memory, and no operator of ours knows it.
         if torch.is_grad_enabled() or not (torch._C._has_storage(state_gradients) or in_transform()):
             found = self._differentiably(tensors, ctx.settings[:-1], state_gradients)
         else:
-            found = (back or self.backward)(states, kept, state_gradients, *tensors, *ctx.settings)
+            back = self.run_back if eager and direct((state_gradients, states, *tensors)) else self.backward
+            found = back(states, kept, state_gradients, *tensors, *ctx.settings)
         remaining = iter(found)
         return *(next(remaining) if _has_gradient(t) else None for t in tensors), *(None for _ in ctx.settings)
 
@@ -238,9 +239,7 @@ class _Eager(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *state_gradients):
-        operator = ctx.operator
-        back = operator.run_back if direct((*state_gradients, *ctx.saved_tensors)) else operator.backward
-        return None, *operator._differentiate(ctx, *state_gradients, None, back)
+        return None, *ctx.operator._differentiate(ctx, *state_gradients, None, eager=True)
 
 
 def dense(tensors: Tensors) -> list[Tensor | None]:
