@@ -96,8 +96,10 @@ class Synapses(nn.Module):
         if pre is not None and post is not None and pre.shape == post.shape and readable(pre) and readable(post):
             pairs = list(zip(pre.tolist(), post.tolist(), strict=True))
             for what, wrong in (
-                (f"no synapse from {self.sources} sources to {self.neurons} neurons",
-                 [pair for pair in pairs if not (0 <= pair[0] < self.sources and 0 <= pair[1] < self.neurons)]),
+                (
+                    f"no synapse from {self.sources} sources to {self.neurons} neurons",
+                    [pair for pair in pairs if not (0 <= pair[0] < self.sources and 0 <= pair[1] < self.neurons)],
+                ),
                 ("there more than once", [pair for pair, times in Counter(pairs).items() if times > 1]),
             ):
                 if wrong:
