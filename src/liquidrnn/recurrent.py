@@ -446,7 +446,8 @@ class RecurrentLayer(nn.Module):
         if any(module._forward_pre_hooks for module in modes):
             # What hooks computed hangs on a graph and cannot be copied: they compute it once more, without one.
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                self.eval()(next(self.parameters()).new_zeros(1, 1, self.input_size))
+                parameter = next(self.parameters())
+                self.eval()(torch.zeros(1, 1, self.input_size, dtype=parameter.dtype, device=parameter.device))
             for module, training in modes.items():
                 module.training = training
         return copy.deepcopy(self)
@@ -604,7 +605,9 @@ class RecurrentLayer(nn.Module):
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
-            return tuple(parameter.new_zeros(rows, batch, size) for size in sizes)
+            # Not the parameter's own new_zeros(): under fully_shard the parameter is a part of a tensor.
+            kind = {"dtype": parameter.dtype, "device": parameter.device}
+            return tuple(torch.zeros(rows, batch, size, **kind) for size in sizes)
         given = (hx,) if isinstance(hx, Tensor) else hx
         if (
             not isinstance(given, tuple | list)

@@ -135,3 +135,28 @@ def test_numbers_of_layers_without_a_gap():
     state["levels.0.0.layer"] += 1
     with pytest.raises(RuntimeError, match="numbers of layers must be 0 to"):
         layer.load_state_dict(state)
+
+
+@pytest.fixture
+def process_group():
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield torch.distributed.device_mesh.init_device_mesh("cpu", (1,))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("case", CASES[1:9:3] + CASES[-2:-1], ids=lambda case: case.name)
+def test_sharded_from_the_meta_device(case, process_group):
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
+    from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+
+    layer, (x, spans) = case.make().double(), data()
+    hidden = case.hidden if isinstance(case.hidden, int) else layer.wiring
+    sharded = case.kind(5, hidden, batch_first=True, device="meta", dtype=torch.float64, **case.arguments)
+    fully_shard(sharded, mesh=process_group)
+    register_fsdp_forward_method(sharded, "step")
+    sharded.to_empty(device="cpu")
+    options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
+    set_model_state_dict(sharded, layer.state_dict(), options=options)
+    assert torch.equal(sharded(x, timespans=spans)[0], layer(x, timespans=spans)[0])
+    assert torch.equal(sharded.step(x[:, 0], timespan=0.5)[0], layer.step(x[:, 0], timespan=0.5)[0])

@@ -1,4 +1,4 @@
-"""Tensors that are not plain memory, and callers that watch or transform: the right numbers or an error, never garbage."""
+"""Tensors that are not plain memory, and callers that watch or transform: right numbers or an error, never garbage."""
 
 import functools
 import warnings

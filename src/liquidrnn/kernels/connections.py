@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
-Synapses = TypeVar("Synapses", bound="tuple[Any, ...]")
+Synapses = TypeVar("Synapses", bound=NamedTuple)
 """A NamedTuple whose first fields are ``pre`` and ``post``, and whose others are parameters (synapses,) or None."""
 
 
@@ -21,7 +21,7 @@ def as_matrices(synapses: Synapses, sources: int, units: int) -> Synapses:
         return synapses
     order = torch.argsort(pre * units + post)
     matrices = (None if p is None else p[order].view(sources, units) for p in parameters)
-    return type(synapses)(None, None, *matrices)
+    return synapses._make((None, None, *matrices))
 
 
 def spread(source: Tensor, pre: Tensor | None) -> Tensor:

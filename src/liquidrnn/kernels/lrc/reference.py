@@ -30,7 +30,8 @@ class Neurons(NamedTuple):
 class Sigmoids(NamedTuple):
     """Synapses that open with the presynaptic value, each (synapses,).
 
-    They come in any order. See :func:`liquidrnn.kernels.connections.as_matrices` for those without ``pre`` and ``post``.
+    They come in any order. For those without ``pre`` and ``post`` see
+    :func:`liquidrnn.kernels.connections.as_matrices`.
 
     Attributes:
         pre: index of the source.
