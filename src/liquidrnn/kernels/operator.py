@@ -138,10 +138,14 @@ class Operator:
         tensors, (*settings, kept_bytes) = arguments[: self._count], arguments[self._count :]
         input, initial = tensors[:2]
         (batch, time), numbers = input.shape[:2], self._numbers(tensors, settings)
-        # Without branches, for batch and time may be symbols.
-        fitting = kept_bytes // (torch.sym_max(batch * numbers, 1) * input.element_size())
-        whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
-        kept = torch.sym_min(fitting, time) if self._partly else whole
+        if not kept_bytes:
+            kept = 0
+        elif isinstance(batch, int) and isinstance(time, int):
+            fitting = kept_bytes // (max(batch * numbers, 1) * input.element_size())
+            kept = min(fitting, time) if self._partly else time if fitting >= time else 0
+        else:
+            # Of sizes yet unknown: an expression of them would put guards on them.
+            kept = torch.library.get_ctx().new_dynamic_size()
         return input.new_empty(batch, time, initial.shape[1]), input.new_empty(batch, kept, numbers)
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
