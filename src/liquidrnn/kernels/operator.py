@@ -54,6 +54,10 @@ ROWS = ("input", "initial", "timespans", "observed?")
 _ALL = 2**62
 """More bytes than there are."""
 
+_SPARE = 2
+"""Numbers more than are kept. A graph has other code, and so guards, for sizes of 0 and 1; of this one it knows that it is
+neither, whatever batch and time are."""
+
 
 class Operator:
     """States after every sample, from tensors and whole numbers.
@@ -123,12 +127,13 @@ class Operator:
         """States, and what is kept for the way back; without derivatives."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         states, kept = self._fake(*tensors, *settings)
-        self._fill(tensors, settings[:-1], states, kept)
+        self._fill(tensors, settings[:-1], states, self._by_sample(kept, tensors, settings))
         return states, kept
 
     def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
+        kept = self._by_sample(kept, tensors, settings)
         back = self._fill_gradients if self._partly or kept.shape[1] == states.shape[1] else self._fill_in_pieces
         found = self._empty_gradients(arguments)
         back(tensors, settings[:-1], states.contiguous(), kept, state_gradients.contiguous(), found)
@@ -137,16 +142,20 @@ class Operator:
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
         tensors, (*settings, kept_bytes) = arguments[: self._count], arguments[self._count :]
         input, initial = tensors[:2]
-        (batch, time), numbers = input.shape[:2], self._numbers(tensors, settings)
-        if not kept_bytes:
-            kept = 0
-        elif isinstance(batch, int) and isinstance(time, int):
-            fitting = kept_bytes // (max(batch * numbers, 1) * input.element_size())
-            kept = min(fitting, time) if self._partly else time if fitting >= time else 0
-        else:
-            # Of sizes yet unknown: an expression of them would put guards on them.
-            kept = torch.library.get_ctx().new_dynamic_size()
-        return input.new_empty(batch, time, initial.shape[1]), input.new_empty(batch, kept, numbers)
+        # Without branches, for batch and time may be symbols.
+        batch, time = input.shape[:2]
+        sample = batch * self._numbers(tensors, settings)
+        fitting = kept_bytes // (torch.sym_max(sample, 1) * input.element_size())
+        whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
+        kept = torch.sym_min(fitting, time) if self._partly else whole
+        return input.new_empty(batch, time, initial.shape[1]), input.new_empty(sample * kept + _SPARE)
+
+    def _by_sample(self, kept: Tensor, tensors: Tensors, settings: Settings) -> Tensor:
+        """What is kept, (batch, samples, numbers)."""
+        assert tensors[0] is not None
+        batch, numbers = len(tensors[0]), self._numbers(tensors, settings[:-1])
+        samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
+        return kept[: batch * samples * numbers].view(batch, samples, numbers)
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
         tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
@@ -172,7 +181,9 @@ class Operator:
             gradients = self._empty_gradients(piece)
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
-            self._fill_gradients(piece, settings, *self.run(*piece, *settings, _ALL), of_states, gradients)
+            again, kept = self.run(*piece, *settings, _ALL)
+            kept = self._by_sample(kept, piece, (*settings, _ALL))
+            self._fill_gradients(piece, settings, again, kept, of_states, gradients)
             of_input[:, now], of_timespans[:, now] = gradients[0], gradients[2]
             of_initial.copy_(gradients[1])
             for total, more in zip(of_parameters, gradients[3:], strict=True):
