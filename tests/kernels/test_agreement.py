@@ -197,16 +197,20 @@ def test_opcheck(case, masked):
     torch.library.opcheck(case.operator.backward, (states, kept, torch.randn_like(states), *plain))
 
 
+def kept(of, *arguments):
+    return of.by_sample(of.run(*arguments)[1], *arguments)
+
+
 @every
 @pytest.mark.parametrize("masked", [False, True])
 def test_nothing_needs_to_be_kept(case, masked, monkeypatch):
     """Then the way back takes the sequence again, a piece at a time."""
     p = problem(case, 5, 7, 9, masked=masked)
     whole = differentiated(case.operator(*p.arguments()), p.tensors)
-    assert case.operator.run(*p.arguments(), 0)[1].numel() == 0
+    assert kept(case.operator, *p.arguments(), 0).numel() == 0
     again = differentiated(case.operator(*p.arguments(), kept_bytes=0), p.tensors)
     assert all(torch.equal(a, b) for a, b in zip(whole, again, strict=True))
-    sample = case.operator.run(*p.arguments(), operator.KEPT_BYTES)[1][:, :1].nbytes
+    sample = kept(case.operator, *p.arguments(), operator.KEPT_BYTES)[:, :1].nbytes
     for samples in (0, 1, 3, 6):
         monkeypatch.setattr(operator, "KEPT_BYTES", samples * sample + 5)
         pieces = differentiated(case.operator(*p.arguments(), kept_bytes=0), p.tensors)
@@ -282,7 +286,7 @@ def test_the_same_bits_however_much_of_an_ltc_is_kept(layout, masked):
         results = []
         for kept_bytes in (0, 2 * sample + 7, 5 * sample):
             arguments = (*p.tensors, *p.settings, layout)
-            assert ltc.cpu.operator.run(*arguments, kept_bytes)[1].shape[1] == kept_bytes // sample
+            assert kept(ltc.cpu.operator, *arguments, kept_bytes).shape[1] == kept_bytes // sample
             with on(threads):
                 states = ltc.cpu.operator(*arguments, kept_bytes=kept_bytes)
                 results.append((states, *differentiated(states, p.tensors)))

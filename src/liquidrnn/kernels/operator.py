@@ -55,8 +55,7 @@ _ALL = 2**62
 """More bytes than there are."""
 
 _SPARE = 2
-"""Numbers more than are kept. A graph has other code, and so guards, for sizes of 0 and 1; of this one it knows that it is
-neither, whatever batch and time are."""
+"""Numbers more than are kept. Graphs have guards on sizes that may be 0 or 1, which this one never is."""
 
 
 class Operator:
@@ -99,7 +98,7 @@ class Operator:
         taken += [f"int {name}" for name in (*settings, "kept_bytes")]
         options = {"mutates_args": (), "device_types": "cpu"}
         self.forward = torch.library.custom_op(
-            f"liquidrnn::{name}", self.run, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
+            f"liquidrnn::{name}", self._run_whole, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
         )
         given = ["Tensor states", "Tensor kept", "Tensor state_gradients", *taken]
         self.backward = torch.library.custom_op(
@@ -127,13 +126,19 @@ class Operator:
         """States, and what is kept for the way back; without derivatives."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         states, kept = self._fake(*tensors, *settings)
-        self._fill(tensors, settings[:-1], states, self._by_sample(kept, tensors, settings))
+        self._fill(tensors, settings[:-1], states, self.by_sample(kept, *arguments))
+        return states, kept
+
+    def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
+        """:meth:`run` with every number of its results set, as an operator's have to be."""
+        states, kept = self.run(*arguments)
+        kept[-_SPARE:] = 0
         return states, kept
 
     def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
-        kept = self._by_sample(kept, tensors, settings)
+        kept = self.by_sample(kept, *arguments)
         back = self._fill_gradients if self._partly or kept.shape[1] == states.shape[1] else self._fill_in_pieces
         found = self._empty_gradients(arguments)
         back(tensors, settings[:-1], states.contiguous(), kept, state_gradients.contiguous(), found)
@@ -150,12 +155,12 @@ class Operator:
         kept = torch.sym_min(fitting, time) if self._partly else whole
         return input.new_empty(batch, time, initial.shape[1]), input.new_empty(sample * kept + _SPARE)
 
-    def _by_sample(self, kept: Tensor, tensors: Tensors, settings: Settings) -> Tensor:
-        """What is kept, (batch, samples, numbers)."""
-        assert tensors[0] is not None
-        batch, numbers = len(tensors[0]), self._numbers(tensors, settings[:-1])
+    def by_sample(self, kept: Tensor, *arguments) -> Tensor:
+        """What was kept with these arguments, (batch, samples, numbers)."""
+        tensors, settings = arguments[: self._count], arguments[self._count : -1]
+        batch, numbers = len(tensors[0]), self._numbers(tensors, settings)
         samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
-        return kept[: batch * samples * numbers].view(batch, samples, numbers)
+        return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
         tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
@@ -182,7 +187,7 @@ class Operator:
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
             again, kept = self.run(*piece, *settings, _ALL)
-            kept = self._by_sample(kept, piece, (*settings, _ALL))
+            kept = self.by_sample(kept, *piece, *settings, _ALL)
             self._fill_gradients(piece, settings, again, kept, of_states, gradients)
             of_input[:, now], of_timespans[:, now] = gradients[0], gradients[2]
             of_initial.copy_(gradients[1])
