@@ -18,6 +18,7 @@ import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from typing import Self, TypeAlias, TypedDict
 
 import torch
@@ -386,13 +387,36 @@ class RecurrentLayer(nn.Module):
         return sum(recurrence.num_synapses for recurrence in self.recurrences)
 
     @property
-    def wiring(self) -> Wiring:
-        """The graph of a layer with a single level and direction; :attr:`recurrences` hold those of others."""
-        first = self.recurrences[0].wiring
-        if first is None or len(self.recurrences) > 1:
-            why = "no wiring" if first is None else f"{len(self.recurrences)} wirings, see its recurrences"
-            raise ValueError(f"this {type(self).__name__} has {why}")
-        return first
+    def wiring(self) -> Wiring | None:
+        """The graph of a layer with a single level and direction; None for a layer without one.
+
+        Layers with several levels or directions have a wiring in each of their :attr:`recurrences`, and None here.
+        """
+        return self.recurrences[0].wiring if len(self.recurrences) == 1 else None
+
+    def _like(self) -> Tensor:
+        """A tensor of the type and on the device that samples and states have to be: a parameter, if there is one.
+
+        Raises:
+            TypeError: parameters are no floating-point numbers.
+            RuntimeError: ``torch.jit.trace`` is at work.
+        """
+        if torch.jit.is_tracing():
+            raise RuntimeError(
+                f"{type(self).__name__} cannot be traced by torch.jit, which would fix the sizes and spans of its example "
+                "for ever: use torch.export.export, or torch.onnx.export(..., dynamo=True)"
+            )
+        tensors = chain(self.parameters(), self.buffers())
+        found = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
+        if found is not None:
+            return found
+        for parameter in self.parameters():
+            raise TypeError(
+                f"parameters of this {type(self).__name__} are {parameter.dtype}, but must be floating-point: use "
+                "layer.float()"
+            )
+        # Quantised modules hold no parameters, and read and write this.
+        return torch.empty(0, dtype=torch.float32, device="cpu")
 
     def lesioned(self, wiring: Wiring) -> Self:
         """A copy of the layer, trained parameters included, with fewer synapses.
@@ -411,6 +435,10 @@ class RecurrentLayer(nn.Module):
             True
         """
         mine = self.wiring
+        if mine is None:
+            several = len(self.recurrences) > 1 and self.recurrences[0].wiring is not None
+            why = f"{len(self.recurrences)} wirings, one in each of its recurrences" if several else "no wiring"
+            raise ValueError(f"lesioned() takes a layer with one wiring, but this {type(self).__name__} has {why}")
         if not isinstance(wiring, Wiring):
             raise TypeError(f"wiring must be a Wiring, but got {described(wiring)}")
         advice = "start from layer.wiring and remove"
@@ -479,7 +507,7 @@ class RecurrentLayer(nn.Module):
                 f"timespans have no effect on this {type(self).__name__}: build it with time='append' or time='decay', "
                 "or with time='ignore' to pass them knowingly in vain"
             )
-        parameter = next(self.parameters())
+        parameter = self._like()
         samples = Samples(
             input, timespans, mask, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
         )
@@ -508,7 +536,10 @@ class RecurrentLayer(nn.Module):
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
                 if traces:
                     trace = {name: torch.cat([steps[name] for steps in traces], -1) for name in traces[0]}
-            if self.readout is not None:
+            if self.readout is not None and torch.compiler.is_compiling():
+                # Sample by sample a graph would be for one length only.
+                x = self.readout(x)
+            elif self.readout is not None:
                 # One product per sample, as in step(): a single one over all samples rounds differently.
                 read = [self.readout(alone(output)) for output in x.unbind(1)]
                 x = torch.stack(read, 1) if read else x.new_empty(samples.batch, 0, self.output_size)
@@ -543,7 +574,7 @@ class RecurrentLayer(nn.Module):
             raise ValueError(
                 f"input of step() must be one sample (batch, {self.input_size}), but got {described(input)}"
             )
-        parameter = next(self.parameters())
+        parameter = self._like()
         check_kind("input", input, parameter)
         batched = input.ndim == 2
         x = (input if batched else input.unsqueeze(0)).to(parameter.dtype)

@@ -46,7 +46,7 @@ class Stream:
             positive_int("batch", batch)
         if layer.num_directions == 2:
             raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
-        parameter = next(layer.parameters())
+        parameter = layer._like()
         self._layer = copy.deepcopy(layer).eval().requires_grad_(False)
         self._kind = {"dtype": parameter.dtype, "device": parameter.device}
         self._batch, rows = batch, batch or 1
@@ -81,7 +81,7 @@ class Stream:
 
     def reset(self, hx: Tensor | State | None = None) -> None:
         """Begins another sequence, from ``hx`` or from zero."""
-        parameter = next(self._layer.parameters())
+        parameter = self._layer._like()
         state = self._layer._state(hx, self._batch or 1, self._batch is not None, parameter)
         for samples, parts in zip(self._samples, zip(*state, strict=True), strict=True):
             samples.state.copy_(torch.cat(parts, -1))

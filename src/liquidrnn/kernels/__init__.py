@@ -73,12 +73,15 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
     if backend == "reference":
         return "reference"
     fits = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
-    if cpu is not None and fits and not _derived_otherwise():
+    # ONNX has no operator of ours.
+    exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
+    if cpu is not None and fits and not exporting and not _derived_otherwise():
         return "cpu"
     if backend is not None:
         raise RuntimeError(
-            f"backend='cpu' needs float32 or float64 on the CPU, outside forward-mode and torch.func derivatives, but "
-            f"got {described(tensor)} on {tensor.device}; use backend=None, which runs the reference then"
+            f"backend='cpu' needs float32 or float64 on the CPU, outside forward-mode and torch.func derivatives and "
+            f"torch.onnx.export, but got {described(tensor)} on {tensor.device}; use backend=None, which runs the "
+            "reference then"
         )
     global _told
     if cpu is None and fits and not _told:

@@ -39,7 +39,7 @@ def unroll(
         state = updated
         states.append(state)
     if not states:
-        return tuple(part.new_empty(len(part), 0, part.shape[-1]) for part in state), state
+        return tuple(part.new_empty(part.shape[0], 0, part.shape[-1]) for part in state), state
     return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)), state
 
 

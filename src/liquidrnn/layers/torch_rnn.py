@@ -221,7 +221,9 @@ class _TorchRecurrence(Recurrence):
 
     def unroll(self, input, state, timespans, observed):
         batch, time, _ = input.shape
-        if self.raw_decay is not None or time == 0 or batch == 0:
+        # Torch's kernel takes lengths as numbers, which there are none of on the meta device or in an exported graph.
+        unknown = observed is not None and (observed.is_meta or torch.compiler.is_exporting())
+        if self.raw_decay is not None or time == 0 or batch == 0 or unknown:
             return super().unroll(input, state, timespans, observed)
         input, _ = self._entering(input, state, timespans)
         if observed is None:
