@@ -53,6 +53,8 @@ def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
         parameter: one of the layer's, for its dtype and device.
     """
     precise = torch.promote_types(parameter.dtype, torch.float32)
+    if torch.compiler.is_compiling() and isinstance(spans, np.ndarray) and not spans.ndim:
+        spans = torch.as_tensor(spans)  # numbers of NumPy as well: a graph takes both for arrays, and knows no values
     if not isinstance(spans, Tensor):
         number = checked_number(name, spans, parameter.dtype)
         if number is None:

@@ -203,12 +203,12 @@ class Stream:
         """
         if (
             type(input) is not Tensor
-            or input.shape != self._shape
-            or input.dtype != self._dtype
-            or input.device != self._device
             or _modes()
             or _transforms() is not None
             or _tracing() is not None
+            or input.shape != self._shape
+            or input.dtype != self._dtype
+            or input.device != self._device
         ):
             self._check(input)
         if timespan is None:
@@ -236,7 +236,7 @@ class Stream:
             span = None
         x = x.resolve_neg().contiguous()
         for level, size in zip(self._compiled, self._sizes, strict=True):
-            output = torch.empty(size, dtype=x.dtype, device=self._device)
+            output = torch.empty(size, dtype=self._dtype, device=self._device)
             level.step(x.data_ptr(), span, output.data_ptr())
             x = output
         return x if self._layer.readout is None else self._layer.readout(x)
