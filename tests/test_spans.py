@@ -237,7 +237,9 @@ START = 1_700_000_000
     ],
 )
 def test_timestamps_too_coarse_for_their_steps_are_refused(stamps, apart):
-    with pytest.raises(ValueError, match=f"torch.float32 numbers around .* are {apart}.*: pass them as float64 or int64"):
+    with pytest.raises(
+        ValueError, match=f"torch.float32 numbers around .* are {apart}.*: pass them as float64 or int64"
+    ):
         lr.timespans_from_timestamps(stamps.float())
     expected = np.diff(stamps.numpy())
     np.testing.assert_allclose(lr.timespans_from_timestamps(stamps)[1:].numpy(), expected, rtol=0)

@@ -424,8 +424,9 @@ def test_what_is_not_plain_memory_is_refused(make):
     refused(lambda: torch.jit.trace(lambda y: stream(y), x))
     with Watch():
         refused(lambda: stream(x))
-    with FakeTensorMode(), pytest.raises(TypeError, match="layer must have plain tensors .*layer.step"):
-        lr.Stream(make())
+    layer = make()
+    with FakeTensorMode(), pytest.raises(TypeError, match=r"layer must have plain tensors .*layer\.step"):
+        lr.Stream(layer)
     with torch.device("meta"):
         assert torch.equal(stream(x), expected)
 

@@ -70,8 +70,7 @@ class Stream:
         self._dtype, self._device = parameter.dtype, parameter.device
         self._batch, rows = batch, batch or 1
         self._shape = (layer.input_size,) if batch is None else (batch, layer.input_size)
-        place = {"device": parameter.device}
-        kind = {"dtype": parameter.dtype, **place}
+        kind: dict[str, Any] = {"dtype": parameter.dtype, "device": parameter.device}
         # Inference tensors could not be written to outside of inference mode.
         with torch.inference_mode(False), torch.no_grad():
             self._layer = copy.deepcopy(layer).eval().requires_grad_(False)
@@ -86,7 +85,7 @@ class Stream:
                 for recurrence in self._layer.recurrences
             ]
             # Time that went by with absent samples, to be added to the span of the next observed one.
-            self._pending = torch.zeros(rows, 1, dtype=torch.promote_types(parameter.dtype, torch.float32), **place)
+            self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
             levels = zip(self._layer.recurrences, self._samples, strict=True)
             compiled = [recurrence.stream(samples) for recurrence, samples in levels]
         found = [level for level in compiled if level is not None]
@@ -165,7 +164,7 @@ class Stream:
             raise TypeError(
                 f"snapshot must be a dict of Tensors as snapshot() returns it, but got {described(snapshot)}"
             )
-        if sorted(snapshot) != sorted(names):
+        if set(snapshot) != set(names):
             raise ValueError(
                 f"snapshot must have {', '.join(names)}, but has {', '.join(map(str, snapshot)) or 'nothing'}"
             )
@@ -230,14 +229,15 @@ class Stream:
                 output, state = self._layer.step(x, self.state, span if self._clocked else None)
             self._write(tuple(part if self._batch else part.unsqueeze(1) for part in _tuple(state)))
             return output
+        common = span
         if isinstance(span, Tensor):
+            common = None
             for samples in self._samples:
                 samples.timespans.copy_(span)
-            span = None
         x = x.resolve_neg().contiguous()
         for level, size in zip(self._compiled, self._sizes, strict=True):
             output = torch.empty(size, dtype=self._dtype, device=self._device)
-            level.step(x.data_ptr(), span, output.data_ptr())
+            level.step(x.data_ptr(), common, output.data_ptr())
             x = output
         return x if self._layer.readout is None else self._layer.readout(x)
 
@@ -359,17 +359,20 @@ _WAY_OUT = "a stream reads memory and writes it, unseen by torch; layer.step() i
 
 def _is_memory(tensor: Tensor) -> bool:
     """Whether values are where a tensor says, and nobody is to see what is done with them."""
-    watched = _modes() or _transforms() is not None or _tracing() is not None
-    return type(tensor) in (Tensor, nn.Parameter) and not watched
+    return type(tensor) in (Tensor, nn.Parameter) and not _watched()
+
+
+def _watched() -> bool:
+    return bool(_modes()) or _transforms() is not None or _tracing() is not None
 
 
 def _kind(tensor: Tensor) -> str:
-    """What is not plain about a tensor, in words."""
+    """What is not plain about a tensor, in words; while a graph is traced its shape is no plain one either."""
     if _transforms() is not None:
-        return f"{described(tensor)} inside a transform of torch.func"
-    if _modes() or _tracing() is not None:
-        return f"{described(tensor)} inside a dispatch mode or a trace"
-    return f"{type(tensor).__name__} {described(tensor)}"
+        return "one inside a transform of torch.func"
+    return (
+        f"a {type(tensor).__name__} inside a dispatch mode or a trace" if _watched() else f"a {type(tensor).__name__}"
+    )
 
 
 def _tuple(state: Tensor | State) -> State:
