@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import described, positive_int
+from liquidrnn.kernels import direct, in_transform
 from liquidrnn.kernels.loop import alone
 from liquidrnn.kernels.operator import Samples
 from liquidrnn.recurrent import RecurrentLayer, State
@@ -65,7 +65,7 @@ class Stream:
         if layer.num_directions == 2:
             raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
         parameter = next(layer.parameters())
-        if not _is_memory(parameter):
+        if not direct([parameter]):
             raise TypeError(f"layer must have plain tensors as parameters outside of graphs and modes, {_WAY_OUT}")
         self._dtype, self._device = parameter.dtype, parameter.device
         self._batch, rows = batch, batch or 1
@@ -73,7 +73,7 @@ class Stream:
         kind: dict[str, Any] = {"dtype": parameter.dtype, "device": parameter.device}
         # Inference tensors could not be written to outside of inference mode.
         with torch.inference_mode(False), torch.no_grad():
-            self._layer = copy.deepcopy(layer).eval().requires_grad_(False)
+            self._layer = layer._copied().eval().requires_grad_(False)
             self._parameter = next(self._layer.parameters())
             # What each level reads and writes, and its compiled stream.
             self._samples = [
@@ -229,7 +229,7 @@ class Stream:
                 output, state = self._layer.step(x, self.state, span if self._clocked else None)
             self._write(tuple(part if self._batch else part.unsqueeze(1) for part in _tuple(state)))
             return output
-        common = span
+        common: Any = span
         if isinstance(span, Tensor):
             common = None
             for samples in self._samples:
@@ -324,7 +324,7 @@ class Stream:
         """Raises unless ``input`` is a sample of the kind that the stream was made for."""
         if not isinstance(input, Tensor):
             raise TypeError(f"input must be a Tensor of shape {self._shape}, but got {described(input)}")
-        if not _is_memory(input):
+        if not direct([input]):
             raise TypeError(
                 f"input must be a plain Tensor outside of graphs and modes, but got {_kind(input)}: {_WAY_OUT}"
             )
@@ -337,7 +337,7 @@ class Stream:
     def _check_mask(self, mask: object) -> None:
         if not isinstance(mask, Tensor) or mask.shape != self._shape or mask.dtype != torch.bool:
             raise ValueError(f"mask must be bool {self._shape}, True where observed, but got {described(mask)}")
-        if mask.device != self._device or not _is_memory(mask):
+        if mask.device != self._device or not direct([mask]):
             raise ValueError(f"mask must be a plain Tensor on {self._device}, but got {_kind(mask)} on {mask.device}")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -357,22 +357,11 @@ class Stream:
 _WAY_OUT = "a stream reads memory and writes it, unseen by torch; layer.step() is seen"
 
 
-def _is_memory(tensor: Tensor) -> bool:
-    """Whether values are where a tensor says, and nobody is to see what is done with them."""
-    return type(tensor) in (Tensor, nn.Parameter) and not _watched()
-
-
-def _watched() -> bool:
-    return bool(_modes()) or _transforms() is not None or _tracing() is not None
-
-
 def _kind(tensor: Tensor) -> str:
     """What is not plain about a tensor, in words; while a graph is traced its shape is no plain one either."""
-    if _transforms() is not None:
+    if in_transform():
         return "one inside a transform of torch.func"
-    return (
-        f"a {type(tensor).__name__} inside a dispatch mode or a trace" if _watched() else f"a {type(tensor).__name__}"
-    )
+    return f"a {type(tensor).__name__}{'' if direct([]) else ' inside a dispatch mode or a trace'}"
 
 
 def _tuple(state: Tensor | State) -> State:
