@@ -1,8 +1,8 @@
 """The command line: run a study, go on with one, report on one, or compare networks on one's own table.
 
-Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130
-when stopped with Ctrl-C. Modules are imported where a command needs them, so that help, ``list`` and ``report``
-never load torch.
+Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130 when
+stopped with Ctrl-C, 143 with SIGTERM, 129 with SIGHUP. Modules are imported where a command needs them, so that help,
+``list`` and ``report`` never load torch.
 """
 
 import argparse
@@ -339,6 +339,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _kept(directory: Path) -> "Study":
+    from liquidbench import storage
     from liquidbench.study import RESULTS_FORMAT, Study
 
     path = directory / _STUDY_FILE
@@ -347,6 +348,13 @@ def _kept(directory: Path) -> "Study":
             f"{directory} is no folder of a study's results, for it has no {_STUDY_FILE}; name the folder that "
             "`liquidbench run` made, such as results/demo"
         )
+    try:
+        storage.intact(storage.content_of(path), path)
+    except storage.DamagedFileError as error:
+        raise ValueError(
+            f"{error}, or it was edited. Give the study as it should be, and keep its results: liquidbench run "
+            f"STUDY.yaml --update --results {directory.parent}"
+        ) from error
     with path.open(encoding="utf-8", errors="replace") as file:
         if file.readline().strip() != _FORMAT_LINE.format(RESULTS_FORMAT):
             raise ValueError(
@@ -374,11 +382,11 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
 
 
 def _keep(study: "Study", directory: Path) -> None:
-    from liquidbench.storage import replacing
+    from liquidbench import storage
     from liquidbench.study import RESULTS_FORMAT
 
-    with replacing(directory / _STUDY_FILE) as file:
-        file.write(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{study.to_yaml()}".encode())
+    text = f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{study.to_yaml()}# checksum: {storage.SEAL}\n"
+    storage.keep(directory / _STUDY_FILE, storage.sealed(text.encode()))
 
 
 def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:
@@ -429,7 +437,7 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
         print(
             f"Stopped; {ended} of {len(plan.ids)} runs are finished and kept. To go on: liquidbench resume {directory}"
         )
-        return 130
+        return 128 + outcome.interrupted
     code = _report_on(study, directory)
     if outcome.elsewhere:
         print(
@@ -467,11 +475,11 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from liquidbench import predictions, results
+    from liquidbench import predictions, results, storage
     from liquidbench.engine.leases import Leases
     from liquidbench.metrics import METRICS
 
-    directory, scored, left = Path(options.directory), 0, 0
+    directory, scored, left, damaged = Path(options.directory), 0, 0, 0
     with _input():
         study = _kept(directory)
         facts = _facts(study, directory)
@@ -492,11 +500,19 @@ def _rescore(options: argparse.Namespace) -> int:
             except FileNotFoundError:
                 left += 1
                 continue
+            except storage.DamagedFileError as error:
+                aside = storage.set_aside(predictions.path(directory, run), directory)
+                warnings.warn(f"{error}; it is now {aside}", storage.KeptFileWarning, stacklevel=1)
+                writer.remove(run)
+                damaged += 1
+                continue
             again = predictions.rescored(rows, predicted, dict.fromkeys([*task["metrics"], *added]))
             writer.add(run, results.pack(again))
             scored += 1
         writer.consolidate()
     print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
+    if damaged:
+        print(f"The predictions of {damaged} more were damaged. To do these fits again: liquidbench resume {directory}")
     return _report_on(study, directory)
 
 
@@ -627,7 +643,7 @@ def _studies() -> list[tuple[str, str]]:
             rows.append((str(path), f"cannot be read: {problem}"))
     for path in sorted(Path("results").glob(f"*/{_STUDY_FILE}")):
         try:
-            study = Study.load(path)
+            study = _kept(path.parent)
             runs = _run_ids(study, _facts(study, path.parent))
             told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are there. {study.question}"
         except (ValueError, OSError) as problem:

@@ -24,7 +24,7 @@ import liquidbench
 from liquidbench import storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, predict
-from liquidbench.processes import interrupts_ignored
+from liquidbench.processes import WATCH, StandstillWatch, interrupts_ignored
 from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, loaded, save, work
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
@@ -273,10 +273,14 @@ def _conduct(
 def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
     """Listen until the training ends; where a process does, for a few seconds more, and raise what was the cause."""
     running = dict(processes)
+    watch = StandstillWatch()
+    names = {process.pid: f"process {rank} of {len(processes)}" for rank, process in enumerate(processes.values())}
     troubles: dict[Connection, Exception] = {}
     until = math.inf
     while running and (left := until - time.monotonic()) > 0:
-        for connection in wait(list(running), None if math.isinf(left) else left):
+        heard = wait(list(running), min(left, WATCH))
+        watch.look(names)
+        for connection in heard:
             assert isinstance(connection, Connection)
             try:
                 message = connection.recv()

@@ -256,8 +256,12 @@ class Writer:
 
         What other drivers' files have of it stays.
         """
+        home = self._homes.get(run)
         self._replace_in_runs(run)
         self._untidy = True
+        if home is not None and home.parent.name == "incoming":
+            del self._small[home]
+            home.unlink(missing_ok=True)
 
     def consolidate(self) -> None:
         """Put what has come in since the last time together with the newest file in ``runs/``.
@@ -284,7 +288,12 @@ class Writer:
                 continue
             if path.parent.name == "runs":
                 doubled = doubled | self._redone
-            frames[path] = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
+            frame = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
+            if frame.is_empty():
+                del self._small[path]
+                path.unlink(missing_ok=True)
+                continue
+            frames[path] = frame
             if sum(frame.height for frame in frames.values()) >= FULL:
                 self._full.add(self._join(frames))
                 frames = {}

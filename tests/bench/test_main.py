@@ -70,7 +70,7 @@ def lose(directory: Path, run: str) -> None:
     """Take a run out of the results."""
     for path in [*directory.glob("runs/*.parquet"), *directory.glob("incoming/*.parquet")]:
         rest = pl.read_parquet(path).filter(pl.col("run") != run)
-        path.unlink() if rest.is_empty() else rest.write_parquet(path)
+        path.unlink() if rest.is_empty() else path.write_bytes(results.sealed(rest))
 
 
 def test_a_study_from_its_file_to_its_report(finished):
@@ -343,12 +343,22 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     assert seen[1].parameters == 4000
 
 
+def interruptible() -> None:
+    """A shell that starts these tests in the background has them ignore Ctrl-C, which their children would inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
 def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path):
     path = written(tmp_path / "long.yaml", training={"epochs": 4000}, models=["GRU"])
     words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=interruptible,
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert "started" in process.stdout.readline()

@@ -148,13 +148,14 @@ def parsed_once(
     """
     source = hashlib.sha256(inspect.getsource(parse).encode()).hexdigest()
     kept = cache_folder() / "parsed" / f"{digest[:16]}-{source[:16]}.npz"
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, NotADirectoryError):
         try:
             with storage.reading(kept) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 return dict(arrays)
         except DamagedFileError as problem:
-            kept.unlink()
-            warnings.warn(f"{kept} in the cache is damaged and is made again: {problem}", KeptFileWarning, stacklevel=2)
+            with suppress(OSError):
+                storage.set_aside(kept)
+            warnings.warn(f"{problem}; it is made again", KeptFileWarning, stacklevel=2)
     begun = time.perf_counter()
     arrays = parse(raw)
     if time.perf_counter() - begun > 1:
