@@ -349,7 +349,7 @@ def _kept(directory: Path) -> "Study":
             "`liquidbench run` made, such as results/demo"
         )
     try:
-        storage.intact(storage.content_of(path), path)
+        sealed = storage.intact(storage.content_of(path), path)
     except storage.DamagedFileError as error:
         raise ValueError(
             f"{error}, or it was edited. Give the study as it should be, and keep its results: liquidbench run "
@@ -361,6 +361,8 @@ def _kept(directory: Path) -> "Study":
                 f"{directory} was made by a version of liquidbench whose results this one cannot read (it reads format "
                 f"{RESULTS_FORMAT}). Use that version for it, or run the study again into another folder (--results)"
             )
+    if not sealed:
+        storage.tell_unsealed(directory, stacklevel=3)
     return Study.load(path)
 
 

@@ -576,14 +576,7 @@ def _look(directory: str | os.PathLike[str], lessened: _Lessened | None = None) 
     for path, reason in found.damaged.items():
         warnings.warn(f"{path} is left out: {reason}", KeptFileWarning, stacklevel=3)
     if found.unsealed:
-        first = min(found.unsealed)
-        warnings.warn(
-            f"{first}{f' and {len(found.unsealed) - 1} more' if len(found.unsealed) > 1 else ''} of {directory} were "
-            "written by an earlier version without a checksum, so damage to them may go unnoticed; the next run of "
-            "the study adds checksums",
-            KeptFileWarning,
-            stacklevel=3,
-        )
+        storage.tell_unsealed(Path(directory) / "runs", stacklevel=4)
     return found
 
 

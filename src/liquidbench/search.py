@@ -308,12 +308,7 @@ def _mend(journal: Path) -> None:
         except Exception as error:
             sound, trouble = [], f"{journal} is damaged ({type(error).__name__}: {error})"
         else:
-            warnings.warn(
-                f"{journal} was written by an earlier version without checksums, so damage to it may have gone "
-                "unnoticed; it has some from now on",
-                KeptFileWarning,
-                stacklevel=3,
-            )
+            storage.tell_unsealed(journal.parent, stacklevel=4)
     if trouble:
         warnings.warn(
             f"{trouble}; it is now {storage.set_aside(journal)}, and its search goes on behind the "

@@ -76,6 +76,11 @@ def intact(content: bytes, name: str | os.PathLike[str]) -> bool:
     return True
 
 
+def without_waiting(path: str | os.PathLike[str], flags: int) -> int:
+    """As `os.open`; a pipe is not waited at until somebody opens its other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
+
+
 def content_of(path: Path) -> bytes:
     """The bytes of an ordinary file.
 
@@ -84,17 +89,17 @@ def content_of(path: Path) -> bytes:
         DamagedFileError: for a link to nothing, a pipe that would be waited for, a folder, or a disk that fails.
     """
     try:
-        # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
-        opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        opened = without_waiting(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as error:
         if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
             raise DamagedFileError(f"{path} is damaged: it is a link to nothing") from error
         if error.errno == errno.ENXIO:
             raise DamagedFileError(f"{path} is damaged: it is not an ordinary file") from error
         raise
+    if not stat.S_ISREG(os.fstat(opened).st_mode):
+        os.close(opened)
+        raise DamagedFileError(f"{path} is damaged: it is not an ordinary file")
     with open(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise DamagedFileError(f"{path} is damaged: it is not an ordinary file")
         try:
             return file.read()
         except OSError as error:
@@ -121,11 +126,16 @@ def reading(path: Path) -> Iterator[bytes]:
             raise
         raise DamagedFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
     if not sealed:
-        warnings.warn(
-            f"{path} was written by an earlier version without a checksum, so damage to it may go unnoticed",
-            KeptFileWarning,
-            stacklevel=4,
-        )
+        tell_unsealed(path.parent, stacklevel=5)
+
+
+def tell_unsealed(folder: Path, stacklevel: int) -> None:
+    """Warn of files without a seal; in the same words for all of a folder, so that it is told once."""
+    warnings.warn(
+        f"{folder} has files of an earlier version, which carry no checksum, so damage to them may go unnoticed",
+        KeptFileWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def keep(path: Path, content: bytes, part: Path | None = None) -> None:
@@ -219,7 +229,7 @@ def alone(lock: Path, wait: bool = True) -> Iterator[None]:
     Raises:
         BlockingIOError: there is another one, and it is not to be waited for.
     """
-    with lock.open("a") as held:
+    with open(lock, "a", opener=without_waiting) as held:
         if fcntl is not None:
             fcntl.flock(held, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield

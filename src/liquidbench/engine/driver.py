@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Started
+from liquidbench.engine.messages import Ended, Job, Lost, Message, Noted, Stale, Started
 from liquidbench.engine.planning import Plan
 from liquidbench.processes import Stopped, stoppable
 from liquidbench.storage import KeptFileWarning
@@ -251,6 +251,8 @@ class _Driver:
             case Started():
                 self.leases.begin(self.plan.id(run), self.attempts[run])
                 self.on_event(Event("started", run))
+            case Noted(text):
+                warnings.warn(text, KeptFileWarning, stacklevel=2)
             case Ended():
                 self.busy.remove(run)
                 self._keep(run, message)

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from liquidbench.storage import DamagedFileError, content_of
+from liquidbench.storage import DamagedFileError, content_of, without_waiting
 
 try:
     import fcntl
@@ -171,7 +171,7 @@ class Leases:
         return [name for name in names if name != self.name and self._alive(name)]
 
     def quiet(self) -> dict[str, int]:
-        """Drivers on this machine that give no sign of life, and their process ids, of those that leases were asked of."""
+        """Drivers on this machine that hold leases which were asked for and give no sign of life; their process ids."""
         since, found = time.monotonic() - QUIET, {}
         for name, (told, heard) in self._heard.items():
             match told.split():
@@ -236,7 +236,7 @@ class Leases:
         """Whether a driver is; if not, it is buried."""
         file = self._drivers / name
         try:
-            with open(file, errors="replace", opener=_without_waiting) as opened:
+            with open(file, errors="replace", opener=without_waiting) as opened:
                 told = opened.read()
                 if told != self._heard.get(name, ("", 0.0))[0]:
                     self._heard[name] = (told, time.monotonic())
@@ -265,11 +265,6 @@ class Leases:
         self._open.write(f"{_machine()} {self._beats:012d} {os.getpid()}\n")
         self._open.flush()
         os.fsync(self._open.fileno())
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """An opener to which a pipe is a file without content."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _created(path: Path) -> IO[str]:

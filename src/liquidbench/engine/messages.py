@@ -30,6 +30,17 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """The worker has met with a damaged file, without harm to the run.
+
+    Attributes:
+        text: which, and what became of it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """The worker has come to an end with a run.
 
@@ -74,5 +85,5 @@ class Stale:
     reason: str
 
 
-Message: TypeAlias = "Started | Epoch | Ended | Lost | Stale"
-"""What is told of a job: `Started`, then epochs, and at last one of the others, which may also come at once."""
+Message: TypeAlias = "Started | Epoch | Noted | Ended | Lost | Stale"
+"""What is told of a job: `Started`, epochs and notes, and at last one of the others, which may also come at once."""
