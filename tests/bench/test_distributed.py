@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -18,7 +19,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, distributed, learning, replicas, storage, tasks
+from liquidbench import catalogue, distributed, learning, processes, replicas, storage, tasks
 from liquidbench.__main__ import main
 from liquidbench.distributed import train
 from liquidbench.learning import Data, loss_of, optimiser_of, predict
@@ -242,6 +243,22 @@ def test_a_process_that_dies_at_its_start(tmp_path, monkeypatch, capfd):
     with pytest.raises(ChildProcessError, match="ended with exit code 1"):
         train(parity(), replace(COURSE, hidden_size=256), tmp_path / "folder")
     assert "gone.py" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
+def test_a_process_that_stands_still_is_told_of(monkeypatch):
+    for module in (processes, distributed):
+        monkeypatch.setattr(module, "WATCH", 0.05)
+    ours, theirs = multiprocessing.Pipe()
+    with subprocess.Popen(["sleep", "60"]) as standing:
+        standing.send_signal(signal.SIGSTOP)
+        goes_on = threading.Timer(0.5, theirs.send, ("patience",))
+        goes_on.start()
+        with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}. is stopped") as told:
+            assert distributed._hear({ours: standing}, lambda epoch: None) == "patience"
+        standing.kill()
+        goes_on.join()
+    assert len(told) == 1
 
 
 DRIVER = """

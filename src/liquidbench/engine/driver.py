@@ -329,9 +329,8 @@ class _Driver:
         for name, pid in quiet.items():
             if name not in self.quiet:
                 warnings.warn(
-                    f"{len(self.held)} runs wait for another liquidbench (process {pid} on this machine), which shows "
-                    f"no sign of life: it is stopped or hangs. To let it go on: kill -CONT {pid}; to take its runs "
-                    f"over: kill -KILL {pid}",
+                    f"another liquidbench (process {pid} on this machine) is waited for and shows no sign of life: it "
+                    f"is stopped or hangs. To let it go on: kill -CONT {pid}; to take its runs over: kill -KILL {pid}",
                     RuntimeWarning,
                     stacklevel=2,
                 )

@@ -10,7 +10,6 @@ import threading
 import time
 import warnings
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -218,15 +217,14 @@ def test_a_driver_that_is_asked_to_end_gives_its_leases_back(tmp_path, number):
         while len(driver.ended) < 5 and time.monotonic() < until:
             time.sleep(0.01)
         driver.process.send_signal(number)
-        # Often there are two, one after the other.
-        with suppress(ProcessLookupError):
-            driver.process.send_signal(signal.SIGHUP if number == signal.SIGTERM else number)
-        assert driver.process.wait(30) in ((0, -signal.SIGINT) if number == signal.SIGINT else (0,))
+        if number != signal.SIGINT:
+            # Often there are two, one after the other.
+            driver.process.send_signal(signal.SIGHUP)
+        assert driver.process.wait(60) == 0
     finally:
         driver.end()
     assert 5 <= len(driver.ended) < 800 and set(driver.ended) <= set(results.done(tmp_path))
-    if driver.process.returncode == 0:
-        assert not (tmp_path / "leases").exists() and not (tmp_path / "drivers").exists()
+    assert not (tmp_path / "leases").exists() and not (tmp_path / "drivers").exists()
     assert plan(study, tmp_path).pending
 
 
@@ -276,9 +274,7 @@ def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_
         # One has been done by a driver that is still there, and its results are.
         writer = results.Writer(tmp_path, other.name)
         writer.add(made.id(ended), Rehearsal("s", made.tasks)(Job(ended), lambda message: None).rows)
-        with pytest.warns(
-            KeptFileWarning, match=f"run {made.id(lost)} .* marked as ended, but its results are not the"
-        ):
+        with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results are not"):
             outcome = execute(
                 made, Pool(1), lambda event: events.append((event.kind, event.run)), worker=Rehearsal("s", made.tasks)
             )
@@ -299,9 +295,8 @@ def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
         assert still.take(held) == 1
         release = threading.Timer(3, still.release, (held, 1))
         release.start()
-        with pytest.warns(
-            RuntimeWarning, match=rf"1 runs wait .process {os.getpid()} .*no sign of life.*-CONT"
-        ) as told:
+        words = rf"process {os.getpid()} on this machine.*no sign of life.*kill -CONT {os.getpid()}"
+        with pytest.warns(RuntimeWarning, match=words) as told:
             outcome = execute(made, Pool(1), worker=Rehearsal("s", made.tasks))
         release.join()
     assert len(told) == 1 and set(outcome.finished) == set(made.pending)
@@ -330,4 +325,4 @@ def test_what_a_worker_notes_is_told(tmp_path):
     made = plan(prepared(tmp_path, 1), tmp_path)
     with pytest.warns(KeptFileWarning, match="some journal is damaged") as told:
         outcome = execute(made, Pool(1), worker=Noting("s", made.tasks))
-    assert len(told) == 3 and set(outcome.finished) == set(made.pending)
+    assert len(told) == len(made.pending) and set(outcome.finished) == set(made.pending)
