@@ -42,7 +42,7 @@ def study() -> Study:
 
 
 def made_study(folder: Path) -> Path:
-    command_line._keep(study(), folder)
+    command_line._keep(study(), folder, "")
     return folder / "study.yaml"
 
 

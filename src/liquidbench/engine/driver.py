@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Noted, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started
 from liquidbench.engine.planning import Plan
 from liquidbench.processes import Stopped, stoppable
 from liquidbench.storage import KeptFileWarning
@@ -44,15 +44,16 @@ class Event:
 
     Attributes:
         kind: what happened. A run that is ``"started"`` ends ``"finished"`` or ``"failed"``, or its worker is
-            ``"lost"`` and it is started again. One that is ``"elsewhere"`` was ended by another driver.
+            ``"lost"`` and it is started again. One that is ``"elsewhere"`` was ended by another driver, one that is
+            ``"held"`` is waited for, as another driver is at it and nothing else is left to do.
         run: to whom.
         epoch: for ``"epoch"``, which one.
         score: for a ``"finished"`` fit, its score on test by the task's main metric.
-        reason: for ``"failed"`` and ``"lost"``, why.
+        reason: for ``"failed"`` and ``"lost"``, why; for ``"doing"``, what it does; for ``"held"``, who holds it.
         seconds: for ``"finished"`` and ``"failed"``, how long it took.
     """
 
-    kind: Literal["started", "epoch", "lost", "finished", "failed", "elsewhere"]
+    kind: Literal["started", "doing", "epoch", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
     epoch: "Epoch | None" = None
     score: float | None = None
@@ -158,9 +159,10 @@ class _Driver:
         self.costs: deque[Run] = deque()
         # What another driver holds, and what one says to have ended, which is believed when its results have been seen.
         self.held: list[Run] = []
-        self.told: list[Run] = []
+        self.claimed: list[Run] = []
         self.mistold: set[Run] = set()
         self.quiet: set[str] = set()
+        self.told: str | None = None
         self.attempts: dict[Run, int] = {}
         self.losses: dict[Run, tuple[str, ...]] = {}
         # How many of these were other drivers.
@@ -180,10 +182,12 @@ class _Driver:
             in_time = time.monotonic() < deadline
             self._fill(in_time)
             if not self.busy and not self.costs and not (in_time and (self.fits or self.held)):
-                if not self.told:
+                if not self.claimed:
                     return
-                self._look_for_told()
+                self._look_for_claimed()
                 continue
+            if self.held and not self.busy:
+                self._tell_held()
             self.executor.wait(self._hear, LOOK if self.held else TIDYING)
             self._keep_house()
 
@@ -225,7 +229,7 @@ class _Driver:
         if run not in self.attempts:
             attempt = self.leases.take(name)
             if attempt is None:
-                (self.told if self.leases.ended(name) else self.held).append(run)
+                (self.claimed if self.leases.ended(name) else self.held).append(run)
                 return
             # Its driver may have died between keeping its results and telling so; and where one told so in vain, yet
             # another may have done the run since.
@@ -253,6 +257,8 @@ class _Driver:
                 self.on_event(Event("started", run))
             case Noted(text):
                 warnings.warn(text, KeptFileWarning, stacklevel=2)
+            case Doing(what):
+                self.on_event(Event("doing", run, reason=what))
             case Ended():
                 self.busy.remove(run)
                 self._keep(run, message)
@@ -300,15 +306,22 @@ class _Driver:
         status = statuses.get(self.plan.id(run))
         return status == "done" or status != self.plan.status.get(run)
 
+    def _tell_held(self) -> None:
+        """Say who is waited for, when that changes."""
+        holders = " and ".join(self.leases.holders())
+        if holders != self.told:
+            self.told = holders
+            self.on_event(Event("held", self.held[0], reason=holders))
+
     def _elsewhere(self, run: Run) -> None:
         self.outcome.elsewhere.append(run)
         self.on_event(Event("elsewhere", run))
 
-    def _look_for_told(self) -> None:
+    def _look_for_claimed(self) -> None:
         """See whether the results of runs are there that others say to have ended; if not, these are done again."""
         statuses = results.done(self.plan.directory)
-        told, self.told = self.told, []
-        for run in told:
+        claimed, self.claimed = self.claimed, []
+        for run in claimed:
             if self._is_there(run, statuses):
                 self._elsewhere(run)
                 continue
@@ -357,6 +370,6 @@ class _Driver:
             self.writer.consolidate()
             self.leases.tidy()
             self.fresh, self.tidied = 0, now
-        if self.told and now - self.checked > TIDYING:
-            self._look_for_told()
+        if self.claimed and now - self.checked > TIDYING:
+            self._look_for_claimed()
             self.checked = time.monotonic()

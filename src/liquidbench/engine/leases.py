@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from liquidbench.processes import holders
 from liquidbench.storage import DamagedFileError, content_of, without_waiting
 
 try:
@@ -177,6 +178,14 @@ class Leases:
             match told.split():
                 case machine, _, pid if machine == _machine() and heard < since and (self._drivers / name).exists():
                     found[name] = int(pid)
+        return found
+
+    def holders(self) -> list[str]:
+        """Who the other drivers are, in words: processes of this machine, or when one elsewhere began."""
+        found = []
+        for name in self.others():
+            began = f"a liquidbench elsewhere, which began {name[9:11]}:{name[11:13]} UTC"
+            found += holders(self._drivers / name) or [began]
         return found
 
     def standing(self) -> bool:

@@ -41,6 +41,17 @@ class Noted:
 
 
 @dataclass(frozen=True)
+class Doing:
+    """The worker is at something that is no epoch, and may last.
+
+    Attributes:
+        what: in words: what it loads, or whom it waits for.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """The worker has come to an end with a run.
 
@@ -85,5 +96,5 @@ class Stale:
     reason: str
 
 
-Message: TypeAlias = "Started | Epoch | Noted | Ended | Lost | Stale"
-"""What is told of a job: `Started`, epochs and notes, and at last one of the others, which may also come at once."""
+Message: TypeAlias = "Started | Doing | Epoch | Noted | Ended | Lost | Stale"
+"""What is told of a job: `Started`, what it does, epochs, notes; at last one of the others, which may come at once."""
