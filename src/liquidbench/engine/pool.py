@@ -15,7 +15,7 @@ from pathlib import Path
 
 from liquidbench.engine.executor import Worker
 from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale
-from liquidbench.processes import end_with_parent, interrupts_ignored
+from liquidbench.processes import WATCH, StandstillWatch, end_with_parent, interrupts_ignored
 
 _CONTEXT = multiprocessing.get_context("spawn")
 
@@ -41,6 +41,7 @@ class Pool:
         self._idle: dict[int, _Process] = {}
         # By connection, whose class depends on the operating system.
         self._busy: dict[object, _Process] = {}
+        self._watch = StandstillWatch()
 
     def open(self, worker: Worker, log: Path) -> None:
         """See `liquidbench.engine.executor.Executor`."""
@@ -58,7 +59,10 @@ class Pool:
 
     def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
         """See `liquidbench.engine.executor.Executor`."""
-        for connection in wait([process.connection for process in self._busy.values()], seconds):
+        heard = wait([process.connection for process in self._busy.values()], min(seconds, WATCH))
+        workers = [process.process.pid for process in self._busy.values()]
+        self._watch.look(dict.fromkeys((pid for pid in workers if pid), "a worker of the study"))
+        for connection in heard:
             process = self._busy[connection]
             assert process.job is not None
             try:

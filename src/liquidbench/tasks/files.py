@@ -26,10 +26,14 @@ import urllib.request
 import warnings
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from liquidbench import storage
+from liquidbench.storage import DamagedFileError, KeptFileWarning
 
 EXCERPTS = Path(__file__).parent / "excerpts"
 """Folder of the excerpts that come with the package, laid out like any data folder."""
@@ -144,17 +148,21 @@ def parsed_once(
     """
     source = hashlib.sha256(inspect.getsource(parse).encode()).hexdigest()
     kept = cache_folder() / "parsed" / f"{digest[:16]}-{source[:16]}.npz"
-    if kept.is_file():
-        with np.load(kept, allow_pickle=False) as arrays:
-            return dict(arrays)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            with storage.reading(kept) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return dict(arrays)
+        except DamagedFileError as problem:
+            with suppress(OSError):
+                storage.set_aside(kept)
+            warnings.warn(f"{problem}; it is made again", KeptFileWarning, stacklevel=2)
     begun = time.perf_counter()
     arrays = parse(raw)
     if time.perf_counter() - begun > 1:
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".arriving-") as arriving:
-                np.savez(Path(arriving) / kept.name, **arrays)  # pyright: ignore[reportArgumentType]
-                os.replace(Path(arriving) / kept.name, kept)
+            packed = io.BytesIO()
+            np.savez(packed, **arrays)  # pyright: ignore[reportArgumentType]
+            storage.keep(kept, storage.sealed_zip(packed))
         except OSError as problem:
             warnings.warn(f"parsed data are not kept for the next process: {problem}", stacklevel=2)
     return arrays
