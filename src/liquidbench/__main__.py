@@ -173,8 +173,8 @@ def _parser() -> argparse.ArgumentParser:
         ("time", "when each row was measured", "rows are evenly spaced"),
         (
             "group",
-            "whose row it is (subject, machine, trip); of several, a split keeps the first whole, and all together tell "
-            "recordings apart (subject,session)",
+            "whose row it is (subject, machine, trip); of several (subject,session) a split keeps the first whole, and "
+            "all together tell recordings apart",
             "the file is one recording",
         ),
     ):

@@ -77,6 +77,8 @@ _FORMS = {
     form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
     for form, pattern in _FORMS.items()
 }
+_SEPARATED = tuple(form for form in _FORMS if form != "run together")
+_DOTTED = r"^(\d{1,2})\.(\d{2})\.(\d{2})$"
 # Where a clock begins that follows a date, and what it says.
 _BEGINNING = r"[T_ ,:]+(?:- +)?[0-9]{1,2}(?::[0-9]{2}|\s*[AaPp]\.?\s?[Mm]\b)|T[0-9]{2}"
 _OF_DAY = (
@@ -95,7 +97,7 @@ _PLAINER = (
         "$1",
         "holds intervals; their beginnings are the times",
     ),
-    (r"(^|[ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,)", "$1$2:$3:$4$5", ""),
+    (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,)", "$1$2:$3:$4$5", ""),
     (
         r"^(?:[A-Za-z]{3}\s+)?([A-Za-z]{3}\s+\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})((?:\s+[A-Z]{1,4})?)\s+(\d{4})$",
         "$1 $4 $2$3",
@@ -190,9 +192,9 @@ def find(
         rows: number of each row in the file, for messages.
         order: one of `ORDERS` in which dates in figures are read where they leave a choice; None: found out.
         time: the column that holds the times, where that is known.
-        kept: columns that are used for something else: their numbers stay numbers, and they stay beside what is
+        kept: columns that are used for something else too: their numbers stay numbers, and they stay beside what is
             joined of them.
-        whole: those of them that are not to be touched at all.
+        whole: columns that are not to be touched at all.
         join: whether parts of a time in several columns become one.
     """
     found = Found(frame)
@@ -210,7 +212,7 @@ def find(
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
     if join:
-        _join(found, rows, time, set(kept))
+        _join(found, rows, time, set(kept), set(whole))
     return found
 
 
@@ -250,9 +252,13 @@ def read(column: pl.Series, rows: NDArray[np.int64], order: str | None = None, a
         if sample.str.contains(pattern).sum() > len(sample) / 2:
             sample, written = sample.str.replace(pattern, plain), written.str.replace(pattern, plain)
             remarks += [f"file: {column.name!r} {lost}"] if lost else []
+    likely = _dates_in(_halves(sample)[0], _SEPARATED)
+    # 18.00.00 is a clock, 18.01.00 may be a date.
+    if sample.str.contains(_DOTTED).all() and not any(good.mean() > 0.9 for _, good in likely.orders.values()):
+        sample, written = sample.str.replace(_DOTTED, "$1:$2:$3"), written.str.replace(_DOTTED, "$1:$2:$3")
     if sample.str.contains(_ELAPSED).sum() > len(sample) / 2:
         return _elapsed(written, rows)
-    if _dates_in(_halves(sample)[0], set(_FORMS) - {"run together"}).matched.sum() <= len(sample) / 2:
+    if likely.matched.sum() <= len(sample) / 2:
         return _in_another_language(column, sample)
     reading = _in_words_and_figures(column, written, rows, order)
     if reading is None or reading.question:
@@ -318,7 +324,7 @@ def _in_words_and_figures(
     written: pl.Series,
     rows: NDArray[np.int64],
     order: str | None,
-    forms: Collection[str] = tuple(form for form in _FORMS if form != "run together"),
+    forms: Collection[str] = _SEPARATED,
 ) -> Reading | None:
     """Read text as dates, perhaps with a clock; `written` is `column` in plainer words."""
     # There are far fewer days, and times of day, than cells.
@@ -758,18 +764,18 @@ def _range(dates: pl.Series) -> str:
     return f"{dates.min():%Y-%m-%d %H:%M} to {dates.max():%Y-%m-%d %H:%M}"
 
 
-def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str]) -> None:
+def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str], whole: set[str]) -> None:
     """Make one column of times where a table has it in several."""
     frame = found.frame
-    dates = [name for name in frame.columns if frame[name].dtype == pl.Datetime]
+    dates = [name for name in frame.columns if frame[name].dtype == pl.Datetime and name not in whole]
     days = [name for name in dates if not (frame[name].cast(pl.Int64) % _DAY != 0).any()]
     if len(days) < len(dates) or len(days) > 1:
         return
-    roles = _roles(frame, kept)
-    clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration]
+    roles = _roles(frame, whole)
+    clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration and name not in whole]
     if days:
         repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
-        if not clocks and repeated and (clock := _as_clock(frame, days[0], kept)) is not None:
+        if not clocks and repeated and (clock := _as_clock(frame, days[0], kept | whole)) is not None:
             found.frame = frame = frame.with_columns(clock)
             clocks = [clock.name]
         parts = [days[0]]
@@ -794,7 +800,7 @@ def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str
         return
     if time in frame.columns and time not in parts:
         return
-    if len(parts) < 2 and (days or not _follows(frame, parts, kept)):
+    if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
         return
     part_of = {name: part for part, name in roles.items()}
     joined, bad, short = _sum_of_parts(frame, parts, part_of)
@@ -811,15 +817,15 @@ def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str
     if len(bad):
         cells = "-".join(str(frame[part][int(bad[0])]) for part in parts)
         found.remarks.append(
-            f"file: {name!r} is no date in {len(bad)} rows, the first of them {cells} in data row {rows[bad[0]] + 1}; taken "
-            "as missing"
+            f"file: {name!r} is no date in {len(bad)} rows, the first of them {cells} in data row {rows[bad[0]] + 1}; "
+            "taken as missing"
         )
     if short:
         found.remarks.append(f"file: {parts[0]!r} has {_SHORT_YEARS}")
     if len(parts) > 1:
         found.joined |= dict.fromkeys(parts, name)
     place = frame.columns.index(parts[0])
-    gone = [part for part in parts if part not in kept]
+    gone = [part for part in parts if part not in kept or part == name]
     rest = frame.drop(gone)
     found.frame = (
         rest.insert_column(min(place, rest.width), joined.alias(name))
@@ -828,10 +834,10 @@ def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str
     )
 
 
-def _roles(frame: pl.DataFrame, kept: set[str]) -> dict[str, str]:
+def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
     """Which column is which part of a time, by name and content."""
     roles: dict[str, str] = {}
-    names = [name for name in frame.columns if name not in kept]
+    names = [name for name in frame.columns if name not in whole]
     for part, pattern in _PARTS.items():
         for name in names:
             bare = name.strip().lstrip("#")
@@ -885,13 +891,13 @@ def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None
     return None
 
 
-def _follows(frame: pl.DataFrame, parts: list[str], kept: set[str]) -> bool:
+def _follows(frame: pl.DataFrame, parts: list[str], whole: set[str]) -> bool:
     """Whether years alone are times: each in one row, or in one row of each of some others."""
     year = frame[parts[0]]
     if not year.null_count() and year.is_unique().all():
         return True
     others = [name for name in frame.columns if name != parts[0] and frame[name].dtype == pl.String]
-    others += [name for name in kept if name in frame.columns and name not in others and name != parts[0]]
+    others += [name for name in whole if name in frame.columns and name not in others]
     return any(frame.select(parts[0], name).is_unique().all() for name in others)
 
 

@@ -335,8 +335,8 @@ class _Plan:
             self.row,
             order=self.given.get("dates"),
             time=asked,
-            kept={self.target, *self.key, *(self.given.get("features") or ())},
-            whole=self.key,
+            kept={self.target, *(self.given.get("features") or ())},
+            whole={*self.key, *([] if self.frame[self.target].dtype == pl.String else [self.target])},
             join="time" not in self.given or asked is not None,
         )
         self.frame = found.frame
@@ -541,12 +541,12 @@ class _Plan:
         if turning.any():
             first = int(rows[back[turning][0] + 1])
             self.daylight = (
-                f"the clock goes back an hour in {self._at(first)}, at {self.frame[self.time][first]}, as at the end of "
-                "daylight saving"
+                f"the clock goes back an hour in {self._at(first)}, at {self.frame[self.time][first]}, as at the end "
+                "of daylight saving"
             )
             self.warnings.append(
-                f"{self.daylight}, so that an hour is there twice and its rows are mixed or dropped; write times in UTC, "
-                "or with their offset, as in 2024-05-31 13:45:00+02:00"
+                f"{self.daylight}, so that an hour is there twice and its rows are mixed or dropped; write times in "
+                "UTC, or with their offset, as in 2024-05-31 13:45:00+02:00"
             )
 
     def _merge_repeated_rows(self) -> None:
