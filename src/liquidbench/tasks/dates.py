@@ -8,7 +8,7 @@ Dates are ``Datetime``, in UTC where they have a zone. Times of day and elapsed 
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 ORDERS = {"day-first": "day, month, year", "month-first": "month, day, year", "year-first": "year, month, day"}
 """The orders in which a date in figures may be written, and how to say them."""
 
+At = Callable[[int], str]
 HOW_TO_DECIDE = "say which with --dates (dates: in a study), day-first, month-first or year-first"
 
 _SHORT_YEARS = "years of two figures; 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068"
@@ -178,7 +179,7 @@ class Found:
 
 def find(
     frame: pl.DataFrame,
-    rows: NDArray[np.int64],
+    at: At,
     order: str | None = None,
     time: str | None = None,
     kept: Collection[str] = (),
@@ -189,7 +190,7 @@ def find(
 
     Args:
         frame: columns as `liquidbench.tasks.columns.read` gives them.
-        rows: number of each row in the file, for messages.
+        at: where a row stands in the file, in words.
         order: one of `ORDERS` in which dates in figures are read where they leave a choice; None: found out.
         time: the column that holds the times, where that is known.
         kept: columns that are used for something else too: their numbers stay numbers, and they stay beside what is
@@ -201,7 +202,7 @@ def find(
     for name in frame.columns:
         if name in whole or (name in kept and frame[name].dtype != pl.String):
             continue
-        reading = read(frame[name], rows, order, asked=name == time)
+        reading = read(frame[name], at, order, asked=name == time)
         if reading is None:
             continue
         if reading.question:
@@ -212,16 +213,16 @@ def find(
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
     if join:
-        _join(found, rows, time, set(kept), set(whole))
+        _join(found, at, time, set(kept), set(whole))
     return found
 
 
-def read(column: pl.Series, rows: NDArray[np.int64], order: str | None = None, asked: bool = False) -> Reading | None:
+def read(column: pl.Series, at: At, order: str | None = None, asked: bool = False) -> Reading | None:
     """Read a column as dates or times of day.
 
     Args:
         column: text or numbers.
-        rows: number of each row in the file, for messages.
+        at: where a row stands in the file, in words.
         order: as for `find`.
         asked: whether this is known to be the column of times, so that its name need not say so.
 
@@ -231,7 +232,7 @@ def read(column: pl.Series, rows: NDArray[np.int64], order: str | None = None, a
     if column.dtype == pl.Time:
         return Reading((column.cast(pl.Int64) // 1000).cast(pl.Duration("us")))
     if column.dtype.is_numeric():
-        return _of_numbers(column, rows, order, asked)
+        return _of_numbers(column, at, order, asked)
     if column.dtype != pl.String:
         return None
     # Missing cells may be many, and those of one form at the top.
@@ -245,8 +246,8 @@ def read(column: pl.Series, rows: NDArray[np.int64], order: str | None = None, a
         if not (asked or _OF_TIME.search(column.name) or _OF_CLOCKS.fullmatch(column.name)):
             return None
         if _OF_CLOCKS.fullmatch(column.name):
-            return _clock_in_digits(column, rows)
-        return _in_digits(column, rows, order, hinted=True)
+            return _clock_in_digits(column, at)
+        return _in_digits(column, at, order, hinted=True)
     written, remarks = column, []
     for pattern, plain, lost in _PLAINER:
         if sample.str.contains(pattern).sum() > len(sample) / 2:
@@ -257,10 +258,10 @@ def read(column: pl.Series, rows: NDArray[np.int64], order: str | None = None, a
     if sample.str.contains(_DOTTED).all() and not any(good.mean() > 0.9 for _, good in likely.orders.values()):
         sample, written = sample.str.replace(_DOTTED, "$1:$2:$3"), written.str.replace(_DOTTED, "$1:$2:$3")
     if sample.str.contains(_ELAPSED).sum() > len(sample) / 2:
-        return _elapsed(written, rows)
+        return _elapsed(written, at)
     if likely.matched.sum() <= len(sample) / 2:
         return _in_another_language(column, sample)
-    reading = _in_words_and_figures(column, written, rows, order)
+    reading = _in_words_and_figures(column, written, at, order)
     if reading is None or reading.question:
         return _in_another_language(column, sample) or reading
     return replace(reading, remarks=(*remarks, *reading.remarks))
@@ -322,7 +323,7 @@ class _Dates:
 def _in_words_and_figures(
     column: pl.Series,
     written: pl.Series,
-    rows: NDArray[np.int64],
+    at: At,
     order: str | None,
     forms: Collection[str] = _SEPARATED,
 ) -> Reading | None:
@@ -332,7 +333,7 @@ def _in_words_and_figures(
     (days, day_of), (clocks, clock_of) = _distinct(heads), _distinct(tails)
     dates = _dates_in(days, forms)
     of_day, clock_good, zones = _clocks_in(clocks)
-    offset, zone_known, said, question = _zone_offsets(column, rows, zones, clock_of, dates.matched[day_of])
+    offset, zone_known, said, question = _zone_offsets(column, at, zones, clock_of, dates.matched[day_of])
     if question:
         return Reading(column, question=question)
     remarks, there = list(said), column.is_not_null().to_numpy()
@@ -343,7 +344,7 @@ def _in_words_and_figures(
     chosen = next(iter(choices))
     if in_figures.any():
         points = bool(dates.points[day_of][in_figures].all())
-        chosen, remark, question = _choose_order(column, rows, choices, points, order)
+        chosen, remark, question = _choose_order(column, at, choices, points, order)
         if question:
             return Reading(column, question=question)
         remarks += [remark] if remark else []
@@ -354,11 +355,11 @@ def _in_words_and_figures(
     if len(bad) > few(known):
         return Reading(
             column,
-            question=f"{len(bad)} of its {known} cells are no dates, the first of them {column[int(bad[0])]!r} in data "
-            f"row {rows[bad[0]] + 1}; correct or empty these cells",
+            question=f"{len(bad)} of its {known} cells are no dates, the first of them {column[int(bad[0])]!r} in "
+            f"{at(int(bad[0]))}; correct or empty these cells",
         )
     if len(bad):
-        remarks.append(_unreadable(column, rows, bad))
+        remarks.append(_unreadable(column, at, bad))
     if dates.short_year.any():
         remarks.append(f"file: {column.name!r} has {_SHORT_YEARS}")
     result = pl.Series(column.name, values).cast(pl.Datetime("us")).set(pl.Series(~valid), None)
@@ -379,11 +380,11 @@ def _distinct(text: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
     return text.fill_null("").gather(first), code_of
 
 
-def _unreadable(column: pl.Series, rows: NDArray[np.int64], bad: NDArray[np.int64]) -> str:
+def _unreadable(column: pl.Series, at: At, bad: NDArray[np.int64]) -> str:
     cells = "1 cell that is no date" if len(bad) == 1 else f"{len(bad)} cells that are no dates"
     return (
         f"file: {column.name!r} has {cells}, {'' if len(bad) == 1 else 'the first of them '}{column[int(bad[0])]!r} in "
-        f"data row {rows[bad[0]] + 1}; taken as missing"
+        f"{at(int(bad[0]))}; taken as missing"
     )
 
 
@@ -518,7 +519,7 @@ def _elapsed_of(
 
 def _choose_order(
     column: pl.Series,
-    rows: NDArray[np.int64],
+    at: At,
     choices: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]],
     points: bool,
     order: str | None,
@@ -530,7 +531,7 @@ def _choose_order(
 
     def only(name: str, other: str) -> str:
         cell = int(np.flatnonzero(choices[name][1] & ~choices[other][1])[0])
-        return f"{column[cell]!r} in data row {rows[cell] + 1} is {ORDERS[name]}"
+        return f"{column[cell]!r} in {at(cell)} is {ORDERS[name]}"
 
     if order is not None:
         if missed[order] <= few(cells):
@@ -567,7 +568,7 @@ def _choose_order(
 
 def _zone_offsets(
     column: pl.Series,
-    rows: NDArray[np.int64],
+    at: At,
     zones: pl.Series,
     zone_of: NDArray[np.int64],
     valid: NDArray[np.bool_],
@@ -576,7 +577,7 @@ def _zone_offsets(
 
     Args:
         column: the cells, for messages.
-        rows: their numbers in the file.
+        at: where a row stands in the file, in words.
         zones: the distinct ones.
         zone_of: number of each cell's.
         valid: which cells are dates at all.
@@ -593,7 +594,7 @@ def _zone_offsets(
 
     def example(kind: NDArray[np.bool_]) -> str:
         cell = int(np.flatnonzero(valid & kind[zone_of])[0])
-        return f"{column[cell]!r} in data row {rows[cell] + 1}"
+        return f"{column[cell]!r} in {at(cell)}"
 
     if counts[~known].sum() > few(len(column)):
         return (
@@ -655,16 +656,16 @@ def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None
     )
 
 
-def _elapsed(column: pl.Series, rows: NDArray[np.int64]) -> Reading | None:
+def _elapsed(column: pl.Series, at: At) -> Reading | None:
     """Clocks, and elapsed times of any length."""
     parts = column.str.extract_groups(_ELAPSED).struct.unnest()
     number = {name: np.maximum(_integers(parts[name]), 0) for name in ("days", "hour", "minute", "second")}
     elapsed = _elapsed_of(parts, number["hour"], number["minute"], number["second"]) + number["days"] * _DAY
     good = parts["hour"].is_not_null().to_numpy() & (number["minute"] < 60) & (number["second"] <= 60)
-    return _durations(column, rows, elapsed, good)
+    return _durations(column, at, elapsed, good)
 
 
-def _clock_in_digits(column: pl.Series, rows: NDArray[np.int64]) -> Reading | None:
+def _clock_in_digits(column: pl.Series, at: At) -> Reading | None:
     """Clocks as HHMM or HHMMSS."""
     text = column.cast(pl.Int64, strict=False)
     digits, known = text.fill_null(0).to_numpy(), text.is_not_null().to_numpy()
@@ -673,20 +674,18 @@ def _clock_in_digits(column: pl.Series, rows: NDArray[np.int64]) -> Reading | No
     else:
         hour, minute, second = digits // 100, digits % 100, np.zeros_like(digits)
     good = known & (hour <= 24) & (minute < 60) & (second <= 60) & ((hour < 24) | (minute + second == 0))
-    return _durations(column, rows, (hour * 3600 + minute * 60 + second) * 1_000_000, good)
+    return _durations(column, at, (hour * 3600 + minute * 60 + second) * 1_000_000, good)
 
 
-def _durations(
-    column: pl.Series, rows: NDArray[np.int64], elapsed: NDArray[np.int64], good: NDArray[np.bool_]
-) -> Reading | None:
+def _durations(column: pl.Series, at: At, elapsed: NDArray[np.int64], good: NDArray[np.bool_]) -> Reading | None:
     bad = np.flatnonzero(column.is_not_null().to_numpy() & ~good)
     if len(bad) > few(len(column) - column.null_count()):
         return None
-    remarks = (_unreadable(column, rows, bad),) if len(bad) else ()
+    remarks = (_unreadable(column, at, bad),) if len(bad) else ()
     return Reading(pl.Series(column.name, elapsed).cast(pl.Duration("us")).set(pl.Series(~good), None), remarks=remarks)
 
 
-def _of_numbers(column: pl.Series, rows: NDArray[np.int64], order: str | None, asked: bool) -> Reading | None:
+def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Reading | None:
     """Numbers that count from a date, or write one without separators."""
     name, known = column.name, column.drop_nulls()
     if not len(known) or column.dtype == pl.Boolean:
@@ -695,9 +694,9 @@ def _of_numbers(column: pl.Series, rows: NDArray[np.int64], order: str | None, a
     assert isinstance(low, int | float) and isinstance(high, int | float)
     whole = column.dtype.is_integer() or bool((known % 1 == 0).all() and high < 2**53)
     if _OF_CLOCKS.fullmatch(name):
-        return _clock_in_digits(column.cast(pl.Int64), rows) if whole and 0 <= low <= high <= 240_000 else None
+        return _clock_in_digits(column.cast(pl.Int64), at) if whole and 0 <= low <= high <= 240_000 else None
     hinted = asked or bool(_OF_TIME.search(name))
-    if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, rows, order, hinted)):
+    if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, at, order, hinted)):
         return reading
     if not hinted:
         return None
@@ -732,7 +731,7 @@ def _of_numbers(column: pl.Series, rows: NDArray[np.int64], order: str | None, a
     return None
 
 
-def _in_digits(column: pl.Series, rows: NDArray[np.int64], order: str | None, hinted: bool) -> Reading | None:
+def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Reading | None:
     """Whole numbers, or text of figures, that are those of a date.
 
     Eight or more that are all dates are no accident; fewer may be, where no name says so.
@@ -751,7 +750,7 @@ def _in_digits(column: pl.Series, rows: NDArray[np.int64], order: str | None, hi
     for written, form in attempts:
         if form == "year month" and not written.str.contains("^(?:1[6-9]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])$").all():
             continue
-        reading = _in_words_and_figures(written, written, rows, order, (form,))
+        reading = _in_words_and_figures(written, written, at, order, (form,))
         if reading is None or (reading.question and (form != "run together" or not _OF_DATES.fullmatch(column.name))):
             continue
         how = {"year month": "YYYYMM", "day of year": "YYYYDDD", "compact": "YYYYMMDDHHMMSSFFF"[:longest]}
@@ -764,7 +763,7 @@ def _range(dates: pl.Series) -> str:
     return f"{dates.min():%Y-%m-%d %H:%M} to {dates.max():%Y-%m-%d %H:%M}"
 
 
-def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str], whole: set[str]) -> None:
+def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
     """Make one column of times where a table has it in several."""
     frame = found.frame
     dates = [name for name in frame.columns if frame[name].dtype == pl.Datetime and name not in whole]
@@ -817,7 +816,7 @@ def _join(found: Found, rows: NDArray[np.int64], time: str | None, kept: set[str
     if len(bad):
         cells = "-".join(str(frame[part][int(bad[0])]) for part in parts)
         found.remarks.append(
-            f"file: {name!r} is no date in {len(bad)} rows, the first of them {cells} in data row {rows[bad[0]] + 1}; "
+            f"file: {name!r} is no date in {len(bad)} rows, the first of them {cells} in {at(int(bad[0]))}; "
             "taken as missing"
         )
     if short:
@@ -885,7 +884,7 @@ def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None
             continue
         if not frame[name].dtype.is_integer() or not (frame[name] >= 60).any():
             continue
-        reading = _clock_in_digits(frame[name], np.arange(frame.height))
+        reading = _clock_in_digits(frame[name], str)
         if reading is not None:
             return reading.column
     return None

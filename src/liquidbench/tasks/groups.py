@@ -19,6 +19,8 @@ FEWEST = 3
 """Groups that a split needs, one for each part."""
 FEWEST_ROWS = 8
 """Rows that recordings have on average, below which an identifier is not taken for theirs where another would do."""
+MOST_CLASSES = 20
+"""Distinct whole numbers up to which they may be classes."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
 
@@ -49,6 +51,11 @@ class Grouping:
     warnings: list[str] = field(default_factory=list)
 
 
+def is_named(name: str) -> bool:
+    """Whether a column's name is that of an identifier, such as a subject's or a session's."""
+    return bool(_NAMED.fullmatch(name))
+
+
 def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
     """Guess the key of a table.
 
@@ -60,7 +67,7 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         target: its target, which is no identifier.
         time: its column of times, None where rows only have an order.
     """
-    named = [name for name in _usable(frame, target, time) if _NAMED.fullmatch(name)]
+    named = [name for name in _usable(frame, target, time) if is_named(name)]
     if repeat(frame, time):
         reason = "times repeat in the table, but never within one value of {}"
         found = candidates(frame, target, time)
@@ -141,7 +148,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
                 found[name] = f"has one value for each of {' and '.join(map(repr, level))}, and so only names them"
                 break
         else:
-            if _NAMED.fullmatch(name):
+            if is_named(name):
                 found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
     return found
 
@@ -152,10 +159,7 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     names = [
         name
         for name in _usable(frame, target, time)
-        if name not in key
-        and _NAMED.fullmatch(name)
-        and _count(frame, (name,)) < groups
-        and _nested(frame, name, key[:1])
+        if name not in key and is_named(name) and _count(frame, (name,)) < groups and _nested(frame, name, key[:1])
     ]
     return sorted(names, key=lambda name: _count(frame, (name,)))
 
@@ -263,6 +267,6 @@ def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
     known = frame.select(name, target).drop_nulls()
     if not known.height or known[target].n_unique() > known.height / 10 or not _nested(known, target, (name,)):
         return True
-    groups = known.unique().group_by(target).len()["len"].to_numpy()
-    # As many values as groups: a number for each rather than a class.
-    return bool(groups.max() == 1 or groups.min() >= FEWEST)
+    column = known[target]
+    numbers = column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))
+    return numbers or int(known.unique().group_by(target).len()["len"].to_numpy().min()) >= FEWEST

@@ -332,7 +332,7 @@ class _Plan:
         asked = self.given.get("time")
         found = dates.find(
             self.frame,
-            self.row,
+            self._at,
             order=self.given.get("dates"),
             time=asked,
             kept={self.target, *(self.given.get("features") or ())},
@@ -573,9 +573,11 @@ class _Plan:
         first = int(same.argmax())
         example = f"{self._at(first - 1)} and {self._at(first)}, both at {self.frame[self.time][first]}"
         if same.mean() > 0.01:
+            table = self.frame, self.target, self.time
             within = f"within a group of {_columns(self.key)}" if self.key else "with other content"
-            together = [",".join(pair) for pair in groups.pairs(self.frame, self.target, self.time)]
-            names = [] if self.key else [*groups.candidates(self.frame, self.target, self.time), *together]
+            pairs = [sorted(pair, key=self.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
+            alone = [] if self.key else groups.candidates(*table)
+            names = [*alone, *(",".join(pair) for pair in pairs if set(self.key) <= set(pair))]
             hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
             daylight = f" Or {self.daylight}; write times in UTC, or with their offset." if self.daylight else ""
             self._refuse(
