@@ -68,9 +68,10 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         time: its column of times, None where rows only have an order.
     """
     named = [name for name in _usable(frame, target, time) if is_named(name)]
-    if repeat(frame, time):
+    distinct = _distinct(frame)
+    if _repeat(distinct, time):
         reason = "times repeat in the table, but never within one value of {}"
-        found = candidates(frame, target, time)
+        found = _candidates(distinct, target, time)
         finest = _finest(frame, [name for name in found if name in named])
         if finest is None and not set(found) & set(named):
             alike = all(
@@ -79,7 +80,7 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             )
             finest = found[0] if found and alike else None
         if finest is None:
-            return Grouping() if found else _several(frame, target, time, named)
+            return Grouping() if found else _several(distinct, target, time, named)
     else:
         reason = "named like an identifier, and its values come in blocks of rows"
         found = [name for name in named if _in_blocks(frame, (name,))]
@@ -96,12 +97,14 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
 
 def candidates(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
     """Columns within whose values no time repeats, though times repeat in the table."""
-    if not repeat(frame, time):
-        return []
-    distinct = frame.unique(maintain_order=True)
+    distinct = _distinct(frame)
+    return _candidates(distinct, target, time) if _repeat(distinct, time) else []
+
+
+def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[str]:
     return [
         name
-        for name in _usable(frame, target, time)
+        for name in _usable(distinct, target, time)
         if distinct[name].n_unique() <= distinct.height / 4 and distinct.select(time, name).is_unique().all()
     ]
 
@@ -110,21 +113,13 @@ def pairs(
     frame: pl.DataFrame, target: str, time: str | None, names: list[str] | None = None, size: int = 2
 ) -> list[tuple[str, ...]]:
     """Columns of which no value of one, but those of several together keep times from repeating."""
-    distinct = frame.unique(maintain_order=True)
+    distinct = _distinct(frame)
     usable = [name for name in _usable(distinct, target, time) if names is None or name in names][:MOST_PAIRED]
     return [
         together
         for together in itertools.combinations(usable, size)
         if _count(distinct, together) <= distinct.height / 4 and distinct.select(time, *together).is_unique().all()
     ]
-
-
-def repeat(frame: pl.DataFrame, time: str | None) -> bool:
-    """Whether a time is in several rows that differ."""
-    if time is None:
-        return False
-    distinct = frame.unique()
-    return distinct[time].n_unique() < distinct.height
 
 
 def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
@@ -175,6 +170,15 @@ def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
         and frame[name].n_unique() > 1
         and not dates.is_part(name)
     ]
+
+
+def _distinct(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows, without those that repeat another in every column."""
+    return frame.filter(frame.hash_rows().is_first_distinct())
+
+
+def _repeat(distinct: pl.DataFrame, time: str | None) -> bool:
+    return time is not None and distinct[time].n_unique() < distinct.height
 
 
 def _count(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
