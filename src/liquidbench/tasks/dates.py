@@ -350,7 +350,7 @@ def _in_words_and_figures(
         remarks += [remark] if remark else []
     values, valid = choices[chosen]
     known, bad = int(there.sum()), np.flatnonzero(there & ~valid)
-    if len(bad) >= known / 2:
+    if len(bad) >= known / (2 if _OF_TIME.search(column.name) else 10):
         return None
     if len(bad) > few(known):
         return Reading(
@@ -529,20 +529,20 @@ def _choose_order(
     missed = {name: int((readable & ~good).sum()) for name, (_, good) in choices.items()}
     cells = int(readable.sum())
 
-    def only(name: str, other: str) -> str:
-        cell = int(np.flatnonzero(choices[name][1] & ~choices[other][1])[0])
-        return f"{column[cell]!r} in {at(cell)} is {ORDERS[name]}"
+    def unlike(name: str) -> tuple[str, str]:
+        """An order in which the first cell can be read that is none in this one, and that in words."""
+        cell = int(np.flatnonzero(readable & ~choices[name][1])[0])
+        other = next(other for other, (_, good) in choices.items() if good[cell])
+        return other, f"{column[cell]!r} in {at(cell)} is {ORDERS[other]}"
 
     if order is not None:
         if missed[order] <= few(cells):
             return order, None, None
-        other = min(missed, key=lambda name: missed[name])
-        return order, None, f"with dates: {order}, {missed[order]} cells are no dates; {only(other, order)}"
+        return order, None, f"with dates: {order}, {missed[order]} cells are no dates; {unlike(order)[1]}"
     first, second = sorted(missed, key=lambda name: missed[name])[:2]
     if missed[first] > few(cells):
-        question = (
-            f"{only(first, second)}, but {only(second, first)}; write all dates in one order, best as year-month-day"
-        )
+        other, odd = unlike(first)
+        question = f"{unlike(other)[1]}, but {odd}; write all dates in one order, best as year-month-day"
         return first, None, question
     best = [name for name in choices if missed[name] == missed[first]]
     if len(best) == 1:
@@ -687,6 +687,7 @@ def _durations(column: pl.Series, at: At, elapsed: NDArray[np.int64], good: NDAr
 
 def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Reading | None:
     """Numbers that count from a date, or write one without separators."""
+    column = column.fill_nan(None) if column.dtype.is_float() else column
     name, known = column.name, column.drop_nulls()
     if not len(known) or column.dtype == pl.Boolean:
         return None
