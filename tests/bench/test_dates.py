@@ -53,6 +53,8 @@ PATTERNS = [
     ("%Y-%m-%d %H", "1h", None),
     ("%Y-%m-%dT%H", "1h", None),
     ("%Y-%m-%d", "1D", {}),
+    ("%Y - %m - %d", "1D", None),
+    ("%d-%b-%Y %I.%M.%S.%f %p", "1us", None),
     ("%Y/%m/%d %H:%M", "1min", {}),
     ("%Y.%m.%d %H:%M", "1min", {}),
     ("%d.%m.%Y %H:%M", "1min", {"dayfirst": True}),

@@ -730,6 +730,25 @@ def test_parts_of_a_time_are_joined_and_no_features(save):
     assert {"year", "month", "day", "hour"} & set(without["features"])
 
 
+def test_the_time_again_is_no_feature(save):
+    months = [datetime(1960 + row // 12, row % 12 + 1, 1) for row in range(400)]
+    again = [1960 + row / 12 for row in range(400)]
+    rising = np.arange(400) + np.random.default_rng(0).normal(size=400)
+    path = save(series(when=months, decimal=again, rising=rising))
+    mapping, lines = guess(path, "label")
+    assert "'decimal' says the same as the time, 'when'" in said(lines, "left out")
+    assert mapping["features"] == ["x", "z", "rising"]
+    assert guess(path, "label", features=["decimal"])[0]["features"] == ["decimal"]
+
+
+def test_of_several_clocks_the_first_goes_with_the_date(save):
+    when = [START + timedelta(hours=row) for row in range(400)]
+    clocks = {"begin": [f"{moment:%H:%M}" for moment in when], "end": [f"{moment:%H}:59" for moment in when]}
+    mapping, lines = guess(save(series(date=[f"{moment:%Y-%m-%d}" for moment in when], **clocks).drop("when")), "label")
+    assert mapping["time"] == "date begin" and mapping["features"] == ["x", "z"]
+    assert "warning: of the clocks 'begin', 'end', the first is joined with the date" in lines
+
+
 def test_a_clock_is_never_the_group(save):
     when = [START + timedelta(hours=row) for row in range(400)]
     # From 1 to 24, as hours that end are counted.

@@ -59,7 +59,8 @@ _YEAR = r"(?P<year>\d{4}|'?\d{2})"
 
 # How a date may be written. In 'figures' and 'run together', the order is another question.
 _FORMS = {
-    "figures": r"(?P<a>\d{1,4})(?P<mark>[-/. ])\s?(?P<b>\d{1,2})[-/. ]\s?(?P<c>\d{1,4})\.?(?: (?P<hour>\d{1,2}))?",
+    "figures": r"(?P<a>\d{1,4})(?P<mark>\s?[-/. ])\s?(?P<b>\d{1,2})\s?[-/. ]\s?(?P<c>\d{1,4})\.?"
+    r"(?: (?P<hour>\d{1,2}))?",
     "compact": r"(?P<year>(?:1[6-9]|2[01])\d{2})(?P<month>\d{2})(?P<day>\d{2})"
     r"(?:[_ ]?(?P<hour>\d{2})(?:(?P<minute>\d{2})(?:(?P<second>\d{2})(?P<fraction>\d{3,6})?)?)?)?",
     "day name year": rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/. ]*(?:of )?{_MONTH},?[-/. ]*{_YEAR}",
@@ -94,11 +95,11 @@ _ELAPSED = (
 # Other ways to write the same, made plain where most cells have them; what is lost by it.
 _PLAINER = (
     (
-        r"^(.*?\d.*?)(?:\s+(?:[-\x{2013}\x{2014}]|to)\s+(?:\d.*\d{2}.*|[A-Za-z].*\d{4}.*)|/\d{4}-.*)$",
+        r"^(.*?\d.{4,}?)(?:\s+(?:[-\x{2013}\x{2014}]|to)\s+(?:\d.*\d{2}.*|[A-Za-z].*\d{4}.*)|/\d{4}-.*)$",
         "$1",
         "holds intervals; their beginnings are the times",
     ),
-    (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,)", "$1$2:$3:$4$5", ""),
+    (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,|\.\d+)", "$1$2:$3:$4$5", ""),
     (
         r"^(?:[A-Za-z]{3}\s+)?([A-Za-z]{3}\s+\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})((?:\s+[A-Z]{1,4})?)\s+(\d{4})$",
         "$1 $4 $2$3",
@@ -261,7 +262,8 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
         return _elapsed(written, at)
     if likely.matched.sum() <= len(sample) / 2:
         return _in_another_language(column, sample)
-    reading = _in_words_and_figures(column, written, at, order)
+    meant = asked or bool(_OF_TIME.search(column.name))
+    reading = _in_words_and_figures(column, written, at, order, meant=meant)
     if reading is None or reading.question:
         return _in_another_language(column, sample) or reading
     return replace(reading, remarks=(*remarks, *reading.remarks))
@@ -326,8 +328,12 @@ def _in_words_and_figures(
     at: At,
     order: str | None,
     forms: Collection[str] = _SEPARATED,
+    meant: bool = False,
 ) -> Reading | None:
-    """Read text as dates, perhaps with a clock; `written` is `column` in plainer words."""
+    """Read text as dates, perhaps with a clock; `written` is `column` in plainer words.
+
+    Up to half of the cells may be none where dates are `meant`, else a tenth, for there to be a question.
+    """
     # There are far fewer days, and times of day, than cells.
     heads, tails = _halves(written)
     (days, day_of), (clocks, clock_of) = _distinct(heads), _distinct(tails)
@@ -350,7 +356,7 @@ def _in_words_and_figures(
         remarks += [remark] if remark else []
     values, valid = choices[chosen]
     known, bad = int(there.sum()), np.flatnonzero(there & ~valid)
-    if len(bad) >= known / (2 if _OF_TIME.search(column.name) else 10):
+    if len(bad) >= known / (2 if meant else 10):
         return None
     if len(bad) > few(known):
         return Reading(
@@ -779,7 +785,7 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
             found.frame = frame = frame.with_columns(clock)
             clocks = [clock.name]
         parts = [days[0]]
-        if len(clocks) == 1:
+        if clocks:
             parts.append(clocks[0])
         elif not clocks and "hour" in roles and repeated:
             parts += _down_from(roles, "hour")
@@ -789,7 +795,7 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         else:
             parts = [roles["year"], *([roles["of_year"]] if "of_year" in roles else [])]
         if len(parts) == 3 or "of_year" in roles:
-            parts += clocks[:1] if len(clocks) == 1 else _down_from(roles, "hour")
+            parts += clocks[:1] or _down_from(roles, "hour")
     else:
         lone = [roles[part] for part in ("month", "day", "of_year", "hour") if part in roles]
         if len(lone) > 1 and not dates:
@@ -800,6 +806,8 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         return
     if time in frame.columns and time not in parts:
         return
+    if len(clocks) > 1:
+        found.warnings.append(f"of the clocks {', '.join(map(repr, clocks))}, the first is joined with the date")
     if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
         return
     part_of = {name: part for part, name in roles.items()}

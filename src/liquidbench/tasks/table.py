@@ -53,6 +53,8 @@ MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8
+SAME_TIME = 1 - 1e-6
+"""Correlation with the time from which on a column is the time again."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 LEAK = 0.999
@@ -160,6 +162,7 @@ class _Plan:
         self.found = self._find_dates()
         self._drop_useless()
         self.time = self._choose_time()
+        self._drop_copies_of_time()
         self.key = self._choose_group()
         self._drop_identifiers()
         self._put_in_order()
@@ -395,6 +398,22 @@ class _Plan:
         self.lines.append(f"time: column {first!r} ({reason})")
         self._unroll(first)
         return first
+
+    def _drop_copies_of_time(self) -> None:
+        """Drop numbers that only say again when a row was, such as the year with decimals beside a date."""
+        if self.time is None:
+            return
+        wanted = {self.target, self.time, *self.key, *(self.given.get("features") or ())}
+        times = self._times()
+        for name in [name for name in self.frame.columns if name not in wanted]:
+            column = self.frame[name]
+            if not column.dtype.is_numeric() or column.null_count() or np.isnan(times).any():
+                continue
+            values = column.cast(pl.Float64).to_numpy()
+            # Values that are too large are refused later, with their row.
+            if np.abs(values).max() < 1e100 and _correlation(values, times) > SAME_TIME:
+                self.left_out[name] = f"says the same as the time, {self.time!r}"
+                self.frame = self.frame.drop(name)
 
     def _unroll(self, name: str) -> None:
         """Add a day to a clock after each midnight."""
