@@ -1,24 +1,30 @@
 """The command line: run a study, go on with one, report on one, or compare networks on one's own table.
 
 Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130
-when stopped with Ctrl-C. Modules are imported where a command needs them, so that help, ``list`` and ``report``
-never load torch.
+when stopped with Ctrl-C, 141 when nobody reads the output any more. Modules are imported where a command needs them, so
+that help, ``list`` and ``report`` never load torch.
 """
 
 import argparse
 import csv
+import hashlib
 import io
+import json
 import os
 import re
 import sys
+import tempfile
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
+from liquidbench.names import shown
+from liquidbench.waiting import Steps
 
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
@@ -29,6 +35,8 @@ _STUDY_FILE = "study.yaml"
 _REPORT_FILE = "report.html"
 _FORMAT_LINE = "# results of liquidbench, format {}"
 _MOST_CURVES = 5_000
+_LONGEST_NAME = 100
+_MOST = 2**31 - 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,16 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     # One line each, without the source line that Python would show below it.
-    warnings.formatwarning = lambda message, *_, **__: f"liquidbench: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"liquidbench: {shown(str(message))}\n"
     try:
         return options.command(options)
     except BrokenPipeError:
-        # Whoever read the output has gone, as `head` does; Python would complain once more when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return _unread()
     except KeyboardInterrupt:
         print("liquidbench: stopped", file=sys.stderr)
         return 130
+
+
+def _unread() -> int:
+    """Whoever read the output has gone, as `head` does: end without a word, also when Python flushes at its end."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+            continue
+        with suppress(OSError, ValueError, AttributeError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return 141
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,12 +100,12 @@ def _parser() -> argparse.ArgumentParser:
     def add_running(added: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--processes",
-            type=_positive(int),
+            type=_positive(int, 4096),
             metavar="N",
             help=f"fits at the same time (default: as many as there are cores for, {_cores()} cores here)",
         )
         added.add_argument(
-            "--threads", type=_positive(int), metavar="N", default=1, help="cores for each fit (default: 1)"
+            "--threads", type=_positive(int, 4096), metavar="N", default=1, help="cores for each fit (default: 1)"
         )
         added.add_argument(
             "--ray",
@@ -220,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive(float),
         default=10.0,
         metavar="M",
-        help="time to spend on fits, roughly (default: 10)",
+        help="time to spend on fits (default: 10); fewer trials, seeds and models are run where it is short",
     )
     added.add_argument(
         "--models",
@@ -234,6 +251,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive(int),
         metavar="N",
         help="trained parameters of each model (default: the first number from 4000 up that all models can have)",
+    )
+    added.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the whole plan (columns, parts, models, what the minutes allow); train and write nothing",
     )
     add_results(added)
     add_running(added)
@@ -266,7 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="of the optimiser (default: 0)")
     for option, choices in (("--optimiser", ("adamw", "rmsprop")), ("--schedule", ("constant", "cosine"))):
         added.add_argument(option, choices=choices, default=choices[0], help=f"default: {choices[0]}")
-    added.add_argument("--seed", type=int, default=0, metavar="N", help="of everything that is drawn (default: 0)")
+    added.add_argument("--seed", type=_seed, default=0, metavar="N", help="of everything that is drawn (default: 0)")
     added.add_argument(
         "--threads", type=_positive(int), metavar="N", help="of each process (default: cores divided among them)"
     )
@@ -283,7 +305,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(kind: type[int] | type[float]) -> Callable[[str], int | float]:
+def _positive(kind: type[int] | type[float], most: float | None = None) -> Callable[[str], int | float]:
     def parse(text: str) -> int | float:
         try:
             value = kind(text)
@@ -291,10 +313,27 @@ def _positive(kind: type[int] | type[float]) -> Callable[[str], int | float]:
             value = 0
         if not 0 < value < float("inf"):
             noun = "whole number" if kind is int else "number"
-            raise argparse.ArgumentTypeError(f"must be a {noun} above 0; got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be a {noun} above 0; got {_brief(text)}")
+        largest = (_MOST if kind is int else sys.float_info.max) if most is None else most
+        if value > largest:
+            raise argparse.ArgumentTypeError(f"must be at most {largest:,}; got {_brief(text)}")
         return value
 
     return parse
+
+
+def _seed(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value < 2**63:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {2**63 - 1:,}; got {_brief(text)}")
+    return value
+
+
+def _brief(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
 def _columns(text: str) -> list[str]:
@@ -332,7 +371,7 @@ def _writing(directory: Path) -> Iterator[None]:
 
 
 def _refuse(sentence: str) -> NoReturn:
-    print(f"liquidbench: {sentence}", file=sys.stderr)
+    print(f"liquidbench: {shown(sentence, lines=True)}", file=sys.stderr)
     raise SystemExit(2)
 
 
@@ -388,23 +427,65 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
         )
 
 
-def _keep(study: "Study", directory: Path) -> None:
+def _keep(study: "Study", directory: Path, asked: str) -> None:
     from liquidbench.storage import replacing
     from liquidbench.study import RESULTS_FORMAT
 
+    with suppress(FileNotFoundError, ValueError):
+        if _kept(directory) == study:
+            # With the line that says for what it was made.
+            return
     with replacing(directory / _STUDY_FILE) as file:
-        file.write(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{study.to_yaml()}".encode())
+        file.write(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{asked}{study.to_yaml()}".encode())
 
 
-def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> int:
-    """Run what is missing of a study and report on all of it."""
-    from liquidbench import console, engine, results, statistics
+def _check_temporary() -> None:
+    """Refuse a folder for temporary files that is named and is none: Python would quietly take another one."""
+    for name in ("TMPDIR", "TEMP", "TMP"):
+        folder = os.environ.get(name)
+        if not folder:
+            continue
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                break
+        except OSError as problem:
+            raise ValueError(
+                f"{name} must name a folder for temporary files that can be written to; got {folder} "
+                f"({problem.strerror or problem}). Make it, or unset {name}"
+            ) from problem
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError as problem:
+        raise ValueError(f"there is no folder for temporary files ({problem.strerror}); name one in TMPDIR") from None
 
-    with _input():
+
+def _carry_out(
+    study: "Study",
+    directory: Path,
+    options: argparse.Namespace,
+    loaded: "Mapping[str, Task] | None" = None,
+    asked: str = "",
+) -> int:
+    """Run what is missing of a study and report on all of it.
+
+    Args:
+        study: what to run.
+        directory: its folder.
+        options: of the command line.
+        loaded: tasks by name that need not be loaded again.
+        asked: a line for the study's file that says for what it was made.
+    """
+    with _input(), Steps(options.plain) as now:
+        now("starting")
+        from liquidbench import console, engine, results, statistics
+
+        _check_temporary()
         executor, processes = _executor(options)
-        plan = engine.plan(study, directory, options.data, options.retry_failed)
+        plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
         # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
-        _keep(study, directory)
+        _keep(study, directory, asked)
+        now("looking for scores that are there")
+        scores = _known_scores(plan)
     if not plan.pending:
         failed = sum(status == "failed" for status in plan.status.values())
         again = f", {failed} of them failed (--retry-failed runs those again)" if failed else ""
@@ -413,7 +494,6 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
 
     metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
     with console.progress(study, metrics, processes, plain=options.plain) as progress:
-        scores = _known_scores(plan)
         for run in plan.status.keys() - set(plan.pending):
             progress.known(run, "failed" if plan.status[run] == "failed" else "done", scores.get(run))
 
@@ -423,6 +503,10 @@ def _carry_out(study: "Study", directory: Path, options: argparse.Namespace) -> 
                 progress.started(run)
             elif event.kind == "lost":
                 progress.lost(run, event.reason or "no reason is known")
+            elif event.kind == "doing":
+                progress.doing(run, event.reason or "")
+            elif event.kind == "held":
+                progress.held(event.reason or "")
             elif event.kind == "elsewhere":
                 progress.known(run, "done")
             elif event.kind == "finished":
@@ -537,7 +621,6 @@ def _export(options: argparse.Namespace) -> int:
 def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
     """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     import polars as pl
-    from rich.console import Console
 
     from liquidbench import console, report, results, statistics
 
@@ -561,7 +644,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
             report.write(study, frame, facts, comparison, path)
         else:
             report.write_tables(study, frame, facts, comparison, path, form)
-    console.summary(Console(), comparison, facts)
+    console.summary(console.Output(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
     print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others:
@@ -652,48 +735,155 @@ def _studies() -> list[tuple[str, str]]:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from liquidbench.study import Study
-    from liquidbench.tasks import table
+    with _input(), Steps(options.plain) as now:
+        now(f"reading {options.table}{_size(Path(options.table))}")
+        from liquidbench.study import Study
+        from liquidbench.tasks import table
 
-    with _input():
-        asked = {
-            key: value for key, value in vars(options).items() if key in ("time", "dates", "group", "features", "kind")
-        }
-        mapping, lines = table.complete({"table": options.table, "target": options.target, **asked})
-        study = Study.parse(_comparison(table.load(mapping), mapping, options))
+        _check_temporary()
+        began = time.monotonic()
+        keys = ("time", "dates", "group", "features", "kind")
+        asked = {key: value for key, value in vars(options).items() if key in keys}
+        planned = table.plan({"table": options.table, "target": options.target, **asked})
+        task = planned.task
+        now("building the parts for training and validation")
+        # Its models' names and all that needs no timing are checked before anything is timed.
+        study = Study.parse(_comparison(task, planned.mapping, options))
         directory = Path(options.results) / study.name
+        note = _asked(options)
+        kept = None if options.update else _made_before(study, directory, note)
+        if kept is None:
+            task.split("validation")
+            setup = time.monotonic() - began
+            study, budget = _afforded(study, task, options, setup, now)
+        else:
+            study, budget = kept, [f"plan: as it was made before for the same question, in {directory / _STUDY_FILE}"]
+        if options.dry_run:
+            now("building the test part")
+            described = _described(task, planned.lines)
+        else:
+            described = planned.lines
+    for line in (*described, *budget):
+        print(shown(line))
+    would = "would be" if options.dry_run else "is"
+    print(f"\nThe study {would} kept in {shown(str(directory / _STUDY_FILE))}\n", flush=True)
+    with _input():
         _check_kept(study, directory, options.update)
-    for line in lines:
-        print(line)
-    print(
-        f"\n{len(study.models)} models of {study.parameters:,} parameters, {len(study.seeds)} seeds, "
-        f"about {options.minutes:g} minutes. The study is kept in {directory / _STUDY_FILE}\n"
+    if options.dry_run:
+        print("Nothing was trained or written; without --dry-run it is run.")
+        return 0
+    if kept is None:
+        # What was timed too short goes on for half as long again, rather than end without the last seed.
+        options.minutes *= 1.5
+    return _carry_out(study, directory, options, {task.name: task}, note)
+
+
+def _size(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+    except (OSError, ValueError):
+        # What is wrong with it is said by whoever reads it.
+        return ""
+    return f" ({size / 1e6:,.0f} MB)" if size >= 1e6 else f" ({size / 1e3:,.0f} kB)"
+
+
+def _asked(options: argparse.Namespace) -> str:
+    """A line that says what a comparison was made for, so that the same command goes on with it.
+
+    Timing anew would give another study, as no two measurements of time agree.
+    """
+    named = {name: getattr(options, name) for name in ("minutes", "models", "parameters")}
+    return f"# made by compare for {json.dumps(named)}\n"
+
+
+def _made_before(study: "Study", directory: Path, asked: str) -> "Study | None":
+    """The study in a folder if it was made for the same table and question."""
+    try:
+        kept = _kept(directory)
+        with (directory / _STUDY_FILE).open(encoding="utf-8", errors="replace") as file:
+            same = asked in (file.readline(), file.readline())
+    except (FileNotFoundError, ValueError):
+        # The latter is said when the folder is to be used.
+        return None
+    return kept if same and (kept.tasks, kept.question) == (study.tasks, study.question) else None
+
+
+def _afforded(
+    study: "Study", task: "Task", options: argparse.Namespace, setup: float, on_step: Callable[[str], None]
+) -> "tuple[Study, list[str]]":
+    """The comparison cut to the time there is, and what that means in words."""
+    on_step("loading torch")
+    began = time.monotonic()
+    from dataclasses import replace
+
+    from liquidbench import allowance
+
+    # So long it takes a worker, too.
+    setup += time.monotonic() - began
+    on_step("finding sizes that all networks can have")
+    parameters = options.parameters or _budget(task, study.models)
+    processes = 1 if options.in_process else options.processes or max(_cores() // options.threads, 1)
+    batch_size = study.training.batch_size
+    corruptions = len(study.robustness.removed_steps) + len(study.robustness.noise)
+    # A twentieth of the minutes, and neither more nor less than is of use.
+    seconds = min(max(3 * options.minutes, 1.0), 60.0)
+    found = allowance.paces(task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step)
+    steps = -(-len(task.split("train")) // batch_size)
+    fitting = allowance.allot(found, options.minutes, processes, steps, setup)
+    study = replace(
+        study,
+        models=fitting.models,
+        parameters=parameters,
+        seeds=tuple(range(fitting.seeds)),
+        search=replace(study.search, trials=fitting.trials, minutes=fitting.cap),
+        training=replace(study.training, epochs=fitting.epochs),
     )
-    return _carry_out(study, directory, options)
+    return study, allowance.in_words(fitting, parameters, options.minutes, processes, found, setup)
+
+
+def _described(task: "Task", lines: Sequence[str]) -> list[str]:
+    """All that is known of a table before anything is trained; what deserves a look at the end."""
+    facts = task.facts()
+    inputs = ", ".join(f"{feature.name}{_in_unit(feature.unit)}" for feature in task.features)
+    target = f"{facts['kind']} of {', '.join(task.classes)}" if task.classes else facts["kind"]
+    parts = [
+        f"  {name}: {facts['rows'][name]:,} rows in {facts['sequences'][name]:,} sequences"
+        for name in ("train", "validation", "test")
+    ]
+    warned = [line for line in lines if line.startswith("warning:")]
+    return [
+        *(line for line in lines if line not in warned),
+        f"predicted: {task.description} ({target}{_in_unit(task.target_unit)})",
+        f"time: in {task.time_unit}; a span of 1 is {task.timespan_unit:g} of these",
+        f"inputs: {len(task.features)} ({inputs})",
+        "parts:",
+        *parts,
+        *warned,
+    ]
+
+
+def _in_unit(unit: str) -> str:
+    return "" if unit in ("1", "as in the table") else f" [{unit}]"
 
 
 def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """The study for a user's table, cut to the time there is.
+    """The study for a user's table, before it is cut to the time there is.
 
-    More time buys seeds first, since few seeds are what most often leaves a comparison open; what is then left
-    for a fit caps it, the same for all models. Batches are small enough for sixteen steps an epoch, if there are
-    so many sequences.
+    Batches are small enough for sixteen steps an epoch, if there are so many sequences.
     """
-    seeds = 3 if options.minutes < 3 else 4 if options.minutes < 8 else 5
-    fits = seeds * len(options.models)
-    # Processes that have no fit left to take add no time.
-    share = options.minutes * min(options.processes or _cores(), fits) / fits
     batch_size = min(max(len(task.split("train")) // 16, 1), 64)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{Path(options.table).stem}-{options.target}").strip("-.")
+    named = f"{Path(options.table).stem}-{options.target}"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-._")
+    if len(name) > _LONGEST_NAME:
+        # No folder has a name of any length; what is cut off still tells two of them apart.
+        name = f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(named.encode(errors='replace')).hexdigest()[:8]}"
     return {
         "name": name or "table",
-        "question": f"Liquid or recurrent, to predict {options.target} in {Path(options.table).name}?",
+        "question": shown(f"Liquid or recurrent, to predict {options.target} in {Path(options.table).name}?"),
         "tasks": [{**mapping, "table": str(Path(options.table).resolve())}],
         "models": options.models,
-        "parameters": options.parameters or _budget(task, options.models),
-        "seeds": seeds,
-        "search": {"trials": 4, "minutes": round(share, 4)},
-        "training": {"epochs": 40, "batch_size": batch_size},
+        **({"parameters": options.parameters} if options.parameters else {}),
+        "training": {"batch_size": batch_size},
         "robustness": {"removed_steps": [0.0, 0.1, 0.3, 0.5], "noise": [0.0, 0.25, 0.5, 1.0]},
     }
 

@@ -4,9 +4,12 @@ On a terminal a board of all runs stays in place and fills; elsewhere, and on re
 Both take the same calls, and neither knows where the events come from.
 """
 
+import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import mean
 from types import TracebackType
@@ -20,6 +23,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
+from liquidbench.names import shown
 from liquidbench.statistics import Comparison, Standing, number, significant
 from liquidbench.study import Run, Study
 
@@ -35,6 +39,16 @@ _MARKS: Mapping[State, tuple[str, str, str]] = {
 
 _MOST_RUNNING = 6
 _MOST_FAILURES = 3
+_SILENCE = (10.0, 60.0)
+"""Seconds without an event after which lines say what is going on: at first, and at most as the silence goes on."""
+
+
+class Output(Console):
+    """The standard output. When nobody reads it any more that is an error like any other, for `main` to end with."""
+
+    def on_broken_pipe(self) -> None:
+        """Called within the handling of the error."""
+        raise  # noqa: PLE0704
 
 
 @dataclass(frozen=True)
@@ -52,6 +66,12 @@ class Stage:
         """Share of the most epochs that may be trained."""
         return (self.trial + self.epoch / self.epochs) / self.trials
 
+    @property
+    def told(self) -> str:
+        """That in words."""
+        trial = f"trial {self.trial + 1}/{self.trials}, " if self.trials > 1 else ""
+        return f"{trial}epoch {self.epoch}/{self.epochs}, loss {self.validation_loss:.3g}"
+
 
 class Progress:
     """The state of every run of a study, and how long the rest may take.
@@ -68,6 +88,9 @@ class Progress:
         self.states: dict[Run, State] = dict.fromkeys(self.runs, "waiting")
         self.stages: dict[Run, Stage] = {}
         self.failures: dict[Run, str] = {}
+        # What a run is at beside training, and since when.
+        self.doings: dict[Run, tuple[str, float]] = {}
+        self.waits = ""
         # Counted as they change: a study may have a hundred thousand runs, and this is drawn four times a second.
         self.cells: dict[tuple[str, str, str, str], Cell] = {}
         for run in self.runs:
@@ -99,6 +122,34 @@ class Progress:
     def epoch(self, run: Run, stage: Stage) -> None:
         """A running fit has trained one more epoch."""
         self.stages[run] = stage
+        self.doings.pop(run, None)
+        self.waits = ""
+
+    def doing(self, run: Run, what: str) -> None:
+        """A worker is at something else than training: it loads data, or waits for another process."""
+        self.doings[run] = what, time.monotonic()
+
+    def held(self, who: str) -> None:
+        """All that is left is being done by others, which are waited for."""
+        self.waits = f"waiting for {who}" if who else ""
+
+    def going_on(self) -> list[str]:
+        """What is going on now, a line each, the most important first."""
+        lines = [self.waits] if self.waits else []
+        now = time.monotonic()
+        for run, (what, since) in self.doings.items():
+            lines.append(f"{described(run)}: {what}, {duration(now - since)} so far")
+        for run, stage in self.stages.items():
+            if run not in self.doings:
+                lines.append(f"{described(run)}: {stage.told}")
+        for cell in self.cells.values():
+            for run in cell.running:
+                if run not in self.doings and run not in self.stages:
+                    what = "measuring" if run.kind == "cost" else "first epoch"
+                    lines.append(f"{described(run)}: {what}, {duration(now - self._begun[run])} so far")
+        if not lines and self._counts["waiting"]:
+            lines.append("starting workers")
+        return lines
 
     def lost(self, run: Run, reason: str) -> None:
         """The run's worker is gone, for a reason that is not the run's, and the run waits for another."""
@@ -157,6 +208,8 @@ class Progress:
             counts[state] += 1
         cell.running.pop(run, None)
         self.stages.pop(run, None)
+        self.doings.pop(run, None)
+        self.waits = ""
         if state == "running":
             cell.running[run] = None
         if score is not None:
@@ -178,11 +231,61 @@ def _place(run: Run) -> tuple[str, str, str, str]:
 
 
 class Lines(Progress):
-    """One plain line an event, for files, pipes and ``--plain``."""
+    """One plain line an event, for files, pipes and ``--plain``.
+
+    Where there is none for long, the standard error says what is going on.
+    """
 
     def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
         super().__init__(study, metrics, processes)
         self.console = console
+        self._over = threading.Event()
+        self._said = threading.Event()
+
+    def __enter__(self) -> Self:
+        self._watch = threading.Thread(target=self._tell_of_silence, name="liquidbench silence", daemon=True)
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._said.set()
+        self._watch.join()
+
+    def held(self, who: str) -> None:
+        """See `Progress`."""
+        super().held(who)
+        if self.waits:
+            self._say(self.waits)
+
+    def doing(self, run: Run, what: str) -> None:
+        """See `Progress`."""
+        super().doing(run, what)
+        if what.startswith("waiting"):
+            self._say(f"{described(run)}: {what}")
+
+    def _tell_of_silence(self) -> None:
+        shortest, longest = _SILENCE
+        patience = shortest
+        while not self._over.is_set():
+            if self._said.wait(patience):
+                self._said.clear()
+                patience = shortest
+                continue
+            patience = min(2 * patience, longest)
+            # A dictionary that changes meanwhile is no reason to end: there will be a next time.
+            try:
+                lines = self.going_on()
+            except RuntimeError:
+                continue
+            more = f"; and {len(lines) - _MOST_RUNNING} more" if len(lines) > _MOST_RUNNING else ""
+            left = self.remaining()
+            rest = f" (about {duration(left)} left)" if left else ""
+            # Beside the events, which may be read by a program.
+            with suppress(OSError, ValueError):
+                print(shown(f"going on{rest}: {'; '.join(lines[:_MOST_RUNNING])}{more}"), file=sys.stderr, flush=True)
 
     def started(self, run: Run) -> None:
         """See `Progress`."""
@@ -212,10 +315,11 @@ class Lines(Progress):
         self._say(f"left out, the time is spent: {described(run)}")
 
     def _say(self, text: str) -> None:
+        self._said.set()
         counts = self.counts()
         ended = len(self.runs) - counts["waiting"] - counts["running"]
         number = f"[{ended:>{len(str(len(self.runs)))}}/{len(self.runs)}]"
-        self.console.print(Text(f"{number} {text}"), soft_wrap=True)
+        self.console.print(Text(shown(f"{number} {text}")), soft_wrap=True)
 
 
 class Board(Progress):
@@ -255,7 +359,7 @@ class Board(Progress):
     def _grid(self, plain: bool) -> Table:
         """One row a model, one column a task: a mark for each seed, and the mean score so far."""
         tasks = list(dict.fromkeys(task for _, task, _, _ in self.cells))
-        heads = [Column(f"{task}\n{self.metrics[task]}", no_wrap=True) for task in tasks]
+        heads = [Column(Text(f"{shown(task)}\n{self.metrics[task]}"), no_wrap=True) for task in tasks]
         table = Table(Column("", no_wrap=True), *heads, box=None, padding=(0, 2, 0, 0), header_style="dim")
         for model, variant in dict.fromkeys((model, variant) for _, _, model, variant in self.cells):
             label = model if variant == "matched" else f"{model} (published)"
@@ -275,7 +379,7 @@ class Board(Progress):
             if counts["failed"]:
                 mark, style = _mark("failed", plain)
                 cell.append(f" {mark}{counts['failed']}", style)
-            table.add_row(task, cell)
+            table.add_row(Text(shown(task)), cell)
         return table
 
     def _cell(self, cell: Cell, plain: bool) -> Text:
@@ -294,15 +398,24 @@ class Board(Progress):
     def _running(self, options: ConsoleOptions) -> list[Text | Table]:
         running = [run for cell in self.cells.values() for run in cell.running]
         lines: list[Text | Table] = []
+        if self.waits:
+            lines.append(_fitted(self.waits, "yellow", options))
+        elif not running and not self.doings and self._counts["waiting"]:
+            lines.append(_fitted("starting workers", "dim", options))
+        now = time.monotonic()
+        for run, (doing, since) in list(self.doings.items()):
+            if run not in running:
+                lines.append(_fitted(f"{described(run)}: {doing}, {duration(now - since)}", "yellow", options))
         mark, style = _mark("running", options.ascii_only)
         for run in running[:_MOST_RUNNING]:
-            what = Text(f"{mark} {described(run)}", style=style)
+            what = Text(shown(f"{mark} {described(run)}"), style=style)
             stage = self.stages.get(run)
-            if stage is None:
-                lines.append(_fitted(what.plain, style, options))
+            doing, since = self.doings.get(run, ("", self._begun[run]))
+            if stage is None or doing:
+                told = f"{doing}, " if doing else ""
+                lines.append(_fitted(f"{what.plain}  {told}{duration(now - since)}", style, options))
                 continue
-            trial = f"trial {stage.trial + 1}/{stage.trials}, " if stage.trials > 1 else ""
-            told = f"{trial}epoch {stage.epoch}/{stage.epochs}, loss {stage.validation_loss:.3g}"
+            told = stage.told
             if cell_len(what.plain) + cell_len(told) + 14 > options.max_width:
                 lines.append(_fitted(f"{what.plain}  {told}", style, options))
                 continue
@@ -343,7 +456,7 @@ def progress(
         plain: lines even on a terminal.
         console: where to; the standard output by default.
     """
-    console = console or Console()
+    console = console or Output()
     kind = Board if console.is_terminal and not console.is_dumb_terminal and not plain else Lines
     return kind(study, metrics, processes, console)
 
@@ -382,7 +495,7 @@ def _mark(state: State, plain: bool) -> tuple[str, str]:
 
 def _fitted(text: str, style: str, options: ConsoleOptions) -> Text:
     """One line, cut off where the console ends."""
-    line = Text(" ".join(text.split()), style=style, no_wrap=True)
+    line = Text(shown(" ".join(text.split())), style=style, no_wrap=True)
     line.truncate(options.max_width, overflow="crop" if options.ascii_only else "ellipsis")
     return line
 
@@ -396,11 +509,11 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
         tasks: facts by task name.
     """
     verdict = comparison.verdict
-    sentences = [Text(verdict.headline, style="bold")]
-    sentences += [Text(judgement.sentence) for judgement in verdict.judgements]
+    sentences = [Text(shown(verdict.headline), style="bold")]
+    sentences += [Text(shown(judgement.sentence)) for judgement in verdict.judgements]
     sentences += [Text(comparison.stands)] if comparison.stands else []
     sentences += [Text(comparison.over_tasks.sentence)] if comparison.over_tasks.sentence else []
-    sentences += [Text(warning, style="dim") for warning in verdict.warnings]
+    sentences += [Text(shown(warning), style="dim") for warning in verdict.warnings]
     console.print()
     for sentence in sentences:
         console.print(sentence, soft_wrap=not console.is_terminal)
@@ -418,8 +531,7 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
 def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
     """Models by rank, those at published sizes below, with mean and interval of the test scores of each task."""
     heads = [
-        Column(f"{task}\n{facts['metric']} ({'higher' if facts['higher_is_better'] else 'lower'} is better)")
-        for task, facts in tasks.items()
+        Column(Text(f"{shown(task)}\n{facts['metric']} ({_better(facts)} is better)")) for task, facts in tasks.items()
     ]
     table = Table("model", Column("mean\nrank", justify="right"), *heads, box=None, padding=(0, 2, 0, 0))
     cells = {(standing.model, standing.variant, standing.task): standing for standing in comparison.leaderboard}
@@ -435,6 +547,10 @@ def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]])
         label = Text(model, style="bold") if variant == "matched" else Text(f"{model} (published)", style="dim")
         table.add_row(label, *row)
     return table
+
+
+def _better(facts: Mapping[str, Any]) -> str:
+    return "higher" if facts["higher_is_better"] else "lower"
 
 
 def _told(score: float, beside: float | None = None) -> str:

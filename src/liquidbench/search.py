@@ -133,6 +133,7 @@ def conduct(
     structures: Sequence[Mapping[str, Any]],
     score_trial: Callable[[int, Settings], tuple[float | None, Mapping[str, Any]]],
     journal: Path | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> list[Trial]:
     """All trials of a run's search: those that the journal has, then the others, one after another.
 
@@ -143,6 +144,7 @@ def conduct(
         structures: to choose from.
         score_trial: trains number and settings; gives the score, None where there is none, and a record to keep.
         journal: the file to keep it in, made where it does not exist; None keeps it in memory.
+        on_wait: told who else is at the search, where that is waited for.
 
     Returns:
         As many trials as `run.search` asks for, in the order of their numbers.
@@ -150,7 +152,7 @@ def conduct(
     if journal is None:
         return _conducted(run, structures, score_trial, InMemoryStorage())
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with alone(journal.with_suffix(".lock")):
+    with alone(journal.with_suffix(".lock"), on_wait=on_wait):
         _mend(journal)
         return _conducted(run, structures, score_trial, _stored(journal))
 

@@ -10,12 +10,15 @@ import json
 import math
 import os
 import re
+import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
+
+from liquidbench.storage import regular
 
 FAMILIES: Mapping[str, Literal["liquid", "recurrent", "other"]] = {
     "LTC": "liquid",
@@ -61,6 +64,26 @@ MATCHINGS: Mapping[str, str] = {
 """By what networks are made equally large, in words; `liquidbench.matching` counts it."""
 
 MODES = ("full", "cheap")
+
+MOST_RUNS = 1_000_000
+"""Runs of a study, at most: each is a fit, or a measurement."""
+
+_MOST = {
+    "parameters": 100_000_000,
+    "splits": 1_000,
+    "search.trials": 100_000,
+    "training.epochs": 1_000_000,
+    "training.batch_size": 2**31 - 1,
+    "seeds": 100_000,
+}
+"""The largest whole numbers there may be: more is a slip, and would be counted up to for hours."""
+
+_LARGEST_SEED = 2**63 - 1
+
+_LONGEST_NAME = 100
+_DEEPEST = 20
+_MOST_NODES = 200_000
+_MOST_BYTES = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -129,7 +152,7 @@ class Robustness:
             "removed_steps",
             _numbers("robustness.removed_steps", self.removed_steps, at_least=0, below=1),
         )
-        _set(self, "noise", _numbers("robustness.noise", self.noise, at_least=0))
+        _set(self, "noise", _numbers("robustness.noise", self.noise, at_least=0, below=1e6))
 
 
 @dataclass(frozen=True)
@@ -281,7 +304,12 @@ class Study:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise ValueError(
                 "name must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', "
-                f"for it names a folder; got {self.name!r}"
+                f"for it names a folder; got {_shown(self.name)}"
+            )
+        if len(self.name) > _LONGEST_NAME:
+            raise ValueError(
+                f"name must have at most {_LONGEST_NAME} characters, for it names a folder; got {len(self.name)}: "
+                f"{_shown(self.name)}"
             )
         if not isinstance(self.question, str) or not self.question.isprintable():
             raise ValueError(f"question must be one line of text; got {_shown(self.question)}")
@@ -294,6 +322,13 @@ class Study:
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
+        variants = sum(len(self._variants(model)) for model in self.models)
+        fits = len(self.tasks) * variants * self.splits * len(self.seeds)
+        if fits > MOST_RUNS:
+            raise ValueError(
+                f"a study may have {MOST_RUNS:,} fits; these tasks, models, matchings, splits and seeds make {fits:,}. "
+                "Take fewer seeds, or make several studies"
+            )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -309,9 +344,9 @@ class Study:
             FileNotFoundError: where there is no such file.
             ValueError: where the file is no YAML or no study; the message begins with the path.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"path must be a study's YAML file; there is none at {path}")
+        path = regular(Path(path), "a study's YAML file")
+        if path.stat().st_size > _MOST_BYTES:
+            raise ValueError(f"{path}: a study has at most {_MOST_BYTES:,} bytes; this is another file, or a slip")
         try:
             content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
             study = cls.parse(content)
@@ -407,7 +442,46 @@ def task_name(task: str | Mapping[str, Any]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that reads 1e-3 as a number and refuses a key given twice; PyYAML by itself does neither."""
+    """YAML that reads 1e-3 as a number and refuses a key given twice; PyYAML by itself does neither.
+
+    Nor does it bound what a few anchors that stand for each other unfold to, or how deep lists lie in lists.
+    """
+
+    def __init__(self, stream: str):
+        super().__init__(stream)
+        self._depth = 0
+        # Of each node, with all that is in it; an anchor counts as often as it is named.
+        self._sizes: dict[yaml.Node, int] = {}
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        line, anchor = self.peek_event().start_mark.line + 1, self.check_event(yaml.AliasEvent)
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise ValueError(f"line {line}: lists and mappings lie more than {_DEEPEST} deep in each other")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        if node is None or node in self._sizes:
+            return node
+        if anchor:
+            raise ValueError(f"line {line}: an anchor stands within itself")
+        if isinstance(node, yaml.CollectionNode):
+            inside = [one for entry in node.value for one in (entry if isinstance(entry, tuple) else (entry,))]
+            size = 1 + sum(self._sizes[one] for one in inside)
+        else:
+            size = 1
+        if size > _MOST_NODES:
+            raise ValueError(f"line {line}: with its anchors unfolded this is more than {_MOST_NODES:,} entries")
+        self._sizes[node] = size
+        return node
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = str(node.value)
+        if len(text) > 100:
+            line = node.start_mark.line + 1
+            raise ValueError(
+                f"line {line}: {text[:20]}... is a whole number of {len(text)} digits, which none here has"
+            )
+        return super().construct_yaml_int(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -422,6 +496,8 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """YAML that quotes text which the loader would read as a number."""
 
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
 
 for _kind in (_Loader, _Dumper):
     _kind.add_implicit_resolver(
@@ -491,8 +567,10 @@ def _names(what: str, names: Any, known: Collection[str]) -> tuple[str, ...]:
 def _seeds(seeds: Any) -> tuple[int, ...]:
     if isinstance(seeds, int) and not isinstance(seeds, bool):
         return tuple(range(_whole("seeds", seeds, at_least=1)))
+    if isinstance(seeds, list | tuple) and len(seeds) > _MOST["seeds"]:
+        raise ValueError(f"seeds must be at most {_MOST['seeds']:,} numbers; got {len(seeds):,}")
     entries = [
-        _whole(f"seeds[{index}]", seed, at_least=0)
+        _whole(f"seeds[{index}]", seed, at_least=0, at_most=_LARGEST_SEED)
         for index, seed in enumerate(_list("seeds", seeds, "whole numbers, or one number of seeds"))
     ]
     _distinct("seeds", entries, "a seed twice is the same run twice")
@@ -520,9 +598,12 @@ def _distinct(name: str, values: Collection[Any], remedy: str) -> None:
         seen.add(value)
 
 
-def _whole(name: str, value: Any, *, at_least: int) -> int:
+def _whole(name: str, value: Any, *, at_least: int, at_most: int | None = None) -> int:
+    at_most = _MOST[name] if at_most is None else at_most
     if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
         raise ValueError(f"{name} must be a whole number of at least {at_least}; got {_shown(value)}")
+    if value > at_most:
+        raise ValueError(f"{name} must be at most {at_most:,}; got {_shown(value)}")
     return value
 
 
@@ -539,7 +620,7 @@ def _number(
     if (
         isinstance(value, bool)
         or not isinstance(value, int | float)
-        or not math.isfinite(value)
+        or not -sys.float_info.max <= value <= sys.float_info.max
         or (above is not None and not value > above)
         or (at_least is not None and not value >= at_least)
         or (below is not None and not value < below)
@@ -554,7 +635,14 @@ def _text(name: str, value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    return "nothing" if value is None else repr(value)
+    if value is None:
+        return "nothing"
+    try:
+        text = repr(value)
+    except ValueError:
+        # Python writes no whole number of more than some thousand digits.
+        text = f"a number of about {int(math.log10(abs(value)))} digits"
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _plain(value: Any) -> Any:

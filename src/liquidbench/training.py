@@ -82,6 +82,7 @@ def fit(
     task: Task,
     folder: str | os.PathLike[str] | None = None,
     on_epoch: Callable[[Epoch], None] | None = None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Search, train one model on one task with one seed, and score the best on test.
 
@@ -97,6 +98,7 @@ def fit(
         folder: the study's folder, for the search's journal, with which a run that was stopped goes on, and for the
             predictions; None keeps neither.
         on_epoch: called after every epoch.
+        on_wait: told whom the search has to wait for, where another process is at it.
 
     Returns:
         Rows for `liquidbench.results.write`, without the study's name.
@@ -112,7 +114,7 @@ def fit(
     if run.variant == "author":
         number, settings = 0, Settings(catalogue.author(run.model).learning_rate)
     else:
-        trials, trained = _searched(run, task, lessons, folder)
+        trials, trained = _searched(run, task, lessons, folder, on_wait)
         if run.searches:
             for trial in trials:
                 rows.add_trial(trial)
@@ -170,7 +172,11 @@ def fit(
 
 
 def _searched(
-    run: Run, task: Task, lessons: "_Lessons", folder: str | os.PathLike[str] | None
+    run: Run,
+    task: Task,
+    lessons: "_Lessons",
+    folder: str | os.PathLike[str] | None,
+    on_wait: Callable[[str], None] | None,
 ) -> tuple[list[Trial], dict[int, _Training]]:
     """All trials of the search that the run makes or follows, and the best training if it was among those made here."""
     seed, fold = run.tuned
@@ -188,7 +194,7 @@ def _searched(
             best[number] = made
         return made.best_score, made.record
 
-    trials = search.conduct(searching, _structures(searching, task), score_trial, _journal(run, task, folder))
+    trials = search.conduct(searching, _structures(searching, task), score_trial, _journal(run, task, folder), on_wait)
     return trials, best if run.searches else {}
 
 

@@ -6,6 +6,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 
 def positive_int(name: str, value: object) -> None:
@@ -54,9 +55,14 @@ def described(value: object) -> str:
 
 def readable(tensor: Tensor) -> bool:
     """Whether the values of a tensor can decide something now: not while a graph is traced or a function is mapped."""
-    return not (
-        torch.compiler.is_compiling() or tensor.is_meta or torch._C._functorch.is_functorch_wrapped_tensor(tensor)  # pyright: ignore[reportAttributeAccessIssue]
-    )
+    if torch.compiler.is_compiling() or tensor.is_meta or isinstance(tensor, FakeTensor):
+        return False
+    torch_c, modes = torch._C, torch._C._TorchDispatchModeKey  # pyright: ignore[reportAttributeAccessIssue]
+    if torch_c._functorch.is_functorch_wrapped_tensor(tensor) or torch_c._get_tracing_state() is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        return False
+    if not torch_c._len_torch_dispatch_stack():  # pyright: ignore[reportAttributeAccessIssue]
+        return True
+    return all(torch_c._get_dispatch_mode(mode) is None for mode in (modes.FAKE, modes.PROXY, modes.FUNCTIONAL))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def same_place(name: str, tensor: Tensor, parameter: Tensor) -> None:

@@ -18,7 +18,7 @@ import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
-from typing import Self, TypeAlias, TypedDict
+from typing import Self, TypeAlias, TypedDict, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -36,6 +36,7 @@ from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
 
 Trace: TypeAlias = dict[str, Tensor]
+T = TypeVar("T")
 
 
 class Stacking(TypedDict, total=False):
@@ -170,9 +171,17 @@ class Recurrence(nn.Module):
             trace = {name: values.where(observed, torch.nan) for name, values in trace.items()}
         return states, state, trace
 
-    def forward(self, *arguments):
-        """:meth:`unroll`, as a module is called, so that hooks see it (``torch.nn.utils.prune`` is made of them)."""
-        return self.unroll(*arguments)
+    def once(self, input: Tensor, state: State, timespan: Tensor) -> State:
+        """:meth:`update` for a single sample."""
+        return self.update(self.coefficients(), input, state, timespan)
+
+    def forward(self, method: Callable[..., T], *arguments) -> T:
+        """``method(*arguments)``, as a module is called: :meth:`unroll`, :meth:`trace`, :meth:`once`, :meth:`stream`.
+
+        Hooks then run before anything reads a parameter, which is what those need that compute parameters
+        (``torch.nn.utils.prune``, the older ``weight_norm``) or gather them (``fully_shard``).
+        """
+        return method(*arguments)
 
 
 class MixedMemory(Recurrence):
@@ -243,6 +252,10 @@ class MixedMemory(Recurrence):
     def stream(self, samples: Compiled) -> Steps | None:
         """Of the recurrence within, if it takes the cell."""
         return self.inner.stream(samples, memory=self.memory) if self.inner.remembers else None  # type: ignore[call-arg]
+
+    def forward(self, method, *arguments):
+        """As of any recurrence, with the hooks of the one within."""
+        return self.inner(method, *arguments)
 
     def restrict(self, wiring: Wiring) -> None:
         """Of the recurrence within."""
@@ -423,9 +436,21 @@ class RecurrentLayer(nn.Module):
         for name in ("output_size", "kinds", "layers"):
             if getattr(mine, name) != getattr(wiring, name):
                 raise ValueError(f"wiring must have the layer's {name}, but it is another: {advice}")
-        copied = copy.deepcopy(self)
+        copied = self._copied()
         copied.recurrences[0].restrict(wiring)
         return copied
+
+    def _copied(self) -> Self:
+        """A copy, hooks included."""
+        modes = {module: module.training for module in self.modules()}
+        if any(module._forward_pre_hooks for module in modes):
+            # What hooks computed hangs on a graph and cannot be copied: they compute it once more, without one.
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                parameter = next(self.parameters())
+                self.eval()(torch.zeros(1, 1, self.input_size, dtype=parameter.dtype, device=parameter.device))
+            for module, training in modes.items():
+                module.training = training
+        return copy.deepcopy(self)
 
     def extra_repr(self) -> str:
         """The layer in one line: sizes, what differs from the defaults, and what it costs."""
@@ -497,11 +522,11 @@ class RecurrentLayer(nn.Module):
                     spans, observed = samples.gaps.backward() if backward else samples.gaps.forward()
                     arguments = (x.flip(1) if backward else x, start, spans, observed)
                     if return_tau and number == self.num_layers - 1:
-                        states, end, steps = recurrence.trace(*arguments)
+                        states, end, steps = recurrence(recurrence.trace, *arguments)
                         steps["state"] = states
                         traces.append({k: v.flip(1) if backward else v for k, v in steps.items()})
                     else:
-                        states, end = recurrence(*arguments)
+                        states, end = recurrence(recurrence.unroll, *arguments)
                     output = recurrence.readout(states)
                     outputs.append(output.flip(1) if backward else output)
                     final.append(end)
@@ -568,7 +593,7 @@ class RecurrentLayer(nn.Module):
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
                 start = tuple(alone(s[number]) for s in state)
-                new = recurrence.update(recurrence.coefficients(), alone(x), start, alone(spans))
+                new = recurrence(recurrence.once, alone(x), start, alone(spans))
                 new_states.append(new)
                 x = recurrence.readout(new[0])
             if self.readout is not None:
@@ -580,7 +605,9 @@ class RecurrentLayer(nn.Module):
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
-            return tuple(parameter.new_zeros(rows, batch, size) for size in sizes)
+            # Not the parameter's own new_zeros(): under fully_shard the parameter is a part of a tensor.
+            kind = {"dtype": parameter.dtype, "device": parameter.device}
+            return tuple(torch.zeros(rows, batch, size, **kind) for size in sizes)
         given = (hx,) if isinstance(hx, Tensor) else hx
         if (
             not isinstance(given, tuple | list)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
@@ -47,7 +46,7 @@ class Stream:
         if layer.num_directions == 2:
             raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
         parameter = next(layer.parameters())
-        self._layer = copy.deepcopy(layer).eval().requires_grad_(False)
+        self._layer = layer._copied().eval().requires_grad_(False)
         self._kind = {"dtype": parameter.dtype, "device": parameter.device}
         self._batch, rows = batch, batch or 1
         self._shape = (layer.input_size,) if batch is None else (batch, layer.input_size)

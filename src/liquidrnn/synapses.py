@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Literal
 
@@ -9,8 +10,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from liquidrnn.arguments import choice, described
+from liquidrnn.arguments import choice, described, readable
 from liquidrnn.wirings import FullyConnected, Recipe, Wiring
 
 Mapping = Literal["affine", "linear"] | None
@@ -20,10 +22,9 @@ Constraint = Literal["softplus", "clamp"] | None
 class Synapses(nn.Module):
     """Which sources reach which neurons, and with what polarity.
 
-    The indices are buffers: they move with the module and are saved with it, and no optimiser sees them.
-    A synapse's parameters are vectors of length ``len(synapses)`` in the order of ``pre`` and ``post``, row by row of
-    the adjacency matrix. Where every source reaches every neuron the same vector is a (sources, neurons) matrix, and
-    sums need no index.
+    The indices are buffers: they move with the module and are saved with it, and no optimiser sees them. A state dict
+    may bring others, as many, in any order. A synapse's parameters are vectors of length ``len(synapses)`` in the order
+    of ``pre`` and ``post``, at first row by row of the adjacency matrix.
 
     Args:
         adjacency: (sources, neurons), not 0 where there is a connection.
@@ -36,6 +37,7 @@ class Synapses(nn.Module):
         polarity: (synapses,) -1, 0 or +1.
     """
 
+    OWN: tuple[str, ...] = ()
     pre: Tensor
     post: Tensor
     polarity: Tensor
@@ -50,9 +52,8 @@ class Synapses(nn.Module):
         self.sources, self.neurons = adjacency.shape
         pre, post = np.nonzero(adjacency)
         signs = adjacency if polarity is None else polarity
-        device = torch.get_default_device() if device is None else device
         for name, values in (("pre", pre), ("post", post), ("polarity", signs[pre, post].astype(np.int8))):
-            self.register_buffer(name, torch.from_numpy(values).to(device))
+            self.register_buffer(name, torch.tensor(values, device=device))
 
     def __len__(self) -> int:
         return len(self.pre)
@@ -66,8 +67,14 @@ class Synapses(nn.Module):
     def restrict(self, adjacency: np.ndarray, owner: nn.Module, names: tuple[str, ...]) -> None:
         """Keeps only the synapses that ``adjacency`` has, here and in the parameters ``names`` of ``owner``."""
         keep = torch.from_numpy(adjacency != 0).to(self.pre.device)[self.pre, self.post]
-        for module, name in [*((owner, name) for name in names), *((self, name) for name in self._parameters)]:
-            parameter = module.get_parameter(name)
+        for module, name in [*((owner, name) for name in names), *((self, name) for name in self.OWN)]:
+            parameter = module._parameters.get(name)
+            if parameter is None:
+                raise TypeError(
+                    f"the layer must hold {name!r} as a parameter, but it is computed from others, by pruning or a "
+                    "parametrization: make that permanent first (prune.remove(), remove_parametrizations(), "
+                    "remove_weight_norm())"
+                )
             setattr(module, name, nn.Parameter(parameter.detach()[..., keep].clone(), parameter.requires_grad))
         self.pre, self.post, self.polarity = self.pre[keep], self.post[keep], self.polarity[keep]
 
@@ -78,14 +85,26 @@ class Synapses(nn.Module):
     def _load_from_state_dict(
         self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
     ):
-        saved = state_dict.get(prefix + "pre")
-        if saved is not None and saved.shape != self.pre.shape:
+        pre, post = (state_dict.get(prefix + name) for name in ("pre", "post"))
+        if pre is not None and pre.shape != self.pre.shape:
             error_msgs.append(
-                f"{prefix}pre: the saved wiring has {len(saved)} synapses, this layer's has {len(self)}; build the "
+                f"{prefix}pre: the saved wiring has {len(pre)} synapses, this layer's has {len(self)}; build the "
                 "layer with the saved layer's wiring, which to_dict() and from_dict() write and read, or with the same "
                 "generator seed"
             )
             return
+        if pre is not None and post is not None and pre.shape == post.shape and readable(pre) and readable(post):
+            pairs = list(zip(pre.tolist(), post.tolist(), strict=True))
+            for what, wrong in (
+                (
+                    f"no synapse from {self.sources} sources to {self.neurons} neurons",
+                    [pair for pair in pairs if not (0 <= pair[0] < self.sources and 0 <= pair[1] < self.neurons)],
+                ),
+                ("there more than once", [pair for pair, times in Counter(pairs).items() if times > 1]),
+            ):
+                if wrong:
+                    error_msgs.append(f"{prefix}pre and post: synapse {wrong[0]} is {what}; is the file damaged?")
+                    return
         super()._load_from_state_dict(
             state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
         )
@@ -94,15 +113,24 @@ class Synapses(nn.Module):
 class SigmoidSynapses(Synapses):
     r"""Synapses that open with the presynaptic value, :math:`s = \sigma(\sigma_{ij}(y_j - \mu_{ij}))`.
 
+    Calling the module returns its parameters, so that hooks which compute them run first (``torch.nn.utils.prune`` is
+    made of such).
+
     Attributes:
         sigma: (synapses,) steepness, initially uniform in [3, 8].
         mu: (synapses,) threshold, initially uniform in [0.3, 0.8].
     """
 
+    OWN = ("sigma", "mu")
+
     def __init__(self, adjacency: np.ndarray, generator: torch.Generator | None, device=None, dtype=None):
         super().__init__(adjacency, device)
         self.sigma = uniform(len(self), 3.0, 8.0, generator, device, dtype)
         self.mu = uniform(len(self), 0.3, 0.8, generator, device, dtype)
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        """Steepness and threshold of each synapse."""
+        return self.sigma, self.mu
 
 
 class Affine(nn.Module):
@@ -208,4 +236,7 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
             raise ValueError(f"hidden_size must be at least 1, but got {wiring}")
         wiring = FullyConnected(wiring)
     where = "cpu" if generator is None else generator.device
-    return wiring.build(input_size, seed=int(torch.randint(2**31, (), generator=generator, device=where)))
+    # Structure is drawn even where tensors are fake.
+    with unset_fake_temporarily():
+        seed = int(torch.randint(2**31, (), generator=generator, device=where))
+    return wiring.build(input_size, seed=seed)

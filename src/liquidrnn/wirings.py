@@ -218,9 +218,9 @@ class Wiring:
             )
         return cls(**content)
 
-    def replaced(self, adjacency: Any, sensory_adjacency: Any) -> Wiring:
-        """The same neurons with other synapses."""
-        return Wiring(adjacency, sensory_adjacency, self.output_size, self.kinds, self.layers)
+    def replaced(self, adjacency: Any, sensory_adjacency: Any, layers: Any = None) -> Wiring:
+        """The same neurons with other synapses, and perhaps in other layers."""
+        return Wiring(adjacency, sensory_adjacency, self.output_size, self.kinds, layers or self.layers)
 
     def neuron_table(self) -> NeuronTable:
         """One row a neuron: its number, its kind, and how many synapses of each sort it has.

@@ -1,4 +1,5 @@
 import io
+import time
 from dataclasses import replace
 
 import pytest
@@ -6,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from liquidbench import console
-from liquidbench.console import Board, Lines, Stage, described, duration, progress, summary
+from liquidbench.console import Board, Lines, Progress, Stage, described, duration, progress, summary
 from liquidbench.statistics import Comparison, Overall, OverTasks, Standing, Verdict
 from liquidbench.study import Study
 
@@ -135,6 +136,53 @@ class TestLines:
         assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80)[0]), Board)
         assert isinstance(progress(STUDY, METRICS, 1, plain=True, console=terminal(80)[0]), Lines)
         assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80, is_terminal=False)[0]), Lines)
+
+
+class TestSilence:
+    def test_what_is_going_on_is_said_on_the_standard_error(self, monkeypatch, capsys):
+        monkeypatch.setattr("liquidbench.console._SILENCE", (0.05, 10.0))
+        study = Study.parse({"name": "s", "tasks": ["a"], "models": ["GRU", "CfC"], "seeds": 1})
+        first, second = study.runs()[:2]
+        console = Console(file=io.StringIO(), width=200)
+        with Lines(study, {"a": "accuracy"}, 2, console) as lines:
+            lines.started(first)
+            lines.epoch(first, Stage(1, 4, 7, 40, 0.5))
+            lines.doing(second, "waiting for process 7 (liquidbench run x.yaml)")
+            time.sleep(0.6)
+        err = capsys.readouterr().err
+        assert "going on: " in err
+        assert "CfC on a, seed 0: waiting for process 7 (liquidbench run x.yaml)" in err
+        assert "GRU on a, seed 0: trial 2/4, epoch 7/40, loss 0.5" in err
+        told = console.file.getvalue()
+        # A wait is an event, too.
+        assert "going on" not in told and "[0/4] CfC on a, seed 0: waiting for process 7" in told
+
+    def test_each_state_has_words(self):
+        study = Study.parse({"name": "s", "tasks": ["a"], "models": ["GRU"], "seeds": 2})
+        progress = Progress(study, {"a": "accuracy"}, 2)
+        fit, _, cost = study.runs()
+        assert progress.going_on() == ["starting workers"]
+        progress.started(fit)
+        assert progress.going_on()[0].startswith("GRU on a, seed 0: first epoch")
+        progress.doing(fit, "loading its data")
+        assert progress.going_on()[0].startswith("GRU on a, seed 0: loading its data")
+        progress.epoch(fit, Stage(0, 1, 2, 3, 1.0))
+        assert progress.going_on() == ["GRU on a, seed 0: epoch 2/3, loss 1"]
+        progress.finished(fit, 0.5)
+        progress.started(cost)
+        assert progress.going_on()[0].startswith("time and memory of GRU on a: measuring")
+        progress.finished(cost, None)
+        progress.held("process 5 (liquidbench resume results/s)")
+        assert progress.going_on()[0] == "waiting for process 5 (liquidbench resume results/s)"
+
+    def test_a_board_shows_them(self):
+        study = Study.parse({"name": "s", "tasks": ["a\x1b[2J"], "models": ["GRU"], "seeds": 2})
+        console = Console(file=io.StringIO(), width=120, force_terminal=True)
+        board = Board(study, {"a\x1b[2J": "accuracy"}, 2, console)
+        board.doing(study.runs()[0], "waiting for process 7")
+        console.print(board)
+        told = console.file.getvalue()
+        assert "waiting for process 7" in told and "\x1b[2J" not in told and r"a\x1b[2J" in told
 
 
 class TestRemaining:

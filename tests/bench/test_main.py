@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import yaml
 
+from liquidbench import __main__ as main_module
 from liquidbench import matching, report, results, tasks
 from liquidbench.__main__ import main
 from liquidbench.engine.leases import Leases
@@ -43,6 +44,12 @@ def refusal(capsys, *arguments) -> str:
     out, err = capsys.readouterr()
     assert not out and err.startswith("liquidbench: ") and err.count("\n") == 1
     return err
+
+
+@pytest.fixture(autouse=True)
+def no_steps(monkeypatch):
+    """On a busy machine a step may last; what is said then is tested where waiting is."""
+    monkeypatch.setattr("liquidbench.waiting.AFTER", 600)
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +273,8 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     out = capsys.readouterr().out
     assert re.search(r"^time: column 'seconds'", out, re.MULTILINE)
     assert re.search(r"^group: column 'machine'", out, re.MULTILINE)
-    assert "2 models of 4,000 parameters, 3 seeds, about 0.02 minutes" in out
+    assert "2 models (RNN, CfC) of about 4,000 parameters, 1 trial of each search, 3 seeds" in out
+    assert "0.02 min are too few for a verdict" in out and "For a verdict: --minutes " in out
     directory = tmp_path / "results" / "pump-room-state"
     study = Study.load(directory / "study.yaml")
     assert study.models == ("RNN", "CfC") and study.seeds == (0, 1, 2) and study.training.batch_size == 1
@@ -288,7 +296,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
 
 def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
     path = table(tmp_path / "pumps.csv")
     command = ["compare", path, "--target", "state", "--results", str(tmp_path), "--models", "GRU"]
     assert main([*command, "--no-time", "--no-group", "--features", "flow, pressure"]) == 0
@@ -305,7 +313,7 @@ def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypat
 
 def test_compare_takes_a_group_of_several_columns_and_an_order_of_dates(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
     rows = [
         f"{subject},{visit},0{day}/0{month}/2024,{(subject * 7 + visit * 5 + day * month) % 11}\n"
         for subject in range(6)
@@ -353,7 +361,7 @@ def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_
 
 def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, directory, options: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
     random = np.random.default_rng(0)
     path = tmp_path / "wide.csv"
     np.savetxt(
@@ -362,7 +370,6 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     command = ["compare", str(path), "--target", "x0", "--task", "regression", "--results", str(tmp_path)]
     assert main(command) == 0
     found = seen[0]
-    assert len(found.seeds) == 5
     # A unit more or less of an LTC with 160 inputs is more than a tenth of 4,000 parameters.
     task = tasks.load(found.tasks[0])
     with pytest.raises(ValueError, match="parameters must be within 5%"):
@@ -371,8 +378,136 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     assert 4000 < found.parameters < 32000
     assert [matching.size_for_budget(model, task, found.parameters) for model in found.models]
 
-    assert main([*command, "--parameters", "4000"]) == 0
-    assert seen[1].parameters == 4000
+    capsys.readouterr()
+    assert "within 5% of what LTC can have" in refusal(capsys, *command, "--parameters", "4000")
+    assert main([*command, "--parameters", str(found.parameters), "--models", "GRU"]) == 0
+    assert seen[1].parameters == found.parameters
+
+
+def test_a_dry_run_prints_the_whole_plan_and_writes_nothing(tmp_path, capsys):
+    path = tmp_path / "pump\u202eroom.csv"
+    lines = ["seconds,machine,pressure [bar],flow\x1b[2J,state"]
+    lines += [f"{2 * n % 60},m{n // 30},{n % 11},{n % 7},{'high' if n % 5 else 'low'}" for n in range(270)]
+    path.write_text("\n".join(lines))
+    command = ["compare", str(path), "--target", "state", "--minutes", "600", "--models", "CfC", "GRU", "--dry-run"]
+    assert main([*command, "--results", str(tmp_path / "results")]) == 0
+    out, _ = capsys.readouterr()
+    assert all(letter.isprintable() for letter in out.replace("\n", "")) and r"\x1b[2J" in out
+    for words in (
+        "time: column 'seconds'",
+        "group: column 'machine'",
+        "kind: classification",
+        "spans: even, 2",
+        "of high, low",
+        "pressure [bar] [bar]",
+        "test: 60 rows in 2 sequences",
+        "plan: 2 models (CfC, GRU) of about 4,000 parameters, 4 trials of each search, 5 seeds",
+        "can show: with 5 seeds",
+        "Nothing was trained or written",
+    ):
+        assert words in out, words
+    assert not (tmp_path / "results").exists()
+    assert "no column 'stat'" in refusal(capsys, *command, "--target", "stat")
+
+
+def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, capsys, monkeypatch):
+    seen = []
+
+    def kept(study, directory, options, loaded, asked):
+        directory.mkdir(parents=True, exist_ok=True)
+        main_module._keep(study, directory, asked)
+        seen.append(study)
+        return 0
+
+    monkeypatch.setattr(main_module, "_carry_out", kept)
+    command = ["compare", table(tmp_path / "pumps.csv"), "--target", "state", "--models", "CfC", "GRU"]
+    command += ["--results", str(tmp_path / "results"), "--minutes"]
+    assert main([*command, "2"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr("liquidbench.allowance.paces", None)
+    assert main([*command, "2"]) == 0 and seen[0] == seen[1]
+    assert "plan: as it was made before" in capsys.readouterr().out
+    # `resume` leaves the line that says so where it is.
+    main_module._keep(seen[0], tmp_path / "results" / "pumps-state", "")
+    assert main([*command, "2"]) == 0
+    monkeypatch.undo()
+    monkeypatch.setattr(main_module, "_carry_out", kept)
+    with pytest.raises(SystemExit):
+        main([*command, "0.01"])
+    assert "holds the results of another version" in capsys.readouterr().err
+
+
+def test_a_name_of_any_length_names_a_folder(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._afforded", lambda study, *_: (study, []))
+    for end in ("a", "b"):
+        path = tmp_path / "long.csv"
+        name = 400 * "y" + end
+        path.write_text(f"t,x,{name}\n" + "\n".join(f"{n},{n % 7},{n % 11 + n % 3 / 7}" for n in range(300)))
+        assert main(["compare", str(path), "--target", name, "--results", str(tmp_path)]) == 0
+    one, other = (study.name for study in seen)
+    assert one != other and len(one) == len(other) == 100
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (os.mkfifo, "it is a pipe: write what comes from it into a file"),
+        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which is not there"),
+        (lambda path: os.symlink(path, path), "cannot be looked at (Too many levels of symbolic links)"),
+        (lambda path: os.symlink("/dev/zero", path), "it is a device"),
+        (os.mkdir, "it is a folder: name the file in it"),
+    ],
+)
+def test_what_is_no_file_is_named_at_once(make, words, tmp_path, capsys):
+    for name, command in (("t.csv", ("compare", "--target", "y")), ("s.yaml", ("run",))):
+        make(tmp_path / name)
+        assert words in refusal(capsys, *command, tmp_path / name)
+
+
+@pytest.mark.parametrize("folder", ["none", "file"])
+def test_a_wrong_folder_for_temporary_files_is_named(folder, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TMPDIR", str(tmp_path / folder))
+    for command in (("run", written(tmp_path / "s.yaml")), ("compare", table(tmp_path / "t.csv"), "--target", "flow")):
+        told = refusal(capsys, *command, "--results", tmp_path / "results")
+        assert f"TMPDIR must name a folder for temporary files that can be written to; got {tmp_path / folder}" in told
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("compare", "t.csv", "--target", "y", "--processes", "99999999999999999999"),
+        ("compare", "t.csv", "--target", "y", "--parameters", "9" * 5000),
+        ("train", "occupancy-excerpt", "CfC", "--seed", "99999999999999999999"),
+        ("train", "occupancy-excerpt", "CfC", "--seed", "-1"),
+        ("run", "s.yaml", "--threads", "1000000"),
+    ],
+)
+def test_numbers_of_any_length_are_refused(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    err = capsys.readouterr().err
+    assert ended.value.code == 2 and "must be " in err and len(err) < 2000
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a pipe that is closed")
+@pytest.mark.parametrize("command", ["run", "report"])
+def test_an_output_that_nobody_reads_ends_the_command_without_a_word(command, finished, tmp_path):
+    path = written(tmp_path / "s.yaml") if command == "run" else finished
+    words = [sys.executable, "-m", "liquidbench", command, path]
+    words += ["--results", str(tmp_path), "--in-process"] if command == "run" else []
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert ended.returncode == 141
+    assert all(line.startswith("liquidbench: ") for line in ended.stderr.splitlines()), ended.stderr
+    # Its leases are given back.
+    assert not list(tmp_path.glob("small/leases/*"))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")

@@ -1413,3 +1413,16 @@ def test_browser_prints_all_of_it(shown):
     paper = browser.execute_script("return getComputedStyle(document.querySelector('.verdict')).backgroundColor")
     assert paper == "rgb(255, 255, 255)", "paper is white even for a reader of dark pages"
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
+def test_what_names_hide_is_spelt_out_and_no_cell_is_a_formula(tmp_path):
+    name = next(iter(TASKS))
+    title = "=HYPERLINK(1)\x1b[2J\u202exslx"
+    facts = {**TASKS, name: {**TASKS[name], "title": title, "warnings": [f"column {title} is odd"]}}
+    text = made(tmp_path, facts)
+    assert "\x1b" not in text and "\u202e" not in text and r"\x1b[2J\u202exslx" in text
+    table = tables.Table("t", "T", "C", [("name", False)], [[title]], [{"task": title, "mean": -1.5, "wins": -1}])
+    for form in ("markdown", "latex", "csv"):
+        told = table.render(form)
+        assert "\x1b" not in told and "\u202e" not in told
+    assert table.render("csv") == "task,mean,wins\n'=HYPERLINK(1)\\x1b[2J\\u202exslx,-1.5,-1\n"

@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import time
 from copy import deepcopy
 from dataclasses import replace
 
@@ -160,8 +161,14 @@ class TestErrors:
             ({"seeds": [1, 1]}, "a seed twice is the same run twice"),
             ({"seeds": [-1]}, "seeds[0] must be a whole number of at least 0; got -1"),
             ({"seeds": True}, "seeds must be a list of whole numbers, or one number of seeds; got True"),
-            ({"robustness": {"noise": [-1]}}, "robustness.noise[0] must be a finite number at least 0; got -1"),
-            ({"robustness": {"noise": [float("inf")]}}, "noise[0] must be a finite number at least 0; got inf"),
+            (
+                {"robustness": {"noise": [-1]}},
+                "robustness.noise[0] must be a finite number at least 0 and below 1e+06; got -1",
+            ),
+            (
+                {"robustness": {"noise": [float("inf")]}},
+                "noise[0] must be a finite number at least 0 and below 1e+06; got inf",
+            ),
             ({"parameters": 4e3}, "parameters must be a whole number of at least 1; got 4000.0"),
             ({"author_defaults": "yes"}, "author_defaults must be true or false; got 'yes'"),
             ({"smallest_difference": -0.1}, "smallest_difference must be a finite number at least 0; got -0.1"),
@@ -212,6 +219,70 @@ class TestErrors:
         path.write_bytes(b"\xff\xfe\x00name")
         with pytest.raises(ValueError, match="bad.yaml: "):
             Study.load(path)
+
+
+def unfolding(levels: int, wide: int, entry: str) -> str:
+    """A few lines of anchors that stand for `wide` to the power of `levels` entries."""
+    lines = [f"a0: &a0 {entry}"]
+    lines += [f"a{n + 1}: &a{n + 1} [{', '.join([f'*a{n}'] * wide)}]" for n in range(levels)]
+    return "\n".join(lines)
+
+
+class TestBounds:
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            (unfolding(9, 9, "[x, x]"), "with its anchors unfolded this is more than 200,000 entries"),
+            (unfolding(30, 2, "{k: 1}"), "with its anchors unfolded"),
+            (unfolding(9, 9, "{k: 1}").replace("[", "{<<: [").replace("]", "]}"), "with its anchors unfolded"),
+            ("name: &a [*a]", "line 1: an anchor stands within itself"),
+            ("name: &a\n  <<: *a", "line 2: an anchor stands within itself"),
+            ("[" * 50_000, "line 1: lists and mappings lie more than 20 deep"),
+            ("\n".join(" " * n + f"k{n}:" for n in range(900)), "line 20: lists and mappings lie more than 20 deep"),
+            ("x" * 4_000_001, "a study has at most 4,000,000 bytes"),
+            ("seeds: " + "7" * 5000, "line 1: 77777777777777777777... is a whole number of 5000 digits"),
+        ],
+    )
+    def test_a_small_file_of_no_end_is_refused_in_no_time(self, tmp_path, text, words):
+        path = tmp_path / "s.yaml"
+        path.write_text(text)
+        began = time.process_time()
+        with pytest.raises(ValueError) as caught:
+            Study.load(path)
+        assert time.process_time() - began < 1
+        assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value)
+        assert len(str(caught.value)) < len(str(path)) + 300
+
+    @pytest.mark.parametrize(
+        ("change", "words"),
+        [
+            ({"seeds": 10**19}, "seeds must be at most 100,000; got 10000000000000000000"),
+            ({"seeds": [1, 2**63]}, "seeds[1] must be at most 9,223,372,036,854,775,807"),
+            ({"seeds": list(range(100_001))}, "seeds must be at most 100,000 numbers; got 100,001"),
+            ({"parameters": 10**20}, "parameters must be at most 100,000,000"),
+            ({"splits": 10**20}, "splits must be at most 1,000"),
+            ({"search": {"trials": 10**20}}, "search.trials must be at most 100,000"),
+            ({"search": {"minutes": 10**400}}, "search.minutes must be a finite number above 0"),
+            ({"training": {"epochs": 10**20}}, "training.epochs must be at most 1,000,000"),
+            ({"training": {"batch_size": -(10**5000)}}, "training.batch_size must be a whole number of at least 1"),
+            ({"smallest_difference": 10**400}, "smallest_difference must be a finite number"),
+            ({"robustness": {"noise": [1e300]}}, "noise[0] must be a finite number at least 0 and below 1e+06"),
+            ({"seeds": 100_000, "splits": 1_000}, "a study may have 1,000,000 fits"),
+            ({"name": "n" * 101}, "name must have at most 100 characters"),
+            ({"parameters": ["x" * 10_000]}, "parameters must be a whole number"),
+        ],
+    )
+    def test_a_number_or_name_of_no_end_is_refused(self, change, words):
+        began = time.process_time()
+        with pytest.raises(ValueError) as caught:
+            Study.parse(MAPPING | change)
+        assert words in str(caught.value) and len(str(caught.value)) < 500
+        assert time.process_time() - began < 1
+
+    def test_anchors_that_are_named_often_are_fine(self, tmp_path):
+        path = tmp_path / "s.yaml"
+        path.write_text("name: s\ntasks: &t [a]\nmodels: &m [GRU]\nsearch: &s {trials: 3}\n")
+        assert Study.load(path).search.trials == 3
 
 
 class TestRuns:

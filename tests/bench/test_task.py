@@ -466,3 +466,23 @@ def test_an_empty_split_is_refused():
 def test_declarations_that_contradict_themselves_are_refused(changes, words):
     with pytest.raises(ValueError, match=f"task 'toy': .*{words}"):
         task(**changes)
+
+
+def test_a_long_recording_is_cut_into_windows_in_time_that_grows_as_it_does():
+    class Counted(Recording):
+        """Tells how often all its rows are numbered."""
+
+        numbered = 0
+
+        @property
+        def row_numbers(self):
+            Counted.numbered += 1
+            return super().row_numbers
+
+    length = 4000
+    plain = recording("long", steps=length)
+    long = Counted(**vars(plain))
+    made = task({"train": [long]}, window=20, stride=10)
+    assert len(made.split("train")) == 399
+    # Not once a window: with a hundred thousand of them that took minutes.
+    assert Counted.numbered < 5

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Stale, Started
 from liquidbench.engine.planning import Plan
 from liquidbench.study import Run
 
@@ -40,15 +40,16 @@ class Event:
 
     Attributes:
         kind: what happened. A run that is ``"started"`` ends ``"finished"`` or ``"failed"``, or its worker is
-            ``"lost"`` and it is started again. One that is ``"elsewhere"`` was ended by another driver.
+            ``"lost"`` and it is started again. One that is ``"elsewhere"`` was ended by another driver, one that is
+            ``"held"`` is waited for, as another driver is at it and nothing else is left to do.
         run: to whom.
         epoch: for ``"epoch"``, which one.
         score: for a ``"finished"`` fit, its score on test by the task's main metric.
-        reason: for ``"failed"`` and ``"lost"``, why.
+        reason: for ``"failed"`` and ``"lost"``, why; for ``"doing"``, what it does; for ``"held"``, who holds it.
         seconds: for ``"finished"`` and ``"failed"``, how long it took.
     """
 
-    kind: Literal["started", "epoch", "lost", "finished", "failed", "elsewhere"]
+    kind: Literal["started", "doing", "epoch", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
     epoch: "Epoch | None" = None
     score: float | None = None
@@ -154,6 +155,7 @@ class _Driver:
         self.costs: deque[Run] = deque()
         # What another driver holds.
         self.held: list[Run] = []
+        self.told: str | None = None
         self.attempts: dict[Run, int] = {}
         self.losses: dict[Run, tuple[str, ...]] = {}
         self.busy: set[Run] = set()
@@ -172,6 +174,8 @@ class _Driver:
             self._fill(in_time)
             if not self.busy and not self.costs and not (in_time and (self.fits or self.held)):
                 return
+            if self.held and not self.busy:
+                self._tell_held()
             self.executor.wait(self._hear, LOOK if self.held else TIDYING)
             self._keep_house()
 
@@ -239,6 +243,8 @@ class _Driver:
         match message:
             case Started():
                 self.on_event(Event("started", run))
+            case Doing(what):
+                self.on_event(Event("doing", run, reason=what))
             case Ended():
                 self.busy.remove(run)
                 self._keep(run, message)
@@ -285,6 +291,13 @@ class _Driver:
         """Whether a run needs not be done; a failure that this plan is to try again does not count."""
         status = statuses.get(self.plan.id(run))
         return status == "done" or status != self.plan.status.get(run)
+
+    def _tell_held(self) -> None:
+        """Say who is waited for, when that changes."""
+        holders = " and ".join(self.leases.holders())
+        if holders != self.told:
+            self.told = holders
+            self.on_event(Event("held", self.held[0], reason=holders))
 
     def _elsewhere(self, run: Run) -> None:
         self.outcome.elsewhere.append(run)

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from liquidbench.processes import holders
+
 try:
     import fcntl
 except ImportError:
@@ -139,6 +141,14 @@ class Leases:
         probe.unlink(missing_ok=True)
         names = [path.name for path in self._drivers.iterdir() if not path.name.startswith(".")]
         return [name for name in names if name != self.name and self._alive(name)]
+
+    def holders(self) -> list[str]:
+        """Who the other drivers are, in words: processes of this machine, or when one elsewhere began."""
+        found = []
+        for name in self.others():
+            began = f"a liquidbench elsewhere, which began {name[9:11]}:{name[11:13]} UTC"
+            found += holders(self._drivers / name) or [began]
+        return found
 
     def standing(self) -> bool:
         """Whether this driver still counts as alive; one that does not may have lost its runs to another."""

@@ -6,9 +6,12 @@ Before that, it stands in the door, so that no new run enters while it waits for
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
+
+from liquidbench.processes import holders
 
 try:
     import fcntl
@@ -18,13 +21,14 @@ except ImportError:
 
 
 @contextmanager
-def occupied(alone: bool) -> Iterator[None]:
+def occupied(alone: bool, on_wait: Callable[[str], None] = lambda reason: None) -> Iterator[None]:
     """Within it, no run is measured that is not alone on this machine; waits for its turn first.
 
     It counts all runs of this user, of whatever study and driver.
 
     Args:
         alone: whether this one is to have nothing beside it.
+        on_wait: is told whom it has to wait for, if it has to.
     """
     if fcntl is None:
         yield
@@ -34,10 +38,19 @@ def occupied(alone: bool) -> Iterator[None]:
     folder.mkdir(mode=0o700, exist_ok=True)
     with ExitStack() as inside:
         with (folder / "door").open("a") as door:
-            fcntl.flock(door, fcntl.LOCK_EX)
+            _lock(door, fcntl.LOCK_EX, on_wait, "where a measurement has the machine to itself, or is about to")
             room = inside.enter_context((folder / "room").open("a"))
             if alone:
-                fcntl.flock(room, fcntl.LOCK_EX)
+                _lock(room, fcntl.LOCK_EX, on_wait, "since a measurement has the machine to itself")
         if not alone:
-            fcntl.flock(room, fcntl.LOCK_SH)
+            _lock(room, fcntl.LOCK_SH, on_wait, "where a measurement has the machine to itself")
         yield
+
+
+def _lock(file: IO[str], kind: int, on_wait: Callable[[str], None], why: str) -> None:
+    assert fcntl is not None
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        on_wait(f"waiting for {' and '.join(holders(file.name)) or 'another run on this machine'}, {why}")
+        fcntl.flock(file, kind)

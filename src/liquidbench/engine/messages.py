@@ -30,6 +30,17 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Doing:
+    """The worker is at something that is no epoch, and may last.
+
+    Attributes:
+        what: in words: what it loads, or whom it waits for.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """The worker has come to an end with a run.
 
@@ -74,5 +85,5 @@ class Stale:
     reason: str
 
 
-Message: TypeAlias = "Started | Epoch | Ended | Lost | Stale"
-"""What is told of a job: `Started`, then epochs, and at last one of the others, which may also come at once."""
+Message: TypeAlias = "Started | Doing | Epoch | Ended | Lost | Stale"
+"""What is told of a job: `Started`, what it does and epochs, at last one of the others, which may also come at once."""

@@ -2,15 +2,18 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import liquidbench
 from liquidbench import results
 from liquidbench.study import Run, Study, task_name
+
+if TYPE_CHECKING:
+    from liquidbench.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ def plan(
     directory: str | os.PathLike[str],
     data: str | os.PathLike[str] | None = None,
     retry_failed: bool = False,
+    loaded: "Mapping[str, Task] | None" = None,
+    on_step: Callable[[str], None] = lambda what: None,
 ) -> Plan:
     """Find out what is to be done, and whether it can be.
 
@@ -61,6 +66,8 @@ def plan(
         directory: the study's folder of results; it is made where it does not exist.
         data: the folder of raw files, None for the usual places.
         retry_failed: run again what failed before.
+        loaded: tasks by name that need not be loaded again.
+        on_step: told what is going on, before each thing that may last.
 
     Returns:
         The plan, for `execute`.
@@ -70,7 +77,8 @@ def plan(
             no size within the budget.
         FileNotFoundError: where the data are not there.
     """
-    facts = _facts(study, directory, data)
+    facts = _facts(study, directory, data, loaded or {}, on_step)
+    on_step(f"looking for results in {directory}")
     runs = study.runs()
     ids = {run: run.id(facts[run.task_name]["digest"]) for run in runs}
     there = results.done(directory)
@@ -82,7 +90,11 @@ def plan(
 
 
 def _facts(
-    study: Study, directory: str | os.PathLike[str], data: str | os.PathLike[str] | None
+    study: Study,
+    directory: str | os.PathLike[str],
+    data: str | os.PathLike[str] | None,
+    loaded: "Mapping[str, Task]",
+    on_step: Callable[[str], None],
 ) -> dict[str, dict[str, Any]]:
     """Facts of the study's tasks, those that are known or else found out and written."""
     try:
@@ -100,7 +112,9 @@ def _facts(
         from liquidbench import matching, tasks
         from liquidbench.tasks.task import check
 
-        task = tasks.load(entry, data)
+        on_step(f"loading {name}")
+        task = loaded[name] if name in loaded else tasks.load(entry, data)
+        on_step(f"finding the sizes of the networks for {name}")
         for model, equal in product(study.models, study.matching):
             matching.size_for_budget(model, task, study.parameters, study.seeds[0], equal)
         if study.splits > task.folds:
@@ -108,6 +122,7 @@ def _facts(
                 f"splits must be at most {task.folds} with task {task.name!r}; got {study.splits}. Its rule: "
                 f"{task.fold_rule}"
             )
+        on_step(f"building and checking the parts of {name}")
         for fold in range(study.splits):
             check(task.with_fold(fold))
         facts[task.name] = {**task.facts(), "checked": checked}

@@ -11,7 +11,7 @@ from typing import Any
 
 from liquidbench import measuring, predictions, results, search, tasks, training
 from liquidbench.engine.machine import occupied
-from liquidbench.engine.messages import Ended, Job, Message, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Message, Stale, Started
 from liquidbench.rows import Row, failure
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
@@ -44,10 +44,16 @@ class Work:
         """
         run = job.run
         facts = self.tasks[run.task_name]
-        with occupied(alone=run.kind == "cost"), self._place(job) as folder:
+
+        def doing(what: str) -> None:
+            tell(Doing(what))
+
+        with occupied(run.kind == "cost", doing), self._place(job) as folder:
             started = time.monotonic()
             tell(Started())
             try:
+                if run.task_name not in self._loaded:
+                    doing("loading its data")
                 task = self._task(run)
                 if task.data_digest != facts["digest"]:
                     return Stale(
@@ -55,7 +61,7 @@ class Work:
                         f"{task.data_digest[:12]}, not {facts['digest'][:12]})"
                     )
                 if run.kind == "fit":
-                    rows = training.fit(run, task, folder, tell)
+                    rows = training.fit(run, task, folder, tell, doing)
                 else:
                     rows = measuring.measure_cost(run, task, folder)
             except Exception as error:

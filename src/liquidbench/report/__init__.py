@@ -10,6 +10,7 @@ from urllib.parse import quote
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from liquidbench.names import shown
 from liquidbench.report.contents import page
 from liquidbench.report.tables import ENDINGS, Format, Table
 from liquidbench.statistics import Comparison
@@ -47,7 +48,7 @@ def write(
         style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
         script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )
-    _put(path, parts)
+    _put(path, (shown(part, lines=True) for part in parts))
     return path
 
 

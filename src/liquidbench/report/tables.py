@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from liquidbench.names import cell, shown
 from liquidbench.report.evidence import Evidence
 from liquidbench.report.pen import quantity
 from liquidbench.statistics import Comparison, Interval, Standing, number, p_value, percent
@@ -59,7 +60,7 @@ class Table:
 
     def render(self, form: Format) -> str:
         """The table as text."""
-        return _WRITERS[form](self)
+        return shown(_WRITERS[form](self), lines=True)
 
 
 class Bold(str):
@@ -460,7 +461,14 @@ def _csv(table: Table) -> str:
         writer.writeheader()
         for record in table.records:
             writer.writerow(
-                {key: f"{value:.9g}" if isinstance(value, float) else value for key, value in record.items()}
+                {
+                    key: f"{value:.9g}"
+                    if isinstance(value, float)
+                    else cell(value)
+                    if isinstance(value, str)
+                    else value
+                    for key, value in record.items()
+                }
             )
     return text.getvalue()
 

@@ -51,6 +51,7 @@ from liquidbench.statistics.inference import score_interval as score_interval
 from liquidbench.statistics.inference import seeds_to_equate as seeds_to_equate
 from liquidbench.statistics.inference import seeds_to_show as seeds_to_show
 from liquidbench.statistics.inference import signed_rank_test as signed_rank_test
+from liquidbench.statistics.inference import spreads_to_show as spreads_to_show
 from liquidbench.statistics.inference import win_tie_loss as win_tie_loss
 from liquidbench.statistics.verdict import Comparison as Comparison
 from liquidbench.statistics.verdict import Judgement as Judgement

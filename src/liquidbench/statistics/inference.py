@@ -667,6 +667,38 @@ def seeds_to_show(
     return _first(n, _chance_beyond(np.sqrt(n) * abs(difference) / spread, n - 1, alpha) >= power)
 
 
+def spreads_to_show(seeds: int, alpha: float = ALPHA, power: float = POWER) -> float:
+    """How large a difference is that so many seeds would show by the paired t-test, in spreads of the differences.
+
+    The other way round than `seeds_to_show`.
+
+    Args:
+        seeds: at least 2.
+        alpha: level of the test.
+        power: chance of showing it.
+
+    Returns:
+        The least true difference, divided by the standard deviation of the paired differences.
+
+    Raises:
+        ValueError: for fewer seeds, or chances outside 0 to 1.
+
+    Example:
+        >>> f"{spreads_to_show(5):.2f}"
+        '1.68'
+    """
+    if seeds < 2:
+        raise ValueError(f"seeds must be at least 2; got {seeds}")
+    _check_plan(0.0, 1.0, alpha, power)
+    freedom = np.array([seeds - 1])
+    low, high = 0.0, 1e3
+    while high - low > 1e-6:
+        middle = (low + high) / 2
+        shown = _chance_beyond(np.array([math.sqrt(seeds) * middle]), freedom, alpha)[0] >= power
+        low, high = (low, middle) if shown else (middle, high)
+    return high
+
+
 def seeds_to_equate(
     difference: float,
     spread: float,

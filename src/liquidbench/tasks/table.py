@@ -35,7 +35,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -43,6 +43,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from liquidbench.storage import regular
 from liquidbench.tasks import columns, dates, groups
 from liquidbench.tasks.task import SPLITS, Feature, Recording, Scaler, Source, Task
 
@@ -131,6 +132,35 @@ def load(mapping: Mapping[str, Any], data: str | os.PathLike[str] | None = None)
         TypeError: where a key's value is of the wrong type.
     """
     return _Plan(mapping, data).task()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A table that was read once: what `complete` says of it, and the task that `load` makes of it.
+
+    Attributes:
+        mapping: every choice spelt out.
+        lines: a line in words for each choice and its reason.
+        task: the task.
+    """
+
+    mapping: dict[str, Any]
+    lines: list[str]
+    task: Task
+
+
+def plan(mapping: Mapping[str, Any], data: str | os.PathLike[str] | None = None) -> Planned:
+    """Do what `complete` and `load` do, and read the file once for both.
+
+    Args:
+        mapping: see the module's docstring; what is left out is guessed.
+        data: folder in which a relative ``table`` is looked for if it is not in the current one.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError: as `load`.
+    """
+    made = _Plan(mapping, data)
+    return Planned(made.mapping, made.lines, made.task())
 
 
 class _Plan:
@@ -1190,6 +1220,9 @@ def _checked(mapping: Mapping[str, Any]) -> dict[str, Any]:
 
 def _found(table: str, data: str | os.PathLike[str] | None) -> Path:
     path = Path(table).expanduser()
+    if path.is_symlink() or len(path.name.encode()) > 255:
+        # Also one that leads nowhere, which is then told.
+        return regular(path, "a table")
     if not path.exists() and data is not None and not path.is_absolute():
         path = Path(data).expanduser() / path
     if not path.exists():
@@ -1198,9 +1231,7 @@ def _found(table: str, data: str | os.PathLike[str] | None) -> Path:
             near = difflib.get_close_matches(path.name, [entry.name for entry in path.parent.iterdir()], n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise FileNotFoundError(f"there is no file {path}{hint}")
-    if not path.is_file():
-        raise ValueError(f"{path} is a folder; name the file in it")
-    return path
+    return regular(path, "a table")
 
 
 def _labels(column: pl.Series) -> list[str]:

@@ -600,12 +600,15 @@ class Task:
         else:
             targets = np.zeros((*target_mask.shape, self.outputs), dtype=np.float32)
 
+        # Made once: of a recording of a million rows there are a hundred thousand pieces.
+        whole = {id(recording): (recording.observed, recording.row_numbers) for recording in recordings}
         for index, (recording, piece) in enumerate(pieces):
-            observed = recording.observed[piece]
+            all_observed, row_numbers = whole[id(recording)]
+            observed = all_observed[piece]
             here = (index, slice(0, len(observed)))
             values[here] = np.where(observed, inputs.standardise(recording.values[piece]), 0.0)
             mask[here] = observed
-            rows[here] = recording.row_numbers[piece]
+            rows[here] = row_numbers[piece]
             spans = np.diff(recording.times[piece], prepend=recording.times[piece][0] - unit) / unit
             timespans[here] = carry_spans(spans, np.any(observed, axis=1))
             if self.per == "step":

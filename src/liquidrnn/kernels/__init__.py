@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd import forward_ad
 
 from liquidrnn.arguments import choice, described
@@ -109,6 +109,23 @@ def peak_bytes(action: Callable[[], object]) -> int:
 def in_transform() -> bool:
     """Whether torch.func transforms, torch.vmap among them, are at work; a graph being traced knows none."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def direct(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether a kernel may read these tensors at once, without torch's dispatcher.
+
+    It may not where somebody has to see the operator (a graph being traced, a transform, a dispatch mode), nor where
+    there is no memory to read (fake tensors and every other subclass).
+    """
+    if torch.compiler.is_compiling() or in_transform():
+        return False
+    if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        return False
+    return all(t is None or type(t) in PLAIN for t in tensors)
+
+
+PLAIN = (Tensor, nn.Parameter)
+"""Types of tensors that are memory and nothing else."""
 
 
 def _derived_otherwise() -> bool:

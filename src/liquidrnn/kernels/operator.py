@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.dlpack import to_dlpack  # pyright: ignore[reportPrivateImportUsage]
 
-from liquidrnn.kernels import in_transform
+from liquidrnn.kernels import PLAIN, direct, in_transform
 
 Tensors: TypeAlias = Sequence[Tensor | None]
 Settings: TypeAlias = Sequence[int]
@@ -111,11 +111,11 @@ class Operator:
         """States after every sample, (batch, time, width)."""
         if not torch.is_grad_enabled():
             kept_bytes = 0
-        if torch.compiler.is_compiling() or in_transform():
+        tensors: Tensors = arguments[: self._count]  # type: ignore[assignment]
+        if not direct(tensors):
             return self.forward(*arguments, kept_bytes)[0]
         # The way through torch.library takes longer than a short sequence does.
-        tensors = arguments[: self._count]
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):  # type: ignore
+        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
             return _Eager.apply(self, *arguments, kept_bytes)
         return self.run(*arguments, 0)[0]
 
@@ -179,21 +179,25 @@ class Operator:
         ctx.settings = inputs[self._count :]
         ctx.save_for_backward(states, kept, *inputs[: self._count])
 
-    def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, back=None):
+    def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, eager: bool = False):
         states, kept, *tensors = ctx.saved_tensors
-        if torch.is_grad_enabled():
+        # What torch.autograd.grad(is_grads_batched=True) maps over has no memory, and no operator of ours knows it.
+        if torch.is_grad_enabled() or not (torch._C._has_storage(state_gradients) or in_transform()):
             found = self._differentiably(tensors, ctx.settings[:-1], state_gradients)
         else:
-            found = (back or self.backward)(states, kept, state_gradients, *tensors, *ctx.settings)
+            back = self.run_back if eager and direct((state_gradients, states, *tensors)) else self.backward
+            found = back(states, kept, state_gradients, *tensors, *ctx.settings)
         remaining = iter(found)
         return *(next(remaining) if _has_gradient(t) else None for t in tensors), *(None for _ in ctx.settings)
 
     def _differentiably(self, tensors: Tensors, settings: Settings, state_gradients: Tensor):
-        """The same gradients with gradients of their own."""
-        copies = [None if t is None else t.view_as(t) for t in tensors]
-        wanted = [t.requires_grad_() for t in copies if t is not None and _has_gradient(t)]
-        states = self._reference(*copies, *settings)
-        return torch.autograd.grad(states, wanted, state_gradients, create_graph=True, materialize_grads=True)
+        """The same gradients by the reference, with gradients of their own where they may have some."""
+        again = torch.is_grad_enabled()
+        with torch.enable_grad():
+            copies = [None if t is None else t.view_as(t) for t in tensors]
+            wanted = [t.requires_grad_() for t in copies if t is not None and _has_gradient(t)]
+            states = self._reference(*copies, *settings)
+            return torch.autograd.grad(states, wanted, state_gradients, create_graph=again, materialize_grads=True)
 
     def _map_forward(self, info, in_dims, *arguments):
         """Over what has rows a map is a larger batch; over anything else, a loop."""
@@ -235,17 +239,26 @@ class _Eager(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *state_gradients):
-        operator = ctx.operator
-        return None, *operator._differentiate(ctx, *state_gradients, None, operator.run_back)
+        return None, *ctx.operator._differentiate(ctx, *state_gradients, None, eager=True)
 
 
 def dense(tensors: Tensors) -> list[Tensor | None]:
-    """The same values in memory without gaps."""
-    return [None if t is None else t.contiguous() for t in tensors]
+    """The same values in memory without gaps, and with the signs that they have."""
+    return [None if t is None else t.resolve_neg().contiguous() for t in tensors]
 
 
 def memory(tensors: Tensors) -> list:
-    """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in."""
+    """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in.
+
+    Raises:
+        TypeError: a tensor is of a subclass, whose memory is not its values.
+    """
+    for tensor in tensors:
+        if tensor is not None and type(tensor) not in PLAIN:
+            raise TypeError(
+                f"compiled kernels read the memory of plain tensors, but got a {type(tensor).__name__}: "
+                "build the layer with backend='reference'"
+            )
     return [None if t is None else to_dlpack(t) for t in tensors]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from liquidrnn.arguments import choice, positive_int, probability
+from liquidrnn.arguments import choice, positive_int, probability, readable
 from liquidrnn.kernels import cfc, chosen
 from liquidrnn.kernels.cfc import Network
 from liquidrnn.kernels.memory import Memory, remember
@@ -342,7 +342,13 @@ class _WiredRecurrence(_CfCRecurrence):
     """CfC neurons, each reading what the wiring connects to it, layer by layer within a sample.
 
     The two time heads read the same sources as the others, unless :func:`gates_apart` gave them their own.
+
+    Attributes:
+        layer: (units,) number of the layer of each neuron, in order of evaluation.
     """
+
+    _version = 2
+    layer: Tensor
 
     def __init__(
         self,
@@ -360,7 +366,7 @@ class _WiredRecurrence(_CfCRecurrence):
         self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, generator, device, dtype))
         self.gate_synapses: Synapses | None = None
         self.gate_weight: nn.Parameter | None = None
-        bound = torch.from_numpy(np.count_nonzero(connections, 0) ** -0.5).to(self.weight)
+        bound = torch.tensor(np.count_nonzero(connections, 0) ** -0.5, dtype=self.weight.dtype, device=device)
         start = drawn(
             nn.init.uniform_,
             self.heads_per_unit,
@@ -370,22 +376,44 @@ class _WiredRecurrence(_CfCRecurrence):
             dtype=dtype,
         )
         self.bias = nn.Parameter((2 * start - 1) * bound)
-        device, number = self.synapses.pre.device, np.empty(wiring.units, np.int64)
+        number = np.empty(wiring.units, np.int64)
         for place, layer in enumerate(wiring.layers):
-            self.register_buffer(f"layer_{place}", torch.tensor(layer, device=device), persistent=False)
             number[list(layer)] = place
-        self.register_buffer("layer", torch.from_numpy(number).to(device), persistent=False)
+        self.register_buffer("layer", torch.tensor(number, device=device))
+        # Known apart from the buffer, so that a graph need not read it.
+        self.layer_sizes = tuple(map(len, wiring.layers))
 
     @property
     def order(self) -> tuple[Tensor, ...]:
         """Neurons of each layer, in order of evaluation."""
-        return tuple(self.get_buffer(f"layer_{number}") for number in range(len(self.drawn.layers)))
+        return self.layer.argsort(stable=True).split(self.layer_sizes)
 
     @property
     def wiring(self) -> Wiring:
         """As it is now: loading and lesions change it."""
         connections = self.synapses.adjacency()
-        return self.drawn.replaced(connections[self.input_size :], connections[: self.input_size])
+        layers = [neurons.tolist() for neurons in self.order]
+        return self.drawn.replaced(connections[self.input_size :], connections[: self.input_size], layers)
+
+    def _load_from_state_dict(
+        self, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+    ):
+        if (local_metadata.get("version") or 1) < 2:
+            # The order of evaluation was not saved then.
+            state_dict.setdefault(prefix + "layer", self.layer)
+        saved = state_dict.get(prefix + "layer")
+        if saved is not None and saved.shape == self.layer.shape and readable(saved):
+            numbers, sizes = torch.unique(saved, return_counts=True)
+            if numbers.tolist() != list(range(len(numbers))):
+                error_msgs.append(
+                    f"{prefix}layer: numbers of layers must be 0 to {len(numbers) - 1}, but are {numbers.tolist()}; "
+                    "is the file damaged?"
+                )
+                return
+            self.layer_sizes = tuple(sizes.tolist())
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
 
     def restrict(self, wiring: Wiring) -> None:
         """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
@@ -406,7 +434,7 @@ class _WiredRecurrence(_CfCRecurrence):
             *(memory or (None, None, None)),
             self.synapses.pre,
             self.synapses.post,
-            self.get_buffer("layer"),
+            self.layer,
             *((None, None) if gate is None else (gate.pre, gate.post)),
             layers=self.order,
             mode=self.mode,
@@ -435,7 +463,7 @@ def _xavier(connections: np.ndarray, heads: int, generator: torch.Generator | No
     pre, post = np.nonzero(connections)
     fans = np.count_nonzero(connections, 0)[post] + np.count_nonzero(connections, 1)[pre]
     weight = drawn(nn.init.uniform_, heads, len(pre), generator=generator, device=device, dtype=dtype)
-    return (2 * weight - 1) * torch.from_numpy((6 / fans) ** 0.5).to(weight)
+    return (2 * weight - 1) * torch.tensor((6 / fans) ** 0.5, dtype=weight.dtype, device=weight.device)
 
 
 def gates_apart(recurrence: Recurrence, connections: np.ndarray) -> None:

@@ -307,9 +307,9 @@ class _LRCRecurrence(Recurrence):
         found = [effective(self.raw_gleak, "softplus"), self.vleak]
         found += [self.elastance_bias] if self.elastance else []
         found += [effective(self.raw_kappa, "softplus")] if self.elastance == "symmetric" else []
-        found += [self.synapses.sigma, self.synapses.mu, self.w, self.k]
+        found += [*self.synapses(), self.w, self.k]
         found += [self.o] if self.elastance else []
-        found += [self.sensory_synapses.sigma, self.sensory_synapses.mu, self.sensory_w, self.sensory_k]
+        found += [*self.sensory_synapses(), self.sensory_w, self.sensory_k]
         found += [self.sensory_o] if self.elastance else []
         return tuple(found)
 

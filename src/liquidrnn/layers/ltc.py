@@ -196,8 +196,8 @@ class _LTCRecurrence(Recurrence):
         if self.constraint:
             # Training can push it to zero, where the state would be undefined at a zero span. The authors' bound.
             cm = cm.clamp(min=1e-6)
-        internal = (self.synapses.sigma, self.synapses.mu, w, w * self.erev)
-        sensory = (self.sensory_synapses.sigma, self.sensory_synapses.mu, sensory_w, sensory_w * self.sensory_erev)
+        internal = (*self.synapses(), w, w * self.erev)
+        sensory = (*self.sensory_synapses(), sensory_w, sensory_w * self.sensory_erev)
         return cm, gleak * self.vleak, gleak + self.epsilon, *internal, *sensory
 
     def _equation(self, coefficients: tuple[Tensor, ...]) -> tuple[Membrane, Sigmoids, Sigmoids, int]:

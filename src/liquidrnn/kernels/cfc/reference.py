@@ -128,8 +128,6 @@ def heads_of(network: Network, inputs: int, units: int) -> list[Layer]:
 
 def _matrices(weight: Tensor, pre: Tensor | None, post: Tensor | None, sources: int, units: int) -> list[Tensor]:
     assert pre is not None and post is not None
-    if len(pre) == sources * units:
-        return [head.view(sources, units).T for head in weight]
     empty = weight.new_zeros(units, sources)
     return [empty.index_put((post, pre), head) for head in weight]
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from liquidrnn.kernels import loop
+from liquidrnn.kernels.connections import as_matrices, collected, spread
 
 
 class Neurons(NamedTuple):
@@ -29,7 +30,8 @@ class Neurons(NamedTuple):
 class Sigmoids(NamedTuple):
     """Synapses that open with the presynaptic value, each (synapses,).
 
-    If every source reaches every unit, the order is that of a (sources, units) matrix, row by row.
+    They come in any order. For those without ``pre`` and ``post`` see
+    :func:`liquidrnn.kernels.connections.as_matrices`.
 
     Attributes:
         pre: index of the source.
@@ -41,8 +43,8 @@ class Sigmoids(NamedTuple):
         o: weight in the elastance, of the presynaptic value itself; None without elastance.
     """
 
-    pre: Tensor
-    post: Tensor
+    pre: Tensor | None
+    post: Tensor | None
     sigma: Tensor
     mu: Tensor
     w: Tensor
@@ -87,23 +89,13 @@ def received(held: Sums, synapses: Sigmoids, source: Tensor) -> Sums:
         synapses: of any number.
         source: (batch, sources).
     """
-    units = held.total.shape[-1]
-    dense = len(synapses.pre) == source.shape[-1] * units
-    spread = source.unsqueeze(-1) if dense else source.index_select(-1, synapses.pre)
-
-    def shaped(parameter: Tensor) -> Tensor:
-        return parameter.view(-1, units) if dense else parameter
-
-    def total(values: Tensor) -> Tensor:
-        if dense:
-            return values.sum(-2)
-        return values.new_zeros(*values.shape[:-1], units).index_add(-1, synapses.post, values)
-
-    opened = torch.sigmoid(shaped(synapses.sigma) * (spread - shaped(synapses.mu)))
-    totals = held.total + total(opened * shaped(synapses.w)), held.drive + total(opened * shaped(synapses.k))
-    if synapses.o is None or held.gate is None:
+    pre, post, sigma, mu, w, k, o = synapses
+    units, read = held.total.shape[-1], spread(source, pre)
+    opened = torch.sigmoid(sigma * (read - mu))
+    totals = held.total + collected(opened * w, post, units), held.drive + collected(opened * k, post, units)
+    if o is None or held.gate is None:
         return Sums(*totals, None)
-    return Sums(*totals, held.gate + total(spread * shaped(synapses.o)))
+    return Sums(*totals, held.gate + collected(read * o, post, units))
 
 
 def rates(sums: Sums, neurons: Neurons) -> Rates:
@@ -179,4 +171,6 @@ def unroll(
     Returns:
         (batch, time, units).
     """
+    units = initial.shape[-1]
+    internal, sensory = as_matrices(internal, units, units), as_matrices(sensory, input.shape[-1], units)
     return loop.states(sample, input, initial, timespans, observed, neurons, internal, sensory, explicit, unfolds)

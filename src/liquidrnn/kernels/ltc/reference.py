@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from liquidrnn.kernels import loop
+from liquidrnn.kernels.connections import as_matrices, collected, spread
 
 
 class Membrane(NamedTuple):
@@ -27,7 +28,8 @@ class Membrane(NamedTuple):
 class Sigmoids(NamedTuple):
     """Synapses that open with the presynaptic value, each (synapses,).
 
-    If every source reaches every unit, the order is that of a (sources, units) matrix, row by row.
+    They come in any order. For those without ``pre`` and ``post`` see
+    :func:`liquidrnn.kernels.connections.as_matrices`.
 
     Attributes:
         pre: index of the source.
@@ -38,8 +40,8 @@ class Sigmoids(NamedTuple):
         w_erev: the same times reversal potential.
     """
 
-    pre: Tensor
-    post: Tensor
+    pre: Tensor | None
+    post: Tensor | None
     sigma: Tensor
     mu: Tensor
     w: Tensor
@@ -57,15 +59,9 @@ def sums(synapses: Sigmoids, source: Tensor, units: int) -> tuple[Tensor, Tensor
     Returns:
         Drive and conductance, each (batch, units).
     """
-    pre, post, *parameters = synapses
-    if len(pre) == source.shape[-1] * units:
-        sigma, mu, w, w_erev = (p.view(-1, units) for p in parameters)
-        opened = torch.sigmoid(sigma * (source.unsqueeze(-1) - mu))
-        return (opened * w_erev).sum(-2), (opened * w).sum(-2)
-    sigma, mu, w, w_erev = parameters
-    opened = torch.sigmoid(sigma * (source.index_select(-1, pre) - mu))
-    empty = source.new_zeros(*source.shape[:-1], units)
-    return empty.index_add(-1, post, opened * w_erev), empty.index_add(-1, post, opened * w)
+    pre, post, sigma, mu, w, w_erev = synapses
+    opened = torch.sigmoid(sigma * (spread(source, pre) - mu))
+    return collected(opened * w_erev, post, units), collected(opened * w, post, units)
 
 
 def sample(
@@ -120,4 +116,6 @@ def unroll(
     Returns:
         (batch, time, units).
     """
+    units = initial.shape[-1]
+    internal, sensory = as_matrices(internal, units, units), as_matrices(sensory, input.shape[-1], units)
     return loop.states(sample, input, initial, timespans, observed, membrane, internal, sensory, unfolds)

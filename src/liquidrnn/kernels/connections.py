@@ -1,0 +1,36 @@
+"""Sums over the synapses of each unit, in plain PyTorch."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeVar
+
+import torch
+from torch import Tensor
+
+Synapses = TypeVar("Synapses", bound=NamedTuple)
+"""A NamedTuple whose first fields are ``pre`` and ``post``, and whose others are parameters (synapses,) or None."""
+
+
+def as_matrices(synapses: Synapses, sources: int, units: int) -> Synapses:
+    """Parameters as (sources, units) matrices, without ``pre`` and ``post``, where every source reaches every unit.
+
+    A sum over sources then needs no index. Synapses may come in any order; others than all of them stay as they are.
+    """
+    pre, post, *parameters = synapses
+    if len(pre) != sources * units:
+        return synapses
+    order = torch.argsort(pre * units + post)
+    matrices = (None if p is None else p[order].view(sources, units) for p in parameters)
+    return synapses._make((None, None, *matrices))
+
+
+def spread(source: Tensor, pre: Tensor | None) -> Tensor:
+    """The source of each synapse: (batch, synapses), or (batch, sources, 1) for matrices."""
+    return source.unsqueeze(-1) if pre is None else source.index_select(-1, pre)
+
+
+def collected(values: Tensor, post: Tensor | None, units: int) -> Tensor:
+    """Sum over the synapses of each unit, (batch, units), of what :func:`spread` is a factor of."""
+    if post is None:
+        return values.sum(-2)
+    return values.new_zeros(*values.shape[:-1], units).index_add(-1, post, values)
