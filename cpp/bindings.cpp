@@ -96,7 +96,7 @@ Sequences<T> sequences(const Data<T>& data, std::int64_t unfolds, int threads, i
             initial.data(),
             timespans.data(),
             reinterpret_cast<const std::uint8_t*>(data_or_null(observed)),
-            threads,
+            affordable(threads),
             static_cast<Layout>(layout)};
 }
 
@@ -428,7 +428,7 @@ CfcProblem<T> cfc_problem(const Data<T>& data, const CfcArrays<T>& parameters, c
                           static_cast<std::int64_t>(wired ? wiring[0]->size() : 0),
                           static_cast<std::int64_t>(apart ? wiring[3]->size() : 0),
                           kept,
-                          threads};
+                          s.threads};
     problem.parameters = parameters_of<const T*>(problem, parameters);
     return problem;
 }
@@ -507,7 +507,10 @@ class Stream {
             for (std::size_t row = 0; row < batch; ++row) writable(std::get<2>(data_))[row] = static_cast<T>(*timespan);
         }
         map(input_map_, batch, inputs, reinterpret_cast<const T*>(from), inputs, writable(input()));
-        stepper_->step();
+        {
+            const Flushing flushing;
+            stepper_->step();
+        }
         map(output_map_, batch, outputs_, state().data(), state().shape(1), reinterpret_cast<T*>(to));
     }
 
@@ -620,6 +623,9 @@ NB_MODULE(_cpu, module) {
         },
         nb::arg("instruction_set"), "Chooses another instruction set than the fastest, for tests and measurements.");
     module.def("threading", [] { return std::string(threading()); }, "Where threads come from.");
+    module.def("suppose_cores", &suppose_cores, nb::arg("cores"),
+               "Takes this process to have so many cores, for tests; 0 for what it has.");
+    module.def("had_threads", &had_threads, "Whether more than one was ever asked for.");
     module.def(
         "sigmoids_per_second",
         [](std::int64_t repeats) {
