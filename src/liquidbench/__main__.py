@@ -5,12 +5,18 @@ when stopped with Ctrl-C. Modules are imported where a command needs them, so th
 never load torch.
 """
 
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` puts the current folder first, and a socket.py there, beside the data, would be taken for Python's own.
+    if os.path.realpath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
+        del sys.path[0]
+
 import argparse
 import csv
 import io
-import os
 import re
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager

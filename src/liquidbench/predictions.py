@@ -7,7 +7,6 @@ smallest type that holds them. Predictions on damaged data are not kept: they wo
 
 import io
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.metrics import METRICS, score
+from liquidbench.packed import check_zip
+from liquidbench.places import file_name
 from liquidbench.storage import replacing
 
 SPLITS = ("validation", "test")
+
+MOST = 2**30
+"""Bytes of a file's arrays, at most."""
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
@@ -26,7 +30,7 @@ Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
     """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
-    return Path(directory) / "predictions" / f"{run}.npz"
+    return Path(directory) / "predictions" / file_name(f"{run}.npz")
 
 
 def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
@@ -88,10 +92,13 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         ValueError: where the file is damaged.
     """
     of = path(directory, run)
+    content = of.read_bytes()
     try:
-        with np.load(io.BytesIO(of.read_bytes()), allow_pickle=False) as arrays:
+        check_zip(content, MOST)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
-    except (zipfile.BadZipFile, EOFError, KeyError) as error:
+    # A file of any content may come here.
+    except Exception as error:
         raise ValueError(f"{of} is damaged ({error}); delete the run's results to have it made again") from error
 
 

@@ -11,6 +11,7 @@ so each process weights its mean loss by its part of the targets, and the gradie
 whole batch, hence :math:`n`, before they compute anything.
 """
 
+import io
 import math
 import os
 import pickle
@@ -32,6 +33,7 @@ from torch import Tensor
 from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import EVALUATION_BATCH, Data, learning_rate, loss_of, optimiser_of
+from liquidbench.packed import check_zip
 from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
 from liquidbench.storage import replacing
@@ -190,9 +192,9 @@ class Checkpoint:
             ValueError: where the file is none, or one of another version.
         """
         try:
-            content = torch.load(path, weights_only=True)
+            content = loaded(path)
             version = content.pop("format")
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError) as error:
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise ValueError(f"{path} is no checkpoint ({error}); remove it to begin anew") from error
         if version != _FORMAT or content.keys() != {entry.name for entry in fields(cls)}:
             raise ValueError(
@@ -212,6 +214,22 @@ class Checkpoint:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def loaded(path: Path) -> Any:
+    """What `torch.save` has put into a file that may come from anyone: tensors, numbers and text. No code of it runs.
+
+    Raises:
+        ValueError: where it holds anything else.
+    """
+    content = path.read_bytes()
+    # torch packs without compressing; what unpacks to more than the file is none of its making.
+    check_zip(content, len(content))
+    try:
+        return torch.load(io.BytesIO(content), weights_only=True)
+    # Its reader fails on odd files in many ways.
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {str(error).partition(chr(10))[0]}") from error
 
 
 class PeerLost(RuntimeError):

@@ -4,11 +4,10 @@ Two locks of the kernel's, which a process loses however it ends: every run is i
 Before that, it stands in the door, so that no new run enters while it waits for those inside to leave.
 """
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
+
+from liquidbench.places import private_folder
 
 try:
     import fcntl
@@ -29,9 +28,7 @@ def occupied(alone: bool) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    user = os.getuid() if hasattr(os, "getuid") else "all"
-    folder = Path(tempfile.gettempdir()) / f"liquidbench-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = private_folder()
     with ExitStack() as inside:
         with (folder / "door").open("a") as door:
             fcntl.flock(door, fcntl.LOCK_EX)

@@ -6,7 +6,6 @@ to guess it says.
 """
 
 import csv
-import gzip
 import hashlib
 import io
 import re
@@ -15,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from liquidbench.packed import decompressed
 
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
@@ -56,9 +57,9 @@ def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
     else:
         try:
-            raw = gzip.decompress(raw) if packed else raw
-        except (OSError, EOFError) as problem:
-            raise ValueError(f"{path.name}: the file is damaged, or not compressed with gzip") from problem
+            raw = decompressed(raw) if packed else raw
+        except ValueError as problem:
+            raise ValueError(f"{path.name}: {problem}") from problem
         frame, remarks, comma = _cells(path.name, raw)
     if not frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
