@@ -9,7 +9,7 @@ import os
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
-    # `python -m` puts the current folder first, and a socket.py there, beside the data, would be taken for Python's own.
+    # `python -m` puts the current folder first: a socket.py there, beside the data, would be taken for Python's own.
     if os.path.realpath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
         del sys.path[0]
 

@@ -6,8 +6,8 @@ with the driver: a search that is known comes with the job, and searches and pre
 a lost worker had found out of its search is lost with it. Raw data have to be where the study looks for them on each
 node.
 
-Whoever reaches Ray's ports can have code run, as this user. A Ray that is started here therefore listens on this machine
-alone; of any other that is the affair of whoever started it.
+Whoever reaches Ray's ports can have code run, as this user. A Ray that is started here therefore listens on this
+machine alone; of any other that is the affair of whoever started it.
 """
 
 import ipaddress
@@ -59,6 +59,9 @@ class Cluster:
             import ray.util.scheduling_strategies  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise ValueError('Ray is not installed; install it with: pip install "liquidrnn[ray]"') from None
+        if address == "local" and os.environ[_CLUSTERS] == "0":
+            # For a program that has loaded Ray before.
+            vars(sys.modules["ray._private.ray_constants"])["ENABLE_RAY_CLUSTER"] = False
         # Of no type, for where Ray is not installed.
         self._ray: Any = ray
         self._address, self._processes, self._threads, self._gpus = address, processes, threads, gpus
@@ -141,8 +144,8 @@ class Cluster:
         address = self._ray.util.get_node_ip_address()
         if os.environ.get(_CLUSTERS) == "0" and not ipaddress.ip_address(address).is_loopback:
             warnings.warn(
-                f"Ray listens on {address}, where other machines may reach it, since it was loaded before liquidbench "
-                f"could tell it not to. Set {_CLUSTERS}=0 in the environment before Ray is imported",
+                f"Ray listens on {address}, where other machines may reach it, and with code have it run. Set "
+                f"{_CLUSTERS}=0 in the environment before Ray is imported, or stop this and use a firewall",
                 stacklevel=2,
             )
 

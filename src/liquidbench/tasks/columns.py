@@ -52,7 +52,14 @@ def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
         raise ValueError(f"{path.name}: the file is empty")
     if ending == ".parquet":
         try:
-            frame, remarks, comma = pl.read_parquet(io.BytesIO(raw)), [], False
+            lazy = pl.scan_parquet(io.BytesIO(raw))
+            cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
+            if cells > 100 * len(raw) + 10_000_000:
+                raise ValueError(
+                    f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
+                    "you trust it, save it as CSV"
+                )
+            frame, remarks, comma = lazy.collect(), [], False
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
     else:

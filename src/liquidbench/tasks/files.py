@@ -16,6 +16,7 @@ import hashlib
 import http.client
 import inspect
 import io
+import math
 import os
 import tempfile
 import time
@@ -53,6 +54,14 @@ def array_content(raw: bytes) -> bytes:
 
 def read_array(raw: bytes) -> np.ndarray:
     """The array in a ``.npy`` file, as float32; pickled objects are refused."""
+    stream, head = io.BytesIO(raw), np.lib.format
+    reader = {(1, 0): head.read_array_header_1_0, (2, 0): head.read_array_header_2_0}.get(head.read_magic(stream))
+    if reader is None:
+        raise ValueError("it is no .npy file of numbers")
+    shape, _, kind = reader(stream)
+    # NumPy takes what the header claims, before it looks whether it is there.
+    if not kind.hasobject and math.prod(shape) * kind.itemsize > len(raw):
+        raise ValueError(f"it claims {math.prod(shape):,} numbers, and does not hold them")
     return np.load(io.BytesIO(raw), allow_pickle=False).astype(np.float32)
 
 
