@@ -30,7 +30,7 @@ def file_name(name: str) -> str:
 
     Example:
         >>> file_name("room 7"), file_name("../../etc/passwd")
-        ('room 7', 'etc-passwd-7eafe3b1')
+        ('room 7', 'etc-passwd-3754d6cb')
     """
     if _HARMLESS.fullmatch(name) and len(name) <= LONGEST and name[-1] not in ". " and not _DEVICES.fullmatch(name):
         return name
@@ -70,7 +70,8 @@ def private_folder() -> Path:
     """
     user = os.getuid() if hasattr(os, "getuid") else "all"
     folder = Path(tempfile.gettempdir()) / f"liquidbench-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True) if not folder.is_symlink() else None
+    if not folder.is_symlink():
+        folder.mkdir(mode=0o700, exist_ok=True)
     if hasattr(os, "getuid"):
         found = folder.lstat()
         if stat.S_ISLNK(found.st_mode):
