@@ -5,14 +5,20 @@ stopped with Ctrl-C, 143 with SIGTERM, 129 with SIGHUP, 141 when nobody reads th
 where a command needs them, so that help, ``list`` and ``report`` never load torch.
 """
 
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` puts the current folder first: a socket.py there, beside the data, would be taken for Python's own.
+    if os.path.realpath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
+        del sys.path[0]
+
 import argparse
 import csv
 import hashlib
 import io
 import json
-import os
 import re
-import sys
 import tempfile
 import time
 import warnings

@@ -419,8 +419,8 @@ class RecurrentLayer(nn.Module):
         """
         if torch.jit.is_tracing():
             raise RuntimeError(
-                f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: use "
-                "torch.export.export, or torch.onnx.export(..., dynamo=True)"
+                f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: "
+                "use torch.export.export, or torch.onnx.export(..., dynamo=True)"
             )
         tensors = chain(self.parameters(), self.buffers())
         found = next((tensor for tensor in tensors if tensor.is_floating_point()), None)

@@ -1035,7 +1035,7 @@ def test_refused_in_words(save, case):
         ('x,label\n1,"2\n3,4\n', "a.csv", "cannot be read as a table; is a quotation mark left open?"),
         ("anything", "a.parquet.gz", "must end in .csv, .tsv, .txt or .parquet (text files also with .gz after that)"),
         (b"PAR1 not really", "a.parquet", "the file is damaged, or not a Parquet file"),
-        (b"not packed", "a.csv.gz", "the file is damaged, or not compressed with gzip"),
+        (b"not packed", "a.csv.gz", "it is not compressed with gzip, bzip2 or xz"),
     ],
 )
 def test_files_that_are_no_tables(save, content, name, words):

@@ -6,7 +6,6 @@ to guess it says.
 """
 
 import csv
-import gzip
 import hashlib
 import io
 import re
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+
+from liquidbench.packed import decompressed
 
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
@@ -47,14 +48,21 @@ def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
         raise ValueError(f"{path.name}: the file is empty")
     if ending == ".parquet":
         try:
-            frame, remarks, comma = pl.read_parquet(io.BytesIO(raw)), [], False
+            lazy = pl.scan_parquet(io.BytesIO(raw))
+            cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
+            if cells > 100 * len(raw) + 10_000_000:
+                raise ValueError(
+                    f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
+                    "you trust it, save it as CSV"
+                )
+            frame, remarks, comma = lazy.collect(), [], False
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
     else:
         try:
-            raw = gzip.decompress(raw) if packed else raw
-        except (OSError, EOFError) as problem:
-            raise ValueError(f"{path.name}: the file is damaged, or not compressed with gzip") from problem
+            raw = decompressed(raw) if packed else raw
+        except ValueError as problem:
+            raise ValueError(f"{path.name}: {problem}") from problem
         frame, remarks, comma = _cells(path.name, raw)
     if not frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
