@@ -1,6 +1,4 @@
-"""Processes that live and die with whoever started them and import nothing that merely lies about, and signals that end
-one in good order.
-"""
+"""Processes that end with whoever started them, import nothing from the current folder, and end in good order."""
 
 import multiprocessing
 import os
@@ -87,6 +85,7 @@ def start(process: BaseProcess, environment: Mapping[str, str] | None = None) ->
 
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
+    """Within it, new processes are born deaf to Ctrl-C. Outside the main thread it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -417,7 +417,7 @@ class RecurrentLayer(nn.Module):
             TypeError: parameters are no floating-point numbers.
             RuntimeError: ``torch.jit.trace`` is at work.
         """
-        if torch.jit.is_tracing():
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             raise RuntimeError(
                 f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: "
                 "use torch.export.export, or torch.onnx.export(..., dynamo=True)"
