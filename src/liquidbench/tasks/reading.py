@@ -9,7 +9,6 @@ ever put under another name. What cells mean is not looked at here.
 import csv
 import io
 import re
-import zlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +36,6 @@ _SAMPLE_LINES = 400
 _SAMPLE_CHARACTERS = 2_000_000
 _MOST_BEFORE_NAMES = 150
 _MOST_FOOTER_LINES = 5
-_MOST_UNPACKED = 300
-"""How much larger a packed table may be than its file: tables shrink to a tenth, hostile files to a thousandth."""
-_FREELY_UNPACKED = 1 << 26
 _END = "\x00"
 
 # Numbers, dates and times of day in any form; no words.
@@ -98,40 +94,6 @@ class Sheet:
     units: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def unpack(name: str, raw: bytes) -> bytes:
-    """Unpack gzip, but no more than a table can be packed.
-
-    Args:
-        name: of the file, for errors.
-        raw: its content, of one or several gzip members.
-
-    Returns:
-        The content.
-
-    Raises:
-        ValueError: where it is damaged, or unpacks to far more than a table would.
-    """
-    most = max(_FREELY_UNPACKED, _MOST_UNPACKED * len(raw))
-    parts, total, rest = [], 0, raw
-    try:
-        while rest.strip(b"\0"):
-            unpacker = zlib.decompressobj(wbits=31)
-            part = unpacker.decompress(rest, most - total + 1)
-            total += len(part)
-            if total > most:
-                raise ValueError(
-                    f"{name}: {len(raw):,} bytes unpack to more than {most:,}, as no table does; if it is one, "
-                    "unpack it yourself"
-                )
-            if not unpacker.eof:
-                raise zlib.error("cut off")
-            parts.append(part)
-            rest = unpacker.unused_data
-    except zlib.error as problem:
-        raise ValueError(f"{name}: the file is damaged, or not compressed with gzip") from problem
-    return b"".join(parts)
 
 
 def read(name: str, raw: bytes, wanted: Collection[str] = (), decimal: str | None = None) -> Sheet:
