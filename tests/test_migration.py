@@ -4,6 +4,7 @@ import ncps.torch
 import ncps.wirings
 import pytest
 import torch
+from torch.nn.utils import parametrizations, parametrize, prune
 
 import liquidrnn as lr
 
@@ -143,3 +144,140 @@ def test_negative_conductances_are_clamped_unless_compat():
 def test_other_modules_are_refused():
     with pytest.raises(TypeError, match="module must be an ncps.torch.LTC or ncps.torch.CfC, but got LSTM"):
         lr.from_ncps(torch.nn.LSTM(2, 3))
+
+
+def one_that_was_loaded(kind, **options):
+    """A module built with a wiring and the state dict of another one, and that other one."""
+    trained, fresh = (kind(INPUT, ncps.wirings.AutoNCP(14, 3, seed=seed), **options) for seed in (7, 8))
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.1 * torch.randn_like(parameter))
+    fresh.load_state_dict(trained.state_dict())
+    return fresh, trained
+
+
+@pytest.mark.parametrize("compat", [False, True])
+@pytest.mark.parametrize(
+    "kind, options",
+    [
+        (ncps.torch.LTC, {}),
+        (ncps.torch.LTC, {"mixed_memory": True}),
+        (ncps.torch.LTC, {"implicit_param_constraints": False, "input_mapping": "linear", "output_mapping": None}),
+        (ncps.torch.CfC, {}),
+        (ncps.torch.CfC, {"mode": "pure", "proj_size": 2}),
+        (ncps.torch.CfC, {"mode": "no_gate", "mixed_memory": True}),
+    ],
+)
+def test_a_loaded_mask_counts_and_not_the_wiring_it_was_built_with(kind, options, compat):
+    fresh, trained = one_that_was_loaded(kind, **options)
+    if hasattr(fresh.rnn_cell, "apply_weight_constraints"):
+        fresh.rnn_cell.apply_weight_constraints()
+        trained.rnn_cell.apply_weight_constraints()
+    x = torch.randn(BATCH, TIME, INPUT)
+    layer = lr.from_ncps(fresh, compat=compat)
+    torch.testing.assert_close(layer(x)[0], trained(x)[0], rtol=1e-5, atol=1e-5)
+    layer = layer.layer if compat else layer
+    twin = lr.from_ncps(trained)
+    assert layer.num_synapses == twin.num_synapses
+    for name in ("adjacency", "sensory_adjacency"):
+        mine, other = getattr(layer.wiring, name), getattr(twin.wiring, name)
+        # A CfC has no reversal potentials to tell a sign by.
+        assert ((mine != 0) == (other != 0)).all() and (kind is ncps.torch.CfC or (mine == other).all())
+
+
+def test_a_mask_of_fractions_counts_as_weights_in_a_cfc_and_is_refused_in_an_ltc():
+    cfc = ncps.torch.CfC(INPUT, ncps.wirings.AutoNCP(10, 2))
+    cfc.rnn_cell.layer_0.sparsity_mask.data *= 0.5
+    x = torch.randn(BATCH, TIME, INPUT)
+    torch.testing.assert_close(lr.from_ncps(cfc)(x)[0], cfc(x)[0], rtol=1e-5, atol=1e-5)
+    ltc = ncps.torch.LTC(INPUT, 6)
+    ltc.rnn_cell.sensory_sparsity_mask.data *= 0.5
+    with pytest.raises(ValueError, match="sensory_sparsity_mask must be 0 or 1"):
+        lr.from_ncps(ltc)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ncps.torch.LTC(INPUT, ncps.wirings.AutoNCP(10, 2), mixed_memory=True),
+        lambda: ncps.torch.CfC(INPUT, 6, proj_size=2, backbone_layers=2),
+        lambda: ncps.torch.CfC(INPUT, ncps.wirings.AutoNCP(10, 2), mode="pure"),
+        lambda: ncps.torch.CfC(INPUT, ncps.wirings.AutoNCP(10, 2)),
+    ],
+)
+def test_what_is_frozen_stays_frozen(make):
+    old = make().requires_grad_(False)
+    assert not any(p.requires_grad for p in lr.from_ncps(old).parameters())
+    old = make()
+    assert all(p.requires_grad for p in lr.from_ncps(old).parameters())
+    if old.use_mixed:
+        old.lstm.requires_grad_(False)
+        layer = lr.from_ncps(old)
+        frozen = [name for name, p in layer.named_parameters() if not p.requires_grad]
+        assert sorted(name.rpartition(".")[2] for name in frozen) == ["bias", "weight_hh", "weight_ih"]
+
+
+def test_a_parameter_frozen_by_half_is_refused():
+    old = ncps.torch.CfC(INPUT, 6)
+    old.rnn_cell.ff2.weight.requires_grad_(False)
+    message = r"rnn_cell.ff2.weight of the module is frozen and rnn_cell.ff1.weight is not, .*heads.weight:"
+    with pytest.raises(ValueError, match=message):
+        lr.from_ncps(old)
+
+
+class Doubled(ncps.torch.CfC):
+    def forward(self, *arguments):
+        output, state = super().forward(*arguments)
+        return 2 * output, state
+
+
+class Squared(ncps.torch.ltc_cell.LTCCell):
+    def _map_inputs(self, inputs):
+        return super()._map_inputs(inputs) ** 2
+
+
+class Renamed(ncps.torch.LTC):
+    """Computes as an LTC does."""
+
+
+def test_a_computation_of_ones_own_is_refused():
+    with pytest.raises(TypeError, match="module is a Doubled with a forward of its own"):
+        lr.from_ncps(Doubled(INPUT, 6))
+    old = ncps.torch.LTC(INPUT, 6)
+    old.rnn_cell.__class__ = Squared
+    with pytest.raises(TypeError, match="module.rnn_cell is a Squared with a _map_inputs of its own"):
+        lr.from_ncps(old)
+    old = ncps.torch.LTC(INPUT, 6)
+    old.forward = lambda *_: None
+    with pytest.raises(TypeError, match="module is a LTC with a forward of its own"):
+        lr.from_ncps(old)
+    old = ncps.torch.CfC(INPUT, 6)
+    prune.l1_unstructured(old.rnn_cell.ff1, "weight", 0.5)
+    with pytest.raises(TypeError, match="module.rnn_cell.ff1 has hooks"):
+        lr.from_ncps(old)
+    prune.remove(old.rnn_cell.ff1, "weight")
+    assert lr.from_ncps(old)(torch.randn(2, 3, INPUT))[0].isfinite().all()
+    x, old = torch.randn(2, TIME, INPUT), Renamed(INPUT, 6)
+    torch.testing.assert_close(lr.from_ncps(old)(x)[0], old(x)[0], rtol=1e-5, atol=1e-5)
+
+
+def test_parameters_that_ncps_holds_twice_must_agree():
+    old = ncps.torch.LTC(INPUT, 6)
+    old.load_state_dict({name: value + 1 for name, value in old.state_dict().items()}, assign=True)
+    with pytest.raises(ValueError, match="computes with another gleak than its state dict has"):
+        lr.from_ncps(old)
+    with torch.device("meta"):
+        old = ncps.torch.CfC(INPUT, 6)
+    with pytest.raises(ValueError, match="module is on the meta device"):
+        lr.from_ncps(old)
+
+
+def test_a_parametrized_module_is_converted_once_its_values_are_parameters():
+    old = ncps.torch.CfC(INPUT, 6)
+    parametrizations.weight_norm(old.rnn_cell.time_a)
+    with pytest.raises(TypeError, match="module.rnn_cell.time_a has parametrizations"):
+        lr.from_ncps(old)
+    parametrize.remove_parametrizations(old.rnn_cell.time_a, "weight")
+    x = torch.randn(2, TIME, INPUT)
+    torch.testing.assert_close(lr.from_ncps(old)(x)[0], old(x)[0], rtol=1e-5, atol=1e-5)

@@ -5,14 +5,20 @@ stopped with Ctrl-C, 143 with SIGTERM, 129 with SIGHUP, 141 when nobody reads th
 where a command needs them, so that help, ``list`` and ``report`` never load torch.
 """
 
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` puts the current folder first: a socket.py there, beside the data, would be taken for Python's own.
+    if os.path.realpath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
+        del sys.path[0]
+
 import argparse
 import csv
 import hashlib
 import io
 import json
-import os
 import re
-import sys
 import tempfile
 import time
 import warnings
@@ -188,12 +194,21 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
     for role, meaning, without in (
         ("time", "when each row was measured", "rows are evenly spaced"),
-        ("group", "whose row it is (subject, machine, trip)", "the file is one recording"),
+        (
+            "group",
+            "whose row it is (subject, machine, trip); of several (subject,session) a split keeps the first whole, and "
+            "all together tell recordings apart",
+            "the file is one recording",
+        ),
     ):
         # What is not asked for is left out, to be guessed; None asks for none.
         either = added.add_mutually_exclusive_group()
         either.add_argument(
-            f"--{role}", metavar="COLUMN", default=argparse.SUPPRESS, help=f"{meaning}; guessed by default"
+            f"--{role}",
+            metavar="COLUMN" if role == "time" else "A,B,...",
+            type=str if role == "time" else _columns,
+            default=argparse.SUPPRESS,
+            help=f"{meaning}; guessed by default",
         )
         either.add_argument(
             f"--no-{role}",
@@ -203,6 +218,12 @@ def _parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=f"there is no such column: {without}",
         )
+    added.add_argument(
+        "--dates",
+        choices=("day-first", "month-first", "year-first"),
+        default=argparse.SUPPRESS,
+        help="how to read dates such as 01/02/2024; found out by default, where cells tell",
+    )
     added.add_argument(
         "--features",
         type=_columns,
@@ -748,7 +769,8 @@ def _compare(options: argparse.Namespace) -> int:
 
         _check_temporary()
         began = time.monotonic()
-        asked = {key: value for key, value in vars(options).items() if key in ("time", "group", "features", "kind")}
+        keys = ("time", "dates", "group", "features", "kind")
+        asked = {key: value for key, value in vars(options).items() if key in keys}
         planned = table.plan({"table": options.table, "target": options.target, **asked})
         task = planned.task
         now("building the parts for training and validation")

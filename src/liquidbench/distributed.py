@@ -5,10 +5,10 @@ compute on the CPU and exchange gradients with gloo. What they do is in `liquidb
 """
 
 import math
-import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ import liquidbench
 from liquidbench import storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, predict
-from liquidbench.processes import WATCH, StandstillWatch, interrupts_ignored
+from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, start
 from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, loaded, save, work
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
@@ -35,7 +35,6 @@ CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
 SUMMARY = "training.json"
 
-_CONTEXT = multiprocessing.get_context("spawn")
 _PATIENCE = 3.0
 
 
@@ -174,13 +173,16 @@ def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
         raise FileNotFoundError(f"path must be a model that `liquidbench train` has left; there is none at {path}")
     try:
         content = loaded(path)
+        name, course, state = content["task"], content["course"], content["state"]
+        course = Course(**{**course, "settings": Settings(**course["settings"])})
     except DamagedFileError as error:
         raise DamagedFileError(f"{error}; train again in its folder, and it is made from the checkpoint") from error
-    if content["task"] != task.name:
-        raise ValueError(f"task must be {content['task']!r}, on which {path} was trained; got {task.name!r}")
-    course = {**content["course"], "settings": Settings(**content["course"]["settings"])}
-    model = Course(**course).build(task)
-    model.load_state_dict(content["state"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no model that `liquidbench train` has left ({error}); train it again") from error
+    if name != task.name:
+        raise ValueError(f"task must be {name!r}, on which {path} was trained; got {task.name!r}")
+    model = course.build(task)
+    model.load_state_dict(state)
     return model.eval()
 
 
@@ -247,12 +249,11 @@ def _conduct(
     processes: dict[Any, Any] = {}
     try:
         for rank in range(course.devices):
-            ours, theirs = _CONTEXT.Pipe()
-            process = _CONTEXT.Process(
+            ours, theirs = CONTEXT.Pipe()
+            process = CONTEXT.Process(
                 target=work, args=(rank, *shared, theirs, save_every, seconds), name=f"liquidbench {rank}", daemon=True
             )
-            with interrupts_ignored():
-                process.start()
+            start(process, _loopback())
             # The process now has the only other end, so that hearing a dead one ends rather than waits.
             theirs.close()
             processes[ours] = process
@@ -268,6 +269,17 @@ def _conduct(
             process.kill()
             process.join()
         rendezvous.unlink(missing_ok=True)
+
+
+def _loopback() -> dict[str, str]:
+    """Has gloo listen on this machine alone, unless the user has named an interface.
+
+    By itself it takes whichever the machine's name stands for, and trusts whoever reaches it.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ or not hasattr(socket, "if_nameindex"):
+        return {}
+    known = {name for _, name in socket.if_nameindex()}
+    return next(({"GLOO_SOCKET_IFNAME": name} for name in ("lo", "lo0") if name in known), {})
 
 
 def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:

@@ -16,8 +16,13 @@ from numpy.typing import NDArray
 
 from liquidbench import storage
 from liquidbench.metrics import METRICS, score
+from liquidbench.packed import check_zip
+from liquidbench.places import file_name
 
 SPLITS = ("validation", "test")
+
+MOST = 2**30
+"""Bytes of a file's arrays, at most."""
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
@@ -25,7 +30,7 @@ Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
     """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
-    return Path(directory) / "predictions" / f"{run}.npz"
+    return Path(directory) / "predictions" / file_name(f"{run}.npz")
 
 
 def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
@@ -85,8 +90,10 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         DamagedFileError: where the file is not what was written.
     """
     of = path(directory, run)
-    with storage.reading(of) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
+    with storage.reading(of) as content:
+        check_zip(content, MOST)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
 
 
 def rescored(

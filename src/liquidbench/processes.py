@@ -1,17 +1,22 @@
-"""Processes that live and die with whoever started them, and signals that end one in good order."""
+"""Processes that end with whoever started them, import nothing from the current folder, and end in good order."""
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+CONTEXT = multiprocessing.get_context("spawn")
+"""How processes are made: anew, for a forked one has half of its parent's threads and all of its locks."""
 
 WATCH = 5.0
 """Seconds between two looks at whether child processes stand still."""
@@ -83,9 +88,27 @@ def stoppable() -> Iterator[Stops]:
             signal.signal(number, handler)
 
 
+def start(process: BaseProcess, environment: Mapping[str, str] | None = None) -> None:
+    """Start a process of `CONTEXT`, deaf to Ctrl-C, which the terminal sends to it too.
+
+    It imports from where this program does, but never from the current folder, which may hold data: Python itself
+    would take a ``socket.py`` there for its own.
+
+    Args:
+        process: not started yet.
+        environment: variables that it has besides those of this process.
+    """
+    with ExitStack() as inside:
+        inside.enter_context(interrupts_ignored())
+        # It is born as `python -c`, which puts the current folder first; so is multiprocessing's resource tracker.
+        inside.enter_context(_environment({"PYTHONSAFEPATH": "1", **(environment or {})}))
+        inside.enter_context(_closed_path())
+        process.start()
+
+
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Within it, new processes are born deaf to Ctrl-C, which the terminal sends to them too."""
+    """Within it, new processes are born deaf to Ctrl-C. Outside the main thread it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -95,6 +118,35 @@ def interrupts_ignored() -> Iterator[None]:
     finally:
         # None is a handler that was not set from Python, which cannot be put back.
         signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within it, new processes are born with these variables: torch reads them when it is loaded."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _closed_path() -> Iterator[None]:
+    """Within it, the path of imports has no entry for whatever folder is the current one.
+
+    multiprocessing hands the path on, with the current folder's name in the place of that entry.
+    """
+    before = sys.path[:]
+    sys.path[:] = [entry for entry in before if entry not in ("", ".")]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def end_with_parent() -> None:

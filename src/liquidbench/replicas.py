@@ -34,6 +34,7 @@ from torch import Tensor
 from liquidbench import catalogue, storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import EVALUATION_BATCH, Data, learning_rate, loss_of, optimiser_of
+from liquidbench.packed import check_zip
 from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
 from liquidbench.storage import DamagedFileError
@@ -224,13 +225,15 @@ def save(content: Mapping[str, Any], path: Path) -> None:
 
 
 def loaded(path: Path) -> Any:
-    """What `save` wrote.
+    """What `save` wrote, from a file that may come from anyone: tensors, numbers and text. No code of it runs.
 
     Raises:
         FileNotFoundError: where there is no file.
         DamagedFileError: where it is not what was written.
     """
     with storage.reading(path) as content:
+        # torch packs without compressing; what unpacks to more than the file is none of its making.
+        check_zip(content, len(content))
         # Checksums of parts, which torch does not look at, are all that files of earlier versions have.
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if (part := archive.testzip()) is not None:

@@ -184,6 +184,8 @@ def adopt(journal: Path, content: bytes) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with suppress(BlockingIOError), alone(journal.with_suffix(".lock"), wait=False):
         part = journal.with_suffix(".part")
+        # Written anew: through a link that lies there it would be written elsewhere.
+        part.unlink(missing_ok=True)
         part.write_bytes(content)
         trials = []
         for file in (journal, part):

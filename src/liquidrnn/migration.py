@@ -5,24 +5,32 @@ ncps is not imported: a module is recognised by the names of its classes and par
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from liquidrnn.layers.cfc import ACTIVATIONS, CfC, LeCunTanh, gates_apart
 from liquidrnn.layers.ltc import LTC
 from liquidrnn.recurrent import MixedMemory, Recurrence, RecurrentLayer, State
 from liquidrnn.wirings import Wiring
 
+Origins: TypeAlias = list[tuple[Tensor, list[Tensor]]]
+"""Each parameter of a layer with those of ncps that it holds now."""
+
 
 def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsCompatible:
     """Makes the layer here that computes what an ncps module computes.
 
     Any ``ncps.torch.LTC`` or ``CfC`` of ncps 1.0: full or wired, all modes, mixed memory, projection, softplus or
-    clipped parameters. Weights are copied, outputs and gradients agree. A wired CfC's ``wiring`` afterwards says what
-    ncps really computed, not what its wiring promised: all units of a layer connected, gates that ignore the wiring.
+    clipped parameters. Weights are copied, outputs and gradients agree, what was frozen stays frozen. Synapses are
+    those of the module's sparsity masks, with which it computes: a loaded state dict brings its own, whatever wiring
+    the module was built with. An LTC's ``wiring`` then has the signs of the reversal potentials; a wired CfC's says
+    what ncps really computed, not what its wiring promised: all units of a layer connected, gates that ignore the
+    wiring.
 
     The result has this library's contract: ``h_n`` has a leading axis for levels, the state of a wired CfC is in the
     order of neuron numbers, all outputs are returned (``return_sequences=False`` kept only the last), and where ncps
@@ -38,7 +46,10 @@ def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsComp
         An LTC or CfC, or with ``compat`` a :class:`NcpsCompatible` around one.
 
     Raises:
-        TypeError: the module is none of those, or one that ncps itself cannot run.
+        TypeError: the module is none of those, computes in a way of its own (methods overridden, hooks, modules
+            replaced), or is one that ncps itself cannot run.
+        ValueError: what the module holds cannot become a layer: parameters that it computes with are not those that it
+            saves, some are frozen of those that are one parameter here, or they are on the meta device.
 
     Example:
         >>> import ncps.torch
@@ -49,26 +60,33 @@ def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsComp
         True
     """
     cell = getattr(module, "rnn_cell", None)
-    kinds = {"LTCCell": _ltc, "CfCCell": _cfc, "WiredCfCCell": _wired_cfc}
-    convert = kinds.get(type(cell).__name__)
+    convert = {"LTCCell": _ltc, "CfCCell": _cfc, "WiredCfCCell": _wired_cfc}.get(_of_ncps(cell).__name__)
     if convert is None or not hasattr(module, "use_mixed"):
         raise TypeError(
             f"module must be an ncps.torch.LTC or ncps.torch.CfC, but got {type(module).__name__}; "
             "wrap a single cell in one of them first"
         )
+    for name, part in module.named_modules():
+        _check_part(f"module.{name}" if name else "module", part)
     with torch.no_grad():
-        layer = convert(module, cell, compat)
+        layer, origins = convert(module, cell, compat)
         if module.use_mixed:
             memory = layer.recurrences[0]
             assert isinstance(memory, MixedMemory)
-            order = _evaluation_order(cell)
+            order = _evaluation_order(cell).to(memory.bias.device)
             rows = torch.cat([k * memory.hidden_size + order for k in range(4)])
             memory.weight_ih[rows] = module.lstm.input_map.weight
             memory.bias[rows] = module.lstm.input_map.bias
             memory.weight_hh[rows.unsqueeze(1), order] = module.lstm.recurrent_map.weight
+            origins += [
+                (memory.weight_ih, [module.lstm.input_map.weight]),
+                (memory.bias, [module.lstm.input_map.bias]),
+                (memory.weight_hh, [module.lstm.recurrent_map.weight]),
+            ]
         if isinstance(getattr(module, "fc", None), nn.Linear):
             assert layer.readout is not None
-            layer.readout.load_state_dict(module.fc.state_dict())
+            origins += _copy_linear(layer.readout, module.fc)
+    _freeze(layer, module, origins)
     layer.train(module.training)
     return NcpsCompatible(layer, module, _evaluation_order(cell)) if compat else layer
 
@@ -136,8 +154,71 @@ def _evaluation_order(cell: Any) -> Tensor:
     return torch.arange(cell.state_size if hasattr(cell, "state_size") else cell.hidden_size)
 
 
+# Methods and properties that decide what a module of ncps computes.
+_COMPUTING = {"forward", "__call__", "_map_inputs", "_map_outputs", "_ode_solver", "_sigmoid"} | {
+    "state_size", "sensory_size", "motor_size", "layer_sizes", "num_layers"
+}  # fmt: skip
+_NCPS = {"LTC", "CfC", "LTCCell", "CfCCell", "WiredCfCCell", "LSTMCell", "LeCun"}
+
+
+def _of_ncps(part: object) -> type:
+    """The class of ncps, or of torch, that a module is or inherits from; object where there is none."""
+    ancestors = type(part).__mro__[::-1]
+    known = (kind for kind in ancestors if kind.__name__ in _NCPS)
+    torchs = [kind for kind in ancestors if kind.__module__.startswith("torch.nn.modules.") and kind is not nn.Module]
+    return next(known, torchs[-1] if torchs else object)
+
+
+def _check_part(name: str, part: nn.Module) -> None:
+    """Raises unless a part of an ncps module computes what its class of ncps or torch does."""
+    kind = _of_ncps(part)
+    subclasses = type(part).__mro__[: type(part).__mro__.index(kind)]
+    changed = sorted(_COMPUTING & {key for subclass in subclasses for key in vars(subclass)})
+    changed += ["forward"] if "forward" in vars(part) else []
+    hooks = (part._forward_hooks, part._forward_pre_hooks, part._backward_hooks, part._backward_pre_hooks)
+    if is_parametrized(part):
+        why = "has parametrizations, which the layer would not have (remove_parametrizations() leaves their values)"
+    elif kind is object:
+        why = f"is a {type(part).__name__}, of neither ncps nor torch.nn"
+    elif changed:
+        why = f"is a {type(part).__name__} with a {changed[0]} of its own"
+    elif any(hooks):
+        why = "has hooks, which the layer would not have (prune.remove() and the like leave their values)"
+    else:
+        return
+    raise TypeError(
+        f"{name} {why}, so what it computes cannot be told from ncps: convert a plain ncps.torch.LTC or CfC with its "
+        "state dict, and add what is your own to the layer"
+    )
+
+
+def _freeze(layer: RecurrentLayer, module: nn.Module, origins: Origins) -> None:
+    """Freezes in the layer what is frozen in the module."""
+    for parameter, sources in origins:
+        trained = [source.requires_grad for source in sources]
+        if any(trained) != all(trained):
+            names = {id(value): name for name, value in module.named_parameters()}
+            some = [names.get(id(sources[trained.index(wanted)]), "one") for wanted in (False, True)]
+            (mine,) = (name for name, value in layer.named_parameters() if value is parameter)
+            raise ValueError(
+                f"{some[0]} of the module is frozen and {some[1]} is not, but in the layer they are one parameter, "
+                f"{mine}: freeze both or none with requires_grad_()"
+            )
+        parameter.requires_grad_(all(trained))
+
+
+def _copy_linear(ours: nn.Linear, theirs: nn.Linear) -> Origins:
+    ours.weight.copy_(theirs.weight)
+    ours.bias.copy_(theirs.bias)
+    return [(ours.weight, [theirs.weight]), (ours.bias, [theirs.bias])]
+
+
 def _common(module: Any) -> dict[str, Any]:
     parameter = next(module.parameters())
+    if parameter.is_meta:
+        raise ValueError(
+            "module is on the meta device, where parameters have no values: load a state dict into a module on the CPU"
+        )
     return {
         "batch_first": module.batch_first,
         "output_size": getattr(module, "proj_size", None),
@@ -162,34 +243,53 @@ def _copy_wiring(wiring: Any, *, outputs: int | None = None, **changes: Any) -> 
     return Wiring(outputs=outputs or wiring.output_dim, kinds=kinds, layers=layers, **arguments)
 
 
-def _ltc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
-    wiring = _copy_wiring(cell._wiring)
+def _ltc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Origins]:
+    common, theirs = _common(module), cell._params
+    for name, used in theirs.items():
+        saved = getattr(cell, name, None)
+        if saved is not used and not (isinstance(saved, Tensor) and not used.is_meta and torch.equal(saved, used)):
+            raise ValueError(
+                f"module computes with another {name} than its state dict has, since ncps holds parameters twice and "
+                "load_state_dict(assign=True), to_empty() and the like change one: load into a module on the CPU, "
+                "without assign"
+            )
+    adjacency = {
+        prefix: _signed(f"{prefix}sparsity_mask", theirs[prefix + "sparsity_mask"], theirs[prefix + "erev"])
+        for prefix in ("", "sensory_")
+    }
     layer = LTC(
         cell.sensory_size,
-        wiring,
+        _copy_wiring(cell._wiring, adjacency=adjacency[""], sensory_adjacency=adjacency["sensory_"]),
         ode_unfolds=cell._ode_unfolds,
         input_mapping=cell._input_mapping if cell._input_mapping in ("affine", "linear") else None,
         output_mapping=cell._output_mapping if cell._output_mapping in ("affine", "linear") else None,
         constraint="softplus" if cell._implicit_param_constraints else None if compat else "clamp",
         epsilon=cell._epsilon,
-        **_common(module),
+        **common,
     )
-    ours, theirs = _inner(layer), cell._params
-    ours.raw_gleak.copy_(theirs["gleak"])
-    ours.vleak.copy_(theirs["vleak"])
-    ours.raw_cm.copy_(theirs["cm"])
+    ours = _inner(layer)
+    pairs = [(ours.raw_gleak, "gleak"), (ours.vleak, "vleak"), (ours.raw_cm, "cm")]
     for prefix, synapses in (("", ours.synapses), ("sensory_", ours.sensory_synapses)):
-        exists = (synapses.pre, synapses.post)
-        synapses.sigma.copy_(theirs[prefix + "sigma"][exists])
-        synapses.mu.copy_(theirs[prefix + "mu"][exists])
-        getattr(ours, f"raw_{prefix}w").copy_(theirs[prefix + "w"][exists])
-        getattr(ours, f"{prefix}erev").copy_(theirs[prefix + "erev"][exists])
+        pairs += [(synapses.sigma, prefix + "sigma"), (synapses.mu, prefix + "mu")]
+        pairs += [(getattr(ours, f"raw_{prefix}w"), prefix + "w"), (getattr(ours, f"{prefix}erev"), prefix + "erev")]
     for side in ("input", "output"):
         mapping = getattr(ours, f"{side}_map")
-        for ours_name, name in (("weight", f"{side}_w"), ("bias", f"{side}_b")):
-            if name in theirs:
-                getattr(mapping, ours_name).copy_(theirs[name])
-    return layer
+        pairs += [(mapping.weight, f"{side}_w")] if f"{side}_w" in theirs else []
+        pairs += [(mapping.bias, f"{side}_b")] if f"{side}_b" in theirs else []
+    for parameter, name in pairs:
+        values = theirs[name]
+        if values.ndim == 2:
+            synapses = ours.sensory_synapses if name.startswith("sensory_") else ours.synapses
+            values = values[synapses.pre, synapses.post]
+        parameter.copy_(values)
+    return layer, [(parameter, [theirs[name]]) for parameter, name in pairs]
+
+
+def _signed(name: str, mask: Tensor, signs: Tensor) -> np.ndarray:
+    """A mask as a wiring's matrix, with a sign for each synapse."""
+    if not bool(((mask == 0) | (mask == 1)).all()):
+        raise ValueError(f"{name} must be 0 or 1 everywhere, as ncps makes it, but holds other values")
+    return torch.where(mask == 0, 0, torch.where(signs < 0, -1, 1)).cpu().numpy()
 
 
 def _activation(backbone: nn.Sequential) -> str:
@@ -199,7 +299,11 @@ def _activation(backbone: nn.Sequential) -> str:
     return next(name for name, kind in ACTIVATIONS.items() if kind is found)
 
 
-def _cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
+def _cfc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Origins]:
+    if cell.sparsity_mask is not None:
+        raise TypeError(
+            "module is a CfC without a wiring whose cell has a sparsity_mask: build ncps.torch.CfC with a wiring"
+        )
     linears = [m for m in cell.backbone or [] if isinstance(m, nn.Linear)]
     dropouts = [m.p for m in cell.backbone or [] if isinstance(m, nn.Dropout)]
     backbone = {}
@@ -217,27 +321,29 @@ def _cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
         **backbone,
         **_common(module),
     )
-    ours = _inner(layer)
+    ours, origins = _inner(layer), []
     for mine, theirs in zip((m for m in ours.backbone if isinstance(m, nn.Linear)), linears, strict=True):
-        mine.load_state_dict(theirs.state_dict())
+        origins += _copy_linear(mine, theirs)
     if dropouts:
         # ncps never drops after the first layer of a backbone.
         ours.backbone[2] = nn.Identity()
     heads = _heads(cell)
-    ours.heads.weight.copy_(torch.cat([head.weight for head in heads]))
-    ours.heads.bias.copy_(torch.cat([head.bias for head in heads]))
-    if cell.mode == "pure":
-        ours.A.copy_(cell.A.squeeze(0))
-        ours.w_tau.copy_(cell.w_tau.squeeze(0))
-    return layer
+    for name in ("weight", "bias"):
+        theirs = [getattr(head, name) for head in heads]
+        getattr(ours.heads, name).copy_(torch.cat(theirs))
+        origins.append((getattr(ours.heads, name), theirs))
+    for name in ("A", "w_tau") if cell.mode == "pure" else ():
+        getattr(ours, name).copy_(getattr(cell, name).squeeze(0))
+        origins.append((getattr(ours, name), [getattr(cell, name)]))
+    return layer, origins
 
 
 def _heads(cell: Any) -> list[nn.Linear]:
     return [cell.ff1] if cell.mode == "pure" else [cell.ff1, cell.ff2, cell.time_a, cell.time_b]
 
 
-def _wired_cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
-    theirs = cell._wiring
+def _wired_cfc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Origins]:
+    theirs, common = cell._wiring, _common(module)
     units, inputs = theirs.units, theirs.input_dim
     layers = [np.asarray(theirs.get_neurons_of_layer(i)) for i in range(theirs.num_layers)]
     if len(layers) == 1 and getattr(module, "proj_size", None) is not None and theirs.output_dim != units:
@@ -245,45 +351,57 @@ def _wired_cfc(module: Any, cell: Any, compat: bool) -> RecurrentLayer:
             "module is a CfC with a wiring of one layer, fewer outputs than units and a projection, "
             "which ncps cannot run"
         )
+    for number, part in enumerate(cell._layers):
+        if getattr(cell, f"layer_{number}", None) is not part:
+            raise ValueError(
+                f"module computes with another layer_{number} than its state dict has, since ncps holds layers twice: "
+                "replace it in rnn_cell._layers too"
+            )
     # Rows: inputs, then units. Within a layer ncps connects all; its gates also read whole layers.
-    connections = np.concatenate([theirs.sensory_adjacency_matrix, np.zeros((units, units), np.int32)])
-    gates = np.zeros_like(connections)
-    sources = np.arange(inputs)
-    for neurons in layers:
-        connections[np.ix_(sources, neurons)] = np.concatenate(
-            [theirs.sensory_adjacency_matrix, theirs.adjacency_matrix]
-        )[np.ix_(sources, neurons)]
-        connections[np.ix_(inputs + neurons, neurons)] = 1
-        gates[np.ix_(sources, neurons)] = gates[np.ix_(inputs + neurons, neurons)] = 1
-        sources = inputs + neurons
+    signs = np.concatenate([theirs.sensory_adjacency_matrix, theirs.adjacency_matrix])
+    connections, gates = np.zeros_like(signs), np.zeros_like(signs)
+    for place, part in _places(cell, layers):
+        connections[place] = np.where(part.sparsity_mask.cpu().numpy().T == 0, 0, np.where(signs[place] < 0, -1, 1))
+        gates[place] = 1
     outputs = units if compat and len(layers) == 1 else None
     wiring = _copy_wiring(
         theirs, outputs=outputs, adjacency=connections[inputs:], sensory_adjacency=connections[:inputs]
     )
     mode = cell._layers[0].mode
-    layer = CfC(inputs, wiring, mode=mode, **_common(module))
+    layer = CfC(inputs, wiring, mode=mode, **common)
     ours = _inner(layer)
     if mode != "pure":
         gates_apart(ours, gates)
+    kinds = [(ours.synapses, ours.weight, slice(2))]
+    kinds += [] if ours.gate_synapses is None else [(ours.gate_synapses, ours.gate_weight, slice(2, 4))]
+    for synapses, weight, heads in kinds:
+        for head in range(len(weight)):
+            dense = weight.new_zeros(inputs + units, units)
+            for place, part in _places(cell, layers):
+                theirs = _heads(part)[heads][head].weight
+                dense[place] = (theirs * part.sparsity_mask if weight is ours.weight else theirs).T
+            weight[head] = dense[synapses.pre, synapses.post]
+    for neurons, part in zip(layers, cell._layers, strict=True):
+        for number, head in enumerate(_heads(part)):
+            ours.bias[number, neurons] = head.bias
+        for name in ("A", "w_tau") if mode == "pure" else ():
+            getattr(ours, name)[neurons] = getattr(part, name).squeeze(0)
+    heads = [_heads(part) for part in cell._layers]
+    origins = [
+        (ours.weight, [head.weight for some in heads for head in some[:2]]),
+        (ours.bias, [head.bias for some in heads for head in some]),
+    ]
+    if ours.gate_weight is not None:
+        origins.append((ours.gate_weight, [head.weight for some in heads for head in some[2:]]))
+    for name in ("A", "w_tau") if mode == "pure" else ():
+        origins.append((getattr(ours, name), [getattr(part, name) for part in cell._layers]))
+    return layer, origins
+
+
+def _places(cell: Any, layers: list[np.ndarray]) -> Iterator[tuple[tuple[np.ndarray, ...], Any]]:
+    """Each layer of a wired cell, and where its weights stand in a matrix (inputs and units, units)."""
+    inputs = cell._wiring.input_dim
     sources = np.arange(inputs)
     for neurons, part in zip(layers, cell._layers, strict=True):
-        place = np.full(inputs + units, -1)
-        place[sources] = np.arange(len(sources))
-        place[inputs + neurons] = len(sources) + np.arange(len(neurons))
-        row = np.full(units, -1)
-        row[neurons] = np.arange(len(neurons))
-        for number, head in enumerate(_heads(part)):
-            synapses, weight = (
-                (ours.synapses, ours.weight[number])
-                if number < 2
-                else (ours.gate_synapses, ours.gate_weight[number - 2])
-            )
-            chosen = np.isin(synapses.post.cpu().numpy(), neurons)
-            pre, post = place[synapses.pre.cpu().numpy()[chosen]], row[synapses.post.cpu().numpy()[chosen]]
-            weight[torch.from_numpy(chosen)] = head.weight[post, pre]
-            ours.bias[number, neurons] = head.bias
-        if mode == "pure":
-            ours.A[neurons] = part.A.squeeze(0)
-            ours.w_tau[neurons] = part.w_tau.squeeze(0)
+        yield np.ix_(np.concatenate([sources, inputs + neurons]), neurons), part
         sources = inputs + neurons
-    return layer

@@ -18,6 +18,7 @@ import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
+from itertools import chain
 from typing import Self, TypeAlias, TypedDict, TypeVar
 
 import torch
@@ -31,7 +32,8 @@ from liquidrnn.kernels.loop import State, alone
 from liquidrnn.kernels.memory import Memory, remember
 from liquidrnn.kernels.operator import Samples as Compiled
 from liquidrnn.kernels.operator import Steps
-from liquidrnn.samples import Samples, check_kind, checked_spans, span_tensor
+from liquidrnn.samples import Samples, check_kind
+from liquidrnn.spans import row_spans
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
 
@@ -78,12 +80,14 @@ class Recurrence(nn.Module):
         output_size: features of one output.
         state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
         num_synapses: connections that exist, from inputs and from units.
+        uses_timespans: whether spans may be passed; an equation that takes no notice of them refuses them.
         kernels: the backends that can run it.
         backend: the one that does; None for the fastest.
     """
 
     kernels: tuple[str, ...] = ("reference",)
     backend: str | None = None
+    uses_timespans: bool = True
     input_size: int
     hidden_size: int
     output_size: int
@@ -399,13 +403,36 @@ class RecurrentLayer(nn.Module):
         return sum(recurrence.num_synapses for recurrence in self.recurrences)
 
     @property
-    def wiring(self) -> Wiring:
-        """The graph of a layer with a single level and direction; :attr:`recurrences` hold those of others."""
-        first = self.recurrences[0].wiring
-        if first is None or len(self.recurrences) > 1:
-            why = "no wiring" if first is None else f"{len(self.recurrences)} wirings, see its recurrences"
-            raise ValueError(f"this {type(self).__name__} has {why}")
-        return first
+    def wiring(self) -> Wiring | None:
+        """The graph of a layer with a single level and direction; None for a layer without one.
+
+        Layers with several levels or directions have a wiring in each of their :attr:`recurrences`, and None here.
+        """
+        return self.recurrences[0].wiring if len(self.recurrences) == 1 else None
+
+    def _like(self) -> Tensor:
+        """A tensor of the type and on the device that samples and states have to be: a parameter, if there is one.
+
+        Raises:
+            TypeError: parameters are no floating-point numbers.
+            RuntimeError: ``torch.jit.trace`` is at work.
+        """
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+            raise RuntimeError(
+                f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: "
+                "use torch.export.export, or torch.onnx.export(..., dynamo=True)"
+            )
+        tensors = chain(self.parameters(), self.buffers())
+        found = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
+        if found is not None:
+            return found
+        for parameter in self.parameters():
+            raise TypeError(
+                f"parameters of this {type(self).__name__} are {parameter.dtype}, but must be floating-point: use "
+                "layer.float()"
+            )
+        # Quantised modules hold no parameters, and read and write this.
+        return torch.empty(0, dtype=torch.float32, device="cpu")
 
     def lesioned(self, wiring: Wiring) -> Self:
         """A copy of the layer, trained parameters included, with fewer synapses.
@@ -424,6 +451,10 @@ class RecurrentLayer(nn.Module):
             True
         """
         mine = self.wiring
+        if mine is None:
+            several = len(self.recurrences) > 1 and self.recurrences[0].wiring is not None
+            why = f"{len(self.recurrences)} wirings, one in each of its recurrences" if several else "no wiring"
+            raise ValueError(f"lesioned() takes a layer with one wiring, but this {type(self).__name__} has {why}")
         if not isinstance(wiring, Wiring):
             raise TypeError(f"wiring must be a Wiring, but got {described(wiring)}")
         advice = "start from layer.wiring and remove"
@@ -446,7 +477,7 @@ class RecurrentLayer(nn.Module):
         if any(module._forward_pre_hooks for module in modes):
             # What hooks computed hangs on a graph and cannot be copied: they compute it once more, without one.
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
-                parameter = next(self.parameters())
+                parameter = self._like()
                 self.eval()(torch.zeros(1, 1, self.input_size, dtype=parameter.dtype, device=parameter.device))
             for module, training in modes.items():
                 module.training = training
@@ -499,12 +530,8 @@ class RecurrentLayer(nn.Module):
         an observed value makes NaN, as everywhere in torch.
         """
         flag("return_tau", return_tau)
-        if timespans is not None and not all(getattr(r, "uses_timespans", True) for r in self.recurrences):
-            raise ValueError(
-                f"timespans have no effect on this {type(self).__name__}: build it with time='append' or time='decay', "
-                "or with time='ignore' to pass them knowingly in vain"
-            )
-        parameter = next(self.parameters())
+        self._check_clock("timespans", timespans)
+        parameter = self._like()
         samples = Samples(
             input, timespans, mask, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
         )
@@ -533,7 +560,10 @@ class RecurrentLayer(nn.Module):
                 x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
                 if traces:
                     trace = {name: torch.cat([steps[name] for steps in traces], -1) for name in traces[0]}
-            if self.readout is not None:
+            if self.readout is not None and torch.compiler.is_compiling():
+                # Sample by sample a graph would be for one length only.
+                x = self.readout(x)
+            elif self.readout is not None:
                 # One product per sample, as in step(): a single one over all samples rounds differently.
                 read = [self.readout(alone(output)) for output in x.unbind(1)]
                 x = torch.stack(read, 1) if read else x.new_empty(samples.batch, 0, self.output_size)
@@ -568,7 +598,7 @@ class RecurrentLayer(nn.Module):
             raise ValueError(
                 f"input of step() must be one sample (batch, {self.input_size}), but got {described(input)}"
             )
-        parameter = next(self.parameters())
+        parameter = self._like()
         check_kind("input", input, parameter)
         batched = input.ndim == 2
         x = (input if batched else input.unsqueeze(0)).to(parameter.dtype)
@@ -582,10 +612,8 @@ class RecurrentLayer(nn.Module):
                     "leave it out and add its time span to the next"
                 )
             x = torch.where(mask, x, 0)
-        spans = span_tensor("timespan", 1.0 if timespan is None else timespan, parameter)
-        if tuple(spans.shape) not in ((), (1,), (batch,), (batch, 1)):
-            raise ValueError(f"timespan must be a number or (batch,) = ({batch},), but got {described(timespan)}")
-        spans = checked_spans("timespan", spans, parameter.dtype).reshape(-1, 1).expand(batch, 1)
+        self._check_clock("timespan", timespan)
+        spans = row_spans("timespan", 1.0 if timespan is None else timespan, batch, parameter).to(parameter.dtype)
         state = self._state(hx, batch, batched, parameter)
         new_states: list[State] = []
         with full_precision(x.device):
@@ -599,6 +627,14 @@ class RecurrentLayer(nn.Module):
             if self.readout is not None:
                 x = self.readout(alone(x))
         return x if batched else x.squeeze(0), self._final(new_states, batched)
+
+    def _check_clock(self, name: str, spans: object) -> None:
+        """Raises where spans are given that no recurrence would read."""
+        if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
+            raise ValueError(
+                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay', "
+                "or with time='ignore' to pass spans knowingly in vain"
+            )
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:
         """Initial state as a tuple of (levels * directions, batch, width)."""

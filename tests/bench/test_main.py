@@ -313,6 +313,38 @@ def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypat
     assert "features must not name the target, 'state'" in refusal(capsys, *command, "--features", "flow,state")
 
 
+def test_compare_takes_a_group_of_several_columns_and_an_order_of_dates(tmp_path, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
+    rows = [
+        f"{subject},{visit},0{day}/0{month}/2024,{(subject * 7 + visit * 5 + day * month) % 11}\n"
+        for subject in range(6)
+        for visit in range(2)
+        for month in (1, 2, 3)
+        for day in range(1, 9)
+    ]
+    path = tmp_path / "visits.csv"
+    path.write_text("who,round,date,y\n" + "".join(rows))
+    command = [
+        "compare",
+        str(path),
+        "--target",
+        "y",
+        "--task",
+        "forecast",
+        "--results",
+        str(tmp_path),
+        "--models",
+        "GRU",
+    ]
+    assert main([*command, "--group", "who,round", "--dates", "day-first"]) == 0
+    (task,) = seen[0].tasks
+    assert (task["group"], task["dates"]) == (["who", "round"], "day-first")
+    assert "group: columns 'who' and 'round', as asked" in capsys.readouterr().out
+    assert main([*command, "--group", "who,round", "--dates", "month-first", "--update"]) == 0
+    assert seen[1].tasks[0]["dates"] == "month-first"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -58,5 +58,7 @@ def test_words():
         layer.lesioned(lr.wirings.FullyConnected(12).build(4, seed=1))
     with pytest.raises(ValueError, match="this GRU has no wiring"):
         lr.GRU(4, 12).lesioned(layer.wiring)
-    with pytest.raises(ValueError, match="this LTC has 2 wirings, see its recurrences"):
-        _ = lr.LTC(4, NCP, 2).wiring
+    deep = lr.LTC(4, NCP, 2)
+    with pytest.raises(ValueError, match="this LTC has 2 wirings, one in each of its recurrences"):
+        deep.lesioned(layer.wiring)
+    assert deep.wiring is None and all(recurrence.wiring for recurrence in deep.recurrences)

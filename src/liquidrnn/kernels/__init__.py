@@ -8,6 +8,7 @@ runs that one or raises.
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -33,6 +34,19 @@ def _compiled() -> Any:
 
 cpu = _compiled()
 """The compiled module, or None."""
+
+
+def _alone() -> None:
+    """In a forked child, where OpenMP would wait for threads that stayed with the parent: for ever.
+
+    The compiled module takes none there by itself. torch's own operators, a layer's around it among them, would.
+    """
+    if cpu is not None and cpu.had_threads():
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
 _told = False
 
 
@@ -73,12 +87,15 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
     if backend == "reference":
         return "reference"
     fits = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
-    if cpu is not None and fits and not _derived_otherwise():
+    # ONNX has no operator of ours.
+    exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
+    if cpu is not None and fits and not exporting and not _derived_otherwise():
         return "cpu"
     if backend is not None:
         raise RuntimeError(
-            f"backend='cpu' needs float32 or float64 on the CPU, outside forward-mode and torch.func derivatives, but "
-            f"got {described(tensor)} on {tensor.device}; use backend=None, which runs the reference then"
+            f"backend='cpu' needs float32 or float64 on the CPU, outside forward-mode and torch.func derivatives and "
+            f"torch.onnx.export, but got {described(tensor)} on {tensor.device}; use backend=None, which runs the "
+            "reference then"
         )
     global _told
     if cpu is None and fits and not _told:

@@ -31,6 +31,8 @@ def unroll(
     Returns:
         Each part after every sample, (batch, time, width), and the last state.
     """
+    if torch.compiler.is_exporting() and isinstance(input.shape[1], torch.SymInt):
+        return _scan(update, input, state, timespans, observed)
     states = []
     for t in range(input.shape[1]):
         updated = update(alone(input[:, t]), state, alone(timespans[:, t]))
@@ -39,8 +41,31 @@ def unroll(
         state = updated
         states.append(state)
     if not states:
-        return tuple(part.new_empty(len(part), 0, part.shape[-1]) for part in state), state
+        return tuple(part.new_empty(part.shape[0], 0, part.shape[-1]) for part in state), state
     return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)), state
+
+
+def _scan(
+    update: Callable[[Tensor, State, Tensor], State],
+    input: Tensor,
+    state: State,
+    timespans: Tensor,
+    observed: Tensor | None,
+) -> tuple[State, State]:
+    """:func:`unroll` as one operator of torch, for a graph that is to read sequences of any length."""
+    # A prototype of torch's, and imported with much else.
+    from torch._higher_order_ops.scan import scan
+
+    def step(state: State, sample: State) -> tuple[State, State]:
+        input, timespan, *there = sample
+        updated = update(alone(input), state, alone(timespan))
+        if there:
+            updated = tuple(torch.where(there[0], new, old) for new, old in zip(updated, state, strict=True))
+        return updated, tuple(part.clone() for part in updated)
+
+    samples = (input, timespans) if observed is None else (input, timespans, observed)
+    end, states = scan(step, state, tuple(part.transpose(0, 1).contiguous() for part in samples))
+    return tuple(part.transpose(0, 1) for part in states), tuple(end)
 
 
 def states(

@@ -32,7 +32,7 @@ class Samples(NamedTuple):
     Attributes:
         input: (batch, 1, inputs), overwritten by each sample.
         state: (batch, width), the state after the sample before, overwritten by that after this one.
-        timespans: (batch, 1), overwritten too.
+        timespans: (batch, 1), overwritten by a step that is given a span for all.
     """
 
     input: Tensor
@@ -43,8 +43,11 @@ class Samples(NamedTuple):
 class Steps(Protocol):
     """A recurrence of the compiled module that takes one sample after another."""
 
-    def step(self, input: int, timespan: float, output: int) -> None:
-        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another."""
+    def step(self, input: int, timespan: float | None, output: int) -> None:
+        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another.
+
+        Without a span for all sequences, each has its own in :class:`Samples`.
+        """
         ...
 
 
@@ -53,6 +56,9 @@ ROWS = ("input", "initial", "timespans", "observed?")
 
 _ALL = 2**62
 """More bytes than there are."""
+
+_SPARE = 2
+"""Numbers more than are kept. Graphs have guards on sizes that may be 0 or 1, which this one never is."""
 
 
 class Operator:
@@ -95,7 +101,7 @@ class Operator:
         taken += [f"int {name}" for name in (*settings, "kept_bytes")]
         options = {"mutates_args": (), "device_types": "cpu"}
         self.forward = torch.library.custom_op(
-            f"liquidrnn::{name}", self.run, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
+            f"liquidrnn::{name}", self._run_whole, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
         )
         given = ["Tensor states", "Tensor kept", "Tensor state_gradients", *taken]
         self.backward = torch.library.custom_op(
@@ -123,12 +129,19 @@ class Operator:
         """States, and what is kept for the way back; without derivatives."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         states, kept = self._fake(*tensors, *settings)
-        self._fill(tensors, settings[:-1], states, kept)
+        self._fill(tensors, settings[:-1], states, self.by_sample(kept, *arguments))
+        return states, kept
+
+    def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
+        """:meth:`run` with every number of its results set, as an operator's have to be."""
+        states, kept = self.run(*arguments)
+        kept[-_SPARE:] = 0
         return states, kept
 
     def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
+        kept = self.by_sample(kept, *arguments)
         back = self._fill_gradients if self._partly or kept.shape[1] == states.shape[1] else self._fill_in_pieces
         found = self._empty_gradients(arguments)
         back(tensors, settings[:-1], states.contiguous(), kept, state_gradients.contiguous(), found)
@@ -137,12 +150,20 @@ class Operator:
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
         tensors, (*settings, kept_bytes) = arguments[: self._count], arguments[self._count :]
         input, initial = tensors[:2]
-        (batch, time), numbers = input.shape[:2], self._numbers(tensors, settings)
         # Without branches, for batch and time may be symbols.
-        fitting = kept_bytes // (torch.sym_max(batch * numbers, 1) * input.element_size())
+        batch, time = input.shape[:2]
+        sample = batch * self._numbers(tensors, settings)
+        fitting = kept_bytes // (torch.sym_max(sample, 1) * input.element_size())
         whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
         kept = torch.sym_min(fitting, time) if self._partly else whole
-        return input.new_empty(batch, time, initial.shape[1]), input.new_empty(batch, kept, numbers)
+        return input.new_empty(batch, time, initial.shape[1]), input.new_empty(sample * kept + _SPARE)
+
+    def by_sample(self, kept: Tensor, *arguments) -> Tensor:
+        """What was kept with these arguments, (batch, samples, numbers)."""
+        tensors, settings = arguments[: self._count], arguments[self._count : -1]
+        batch, numbers = len(tensors[0]), self._numbers(tensors, settings)
+        samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
+        return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
         tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
@@ -168,7 +189,9 @@ class Operator:
             gradients = self._empty_gradients(piece)
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
-            self._fill_gradients(piece, settings, *self.run(*piece, *settings, _ALL), of_states, gradients)
+            again, kept = self.run(*piece, *settings, _ALL)
+            kept = self.by_sample(kept, *piece, *settings, _ALL)
+            self._fill_gradients(piece, settings, again, kept, of_states, gradients)
             of_input[:, now], of_timespans[:, now] = gradients[0], gradients[2]
             of_initial.copy_(gradients[1])
             for total, more in zip(of_parameters, gradients[3:], strict=True):

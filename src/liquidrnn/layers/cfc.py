@@ -191,7 +191,7 @@ class _CfCRecurrence(Recurrence):
         return states[..., : self.hidden_size], states[:, -1].split(self.hidden_size, -1)
 
     def update(self, coefficients, input, state, timespan, memory: Memory | None = None):
-        if timespan.shape != (len(input), 1):
+        if timespan.shape != (input.shape[0], 1):
             network = self.network(memory)
             heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
             return cfc.reference.sample(network, heads, input, state, timespan)

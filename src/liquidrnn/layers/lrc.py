@@ -328,7 +328,7 @@ class _LRCRecurrence(Recurrence):
 
     def update(self, coefficients, input, state, timespan):
         read, equation = self.input_map(input), self._equation(coefficients)
-        if timespan.shape != (len(input), 1):
+        if timespan.shape != (input.shape[0], 1):
             return (lrc.reference.sample(read, state[0], timespan, *equation),)
         # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
         return (lrc.unroll(read.unsqueeze(1), state[0], timespan, None, *equation, self.backend).squeeze(1),)

@@ -207,7 +207,7 @@ class _LTCRecurrence(Recurrence):
 
     def update(self, coefficients, input, state, timespan):
         read, equation = self.input_map(input), self._equation(coefficients)
-        if timespan.shape != (len(input), 1):
+        if timespan.shape != (input.shape[0], 1):
             return (ltc.reference.sample(read, state[0], timespan, *equation),)
         # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
         return (ltc.unroll(read.unsqueeze(1), state[0], timespan, None, *equation, self.backend).squeeze(1),)

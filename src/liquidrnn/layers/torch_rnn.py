@@ -23,7 +23,7 @@ class LSTM(RecurrentLayer):
     The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same
     seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
-    - None: nothing, so passing ``timespans`` is an error.
+    - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
     - "ignore": nothing, knowingly: ``timespans`` is accepted and has no effect.
     - "append": the span is one more input feature, after the others.
     - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned
@@ -221,7 +221,9 @@ class _TorchRecurrence(Recurrence):
 
     def unroll(self, input, state, timespans, observed):
         batch, time, _ = input.shape
-        if self.raw_decay is not None or time == 0 or batch == 0:
+        # Torch's kernel takes lengths as numbers, which there are none of on the meta device or in an exported graph.
+        unknown = observed is not None and (observed.is_meta or torch.compiler.is_exporting())
+        if self.raw_decay is not None or time == 0 or batch == 0 or unknown:
             return super().unroll(input, state, timespans, observed)
         input, _ = self._entering(input, state, timespans)
         if observed is None:
