@@ -34,32 +34,55 @@ class Stopped(KeyboardInterrupt):
         self.signal = number
 
 
+class Stops:
+    """When signals that ask this process to end may take effect; see `stoppable`."""
+
+    def __init__(self) -> None:
+        self._held, self._waiting, self._stopped = 0, 0, False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Within it, what is done is done whole: a signal takes effect at its end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+        if self._waiting and not self._held:
+            self._stop(self._waiting)
+
+    def hear(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        if self._held:
+            self._waiting = self._waiting or number
+        # Who is impatient may press Ctrl-C again.
+        elif not self._stopped or number == signal.SIGINT:
+            self._stop(number)
+
+    def _stop(self, number: int) -> None:
+        self._stopped, self._waiting = True, 0
+        raise Stopped(number)
+
+
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Within it, SIGTERM and SIGHUP raise `Stopped`, so that they are handled as Ctrl-C is.
+def stoppable() -> Iterator[Stops]:
+    """Within it, SIGTERM and SIGHUP raise `Stopped` as Ctrl-C does.
 
     That is how a scheduler, a service manager or a closing terminal ends a process. The first one raises; others are
     ignored until the end of the context, since they often come in pairs and must not cut short what the first began. A
     signal that was ignored before, as SIGHUP is under ``nohup``, stays so. Outside the main thread it does nothing.
     """
+    stops = Stops()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield stops
         return
     before: dict[int, Any] = {}
-    raised = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal raised
-        if not raised:
-            raised = True
-            raise Stopped(number)
-
-    for name in ("SIGTERM", "SIGHUP"):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
-            before[number] = signal.signal(number, stop)
+            before[number] = signal.signal(number, stops.hear)
     try:
-        yield
+        yield stops
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -124,6 +124,23 @@ def test_the_first_signal_raises_and_others_do_not_cut_short_what_follows(number
         signal.signal(number, before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_held_is_done_whole(number):
+    before = signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    try:
+        steps = []
+        with stoppable() as stops, pytest.raises(Stopped) as stopped:
+            with stops.held():
+                with stops.held():
+                    os.kill(os.getpid(), number)
+                    steps.append("inner")
+                steps.append("outer")
+            steps.append("after")
+        assert steps == ["inner", "outer"] and stopped.value.signal == number
+    finally:
+        signal.signal(number, before)
+
+
 def test_what_was_ignored_stays_so():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -15,7 +15,7 @@ from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started
 from liquidbench.engine.planning import Plan
-from liquidbench.processes import Stopped, stoppable
+from liquidbench.processes import Stopped, Stops, stoppable
 from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 
@@ -119,13 +119,13 @@ def execute(
         from liquidbench.engine.work import Work
 
         worker = Work(plan.study.name, plan.data, plan.tasks, None if executor.apart else plan.directory)
-    with stoppable(), Leases(plan.directory) as leases:
+    with stoppable() as stops, Leases(plan.directory) as leases:
         # Read now that others know of this driver: what ends from here on is seen from its leases.
         others = leases.others()
         writer = results.Writer(plan.directory, leases.name, others)
         if not others:
             predictions.sweep(plan.directory)
-        driver = _Driver(plan, executor, leases, writer, outcome, worker, on_event or (lambda event: None))
+        driver = _Driver(plan, executor, leases, writer, outcome, worker, on_event or (lambda event: None), stops)
         try:
             executor.open(worker, plan.directory / "workers.log")
             driver.run(deadline)
@@ -152,9 +152,10 @@ class _Driver:
         outcome: Outcome,
         worker: Worker,
         on_event: Callable[[Event], None],
+        stops: Stops,
     ):
         self.plan, self.executor, self.leases, self.writer = plan, executor, leases, writer
-        self.outcome, self.worker, self.on_event = outcome, worker, on_event
+        self.outcome, self.worker, self.on_event, self.stops = outcome, worker, on_event, stops
         self.fits: deque[Run] = deque()
         self.costs: deque[Run] = deque()
         # What another driver holds, and what one says to have ended, which is believed when its results have been seen.
@@ -227,19 +228,9 @@ class _Driver:
     def _begin(self, run: Run) -> None:
         name = self.plan.id(run)
         if run not in self.attempts:
-            attempt = self.leases.take(name)
-            if attempt is None:
-                (self.claimed if self.leases.ended(name) else self.held).append(run)
-                return
-            # Its driver may have died between keeping its results and telling so; and where one told so in vain, yet
-            # another may have done the run since.
-            if (attempt > 1 or run in self.mistold) and self._is_there(run, results.done(self.plan.directory)):
-                self.leases.end(name)
-                self._elsewhere(run)
-                return
-            self.attempts[run] = attempt
-            self.drivers[run] = self.leases.losses(name, attempt)
-            self.losses[run] = ("its driver was lost",) * self.drivers[run]
+            with self.stops.held():
+                if not self._take(run, name):
+                    return
         job = Job(run, self.losses[run])
         if self.drivers[run] >= DRIVERS:
             self._keep(run, self.worker.failed(job))
@@ -249,11 +240,29 @@ class _Driver:
             job = replace(job, journal=journal.read_bytes())
         self.executor.begin(job, alone=run.kind == "cost")
 
+    def _take(self, run: Run, name: str) -> bool:
+        """Try to get a run's lease."""
+        attempt = self.leases.take(name)
+        if attempt is None:
+            (self.claimed if self.leases.ended(name) else self.held).append(run)
+            return False
+        # Its driver may have died between keeping its results and telling so; and where one told so in vain, yet
+        # another may have done the run since.
+        if (attempt > 1 or run in self.mistold) and self._is_there(run, results.done(self.plan.directory)):
+            self.leases.end(name)
+            self._elsewhere(run)
+            return False
+        self.attempts[run] = attempt
+        self.drivers[run] = self.leases.losses(name, attempt)
+        self.losses[run] = ("its driver was lost",) * self.drivers[run]
+        return True
+
     def _hear(self, job: Job, message: Message) -> None:
         run = job.run
         match message:
             case Started():
-                self.leases.begin(self.plan.id(run), self.attempts[run])
+                with self.stops.held():
+                    self.leases.begin(self.plan.id(run), self.attempts[run])
                 self.on_event(Event("started", run))
             case Noted(text):
                 warnings.warn(text, KeptFileWarning, stacklevel=2)
@@ -280,15 +289,16 @@ class _Driver:
     def _keep(self, run: Run, ended: Ended) -> None:
         self._stand()
         name = self.plan.id(run)
-        # From here on its lease is not given back: whoever takes it over looks whether the results are there.
-        del self.attempts[run]
-        # The results last: where they are, all is.
-        if ended.journal is not None:
-            search.adopt(self._journal(run), ended.journal)
-        if ended.predictions is not None:
-            predictions.keep(self.plan.directory, name, ended.predictions)
-        self.writer.add(name, ended.rows)
-        self.leases.end(name)
+        with self.stops.held():
+            # From here on its lease is not given back: whoever takes it over looks whether the results are there.
+            del self.attempts[run]
+            # The results last: where they are, all is.
+            if ended.journal is not None:
+                search.adopt(self._journal(run), ended.journal)
+            if ended.predictions is not None:
+                predictions.keep(self.plan.directory, name, ended.predictions)
+            self.writer.add(name, ended.rows)
+            self.leases.end(name)
         self.fresh += 1
         if ended.status == "done":
             self.outcome.finished.append(run)

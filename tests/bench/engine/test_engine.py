@@ -161,7 +161,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def fit(run, task, folder, on_epoch):
+    def fit(run, task, folder, on_epoch, on_wait):
         met.append(task.constructed)
         task.split("test")
         return failure(run, task.data_digest, "not tried")
