@@ -414,10 +414,10 @@ class RecurrentLayer(nn.Module):
             TypeError: parameters are no floating-point numbers.
             RuntimeError: ``torch.jit.trace`` is at work.
         """
-        if torch.jit.is_tracing():
+        if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             raise RuntimeError(
-                f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: use "
-                "torch.export.export, or torch.onnx.export(..., dynamo=True)"
+                f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: "
+                "use torch.export.export, or torch.onnx.export(..., dynamo=True)"
             )
         tensors = chain(self.parameters(), self.buffers())
         found = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
