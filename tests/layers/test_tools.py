@@ -1,4 +1,4 @@
-"""What tools around PyTorch do to a layer: look at its attributes, trace it, quantise it, move it to the meta device."""
+"""What tools around PyTorch do to a layer: look at its attributes, trace it, quantise it, move it to meta."""
 
 import copy
 import inspect
