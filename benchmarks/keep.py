@@ -109,7 +109,7 @@ def main() -> None:
     found, kept = options.results / options.study, ROOT / "docs/results" / options.study
     kept.mkdir(parents=True, exist_ok=True)
     shutil.copy(found / "report.html", kept / "report.html")
-    results.read(found).write_parquet(kept / "results.parquet")
+    (kept / "results.parquet").write_bytes(results.sealed(results.read(found)))
     (kept / "README.md").write_text(page(Study.load(found / "study.yaml"), found))
     if options.study == "demo":
         photograph(kept / "report.html", ROOT / "docs/images/report.png")

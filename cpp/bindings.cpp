@@ -96,7 +96,7 @@ Sequences<T> sequences(const Data<T>& data, std::int64_t unfolds, int threads, i
             initial.data(),
             timespans.data(),
             reinterpret_cast<const std::uint8_t*>(data_or_null(observed)),
-            threads,
+            affordable(threads),
             static_cast<Layout>(layout)};
 }
 
@@ -428,7 +428,7 @@ CfcProblem<T> cfc_problem(const Data<T>& data, const CfcArrays<T>& parameters, c
                           static_cast<std::int64_t>(wired ? wiring[0]->size() : 0),
                           static_cast<std::int64_t>(apart ? wiring[3]->size() : 0),
                           kept,
-                          threads};
+                          s.threads};
     problem.parameters = parameters_of<const T*>(problem, parameters);
     return problem;
 }
@@ -499,11 +499,18 @@ class Stream {
         for (const auto& part : output_map) expect(!part || part->size() == outputs, "output_map must be (outputs,)");
     }
 
-    void step(std::uintptr_t from, double timespan, std::uintptr_t to) {
+    void step(std::uintptr_t from, std::optional<double> timespan, std::uintptr_t to) {
+        // A tensor that is not plain memory has no address.
+        expect(from && to, "input and output must be memory");
         const std::size_t batch = input().shape(0), inputs = input().shape(2);
-        for (std::size_t row = 0; row < batch; ++row) writable(std::get<2>(data_))[row] = static_cast<T>(timespan);
+        if (timespan) {
+            for (std::size_t row = 0; row < batch; ++row) writable(std::get<2>(data_))[row] = static_cast<T>(*timespan);
+        }
         map(input_map_, batch, inputs, reinterpret_cast<const T*>(from), inputs, writable(input()));
-        stepper_->step();
+        {
+            const Flushing flushing;
+            stepper_->step();
+        }
         map(output_map_, batch, outputs_, state().data(), state().shape(1), reinterpret_cast<T*>(to));
     }
 
@@ -568,8 +575,8 @@ void bind(nb::module_& module, const char* stream) {
     module.def("cfc_forward", &cfc_forward<T>);
     module.def("cfc_backward", &cfc_backward<T>);
     nb::class_<Stream<T>>(module, stream)
-        .def("step", &Stream<T>::step, nb::arg("input"), nb::arg("timespan"), nb::arg("output"),
-             "Reads a sample at an address, and writes the output to another.");
+        .def("step", &Stream<T>::step, nb::arg("input"), nb::arg("timespan").none(), nb::arg("output"),
+             "Reads a sample at an address, and writes the output to another. None leaves timespans as they are.");
     module.def("ltc_stream", &ltc_stream<T>);
     module.def("lrc_stream", &lrc_stream<T>);
     module.def("cfc_stream", &cfc_stream<T>);
@@ -616,6 +623,9 @@ NB_MODULE(_cpu, module) {
         },
         nb::arg("instruction_set"), "Chooses another instruction set than the fastest, for tests and measurements.");
     module.def("threading", [] { return std::string(threading()); }, "Where threads come from.");
+    module.def("suppose_cores", &suppose_cores, nb::arg("cores"),
+               "Takes this process to have so many cores, for tests; 0 for what it has.");
+    module.def("had_threads", &had_threads, "Whether more than one was ever asked for.");
     module.def(
         "sigmoids_per_second",
         [](std::int64_t repeats) {

@@ -11,6 +11,9 @@
 // one array, updated in place. Its units stand together there, padded to whole vectors, and it reads the contiguous
 // layers that hold its sources; weights of connections that do not exist are zeros within that range.
 //
+// So that an infinity or NaN reaches only what it is connected to, not all that a zero stands for, a product of a row
+// with some is made without them, and they are added along the connections.
+//
 // Rows are sequences, lanes of a vector are outputs of a map. What maps make of inputs is computed for a block of
 // samples at once, and so are gradients of weights and inputs; a state's way through the network is one sample at a
 // time.
@@ -91,7 +94,11 @@ class Cfc {
 
     class Steps final : public Stepper {
       public:
-        Steps(const CfcProblem<T>& problem, T* state_) : p(problem), cfc(p), work(cfc), state(state_) { cfc.pack(); }
+        // Of the problem's arrays, those of the parameters and the wiring are not read later: their owner may free them.
+        Steps(const CfcProblem<T>& problem, T* state_) : p(problem), cfc(p), work(cfc), state(state_) {
+            cfc.pack();
+            cfc.find_existing(work.mending);
+        }
         void step() override {
             for (std::int64_t chunk = 0; chunk < cfc.chunks; ++chunk) cfc.forward_chunk(chunk, work, state, nullptr);
         }
@@ -121,15 +128,23 @@ class Cfc {
         std::int64_t kept, kept_stride;                  // its place among what is kept of a sample, and its size
     };
 
+    // For products of rows with infinities or NaN; empty until there is one.
+    struct Mending {
+        Buffer<std::uint8_t> exists{0};  // of each place in weights, whether it is a parameter
+        Buffer<T> clean{0};
+    };
+
     struct Workspace {
-        Buffer<T> input, projected, state, cell, source, new_cell, z, kept, spans;
+        Buffer<T> input, projected, state, cell, held, source, new_cell, z, kept, spans;
         Buffer<std::uint8_t> there;
+        Mending mending;
 
         explicit Workspace(const Cfc& self)
             : input(kSamples * self.inputs),
               projected(kSamples * self.out_of_maps),
               state(kRows * self.states_size),
               cell(kRows * self.states_size),
+              held(kRows * 2 * self.states_size),
               source(kRows * self.states_size),
               new_cell(kRows * self.states_size),
               z(kRows * self.hidden),
@@ -142,6 +157,8 @@ class Cfc {
         Buffer<T> input, input_gradient, before, cell_before, slopes, z, zeros, spans, span_sums;
         Buffer<T> state, cell, source, new_cell, z_gradient;  // gradients of what bears these names in Workspace
         Buffer<std::uint8_t> there;
+        Buffer<std::uint8_t> odd;  // of each map, whether slopes of this block hold infinities or NaN
+        Mending mending;
 
         explicit BackwardWorkspace(const Cfc& self)
             : input(kSamples * self.inputs),
@@ -158,7 +175,8 @@ class Cfc {
               source(kRows * self.states_size),
               new_cell(kRows * self.states_size),
               z_gradient(kRows * self.hidden),
-              there(kSamples) {}
+              there(kSamples),
+              odd(self.maps_count) {}
     };
 
     // What a chunk keeps: each map's values of all its samples, one map after the other; or, where nothing is to be
@@ -382,8 +400,8 @@ class Cfc {
         for (std::int64_t i = 0; i < p.units; ++i) to[i] = from[place[i]];
     }
 
-    // Inputs, spans and whether they are there, sample by sample. An absent one is read as zeros: it is not to matter,
-    // and NaN would, even times nothing.
+    // Inputs, spans and whether they are there, sample by sample. An absent one is read as zeros, and so is the state it
+    // finds: it is not to matter, and NaN would, even times nothing.
     template <class Work>
     void read(std::int64_t first, std::int64_t rows, std::int64_t t, std::int64_t steps, Work& work) const {
         for (std::int64_t step = 0; step < steps; ++step) {
@@ -401,24 +419,67 @@ class Cfc {
         }
     }
 
+    static bool finite(T value) { return value - value == T(0); }
+
+    // Place in weights of what connects the i-th of a row to a column of its product.
+    struct Places {
+        std::int64_t first, by_row, by_column;
+    };
+
+    void find_existing(Mending& mending) const {
+        mending.exists.renew(weights_size);
+        segments(p.parameters, [&](std::int64_t at, const T*, std::int64_t count) {
+            for (std::int64_t i = at; i < at + count; ++i) mending.exists[i] = 1;
+        });
+    }
+
+    // to = start + a row times b, where infinities and NaN of the row meet weights that exist and no other zeros.
+    void mended_product(std::int64_t vectors, std::int64_t inner, const T* row, Right<T> b, const T* start, T* to,
+                        Places places, Mending& mending) const {
+        if (!mending.exists.size()) find_existing(mending);
+        if (mending.clean.size() < inner) mending.clean.renew(inner);
+        for (std::int64_t i = 0; i < inner; ++i) mending.clean[i] = finite(row[i]) ? row[i] : T(0);
+        product<T>(1, vectors, inner, {mending.clean.get(), inner, 1}, b, {start, 0}, {to, 0});
+        for (std::int64_t i = 0; i < inner; ++i) {
+            if (finite(row[i])) continue;
+            for (std::int64_t column = 0; column < vectors * width; ++column) {
+                const std::int64_t at = places.first + i * places.by_row + column * places.by_column;
+                if (mending.exists[at]) to[column] += row[i] * weights[at];
+            }
+        }
+    }
+
+    // A product whose start is not where it goes to. Any infinity or NaN in a row shows in all of what comes of it.
+    void product_by_rows(std::int64_t rows, std::int64_t vectors, std::int64_t inner, Left<T> a, Right<T> b,
+                         Rows<const T> start, Rows<T> to, Places places, Mending& mending) const {
+        product<T>(rows, vectors, inner, a, b, start, to);
+        for (std::int64_t row = 0; row < rows; ++row) {
+            if (!vectors || finite(to.data[row * to.stride])) continue;
+            mended_product(vectors, inner, a.data + row * a.rows, b, start.data + row * start.stride,
+                           to.data + row * to.stride, places, mending);
+        }
+    }
+
     void project_inputs(std::int64_t samples, Workspace& work) const {
         for (std::int64_t m = 0; m < maps_count; ++m) {
             const Map& map = maps[m];
             if (!map.inputs) continue;
-            product<T>(samples, map.out / width, map.inputs, {work.input.get(), inputs, 1},
-                       {packed.get() + map.packed_input, map.inputs * width, width}, {weights.get() + map.bias, 0},
-                       {work.projected.get() + kSamples * map.before, map.out});
+            product_by_rows(samples, map.out / width, map.inputs, {work.input.get(), inputs, 1},
+                            {packed.get() + map.packed_input, map.inputs * width, width},
+                            {weights.get() + map.bias, 0}, {work.projected.get() + kSamples * map.before, map.out},
+                            {map.from_input, 1, inputs}, work.mending);
         }
     }
 
     // Outputs of a map for the samples from s on; what it makes of inputs is there already.
     void apply(const Map& map, std::int64_t s, std::int64_t rows, const T* source, std::int64_t stride,
-               const Workspace& work, T* to) const {
+               Workspace& work, T* to) const {
         const Rows<const T> start =
             map.inputs ? Rows<const T>{work.projected.get() + kSamples * map.before + s * map.out, map.out}
                        : Rows<const T>{weights.get() + map.bias, 0};
-        product<T>(rows, map.out / width, map.source, {source + map.from, stride, 1},
-                   {packed.get() + map.packed_source, map.source * width, width}, start, {to, map.kept_stride});
+        product_by_rows(rows, map.out / width, map.source, {source + map.from, stride, 1},
+                        {packed.get() + map.packed_source, map.source * width, width}, start, {to, map.kept_stride},
+                        {map.from_source, 1, map.stride}, work.mending);
     }
 
     void forward_chunk(std::int64_t chunk, Workspace& work, T* states, T* kept_) const {
@@ -435,12 +496,17 @@ class Cfc {
             project_inputs(count * rows, work);
             for (std::int64_t t = t0; t < t0 + count; ++t) {
                 const std::int64_t s = (t - t0) * rows;
+                for (std::int64_t row = 0; row < rows; ++row) {
+                    if (!work.there[s + row]) set_aside(row, work);
+                }
                 update(rows, s, t * rows, kept, work);
                 for (std::int64_t row = 0; row < rows; ++row) {
                     T *state = &work.state[row * states_size], *cell = &work.cell[row * states_size];
-                    if (work.there[s + row]) {
-                        copy(&work.source[row * states_size], states_size, state);
-                        if (p.remembers()) copy(&work.new_cell[row * states_size], states_size, cell);
+                    const T* held = &work.held[row * 2 * states_size];
+                    const bool there = work.there[s + row];
+                    copy(there ? &work.source[row * states_size] : held, states_size, state);
+                    if (p.remembers()) {
+                        copy(there ? &work.new_cell[row * states_size] : held + states_size, states_size, cell);
                     }
                     T* to = states + ((first + row) * p.time + t) * width_of_states;
                     gather(state, to);
@@ -448,6 +514,15 @@ class Cfc {
                 }
             }
         }
+    }
+
+    void set_aside(std::int64_t row, Workspace& work) const {
+        T *state = &work.state[row * states_size], *cell = &work.cell[row * states_size];
+        T* held = &work.held[row * 2 * states_size];
+        copy(state, states_size, held);
+        copy(cell, states_size, held + states_size);
+        clear(state, states_size);
+        clear(cell, states_size);
     }
 
     // New states in work.source, from those in work.state.
@@ -558,7 +633,10 @@ class Cfc {
         switch (p.activation) {
             case Activation::lecun_tanh:
                 return each([](V v, T*) {
-                    return fnma(v * static_cast<T>(kInner / kOuter), v, broadcast(static_cast<T>(kInner * kOuter)));
+                    // Exactly 0 at the ends: less would still count times 1e38.
+                    const V slope =
+                        fnma(v * static_cast<T>(kInner / kOuter), v, broadcast(static_cast<T>(kInner * kOuter)));
+                    return magnitude<T>(v) >= static_cast<T>(kOuter) ? V{} : slope;
                 });
             case Activation::tanh:
                 return each([](V v, T*) { return fnma(v, v, broadcast(T(1))); });
@@ -652,10 +730,24 @@ class Cfc {
         }
     }
 
-    // to = start + the gradients of what a map reads, from those of what it gives.
-    void pull(const Map& map, std::int64_t rows, const T* slopes, Rows<const T> start, Rows<T> to) const {
-        product<T>(rows, map.stride / width, map.out, {slopes, map.out, 1},
-                   {weights.get() + map.from_source, width, map.stride}, start, to);
+    // to = start + the gradients of what a map reads, from those of what it gives for the samples from s on.
+    void pull(const Map& map, std::int64_t rows, std::int64_t s, BackwardWorkspace& work, Rows<const T> start,
+              Rows<T> to) const {
+        const T* d = slopes(map, s, work);
+        const bool odd = !within(d, rows * map.out);
+        work.odd[&map - maps.get()] |= odd;
+        pull_through(odd, rows, map.stride, map.out, d, map.from_source, start, to, work.mending);
+    }
+
+    // to = start + slopes (rows, inner) times the weights (inner, columns) that begin at `from`.
+    void pull_through(bool odd, std::int64_t rows, std::int64_t columns, std::int64_t inner, const T* slopes,
+                      std::int64_t from, Rows<const T> start, Rows<T> to, Mending& mending) const {
+        const Right<T> right{weights.get() + from, width, columns};
+        if (!odd) return product<T>(rows, columns / width, inner, {slopes, inner, 1}, right, start, to);
+        for (std::int64_t row = 0; row < rows; ++row) {
+            mended_product(columns / width, inner, slopes + row * inner, right, start.data + row * start.stride,
+                           to.data + row * to.stride, {from, columns, 1}, mending);
+        }
     }
 
     void backward_chunk(std::int64_t chunk, BackwardWorkspace& work, const T* states, const T* kept_,
@@ -666,11 +758,17 @@ class Cfc {
         clear(work.cell.get(), work.cell.size());
         for (std::int64_t t0 = p.time ? (p.time - 1) / steps * steps : -1; t0 >= 0; t0 -= steps) {
             const std::int64_t count = p.time - t0 < steps ? p.time - t0 : steps;
+            clear(work.odd.get(), work.odd.size());
             read(first, rows, t0, count, work);
             for (std::int64_t s = 0; s < count * rows; ++s) {
                 const std::int64_t row = first + s % rows, t = t0 + s / rows;
                 const T* before = (t ? states + (row * p.time + t - 1) * width_of_states
                                      : p.initial + row * width_of_states);
+                if (!work.there[s]) {
+                    clear(&work.before[s * n], n);
+                    clear(&work.cell_before[s * n], n);
+                    continue;
+                }
                 spread(before, &work.before[s * n]);
                 if (p.remembers()) spread(before + p.units, &work.cell_before[s * n]);
             }
@@ -736,23 +834,22 @@ class Cfc {
             separate(stages[l], rows, kept.at(map, sample), &work.spans[s], gradient + stages[l].offset,
                      slopes(map, s, work), work.span_sums.get(), sums);
             if (!depth) {
-                pull(map, rows, slopes(map, s, work), {gradient + map.from, states_size},
-                     {gradient + map.from, states_size});
+                pull(map, rows, s, work, {gradient + map.from, states_size}, {gradient + map.from, states_size});
             }
         }
         const Map* after = &head(0);
         for (std::int64_t i = depth - 1; i >= 0; --i) {
             const Map& map = backbone(i);
-            pull(*after, rows, slopes(*after, s, work), nothing, {work.z_gradient.get(), hidden});
+            pull(*after, rows, s, work, nothing, {work.z_gradient.get(), hidden});
             deactivate(rows * hidden, kept.at(map, sample), work.z_gradient.get(), slopes(map, s, work),
                        work.z.get() + (keeps_arguments() ? (i * kSamples + s) * hidden : 0));
             after = &map;
         }
-        if (depth) pull(*after, rows, slopes(*after, s, work), nothing, {gradient, states_size});
+        if (depth) pull(*after, rows, s, work, nothing, {gradient, states_size});
         if (p.remembers()) {
             unremember(rows, kept.at(memory(), sample), &work.cell_before[s * states_size], gradient,
                        work.new_cell.get(), slopes(memory(), s, work));
-            pull(memory(), rows, slopes(memory(), s, work), nothing, {gradient, states_size});
+            pull(memory(), rows, s, work, nothing, {gradient, states_size});
         }
     }
 
@@ -787,7 +884,7 @@ class Cfc {
                 if (stage_of[i] != l) continue;
                 for (std::int64_t s = 0; s < samples; ++s) {
                     const std::int64_t sample = (first + s % rows) * p.time + t0 + s / rows;
-                    source[s * n + place[i]] = states[sample * width_of_states + i];
+                    source[s * n + place[i]] = work.there[s] ? states[sample * width_of_states + i] : T(0);
                 }
             }
         }
@@ -806,8 +903,9 @@ class Cfc {
         if (!map.inputs) return;
         add_product(map.out, inputs, samples, {d, 1, map.out}, {work.input.get(), width, inputs}, sums + map.from_input,
                     inputs);
-        add_product(samples, inputs, map.out, {d, map.out, 1}, {weights.get() + map.from_input, width, inputs},
-                    work.input_gradient.get(), inputs);
+        T* to = work.input_gradient.get();
+        pull_through(work.odd[&map - maps.get()], samples, inputs, map.out, d, map.from_input, {to, inputs}, {to, inputs},
+                     work.mending);
     }
 
     static void add_product(std::int64_t rows, std::int64_t columns, std::int64_t inner, Left<T> a, Right<T> b, T* to,

@@ -2,8 +2,8 @@
 // for sigmoid and hyperbolic_tangent, 6.5 for Normal, in float and in double; tests/kernels/test_cfc_agreement.py
 // measures them.
 //
-// All start from e^x = 2^n e^r with |r| <= ln(2) / 2. NaN stays NaN; arguments beyond the range of the exponent count
-// as its ends, so that no infinity arises on the way.
+// All start from e^x = 2^n e^r with |r| <= ln(2) / 2. NaN stays NaN; arguments above the range of the exponent count as
+// its end, so that no infinity arises on the way. Below it results are 0: less would still count times 1e38.
 #pragma once
 
 #include "simd.hpp"
@@ -86,14 +86,14 @@ struct Power {
 template <class T>
 LIQUID_INLINE Vector<T> exponential(Vector<T> x) {
     constexpr T limit = Exponential<T>::limit;
-    x = x < -limit ? broadcast(-limit) : x;
-    const Power<T> power(smaller<T>(x, limit));
-    return fma(power.scale, power.rest, power.scale);
+    const auto gone = x < -limit;
+    const Power<T> power(gone ? broadcast(-limit) : smaller<T>(x, limit));
+    return gone ? Vector<T>{} : fma(power.scale, power.rest, power.scale);
 }
 
 template <class T>
 LIQUID_INLINE Vector<T> sigmoid(Vector<T> x) {
-    return quotient<T>(broadcast(T(1)), T(1) + exponential<T>(-x));
+    return x < -Exponential<T>::limit ? Vector<T>{} : quotient<T>(broadcast(T(1)), T(1) + exponential<T>(-x));
 }
 
 // (e^2x - 1) / (e^2x + 1), its numerator without cancellation. From 20 on tanh is 1 even in double.
@@ -133,7 +133,7 @@ struct Normal {
     Vector<T> below, density;
 
     LIQUID_INLINE explicit Normal(Vector<T> x) {
-        const Vector<T> size = smaller<T>(magnitude<T>(x), Tail<T>::limit), z = size * T(0.70710678118654752440);
+        const Vector<T> whole = magnitude<T>(x), size = smaller<T>(whole, Tail<T>::limit), z = size * T(0.70710678118654752440);
         const Vector<T> inverse = quotient<T>(broadcast(T(1)), z + T(3)), t = (z - T(3)) * inverse;
         Vector<T> p = broadcast(Tail<T>::terms[0]);
         for (unsigned i = 1; i < sizeof(Tail<T>::terms) / sizeof(T); ++i) p = fma(p, t, broadcast(Tail<T>::terms[i]));
@@ -145,8 +145,9 @@ struct Normal {
         const Vector<T> rest = fnma(square, broadcast(T(1)), high * high) + (size - high) * (size + high);
         const Vector<T> bell = exponential<T>(T(-0.5) * square) * fma(broadcast(T(-0.5)), rest, broadcast(T(1)));
         const Vector<T> tail = T(0.5) * bell * p * inverse;
-        below = x < T(0) ? tail : T(1) - tail;
-        density = T(0.39894228040143267794) * bell;
+        const auto gone = whole > Tail<T>::limit;
+        below = x < T(0) ? (gone ? Vector<T>{} : tail) : T(1) - tail;
+        density = gone ? Vector<T>{} : T(0.39894228040143267794) * bell;
     }
 };
 

@@ -61,11 +61,26 @@ std::int64_t sum_opened(std::int64_t repeats, T* sum) {
     return repeats * size;
 }
 
+// A function whose numbers are flushed, see threads.hpp.
+template <class Signature>
+struct Flushed;
+template <class Result, class... Arguments>
+struct Flushed<Result (*)(Arguments...)> {
+    template <Result (*function)(Arguments...)>
+    static Result call(Arguments... arguments) {
+        const Flushing flushing;
+        return function(arguments...);
+    }
+};
+template <auto function>
+constexpr auto flushed = Flushed<decltype(function)>::template call<function>;
+
 template <class T>
 constexpr Table<T> table() {
-    return {ltc_forward<T>, ltc_backward<T>, lrc_forward<T>, lrc_backward<T>,  cfc_forward<T>,
-            cfc_backward<T>, cfc_kept<T>,    elementary<T>,  ltc_steps<T>,     lrc_steps<T>,
-            cfc_steps<T>,   opened_values<T>, sum_opened<T>};
+    return {flushed<ltc_forward<T>>, flushed<ltc_backward<T>>, flushed<lrc_forward<T>>, flushed<lrc_backward<T>>,
+            flushed<cfc_forward<T>>, flushed<cfc_backward<T>>, cfc_kept<T>,             elementary<T>,
+            flushed<ltc_steps<T>>,   flushed<lrc_steps<T>>,    flushed<cfc_steps<T>>,   opened_values<T>,
+            sum_opened<T>};
 }
 
 }  // namespace LIQUID_ISA

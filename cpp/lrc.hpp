@@ -198,6 +198,7 @@ class Lrc {
         my.team.wait();
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
             if (chunks.read(rows, t, my.sample)) {
+                chunks.set_aside(rows, my, v);
                 Layout::sums(orders.sensory, inputs, units, rows.count, my.units, input, constant(0, 0), constant(0, 0),
                              held, held + size);
                 if (p.bias) {
@@ -223,6 +224,7 @@ class Lrc {
                     v = next;
                     next = old;
                 }
+                chunks.put_back(states, rows, t, my, v);
             } else if (kept && my.team.first()) {
                 for (std::int64_t row = 0; row < rows.count; ++row) {
                     clear(kept + kept_at(rows.first + row, t, 0), unfolds * gates * units);
@@ -270,6 +272,8 @@ class Lrc {
             const bool any = chunks.read(rows, t, my.sample);
             if (any) {
                 chunks.state_before(states, rows, t, my.units, work.v.get());
+                chunks.clear_absent(rows, my.units, my.sample, work.v.get());
+                chunks.set_aside(rows, my, g, work.upstream.get());
                 for (std::int64_t n = 0; n < unfolds; ++n) {
                     recall(kept, rows, t, n, my.units, work.sums.get());
                     retake(n, rows, my, work);
@@ -298,6 +302,7 @@ class Lrc {
                     Layout::pull_linear(orders.sensory, orders.sensory_o, inputs, units, rows.count, my.inputs, input,
                                         all + 2 * size, work.input_gradient.get(), sums.sensory_o);
                 }
+                chunks.put_back(rows, my, work.upstream.get(), g);
             }
             chunks.hand_on(rows, t, any, my, work.input_gradient.get(), work.delta_gradient.get(), gradients.input,
                            gradients.timespans);

@@ -106,6 +106,7 @@ class Ltc {
             T* const to = place(rows, t, kept);
             T* const moves = direct(rows, to) ? to : work.moves.get();
             if (chunks.read(rows, t, my.sample)) {
+                chunks.set_aside(rows, my, v);
                 sense(rows, my, work);
                 for (std::int64_t step = 0; step < unfolds; ++step) {
                     take(v, next, moves + 2 * step * used, rows, my, work);
@@ -114,6 +115,7 @@ class Ltc {
                     v = next;
                     next = old;
                 }
+                chunks.put_back(states, rows, t, my, v);
             } else if (to && my.team.first()) {
                 clear(moves, 2 * unfolds * used);
             }
@@ -211,6 +213,8 @@ class Ltc {
             const bool any = chunks.read(rows, t, my.sample);
             if (any) {
                 chunks.state_before(states, rows, t, my.units, work.v.get());
+                chunks.clear_absent(rows, my.units, my.sample, work.v.get());
+                chunks.set_aside(rows, my, g, work.upstream.get());
                 const T* moves = retake(place(rows, t, kept), rows, my, work);
                 for (std::int64_t step = unfolds - 1; step >= 0; --step) {
                     const T* v = &work.v[step * used];
@@ -226,6 +230,7 @@ class Ltc {
                 });
                 Layout::pull(sensory_back, inputs, units, rows.count, my.inputs, my.sample.input.get(),
                              work.a_sum.get(), work.b_sum.get(), work.input_gradient.get(), sensory_sums);
+                chunks.put_back(rows, my, work.upstream.get(), g);
             }
             chunks.hand_on(rows, t, any, my, work.input_gradient.get(), work.delta_gradient.get(), gradients.input,
                            gradients.timespans);

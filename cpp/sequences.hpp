@@ -28,6 +28,7 @@ class Chunks {
         Buffer<T> deltas;        // of each row: a solver step's length
         Buffer<T> input, delta;  // delta: the same, for every unit
         Buffer<std::uint8_t> there;
+        bool all = true;  // are there
 
         explicit Sample(const Chunks& chunks)
             : deltas(width > Layout::rows ? width : Layout::rows),
@@ -87,26 +88,68 @@ class Chunks {
 
     // False if no sequence of the chunk has a sample here.
     bool read(Rows rows, std::int64_t t, Sample& sample) const {
-        bool any = false, all = true;
+        bool any = false;
+        sample.all = true;
         for (std::int64_t row = 0; row < rows.count; ++row) {
             const std::int64_t at = (rows.first + row) * of.time + t;
             const bool there = !of.observed || of.observed[at];
             sample.there[row] = there;
             any |= there;
-            all &= there;
-            // Over no time nothing happens: that is how a state is held.
+            sample.all &= there;
             sample.deltas[row] = there ? of.timespans[at] / static_cast<T>(of.unfolds) : T(0);
         }
         if (!any) return false;
+        // Lanes without a sequence, which may have had one in the chunk before.
+        clear(&sample.deltas[rows.count], sample.deltas.size() - rows.count);
         Layout::spread(sample.deltas.get(), of.units, rows.count, sample.delta.get());
         gather(of.input, of.inputs, rows, t, {0, Layout::groups(of.inputs)}, sample.input.get());
-        if (!all) {
+        if (!sample.all) {
             for (std::int64_t row = 0; row < rows.count; ++row) {
                 if (sample.there[row]) continue;
                 for (std::int64_t j = 0; j < of.inputs; ++j) sample.input[Layout::at(of.inputs, j, row)] = T(0);
             }
         }
         return true;
+    }
+
+    // run(place, row, unit) for a part of the states of sequences that have no sample here. A kernel takes them along as
+    // zeros, over no time, so that nothing in them can spread, and puts back what was set aside.
+    template <class Run>
+    void each_absent(Rows rows, Part part, const Sample& sample, const Run& run) const {
+        const auto [first, last] = Layout::columns(of.units, part);
+        for (std::int64_t row = 0; row < rows.count && !sample.all; ++row) {
+            if (sample.there[row]) continue;
+            for (std::int64_t i = first; i < last; ++i) run(Layout::at(of.units, i, row), row, i);
+        }
+    }
+    void clear_absent(Rows rows, Part part, const Sample& sample, T* v) const {
+        each_absent(rows, part, sample, [&](std::int64_t k, std::int64_t, std::int64_t) { v[k] = T(0); });
+    }
+
+    // Before and after a sample on the way forward, where members read each other's states.
+    void set_aside(Rows rows, const Member& my, T* v) const {
+        if (my.sample.all) return;
+        clear_absent(rows, my.units, my.sample, v);
+        my.team.wait();
+    }
+    void put_back(const T* states, Rows rows, std::int64_t t, const Member& my, T* v) const {
+        if (my.sample.all) return;
+        each_absent(rows, my.units, my.sample, [&](std::int64_t k, std::int64_t row, std::int64_t i) {
+            const std::int64_t at = (rows.first + row) * of.units + i;
+            v[k] = t ? states[((rows.first + row) * of.time + t - 1) * of.units + i] : of.initial[at];
+        });
+        my.team.wait();
+    }
+
+    // And of gradients g on the way back.
+    void set_aside(Rows rows, const Member& my, T* g, T* aside) const {
+        each_absent(rows, my.units, my.sample, [&](std::int64_t k, std::int64_t, std::int64_t) {
+            aside[k] = g[k];
+            g[k] = T(0);
+        });
+    }
+    void put_back(Rows rows, const Member& my, const T* aside, T* g) const {
+        each_absent(rows, my.units, my.sample, [&](std::int64_t k, std::int64_t, std::int64_t) { g[k] = aside[k]; });
     }
 
     // A sample's end on the way back: gradients of inputs, of which each member hands on its part, and of timespans,

@@ -38,6 +38,7 @@ struct Simd<float> {
     static constexpr float round_magic = 12582912.0f;  // 1.5 * 2^23: adding it leaves the nearest whole number
     static constexpr float largest_exponent = 126.0f;
     static constexpr float bound = 120.0f;  // of arguments that opened() need not compare
+    static constexpr float most = 0x1.fffffep+127f;  // of finite numbers
     static constexpr std::int32_t sign = INT32_MIN;
 };
 
@@ -50,6 +51,7 @@ struct Simd<double> {
     static constexpr double round_magic = 6755399441055744.0;  // 1.5 * 2^52
     static constexpr double largest_exponent = 1022.0;
     static constexpr double bound = 1000.0;
+    static constexpr double most = 0x1.fffffffffffffp+1023;
     static constexpr std::int64_t sign = INT64_MIN;
 };
 
@@ -90,6 +92,22 @@ LIQUID_INLINE DoubleVector fma(DoubleVector a, DoubleVector b, DoubleVector c) {
 LIQUID_INLINE FloatVector fnma(FloatVector a, FloatVector b, FloatVector c) { return c - a * b; }
 LIQUID_INLINE DoubleVector fnma(DoubleVector a, DoubleVector b, DoubleVector c) { return c - a * b; }
 #endif
+
+// Whether all values, whole vectors of them, are within +-limit, or finite. As integers, numbers without their sign keep
+// their order, and NaN is larger than any.
+template <class T>
+LIQUID_INLINE bool within(const T* values, std::int64_t size, T limit = Simd<T>::most) {
+    using Integers = typename Simd<T>::Integers;
+    Integers peak{};
+    for (std::int64_t k = 0; k < size; k += Simd<T>::width) {
+        const Integers bits = (Integers)load(values + k) & ~Simd<T>::sign;
+        peak = bits > peak ? bits : peak;
+    }
+    bool inside = limit >= 0;
+    const Integers most = (Integers)broadcast(limit);
+    for (int lane = 0; lane < Simd<T>::width; ++lane) inside &= peak[lane] <= most[lane];
+    return inside;
+}
 
 template <class T>
 LIQUID_INLINE T horizontal_sum(Vector<T> values) {
@@ -180,14 +198,8 @@ LIQUID_INLINE void open_by_table(FloatVector* t) {
 
 #endif
 
-// How far synapses are open: 1 / (1 + 2^t), the logistic function of -t * ln 2, for each of N vectors in place.
-//
-// Arguments beyond +-126 (float) or +-1022 (double) count as that, NaN stays NaN. Error below 3.5 units in the last
-// place of the result for the t given, 2 where the result is above 1/2; tests/kernels/test_agreement.py measures it.
-// Whoever knows that |t| <= Simd<T>::bound spares the comparisons; results have the same bits. Several vectors at once
-// hide each other's latencies.
 template <class T, bool Bounded, int N>
-LIQUID_INLINE void open(Vector<T>* t) {
+LIQUID_INLINE void open_nearly(Vector<T>* t) {
 #if defined(__AVX512F__) || defined(__AVX2__)
     if constexpr (sizeof(T) == sizeof(float)) return open_by_table<Bounded, N>(t);
 #endif
@@ -205,6 +217,23 @@ LIQUID_INLINE void open(Vector<T>* t) {
         // The whole part stands in the last bits of `shifted`: in the exponent, it multiplies by its power of two.
         t[n] = T(1) / (T(1) + (Vector<T>)((Integers)power + ((Integers)shifted << S::mantissa_bits)));
     }
+}
+
+// How far synapses are open: 1 / (1 + 2^t), the logistic function of -t * ln 2, for each of N vectors in place.
+//
+// The result is 0 beyond 126 (float) or 1022 (double): less would still count times a presynaptic value of 1e38. It is 1
+// at the other end, and NaN stays NaN. Error below 3.5 units in the last place of the result for the t given, 2 where
+// the result is above 1/2; tests/kernels/test_agreement.py measures it. Whoever knows that |t| <= Simd<T>::bound spares
+// the comparisons; results have the same bits. Several vectors at once hide each other's latencies.
+template <class T, bool Bounded, int N>
+LIQUID_INLINE void open(Vector<T>* t) {
+    if constexpr (Bounded) return open_nearly<T, true, N>(t);
+    typename Simd<T>::Integers shut[N];
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) shut[n] = t[n] > Simd<T>::largest_exponent;
+    open_nearly<T, false, N>(t);
+#pragma GCC unroll 8
+    for (int n = 0; n < N; ++n) t[n] = shut[n] ? Vector<T>{} : t[n];
 }
 
 template <class T, bool Bounded = false>
@@ -261,7 +290,7 @@ LIQUID_INLINE void store_first(double* to, std::int64_t count, DoubleVector valu
 #endif
 
 // Rows of an array, each `columns` long and `stride` apart, as columns of vectors: to[column * width + row]. Rows from
-// `rows` to the width of a vector are left as they are, or zeroed.
+// `rows` to the width of a vector are zeros.
 template <class T>
 void to_columns(const T* from, std::int64_t stride, std::int64_t columns, std::int64_t rows, T* to) {
     constexpr int width = Simd<T>::width;
@@ -279,6 +308,9 @@ void to_columns(const T* from, std::int64_t stride, std::int64_t columns, std::i
     for (std::int64_t row = 0; row < rows; ++row) {
         const T* values = from + row * stride;
         for (std::int64_t column = 0; column < columns; ++column) to[column * width + row] = values[column];
+    }
+    for (std::int64_t column = 0; column < columns && rows < width; ++column) {
+        for (std::int64_t row = rows; row < width; ++row) to[column * width + row] = T(0);
     }
 #endif
 }

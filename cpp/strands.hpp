@@ -4,7 +4,7 @@
 //
 // Where there are more threads than strands, a team of them does a strand together: each member has a part of the
 // neurons, and what belongs to a neuron is computed by one member, in the order in which one thread would. Members wait
-// for each other where one reads what another has written.
+// for each other where one reads what another has written. Where they wait for long, there are no teams for a second.
 #pragma once
 
 #include "buffer.hpp"
@@ -87,7 +87,7 @@ void each_strand(std::int64_t strands, int threads, const Body& body) {
 template <class Body>
 void each_team(std::int64_t strands, int threads, std::int64_t most, const Body& body) {
     const std::int64_t there = strands ? threads / strands : 0, members = there < most ? there : most;
-    if (members < 2) return each_strand(strands, threads, [&](std::int64_t strand) { body(strand, Team()); });
+    if (members < 2 || liquid::crowded()) return each_strand(strands, threads, [&](std::int64_t strand) { body(strand, Team()); });
     struct Teams {
         const Body& body;
         const int strands, members;

@@ -9,6 +9,7 @@
 //     size(units, rows)                  values of a chunk, some of them padding
 //     groups(units), vectors(rows)       groups of lanes, see below; vectors that a block is for so many rows
 //     each(units, rows, part, run)       run(place) for every vector of a part's values
+//     columns(units, part)               the units themselves
 //     Forward, Backward                  synapses in the order in which sums(), or pull(), reads them
 //     sums(): drive += sum w_erev * s, total += sum w * s, with s = sigmoid(sigma * (source - mu))
 //     pull(): from gradients of drive and total to those of the source, and to sums from which those of the
@@ -27,7 +28,8 @@
 // where y is the presynaptic value and h = s (1 - s) (a w_erev + b w) scale.
 //
 // Both kernels are compiled twice: where no source can bring a synapse near the ends of what opened() computes, as is
-// usual, comparisons are spared.
+// usual, comparisons are spared. So are those of UnitLanes that keep infinities and NaN where they belong: lanes of a
+// block without a synapse hold zeros, but 0 times infinity is NaN.
 #pragma once
 
 #include <cstdint>
@@ -93,22 +95,6 @@ T reach(const Synapses<T>& synapses) {
     return known && synapses.count ? (Simd<T>::bound - furthest) / steepest : T(-1);
 }
 
-// Whether all values, whole vectors of them, are within +-limit. As integers, numbers without their sign keep their
-// order, and NaN is larger than any.
-template <class T>
-LIQUID_INLINE bool within(const T* values, std::int64_t size, T limit) {
-    using Integers = typename Simd<T>::Integers;
-    Integers peak{};
-    for (std::int64_t k = 0; k < size; k += Simd<T>::width) {
-        const Integers bits = (Integers)load(values + k) & ~Simd<T>::sign;
-        peak = bits > peak ? bits : peak;
-    }
-    bool inside = limit >= 0;
-    const Integers most = (Integers)broadcast(limit);
-    for (int lane = 0; lane < Simd<T>::width; ++lane) inside &= peak[lane] <= most[lane];
-    return inside;
-}
-
 template <class T>
 struct BatchLanes {
     static constexpr int width = Simd<T>::width;
@@ -124,6 +110,7 @@ struct BatchLanes {
     static void each(std::int64_t, std::int64_t, Part part, const Run& run) {
         for (std::int64_t i = part.first; i < part.last; ++i) run(i * width);
     }
+    static Part columns(std::int64_t, Part part) { return part; }
     static void gather(const T* from, std::int64_t stride, std::int64_t, std::int64_t count, Part part, T* to) {
         to_columns(from + part.first, stride, part.last - part.first, count, to + part.first * width);
     }
@@ -137,6 +124,7 @@ struct BatchLanes {
     }
     static void unpack(const T* from, std::int64_t units, std::int64_t count, T* to) {
         for (std::int64_t i = 0; i < units; ++i) {
+            for (std::int64_t row = count; row < width; ++row) to[i * width + row] = T(0);
             __builtin_memcpy(to + i * width, from + i * count, static_cast<std::size_t>(count) * sizeof(T));
         }
     }
@@ -350,24 +338,21 @@ struct UnitLanes {
             for (std::int64_t g = part.first; g < part.last; ++g) run(row * stride(units) + g * width);
         }
     }
-    // Of so many units those from the part's first on, as many as there are of it.
-    struct Columns {
-        std::int64_t first, count;
-        Columns(std::int64_t units, Part part)
-            : first(part.first * width), count((part.last * width < units ? part.last * width : units) - first) {}
-    };
+    static Part columns(std::int64_t units, Part part) {
+        return {part.first * width, part.last * width < units ? part.last * width : units};
+    }
     static void gather(const T* from, std::int64_t from_stride, std::int64_t units, std::int64_t count, Part part,
                        T* to) {
-        const Columns columns(units, part);
+        const auto [first, last] = columns(units, part);
         for (std::int64_t row = 0; row < count; ++row) {
-            copy(from + row * from_stride + columns.first, columns.count, to + row * stride(units) + columns.first);
+            copy(from + row * from_stride + first, last - first, to + row * stride(units) + first);
         }
     }
     static void scatter(const T* from, std::int64_t to_stride, std::int64_t units, std::int64_t count, Part part,
                         T* to) {
-        const Columns columns(units, part);
+        const auto [first, last] = columns(units, part);
         for (std::int64_t row = 0; row < count; ++row) {
-            copy(from + row * stride(units) + columns.first, columns.count, to + row * to_stride + columns.first);
+            copy(from + row * stride(units) + first, last - first, to + row * to_stride + first);
         }
     }
     static void pack(const T* from, std::int64_t units, std::int64_t count, T* to) {
@@ -472,6 +457,9 @@ struct UnitLanes {
         }
     };
 
+    // Lanes of a block without a synapse; scale_of() is never 0.
+    static LIQUID_INLINE auto absent(V scale) { return scale == T(0); }
+
     // run(block, row): all rows, in blocks that load what they share once; `block` is the number of rows, as a type.
     template <int Most, class Run>
     static void by_rows(std::int64_t count, const Run& run, std::int64_t row = 0) {
@@ -494,7 +482,10 @@ struct UnitLanes {
                 const V scale = load(p), shift = load(p + width), w = load(p + 2 * width), w_erev = load(p + 3 * width);
                 V s[R];
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) s[r] = fma(broadcast(y[r * sources]), scale, shift);
+                for (int r = 0; r < R; ++r) {
+                    s[r] = fma(broadcast(y[r * sources]), scale, shift);
+                    if (!Bounded) s[r] = absent(scale) ? V{} : s[r];
+                }
                 open<T, Bounded, R>(s);
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) {
@@ -533,7 +524,9 @@ struct UnitLanes {
                     for (int n = 0; n < N; ++n) {
                         const int r = from + n;
                         const V ra = s[n] * da[r * units], rb = s[n] * db[r * units];
-                        const V weighted = fma(ra, w_erev, rb * w), slope = fnma(s[n], weighted, weighted);
+                        const V weighted = fma(ra, w_erev, rb * w);
+                        V slope = fnma(s[n], weighted, weighted);
+                        if (!Bounded) slope = absent(scale) ? V{} : slope;
                         sa += ra;
                         sb += rb;
                         h += slope;
@@ -573,7 +566,10 @@ struct UnitLanes {
 
     static void pull(const Backward& order, std::int64_t sources, std::int64_t targets, std::int64_t count, Part part,
                      const T* source, const T* a, const T* b, T* source_gradient, T* sums) {
-        auto* run = within(source, count * stride(sources), order.reach) ? pull_by<true> : pull_by<false>;
+        const std::int64_t upstream = count * stride(targets);
+        const bool ordinary = within(source, count * stride(sources), order.reach) &&
+                              within(a, upstream) && within(b, upstream);
+        auto* run = ordinary ? pull_by<true> : pull_by<false>;
         run(order, sources, targets, count, part, source, a, b, source_gradient, sums);
     }
 
@@ -602,17 +598,20 @@ struct UnitLanes {
         }
     };
 
-    template <int R>
+    template <bool Finite, int R>
     static void linear_of(const Forward& order, Part part, const T* values, std::int64_t sources, std::int64_t units,
                           const T* source, const T* held, T* result) {
         for (std::int64_t g = part.first; g < part.last; ++g) {
             V sum[R];
             for (int r = 0; r < R; ++r) sum[r] = load(held + r * units + g * width);
             for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
-                const V weight = load(values + e * width);
+                const V weight = load(values + e * width), scale = load(order.values.get() + e * 4 * width);
                 const T* y = source + order.others[e];
 #pragma GCC unroll 8
-                for (int r = 0; r < R; ++r) sum[r] = fma(broadcast(y[r * sources]), weight, sum[r]);
+                for (int r = 0; r < R; ++r) {
+                    const V more = fma(broadcast(y[r * sources]), weight, sum[r]);
+                    sum[r] = Finite ? more : absent(scale) ? sum[r] : more;
+                }
             }
             for (int r = 0; r < R; ++r) store(result + r * units + g * width, sum[r]);
         }
@@ -620,14 +619,21 @@ struct UnitLanes {
 
     static void linear(const Forward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
                        std::int64_t count, Part part, const T* source, const T* held, T* result) {
+        auto* run = within(source, count * stride(sources)) ? linear_by<true> : linear_by<false>;
+        run(order, weights, sources, targets, count, part, source, held, result);
+    }
+
+    template <bool Finite>
+    static void linear_by(const Forward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
+                          std::int64_t count, Part part, const T* source, const T* held, T* result) {
         const std::int64_t from = stride(sources), to = stride(targets);
         by_rows<8>(count, [&](auto block, std::int64_t row) {
-            linear_of<block>(order, part, weights.values.get(), from, to, source + row * from, held + row * to,
+            linear_of<Finite, block>(order, part, weights.values.get(), from, to, source + row * from, held + row * to,
                              result + row * to);
         });
     }
 
-    template <int R>
+    template <bool Finite, int R>
     static void pull_linear_of(const Backward& order, Part part, const T* values, std::int64_t sources,
                                std::int64_t units, const T* source, const T* gradient, T* source_gradient, T* sums) {
         for (std::int64_t g = part.first; g < part.last; ++g) {
@@ -637,14 +643,15 @@ struct UnitLanes {
                 pulled[r] = load(source_gradient + r * sources + g * width);
             }
             for (std::int64_t e = order.start[g]; e < order.start[g + 1]; ++e) {
-                const V weight = load(values + e * width);
+                const V weight = load(values + e * width), scale = load(order.values.get() + e * 4 * width);
                 const T* of = gradient + order.others[e];
                 V sum = load(sums + e * width);
 #pragma GCC unroll 8
                 for (int r = 0; r < R; ++r) {
                     const V here = broadcast(of[r * units]);
                     sum = fma(here, y[r], sum);
-                    pulled[r] = fma(here, weight, pulled[r]);
+                    const V more = fma(here, weight, pulled[r]);
+                    pulled[r] = Finite ? more : absent(scale) ? pulled[r] : more;
                 }
                 store(sums + e * width, sum);
             }
@@ -655,9 +662,18 @@ struct UnitLanes {
     static void pull_linear(const Backward& order, const Weights& weights, std::int64_t sources, std::int64_t targets,
                             std::int64_t count, Part part, const T* source, const T* gradient, T* source_gradient,
                             T* sums) {
+        auto* run = within(gradient, count * stride(targets)) ? pull_linear_by<true>
+                                                                             : pull_linear_by<false>;
+        run(order, weights, sources, targets, count, part, source, gradient, source_gradient, sums);
+    }
+
+    template <bool Finite>
+    static void pull_linear_by(const Backward& order, const Weights& weights, std::int64_t sources,
+                               std::int64_t targets, std::int64_t count, Part part, const T* source, const T* gradient,
+                               T* source_gradient, T* sums) {
         const std::int64_t from = stride(sources), to = stride(targets);
         by_rows<8>(count, [&](auto block, std::int64_t row) {
-            pull_linear_of<block>(order, part, weights.values.get(), from, to, source + row * from,
+            pull_linear_of<Finite, block>(order, part, weights.values.get(), from, to, source + row * from,
                                   gradient + row * to, source_gradient + row * from, sums);
         });
     }

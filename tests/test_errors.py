@@ -99,7 +99,7 @@ REFUSALS = [
         "timespans must be a number, (time,) = (5,), or (batch, time)",
     ),
     (lambda: TIME_FIRST(X, timespans=torch.ones(5, 2)), ValueError, "or (time, batch) = (2, 5)"),
-    (lambda: LAYER(X, timespans=-1.0), ValueError, "timespans must be finite and not negative, but hold -1.0"),
+    (lambda: LAYER(X, timespans=-1.0), ValueError, "timespans must be finite and not negative, but got -1.0"),
     (lambda: LAYER(X, timespans=torch.full((5,), torch.nan)), ValueError, "timespans must be finite and not negative"),
     (
         lambda: LAYER(X, timespans=pack_sequence([torch.ones(5)])),
@@ -160,7 +160,7 @@ REFUSALS = [
         TypeError,
         "timespans must be real numbers, but got torch.complex64",
     ),
-    (lambda: LAYER(X, timespans=torch.tensor(1e300, dtype=torch.float64)), ValueError, "timespans must be finite"),
+    (lambda: LAYER(X, timespans=torch.tensor(1e300, dtype=torch.float64)), ValueError, "timespans must be at most"),
     (lambda: LAYER(X, timespans=torch.ones(5, device="meta")), ValueError, "timespans is on meta, but the layer's"),
     (lambda: LAYER(X, mask=[True]), TypeError, "mask must be a bool Tensor, True where observed, but got list"),
     (lambda: LAYER(X, {"h": 1}), TypeError, "hx must be a Tensor, but got dict"),
@@ -185,7 +185,7 @@ REFUSALS = [
         ValueError,
         "timespan must be a number or (batch,) = (2,), but got",
     ),
-    (lambda: LAYER.step(X[:, 0], timespan=-1.0), ValueError, "timespan must be finite and not negative, but hold -1.0"),
+    (lambda: LAYER.step(X[:, 0], timespan=-1.0), ValueError, "timespan must be finite and not negative, but got -1.0"),
     (lambda: LAYER.lesioned(3), TypeError, "wiring must be a Wiring, but got int"),
     (
         lambda: LAYER.lesioned(lr.wirings.Wiring(LAYER.wiring.adjacency, LAYER.wiring.sensory_adjacency, 2)),
@@ -205,7 +205,7 @@ REFUSALS = [
     (
         lambda: lr.timespans_from_timestamps(torch.tensor([1.0]), first=-3),
         ValueError,
-        "first must be a time span, finite and not negative, but got -3",
+        "first must be finite and not negative, but got -3: a span is the time since the previous sample",
     ),
     (lambda: BOTH_WAYS.step(X[:, 0]), ValueError, "step() streams forward in time, but this layer is bidirectional"),
     (

@@ -1,18 +1,24 @@
 """The command line: run a study, go on with one, report on one, or compare networks on one's own table.
 
-Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130
-when stopped with Ctrl-C, 141 when nobody reads the output any more. Modules are imported where a command needs them, so
-that help, ``list`` and ``report`` never load torch.
+Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130 when
+stopped with Ctrl-C, 143 with SIGTERM, 129 with SIGHUP, 141 when nobody reads the output any more. Modules are imported
+where a command needs them, so that help, ``list`` and ``report`` never load torch.
 """
+
+import os
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # `python -m` puts the current folder first: a socket.py there, beside the data, would be taken for Python's own.
+    if os.path.realpath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
+        del sys.path[0]
 
 import argparse
 import csv
 import hashlib
 import io
 import json
-import os
 import re
-import sys
 import tempfile
 import time
 import warnings
@@ -188,12 +194,21 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
     for role, meaning, without in (
         ("time", "when each row was measured", "rows are evenly spaced"),
-        ("group", "whose row it is (subject, machine, trip)", "the file is one recording"),
+        (
+            "group",
+            "whose row it is (subject, machine, trip); of several (subject,session) a split keeps the first whole, and "
+            "all together tell recordings apart",
+            "the file is one recording",
+        ),
     ):
         # What is not asked for is left out, to be guessed; None asks for none.
         either = added.add_mutually_exclusive_group()
         either.add_argument(
-            f"--{role}", metavar="COLUMN", default=argparse.SUPPRESS, help=f"{meaning}; guessed by default"
+            f"--{role}",
+            metavar="COLUMN" if role == "time" else "A,B,...",
+            type=str if role == "time" else _columns,
+            default=argparse.SUPPRESS,
+            help=f"{meaning}; guessed by default",
         )
         either.add_argument(
             f"--no-{role}",
@@ -203,6 +218,12 @@ def _parser() -> argparse.ArgumentParser:
             default=argparse.SUPPRESS,
             help=f"there is no such column: {without}",
         )
+    added.add_argument(
+        "--dates",
+        choices=("day-first", "month-first", "year-first"),
+        default=argparse.SUPPRESS,
+        help="how to read dates such as 01/02/2024; found out by default, where cells tell",
+    )
     added.add_argument(
         "--features",
         type=_columns,
@@ -378,6 +399,7 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _kept(directory: Path) -> "Study":
+    from liquidbench import storage
     from liquidbench.study import RESULTS_FORMAT, Study
 
     path = directory / _STUDY_FILE
@@ -386,12 +408,21 @@ def _kept(directory: Path) -> "Study":
             f"{directory} is no folder of a study's results, for it has no {_STUDY_FILE}; name the folder that "
             "`liquidbench run` made, such as results/demo"
         )
+    try:
+        sealed = storage.intact(storage.content_of(path), path)
+    except storage.DamagedFileError as error:
+        raise ValueError(
+            f"{error}, or it was edited. Give the study as it should be, and keep its results: liquidbench run "
+            f"STUDY.yaml --update --results {directory.parent}"
+        ) from error
     with path.open(encoding="utf-8", errors="replace") as file:
         if file.readline().strip() != _FORMAT_LINE.format(RESULTS_FORMAT):
             raise ValueError(
                 f"{directory} was made by a version of liquidbench whose results this one cannot read (it reads format "
                 f"{RESULTS_FORMAT}). Use that version for it, or run the study again into another folder (--results)"
             )
+    if not sealed:
+        storage.tell_unsealed(directory, stacklevel=3)
     return Study.load(path)
 
 
@@ -412,16 +443,19 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
         )
 
 
-def _keep(study: "Study", directory: Path, asked: str) -> None:
-    from liquidbench.storage import replacing
+def _keep(study: "Study", directory: Path, asked: str = "") -> None:
+    from liquidbench import storage
     from liquidbench.study import RESULTS_FORMAT
 
+    path = directory / _STUDY_FILE
+    text = f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{asked}{study.to_yaml()}"
     with suppress(FileNotFoundError, ValueError):
         if _kept(directory) == study:
             # With the line that says for what it was made.
-            return
-    with replacing(directory / _STUDY_FILE) as file:
-        file.write(f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{asked}{study.to_yaml()}".encode())
+            text = path.read_text(encoding="utf-8")
+            if storage.intact(text.encode(), path):
+                return
+    storage.keep(path, storage.sealed(f"{text}# checksum: {storage.SEAL}\n".encode()))
 
 
 def _check_temporary() -> None:
@@ -513,7 +547,7 @@ def _carry_out(
         print(
             f"Stopped; {ended} of {len(plan.ids)} runs are finished and kept. To go on: liquidbench resume {directory}"
         )
-        return 130
+        return 128 + outcome.interrupted
     code = _report_on(study, directory)
     if outcome.elsewhere:
         print(
@@ -551,11 +585,11 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from liquidbench import predictions, results
+    from liquidbench import predictions, results, storage
     from liquidbench.engine.leases import Leases
     from liquidbench.metrics import METRICS
 
-    directory, scored, left = Path(options.directory), 0, 0
+    directory, scored, left, damaged = Path(options.directory), 0, 0, 0
     with _input():
         study = _kept(directory)
         facts = _facts(study, directory)
@@ -576,11 +610,19 @@ def _rescore(options: argparse.Namespace) -> int:
             except FileNotFoundError:
                 left += 1
                 continue
+            except storage.DamagedFileError as error:
+                aside = storage.set_aside(predictions.path(directory, run), directory)
+                warnings.warn(f"{error}; it is now {aside}", storage.KeptFileWarning, stacklevel=1)
+                writer.remove(run)
+                damaged += 1
+                continue
             again = predictions.rescored(rows, predicted, dict.fromkeys([*task["metrics"], *added]))
             writer.add(run, results.pack(again))
             scored += 1
         writer.consolidate()
     print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
+    if damaged:
+        print(f"The predictions of {damaged} more were damaged. To do these fits again: liquidbench resume {directory}")
     return _report_on(study, directory)
 
 
@@ -710,7 +752,7 @@ def _studies() -> list[tuple[str, str]]:
             rows.append((str(path), f"cannot be read: {problem}"))
     for path in sorted(Path("results").glob(f"*/{_STUDY_FILE}")):
         try:
-            study = Study.load(path)
+            study = _kept(path.parent)
             runs = _run_ids(study, _facts(study, path.parent))
             told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are there. {study.question}"
         except (ValueError, OSError) as problem:
@@ -727,7 +769,8 @@ def _compare(options: argparse.Namespace) -> int:
 
         _check_temporary()
         began = time.monotonic()
-        asked = {key: value for key, value in vars(options).items() if key in ("time", "group", "features", "kind")}
+        keys = ("time", "dates", "group", "features", "kind")
+        asked = {key: value for key, value in vars(options).items() if key in keys}
         planned = table.plan({"table": options.table, "target": options.target, **asked})
         task = planned.task
         now("building the parts for training and validation")

@@ -4,12 +4,11 @@ The driver (whoever calls `train`) starts the processes, listens to them, and en
 compute on the CPU and exchange gradients with gloo. What they do is in `liquidbench.replicas`.
 """
 
-import json
 import math
-import multiprocessing
 import os
 import pickle
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -22,20 +21,20 @@ from typing import Any
 import torch
 
 import liquidbench
+from liquidbench import storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, predict
-from liquidbench.processes import interrupts_ignored
-from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, work
+from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, start
+from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, loaded, save, work
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
-from liquidbench.storage import alone, replacing
+from liquidbench.storage import DamagedFileError, KeptFileWarning, alone
 from liquidbench.tasks.task import Task
 
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
 SUMMARY = "training.json"
 
-_CONTEXT = multiprocessing.get_context("spawn")
 _PATIENCE = 3.0
 
 
@@ -81,7 +80,8 @@ def train(
 
     The folder holds ``checkpoint.pt``, written after each epoch and every so many seconds, whole or not at all. At
     the end there are also ``model.pt``, for `load`, and ``training.json`` with curve and scores. Test is asked for
-    when everything else is settled.
+    when everything else is settled. Each file carries a checksum; a damaged checkpoint is moved to ``damaged/`` with a
+    warning, and the training begins anew.
 
     A program that calls this must be guarded by ``if __name__ == "__main__":``, since processes are started.
 
@@ -97,8 +97,8 @@ def train(
         The network and how it did.
 
     Raises:
-        ValueError: for a course that is not that of the folder's checkpoint, an unreadable checkpoint, data without
-            targets, or while another process trains in the folder.
+        ValueError: for a course that is not that of the folder's checkpoint, a checkpoint of another version, data
+            without targets, or while another process trains in the folder.
         FloatingPointError: where a loss stops being finite.
         ChildProcessError: where a process died; the same call goes on from the last checkpoint.
         OSError: where the folder cannot be written to.
@@ -131,7 +131,7 @@ def train(
         for left in (*folder.glob(".*.tmp"), *folder.glob(".rendezvous-*")):
             left.unlink(missing_ok=True)
         path = folder / CHECKPOINT
-        kept = Checkpoint.read(path) if path.is_file() else None
+        kept = _kept(path)
         course = _settled(course, task, kept, path)
         model = course.build(task)
         at = kept or Checkpoint.first(course, task, model)
@@ -165,18 +165,38 @@ def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
     Raises:
         FileNotFoundError: where there is none.
         ValueError: for another task than that it was trained on.
+        DamagedFileError: where the file is not what was written.
     """
     path = Path(path)
     path = path / MODEL if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"path must be a model that `liquidbench train` has left; there is none at {path}")
-    content = torch.load(path, weights_only=True)
-    if content["task"] != task.name:
-        raise ValueError(f"task must be {content['task']!r}, on which {path} was trained; got {task.name!r}")
-    course = {**content["course"], "settings": Settings(**content["course"]["settings"])}
-    model = Course(**course).build(task)
-    model.load_state_dict(content["state"])
+    try:
+        content = loaded(path)
+        name, course, state = content["task"], content["course"], content["state"]
+        course = Course(**{**course, "settings": Settings(**course["settings"])})
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{error}; train again in its folder, and it is made from the checkpoint") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is no model that `liquidbench train` has left ({error}); train it again") from error
+    if name != task.name:
+        raise ValueError(f"task must be {name!r}, on which {path} was trained; got {task.name!r}")
+    model = course.build(task)
+    model.load_state_dict(state)
     return model.eval()
+
+
+def _kept(path: Path) -> Checkpoint | None:
+    """The checkpoint to go on with; a damaged one is set aside."""
+    try:
+        return Checkpoint.read(path)
+    except FileNotFoundError:
+        return None
+    except DamagedFileError as error:
+        warnings.warn(
+            f"{error}; it is now {storage.set_aside(path)}, and the training begins anew", KeptFileWarning, stacklevel=3
+        )
+        return None
 
 
 def _settled(course: Course, task: Task, kept: Checkpoint | None, path: Path) -> Course:
@@ -229,12 +249,11 @@ def _conduct(
     processes: dict[Any, Any] = {}
     try:
         for rank in range(course.devices):
-            ours, theirs = _CONTEXT.Pipe()
-            process = _CONTEXT.Process(
+            ours, theirs = CONTEXT.Pipe()
+            process = CONTEXT.Process(
                 target=work, args=(rank, *shared, theirs, save_every, seconds), name=f"liquidbench {rank}", daemon=True
             )
-            with interrupts_ignored():
-                process.start()
+            start(process, _loopback())
             # The process now has the only other end, so that hearing a dead one ends rather than waits.
             theirs.close()
             processes[ours] = process
@@ -252,13 +271,28 @@ def _conduct(
         rendezvous.unlink(missing_ok=True)
 
 
+def _loopback() -> dict[str, str]:
+    """Has gloo listen on this machine alone, unless the user has named an interface.
+
+    By itself it takes whichever the machine's name stands for, and trusts whoever reaches it.
+    """
+    if "GLOO_SOCKET_IFNAME" in os.environ or not hasattr(socket, "if_nameindex"):
+        return {}
+    known = {name for _, name in socket.if_nameindex()}
+    return next(({"GLOO_SOCKET_IFNAME": name} for name in ("lo", "lo0") if name in known), {})
+
+
 def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
     """Listen until the training ends; where a process does, for a few seconds more, and raise what was the cause."""
     running = dict(processes)
+    watch = StandstillWatch()
+    names = {process.pid: f"process {rank} of {len(processes)}" for rank, process in enumerate(processes.values())}
     troubles: dict[Connection, Exception] = {}
     until = math.inf
     while running and (left := until - time.monotonic()) > 0:
-        for connection in wait(list(running), None if math.isinf(left) else left):
+        heard = wait(list(running), min(left, WATCH))
+        watch.look(names)
+        for connection in heard:
             assert isinstance(connection, Connection)
             try:
                 message = connection.recv()
@@ -294,8 +328,7 @@ def _death(process: Any, rank: int, processes: int) -> Exception:
 
 def _keep(trained: Trained, task: Task, folder: Path) -> None:
     """Write the network and what came of it, each file whole or not at all."""
-    with replacing(folder / MODEL) as file:
-        torch.save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, file)
+    save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, folder / MODEL)
     content = {
         "course": trained.course.identity(task),
         "ended": trained.ended,
@@ -305,5 +338,4 @@ def _keep(trained: Trained, task: Task, folder: Path) -> None:
         "version": liquidbench.__version__,
         "torch": str(torch.__version__),
     }
-    with replacing(folder / SUMMARY) as file:
-        file.write(f"{json.dumps(content, indent=1)}\n".encode())
+    storage.keep(folder / SUMMARY, storage.sealed_json(content))

@@ -13,6 +13,8 @@ from typing import Any, Literal
 
 import polars as pl
 
+from liquidbench.places import within
+
 FORMATS = ("tensorboard", "mlflow")
 
 _ASKED = ("task", "model", "variant", "matching", "search", "fold", "seed")
@@ -107,7 +109,7 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
         facts = run.facts
         model = "-".join(filter(None, (facts["model"], facts["variant"], facts["matching"])))
         fold = f"-split-{facts['fold']}" if facts["fold"] else ""
-        place = folder / facts["task"] / model / f"seed-{facts['seed']}{fold}-{facts['run']}"
+        place = within(folder, facts["task"], model, f"seed-{facts['seed']}{fold}-{facts['run']}")
         if place.exists():
             before += 1
             continue

@@ -7,7 +7,6 @@ smallest type that holds them. Predictions on damaged data are not kept: they wo
 
 import io
 import os
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liquidbench import storage
 from liquidbench.metrics import METRICS, score
-from liquidbench.storage import replacing
+from liquidbench.packed import check_zip
+from liquidbench.places import file_name
 
 SPLITS = ("validation", "test")
+
+MOST = 2**30
+"""Bytes of a file's arrays, at most."""
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
@@ -26,7 +30,7 @@ Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
     """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
-    return Path(directory) / "predictions" / f"{run}.npz"
+    return Path(directory) / "predictions" / file_name(f"{run}.npz")
 
 
 def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
@@ -42,7 +46,7 @@ def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, P
     """
     content = io.BytesIO()
     np.savez_compressed(content, **_arrays(predicted))
-    return keep(directory, run, content.getvalue())
+    return keep(directory, run, storage.sealed_zip(content))
 
 
 def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
@@ -57,9 +61,7 @@ def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
         The file.
     """
     to = path(directory, run)
-    to.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(to) as file:
-        file.write(content)
+    storage.keep(to, content)
     return to
 
 
@@ -85,14 +87,13 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
 
     Raises:
         FileNotFoundError: where the run left none: it failed, or measured cost.
-        ValueError: where the file is damaged.
+        DamagedFileError: where the file is not what was written.
     """
     of = path(directory, run)
-    try:
-        with np.load(io.BytesIO(of.read_bytes()), allow_pickle=False) as arrays:
+    with storage.reading(of) as content:
+        check_zip(content, MOST)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
-    except (zipfile.BadZipFile, EOFError, KeyError) as error:
-        raise ValueError(f"{of} is damaged ({error}); delete the run's results to have it made again") from error
 
 
 def rescored(

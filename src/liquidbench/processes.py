@@ -1,18 +1,91 @@
-"""Processes that live and die with whoever started them."""
+"""Processes that end with whoever started them, import nothing from the current folder, and end in good order."""
 
 import multiprocessing
 import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import FrameType
+from typing import Any
+
+CONTEXT = multiprocessing.get_context("spawn")
+"""How processes are made: anew, for a forked one has half of its parent's threads and all of its locks."""
+
+WATCH = 5.0
+"""Seconds between two looks at whether child processes stand still."""
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asks this process to end.
+
+    Attributes:
+        signal: its number.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.signal = number
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Within it, SIGTERM and SIGHUP raise `Stopped`, so that they are handled as Ctrl-C is.
+
+    That is how a scheduler, a service manager or a closing terminal ends a process. The first one raises; others are
+    ignored until the end of the context, since they often come in pairs and must not cut short what the first began. A
+    signal that was ignored before, as SIGHUP is under ``nohup``, stays so. Outside the main thread it does nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {}
+    raised = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal raised
+        if not raised:
+            raised = True
+            raise Stopped(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def start(process: BaseProcess, environment: Mapping[str, str] | None = None) -> None:
+    """Start a process of `CONTEXT`, deaf to Ctrl-C, which the terminal sends to it too.
+
+    It imports from where this program does, but never from the current folder, which may hold data: Python itself
+    would take a ``socket.py`` there for its own.
+
+    Args:
+        process: not started yet.
+        environment: variables that it has besides those of this process.
+    """
+    with ExitStack() as inside:
+        inside.enter_context(interrupts_ignored())
+        # It is born as `python -c`, which puts the current folder first; so is multiprocessing's resource tracker.
+        inside.enter_context(_environment({"PYTHONSAFEPATH": "1", **(environment or {})}))
+        inside.enter_context(_closed_path())
+        process.start()
 
 
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Within it, new processes are born deaf to Ctrl-C, which the terminal sends to them too."""
+    """Within it, new processes are born deaf to Ctrl-C. Outside the main thread it does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -20,12 +93,80 @@ def interrupts_ignored() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        # None is a handler that was not set from Python, which cannot be put back.
+        signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Within it, new processes are born with these variables: torch reads them when it is loaded."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _closed_path() -> Iterator[None]:
+    """Within it, the path of imports has no entry for whatever folder is the current one.
+
+    multiprocessing hands the path on, with the current folder's name in the place of that entry.
+    """
+    before = sys.path[:]
+    sys.path[:] = [entry for entry in before if entry not in ("", ".")]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 def end_with_parent() -> None:
     """Have this process end as soon as the one that started it has, in whatever way."""
     threading.Thread(target=_follow, daemon=True).start()
+
+
+class StandstillWatch:
+    """Says of child processes that they stand still, by SIGSTOP or a debugger, since somebody waits for them."""
+
+    def __init__(self) -> None:
+        self._told: set[int] = set()
+        self._next = time.monotonic() + WATCH
+
+    def look(self, children: Mapping[int, str]) -> None:
+        """Warn of those that have come to a standstill, if the last look was not just now.
+
+        Args:
+            children: what each is, by its id.
+        """
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + WATCH
+        stopped = set(filter(_is_stopped, children))
+        for pid in sorted(stopped - self._told):
+            warnings.warn(
+                f"{children[pid]} (process {pid}) is stopped and is waited for. To let it go on: kill -CONT {pid}; to "
+                f"give it up: kill -KILL {pid}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        self._told = stopped
+
+
+def _is_stopped(pid: int) -> bool:
+    # Not on every system.
+    if not hasattr(os, "waitid"):
+        return False
+    try:
+        # Only looked at: how the child ends is left for whoever waits for that.
+        return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return False
 
 
 def holders(lock: str | os.PathLike[str]) -> list[str]:

@@ -11,6 +11,7 @@ so each process weights its mean loss by its part of the targets, and the gradie
 whole batch, hence :math:`n`, before they compute anything.
 """
 
+import io
 import math
 import os
 import pickle
@@ -18,7 +19,8 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,12 +31,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from liquidbench import catalogue
+from liquidbench import catalogue, storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import EVALUATION_BATCH, Data, learning_rate, loss_of, optimiser_of
+from liquidbench.packed import check_zip
 from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
-from liquidbench.storage import replacing
+from liquidbench.storage import DamagedFileError
 from liquidbench.tasks.task import Task
 
 _FORMAT = 1
@@ -187,13 +190,14 @@ class Checkpoint:
         """The one that a file holds.
 
         Raises:
-            ValueError: where the file is none, or one of another version.
+            DamagedFileError: where the file is not what was written, or none.
+            ValueError: where it is one of another version.
         """
+        content = loaded(path)
         try:
-            content = torch.load(path, weights_only=True)
             version = content.pop("format")
-        except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, AttributeError) as error:
-            raise ValueError(f"{path} is no checkpoint ({error}); remove it to begin anew") from error
+        except (KeyError, AttributeError, TypeError) as error:
+            raise DamagedFileError(f"{path} is no checkpoint ({error})") from error
         if version != _FORMAT or content.keys() != {entry.name for entry in fields(cls)}:
             raise ValueError(
                 f"{path} is a checkpoint of another version of liquidbench, of format {version}, and this one reads "
@@ -204,14 +208,37 @@ class Checkpoint:
     def write(self, path: Path) -> None:
         """Replace a file: whatever happens, either the old content is there or the new."""
         # Under a name of its own till then: processes of a driver that was killed may take a moment to notice.
-        with replacing(path) as file:
-            torch.save({"format": _FORMAT, **vars(self)}, file)
+        save({"format": _FORMAT, **vars(self)}, path)
         if os.name == "posix":
             folder = os.open(path.parent, os.O_RDONLY)
             try:
                 os.fsync(folder)
             finally:
                 os.close(folder)
+
+
+def save(content: Mapping[str, Any], path: Path) -> None:
+    """`torch.save` of a file that carries its checksum and is there whole or not at all."""
+    archive = io.BytesIO()
+    torch.save(content, archive)
+    storage.keep(path, storage.sealed_zip(archive))
+
+
+def loaded(path: Path) -> Any:
+    """What `save` wrote, from a file that may come from anyone: tensors, numbers and text. No code of it runs.
+
+    Raises:
+        FileNotFoundError: where there is no file.
+        DamagedFileError: where it is not what was written.
+    """
+    with storage.reading(path) as content:
+        # torch packs without compressing; what unpacks to more than the file is none of its making.
+        check_zip(content, len(content))
+        # Checksums of parts, which torch does not look at, are all that files of earlier versions have.
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if (part := archive.testzip()) is not None:
+                raise DamagedFileError(f"{path} is damaged: {part} in it does not match its checksum")
+        return torch.load(io.BytesIO(content), weights_only=True)
 
 
 class PeerLost(RuntimeError):

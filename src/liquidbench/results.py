@@ -12,7 +12,6 @@ next driver removes the other.
 """
 
 import io
-import json
 import numbers
 import os
 import re
@@ -26,7 +25,8 @@ from typing import Any, Literal, TypeVar
 
 import polars as pl
 
-from liquidbench.storage import replacing
+from liquidbench import storage
+from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import MATCHINGS, MODES
 
 SCHEMA = pl.Schema(
@@ -100,10 +100,6 @@ COMPACT = pl.Schema(
 """The columns that a report asks for, in types that take a third of the memory: text is of few words over and over."""
 
 
-class DamagedResultWarning(UserWarning):
-    """A file among the results could not be used; the message names it."""
-
-
 FULL = 200_000
 """Rows from which on a file of results is left as it is."""
 
@@ -127,9 +123,14 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
         raise ValueError(f"rows must be of one run, as a file holds one; column 'run' has {', '.join(runs)}")
     if not re.fullmatch(r"[A-Za-z0-9_-]+", runs[0]):
         raise ValueError(f"column 'run' must hold letters, digits, '_' and '-', for it names a file; got {runs[0]!r}")
+    return sealed(pl.DataFrame(table, schema=SCHEMA))
+
+
+def sealed(frame: pl.DataFrame) -> bytes:
+    """Rows as the content of a Parquet file that carries its checksum, for `liquidbench.storage.keep`."""
     content = io.BytesIO()
-    pl.DataFrame(table, schema=SCHEMA).write_parquet(content)
-    return content.getvalue()
+    frame.write_parquet(content, metadata={"checksum": storage.SEAL})
+    return storage.sealed(content.getvalue())
 
 
 def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -168,7 +169,7 @@ def read(
 
     Returns:
         Rows with these columns; an empty frame with these columns if there are none. A file that cannot be used is
-        named in a `DamagedResultWarning` and left out.
+        named in a `liquidbench.storage.KeptFileWarning` and left out, and files without a checksum are told of in one.
     """
     wanted = None if runs is None else pl.Series("run", list(runs), dtype=pl.String).implode()
 
@@ -199,7 +200,8 @@ def done(directory: str | os.PathLike[str]) -> dict[str, str]:
 class Writer:
     """Puts the results of one driver's runs into the study's folder; the head of this module says how.
 
-    Files of drivers that are gone become this one's, and damaged ones are moved to ``damaged/``.
+    Files of drivers that are gone become this one's, and damaged ones are moved to ``damaged/``. Those without a
+    checksum get one.
 
     Args:
         directory: the study's folder; it is made where it does not exist.
@@ -220,6 +222,8 @@ class Writer:
                     self._claim(path)
         found = _look(directory)
         self.known = {run: status for run, (status, _) in found.runs.items()}
+        # Whether there is something to put together, though nothing may have come in.
+        self._untidy = False
         # Files to be put together, and runs in each of which another file of this driver has the rows to take.
         self._small: dict[Path, set[str]] = {}
         self._full: set[Path] = set()
@@ -227,14 +231,15 @@ class Writer:
         for path, height in found.heights.items():
             if self._is_mine(path):
                 doubled = {run for run in found.doubled[path] if self._is_mine(found.runs[run][1])}
-                if height < FULL or doubled:
+                unsealed = path in found.unsealed
+                self._untidy |= unsealed
+                if height < FULL or doubled or unsealed:
                     self._small[path] = doubled
                 else:
                     self._full.add(path)
         self._homes = {run: path for run, (_, path) in found.runs.items()}
         for path in filter(self._is_mine, found.damaged):
-            (self._directory / "damaged").mkdir(exist_ok=True)
-            path.rename(self._directory / "damaged" / path.name)
+            storage.set_aside(path, self._directory)
 
     def add(self, run: str, packed: bytes) -> None:
         """Keep what `pack` made of a run's rows: it is on the disk when this returns.
@@ -243,43 +248,78 @@ class Writer:
         """
         path = self._directory / "incoming" / f"{run}.{self._owner}.parquet"
         _replace(path, packed, self._owner)
-        if run in self._homes:
-            self._redone.add(run)
-            home = self._homes.pop(run)
-            if home in self._full:
-                self._full.remove(home)
-                self._small[home] = set()
+        self._replace_in_runs(run)
         self._small[path] = set()
 
+    def remove(self, run: str) -> None:
+        """Take a run's results away, so that it is done again; they are gone after the next `consolidate`.
+
+        What other drivers' files have of it stays.
+        """
+        home = self._homes.get(run)
+        self._replace_in_runs(run)
+        self._untidy = True
+        if home is not None and home.parent.name == "incoming":
+            del self._small[home]
+            home.unlink(missing_ok=True)
+
     def consolidate(self) -> None:
-        """Put what has come in since the last time together with the newest file in ``runs/``."""
-        if not any(path.parent.name == "incoming" or doubled for path, doubled in self._small.items()):
-            if len(self._small) < 2:
+        """Put what has come in since the last time together with the newest file in ``runs/``.
+
+        A file that has been damaged meanwhile is set aside, with a warning: its runs are not there any more.
+        """
+        if not self._untidy and len(self._small) < 2:
+            if not any(path.parent.name == "incoming" or doubled for path, doubled in self._small.items()):
                 return
         frames: dict[Path, pl.DataFrame] = {}
         for path, doubled in list(self._small.items()):
-            frame = pl.read_parquet(path.read_bytes())
+            try:
+                content = storage.content_of(path)
+                storage.intact(content, path)
+                frame = pl.read_parquet(content)
+            except DamagedFileError as error:
+                del self._small[path]
+                warnings.warn(
+                    f"{error}; it is now {storage.set_aside(path, self._directory)}, and `liquidbench resume "
+                    f"{self._directory}` makes its runs again",
+                    KeptFileWarning,
+                    stacklevel=2,
+                )
+                continue
             if path.parent.name == "runs":
                 doubled = doubled | self._redone
-            frames[path] = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
+            frame = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
+            if frame.is_empty():
+                del self._small[path]
+                path.unlink(missing_ok=True)
+                continue
+            frames[path] = frame
             if sum(frame.height for frame in frames.values()) >= FULL:
                 self._full.add(self._join(frames))
                 frames = {}
         if frames:
             self._small[self._join(frames)] = set()
         self._redone.clear()
+        self._untidy = False
 
     def _join(self, frames: Mapping[Path, pl.DataFrame]) -> Path:
         """One file of several, in place of one of them that is in ``runs/`` already, if there is one."""
         target = next((path for path in frames if path.parent.name == "runs"), None) or self._next()
-        content = io.BytesIO()
-        pl.concat(frames.values()).write_parquet(content)
-        _replace(target, content.getvalue(), self._owner)
+        _replace(target, sealed(pl.concat(frames.values())), self._owner)
         for path in frames:
             del self._small[path]
             if path != target:
                 path.unlink(missing_ok=True)
         return target
+
+    def _replace_in_runs(self, run: str) -> None:
+        """See that the next `consolidate` leaves out what is there of a run."""
+        if run in self._homes:
+            self._redone.add(run)
+            home = self._homes.pop(run)
+            if home in self._full:
+                self._full.remove(home)
+                self._small[home] = set()
 
     def _claim(self, path: Path) -> None:
         """Make a file this driver's, unless another is faster."""
@@ -389,9 +429,8 @@ def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[s
     Returns:
         The file, ``<directory>/tasks.json``.
     """
-    text = json.dumps(tasks, indent=2, ensure_ascii=False, allow_nan=False)
     path = Path(directory) / "tasks.json"
-    _replace(path, (text + "\n").encode())
+    storage.keep(path, storage.sealed_json(tasks))
     return path
 
 
@@ -406,17 +445,19 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
 
     Raises:
         FileNotFoundError: where there is no ``tasks.json``.
-        ValueError: where it is no JSON of this form.
+        DamagedFileError: where it has changed since, or is no JSON of this form.
     """
     path = Path(directory) / "tasks.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"directory must be a study's folder of results; {path} does not exist")
+    again = f"make it anew: liquidbench resume {directory}"
     try:
-        tasks = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it and run the study again") from error
-    if not isinstance(tasks, dict) or not all(isinstance(facts, dict) for facts in tasks.values()):
-        raise ValueError(f"{path} must hold a mapping of facts by task name; delete it and run the study again")
+        with storage.reading(path) as content:
+            tasks = storage.from_json(content)
+            if not all(isinstance(facts, dict) for facts in tasks.values()):
+                raise ValueError("it must hold facts by task name")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"directory must be a study's folder of results; {path} does not exist") from error
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{error}; {again}") from error
     return tasks
 
 
@@ -475,6 +516,7 @@ class _Found:
         runs: the status of each run, and the file whose rows of it count.
         doubled: by file, runs in it of which another file's rows count.
         damaged: files that are of no use, with the reason.
+        unsealed: files of use that have no checksum.
     """
 
     frames: dict[Path, pl.DataFrame] = field(default_factory=dict)
@@ -482,6 +524,7 @@ class _Found:
     runs: dict[str, tuple[str, Path]] = field(default_factory=dict)
     doubled: dict[Path, set[str]] = field(default_factory=dict)
     damaged: dict[Path, str] = field(default_factory=dict)
+    unsealed: set[Path] = field(default_factory=set)
 
     def add(self, path: Path, frame: pl.DataFrame, statuses: Mapping[str, str], height: int) -> None:
         """Take a file in. A run that is there twice counts where it is done, else where it was met first."""
@@ -496,6 +539,9 @@ class _Found:
 
 _Lessened = Callable[[pl.LazyFrame], pl.LazyFrame]
 """What is wanted of a file's rows."""
+
+_Content = tuple[pl.DataFrame, dict[str, str], int, bool]
+"""A file's rows as far as wanted, the status of its runs, its height, and whether it carries a checksum."""
 
 
 def _look(directory: str | os.PathLike[str], lessened: _Lessened | None = None) -> _Found:
@@ -521,30 +567,37 @@ def _look(directory: str | os.PathLike[str], lessened: _Lessened | None = None) 
         if isinstance(content, str):
             found.damaged[path] = content
         else:
-            found.add(path, *content)
+            found.add(path, *content[:-1])
+            if not content[-1]:
+                found.unsealed.add(path)
     for path, doubled in found.doubled.items():
         if doubled:
             found.frames[path] = found.frames[path].filter(~pl.col("run").is_in(doubled))
     for path, reason in found.damaged.items():
-        warnings.warn(f"{path} is left out: {reason}", DamagedResultWarning, stacklevel=3)
+        warnings.warn(f"{path} is left out: {reason}", KeptFileWarning, stacklevel=3)
+    if found.unsealed:
+        storage.tell_unsealed(Path(directory) / "runs", stacklevel=4)
     return found
 
 
-def _read(
-    path: Path, lessened: _Lessened | None, kept: dict[Path, tuple[Any, ...]]
-) -> tuple[pl.DataFrame, dict[str, str], int] | str:
-    """A file's rows as far as wanted, the status of its runs and its height; or why it is of no use."""
-    stat = path.stat()
+def _read(path: Path, lessened: _Lessened | None, kept: dict[Path, tuple[Any, ...]]) -> _Content | str:
+    """What a file holds, or why it is of no use."""
+    # Of the link itself, if it is one: what it points to may not be there.
+    stat = path.lstat()
     stamp = stat.st_ino, stat.st_mtime_ns, stat.st_size
     if path not in kept or kept[path][0] != stamp:
         kept[path] = stamp, _checked_file(path, lessened)
     return kept[path][1]
 
 
-def _checked_file(path: Path, lessened: _Lessened | None) -> tuple[pl.DataFrame, dict[str, str], int] | str:
-    # Read in one go: polars opens a path more than once, and between times a writer may have renamed another file
-    # to it.
-    content = path.read_bytes()
+def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
+    try:
+        # Read in one go: polars opens a path more than once, and between times a writer may have renamed another
+        # file to it.
+        content = storage.content_of(path)
+        sealed = storage.intact(content, path)
+    except DamagedFileError as error:
+        return str(error).removeprefix(f"{path} is damaged: ")
     try:
         file = pl.scan_parquet(content)
         schema = file.collect_schema()
@@ -561,7 +614,7 @@ def _checked_file(path: Path, lessened: _Lessened | None) -> tuple[pl.DataFrame,
     if runs.is_empty():
         return "it holds no rows"
     statuses = {run: "failed" if any_failed else "done" for run, any_failed, _ in runs.iter_rows()}
-    return frame, statuses, int(runs["height"].sum())
+    return frame, statuses, int(runs["height"].sum()), sealed
 
 
 def _owner(path: Path) -> str:
@@ -573,9 +626,7 @@ def _owner(path: Path) -> str:
 
 def _replace(path: Path, content: bytes, owner: str | None = None) -> None:
     """Write elsewhere and rename, so that no one ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Not among the results, for readers that take a folder whole.
     staging = path.parent.with_name("incoming") if path.parent.name == "runs" else path.parent
-    staging.mkdir(exist_ok=True)
-    with replacing(path, staging / f".{path.name}.{owner or uuid.uuid4().hex}.tmp") as file:
-        file.write(content)
+    staging.mkdir(parents=True, exist_ok=True)
+    storage.keep(path, content, staging / f".{path.name}.{owner or uuid.uuid4().hex}.tmp")

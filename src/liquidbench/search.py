@@ -6,11 +6,13 @@ that no model gains by having more to set. They come from seed, split, task and 
 draw the same values in their trials of one number, and are equally lucky.
 
 A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
-process that is killed loses the trial that it was at; whoever comes next goes on behind the last one.
+process that is killed loses the trial that it was at; whoever comes next goes on behind the last one. Each line has a
+checksum, in an entry that Optuna does not read, so that a damaged journal is gone on with behind its last sound line.
 """
 
 import json
 import os
+import warnings
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -23,9 +25,10 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
-from liquidbench.storage import alone
+from liquidbench import storage
+from liquidbench.storage import DamagedFileError, KeptFileWarning, alone
 from liquidbench.study import Run
 
 LEARNING_RATES = (1e-3, 1e-1)
@@ -159,7 +162,7 @@ def conduct(
 
 def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
     """The trials that a journal has; none where there is no journal."""
-    if not journal.is_file():
+    if not os.path.lexists(journal):
         return []
     with alone(journal.with_suffix(".lock")):
         _mend(journal)
@@ -181,6 +184,8 @@ def adopt(journal: Path, content: bytes) -> None:
     journal.parent.mkdir(parents=True, exist_ok=True)
     with suppress(BlockingIOError), alone(journal.with_suffix(".lock"), wait=False):
         part = journal.with_suffix(".part")
+        # Written anew: through a link that lies there it would be written elsewhere.
+        part.unlink(missing_ok=True)
         part.write_bytes(content)
         trials = []
         for file in (journal, part):
@@ -221,8 +226,23 @@ def _conducted(
     return _trials(optuna_study, structures)[: run.search.trials]
 
 
+class _Journal(JournalFileBackend):
+    """Optuna's, with a checksum in each line; whoever opens it is alone with it."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        lines = b"".join(map(_line, logs))
+        with open(self._file_path, "ab") as file:
+            file.write(lines)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _line(log: Mapping[str, Any]) -> bytes:
+    return storage.sealed(f"{json.dumps({**log, 'checksum': storage.SEAL}, separators=(',', ':'))}\n".encode())
+
+
 def _stored(journal: Path) -> BaseStorage:
-    return JournalStorage(JournalFileBackend(str(journal)))
+    return JournalStorage(_Journal(str(journal)))
 
 
 def _opened(storage: BaseStorage) -> optuna.Study:
@@ -261,9 +281,61 @@ def _label(structure: Mapping[str, Any]) -> str:
 
 
 def _mend(journal: Path) -> None:
-    """Take away what a process that was killed while it wrote has left: half a line, and Optuna's own lock."""
+    """See that all lines of a journal are sound.
+
+    What a process that was killed while it wrote has left is taken away: half a line, and Optuna's own lock. A journal
+    with a damaged line is set aside, and what comes before that line goes on. Lines of earlier versions, which have no
+    checksum, get one.
+    """
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
-    content = journal.read_bytes() if journal.is_file() else b""
-    if content and not content.endswith(b"\n"):
-        with journal.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+    if not os.path.lexists(journal):
+        return
+    sound: list[bytes] = []
+    half, unsealed, trouble = b"", False, ""
+    try:
+        *lines, half = storage.content_of(journal).split(b"\n")
+        for line in lines:
+            unsealed |= not storage.intact(line + b"\n", journal)
+            log = json.loads(line)
+            sound.append(_line({name: value for name, value in log.items() if name != "checksum"}))
+        # A whole line but for its end is no half of one.
+        if half and half.endswith(b"}", 0, -1) and storage.intact(half[:-1] + b"\n", journal):
+            raise DamagedFileError(f"{journal} is damaged: the end of its last line has changed")
+    except DamagedFileError as error:
+        trouble = str(error)
+    except (ValueError, RecursionError, AttributeError) as error:
+        trouble = f"{journal} is damaged ({error})"
+    if unsealed and not trouble:
+        try:
+            _trials_of(sound)
+        # Without checksums lines may say anything, and Optuna fails on it in any way.
+        except Exception as error:
+            sound, trouble = [], f"{journal} is damaged ({type(error).__name__}: {error})"
+        else:
+            storage.tell_unsealed(journal.parent, stacklevel=4)
+    if trouble:
+        warnings.warn(
+            f"{trouble}; it is now {storage.set_aside(journal)}, and its search goes on behind the "
+            f"{_trials_of(sound)} trials before the damage",
+            KeptFileWarning,
+            stacklevel=3,
+        )
+    if trouble or half or unsealed:
+        storage.keep(journal, b"".join(sound))
+
+
+class _Lines(BaseJournalBackend):
+    """Lines in memory."""
+
+    def __init__(self, lines: Sequence[bytes]):
+        self._logs = [json.loads(line) for line in lines]
+
+    def read_logs(self, log_number_from: int) -> Sequence[dict[str, Any]]:
+        return self._logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._logs += logs
+
+
+def _trials_of(lines: Sequence[bytes]) -> int:
+    return len(_opened(JournalStorage(_Lines(lines))).trials)

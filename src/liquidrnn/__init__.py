@@ -13,7 +13,7 @@ from liquidrnn.layers.torch_rnn import LSTM as LSTM
 from liquidrnn.layers.torch_rnn import RNN as RNN
 from liquidrnn.migration import from_ncps as from_ncps
 from liquidrnn.recurrent import RecurrentLayer as RecurrentLayer
-from liquidrnn.samples import timespans_from_timestamps as timespans_from_timestamps
+from liquidrnn.spans import timespans_from_timestamps as timespans_from_timestamps
 from liquidrnn.streaming import Stream as Stream
 
 __version__ = "0.1.0"

@@ -32,7 +32,8 @@ from liquidrnn.kernels.loop import State, alone
 from liquidrnn.kernels.memory import Memory, remember
 from liquidrnn.kernels.operator import Samples as Compiled
 from liquidrnn.kernels.operator import Steps
-from liquidrnn.samples import Samples, check_kind, checked_spans, span_tensor
+from liquidrnn.samples import Samples, check_kind
+from liquidrnn.spans import row_spans
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
 
@@ -79,12 +80,14 @@ class Recurrence(nn.Module):
         output_size: features of one output.
         state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
         num_synapses: connections that exist, from inputs and from units.
+        uses_timespans: whether spans may be passed; an equation that takes no notice of them refuses them.
         kernels: the backends that can run it.
         backend: the one that does; None for the fastest.
     """
 
     kernels: tuple[str, ...] = ("reference",)
     backend: str | None = None
+    uses_timespans: bool = True
     input_size: int
     hidden_size: int
     output_size: int
@@ -527,11 +530,7 @@ class RecurrentLayer(nn.Module):
         an observed value makes NaN, as everywhere in torch.
         """
         flag("return_tau", return_tau)
-        if timespans is not None and not all(getattr(r, "uses_timespans", True) for r in self.recurrences):
-            raise ValueError(
-                f"timespans have no effect on this {type(self).__name__}: build it with time='append' or time='decay', "
-                "or with time='ignore' to pass them knowingly in vain"
-            )
+        self._check_clock("timespans", timespans)
         parameter = self._like()
         samples = Samples(
             input, timespans, mask, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
@@ -613,10 +612,8 @@ class RecurrentLayer(nn.Module):
                     "leave it out and add its time span to the next"
                 )
             x = torch.where(mask, x, 0)
-        spans = span_tensor("timespan", 1.0 if timespan is None else timespan, parameter)
-        if tuple(spans.shape) not in ((), (1,), (batch,), (batch, 1)):
-            raise ValueError(f"timespan must be a number or (batch,) = ({batch},), but got {described(timespan)}")
-        spans = checked_spans("timespan", spans, parameter.dtype).reshape(-1, 1).expand(batch, 1)
+        self._check_clock("timespan", timespan)
+        spans = row_spans("timespan", 1.0 if timespan is None else timespan, batch, parameter).to(parameter.dtype)
         state = self._state(hx, batch, batched, parameter)
         new_states: list[State] = []
         with full_precision(x.device):
@@ -630,6 +627,14 @@ class RecurrentLayer(nn.Module):
             if self.readout is not None:
                 x = self.readout(alone(x))
         return x if batched else x.squeeze(0), self._final(new_states, batched)
+
+    def _check_clock(self, name: str, spans: object) -> None:
+        """Raises where spans are given that no recurrence would read."""
+        if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
+            raise ValueError(
+                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay', "
+                "or with time='ignore' to pass spans knowingly in vain"
+            )
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:
         """Initial state as a tuple of (levels * directions, batch, width)."""

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from liquidrnn.arguments import described, number, readable, same_place
+from liquidrnn.arguments import described, same_place
+from liquidrnn.spans import Gaps, checked_spans
 
 
 class Samples:
@@ -53,9 +54,7 @@ class Samples:
         self.time_first = self.batched and not batch_first
         x = self._inner(x)
         self.batch, self.time, _ = x.shape
-        # Sums of many spans lose too much in half precision.
-        precise = torch.promote_types(parameter.dtype, torch.float32)
-        spans = self._spans(timespans, precise, parameter)
+        spans = self._spans(timespans, parameter)
         self.values, observed = self._observe(mask, x.to(parameter.dtype), parameter)
         self.gaps = Gaps(spans, observed, parameter.dtype)
 
@@ -89,12 +88,10 @@ class Samples:
             )
         return spans
 
-    def _spans(self, timespans: Tensor | float | None, dtype: torch.dtype, parameter: Tensor) -> Tensor:
+    def _spans(self, timespans: Tensor | float | None, parameter: Tensor) -> Tensor:
         """Time spans (batch, time, 1)."""
         batch, time = self.batch, self.time
-        if timespans is None:
-            return torch.ones(batch, time, 1, dtype=dtype, device=parameter.device)
-        spans = given = span_tensor("timespans", timespans, parameter)
+        spans = checked_spans("timespans", 1.0 if timespans is None else timespans, parameter)
         if spans.ndim and spans.shape[-1] == 1 and spans.ndim == (3 if self.batched else 2):
             spans = spans.squeeze(-1)
         if spans.ndim == 2:
@@ -107,9 +104,9 @@ class Samples:
             full = f"({layout}) = {shape}, " if self.batched else ""
             raise ValueError(
                 f"timespans must be a number, (time,) = ({time},), or {full}with or without a last axis of 1, but got "
-                f"{described(given)}"
+                f"{described(timespans)}"
             )
-        return checked_spans("timespans", spans, dtype).expand(batch, time).unsqueeze(-1)
+        return spans.expand(batch, time).unsqueeze(-1)
 
     def _observe(self, mask: Tensor | None, x: Tensor, parameter: Tensor) -> tuple[Tensor, Tensor | None]:
         """Input with 0 for what was not observed, and which samples are there, (batch, time, 1)."""
@@ -131,38 +128,6 @@ class Samples:
             )
         there = inner.any(-1, keepdim=True)
         return torch.where(inner, x, 0), there if observed is None else there & observed
-
-
-class Gaps:
-    """Time between observed samples, read forward or backward.
-
-    Args:
-        spans: (batch, time, 1), time since the previous sample.
-        observed: bool (batch, time, 1), or None where every sample is there.
-        dtype: of what is returned; sums are made in the dtype of ``spans``.
-    """
-
-    def __init__(self, spans: Tensor, observed: Tensor | None, dtype: torch.dtype):
-        self.spans, self.observed, self.dtype = spans, observed, dtype
-        if observed is not None:
-            batch, time, _ = spans.shape
-            there = observed.squeeze(-1).long()
-            self.count = there.sum(1, keepdim=True)
-            # Sample t belongs to the gap that ends at the next observed sample, t itself included.
-            self.gap = there.cumsum(1) - there
-            self.sums = spans.new_zeros(batch, time + 1).scatter_add(1, self.gap, spans.squeeze(-1))
-
-    def forward(self) -> tuple[Tensor, Tensor | None]:
-        """(batch, time, 1), time since the previous observed sample, and which samples are there."""
-        spans = self.spans if self.observed is None else self.sums.gather(1, self.gap).unsqueeze(-1)
-        return spans.to(self.dtype), self.observed
-
-    def backward(self) -> tuple[Tensor, Tensor | None]:
-        """The same with the last sample first: time to the next observed one, for the last the first span."""
-        if self.observed is None:
-            return self.spans.roll(-1, 1).flip(1).to(self.dtype), None
-        following = (self.gap + 1) % self.count.clamp(min=1)
-        return self.sums.gather(1, following).unsqueeze(-1).flip(1).to(self.dtype), self.observed.flip(1)
 
 
 def check_input(input: object, input_size: int, parameter: Tensor, batch_first: bool) -> None:
@@ -192,67 +157,3 @@ def check_kind(name: str, tensor: Tensor, parameter: Tensor) -> None:
             f"{name} has dtype {tensor.dtype}, but the layer's parameters have {parameter.dtype}: "
             f"use {name}.to({parameter.dtype}) or layer.to({tensor.dtype})"
         )
-
-
-def span_tensor(name: str, spans: object, parameter: Tensor) -> Tensor:
-    """Time spans as a tensor, from a tensor or a number."""
-    if isinstance(spans, Tensor):
-        if spans.dtype == torch.bool or spans.is_complex():
-            raise TypeError(f"{name} must be real numbers, but got {described(spans)}; a bool Tensor is a mask")
-        same_place(name, spans, parameter)
-        return spans
-    if isinstance(spans, bool) or not isinstance(spans, int | float):
-        raise TypeError(f"{name} must be a number or a Tensor, but got {type(spans).__name__}")
-    return torch.tensor(float(spans), dtype=torch.float64, device=parameter.device)
-
-
-def checked_spans(name: str, spans: Tensor, dtype: torch.dtype) -> Tensor:
-    """Spans in the wanted dtype, where they must be finite and not negative."""
-    spans = spans.to(dtype)
-    if readable(spans):
-        wrong = (spans < 0) | ~spans.isfinite()
-        if bool(wrong.any()):
-            raise ValueError(
-                f"{name} must be finite and not negative, but hold {spans[wrong][0].item()}: they are times since the "
-                "previous sample, not timestamps; timespans_from_timestamps() makes them"
-            )
-    return spans
-
-
-def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_first: bool = False) -> Tensor:
-    """Time since the previous sample, from the time of each sample.
-
-    Args:
-        timestamps: (time,), or (time, batch), or (batch, time) with ``batch_first=True``; never decreasing in time.
-            Give large ones, such as seconds since 1970, as float64 or int: float32 knows those to two minutes only.
-        first: span of the first sample, which has no predecessor: time since the initial state was valid.
-        batch_first: whether batch comes before time.
-
-    Returns:
-        Spans of the same shape, in the same unit; floating-point.
-
-    Raises:
-        TypeError: ``timestamps`` is no tensor.
-        ValueError: time runs backwards or is not finite, or the shape is not one of those.
-
-    Example:
-        >>> timespans_from_timestamps(torch.tensor([10.0, 10.5, 12.5]))
-        tensor([1.0000, 0.5000, 2.0000])
-    """
-    if not isinstance(timestamps, Tensor):
-        raise TypeError(f"timestamps must be a Tensor, but got {type(timestamps).__name__}: use torch.as_tensor()")
-    if timestamps.ndim not in (1, 2):
-        raise ValueError(f"timestamps must be (time,) or two-dimensional, but got {described(timestamps)}")
-    number("first", first, 0.0, torch.finfo(torch.float32).max, "a time span, finite and not negative")
-    axis = 1 if timestamps.ndim == 2 and batch_first else 0
-    if timestamps.is_floating_point() and readable(timestamps) and not bool(timestamps.isfinite().all()):
-        raise ValueError("timestamps must be finite, but hold NaN or infinity")
-    spans = timestamps.diff(dim=axis)
-    if readable(spans) and bool((spans < 0).any()):
-        raise ValueError(
-            f"timestamps must not decrease along axis {axis} (time), but the smallest step is {spans.min().item()}: "
-            "sort each sequence by time"
-        )
-    spans = spans if spans.is_floating_point() else spans.to(torch.get_default_dtype())
-    head = torch.full_like(timestamps.narrow(axis, 0, min(1, timestamps.shape[axis])), first, dtype=spans.dtype)
-    return torch.cat([head, spans], axis)

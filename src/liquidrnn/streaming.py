@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from liquidrnn.arguments import described, positive_int
+from liquidrnn.kernels import direct, in_transform
+from liquidrnn.kernels.loop import alone
 from liquidrnn.kernels.operator import Samples
 from liquidrnn.recurrent import RecurrentLayer, State
+from liquidrnn.spans import check_sums, checked_number, row_spans
+
+_modes = torch._C._len_torch_dispatch_stack
+_transforms = torch._C._functorch.peek_interpreter_stack  # pyright: ignore[reportAttributeAccessIssue]
+_tracing = torch._C._get_tracing_state
 
 
 class Stream:
@@ -18,7 +27,14 @@ class Stream:
     For inference, where each sample is answered as it comes: a control loop, a monitor. What a layer prepares for every
     call (conductances, sorted synapses, checks) is done once, when the stream is made, from the parameters as they
     are then; later changes of the layer do not reach the stream. The numbers are those of
-    :meth:`RecurrentLayer.step` in evaluation mode, bit for bit, without gradients.
+    :meth:`RecurrentLayer.step` in evaluation mode, and with masks those of :meth:`RecurrentLayer.forward`, bit for bit,
+    without gradients.
+
+    A copy, by ``copy.copy``, ``copy.deepcopy`` or ``pickle``, has a state of its own.
+
+    **NaN.** A NaN in an observed feature makes the state NaN, as everywhere in torch, and it stays so. Where a sensor
+    may fail, say so: ``stream(sample, mask=sample.isfinite())``. A state that is lost already is replaced by
+    :meth:`reset`, for some rows or all, or by :meth:`restore`.
 
     Args:
         layer: what to stream; neither bidirectional nor on another device than the CPU if it is to be fast.
@@ -26,7 +42,7 @@ class Stream:
         batch: how many sequences are read at once; None for samples without a batch axis.
 
     Raises:
-        TypeError: ``layer`` is no layer of this library.
+        TypeError: ``layer`` is no layer of this library, or its parameters are no plain tensors.
         ValueError: the layer is bidirectional, or ``hx`` has the wrong shape.
 
     Example:
@@ -36,6 +52,9 @@ class Stream:
         ...     command = stream(sample, timespan=0.02)
         >>> command.shape
         torch.Size([2])
+        >>> failed = torch.tensor([0.1, torch.nan, 0.3])
+        >>> stream(failed, timespan=0.02, mask=failed.isfinite()).isfinite().all()
+        tensor(True)
     """
 
     def __init__(self, layer: RecurrentLayer, hx: Tensor | State | None = None, batch: int | None = None):
@@ -46,24 +65,35 @@ class Stream:
         if layer.num_directions == 2:
             raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
         parameter = layer._like()
-        self._layer = layer._copied().eval().requires_grad_(False)
-        self._kind = {"dtype": parameter.dtype, "device": parameter.device}
+        if not direct([parameter]):
+            raise TypeError(f"layer must have plain tensors as parameters outside of graphs and modes, {_WAY_OUT}")
+        self._dtype, self._device = parameter.dtype, parameter.device
         self._batch, rows = batch, batch or 1
         self._shape = (layer.input_size,) if batch is None else (batch, layer.input_size)
-        # What each level reads and writes, and its compiled stream.
-        self._samples = [
-            Samples(
-                torch.zeros(rows, 1, recurrence.input_size, **self._kind),
-                torch.zeros(rows, sum(recurrence.state_sizes), **self._kind),
-                torch.zeros(rows, 1, **self._kind),
-            )
-            for recurrence in self._layer.recurrences
-        ]
-        levels = zip(self._layer.recurrences, self._samples, strict=True)
-        compiled = [recurrence.stream(samples) for recurrence, samples in levels]
+        kind: dict[str, Any] = {"dtype": parameter.dtype, "device": parameter.device}
+        # Inference tensors could not be written to outside of inference mode.
+        with torch.inference_mode(False), torch.no_grad():
+            self._layer = layer._copied().eval().requires_grad_(False)
+            self._parameter = self._layer._like()
+            # What each level reads and writes, and its compiled stream.
+            self._samples = [
+                Samples(
+                    torch.zeros(rows, 1, recurrence.input_size, **kind),
+                    torch.zeros(rows, sum(recurrence.state_sizes), **kind),
+                    torch.zeros(rows, 1, **kind),
+                )
+                for recurrence in self._layer.recurrences
+            ]
+            # Time that went by with absent samples, to be added to the span of the next observed one.
+            self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
+            levels = zip(self._layer.recurrences, self._samples, strict=True)
+            compiled = [recurrence.stream(samples) for recurrence, samples in levels]
         found = [level for level in compiled if level is not None]
         self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
+        self._clocked = all(recurrence.uses_timespans for recurrence in self._layer.recurrences)
+        # A network that takes no notice of time takes no spans, and none are waiting for it.
+        self._unit, self._longest = (1.0, torch.finfo(self._dtype).max) if self._clocked else (0.0, -1.0)
         self.reset(hx)
 
     @property
@@ -78,52 +108,261 @@ class Stream:
         states = [samples.state.clone().split(sizes, -1) for samples in self._samples]
         return self._layer._final(states, self._batch is not None)
 
-    def reset(self, hx: Tensor | State | None = None) -> None:
-        """Begins another sequence, from ``hx`` or from zero."""
-        parameter = self._layer._like()
-        state = self._layer._state(hx, self._batch or 1, self._batch is not None, parameter)
-        for samples, parts in zip(self._samples, zip(*state, strict=True), strict=True):
-            samples.state.copy_(torch.cat(parts, -1))
+    def reset(
+        self, hx: Tensor | State | None = None, rows: int | Iterable[int] | Iterable[bool] | Tensor | None = None
+    ) -> None:
+        """Begins other sequences, from ``hx`` or from zero.
 
-    def __call__(self, input: Tensor, timespan: float = 1.0) -> Tensor:
+        Args:
+            hx: initial state as :meth:`RecurrentLayer.forward` takes it, of those rows in their order; None is zero.
+            rows: which of the batch begin anew, as indices or as bool (batch,): episodes that ended. None is all.
+
+        Raises:
+            TypeError: ``rows`` are neither indices nor bool.
+            ValueError: ``rows`` are not in the batch, or twice, or the stream has none; ``hx`` has the wrong shape.
+
+        Example:
+            >>> stream = lr.Stream(lr.CfC(3, 8), batch=4)
+            >>> commands = stream(torch.randn(4, 3))
+            >>> stream.reset(rows=torch.tensor([False, True, False, False]))
+            >>> stream.state.abs().sum(-1) > 0
+            tensor([[ True, False,  True,  True]])
+        """
+        chosen = self._chosen(rows)
+        self._write(self._layer._state(hx, len(chosen), self._batch is not None, self._parameter), chosen)
+        self._wait(self._pending.index_fill(0, chosen, 0.0))
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """What the stream knows of its sequences, as tensors that ``torch.save`` can keep.
+
+        Returns:
+            "h", the state as ``hx`` has it; "c" with it for a layer with a memory cell; "pending", () or (batch,), the
+            time that went by with absent samples since the last observed one.
+        """
+        state, pending = self.state, self._pending.squeeze(-1).clone()
+        parts = dict(zip(("h", "c"), _tuple(state), strict=False))
+        return parts | {"pending": pending.squeeze(0) if self._batch is None else pending}
+
+    def restore(self, snapshot: Mapping[str, Tensor]) -> None:
+        """Goes on from a :meth:`snapshot`, of this stream or of another like it.
+
+        Raises:
+            TypeError: the snapshot is no mapping to tensors.
+            ValueError: it is of another kind of layer, size, batch or dtype.
+
+        Example:
+            >>> stream = lr.Stream(lr.LTC(3, 8))
+            >>> before = stream.snapshot()
+            >>> first = stream(torch.ones(3))
+            >>> stream.restore(before)
+            >>> torch.equal(stream(torch.ones(3)), first)
+            True
+        """
+        sizes = self._layer.recurrences[0].state_sizes
+        names = [*("h", "c")[: len(sizes)], "pending"]
+        if not isinstance(snapshot, Mapping) or not all(isinstance(part, Tensor) for part in snapshot.values()):
+            raise TypeError(
+                f"snapshot must be a dict of Tensors as snapshot() returns it, but got {described(snapshot)}"
+            )
+        if set(snapshot) != set(names):
+            raise ValueError(
+                f"snapshot must have {', '.join(names)}, but has {', '.join(map(str, snapshot)) or 'nothing'}"
+            )
+        *parts, pending = (snapshot[name] for name in names)
+        shape = () if self._batch is None else (self._batch,)
+        kind = self._pending.dtype
+        if tuple(pending.shape) != shape or pending.dtype != kind or not bool((pending >= 0).all()):
+            raise ValueError(f"snapshot['pending'] must be {kind} {shape}, not negative, but got {described(pending)}")
+        try:
+            hx = parts[0] if len(parts) == 1 else tuple(parts)
+            state = self._layer._state(hx, self._batch or 1, self._batch is not None, self._parameter)
+        except ValueError as error:
+            raise ValueError(f"snapshot does not fit this stream: {error}") from None
+        self._write(state)
+        self._wait(pending.reshape(-1, 1))
+
+    def __call__(self, input: Tensor, timespan: float | Tensor | None = None, mask: Tensor | None = None) -> Tensor:
         """The layer's output for the next sample.
 
         Args:
             input: (input_size,), or (batch, input_size) with a batch.
-            timespan: time since the sample before, the same for all sequences.
+            timespan: time since the sample before: a number, or (batch,) where sequences have clocks of their own; None
+                is 1.
+            mask: bool like ``input``, True where observed. An unobserved feature is read as 0, whatever stands there. A
+                sequence without any observed feature has no sample: its state is held, its output repeated, and its
+                span added to that of its next sample.
 
         Returns:
             (output_size,) or (batch, output_size).
 
         Raises:
-            TypeError: the input is no tensor; the span is no number.
-            ValueError: the input has another shape or type than the layer's; the span is negative or not finite.
+            TypeError: the input is no plain tensor; the span is no number.
+            ValueError: the input has another shape or type than the layer's; the span is negative, not finite, larger
+                than the layer's dtype holds, or has no effect on this layer.
         """
-        if not isinstance(input, Tensor):
-            raise TypeError(f"input must be a Tensor of shape {self._shape}, but got {described(input)}")
-        if input.shape != self._shape or input.dtype != self._kind["dtype"] or input.device != self._kind["device"]:
-            raise ValueError(
-                f"input must be {self._shape} of {self._kind['dtype']} on {self._kind['device']}, one sample as the "
-                f"stream was made for, but got {described(input)} on {input.device}"
-            )
-        if isinstance(timespan, bool) or not isinstance(timespan, int | float):
-            raise TypeError(f"timespan must be a number, for a stream has one clock, but got {described(timespan)}")
-        if not 0 <= timespan < math.inf:
-            raise ValueError(
-                f"timespan must be finite and not negative, the time since the sample before, but got {timespan}"
-            )
+        if (
+            type(input) is not Tensor
+            or _modes()
+            or _transforms() is not None
+            or _tracing() is not None
+            or input.shape != self._shape
+            or input.dtype != self._dtype
+            or input.device != self._device
+        ):
+            self._check(input)
+        if timespan is None:
+            span = self._unit
+        elif (type(timespan) is float or type(timespan) is int) and 0 <= timespan <= self._longest:
+            span = timespan
+        else:
+            span = self._span(timespan)
+        if mask is not None or self._waiting:
+            return self._read(input, span, mask)
+        return self._advance(input, span)
+
+    def _advance(self, x: Tensor, span: float | Tensor) -> Tensor:
+        """The output after a sample of every row, with one span for all, or (rows, 1)."""
         if self._compiled is None:
+            if isinstance(span, Tensor):
+                span = span.squeeze(-1)
             with torch.no_grad():
-                output, state = self._layer.step(input, self.state, timespan)
-            self.reset(state)
+                output, state = self._layer.step(x, self.state, span if self._clocked else None)
+            self._write(tuple(part if self._batch else part.unsqueeze(1) for part in _tuple(state)))
             return output
-        x = input.detach().contiguous()
+        common: Any = span
+        if isinstance(span, Tensor):
+            common = None
+            for samples in self._samples:
+                samples.timespans.copy_(span)
+        x = x.resolve_neg().contiguous()
         for level, size in zip(self._compiled, self._sizes, strict=True):
-            output = torch.empty(size, dtype=x.dtype)
-            level.step(x.data_ptr(), timespan, output.data_ptr())
+            output = torch.empty(size, dtype=self._dtype, device=self._device)
+            level.step(x.data_ptr(), common, output.data_ptr())
             x = output
         return x if self._layer.readout is None else self._layer.readout(x)
+
+    def _span(self, timespan: object) -> float | Tensor:
+        """A span for all, or of each row (rows, 1), of a kind that has no short way."""
+        self._layer._check_clock("timespan", timespan)
+        number = checked_number("timespan", timespan, self._dtype)
+        if number is not None:
+            return number
+        return row_spans("timespan", timespan, self._batch or 1, self._parameter).detach()
+
+    def _read(self, input: Tensor, span: float | Tensor, mask: Tensor | None) -> Tensor:
+        """The output where something of the sample may be missing, or was missing before."""
+        with torch.no_grad():
+            x, there = input.detach(), None
+            if mask is not None:
+                self._check_mask(mask)
+                x, there = torch.where(mask, x, 0), mask.any(-1).reshape(-1, 1)
+                there = None if bool(there.all()) else there
+            if there is None and not self._waiting:
+                return self._advance(x, span)
+            passed = self._pending + span
+            check_sums(passed, True if there is None else there, self._dtype)
+            if there is None:
+                output = self._advance(x, passed)
+                self._wait(torch.zeros_like(passed))
+                return output
+            held = [samples.state.clone() for samples in self._samples]
+            answer = None
+            if bool(there.any()):
+                answer = self._advance(x, passed.clamp(max=torch.finfo(self._dtype).max))
+                for samples, before in zip(self._samples, held, strict=True):
+                    samples.state.copy_(torch.where(there, samples.state, before))
+            output = self._repeated()
+            if answer is not None:
+                output = torch.where(there, answer, output)
+            self._wait(passed.masked_fill(there, 0.0))
+            return output
+
+    def _repeated(self) -> Tensor:
+        """The output of the state as it is."""
+        recurrence = self._layer.recurrences[-1]
+        x = recurrence.readout(alone(self._samples[-1].state[:, : recurrence.state_sizes[0]]))
+        if self._layer.readout is not None:
+            x = self._layer.readout(alone(x))
+        return x if self._batch is not None else x.squeeze(0)
+
+    def _write(self, state: State, rows: Tensor | slice = slice(None)) -> None:
+        """Puts a state, a tuple of (levels, rows, width), into rows of the stream's own."""
+        with torch.no_grad():
+            for samples, parts in zip(self._samples, zip(*state, strict=True), strict=True):
+                samples.state[rows] = torch.cat(parts, -1)
+
+    def _wait(self, pending: Tensor) -> None:
+        """Sets the time (rows, 1) that went by with absent samples."""
+        self._pending.copy_(pending)
+        self._waiting = bool(pending.any())
+
+    def _chosen(self, rows: Any) -> Tensor:
+        """Indices of rows, each once."""
+        size = self._batch or 1
+        if rows is None:
+            return torch.arange(size, device=self._device)
+        if self._batch is None:
+            raise ValueError("rows are of a batch, but this stream was made without: leave rows out, or give it batch=")
+        wanted = f"rows must be indices from 0 to {size - 1}, or bool ({size},)"
+        try:
+            if not isinstance(rows, Tensor | np.ndarray):
+                rows = list(rows) if isinstance(rows, Iterable) else [rows]
+            given = torch.as_tensor(rows).cpu()
+        except (TypeError, ValueError, RuntimeError):
+            raise TypeError(f"{wanted}, but got {described(rows)}") from None
+        if given.dtype == torch.bool and given.shape == (size,):
+            return given.nonzero().squeeze(-1).to(self._device)
+        given = given.long() if given.numel() == 0 else given
+        if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool or given.ndim > 1:
+            raise TypeError(f"{wanted}, but got {described(given)}")
+        indices = given.reshape(-1).tolist()
+        if any(not 0 <= row < size for row in indices) or len(set(indices)) < len(indices):
+            raise ValueError(f"{wanted}, each once, but got {indices}")
+        return torch.tensor(indices, dtype=torch.long, device=self._device)
+
+    def _check(self, input: object) -> None:
+        """Raises unless ``input`` is a sample of the kind that the stream was made for."""
+        if not isinstance(input, Tensor):
+            raise TypeError(f"input must be a Tensor of shape {self._shape}, but got {described(input)}")
+        if not direct([input]):
+            raise TypeError(
+                f"input must be a plain Tensor outside of graphs and modes, but got {_kind(input)}: {_WAY_OUT}"
+            )
+        if input.shape != self._shape or input.dtype != self._dtype or input.device != self._device:
+            raise ValueError(
+                f"input must be {self._shape} of {self._dtype} on {self._device}, one sample as the stream was made "
+                f"for, but got {described(input)} on {input.device}"
+            )
+
+    def _check_mask(self, mask: object) -> None:
+        if not isinstance(mask, Tensor) or mask.shape != self._shape or mask.dtype != torch.bool:
+            raise ValueError(f"mask must be bool {self._shape}, True where observed, but got {described(mask)}")
+        if mask.device != self._device or not direct([mask]):
+            raise ValueError(f"mask must be a plain Tensor on {self._device}, but got {_kind(mask)} on {mask.device}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The layer and what the stream knows, from which it is prepared anew."""
+        return {"layer": self._layer, "batch": self._batch, "snapshot": self.snapshot()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Prepares a copy."""
+        Stream.__init__(self, state["layer"], batch=state["batch"])
+        self.restore(state["snapshot"])
 
     def __repr__(self) -> str:
         """The layer, and what runs it."""
         return f"Stream({self._layer!r}, backend={self.backend!r})"
+
+
+_WAY_OUT = "a stream reads memory and writes it, unseen by torch; layer.step() is seen"
+
+
+def _kind(tensor: Tensor) -> str:
+    """What is not plain about a tensor, in words; while a graph is traced its shape is no plain one either."""
+    if in_transform():
+        return "one inside a transform of torch.func"
+    return f"a {type(tensor).__name__}{'' if direct([]) else ' inside a dispatch mode or a trace'}"
+
+
+def _tuple(state: Tensor | State) -> State:
+    return (state,) if isinstance(state, Tensor) else state

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -18,12 +19,13 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, distributed, learning, replicas, tasks
+from liquidbench import catalogue, distributed, learning, processes, replicas, storage, tasks
 from liquidbench.__main__ import main
 from liquidbench.distributed import train
 from liquidbench.learning import Data, loss_of, optimiser_of, predict
 from liquidbench.replicas import Checkpoint, Course, Epoch
 from liquidbench.search import Settings
+from liquidbench.storage import KeptFileWarning
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
 
@@ -243,6 +245,22 @@ def test_a_process_that_dies_at_its_start(tmp_path, monkeypatch, capfd):
     assert "gone.py" in capfd.readouterr().err
 
 
+@pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
+def test_a_process_that_stands_still_is_told_of(monkeypatch):
+    for module in (processes, distributed):
+        monkeypatch.setattr(module, "WATCH", 0.05)
+    ours, theirs = multiprocessing.Pipe()
+    with subprocess.Popen(["sleep", "60"]) as standing:
+        standing.send_signal(signal.SIGSTOP)
+        goes_on = threading.Timer(0.5, theirs.send, ("patience",))
+        goes_on.start()
+        with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}. is stopped") as told:
+            assert distributed._hear({ours: standing}, lambda epoch: None) == "patience"
+        standing.kill()
+        goes_on.join()
+    assert len(told) == 1
+
+
 DRIVER = """
 import sys
 from test_distributed import COURSE, parity
@@ -362,12 +380,17 @@ def test_other_data_than_the_checkpoints_are_refused(tmp_path):
         train(synthetic.parity_dense(sizes=(200, 41, 41)), COURSE, tmp_path)
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path):
+def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(tmp_path, undisturbed):
     begun(tmp_path)
     path = tmp_path / "checkpoint.pt"
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(ValueError, match="is no checkpoint .*remove it"):
+    content_before = path.read_bytes()
+    path.write_bytes(content_before[:1000] + b"?" + content_before[1001:])
+    with pytest.warns(KeptFileWarning, match=r"checkpoint\.pt is damaged.*it is now .*the training begins anew"):
         train(parity(), COURSE, tmp_path)
+    assert_same(content(tmp_path), undisturbed)
+    assert [path.name for path in (tmp_path / "damaged").iterdir()] == ["checkpoint.pt"]
+    # For others to read, and sealed all the same.
+    assert storage.intact((tmp_path / "training.json").read_bytes(), "it")
 
 
 def test_another_version_of_torch_is_told(tmp_path):

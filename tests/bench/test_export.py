@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from liquidbench import results
@@ -106,6 +107,29 @@ def test_the_command_line(finished, tmp_path, capsys):
     )
     assert main(["export", str(finished), "--to", "tensorboard", "--out", str(tmp_path / "e")]) == 0
     assert "Exported 0 fits" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["../../../up", "/{root}/absolute", "..", "a/../../b", "x" * 300])
+def test_names_from_strangers_stay_in_the_folder(name, finished, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    name = name.replace("{root}", str(tmp_path / "root"))
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    frame = results.read(finished).with_columns(
+        pl.when(pl.col("seed") == 0).then(pl.lit(name)).otherwise(pl.lit("task")).alias("task"),
+        (pl.lit(name) + pl.col("run")).alias("run"),
+        pl.lit(name).alias("model"),
+    )
+    assert export(frame, "tensorboard", tmp_path / "a" / "b" / "c" / "events", "s") == (5, 0)
+    assert len(list(tmp_path.rglob("events.out*"))) > 5
+    below = tmp_path / "a" / "b" / "c" / "events"
+    assert all(path.is_relative_to(below) or below.is_relative_to(path) for path in tmp_path.rglob("*"))
+    # A link where a task's folder is to be leads nowhere.
+    (tmp_path / "other").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "task").symlink_to(tmp_path / "other")
+    with pytest.raises(ValueError, match="a link there leads to .*other.*; remove the link"):
+        export(frame.filter(task="task"), "tensorboard", tmp_path / "linked", "s")
+    assert not list((tmp_path / "other").iterdir())
 
 
 @pytest.mark.parametrize("tool", ["tensorboard", "mlflow"])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,9 +14,10 @@ import pytest
 import yaml
 
 from liquidbench import __main__ as main_module
-from liquidbench import matching, report, results, tasks
+from liquidbench import matching, predictions, report, results, tasks
 from liquidbench.__main__ import main
 from liquidbench.engine.leases import Leases
+from liquidbench.storage import KeptFileWarning
 from liquidbench.study import FAMILIES, Study
 
 STUDY = {
@@ -77,7 +79,7 @@ def lose(directory: Path, run: str) -> None:
     """Take a run out of the results."""
     for path in [*directory.glob("runs/*.parquet"), *directory.glob("incoming/*.parquet")]:
         rest = pl.read_parquet(path).filter(pl.col("run") != run)
-        path.unlink() if rest.is_empty() else rest.write_parquet(path)
+        path.unlink() if rest.is_empty() else path.write_bytes(results.sealed(rest))
 
 
 def test_a_study_from_its_file_to_its_report(finished):
@@ -311,6 +313,38 @@ def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypat
     assert "features must not name the target, 'state'" in refusal(capsys, *command, "--features", "flow,state")
 
 
+def test_compare_takes_a_group_of_several_columns_and_an_order_of_dates(tmp_path, monkeypatch, capsys):
+    seen = []
+    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
+    rows = [
+        f"{subject},{visit},0{day}/0{month}/2024,{(subject * 7 + visit * 5 + day * month) % 11}\n"
+        for subject in range(6)
+        for visit in range(2)
+        for month in (1, 2, 3)
+        for day in range(1, 9)
+    ]
+    path = tmp_path / "visits.csv"
+    path.write_text("who,round,date,y\n" + "".join(rows))
+    command = [
+        "compare",
+        str(path),
+        "--target",
+        "y",
+        "--task",
+        "forecast",
+        "--results",
+        str(tmp_path),
+        "--models",
+        "GRU",
+    ]
+    assert main([*command, "--group", "who,round", "--dates", "day-first"]) == 0
+    (task,) = seen[0].tasks
+    assert (task["group"], task["dates"]) == (["who", "round"], "day-first")
+    assert "group: columns 'who' and 'round', as asked" in capsys.readouterr().out
+    assert main([*command, "--group", "who,round", "--dates", "month-first", "--update"]) == 0
+    assert seen[1].tasks[0]["dates"] == "month-first"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -478,19 +512,31 @@ def test_an_output_that_nobody_reads_ends_the_command_without_a_word(command, fi
     assert not list(tmp_path.glob("small/leases/*"))
 
 
+def interruptible() -> None:
+    """A shell that starts these tests in the background has them ignore Ctrl-C, which their children would inherit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-def test_ctrl_c_stops_and_says_how_to_go_on(tmp_path):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
     path = written(tmp_path / "long.yaml", training={"epochs": 4000}, models=["GRU"])
     words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
     with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        words,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=interruptible,
     ) as process:
         assert process.stdout is not None and process.stderr is not None
         assert "started" in process.stdout.readline()
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         # It takes a second; where all cores are busy with other tests, more.
         out, err = process.communicate(timeout=120)
-    assert process.returncode == 130 and not err
+    assert process.returncode == code and not err
     assert f"Stopped; 0 of 3 runs are finished and kept. To go on: liquidbench resume {tmp_path / 'small'}" in out
 
 
@@ -517,6 +563,41 @@ def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, c
     assert main(["rescore", str(finished), "--metrics", name]) == 0
     assert results.read(finished).sort(columns).equals(before.sort(columns))
     assert "must be among accuracy, " in refusal_of_rescore(finished, capsys)
+
+
+def test_damaged_predictions_are_made_again(finished, capsys):
+    before = results.read(finished)
+    fits = sorted(before.filter(kind="fit")["run"].unique())
+    path = predictions.path(finished, fits[1])
+    content = path.read_bytes()
+    path.write_bytes(content[:99] + bytes([content[99] ^ 4]) + content[100:])
+    with pytest.warns(KeptFileWarning, match=f"{fits[1]}.npz is damaged.*it is now .*damaged"):
+        assert main(["rescore", str(finished)]) == 0
+    out = capsys.readouterr().out
+    assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To do these fits again: liquidbench res" in out
+    assert set(results.done(finished)) == set(before["run"]) - {fits[1]} and not path.exists()
+    assert main(["resume", str(finished), "--processes", "1"]) == 0
+    shown = ["run", "split", "metric", "epoch", "trial", "value"]
+    fit, again = (frame.filter(run=fits[1]).select(shown).sort(shown) for frame in (before, results.read(finished)))
+    assert again.equals(fit) and path.exists()
+    capsys.readouterr()
+    assert main(["rescore", str(finished)]) == 0
+    assert "Scored again: 4 fits\n" in capsys.readouterr().out
+    shutil.rmtree(finished / "damaged")
+
+
+def test_a_damaged_study_is_refused_until_it_is_given_again(finished, capsys):
+    path = finished / "study.yaml"
+    content = path.read_text()
+    path.write_text(content.replace("smallest_difference: 0.01", "smallest_difference: 0.05"))
+    assert path.read_text() != content
+    study = finished.parents[1] / "small.yaml"
+    for command in (["report", finished], ["resume", finished], ["run", study, "--results", finished.parent]):
+        said = refusal(capsys, *command)
+        assert "study.yaml is damaged: its content does not match its checksum, or it was edited" in said
+        assert f"liquidbench run STUDY.yaml --update --results {finished.parent}" in said
+    assert main(["run", str(study), "--update", "--results", str(finished.parent)]) == 0
+    assert path.read_text() == content
 
 
 def refusal_of_rescore(directory, capsys) -> str:

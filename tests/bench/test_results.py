@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquidbench import results
-from liquidbench.results import COMPACT, NULLABLE, SCHEMA, DamagedResultWarning, Writer
+from liquidbench.results import COMPACT, NULLABLE, SCHEMA, Writer
+from liquidbench.storage import KeptFileWarning
 
 
 def a_row(**changes):
@@ -158,23 +159,23 @@ class TestDamage:
         results.write(tmp_path, [a_row(run="good")])
         path = results.write(tmp_path, [a_row(run="hurt"), a_row(run="hurt", value=0.1)])
         damage(path)
-        with pytest.warns(DamagedResultWarning, match=r"hurt\.parquet is left out: "):
+        with pytest.warns(KeptFileWarning, match=r"hurt\.parquet is left out: "):
             frame = results.read(tmp_path)
         assert frame["run"].to_list() == ["good"]
-        with pytest.warns(DamagedResultWarning):
+        with pytest.warns(KeptFileWarning):
             assert results.done(tmp_path) == {"good": "done"}
 
     def test_a_warning_points_at_the_caller(self, tmp_path):
         results.write(tmp_path, [a_row()]).write_bytes(b"")
         for call in (results.read, results.done):
-            with pytest.warns(DamagedResultWarning) as caught:
+            with pytest.warns(KeptFileWarning) as caught:
                 call(tmp_path)
             assert caught[0].filename == __file__
 
     def test_an_older_column_is_named(self, tmp_path):
         path = results.write(tmp_path, [a_row()])
         pl.read_parquet(path).drop("machine").with_columns(pl.lit(1).alias("gpu")).write_parquet(path)
-        with pytest.warns(DamagedResultWarning, match="no result of this version.*machine, gpu"):
+        with pytest.warns(KeptFileWarning, match="no result of this version.*machine, gpu"):
             results.read(tmp_path)
 
     def test_other_files_are_nobodys_business(self, tmp_path):
@@ -357,7 +358,7 @@ class TestWriter:
         (tmp_path / "runs" / "me-0002.parquet").write_bytes(b"PAR1 no more")
         (tmp_path / "incoming" / ".b.gone.parquet.gone.tmp").write_bytes(b"PAR1")
         (tmp_path / "incoming" / ".c.busy.parquet.busy.tmp").write_bytes(b"PAR1")
-        with pytest.warns(DamagedResultWarning, match="cannot be read"):
+        with pytest.warns(KeptFileWarning, match="cannot be read"):
             Writer(tmp_path, "next", others=["busy"])
         assert len(list((tmp_path / "damaged").iterdir())) == 1
         assert [path.name for path in tmp_path.glob("incoming/.*")] == [".c.busy.parquet.busy.tmp"]
@@ -402,7 +403,7 @@ def test_compact_rows_say_the_same_in_a_third_of_the_memory(tmp_path):
         results.write(tmp_path, [*rows, a_row(run=run, status="failed", reason="diverged")])
     # A run that is there twice, of which one is to be left out.
     frame = pl.read_parquet(tmp_path / "runs" / "a.parquet").with_columns(pl.lit("done").alias("status"))
-    frame.write_parquet(tmp_path / "runs" / "again.parquet")
+    (tmp_path / "runs" / "again.parquet").write_bytes(results.sealed(frame))
     full, compact = results.read(tmp_path), results.read(tmp_path, schema=COMPACT)
     assert full.height == compact.height == 600 and compact.schema == COMPACT
     assert compact.cast({name: SCHEMA[name] for name in COMPACT}).equals(full.select(list(COMPACT)))
@@ -431,7 +432,7 @@ class TestTasks:
     @pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', ""])
     def test_damaged(self, tmp_path, text):
         (tmp_path / "tasks.json").write_text(text)
-        with pytest.raises(ValueError, match="tasks.json .*delete it and run the study again"):
+        with pytest.raises(ValueError, match="tasks.json is damaged: .*make it anew: liquidbench resume"):
             results.read_tasks(tmp_path)
 
     def test_what_json_cannot_hold_is_not_written(self, tmp_path):

@@ -218,7 +218,7 @@ def test_nanoseconds_keep_their_last_digits(save):
     frame = series().drop("when").with_columns(timestamp=633_790_226_051_280_329 + 10 * pl.int_range(400))
     task = tasks.load({"table": str(save(frame)), "target": "label"})
     train = task.split("train")
-    assert task.timespan_unit == 10 and (train.timespans == (train.rows >= 0)).all()
+    assert task.timespan_unit == 1e-8 and (train.timespans == (train.rows >= 0)).all()
 
 
 def test_groups_are_recordings_in_one_split_each(save):
@@ -661,9 +661,10 @@ def test_time_zones_count(save):
 def test_day_and_month_are_told_apart_by_what_follows_closely(save, pattern):
     # No day beyond the 12th, so that each cell can be read both ways.
     days = [datetime(2000 + month // 12, month % 12 + 1, day) for month in range(40) for day in range(1, 13)][:400]
-    _, lines = guess(save(series(when=[day.strftime(pattern) for day in days])), "label")
-    order = "day/month/year" if pattern == "%d/%m/%Y" else "month/day/year"
-    assert said(lines, "file").startswith(f"file: 'when' read as {order}")
+    mapping, lines = guess(save(series(when=[day.strftime(pattern) for day in days])), "label")
+    order = "day, month, year" if pattern == "%d/%m/%Y" else "month, day, year"
+    assert said(lines, "file") == f"file: 'when' read as {order}, in which its rows follow one another"
+    assert mapping["dates"] == ("day-first" if pattern == "%d/%m/%Y" else "month-first")
     assert said(lines, "spans").startswith("spans: uneven, 1 to ")
 
 
@@ -676,6 +677,139 @@ def test_a_day_and_a_time_of_day_are_one_time(save):
     assert mapping["time"] == "Date Time" and "Date Time" not in mapping["features"]
     assert said(lines, "file") == "file: 'Date' and 'Time' are joined into one time, 'Date Time'"
     assert said(lines, "spans") == "spans: even, 1 min"
+
+
+def test_dates_that_fit_both_orders_are_read_as_asked(save):
+    days = [datetime(1990 + month // 12, month % 12 + 1, 1) for month in range(400)]
+    path = save(series(when=[day.strftime("%d/%m/%Y") for day in days]))
+    with pytest.raises(ValueError, match="say which with --dates"):
+        guess(path, "label")
+    mapping, lines = guess(path, "label", dates="day-first")
+    assert said(lines, "spans") == "spans: even, 31 d" and mapping["dates"] == "day-first"
+    assert table.complete(mapping)[0] == mapping
+
+
+def test_a_column_that_is_a_question_matters_only_if_it_would_be_the_time(save):
+    born = [f"0{row % 9 + 1}/0{row % 7 + 1}/1950" for row in range(400)]
+    mapping, lines = guess(save(series(born=born)), "label")
+    assert mapping["time"] == "when" and "born" not in mapping["features"]
+    with pytest.raises(ValueError, match="time column 'born': its dates"):
+        guess(save(series(born=born).drop("when")), "label")
+
+
+@pytest.mark.parametrize("slip", ["error", "2024-02-30 00:00"])
+def test_one_row_with_an_unreadable_time_is_dropped_and_named(save, slip):
+    when = [f"{START + timedelta(minutes=minute):%Y-%m-%d %H:%M}" for minute in range(400)]
+    when[16] = slip
+    mapping, lines = guess(save(series(when=when)), "label")
+    assert mapping["time"] == "when"
+    assert f"file: 'when' has 1 cell that is no date, {slip!r} in data row 17; taken as missing" in lines
+    assert said(lines, "rows") == "rows: 1 row without a time dropped, the first of them data row 17"
+    assert said(lines, "spans").startswith("spans: 1 min, but for 1 gap of up to 2 min; models are told")
+
+
+def test_rare_gaps_are_told_to_the_models(save):
+    for gap, irregular in ((timedelta(hours=6), True), (timedelta(minutes=1), True), (timedelta(seconds=20), False)):
+        when = [START + timedelta(minutes=row) + (row > 250) * gap for row in range(400)]
+        mapping, lines = guess(save(series(when=when)), "label")
+        assert tasks.load(mapping).irregular == irregular
+        assert said(lines, "spans").startswith("spans: 1 min, but for 1 gap of" if irregular else "spans: even, 1 min")
+
+
+def test_parts_of_a_time_are_joined_and_no_features(save):
+    when = [START + timedelta(hours=row) for row in range(400)]
+    parts = {part: [getattr(moment, part) for moment in when] for part in ("year", "month", "day", "hour")}
+    path = save(series(**parts).drop("when"))
+    mapping, lines = guess(path, "label")
+    assert mapping["time"] == "year month day hour" and mapping["features"] == ["x", "z"]
+    assert said(lines, "spans") == "spans: even, 1 h"
+    assert table.complete(mapping)[0] == mapping
+    asked, _ = guess(path, "label", time="year", features=["x", "hour"])
+    assert asked["time"] == "year month day hour" and asked["features"] == ["x", "hour"]
+    without, _ = guess(path, "label", time=None)
+    assert {"year", "month", "day", "hour"} & set(without["features"])
+
+
+def test_the_time_again_is_no_feature(save):
+    months = [datetime(1960 + row // 12, row % 12 + 1, 1) for row in range(400)]
+    again = [1960 + row / 12 for row in range(400)]
+    rising = np.arange(400) + np.random.default_rng(0).normal(size=400)
+    path = save(series(when=months, decimal=again, rising=rising))
+    mapping, lines = guess(path, "label")
+    assert "'decimal' says the same as the time, 'when'" in said(lines, "left out")
+    assert mapping["features"] == ["x", "z", "rising"]
+    assert guess(path, "label", features=["decimal"])[0]["features"] == ["decimal"]
+
+
+def test_of_several_clocks_the_first_goes_with_the_date(save):
+    when = [START + timedelta(hours=row) for row in range(400)]
+    clocks = {"begin": [f"{moment:%H:%M}" for moment in when], "end": [f"{moment:%H}:59" for moment in when]}
+    mapping, lines = guess(save(series(date=[f"{moment:%Y-%m-%d}" for moment in when], **clocks).drop("when")), "label")
+    assert mapping["time"] == "date begin" and mapping["features"] == ["x", "z"]
+    assert "warning: of the clocks 'begin', 'end', the first is joined with the date" in lines
+
+
+def test_a_clock_is_never_the_group(save):
+    when = [START + timedelta(hours=row) for row in range(400)]
+    # From 1 to 24, as hours that end are counted.
+    for clock in ([f"{moment.hour + 1:02d}:00" for moment in when], [moment.hour + 1 for moment in when]):
+        frame = series(date=[f"{moment:%Y-%m-%d}" for moment in when], hour=clock).drop("when")
+        mapping, lines = guess(save(frame), "label")
+        assert (mapping["time"], mapping["group"]) == ("date hour", None)
+        assert said(lines, "spans") == "spans: even, 1 h"
+    for name in ("hour", "month", "minute", "day"):
+        frame = series(
+            **{name: [row % 24 for row in range(400)], "when": [START + timedelta(row // 24) for row in range(400)]}
+        )
+        try:
+            assert name not in (guess(save(frame), "label")[0]["group"] or "")
+        except ValueError as refusal:
+            assert "repeat the time of another row" in str(refusal)
+
+
+def test_a_clock_alone_is_a_time_that_goes_on_after_midnight(save):
+    clock = [f"{START + timedelta(minutes=10 * row):%H:%M}" for row in range(400)]
+    mapping, lines = guess(save(series(time=clock).drop("when")), "label")
+    assert mapping["time"] == "time" and said(lines, "spans") == "spans: even, 10 min"
+    assert (
+        "file: 'time' holds hours and minutes without a date; it passes midnight 3 times, and each adds a day" in lines
+    )
+
+
+def test_an_hour_that_is_there_twice_is_warned_of(save):
+    start = datetime(2024, 10, 26, 12)
+    for minutes in (15, 60):
+        repeated = 60 // minutes
+        last = 15 * 60 // minutes
+        steps = [row if row < last else row - repeated for row in range(400)]
+        when = [start + timedelta(minutes=minutes * step) for step in steps]
+        _, lines = guess(save(series(when=when)), "label")
+        assert "the clock goes back an hour in data row" in said(lines, "warning")
+        assert "at 2024-10-27 02:00:00, as at the end of daylight saving" in said(lines, "warning")
+        assert said(lines, "rows").startswith(f"rows: {repeated} row")
+    # Few rows, of which many repeat: refused, with the same reason.
+    with pytest.raises(ValueError, match="Or the clock goes back an hour in data row 61, .*; write times in UTC"):
+        guess(
+            save(
+                series(
+                    100, when=when[:0] + [start + timedelta(minutes=15 * (s if s < 60 else s - 4)) for s in range(100)]
+                )
+            ),
+            "label",
+        )
+
+
+@pytest.mark.parametrize(
+    "index", [lambda row: row + 3 * (row > 200), lambda row: row * (row < 390) + (row >= 390) * (row + 7)]
+)
+def test_an_index_with_jumps_is_no_feature(save, index):
+    path = save(series(index=[index(row) for row in range(400)]))
+    mapping, lines = guess(path, "label")
+    assert "'index' only counts the rows" in said(lines, "left out")
+    shuffled = save(pl.read_csv(path).sample(fraction=1, shuffle=True, seed=0))
+    assert "'index' only counts the rows" in said(guess(shuffled, "label")[1], "left out")
+    counts = np.random.default_rng(0).integers(1, 4, size=400).cumsum()
+    assert "rain" in guess(save(series(rain=counts)), "label")[0]["features"]
 
 
 def test_what_is_only_named_like_a_time_is_warned_of(save):
@@ -782,18 +916,20 @@ REFUSED = {
     "impossible date": (
         series(when=[f"2023-02-{day % 28 + 1 if day < 300 else 31:02d} 00:{day % 60:02d}" for day in range(400)]),
         {"target": "z", "time": "when"},
-        "'2023-02-31 00:00' in data row 301 is neither a number nor a date",
+        "time column 'when': 100 of its 400 cells are no dates, the first of them '2023-02-31 00:00' in data row 301; "
+        "correct or empty these cells. Or name another with --time, or none with --no-time",
     ),
-    "time of day": (
-        series(when=[f"{row // 60}:{row % 60:02d}" for row in range(400)]),
+    "true and false": (
+        series(when=[row % 2 == 0 for row in range(400)]),
         {"target": "z", "time": "when"},
-        "time column 'when' holds times of day; expected numbers, or dates such as 2024-05-31 13:45:00",
+        "time column 'when' holds true and false; expected numbers, or dates such as 2024-05-31 13:45:00",
     ),
     "two-valued time": (series(), {"target": "z", "time": "label"}, "time column 'label' cannot be read as times: '"),
     "ambiguous dates": (
         series(when=[f"{row * 5 % 12 + 1}/{row * 7 % 11 + 1}/2024" for row in range(400)]),
         {"target": "z", "time": "when"},
-        "can be read as day/month or month/day; write them as year-month-day",
+        "time column 'when': its dates, such as '1/1/2024', can be read as day, month, year or month, day, year; say "
+        "which with --dates (dates: in a study), day-first, month-first or year-first",
     ),
     "one group": (
         grouped(1, 200),
@@ -899,7 +1035,7 @@ def test_refused_in_words(save, case):
         ('x,label\n1,"2\n3,4\n', "a.csv", "cannot be read as a table; is a quotation mark left open?"),
         ("anything", "a.parquet.gz", "must end in .csv, .tsv, .txt or .parquet (text files also with .gz after that)"),
         (b"PAR1 not really", "a.parquet", "the file is damaged, or not a Parquet file"),
-        (b"not packed", "a.csv.gz", "the file is damaged, or not compressed with gzip"),
+        (b"not packed", "a.csv.gz", "it is not compressed with gzip, bzip2 or xz"),
     ],
 )
 def test_files_that_are_no_tables(save, content, name, words):
@@ -911,7 +1047,7 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path):
     save(series(), "readings.csv")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*reading\.csv; did you mean readings\.csv\?"):
         guess(tmp_path / "reading.csv", "label")
-    with pytest.raises(ValueError, match="is a folder; name the file in it"):
+    with pytest.raises(ValueError, match="it is a folder: name the file in it"):
         guess(tmp_path, "label")
 
 
@@ -936,6 +1072,11 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path):
         ),
         ({"digest": "0" * 64}, ValueError, "The file has changed since; put the old one back, or leave digest out"),
         ({"target": 3}, TypeError, "target must be text; got 3"),
+        ({"group": 3}, TypeError, "group must be a column name, or a list of some; got 3"),
+        ({"group": ["x", 3]}, TypeError, "group must be a column name, or a list of some; got ['x', 3]"),
+        ({"group": ["x", "x"]}, ValueError, "group must name distinct columns; got x, x"),
+        ({"group": ["x", "label"]}, ValueError, "column 'label' cannot be both target and group"),
+        ({"dates": "european"}, ValueError, "dates must be one of day-first, month-first, year-first; got 'european'"),
         ({"per": "row"}, ValueError, "per must be one of step, sequence; got 'row'"),
     ],
 )

@@ -269,6 +269,7 @@ layer, x = lr.LTC(5, 80), torch.randn(9, 1, 5)
 results = []
 for threads in (1, 4):
     torch.set_num_threads(threads)
+    lr.kernels.cpu.suppose_cores(threads)
     output = layer(x)[0]
     results.append((output, *torch.autograd.grad(output.sum(), list(layer.parameters()))))
 assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*results, strict=True))
@@ -382,22 +383,53 @@ def test_the_rates_that_a_roofline_is_made_of():
     assert 1e6 < sigmoids < 16 * clock
 
 
-def test_a_forked_child_computes_too():
-    code = """
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("kind", ["LTC", "CfC", "LRC"])
+def test_a_forked_child_computes_too(kind):
+    """Sizes at which torch's own operators, around a kernel, share work among threads."""
+    code = f"""
 import os, torch, liquidrnn as lr
 torch.set_num_threads(2)
-layer = lr.LTC(5, 40, batch_first=True)
-for x in (torch.randn(64, 6, 5), torch.randn(1, 6, 5)):
-    expected = layer(x)[0]
+layer = lr.{kind}(5, 96, batch_first=True, output_size=3)
+for x in (torch.randn(1, 6, 5), torch.randn(64, 20, 5)):
+    def work():
+        output = layer(x)[0]
+        found = output, *torch.autograd.grad(output.square().sum(), list(layer.parameters()), materialize_grads=True)
+        return *found, layer.step(x[:, 0])[0], lr.Stream(layer, batch=len(x))(x[:, 0])
+    expected = work()
     child = os.fork()
     if not child:
-        output = layer(x)[0]
-        output.sum().backward()
-        os._exit(0 if torch.equal(output, expected) else 3)
+        try:
+            same = all(torch.equal(a, b) for a, b in zip(work(), expected, strict=True))
+            os._exit(0 if same and torch.get_num_threads() == 1 else 3)
+        finally:
+            os._exit(4)
     assert os.waitpid(child, 0)[1] == 0
+    assert torch.get_num_threads() == 2
 print("equal")
 """
     assert run(code) == "equal\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity here")
+def test_no_more_threads_than_cores():
+    code = """
+import os, torch, liquidrnn as lr
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+layer = lr.LTC(5, 80)
+def threads_of(sequences):
+    with torch.no_grad():
+        layer(torch.randn(9, sequences, 5))
+    return len(os.listdir("/proc/self/task"))
+torch.set_num_threads(1)
+before = threads_of(1)
+torch.set_num_threads(8)
+assert threads_of(1) == threads_of(40) == before
+lr.kernels.cpu.suppose_cores(3)
+assert threads_of(1) > before
+print("as many")
+"""
+    assert run(code) == "as many\n"
 
 
 def test_without_the_compiled_module_the_reference_runs_and_says_so_once():

@@ -62,7 +62,7 @@ def test_packed_sequences_are_torchs(ours, theirs):
 def test_what_time_does(ours):
     x, spans = torch.randn(2, 5, 4), torch.rand(2, 5)
     with pytest.raises(
-        ValueError, match=f"timespans have no effect on this {ours.__name__}: build it with time='append'"
+        ValueError, match=f"this {ours.__name__} takes no notice of timespans: build it with time='append'"
     ):
         ours(4, 6, batch_first=True)(x, timespans=spans)
     with pytest.raises(ValueError, match="time must be 'ignore', 'append', 'decay' or None, but got 'add'"):

@@ -1,7 +1,9 @@
 """Does what is left of a study: hands runs to an executor, keeps what comes back, and shares with other drivers."""
 
 import math
+import signal
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING, Literal
 from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started
 from liquidbench.engine.planning import Plan
+from liquidbench.processes import Stopped, stoppable
+from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
@@ -22,7 +26,7 @@ ATTEMPTS = 3
 """How often a run is begun whose worker is lost each time, before that is its result."""
 
 DRIVERS = 10
-"""How many drivers may be lost while they do a run, before that is its result."""
+"""How many drivers may be lost while a worker of theirs does a run, before that is its result."""
 
 TIDYING = 15.0
 """Seconds after which, at the latest, finished runs are put together."""
@@ -66,7 +70,7 @@ class Outcome:
         failed: runs that failed, with the reason.
         elsewhere: runs that another driver ended meanwhile.
         left_out: runs that it did not begin, the time being spent or the execution interrupted.
-        interrupted: whether the user stopped it.
+        interrupted: number of the signal that stopped it, SIGINT for Ctrl-C; 0 where none did.
         seconds: how long it took.
     """
 
@@ -74,7 +78,7 @@ class Outcome:
     failed: dict[Run, str] = field(default_factory=dict)
     elsewhere: list[Run] = field(default_factory=list)
     left_out: list[Run] = field(default_factory=list)
-    interrupted: bool = False
+    interrupted: int = 0
     seconds: float = 0.0
 
 
@@ -90,7 +94,7 @@ def execute(
     The results of each run are in the study's folder when its ``"finished"`` or ``"failed"`` event comes. A run
     whose worker is lost is begun again, `ATTEMPTS` times in all; errors and losses that are not finite are results.
     Other drivers may be at work in the folder: no run is done twice, those of a driver that dies are taken over, and
-    this one ends when all runs have ended. Ctrl-C ends the workers and returns.
+    this one ends when all runs have ended. Ctrl-C ends the workers and returns, and so do SIGTERM and SIGHUP.
 
     Args:
         plan: what `plan` found.
@@ -115,7 +119,7 @@ def execute(
         from liquidbench.engine.work import Work
 
         worker = Work(plan.study.name, plan.data, plan.tasks, None if executor.apart else plan.directory)
-    with Leases(plan.directory) as leases:
+    with stoppable(), Leases(plan.directory) as leases:
         # Read now that others know of this driver: what ends from here on is seen from its leases.
         others = leases.others()
         writer = results.Writer(plan.directory, leases.name, others)
@@ -125,8 +129,8 @@ def execute(
         try:
             executor.open(worker, plan.directory / "workers.log")
             driver.run(deadline)
-        except KeyboardInterrupt:
-            outcome.interrupted = True
+        except KeyboardInterrupt as stop:
+            outcome.interrupted = stop.signal if isinstance(stop, Stopped) else signal.SIGINT
         finally:
             ended = {*outcome.finished, *outcome.failed, *outcome.elsewhere}
             outcome.left_out = [run for run in plan.pending if run not in ended]
@@ -153,14 +157,19 @@ class _Driver:
         self.outcome, self.worker, self.on_event = outcome, worker, on_event
         self.fits: deque[Run] = deque()
         self.costs: deque[Run] = deque()
-        # What another driver holds.
+        # What another driver holds, and what one says to have ended, which is believed when its results have been seen.
         self.held: list[Run] = []
+        self.claimed: list[Run] = []
+        self.mistold: set[Run] = set()
+        self.quiet: set[str] = set()
         self.told: str | None = None
         self.attempts: dict[Run, int] = {}
         self.losses: dict[Run, tuple[str, ...]] = {}
+        # How many of these were other drivers.
+        self.drivers: dict[Run, int] = {}
         self.busy: set[Run] = set()
         self.fresh = 0
-        self.tidied = self.looked = time.monotonic()
+        self.tidied = self.looked = self.checked = time.monotonic()
 
     def run(self, deadline: float) -> None:
         """All that is pending, or what of it begins before the deadline (of ``time.monotonic``)."""
@@ -173,7 +182,10 @@ class _Driver:
             in_time = time.monotonic() < deadline
             self._fill(in_time)
             if not self.busy and not self.costs and not (in_time and (self.fits or self.held)):
-                return
+                if not self.claimed:
+                    return
+                self._look_for_claimed()
+                continue
             if self.held and not self.busy:
                 self._tell_held()
             self.executor.wait(self._hear, LOOK if self.held else TIDYING)
@@ -217,20 +229,19 @@ class _Driver:
         if run not in self.attempts:
             attempt = self.leases.take(name)
             if attempt is None:
-                if self.leases.ended(name):
-                    self._elsewhere(run)
-                else:
-                    self.held.append(run)
+                (self.claimed if self.leases.ended(name) else self.held).append(run)
                 return
-            # Its driver may have died between keeping its results and telling so.
-            if attempt > 1 and self._is_there(run, results.done(self.plan.directory)):
+            # Its driver may have died between keeping its results and telling so; and where one told so in vain, yet
+            # another may have done the run since.
+            if (attempt > 1 or run in self.mistold) and self._is_there(run, results.done(self.plan.directory)):
                 self.leases.end(name)
                 self._elsewhere(run)
                 return
             self.attempts[run] = attempt
-            self.losses[run] = ("its driver was lost",) * (attempt - 1)
+            self.drivers[run] = self.leases.losses(name, attempt)
+            self.losses[run] = ("its driver was lost",) * self.drivers[run]
         job = Job(run, self.losses[run])
-        if self.attempts[run] > DRIVERS:
+        if self.drivers[run] >= DRIVERS:
             self._keep(run, self.worker.failed(job))
             return
         self.busy.add(run)
@@ -242,7 +253,10 @@ class _Driver:
         run = job.run
         match message:
             case Started():
+                self.leases.begin(self.plan.id(run), self.attempts[run])
                 self.on_event(Event("started", run))
+            case Noted(text):
+                warnings.warn(text, KeptFileWarning, stacklevel=2)
             case Doing(what):
                 self.on_event(Event("doing", run, reason=what))
             case Ended():
@@ -251,7 +265,7 @@ class _Driver:
             case Lost(reason):
                 self.busy.remove(run)
                 self.losses[run] += (reason,)
-                if len(self.losses[run]) - self.attempts[run] + 1 < ATTEMPTS:
+                if len(self.losses[run]) - self.drivers[run] < ATTEMPTS:
                     (self.fits if run.kind == "fit" else self.costs).appendleft(run)
                     self.on_event(Event("lost", run, reason=reason))
                 else:
@@ -303,6 +317,38 @@ class _Driver:
         self.outcome.elsewhere.append(run)
         self.on_event(Event("elsewhere", run))
 
+    def _look_for_claimed(self) -> None:
+        """See whether the results of runs are there that others say to have ended; if not, these are done again."""
+        statuses = results.done(self.plan.directory)
+        claimed, self.claimed = self.claimed, []
+        for run in claimed:
+            if self._is_there(run, statuses):
+                self._elsewhere(run)
+                continue
+            # They were there before it was told, so they are lost for good.
+            warnings.warn(
+                f"run {self.plan.id(run)} ({run.task_name}, {run.model}) is marked as ended, but its results are not "
+                "there; it is done again",
+                KeptFileWarning,
+                stacklevel=2,
+            )
+            self.leases.disown(self.plan.id(run))
+            self.mistold.add(run)
+            self._queue(run)
+
+    def _look_for_quiet(self) -> None:
+        """Say once of each driver on this machine that it holds runs and stands still."""
+        quiet = self.leases.quiet()
+        for name, pid in quiet.items():
+            if name not in self.quiet:
+                warnings.warn(
+                    f"another liquidbench (process {pid} on this machine) is waited for and shows no sign of life: it "
+                    f"is stopped or hangs. To let it go on: kill -CONT {pid}; to take its runs over: kill -KILL {pid}",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        self.quiet = set(quiet)
+
     def _stand(self) -> None:
         if not self.leases.standing():
             raise RuntimeError(
@@ -315,6 +361,8 @@ class _Driver:
         if now - self.looked > LOOK:
             self.looked = now
             self._stand()
+            if self.held:
+                self._look_for_quiet()
             held, self.held = self.held, []
             for run in held:
                 self._queue(run)
@@ -322,3 +370,6 @@ class _Driver:
             self.writer.consolidate()
             self.leases.tidy()
             self.fresh, self.tidied = 0, now
+        if self.claimed and now - self.checked > TIDYING:
+            self._look_for_claimed()
+            self.checked = time.monotonic()

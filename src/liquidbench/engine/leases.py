@@ -2,17 +2,19 @@
 
 A lease is a file that one driver alone can make: a hard link to a card with its name, under the name of the run
 and the number of the attempt. A link either is there with its content or is not, on NFS too. It holds for as long
-as its driver lives; then the next attempt is free, and its link too can be made once.
+as its driver lives; then the next attempt is free, and its link too can be made once. When a worker begins with the
+run, its driver writes so into the lease: only what is lost from then on may be the run's own doing.
 
 A driver lives while its file in ``drivers/`` does, which it rewrites every few seconds. On its own machine the
-kernel tells at once that it is gone, by a lock that no dead process holds. From elsewhere it is gone when its file
-has not changed for a minute of the observer's own clock; no two clocks are ever compared. Whoever finds that removes
-the file, and a driver that wakes up without its file has to stop.
+kernel tells at once that it is gone, by a lock that no dead process holds; one that holds it in silence is stopped or
+hangs. From elsewhere it is gone when its file has not changed for a minute of the observer's own clock; no two clocks
+are ever compared. Whoever finds that removes the file, and a driver that wakes up without its file has to stop.
 """
 
 import errno
 import os
 import platform
+import re
 import threading
 import time
 import uuid
@@ -25,6 +27,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from liquidbench.processes import holders
+from liquidbench.storage import DamagedFileError, content_of, without_waiting
 
 try:
     import fcntl
@@ -37,6 +40,11 @@ BEAT = 5.0
 
 SILENCE = 60.0
 """Seconds without one after which a driver on another machine is taken for gone."""
+
+QUIET = 3 * BEAT
+"""Seconds without one after which a driver on this machine, which is there, is taken for stopped or hanging."""
+
+_BEGUN = " begun"
 
 
 class Leases:
@@ -96,20 +104,22 @@ class Leases:
         """Try to get the lease of a run.
 
         Returns:
-            Which attempt at the run this is, from 1: one more than there were drivers that died at it. None if
-            another driver is at it or has ended it, which `ended` tells apart.
+            Which attempt at the run this is, from 1: one more than there were drivers that died with its lease, of
+            which `losses` tells what may have been the run's doing. None if another driver is at it or has ended it,
+            which `ended` tells apart.
         """
         attempt = 1
         while not self._link(f"{run}.{attempt}"):
             try:
-                holder = (self._leases / f"{run}.{attempt}").read_text()
+                holder = self._told(run, attempt).removesuffix(_BEGUN)
             except FileNotFoundError:
                 # Given back this moment.
                 continue
             if holder == self.name:
                 # A file server may have done what it says it could not, when its first answer was lost.
                 break
-            if self._alive(holder):
+            # What no driver wrote, or was damaged since, is nobody's.
+            if re.fullmatch(r"\d{8}T\d{6}x[0-9a-f]{8}", holder) and self._alive(holder):
                 return None
             attempt += 1
         if self.ended(run):
@@ -117,6 +127,25 @@ class Leases:
             self.release(run, attempt)
             return None
         return attempt
+
+    def begin(self, run: str, attempt: int) -> None:
+        """Write down that a worker has begun with a run whose lease this driver has."""
+        part = self._leases / f".{self.name}.begun"
+        part.write_text(self.name + _BEGUN)
+        part.replace(self._leases / f"{run}.{attempt}")
+
+    def losses(self, run: str, attempt: int) -> int:
+        """How many of the drivers before this attempt died when a worker had begun with the run."""
+        lost = 0
+        for earlier in range(1, attempt):
+            with suppress(FileNotFoundError):
+                lost += self._told(run, earlier).endswith(_BEGUN)
+        return lost
+
+    def disown(self, run: str) -> None:
+        """Take back what `end` told of a run whose results turn out not to be there."""
+        (self._leases / f"{run}.ended").unlink(missing_ok=True)
+        self._ended.discard(run)
 
     def release(self, run: str, attempt: int) -> None:
         """Give back the lease of a run that was not ended."""
@@ -141,6 +170,15 @@ class Leases:
         probe.unlink(missing_ok=True)
         names = [path.name for path in self._drivers.iterdir() if not path.name.startswith(".")]
         return [name for name in names if name != self.name and self._alive(name)]
+
+    def quiet(self) -> dict[str, int]:
+        """Drivers on this machine that hold leases which were asked for and give no sign of life; their process ids."""
+        since, found = time.monotonic() - QUIET, {}
+        for name, (told, heard) in self._heard.items():
+            match told.split():
+                case machine, _, pid if machine == _machine() and heard < since and (self._drivers / name).exists():
+                    found[name] = int(pid)
+        return found
 
     def holders(self) -> list[str]:
         """Who the other drivers are, in words: processes of this machine, or when one elsewhere began."""
@@ -172,7 +210,7 @@ class Leases:
         ended = ended & self._ended if over is None else ended | set(over)
         # The marks last, for without leases a run must not look as if it had not ended.
         for path in sorted(listed, key=lambda path: path.suffix == ".ended"):
-            if path.stem in ended or (over is not None and path.suffix == ".card" and path != self._card):
+            if path.stem in ended or (over is not None and path.suffix in (".card", ".begun") and path != self._card):
                 path.unlink(missing_ok=True)
         for path in self._drivers.glob(".*") if over is not None else ():
             self._alive(path.name)
@@ -196,22 +234,28 @@ class Leases:
             return self._link(name)
         return True
 
+    def _told(self, run: str, attempt: int) -> str:
+        """What a lease says."""
+        try:
+            return content_of(self._leases / f"{run}.{attempt}").decode(errors="replace")
+        except DamagedFileError:
+            return ""
+
     def _alive(self, name: str) -> bool:
         """Whether a driver is; if not, it is buried."""
         file = self._drivers / name
         try:
-            with file.open() as opened:
+            with open(file, errors="replace", opener=without_waiting) as opened:
                 told = opened.read()
+                if told != self._heard.get(name, ("", 0.0))[0]:
+                    self._heard[name] = (told, time.monotonic())
                 if told.startswith(f"{_machine()} ") and fcntl is not None:
                     fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                elif told != (heard := self._heard.get(name, ("", 0.0)))[0]:
-                    self._heard[name] = (told, time.monotonic())
-                    return True
-                elif time.monotonic() - heard[1] < SILENCE:
+                elif told and time.monotonic() - self._heard[name][1] < SILENCE:
                     return True
         except BlockingIOError:
             return True
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return False
         if name != self.name:
             file.unlink(missing_ok=True)
@@ -227,7 +271,7 @@ class Leases:
         self._beats += 1
         # In place: the lock is on this very file.
         self._open.seek(0)
-        self._open.write(f"{_machine()} {self._beats:012d}\n")
+        self._open.write(f"{_machine()} {self._beats:012d} {os.getpid()}\n")
         self._open.flush()
         os.fsync(self._open.fileno())
 

@@ -4,13 +4,11 @@ Two locks of the kernel's, which a process loses however it ends: every run is i
 Before that, it stands in the door, so that no new run enters while it waits for those inside to leave.
 """
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import IO
 
+from liquidbench.places import private_folder
 from liquidbench.processes import holders
 
 try:
@@ -33,9 +31,7 @@ def occupied(alone: bool, on_wait: Callable[[str], None] = lambda reason: None) 
     if fcntl is None:
         yield
         return
-    user = os.getuid() if hasattr(os, "getuid") else "all"
-    folder = Path(tempfile.gettempdir()) / f"liquidbench-{user}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = private_folder()
     with ExitStack() as inside:
         with (folder / "door").open("a") as door:
             _lock(door, fcntl.LOCK_EX, on_wait, "where a measurement has the machine to itself, or is about to")

@@ -30,6 +30,17 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """The worker has met with a damaged file, without harm to the run.
+
+    Attributes:
+        text: which, and what became of it.
+    """
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Doing:
     """The worker is at something that is no epoch, and may last.
 
@@ -85,5 +96,5 @@ class Stale:
     reason: str
 
 
-Message: TypeAlias = "Started | Doing | Epoch | Ended | Lost | Stale"
-"""What is told of a job: `Started`, what it does and epochs, at last one of the others, which may also come at once."""
+Message: TypeAlias = "Started | Doing | Epoch | Noted | Ended | Lost | Stale"
+"""What is told of a job: `Started`, what it does, epochs, notes; at last one of the others, which may come at once."""

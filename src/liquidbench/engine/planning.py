@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liquidbench
-from liquidbench import results
+from liquidbench import results, storage
+from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Run, Study, task_name
 
 if TYPE_CHECKING:
@@ -99,7 +101,11 @@ def _facts(
     """Facts of the study's tasks, those that are known or else found out and written."""
     try:
         known = results.read_tasks(directory)
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
+        known = {}
+    except DamagedFileError as error:
+        path = Path(directory) / "tasks.json"
+        warnings.warn(f"{error}. It is now {storage.set_aside(path)}, and is made anew", KeptFileWarning, stacklevel=3)
         known = {}
     facts: dict[str, dict[str, Any]] = {}
     for entry in study.tasks:

@@ -5,19 +5,16 @@ result for ever, a ``ProcessPoolExecutor`` gives up all others. Here each worker
 many write to can be left locked by one that is killed. Its end tells that the worker is gone; the others go on.
 """
 
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from liquidbench.engine.executor import Worker
 from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale
-from liquidbench.processes import end_with_parent, interrupts_ignored
-
-_CONTEXT = multiprocessing.get_context("spawn")
+from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, end_with_parent, start
 
 
 class Pool:
@@ -41,6 +38,7 @@ class Pool:
         self._idle: dict[int, _Process] = {}
         # By connection, whose class depends on the operating system.
         self._busy: dict[object, _Process] = {}
+        self._watch = StandstillWatch()
 
     def open(self, worker: Worker, log: Path) -> None:
         """See `liquidbench.engine.executor.Executor`."""
@@ -58,7 +56,10 @@ class Pool:
 
     def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
         """See `liquidbench.engine.executor.Executor`."""
-        for connection in wait([process.connection for process in self._busy.values()], seconds):
+        heard = wait([process.connection for process in self._busy.values()], min(seconds, WATCH))
+        workers = [process.process.pid for process in self._busy.values()]
+        self._watch.look(dict.fromkeys((pid for pid in workers if pid), "a worker of the study"))
+        for connection in heard:
             process = self._busy[connection]
             assert process.job is not None
             try:
@@ -97,11 +98,10 @@ class _Process:
 
     def __init__(self, place: int, worker: Worker, log: Path, environment: dict[str, str]):
         self.place = place
-        self.connection, theirs = _CONTEXT.Pipe()
+        self.connection, theirs = CONTEXT.Pipe()
         arguments = (theirs, worker, log)
-        self.process = _CONTEXT.Process(target=_work, args=arguments, name="liquidbench worker")
-        with interrupts_ignored(), _environment(environment):
-            self.process.start()
+        self.process = CONTEXT.Process(target=_work, args=arguments, name="liquidbench worker")
+        start(self.process, environment)
         # The worker now has the only other end, so that hearing a dead one ends rather than waits.
         theirs.close()
         self.job: Job | None = None
@@ -139,24 +139,10 @@ def _devices() -> tuple[str, ...]:
     return tuple(sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")))
 
 
-@contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
-    """Within it, new processes are born with these variables: torch reads them when it is loaded."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _work(connection: Connection, worker: Worker, log: Path) -> None:
     """A worker's life."""
-    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    # Through a link, in a folder that somebody else has made, it would be any file of this user's.
+    opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
     for output in (1, 2):
         os.dup2(opened, output)
     end_with_parent()

@@ -3,6 +3,7 @@
 import tempfile
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -11,10 +12,28 @@ from typing import Any
 
 from liquidbench import measuring, predictions, results, search, tasks, training
 from liquidbench.engine.machine import occupied
-from liquidbench.engine.messages import Doing, Ended, Job, Message, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started
 from liquidbench.rows import Row, failure
+from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
+
+
+@contextmanager
+def _noting(tell: Callable[[Message], None]) -> Iterator[None]:
+    """Within it, warnings of kept files go to the driver, where somebody reads them."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, KeptFileWarning):
+                tell(Noted(str(message)))
+            else:
+                show(message, category, *where, **more)
+
+        warnings.simplefilter("always", KeptFileWarning)
+        warnings.showwarning = note
+        yield
 
 
 @dataclass
@@ -48,7 +67,7 @@ class Work:
         def doing(what: str) -> None:
             tell(Doing(what))
 
-        with occupied(run.kind == "cost", doing), self._place(job) as folder:
+        with occupied(run.kind == "cost", doing), self._place(job) as folder, _noting(tell):
             started = time.monotonic()
             tell(Started())
             try:

@@ -6,7 +6,6 @@ to guess it says.
 """
 
 import csv
-import gzip
 import hashlib
 import io
 import re
@@ -14,15 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
+
+from liquidbench.packed import decompressed
 
 ENDINGS = (".csv", ".tsv", ".txt", ".parquet")
 
 _MISSING_NUMBER = ("", "na", "n/a", "nan", "null", "none", "nil", "?", "-", "--", ".", "missing")
 _MISSING_TEXT = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?")
-_DATE = r"^(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(?:[T ]+(.+))?$"
-_CLOCK = r"(?i)^(\d{1,2}):(\d{2})(?::(\d{2}(?:[.,]\d+)?))?\s*([AP]M)?\s*(?:Z|UTC|([+-]\d{2}):?(\d{2}))?$"
-_CLOCK_ALONE = r"^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?$"
 
 
 def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
@@ -51,14 +48,21 @@ def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
         raise ValueError(f"{path.name}: the file is empty")
     if ending == ".parquet":
         try:
-            frame, remarks, comma = pl.read_parquet(io.BytesIO(raw)), [], False
+            lazy = pl.scan_parquet(io.BytesIO(raw))
+            cells = lazy.select(pl.len()).collect().item() * len(lazy.collect_schema())
+            if cells > 100 * len(raw) + 10_000_000:
+                raise ValueError(
+                    f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
+                    "you trust it, save it as CSV"
+                )
+            frame, remarks, comma = lazy.collect(), [], False
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
     else:
         try:
-            raw = gzip.decompress(raw) if packed else raw
-        except (OSError, EOFError) as problem:
-            raise ValueError(f"{path.name}: the file is damaged, or not compressed with gzip") from problem
+            raw = decompressed(raw) if packed else raw
+        except ValueError as problem:
+            raise ValueError(f"{path.name}: {problem}") from problem
         frame, remarks, comma = _cells(path.name, raw)
     if not frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
@@ -67,65 +71,12 @@ def read(path: Path) -> tuple[pl.DataFrame, str, list[str]]:
         typed, remark = _typed(column, comma)
         columns.append(typed)
         remarks += remark
-    frame, remark = _join_date_and_clock(pl.DataFrame(columns))
-    return frame, digest, remarks + remark
+    return pl.DataFrame(columns), digest, remarks
 
 
 def numbers(column: pl.Series) -> pl.Series:
     """Cells as numbers, null where they are none."""
     return column.cast(pl.Float64, strict=False)
-
-
-def dates(column: pl.Series) -> tuple[pl.Series, bool, list[str]]:
-    """Text as dates.
-
-    Args:
-        column: of text; year, month and day in figures and in any usual order, perhaps with a time of day and zone.
-
-    Returns:
-        The dates, in UTC where they have a zone, null where a cell is none; whether day and month cannot be told
-        apart; remarks for the user.
-    """
-    if not column.drop_nulls().head(100).str.contains(_DATE).any():
-        return pl.Series(column.name, [None] * len(column), dtype=pl.Datetime("us")), False, []
-    cells = column.str.extract_groups(_DATE).struct.unnest()
-    cells.columns = ["first", "second", "third", "clock"]
-    of_day = pl.select(pl.when(cells["clock"].is_null()).then(0).otherwise(_microseconds(cells["clock"]))).to_series()
-
-    def ordered(year: str, month: str, day: str) -> pl.Series:
-        written = cells[year] + "-" + cells[month] + "-" + cells[day]
-        written = written.set(cells[year].str.len_chars() != 4, None)
-        date = written.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us"))
-        return (date.cast(pl.Int64) + of_day).cast(pl.Datetime("us")).alias(column.name)
-
-    iso = ordered("first", "second", "third")
-    day_first, month_first = ordered("third", "second", "first"), ordered("third", "first", "second")
-    if iso.null_count() <= min(day_first.null_count(), month_first.null_count()):
-        return iso, False, []
-    if day_first.null_count() != month_first.null_count():
-        return min(day_first, month_first, key=lambda read: read.null_count()), False, []
-    # Both readings are possible throughout. Read wrongly, neighbouring days lie months apart.
-    travelled = [np.nansum(np.abs(np.diff(seconds(read)))) for read in (day_first, month_first)]
-    if travelled[0] == travelled[1]:
-        # As for a single day: the spans are the same either way.
-        return day_first, False, []
-    if max(travelled) < 2 * min(travelled):
-        return day_first, True, []
-    better, order = (day_first, "day/month/year") if travelled[0] < travelled[1] else (month_first, "month/day/year")
-    return better, False, [f"file: {column.name!r} read as {order}, in which its rows follow each other closely"]
-
-
-def seconds(column: pl.Series) -> NDArray[np.float64]:
-    """Seconds for dates, else numbers as they are, NaN where missing; whole numbers counted from their least.
-
-    As floating-point numbers, nanoseconds since 1970 would not keep their last digits.
-    """
-    scale = 1.0
-    if column.dtype.is_temporal():
-        column, scale = column.cast(pl.Datetime("us")).cast(pl.Int64), 1e6
-    if column.dtype.is_integer():
-        column = column - column.min()
-    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy() / scale
 
 
 def _cells(name: str, raw: bytes) -> tuple[pl.DataFrame, list[str], bool]:
@@ -214,39 +165,4 @@ def _typed(column: pl.Series, decimal_comma: bool) -> tuple[pl.Series, list[str]
     lower = text.str.to_lowercase()
     if lower.drop_nulls().is_in(["true", "false"]).all():
         return lower == "true", []
-    if text.drop_nulls().str.contains(_CLOCK_ALONE).all():
-        padded = text.str.replace(r"^(\d):", "0$1:").str.replace(r"^(\d\d:\d\d)$", "$1:00")
-        clock = padded.str.to_time("%H:%M:%S%.f", strict=False)
-        return (clock if clock.null_count() == text.null_count() else text), []
-    found, ambiguous, remarks = dates(text)
-    if not ambiguous and found.null_count() == text.null_count():
-        return found, remarks
     return text, []
-
-
-def _microseconds(clock: pl.Series) -> pl.Series:
-    """Times of day in text as microseconds since midnight UTC, null where a cell is none."""
-    parts = clock.str.strip_chars().str.extract_groups(_CLOCK).struct.unnest()
-    parts.columns = ["hour", "minute", "second", "half", "zone_hour", "zone_minute"]
-    hour, half = parts["hour"].cast(pl.Int64), parts["half"].str.to_uppercase()
-    hour = pl.select(
-        pl.when(half == "PM").then(hour % 12 + 12).when(half == "AM").then(hour % 12).otherwise(hour)
-    ).to_series()
-    second = parts["second"].str.replace(",", ".", literal=True).cast(pl.Float64).fill_null(0.0)
-    sign = pl.select(pl.when(parts["zone_hour"].str.starts_with("-")).then(-1).otherwise(1)).to_series()
-    zone = parts["zone_hour"].cast(pl.Int64).fill_null(0) * 60 + sign * parts["zone_minute"].cast(pl.Int64).fill_null(0)
-    minutes = hour * 60 + parts["minute"].cast(pl.Int64) - zone
-    return minutes * 60_000_000 + (second * 1e6).round().cast(pl.Int64)
-
-
-def _join_date_and_clock(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Make one column of times where a table has the day in one and the time of day in another."""
-    clocks = [column for column in frame if column.dtype == pl.Time]
-    days = [column for column in frame if column.dtype == pl.Datetime]
-    if len(clocks) != 1 or len(days) != 1 or (days[0].cast(pl.Int64) % 86_400_000_000 != 0).any():
-        return frame, []
-    day, clock = days[0], clocks[0]
-    joined = (day.cast(pl.Int64) + clock.cast(pl.Int64) // 1000).cast(pl.Datetime("us"))
-    name = f"{day.name} {clock.name}"
-    remark = f"file: {day.name!r} and {clock.name!r} are joined into one time, {name!r}"
-    return frame.with_columns(joined.alias(day.name)).rename({day.name: name}).drop(clock.name), [remark]

@@ -16,20 +16,22 @@ import hashlib
 import http.client
 import inspect
 import io
+import math
 import os
-import re
-import tarfile
 import tempfile
 import time
 import urllib.parse
 import urllib.request
 import warnings
-import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from liquidbench import packed, storage
+from liquidbench.storage import DamagedFileError, KeptFileWarning
 
 EXCERPTS = Path(__file__).parent / "excerpts"
 """Folder of the excerpts that come with the package, laid out like any data folder."""
@@ -54,6 +56,14 @@ def array_content(raw: bytes) -> bytes:
 
 def read_array(raw: bytes) -> np.ndarray:
     """The array in a ``.npy`` file, as float32; pickled objects are refused."""
+    stream, head = io.BytesIO(raw), np.lib.format
+    reader = {(1, 0): head.read_array_header_1_0, (2, 0): head.read_array_header_2_0}.get(head.read_magic(stream))
+    if reader is None:
+        raise ValueError("it is no .npy file of numbers")
+    shape, _, kind = reader(stream)
+    # NumPy takes what the header claims, before it looks whether it is there.
+    if not kind.hasobject and math.prod(shape) * kind.itemsize > len(raw):
+        raise ValueError(f"it claims {math.prod(shape):,} numbers, and does not hold them")
     return np.load(io.BytesIO(raw), allow_pickle=False).astype(np.float32)
 
 
@@ -144,17 +154,21 @@ def parsed_once(
     """
     source = hashlib.sha256(inspect.getsource(parse).encode()).hexdigest()
     kept = cache_folder() / "parsed" / f"{digest[:16]}-{source[:16]}.npz"
-    if kept.is_file():
-        with np.load(kept, allow_pickle=False) as arrays:
-            return dict(arrays)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        try:
+            with storage.reading(kept) as content, np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                return dict(arrays)
+        except DamagedFileError as problem:
+            with suppress(OSError):
+                storage.set_aside(kept)
+            warnings.warn(f"{problem}; it is made again", KeptFileWarning, stacklevel=2)
     begun = time.perf_counter()
     arrays = parse(raw)
     if time.perf_counter() - begun > 1:
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".arriving-") as arriving:
-                np.savez(Path(arriving) / kept.name, **arrays)  # pyright: ignore[reportArgumentType]
-                os.replace(Path(arriving) / kept.name, kept)
+            packed = io.BytesIO()
+            np.savez(packed, **arrays)  # pyright: ignore[reportArgumentType]
+            storage.keep(kept, storage.sealed_zip(packed))
         except OSError as problem:
             warnings.warn(f"parsed data are not kept for the next process: {problem}", stacklevel=2)
     return arrays
@@ -165,39 +179,25 @@ def _shortened(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
-    members: dict[str, bytes] = {}
-    for path in paths:
-        try:
-            _unpack(path.name, path.read_bytes(), re.compile(archive.members), members)
-        except (zipfile.BadZipFile, tarfile.TarError, EOFError) as problem:
-            raise ValueError(
-                f"{archive.title}: {path} cannot be unpacked ({problem}); it is damaged or was not copied "
-                f"whole. Replace it with that from {archive.url}"
-            ) from problem
-    digest = archive.digest_of(members)
+    shown = ", ".join(_shortened(tuple(map(str, paths))))
+    try:
+        for path in paths:
+            if path.stat().st_size > packed.MOST:
+                raise ValueError(f"{path.name} is larger than {packed.MOST // 2**20} MiB, as no data set here is")
+        members = packed.members({path.name: path.read_bytes() for path in paths}, archive.members)
+        digest = archive.digest_of(members)
+    # A file of any content may come here, and have the checksum's reader fail in any way.
+    except Exception as problem:
+        raise ValueError(
+            f"{archive.title}: {shown} cannot be unpacked ({problem}); it is damaged or was not copied whole. Replace "
+            f"it with that from {archive.url}"
+        ) from problem
     if digest != archive.digest:
         raise ValueError(
-            f"{archive.title}: the content of {', '.join(_shortened(tuple(map(str, paths))))} has checksum "
-            f"{digest}, expected {archive.digest}. The files are damaged, edited or another version; "
-            f"replace them with those from {archive.url}"
+            f"{archive.title}: the content of {shown} has checksum {digest}, expected {archive.digest}. The files are "
+            f"damaged, edited or another version; replace them with those from {archive.url}"
         )
     return members
-
-
-def _unpack(name: str, raw: bytes, wanted: re.Pattern[str], members: dict[str, bytes]) -> None:
-    # Zips within zips occur at the UCI repository, so unpacking goes as deep as there is something to unpack.
-    base = name.rsplit("/", 1)[-1]
-    if wanted.fullmatch(base):
-        members[base] = raw
-    elif re.search(r"\.(zip|npz)$", base):
-        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
-            for inner in packed.namelist():
-                _unpack(inner, packed.read(inner), wanted, members)
-    elif re.search(r"\.tar(\.\w+)?$", base):
-        with tarfile.open(fileobj=io.BytesIO(raw)) as packed:
-            for entry in packed:
-                if entry.isfile() and (content := packed.extractfile(entry)):
-                    _unpack(entry.name, content.read(), wanted, members)
 
 
 def _download(archive: Archive, target: Path) -> dict[str, bytes]:
@@ -210,7 +210,8 @@ def _download(archive: Archive, target: Path) -> dict[str, bytes]:
             url = archive.url + urllib.parse.quote(name)
             try:
                 with urllib.request.urlopen(url, timeout=60) as reply:
-                    path.write_bytes(reply.read())
+                    # One byte more, by which it is seen to be too much.
+                    path.write_bytes(reply.read(packed.MOST + 1))
             except (OSError, http.client.HTTPException) as problem:
                 reason = getattr(problem, "reason", problem)
                 raise OSError(

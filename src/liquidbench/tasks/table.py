@@ -8,7 +8,10 @@ table       path of the file: ``.csv``, ``.tsv``, ``.txt`` or ``.parquet``, the 
 target      the column to be predicted
 name        what studies and reports call the task; the file's name if left out
 time        the column of times; None: rows are evenly spaced
-group       the column that tells recordings (subjects, machines, ...) apart; None: the file is one recording
+group       the column that tells recordings (subjects, machines, ...) apart; None: the file is one recording. A
+            list of columns that do so together: the first is what a split keeps whole
+dates       ``"day-first"``, ``"month-first"`` or ``"year-first"``: how dates in figures are written that leave
+            a choice, such as 01/02/2024
 kind        ``"classification"``, ``"regression"``, or ``"forecast"`` (the target ``horizon`` rows ahead, from
             every column up to now, the target's own among them)
 per         ``"step"`` (a target for each row) or ``"sequence"`` (one for each group)
@@ -18,8 +21,8 @@ horizon     rows that a forecast looks ahead; 1 if left out
 digest      sha256 of the file, which is refused if it has another
 ==========  ==================================================================================================
 
-`complete` makes the guesses and gives a reason for each, `load` builds the task, and `liquidbench.tasks.columns`
-reads the file. No guess looks at how well anything can be predicted.
+`complete` makes the guesses and gives a reason for each, `load` builds the task. `liquidbench.tasks.columns` reads the
+file, `dates` its times, and `groups` finds who belongs together. No guess looks at how well anything can be predicted.
 
 Rows that repeat another in every column are dropped where there is a time column. Of rows that share a time
 within a recording and differ, the first is kept if they are few (at most one in a hundred); if they are many
@@ -41,22 +44,27 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.storage import regular
-from liquidbench.tasks import columns
+from liquidbench.tasks import columns, dates, groups
 from liquidbench.tasks.task import SPLITS, Feature, Recording, Scaler, Source, Task
 
-KEYS = ("table", "target", "name", "time", "group", "kind", "per", "features", "window", "horizon", "digest")
+KEYS = ("table", "target", "name", "time", "dates", "group", "kind", "per", "features", "window", "horizon", "digest")
 KINDS = ("classification", "regression", "forecast")
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
-FEWEST_GROUPS = 3
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8
+SAME_TIME = 1 - 1e-6
+"""Correlation with the time from which on a column is the time again."""
+COUNTING = 0.95
+"""Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 LEAK = 0.999
 """Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
 target in disguise."""
 FEWEST_TO_SUSPECT = 5
 """Rows of a class, and of all others, below which a feature that tells it perfectly may well do so by chance."""
+GAP = 1.5
+"""Times the usual span from which on a span is a gap, in which a row at least is missing."""
 OUTLIER = 20
 """Standard deviations from its mean beyond which a value is suspected of being an error."""
 OUTLIER_SHARE = 0.8
@@ -75,12 +83,6 @@ _TIME_NAME = re.compile(
     r"(?:(?:elapsed|relative|unix|sample|sampling|date)[ _]?)?"
     r"(?:time|timestamp|time[ _]stamp|date|t|seconds|step|epoch)"
     r"(?:[ _]?[\[(]?(?P<unit>ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?)?",
-    re.IGNORECASE,
-)
-_GROUP_NAME = re.compile(
-    r"(?:.*[ _])?(?:id|subject|patient|person|participant|user|animal|group|session|sequence|series|run|trial|"
-    r"recording|record|unit|device|machine|engine|sensor|station|site|episode|trace|flight|trip|file|case|stay)"
-    r"(?:[ _]?(?:id|no|nr|number|name))?",
     re.IGNORECASE,
 )
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -184,11 +186,15 @@ class _Plan:
         self.height = self.frame.height
         self.row = np.arange(self.height)
         self.target = self._column("target", self.given["target"])
-        self.group = self._column("group", self.given["group"]) if self.given.get("group") else None
+        self.key = tuple(self._column("group", name) for name in self.given.get("group") or ())
         self._refuse_double_roles()
+        self.daylight = ""
+        self.found = self._find_dates()
         self._drop_useless()
         self.time = self._choose_time()
-        self.group = self._choose_group()
+        self._drop_copies_of_time()
+        self.key = self._choose_group()
+        self._drop_identifiers()
         self._put_in_order()
         self._check_target()
         others = self._choose_features()
@@ -222,7 +228,8 @@ class _Plan:
             **named,
             "target": self.target,
             "time": self.time,
-            "group": self.group,
+            **({"dates": self.date_order} if self.date_order else {}),
+            "group": self.group if len(self.key) < 2 else list(self.key),
             "kind": self.kind,
             "per": self.per,
             **horizon,
@@ -230,6 +237,18 @@ class _Plan:
             "window": self.window,
             "digest": self.digest,
         }
+
+    @property
+    def group(self) -> str | None:
+        """The column of what a split keeps whole."""
+        return self.key[0] if self.key else None
+
+    @property
+    def date_order(self) -> str | None:
+        """The order of the times' days, months and years, where cells could be read in several."""
+        parts = [name for name, joined in self.found.joined.items() if joined == self.time]
+        found = [self.found.orders[name] for name in (self.time, *parts) if name in self.found.orders]
+        return self.given.get("dates") or next(iter(found), None)
 
     @property
     def name(self) -> str:
@@ -282,7 +301,7 @@ class _Plan:
     @property
     def folds(self) -> int:
         """Outer splits by group, so many that each group is in test about once; a split in time has no other."""
-        return 1 if self.group is None else min(len(self.recordings), len(DEAL))
+        return 1 if self.group is None else min(len(self._groups()), len(DEAL))
 
     @property
     def fold_rule(self) -> str:
@@ -316,7 +335,8 @@ class _Plan:
 
     def _refuse_double_roles(self) -> None:
         roles: dict[str, str] = {}
-        for role, name in (("target", self.target), ("time", self.given.get("time")), ("group", self.group)):
+        named = (("group", name) for name in self.key)
+        for role, name in (("target", self.target), ("time", self.given.get("time")), *named):
             if name in roles:
                 self._refuse(f"column {name!r} cannot be both {roles[name]} and {role}; name another for one of them")
             if name is not None:
@@ -334,33 +354,65 @@ class _Plan:
         if empty.any():
             self.lines.append(f"rows: {_count(empty.sum(), 'empty row')} dropped")
             self._keep(~empty)
-        wanted = {self.target, self.group, self.given.get("time"), *(self.given.get("features") or ())}
+        wanted = {self.target, *self.key, self.given.get("time"), *(self.given.get("features") or ())}
         for name in [name for name in self.frame.columns if name not in wanted]:
             if _counts_rows(self.frame[name]) and not _TIME_NAME.fullmatch(name):
                 self.left_out[name] = "only counts the rows"
                 self.frame = self.frame.drop(name)
+
+    def _find_dates(self) -> dates.Found:
+        """Put dates in the place of what they are written as."""
+        asked = self.given.get("time")
+        found = dates.find(
+            self.frame,
+            self._at,
+            order=self.given.get("dates"),
+            time=asked,
+            kept={self.target, *(self.given.get("features") or ())},
+            whole={*self.key, *([] if self.frame[self.target].dtype == pl.String else [self.target])},
+            join="time" not in self.given or asked is not None,
+        )
+        self.frame = found.frame
+        self.lines += found.remarks
+        if "time" not in self.given:
+            self.warnings += found.warnings
+        return found
 
     def _choose_time(self) -> str | None:
         if "time" in self.given:
             if self.given["time"] is None:
                 self.lines.append("time: none, as asked; rows count as evenly spaced, in the order of the file")
                 return None
-            name = self._column("time", self.given["time"])
+            asked: str = self.given["time"]
+            name = self._column("time", self.found.joined.get(asked, asked))
             self._check_time(name)
             self.lines.append(f"time: column {name!r}, as asked")
+            self._unroll(name)
             return name
-        free = [name for name in self.frame.columns if name not in (self.target, self.group)]
-        dates = [name for name in free if self.frame[name].dtype.is_temporal()]
-        numbers = [name for name in free if _TIME_NAME.fullmatch(name) and self.frame[name].dtype.is_numeric()]
-        named = [name for name in numbers if self._looks_like_time(name)]
-        if dates:
-            first = next((name for name in dates if _TIME_NAME.fullmatch(name)), dates[0])
-            others = [name for name in dates if name != first]
+        free = [name for name in self.frame.columns if name not in (self.target, *self.key)]
+        times = [
+            name for name in free if self.frame[name].dtype.is_temporal() and self.frame[name].dtype != pl.Duration
+        ]
+        named = [name for name in free if _TIME_NAME.fullmatch(name)]
+        clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
+        numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
+        like = [name for name in numbers if self._looks_like_time(name)]
+        asking = [name for name in self.found.questions if name in free]
+        asking = [name for name in asking if name in named] or (asking if not times + like + clocks else [])
+        joined = set(self.found.joined.values())
+        if asking and not set(times) & (set(named) | joined):
+            self._check_time(asking[0])
+        if times:
+            first = next((name for name in times if name in joined), None)
+            first = first or next((name for name in times if name in named), times[0])
+            others = [name for name in times if name != first]
             reason = f"the others are {_listed(others)}; --time names another" if others else "the only column of dates"
-        elif named:
-            first, reason = named[0], "named like a time, and its numbers are like one"
+        elif like:
+            first, reason = like[0], "named like a time, and its numbers are like one"
+        elif clocks:
+            first, reason = clocks[0], "a clock that goes on"
         else:
-            text = [name for name in free if _TIME_NAME.fullmatch(name) and self.frame[name].dtype == pl.String]
+            text = [name for name in named if self.frame[name].dtype == pl.String]
             for name in (*numbers, *text):
                 why = (
                     "its numbers go up and down" if name in numbers else f"{self.frame[name][0]!r} is no number or date"
@@ -374,37 +426,62 @@ class _Plan:
             return None
         self._check_time(first)
         self.lines.append(f"time: column {first!r} ({reason})")
+        self._unroll(first)
         return first
+
+    def _drop_copies_of_time(self) -> None:
+        """Drop numbers that only say again when a row was, such as the year with decimals beside a date."""
+        if self.time is None:
+            return
+        wanted = {self.target, self.time, *self.key, *(self.given.get("features") or ())}
+        times = self._times()
+        for name in [name for name in self.frame.columns if name not in wanted]:
+            column = self.frame[name]
+            if not column.dtype.is_numeric() or column.null_count() or np.isnan(times).any():
+                continue
+            values = column.cast(pl.Float64).to_numpy()
+            # Values that are too large are refused later, with their row.
+            if np.abs(values).max() < 1e100 and _correlation(values, times) > SAME_TIME:
+                self.left_out[name] = f"says the same as the time, {self.time!r}"
+                self.frame = self.frame.drop(name)
+
+    def _unroll(self, name: str) -> None:
+        """Add a day to a clock after each midnight."""
+        if self.frame[name].dtype != pl.Duration:
+            return
+        clock, midnights = dates.unrolled(self.frame[name])
+        self.frame = self.frame.with_columns(clock)
+        passes = f"; it passes midnight {_count(midnights, 'time')}, and each adds a day" if midnights else ""
+        self.lines.append(f"file: {name!r} holds hours and minutes without a date{passes}")
 
     def _looks_like_time(self, name: str) -> bool:
         column, codes = self.frame[name], self._codes()
         if column.null_count() or column.n_unique() < 2:
             return False
+        if column.dtype == pl.Duration:
+            column = dates.unrolled(column)[0]
         # A temperature may be called t as well, and an hour of the day time; but a time seldom goes back, even where
         # recordings follow each other, and in a table that was shuffled it does not come twice.
-        back = np.diff(column.to_numpy()[np.argsort(codes, kind="stable")]) < 0
-        distinct = pl.DataFrame([column, pl.Series(codes)]).is_unique().all()
+        back = np.diff(dates.seconds(column)[np.argsort(codes, kind="stable")]) < 0
+        distinct = pl.DataFrame([column, pl.Series("code", codes)]).is_unique().all()
         return bool(np.mean(back) <= 0.1 or (distinct and "time" in name.lower()))
 
     def _check_time(self, name: str) -> None:
         column = self.frame[name]
         if column.null_count() == len(column):
             self._refuse(f"time column {name!r} is empty; name another, or leave --time out to count rows")
+        if question := self.found.questions.get(name):
+            self._refuse(f"time column {name!r}: {question}. Or name another with --time, or none with --no-time")
         if column.dtype == pl.String:
-            numbers, (dates, _, _) = columns.numbers(column), columns.dates(column)
-            parsed = numbers if numbers.null_count() < dates.null_count() else dates
-            odd = np.flatnonzero((parsed.is_null() & column.is_not_null()).to_numpy())
-            if not len(odd):
-                self._refuse(
-                    f"the dates in time column {name!r}, such as {column.drop_nulls()[0]!r}, can be read as "
-                    "day/month or month/day; write them as year-month-day"
-                )
+            numbers = columns.numbers(column)
+            odd = int(np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())[0])
+            number = numbers.null_count() < len(numbers) / 2
             self._refuse(
-                f"time column {name!r} cannot be read as times: {column[int(odd[0])]!r} in {self._at(odd[0])} is "
-                f"{'no number' if parsed is numbers else 'neither a number nor a date'}. Expected numbers, or "
-                "dates such as 2024-05-31 13:45:00"
+                f"time column {name!r} cannot be read as times: {column[odd]!r} in {self._at(odd)} is "
+                f"{'no number' if number else 'neither a number nor a date'}. Expected numbers, or dates such as "
+                "2024-05-31 13:45:00"
             )
-        if not column.dtype.is_numeric() and column.dtype != pl.Datetime:
+        if not column.dtype.is_numeric() and not column.dtype.is_temporal():
             self._refuse(
                 f"time column {name!r} holds {_kind_of_content(column)}; expected numbers, or dates such as "
                 "2024-05-31 13:45:00"
@@ -427,66 +504,49 @@ class _Plan:
             )
 
     def _codes(self) -> NDArray[np.int64]:
-        """Number of each row's group, in the order in which the groups first occur."""
-        if self.group is None:
-            return np.zeros(self.frame.height, dtype=np.int64)
-        _, first, inverse = np.unique(_labels(self.frame[self.group]), return_index=True, return_inverse=True)
-        return np.argsort(np.argsort(first))[inverse]
+        """Number of each row's recording, in the order in which they first occur."""
+        return groups.codes(self.frame, self.key)
 
     def _times(self) -> NDArray[np.float64]:
         """Time of each row, in seconds for dates; NaN where it is missing."""
         if self.time is None:
             return np.arange(self.frame.height, dtype=np.float64)
-        return columns.seconds(self.frame[self.time])
+        return dates.seconds(self.frame[self.time])
 
-    def _choose_group(self) -> str | None:
+    def _choose_group(self) -> tuple[str, ...]:
         if "group" in self.given:
-            none = "none, as asked; the file is one recording"
-            self.lines.append(f"group: {f'column {self.group!r}, as asked' if self.group else none}")
-            return self.group
-        candidates = self._group_candidates()
-        named = [name for name in candidates if _GROUP_NAME.fullmatch(name)]
-        reason = "times repeat in the table, but never within one value of it"
-        if not candidates:
-            named = [name for name in self.frame.columns if _GROUP_NAME.fullmatch(name) and self._comes_in_blocks(name)]
-            reason = "named like an identifier, and its values come in blocks of rows"
-        for chosen in (named, candidates):
-            if len(chosen) == 1:
-                self.lines.append(f"group: column {chosen[0]!r} ({reason})")
-                return chosen[0]
-        self.lines.append("group: no column found; the file is one recording (--group names one)")
-        return None
+            asked = f"{_columns(self.key)}, as asked" if self.key else "none, as asked; the file is one recording"
+            self.lines.append(f"group: {asked}")
+            return self.key
+        choice = groups.choose(self.frame, self.target, self.time)
+        if choice.key:
+            self.lines.append(f"group: {_columns(choice.key)} ({choice.reason})")
+        else:
+            self.lines.append("group: no column found; the file is one recording (--group names one)")
+        self.warnings += choice.warnings
+        return choice.key
 
-    def _comes_in_blocks(self, name: str) -> bool:
-        column = self.frame[name]
-        if name in (self.target, self.time) or not (column.dtype == pl.String or column.dtype.is_integer()):
-            return False
-        groups = column.n_unique()
-        return not column.null_count() and FEWEST_GROUPS <= groups <= len(column) / 8 and len(column.rle()) == groups
-
-    def _group_candidates(self) -> list[str]:
-        """Columns within whose values no time repeats, though times repeat in the table."""
-        if self.time is None:
-            return []
-        distinct = self.frame.unique(maintain_order=True)
-        if distinct[self.time].n_unique() == distinct.height:
-            return []
-        return [
-            name
-            for name in distinct.columns
-            if name not in (self.target, self.time)
-            and (distinct[name].dtype == pl.String or distinct[name].dtype.is_integer())
-            and not distinct[name].null_count()
-            and 1 < distinct[name].n_unique() <= distinct.height / 4
-            and distinct.select(self.time, name).is_unique().all()
-        ]
+    def _drop_identifiers(self) -> None:
+        """Drop columns that only say whose a row is, and warn where they hold several groups."""
+        if not self.key:
+            return
+        if "group" in self.given:
+            for name in groups.coarser(self.frame, self.key, self.target, self.time):
+                self.warnings.append(
+                    f"each value of {self.group!r} belongs to one of {name!r}, so that parts share values of {name!r}; "
+                    f"--group {','.join((name, *self.key))} keeps them apart"
+                )
+        for name, reason in groups.identifiers(self.frame, self.key, self.target, self.time).items():
+            if name not in (self.given.get("features") or ()):
+                self.left_out[name] = f"{reason} (--features asks for it)"
+                self.frame = self.frame.drop(name)
 
     def _put_in_order(self) -> None:
-        if self.group is not None:
-            lacking = np.flatnonzero(self.frame[self.group].is_null().to_numpy())
+        for name in self.key:
+            lacking = np.flatnonzero(self.frame[name].is_null().to_numpy())
             if len(lacking):
                 self._refuse(
-                    f"group column {self.group!r} is missing in {_count(len(lacking), 'row')}, the first of them "
+                    f"group column {name!r} is missing in {_count(len(lacking), 'row')}, the first of them "
                     f"{self._at(lacking[0])}; fill it in, or remove those rows"
                 )
         if self.time is not None:
@@ -499,6 +559,7 @@ class _Plan:
                 self._keep(~lacking)
         codes, times = self._codes(), self._times()
         by_group = np.argsort(codes, kind="stable")
+        self._suspect_daylight_saving(codes[by_group], times[by_group], by_group)
         back = (np.diff(times[by_group]) < 0) & (np.diff(codes[by_group]) == 0)
         if back.any():
             first = int(np.min(by_group[1:][back]))
@@ -508,6 +569,34 @@ class _Plan:
             )
         self._keep(np.lexsort((times, codes)))
         self._merge_repeated_rows()
+
+    def _suspect_daylight_saving(
+        self, codes: NDArray[np.int64], times: NDArray[np.float64], rows: NDArray[np.int64]
+    ) -> None:
+        """Warn where a clock goes back by an hour and on as before, at a time of year when clocks do so."""
+        if self.time is None or self.frame[self.time].dtype != pl.Datetime:
+            return
+        spans = np.diff(times)[np.diff(codes) == 0]
+        if not (spans > 0).any():
+            return
+        usual = float(np.median(spans[spans > 0]))
+        back = np.flatnonzero(
+            (np.diff(codes) == 0) & (np.diff(times) <= 0) & (np.abs(np.diff(times) + 3600 - usual) <= 0.1 * usual)
+        )
+        when = self.frame[self.time].gather(rows[back + 1])
+        turning = (
+            when.dt.weekday().is_in([6, 7]) & when.dt.month().is_in([3, 4, 5, 9, 10, 11]) & (when.dt.hour() <= 4)
+        ).to_numpy()
+        if turning.any():
+            first = int(rows[back[turning][0] + 1])
+            self.daylight = (
+                f"the clock goes back an hour in {self._at(first)}, at {self.frame[self.time][first]}, as at the end "
+                "of daylight saving"
+            )
+            self.warnings.append(
+                f"{self.daylight}, so that an hour is there twice and its rows are mixed or dropped; write times in "
+                "UTC, or with their offset, as in 2024-05-31 13:45:00+02:00"
+            )
 
     def _merge_repeated_rows(self) -> None:
         identical = ~self.frame.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
@@ -533,14 +622,18 @@ class _Plan:
         first = int(same.argmax())
         example = f"{self._at(first - 1)} and {self._at(first)}, both at {self.frame[self.time][first]}"
         if same.mean() > 0.01:
-            candidates = [] if self.group else self._group_candidates()
-            within = f"within a group of {self.group!r}" if self.group else "with other content"
-            hint = f" ({' or '.join(map(repr, candidates))} would do)" if candidates else ""
+            table = self.frame, self.target, self.time
+            within = f"within a group of {_columns(self.key)}" if self.key else "with other content"
+            pairs = [sorted(pair, key=self.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
+            alone = [] if self.key else groups.candidates(*table)
+            names = [*alone, *(",".join(pair) for pair in pairs if set(self.key) <= set(pair))]
+            hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
+            daylight = f" Or {self.daylight}; write times in UTC, or with their offset." if self.daylight else ""
             self._refuse(
                 f"{_count(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
                 f"them {example}. If the table holds several recordings, name the column that tells them apart "
-                f"with --group{hint}; if the time is in two columns, join them into one; else merge these rows first, "
-                "or name a finer time with --time"
+                f"with --group{hint}, or several (--group A,B); if the time is in two columns, join them into one; "
+                f"else merge these rows first, or name a finer time with --time.{daylight}"
             )
         self.lines.append(
             f"rows: {_count(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
@@ -569,7 +662,7 @@ class _Plan:
             )
 
     def _choose_features(self) -> tuple[str, ...]:
-        taken = {self.target, self.time, self.group}
+        taken = {self.target, self.time, *self.key}
         if "features" in self.given:
             names = [self._column("features", name) for name in self.given["features"]]
             for name in names:
@@ -746,11 +839,15 @@ class _Plan:
     def _cut_into_recordings(self) -> list[Recording]:
         codes, times = self._codes(), self._times()
         targets, known = self._targets()
-        names = [self.name] if self.group is None else list(dict.fromkeys(_labels(self.frame[self.group])))
+        names, of_groups = [self.name], [self.name]
+        if self.key:
+            firsts = self.frame[np.flatnonzero(np.diff(codes, prepend=-1))]
+            labels = [_labels(firsts[name]) for name in self.key]
+            names, of_groups = [" / ".join(label) for label in zip(*labels, strict=True)], labels[0]
         starts = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
         ahead = self.horizon if self.kind == "forecast" else 0
         recordings, dropped = [], []
-        for name, first, end in zip(names, starts[:-1], starts[1:], strict=True):
+        for name, group, first, end in zip(names, of_groups, starts[:-1], starts[1:], strict=True):
             rows = slice(first, end - ahead)
             of_target = slice(first + ahead, end)
             if end - first <= ahead or not known[of_target].any():
@@ -758,6 +855,7 @@ class _Plan:
                 continue
             recording = Recording(
                 name=name,
+                group=group,
                 times=times[rows],
                 values=self.values[rows],
                 targets=targets[of_target],
@@ -846,8 +944,8 @@ class _Plan:
         return min(len(np.unique(_known([part], self.per))) for part in parts)
 
     def _split_by_group(self) -> tuple[None, dict[str, list[Recording]]]:
-        count = len(self.recordings)
-        if count < FEWEST_GROUPS:
+        count = len(self._groups())
+        if count < groups.FEWEST:
             what = "1 group" if count == 1 else f"{count} groups"
             rows = self.frame.height
             enough = 7 * SHORTEST_WINDOW
@@ -857,7 +955,7 @@ class _Plan:
             elif count > 1:
                 way = "Take a table of one group and leave --group out, which splits in time"
             self._refuse(
-                f"group column {self.group!r} holds {what}; a split by group needs at least {FEWEST_GROUPS}, one for "
+                f"group column {self.group!r} holds {what}; a split by group needs at least {groups.FEWEST}, one for "
                 f"each of training, validation and test. {way}"
             )
         splits, stratified = self._deal(0), self._stratified
@@ -865,13 +963,15 @@ class _Plan:
             by_class = self._by_class()
             sizes = _listed((f"{len(of)} of {self.classes[label]}" for label, of in by_class.items()), quote=False)
             self._refuse(
-                f"no class of {self.target!r} has {FEWEST_GROUPS} groups, one for each of training, validation and "
+                f"no class of {self.target!r} has {groups.FEWEST} groups, one for each of training, validation and "
                 f"test ({sizes}); give more groups"
             )
-        counts = ", ".join(f"{name} {len(of)}" for name, of in splits.items())
+        counts = ", ".join(f"{name} {len({r.group for r in of})}" for name, of in splits.items())
+        recordings = ", ".join(f"{name} {len(of)}" for name, of in splits.items())
+        several = f"; recordings told apart by {' and '.join(map(repr, self.key[1:]))}: {recordings}"
         self.split_rule = (
             f"By group: each value of {self.group!r} is in one split only, drawn by a checksum of its name"
-            f"{', class by class' if stratified else ''} ({counts})."
+            f"{', class by class' if stratified else ''} ({counts}{several if len(self.key) > 1 else ''})."
         )
         self.lines.append(f"split: {self.split_rule}")
         return None, splits
@@ -880,23 +980,33 @@ class _Plan:
     def _stratified(self) -> bool:
         return self.per == "sequence" and self.classes is not None
 
-    def _by_class(self) -> dict[Any, list[Recording]]:
-        """The recordings in the order of their lots, by class where each has one."""
-        by_class: dict[Any, list[Recording]] = {}
-        for recording in sorted(self.recordings, key=lambda recording: _lot(recording.name)):
-            by_class.setdefault(recording.targets if self._stratified else 0, []).append(recording)
+    def _groups(self) -> dict[str, list[Recording]]:
+        """The recordings of each group, which no split may part."""
+        together: dict[str, list[Recording]] = {}
+        for recording in self.recordings:
+            together.setdefault(recording.group, []).append(recording)
+        return together
+
+    def _by_class(self) -> dict[Any, list[str]]:
+        """The groups in the order of their lots, by class where recordings have one; a group's is the commonest."""
+        by_class: dict[Any, list[str]] = {}
+        together = self._groups()
+        for name in sorted(together, key=_lot):
+            classes = [recording.targets for recording in together[name]] if self._stratified else [0]
+            by_class.setdefault(max(classes, key=classes.count), []).append(name)
         return by_class
 
     def _deal(self, fold: int) -> dict[str, list[Recording]]:
-        """The groups of each split; with each fold they move on by one place."""
-        dealt: dict[str, list[Recording]] = {name: [] for name in SPLITS}
+        """The recordings of each split; with each fold the groups move on by one place."""
+        dealt: dict[str, set[str]] = {name: set() for name in SPLITS}
         for members in self._by_class().values():
             # Fewer groups than places: those that no group would take are left out, so that each split has its turn.
             places = DEAL[: len(members)]
-            for place, recording in enumerate(members):
-                dealt[places[(place + fold) % len(places)]].append(recording)
-        order = {recording.name: place for place, recording in enumerate(self.recordings)}
-        return {name: sorted(of, key=lambda recording: order[recording.name]) for name, of in dealt.items()}
+            for place, name in enumerate(members):
+                dealt[places[(place + fold) % len(places)]].add(name)
+        return {
+            name: [recording for recording in self.recordings if recording.group in of] for name, of in dealt.items()
+        }
 
     def _check_splits(self, splits: Mapping[str, list[Recording]]) -> None:
         train = _known(splits["train"], self.per)
@@ -1006,15 +1116,22 @@ class _Plan:
         self.recordings = [
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
         ]
-        irregular = bool(np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01)
-        if irregular:
+        # A few odd spans are jitter, unless they are gaps.
+        odd = np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01
+        gaps = int(np.sum(spans > GAP * median)) if median else 0
+        if odd:
             self.lines.append(
                 f"spans: uneven, {spans.min() / scale:.4g} to {spans.max() / scale:.4g} {unit}, median "
                 f"{median / scale:.4g}; models are told the time between rows"
             )
+        elif gaps:
+            self.lines.append(
+                f"spans: {median / scale:.4g} {unit}, but for {_count(gaps, 'gap')} of up to {spans.max() / scale:.4g} "
+                f"{unit}; models are told the time between rows"
+            )
         else:
             self.lines.append(f"spans: even, {median / scale:.4g} {unit}")
-        return irregular, unit
+        return bool(odd or gaps), unit
 
     def _choose_metric(self) -> str:
         if self.classes is None:
@@ -1064,12 +1181,24 @@ def _checked(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if key not in given:
             raise ValueError(f"a table needs the key {key!r}; got {', '.join(given) or 'none'}")
     given["table"] = os.fspath(given["table"]) if isinstance(given["table"], os.PathLike) else given["table"]
-    optional = {"time", "group", "window"}
-    for key in ("table", "target", "name", "time", "group", "kind", "per", "digest"):
+    optional = {"time", "window"}
+    if isinstance(given.get("group"), str) and given["group"]:
+        given["group"] = [given["group"]]
+    if given.get("group") is not None:
+        names = given["group"]
+        if (
+            not isinstance(names, list | tuple)
+            or not names
+            or not all(isinstance(name, str) and name for name in names)
+        ):
+            raise TypeError(f"group must be a column name, or a list of some; got {mapping['group']!r}")
+        if len(set(names)) < len(names):
+            raise ValueError(f"group must name distinct columns; got {', '.join(names)}")
+    for key in ("table", "target", "name", "time", "kind", "per", "digest"):
         if key in given and not (isinstance(given[key], str) and given[key]):
             if given[key] is not None or key not in optional:
                 raise TypeError(f"{key} must be text; got {given[key]!r}")
-    for key, allowed in (("kind", KINDS), ("per", ("step", "sequence"))):
+    for key, allowed in (("kind", KINDS), ("per", ("step", "sequence")), ("dates", tuple(dates.ORDERS))):
         if key in given and given[key] not in allowed:
             raise ValueError(f"{key} must be one of {', '.join(allowed)}; got {given[key]!r}")
     for key, least in (("window", 2), ("horizon", 1)):
@@ -1121,7 +1250,7 @@ def _kind_of_content(column: pl.Series) -> str:
         return "text"
     if column.dtype == pl.Boolean:
         return "true and false"
-    if column.dtype == pl.Time:
+    if column.dtype == pl.Duration:
         return "times of day"
     if column.dtype.is_temporal():
         return "dates"
@@ -1129,15 +1258,22 @@ def _kind_of_content(column: pl.Series) -> str:
 
 
 def _counts_rows(column: pl.Series) -> bool:
+    """Whether whole numbers go up by 1 from row to row, in whatever order, but for a few rows that were taken out."""
     if not column.dtype.is_integer() or column.null_count() or len(column) < 3:
         return False
-    return bool((np.diff(column.cast(pl.Int64).to_numpy()) == 1).all())
+    steps = column.cast(pl.Int64).sort().diff().drop_nulls()
+    return bool((steps > 0).all()) and float((steps == 1).to_numpy().mean()) >= COUNTING
 
 
 def _unit(name: str) -> str:
     """The unit that a column's name gives in square brackets."""
     bracketed = re.search(r"\[([^\[\]]+)\]\s*$", name)
     return bracketed[1].strip() if bracketed and bracketed[1].strip() else "as in the table"
+
+
+def _columns(names: Iterable[str]) -> str:
+    names = list(names)
+    return f"column {names[0]!r}" if len(names) == 1 else f"columns {' and '.join(map(repr, names))}"
 
 
 def _count(number: Any, noun: str) -> str:

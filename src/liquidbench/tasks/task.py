@@ -47,7 +47,7 @@ class Recording:
     """One uninterrupted record, as read from the raw files.
 
     Attributes:
-        name: subject, file, patient: what a split by recording keeps on one side.
+        name: subject, file, patient.
         times: float64 (n,), never decreasing, in the task's time unit.
         values: float (n, features), in the features' units; anything where `mask` is False. float64 where the
             values may be large beside their spread, which float32 would round away before it is standardised.
@@ -56,6 +56,8 @@ class Recording:
         mask: bool (n, features), True where observed; None where everything is.
         target_mask: bool (n,), True where the target is known; None where all are.
         rows: int64 (n,), raw row numbers where they are not ``first_row, first_row + 1, ...``.
+        group: what a split by recording keeps on one side, such as the subject of several sessions; the name if
+            left out.
     """
 
     name: str
@@ -66,6 +68,11 @@ class Recording:
     mask: NDArray[np.bool_] | None = None
     target_mask: NDArray[np.bool_] | None = None
     rows: NDArray[np.int64] | None = None
+    group: str = ""
+
+    def __post_init__(self):
+        if not self.group:
+            object.__setattr__(self, "group", self.name)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -139,6 +146,7 @@ class Split:
         target_mask: bool (sequence, time) or (sequence,), True where a prediction is scored.
         rows: int64 (sequence, time), raw row numbers; -1 at padding.
         recordings: name of each sequence's recording.
+        groups: group of each sequence's recording, which no other split has unless recordings are cut in time.
     """
 
     values: NDArray[np.float32]
@@ -148,6 +156,7 @@ class Split:
     target_mask: NDArray[np.bool_]
     rows: NDArray[np.int64]
     recordings: tuple[str, ...]
+    groups: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
@@ -614,7 +623,8 @@ class Task:
             target_mask[here] = known
             targets[here] = np.where(known[..., None] if targets.ndim > target_mask.ndim else known, piece_targets, 0)
         names = tuple(recording.name for recording, _ in pieces)
-        return Split(values, timespans, mask, targets, target_mask, rows, names)
+        groups = tuple(recording.group for recording, _ in pieces)
+        return Split(values, timespans, mask, targets, target_mask, rows, names, groups)
 
     def _check_apart(self, name: str, split: Split, other: str, built: Split) -> None:
         rows, built_rows = (np.unique(part.rows[part.rows >= 0]) for part in (split, built))
@@ -625,11 +635,13 @@ class Task:
                 f"the first of them row {shared[0]}"
             )
         common = sorted(set(split.recordings) & set(built.recordings))
-        if common and self.gap is None:
-            raise ValueError(
-                f"task {self.name!r}: recordings {', '.join(map(repr, common[:3]))} are in both {name!r} and "
-                f"{other!r}; keep a recording in one split, or cut it in time and declare a gap"
-            )
+        if self.gap is None:
+            for what, shared in (("recordings", common), ("groups", sorted(set(split.groups) & set(built.groups)))):
+                if shared:
+                    raise ValueError(
+                        f"task {self.name!r}: {what} {', '.join(map(repr, shared[:3]))} are in both {name!r} and "
+                        f"{other!r}; keep each in one split, or cut a recording in time and declare a gap"
+                    )
         for recording in common:
             distance = _distance(_rows_of(split, recording), _rows_of(built, recording))
             if self.gap is not None and distance - 1 < self.gap:

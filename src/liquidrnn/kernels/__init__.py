@@ -8,6 +8,7 @@ runs that one or raises.
 from __future__ import annotations
 
 import importlib
+import os
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -33,6 +34,19 @@ def _compiled() -> Any:
 
 cpu = _compiled()
 """The compiled module, or None."""
+
+
+def _alone() -> None:
+    """In a forked child, where OpenMP would wait for threads that stayed with the parent: for ever.
+
+    The compiled module takes none there by itself. torch's own operators, a layer's around it among them, would.
+    """
+    if cpu is not None and cpu.had_threads():
+        torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone)
 _told = False
 
 

@@ -32,7 +32,7 @@ class Samples(NamedTuple):
     Attributes:
         input: (batch, 1, inputs), overwritten by each sample.
         state: (batch, width), the state after the sample before, overwritten by that after this one.
-        timespans: (batch, 1), overwritten too.
+        timespans: (batch, 1), overwritten by a step that is given a span for all.
     """
 
     input: Tensor
@@ -43,8 +43,11 @@ class Samples(NamedTuple):
 class Steps(Protocol):
     """A recurrence of the compiled module that takes one sample after another."""
 
-    def step(self, input: int, timespan: float, output: int) -> None:
-        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another."""
+    def step(self, input: int, timespan: float | None, output: int) -> None:
+        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another.
+
+        Without a span for all sequences, each has its own in :class:`Samples`.
+        """
         ...
 
 

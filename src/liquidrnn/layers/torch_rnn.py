@@ -23,7 +23,7 @@ class LSTM(RecurrentLayer):
     The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same
     seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
-    - None: nothing, so passing ``timespans`` is an error.
+    - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
     - "ignore": nothing, knowingly: ``timespans`` is accepted and has no effect.
     - "append": the span is one more input feature, after the others.
     - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned

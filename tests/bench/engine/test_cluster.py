@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,21 @@ def test_a_worker_that_cannot_work_ends_the_study(tmp_path):
     error = on_ray("unfit_node", tmp_path)["error"]
     assert error.startswith("a worker of Ray's cannot do any run: ") and "no liquidbench on this node" in error
     assert not results.done(tmp_path) and not (tmp_path / "leases").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads what listens from /proc")
+def test_a_ray_of_this_machine_is_out_of_reach_and_imports_nothing_from_the_folder_of_data(tmp_path):
+    prepared(tmp_path, 1)
+    told = on_ray("alone", tmp_path)
+    assert told["finished"]
+    # 127.0.0.1, by itself and as an IPv6 address, in the kernel's order of bytes.
+    loopback = {"0100007F", "0000000000000000FFFF00000100007F"}
+    assert told["listens"] and set(told["listens"]) <= loopback
+    assert str(tmp_path / "data") not in told["path"] and "" not in told["path"]
+    assert told["folder"] == str(tmp_path / "data"), "relative paths mean what they mean to the driver"
+    private = Path(tempfile.gettempdir()) / f"liquidbench-{os.getuid()}"
+    assert (private / "ray").is_dir() and private.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Drivers and workers killed at random moments, while others go on and somebody reads."""
 
+import multiprocessing
 import os
 import random
 import signal
@@ -13,10 +14,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from watched import Noting
 
-from liquidbench import results
-from liquidbench.engine import Pool, execute, plan
+from liquidbench import processes, results
+from liquidbench.engine import Pool, execute, leases, plan, pool
+from liquidbench.engine import driver as driver_module
+from liquidbench.engine.leases import Leases
+from liquidbench.engine.messages import Job
 from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
 
 SCRIPT = Path(__file__).with_name("watched.py")
@@ -33,6 +39,12 @@ def prepared(directory: Path, seeds: int) -> Study:
     return study
 
 
+def hearing() -> None:
+    """Whoever started the tests may have had them ignore signals, which their children would inherit."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Driver:
     """A driver's process, and the runs that it said had ended."""
 
@@ -43,6 +55,7 @@ class Driver:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=hearing,
         )
         self.listener = threading.Thread(target=self._listen)
         self.listener.start()
@@ -193,3 +206,123 @@ def test_what_another_driver_has_done_counts(tmp_path):
     outcome = execute(made, Pool(1), worker=worker)
     assert outcome.elsewhere == list(made.pending) and not outcome.finished
     whole(tmp_path, study)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_driver_that_is_asked_to_end_gives_its_leases_back(tmp_path, number):
+    study = prepared(tmp_path, 400)
+    driver = Driver(tmp_path)
+    try:
+        until = time.monotonic() + 60
+        while len(driver.ended) < 5 and time.monotonic() < until:
+            time.sleep(0.01)
+        driver.process.send_signal(number)
+        if number != signal.SIGINT:
+            # Often there are two, one after the other.
+            driver.process.send_signal(signal.SIGHUP)
+        assert driver.process.wait(60) == 0
+    finally:
+        driver.end()
+    assert 5 <= len(driver.ended) < 800 and set(driver.ended) <= set(results.done(tmp_path))
+    assert not (tmp_path / "leases").exists() and not (tmp_path / "drivers").exists()
+    assert plan(study, tmp_path).pending
+
+
+DYING = """
+import os, signal, sys
+from liquidbench.engine.leases import Leases
+directory, begun, *runs = sys.argv[1:]
+for _ in range(12):
+    if not os.fork():
+        with Leases(directory) as driver:
+            for run in runs:
+                attempt = driver.take(run)
+                if begun == "begun":
+                    driver.begin(run, attempt)
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_drivers_that_die_count_where_a_worker_of_theirs_had_begun(tmp_path, begun):
+    made = plan(prepared(tmp_path, 2), tmp_path)
+    runs = [made.id(run) for run in made.pending[:2]]
+    words = [sys.executable, "-c", DYING, str(tmp_path), "begun" if begun else "not yet", *runs]
+    subprocess.run(words, check=True)
+    assert len(list((tmp_path / "leases").glob(f"{runs[0]}.*"))) == 12
+    outcome = execute(made, Pool(1), worker=Rehearsal("s", made.tasks))
+    if begun:
+        assert set(outcome.failed) == set(made.pending[:2])
+        assert set(outcome.failed.values()) == {"lost 12 times: its driver was lost"}
+        assert len(outcome.finished) == 4
+    else:
+        assert set(outcome.finished) == set(made.pending) and not outcome.failed
+    assert not (tmp_path / "leases").exists()
+
+
+def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_path):
+    study = prepared(tmp_path, 2)
+    made = plan(study, tmp_path)
+    lost, ended = made.pending[:2]
+    with Leases(tmp_path) as gone:
+        for run in (lost, ended):
+            assert gone.take(made.id(run)) == 1
+            gone.end(made.id(run))
+    events = []
+    with Leases(tmp_path) as other:
+        # One has been done by a driver that is still there, and its results are.
+        writer = results.Writer(tmp_path, other.name)
+        writer.add(made.id(ended), Rehearsal("s", made.tasks)(Job(ended), lambda message: None).rows)
+        with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results are not"):
+            outcome = execute(
+                made, Pool(1), lambda event: events.append((event.kind, event.run)), worker=Rehearsal("s", made.tasks)
+            )
+        writer.consolidate()
+    assert outcome.elsewhere == [ended] and set(outcome.finished) == set(made.pending) - {ended}
+    assert events.count(("finished", lost)) == 1
+    execute(plan(study, tmp_path), Pool(1), worker=Rehearsal("s", made.tasks))
+    whole(tmp_path, study)
+
+
+def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
+    made = plan(prepared(tmp_path, 1), tmp_path)
+    monkeypatch.setattr(leases, "QUIET", 0.3)
+    monkeypatch.setattr(driver_module, "LOOK", 0.05)
+    with Leases(tmp_path) as still:
+        still._beat = lambda: None
+        held = made.id(made.pending[0])
+        assert still.take(held) == 1
+        release = threading.Timer(3, still.release, (held, 1))
+        release.start()
+        words = rf"process {os.getpid()} on this machine.*no sign of life.*kill -CONT {os.getpid()}"
+        with pytest.warns(RuntimeWarning, match=words) as told:
+            outcome = execute(made, Pool(1), worker=Rehearsal("s", made.tasks))
+        release.join()
+    assert len(told) == 1 and set(outcome.finished) == set(made.pending)
+
+
+def test_a_worker_that_stands_still_is_told_of(tmp_path, monkeypatch):
+    made = plan(prepared(tmp_path, 1), tmp_path)
+    for module in (processes, pool):
+        monkeypatch.setattr(module, "WATCH", 0.1)
+    timers = []
+
+    def stop(event):
+        if event.kind == "started" and not timers:
+            (worker,) = [process.pid for process in multiprocessing.active_children()]
+            os.kill(worker, signal.SIGSTOP)
+            timers.append(threading.Timer(1, os.kill, (worker, signal.SIGCONT)))
+            timers[0].start()
+
+    with pytest.warns(RuntimeWarning, match="a worker of the study .process .* is stopped.*kill -CONT") as told:
+        outcome = execute(made, Pool(1), stop, worker=Rehearsal("s", made.tasks, seconds=0.1))
+    timers[0].join()
+    assert len(told) == 1 and set(outcome.finished) == set(made.pending)
+
+
+def test_what_a_worker_notes_is_told(tmp_path):
+    made = plan(prepared(tmp_path, 1), tmp_path)
+    with pytest.warns(KeptFileWarning, match="some journal is damaged") as told:
+        outcome = execute(made, Pool(1), worker=Noting("s", made.tasks))
+    assert len(told) == len(made.pending) and set(outcome.finished) == set(made.pending)

@@ -169,3 +169,40 @@ def test_a_driver_that_stands_still_on_this_machine_is_not_dead(tmp_path, monkey
         assert one.take("a") == 1
         with Leases(tmp_path) as two:
             assert two.take("a") is None and two.others() == [one.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes and links")
+@pytest.mark.parametrize("odd", [os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.mkdir()])
+def test_odd_files_hold_nothing_up(tmp_path, odd, monkeypatch):
+    monkeypatch.setattr(leases, "SILENCE", 0.0)
+    with Leases(tmp_path) as one:
+        odd(tmp_path / "leases" / "a.1")
+        odd(tmp_path / "drivers" / "20260101T000000x00000000")
+        assert one.take("a") == 2 and one.others() == [] and one.losses("a", 2) == 0
+
+
+@pytest.mark.parametrize("told", ["", "../elsewhere", "20260101T000000x0000000g", "\xff"])
+def test_a_damaged_lease_is_nobodys(tmp_path, told):
+    (tmp_path / "elsewhere").write_text("not to be touched")
+    with Leases(tmp_path) as one:
+        (tmp_path / "leases" / "a.1").write_text(told)
+        assert one.take("a") == 2
+    assert (tmp_path / "elsewhere").exists()
+
+
+def test_a_lease_tells_whether_a_worker_has_begun(tmp_path):
+    with Leases(tmp_path) as one, Leases(tmp_path) as two:
+        assert one.take("a") == 1
+        one.begin("a", 1)
+        assert two.take("a") is None, "begun or not, it is held"
+        for dead in ("begun", "begun", "not"):
+            with Leases(tmp_path) as short:
+                attempt = short.take("b")
+                if dead == "begun":
+                    short.begin("b", attempt)
+        assert two.take("b") == 4 and two.losses("b", 4) == 2
+        two.end("b")
+        two.release("b", 4)
+        assert one.take("b") is None and one.ended("b")
+        one.disown("b")
+        assert one.take("b") == 4 and not one.ended("b")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liquidbench.engine import Pool, execute, plan
+from liquidbench.engine.messages import Noted
 from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.study import Study
 
@@ -24,6 +25,15 @@ class Deadly(Rehearsal):
     def __call__(self, job, tell):
         if job.run.kind == "fit" and job.run.seed == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(job, tell)
+
+
+@dataclass
+class Noting(Rehearsal):
+    """It meets with a damaged file each time."""
+
+    def __call__(self, job, tell):
+        tell(Noted(f"some journal is damaged, {job.run.kind} {job.run.model}"))
         return super().__call__(job, tell)
 
 

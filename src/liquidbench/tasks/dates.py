@@ -1,0 +1,940 @@
+"""Dates and times of day, in whatever form people write them.
+
+`find` looks through the columns of a table for them and joins what is spread over several: a date and a clock, or
+year, month, day, hour. `read` does one column. A cell's form is found from a sample of the column; all its cells are
+then read at once, by one regular expression and whole-array arithmetic.
+
+Dates are ``Datetime``, in UTC where they have a zone. Times of day and elapsed times are ``Duration``.
+"""
+
+import re
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+ORDERS = {"day-first": "day, month, year", "month-first": "month, day, year", "year-first": "year, month, day"}
+"""The orders in which a date in figures may be written, and how to say them."""
+
+At = Callable[[int], str]
+HOW_TO_DECIDE = "say which with --dates (dates: in a study), day-first, month-first or year-first"
+
+_SHORT_YEARS = "years of two figures; 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068"
+_DAY = 86_400_000_000
+_MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
+_LONG_MONTHS = "january february march april may june july august september october november december sept".split()
+
+# Hours before UTC. What a name also stands for is said, where it is mixed with others.
+_ZONES = {
+    **dict.fromkeys(("Z", "UTC", "GMT", "UT", "WET", "UHR"), 0.0),
+    **dict.fromkeys(("CET", "MEZ", "WEST", "WAT"), 1.0),
+    **dict.fromkeys(("CEST", "MESZ", "EET", "SAST", "CAT"), 2.0),
+    **dict.fromkeys(("EEST", "MSK", "TRT", "EAT"), 3.0),
+    **dict.fromkeys(("PKT",), 5.0),
+    **dict.fromkeys(("HKT", "SGT", "AWST", "PHT"), 8.0),
+    **dict.fromkeys(("JST", "KST"), 9.0),
+    **{"ACST": 9.5, "AEST": 10.0, "ACDT": 10.5, "AEDT": 11.0, "NZST": 12.0, "NZDT": 13.0},
+    **{"NST": -3.5, "BRT": -3.0, "ADT": -3.0, "NDT": -2.5},
+    **{"EDT": -4.0, "EST": -5.0, "CDT": -5.0, "MDT": -6.0, "MST": -7.0, "PDT": -7.0, "PST": -8.0},
+    **{"AKDT": -8.0, "AKST": -9.0, "HST": -10.0},
+    **{"CST": -6.0, "IST": 5.5, "BST": 1.0, "AST": -4.0, "GST": 4.0, "SST": -11.0},
+}
+_AMBIGUOUS_ZONES = {
+    "CST": "US Central, UTC-6; it may also be China, UTC+8",
+    "IST": "India, UTC+5:30; it may also be Israel, UTC+2, or Ireland, UTC+1",
+    "BST": "British summer, UTC+1; it may also be Bangladesh, UTC+6",
+    "AST": "Atlantic, UTC-4; it may also be Arabia, UTC+3",
+    "EST": "US Eastern, UTC-5; it may also be eastern Australia, UTC+10",
+    "EDT": "US Eastern, UTC-4; it may also be eastern Australia, UTC+11",
+    "MST": "US Mountain, UTC-7; it may also be Malaysia, UTC+8",
+    "PST": "US Pacific, UTC-8; it may also be the Philippines, UTC+8",
+    "GST": "the Gulf, UTC+4; it may also be South Georgia, UTC-2",
+    "SST": "Samoa, UTC-11; it may also be Singapore, UTC+8",
+}
+
+_MONTH = r"(?P<name>[A-Za-z]{3,9})\.?"
+_YEAR = r"(?P<year>\d{4}|'?\d{2})"
+
+# How a date may be written. In 'figures' and 'run together', the order is another question.
+_FORMS = {
+    "figures": r"(?P<a>\d{1,4})(?P<mark>\s?[-/. ])\s?(?P<b>\d{1,2})\s?[-/. ]\s?(?P<c>\d{1,4})\.?"
+    r"(?: (?P<hour>\d{1,2}))?",
+    "compact": r"(?P<year>(?:1[6-9]|2[01])\d{2})(?P<month>\d{2})(?P<day>\d{2})"
+    r"(?:[_ ]?(?P<hour>\d{2})(?:(?P<minute>\d{2})(?:(?P<second>\d{2})(?P<fraction>\d{3,6})?)?)?)?",
+    "day name year": rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?[-/. ]*(?:of )?{_MONTH},?[-/. ]*{_YEAR}",
+    "name day year": rf"{_MONTH}[-/. ]+(?P<day>\d{{1,2}})(?:st|nd|rd|th)?(?:,\s*|[-/. ]+){_YEAR}",
+    "year name day": rf"(?P<year>\d{{4}})[-/. ]*{_MONTH}[-/. ]*(?P<day>\d{{1,2}})",
+    "name year": rf"{_MONTH}[-/., ]*{_YEAR}",
+    "year name": rf"(?P<year>\d{{4}})[-/. ]*{_MONTH}",
+    "week": r"(?P<year>\d{4})-?W(?P<week>\d{2})(?:-?(?P<weekday>[1-7]))?",
+    "day of year": r"(?P<year>\d{4})-?(?P<of_year>\d{3})",
+    "year month": r"(?P<year>\d{4})(?:[-/. ]?[Mm]?(?P<month>\d{2})|[-/.Mm](?P<short>\d))",
+    "month year": r"(?P<month>\d{1,2})[-/. ](?P<year>\d{4})",
+    "quarter": r"(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])",
+    "run together": r"(?P<a>\d{2})(?P<mark>)(?P<b>\d{2})(?P<c>\d{4}|\d{2})",
+}
+_FORMS = {
+    form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
+    for form, pattern in _FORMS.items()
+}
+_SEPARATED = tuple(form for form in _FORMS if form != "run together")
+_DOTTED = r"^(\d{1,2})\.(\d{2})\.(\d{2})$"
+# Where a clock begins that follows a date, and what it says.
+_BEGINNING = r"[T_ ,:]+(?:- +)?[0-9]{1,2}(?::[0-9]{2}|\s*[AaPp]\.?\s?[Mm]\b)|T[0-9]{2}"
+_OF_DAY = (
+    r"^[T_ ,:]*(?:- +)?(?P<hour>[0-9]{1,2})(?::?(?P<minute>[0-9]{2})(?::?(?P<second>[0-9]{2})"
+    r"(?:[.,:](?P<fraction>[0-9]{1,9}))?)?)?\s*(?P<half>[AaPp]\.?\s?[Mm]\b\.?)?"
+    r"(?P<zone>\s*\(?(?:[A-Za-z]{1,4}\b)?\)?\s*(?:[+\-\x{2212}][0-9]{1,2}(?::?[0-9]{2})?)?)(?:\s*[\[(][^\])]*[\])])?$"
+)
+_ELAPSED = (
+    r"^(?:(?P<days>[0-9]+)\s*d(?:ays?)?,?\s+)?(?P<hour>[0-9]{1,5}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
+    r"(?:[.,](?P<fraction>[0-9]{1,9}))?)?\s*(?P<half>[AaPp]\.?\s?[Mm]\.?)?$"
+)
+# Other ways to write the same, made plain where most cells have them; what is lost by it.
+_PLAINER = (
+    (
+        r"^(.*?\d.{4,}?)(?:\s+(?:[-\x{2013}\x{2014}]|to)\s+(?:\d.*\d{2}.*|[A-Za-z].*\d{4}.*)|/\d{4}-.*)$",
+        "$1",
+        "holds intervals; their beginnings are the times",
+    ),
+    (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,|\.\d+)", "$1$2:$3:$4$5", ""),
+    (
+        r"^(?:[A-Za-z]{3}\s+)?([A-Za-z]{3}\s+\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})((?:\s+[A-Z]{1,4})?)\s+(\d{4})$",
+        "$1 $4 $2$3",
+        "",
+    ),
+    (r"^(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日?(.*)$", "$1-$2-$3$4", ""),
+)
+
+# Numbers are looked at where the name speaks of time; where it speaks of days, they may count them.
+_OF_TIME = re.compile(
+    r"date|time|stamp|epoch|unix|datum|fecha|yyyy|ymd|period|month|(?:^|[ _])(?:ts|t|utc)(?:$|[ _])", re.I
+)
+_OF_DATES = re.compile(
+    r"(?:.*[ _])?(?:date|dates|date_?num|date_?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
+)
+_OF_CLOCKS = re.compile(r"(?:.*[ _(])?(?:hh:?mm(?::?ss)?|clock|clock[ _]time)(?:[ _)].*)?", re.I)
+_UNIT = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
+_EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_EPOCH_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_DAY_COUNTS = {
+    "a spreadsheet's day numbers": (20_000, 80_000, -25_569),
+    "MATLAB's day numbers": (690_000, 770_000, -719_529),
+    "Julian dates": (2_400_000.5, 2_500_000, -2_440_587.5),
+}
+
+_PARTS = {
+    "year": r"year|yr|yyyy|yy",
+    "month": r"month|mon|mo|mth|mm",
+    "day": r"day|dd|dy|mday|day[ _]?of[ _]?month",
+    "of_year": r"doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
+    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending",
+    "minute": r"minute|min|minutes|mn|mi|mm",
+    "second": r"second|sec|seconds|ss",
+}
+_LIMITS = {
+    "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "hour": (0, 24), "minute": (0, 59),
+    "second": (0, 60),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a column says when it is read as dates.
+
+    Attributes:
+        column: ``Datetime`` or ``Duration``, null where a cell is missing or cannot be read.
+        order: one of `ORDERS` where cells could be read in several.
+        remarks: what had to be guessed, a sentence each.
+        question: why the dates cannot be used as they are, and what to do; None where they can.
+    """
+
+    column: pl.Series
+    order: str | None = None
+    remarks: tuple[str, ...] = ()
+    question: str | None = None
+
+
+@dataclass
+class Found:
+    """The dates of a table.
+
+    Attributes:
+        frame: the table with dates in the place of text and numbers, and one column for those that were joined.
+        remarks: a line for each guess.
+        warnings: the same, of what deserves a look.
+        orders: the order in which a column's dates are read, where cells could be read in several.
+        questions: columns that would be dates, and why they cannot be used so.
+        joined: the name of the joined column by those of its parts.
+    """
+
+    frame: pl.DataFrame
+    remarks: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    orders: dict[str, str] = field(default_factory=dict)
+    questions: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
+
+
+def find(
+    frame: pl.DataFrame,
+    at: At,
+    order: str | None = None,
+    time: str | None = None,
+    kept: Collection[str] = (),
+    whole: Collection[str] = (),
+    join: bool = True,
+) -> Found:
+    """Find the dates of a table.
+
+    Args:
+        frame: columns as `liquidbench.tasks.columns.read` gives them.
+        at: where a row stands in the file, in words.
+        order: one of `ORDERS` in which dates in figures are read where they leave a choice; None: found out.
+        time: the column that holds the times, where that is known.
+        kept: columns that are used for something else too: their numbers stay numbers, and they stay beside what is
+            joined of them.
+        whole: columns that are not to be touched at all.
+        join: whether parts of a time in several columns become one.
+    """
+    found = Found(frame)
+    for name in frame.columns:
+        if name in whole or (name in kept and frame[name].dtype != pl.String):
+            continue
+        reading = read(frame[name], at, order, asked=name == time)
+        if reading is None:
+            continue
+        if reading.question:
+            found.questions[name] = reading.question
+            continue
+        if reading.order:
+            found.orders[name] = reading.order
+        found.frame = found.frame.with_columns(reading.column)
+        found.remarks += reading.remarks
+    if join:
+        _join(found, at, time, set(kept), set(whole))
+    return found
+
+
+def read(column: pl.Series, at: At, order: str | None = None, asked: bool = False) -> Reading | None:
+    """Read a column as dates or times of day.
+
+    Args:
+        column: text or numbers.
+        at: where a row stands in the file, in words.
+        order: as for `find`.
+        asked: whether this is known to be the column of times, so that its name need not say so.
+
+    Returns:
+        None where most cells are no dates.
+    """
+    if column.dtype == pl.Time:
+        return Reading((column.cast(pl.Int64) // 1000).cast(pl.Duration("us")))
+    if column.dtype.is_numeric():
+        return _of_numbers(column, at, order, asked)
+    if column.dtype != pl.String:
+        return None
+    # Missing cells may be many, and those of one form at the top.
+    known = column.drop_nulls()
+    if not len(known):
+        return None
+    sample = pl.concat([known.head(100), known.gather_every(max(len(known) // 100, 1))]).unique(maintain_order=True)
+    if sample.str.contains("[0-9]").sum() <= len(sample) / 2:
+        return None
+    if sample.str.contains("^[0-9]+$").all():
+        if not (asked or _OF_TIME.search(column.name) or _OF_CLOCKS.fullmatch(column.name)):
+            return None
+        if _OF_CLOCKS.fullmatch(column.name):
+            return _clock_in_digits(column, at)
+        return _in_digits(column, at, order, hinted=True)
+    written, remarks = column, []
+    for pattern, plain, lost in _PLAINER:
+        if sample.str.contains(pattern).sum() > len(sample) / 2:
+            sample, written = sample.str.replace(pattern, plain), written.str.replace(pattern, plain)
+            remarks += [f"file: {column.name!r} {lost}"] if lost else []
+    likely = _dates_in(_halves(sample)[0], _SEPARATED)
+    # 18.00.00 is a clock, 18.01.00 may be a date.
+    if sample.str.contains(_DOTTED).all() and not any(good.mean() > 0.9 for _, good in likely.orders.values()):
+        sample, written = sample.str.replace(_DOTTED, "$1:$2:$3"), written.str.replace(_DOTTED, "$1:$2:$3")
+    if sample.str.contains(_ELAPSED).sum() > len(sample) / 2:
+        return _elapsed(written, at)
+    if likely.matched.sum() <= len(sample) / 2:
+        return _in_another_language(column, sample)
+    meant = asked or bool(_OF_TIME.search(column.name))
+    reading = _in_words_and_figures(column, written, at, order, meant=meant)
+    if reading is None or reading.question:
+        return _in_another_language(column, sample) or reading
+    return replace(reading, remarks=(*remarks, *reading.remarks))
+
+
+def seconds(column: pl.Series) -> NDArray[np.float64]:
+    """Seconds for dates, else numbers as they are, NaN where missing; whole numbers counted from their least.
+
+    As floating-point numbers, nanoseconds since 1970 would not keep their last digits.
+    """
+    scale = 1.0
+    if column.dtype.is_temporal():
+        if column.dtype == pl.Date:
+            column = column.cast(pl.Datetime("us"))
+        scale = {"ns": 1e9, "us": 1e6, "ms": 1e3}[getattr(column.dtype, "time_unit", None) or "ns"]
+        column = column.cast(pl.Int64)
+    if column.dtype.is_integer():
+        column = column - column.min()
+    return column.cast(pl.Float64).fill_null(float("nan")).to_numpy() / scale
+
+
+def unrolled(clock: pl.Series) -> tuple[pl.Series, int]:
+    """Times of day that follow one another, with a day more after each midnight; the number of midnights."""
+    passed = clock.cast(pl.Int64).fill_null(strategy="forward").fill_null(0).to_numpy()
+    midnights = np.cumsum(np.diff(passed, prepend=passed[:1]) < -_DAY // 2)
+    shifted = (clock.cast(pl.Int64) + pl.Series(midnights * _DAY)).cast(pl.Duration("us")).alias(clock.name)
+    return shifted, int(midnights[-1]) if len(midnights) else 0
+
+
+def is_part(name: str) -> bool:
+    """Whether a column's name is that of a part of a time, such as the hour."""
+    return any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values())
+
+
+def few(cells: int) -> int:
+    """How many cells of so many may be unreadable without the column being something else."""
+    return max(cells // 100, 1) if cells >= 20 else 0
+
+
+@dataclass(frozen=True)
+class _Dates:
+    """Texts read as dates without a clock.
+
+    Attributes:
+        orders: microseconds since 1970 and whether there is such a date, in each order.
+        matched: which are written like a date.
+        in_figures: of which the order is a question.
+        points: of these, which have points between.
+        short_year: which have years of two figures.
+    """
+
+    orders: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]]
+    matched: NDArray[np.bool_]
+    in_figures: NDArray[np.bool_]
+    points: NDArray[np.bool_]
+    short_year: NDArray[np.bool_]
+
+
+def _in_words_and_figures(
+    column: pl.Series,
+    written: pl.Series,
+    at: At,
+    order: str | None,
+    forms: Collection[str] = _SEPARATED,
+    meant: bool = False,
+) -> Reading | None:
+    """Read text as dates, perhaps with a clock; `written` is `column` in plainer words.
+
+    Up to half of the cells may be none where dates are `meant`, else a tenth, for there to be a question.
+    """
+    # There are far fewer days, and times of day, than cells.
+    heads, tails = _halves(written)
+    (days, day_of), (clocks, clock_of) = _distinct(heads), _distinct(tails)
+    dates = _dates_in(days, forms)
+    of_day, clock_good, zones = _clocks_in(clocks)
+    offset, zone_known, said, question = _zone_offsets(column, at, zones, clock_of, dates.matched[day_of])
+    if question:
+        return Reading(column, question=question)
+    remarks, there = list(said), column.is_not_null().to_numpy()
+    sound = there & (clock_good & zone_known)[clock_of]
+    shift = (of_day - offset)[clock_of]
+    choices = {name: (values[day_of] + shift, good[day_of] & sound) for name, (values, good) in dates.orders.items()}
+    in_figures = dates.in_figures[day_of] & there
+    chosen = next(iter(choices))
+    if in_figures.any():
+        points = bool(dates.points[day_of][in_figures].all())
+        chosen, remark, question = _choose_order(column, at, choices, points, order)
+        if question:
+            return Reading(column, question=question)
+        remarks += [remark] if remark else []
+    values, valid = choices[chosen]
+    known, bad = int(there.sum()), np.flatnonzero(there & ~valid)
+    if len(bad) >= known / (2 if meant else 10):
+        return None
+    if len(bad) > few(known):
+        return Reading(
+            column,
+            question=f"{len(bad)} of its {known} cells are no dates, the first of them {column[int(bad[0])]!r} in "
+            f"{at(int(bad[0]))}; correct or empty these cells",
+        )
+    if len(bad):
+        remarks.append(_unreadable(column, at, bad))
+    if dates.short_year.any():
+        remarks.append(f"file: {column.name!r} has {_SHORT_YEARS}")
+    result = pl.Series(column.name, values).cast(pl.Datetime("us")).set(pl.Series(~valid), None)
+    return Reading(result, chosen if in_figures.any() else None, tuple(remarks))
+
+
+def _halves(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The date in each cell, and the clock after it, which may be empty."""
+    at = text.str.find(_BEGINNING).fill_null(1_000)
+    halves = pl.select(pl.lit(text).str.head(at).alias("date"), pl.lit(text).str.slice(at).alias("clock"))
+    return halves["date"].str.strip_chars_end(), halves["clock"]
+
+
+def _distinct(text: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
+    """The distinct texts, and the number of each cell's."""
+    codes = text.fill_null("").cast(pl.Categorical).to_physical().to_numpy()
+    _, first, code_of = np.unique(codes, return_index=True, return_inverse=True)
+    return text.fill_null("").gather(first), code_of
+
+
+def _unreadable(column: pl.Series, at: At, bad: NDArray[np.int64]) -> str:
+    cells = "1 cell that is no date" if len(bad) == 1 else f"{len(bad)} cells that are no dates"
+    return (
+        f"file: {column.name!r} has {cells}, {'' if len(bad) == 1 else 'the first of them '}{column[int(bad[0])]!r} in "
+        f"{at(int(bad[0]))}; taken as missing"
+    )
+
+
+def _dates_in(text: pl.Series, forms: Collection[str]) -> _Dates:
+    """Read texts as dates without a clock."""
+    length = len(text)
+    orders = {name: (np.zeros(length, dtype=np.int64), np.zeros(length, dtype=bool)) for name in ORDERS}
+    matched, in_figures, points, short_year = (np.zeros(length, dtype=bool) for _ in range(4))
+    for pattern in (_FORMS[form] for form in _FORMS if form in forms):
+        place = np.flatnonzero(~matched & text.str.contains(pattern).fill_null(False).to_numpy())
+        if not len(place):
+            continue
+        parts = text.gather(place).str.extract_groups(pattern).struct.unnest()
+        number = {name: _integers(parts[name]) for name in parts.columns if name not in ("mark", "name", "year")}
+        matched[place] = True
+        of_day, sound = _of_day(parts, number)
+        if "a" in number:
+            readings = _ordered(parts, number)
+            whole = parts["a"].str.len_chars().to_numpy() == 4
+            in_figures[place], short_year[place] = ~whole, ~whole & (parts["c"].str.len_chars().to_numpy() <= 2)
+            points[place] = (parts["mark"] == ".").to_numpy()
+        else:
+            year = parts["year"].str.strip_chars("'")
+            digits = year.str.len_chars().to_numpy()
+            short_year[place] = digits == 2
+            readings = dict.fromkeys(ORDERS, _in_calendar(_four_figures(_integers(year), digits), parts, number))
+        for name, (days, good) in readings.items():
+            orders[name][0][place], orders[name][1][place] = days * _DAY + of_day, good & sound
+    return _Dates(orders, matched, in_figures, points, short_year)
+
+
+def _ordered(
+    parts: pl.DataFrame, number: dict[str, NDArray[np.int64]]
+) -> dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]]:
+    """Days since 1970 by three numbers in each order; with a year of four figures in front there is but one."""
+    a, b, c = (number[name] for name in "abc")
+    digits = {name: parts[name].str.len_chars().to_numpy() for name in "abc"}
+    first, last = _four_figures(a, digits["a"]), _four_figures(c, digits["c"])
+    whole = digits["a"] == 4
+    readings = {}
+    for name, year, month, day, fits in (
+        ("day-first", last, b, a, digits["a"] <= 2),
+        ("month-first", last, a, b, digits["a"] <= 2),
+        ("year-first", first, b, c, (digits["a"] == 2) & (digits["c"] <= 2)),
+    ):
+        days, good = _days(np.where(whole, a, year), np.where(whole, b, month), np.where(whole, c, day))
+        readings[name] = days, good & np.where(whole, digits["c"] <= 2, fits)
+    return readings
+
+
+def _in_calendar(
+    year: NDArray[np.int64], parts: pl.DataFrame, number: dict[str, NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Days since 1970 by week, day of the year, quarter, or month and day, and which of them there are."""
+    one = np.ones_like(year)
+    if "week" in number:
+        # The fourth of January is in the first week, which begins on a Monday; day 0 of 1970 was a Thursday.
+        (fourth, good), (following, _) = _days(year, one, 4 * one), _days(year + 1, one, 4 * one)
+        monday, next_monday = fourth - (fourth + 3) % 7, following - (following + 3) % 7
+        days = monday + (number["week"] - 1) * 7 + np.maximum(number["weekday"], 1) - 1
+        return days, good & (days >= monday) & (days < next_monday)
+    if "of_year" in number:
+        (first, good), (following, _) = _days(year, one, one), _days(year + 1, one, one)
+        days = first + number["of_year"] - 1
+        return days, good & (days >= first) & (days < following)
+    if "name" in parts.columns:
+        month = _months_of(parts["name"]).to_numpy()
+    elif "quarter" in number:
+        month = number["quarter"] * 3 - 2
+    else:
+        month = np.maximum(number["month"], number.get("short", -one))
+    return _days(year, month, number.get("day", one))
+
+
+def _clocks_in(text: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_], pl.Series]:
+    """Microseconds since midnight of the clocks that follow a date, which are clocks, and their zones; 0 for none."""
+    parts = text.str.extract_groups(_OF_DAY).struct.unnest()
+    number = {name: _integers(parts[name]) for name in ("hour", "minute", "second")}
+    of_day, good = _of_day(parts, number)
+    none = (text == "").to_numpy()
+    return of_day, none | (good & (number["hour"] >= 0)), parts["zone"].fill_null("")
+
+
+def _integers(text: pl.Series) -> NDArray[np.int64]:
+    """Whole numbers, -1 where there is none."""
+    return text.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
+
+
+def _months_of(names: pl.Series) -> pl.Series:
+    """Numbers of months by their names, -1 where there is none."""
+    known = _MONTHS | {name: _MONTHS[name[:3]] for name in _LONG_MONTHS}
+    return names.str.to_lowercase().replace_strict(known, default=-1, return_dtype=pl.Int64)
+
+
+def _four_figures(year: NDArray[np.int64], digits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Years of two figures as POSIX reads them; -1 for those of one or three."""
+    return np.where(digits == 4, year, np.where(digits == 2, year + np.where(year < 69, 2000, 1900), -1))
+
+
+def _days(
+    year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Days since 1970, and which of them there are in the calendar."""
+    sound = (year >= 1000) & (year <= 9999) & (month >= 1) & (month <= 12)
+    months = np.where(sound, (year - 1970) * 12 + month - 1, 0)
+    first = months.astype("M8[M]").astype("M8[D]").astype(np.int64)
+    length = (months + 1).astype("M8[M]").astype("M8[D]").astype(np.int64) - first
+    return first + day - 1, sound & (day >= 1) & (day <= length)
+
+
+def _of_day(parts: pl.DataFrame, number: dict[str, NDArray[np.int64]]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Microseconds since midnight, 0 without a clock, and where they are a time of day, 24:00 included."""
+    nothing = np.full(parts.height, -1)
+    hour, minute, second = (np.maximum(number.get(name, nothing), 0) for name in ("hour", "minute", "second"))
+    good = (hour < 24) | ((hour == 24) & (minute == 0) & (second == 0))
+    good &= (minute < 60) & (second <= 60)
+    return _elapsed_of(parts, hour, minute, second), good
+
+
+def _elapsed_of(
+    parts: pl.DataFrame, hour: NDArray[np.int64], minute: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Microseconds of hours, minutes and seconds, with what is in `parts` of morning or afternoon and of fractions."""
+    if "half" in parts.columns and parts["half"].null_count() < parts.height:
+        half = parts["half"].str.slice(0, 1).str.to_lowercase()
+        hour = np.where(half.is_not_null().to_numpy(), hour % 12 + 12 * (half == "p").fill_null(False).to_numpy(), hour)
+    elapsed = ((hour * 60 + minute) * 60 + second) * 1_000_000
+    if "fraction" in parts.columns and parts["fraction"].null_count() < parts.height:
+        elapsed = elapsed + _integers(parts["fraction"].fill_null("0").str.pad_end(6, "0").str.slice(0, 6))
+    return elapsed
+
+
+def _choose_order(
+    column: pl.Series,
+    at: At,
+    choices: dict[str, tuple[NDArray[np.int64], NDArray[np.bool_]]],
+    points: bool,
+    order: str | None,
+) -> tuple[str, str | None, str | None]:
+    """The order of day, month and year; a remark; or a question."""
+    readable = np.logical_or.reduce([good for _, good in choices.values()])
+    missed = {name: int((readable & ~good).sum()) for name, (_, good) in choices.items()}
+    cells = int(readable.sum())
+
+    def unlike(name: str) -> tuple[str, str]:
+        """An order in which the first cell can be read that is none in this one, and that in words."""
+        cell = int(np.flatnonzero(readable & ~choices[name][1])[0])
+        other = next(other for other, (_, good) in choices.items() if good[cell])
+        return other, f"{column[cell]!r} in {at(cell)} is {ORDERS[other]}"
+
+    if order is not None:
+        if missed[order] <= few(cells):
+            return order, None, None
+        return order, None, f"with dates: {order}, {missed[order]} cells are no dates; {unlike(order)[1]}"
+    first, second = sorted(missed, key=lambda name: missed[name])[:2]
+    if missed[first] > few(cells):
+        other, odd = unlike(first)
+        question = f"{unlike(other)[1]}, but {odd}; write all dates in one order, best as year-month-day"
+        return first, None, question
+    best = [name for name in choices if missed[name] == missed[first]]
+    if len(best) == 1:
+        few_tell = missed[second] <= 0.01 * cells
+        remark = f"file: {column.name!r} read as {ORDERS[first]}, the only order for {missed[second]} of {cells} dates"
+        return first, remark if few_tell else None, None
+    times = {name: choices[name][0][readable] for name in best}
+    if all(np.array_equal(np.diff(times[name]), np.diff(times[best[0]])) for name in best[1:]):
+        return best[0], None, None
+    if points and "day-first" in best:
+        best = [name for name in best if name != "month-first"]
+    # In the right order rows seldom go against the direction that most take, in a wrong one often.
+    steps = {name: np.diff(times[name]) for name in best}
+    against = {name: min(int((step < 0).sum()), int((step > 0).sum())) for name, step in steps.items()}
+    first = min(best, key=lambda name: against[name])
+    if len(best) > 1 and all(2 * against[first] < against[name] for name in best if name != first):
+        return first, f"file: {column.name!r} read as {ORDERS[first]}, in which its rows follow one another", None
+    if points and "day-first" in best:
+        return "day-first", f"file: {column.name!r} read as {ORDERS['day-first']}, as points mean", None
+    ways = " or ".join(ORDERS[name] for name in best)
+    return first, None, f"its dates, such as {column.drop_nulls()[0]!r}, can be read as {ways}; {HOW_TO_DECIDE}"
+
+
+def _zone_offsets(
+    column: pl.Series,
+    at: At,
+    zones: pl.Series,
+    zone_of: NDArray[np.int64],
+    valid: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], list[str], str | None]:
+    """Microseconds before UTC of each zone, which of them are known, remarks, and a question.
+
+    Args:
+        column: the cells, for messages.
+        at: where a row stands in the file, in words.
+        zones: the distinct ones.
+        zone_of: number of each cell's.
+        valid: which cells are dates at all.
+    """
+    kinds = {kind: _zone(kind) for kind in zones.unique().to_list()}
+    offset_of = {kind: 0 if hours is None else round(hours * 3600e6) for kind, hours in kinds.items()}
+    offsets = zones.replace_strict(offset_of, return_dtype=pl.Int64).to_numpy()
+    known = zones.is_in([kind for kind, hours in kinds.items() if hours is not None]).to_numpy()
+    with_zone = (zones.str.strip_chars() != "").to_numpy()
+    if not with_zone.any():
+        return offsets, known, [], None
+    counts = np.bincount(zone_of[valid], minlength=len(zones))
+    without, having = counts[~with_zone].sum(), counts[with_zone & known].sum()
+
+    def example(kind: NDArray[np.bool_]) -> str:
+        cell = int(np.flatnonzero(valid & kind[zone_of])[0])
+        return f"{column[cell]!r} in {at(cell)}"
+
+    if counts[~known].sum() > few(len(column)):
+        return (
+            offsets,
+            known,
+            [],
+            (f"{example(~known)} has an unknown time zone; write offsets instead, as in 2024-05-31 13:45:00+02:00"),
+        )
+    if min(without, having) > few(len(column)):
+        return (
+            offsets,
+            known,
+            [],
+            (
+                f"{example(with_zone & known)} has a time zone, {example(~with_zone)} has none; write all times with "
+                "their zone, or all without one"
+            ),
+        )
+    # An hour's difference in a few cells would not be seen; they count as unreadable.
+    known &= ~with_zone if having < without else with_zone
+    names = {match[0].upper() for kind in kinds if (match := re.search("[A-Za-z]+", kind))}
+    remarks = [
+        f"file: {column.name!r} has zone {name}, read as {_AMBIGUOUS_ZONES[name]}"
+        for name in sorted(names & set(_AMBIGUOUS_ZONES))
+    ]
+    if (different := len(np.unique(offsets[known & (counts > 0)]))) > 1:
+        remarks.append(f"file: {column.name!r} has {different} time zones; all times are brought to UTC")
+    return offsets, known, remarks, None
+
+
+def _zone(text: str) -> float | None:
+    """Hours before UTC that a zone stands for; None where it is unknown."""
+    match = re.fullmatch(r"\s*\(?([A-Za-z]*)\)?\s*(?:([+\-\u2212])(\d{1,2})(?::?(\d{2}))?)?", text)
+    if match is None:
+        return None
+    name, sign, hours, minutes = match.groups()
+    if name and name.upper() not in _ZONES:
+        return None
+    base = _ZONES[name.upper()] if name else 0.0
+    if not sign:
+        return base
+    if base or int(hours) > 15 or int(minutes or 0) > 59:
+        return None
+    return (int(hours) + int(minutes or 0) / 60) * (1 if sign == "+" else -1)
+
+
+def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None:
+    """A question where cells look like dates with a month's name that is not English."""
+    words = sample.str.extract(
+        r"^(?:\d{1,4}\.?[-/. ]*)?(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b", 1
+    )
+    foreign = sample.filter((_months_of(words) < 0) & words.is_not_null())
+    if words.null_count() > len(sample) / 2 or not len(foreign) or words.n_unique() > 40:
+        return None
+    return Reading(
+        column,
+        question=f"names of months are read in English, and {foreign[0]!r} has none; write the month in figures, best "
+        "as 2024-05-31",
+    )
+
+
+def _elapsed(column: pl.Series, at: At) -> Reading | None:
+    """Clocks, and elapsed times of any length."""
+    parts = column.str.extract_groups(_ELAPSED).struct.unnest()
+    number = {name: np.maximum(_integers(parts[name]), 0) for name in ("days", "hour", "minute", "second")}
+    elapsed = _elapsed_of(parts, number["hour"], number["minute"], number["second"]) + number["days"] * _DAY
+    good = parts["hour"].is_not_null().to_numpy() & (number["minute"] < 60) & (number["second"] <= 60)
+    return _durations(column, at, elapsed, good)
+
+
+def _clock_in_digits(column: pl.Series, at: At) -> Reading | None:
+    """Clocks as HHMM or HHMMSS."""
+    text = column.cast(pl.Int64, strict=False)
+    digits, known = text.fill_null(0).to_numpy(), text.is_not_null().to_numpy()
+    if digits.max(initial=0) > 2400:
+        hour, minute, second = digits // 10_000, digits // 100 % 100, digits % 100
+    else:
+        hour, minute, second = digits // 100, digits % 100, np.zeros_like(digits)
+    good = known & (hour <= 24) & (minute < 60) & (second <= 60) & ((hour < 24) | (minute + second == 0))
+    return _durations(column, at, (hour * 3600 + minute * 60 + second) * 1_000_000, good)
+
+
+def _durations(column: pl.Series, at: At, elapsed: NDArray[np.int64], good: NDArray[np.bool_]) -> Reading | None:
+    bad = np.flatnonzero(column.is_not_null().to_numpy() & ~good)
+    if len(bad) > few(len(column) - column.null_count()):
+        return None
+    remarks = (_unreadable(column, at, bad),) if len(bad) else ()
+    return Reading(pl.Series(column.name, elapsed).cast(pl.Duration("us")).set(pl.Series(~good), None), remarks=remarks)
+
+
+def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Reading | None:
+    """Numbers that count from a date, or write one without separators."""
+    column = column.fill_nan(None) if column.dtype.is_float() else column
+    name, known = column.name, column.drop_nulls()
+    if not len(known) or column.dtype == pl.Boolean:
+        return None
+    low, high = known.min(), known.max()
+    assert isinstance(low, int | float) and isinstance(high, int | float)
+    whole = column.dtype.is_integer() or bool((known % 1 == 0).all() and high < 2**53)
+    if _OF_CLOCKS.fullmatch(name):
+        return _clock_in_digits(column.cast(pl.Int64), at) if whole and 0 <= low <= high <= 240_000 else None
+    hinted = asked or bool(_OF_TIME.search(name))
+    if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, at, order, hinted)):
+        return reading
+    if not hinted:
+        return None
+    unit = _UNIT.fullmatch(name)
+    for short, scale in _EPOCHS.items():
+        if unit and unit[1].lower()[: 1 if short == "s" else 2] != short:
+            continue
+        if 1e8 * scale <= low and high <= 5e9 * scale:
+            if whole:
+                resolution = "ns" if short == "ns" else "us"
+                counted = (
+                    column.cast(pl.Int64)
+                    if short == "ns"
+                    else column.cast(pl.Int64) * 1_000_000 // scale
+                    if scale > 1e6
+                    else column.cast(pl.Int64) * (1_000_000 // scale)
+                )
+            else:
+                resolution, counted = "us", (column * (1e6 / scale)).round().cast(pl.Int64)
+            dates = counted.cast(pl.Datetime(resolution)).alias(name)
+            return Reading(
+                dates, remarks=(f"file: {name!r} read as {_EPOCH_WORDS[short]} since 1970, {_range(dates)}",)
+            )
+    if unit is None and _OF_DATES.fullmatch(name):
+        for words, (least, most, origin) in _DAY_COUNTS.items():
+            if least <= low and high <= most:
+                dates = ((column.cast(pl.Float64) + origin) * _DAY).round().cast(pl.Int64).cast(pl.Datetime("us"))
+                remark = (
+                    f"file: {name!r} read as {words}, {_range(dates)}; days counted from elsewhere have the same spans"
+                )
+                return Reading(dates.alias(name), remarks=(remark,))
+    return None
+
+
+def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Reading | None:
+    """Whole numbers, or text of figures, that are those of a date.
+
+    Eight or more that are all dates are no accident; fewer may be, where no name says so.
+    """
+    text = column if column.dtype == pl.String else column.cast(pl.Int64).cast(pl.String)
+    shortest, longest = text.str.len_chars().min(), text.str.len_chars().max()
+    assert isinstance(shortest, int) and isinstance(longest, int)
+    if longest > 17 or longest < (5 if hinted else 8):
+        return None
+    attempts = []
+    if shortest == longest:
+        attempts.append((text, {6: "year month", 7: "day of year"}.get(longest, "compact")))
+    if hinted and longest <= 8:
+        # Numbers have lost the zero of 01022024.
+        attempts.append((text.str.zfill(8 if longest > 6 else 6), "run together"))
+    for written, form in attempts:
+        if form == "year month" and not written.str.contains("^(?:1[6-9]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])$").all():
+            continue
+        reading = _in_words_and_figures(written, written, at, order, (form,))
+        if reading is None or (reading.question and (form != "run together" or not _OF_DATES.fullmatch(column.name))):
+            continue
+        how = {"year month": "YYYYMM", "day of year": "YYYYDDD", "compact": "YYYYMMDDHHMMSSFFF"[:longest]}
+        remark = f"file: {column.name!r} read as dates written as {how.get(form, 'figures run together')}"
+        return replace(reading, remarks=(remark, *reading.remarks))
+    return None
+
+
+def _range(dates: pl.Series) -> str:
+    return f"{dates.min():%Y-%m-%d %H:%M} to {dates.max():%Y-%m-%d %H:%M}"
+
+
+def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
+    """Make one column of times where a table has it in several."""
+    frame = found.frame
+    dates = [name for name in frame.columns if frame[name].dtype == pl.Datetime and name not in whole]
+    days = [name for name in dates if not (frame[name].cast(pl.Int64) % _DAY != 0).any()]
+    if len(days) < len(dates) or len(days) > 1:
+        return
+    roles = _roles(frame, whole)
+    clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration and name not in whole]
+    if days:
+        repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
+        if not clocks and repeated and (clock := _as_clock(frame, days[0], kept | whole)) is not None:
+            found.frame = frame = frame.with_columns(clock)
+            clocks = [clock.name]
+        parts = [days[0]]
+        if clocks:
+            parts.append(clocks[0])
+        elif not clocks and "hour" in roles and repeated:
+            parts += _down_from(roles, "hour")
+    elif "year" in roles:
+        if "month" in roles:
+            parts = [roles["year"], roles["month"], *([roles["day"]] if "day" in roles else [])]
+        else:
+            parts = [roles["year"], *([roles["of_year"]] if "of_year" in roles else [])]
+        if len(parts) == 3 or "of_year" in roles:
+            parts += clocks[:1] or _down_from(roles, "hour")
+    else:
+        lone = [roles[part] for part in ("month", "day", "of_year", "hour") if part in roles]
+        if len(lone) > 1 and not dates:
+            found.warnings.append(
+                f"{', '.join(map(repr, lone))} look like parts of a time, but there is no year; if they are, join them "
+                "into one column of times"
+            )
+        return
+    if time in frame.columns and time not in parts:
+        return
+    if len(clocks) > 1:
+        found.warnings.append(f"of the clocks {', '.join(map(repr, clocks))}, the first is joined with the date")
+    if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
+        return
+    part_of = {name: part for part, name in roles.items()}
+    joined, bad, short = _sum_of_parts(frame, parts, part_of)
+    known = joined.null_count() < len(joined)
+    if not known:
+        return
+    name = " ".join(parts)
+    what = (
+        f"{', '.join(map(repr, parts[:-1]))} and {parts[-1]!r} are joined into one time, {name!r}"
+        if len(parts) > 1
+        else f"{name!r} read as the first days of years"
+    )
+    found.remarks.append(f"file: {what}")
+    if len(bad):
+        cells = "-".join(str(frame[part][int(bad[0])]) for part in parts)
+        found.remarks.append(
+            f"file: {name!r} is no date in {len(bad)} rows, the first of them {cells} in {at(int(bad[0]))}; "
+            "taken as missing"
+        )
+    if short:
+        found.remarks.append(f"file: {parts[0]!r} has {_SHORT_YEARS}")
+    if len(parts) > 1:
+        found.joined |= dict.fromkeys(parts, name)
+    place = frame.columns.index(parts[0])
+    gone = [part for part in parts if part not in kept or part == name]
+    rest = frame.drop(gone)
+    found.frame = (
+        rest.insert_column(min(place, rest.width), joined.alias(name))
+        if name not in rest.columns
+        else rest.with_columns(joined.alias(name))
+    )
+
+
+def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
+    """Which column is which part of a time, by name and content."""
+    roles: dict[str, str] = {}
+    names = [name for name in frame.columns if name not in whole]
+    for part, pattern in _PARTS.items():
+        for name in names:
+            bare = name.strip().lstrip("#")
+            if not re.fullmatch(pattern, bare, re.I) or name in roles.values():
+                continue
+            # 'MM' beside 'mm' is the month, and 'mm' beside a month the minute.
+            if part == "month" and bare == "mm" and any(other.strip() in ("MM", "month", "Month") for other in names):
+                continue
+            if part not in roles and _fits(frame[name], part):
+                roles[part] = name
+    if "hour" not in roles:
+        roles.pop("minute", None)
+    if "minute" not in roles:
+        roles.pop("second", None)
+    return roles
+
+
+def _fits(column: pl.Series, part: str) -> bool:
+    if part == "month" and column.dtype == pl.String:
+        return bool((_months_of(column.drop_nulls()) > 0).all()) and column.null_count() < len(column)
+    if not column.dtype.is_numeric() or column.null_count() == len(column):
+        return False
+    known = column.drop_nulls().cast(pl.Float64)
+    low, high = _LIMITS[part]
+    inside = bool(((known >= low) & (known <= high)).all())
+    years = part != "year" or bool((known >= 1000).all() or (known < 100).all())
+    return inside and years and (part == "second" or bool((known % 1 == 0).all()))
+
+
+def _down_from(roles: dict[str, str], part: str) -> list[str]:
+    """The columns of a part and of the finer ones, as far as there are all between."""
+    order = ("hour", "minute", "second")
+    found = []
+    for finer in order[order.index(part) :]:
+        if finer not in roles:
+            break
+        found.append(roles[finer])
+    return found
+
+
+def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None:
+    """A column of numbers that is named like a time and can be HHMM in each row beside a date."""
+    for name in frame.columns:
+        if name in kept or name == day or not re.fullmatch(r"(?:.*[ _])?time(?:[ _].*)?", name, re.I):
+            continue
+        if not frame[name].dtype.is_integer() or not (frame[name] >= 60).any():
+            continue
+        reading = _clock_in_digits(frame[name], str)
+        if reading is not None:
+            return reading.column
+    return None
+
+
+def _follows(frame: pl.DataFrame, parts: list[str], whole: set[str]) -> bool:
+    """Whether years alone are times: each in one row, or in one row of each of some others."""
+    year = frame[parts[0]]
+    if not year.null_count() and year.is_unique().all():
+        return True
+    others = [name for name in frame.columns if name != parts[0] and frame[name].dtype == pl.String]
+    others += [name for name in whole if name in frame.columns and name not in others]
+    return any(frame.select(parts[0], name).is_unique().all() for name in others)
+
+
+def _sum_of_parts(
+    frame: pl.DataFrame, parts: list[str], part_of: dict[str, str]
+) -> tuple[pl.Series, NDArray[np.int64], bool]:
+    """Times from their parts; the rows in which they make none though all are there; whether years were short."""
+    ones = np.ones(frame.height, dtype=np.int64)
+    given = ~frame.select(pl.any_horizontal(pl.col(parts).is_null())).to_series().to_numpy()
+    micro, good, short = np.zeros(frame.height, dtype=np.int64), given.copy(), False
+    whole: dict[str, NDArray[np.int64]] = {}
+    for name in parts:
+        column = frame[name]
+        if column.dtype.is_temporal():
+            micro = micro + column.cast(pl.Int64).fill_null(0).to_numpy()
+        elif part_of[name] == "second":
+            micro = micro + (column.cast(pl.Float64).fill_null(0).to_numpy() * 1e6).round().astype(np.int64)
+        elif column.dtype == pl.String:
+            whole["month"] = _months_of(column.fill_null("jan")).to_numpy()
+        else:
+            whole[part_of[name]] = column.cast(pl.Float64).fill_null(1).cast(pl.Int64).to_numpy()
+    if "year" in whole:
+        short = bool((whole["year"] < 100).all())
+        year = _four_figures(whole["year"], np.full(frame.height, 2 if short else 4))
+        days, valid = _days(year, whole.get("month", ones), whole.get("day", ones))
+        if "of_year" in whole:
+            days = days + whole["of_year"] - 1
+            valid &= days < _days(year + 1, ones, ones)[0]
+        micro, good = micro + days * _DAY, good & valid
+    micro = micro + whole.get("hour", 0 * ones) * 3_600_000_000 + whole.get("minute", 0 * ones) * 60_000_000
+    times = pl.Series(micro).cast(pl.Datetime("us")).set(pl.Series(~good), None)
+    return times, np.flatnonzero(given & ~good), short

@@ -1,0 +1,276 @@
+"""Who belongs together: which columns of a table tell recordings apart, and which of them a split must keep whole.
+
+A table may hold several sessions of several subjects. What is learnt from one session of a subject helps with another,
+so the split is by subject, and the sequences are the sessions. A key names the columns for both: the first is the unit
+of the split, all of them together are the recording.
+"""
+
+import itertools
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks import dates
+
+FEWEST = 3
+"""Groups that a split needs, one for each part."""
+FEWEST_ROWS = 8
+"""Rows that recordings have on average, below which an identifier is not taken for theirs where another would do."""
+MOST_CLASSES = 20
+"""Distinct whole numbers up to which they may be classes."""
+MOST_PAIRED = 12
+"""Columns among which pairs are looked for."""
+
+_WHO = (
+    "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
+    "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
+    "ticker|symbol"
+)
+_WHICH_TIME = (
+    "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
+)
+_NAMED = re.compile(rf"(?:.*[ _.])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_WITHIN = re.compile(rf"(?:.*[ _.])?(?:{_WHICH_TIME})(?:[ _.]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """A choice of key.
+
+    Attributes:
+        key: the columns, the unit of the split first; empty where the table is one recording.
+        reason: why these.
+        warnings: what speaks for others.
+    """
+
+    key: tuple[str, ...] = ()
+    reason: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+def is_named(name: str) -> bool:
+    """Whether a column's name is that of an identifier, such as a subject's or a session's."""
+    return bool(_NAMED.fullmatch(name))
+
+
+def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
+    """Guess the key of a table.
+
+    Where times repeat, it is what makes them distinct; else columns that are named like identifiers and come in blocks
+    of rows. Among identifiers that hold one another, the split is by the coarsest of at least `FEWEST` values.
+
+    Args:
+        frame: the table.
+        target: its target, which is no identifier.
+        time: its column of times, None where rows only have an order.
+    """
+    named = [name for name in _usable(frame, target, time) if is_named(name)]
+    distinct = _distinct(frame)
+    if _repeat(distinct, time):
+        reason = "times repeat in the table, but never within one value of {}"
+        found = _candidates(distinct, target, time)
+        finest = _finest(frame, [name for name in found if name in named])
+        if finest is None and not set(found) & set(named):
+            alike = all(
+                _count(frame, (name, found[0])) == _count(frame, (name,)) == _count(frame, (found[0],))
+                for name in found[1:]
+            )
+            finest = found[0] if found and alike else None
+        if finest is None:
+            return Grouping() if found else _several(distinct, target, time, named)
+    else:
+        reason = "named like an identifier, and its values come in blocks of rows"
+        found = [name for name in named if _in_blocks(frame, (name,))]
+        finest = _finest(frame, found)
+        if finest is None:
+            return Grouping()
+        within = [name for name in named if _WITHIN.fullmatch(name) and name not in found]
+        for name in within if time is None else ():
+            if _in_blocks(frame, (finest, name)):
+                warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
+                return Grouping((finest, name), "they come in blocks of rows", [warning])
+    return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
+
+
+def candidates(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns within whose values no time repeats, though times repeat in the table."""
+    distinct = _distinct(frame)
+    return _candidates(distinct, target, time) if _repeat(distinct, time) else []
+
+
+def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    return [
+        name
+        for name in _usable(distinct, target, time)
+        if distinct[name].n_unique() <= distinct.height / 4 and distinct.select(time, name).is_unique().all()
+    ]
+
+
+def pairs(
+    frame: pl.DataFrame, target: str, time: str | None, names: list[str] | None = None, size: int = 2
+) -> list[tuple[str, ...]]:
+    """Columns of which no value of one, but those of several together keep times from repeating."""
+    distinct = _distinct(frame)
+    usable = [name for name in _usable(distinct, target, time) if names is None or name in names][:MOST_PAIRED]
+    return [
+        together
+        for together in itertools.combinations(usable, size)
+        if _count(distinct, together) <= distinct.height / 4 and distinct.select(time, *together).is_unique().all()
+    ]
+
+
+def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
+    """Number of each row's value of the key, in the order in which they first occur."""
+    if not key:
+        return np.zeros(frame.height, dtype=np.int64)
+    ranks = frame.select(pl.struct(key).rank("dense")).to_series().to_numpy()
+    _, first, inverse = np.unique(ranks, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
+
+
+def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> dict[str, str]:
+    """Columns that tell whose row it is and nothing else, and why they are no features."""
+    found = {}
+    for name in _usable(frame, target, time):
+        if name in key or not _nested(frame, name, key):
+            continue
+        values = _count(frame, (name,))
+        for level in (key[:1], key):
+            if values == _count(frame, level) and _nested(frame, name, level):
+                found[name] = f"has one value for each of {' and '.join(map(repr, level))}, and so only names them"
+                break
+        else:
+            if is_named(name):
+                found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
+    return found
+
+
+def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> list[str]:
+    """Identifiers of which one value holds several groups of the key's first column, from the coarsest on."""
+    groups = _count(frame, key[:1])
+    names = [
+        name
+        for name in _usable(frame, target, time)
+        if name not in key and is_named(name) and _count(frame, (name,)) < groups and _nested(frame, name, key[:1])
+    ]
+    return sorted(names, key=lambda name: _count(frame, (name,)))
+
+
+def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns that may be identifiers; a clock, an hour or a month never is."""
+    return [
+        name
+        for name in frame.columns
+        if name not in (target, time)
+        and (frame[name].dtype == pl.String or frame[name].dtype.is_integer())
+        and not frame[name].null_count()
+        and frame[name].n_unique() > 1
+        and not dates.is_part(name)
+    ]
+
+
+def _distinct(frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows, without those that repeat another in every column."""
+    return frame.filter(frame.hash_rows().is_first_distinct())
+
+
+def _repeat(distinct: pl.DataFrame, time: str | None) -> bool:
+    return time is not None and distinct[time].n_unique() < distinct.height
+
+
+def _count(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
+    return frame[key[0]].n_unique() if len(key) == 1 else frame.select(pl.struct(key).n_unique()).item()
+
+
+def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
+    """Whether a column is the same within each value of the key."""
+    return _count(frame, (*key, name)) == _count(frame, key)
+
+
+def _in_blocks(frame: pl.DataFrame, key: tuple[str, ...]) -> bool:
+    groups = _count(frame, key)
+    return (
+        FEWEST <= groups <= frame.height / FEWEST_ROWS and len(frame.select(pl.struct(key).rle()).to_series()) == groups
+    )
+
+
+def _finest(frame: pl.DataFrame, names: list[str]) -> str | None:
+    """Of identifiers that hold one another, that with most values; None where there are none, or they cross."""
+    ordered = sorted(names, key=lambda name: _count(frame, (name,)))
+    if any(not _nested(frame, coarse, (fine,)) for coarse, fine in itertools.pairwise(ordered)):
+        return None
+    long = [name for name in ordered if _count(frame, (name,)) <= frame.height / FEWEST_ROWS]
+    if not ordered:
+        return None
+    # Of several with as many values, the first in the table.
+    best = (long or ordered[:1])[-1]
+    return next(name for name in ordered if _count(frame, (name,)) == _count(frame, (best,)))
+
+
+def _coarsest(frame: pl.DataFrame, target: str, finest: str, others: list[str], reason: str) -> Grouping:
+    """The key of recordings told apart by one column, split by the coarsest that holds them."""
+    groups = _count(frame, (finest,))
+    above = sorted(
+        (name for name in others if _count(frame, (name,)) < groups and _nested(frame, name, (finest,))),
+        key=lambda name: _count(frame, (name,)),
+    )
+    enough = [name for name in above if _splits(frame, target, name)]
+    warnings = []
+    if not enough:
+        for name in above:
+            warnings.append(
+                f"{name!r} has {_count(frame, (name,))} values, too few to split by; what belongs to one of them is in "
+                f"several parts, by {finest!r}"
+            )
+        return Grouping((finest,), reason.format("it"), warnings)
+    unit = enough[0]
+    warnings.append(
+        f"each of {finest!r} belongs to one of {unit!r} ({_count(frame, (unit,))} values), so the split is by {unit!r} "
+        f"and the sequences by {finest!r}; --group {finest} splits by {finest!r}, and parts then share values of "
+        f"{unit!r}"
+    )
+    for name in enough[1:]:
+        warnings.append(f"{name!r} lies between {unit!r} and {finest!r}; --group {name},{finest} splits by it")
+    return Grouping((unit, finest), reason.format(repr(finest)), warnings)
+
+
+def _several(frame: pl.DataFrame, target: str, time: str | None, named: list[str]) -> Grouping:
+    """The key where no column alone keeps times from repeating: subjects, say, and sessions numbered within them."""
+    for size in (2, 3):
+        found = pairs(frame, target, time, named, size)
+        if not found:
+            continue
+        # Sessions are within subjects, whatever their numbers; else the table's order says what is within what.
+        ordered = [tuple(sorted(together, key=lambda name: bool(_WITHIN.fullmatch(name)))) for together in found]
+        ordered = [together for together in ordered if _splits(frame, target, together[0])] or ordered
+        key = ordered[0]
+        if not _splits(frame, target, key[0]):
+            key = next(
+                (tuple(sorted(key, key=lambda name: name != first)) for first in key if _splits(frame, target, first)),
+                key,
+            )
+        rest = " and ".join(map(repr, key[1:]))
+        warnings = [
+            f"times are distinct only within {' and '.join(map(repr, key))} together, so the split is by {key[0]!r} "
+            f"and the sequences by {rest} within it; --group names others"
+        ]
+        others = [together for together in ordered[1:] if set(together) != set(key)]
+        if others:
+            warnings.append(f"{' or '.join(','.join(together) for together in others[:3])} would do as well (--group)")
+        return Grouping(key, "times repeat, but never within one value of all of them", warnings)
+    return Grouping()
+
+
+def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
+    """Whether a column has enough groups for a split: of each class too, where a group has one class."""
+    if _count(frame, (name,)) < FEWEST:
+        return False
+    known = frame.select(name, target).drop_nulls()
+    if not known.height or known[target].n_unique() > known.height / 10 or not _nested(known, target, (name,)):
+        return True
+    column = known[target]
+    numbers = column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))
+    return numbers or int(known.unique().group_by(target).len()["len"].to_numpy().min()) >= FEWEST

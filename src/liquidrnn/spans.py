@@ -1,0 +1,234 @@
+"""Time: what a span may be, spans between the samples that are there, and spans from timestamps.
+
+There is one rule for whole sequences, steps and streams. A span is a number or a tensor, finite, not negative, and no
+larger than the layer's dtype holds. It is checked in the precision in which it comes, and added up in float32 at least.
+"""
+
+from __future__ import annotations
+
+import math
+from numbers import Real
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from liquidrnn.arguments import described, readable, same_place
+
+
+def number_of(value: object) -> float | None:
+    """A number of Python or NumPy (0-d arrays too, but no bool) as a float; None for anything else."""
+    if isinstance(value, bool):
+        return None
+    if not isinstance(value, int | float):
+        numpy = isinstance(value, np.ndarray) or isinstance(value, np.generic)
+        if not (value.ndim == 0 and value.dtype.kind in "iuf" if numpy else isinstance(value, Real)):  # type: ignore
+            return None
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return math.inf
+
+
+def checked_number(name: str, value: object, dtype: torch.dtype) -> float | None:
+    """A number that may be a span of a layer in ``dtype``; None for what is no number.
+
+    Raises:
+        ValueError: it is negative, not finite, or larger than ``dtype`` holds.
+    """
+    span = number_of(value)
+    if span is not None and not 0 <= span <= torch.finfo(dtype).max:
+        raise _not_a_span(name, value, dtype)
+    return span
+
+
+def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
+    """Spans in the precision in which they are added up, (): a number, or in the shape in which they came.
+
+    A graph cannot read them: there a span too large for the layer becomes the largest that it holds.
+
+    Args:
+        name: of the argument.
+        spans: a number of Python or NumPy, or a Tensor of real numbers.
+        parameter: one of the layer's, for its dtype and device.
+    """
+    precise = torch.promote_types(parameter.dtype, torch.float32)
+    if torch.compiler.is_compiling() and isinstance(spans, np.ndarray) and not spans.ndim:
+        spans = torch.as_tensor(spans)  # numbers of NumPy as well: a graph takes both for arrays, and knows no values
+    if not isinstance(spans, Tensor):
+        number = checked_number(name, spans, parameter.dtype)
+        if number is None:
+            array = isinstance(spans, np.ndarray | list | tuple)
+            raise TypeError(
+                f"{name} must be a number or a Tensor, but got {described(spans)}"
+                f"{': use torch.as_tensor()' if array else ''}"
+            )
+        return torch.full((), number, dtype=precise, device=parameter.device)
+    if spans.dtype == torch.bool or spans.is_complex():
+        raise TypeError(f"{name} must be real numbers, but got {described(spans)}; a bool Tensor is a mask")
+    if spans.ndim == 0 and spans.device.type == "cpu":
+        spans = spans.to(parameter.device)  # a number, as everywhere in torch
+    same_place(name, spans, parameter)
+    # In float64 a number can be negative or too large that is neither once rounded to float32.
+    exact = spans if spans.dtype == torch.float64 else spans.to(precise)
+    largest = min(torch.finfo(parameter.dtype).max, torch.finfo(exact.dtype).max)
+    if not readable(exact):
+        return exact.clamp(max=largest).to(precise)
+    right = (exact >= 0) & (exact <= largest)
+    if not bool(right.all()):
+        raise _not_a_span(name, exact[~right][0].item(), parameter.dtype)
+    return exact.to(precise)
+
+
+def row_spans(name: str, spans: object, rows: int, parameter: Tensor) -> Tensor:
+    """A span for each row, (rows, 1), from a number or (rows,) or (rows, 1)."""
+    checked = checked_spans(name, spans, parameter)
+    if tuple(checked.shape) not in ((), (1,), (rows,), (rows, 1)):
+        raise ValueError(f"{name} must be a number or (batch,) = ({rows},), but got {described(spans)}")
+    return checked.reshape(-1, 1).expand(rows, 1)
+
+
+def _not_a_span(name: str, value: object, dtype: torch.dtype) -> ValueError:
+    if isinstance(value, Tensor | np.ndarray):
+        value = value.item()
+    largest = torch.finfo(dtype).max
+    if number_of(value) == math.inf or not number_of(value) > largest:  # type: ignore[operator]
+        return ValueError(
+            f"{name} must be finite and not negative, but got {value}: a span is the time since the previous sample, "
+            "not a timestamp; timespans_from_timestamps() makes spans from timestamps"
+        )
+    return ValueError(f"{name} must be at most {largest:g}, {_REMEDY.format(dtype=dtype)}, but got {value}: {_ADVICE}")
+
+
+_REMEDY = "the largest number that the layer's {dtype} holds"
+_ADVICE = "count time in a larger unit, such as hours for seconds, or give the layer a dtype with a wider range"
+
+
+def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype) -> None:
+    """Raises where the sum of spans up to a sample that is there is more than ``dtype`` holds."""
+    largest = torch.finfo(dtype).max
+    if not readable(sums):
+        return
+    wrong = (sums > largest) & there
+    if bool(wrong.any()):
+        raise ValueError(
+            f"the time spans of absent samples and of the next observed one add up to {sums[wrong][0].item():g}, but "
+            f"must be at most {largest:g}, {_REMEDY.format(dtype=dtype)}: {_ADVICE}"
+        )
+
+
+class Gaps:
+    """Time between observed samples, read forward or backward.
+
+    Args:
+        spans: (batch, time, 1), time since the previous sample.
+        observed: bool (batch, time, 1), or None where every sample is there.
+        dtype: of what is returned; sums are made in the dtype of ``spans``.
+    """
+
+    def __init__(self, spans: Tensor, observed: Tensor | None, dtype: torch.dtype):
+        self.spans, self.observed, self.dtype = spans, observed, dtype
+        if observed is not None:
+            batch, time, _ = spans.shape
+            there = observed.squeeze(-1).long()
+            self.count = there.sum(1, keepdim=True)
+            # Sample t belongs to the gap that ends at the next observed sample, t itself included.
+            self.gap = there.cumsum(1) - there
+            sums = spans.new_zeros(batch, time + 1).scatter_add(1, self.gap, spans.squeeze(-1))
+            check_sums(sums.gather(1, self.gap), observed.squeeze(-1), dtype)
+            # No sample ends a gap after the last one, and a graph checks nothing: infinity would become NaN.
+            self.sums = sums.clamp(max=torch.finfo(dtype).max)
+
+    def forward(self) -> tuple[Tensor, Tensor | None]:
+        """(batch, time, 1), time since the previous observed sample, and which samples are there."""
+        spans = self.spans if self.observed is None else self.sums.gather(1, self.gap).unsqueeze(-1)
+        return spans.to(self.dtype), self.observed
+
+    def backward(self) -> tuple[Tensor, Tensor | None]:
+        """The same with the last sample first: time to the next observed one, for the last the first span."""
+        if self.observed is None:
+            return self.spans.roll(-1, 1).flip(1).to(self.dtype), None
+        following = (self.gap + 1) % self.count.clamp(min=1)
+        return self.sums.gather(1, following).unsqueeze(-1).flip(1).to(self.dtype), self.observed.flip(1)
+
+
+def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_first: bool = False) -> Tensor:
+    """Time since the previous sample, from the time of each sample.
+
+    Whole numbers are subtracted exactly. Floats that are too coarse for their own steps are refused: float32 knows
+    seconds since 1970 to two minutes only, float64 nanoseconds since 1970 to 256.
+
+    Args:
+        timestamps: (time,), or (time, batch), or (batch, time) with ``batch_first=True``; never decreasing in time.
+            Give large ones as int64 or float64, and convert them before they become float32.
+        first: span of the first sample, which has no predecessor: time since the initial state was valid.
+        batch_first: whether batch comes before time.
+
+    Returns:
+        Spans of the same shape, in the same unit; floating-point.
+
+    Raises:
+        TypeError: ``timestamps`` is no tensor of real numbers; ``first`` is no number.
+        ValueError: time runs backwards, is not finite, or has steps that its dtype cannot resolve to 1 %; or the shape
+            is not one of those.
+
+    Example:
+        >>> timespans_from_timestamps(torch.tensor([10.0, 10.5, 12.5]))
+        tensor([1.0000, 0.5000, 2.0000])
+        >>> stamps = torch.tensor([1_700_000_000_000_000_000, 1_700_000_000_250_000_000])  # ns since 1970
+        >>> timespans_from_timestamps(stamps, first=1e9) / 1e9  # in seconds
+        tensor([1.0000, 0.2500])
+    """
+    if not isinstance(timestamps, Tensor):
+        raise TypeError(f"timestamps must be a Tensor, but got {type(timestamps).__name__}: use torch.as_tensor()")
+    if timestamps.dtype == torch.bool or timestamps.is_complex():
+        raise TypeError(f"timestamps must be real numbers, but got {described(timestamps)}")
+    if timestamps.ndim not in (1, 2):
+        raise ValueError(f"timestamps must be (time,) or two-dimensional, but got {described(timestamps)}")
+    axis = 1 if timestamps.ndim == 2 and batch_first else 0
+    floating = timestamps.is_floating_point()
+    if floating and readable(timestamps) and not bool(timestamps.isfinite().all()):
+        raise ValueError("timestamps must be finite, but hold NaN or infinity")
+    # A difference of small or unsigned integers may not fit into their own dtype.
+    spans = (timestamps if floating else timestamps.long()).diff(dim=axis)
+    if readable(spans):
+        if bool((spans < 0).any()):
+            raise ValueError(
+                f"timestamps must not decrease along axis {axis} (time), but the smallest step is "
+                f"{spans.min().item()}: sort each sequence by time"
+            )
+        if floating:
+            _check_resolution(timestamps, spans)
+    spans = spans if floating else spans.to(torch.get_default_dtype())
+    head = checked_number("first", first.item() if isinstance(first, Tensor) and not first.ndim else first, spans.dtype)
+    if head is None:
+        raise TypeError(f"first must be a number, a time span, but got {described(first)}")
+    leading = torch.full_like(timestamps.narrow(axis, 0, min(1, timestamps.shape[axis])), head, dtype=spans.dtype)
+    return torch.cat([leading, spans], axis)
+
+
+def _check_resolution(timestamps: Tensor, steps: Tensor) -> None:
+    """Raises where neighbouring floats, at the size of these timestamps, are too far apart for the steps between them.
+
+    The steps of timestamps that were whole numbers, or quarters, are exact however large. Rounded ones are not all
+    multiples of a number well above the distance of neighbours, or only by a chance of one in a million.
+    """
+    if not steps.numel():
+        return
+    stamps = timestamps.to(torch.promote_types(timestamps.dtype, torch.float32))
+    largest = stamps.abs().max().item()
+    spacing = torch.finfo(timestamps.dtype).eps * 2.0 ** (math.frexp(largest)[1] - 1)
+    moved = steps[steps > 0]
+    # Without any step there is no scale; but floats that are no longer all whole numbers may have hidden one.
+    typical = moved.to(stamps.dtype).median().item() if len(moved) else 50.0 * spacing if spacing > 1 else math.inf
+    if spacing <= 0.01 * typical:
+        return
+    grid = spacing * 2.0 ** math.ceil(20 / len(stamps.unique()))
+    if bool((stamps.remainder(grid) == 0).all()):
+        return
+    seen = f"a typical step is {typical:g}" if len(moved) else "all of them are equal"
+    wider = "int64" if timestamps.dtype == torch.float64 else "float64 or int64"
+    raise ValueError(
+        f"timestamps must be fine enough for their steps, but {timestamps.dtype} numbers around {largest:g} are "
+        f"{spacing:g} apart, and {seen}: pass them as {wider}, without rounding them to {timestamps.dtype} before"
+    )

@@ -1,0 +1,472 @@
+"""Dates and times of day in the forms that people write, compared with dateutil and pandas."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+
+from liquidbench.tasks import dates
+
+pandas = pytest.importorskip("pandas")
+parser = pytest.importorskip("dateutil.parser")
+
+DAY = timedelta(days=1)
+
+
+def at(row):
+    return f"data row {row + 1}"
+
+
+def read(cells, name="time", order=None, asked=False):
+    column = pl.Series(name, cells, strict=False)
+    return dates.read(column, at, order, asked)
+
+
+def moments(cells=2000, resolution="1s", seed=0, first="1971-01-01", last="2035-12-31"):
+    """Moments all over the calendar."""
+    draws = np.random.default_rng(seed)
+    first, last = pandas.Timestamp(first).value, pandas.Timestamp(last).value
+    return pandas.DatetimeIndex(draws.integers(first, last, size=cells)).floor(resolution)
+
+
+def written(when, pattern):
+    return [moment.strftime(pattern) for moment in when]
+
+
+def assert_read_as(reading, when):
+    assert reading is not None and reading.question is None, reading
+    np.testing.assert_array_equal(reading.column.to_numpy(), when.to_numpy())
+
+
+# Each pattern with the finest unit that it writes, and what dateutil is to be told; None where it cannot read it.
+PATTERNS = [
+    ("%Y-%m-%d %H:%M:%S", "1s", {}),
+    ("%Y-%m-%dT%H:%M:%S", "1s", {}),
+    ("%Y-%m-%dT%H:%M:%S.%f", "1us", {}),
+    ("%Y-%m-%d %H:%M:%S,%f", "1us", {}),
+    ("%Y-%m-%dT%H:%M:%SZ", "1s", {}),
+    ("%Y-%m-%d %H:%M:%S+00", "1s", {}),
+    ("%Y-%m-%d %H:%M:%S+0000", "1s", {}),
+    ("%Y-%m-%d %H:%M:%S UTC", "1s", {}),
+    ("%Y-%m-%d %H:%M", "1min", {}),
+    ("%Y-%m-%d %H", "1h", None),
+    ("%Y-%m-%dT%H", "1h", None),
+    ("%Y-%m-%d", "1D", {}),
+    ("%Y - %m - %d", "1D", None),
+    ("%d-%b-%Y %I.%M.%S.%f %p", "1us", None),
+    ("%Y/%m/%d %H:%M", "1min", {}),
+    ("%Y.%m.%d %H:%M", "1min", {}),
+    ("%d.%m.%Y %H:%M", "1min", {"dayfirst": True}),
+    ("%d/%m/%Y", "1D", {"dayfirst": True}),
+    ("%d-%m-%Y %H:%M:%S", "1s", {"dayfirst": True}),
+    ("%-d.%-m.%Y %-H:%M", "1min", {"dayfirst": True}),
+    ("%m/%d/%Y %I:%M %p", "1min", {}),
+    ("%m/%d/%Y %I:%M:%S %p", "1s", {}),
+    ("%-m/%-d/%Y %-I:%M%p", "1min", {}),
+    ("%m-%d-%Y", "1D", {}),
+    ("%d-%b-%Y %H:%M", "1min", {}),
+    ("%d-%B-%Y", "1D", {}),
+    ("%-d %B %Y", "1D", {}),
+    ("%b %d, %Y", "1D", {}),
+    ("%B %-d, %Y %I:%M %p", "1min", {}),
+    ("%a, %d %b %Y %H:%M:%S +0000", "1s", {}),
+    ("%A, %d %B %Y", "1D", {}),
+    ("%a %b %d %H:%M:%S %Y", "1s", {}),
+    ("%a %b %d %H:%M:%S UTC %Y", "1s", {}),
+    ("%d/%b/%Y:%H:%M:%S +0000", "1s", None),
+    ("%d%b%Y:%H:%M:%S", "1s", None),
+    ("%d%b%Y", "1D", {}),
+    ("%Y-%b-%d", "1D", {}),
+    ("%Y%m%dT%H%M%S", "1s", {}),
+    ("%Y%m%dT%H%M%SZ", "1s", {}),
+    ("%Y-%j", "1D", None),
+    ("%G-W%V-%u", "1D", None),
+    ("%GW%V%u", "1D", None),
+    ("%Y年%m月%d日", "1D", None),
+]
+
+
+@pytest.mark.parametrize(("pattern", "resolution", "told"), PATTERNS)
+def test_a_form_reads_as_it_was_written(pattern, resolution, told):
+    when = moments(2000, resolution)
+    cells = written(when, pattern)
+    reading = read(cells)
+    assert_read_as(reading, when)
+    if told is not None:
+        others = [
+            parser.parse(cell.replace(",", "."), **told) if "S,%f" in pattern else parser.parse(cell, **told)
+            for cell in cells[:200]
+        ]
+        found = reading.column.head(200).to_list()
+        assert [other.replace(tzinfo=None) for other in others] == found
+
+
+@pytest.mark.parametrize(
+    ("pattern", "resolution"),
+    [
+        ("%Y%m%d", "1D"),
+        ("%Y%m%d%H", "1h"),
+        ("%Y%m%d%H%M", "1min"),
+        ("%Y%m%d%H%M%S", "1s"),
+        ("%Y%j", "1D"),
+        ("%d%m%Y", "1D"),
+    ],
+)
+@pytest.mark.parametrize("kind", [int, str])
+def test_figures_without_separators(pattern, resolution, kind):
+    when = moments(2000, resolution)
+    reading = read([kind(cell) for cell in written(when, pattern)], name="date")
+    assert_read_as(reading, when)
+    assert reading.remarks[0].startswith("file: 'date' read as dates written as ")
+
+
+def test_months_and_quarters_are_their_first_days():
+    months = pandas.date_range("1990-01-01", periods=300, freq="MS")
+    for pattern in ("%Y-%m", "%m/%Y", "%b %Y", "%B %Y", "%Ym%-m", "%b-%y", "%Y/%m", "%Y%m"):
+        assert_read_as(read(written(months, pattern), "date"), months)
+    quarters = pandas.period_range("1990Q1", periods=100, freq="Q")
+    assert_read_as(read([str(quarter) for quarter in quarters]), quarters.to_timestamp())
+
+
+@pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9])
+def test_numbers_since_1970_are_told_apart_by_their_size(scale):
+    when = moments(2000, "1s", first="1985-01-01")
+    counted = when.to_numpy().astype("M8[s]").astype(np.int64) * scale
+    reading = read(counted, "timestamp")
+    np.testing.assert_array_equal(reading.column.to_numpy().astype("M8[s]"), when.to_numpy().astype("M8[s]"))
+    unit = {1: "seconds", 10**3: "milliseconds", 10**6: "microseconds", 10**9: "nanoseconds"}[scale]
+    assert f"read as {unit} since 1970, 1985-" in reading.remarks[0]
+    assert read(counted, "count") is None, "a name that does not speak of time"
+    if scale == 1:
+        assert read(counted, "time [ms]") is None, "a unit that the numbers cannot have"
+        assert_read_as(read(counted + 0.25, "time"), when + timedelta(milliseconds=250))
+
+
+def test_nanoseconds_since_1970_are_exact():
+    counted = 1_700_000_000_123_456_789 + 10 * np.arange(50)
+    reading = read(counted, "timestamp")
+    np.testing.assert_array_equal(dates.seconds(reading.column), np.arange(50) * 10 / 1e9)
+
+
+@pytest.mark.parametrize(("first", "words"), [(45292, "spreadsheet"), (739252, "MATLAB"), (2460310.5, "Julian")])
+def test_day_numbers(first, words):
+    reading = read(first + np.arange(48) / 24, "date")
+    assert words in reading.remarks[0] and "2024-01-01 00:00 to 2024-01-02 23:00" in reading.remarks[0]
+    np.testing.assert_allclose(np.diff(dates.seconds(reading.column)), 3600, atol=0.1)
+    assert read(first + np.arange(48) / 24, "weight") is None
+
+
+# Day, month and year
+
+
+def test_one_cell_tells_the_order_of_all():
+    cells = ["01/02/2023", "03/04/2023", "05/06/2023"] * 100 + ["13/06/2023"]
+    reading = read(cells)
+    assert reading.order == "day-first" and reading.column[0] == datetime(2023, 2, 1)
+    assert reading.remarks == ("file: 'time' read as day, month, year, the only order for 1 of 301 dates",)
+    assert read([*cells[:-1], "06/13/2023"]).column[0] == datetime(2023, 1, 2)
+
+
+@pytest.mark.parametrize("mark", "/-")
+def test_dates_that_fit_both_orders_are_a_question(mark):
+    cells = [f"{1:02d}{mark}{month:02d}{mark}{year}" for year in range(2000, 2010) for month in range(1, 13)]
+    reading = read(cells)
+    assert reading.question == (
+        f"its dates, such as '01{mark}01{mark}2000', can be read as day, month, year or month, day, year; say which "
+        "with --dates (dates: in a study), day-first, month-first or year-first"
+    )
+    assert read(cells, order="day-first").column[1] == datetime(2000, 2, 1)
+    assert read(cells, order="month-first").column[1] == datetime(2000, 1, 2)
+
+
+def test_points_mean_day_first_unless_that_cannot_be():
+    cells = [f"01.{month:02d}.2023" for month in range(1, 13)]
+    reading = read(cells * 30)
+    assert reading.question is None and reading.column[1] == datetime(2023, 2, 1)
+    when = pandas.date_range("2024-01-01", periods=300)
+    assert_read_as(read(written(when, "%m.%d.%Y")), when)
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%Y", "%m/%d/%Y"])
+def test_rows_that_follow_one_another_in_one_order_alone_tell_it(pattern):
+    when = [datetime(2020 + month // 12, month % 12 + 1, day) for month in range(30) for day in range(1, 13)]
+    reading = read([moment.strftime(pattern) for moment in when])
+    assert reading.column.to_list() == when and "in which its rows follow one another" in reading.remarks[0]
+
+
+def test_cells_in_two_orders_are_named():
+    cells = [f"{day:02d}/01/2024" for day in range(1, 32)] + [f"02/{day:02d}/2024" for day in range(1, 29)]
+    assert "'13/01/2024' in data row 13 is day, month, year, but '02/13/2024' in data row 44 is month, day, year" in (
+        read(cells).question
+    )
+
+
+@pytest.mark.parametrize("pattern", ["%d/%m/%y", "%m/%d/%y", "%y-%m-%d", "%d.%m.%y", "%d-%b-%y"])
+def test_years_of_two_figures_are_those_of_posix(pattern):
+    when = pandas.date_range("1969-01-01", "2068-12-31", freq="37D")
+    reading = read(written(when, pattern))
+    assert_read_as(reading, when)
+    assert reading.column.to_list() == [datetime.strptime(cell, pattern) for cell in written(when, pattern)]
+    assert "69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068" in reading.remarks[-1]
+
+
+def test_an_order_that_cells_contradict_is_refused():
+    cells = written(pandas.date_range("2024-01-01", periods=60), "%d/%m/%Y")
+    assert (
+        "with dates: month-first, 36 cells are no dates; '13/01/2024' in data row 13"
+        in read(cells, order="month-first").question
+    )
+
+
+# Clocks and zones
+
+
+def test_midnight_may_be_the_day_before_at_24():
+    reading = read(["2024-02-28 23:00", "2024-02-28 24:00", "2024-02-29 01:00", "2024-02-29 24:00:00"])
+    assert reading.column.to_list() == [
+        datetime(2024, 2, 28, 23), datetime(2024, 2, 29), datetime(2024, 2, 29, 1), datetime(2024, 3, 1)
+    ]  # fmt: skip
+    assert read(["2024-02-28 24:01"] * 30) is None
+
+
+@pytest.mark.parametrize("half", ["am/pm", "AM/PM", "a.m./p.m.", "A.M./P.M.", "a. m./p. m."])
+@pytest.mark.parametrize("blank", ["", " "])
+def test_morning_and_afternoon(half, blank):
+    when = moments(500, "1min")
+    names = half.split("/")
+    cells = [f"{moment:%Y-%m-%d %I:%M}{blank}{names[moment.hour // 12]}" for moment in when]
+    assert_read_as(read(cells), when)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours"),
+    [
+        ("Z", 0), ("+00", 0), ("+0100", 1), ("+01:00", 1), (" -0330", -3.5), ("\u221205:00", -5), (" UTC+2", 2),
+        (" GMT-03:30", -3.5),
+        (" CET", 1), (" CEST", 2), (" (CEST)", 2), (" EST", -5), (" PDT", -7), (" JST", 9), (" ACST", 9.5),
+        ("+01:00[Europe/Berlin]", 1), (" GMT+0100 (Central European Standard Time)", 1),
+    ],
+)  # fmt: skip
+def test_zones(zone, hours):
+    when = moments(300, "1min")
+    reading = read([f"{moment:%Y-%m-%d %H:%M}{zone}" for moment in when])
+    assert_read_as(reading, when - timedelta(hours=hours))
+
+
+def test_zones_agree_with_pandas_over_a_change_of_clocks():
+    utc = pandas.date_range("2024-10-26", periods=1000, freq="15min", tz="UTC")
+    for place, names in (("Europe/Berlin", True), ("America/New_York", True), ("Australia/Adelaide", False)):
+        local = utc.tz_convert(place)
+        for pattern in ("%Y-%m-%d %H:%M:%S%z", "%Y-%m-%d %H:%M:%S %Z")[: 1 + names]:
+            reading = read(local.strftime(pattern).tolist())
+            assert_read_as(reading, utc.tz_localize(None))
+            assert place == "Australia/Adelaide" or "2 time zones; all times are brought to UTC" in reading.remarks[-1]
+
+
+def test_what_a_zone_may_also_be_is_said():
+    reading = read(["2024-01-01 00:00 CST", "2024-01-01 01:00 CST"])
+    assert reading.remarks == ("file: 'time' has zone CST, read as US Central, UTC-6; it may also be China, UTC+8",)
+
+
+def test_zones_that_are_unknown_or_here_and_there_are_refused():
+    cells = [f"2024-01-{day:02d} 10:00" for day in range(1, 31)]
+    assert read([f"{cell} XYZ" for cell in cells]).question.startswith(
+        "'2024-01-01 10:00 XYZ' in data row 1 has an unknown"
+    )
+    mixed = [f"{cell}{'Z' * (place % 3 == 1)}" for place, cell in enumerate(cells)]
+    assert read(mixed).question.startswith("'2024-01-02 10:00Z' in data row 2 has a time zone, '2024-01-01 10:00' in")
+
+
+@pytest.mark.parametrize(
+    ("cells", "minutes"),
+    [
+        (["0:00", "0:05", "23:55", "24:00"], [0, 5, 1435, 1440]),
+        (["12:00 AM", "1:30 a.m.", "12:00 PM", "11:59 p.m."], [0, 90, 720, 1439]),
+        (["00.00.00", "18.30.00", "23.59.00"], [0, 1110, 1439]),
+        (["0 days 00:01:00", "2 days 10:00:00", "10 days 00:00:30.5"], [1, 3480, 14400 + 30.5 / 60]),
+        (["00:00", "24:30", "47:35"], [0, 1470, 2855]),
+    ],
+)
+def test_clocks_and_elapsed_times(cells, minutes):
+    reading = read(cells)
+    assert reading.column.dtype == pl.Duration
+    np.testing.assert_allclose(reading.column.dt.total_microseconds().to_numpy() / 6e7, minutes)
+
+
+def test_hours_and_minutes_without_a_separator():
+    for cells in ([0, 5, 59, 100, 1345, 2359, 2400], ["0000", "0005", "0059", "0100", "1345", "2359", "2400"]):
+        reading = read(cells, "hhmm")
+        assert reading.column.dt.total_minutes().to_list() == [0, 5, 59, 60, 825, 1439, 1440]
+        assert read(cells, "count") is None
+    assert read([0, 5, 99, 160, 175], "hhmm") is None
+
+
+def test_a_clock_goes_on_after_midnight():
+    clock, midnights = dates.unrolled(pl.Series([timedelta(hours=hour % 24) for hour in range(50)]))
+    assert midnights == 2 and clock.dt.total_hours().to_list() == list(range(50))
+
+
+# What is no date
+
+
+def test_a_cell_among_many_that_is_no_date_is_missing_and_named():
+    when = pandas.date_range("2024-01-01", periods=300, freq="h")
+    for slip in ("error", "2024-02-30 00:00", "2024-01-01 25:00", "2023-13-01 00:00", "24-1-1x"):
+        cells = written(when, "%Y-%m-%d %H:%M")
+        cells[41] = slip
+        reading = read(cells)
+        assert reading.column.null_count() == 1 and reading.column[41] is None
+        assert reading.remarks == (
+            f"file: 'time' has 1 cell that is no date, {slip!r} in data row 42; taken as missing",
+        )
+        reading = read([slip if place % 20 == 3 else cell for place, cell in enumerate(cells)])
+        assert reading.question.startswith(
+            f"16 of its 300 cells are no dates, the first of them {slip!r} in data row 4;"
+        )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1. Januar 2024", "2. Februar 2024", "3. März 2024"],
+        ["1 janvier 2024", "2 février 2024", "5 juillet 2024"],
+        ["1 de enero de 2024", "3 de agosto de 2024"],
+        ["01-Mrz-2024", "02-Mai-2024", "03-Okt-2024", "04-Apr-2024"],
+    ],
+)
+def test_months_in_other_languages_are_refused_in_words(cells):
+    assert read(cells * 10).question.startswith("names of months are read in English, and '")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["north", "south"], ["a1", "b2"], ["1.2.3", "1.2.4"], ["192.168.0.1", "10.0.0.1"], ["x-1-2", "y-3-4"],
+        ["100-200", "300-400"], ["v2024.1", "v2024.2"], ["", None], ["3/4", "5/8"], ["10 kg", "11 kg"], ["12", "7"],
+        ["A 12:30", "B 12:40"],
+        ["May", "June"], ["Monday", "Tuesday"], ["+49 30 1234567", "+49 30 7654321"], ["1:2", "3:4"],
+    ],
+)  # fmt: skip
+def test_text_is_no_date(cells):
+    assert read(cells * 20, "code") is None
+    assert read(cells * 20, "time") is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "name"),
+    [
+        ([20240131, 20240231], "order"), ([12345678, 20240131], "order"), ([1, 2, 3], "date"), ([5.0, 6.5], "date"),
+        ([45000, 45001], "candidates"), ([1_700_000_000, 1_700_000_060], "steps"), ([100, 200], "time"),
+        ([201501, 201502], "code"),
+    ],
+)  # fmt: skip
+def test_numbers_are_no_dates(numbers, name):
+    assert read(numbers * 20, name) is None
+
+
+# Parts of a time in several columns
+
+
+def found(frame, **asked):
+    frame = pl.DataFrame(frame)
+    return dates.find(frame, at, **asked)
+
+
+WHEN = pandas.date_range("2023-12-20", periods=1000, freq="h")
+
+
+@pytest.mark.parametrize(
+    ("names", "parts"),
+    [
+        ("year month day hour", "year month day hour"),
+        ("Year Month Day Hour Minute", "year month day hour minute"),
+        ("#YY MM DD hh mm", "year month day hour minute"),
+        ("yyyy mm dd hh", "year month day hour"),
+        ("year doy hour", "year day_of_year hour"),
+    ],
+)
+def test_parts_are_joined_and_gone(names, parts):
+    columns = {name: getattr(WHEN, part).to_numpy() for name, part in zip(names.split(), parts.split(), strict=True)}
+    result = found({**columns, "x": np.arange(1000.0)})
+    assert result.frame.columns == [names, "x"]
+    np.testing.assert_array_equal(result.frame[names].to_numpy(), WHEN.to_numpy())
+    quoted = [repr(name) for name in names.split()]
+    assert result.remarks == [f"file: {', '.join(quoted[:-1])} and {quoted[-1]} are joined into one time, {names!r}"]
+
+
+def test_a_date_is_joined_with_a_clock_or_an_hour():
+    day = WHEN.strftime("%Y-%m-%d").tolist()
+    for clock in (
+        {"clock": WHEN.strftime("%H:%M").tolist()},
+        {"time": (WHEN.hour * 100).to_numpy()},
+        {"hour": WHEN.hour.to_numpy()},
+    ):
+        (name,) = clock
+        result = found({"date": day, **clock})
+        np.testing.assert_array_equal(result.frame[f"date {name}"].to_numpy(), WHEN.to_numpy())
+    # Hours that end: 1 to 24.
+    ends = found({"date": day, "hour": WHEN.hour.to_numpy() + 1})
+    np.testing.assert_array_equal(ends.frame["date hour"].to_numpy(), (WHEN + timedelta(hours=1)).to_numpy())
+
+
+def test_years_of_two_figures_and_names_of_months_are_parts():
+    when = pandas.date_range("1995-01-01", periods=120, freq="MS")
+    for name, year in (("yy", when.year % 100), ("year", when.year)):
+        result = found({name: year.to_numpy(), "month": when.strftime("%b").tolist()})
+        np.testing.assert_array_equal(result.frame[f"{name} month"].to_numpy(), when.to_numpy())
+        assert ("years of two figures" in result.remarks[-1]) == (name == "yy")
+
+
+def test_a_day_that_is_not_in_the_calendar_is_missing_and_named():
+    parts = {"year": [2023] * 30, "month": [2] * 30, "day": [*range(1, 29), 29, 30], "x": range(30)}
+    result = found(parts)
+    assert result.frame["year month day"].null_count() == 2
+    assert "is no date in 2 rows, the first of them 2023-2-29 in data row 29" in result.remarks[1]
+
+
+def test_parts_that_are_wanted_stay():
+    columns = {
+        "year": WHEN.year.to_numpy(),
+        "month": WHEN.month.to_numpy(),
+        "day": WHEN.day.to_numpy(),
+        "hour": WHEN.hour.to_numpy(),
+    }
+    assert found(columns, kept={"hour"}).frame.columns == ["year month day hour", "hour"]
+    assert found(columns, whole={"hour"}).frame.columns == ["year month day", "hour"]
+    assert found(columns, join=False).frame.columns == ["year", "month", "day", "hour"]
+
+
+def test_parts_beside_a_whole_time_are_left_alone():
+    columns = {
+        "when": WHEN.strftime("%Y-%m-%d %H:%M").tolist(),
+        "hour": WHEN.hour.to_numpy(),
+        "year": WHEN.year.to_numpy(),
+    }
+    assert found(columns).frame.columns == ["when", "hour", "year"]
+
+
+def test_parts_without_a_year_are_warned_of():
+    result = found({"month": WHEN.month.to_numpy(), "day": WHEN.day.to_numpy(), "hour": WHEN.hour.to_numpy()})
+    assert result.frame.columns == ["month", "day", "hour"]
+    assert result.warnings[0].startswith("'month', 'day', 'hour' look like parts of a time, but there is no year")
+
+
+def test_years_alone_are_times_where_each_occurs_once_in_each_group():
+    countries = {"country": np.repeat(["A", "B"], 30), "year": np.tile(np.arange(1990, 2020), 2)}
+    assert found(countries).frame["year"].dtype == pl.Datetime
+    cars = {"year": np.random.default_rng(0).integers(1990, 2020, size=60), "make": np.repeat(["A", "B"], 30)}
+    assert found(cars).frame["year"].dtype == pl.Int64
+
+
+def test_a_million_dates_are_quick():
+    # Work grows with the distinct days and times of day, not with cells: twenty regular expressions over a million
+    # cells would take far longer than this.
+    import time
+
+    cells = pl.datetime_range(datetime(2000, 1, 1), datetime(2000, 1, 1) + timedelta(minutes=299_999), "1m", eager=True)
+    text = cells.dt.strftime("%d.%m.%Y %H:%M").alias("time")
+    began = time.process_time()
+    reading = dates.read(text, at)
+    assert time.process_time() - began < 3
+    assert (reading.column == cells).all()
