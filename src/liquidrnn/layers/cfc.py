@@ -386,7 +386,9 @@ class _WiredRecurrence(_CfCRecurrence):
     @property
     def order(self) -> tuple[Tensor, ...]:
         """Neurons of each layer, in order of evaluation."""
-        return self.layer.argsort(stable=True).split(self.layer_sizes)
+        units = self.hidden_size
+        # Each its own key: ONNX has no stable sort.
+        return (self.layer * units + torch.arange(units, device=self.layer.device)).argsort().split(self.layer_sizes)
 
     @property
     def wiring(self) -> Wiring:

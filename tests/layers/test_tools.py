@@ -1,0 +1,101 @@
+"""What tools around PyTorch do to a layer: look at its attributes, trace it, quantise it, move it to meta."""
+
+import copy
+import inspect
+import warnings
+
+import pytest
+import torch
+
+import liquidrnn as lr
+
+INPUT = 5
+KINDS = {
+    "LTC": lambda **options: lr.LTC(INPUT, 6, **options),
+    "wired CfC": lambda **options: lr.CfC(INPUT, lr.wirings.AutoNCP(9, outputs=2), **options),
+    "CfC": lambda **options: lr.CfC(INPUT, 6, backbone_units=8, **options),
+    "CTRNN": lambda **options: lr.CTRNN(INPUT, 6, **options),
+    "LSTM": lambda **options: lr.LSTM(INPUT, 6, **options),
+    "GRU": lambda **options: lr.GRU(INPUT, 6, **options),
+}
+every = pytest.mark.parametrize("kind", KINDS)
+
+
+@every
+def test_every_attribute_can_be_looked_at(kind):
+    for options in ({}, {"num_layers": 2}, {"bidirectional": True}):
+        layer = KINDS[kind](**options)
+        members = dict(inspect.getmembers(layer))
+        single = not options and kind in ("LTC", "wired CfC")
+        assert (members["wiring"] is None) == (not single)
+        assert hasattr(layer, "wiring") and (single or getattr(layer, "wiring", 1) is None)
+
+
+@every
+def test_a_trace_of_torch_jit_is_refused_in_words(kind):
+    with warnings.catch_warnings():
+        # It is deprecated.
+        warnings.simplefilter("ignore")
+        with pytest.raises(RuntimeError, match=r"cannot be traced by torch.jit.*torch.export.export"):
+            torch.jit.trace(KINDS[kind](), (torch.randn(4, 2, INPUT),))
+
+
+def quantised(layer):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kinds = {torch.nn.Linear, torch.nn.LSTM, torch.nn.GRU}
+        return torch.ao.quantization.quantize_dynamic(layer.eval(), kinds)
+
+
+@every
+@pytest.mark.parametrize("output_size", [None, 3])
+def test_a_quantised_layer_runs_on(kind, output_size):
+    layer = KINDS[kind](output_size=output_size)
+    small, x = quantised(layer), torch.randn(7, 2, INPUT)
+    assert small is not layer
+    output, state = small(x)
+    torch.testing.assert_close(output, layer(x)[0], rtol=0.05, atol=0.05)
+    outputs, hx = [], None
+    for sample in x:
+        output_now, hx = small.step(sample, hx)
+        outputs.append(output_now)
+    torch.testing.assert_close(torch.stack(outputs), output, rtol=0.05, atol=0.05)
+
+
+def test_quantised_modules_without_a_parameter_take_single_precision():
+    small = quantised(lr.CfC(INPUT, 6))
+    assert not list(small.parameters())
+    with pytest.raises(ValueError, match="input has dtype torch.float64"):
+        small(torch.randn(3, 2, INPUT, dtype=torch.float64))
+
+
+@every
+def test_parameters_may_be_buffers(kind):
+    layer = KINDS[kind]()
+    without = copy.deepcopy(layer)
+    for module in without.modules():
+        for name, parameter in list(module._parameters.items()):
+            if parameter is not None:
+                del module._parameters[name]
+                module.register_buffer(name, parameter.detach())
+    assert not list(without.parameters())
+    x = torch.randn(4, 2, INPUT)
+    torch.testing.assert_close(without(x)[0], layer(x)[0])
+
+
+def test_parameters_of_whole_numbers_are_refused_in_words():
+    layer = lr.CTRNN(INPUT, 6).requires_grad_(False).type(torch.int32)
+    with pytest.raises(TypeError, match="parameters of this CTRNN are torch.int32.*layer.float()"):
+        layer(torch.randn(4, 2, INPUT))
+
+
+@every
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_shapes_are_known_on_the_meta_device(kind, bidirectional):
+    layer = KINDS[kind](device="meta", bidirectional=bidirectional)
+    here = KINDS[kind](bidirectional=bidirectional)
+    x, mask = torch.randn(4, 2, INPUT), torch.rand(4, 2, INPUT) > 0.5
+    for given in ({}, {"mask": mask}, {"mask": mask[..., 0]}):
+        away = {name: value.to("meta") for name, value in given.items()}
+        output = layer(x.to("meta"), **away)[0]
+        assert output.is_meta and output.shape == here(x, **given)[0].shape
