@@ -99,6 +99,7 @@ REFUSALS = [
         "timespans must be a number, (time,) = (5,), or (batch, time)",
     ),
     (lambda: TIME_FIRST(X, timespans=torch.ones(5, 2)), ValueError, "or (time, batch) = (2, 5)"),
+    (lambda: LAYER(X[0], timespans=torch.ones(1, 5)), ValueError, "(time,) = (5,), with or without a last"),
     (lambda: LAYER(X, timespans=-1.0), ValueError, "timespans must be finite and not negative, but got -1.0"),
     (lambda: LAYER(X, timespans=torch.full((5,), torch.nan)), ValueError, "timespans must be finite and not negative"),
     (

@@ -362,8 +362,11 @@ def test_a_snapshot_is_checked():
         (lr.Stream(lr.LTC(3, 8), batch=2).snapshot(), "snapshot must have h, c, pending, but has h, pending"),
         (good | {"x": good["h"]}, "must have h, c, pending, but has"),
         ({}, "but has nothing"),
-        (good | {"pending": torch.tensor([0.0, -1.0])}, r"snapshot\['pending'\] must be torch.float32 \(2,\), not neg"),
-        (good | {"pending": torch.tensor([0.0, torch.nan])}, "must be .* not negative"),
+        (
+            good | {"pending": torch.tensor([0.0, -1.0])},
+            r"snapshot\['pending'\] must be torch.float32 \(2,\), not negative, but holds -1",
+        ),
+        (good | {"pending": torch.tensor([0.0, torch.nan])}, "must be .* not negative, but holds nan"),
         (good | {"pending": torch.tensor(0.0)}, r"but got torch.float32 \(\)"),
     ]
     for snapshot, words in bad:

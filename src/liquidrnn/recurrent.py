@@ -434,6 +434,10 @@ class RecurrentLayer(nn.Module):
         # Quantised modules hold no parameters, and read and write this.
         return torch.empty(0, dtype=torch.float32, device="cpu")
 
+    def __prepare_scriptable__(self):
+        """Called by ``torch.jit.script``, of a layer or of a module around it."""
+        raise RuntimeError(f"{type(self).__name__} cannot be scripted by torch.jit: use torch.export.export")
+
     def lesioned(self, wiring: Wiring) -> Self:
         """A copy of the layer, trained parameters included, with fewer synapses.
 

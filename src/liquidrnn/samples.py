@@ -101,9 +101,9 @@ class Samples:
         fits = fits and all(size == wanted for size, wanted in zip(spans.shape[::-1], (time, batch), strict=False))
         if not fits:
             layout, shape = ("time, batch", (time, batch)) if self.time_first else ("batch, time", (batch, time))
-            full = f"({layout}) = {shape}, " if self.batched else ""
+            full = f"({time},), or ({layout}) = {shape}" if self.batched else f"({time},)"
             raise ValueError(
-                f"timespans must be a number, (time,) = ({time},), or {full}with or without a last axis of 1, but got "
+                f"timespans must be a number, (time,) = {full}, with or without a last axis of 1, but got "
                 f"{described(timespans)}"
             )
         return spans.expand(batch, time).unsqueeze(-1)

@@ -171,8 +171,11 @@ class Stream:
         *parts, pending = (snapshot[name] for name in names)
         shape = () if self._batch is None else (self._batch,)
         kind = self._pending.dtype
-        if tuple(pending.shape) != shape or pending.dtype != kind or not bool((pending >= 0).all()):
+        if tuple(pending.shape) != shape or pending.dtype != kind:
             raise ValueError(f"snapshot['pending'] must be {kind} {shape}, not negative, but got {described(pending)}")
+        if not bool((pending >= 0).all()):
+            worst = pending[~(pending >= 0)][0].item()
+            raise ValueError(f"snapshot['pending'] must be {kind} {shape}, not negative, but holds {worst:g}")
         try:
             hx = parts[0] if len(parts) == 1 else tuple(parts)
             state = self._layer._state(hx, self._batch or 1, self._batch is not None, self._parameter)

@@ -17,6 +17,10 @@ COMPILED = [case for case in CASES if "cpu" in case.make().recurrences[0].kernel
 compiled = pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.name)
 
 
+class Labelled(torch.Tensor):
+    """A subclass that is memory like any other, as images and parameters with a label are in other libraries."""
+
+
 class Seen(TorchDispatchMode):
     """Notes the operators that reach the dispatcher."""
 
@@ -68,6 +72,37 @@ def test_a_wrapper_of_two_tensors_is_computed_twice(case):
 
 
 @every
+def test_a_subclass_that_only_labels_values_computes_as_they_do(case):
+    layer, (x, spans) = case.make().double(), data()
+    mask = torch.rand(x.shape) > 0.3
+    plain, labelled = x.clone().requires_grad_(), x.as_subclass(Labelled).requires_grad_()
+    expected, _ = layer(plain, timespans=spans, mask=mask)
+    output, _ = layer(labelled, timespans=spans.as_subclass(Labelled), mask=mask)
+    assert isinstance(output, Labelled)
+    torch.testing.assert_close(output.as_subclass(torch.Tensor), expected)
+    expected.sum().backward()
+    output.sum().backward()
+    torch.testing.assert_close(labelled.grad.as_subclass(torch.Tensor), plain.grad)
+
+
+@compiled
+def test_parameters_may_be_labelled(case):
+    layer, (x, spans) = case.make().double(), data()
+    labelled = {name: value.clone().as_subclass(Labelled) for name, value in layer.state_dict().items()}
+    twin = case.make().double()
+    twin.load_state_dict(labelled, assign=True)
+    for one in (layer, twin):
+        one(x, timespans=spans)[0].square().sum().backward()
+    with torch.no_grad():
+        torch.testing.assert_close(torch.Tensor(twin(x)[0]), layer(x)[0])
+    for found, expected in zip(twin.parameters(), layer.parameters(), strict=True):
+        assert isinstance(found, Labelled)
+        assert (found.grad is None) == (expected.grad is None)
+        if expected.grad is not None:
+            torch.testing.assert_close(torch.Tensor(found.grad), expected.grad)
+
+
+@every
 def test_a_traced_graph_computes_anew_with_gradients(case):
     layer = case.make().double()
     parameters = {name: p.detach().requires_grad_() for name, p in layer.named_parameters()}
@@ -93,12 +128,6 @@ def test_dispatch_modes_see_the_operator_forward_and_backward(case):
     ours = [name for name in seen.names if name.startswith("liquidrnn.")]
     expected = 0 if case.arguments.get("mixed_memory") and case.kind is not lr.CfC else 2
     assert len(ours) == expected or (expected == 0 and len(ours) % 2 == 0 and ours)
-
-
-def test_jit_trace_is_refused():
-    layer, (x, _) = lr.LTC(5, NCP, batch_first=True).double(), data()
-    with pytest.raises(RuntimeError, match="torch.export"):
-        torch.jit.trace(layer, (x,))
 
 
 @compiled

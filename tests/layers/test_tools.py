@@ -40,6 +40,27 @@ def test_a_trace_of_torch_jit_is_refused_in_words(kind):
             torch.jit.trace(KINDS[kind](), (torch.randn(4, 2, INPUT),))
 
 
+@pytest.mark.parametrize("around", [lambda layer: layer, torch.nn.Sequential], ids=["alone", "within"])
+@every
+def test_a_script_of_torch_jit_is_refused_in_words(kind, around):
+    with warnings.catch_warnings():
+        # It is deprecated.
+        warnings.simplefilter("ignore")
+        with pytest.raises(RuntimeError, match=r"cannot be scripted by torch.jit.*torch.export.export"):
+            torch.jit.script(around(KINDS[kind]()))
+
+
+@pytest.mark.parametrize("kind", [lr.LSTM, lr.GRU, lr.RNN])
+@torch.no_grad()
+def test_torchs_own_networks_break_a_compiled_graph_as_in_torch(kind):
+    layer, x = kind(INPUT, 4), torch.randn(3, 2, INPUT)
+    torch._dynamo.reset()
+    torch.testing.assert_close(torch.compile(layer, backend="eager")(x)[0], layer(x)[0])
+    torch._dynamo.reset()
+    with pytest.raises(torch._dynamo.exc.Unsupported, match="RNN, GRU, or LSTM"):
+        torch.compile(layer, fullgraph=True, backend="eager")(x)
+
+
 def quantised(layer):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

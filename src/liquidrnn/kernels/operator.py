@@ -274,15 +274,21 @@ def memory(tensors: Tensors) -> list:
     """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in.
 
     Raises:
-        TypeError: a tensor is of a subclass, whose memory is not its values.
+        TypeError: a tensor is of a subclass that has operators of its own, so that its memory is not its values.
     """
-    for tensor in tensors:
-        if tensor is not None and type(tensor) not in PLAIN:
-            raise TypeError(
-                f"compiled kernels read the memory of plain tensors, but got a {type(tensor).__name__}: "
-                "build the layer with backend='reference'"
-            )
-    return [None if t is None else to_dlpack(t) for t in tensors]
+    return [None if t is None else to_dlpack(_plain(t)) for t in tensors]
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """The tensor without its subclass, which may name or label values, but not be something else than them."""
+    if type(tensor) in PLAIN:
+        return tensor
+    if type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__:  # pyright: ignore[reportAttributeAccessIssue]
+        return tensor.as_subclass(Tensor)
+    raise TypeError(
+        f"compiled kernels read the memory of plain tensors, but got a {type(tensor).__name__}: "
+        "build the layer with backend='reference'"
+    )
 
 
 def _has_gradient(tensor: Tensor | None) -> bool:
