@@ -627,8 +627,8 @@ class RecurrentLayer(nn.Module):
         """Raises where spans are given that no recurrence would read."""
         if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
             raise ValueError(
-                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay', "
-                "or with time='ignore' to pass spans knowingly in vain"
+                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay' to "
+                "use them, or with time='ignore' to accept and ignore them"
             )
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:

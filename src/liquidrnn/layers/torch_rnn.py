@@ -161,7 +161,7 @@ class LSTM(_TorchLayer):
     seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
     - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
-    - "ignore": nothing, knowingly: ``timespans`` is accepted and has no effect.
+    - "ignore": nothing: ``timespans`` is accepted and has no effect.
     - "append": the span is one more input feature, after the others.
     - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned
       rate :math:`\lambda = \mathrm{softplus}(r) \ge 0` per unit; an LSTM's cell state does not shrink.
