@@ -183,7 +183,9 @@ def test_numbers_make_no_float64(dtype):
 def test_sums_beyond_the_dtype_are_refused(bidirectional):
     layer = lr.LTC(2, 3, dtype=torch.float16, bidirectional=bidirectional)
     x, seen = torch.ones(6, 2, dtype=torch.float16), torch.tensor([True, False, False, False, True, False])
-    with pytest.raises(ValueError, match="absent samples and of the next observed one add up to 80000, .* 65504"):
+    with pytest.raises(
+        ValueError, match="absent samples and of the next observed one add up to 80000 in sequence 0, .* 65504"
+    ):
         layer(x, timespans=2e4, mask=seen)
     assert layer(x, timespans=1.6e4, mask=seen)[0].isfinite().all()
     with pytest.raises(ValueError, match="add up to inf"):

@@ -104,7 +104,7 @@ _REMEDY = "the largest number that the layer's {dtype} holds"
 _ADVICE = "count time in a larger unit, such as hours for seconds, or give the layer a dtype with a wider range"
 
 
-def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype) -> None:
+def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype, more: str = "") -> None:
     """Raises where the sum of spans up to a sample that is there is more than ``dtype`` holds."""
     largest = torch.finfo(dtype).max
     if not readable(sums):
@@ -112,8 +112,9 @@ def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype) -> None:
     wrong = (sums > largest) & there
     if bool(wrong.any()):
         raise ValueError(
-            f"the time spans of absent samples and of the next observed one add up to {sums[wrong][0].item():g}, but "
-            f"must be at most {largest:g}, {_REMEDY.format(dtype=dtype)}: {_ADVICE}"
+            f"the time spans of absent samples and of the next observed one add up to {sums[wrong][0].item():g} in "
+            f"sequence {int(wrong.nonzero()[0, 0])}, but "
+            f"must be at most {largest:g}, {_REMEDY.format(dtype=dtype)}: {_ADVICE}{more}"
         )
 
 
