@@ -27,7 +27,12 @@ def _noting(tell: Callable[[Message], None]) -> Iterator[None]:
 
         def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, KeptFileWarning):
-                tell(Noted(str(message)))
+                # A driver in this very process warns of it in turn, from within this call.
+                warnings.showwarning = show
+                try:
+                    tell(Noted(str(message)))
+                finally:
+                    warnings.showwarning = note
             else:
                 show(message, category, *where, **more)
 

@@ -18,13 +18,14 @@ import polars as pl
 import pytest
 from watched import Deadly
 
-from liquidbench import predictions, results, tasks, training
+from liquidbench import predictions, results, search, tasks, training
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
 from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.engine.work import Work
 from liquidbench.rows import failure
+from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
 
 
@@ -349,6 +350,19 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
     ended = told.index(("finished", "matched", 0))
     assert not [one for one in told[:ended] if one[1] == "matched" and one[2] > 0]
     assert len(told) == 2 * 8
+
+
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, executor):
+    made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
+    (run,) = fits(made)
+    journal = search.journal(tmp_path, run, made.tasks[run.task_name]["digest"])
+    journal.parent.mkdir()
+    journal.write_bytes(b"\0" * 99 + b"\n")
+    with pytest.warns(KeptFileWarning, match="journal is damaged .* behind the 0 trials before the damage"):
+        outcome = execute(replace(made, pending=(run,)), executor())
+    assert outcome.finished == [run] and not outcome.failed
+    assert [path.name for path in (journal.parent / "damaged").iterdir()] == [journal.name]
 
 
 class Apart(InProcess):
