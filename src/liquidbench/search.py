@@ -304,9 +304,8 @@ def _mend(journal: Path) -> None:
             log = json.loads(line)
             place = (log.get("search", journal.stem), log.get("line", number))
             if place != (journal.stem, number):
-                raise DamagedFileError(
-                    f"{journal} is damaged: its line {number + 1} is not that, but line {place[1] + 1} of search {place[0]}"
-                )
+                other = f"line {place[1] + 1} of search {place[0]}"
+                raise DamagedFileError(f"{journal} is damaged: its line {number + 1} is not that, but {other}")
             sound.append(_line(log, journal.stem, number))
         # A whole line but for its end is no half of one.
         if half and half.endswith(b"}", 0, -1) and storage.intact(half[:-1] + b"\n", journal):

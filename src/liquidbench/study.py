@@ -354,10 +354,9 @@ class Study:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
             raise ValueError(f"{path}: {line}{error.problem or error}: this is no YAML") from error
         except UnicodeDecodeError as error:
-            line = error.object[: error.start].count(b"\n") + 1
+            line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
             raise ValueError(
-                f"{path}: line {line} has a byte ({error.object[error.start]:#04x}) that is no UTF-8; a study is text in "
-                "UTF-8: save it as that"
+                f"{path}: line {line} has a byte ({byte:#04x}) that is no UTF-8; a study is text in UTF-8: save it as that"
             ) from error
         except (ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error

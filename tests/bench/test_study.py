@@ -1,8 +1,8 @@
 """A study: what YAML may say, what it becomes, and the ids that results are found by."""
 
-import re
 import json
 import pickle
+import re
 import subprocess
 import sys
 import time
