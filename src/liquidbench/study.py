@@ -356,7 +356,7 @@ class Study:
         except UnicodeDecodeError as error:
             line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
             raise ValueError(
-                f"{path}: line {line} has a byte ({byte:#04x}) that is no UTF-8; a study is text in UTF-8: save it as that"
+                f"{path}: line {line} has a byte ({byte:#04x}) that is no UTF-8; save the study as text in UTF-8"
             ) from error
         except (ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error

@@ -115,7 +115,7 @@ class TestParsing:
     def test_a_study_in_another_encoding(self, tmp_path, encoding):
         path = tmp_path / "a.yaml"
         path.write_text("name: a\nquestion: für wen?\n", encoding=encoding)
-        with pytest.raises(ValueError, match=r"a\.yaml: line [12] has a byte .* a study is text in UTF-8"):
+        with pytest.raises(ValueError, match=r"a\.yaml: line [12] has a byte .* save the study as text in UTF-8"):
             Study.load(path)
 
     def test_anchors_and_merges_are_yaml_too(self, tmp_path):

@@ -1,5 +1,7 @@
 """What a worker does with a run, wherever it is."""
 
+import errno
+import os
 import tempfile
 import time
 import traceback
@@ -12,11 +14,13 @@ from typing import Any
 
 from liquidbench import measuring, predictions, results, search, tasks, training
 from liquidbench.engine.machine import occupied
-from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
 from liquidbench.rows import Row, failure
 from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
+
+_OF_DISKS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
 
 
 @contextmanager
@@ -59,8 +63,8 @@ class Work:
     folder: Path | None
     _loaded: dict[str, Task] = field(default_factory=dict)
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale:
-        """Do a job: an error in it is its result, and the study goes on.
+    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
+        """Do a job: an error in it is its result, and the study goes on, but for a full disk and the like.
 
         Args:
             job: the job.
@@ -89,10 +93,21 @@ class Work:
                 else:
                     rows = measuring.measure_cost(run, task, folder)
             except Exception as error:
+                if isinstance(error, OSError) and self._is_of_disks(error):
+                    file = None if error.filename is None else str(error.filename)
+                    return Unkept(error.errno or 0, error.strerror or str(error), file)
                 traceback.print_exc()
                 rows = self._failure(run, f"{type(error).__name__}: {error}")
             ended = self._ended(job, rows, started)
             return ended if self.folder is not None else replace(ended, **self._left(run, folder))
+
+    def _is_of_disks(self, error: OSError) -> bool:
+        """Whether the place where things are kept is at fault; as the result of a run it would stay for good."""
+        if error.errno in _OF_DISKS:
+            return True
+        if self.folder is None or not isinstance(error.filename, str | os.PathLike):
+            return False
+        return Path(error.filename).absolute().is_relative_to(Path(self.folder).absolute())
 
     def failed(self, job: Job) -> Ended:
         """What is told of a job that was lost too often."""

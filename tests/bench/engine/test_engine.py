@@ -1,5 +1,6 @@
 """Studies done by every executor, and by the pool with real processes, of which some die."""
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -363,6 +364,31 @@ def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, exec
         outcome = execute(replace(made, pending=(run,)), executor())
     assert outcome.finished == [run] and not outcome.failed
     assert [path.name for path in (journal.parent / "damaged").iterdir()] == [journal.name]
+
+
+@pytest.mark.parametrize(
+    ("folder", "executor"),
+    [("searches", lambda: Pool(1)), ("predictions", lambda: InProcess())],
+    ids=["pool", "process"],
+)
+def test_what_cannot_be_kept_is_no_failure_of_the_run(tmp_path, executor, folder):
+    made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
+    made = replace(made, pending=tuple(fits(made)))
+    (tmp_path / folder).touch()
+    with pytest.raises(OSError, match=folder):
+        execute(made, executor())
+    assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
+    (tmp_path / folder).unlink()
+    assert len(execute(made, InProcess()).finished) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_failure_of_the_run(tmp_path, monkeypatch, number):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    monkeypatch.setattr(training, "fit", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        execute(made, InProcess())
+    assert not results.done(tmp_path)
 
 
 class Apart(InProcess):
