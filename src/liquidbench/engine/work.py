@@ -23,6 +23,12 @@ from liquidbench.tasks.task import Task
 _OF_DISKS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
 
 
+def _unkept(error: OSError) -> Unkept:
+    return Unkept(
+        error.errno or 0, error.strerror or str(error), None if error.filename is None else str(error.filename)
+    )
+
+
 @contextmanager
 def _noting(tell: Callable[[Message], None]) -> Iterator[None]:
     """Within it, warnings of kept files go to the driver, where somebody reads them."""
@@ -70,6 +76,15 @@ class Work:
             job: the job.
             tell: is told that it has started, and of its epochs.
         """
+        try:
+            return self._done(job, tell)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            # Not of the run itself: the folders that it needs, of which the one for temporary files may be another's.
+            return _unkept(error)
+
+    def _done(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
         run = job.run
         facts = self.tasks[run.task_name]
 
@@ -94,8 +109,7 @@ class Work:
                     rows = measuring.measure_cost(run, task, folder)
             except Exception as error:
                 if isinstance(error, OSError) and self._is_of_disks(error):
-                    file = None if error.filename is None else str(error.filename)
-                    return Unkept(error.errno or 0, error.strerror or str(error), file)
+                    return _unkept(error)
                 traceback.print_exc()
                 rows = self._failure(run, f"{type(error).__name__}: {error}")
             ended = self._ended(job, rows, started)

@@ -391,6 +391,17 @@ def test_a_full_disk_is_no_failure_of_the_run(tmp_path, monkeypatch, number):
     assert not results.done(tmp_path)
 
 
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, monkeypatch, executor):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path / "s")
+    (tmp_path / f"liquidbench-{os.getuid()}").symlink_to("elsewhere")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with pytest.raises(OSError, match="it is a link to elsewhere, so others could meddle"):
+        execute(made, executor())
+    assert not results.done(tmp_path / "s") and not children()
+
+
 class Apart(InProcess):
     """As if its worker were on another machine: what reaches it is only what it is sent."""
 
