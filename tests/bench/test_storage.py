@@ -204,12 +204,14 @@ def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
 
 @pytest.mark.parametrize(
     ("order", "trials"),
-    [((0, 1, 2, 2, 3), 1), ((0, 1, 3), 0), ((0, 1, 2, 3, 0, 1, 2, 3), 3), ((0, 2, 1, 3), 0), ((3, 2, 1, 0), 0)],
+    [((0, 1, 2, 2, 3), 2), ((0, 1, 3), 1), ((0, 1, 2, 3, 0, 1, 2, 3), 3), ((0, 2, 1, 3), 0), ((3, 2, 1, 0), 0)],
     ids=["a line twice", "a line less", "all lines twice", "two changed", "backwards"],
 )
 def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, order, trials):
     path = made_journal(tmp_path)
-    expected, lines = search.kept(path, ONE), path.read_bytes().splitlines(keepends=True)
+    # Before it is opened again, which adds a line.
+    lines = path.read_bytes().splitlines(keepends=True)
+    expected = search.kept(path, ONE)
     # The search's own line, and one a trial.
     assert len(lines) == 4
     path.write_bytes(b"".join(lines[number] for number in order))
