@@ -46,7 +46,7 @@ def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, P
     """
     content = io.BytesIO()
     np.savez_compressed(content, **_arrays(predicted))
-    return keep(directory, run, storage.sealed_zip(content))
+    return keep(directory, run, storage.sealed_zip(content, run))
 
 
 def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
@@ -87,11 +87,12 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
 
     Raises:
         FileNotFoundError: where the run left none: it failed, or measured cost.
-        DamagedFileError: where the file is not what was written.
+        DamagedFileError: where the file is not what was written, or another run's.
     """
     of = path(directory, run)
     with storage.reading(of) as content:
         check_zip(content, MOST)
+        storage.check_owner(content, run, of)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
 

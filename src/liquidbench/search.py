@@ -7,7 +7,8 @@ draw the same values in their trials of one number, and are equally lucky.
 
 A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
 process that is killed loses the trial that it was at; whoever comes next goes on behind the last one. Each line has a
-checksum, in an entry that Optuna does not read, so that a damaged journal is gone on with behind its last sound line.
+checksum, and says which line of which search it is, in entries that Optuna does not read, so that a damaged journal is
+gone on with behind its last sound line.
 """
 
 import json
@@ -230,15 +231,19 @@ class _Journal(JournalFileBackend):
     """Optuna's, with a checksum in each line; whoever opens it is alone with it."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        lines = b"".join(map(_line, logs))
-        with open(self._file_path, "ab") as file:
+        path = Path(self._file_path)
+        there = path.read_bytes().count(b"\n") if path.exists() else 0
+        lines = b"".join(_line(log, path.stem, number) for number, log in enumerate(logs, there))
+        with path.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
 
 
-def _line(log: Mapping[str, Any]) -> bytes:
-    return storage.sealed(f"{json.dumps({**log, 'checksum': storage.SEAL}, separators=(',', ':'))}\n".encode())
+def _line(log: Mapping[str, Any], search: str, number: int) -> bytes:
+    # Whose line it is and which: journals may change places and lines be there twice, each of them whole.
+    entries = {**log, "search": search, "line": number, "checksum": storage.SEAL}
+    return storage.sealed(f"{json.dumps(entries, separators=(',', ':'))}\n".encode())
 
 
 def _stored(journal: Path) -> BaseStorage:
@@ -294,10 +299,14 @@ def _mend(journal: Path) -> None:
     half, unsealed, trouble = b"", False, ""
     try:
         *lines, half = storage.content_of(journal).split(b"\n")
-        for line in lines:
+        for number, line in enumerate(lines):
             unsealed |= not storage.intact(line + b"\n", journal)
             log = json.loads(line)
-            sound.append(_line({name: value for name, value in log.items() if name != "checksum"}))
+            place = (log.get("search", journal.stem), log.get("line", number))
+            if place != (journal.stem, number):
+                other = f"line {place[1] + 1} of search {place[0]}"
+                raise DamagedFileError(f"{journal} is damaged: its line {number + 1} is not that, but {other}")
+            sound.append(_line(log, journal.stem, number))
         # A whole line but for its end is no half of one.
         if half and half.endswith(b"}", 0, -1) and storage.intact(half[:-1] + b"\n", journal):
             raise DamagedFileError(f"{journal} is damaged: the end of its last line has changed")

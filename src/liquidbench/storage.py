@@ -173,11 +173,28 @@ def set_aside(path: Path, into: Path | None = None) -> Path:
     return to
 
 
-def sealed_zip(archive: io.BytesIO) -> bytes:
-    """The content of a zip archive, which ``.npz`` files and those of torch are, with a seal as its comment."""
+def sealed_zip(archive: io.BytesIO, of: str = "") -> bytes:
+    """The content of a zip archive, which ``.npz`` files and those of torch are, with a seal in its comment.
+
+    Args:
+        archive: the archive.
+        of: whose content it is, one word, for a file that could be taken for another's; `check_owner` compares it.
+    """
     with zipfile.ZipFile(archive, "a") as opened:
-        opened.comment = SEAL.encode()
+        opened.comment = f"{of} {SEAL}".lstrip().encode()
     return sealed(archive.getvalue())
+
+
+def check_owner(content: bytes, of: str, path: Path) -> None:
+    """See that a zip archive is whose it should be, if it says so: files may change places, and each still be whole.
+
+    Raises:
+        DamagedFileError: where it is another's.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        owner, mark, _ = archive.comment.partition(b" " + _HEAD)
+    if mark and owner != of.encode():
+        raise DamagedFileError(f"{path} is damaged: it holds what belongs to {owner.decode(errors='replace')}")
 
 
 def sealed_json(mapping: Mapping[str, Any]) -> bytes:

@@ -348,11 +348,16 @@ class Study:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"{path}: a study has at most {_MOST_BYTES:,} bytes; this is another file, or a slip")
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+            content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506
             study = cls.parse(content)
         except yaml.MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
             raise ValueError(f"{path}: {line}{error.problem or error}: this is no YAML") from error
+        except UnicodeDecodeError as error:
+            line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
+            raise ValueError(
+                f"{path}: line {line} has a byte ({byte:#04x}) that is no UTF-8; save the study as text in UTF-8"
+            ) from error
         except (ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error
         folder = path.resolve().parent
@@ -480,6 +485,13 @@ class _Loader(yaml.SafeLoader):
             line = node.start_mark.line + 1
             raise ValueError(
                 f"line {line}: {text[:20]}... is a whole number of {len(text)} digits, which none here has"
+            )
+        # 010 would be 8 and 1:30 be 90, as YAML once had it; hardly anybody means that.
+        if re.match(r"[-+]?0[0-7_]+$", text) or ":" in text:
+            line = node.start_mark.line + 1
+            raise ValueError(
+                f"line {line}: {text} is {super().construct_yaml_int(node)} to YAML; write the number that you mean "
+                f"without zeros in front and colons, or {text!r} for text"
             )
         return super().construct_yaml_int(node)
 

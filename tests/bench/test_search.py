@@ -111,12 +111,13 @@ def test_a_trial_without_a_score_is_a_trial():
 
 
 def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
-    whole = tmp_path / "whole.journal"
+    whole = tmp_path / "s.journal"
     made = conduct(a_run(3), ONE, scored, whole)
     content = whole.read_bytes()
     ends = [place for place, byte in enumerate(content) if byte == ord(b"\n")]
     for cut in [0, 1, ends[0], ends[0] + 1, *range(ends[1] + 1, len(content), 97), len(content) - 1]:
-        part = tmp_path / f"{cut}.journal"
+        part = tmp_path / f"{cut}" / "s.journal"
+        part.parent.mkdir()
         part.write_bytes(content[:cut])
         # A process that dies while it writes holds Optuna's lock too.
         os.symlink(part, f"{part}.lock")
@@ -133,7 +134,7 @@ def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
 
 
 def test_of_two_journals_the_one_with_more_trials_stays(tmp_path):
-    here, there = tmp_path / "here" / "s.journal", tmp_path / "there.journal"
+    here, there = tmp_path / "here" / "s.journal", tmp_path / "there" / "s.journal"
     conduct(a_run(3), ONE, scored, there)
     search.adopt(here, there.read_bytes())
     assert search.kept(here, ONE) == search.kept(there, ONE)

@@ -185,6 +185,41 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
     assert summary.n_trials == 3
 
 
+def test_predictions_that_changed_places_are_not_read_as_those_of_another_run(tmp_path):
+    mine = made_predictions(tmp_path)
+    theirs = predictions.write(tmp_path, "q", predictions.read(tmp_path, "r"))
+    theirs.replace(mine)
+    with pytest.raises(DamagedFileError, match=r"r\.npz is damaged: it holds what belongs to q"):
+        predictions.read(tmp_path, "r")
+
+
+def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
+    path = made_journal(tmp_path)
+    expected = search.kept(path, ONE)
+    search.conduct(a_run(3), ONE, lambda number, settings: (-1.0, {}), tmp_path / "other.journal")
+    (tmp_path / "other.journal").replace(path)
+    with pytest.warns(KeptFileWarning, match="line 1 is not that, but line 1 of search other; .* behind the 0 trials"):
+        assert search.conduct(a_run(3), ONE, scored, path) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "trials"),
+    [((0, 1, 2, 2, 3), 2), ((0, 1, 3), 1), ((0, 1, 2, 3, 0, 1, 2, 3), 3), ((0, 2, 1, 3), 0), ((3, 2, 1, 0), 0)],
+    ids=["a line twice", "a line less", "all lines twice", "two changed", "backwards"],
+)
+def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, order, trials):
+    path = made_journal(tmp_path)
+    # Before it is opened again, which adds a line.
+    lines = path.read_bytes().splitlines(keepends=True)
+    expected = search.kept(path, ONE)
+    # The search's own line, and one a trial.
+    assert len(lines) == 4
+    path.write_bytes(b"".join(lines[number] for number in order))
+    with pytest.warns(KeptFileWarning, match=f"is not that, but line . of search s; .* behind the {trials} trials"):
+        assert search.conduct(a_run(3), ONE, scored, path) == expected
+    assert search.kept(path, ONE) == expected
+
+
 class TestEarlierVersions:
     """Files without a checksum: read, with a note, and given one where they are written again."""
 
@@ -225,7 +260,7 @@ class TestEarlierVersions:
         expected = search.kept(path, ONE)
         logs = [json.loads(line) for line in path.read_bytes().splitlines()]
         for log in logs:
-            log.pop("checksum")
+            del log["checksum"], log["search"], log["line"]
         path.write_text("".join(f"{json.dumps(log)}\n" for log in logs))
         with pytest.warns(KeptFileWarning, match="earlier version"):
             assert search.kept(path, ONE) == expected

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -98,6 +99,24 @@ class TestParsing:
         path = tmp_path / "a.yaml"
         path.write_text("{name: a, tasks: [occupancy], models: [GRU], robustness: {noise: [1e-3, 3E-3, .5e-2, 1e+0]}}")
         assert Study.load(path).robustness.noise == (0.001, 0.003, 0.005, 1.0)
+
+    @pytest.mark.parametrize(
+        ("written", "read"), [("010", 8), ("0_17", 15), ("-07", -7), ("1:30", 90), ("+1:0:1", 3601)]
+    )
+    def test_numbers_that_yaml_reads_as_others_than_they_look(self, tmp_path, written, read):
+        path = tmp_path / "a.yaml"
+        path.write_text(f"name: a\ntasks: [occupancy]\nmodels: [GRU]\nseeds: {written}\n")
+        with pytest.raises(ValueError, match=re.escape(f"a.yaml: line 4: {written} is {read} to YAML")):
+            Study.load(path)
+        path.write_text("{name: a, tasks: [occupancy], models: [GRU], seeds: [0, 0xF]}")
+        assert Study.load(path).seeds == (0, 15)
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+    def test_a_study_in_another_encoding(self, tmp_path, encoding):
+        path = tmp_path / "a.yaml"
+        path.write_text("name: a\nquestion: für wen?\n", encoding=encoding)
+        with pytest.raises(ValueError, match=r"a\.yaml: line [12] has a byte .* save the study as text in UTF-8"):
+            Study.load(path)
 
     def test_anchors_and_merges_are_yaml_too(self, tmp_path):
         path = tmp_path / "a.yaml"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from liquidbench.engine.executor import Worker
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale
+from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Unkept
 from liquidbench.places import private_folder
 
 _AGAIN = 2.0
@@ -128,7 +128,7 @@ class Cluster:
                 raise RuntimeError(f"a worker of Ray's cannot do any run: {_cause(error.cause)}") from error
             except self._ray.exceptions.RayError as error:
                 message = Lost(_cause(error))
-            if isinstance(message, Ended | Stale | Lost):
+            if isinstance(message, Ended | Stale | Unkept | Lost):
                 del self._jobs[told]
             tell(job, message)
 
@@ -198,5 +198,5 @@ def _work(name: str, worker: Worker, job: Job, folder: str) -> Iterator[Message]
         if isinstance(message, BaseException):
             raise message
         yield message
-        if isinstance(message, Ended | Stale):
+        if isinstance(message, Ended | Stale | Unkept):
             return

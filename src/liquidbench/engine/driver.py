@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started, Unkept
 from liquidbench.engine.planning import Plan
 from liquidbench.processes import Stopped, Stops, stoppable
 from liquidbench.storage import KeptFileWarning
@@ -283,6 +283,8 @@ class _Driver:
                 raise ValueError(
                     f"{reason}. Give those, or delete {self.plan.directory / 'tasks.json'} to go on with the new ones"
                 )
+            case Unkept(number, reason, file):
+                raise OSError(number, reason, file)
             case epoch:
                 self.on_event(Event("epoch", run, epoch))
 

@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from liquidbench.engine.messages import Ended, Job, Message, Stale
+from liquidbench.engine.messages import Ended, Job, Message, Stale, Unkept
 
 
 class Worker(Protocol):
     """What an executor moves to its workers and calls there; see `liquidbench.engine.work.Work`."""
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale:
+    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
         """Do a job."""
         ...
 

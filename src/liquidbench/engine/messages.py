@@ -96,5 +96,20 @@ class Stale:
     reason: str
 
 
-Message: TypeAlias = "Started | Doing | Epoch | Noted | Ended | Lost | Stale"
+@dataclass(frozen=True)
+class Unkept:
+    """The run came to nothing as the worker could not write or read what it keeps, which is not the run's doing.
+
+    Attributes:
+        number: the system's, of the error.
+        reason: its words for it.
+        file: at which it happened, where that is known.
+    """
+
+    number: int
+    reason: str
+    file: str | None = None
+
+
+Message: TypeAlias = "Started | Doing | Epoch | Noted | Ended | Lost | Stale | Unkept"
 """What is told of a job: `Started`, what it does, epochs, notes; at last one of the others, which may come at once."""

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from liquidbench.engine.executor import Worker
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale
+from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Unkept
 from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, end_with_parent, start
 
 
@@ -68,7 +68,7 @@ class Pool:
                 message = Lost(_cause(process.end(patience=5)))
                 del self._busy[connection]
             else:
-                if isinstance(message, Ended | Stale):
+                if isinstance(message, Ended | Stale | Unkept):
                     self._idle[process.place] = self._busy.pop(connection)
             tell(process.job, message)
 

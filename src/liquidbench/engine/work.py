@@ -1,5 +1,7 @@
 """What a worker does with a run, wherever it is."""
 
+import errno
+import os
 import tempfile
 import time
 import traceback
@@ -12,11 +14,19 @@ from typing import Any
 
 from liquidbench import measuring, predictions, results, search, tasks, training
 from liquidbench.engine.machine import occupied
-from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started
+from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
 from liquidbench.rows import Row, failure
 from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
+
+_OF_DISKS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
+
+
+def _unkept(error: OSError) -> Unkept:
+    return Unkept(
+        error.errno or 0, error.strerror or str(error), None if error.filename is None else str(error.filename)
+    )
 
 
 @contextmanager
@@ -27,7 +37,12 @@ def _noting(tell: Callable[[Message], None]) -> Iterator[None]:
 
         def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, KeptFileWarning):
-                tell(Noted(str(message)))
+                # A driver in this very process warns of it in turn, from within this call.
+                warnings.showwarning = show
+                try:
+                    tell(Noted(str(message)))
+                finally:
+                    warnings.showwarning = note
             else:
                 show(message, category, *where, **more)
 
@@ -54,13 +69,22 @@ class Work:
     folder: Path | None
     _loaded: dict[str, Task] = field(default_factory=dict)
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale:
-        """Do a job: an error in it is its result, and the study goes on.
+    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
+        """Do a job: an error in it is its result, and the study goes on, but for a full disk and the like.
 
         Args:
             job: the job.
             tell: is told that it has started, and of its epochs.
         """
+        try:
+            return self._done(job, tell)
+        except ConnectionError:
+            raise
+        except OSError as error:
+            # Not of the run itself: the folders that it needs, of which the one for temporary files may be another's.
+            return _unkept(error)
+
+    def _done(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
         run = job.run
         facts = self.tasks[run.task_name]
 
@@ -84,10 +108,20 @@ class Work:
                 else:
                     rows = measuring.measure_cost(run, task, folder)
             except Exception as error:
+                if isinstance(error, OSError) and self._is_of_disks(error):
+                    return _unkept(error)
                 traceback.print_exc()
                 rows = self._failure(run, f"{type(error).__name__}: {error}")
             ended = self._ended(job, rows, started)
             return ended if self.folder is not None else replace(ended, **self._left(run, folder))
+
+    def _is_of_disks(self, error: OSError) -> bool:
+        """Whether the place where things are kept is at fault; as the result of a run it would stay for good."""
+        if error.errno in _OF_DISKS:
+            return True
+        if self.folder is None or not isinstance(error.filename, str | os.PathLike):
+            return False
+        return Path(error.filename).absolute().is_relative_to(Path(self.folder).absolute())
 
     def failed(self, job: Job) -> Ended:
         """What is told of a job that was lost too often."""

@@ -1,5 +1,6 @@
 """Studies done by every executor, and by the pool with real processes, of which some die."""
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -18,13 +19,14 @@ import polars as pl
 import pytest
 from watched import Deadly
 
-from liquidbench import predictions, results, tasks, training
+from liquidbench import predictions, results, search, tasks, training
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
 from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.engine.work import Work
 from liquidbench.rows import failure
+from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
 
 
@@ -349,6 +351,55 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
     ended = told.index(("finished", "matched", 0))
     assert not [one for one in told[:ended] if one[1] == "matched" and one[2] > 0]
     assert len(told) == 2 * 8
+
+
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, executor):
+    made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
+    (run,) = fits(made)
+    journal = search.journal(tmp_path, run, made.tasks[run.task_name]["digest"])
+    journal.parent.mkdir()
+    journal.write_bytes(b"\0" * 99 + b"\n")
+    with pytest.warns(KeptFileWarning, match="journal is damaged .* behind the 0 trials before the damage"):
+        outcome = execute(replace(made, pending=(run,)), executor())
+    assert outcome.finished == [run] and not outcome.failed
+    assert [path.name for path in (journal.parent / "damaged").iterdir()] == [journal.name]
+
+
+@pytest.mark.parametrize(
+    ("folder", "executor"),
+    [("searches", lambda: Pool(1)), ("predictions", lambda: InProcess())],
+    ids=["pool", "process"],
+)
+def test_what_cannot_be_kept_is_no_failure_of_the_run(tmp_path, executor, folder):
+    made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
+    made = replace(made, pending=tuple(fits(made)))
+    (tmp_path / folder).touch()
+    with pytest.raises(OSError, match=folder):
+        execute(made, executor())
+    assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
+    (tmp_path / folder).unlink()
+    assert len(execute(made, InProcess()).finished) == 1
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_no_failure_of_the_run(tmp_path, monkeypatch, number):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    monkeypatch.setattr(training, "fit", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        execute(made, InProcess())
+    assert not results.done(tmp_path)
+
+
+@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, monkeypatch, executor):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path / "s")
+    (tmp_path / f"liquidbench-{os.getuid()}").symlink_to("elsewhere")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with pytest.raises(OSError, match="it is a link to elsewhere, so others could meddle"):
+        execute(made, executor())
+    assert not results.done(tmp_path / "s") and not children()
 
 
 class Apart(InProcess):
