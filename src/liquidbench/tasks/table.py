@@ -598,9 +598,9 @@ class _Plan:
                     "they do, write them alike, or what belongs together is in several parts"
                 )
             if words := groups.words_among_numbers(column):
+                place = self._at(column.to_list().index(words[0]))
                 self.warnings.append(
-                    f"{words[0]!r} in {self._at(column.to_list().index(words[0]))} counts as a value of {name!r}, whose "
-                    f"others are numbers; if it means that there is none, say {columns.option(name, words[0])} "
+                    f"{words[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means that there is none, say {columns.option(name, words[0])} "
                     "(missing: in a study)"
                 )
 
