@@ -1,21 +1,34 @@
-# Set-up happens once, in .venv, on the first target that needs it.
+# Set-up happens once, in .venv, in three stages, each on the first target that needs it.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --constraint constraints.txt
 # An editable install with a compiled part knows the modules that were there: another set of them is installed anew.
-READY := .venv/ready-$(shell find src -name '*.py' | LC_ALL=C sort | cksum | cut -d' ' -f1)
+MODULES := $(shell find src -name '*.py' | LC_ALL=C sort | cksum | cut -d' ' -f1)
+LIBRARY := .venv/library-$(MODULES)# torch and NumPy alone
+BENCH := .venv/bench-$(MODULES)# what a study needs
+READY := .venv/ready-$(MODULES)# what tests, lint and documentation need
 # One thread a process: the demo and the tests run a process on each core instead.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test slow sanitize lint docs bench clean
+.PHONY: demo test slow smoke library sanitize lint docs bench clean
 
-$(READY): pyproject.toml constraints.txt $(wildcard cpp/*)
+$(LIBRARY): pyproject.toml constraints.txt $(wildcard cpp/*)
 	test -d .venv || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --constraint constraints.txt torch
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+# The package is there already: only what the extra names is installed.
+$(BENCH): $(LIBRARY)
+	$(PIP) "liquidrnn[bench]"
+	touch $@
+
+$(READY): $(BENCH)
+	$(PIP) "liquidrnn[dev]"
 	touch $@
 
 # Trains liquid and recurrent networks on three real tasks and writes a report.
-demo: $(READY)
+demo: $(BENCH)
 	$(BIN)/liquidbench run studies/demo.yaml
 
 test: $(READY)
@@ -23,6 +36,12 @@ test: $(READY)
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Whether the library runs with torch and NumPy alone, and a study with its own extra alone.
+library: $(LIBRARY)
+	$(BIN)/python -c "import torch, liquidrnn as lr; print(lr.Stream(lr.LTC(3, 8))(torch.ones(3)).shape, lr.backends())"
+smoke: $(BENCH)
+	$(BIN)/liquidbench run studies/smoke.yaml --plain
 
 # The compiled core's tests under sanitizers.
 sanitize: $(READY)

@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence
@@ -143,7 +144,9 @@ REFUSALS = [
     (lambda: lr.CfC(4, 6, backbone_layers=0.5), TypeError, "backbone_layers must be an int, but got float"),
     (lambda: lr.LSTM(4, "8"), TypeError, "hidden_size must be an int, but got str"),
     (lambda: lr.LSTM(4, 6, proj_size=2.0), TypeError, "proj_size must be an int, but got float"),
-    (lambda: lr.LSTM(4, 6, mixed_memory=True), TypeError, "LSTM has no mixed_memory"),
+    (lambda: lr.LSTM(4, 6, mixed_memory=True), TypeError, "unexpected keyword argument 'mixed_memory'"),
+    (lambda: lr.LSTM(4, 6, 1, "yes"), TypeError, "bias must be True or False, but got 'yes'"),
+    (lambda: lr.RNN(4, 6, 1, True), ValueError, "nonlinearity must be 'tanh' or 'relu', but got True"),
     (lambda: LAYER(X, return_tau="no"), TypeError, "return_tau must be True or False, but got 'no'"),
     (
         lambda: LAYER(X.long()),
@@ -259,3 +262,13 @@ def test_timestamps_become_spans():
     assert lr.timespans_from_timestamps(torch.zeros(0)).shape == (0,)
     large = torch.tensor([1.7e9, 1.7e9 + 0.25], dtype=torch.float64)
     assert lr.timespans_from_timestamps(large)[1] == 0.25
+
+
+def test_numbers_of_numpy_and_of_tensors_are_sizes():
+    layer = lr.LTC(np.int64(3), np.int32(4), np.int8(2), ode_unfolds=torch.tensor(3), dropout=np.float32(0.5))
+    assert layer.extra_repr() == lr.LTC(3, 4, 2, ode_unfolds=3, dropout=0.5).extra_repr()
+    assert lr.CfC(3, np.int64(4), backbone_layers=np.int64(0), batch_first=np.bool_(True)).batch_first is True
+    assert type(lr.GRU(np.int64(3), np.int64(4)).hidden_size) is int
+    for value in (np.float64(3.0), np.bool_(True), torch.tensor(3.0), torch.tensor([3, 4]), "3", None):
+        with pytest.raises(TypeError, match="input_size must be an int, but got"):
+            lr.LTC(value, 4)

@@ -3,37 +3,55 @@
 from __future__ import annotations
 
 import math
+import operator
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensor
 
 
-def positive_int(name: str, value: object) -> None:
-    """Raises unless ``value`` is a whole number above zero."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, but got {described(value)}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, but got {value}")
+def whole(name: str, value: object) -> int:
+    """A whole number, of Python, NumPy or a 0-d tensor, as Python's.
+
+    Raises:
+        TypeError: it is something else; a bool counts as that.
+    """
+    try:
+        if not isinstance(value, bool | np.bool_):
+            return operator.index(value)  # type: ignore[arg-type]
+    except (TypeError, RuntimeError):
+        pass
+    raise TypeError(f"{name} must be an int, but got {described(value)}")
 
 
-def flag(name: str, value: object) -> None:
-    """Raises unless ``value`` is a bool: a string such as "no" would count as True."""
-    if not isinstance(value, bool):
+def positive_int(name: str, value: object) -> int:
+    """A whole number above zero, as Python's; raises for anything else."""
+    count = whole(name, value)
+    if count < 1:
+        raise ValueError(f"{name} must be at least 1, but got {count}")
+    return count
+
+
+def flag(name: str, value: object) -> bool:
+    """A bool, as Python's; raises for anything else: a string such as "no" would count as True."""
+    if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, but got {value!r}")
+    return bool(value)
 
 
-def number(name: str, value: object, low: float, high: float, what: str) -> None:
-    """Raises unless ``value`` is a finite number in [low, high], which ``what`` says in words."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+def number(name: str, value: object, low: float, high: float, what: str) -> float:
+    """A finite number in [low, high], which ``what`` says in words, as Python's; raises for anything else."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be {what}, but got {described(value)}")
     if not (math.isfinite(value) and low <= value <= high):
         raise ValueError(f"{name} must be {what}, but got {value!r}")
+    return float(value)
 
 
-def probability(name: str, value: object) -> None:
-    """Raises unless ``value`` is a number in [0, 1]."""
-    number(name, value, 0.0, 1.0, "a probability in [0, 1]")
+def probability(name: str, value: object) -> float:
+    """A number in [0, 1], as Python's; raises for anything else."""
+    return number(name, value, 0.0, 1.0, "a probability in [0, 1]")
 
 
 def choice(name: str, value: object, allowed: tuple[object, ...], hint: str = "") -> None:

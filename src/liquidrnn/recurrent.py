@@ -350,15 +350,10 @@ class RecurrentLayer(nn.Module):
             backend: see :class:`Stacking`.
         """
         super().__init__()
-        positive_int("input_size", input_size)
-        positive_int("num_layers", num_layers)
-        probability("dropout", dropout)
-        for name, value in (
-            ("batch_first", batch_first),
-            ("bidirectional", bidirectional),
-            ("mixed_memory", mixed_memory),
-        ):
-            flag(name, value)
+        input_size, num_layers = positive_int("input_size", input_size), positive_int("num_layers", num_layers)
+        dropout = probability("dropout", dropout)
+        batch_first, bidirectional = flag("batch_first", batch_first), flag("bidirectional", bidirectional)
+        mixed_memory = flag("mixed_memory", mixed_memory)
         if generator is not None and not isinstance(generator, torch.Generator):
             raise TypeError(f"generator must be a torch.Generator, but got {described(generator)}")
         if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
@@ -369,7 +364,7 @@ class RecurrentLayer(nn.Module):
                 "use num_layers >= 2, or put torch.nn.Dropout after the layer"
             )
         self.input_size, self.num_layers, self.num_directions = input_size, num_layers, 1 + bidirectional
-        self.batch_first, self.dropout = batch_first, float(dropout)
+        self.batch_first, self.dropout = batch_first, dropout
         self.levels = nn.ModuleList()
         width = input_size
         for _ in range(num_layers):
@@ -384,7 +379,7 @@ class RecurrentLayer(nn.Module):
         self.hidden_size = self.recurrences[0].hidden_size
         self.readout: nn.Linear | None = None
         if output_size is not None:
-            positive_int("output_size", output_size)
+            output_size = positive_int("output_size", output_size)
             self.readout = nn.Linear(width, output_size, device=device, dtype=dtype)
             with torch.no_grad():
                 for parameter in self.readout.parameters():
@@ -529,7 +524,7 @@ class RecurrentLayer(nn.Module):
         A graph made by ``torch.compile`` or ``torch.export`` checks shapes, but no longer the values of spans; NaN in
         an observed value makes NaN, as everywhere in torch.
         """
-        flag("return_tau", return_tau)
+        return_tau = flag("return_tau", return_tau)
         self._check_clock("timespans", timespans)
         parameter = self._like()
         samples = Samples(
@@ -632,8 +627,8 @@ class RecurrentLayer(nn.Module):
         """Raises where spans are given that no recurrence would read."""
         if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
             raise ValueError(
-                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay', "
-                "or with time='ignore' to pass spans knowingly in vain"
+                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay' to "
+                "use them, or with time='ignore' to accept and ignore them"
             )
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:

@@ -61,7 +61,7 @@ class Stream:
         if not isinstance(layer, RecurrentLayer):
             raise TypeError(f"layer must be a RecurrentLayer, but got {type(layer).__name__}")
         if batch is not None:
-            positive_int("batch", batch)
+            batch = positive_int("batch", batch)
         if layer.num_directions == 2:
             raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
         parameter = layer._like()

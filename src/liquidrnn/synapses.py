@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import unset_fake_temporarily
 
-from liquidrnn.arguments import choice, described, readable
+from liquidrnn.arguments import choice, described, positive_int, readable
 from liquidrnn.wirings import FullyConnected, Recipe, Wiring
 
 Mapping = Literal["affine", "linear"] | None
@@ -219,11 +219,6 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
         TypeError: ``wiring`` is neither a number of units, nor a recipe, nor a drawn wiring.
         ValueError: a drawn wiring is for another number of inputs.
     """
-    if isinstance(wiring, bool) or not isinstance(wiring, int | Recipe | Wiring):
-        raise TypeError(
-            "hidden_size must be a number of units, a recipe such as wirings.AutoNCP(32, outputs=4), or a drawn "
-            f"Wiring, but got {described(wiring)}"
-        )
     if isinstance(wiring, Wiring):
         if wiring.input_size != input_size:
             raise ValueError(
@@ -231,10 +226,13 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
                 "a recipe is drawn anew for every level"
             )
         return wiring
-    if isinstance(wiring, int):
-        if wiring < 1:
-            raise ValueError(f"hidden_size must be at least 1, but got {wiring}")
-        wiring = FullyConnected(wiring)
+    if not isinstance(wiring, Recipe):
+        if isinstance(wiring, bool) or not hasattr(wiring, "__index__"):
+            raise TypeError(
+                "hidden_size must be a number of units, a recipe such as wirings.AutoNCP(32, outputs=4), or a drawn "
+                f"Wiring, but got {described(wiring)}"
+            )
+        wiring = FullyConnected(positive_int("hidden_size", wiring))
     where = "cpu" if generator is None else generator.device
     # Structure is drawn even where tensors are fake.
     with unset_fake_temporarily():

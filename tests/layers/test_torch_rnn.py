@@ -1,4 +1,4 @@
-"""torch's networks behind our contract, against torch itself."""
+"""Torch's networks behind our contract, against torch itself."""
 
 import pytest
 import torch
@@ -9,13 +9,10 @@ PAIRS = [(lr.RNN, torch.nn.RNN), (lr.LSTM, torch.nn.LSTM), (lr.GRU, torch.nn.GRU
 pairs = pytest.mark.parametrize("ours, theirs", PAIRS, ids=lambda kind: kind.__module__.split(".")[0])
 
 
-def weights_of(layer, theirs):
-    """Copies torch's multi-level parameters into our levels."""
-    for number, level in enumerate(layer.levels):
-        for backward, recurrence in enumerate(level):
-            suffix = f"_l{number}" + "_reverse" * backward
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                getattr(recurrence.rnn, f"{name}_l0").data.copy_(getattr(theirs, name + suffix))
+def same_positions(kind):
+    """Positional arguments, of which torch's RNN has one more."""
+    nonlinearity = ("relu",) if kind is lr.RNN else ()
+    return (4, 6, 2, *nonlinearity, False, True, 0.0, True)
 
 
 @pairs
@@ -32,7 +29,7 @@ def test_the_same_numbers_from_the_same_seed(ours, theirs):
 def test_levels_and_directions_are_torchs(ours, theirs):
     b = theirs(4, 6, num_layers=2, bidirectional=True).double()
     a = ours(4, 6, 2, bidirectional=True).double()
-    weights_of(a, b)
+    a.load_state_dict(b.state_dict())
     x = torch.randn(5, 3, 4, dtype=torch.float64)
     hx = torch.randn(4, 3, 6, dtype=torch.float64)
     hx = (hx, hx.flip(0)) if ours is lr.LSTM else hx
@@ -47,7 +44,7 @@ def test_levels_and_directions_are_torchs(ours, theirs):
 def test_packed_sequences_are_torchs(ours, theirs):
     b = theirs(4, 6, num_layers=2, bidirectional=True, batch_first=True).double()
     a = ours(4, 6, 2, bidirectional=True, batch_first=True).double()
-    weights_of(a, b)
+    a.load_state_dict(b.state_dict())
     sequences = [torch.randn(n, 4, dtype=torch.float64) for n in (3, 5, 1)]
     packed = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False)
     output, h_n = a(packed)
@@ -94,3 +91,60 @@ def test_gates_are_torchs():
     )
     torch.testing.assert_close(output, (1 - z) * n + z * h, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(torch.exp(-1 / trace["tau"]), z, rtol=1e-9, atol=1e-12)
+
+
+@pairs
+def test_torchs_positional_arguments(ours, theirs):
+    torch.manual_seed(3)
+    a = ours(*same_positions(ours))
+    torch.manual_seed(3)
+    b = theirs(*same_positions(ours))
+    x = torch.randn(3, 5, 4)
+    torch.testing.assert_close(a(x)[0], b(x)[0])
+    for name in ("bias", "batch_first", "dropout", "bidirectional", "num_layers", "hidden_size", "input_size", "mode"):
+        assert getattr(a, name) == getattr(b, name), name
+    assert [len(weights) for weights in a.all_weights] == [len(weights) for weights in b.all_weights]
+    a.flatten_parameters()
+    torch.testing.assert_close(a(x, return_tau=True)[0], b(x)[0])
+
+
+@pairs
+@pytest.mark.parametrize("bias", [True, False])
+def test_state_dicts_go_both_ways(ours, theirs, bias):
+    more = {"proj_size": 3} if ours is lr.LSTM else {}
+    b = theirs(4, 6, num_layers=2, bias=bias, bidirectional=True, **more).double()
+    # Within another module, as people have it.
+    a = torch.nn.ModuleDict({"rnn": ours(4, 6, 2, bias=bias, bidirectional=True, **more)}).double()
+    outer = torch.nn.ModuleDict({"rnn": b})
+    assert not any(a.load_state_dict(outer.state_dict()))
+    x = torch.randn(5, 3, 4, dtype=torch.float64)
+    torch.testing.assert_close(a["rnn"](x)[0], b(x)[0], rtol=1e-12, atol=1e-12)
+    back = theirs(4, 6, num_layers=2, bias=bias, bidirectional=True, **more).double()
+    back.load_state_dict(a["rnn"].torch_state_dict())
+    assert torch.equal(back(x)[0], b(x)[0])
+    again = ours(4, 6, 2, bias=bias, bidirectional=True, **more).double()
+    again.load_state_dict(a["rnn"].state_dict())
+    assert torch.equal(again(x)[0], a["rnn"](x)[0])
+
+
+@pairs
+def test_parameters_by_torchs_names(ours, theirs):
+    layer, module = ours(4, 6, 2, bidirectional=True), theirs(4, 6, 2, bidirectional=True)
+    for name, parameter in module.named_parameters():
+        assert getattr(layer, name).shape == parameter.shape
+    layer.weight_hh_l1_reverse = torch.nn.Parameter(torch.zeros_like(layer.weight_hh_l1_reverse))
+    assert not layer.levels[1][1].rnn.weight_hh_l0.any() and len(list(layer.parameters())) == 16
+    for name in ("weight_hh_l2", "weight_ih_l0_backward", "bias"):
+        assert hasattr(layer, name) == hasattr(module, name)
+
+
+def test_what_torch_has_no_name_for():
+    with pytest.raises(ValueError, match=r"GRU has no levels.0.0.raw_decay"):
+        lr.GRU(4, 6, time="decay").torch_state_dict()
+    with pytest.raises(ValueError, match=r"LSTM has no readout.weight, readout.bias"):
+        lr.LSTM(4, 6, output_size=2).torch_state_dict()
+    appending = lr.LSTM(4, 6, time="append")
+    module = torch.nn.LSTM(5, 6)
+    module.load_state_dict(appending.torch_state_dict())
+    x, spans = torch.randn(5, 3, 4), torch.rand(5, 3)
+    torch.testing.assert_close(module(torch.cat([x, spans.unsqueeze(-1)], -1))[0], appending(x, timespans=spans)[0])

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from liquidrnn.arguments import choice, positive_int, probability, readable
+from liquidrnn.arguments import choice, positive_int, probability, readable, whole
 from liquidrnn.kernels import cfc, chosen
 from liquidrnn.kernels.cfc import Network
 from liquidrnn.kernels.memory import Memory, remember
@@ -127,31 +127,30 @@ class CfC(RecurrentLayer):
                     f"{name} has no effect with {without}, which has no backbone, but got {value!r}: leave it out"
                 )
         choice("activation", activation, (*ACTIVATIONS, None))
-        depth = 1 if backbone_layers is None else backbone_layers
-        if depth != 0 or not isinstance(depth, int) or isinstance(depth, bool):
+        depth = 1 if backbone_layers is None else whole("backbone_layers", backbone_layers)
+        if depth:
             positive_int("backbone_layers", depth)
-        positive_int("backbone_units", 128 if backbone_units is None else backbone_units)
-        probability("backbone_dropout", backbone_dropout or 0.0)
+        width_within = positive_int("backbone_units", 128 if backbone_units is None else backbone_units)
+        chance = probability("backbone_dropout", 0.0 if backbone_dropout is None else backbone_dropout)
+        units = hidden_size if isinstance(hidden_size, Recipe | Wiring) else positive_int("hidden_size", hidden_size)
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
         def build(width: int) -> Recurrence:
-            if isinstance(hidden_size, Recipe | Wiring):
-                return _WiredRecurrence(wire(hidden_size, width, generator), mode, generator, device, dtype)
+            if isinstance(units, Recipe | Wiring):
+                return _WiredRecurrence(wire(units, width, generator), mode, generator, device, dtype)
             return _BackboneRecurrence(
                 width,
-                hidden_size,
+                units,
                 mode,
                 activation or "lecun_tanh",
-                backbone_units or 128,
+                width_within,
                 depth,
-                backbone_dropout or 0.0,
+                chance,
                 generator,
                 device,
                 dtype,
             )
 
-        if not isinstance(hidden_size, Recipe | Wiring):
-            positive_int("hidden_size", hidden_size)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
 

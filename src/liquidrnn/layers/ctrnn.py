@@ -70,8 +70,8 @@ class CTRNN(RecurrentLayer):
         **stacking: Unpack[Stacking],
     ):
         choice("solver", solver, ("semi_implicit", *TABLEAUX))
-        positive_int("ode_unfolds", ode_unfolds)
-        positive_int("hidden_size", hidden_size)
+        ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
+        hidden_size = positive_int("hidden_size", hidden_size)
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
         def build(width: int) -> Recurrence:

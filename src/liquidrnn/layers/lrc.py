@@ -207,7 +207,7 @@ def _builder(
     stacking: Stacking,
 ):
     choice("solver", solver, ("hybrid", "explicit"))
-    positive_int("ode_unfolds", ode_unfolds)
+    ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
     generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
     def build(width: int) -> Recurrence:

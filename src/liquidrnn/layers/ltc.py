@@ -108,9 +108,9 @@ class LTC(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        positive_int("ode_unfolds", ode_unfolds)
+        ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
         choice("constraint", constraint, ("softplus", "clamp", None))
-        number("epsilon", epsilon, 0.0, 1.0, "a number in [0, 1]")
+        epsilon = number("epsilon", epsilon, 0.0, 1.0, "a number in [0, 1]")
         generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
 
         def build(width: int) -> Recurrence:

@@ -2,29 +2,166 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from typing import Literal, Unpack
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from liquidrnn.arguments import choice, described, positive_int
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State
+from liquidrnn.arguments import choice, described, flag, positive_int
+from liquidrnn.recurrent import Recurrence, RecurrentLayer, State
 from liquidrnn.synapses import drawn
 
 Time = Literal["ignore", "append", "decay"] | None
 
+_TORCHS = re.compile(r"((?:weight|bias)_(?:ih|hh|hr))_l(\d+)(_reverse)?")
+"""Names that torch gives to parameters of several levels and directions in one module."""
 
-class LSTM(RecurrentLayer):
+
+class _TorchLayer(RecurrentLayer):
+    """What the three share: torch's arguments, in torch's order, its attributes, and its names of parameters.
+
+    State dicts of torch's module load as they are; :meth:`torch_state_dict` makes one.
+    """
+
+    def __init__(
+        self,
+        kind: Callable[..., nn.RNNBase],
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        time: Time,
+        options: dict[str, Any],
+        stacking: dict[str, Any],
+    ):
+        hidden_size = positive_int("hidden_size", hidden_size)
+        choice("time", time, ("ignore", "append", "decay", None))
+        generator, device, dtype = (stacking[name] for name in ("generator", "device", "dtype"))
+        options = {"bias": flag("bias", bias), "batch_first": True, "device": device, "dtype": dtype, **options}
+
+        def build(width: int) -> Recurrence:
+            rnn = kind(width + (time == "append"), hidden_size, **options)
+            if generator is not None:
+                factory = {"generator": generator, "device": device, "dtype": dtype}
+                with torch.no_grad():
+                    for parameter in rnn.parameters():
+                        start = drawn(nn.init.uniform_, *parameter.shape, **factory)
+                        parameter.copy_((2 * start - 1) * hidden_size**-0.5)
+            return _TorchRecurrence(rnn, width, time)
+
+        super().__init__(build, input_size, num_layers, **stacking)
+        self.time = time
+        self._register_load_state_dict_pre_hook(self._rename)
+
+    @property
+    def modules_of_torch(self) -> list[nn.RNNBase]:
+        """Modules of torch, one for each level and direction, in the order of ``hx``."""
+        return [recurrence.rnn for recurrence in self.recurrences]  # type: ignore[misc]
+
+    @property
+    def bias(self) -> bool:
+        """Whether there are biases."""
+        return self.modules_of_torch[0].bias
+
+    @property
+    def bidirectional(self) -> bool:
+        """Whether a second recurrence of each level reads backwards."""
+        return self.num_directions == 2
+
+    @property
+    def proj_size(self) -> int:
+        """Width to which the hidden state is projected; 0 for none."""
+        return self.modules_of_torch[0].proj_size
+
+    @property
+    def mode(self) -> str:
+        """The equation as torch names it: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU"."""
+        return self.modules_of_torch[0].mode
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each level and direction, as torch lists them."""
+        return [weights for module in self.modules_of_torch for weights in module.all_weights]
+
+    def flatten_parameters(self) -> None:
+        """Has torch put the parameters into one piece of memory, where that makes a GPU faster."""
+        for module in self.modules_of_torch:
+            module.flatten_parameters()
+
+    def torch_state_dict(self) -> dict[str, Tensor]:
+        """The parameters under the names that torch's module has for them, detached.
+
+        ``torch.nn.LSTM(...).load_state_dict(layer.torch_state_dict())`` takes them, and ``layer.load_state_dict()``
+        takes torch's in turn. With ``time="append"`` torch's module has one input more, the span.
+
+        Raises:
+            ValueError: the layer has parameters that torch's does not, of a decay or of a readout.
+
+        Example:
+            >>> layer = lr.LSTM(3, 4, num_layers=2)
+            >>> module = torch.nn.LSTM(3, 4, num_layers=2)
+            >>> module.load_state_dict(layer.torch_state_dict())
+            <All keys matched successfully>
+            >>> x = torch.randn(5, 2, 3)
+            >>> torch.allclose(module(x)[0], layer(x)[0], atol=1e-6)
+            True
+        """
+        state = self.state_dict()
+        names = {ours: theirs for theirs, ours in self._names().items()}
+        if more := [name for name in state if name not in names]:
+            raise ValueError(f"torch's {self.mode} has no {', '.join(more)}, which this layer has: build it without")
+        return {names[name]: tensor for name, tensor in state.items()}
+
+    def _names(self) -> dict[str, str]:
+        """Our name of each parameter by torch's."""
+        found = {}
+        for number, level in enumerate(self.levels):
+            for backward, recurrence in enumerate(level):  # type: ignore[arg-type]
+                for name, _ in recurrence.rnn.named_parameters():
+                    theirs = f"{name.removesuffix('_l0')}_l{number}{'_reverse' * backward}"
+                    found[theirs] = f"levels.{number}.{backward}.rnn.{name}"
+        return found
+
+    def _rename(self, state_dict, prefix, *_) -> None:
+        """Gives what has torch's names ours, before a state dict is loaded."""
+        for theirs, ours in self._names().items():
+            if prefix + theirs in state_dict:
+                state_dict[prefix + ours] = state_dict.pop(prefix + theirs)
+
+    def _place(self, name: str) -> tuple[nn.RNNBase, str] | None:
+        """The module that has a parameter of torch's name, and its name there."""
+        match = _TORCHS.fullmatch(name)
+        if match is None or "levels" not in self._modules:
+            return None
+        place = int(match[2]) * self.num_directions + (match[3] is not None)
+        modules = self.modules_of_torch
+        known = place < len(modules) and (match[3] is None or self.num_directions == 2)
+        return (modules[place], f"{match[1]}_l0") if known else None
+
+    def __getattr__(self, name: str) -> Any:
+        place = self._place(name)
+        return super().__getattr__(name) if place is None else getattr(*place)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        place = self._place(name)
+        if place is None:
+            super().__setattr__(name, value)
+        else:
+            setattr(*place, value)
+
+
+class LSTM(_TorchLayer):
     r"""Applies ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
 
     The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same
     seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
     - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
-    - "ignore": nothing, knowingly: ``timespans`` is accepted and has no effect.
+    - "ignore": nothing: ``timespans`` is accepted and has no effect.
     - "append": the span is one more input feature, after the others.
     - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned
       rate :math:`\lambda = \mathrm{softplus}(r) \ge 0` per unit; an LSTM's cell state does not shrink.
@@ -39,10 +176,17 @@ class LSTM(RecurrentLayer):
         input_size: features of one sample.
         hidden_size: number of units.
         num_layers: levels stacked on one another.
-        time: what to do with ``timespans``: None, "ignore", "append" or "decay".
+        bias: whether there are biases.
+        batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
+        dropout: probability of dropout between levels.
+        bidirectional: a second recurrence of each level reads backwards.
         proj_size: width to which torch projects the hidden state within the recurrence; 0 for none.
-        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+        device: where parameters live.
+        dtype: of the parameters.
+        time: what to do with ``timespans``: None, "ignore", "append" or "decay".
+        output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
+        generator: source of randomness of the initial values.
+        backend: "reference" or None.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a level:
@@ -67,22 +211,39 @@ class LSTM(RecurrentLayer):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         *,
         time: Time = None,
-        proj_size: int = 0,
-        **stacking: Unpack[Stacking],
+        output_size: int | None = None,
+        generator: torch.Generator | None = None,
+        backend: str | None = None,
     ):
-        positive_int("hidden_size", hidden_size)
-        if isinstance(proj_size, bool) or not isinstance(proj_size, int):
+        hidden_size = positive_int("hidden_size", hidden_size)
+        if isinstance(proj_size, bool) or not hasattr(proj_size, "__index__"):
             raise TypeError(f"proj_size must be an int, but got {described(proj_size)}")
         if not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}")
-        build = _builder(nn.LSTM, hidden_size, time, stacking, proj_size=proj_size)
-        super().__init__(build, input_size, num_layers, **stacking)
-        self.time = time
+        stacking = {
+            "batch_first": batch_first,
+            "dropout": dropout,
+            "bidirectional": bidirectional,
+            "device": device,
+            "dtype": dtype,
+            "output_size": output_size,
+            "generator": generator,
+            "backend": backend,
+        }
+        options = {"proj_size": int(proj_size)}
+        super().__init__(nn.LSTM, input_size, hidden_size, num_layers, bias, time, options, stacking)
 
 
-class GRU(RecurrentLayer):
+class GRU(_TorchLayer):
     r"""Applies ``torch.nn.GRU`` to a sequence, with a say in what elapsed time does.
 
     See :class:`LSTM` for ``time``, masks and streaming, which are the same.
@@ -91,9 +252,16 @@ class GRU(RecurrentLayer):
         input_size: features of one sample.
         hidden_size: number of units.
         num_layers: levels stacked on one another.
+        bias: whether there are biases.
+        batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
+        dropout: probability of dropout between levels.
+        bidirectional: a second recurrence of each level reads backwards.
+        device: where parameters live.
+        dtype: of the parameters.
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
-        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+        output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
+        generator: source of randomness of the initial values.
+        backend: "reference" or None.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.GRU``;
@@ -115,15 +283,32 @@ class GRU(RecurrentLayer):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         *,
         time: Time = None,
-        **stacking: Unpack[Stacking],
+        output_size: int | None = None,
+        generator: torch.Generator | None = None,
+        backend: str | None = None,
     ):
-        super().__init__(_builder(nn.GRU, hidden_size, time, stacking), input_size, num_layers, **stacking)
-        self.time = time
+        stacking = {
+            "batch_first": batch_first,
+            "dropout": dropout,
+            "bidirectional": bidirectional,
+            "device": device,
+            "dtype": dtype,
+            "output_size": output_size,
+            "generator": generator,
+            "backend": backend,
+        }
+        super().__init__(nn.GRU, input_size, hidden_size, num_layers, bias, time, {}, stacking)
 
 
-class RNN(RecurrentLayer):
+class RNN(_TorchLayer):
     r"""Applies ``torch.nn.RNN`` to a sequence, with a say in what elapsed time does.
 
     See :class:`LSTM` for ``time``, masks and streaming, which are the same.
@@ -132,10 +317,17 @@ class RNN(RecurrentLayer):
         input_size: features of one sample.
         hidden_size: number of units.
         num_layers: levels stacked on one another.
-        time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
         nonlinearity: "tanh" or "relu".
-        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
-            ``dtype``: see :class:`liquidrnn.recurrent.Stacking`.
+        bias: whether there are biases.
+        batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
+        dropout: probability of dropout between levels.
+        bidirectional: a second recurrence of each level reads backwards.
+        device: where parameters live.
+        dtype: of the parameters.
+        time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
+        output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
+        generator: source of randomness of the initial values.
+        backend: "reference" or None.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.RNN``;
@@ -157,35 +349,37 @@ class RNN(RecurrentLayer):
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
         *,
         time: Time = None,
-        nonlinearity: Literal["tanh", "relu"] = "tanh",
-        **stacking: Unpack[Stacking],
+        output_size: int | None = None,
+        generator: torch.Generator | None = None,
+        backend: str | None = None,
     ):
-        build = _builder(nn.RNN, hidden_size, time, stacking, nonlinearity=nonlinearity)
-        super().__init__(build, input_size, num_layers, **stacking)
-        self.time = time
+        choice("nonlinearity", nonlinearity, ("tanh", "relu"))
+        stacking = {
+            "batch_first": batch_first,
+            "dropout": dropout,
+            "bidirectional": bidirectional,
+            "device": device,
+            "dtype": dtype,
+            "output_size": output_size,
+            "generator": generator,
+            "backend": backend,
+        }
+        options = {"nonlinearity": nonlinearity}
+        super().__init__(nn.RNN, input_size, hidden_size, num_layers, bias, time, options, stacking)
 
-
-def _builder(kind: Callable[..., nn.RNNBase], hidden_size: int, time: Time, stacking: Stacking, **options):
-    positive_int("hidden_size", hidden_size)
-    choice("time", time, ("ignore", "append", "decay", None))
-    if "mixed_memory" in stacking:
-        raise TypeError(
-            f"{kind.__name__} has no mixed_memory: an LSTM brings its own memory, LTC, CfC and others take one"
-        )
-    generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
-
-    def build(width: int) -> Recurrence:
-        rnn = kind(width + (time == "append"), hidden_size, batch_first=True, device=device, dtype=dtype, **options)
-        if generator is not None:
-            with torch.no_grad():
-                for parameter in rnn.parameters():
-                    start = drawn(nn.init.uniform_, *parameter.shape, generator=generator, device=device, dtype=dtype)
-                    parameter.copy_((2 * start - 1) * hidden_size**-0.5)
-        return _TorchRecurrence(rnn, width, time)
-
-    return build
+    @property
+    def nonlinearity(self) -> str:
+        """Activation of the state: "tanh" or "relu"."""
+        return self.recurrences[0].rnn.nonlinearity  # type: ignore[union-attr,return-value]
 
 
 class _TorchRecurrence(Recurrence):
@@ -251,10 +445,9 @@ class _TorchRecurrence(Recurrence):
         updated = self._run(input.unsqueeze(1), state)[1]
         if isinstance(self.rnn, nn.RNN):
             return updated, {}
-        weight_ih, weight_hh, bias_ih, bias_hh = (
-            getattr(self.rnn, f"{name}_l0") for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
-        gates = F.linear(input, weight_ih, bias_ih) + F.linear(state[0], weight_hh, bias_hh)
+        weights: list[Any] = [getattr(self.rnn, f"weight_{name}_l0") for name in ("ih", "hh")]
+        biases: list[Any] = [getattr(self.rnn, f"bias_{name}_l0", None) for name in ("ih", "hh")]
+        gates = F.linear(input, weights[0], biases[0]) + F.linear(state[0], weights[1], biases[1])
         # The forget gate of an LSTM and the update gate of a GRU both stand second.
         logit = gates.split(self.hidden_size, -1)[1]
         return updated, {"gate": torch.sigmoid(logit), "tau": timespan / F.softplus(-logit)}
