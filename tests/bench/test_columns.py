@@ -752,3 +752,23 @@ def test_units_of_the_file_are_those_of_the_task(tmp_path):
 def test_options_that_cannot_be_had(plan, asked, error, words):
     with pytest.raises(error, match=re.escape(words)):
         plan(plain(), "flow", **asked)
+
+
+@pytest.mark.parametrize("name", ["level\n(m)", "le\n\nvel", 'le "v"\nel', "a,\nb"])
+def test_names_may_hold_line_breaks(read, name):
+    quoted = '"' + name.replace('"', '""') + '"'
+    made = read(f"when,{quoted},flow\n" + lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}"))
+    assert made.frame.columns == ["when", name, "flow"]
+    assert made.frame[name].to_list() == [level(row) for row in range(made.frame.height)]
+    first = 2 + name.count("\n")
+    assert made.lines is not None and made.lines[0] == first
+
+
+def test_units_below_names_with_line_breaks(read):
+    made = read('when,"water\nlevel",flow\n,m,l/s\n' + lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}"))
+    assert made.units == {"water\nlevel": "m", "flow": "l/s"} and made.frame["flow"][0] == flow(0)
+
+
+def test_all_trailing_nul_bytes_are_counted(read):
+    made = read(plain().encode() + b"\0\0\0\r\n\0\n")
+    assert made.warnings == ["the file ends in 4 NUL bytes, which are left out; it may be cut off"]

@@ -219,3 +219,177 @@ def test_a_nested_identifier_is_seen_whatever_the_order_of_rows_and_columns(gues
     mapping, _ = guess(frame)
     assert mapping["group"] == ["subject", "session"]
     assert_whole(mapping, 8)
+
+
+def panel(frame_of, groups=8, rows=30):
+    """Rows of groups, one after another; `frame_of` gives the columns but `x` and `y` by group and row."""
+    draws = np.random.default_rng(1)
+    group, row = np.repeat(np.arange(groups), rows), np.tile(np.arange(rows), groups)
+    content = {"x": draws.normal(size=len(row)), "y": draws.normal(size=len(row))}
+    return pl.DataFrame(frame_of(group, row) | content, strict=False)
+
+
+def warnings_of(lines):
+    return [line for line in lines if line.startswith("warning: ")]
+
+
+@pytest.mark.parametrize("name", ["user", "stay_id"])
+def test_groups_recorded_one_after_another_are_no_copy_of_the_time(guess, name):
+    # Numbered in the order in which they came, they go up with time.
+    frame = panel(lambda group, row: {name: group, "t": 1000 * group + row})
+    mapping, lines = guess(frame)
+    assert (mapping["time"], mapping["group"], mapping["features"]) == ("t", name, ["x"])
+    assert "spans: even, 1 units of 't'" in lines
+    assert_whole(mapping, 8)
+
+
+def test_an_unnamed_copy_of_the_time_is_left_out_though_it_lacks_a_cell(guess):
+    frame = panel(lambda group, row: {"t": 60.0 * np.arange(len(row)), "decimal": np.arange(len(row)) / 525600})
+    frame = frame.with_columns(decimal=pl.when(pl.int_range(pl.len()) == 7).then(None).otherwise("decimal"))
+    mapping, lines = guess(frame)
+    assert mapping["features"] == ["x"] and "left out: 'decimal' says the same as the time, 't'" in lines
+
+
+@pytest.mark.parametrize("written", [".0", "", "e0"])
+@pytest.mark.parametrize("time", ["t", None])
+def test_whole_numbers_with_decimals_name_groups(guess, written, time):
+    frame = panel(lambda group, row: {"subject": [f"{number}{written}" for number in group], "t": row})
+    mapping, _ = guess(frame if time else frame.drop("t"))
+    assert (mapping["group"], mapping["features"]) == ("subject", ["x"])
+    assert_whole(mapping, 8)
+
+
+@pytest.mark.parametrize("cell", ["", "NA"])
+@pytest.mark.parametrize("time", ["t", None])
+@pytest.mark.parametrize("numbers", [True, False])
+def test_an_identifier_that_lacks_a_cell_is_asked_for_and_no_other_is_taken(guess, cell, time, numbers):
+    def columns(group, row):
+        names = [str(number) if numbers else f"s{number}" for number in group]
+        names[70] = cell
+        # Distinct at each time, but a measurement.
+        return {"subject": names, "t": row, "pulse": 60 + (row * 7 + group) % 31}
+
+    frame = panel(columns)
+    with pytest.raises(ValueError, match=r"group column 'subject' is missing in 1 row, the first of them line 72"):
+        guess(frame if time else frame.drop("t"))
+
+
+@pytest.mark.parametrize("name", ["Settlement Period", "INTERVAL_NUM", "slot", "shift"])
+def test_what_comes_again_each_day_is_asked_for(guess, name):
+    frame = panel(
+        lambda group, row: {
+            "date": [f"2024-03-{1 + place // 12:02d}" for place in range(len(row))],
+            name: [f"{place % 12 + 1}" for place in range(len(row))],
+        }
+    )
+    with pytest.raises(ValueError, match=f"as '{name}' may be a part of it, join them into one"):
+        guess(frame)
+    assert guess(frame, group=name)[0]["group"] == name
+
+
+@pytest.mark.parametrize(("date", "hour"), [("Datum", "Stunde"), ("Fecha", "Hora"), ("Date", "HE"), ("data", "ora")])
+def test_an_hour_in_another_language_is_joined_with_its_date(guess, date, hour):
+    frame = panel(
+        lambda group, row: {
+            date: [f"{1 + place // 24:02d}.03.2024" for place in range(len(row))],
+            hour: [place % 24 + 1 for place in range(len(row))],
+        }
+    )
+    mapping, lines = guess(frame)
+    assert (mapping["group"], mapping["features"]) == (None, ["x"])
+    assert "spans: even, 1 h" in lines
+
+
+def test_columns_that_differ_where_an_hour_comes_twice_are_no_groups(guess):
+    def columns(group, row):
+        hours = np.arange(len(row))
+        hours[60:] -= 1
+        when = np.datetime64("2023-10-28T00:00:00") + hours * np.timedelta64(1, "h")
+        return {"when": when.astype("datetime64[us]"), "wind": ["NESW"[3 * place % 4] for place in range(len(row))]}
+
+    mapping, lines = guess(panel(columns))
+    assert mapping["group"] is None and mapping["features"] == ["wind", "x"]
+    assert [line for line in lines if line.startswith("rows: 1 row dropped that repeat the time")]
+
+
+def test_a_measurement_taken_once_of_each_is_no_identifier(guess):
+    def columns(group, row):
+        creatinine = [80 + 3 * number if place == 4 else None for number, place in zip(group, row, strict=True)]
+        return {"patient": group, "t": row, "creatinine": creatinine}
+
+    assert guess(panel(columns))[0]["features"] == ["creatinine", "x"]
+
+
+def test_another_name_of_each_group_is_no_feature_though_it_lacks_a_cell(guess):
+    def columns(group, row):
+        serial = [f"SN{number * 77}" for number in group]
+        serial[50] = ""
+        return {"machine": group, "serial": serial, "t": row}
+
+    assert guess(panel(columns))[0]["features"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("names", "twins"),
+    [
+        (("%d", "%d.0"), "'0' and '0.0'"),
+        (("P%d", "p%d"), "'P0' and 'p0'"),
+        (("site %d", "site  %d"), "'site 0' and 'site  0'"),
+        (("%d", "%03d"), "'0' and '000'"),
+    ],
+)
+def test_groups_that_may_be_one_under_two_names_are_warned_of(guess, names, twins):
+    def columns(group, row):
+        return {"subject": [names[place % 2] % number for number, place in zip(group, row, strict=True)], "t": row}
+
+    _, lines = guess(panel(columns))
+    (warning,) = warnings_of(lines)
+    assert warning.startswith(f"warning: {twins} in 'subject' and 7 more pairs count as different")
+
+
+@pytest.mark.parametrize("name", ["s%d", "P%dp", "%d", "00%d", "A %d"])
+def test_groups_of_other_names_are_not(guess, name):
+    _, lines = guess(panel(lambda group, row: {"subject": [name % number for number in group], "t": row}))
+    assert not warnings_of(lines)
+
+
+def test_a_word_among_numbers_of_groups_is_warned_of(guess):
+    def columns(group, row):
+        names = [str(number) for number in group]
+        names[70] = "error"
+        return {"subject": names, "t": row}
+
+    _, lines = guess(panel(columns))
+    (warning,) = warnings_of(lines)
+    assert warning.startswith("warning: 'error' in line 72 counts as a value of 'subject', whose others are numbers")
+    assert "--missing subject=error" in warning
+
+
+def test_a_guess_that_is_refused_says_how_to_do_without(guess):
+    frame = panel(
+        lambda group, row: {"machine": ["ab"[number % 2] for number in group // 4], "t": row % 30 + 30 * (group % 4)},
+        groups=8,
+    )
+    with pytest.raises(ValueError, match="holds 2 groups.*Take a table of one group, which is split in time$"):
+        guess(frame)
+
+
+@pytest.mark.parametrize("name", ["id", "transaction_id", "Record ID", "visitId", "row-uuid"])
+@pytest.mark.parametrize("group", ["subject", None])
+def test_what_is_named_an_identifier_is_no_feature(guess, name, group):
+    def columns(group, row):
+        names = [f"s{number}" for number in group]
+        return {"subject": names, name: (np.arange(len(row)) * 7919) % 1009, "t": row}
+
+    frame = panel(columns)
+    mapping, lines = guess(frame if group else frame.drop("subject", "t"))
+    assert (mapping["group"], mapping["features"]) == (group, ["x"])
+    assert any(line.startswith(f"left out: {name!r} is named like an identifier") for line in lines)
+    asked, _ = guess(frame, features=[name, "x"])
+    assert asked["features"] == [name, "x"]
+
+
+@pytest.mark.parametrize("name", ["humid", "acid", "grid", "Covid", "idle", "ids"])
+def test_a_word_that_ends_alike_is_one(guess, name):
+    frame = panel(lambda group, row: {name: (np.arange(len(row)) * 7919) % 1009 + 0.5, "t": np.arange(len(row))})
+    assert guess(frame)[0]["features"] == [name, "x"]

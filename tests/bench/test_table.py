@@ -1204,3 +1204,75 @@ def test_an_outer_split_that_cannot_be_judged_is_refused_by_its_number(tmp_path)
         except ValueError as error:
             refused.append(str(error))
     assert refused and all("outer split" in words and "holds only class '0'" in words for words in refused)
+
+
+@pytest.mark.parametrize("cell", ["", "error", "---"])
+def test_a_time_in_numbers_that_lacks_a_cell_loses_its_row_alone(save, cell):
+    rows = [f"{3 * row},{row % 7},{row * row % 11}" for row in range(200)]
+    rows[50] = f"{cell},1,2"
+    mapping, lines = guess(save("time,x,y\n" + "\n".join(rows)), "y")
+    assert mapping["time"] == "time"
+    assert said(lines, "rows: ") == "rows: 1 row without a time dropped, the first of them line 52"
+    assert said(lines, "spans: ").startswith("spans: 3 units of 'time', but for 1 gap of up to 6")
+
+
+@pytest.mark.parametrize("cell", ["", "x"])
+def test_a_count_of_the_rows_that_lacks_a_cell_is_no_feature(save, cell):
+    rows = [f"{row},{row % 7},{row * row % 11}" for row in range(200)]
+    rows[50] = f"{cell},1,2"
+    mapping, lines = guess(save("No,x,y\n" + "\n".join(rows)), "y")
+    assert mapping["features"] == ["x"] and said(lines, "left out: ") == "left out: 'No' only counts the rows"
+
+
+def test_a_bad_cell_in_a_column_of_one_value_is_no_event(save):
+    rows = [f"{'err' if row == 9 else 5},{row % 7},{row * row % 11}" for row in range(200)]
+    mapping, lines = guess(save("flag,x,y\n" + "\n".join(rows)), "y")
+    assert mapping["features"] == ["x"] and not [line for line in lines if line.startswith("presence")]
+    assert said(lines, "left out: ") == "left out: 'flag' is the same in every row"
+
+
+@pytest.mark.parametrize(("name", "step"), [("hour", 1), ("Hours", 0.25), ("day", 3), ("minute", 7)])
+def test_hours_that_go_on_beyond_a_day_are_times(save, name, step):
+    passed = np.cumsum([step * (1 + (row % 5 == 0)) for row in range(160)])
+    rows = [f"{passed[row]},{row % 7},{row * row % 11}" for row in range(160)]
+    mapping, lines = guess(save(f"{name},x,y\n" + "\n".join(rows)), "y")
+    assert (mapping["time"], mapping["features"]) == (name, ["x"])
+    task = table.load(mapping)
+    assert task.irregular
+    recording = task.recordings("train")[0]
+    np.testing.assert_allclose(recording.times, passed[: len(recording)] - passed[0])
+
+
+@pytest.mark.parametrize("name", ["hour", "day", "hr"])
+def test_an_hour_of_the_day_is_no_time(save, name):
+    rows = [f"{row % 24 if name != 'hr' else 60 + row * 7 % 31},{row % 7},{row * row % 11}" for row in range(160)]
+    assert guess(save(f"{name},x,y\n" + "\n".join(rows)), "y")[0]["time"] is None
+
+
+@pytest.mark.parametrize("value", [-9.99e8, 123456.7])
+def test_a_target_that_sets_the_scale_of_the_errors_is_warned_of(save, value):
+    frame = series()
+    target = frame["x"].to_list()
+    target[20] = value
+    path = save(frame.with_columns(y=pl.Series(target)).select("when", "z", "y"))
+    _, lines = guess(path, "y")
+    assert said(lines, "warning: ").startswith(f"warning: target 'y' reaches {value:.4g} in training, ")
+    _, lines = guess(save(frame.with_columns(y="x").select("when", "z", "y")), "y")
+    assert not [line for line in lines if line.startswith("warning")]
+
+
+@pytest.mark.parametrize(
+    ("moment", "line"), [("1970-01-01 00:00:00", 7), ("2099-12-31 00:00:00", 7), ("1900-01-01", 7)]
+)
+def test_a_time_far_from_all_others_is_warned_of(save, moment, line):
+    frame = series().with_columns(pl.col("when").dt.to_string("%Y-%m-%d %H:%M:%S"))
+    when = frame["when"].to_list()
+    when[line - 2] = moment
+    _, lines = guess(save(frame.with_columns(when=pl.Series(when))), "label")
+    assert said(lines, "warning: ").startswith(f"warning: the time in line {line} is {moment[:10]} 00:00:00, far from")
+
+
+def test_a_gap_between_two_records_is_not(save):
+    frame = series().with_columns(pl.col("when") + pl.duration(days=400 * (pl.int_range(pl.len()) > 200)))
+    _, lines = guess(save(frame), "label")
+    assert not [line for line in lines if line.startswith("warning")]

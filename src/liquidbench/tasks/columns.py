@@ -45,6 +45,7 @@ class Table(NamedTuple):
         remarks: what was found out or guessed, in words.
         warnings: what deserves a look.
         units: units of columns, where a row of the file gives them.
+        bad: columns of numbers some of whose cells hold none, and are missing therefore.
         spoilt: columns of text that would be of numbers but for many cells; what is said of each.
         lines: number in the file of each row's line; None for Parquet.
     """
@@ -54,6 +55,7 @@ class Table(NamedTuple):
     remarks: list[str]
     warnings: list[str]
     units: dict[str, str]
+    bad: list[str]
     spoilt: dict[str, str]
     lines: NDArray[np.int64] | None
 
@@ -108,7 +110,7 @@ def read(
                     f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
                     "you trust it, save it as CSV"
                 )
-            table = Table(lazy.collect(), digest, [], [], {}, {}, None)
+            table = Table(lazy.collect(), digest, [], [], {}, [], {}, None)
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
         separator = None
@@ -118,7 +120,7 @@ def read(
         except ValueError as problem:
             raise ValueError(f"{path.name}: {problem}") from problem
         sheet = reading.read(path.name, raw, wanted, decimal)
-        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, {}, sheet.lines)
+        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, sheet.lines)
         separator = sheet.separator
     if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
@@ -217,7 +219,7 @@ class _Typing:
     ):
         self.table, self.target, self.labels, self.missing = table, target, labels, missing
         self.emptied: dict[str, int] = {}
-        self.bad: list[str] = []
+        self.bad = table.bad
         native = {column.name: _native(column) for column in table.frame}
         text = {name: column for name, column in native.items() if column.dtype == pl.String}
         done = {name: column for name, column in native.items() if name not in text}

@@ -126,13 +126,13 @@ _DAY_COUNTS = {
 }
 
 _PARTS = {
-    "year": r"year|yr|yyyy|yy",
-    "month": r"month|mon|mo|mth|mm",
-    "day": r"day|dd|dy|mday|day[ _]?of[ _]?month",
+    "year": r"year|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
+    "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
+    "day": r"day|dd|dy|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
     "of_year": r"doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
-    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending",
-    "minute": r"minute|min|minutes|mn|mi|mm",
-    "second": r"second|sec|seconds|ss",
+    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur",
+    "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
+    "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
 }
 _LIMITS = {
     "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "hour": (0, 24), "minute": (0, 59),
@@ -296,6 +296,16 @@ def unrolled(clock: pl.Series) -> tuple[pl.Series, int]:
 def is_part(name: str) -> bool:
     """Whether a column's name is that of a part of a time, such as the hour."""
     return any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values())
+
+
+def is_elapsed(column: pl.Series) -> bool:
+    """Whether a column named like a part of a time goes up beyond it, as hours since admission do, row by row."""
+    named = re.fullmatch(r"(second|minute|hour|day)s?", column.name.strip(), re.I)
+    if not named or not column.dtype.is_numeric() or column.null_count() == len(column):
+        return False
+    values = column.drop_nulls().cast(pl.Float64).to_numpy()
+    goes_up = np.mean(np.diff(values) > 0) >= 0.8 if len(values) > 1 else False
+    return bool(goes_up and values.max() > _LIMITS[named[1].lower()][1])
 
 
 def few(cells: int) -> int:

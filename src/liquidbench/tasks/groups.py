@@ -21,6 +21,8 @@ FEWEST_ROWS = 8
 """Rows that recordings have on average, below which an identifier is not taken for theirs where another would do."""
 MOST_CLASSES = 20
 """Distinct whole numbers up to which they may be classes."""
+FEW_MISSING = 0.05
+"""Share of the rows that a column may lack and still be no more than another name of each recording."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
 
@@ -34,6 +36,7 @@ _WHICH_TIME = (
 )
 _NAMED = re.compile(rf"(?:.*[ _.])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _WITHIN = re.compile(rf"(?:.*[ _.])?(?:{_WHICH_TIME})(?:[ _.]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,12 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
     distinct = _distinct(frame)
     if _repeat(distinct, time):
         reason = "times repeat in the table, but never within one value of {}"
-        found = _candidates(distinct, target, time)
+        # Without a name that says so, what comes again at each time may be a clock, a period or a shift as well.
+        found = [
+            name
+            for name in _candidates(distinct, target, time)
+            if name in named or (_in_blocks(distinct, (name,)) and _splits(distinct, target, name))
+        ]
         finest = _finest(frame, [name for name in found if name in named])
         if finest is None and not set(found) & set(named):
             alike = all(
@@ -105,8 +113,13 @@ def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[s
     return [
         name
         for name in _usable(distinct, target, time)
-        if distinct[name].n_unique() <= distinct.height / 4 and distinct.select(time, name).is_unique().all()
+        if _count(distinct, (name,)) <= distinct.height / 4 and distinct.select(time, name).is_unique().all()
     ]
+
+
+def come_in_blocks(frame: pl.DataFrame, name: str) -> bool:
+    """Whether the rows of each of at least `FEWEST` values of a column follow one another."""
+    return _in_blocks(frame, (name,))
 
 
 def pairs(
@@ -135,7 +148,9 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
     """Columns that tell whose row it is and nothing else, and why they are no features."""
     found = {}
     for name in _usable(frame, target, time):
-        if name in key or not _nested(frame, name, key):
+        # A measurement that was taken once of each tells more than a name.
+        seldom = frame[name].null_count() > FEW_MISSING * frame.height and not is_named(name)
+        if not key or name in key or seldom or not _nested(frame, name, key):
             continue
         values = _count(frame, (name,))
         for level in (key[:1], key):
@@ -145,7 +160,36 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
         else:
             if is_named(name):
                 found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
+    for name in frame.columns:
+        if _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
+            found[name] = "is named like an identifier"
     return found
+
+
+def _may_be_id(column: pl.Series) -> bool:
+    return column.dtype == pl.String or column.dtype.is_numeric()
+
+
+def twins(column: pl.Series) -> list[tuple[str, str]]:
+    """Values of a column of text that differ in no more than case, blanks, or how the same number is written."""
+    first: dict[str, str] = {}
+    found = []
+    for value in column.drop_nulls().unique(maintain_order=True):
+        plain = " ".join(value.casefold().split())
+        if re.fullmatch(r"\d{1,15}(\.0*)?", plain):
+            plain = str(int(float(plain)))
+        if first.setdefault(plain, value) != value:
+            found.append((first[plain], value))
+    return found
+
+
+def words_among_numbers(column: pl.Series) -> list[str]:
+    """Values of a column of text that are no numbers, where they are few and all others are."""
+    counts = column.drop_nulls().value_counts()
+    words = counts.filter(~counts[column.name].str.contains(r"\d"))
+    few = 0 < words["count"].sum() <= dates.few(len(column)) and 2 * words.height < counts.height
+    numbers = counts.filter(counts[column.name].str.contains(r"\d"))[column.name].str.contains(r"^\d+(\.0*)?$").all()
+    return words[column.name].to_list() if few and numbers else []
 
 
 def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> list[str]:
@@ -160,16 +204,20 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
 
 
 def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
-    """Columns that may be identifiers; a clock, an hour or a month never is."""
+    """Columns that may be identifiers, though they lack some; a clock, an hour or a month never is."""
     return [
         name
         for name in frame.columns
         if name not in (target, time)
-        and (frame[name].dtype == pl.String or frame[name].dtype.is_integer())
-        and not frame[name].null_count()
-        and frame[name].n_unique() > 1
+        and _may_name(frame[name])
+        and _count(frame, (name,)) > 1
         and not dates.is_part(name)
     ]
+
+
+def _may_name(column: pl.Series) -> bool:
+    """Whether a column's values may be names; of fractions, only the column's name tells."""
+    return column.dtype == pl.String or column.dtype.is_integer() or (column.dtype.is_float() and is_named(column.name))
 
 
 def _distinct(frame: pl.DataFrame) -> pl.DataFrame:
@@ -182,18 +230,21 @@ def _repeat(distinct: pl.DataFrame, time: str | None) -> bool:
 
 
 def _count(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
-    return frame[key[0]].n_unique() if len(key) == 1 else frame.select(pl.struct(key).n_unique()).item()
+    known = frame.select(key).drop_nulls()
+    return known[key[0]].n_unique() if len(key) == 1 else known.select(pl.struct(key).n_unique()).item()
 
 
 def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
     """Whether a column is the same within each value of the key."""
-    return _count(frame, (*key, name)) == _count(frame, key)
+    known = frame.select(name, *key).drop_nulls()
+    return _count(known, (*key, name)) == _count(known, key)
 
 
 def _in_blocks(frame: pl.DataFrame, key: tuple[str, ...]) -> bool:
-    groups = _count(frame, key)
+    known = frame.select(key).drop_nulls()
+    groups = _count(known, key)
     return (
-        FEWEST <= groups <= frame.height / FEWEST_ROWS and len(frame.select(pl.struct(key).rle()).to_series()) == groups
+        FEWEST <= groups <= known.height / FEWEST_ROWS and len(known.select(pl.struct(key).rle()).to_series()) == groups
     )
 
 
@@ -266,9 +317,9 @@ def _several(frame: pl.DataFrame, target: str, time: str | None, named: list[str
 
 def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
     """Whether a column has enough groups for a split: of each class too, where a group has one class."""
-    if _count(frame, (name,)) < FEWEST:
-        return False
     known = frame.select(name, target).drop_nulls()
+    if _count(known if known.height else frame, (name,)) < FEWEST:
+        return False
     if not known.height or known[target].n_unique() > known.height / 10 or not _nested(known, target, (name,)):
         return True
     column = known[target]

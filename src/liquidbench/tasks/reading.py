@@ -134,10 +134,12 @@ class _Reading:
         sample = self._sample()
         self.separator = self.separator or self._found_separator(sample, decimal)
         top = self._names_row(sample)
-        self.header_line, header = top[0], [cell.strip().strip("\ufeff\u200b\xa0") for cell in top[1]]
+        self.header_line = top[0]
+        self.header_end, cells = self._whole_names(top[1])
+        header = [cell.strip().strip("\ufeff\u200b\xa0") for cell in cells]
         if len(header) > 1:
             header[0] = re.sub(r"^(?:%|//)\s*", "", header[0])
-        self.kept[: self.header_line] = False
+        self.kept[: self.header_end] = False
         self._leave_out_odd_comments(len(header))
         self._tell_comments()
         self._leave_out_blank_lines(len(header))
@@ -213,9 +215,7 @@ class _Reading:
                 f"line {line} holds a NUL byte, which text has none of: the file is no text, or was damaged when a "
                 "machine stopped; remove what is damaged"
             )
-        self.warnings.append(
-            f"the file ends in {len(raw) - len(raw.rstrip(nul)):,} NUL bytes, which are left out; it may be cut off"
-        )
+        self.warnings.append(f"the file ends in {raw.count(nul):,} NUL bytes, which are left out; it may be cut off")
         return bare
 
     # Lines that are no rows
@@ -417,6 +417,15 @@ class _Reading:
             )
         return chosen
 
+    def _whole_names(self, names: list[str]) -> tuple[int, list[str]]:
+        """Line in which the row of names ends, and its cells: names in quotation marks may hold line breaks."""
+        lines = self.lines[self.header_line - 1 : self.header_line - 1 + _SAMPLE_LINES]
+        if lines[0].startswith("#") or lines[0].count('"') % 2 == 0:
+            return self.header_line, names
+        reader = _reader(lines, self.separator)
+        names = next(reader)
+        return self.header_line + reader.line_num - 1, names
+
     def _commented_names(self, width: int) -> tuple[int, list[str]] | None:
         """The names, where a comment above the first row holds them: the one with the wanted ones, or the last."""
         found = []
@@ -447,7 +456,7 @@ class _Reading:
 
     def _units(self, sample: Sequence[tuple[int, str]], header: Sequence[str]) -> dict[str, str]:
         """Units by name, from a row right below the names; other rows of words there are left out and said."""
-        rows = [(number, row) for number, row in self._split(sample, self.separator) if number > self.header_line]
+        rows = [(number, row) for number, row in self._split(sample, self.separator) if number > self.header_end]
         width = _usual([len(row) for _, row in rows]) if rows else 0
         figures = _columns_of_figures([row for _, row in rows[len(rows) // 2 :] if len(row) == width], width)
         units: dict[str, str] = {}

@@ -70,6 +70,8 @@ FEWEST_TO_SUSPECT = 5
 """Rows of a class, and of all others, below which a feature that tells it perfectly may well do so by chance."""
 GAP = 1.5
 """Times the usual span from which on a span is a gap, in which a row at least is missing."""
+STRAYED = 10
+"""How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
 OUTLIER = 20
 """Standard deviations from its mean beyond which a value is suspected of being an error."""
 OUTLIER_SHARE = 0.8
@@ -199,9 +201,13 @@ class _Plan:
         self.found = self._find_dates()
         self._drop_useless()
         self.time = self._choose_time()
-        self._drop_copies_of_time()
+        self._drop_rows_without_time()
+        # Subjects who were recorded one after another are numbered in the order of time.
+        self._drop_copies_of_time(but=groups.is_named)
         self.key = self._choose_group()
+        self._suspect_names()
         self._drop_identifiers()
+        self._drop_copies_of_time()
         self._put_in_order()
         self._check_target()
         others = self._choose_features()
@@ -217,6 +223,7 @@ class _Plan:
         self.feature_columns, self.values, self.observed = self._encode()
         self._describe_features()
         self.recordings = self._cut_into_recordings()
+        self._suspect_strayed_times()
         self.irregular, self.time_unit = self._choose_time_unit()
         self.window = self._choose_window()
         self.gap, self.splits = self._split_by_group() if self.group is not None else self._split_in_time()
@@ -427,7 +434,8 @@ class _Plan:
         named = [name for name in free if _TIME_NAME.fullmatch(name)]
         clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
         numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
-        like = [name for name in numbers if self._looks_like_time(name)]
+        elapsed = [name for name in free if name not in named and dates.is_elapsed(self.frame[name])]
+        like = [name for name in (*numbers, *elapsed) if self._looks_like_time(name)]
         asking = [name for name in self.found.questions if name in free]
         asking = [name for name in asking if name in named] or (asking if not times + like + clocks else [])
         joined = set(self.found.joined.values())
@@ -445,8 +453,15 @@ class _Plan:
         else:
             text = [name for name in named if self.frame[name].dtype == pl.String]
             for name in (*numbers, *text):
+                values = self.frame[name].drop_nulls()
                 why = (
-                    "its numbers go up and down" if name in numbers else f"{self.frame[name][0]!r} is no number or date"
+                    "it is empty"
+                    if not len(values)
+                    else f"it is missing in {_count(self.frame[name].null_count(), 'row')}"
+                    if name in numbers and len(values) < len(self.frame) - dates.few(len(self.frame))
+                    else "its numbers go up and down"
+                    if name in numbers
+                    else f"{values[0]!r} is no number or date"
                 )
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
@@ -460,7 +475,16 @@ class _Plan:
         self._unroll(first)
         return first
 
-    def _drop_copies_of_time(self) -> None:
+    def _drop_rows_without_time(self) -> None:
+        lacking = np.isnan(self._times())
+        if lacking.any():
+            self.lines.append(
+                f"rows: {_count(lacking.sum(), 'row')} without a time dropped, the first of them "
+                f"{self._at(int(lacking.argmax()))}"
+            )
+            self._keep(~lacking)
+
+    def _drop_copies_of_time(self, but: Callable[[str], bool] = lambda name: False) -> None:
         """Drop numbers that only say again when a row was, such as the year with decimals beside a date."""
         if self.time is None:
             return
@@ -468,11 +492,12 @@ class _Plan:
         times = self._times()
         for name in [name for name in self.frame.columns if name not in wanted]:
             column = self.frame[name]
-            if not column.dtype.is_numeric() or column.null_count() or np.isnan(times).any():
+            there = column.is_not_null().to_numpy()
+            if not column.dtype.is_numeric() or but(name) or (~there).sum() > dates.few(len(column)):
                 continue
-            values = column.cast(pl.Float64).to_numpy()
+            values = column.cast(pl.Float64).to_numpy()[there]
             # Values that are too large are refused later, with their row.
-            if np.abs(values).max() < 1e100 and _correlation(values, times) > SAME_TIME:
+            if np.abs(values).max(initial=0.0) < 1e100 and _correlation(values, times[there]) > SAME_TIME:
                 self.left_out[name] = f"says the same as the time, {self.time!r}"
                 self.frame = self.frame.drop(name)
 
@@ -487,8 +512,10 @@ class _Plan:
 
     def _looks_like_time(self, name: str) -> bool:
         column, codes = self.frame[name], self._codes()
-        if column.null_count() or column.n_unique() < 2:
+        there = column.is_not_null()
+        if column.null_count() > dates.few(len(column)) or column.n_unique() < 2:
             return False
+        column, codes = column.filter(there), codes[there.to_numpy()]
         if column.dtype == pl.Duration:
             column = dates.unrolled(column)[0]
         # A temperature may be called t as well, and an hour of the day time; but a time seldom goes back, even where
@@ -557,11 +584,29 @@ class _Plan:
         self.warnings += choice.warnings
         return choice.key
 
+    def _suspect_names(self) -> None:
+        """Warn of groups that may be one under two names, or none."""
+        for name in self.key:
+            column = self.frame[name]
+            if column.dtype != pl.String:
+                continue
+            if twins := groups.twins(column):
+                first, second = twins[0]
+                more = f"and {_count(len(twins) - 1, 'more pair')} " if len(twins) > 1 else ""
+                self.warnings.append(
+                    f"{first!r} and {second!r} in {name!r} {more}count as different, though they may mean the same; if "
+                    "they do, write them alike, or what belongs together is in several parts"
+                )
+            if words := groups.words_among_numbers(column):
+                place = self._at(column.to_list().index(words[0]))
+                self.warnings.append(
+                    f"{words[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means that "
+                    f"there is none, say {columns.option(name, words[0])} (missing: in a study)"
+                )
+
     def _drop_identifiers(self) -> None:
-        """Drop columns that only say whose a row is, and warn where they hold several groups."""
-        if not self.key:
-            return
-        if "group" in self.given:
+        """Drop columns that only say whose or which a row is, and warn where they hold several groups."""
+        if self.key and "group" in self.given:
             for name in groups.coarser(self.frame, self.key, self.target, self.time):
                 self.warnings.append(
                     f"each value of {self.group!r} belongs to one of {name!r}, so that parts share values of {name!r}; "
@@ -579,15 +624,8 @@ class _Plan:
                 self._refuse(
                     f"group column {name!r} is missing in {_count(len(lacking), 'row')}, the first of them "
                     f"{self._at(lacking[0])}; fill it in, or remove those rows"
+                    f"{'' if 'group' in self.given else '. Or name another with --group, or none with --no-group'}"
                 )
-        if self.time is not None:
-            lacking = np.isnan(self._times())
-            if lacking.any():
-                self.lines.append(
-                    f"rows: {_count(lacking.sum(), 'row')} without a time dropped, the first of them "
-                    f"{self._at(int(lacking.argmax()))}"
-                )
-                self._keep(~lacking)
         codes, times = self._codes(), self._times()
         by_group = np.argsort(codes, kind="stable")
         self._suspect_daylight_saving(codes[by_group], times[by_group], by_group)
@@ -659,12 +697,14 @@ class _Plan:
             alone = [] if self.key else groups.candidates(*table)
             names = [*alone, *(",".join(pair) for pair in pairs if set(self.key) <= set(pair))]
             hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
+            clocks = [name for name in alone if not groups.come_in_blocks(self.frame[np.argsort(self.row)], name)]
+            hour = f", as {_listed(clocks)} may be a part of it" if clocks else ""
             daylight = f" Or {self.daylight}; write times in UTC, or with their offset." if self.daylight else ""
             self._refuse(
                 f"{_count(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
                 f"them {example}. If the table holds several recordings, name the column that tells them apart "
-                f"with --group{hint}, or several (--group A,B); if the time is in two columns, join them into one; "
-                f"else merge these rows first, or name a finer time with --time.{daylight}"
+                f"with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join them into "
+                f"one; else merge these rows first, or name a finer time with --time.{daylight}"
             )
         self.lines.append(
             f"rows: {_count(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
@@ -730,6 +770,7 @@ class _Plan:
             if name not in taken
             and (asked is None or name in asked)
             and _is_usable(self.frame[name])
+            and name not in self.file.bad
             and 0 < self.frame[name].null_count() < self.frame.height
             and self.frame[name].drop_nulls().n_unique() == 1
         ]
@@ -1028,11 +1069,14 @@ class _Plan:
             what = "1 group" if count == 1 else f"{count} groups"
             rows = self.frame.height
             enough = 7 * SHORTEST_WINDOW
-            way = "Leave --group out to split in time"
+            without = "Leave --group out" if "group" in self.given else "Say --no-group"
+            way = f"{without} to split in time"
             if count == 1 and rows < enough:
                 way = f"Its {rows} rows are too few to split in time as well ({enough} are needed)"
             elif count > 1:
-                way = "Take a table of one group and leave --group out, which splits in time"
+                way = (
+                    f"Take a table of one group, which is split in time{', without --group' * ('group' in self.given)}"
+                )
             self._refuse(
                 f"group column {self.group!r} holds {what}; a split by group needs at least {groups.FEWEST}, one for "
                 f"each of training, validation and test. {way}"
@@ -1208,6 +1252,45 @@ class _Plan:
                     f"{feature.name!r} reaches {values[row, column]:.4g}, {distance:.0f} standard deviations from its "
                     "mean: check for errors in the data"
                 )
+        if self.kind == "regression":
+            self._suspect_outlying_targets()
+
+    def _suspect_outlying_targets(self) -> None:
+        targets = _known(self.splits["train"], self.per).reshape(-1)
+        spread = float(targets.std())
+        if self.target in self.sentinels or not spread:
+            return
+        distances = np.abs(targets - targets.mean()) / spread
+        worst = int(distances.argmax())
+        if distances[worst] > OUTLIER or distances[worst] ** 2 > OUTLIER_SHARE * len(targets):
+            self.warnings.append(
+                f"target {self.target!r} reaches {targets[worst]:.4g} in training, {distances[worst]:.0f} standard "
+                "deviations from its mean, by which errors are measured: check for errors in the data"
+            )
+
+    def _suspect_strayed_times(self) -> None:
+        """Warn of a few rows far before or after all others of their recording, as a clock that was not set writes."""
+        if self.time is None:
+            return
+        strayed: list[int] = []
+        for recording in self.recordings:
+            times = recording.times
+            few = dates.few(len(times))
+            if not few:
+                continue
+            spans = np.diff(times)
+            for place in {*range(few), *range(len(spans) - few, len(spans))}:
+                rest = max(times[-1] - times[place + 1], times[place] - times[0])
+                if spans[place] > STRAYED * rest:
+                    strayed.append(recording.first_row + (place if place < few else place + 1))
+        if strayed:
+            first = min(strayed, key=lambda row: self.row[row])
+            when = self.frame[self.time][first]
+            self.warnings.append(
+                f"the time in {self._at(first)} is {when}, far from all others"
+                f"{f', and so in {len(strayed) - 1} more rows' * (len(strayed) > 1)}; if a clock was wrong, remove "
+                "the row, or the gap counts as time that passed"
+            )
 
     def _choose_time_unit(self) -> tuple[bool, str]:
         """Whether time spans vary, and the unit of time; recordings change to that unit."""
@@ -1378,9 +1461,9 @@ def _kind_of_content(column: pl.Series) -> str:
 
 def _counts_rows(column: pl.Series) -> bool:
     """Whether whole numbers go up by 1 from row to row, in whatever order, but for a few rows that were taken out."""
-    if not column.dtype.is_integer() or column.null_count() or len(column) < 3:
+    if not column.dtype.is_integer() or column.null_count() > dates.few(len(column)) or len(column) < 3:
         return False
-    steps = column.cast(pl.Int64).sort().diff().drop_nulls()
+    steps = column.drop_nulls().cast(pl.Int64).sort().diff().drop_nulls()
     return bool((steps > 0).all()) and float((steps == 1).to_numpy().mean()) >= COUNTING
 
 
