@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     def add_data(added: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--data",
+            type=_folder,
             metavar="DIR",
             help="folder with raw data; by default $LIQUIDBENCH_DATA, else they are downloaded once",
         )
@@ -356,6 +357,12 @@ def _seed(text: str) -> int:
 
 def _brief(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:60]}...")
+
+
+def _folder(text: str) -> str:
+    if not Path(text).expanduser().is_dir():
+        raise argparse.ArgumentTypeError(f"must be a folder, but there is none at {text!r}")
+    return text
 
 
 def _parted(what: str) -> Callable[[str], list[str]]:
@@ -659,6 +666,10 @@ def _export(options: argparse.Namespace) -> int:
         study = _kept(directory)
         frame = results.read(directory, _run_ids(study, _facts(study, directory)))
         exported, before = export(frame, options.to, path, study.name)
+        if not exported and not before:
+            raise ValueError(
+                f"{directory} holds no finished fit to export; `liquidbench resume {directory}` makes what is missing"
+            )
     known = f", {before} were there" if before else ""
     print(f"Exported {statistics.counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
     return 0

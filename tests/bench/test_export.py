@@ -148,3 +148,14 @@ def test_a_tool_that_is_not_there_is_said(tool, finished, tmp_path, monkeypatch)
 def test_an_unknown_format(finished, tmp_path):
     with pytest.raises(ValueError, match="to must be one of tensorboard, mlflow; got 'wandb'"):
         export(results.read(finished), "wandb", tmp_path, "s")
+
+
+def test_nothing_to_export_is_an_error(finished, tmp_path, capsys):
+    empty = tmp_path / "s"
+    empty.mkdir()
+    (empty / "study.yaml").write_bytes((finished / "study.yaml").read_bytes())
+    (empty / "tasks.json").write_bytes((finished / "tasks.json").read_bytes())
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(empty), "--to", "tensorboard"])
+    assert ended.value.code == 2 and "liquidbench resume" in capsys.readouterr().err
+    assert not (empty / "tensorboard").exists()

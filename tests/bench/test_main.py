@@ -651,3 +651,7 @@ def test_several_matchings_and_a_cheap_search_are_run_and_the_first_matching_is_
     assert "as many numbers carried from sample to sample as a GRU of 1,000 trained parameters has" in report
     assert "The search is made once, with the first seed" in report
     assert "The results also hold equal trained parameters." in report
+
+
+def test_data_must_be_a_folder_that_is_there(tmp_path, capsys):
+    assert "--data: must be a folder" in refusal(capsys, "run", "studies/demo.yaml", "--data", tmp_path / "nowhere")
