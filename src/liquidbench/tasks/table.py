@@ -600,8 +600,8 @@ class _Plan:
             if words := groups.words_among_numbers(column):
                 place = self._at(column.to_list().index(words[0]))
                 self.warnings.append(
-                    f"{words[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means that "
-                    f"there is none, say {columns.option(name, words[0])} (missing: in a study)"
+                    f"{words[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means "
+                    f"that there is none, say {columns.option(name, words[0])} (missing: in a study)"
                 )
 
     def _drop_identifiers(self) -> None:
