@@ -393,3 +393,11 @@ def test_what_is_named_an_identifier_is_no_feature(guess, name, group):
 def test_a_word_that_ends_alike_is_one(guess, name):
     frame = panel(lambda group, row: {name: (np.arange(len(row)) * 7919) % 1009 + 0.5, "t": np.arange(len(row))})
     assert guess(frame)[0]["features"] == [name, "x"]
+
+
+@pytest.mark.parametrize("name", ["user", "Patient-ID", "client-no"])
+def test_groups_at_other_times_are_found_in_a_shuffled_table(guess, name):
+    frame = panel(lambda group, row: {name: [f"s{number}" for number in group], "time": 1000 * group + row})
+    mapping, _ = guess(frame.sample(fraction=1.0, shuffle=True, seed=3))
+    assert (mapping["group"], mapping["features"]) == (name, ["x"])
+    assert_whole(mapping, 8)

@@ -102,7 +102,10 @@ def test_every_guess_is_said_with_its_reason(save):
         "features: 2 columns of numbers ('x', 'z'); 'on' as 0 and 1; 'place' as 2 columns of 0 and 1, one for each "
         "value"
     )
-    assert said(lines, "left out") == "left out: 'id' holds text, all distinct; 'same' is the same in every row"
+    assert (
+        said(lines, "left out")
+        == "left out: 'id' is named like an identifier (--features asks for it); 'same' is the same in every row"
+    )
     assert said(lines, "spans") == "spans: even, 1 min"
     assert said(lines, "window").startswith("window: 20 rows (guessed from 400 rows)")
     assert said(lines, "split").startswith("split: In time: the first 216 rows are training, then 72 validation")

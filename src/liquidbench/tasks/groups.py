@@ -29,13 +29,13 @@ MOST_PAIRED = 12
 _WHO = (
     "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
     "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
-    "ticker|symbol"
+    "ticker|symbol|client|kunde|maschine|anlage|proband"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
 )
-_NAMED = re.compile(rf"(?:.*[ _.])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.]?(?:id|no|nr|number|name))?", re.IGNORECASE)
-_WITHIN = re.compile(rf"(?:.*[ _.])?(?:{_WHICH_TIME})(?:[ _.]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 
 
@@ -91,7 +91,9 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             return Grouping() if found else _several(distinct, target, time, named)
     else:
         reason = "named like an identifier, and its values come in blocks of rows"
-        found = [name for name in named if _in_blocks(frame, (name,))]
+        # Of a table that was shuffled, the order of time tells.
+        in_time = frame if time is None else frame.sort(time)
+        found = [name for name in named if _in_blocks(frame, (name,)) or _in_blocks(in_time, (name,))]
         finest = _finest(frame, found)
         if finest is None:
             return Grouping()
