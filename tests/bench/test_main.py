@@ -654,4 +654,7 @@ def test_several_matchings_and_a_cheap_search_are_run_and_the_first_matching_is_
 
 
 def test_data_must_be_a_folder_that_is_there(tmp_path, capsys):
-    assert "--data: must be a folder" in refusal(capsys, "run", "studies/demo.yaml", "--data", tmp_path / "nowhere")
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "studies/demo.yaml", "--data", str(tmp_path / "nowhere")])
+    assert ended.value.code == 2
+    assert "argument --data: must be a folder, but there is none at" in capsys.readouterr().err
