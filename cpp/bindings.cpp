@@ -459,7 +459,7 @@ void cfc_backward(const Data<T>& data, const CfcArrays<T>& parameters, const Cfc
     const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, threads);
     expect_states(data, states);
     expect_states(data, state_gradients);
-    expect(problem.kept > 0, "the way back needs what the way forward keeps");
+    expect(problem.kept > 0, "the backward pass needs what the forward pass keeps");
     expect_kept(problem, kept);
     expect_gradients(data, d_data);
     for (std::size_t i = 0; i < kCfcParameters; ++i) {

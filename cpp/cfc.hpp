@@ -119,7 +119,7 @@ class Cfc {
     };
 
     // An affine map from inputs, if it reads them, and from `source` values that start at `from` in a row of states or
-    // of the backbone. Its weights lie in `weights` as rows of outputs, and in `packed` as columns for the way forward.
+    // of the backbone. Its weights lie in `weights` as rows of outputs, and in `packed` as columns for the forward pass.
     struct Map {
         std::int64_t out, inputs, from, source, stride;  // stride of a row of weights: source, padded
         std::int64_t bias, from_input, from_source;      // in weights

@@ -94,7 +94,7 @@ struct CfcProblem {
     // each unit. Layers are updated in order.
     const std::int64_t *pre, *post, *layer, *gate_pre, *gate_post;
     std::int64_t connections, gate_connections;
-    std::int64_t kept;  // values per sample that the forward pass keeps for the way back, as cfc_kept says; or 0
+    std::int64_t kept;  // values per sample that the forward pass keeps for the backward pass, as cfc_kept says; or 0
     int threads;
 
     bool remembers() const { return parameters.memory_ih != nullptr; }

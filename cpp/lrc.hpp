@@ -10,7 +10,7 @@
 // gradient of v', that of the product potential * tanh is a = g * rate, of leak -a v', or -a v if explicit, of length
 // g * change * keep^2, or g * change unless cut, and of v, synapses aside, g * keep, where keep = 1 - rate * leak.
 //
-// Forward keeps the three sums of each solver step, so that the way back opens each synapse once.
+// Forward keeps the three sums of each solver step, so that the backward pass opens each synapse once.
 #pragma once
 
 #include "functions.hpp"

@@ -7,7 +7,7 @@
 // so with g the gradient of v' and a = g * delta / (cm + delta * total): that of drive is a, of total -a v', of cm
 // -a * change, of delta g * change * keep and of v, synapses aside, g * keep, where keep = cm / (cm + delta * total).
 //
-// The way back needs change and 1 / (cm + delta * total) of each solver step. Forward keeps them for the last samples,
+// The backward pass needs change and 1 / (cm + delta * total) of each solver step. Forward keeps them for the last samples,
 // as many as it is given memory for; before those, backward takes a sample's solver steps again from the states.
 #pragma once
 
@@ -48,7 +48,7 @@ class Ltc {
         Buffer<T> held_drive, held_total, drive, total;
         Buffer<T> v;      // state before each solver step, and after the last
         Buffer<T> moves;  // of each solver step: change, and inverse = 1 / (cm + delta * total)
-        Buffer<T> g, upstream, a, b, a_sum, b_sum, delta_gradient, input_gradient;  // the way back
+        Buffer<T> g, upstream, a, b, a_sum, b_sum, delta_gradient, input_gradient;  // the backward pass
 
         Workspace(const Ltc& self, Pass pass)
             : Workspace(self, self.size * self.unfolds, pass == Pass::backward ? self.size : 0,
@@ -157,7 +157,7 @@ class Ltc {
     T* leak_drive() const { return constants.get() + size; }
     T* leak() const { return constants.get() + 2 * size; }
 
-    // Where what a sample's solver steps leave for the way back is kept, or null.
+    // Where what a sample's solver steps leave for the backward pass is kept, or null.
     template <class Kept>
     Kept* place(Rows rows, std::int64_t t, Kept* kept) const {
         const std::int64_t sample = t - (chunks.of.time - p.kept_time), numbers = 2 * unfolds * units;

@@ -126,7 +126,7 @@ class Chunks {
         each_absent(rows, part, sample, [&](std::int64_t k, std::int64_t, std::int64_t) { v[k] = T(0); });
     }
 
-    // Before and after a sample on the way forward, where members read each other's states.
+    // Before and after a sample in the forward pass, where members read each other's states.
     void set_aside(Rows rows, const Member& my, T* v) const {
         if (my.sample.all) return;
         clear_absent(rows, my.units, my.sample, v);
@@ -141,7 +141,7 @@ class Chunks {
         my.team.wait();
     }
 
-    // And of gradients g on the way back.
+    // And of gradients g in the backward pass.
     void set_aside(Rows rows, const Member& my, T* g, T* aside) const {
         each_absent(rows, my.units, my.sample, [&](std::int64_t k, std::int64_t, std::int64_t) {
             aside[k] = g[k];
@@ -152,7 +152,7 @@ class Chunks {
         each_absent(rows, my.units, my.sample, [&](std::int64_t k, std::int64_t, std::int64_t) { g[k] = aside[k]; });
     }
 
-    // A sample's end on the way back: gradients of inputs, of which each member hands on its part, and of timespans,
+    // A sample's end in the backward pass: gradients of inputs, of which each member hands on its part, and of timespans,
     // from those of `delta` for every unit; `any` is what read() said. Members wait for each other, since the next
     // sample takes the memory. Changes `sample.deltas`.
     void hand_on(Rows rows, std::int64_t t, bool any, Member& my, const T* input_gradient, const T* delta_gradient,
@@ -191,7 +191,7 @@ class Chunks {
         }
     }
 
-    // The way back: sums over rows and strands.
+    // The backward pass: sums over rows and strands.
     void total(const T* sums, std::int64_t strand_size, T* gradient) const {
         if (!gradient) return;
         for (std::int64_t i = 0; i < of.units; ++i) {

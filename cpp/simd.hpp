@@ -315,7 +315,7 @@ void to_columns(const T* from, std::int64_t stride, std::int64_t columns, std::i
 #endif
 }
 
-// The way back.
+// The backward pass.
 template <class T>
 void from_columns(const T* from, std::int64_t stride, std::int64_t columns, std::int64_t rows, T* to) {
     constexpr int width = Simd<T>::width;

@@ -148,7 +148,7 @@ REFUSALS = [
     (lambda: lr.LSTM(4, 6, mixed_memory=True), TypeError, "unexpected keyword argument 'mixed_memory'"),
     (lambda: lr.LSTM(4, 6, 1, "yes"), TypeError, "bias must be True or False, but got 'yes'"),
     (lambda: lr.RNN(4, 6, 1, True), ValueError, "nonlinearity must be 'tanh' or 'relu', but got True"),
-    (lambda: LAYER(X, return_tau="no"), TypeError, "return_tau must be True or False, but got 'no'"),
+    (lambda: LAYER(X, return_trace="no"), TypeError, "return_trace must be True or False, but got 'no'"),
     (
         lambda: LAYER(X.long()),
         ValueError,

@@ -131,7 +131,7 @@ def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
 
 
 class Saved:
-    """Context whose `bytes` are what autograd keeps for the way back of all that is computed within, while it lives.
+    """Context whose `bytes` are what autograd keeps for the backward pass of all computed within, while it lives.
 
     Tensors that functions of one's own save by ``ctx.save_for_backward`` are among it, others that they keep are not.
     """

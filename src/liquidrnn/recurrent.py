@@ -501,7 +501,7 @@ class RecurrentLayer(nn.Module):
         *,
         timespans: Tensor | float | PackedSequence | None = None,
         mask: Tensor | None = None,
-        return_tau: bool = False,
+        return_trace: bool = False,
     ):
         """Reads whole sequences.
 
@@ -513,12 +513,12 @@ class RecurrentLayer(nn.Module):
             timespans: time since the previous sample: a number, (time,), or (batch, time[, 1]) in the layout of
                 ``input``, where ``input`` is packed also packed alike.
             mask: bool (batch, time[, input_size]) in the layout of ``input``, True where observed.
-            return_tau: also return a dict of what the last level did at every sample.
+            return_trace: also return a dict of what the last level did at every sample.
 
         Returns:
             ``output`` (batch, time, output_size) in the layout of ``input``, ``h_n`` shaped as ``hx``; with
-            ``return_tau`` also a dict of tensors (batch, time, num_directions * units): "state", which an absent sample
-            repeats; "tau", the effective time constant, where the equation has one; and the layer's gates, by their
+            ``return_trace`` also a dict of tensors (batch, time, num_directions * units): "state", which an absent
+            sample repeats; "tau", the effective time constant, where the equation has one; and the layer's gates, by their
             names in the layer's documentation. The last two are NaN where a sample is absent.
 
         Raises:
@@ -528,7 +528,7 @@ class RecurrentLayer(nn.Module):
         A graph made by ``torch.compile`` or ``torch.export`` checks shapes, but no longer the values of spans; NaN in
         an observed value makes NaN, as everywhere in torch.
         """
-        return_tau = flag("return_tau", return_tau)
+        return_trace = flag("return_trace", return_trace)
         self._check_clock("timespans", timespans)
         parameter = self._like()
         samples = Samples(
@@ -547,7 +547,7 @@ class RecurrentLayer(nn.Module):
                     start = tuple(alone(s[len(final)]) for s in state)
                     spans, observed = samples.gaps.backward() if backward else samples.gaps.forward()
                     arguments = (x.flip(1) if backward else x, start, spans, observed)
-                    if return_tau and number == self.num_layers - 1:
+                    if return_trace and number == self.num_layers - 1:
                         states, end, steps = recurrence(recurrence.trace, *arguments)
                         steps["state"] = states
                         traces.append({k: v.flip(1) if backward else v for k, v in steps.items()})
@@ -568,7 +568,7 @@ class RecurrentLayer(nn.Module):
                 x = torch.stack(read, 1) if read else x.new_empty(samples.batch, 0, self.output_size)
         h_n = self._final(final, samples.batched)
         output = samples.output(x)
-        return (output, h_n, {k: samples.outer(v) for k, v in trace.items()}) if return_tau else (output, h_n)
+        return (output, h_n, {k: samples.outer(v) for k, v in trace.items()}) if return_trace else (output, h_n)
 
     def step(
         self,

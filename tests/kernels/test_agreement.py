@@ -204,7 +204,7 @@ def kept(of, *arguments):
 @every
 @pytest.mark.parametrize("masked", [False, True])
 def test_nothing_needs_to_be_kept(case, masked, monkeypatch):
-    """Then the way back takes the sequence again, a piece at a time."""
+    """Then the backward pass takes the sequence again, a piece at a time."""
     p = problem(case, 5, 7, 9, masked=masked)
     whole = differentiated(case.operator(*p.arguments()), p.tensors)
     assert kept(case.operator, *p.arguments(), 0).numel() == 0

@@ -189,7 +189,7 @@ def test_strided_arguments(form):
 @pytest.mark.parametrize("masked", [False, True])
 @some_forms
 def test_nothing_needs_to_be_kept(form, masked, monkeypatch):
-    """Then the way back takes the sequence again, a piece at a time."""
+    """Then the backward pass takes the sequence again, a piece at a time."""
     tensors, settings = problem(form, 5, 7, 9, masked=masked)
     whole = differentiated(compiled(tensors, settings), tensors)
     all_of_them, none = (
@@ -327,7 +327,7 @@ def test_layers_on_either_backend(form):
     x, spans = torch.randn(4, 9, INPUTS, generator=g).double(), torch.rand(4, 9, generator=g).double()
     observed = torch.rand(x.shape, generator=g) < 0.4
     (output, h_n, trace), (expected, h_expected, trace_expected) = (
-        layer(x, timespans=spans, mask=observed, return_tau=True) for layer in named
+        layer(x, timespans=spans, mask=observed, return_trace=True) for layer in named
     )
     torch.testing.assert_close((output, h_n), (expected, h_expected), rtol=1e-11, atol=1e-12)
     torch.testing.assert_close(trace, trace_expected, equal_nan=True, rtol=1e-9, atol=1e-12)

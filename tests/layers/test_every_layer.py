@@ -504,7 +504,7 @@ def test_trace(case):
     layer = case.make(bidirectional=True).double()
     x, spans = data()
     output, h_n = layer(x, timespans=spans)
-    same_output, same_h, trace = layer(x, timespans=spans, return_tau=True)
+    same_output, same_h, trace = layer(x, timespans=spans, return_trace=True)
     if case.kernel_of_torch:
         torch.testing.assert_close(output, same_output, rtol=1e-12, atol=1e-12)
     else:
@@ -520,7 +520,7 @@ def test_trace(case):
         assert trace["tau"].shape[:2] == (BATCH, TIME) and (trace["tau"] >= 0).all()
     observed = torch.ones(BATCH, TIME, dtype=torch.bool)
     observed[0, 2] = False
-    _, _, masked = layer(x, timespans=spans, mask=observed, return_tau=True)
+    _, _, masked = layer(x, timespans=spans, mask=observed, return_trace=True)
     assert masked["state"].isfinite().all()
     if "tau" in masked:
         assert masked["tau"][0, 2].isnan().all() and not masked["tau"][1].isnan().any()

@@ -72,7 +72,7 @@ def test_pruned_layers_train_and_stream(place):
     exact = {"rtol": 1e-12, "atol": 1e-12}
     torch.testing.assert_close(stepped, expected, **exact)
     torch.testing.assert_close(stream(x[:, 0]), expected.detach(), **exact)
-    torch.testing.assert_close(layer(x[:, :1], return_tau=True)[0][:, 0], expected, **exact)
+    torch.testing.assert_close(layer(x[:, :1], return_trace=True)[0][:, 0], expected, **exact)
     with torch.no_grad():
         getattr(module, f"{name}_orig").mul_(3.0)
         plain.get_submodule(f"levels.0.0.{where}".rstrip(".")).get_parameter(name).mul_(3.0)

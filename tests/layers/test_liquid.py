@@ -69,7 +69,7 @@ def test_ltc_states_stay_between_leak_and_reversal_potentials(span, scale, unfol
     recurrence = layer.recurrences[0]
     ends = torch.cat([recurrence.vleak, recurrence.erev, recurrence.sensory_erev, torch.zeros(1)])
     x = scale * torch.randn(2, 30, 4, generator=g)
-    _, _, trace = layer(x, timespans=span, return_tau=True)
+    _, _, trace = layer(x, timespans=span, return_trace=True)
     assert trace["state"].min() >= ends.min() - 1e-5 and trace["state"].max() <= ends.max() + 1e-5
 
 
@@ -79,7 +79,7 @@ def test_ltc_time_constant_is_bounded_by_its_leak():
     p = arrays(layer.recurrences[0])
     cm, gleak = softplus(p["raw_cm"]), softplus(p["raw_gleak"])
     total = gleak + softplus(p["raw_w"]).sum(0) + softplus(p["raw_sensory_w"]).sum(0)
-    _, _, trace = layer(3 * torch.randn(5, 20, 4, dtype=torch.float64), return_tau=True)
+    _, _, trace = layer(3 * torch.randn(5, 20, 4, dtype=torch.float64), return_trace=True)
     tau = trace["tau"].detach().numpy()
     assert (tau >= cm / total * (1 - 1e-6)).all() and (tau <= cm / gleak * (1 + 1e-6)).all()
 
@@ -160,7 +160,7 @@ def test_lrcu_is_one_explicit_step_of_lrc():
 def test_lrc_states_are_bounded_by_twice_the_leak_potential(span, scale, seed, solver):
     g = torch.Generator().manual_seed(seed)
     layer = lr.LRC(4, 5, solver=solver, batch_first=True, generator=g)
-    _, _, trace = layer(scale * torch.randn(2, 30, 4, generator=g), timespans=span, return_tau=True)
+    _, _, trace = layer(scale * torch.randn(2, 30, 4, generator=g), timespans=span, return_trace=True)
     assert (trace["state"].abs() <= 2 * layer.recurrences[0].vleak.abs() + 1e-6).all()
 
 
@@ -242,7 +242,7 @@ def test_symmetric_elastance_is_even_and_never_cancels_to_zero():
         recurrence.o.zero_()
         recurrence.sensory_o.fill_(1.0)
     x = torch.tensor([-18.0, 18.0, -2.0, 2.0]).view(4, 1, 1)
-    elastance = layer(x, return_tau=True)[2]["elastance"].flatten()
+    elastance = layer(x, return_trace=True)[2]["elastance"].flatten()
     assert elastance[0] == elastance[1] > 0 and elastance[2] == elastance[3] > elastance[0]
     exact = sigmoid(np.float64(19)) - sigmoid(np.float64(17))
     assert abs(elastance[1].item() / exact - 1) < 1e-3
@@ -250,7 +250,7 @@ def test_symmetric_elastance_is_even_and_never_cancels_to_zero():
 
 def test_the_trace_tells_of_the_run_it_comes_from_with_dropout_too():
     layer = lr.CfC(4, 8, backbone_dropout=0.5, batch_first=True)
-    output, _, trace = layer(torch.randn(2, 5, 4), return_tau=True)
+    output, _, trace = layer(torch.randn(2, 5, 4), return_trace=True)
     assert torch.equal(output, trace["state"])
 
 
@@ -258,7 +258,7 @@ def test_a_saturated_gate_has_an_infinite_time_constant():
     layer = lr.LSTM(4, 6, batch_first=True)
     with torch.no_grad():
         layer.recurrences[0].rnn.bias_ih_l0[6:12] = 500.0
-    tau = layer(torch.zeros(1, 1, 4), return_tau=True)[2]["tau"]
+    tau = layer(torch.zeros(1, 1, 4), return_trace=True)[2]["tau"]
     assert (tau > 1e9).all()
 
 
@@ -334,6 +334,6 @@ def test_lrc_and_stc_are_the_authors_cell(elastance, solver):
         for side in ("input", "output"):
             getattr(r, f"{side}_map").weight.copy_(case[f"{side}_w"])
             getattr(r, f"{side}_map").bias.copy_(case[f"{side}_b"])
-    output, _, trace = layer(case["x"], timespans=case["spans"], return_tau=True)
+    output, _, trace = layer(case["x"], timespans=case["spans"], return_trace=True)
     torch.testing.assert_close(trace["state"], case["states"], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(output, case["outputs"], rtol=1e-5, atol=1e-6)

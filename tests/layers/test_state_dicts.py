@@ -41,8 +41,8 @@ def test_synapses_come_in_any_order(kind, hidden, backend):
     x, spans = data()
     assert not torch.equal(other.recurrences[0].synapses.pre, layer.recurrences[0].synapses.pre)
     for found, expected in zip(
-        other(x, timespans=spans, return_tau=True)[2].values(),
-        layer(x, timespans=spans, return_tau=True)[2].values(),
+        other(x, timespans=spans, return_trace=True)[2].values(),
+        layer(x, timespans=spans, return_trace=True)[2].values(),
         strict=True,
     ):
         torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)

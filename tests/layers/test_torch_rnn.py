@@ -83,7 +83,7 @@ def test_gates_are_torchs():
     layer = lr.GRU(4, 6, batch_first=True).double()
     x = torch.randn(1, 1, 4, dtype=torch.float64)
     h = torch.randn(1, 1, 6, dtype=torch.float64)
-    output, _, trace = layer(x, h, return_tau=True)
+    output, _, trace = layer(x, h, return_trace=True)
     z, rnn = trace["gate"], layer.recurrences[0].rnn
     r = torch.sigmoid((x @ rnn.weight_ih_l0.T + rnn.bias_ih_l0 + h @ rnn.weight_hh_l0.T + rnn.bias_hh_l0)[..., :6])
     n = torch.tanh(
@@ -105,7 +105,7 @@ def test_torchs_positional_arguments(ours, theirs):
         assert getattr(a, name) == getattr(b, name), name
     assert [len(weights) for weights in a.all_weights] == [len(weights) for weights in b.all_weights]
     a.flatten_parameters()
-    torch.testing.assert_close(a(x, return_tau=True)[0], b(x)[0])
+    torch.testing.assert_close(a(x, return_trace=True)[0], b(x)[0])
 
 
 @pairs

@@ -112,7 +112,7 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
 def peak_bytes(action: Callable[[], object]) -> int:
     """Most bytes that compiled recurrences held for themselves during ``action``, above what they held before.
 
-    torch's profiler knows nothing of them. What is kept for the way back is in tensors, and not counted here.
+    torch's profiler knows nothing of them. What is kept for the backward pass is in tensors, and not counted here.
     """
     if cpu is None:
         action()

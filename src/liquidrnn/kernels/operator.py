@@ -22,8 +22,8 @@ Maps: TypeAlias = tuple[tuple[Tensor | None, Tensor | None], tuple[Tensor | None
 
 
 KEPT_BYTES = 64 * 2**20
-"""How much of a forward pass is kept for the way back at most. What does not fit is computed again from the states, so
-that a training takes the memory of its states and this, however long its sequences are."""
+"""How much of a forward pass is kept for the backward pass at most. What does not fit is computed again from the states,
+so that a training takes the memory of its states and this, however long its sequences are."""
 
 
 class Samples(NamedTuple):
@@ -74,7 +74,7 @@ class Operator:
         settings: names of the arguments that are whole numbers, after the tensors. The operator has one more, how many
             bytes may be kept.
         reference: the same states in plain PyTorch, ``reference(*tensors, *settings)``.
-        numbers: ``numbers(tensors, settings)``: how many the way back needs of each sample.
+        numbers: ``numbers(tensors, settings)``: how many the backward pass needs of each sample.
         forward: ``forward(tensors, settings, states, kept)`` fills the latter two, (batch, time, width) and (batch,
             samples, numbers). All tensors are dense.
         backward: ``backward(tensors, settings, states, kept, state_gradients, gradients)`` fills the last: one tensor
@@ -126,7 +126,7 @@ class Operator:
         return self.run(*arguments, 0)[0]
 
     def run(self, *arguments) -> tuple[Tensor, Tensor]:
-        """States, and what is kept for the way back; without derivatives."""
+        """States, and what is kept for the backward pass; without derivatives."""
         tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
         states, kept = self._fake(*tensors, *settings)
         self._fill(tensors, settings[:-1], states, self.by_sample(kept, *arguments))

@@ -83,7 +83,7 @@ class CfC(RecurrentLayer):
     Where modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they
     are called one by one, in plain PyTorch; ``backend="cpu"`` then raises.
 
-    A trace (``return_tau=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
+    A trace (``return_trace=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
     :math:`1 / |a(z)|` of the gate, in pure mode :math:`1 / (|w_\tau| + |f_1(z)|)`.
 
     Source: Hasani, Lechner, Amini, Liebenwein, Ray, Tschaikowski, Teschl, Rus, Closed-form continuous-time neural
@@ -290,7 +290,7 @@ class _BackboneRecurrence(_CfCRecurrence):
             if module._forward_pre_hooks or module._forward_hooks:
                 return "a module within it has hooks"
             if module._backward_pre_hooks or module._backward_hooks:
-                return "a module within it has hooks for the way back"
+                return "a module within it has hooks for the backward pass"
             if isinstance(module, nn.Dropout | nn.Identity):
                 if isinstance(module, nn.Dropout) and module.training and module.p:
                     return "backbone_dropout draws anew at every sample in training"

@@ -45,7 +45,7 @@ class CTRNN(RecurrentLayer):
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N units, M inputs: ``weight_ih`` (N, M), Xavier-uniform;
         ``weight_hh`` (N, N), orthogonal; ``bias`` (N,), 0; ``raw_tau`` (N,), effective 1, its softplus.
 
-    A trace (``return_tau=True``) holds "tau", the same at every sample.
+    A trace (``return_trace=True``) holds "tau", the same at every sample.
 
     Source: Funahashi and Nakamura, Approximation of dynamical systems by continuous time recurrent neural networks,
     Neural Networks 6, 1993, equation 1; semi-implicit step as LTC's (arXiv 2006.04439, algorithm 1); four steps per

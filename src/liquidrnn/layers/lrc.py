@@ -63,7 +63,7 @@ class LRC(RecurrentLayer):
         elastance bias (N,); raw_kappa (N,) if symmetric, effective 1 at the start; maps as in LTC. k starts as
         entries of an orthogonal matrix, o Xavier-uniform, the rest as in LTC.
 
-    A trace (``return_tau=True``) holds "elastance" and "tau", :math:`1 / (\epsilon_i \sigma(f_i))`.
+    A trace (``return_trace=True``) holds "elastance" and "tau", :math:`1 / (\epsilon_i \sigma(f_i))`.
 
     Source: Farsang, Neubauer, Grosu, Liquid Resistance Liquid Capacitance Networks, 2024 (arXiv 2403.08791), and the
     authors' code. Different there: the elastance defaults to a constant, which makes it an STC; no limit on explicit
@@ -123,7 +123,7 @@ class LRCU(RecurrentLayer):
 
     Example:
         >>> layer = LRCU(16, 32, batch_first=True)
-        >>> output, h_n, trace = layer(torch.randn(5, 100, 16), return_tau=True)
+        >>> output, h_n, trace = layer(torch.randn(5, 100, 16), return_trace=True)
         >>> trace["elastance"].shape
         torch.Size([5, 100, 32])
     """
@@ -168,7 +168,7 @@ class STC(RecurrentLayer):
     Shape:
         As :class:`LRC`, without the elastance's parameters.
 
-    A trace (``return_tau=True``) holds "tau", :math:`1 / \sigma(f_i)`.
+    A trace (``return_trace=True``) holds "tau", :math:`1 / \sigma(f_i)`.
 
     Source: Farsang, Lechner, Lung, Hasani, Rus, Grosu, Learning with Chemical versus Electrical Synapses: Does it
     Make a Difference?, 2024 (arXiv 2401.08602).

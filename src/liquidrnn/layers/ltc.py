@@ -80,7 +80,7 @@ class LTC(RecurrentLayer):
         output_map.weight, output_map.bias                  (outputs,)   1, 0
         ==================================================  ===========  =================================
 
-    A trace (``return_tau=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the
+    A trace (``return_trace=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the
     sample.
 
     Source: Hasani, Lechner, Amini, Rus, Grosu, Liquid Time-constant Networks, AAAI 2021 (arXiv 2006.04439),

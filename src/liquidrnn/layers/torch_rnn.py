@@ -193,7 +193,7 @@ class LSTM(_TorchLayer):
         ``rnn.*`` as in ``torch.nn.LSTM``, which lists them; ``raw_decay`` (hidden,), with effective rate 0.1 at the
         start.
 
-    A trace (``return_tau=True``) holds "gate", the forget gate, and "tau", :math:`-\Delta t / \ln(gate)`: the time
+    A trace (``return_trace=True``) holds "gate", the forget gate, and "tau", :math:`-\Delta t / \ln(gate)`: the time
     after which the cell has forgotten all but 1/e.
 
     Source: torch.nn.LSTM; Hochreiter and Schmidhuber 1997. Decay: Mozer et al. 2017 and Che et al. 2018
@@ -267,7 +267,7 @@ class GRU(_TorchLayer):
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.GRU``;
         ``raw_decay`` (hidden,).
 
-    A trace (``return_tau=True``) holds "gate", the update gate z, and "tau", :math:`-\Delta t / \ln z`.
+    A trace (``return_trace=True``) holds "gate", the update gate z, and "tau", :math:`-\Delta t / \ln z`.
 
     Source: torch.nn.GRU; Cho et al. 2014.
 
@@ -333,7 +333,7 @@ class RNN(_TorchLayer):
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.RNN``;
         ``raw_decay`` (hidden,).
 
-    A trace (``return_tau=True``) holds the state alone: there is no gate.
+    A trace (``return_trace=True``) holds the state alone: there is no gate.
 
     Source: torch.nn.RNN; Elman 1990.
 

@@ -34,7 +34,7 @@ def arguments(
 
 
 def _kept(initial: Tensor, network: Network) -> int:
-    """Values per sample that the way back needs: outputs of every map, in whole cache lines."""
+    """Values per sample that the backward pass needs: outputs of every map, in whole cache lines."""
     line = 64 // initial.dtype.itemsize
 
     def padded(count: int) -> int:
