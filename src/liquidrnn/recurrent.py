@@ -518,8 +518,8 @@ class RecurrentLayer(nn.Module):
         Returns:
             ``output`` (batch, time, output_size) in the layout of ``input``, ``h_n`` shaped as ``hx``; with
             ``return_trace`` also a dict of tensors (batch, time, num_directions * units): "state", which an absent
-            sample repeats; "tau", the effective time constant, where the equation has one; and the layer's gates, by their
-            names in the layer's documentation. The last two are NaN where a sample is absent.
+            sample repeats; "tau", the effective time constant, where the equation has one; and the layer's gates, by
+            their names in the layer's documentation. The last two are NaN where a sample is absent.
 
         Raises:
             ValueError: an argument has the wrong shape or value; the message says which and what to do.

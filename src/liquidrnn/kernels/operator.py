@@ -22,7 +22,7 @@ Maps: TypeAlias = tuple[tuple[Tensor | None, Tensor | None], tuple[Tensor | None
 
 
 KEPT_BYTES = 64 * 2**20
-"""How much of a forward pass is kept for the backward pass at most. What does not fit is computed again from the states,
+"""How much of a forward pass is kept for the backward pass at most. What does not fit is computed again from states,
 so that a training takes the memory of its states and this, however long its sequences are."""
 
 
