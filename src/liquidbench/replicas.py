@@ -238,7 +238,12 @@ def loaded(path: Path) -> Any:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if (part := archive.testzip()) is not None:
                 raise DamagedFileError(f"{path} is damaged: {part} in it does not match its checksum")
-        return torch.load(io.BytesIO(content), weights_only=True)
+        try:
+            return torch.load(io.BytesIO(content), weights_only=True)
+        # Its reader fails on odd files in many ways, and then advises to run what is in them.
+        except Exception as error:
+            reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0].partition('.')[0]}"
+            raise DamagedFileError(f"{path} is none of ours, or damaged ({reason})") from error
 
 
 class PeerLost(RuntimeError):
