@@ -142,6 +142,8 @@ def _to_mlflow(runs: Iterator[_Run], store: Path, name: str) -> tuple[int, int]:
     except ImportError:
         raise _missing("mlflow") from None
 
+    if any(mark in str(store.resolve()) for mark in "?%"):
+        raise ValueError(f"{store} must have no ? or % in its path, which MLflow reads as something else; see --out")
     store.parent.mkdir(parents=True, exist_ok=True)
     client = MlflowClient(f"sqlite:///{store.resolve()}")
     known = client.get_experiment_by_name(name)

@@ -772,3 +772,11 @@ def test_units_below_names_with_line_breaks(read):
 def test_all_trailing_nul_bytes_are_counted(read):
     made = read(plain().encode() + b"\0\0\0\r\n\0\n")
     assert made.warnings == ["the file ends in 4 NUL bytes, which are left out; it may be cut off"]
+
+
+def test_two_currencies_are_not_one_unit(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("t,one,two\n" + "\n".join(f"{k},€{k}.5,{'€' if k % 9 else '$'}{k}.5" for k in range(1, 90)))
+    found = columns.read(path)
+    assert found.frame["one"].to_list() == [k + 0.5 for k in range(1, 90)]
+    assert found.frame["two"].dtype == pl.String and found.frame["two"][0] == "€1.5"

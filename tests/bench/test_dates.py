@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates
+from liquidbench.tasks import dates, table
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -470,3 +470,54 @@ def test_a_million_dates_are_quick():
     reading = dates.read(text, at)
     assert time.process_time() - began < 3
     assert (reading.column == cells).all()
+
+
+@pytest.mark.parametrize(
+    ("form", "step", "how"),
+    [
+        ("%d%m%Y%H%M", timedelta(days=1), "DDMMYYYYHHMM"),
+        ("%d%m%Y%H%M", timedelta(minutes=170), "DDMMYYYYHHMM"),
+        ("%m%d%Y%H%M", timedelta(hours=31), "MMDDYYYYHHMM"),
+        ("%d%m%Y%H%M%S", timedelta(hours=5), "DDMMYYYYHHMMSS"),
+        ("%m%d%Y%H", timedelta(hours=9), "MMDDYYYYHH"),
+        ("%y%m%d%H%M", timedelta(minutes=10), "YYMMDDHHMM"),
+        ("%m%d%Y", timedelta(days=1), "figures run together"),
+    ],
+)
+def test_figures_with_the_year_elsewhere(form, step, how, tmp_path):
+    # Until mid-August: months have a zero in front, which numbers lose.
+    moments = [datetime(2023, 3, 2) + k * step for k in range(160)]
+    path = tmp_path / "t.csv"
+    path.write_text("time,x,y\n" + "\n".join(f"{m:{form}},{k % 7},{k % 11}" for k, m in enumerate(moments)))
+    mapping, lines = table.complete({"table": str(path), "target": "y"})
+    assert f"file: 'time' read as dates written as {how}" in lines
+    assert any(line.startswith("spans: even, ") for line in lines) and not any("sorted by" in line for line in lines)
+    loaded = dates.seconds(table._Plan(mapping, None).frame["time"])
+    assert (loaded - loaded[0]).tolist() == [(m - moments[0]).total_seconds() for m in moments]
+
+
+@pytest.mark.parametrize(("form", "minutes", "how"), [("%H%M", 15, "HHMM"), ("%H%M%S", 7.5, "HHMMSS")])
+def test_a_clock_without_separators_under_any_name(form, minutes, how, tmp_path):
+    moments = [datetime(2023, 3, 2) + timedelta(minutes=k * minutes) for k in range(96)]
+    path = tmp_path / "t.csv"
+    path.write_text("time,x,y\n" + "\n".join(f"{m:{form}},{k % 7},{k % 11}" for k, m in enumerate(moments)))
+    _, lines = table.complete({"table": str(path), "target": "y"})
+    assert f"file: 'time' read as a clock, {how}" in lines and any(line.startswith("spans: even") for line in lines)
+
+
+@pytest.mark.parametrize("numbers", [[1_709_251_200 + 7 * k for k in range(200)], [5 * k for k in range(200)]])
+def test_seconds_are_no_figures_of_a_date(numbers, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("time,x,y\n" + "\n".join(f"{n},{k % 7},{k % 11}" for k, n in enumerate(numbers)))
+    _, lines = table.complete({"table": str(path), "target": "y"})
+    assert not any("written as" in line or "clock" in line for line in lines)
+
+
+def test_figures_that_fit_both_orders_are_a_question(tmp_path):
+    moments = [datetime(2023, 3, 2) + k * timedelta(minutes=7) for k in range(160)]
+    path = tmp_path / "t.csv"
+    path.write_text("time,x,y\n" + "\n".join(f"{m:%d%m%Y%H%M},{k % 7},{k % 11}" for k, m in enumerate(moments)))
+    with pytest.raises(ValueError, match="can be read as day, month, year or month, day, year; say which with --dates"):
+        table.complete({"table": str(path), "target": "y"})
+    _, lines = table.complete({"table": str(path), "target": "y", "dates": "day-first"})
+    assert any(line.startswith("spans: even, 7 min") for line in lines)

@@ -159,3 +159,11 @@ def test_nothing_to_export_is_an_error(finished, tmp_path, capsys):
         main(["export", str(empty), "--to", "tensorboard"])
     assert ended.value.code == 2 and "liquidbench resume" in capsys.readouterr().err
     assert not (empty / "tensorboard").exists()
+
+
+@pytest.mark.parametrize("name", ["a?b.db", "a%20b.db"])
+def test_a_path_that_mlflow_would_not_write_to_is_refused(name, finished, tmp_path):
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    with pytest.raises(ValueError, match=r"must have no \? or % in its path"):
+        export(results.read(finished), "mlflow", tmp_path / name, "s")
+    assert not any(tmp_path.iterdir())

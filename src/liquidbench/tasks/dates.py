@@ -717,6 +717,12 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
         return reading
     if not hinted:
         return None
+    if whole and 0 <= low and 100 <= high <= 240_000 and known.n_unique() >= _NO_ACCIDENT:
+        counted = known.cast(pl.Int64)
+        minutes = (counted % 100 < 60).all() and (high <= 2400 or (counted // 100 % 100 < 60).all())
+        if minutes and (counted % 100 > 0).any() and (clock := _clock_in_digits(column.cast(pl.Int64), at)) is not None:
+            remark = f"file: {name!r} read as a clock, {'HHMM' if high <= 2400 else 'HHMMSS'}"
+            return replace(clock, remarks=(remark, *clock.remarks))
     unit = _UNIT.fullmatch(name)
     for short, scale in _EPOCHS.items():
         if unit and unit[1].lower()[: 1 if short == "s" else 2] != short:
@@ -748,6 +754,12 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     return None
 
 
+_NO_ACCIDENT = 25
+"""Distinct numbers that all have the form of a date or clock by no accident: of seconds since 1970, 24 in a row may."""
+_MONTH = "(?:0[1-9]|1[0-2])"
+_DAY_OF_MONTH = "(?:0[1-9]|[12][0-9]|3[01])"
+
+
 def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Reading | None:
     """Whole numbers, or text of figures, that are those of a date.
 
@@ -758,8 +770,19 @@ def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Re
     assert isinstance(shortest, int) and isinstance(longest, int)
     if longest > 17 or longest < (5 if hinted else 8):
         return None
+    if longest >= 9 and column.n_unique() >= _NO_ACCIDENT and (turned := _year_in_front(text, longest, order)):
+        how, turned_text = turned
+        if how is None:
+            ways = f"{ORDERS['day-first']} or {ORDERS['month-first']}"
+            asks = f"its dates, such as {text.drop_nulls()[0]!r}, can be read as {ways}; {HOW_TO_DECIDE}"
+            return Reading(column, question=asks)
+        text = turned_text
+        reading = _in_words_and_figures(text, text, at, order, ("compact",))
+        if reading is not None and not reading.question:
+            remark = f"file: {column.name!r} read as dates written as {how}"
+            return replace(reading, remarks=(remark, *reading.remarks))
     attempts = []
-    if shortest == longest:
+    if shortest == longest and not (longest == 7 and not text.str.contains("^(?:19|20)[0-9]{2}[0-3]").all()):
         attempts.append((text, {6: "year month", 7: "day of year"}.get(longest, "compact")))
     if hinted and longest <= 8:
         # Numbers have lost the zero of 01022024.
@@ -774,6 +797,35 @@ def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Re
         remark = f"file: {column.name!r} read as dates written as {how.get(form, 'figures run together')}"
         return replace(reading, remarks=(remark, *reading.remarks))
     return None
+
+
+def _year_in_front(text: pl.Series, longest: int, order: str | None) -> tuple[str | None, pl.Series] | None:
+    """How figures with the year elsewhere are written, and the same as YYYYMMDD and so on; None for others.
+
+    Numbers have lost a zero in front. Where day and month cannot be told apart, how they are written is None.
+    """
+    full = text.str.zfill(longest + longest % 2)
+    size = longest + longest % 2 - 8
+    if size == 2 and full.str.contains(f"^[0-9]{{2}}{_MONTH}{_DAY_OF_MONTH}(?:[01][0-9]|2[0-3])[0-5][0-9]$").all():
+        century = full.str.slice(0, 2).cast(pl.Int64) < 69
+        return "YYMMDDHHMM", full.to_frame("f").select(
+            pl.when(pl.lit(century)).then(pl.lit("20")).otherwise(pl.lit("19")) + pl.col("f")
+        ).to_series().alias(text.name)
+    if size not in (2, 4, 6):
+        return None
+    after = "(?:19|20)[0-9]{2}" + "(?:[01][0-9]|2[0-4])" + "[0-5][0-9]" * (size // 2 - 1)
+    fits = {
+        how: bool(full.str.contains(f"^{first}{second}{after}$").all())
+        for how, first, second in (("DDMMYYYY", _DAY_OF_MONTH, _MONTH), ("MMDDYYYY", _MONTH, _DAY_OF_MONTH))
+    }
+    if not any(fits.values()):
+        return None
+    if all(fits.values()) and order not in ("day-first", "month-first"):
+        return None, text
+    how = "DDMMYYYY" if fits["DDMMYYYY"] and not (fits["MMDDYYYY"] and order == "month-first") else "MMDDYYYY"
+    first, second = full.str.slice(0, 2), full.str.slice(2, 2)
+    month, day = (second, first) if how == "DDMMYYYY" else (first, second)
+    return how + "HHMMSS"[:size], (full.str.slice(4, 4) + month + day + full.str.slice(8)).alias(text.name)
 
 
 def _range(dates: pl.Series) -> str:

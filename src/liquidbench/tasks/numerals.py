@@ -105,11 +105,13 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
     head = column.drop_nulls().head(50)
     first = next((found for cell in head if (found := _SUFFIX.search(cell))), None)
     pattern = _SIGNS.replace("{unit}", re.escape(first[1]) if first else "")
-    if first or head.str.contains("^[€$£¥]").any():
+    signs = column.drop_nulls().str.extract("^([€$£¥])").drop_nulls()
+    # Numbers of two currencies are not of one unit.
+    if signs.n_unique() <= 1 and (first or len(signs)):
         mean = column.drop_nulls().str.contains(pattern).mean()
         if isinstance(mean, float) and mean >= 0.95:
             column = column.str.replace(pattern, "$1").str.strip_chars()
-            told.append(f"with {first[1]!r} after its numbers" if first else f"with {head[0][0]!r} before its numbers")
+            told.append(f"with {first[1]!r} after its numbers" if first else f"with {signs[0]!r} before its numbers")
     grouped = column.str.contains(_GROUPED).fill_null(False)
     if grouped.any():
         told.append(f"with blanks or apostrophes between thousands ({column.filter(grouped)[0]!r})")
