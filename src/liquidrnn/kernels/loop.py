@@ -36,13 +36,16 @@ def unroll(
     states = []
     for t in range(input.shape[1]):
         updated = update(alone(input[:, t]), state, alone(timespans[:, t]))
-        if observed is not None:
-            updated = tuple(torch.where(observed[:, t], new, old) for new, old in zip(updated, state, strict=True))
-        state = updated
+        state = updated if observed is None else _held(updated, state, observed[:, t])
         states.append(state)
     if not states:
         return tuple(part.new_empty(part.shape[0], 0, part.shape[-1]) for part in state), state
     return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)), state
+
+
+def _held(updated: State, state: State, there: Tensor) -> State:
+    """The updated state of those sequences that have a sample here, (batch, 1), and of the others the one before."""
+    return tuple(torch.where(there, new, old) for new, old in zip(updated, state, strict=True))
 
 
 def _scan(
@@ -60,7 +63,7 @@ def _scan(
         input, timespan, *there = sample
         updated = update(alone(input), state, alone(timespan))
         if there:
-            updated = tuple(torch.where(there[0], new, old) for new, old in zip(updated, state, strict=True))
+            updated = _held(updated, state, there[0])
         return updated, tuple(part.clone() for part in updated)
 
     samples = (input, timespans) if observed is None else (input, timespans, observed)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from liquidrnn.arguments import choice, described, flag, positive_int
+from liquidrnn.arguments import choice, flag, positive_int, whole
 from liquidrnn.recurrent import Recurrence, RecurrentLayer, State
 from liquidrnn.synapses import drawn
 
@@ -225,8 +225,7 @@ class LSTM(_TorchLayer):
         backend: str | None = None,
     ):
         hidden_size = positive_int("hidden_size", hidden_size)
-        if isinstance(proj_size, bool) or not hasattr(proj_size, "__index__"):
-            raise TypeError(f"proj_size must be an int, but got {described(proj_size)}")
+        proj_size = whole("proj_size", proj_size)
         if not 0 <= proj_size < hidden_size:
             raise ValueError(f"proj_size must be from 0 to hidden_size - 1 = {hidden_size - 1}, but got {proj_size}")
         stacking = {
@@ -239,7 +238,7 @@ class LSTM(_TorchLayer):
             "generator": generator,
             "backend": backend,
         }
-        options = {"proj_size": int(proj_size)}
+        options = {"proj_size": proj_size}
         super().__init__(nn.LSTM, input_size, hidden_size, num_layers, bias, time, options, stacking)
 
 
