@@ -302,12 +302,18 @@ def _parser() -> argparse.ArgumentParser:
         ("--learning-rate", float, 0.01, "at the start"),
         ("--clip-norm", float, 1.0, "largest norm of the gradient"),
         ("--patience", float, 0.2, "share of the epochs without a better validation loss before training stops"),
-        ("--devices", int, 1, "processes that share each batch"),
     ):
         name = "S" if option == "--patience" else "N" if kind is int else "X"
         added.add_argument(
             option, type=_positive(kind), default=default, metavar=name, help=f"{meaning} (default: {default})"
         )
+    added.add_argument(
+        "--devices",
+        type=_positive(int),
+        metavar="N",
+        help="processes that share each batch (default: 1, or those that torchrun has started)",
+    )
+    added.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what each computes on (default: cpu)")
     added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="of the optimiser (default: 0)")
     for option, choices in (("--optimiser", ("adamw", "rmsprop")), ("--schedule", ("constant", "cosine"))):
         added.add_argument(option, choices=choices, default=choices[0], help=f"default: {choices[0]}")
@@ -964,8 +970,9 @@ def _budget(task: "Task", models: Sequence[str]) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from liquidbench import distributed, matching, tasks
-    from liquidbench.replicas import Course, Epoch
+    from liquidbench.replicas import Course, PeerLost
     from liquidbench.search import Settings
+    from liquidbench.trainer import Epoch
 
     folder = Path(options.folder or Path("trained") / f"{options.task}-{options.model}")
     chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience")
@@ -981,15 +988,18 @@ def _train(options: argparse.Namespace) -> int:
             options.epochs,
             options.batch_size,
             options.seed,
-            options.devices,
+            options.devices or distributed.processes(),
             options.threads,
+            options.device,
         )
         sequences = len(task.split("train"))
         parameters = matching.count_parameters(course.build(task))
-    print(f"{course.model} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
+    # Of the processes that torchrun has started one speaks.
+    say = print if distributed.is_first() else lambda *words, **how: None
+    say(f"{course.model} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
 
     def tell(epoch: Epoch) -> None:
-        print(
+        say(
             f"epoch {epoch.epoch:>{len(str(course.epochs))}}/{course.epochs}: "
             f"training loss {epoch.train_loss:.4g}, validation loss {epoch.validation_loss:.4g}, "
             f"{sequences / epoch.seconds:,.0f} sequences/s",
@@ -1001,19 +1011,19 @@ def _train(options: argparse.Namespace) -> int:
             trained = distributed.train(
                 task, course, folder, minutes=options.minutes, save_every=options.save_every, on_epoch=tell
             )
-    except (FloatingPointError, ChildProcessError) as problem:
+    except (FloatingPointError, ChildProcessError, PeerLost) as problem:
         print(f"liquidbench: {problem}", file=sys.stderr)
         return 1
     except OSError as problem:
         _refuse(f"{folder} must be a folder that can be written to ({problem.strerror or problem}); choose another one")
     if trained.ended == "minutes":
-        print(f"Stopped after {options.minutes:g} minutes; the same command goes on")
+        say(f"Stopped after {options.minutes:g} minutes; the same command goes on")
         return 0
-    print(f"Ended by {trained.ended}; the best epoch was {trained.best_epoch}")
+    say(f"Ended by {trained.ended}; the best epoch was {trained.best_epoch}")
     for split, scores in trained.scores.items():
         known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
-        print(f"{split}: {', '.join(known)}")
-    print(f"Network: {folder / distributed.MODEL}")
+        say(f"{split}: {', '.join(known)}")
+    say(f"Network: {folder / distributed.MODEL}")
     return 0
 
 

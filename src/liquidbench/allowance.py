@@ -13,11 +13,12 @@ from statistics import mean
 import torch
 
 from liquidbench import catalogue, matching
-from liquidbench.learning import EVALUATION_BATCH, Data, optimiser_of, step
+from liquidbench.learning import EVALUATION_BATCH, Data, optimiser_of
 from liquidbench.search import MIDDLE_RATE, Settings
 from liquidbench.statistics import FEWEST_SEEDS, counted, spreads_to_show
 from liquidbench.study import FAMILIES
 from liquidbench.tasks.task import Task
+from liquidbench.trainer import shuffled, step
 
 TRIALS = 4
 """Trials of each search where time allows."""
@@ -166,7 +167,7 @@ def _timed(
     """
     network = catalogue.build(model, task, size, 0, structure=settings.structure)
     optimiser = optimiser_of(network, settings)
-    batches = train.batches(batch_size, torch.Generator().manual_seed(0))[:4]
+    batches = shuffled(train, batch_size, torch.Generator().manual_seed(0))[:4]
     read = torch.arange(min(EVALUATION_BATCH, len(train)))
     network.train()
 

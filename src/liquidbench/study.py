@@ -65,6 +65,9 @@ MATCHINGS: Mapping[str, str] = {
 
 MODES = ("full", "cheap")
 
+DEVICES = ("cpu", "cuda")
+"""What networks can be trained and measured on."""
+
 MOST_RUNS = 1_000_000
 """Runs of a study, at most: each is a fit, or a measurement."""
 
@@ -173,6 +176,7 @@ class Run:
         search: see `Search`.
         tuned: seed and fold of the search whose best draw it trains; its own, but for mode "cheap".
         robustness: see `Robustness`.
+        device: one of `DEVICES`.
     """
 
     kind: Literal["fit", "cost"]
@@ -187,6 +191,7 @@ class Run:
     search: Search
     tuned: tuple[int, int]
     robustness: Robustness
+    device: str = "cpu"
 
     def __hash__(self) -> int:
         # A mapping has none; without the task's name, the runs of all tasks would share one.
@@ -249,6 +254,9 @@ class Run:
 
     def _digest(self, data_digest: str, **changes: Any) -> str:
         content = vars(self) | changes
+        # Results of studies that name no device stand as they are.
+        if self.device == "cpu":
+            del content["device"]
         if not isinstance(self.task, str):
             options = {key: value for key, value in self.task.items() if key != "table"}
             content["task"] = {**options, "name": self.task_name}
@@ -278,6 +286,7 @@ class Study:
             own that no verdict counts.
         smallest_difference: a difference below it does not matter; in the metric's unit for bounded scores,
             as a fraction of the recurrent networks' score for errors (see `liquidbench.statistics.compare`).
+        device: one of `DEVICES`, on which everything is trained and measured.
 
     Example:
         >>> study = Study.parse({"name": "try", "tasks": ["occupancy"], "models": ["CfC", "GRU"], "seeds": 2})
@@ -298,6 +307,7 @@ class Study:
     robustness: Robustness = field(default_factory=Robustness)
     author_defaults: bool = False
     smallest_difference: float = 0.01
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         _text("name", self.name)
@@ -322,6 +332,8 @@ class Study:
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {_shown(self.device)}")
         variants = sum(len(self._variants(model)) for model in self.models)
         fits = len(self.tasks) * variants * self.splits * len(self.seeds)
         if fits > MOST_RUNS:
@@ -411,6 +423,7 @@ class Study:
                 search=self.search if variant == "matched" else Search(trials=1, minutes=self.search.minutes),
                 tuned=first if variant == "matched" and self.search.mode == "cheap" else (seed, fold),
                 robustness=self.robustness,
+                device=self.device,
             )
             for task in self.tasks
             for model in self.models

@@ -19,15 +19,16 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, distributed, learning, processes, replicas, storage, tasks
+from liquidbench import catalogue, distributed, learning, processes, storage, tasks
 from liquidbench.__main__ import main
 from liquidbench.distributed import train
 from liquidbench.learning import Data, loss_of, optimiser_of, predict
-from liquidbench.replicas import Checkpoint, Course, Epoch
+from liquidbench.replicas import Checkpoint, Course
 from liquidbench.search import Settings
 from liquidbench.storage import KeptFileWarning
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
+from liquidbench.trainer import Epoch, shuffled, spread, step
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 COURSE = Course(
@@ -94,13 +95,14 @@ def batches(data: Data) -> list[torch.Tensor]:
     ]
 
 
-def learnt(take_step, number: int):
+def learnt(group, number: int):
     """Losses, gradients and weights of a case, step by step."""
     model, kind, per = CASES[number]
     data, net = split(kind, per), network(model, per)
     optimiser = optimiser_of(net, Settings(0.01, weight_decay=0.1))
+    whole = net if group is None else spread(net, group)
     for batch in batches(data):
-        told = take_step(net, optimiser, data, batch, 0.05)
+        told = step(whole, optimiser, data, batch, 0.05, group=group)
         yield told, [None if p.grad is None else p.grad.clone() for p in net.parameters()], [*net.state_dict().values()]
 
 
@@ -108,7 +110,7 @@ def replica(rank: int, rendezvous: str, connection) -> None:
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     torch.set_num_threads(1)
     for number in range(len(CASES)):
-        for told, gradients, weights in learnt(replicas.step, number):
+        for told, gradients, weights in learnt(dist.group.WORLD, number):
             # As arrays, since a tensor is sent as memory that ends with its process.
             arrays = [None if g is None else g.numpy() for g in gradients], [w.numpy() for w in weights]
             connection.send((told[:2], *arrays))
@@ -117,7 +119,8 @@ def replica(rank: int, rendezvous: str, connection) -> None:
     data.values[0] = np.inf
     before = [p.clone() for p in net.parameters()]
     try:
-        replicas.step(net, optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0)
+        group = dist.group.WORLD
+        step(spread(net, group), optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0, group=group)
     except FloatingPointError as error:
         connection.send((str(error), all(map(torch.equal, before, net.parameters()))))
     # As in `replicas.work`: threads of torch's may abort a process that ends by itself.
@@ -136,7 +139,7 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         theirs.close()
         ends.append(ours)
     for number, case in enumerate(CASES):
-        for (loss, scored), gradients, weights in learnt(learning.step, number):
+        for (loss, scored, _), gradients, weights in learnt(None, number):
             first, second = (end.recv() for end in ends)
             np.testing.assert_equal(first, second)
             (their_loss, their_scored), their_gradients, their_weights = first
@@ -158,10 +161,11 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
 
 def content(folder) -> dict:
     """All that a training leaves, without how long it took."""
-    kept = vars(Checkpoint.read(folder / "checkpoint.pt")) | {"seconds": None}
-    kept["curve"] = [epoch | {"seconds": None} for epoch in kept["curve"]]
+    at = Checkpoint.read(folder / "checkpoint.pt")
+    at.progress.seconds = 0.0
+    at.progress.curve = [replace(epoch, seconds=0.0) for epoch in at.progress.curve]
     summary = json.loads((folder / "training.json").read_text())
-    return kept | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
+    return at.content | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
 
 
 def assert_same(found, expected, where: str = "") -> None:
@@ -200,8 +204,8 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed)
     for epoch in (1, 2, 3):
         optimiser.param_groups[0]["lr"] = learning.learning_rate(course.settings, epoch, 3)
         net.train()
-        steps = [learning.step(net, optimiser, data, batch, 1.0) for batch in data.batches(33, order)]
-        loss = sum(loss * scored for loss, scored in steps) / 200
+        steps = [step(net, optimiser, data, batch, 1.0) for batch in shuffled(data, 33, order)]
+        loss = sum(loss * scored for loss, scored, _ in steps) / 200
         losses.append((loss, float(loss_of(*predict(net, validation)))))
     assert [(epoch.train_loss, epoch.validation_loss) for epoch in told] == losses
 
@@ -217,7 +221,7 @@ def test_stopped_within_an_epoch_and_then_a_process_is_killed(tmp_path, undistur
     paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
     assert not (tmp_path / "model.pt").exists()
-    kept = Checkpoint.read(tmp_path / "checkpoint.pt")
+    kept = Checkpoint.read(tmp_path / "checkpoint.pt").progress
     assert (kept.epoch, kept.step) == (1, 1) and kept.total > 0
 
     killed = []

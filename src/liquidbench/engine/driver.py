@@ -20,7 +20,7 @@ from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training import Epoch
+    from liquidbench.training import TrialEpoch
 
 ATTEMPTS = 3
 """How often a run is begun whose worker is lost each time, before that is its result."""
@@ -55,7 +55,7 @@ class Event:
 
     kind: Literal["started", "doing", "epoch", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
-    epoch: "Epoch | None" = None
+    epoch: "TrialEpoch | None" = None
     score: float | None = None
     reason: str | None = None
     seconds: float | None = None
