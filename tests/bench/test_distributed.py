@@ -28,7 +28,7 @@ from liquidbench.search import Settings
 from liquidbench.storage import KeptFileWarning
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
-from liquidbench.trainer import Epoch, shuffled, spread, step
+from liquidbench.trainer import Epoch, erm, shuffled, spread, step
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 COURSE = Course(
@@ -40,7 +40,8 @@ COURSE = Course(
     devices=2,
     threads=1,
 )
-CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence")))
+CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence"), (False,)))
+CASES += [("GRU", kind, per, True) for kind in ("classification", "regression") for per in ("step", "sequence")]
 
 
 def parity():
@@ -95,14 +96,22 @@ def batches(data: Data) -> list[torch.Tensor]:
     ]
 
 
+def uneven(losses: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """An objective that is not linear: environments are to do equally well."""
+    return losses.mean() + 3 * losses.var(correction=0)
+
+
 def learnt(group, number: int):
     """Losses, gradients and weights of a case, step by step."""
-    model, kind, per = CASES[number]
+    model, kind, per, environments = CASES[number]
     data, net = split(kind, per), network(model, per)
+    if environments:
+        data.environments = torch.tensor([4, 0, 0, 4, 4, 9, 9, 0, 0, 4, 9, 9])
+    objective = uneven if environments else erm
     optimiser = optimiser_of(net, Settings(0.01, weight_decay=0.1))
     whole = net if group is None else spread(net, group)
     for batch in batches(data):
-        told = step(whole, optimiser, data, batch, 0.05, group=group)
+        told = step(whole, optimiser, data, batch, 0.05, objective, group)
         yield told, [None if p.grad is None else p.grad.clone() for p in net.parameters()], [*net.state_dict().values()]
 
 
@@ -296,6 +305,66 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "checkpoint.pt", "model.pt", "training.json"}
 
 
+STARTED = """
+import os, signal, sys
+from test_distributed import COURSE, parity
+from liquidbench import trainer
+from liquidbench.distributed import train
+
+calls, step = [], trainer.step
+
+def dies(*arguments):
+    calls.append(arguments)
+    # In the second epoch, seven batches being one.
+    if len(calls) == 10 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+
+trainer.step = dies
+told = []
+trained = train(parity(), COURSE, sys.argv[1], save_every=0, on_epoch=told.append)
+assert set(trained.scores) == {"validation", "test"} and len(told) == (3 if os.environ["RANK"] == "0" else 0)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_torchrun_starts_and_starts_again(tmp_path, undisturbed):
+    """They learn what those of our own do, to the bit; one is killed, and torchrun starts all of them anew."""
+    (tmp_path / "program.py").write_text(STARTED)
+    words = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1", str(tmp_path / "program.py")]
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *words, str(tmp_path / "folder")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path},
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "exitcode: -9" in ended.stderr, ended.stderr
+    assert_same(content(tmp_path / "folder"), undisturbed)
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """As if torchrun had started two processes on this machine, of which this is the first."""
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_another_number_than_torchrun_has_started_is_refused(launched, tmp_path):
+    assert distributed.processes() == 2 and distributed.is_first()
+    with pytest.raises(ValueError, match="devices must be the processes that torchrun has started, 2; got 3"):
+        train(parity(), replace(COURSE, devices=3), tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="device must be one that is there; got 'cuda', .*Take 'cpu'"):
+        train(parity(), replace(COURSE, device="cuda"), tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_again_and_again(tmp_path, undisturbed, seed):
@@ -349,6 +418,7 @@ def children(pid: int) -> list[int]:
         ({"hidden_size": 0}, "hidden_size must be at least 1; got 0"),
         ({"devices": 34}, "devices must be at most batch_size, 33, .*got 34: use fewer"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"device": "tpu"}, "device must be one of cpu, cuda; got 'tpu'"),
         ({"settings": Settings(0.0)}, "learning_rate must be above 0"),
         ({"settings": Settings(0.1, optimiser="sgd")}, "optimiser must be one of adamw, rmsprop; got 'sgd'"),
         ({"settings": Settings(0.1, patience=2)}, "patience must be above 0 and at most 1"),
