@@ -173,6 +173,7 @@ def _train_joined(
     if course.device == "cpu" and here == started:
         os.environ.update(_loopback())
     device = device_of(course.device, int(os.environ["LOCAL_RANK"]))
+    _warn_of_restarts()
     join(device)
     first, path = is_first(), folder / CHECKPOINT
     with ExitStack() as inside, exchanging():
@@ -197,6 +198,23 @@ def _train_joined(
         dist.barrier()
         dist.destroy_process_group()
         return trained
+
+
+def _warn_of_restarts() -> None:
+    """Say that torchrun's restarts may hang, where they may.
+
+    Its store outlives the processes. Those that it starts anew may read in it where the dead ones could be reached, and
+    then wait for half an hour.
+    """
+    restarts, shared = (os.environ.get(f"TORCHELASTIC_{name}") for name in ("MAX_RESTARTS", "USE_AGENT_STORE"))
+    if is_first() and restarts not in (None, "0") and shared == "True":
+        warnings.warn(
+            "torchrun may hang when it restarts processes (--max-restarts), as they look for each other where the dead "
+            "ones were; start it with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in its environment, and --standalone or "
+            "--rdzv-backend c10d",
+            RuntimeWarning,
+            stacklevel=4,
+        )
 
 
 def _from_first(make: Callable[[], Checkpoint], path: Path) -> Checkpoint:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
@@ -337,7 +338,7 @@ def test_processes_that_torchrun_starts_and_starts_again(tmp_path, undisturbed):
         [sys.executable, "-m", "torch.distributed.run", *words, str(tmp_path / "folder")],
         capture_output=True,
         text=True,
-        env=os.environ | {"PYTHONPATH": path},
+        env=os.environ | {"PYTHONPATH": path, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
         timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
@@ -350,6 +351,17 @@ def launched(monkeypatch):
     """As if torchrun had started two processes on this machine, of which this is the first."""
     for name, value in {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
         monkeypatch.setenv(name, value)
+
+
+def test_restarts_of_torchrun_that_may_hang_are_warned_of(launched, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    with pytest.warns(RuntimeWarning, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"):
+        distributed._warn_of_restarts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+        distributed._warn_of_restarts()
 
 
 def test_another_number_than_torchrun_has_started_is_refused(launched, tmp_path):
