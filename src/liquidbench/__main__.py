@@ -532,6 +532,11 @@ def _carry_out(
 
         _check_temporary()
         executor, processes = _executor(options)
+        # Workers of Ray have devices of their own.
+        if study.device != "cpu" and not options.ray:
+            from liquidbench.learning import device_of
+
+            device_of(study.device)
         plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
         # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
         _keep(study, directory, asked)

@@ -168,16 +168,19 @@ def step(
     # A process without a sequence reads one for nothing: all of a group must pass through the network.
     predictions = network(*data.inputs(share if len(share) else batch[:1]))
     parts, counts = _parts(data, batch, share, predictions[: len(share)])
-    told = torch.cat([parts.detach(), parts.new_tensor([wish])])
+    losses = parts
     if group is not None:
+        told = torch.cat([parts.detach(), parts.new_tensor([wish])])
         dist.all_reduce(told, group=group)
-    losses, wish = told[:-1].requires_grad_(), float(told[-1])
+        losses, wish = told[:-1].requires_grad_(), float(told[-1])
     loss = objective(losses, counts)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise FloatingPointError(f"training loss became {value}")
-    (weights,) = torch.autograd.grad(loss, losses)
-    (parts * weights).sum().backward()
+    if group is not None:
+        (weights,) = torch.autograd.grad(loss, losses)
+        loss = (parts * weights).sum()
+    loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimiser.step()
     return Step(value, scored, wish)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 
 from liquidbench import __main__ as main_module
@@ -207,6 +208,11 @@ def test_what_is_not_there_is_said_in_one_sentence(arguments, words, tmp_path, m
         ({"models": ["GRU", "LTSM"]}, "'LSTM'"),
         ({"tasks": ["occupacy"]}, "occupacy"),
         ({"tasks": ["occupancy"]}, "occupancy_data.zip"),
+        pytest.param(
+            {"device": "cuda"},
+            "device must be one that is there; got 'cuda'",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
     ],
 )
 def test_a_bad_study_is_refused_in_one_sentence(changes, words, tmp_path, capsys):

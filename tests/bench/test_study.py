@@ -162,6 +162,7 @@ class TestErrors:
             ({"matching": ["params"]}, "matching[0] must be one of parameters, compute, state; got 'params'"),
             ({"matching": []}, "matching must be a list of names among parameters, compute, state; got []"),
             ({"splits": 0}, "splits must be a whole number of at least 1; got 0"),
+            ({"device": "gpu"}, "device must be one of cpu, cuda; got 'gpu'"),
             ({"robustness": {"removed_steps": [1]}}, "removed_steps[0] must be a finite number at least 0 and below 1"),
             ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must differ from one another; 0.0 comes twice"),
             ({"models": ["cfc"]}, "models[0] must be one of LTC, "),
@@ -440,6 +441,7 @@ class TestId:
             {"search": Search(trials=6)},
             {"tuned": (0, 0)},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
+            {"device": "cuda"},
         ],
         ids=lambda changes: next(iter(changes)),
     )
