@@ -232,8 +232,9 @@ def _repeat(distinct: pl.DataFrame, time: str | None) -> bool:
 
 
 def _count(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
-    known = frame.select(key).drop_nulls()
-    return known[key[0]].n_unique() if len(key) == 1 else known.select(pl.struct(key).n_unique()).item()
+    if len(key) == 1:
+        return frame[key[0]].drop_nulls().n_unique()
+    return frame.select(key).drop_nulls().select(pl.struct(key).n_unique()).item()
 
 
 def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:

@@ -59,6 +59,8 @@ MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8
+FEWEST_ROWS = 12
+"""Rows without which there are neither several in each of three groups nor enough to split them in time."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
 COUNTING = 0.95
@@ -220,7 +222,7 @@ class _Plan:
         self.horizon = self._choose_horizon()
         self.per = self._choose_per()
         self.classes = self._class_names() if self.kind == "classification" else None
-        self.feature_columns, self.values, self.observed = self._encode()
+        self.feature_columns, self.sources, self.values, self.observed = self._encode()
         self._describe_features()
         self.recordings = self._cut_into_recordings()
         self._suspect_strayed_times()
@@ -350,6 +352,7 @@ class _Plan:
             labels=lambda name: name != target and (name in key or groups.is_named(name)),
             decimal=given.get("decimal"),
             missing=given.get("missing") or (),
+            fewest=FEWEST_ROWS,
         )
 
     def _refuse(self, problem: str) -> NoReturn:
@@ -393,10 +396,13 @@ class _Plan:
             self.lines.append(f"rows: {_count(empty.sum(), 'empty row')} dropped")
             self._keep(~empty)
         wanted = {self.target, *self.key, self.given.get("time"), *(self.given.get("features") or ())}
-        for name in [name for name in self.frame.columns if name not in wanted]:
-            if _counts_rows(self.frame[name]) and not _TIME_NAME.fullmatch(name):
-                self.left_out[name] = "only counts the rows"
-                self.frame = self.frame.drop(name)
+        counts = [
+            name
+            for name in self.frame.columns
+            if name not in wanted and _counts_rows(self.frame[name]) and not _TIME_NAME.fullmatch(name)
+        ]
+        self.left_out |= dict.fromkeys(counts, "only counts the rows")
+        self.frame = self.frame.drop(counts)
 
     def _find_dates(self) -> dates.Found:
         """Put dates in the place of what they are written as."""
@@ -490,6 +496,7 @@ class _Plan:
             return
         wanted = {self.target, self.time, *self.key, *(self.given.get("features") or ())}
         times = self._times()
+        copies = []
         for name in [name for name in self.frame.columns if name not in wanted]:
             column = self.frame[name]
             there = column.is_not_null().to_numpy()
@@ -498,8 +505,9 @@ class _Plan:
             values = column.cast(pl.Float64).to_numpy()[there]
             # Values that are too large are refused later, with their row.
             if np.abs(values).max(initial=0.0) < 1e100 and _correlation(values, times[there]) > SAME_TIME:
-                self.left_out[name] = f"says the same as the time, {self.time!r}"
-                self.frame = self.frame.drop(name)
+                copies.append(name)
+        self.left_out |= dict.fromkeys(copies, f"says the same as the time, {self.time!r}")
+        self.frame = self.frame.drop(copies)
 
     def _unroll(self, name: str) -> None:
         """Add a day to a clock after each midnight."""
@@ -826,9 +834,12 @@ class _Plan:
         return None
 
     def _repeats_target(self, name: str) -> str | None:
-        pairs = self.frame.select(name, self.target).drop_nulls().unique()
+        if self.given.get("kind") == "forecast":
+            return None
+        # Selected from a table of thousands of columns, each pair would take as long as the table is wide.
+        pairs = pl.DataFrame([self.frame[name], self.frame[self.target]]).drop_nulls().unique()
         column, target = pairs[name], pairs[self.target]
-        if self.given.get("kind") == "forecast" or pairs.height < 2:
+        if pairs.height < 2:
             return None
         if (column.dtype.is_numeric() or column.dtype == target.dtype) and column.dtype.is_numeric() == (
             target.dtype.is_numeric()
@@ -931,9 +942,9 @@ class _Plan:
     def _class_names(self) -> tuple[str, ...]:
         return tuple(_labels(self.frame[self.target].drop_nulls().unique().sort()))
 
-    def _encode(self) -> tuple[tuple[Feature, ...], NDArray[np.float64], NDArray[np.bool_]]:
-        """Features by name and unit, their values (rows, features), and where they are observed."""
-        features, values, observed = [], [], []
+    def _encode(self) -> tuple[tuple[Feature, ...], tuple[str, ...], NDArray[np.float64], NDArray[np.bool_]]:
+        """Features by name and unit, the column of each, their values (rows, features), and where they are observed."""
+        features, sources, values, observed = [], [], [], []
         for name in self.features:
             column = self.frame[name]
             there = column.is_not_null().to_numpy()
@@ -946,7 +957,9 @@ class _Plan:
                 features.append(Feature(name, "1" if column.dtype == pl.Boolean else self._unit(name)))
                 values.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
                 observed.append(there)
-        return tuple(features), np.stack(values, axis=1).astype(np.float64), np.stack(observed, axis=1)
+            sources += [name] * (len(features) - len(sources))
+        values = np.stack(values, axis=1).astype(np.float64)
+        return tuple(features), tuple(sources), values, np.stack(observed, axis=1)
 
     def _targets(self) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         column = self.frame[self.target]
@@ -1207,15 +1220,22 @@ class _Plan:
 
     def _suspect_unseen(self) -> None:
         """Warn of what the training part never shows, and of a test part that asks nothing."""
-        observed = {name: np.concatenate([recording.observed for recording in self.splits[name]]) for name in SPLITS}
         values = np.concatenate([recording.values for recording in self.splits["train"]])
-        never, same = [], []
-        for column, feature in enumerate(self.feature_columns):
-            there = observed["train"][:, column]
+        observed = np.concatenate([recording.observed for recording in self.splits["train"]])
+        never, same, unseen = [], [], []
+        # A column of text is several features, which only together say whether it varies.
+        places_of: dict[str, list[int]] = {}
+        for place, source in enumerate(self.sources):
+            places_of.setdefault(source, []).append(place)
+        for name, places in places_of.items():
+            there = observed[:, places[0]]
+            shown = values[there][:, places]
             if not there.any():
-                never.append(feature.name)
-            elif feature.name in self.features and np.ptp(values[there, column]) == 0:
-                same.append(feature.name)
+                never.append(name)
+            elif not np.ptp(shown, axis=0).any():
+                same.append(name)
+            elif self.frame[name].dtype == pl.String:
+                unseen += [self.feature_columns[place].name for place in np.array(places)[~shown.any(axis=0)]]
         if never:
             self.warnings.append(
                 f"{_listed(never)} {'has' if len(never) == 1 else 'have'} no value in the training part, so nothing "
@@ -1225,6 +1245,11 @@ class _Plan:
             self.warnings.append(
                 f"{_listed(same)} {'is' if len(same) == 1 else 'are'} the same throughout the training part, so "
                 "nothing can be learnt of what changes later"
+            )
+        if unseen:
+            self.warnings.append(
+                f"{_listed(unseen)} {'occurs' if len(unseen) == 1 else 'occur'} only outside of the training part, so "
+                "nothing can be learnt of it"
             )
         for name in SPLITS[1:]:
             known = _known(self.splits[name], self.per)
