@@ -133,9 +133,9 @@ def read(
     rows, width = table.frame.shape
     if rows < fewest and width > _SIDEWAYS * rows:
         raise ValueError(
-            f"{path.name}: the file has {_count(rows, 'row')} and {width:,} columns; expected a row for each time step, "
-            f"at least {fewest}, and a column for each quantity. If times run along the columns, turn the table round "
-            "(in pandas: table.T)"
+            f"{path.name}: the file has {_count(rows, 'row')} and {width:,} columns; expected a row for each time "
+            f"step, at least {fewest}, and a column for each quantity. If times run along the columns, turn the table "
+            "round (in pandas: table.T)"
         )
     try:
         asked = _by_column(missing, table.frame.columns)

@@ -36,6 +36,7 @@ import difflib
 import hashlib
 import os
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +75,8 @@ GAP = 1.5
 """Times the usual span from which on a span is a gap, in which a row at least is missing."""
 STRAYED = 10
 """How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
+MIXED = 1.5
+"""Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 OUTLIER = 20
 """Standard deviations from its mean beyond which a value is suspected of being an error."""
 OUTLIER_SHARE = 0.8
@@ -87,13 +90,6 @@ SHARES = ((0.6, 0.2), (0.6, 0.25), (0.6, 0.15), (0.5, 0.25), (0.5, 0.3), (0.5, 0
 # Dealing in this order gives 3 to 1 to 1, and each split one group as soon as there are three.
 DEAL = ("train", "validation", "test", "train", "train")
 
-# Not hour or day: those mostly come back every day or month.
-_TIME_NAME = re.compile(
-    r"(?:(?:elapsed|relative|unix|sample|sampling|date)[ _]?)?"
-    r"(?:time|timestamp|time[ _]stamp|date|t|seconds|step|epoch)"
-    r"(?:[ _]?[\[(]?(?P<unit>ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?)?",
-    re.IGNORECASE,
-)
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -207,6 +203,8 @@ class _Plan:
         # Subjects who were recorded one after another are numbered in the order of time.
         self._drop_copies_of_time(but=groups.is_named)
         self.key = self._choose_group()
+        if long := self._long_form():
+            self.warnings.append(long)
         self._suspect_names()
         self._drop_identifiers()
         self._drop_copies_of_time()
@@ -215,6 +213,7 @@ class _Plan:
         others = self._choose_features()
         self.kind = self._choose_kind(others)
         self.features = others
+        self._suspect_labels()
         self.sentinels = self._suspect_sentinels()
         if self.kind == "forecast":
             self.features = tuple(name for name in self.frame.columns if name in (*others, self.target))
@@ -399,7 +398,7 @@ class _Plan:
         counts = [
             name
             for name in self.frame.columns
-            if name not in wanted and _counts_rows(self.frame[name]) and not _TIME_NAME.fullmatch(name)
+            if name not in wanted and _counts_rows(self.frame[name]) and not dates.time_name(name)
         ]
         self.left_out |= dict.fromkeys(counts, "only counts the rows")
         self.frame = self.frame.drop(counts)
@@ -437,7 +436,7 @@ class _Plan:
         times = [
             name for name in free if self.frame[name].dtype.is_temporal() and self.frame[name].dtype != pl.Duration
         ]
-        named = [name for name in free if _TIME_NAME.fullmatch(name)]
+        named = [name for name in free if dates.time_name(name)]
         clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
         numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
         elapsed = [name for name in free if name not in named and dates.is_elapsed(self.frame[name])]
@@ -471,6 +470,17 @@ class _Plan:
                 )
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
+                )
+            goes_on = [
+                name
+                for name in free
+                if name not in named and not dates.is_part(name) and dates.goes_on(self.frame[name])
+            ]
+            if goes_on:
+                like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
+                self.warnings.append(
+                    f"{_listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
+                    f"{shlex.quote(goes_on[0])} takes it for the time)"
                 )
             self.lines.append(
                 "time: no column found; rows count as evenly spaced, in the order of the file (--time names one)"
@@ -590,7 +600,35 @@ class _Plan:
         else:
             self.lines.append("group: no column found; the file is one recording (--group names one)")
         self.warnings += choice.warnings
+        if not choice.key:
+            self._suspect_recordings()
         return choice.key
+
+    def _suspect_recordings(self) -> None:
+        """Warn of several recordings that are read as one."""
+        for name in groups.recurring(self.frame, self.target, self.time):
+            values = self.frame[name].drop_nulls().n_unique()
+            way = f"--group {shlex.quote(name)} keeps them apart"
+            if values < groups.FEWEST:
+                way = f"take the rows of one ({values} are too few to split by)"
+            self.warnings.append(
+                f"{name!r} is named like an identifier, but the file is read as one recording that goes on from one of "
+                f"its values to another; if each has a series of its own, {way}"
+            )
+
+    def _long_form(self) -> str:
+        """What a table of names and values is, and what to do; empty for others."""
+        if (found := groups.long_form(self.frame, self.time)) is None:
+            return ""
+        variable, value = found
+        index = [*self.key, self.time or "COLUMN OF TIMES", *([] if self.target == value else [self.target])]
+        index = [name for name in index if name != variable]
+        some = _listed(map(str, self.frame[variable].drop_nulls().unique(maintain_order=True).head(3)))
+        return (
+            f"the table looks long: {value!r} holds one quantity after another, {variable!r} says which ({some}), and "
+            "models do not see them together. Give each a column of its own first, in pandas: "
+            f"table.pivot(index={index}, columns={variable!r}, values={value!r}).reset_index()"
+        )
 
     def _suspect_names(self) -> None:
         """Warn of groups that may be one under two names, or none."""
@@ -610,6 +648,18 @@ class _Plan:
                 self.warnings.append(
                     f"{words[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means "
                     f"that there is none, say {columns.option(name, words[0])} (missing: in a study)"
+                )
+
+    def _suspect_labels(self) -> None:
+        """Warn of classes and categories that may be one under two names."""
+        for name in (*self.features, *([self.target] if self.kind == "classification" else [])):
+            column = self.frame[name]
+            if column.dtype == pl.String and (twins := groups.twins(column)):
+                what = "classes" if name == self.target else "values"
+                some = _listed((f"{first!r} and {second!r}" for first, second in twins), 3, quote=False)
+                self.warnings.append(
+                    f"{some} of {name!r} count as different {what}, though they may mean the same; if they do, write "
+                    "them alike"
                 )
 
     def _drop_identifiers(self) -> None:
@@ -646,6 +696,40 @@ class _Plan:
             )
         self._keep(np.lexsort((times, codes)))
         self._merge_repeated_rows()
+        self._suspect_mixed_recordings()
+
+    def _suspect_mixed_recordings(self) -> None:
+        """Refuse a table whose times begin again and again, and which sorting would mix."""
+        if self.time is None:
+            return
+        order = np.lexsort((self.row, self._codes()))
+        times, codes = self._times()[order], self._codes()[order]
+        same = np.diff(codes) == 0
+        back = same & (np.diff(times) < 0)
+        runs = np.concatenate([[0], np.flatnonzero(back | ~same) + 1, [len(times)]])
+        covered = (times[runs[1:] - 1] - times[runs[:-1]]).sum()
+        firsts = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(times)]])
+        by_code = zip(firsts[:-1], firsts[1:], strict=True)
+        spanned = sum(float(np.ptp(times[first:end])) for first, end in by_code)
+        # A log in several pieces covers each time once in whatever order they are.
+        if not back.any() or covered <= MIXED * spanned or len(times) / (len(runs) - 1) < groups.FEWEST_ROWS:
+            return
+        first = int(order[int(back.argmax()) + 1])
+        what = (
+            f"the time goes back {_count(int(back.sum()), 'time')} (first in {self._at(first)}), and what follows "
+            f"covers the same times again, as where several recordings stand one below another"
+        )
+        if "group" in self.given and not self.key:
+            self.warnings.append(f"{what}; sorted by time, their rows are mixed")
+            return
+        frame = self.frame[order]
+        names = groups.ascending(frame, times, self.target, self.time)
+        names = [name for name in names if name not in self.key]
+        hint = f" ({_listed(names, 4)} would do)" if names else ""
+        self._refuse(
+            f"{what}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
+            f"--group{hint}, or add one; if it is one recording all the same, say --no-group"
+        )
 
     def _suspect_daylight_saving(
         self, codes: NDArray[np.int64], times: NDArray[np.float64], rows: NDArray[np.int64]
@@ -708,11 +792,13 @@ class _Plan:
             clocks = [name for name in alone if not groups.come_in_blocks(self.frame[np.argsort(self.row)], name)]
             hour = f", as {_listed(clocks)} may be a part of it" if clocks else ""
             daylight = f" Or {self.daylight}; write times in UTC, or with their offset." if self.daylight else ""
+            long = self._long_form()
             self._refuse(
                 f"{_count(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
                 f"them {example}. If the table holds several recordings, name the column that tells them apart "
                 f"with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join them into "
                 f"one; else merge these rows first, or name a finer time with --time.{daylight}"
+                f"{f' Besides, {long}' * bool(long)}"
             )
         self.lines.append(
             f"rows: {_count(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
@@ -1327,9 +1413,8 @@ class _Plan:
         if self.frame[self.time].dtype.is_temporal():
             unit = next((unit for unit in ("d", "h", "min") if median >= _SECONDS[unit]), "s")
             scale = _SECONDS[unit]
-        elif (named := _TIME_NAME.fullmatch(self.time)) and named["unit"]:
-            unit = named["unit"].lower()
-            unit = {"sec": "s", "seconds": "s", "minutes": "min", "hours": "h", "days": "d"}.get(unit, unit)
+        elif (named := dates.time_name(self.time)) and named.unit:
+            unit = named.unit
         self.recordings = [
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
         ]
