@@ -477,6 +477,7 @@ _SIDEWAYS = 10
 
 def _content(path: Path) -> bytes:
     """The bytes of a file; those that the system makes up as they are read may have no end, or be none."""
+    size = 0
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

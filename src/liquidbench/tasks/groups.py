@@ -138,7 +138,7 @@ def _is_chosen(column: pl.Series) -> bool:
     if column.dtype == pl.String or is_named(column.name):
         return True
     steps = np.diff(column.drop_nulls().cast(pl.Float64).to_numpy())
-    return bool(len(steps)) and (np.mean(steps == 0) >= 2 / 3 or np.mean(steps > 0) >= 0.6)
+    return bool(len(steps) and (np.mean(steps == 0) >= 2 / 3 or np.mean(steps > 0) >= 0.6))
 
 
 def come_in_blocks(frame: pl.DataFrame, name: str) -> bool:
