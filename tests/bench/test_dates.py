@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, table
+from liquidbench.tasks import dates, meaning, table
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -492,7 +492,7 @@ def test_figures_with_the_year_elsewhere(form, step, how, tmp_path):
     mapping, lines = table.complete({"table": str(path), "target": "y"})
     assert f"file: 'time' read as dates written as {how}" in lines
     assert any(line.startswith("spans: even, ") for line in lines) and not any("sorted by" in line for line in lines)
-    loaded = dates.seconds(table._Plan(mapping, None).frame["time"])
+    loaded = dates.seconds(meaning.Meaning(mapping, path).frame["time"])
     assert (loaded - loaded[0]).tolist() == [(m - moments[0]).total_seconds() for m in moments]
 
 

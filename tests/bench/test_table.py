@@ -17,7 +17,7 @@ import pytest
 from liquidbench import tasks
 from liquidbench.metrics import METRICS
 from liquidbench.study import Study
-from liquidbench.tasks import table, uci
+from liquidbench.tasks import suspicions, table, uci
 from liquidbench.tasks.task import SPLITS, check
 
 DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -481,7 +481,9 @@ def test_the_area_that_makes_a_suspect_is_that_of_scikit_learn():
     draws = np.random.default_rng(8)
     values, classes = draws.integers(6, size=200) + 1e9, draws.integers(3, size=200)
     areas = [metrics.roc_auc_score(classes == label, values) for label in range(3)]
-    np.testing.assert_allclose(table._auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12)
+    np.testing.assert_allclose(
+        suspicions.auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("rows", [200, 2000])
