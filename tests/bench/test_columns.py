@@ -873,3 +873,32 @@ def test_a_file_larger_than_memory_is_refused_in_words(tmp_path, monkeypatch):
     monkeypatch.setattr(type(path), "stat", lambda self, **_: Huge)
     with pytest.raises(ValueError, match=r"cannot be read \(it has 4,611,686,018,427,387,904 bytes, more than memory"):
         columns.read(path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"), [("12,34,567", 1234567), ("1,00,000.5", 100000.5), ("-9,87,65,432", -98765432)]
+)
+def test_thousands_as_india_sets_them_apart(read, cell, number):
+    column, made = column_of(read, [cell, "1,23,456", "999"] * 4)
+    assert column.to_list() == [number, 123456, 999] * 4
+    (remark,) = made.remarks
+    assert remark.startswith(f"file: 'c' is written with commas between thousands ({cell!r} is {number}")
+
+
+def test_numbers_with_words_are_shown_where_they_are_left_out(plan):
+    def row(number):
+        return f"{number},{number * 7} {'km' if number % 4 else 'm'},{level(number)},{flow(number) / 2}"
+
+    said = plan("when,dist,x,y\n" + lines(row, rows=90), "y")[1]
+    assert "'dist' holds cells such as '0 m', which are read as text, 90 distinct values" in "".join(said)
+
+
+def test_words_that_count_as_missing_among_numbers_are_said(read):
+    cells = ["1", "Unknown", "0", "NA", "none"] * 8
+    column, made = column_of(read, cells)
+    assert column.to_list() == [1, None, 0, None, None] * 8
+    told = "'Unknown' and 'none' in 16 cells of 'c', whose others are numbers, counts as missing"
+    assert made.remarks == [f"file: {told}"] and not made.warnings
+    _, made = column_of(read, cells, target="c")
+    assert made.warnings == [f"{told}; if it is a class, write a number for it"]
+    assert not column_of(read, ["1", "NA", "-", ""] * 8)[1].remarks

@@ -584,3 +584,11 @@ def test_a_year_beside_months_and_weeks_takes_the_weeks():
         45, year=[2024] * 45, month=[day.month for day in days], week=[day.isocalendar().week for day in days]
     )
     assert found.frame["year week"].to_list() == days
+
+
+def test_fiscal_years_with_letters_are_joined_with_their_weeks():
+    years = [19 + week // 52 for week in range(150)]
+    weeks = [week % 52 + 1 for week in range(150)]
+    found = parts(150, **{"Fiscal Year": [f"FY{year}" for year in years]}, Week=weeks)
+    expected = [datetime.fromisocalendar(2000 + year, week, 1) for year, week in zip(years, weeks, strict=True)]
+    assert found.frame["Fiscal Year Week"].to_list() == expected

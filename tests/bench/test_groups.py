@@ -503,3 +503,34 @@ def test_what_goes_up_like_a_time_under_another_name_is_warned_of(guess):
     mapping, lines = guess(frame)
     assert mapping["time"] is None
     assert any(line.startswith("warning: 'km' goes up as a time does, but is not named like one") for line in lines)
+
+
+def test_a_date_of_each_subject_is_not_the_time_of_its_rows(guess):
+    rows = np.arange(200)
+    frame = pl.DataFrame(
+        {
+            "patient": [f"p{row // 20}" for row in rows],
+            "date of birth": [f"19{50 + row // 20}-03-{10 + row // 20}" for row in rows],
+            "measured": [f"2024-05-{1 + row // 20:02d} {row % 20:02d}:15" for row in rows],
+            "x": np.sin(rows),
+            "y": np.cos(rows * 3) + 1,
+        }
+    )
+    mapping, lines = guess(frame)
+    assert (mapping["time"], mapping["group"]) == ("measured", "patient")
+    assert "time: column 'measured' (the others are 'date of birth'; --time names another)" in lines
+
+
+@pytest.mark.parametrize("name", ["USUBJID", "SubjID", "Gerät", "Fahrzeug-Nr", "capteur id", "MRN"])
+def test_identifiers_under_more_names(name):
+    assert groups.is_named(name)
+
+
+def test_blocks_of_rows_under_a_name_that_says_nothing_are_warned_of(guess):
+    rows = np.arange(240)
+    frame = pl.DataFrame({"bench": [f"b{row // 30}" for row in rows], "x": np.sin(rows), "y": np.cos(rows * 3) + 1})
+    mapping, lines = guess(frame)
+    assert mapping["group"] is None
+    assert any("each value of 'bench' stand together" in line and "--group bench keeps" in line for line in lines)
+    phases = frame.with_columns(bench=pl.Series([f"b{row // 80}" for row in rows]))
+    assert not any(line.startswith("warning") and "bench" in line and "--group" in line for line in guess(phases)[1])

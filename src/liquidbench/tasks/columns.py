@@ -271,6 +271,7 @@ class _Typing:
         self._read_figures(quick, text, separator, decimal)
         for name, numbers in quick.items():
             done[name] = self._kept_apart(text[name], numbers)
+            self._tell_words(name, table.frame[name], done[name])
             if name in self.exponents and done[name].dtype.is_numeric():
                 table.remarks.append(self.exponents[name])
         for name in self.words.keys() - done.keys():
@@ -364,6 +365,21 @@ class _Typing:
             f"{', '.join(some)}{more}"
         )
         return True
+
+    def _tell_words(self, name: str, written: pl.Series, read: pl.Series) -> None:
+        """Say which words of a column of numbers count as missing: 'unknown' may be an answer as well."""
+        if not read.has_nulls():
+            return
+        words = written.filter(read.is_null()).str.strip_chars()
+        words = words.filter(words.str.to_lowercase().is_in(_WORDS_FOR_MISSING))
+        if not len(words):
+            return
+        some = " and ".join(map(repr, words.unique(maintain_order=True)))
+        told = f"{some} in {_count(len(words), 'cell')} of {name!r}, whose others are numbers, counts as missing"
+        if name == self.target:
+            self.table.warnings.append(f"{told}; if it is a class, write a number for it")
+        else:
+            self.table.remarks.append(f"file: {told}")
 
     def _tell_form(self, name: str, column: pl.Series, mark: str, told: list[str]) -> None:
         self.table.remarks.extend(f"file: {name!r} is written {how}" for how in told)
@@ -469,6 +485,7 @@ class _Typing:
             self.table.warnings.append("no cell holds any of the values asked to be missing")
 
 
+_WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
 _MOST_TOLD = 8
 _SIDEWAYS = 10

@@ -146,7 +146,7 @@ _BESIDE_TIME = frozenset(
 _SINCE = frozenset("elapsed relative rel since from after verstrichene vergangene".split())
 
 _PARTS = {
-    "year": r"year|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
+    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
     "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
     "day": r"day|dd|dy|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
     "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
@@ -352,7 +352,7 @@ def is_part(name: str) -> bool:
 
 def is_elapsed(column: pl.Series) -> bool:
     """Whether a column named like a part of a time goes up beyond it, as hours since admission do, row by row."""
-    named = re.fullmatch(r"(second|minute|hour|day)s?", column.name.strip(), re.I)
+    named = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", column.name.strip(), re.I)
     if not named or not column.dtype.is_numeric() or column.null_count() == len(column):
         return False
     values = column.drop_nulls().cast(pl.Float64).to_numpy()
@@ -1006,12 +1006,12 @@ def _fits(column: pl.Series, part: str) -> bool:
     return inside and years and (part == "second" or bool((known % 1 == 0).all()))
 
 
-_LETTERED = {"week": "kw|w|wk|week", "quarter": "q|qtr|quarter|t"}
+_LETTERED = {"year": "fy", "week": "kw|w|wk|week", "quarter": "q|qtr|quarter|t"}
 
 
 def _without_letters(column: pl.Series, part: str) -> pl.Series:
-    """Weeks and quarters such as ``W05`` and ``Q1`` as numbers."""
-    return column.str.extract(rf"^(?i:{_LETTERED[part]})\.?\s?(\d{{1,2}})$").cast(pl.Int64)
+    """Years, weeks and quarters such as ``FY24``, ``W05`` and ``Q1`` as numbers."""
+    return column.str.extract(rf"^(?i:{_LETTERED[part]})\.?\s?(\d{{1,2}}|\d{{4}})$").cast(pl.Int64)
 
 
 def _down_from(roles: dict[str, str], part: str) -> list[str]:

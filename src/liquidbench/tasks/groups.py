@@ -20,6 +20,8 @@ FEWEST = 3
 """Groups that a split needs, one for each part."""
 FEWEST_ROWS = 8
 """Rows that recordings have on average, below which an identifier is not taken for theirs where another would do."""
+MANY_BLOCKS = 5
+"""Blocks of rows from which on they are more likely recordings than phases of one."""
 MOST_CLASSES = 20
 """Distinct whole numbers up to which they may be classes."""
 FEW_MISSING = 0.05
@@ -30,7 +32,8 @@ MOST_PAIRED = 12
 _WHO = (
     "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
     "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
-    "ticker|symbol|client|kunde|maschine|anlage|proband"
+    "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
+    "messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
@@ -170,6 +173,27 @@ def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
     ranks = frame.select(pl.struct(key).rank("dense")).to_series().to_numpy()
     _, first, inverse = np.unique(ranks, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
+
+
+def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
+    """Whether a column has one value for each of something that is named like an identifier and has several rows."""
+    return any(
+        is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and _nested(frame, name, (other,))
+        for other in frame.columns
+        if other != name and _may_be_id(frame[other]) and not dates.is_part(other)
+    )
+
+
+def unnamed_blocks(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns of text, named in no way like identifiers, each of whose many values has its rows together."""
+    return [
+        name
+        for name in _usable(frame, target, time)
+        if frame[name].dtype == pl.String
+        and not is_named(name)
+        and _count(frame, (name,)) >= MANY_BLOCKS
+        and _in_blocks(frame, (name,))
+    ]
 
 
 def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:

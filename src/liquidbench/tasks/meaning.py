@@ -225,7 +225,9 @@ class Meaning:
             self._check_time(asking[0])
         if times:
             first = next((name for name in times if name in joined), None)
-            first = first or next((name for name in times if name in named), times[0])
+            # A date of birth or of admission says whose row it is, and not when it was measured.
+            usable = [name for name in times if not groups.is_of_identifier(self.frame, name)] or times
+            first = first or next((name for name in usable if name in named), usable[0])
             others = [name for name in times if name != first]
             reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
         elif like:
@@ -392,6 +394,12 @@ class Meaning:
             self.warnings.append(
                 f"{name!r} is named like an identifier, but the file is read as one recording that goes on from one of "
                 f"its values to another; if each has a series of its own, {way}"
+            )
+
+        for name in groups.unnamed_blocks(self.frame, self.target, self.time):
+            self.warnings.append(
+                f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
+                f"as one recording; if each has a series of its own, --group {shlex.quote(name)} keeps them apart"
             )
 
     def _long_form(self) -> str:
@@ -692,6 +700,11 @@ class Meaning:
         if name in self.file.spoilt:
             return f"{self.file.spoilt[name]} to use it"
         if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
+            numbers = values.filter(values.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d"))
+            if 2 * len(numbers) > len(values):
+                return (
+                    f"holds cells such as {numbers[0]!r}, which are read as text, {values.n_unique()} distinct values"
+                )
             distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
             return f"holds text, {distinct}"
         self._refuse_infinite(name)

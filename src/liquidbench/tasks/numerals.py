@@ -21,13 +21,15 @@ def _forms(mark: str) -> tuple[str, str, str]:
     """Patterns for one decimal mark: any number; what is a number with no other mark; what could have another."""
     decimal, thousands = re.escape(mark), re.escape("," if mark == "." else ".")
     sign = r"^[+-]?"
-    grouped = rf"[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+"
+    # India sets two figures apart above the thousands: 12,34,567.
+    indian = rf"[1-9]\d?(?:{thousands}\d{{2}})+{thousands}\d{{3}}"
+    grouped = rf"(?:[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|{indian})"
     # Zeros in front are for whole numbers alone: '0012,1' is rather two numbers in one cell.
     number = rf"{sign}(?:(?:{grouped}|0|[1-9]\d*)(?:{decimal}\d*)?|\d+|{decimal}\d+){_EXPONENT}$"
     plain = (
         rf"{sign}(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|0{decimal}\d*|{decimal}\d+|\d{{4,}}{decimal}\d*|\d+{decimal}"
         rf"|\d+{decimal}\d+[eE][+-]?\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+{decimal}\d*"
-        rf"|[1-9]\d{{0,2}}(?:{thousands}\d{{3}}){{2,}})$"
+        rf"|[1-9]\d{{0,2}}(?:{thousands}\d{{3}}){{2,}}|{indian}(?:{decimal}\d*)?)$"
     )
     return number, plain, rf"{sign}[1-9]\d{{0,2}}{decimal}\d{{3}}$"
 
