@@ -422,8 +422,11 @@ def test_times_that_begin_again_are_not_sorted_into_one_another(guess):
     with pytest.raises(ValueError, match="with --group, or add one"):
         guess(frame.drop("part"))
     assert guess(frame, group="part")[0]["group"] == "part"
-    _, lines = guess(frame, group=None)
-    assert any(line.startswith("warning: the time goes back 4 times") and "are mixed" in line for line in lines)
+    whole = pl.concat([frame.with_columns(site=pl.lit(f"s{site}")) for site in range(4)])
+    for rows, asked, times in ((frame, None, 4), (whole, "site", 16)):
+        _, lines = guess(rows.with_columns(pl.col("time") + pl.int_range(rows.height) * 1e-7), group=asked)
+        begins = f"warning: the time goes back {times} times"
+        assert any(line.startswith(begins) and line.endswith("sorted by time, their rows are mixed") for line in lines)
 
 
 def test_pieces_of_one_log_in_another_order_and_late_rows_are_sorted(guess):

@@ -505,8 +505,9 @@ class Meaning:
             f"the time goes back {counted(int(back.sum()), 'time')} (first in {self.at(first)}), and what follows "
             f"covers the same times again, as where several recordings stand one below another"
         )
-        if "group" in self.given and not self.key:
-            self.warnings.append(f"{what}; sorted by time, their rows are mixed")
+        if "group" in self.given:
+            swapped = f"; or its dates are not {self.date_order}" if self.date_order else ""
+            self.warnings.append(f"{what}: sorted by time, their rows are mixed{swapped}")
             return
         frame = self.frame[order]
         names = groups.ascending(frame, times, self.target, self.time)

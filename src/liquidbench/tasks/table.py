@@ -4,7 +4,7 @@ A mapping says what a table is to be used for. Its keys, of which all but the fi
 guessed:
 
 ==========  ==================================================================================================
-table       path of the file: ``.csv``, ``.tsv``, ``.txt`` or ``.parquet``, the text files also with ``.gz``
+table       path of the file: ``.csv``, ``.tsv``, ``.txt``, ``.dat``, ``.data`` or ``.parquet``; text also with ``.gz``
 target      the column to be predicted
 name        what studies and reports call the task; the file's name if left out
 time        the column of times; None: rows are evenly spaced
