@@ -188,6 +188,8 @@ def _peak_memory(action: Callable[[], object], device: torch.device = CPU) -> in
         action()
         synchronise(device)
         return torch.cuda.max_memory_allocated(device) - before
+    # Else torch's profiler prints on the standard error when it begins and ends.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         within_kernels = kernels.peak_bytes(action)
     assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
