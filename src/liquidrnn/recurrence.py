@@ -31,10 +31,10 @@ class Recurrence(nn.Module):
         hidden_size: units.
         output_size: features of one output.
         state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
+        state_names: of each state tensor.
         num_synapses: connections that exist, from inputs and from units.
         uses_timespans: whether spans may be passed; an equation that takes no notice of them refuses them.
         exact: whether a sequence has the bits of its samples read one by one; otherwise they agree to rounding.
-        kernels: the backends that can run it.
         backend: the one that does; None for the fastest.
 
     Example:
@@ -54,15 +54,20 @@ class Recurrence(nn.Module):
         torch.Size([2, 5, 3])
     """
 
-    kernels: ClassVar[tuple[str, ...]] = ("reference",)
     backend: str | None = None
     uses_timespans: bool = True
     exact: bool = True
+    state_names: tuple[str, ...] = ("h", "c")
     input_size: int
     hidden_size: int
     output_size: int
     state_sizes: tuple[int, ...]
     num_synapses: int
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The backends that can run it."""
+        return ("reference",)
 
     @property
     def wiring(self) -> Wiring | None:
@@ -168,7 +173,7 @@ class FusedRecurrence(Recurrence):
     operator: ClassVar[Operator]
 
     @property
-    def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+    def kernels(self) -> tuple[str, ...]:
         """The reference, the compiled one, and what else was registered."""
         return tuple(dict.fromkeys(("reference", "cpu", *self.operator.kernels)))
 

@@ -90,7 +90,7 @@ def row_spans(name: str, spans: object, rows: int, parameter: Tensor) -> Tensor:
 
 def row_flags(name: str, flags: object, rows: int, parameter: Tensor) -> Tensor:
     """A flag for each row, (rows, 1), from a bool or bool (rows,) or (rows, 1)."""
-    given = torch.full((), flags, device=parameter.device) if isinstance(flags, bool | np.bool_) else flags
+    given = torch.full((), bool(flags), device=parameter.device) if isinstance(flags, bool | np.bool_) else flags
     if not isinstance(given, Tensor) or given.dtype != torch.bool:
         raise TypeError(f"{name} must be a bool, or a bool Tensor (batch,) = ({rows},), but got {described(flags)}")
     if tuple(given.shape) not in ((), (1,), (rows,), (rows, 1)):

@@ -140,7 +140,7 @@ class Stream:
             time that went by with absent samples since the last observed one.
         """
         state, pending = self.state, self._pending.squeeze(-1).clone()
-        parts = dict(zip(("h", "c"), _tuple(state), strict=False))
+        parts = dict(zip(self._layer.recurrences[0].state_names, _tuple(state), strict=False))
         return parts | {"pending": pending.squeeze(0) if self._batch is None else pending}
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
@@ -158,8 +158,8 @@ class Stream:
             >>> torch.equal(stream(torch.ones(3)), first)
             True
         """
-        sizes = self._layer.recurrences[0].state_sizes
-        names = [*("h", "c")[: len(sizes)], "pending"]
+        first = self._layer.recurrences[0]
+        names = [*first.state_names[: len(first.state_sizes)], "pending"]
         if not isinstance(snapshot, Mapping) or not all(isinstance(part, Tensor) for part in snapshot.values()):
             raise TypeError(
                 f"snapshot must be a dict of Tensors as snapshot() returns it, but got {described(snapshot)}"

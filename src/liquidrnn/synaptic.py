@@ -43,7 +43,8 @@ class SynapticRecurrence(FusedRecurrence):
         device, dtype = factory["device"], factory["dtype"]
         self.input_size, self.hidden_size, self.output_size = wiring.input_size, wiring.units, wiring.output_size
         self.state_sizes = (wiring.units,)
-        self.drawn, self.constraint = wiring, constraint
+        self.drawn = wiring
+        self.constraint: Constraint = constraint
         self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
         self.output_map = Affine(wiring.output_size, output_mapping, "output_mapping", device, dtype)
         self.raw_gleak = conductance(wiring.units, 0.001, 1.0, constraint, **factory)
@@ -78,6 +79,12 @@ class SynapticRecurrence(FusedRecurrence):
         ):
             synapses.restrict(matrix, self, tuple(name.format(prefix) for name in self.of_synapses))
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
+
+    @staticmethod
+    def opening(synapses: SigmoidSynapses) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Ends of synapses, steepness and threshold."""
+        sigma, mu = synapses()
+        return synapses.pre, synapses.post, sigma, mu
 
     def sense(self, values: Tensor) -> Tensor:
         """Inputs through their map."""

@@ -236,7 +236,7 @@ class Operator:
         """:meth:`_run` with every number of its results set, as an operator's have to be."""
         *arguments, keep = arguments
         states, kept = self._run(*arguments, budget=self._budget(arguments[0].device.type, keep))
-        kept[-_SPARE:] = 0
+        kept[-_SPARE:].zero_()
         return states, kept
 
     def run_back(self, states: Tensor, kept: Tensor, upstream: Tensor, *arguments) -> list[Tensor]:
@@ -266,7 +266,7 @@ class Operator:
         sample = batch * kernel.numbers(inputs, initial, equation)
         fitting = budget // (torch.sym_max(sample, 1) * values.element_size())
         whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
-        samples = torch.sym_min(fitting, time) if kernel.partly else whole
+        samples: Any = torch.sym_min(fitting, time) if kernel.partly else whole
         return values.new_empty(batch, time, initial.shape[1]), values.new_empty(sample * samples + _SPARE)
 
     def _by_sample(self, kept: Tensor, inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:

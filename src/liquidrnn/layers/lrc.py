@@ -251,11 +251,10 @@ class _LRCRecurrence(SynapticRecurrence):
 
     def coefficients(self) -> Equation:
         kappa = None if self.raw_kappa is None else effective(self.raw_kappa, "softplus")
-        internal, sensory = self.synapses, self.sensory_synapses
         return Equation(
             Neurons(effective(self.raw_gleak, "softplus"), self.vleak, self.elastance_bias, kappa),
-            Sigmoids(internal.pre, internal.post, *internal(), self.w, self.k, self.o),  # type: ignore[arg-type]
-            Sigmoids(sensory.pre, sensory.post, *sensory(), self.sensory_w, self.sensory_k, self.sensory_o),  # type: ignore[arg-type]
+            Sigmoids(*self.opening(self.synapses), self.w, self.k, self.o),  # type: ignore[arg-type]
+            Sigmoids(*self.opening(self.sensory_synapses), self.sensory_w, self.sensory_k, self.sensory_o),  # type: ignore[arg-type]
             self.solver == "explicit",
             self.ode_unfolds,
         )

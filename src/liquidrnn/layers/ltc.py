@@ -141,11 +141,10 @@ class _LTCRecurrence(SynapticRecurrence):
         if self.constraint:
             # Training can push it to zero, where the state would be undefined at a zero span. The authors' bound.
             cm = cm.clamp(min=1e-6)
-        internal, sensory = self.synapses, self.sensory_synapses
         return Equation(
             Membrane(cm, gleak * self.vleak, gleak + self.epsilon),
-            Sigmoids(internal.pre, internal.post, *internal(), w, w * self.erev),
-            Sigmoids(sensory.pre, sensory.post, *sensory(), sensory_w, sensory_w * self.sensory_erev),
+            Sigmoids(*self.opening(self.synapses), w, w * self.erev),
+            Sigmoids(*self.opening(self.sensory_synapses), sensory_w, sensory_w * self.sensory_erev),
             self.ode_unfolds,
         )
 

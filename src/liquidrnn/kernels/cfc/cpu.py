@@ -19,7 +19,8 @@ _TENSORS = Network._fields.index("layer_sizes")
 
 
 def _groups(inputs: Inputs, initial: Tensor, network: Network, kept: int) -> tuple[Any, ...]:
-    tensors, mode, activation = memory(network[:_TENSORS]), MODES.index(network.mode), network.activation
+    tensors: Any = memory(network[:_TENSORS])  # type: ignore[arg-type]
+    mode, activation = MODES.index(network.mode), network.activation
     form = mode, list(ACTIVATIONS).index(activation), network.backbone_units, network.backbone_layers, kept
     return rows(inputs, initial), tensors[:_PARAMETERS], tensors[_PARAMETERS:], form
 
