@@ -77,6 +77,14 @@ def test_every_parameter_learns():
 def test_what_is_refused():
     with pytest.raises(ValueError, match=r"mean must be a Tensor \(3,\)"):
         lr.GRUD(3, 4, mean=torch.zeros(4))
-    with pytest.raises(ValueError, match="num_layers must be 1 unless"):
-        lr.GRUD(3, 4, 2)
-    assert lr.GRUD(4, 4, 2)(torch.randn(5, 2, 4))[0].shape == (5, 2, 4)
+
+
+def test_levels_above_have_nothing_missing():
+    layer = lr.GRUD(3, 4, 2, batch_first=True)
+    x, mask = torch.randn(2, 6, 3), torch.rand(2, 6, 3) > 0.4
+    below, above = lr.GRUD(3, 4, batch_first=True), lr.GRUD(4, 4, batch_first=True)
+    below.recurrences[0].load_state_dict(layer.recurrences[0].state_dict())
+    above.recurrences[0].load_state_dict(layer.recurrences[1].state_dict(), strict=False)
+    outputs = below(x, mask=mask)[0]
+    present = mask.any(-1)
+    torch.testing.assert_close(layer(x, mask=mask)[0], above(outputs, mask=present)[0])

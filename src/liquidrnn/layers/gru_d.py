@@ -38,7 +38,7 @@ class GRUD(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another; only the first has missing features.
+        num_layers: levels stacked on one another; those above the first have no missing features, and no ``decay_*``.
         mean: (input_size,), what a feature tends to while it is missing; None is 0, the mean of a standardised one.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -75,15 +75,11 @@ class GRUD(RecurrentLayer):
         input_size, hidden_size = positive_int("input_size", input_size), positive_int("hidden_size", hidden_size)
         if mean is not None and (not isinstance(mean, Tensor) or tuple(mean.shape) != (input_size,)):
             raise ValueError(f"mean must be a Tensor ({input_size},), one of each feature, but got {described(mean)}")
-        if num_layers != 1 and hidden_size * (1 + bool(stacking.get("bidirectional"))) != input_size:
-            raise ValueError(
-                f"num_layers must be 1 unless each level reads as many features as the first, {input_size}, since hx "
-                f"holds the last value of each; but got num_layers={num_layers}: put another layer on top"
-            )
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            return _GRUDRecurrence(width, hidden_size, mean, factory)
+            # Levels above read outputs, of which none is ever missing.
+            return _GRUDRecurrence(width, hidden_size, input_size, mean if width == input_size else None, factory)
 
         super().__init__(build, input_size, num_layers, **stacking)
 
@@ -91,10 +87,12 @@ class GRUD(RecurrentLayer):
 class _GRUDRecurrence(Recurrence):
     state_names = ("h", "last", "elapsed")
 
-    def __init__(self, input_size: int, hidden_size: int, mean: Tensor | None, factory: Factory):
+    def __init__(self, input_size: int, hidden_size: int, features: int, mean: Tensor | None, factory: Factory):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
-        self.state_sizes = (hidden_size, input_size, input_size)
+        # The same for all levels, as hx has them.
+        self.state_sizes = (hidden_size, features, features)
+        self.remembers = input_size == features
         self.num_synapses = hidden_size * (input_size + hidden_size)
         place: dict[str, Any] = {"device": factory["device"], "dtype": factory["dtype"]}
         bound = hidden_size**-0.5
@@ -105,8 +103,8 @@ class _GRUDRecurrence(Recurrence):
         self.weight_ih, self.weight_mh = uniform(3 * hidden_size, input_size), uniform(3 * hidden_size, input_size)
         self.weight_hh, self.bias = uniform(3 * hidden_size, hidden_size), uniform(3 * hidden_size)
         # Rates below 0 count as 0 and have no gradient there.
-        self.decay_weight = uniform(input_size, low=0.0)
-        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place))
+        self.decay_weight = uniform(input_size, low=0.0) if self.remembers else None
+        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place)) if self.remembers else None
         self.state_decay_weight = uniform(hidden_size, input_size, low=0.0)
         self.state_decay_bias = nn.Parameter(torch.zeros(hidden_size, **place))
         self.mean: Tensor
@@ -117,12 +115,15 @@ class _GRUDRecurrence(Recurrence):
 
     def examine(self, coefficients: tuple[()], inputs: Inputs, state: State) -> tuple[State, Trace]:
         h, last, elapsed = state
-        elapsed = elapsed + inputs.timespans
         seen = torch.ones_like(inputs.values, dtype=torch.bool) if inputs.observed is None else inputs.observed
-        keep = torch.exp(-F.relu(self.decay_weight * elapsed + self.decay_bias))
-        decay = torch.exp(-F.relu(F.linear(elapsed, self.state_decay_weight, self.state_decay_bias)))
-        last = torch.where(seen, inputs.values - self.mean, last)
-        values = self.mean + torch.where(seen, last, keep * last)
+        values, age = inputs.values, inputs.timespans.expand_as(inputs.values)
+        if self.remembers:
+            age = elapsed + inputs.timespans
+            assert self.decay_weight is not None and self.decay_bias is not None
+            keep = torch.exp(-F.relu(self.decay_weight * age + self.decay_bias))
+            values = torch.where(seen, values, self.mean + keep * last)
+            last, elapsed = torch.where(seen, values - self.mean, last), age.masked_fill(seen, 0)
+        decay = torch.exp(-F.relu(F.linear(age, self.state_decay_weight, self.state_decay_bias)))
         h = decay * h
         read = F.linear(values, self.weight_ih, self.bias) + F.linear(seen.to(h.dtype), self.weight_mh)
         of_gates, of_state = self.weight_hh.split((2 * self.hidden_size, self.hidden_size))
@@ -130,4 +131,4 @@ class _GRUDRecurrence(Recurrence):
         reset, update = torch.sigmoid(gates + F.linear(h, of_gates)).chunk(2, -1)
         candidate = torch.tanh(candidate + F.linear(reset * h, of_state))
         h = (1 - update) * h + update * candidate
-        return (h, last, elapsed.masked_fill(seen, 0)), {"gate": update, "decay": decay}
+        return (h, last, elapsed), {"gate": update, "decay": decay}
