@@ -15,7 +15,7 @@ import liquidrnn as lr
 
 LAYERS = {
     "LTC": lambda **k: lr.LTC(5, 9, **k),
-    "LTC, wired, two levels": lambda **k: lr.LTC(5, lr.wirings.AutoNCP(12, outputs=3), 2, **k),
+    "LTC, wired, two layers": lambda **k: lr.LTC(5, lr.wirings.AutoNCP(12, outputs=3), 2, **k),
     "LTC, no maps": lambda **k: lr.LTC(5, 9, input_mapping=None, output_mapping="linear", **k),
     "LRC": lambda **k: lr.LRC(5, 17, elastance="asymmetric", ode_unfolds=2, **k),
     "LRCU, wired": lambda **k: lr.LRCU(5, lr.wirings.AutoNCP(12, outputs=3), **k),
@@ -157,7 +157,7 @@ def equal(ours, found, expected):
 
 
 OTHERS = {
-    "CfC, two levels, readout": lambda **k: lr.CfC(5, 9, 2, output_size=3, **k),
+    "CfC, two layers, readout": lambda **k: lr.CfC(5, 9, 2, output_size=3, **k),
     "LTC, wired, readout": lambda **k: lr.LTC(5, lr.wirings.AutoNCP(12, outputs=3), output_size=4, **k),
     "CT-RNN, rk4, mixed memory": lambda **k: lr.CTRNN(5, 9, 2, solver="rk4", mixed_memory=True, **k),
     "LTC, reference": lambda **k: lr.LTC(5, 9, backend="reference", **k),
@@ -269,7 +269,7 @@ def test_a_sum_of_spans_beyond_the_dtype_is_refused_and_can_be_reset():
     ],
     ids=repr,
 )
-@pytest.mark.parametrize("make", [LAYERS["LTC, wired, two levels"], LAYERS["CfC, mixed memory"], SLOW["LSTM"]])
+@pytest.mark.parametrize("make", [LAYERS["LTC, wired, two layers"], LAYERS["CfC, mixed memory"], SLOW["LSTM"]])
 def test_rows_begin_anew_one_by_one(make, rows):
     layer = make().eval()
     stream, fresh = lr.Stream(layer, batch=4), lr.Stream(layer, batch=4)

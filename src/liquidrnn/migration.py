@@ -35,7 +35,7 @@ def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsComp
     what ncps really computed, not what its wiring promised: all units of a layer connected, gates that ignore the
     wiring.
 
-    The result has this library's contract: ``h_n`` has a leading axis for levels, the state of a wired CfC is in the
+    The result has this library's contract: ``h_n`` has a leading axis for layers, the state of a wired CfC is in the
     order of neuron numbers, all outputs are returned (``return_sequences=False`` kept only the last), and where ncps
     has a bug it is right: batched time spans, zero time spans, negative conductances of a network whose constraints
     were never applied. ``docs/from_ncps.md`` lists every difference, each with its test.

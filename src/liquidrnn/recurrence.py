@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Recurrence(nn.Module):
-    """One state-update equation with its parameters: one level of a layer, in one direction.
+    """One state-update equation with its parameters: one of a module's layers, in one direction.
 
     A subclass sets ``input_size``, ``hidden_size``, ``output_size``, ``state_sizes`` and ``num_synapses`` and
     implements :meth:`update`; the rest has defaults. Whatever reads a parameter is called by way of :meth:`forward`.

@@ -2,10 +2,10 @@
 
 Two classes share the work:
 
-- :class:`~liquidrnn.recurrence.Recurrence` is one update equation with its parameters: one level, in one direction. A
+- :class:`~liquidrnn.recurrence.Recurrence` is one update equation with its parameters: one layer, in one direction. A
   layer's file supplies it, as little more than its equation.
 - :class:`RecurrentLayer` is the module that stands where ``torch.nn.LSTM`` stood. It stacks recurrences into
-  levels and directions and does, once and for all layers, what has nothing to do with the equation: initial
+  layers and directions and does, once and for all layers, what has nothing to do with the equation: initial
   states, dropout, readout, streaming.
 
 Inside, there is one layout, (batch, time, feature). Layouts, time and masks are brought into their final form once, at
@@ -42,9 +42,9 @@ class Stacking(TypedDict, total=False):
     Attributes:
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...) instead of
             torch's default (time, batch, ...).
-        bidirectional: a second recurrence per level reads the sequence backwards; outputs are concatenated.
-        dropout: probability of zeroing an output between two levels, in training; needs ``num_layers`` > 1.
-        output_size: a learned linear readout of this width after the last level; None returns the states
+        bidirectional: a second recurrence per layer reads the sequence backwards; outputs are concatenated.
+        dropout: probability of zeroing an output between two layers, in training; needs ``num_layers`` > 1.
+        output_size: a learned linear readout of this width after the last layer; None returns the states
             themselves (of the motor neurons, with a wiring that has some).
         generator: source of randomness for wiring, polarity and initial values; torch's own by default.
         device: where parameters live, as in torch.
@@ -103,12 +103,12 @@ class RecurrentLayer(nn.Module):
 
     Attributes:
         input_size: features of one sample.
-        hidden_size: units of each level.
+        hidden_size: units of each layer.
         output_size: features of one output.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         num_directions: 2 if bidirectional, else 1.
         batch_first: whether batch comes before time.
-        dropout: probability of dropout between levels.
+        dropout: probability of dropout between layers.
         backend: what runs the recurrences; None for the fastest that can.
     """
 
@@ -132,9 +132,9 @@ class RecurrentLayer(nn.Module):
         """Stacks recurrences.
 
         Args:
-            build: makes a recurrence for a number of input features; called once per level and direction.
+            build: makes a recurrence for a number of input features; called once per layer and direction.
             input_size: features of one sample.
-            num_layers: levels stacked on one another.
+            num_layers: layers stacked on one another.
             mixed_memory: put ``memory`` around every recurrence.
             memory: what that is, where an equation has a faster way to run with the cell.
             batch_first: see :class:`Stacking`, as all that follow.
@@ -157,19 +157,19 @@ class RecurrentLayer(nn.Module):
             raise TypeError(f"dtype must be a floating-point torch.dtype, but got {dtype!r}")
         if dropout and num_layers == 1:
             raise ValueError(
-                f"dropout acts between levels and has no effect with num_layers=1, but got dropout={dropout}; "
+                f"dropout acts between layers and has no effect with num_layers=1, but got dropout={dropout}; "
                 "use num_layers >= 2, or put torch.nn.Dropout after the layer"
             )
         self.input_size, self.num_layers, self.num_directions = input_size, num_layers, 1 + bidirectional
         self.batch_first, self.dropout = batch_first, dropout
-        self.levels = nn.ModuleList()
+        self.layers = nn.ModuleList()
         width = input_size
         for _ in range(num_layers):
-            level = [build(width) for _ in range(self.num_directions)]
+            layer = [build(width) for _ in range(self.num_directions)]
             if mixed_memory:
-                level = [memory(recurrence, generator, device, dtype) for recurrence in level]
-            self.levels.append(nn.ModuleList(level))
-            width = level[0].output_size * self.num_directions
+                layer = [memory(recurrence, generator, device, dtype) for recurrence in layer]
+            self.layers.append(nn.ModuleList(layer))
+            width = layer[0].output_size * self.num_directions
         for recurrence in self.recurrences:
             recurrence.run_on(backend)
         self.backend = backend
@@ -183,11 +183,17 @@ class RecurrentLayer(nn.Module):
                     start = drawn(nn.init.uniform_, *parameter.shape, generator=generator, device=device, dtype=dtype)
                     parameter.copy_((2 * start - 1) * width**-0.5)
         self.output_size = width if output_size is None else output_size
+        self._register_load_state_dict_pre_hook(self._rename_older)
+
+    def _rename_older(self, state_dict, prefix, *_) -> None:
+        """Gives parameters that an earlier version saved as ``levels.*`` their present names."""
+        for name in [name for name in state_dict if name.startswith(f"{prefix}levels.")]:
+            state_dict[f"{prefix}layers.{name.removeprefix(f'{prefix}levels.')}"] = state_dict.pop(name)
 
     @property
     def recurrences(self) -> list[Recurrence]:
-        """All recurrences in the order of ``hx``, level by level, forward before backward."""
-        return [recurrence for level in self.levels for recurrence in level]  # type: ignore[union-attr]
+        """All recurrences in the order of ``hx``, layer by layer, forward before backward."""
+        return [recurrence for layer in self.layers for recurrence in layer]  # type: ignore[union-attr]
 
     @property
     def exact(self) -> bool:
@@ -201,14 +207,14 @@ class RecurrentLayer(nn.Module):
 
     @property
     def num_synapses(self) -> int:
-        """Connections that exist, from inputs to units and among units, over all levels and directions."""
+        """Connections that exist, from inputs to units and among units, over all layers and directions."""
         return sum(recurrence.num_synapses for recurrence in self.recurrences)
 
     @property
     def wiring(self) -> Wiring | None:
-        """The graph of a layer with a single level and direction; None for a layer without one.
+        """The graph, with ``num_layers=1`` and one direction; None for a layer without one.
 
-        Layers with several levels or directions have a wiring in each of their :attr:`recurrences`, and None here.
+        With several layers or directions there is one in each of :attr:`recurrences`, and None here.
         """
         return self.recurrences[0].wiring if len(self.recurrences) == 1 else None
 
@@ -323,7 +329,7 @@ class RecurrentLayer(nn.Module):
             mask: bool (batch, time[, input_size]) in the layout of ``input``, True where observed.
             reset: bool (time,) or (batch, time[, 1]) in the layout of ``input``, packed where that is: True where a new
                 episode begins, before the sample.
-            return_trace: also return a dict of what the last level did at every sample.
+            return_trace: also return a dict of what the last layer did at every sample.
 
         Returns:
             ``output`` (batch, time, output_size) in the layout of ``input``, ``h_n`` shaped as ``hx``; with
@@ -349,12 +355,12 @@ class RecurrentLayer(nn.Module):
         trace: Trace = {}
         final: list[State] = []
         with full_precision(x.device):
-            for number, level in enumerate(self.levels):
+            for number, layer in enumerate(self.layers):
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
                 traced = return_trace and number == self.num_layers - 1
                 outputs, traces = [], []
-                for backward, recurrence in enumerate(level):  # type: ignore[arg-type]
+                for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
                     start = tuple(alone(s[len(final)]) for s in state)
                     inputs = samples.inputs(x, observed, backward=bool(backward))
                     output, end, steps = recurrence(recurrence.read, inputs, start, traced)
@@ -419,7 +425,7 @@ class RecurrentLayer(nn.Module):
             state = begun(state, row_flags("reset", reset, batch, parameter))
         new_states: list[State] = []
         with full_precision(x.device):
-            for number, (recurrence,) in enumerate(self.levels):  # type: ignore[misc]
+            for number, (recurrence,) in enumerate(self.layers):  # type: ignore[misc]
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
                 start = tuple(alone(s[number]) for s in state)
@@ -439,7 +445,7 @@ class RecurrentLayer(nn.Module):
             )
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:
-        """Initial state as a tuple of (levels * directions, batch, width)."""
+        """Initial state as a tuple of (layers * directions, batch, width)."""
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
@@ -467,7 +473,7 @@ class RecurrentLayer(nn.Module):
         return tuple((s if batched else s.unsqueeze(1)).to(parameter.dtype) for s in given)
 
     def _final(self, states: list[State], batched: bool) -> Tensor | State:
-        """Last states of all levels and directions, as ``hx`` has them."""
+        """Last states of all layers and directions, as ``hx`` has them."""
         h_n = tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
         h_n = h_n if batched else tuple(s.squeeze(1) for s in h_n)
         return h_n[0] if len(h_n) == 1 else h_n

@@ -75,7 +75,7 @@ class Stream:
         with torch.inference_mode(False), torch.no_grad():
             self._layer = layer._copied().eval().requires_grad_(False)
             self._parameter = self._layer._like()
-            # What each level reads and writes, and its compiled stream.
+            # What each layer reads and writes, and its compiled stream.
             self._samples = [
                 Samples(
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
@@ -86,9 +86,9 @@ class Stream:
             ]
             # Time that went by with absent samples, to be added to the span of the next observed one.
             self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
-            levels = zip(self._layer.recurrences, self._samples, strict=True)
-            compiled = [recurrence(recurrence.stream, samples) for recurrence, samples in levels]
-        found = [level for level in compiled if level is not None]
+            both = zip(self._layer.recurrences, self._samples, strict=True)
+            compiled = [recurrence(recurrence.stream, samples) for recurrence, samples in both]
+        found = [steps for steps in compiled if steps is not None]
         self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
         self._clocked = all(recurrence.uses_timespans for recurrence in self._layer.recurrences)
@@ -98,7 +98,7 @@ class Stream:
 
     @property
     def backend(self) -> str:
-        """What runs it: "cpu" where every level is compiled for streams, else "reference"."""
+        """What runs it: "cpu" where every layer is compiled for streams, else "reference"."""
         return "reference" if self._compiled is None else "cpu"
 
     @property
@@ -248,9 +248,9 @@ class Stream:
             for samples in self._samples:
                 samples.timespans.copy_(span.unsqueeze(-1))
         x = x.resolve_neg().contiguous()
-        for level, size in zip(self._compiled, self._sizes, strict=True):
+        for steps, size in zip(self._compiled, self._sizes, strict=True):
             output = torch.empty(size, dtype=self._dtype, device=self._device)
-            level.step(x.data_ptr(), common, output.data_ptr())
+            steps.step(x.data_ptr(), common, output.data_ptr())
             x = output
         return x if self._layer.readout is None else self._layer.readout(x)
 
@@ -310,7 +310,7 @@ class Stream:
         return x if self._batch is not None else x.squeeze(0)
 
     def _write(self, state: State, rows: Tensor | slice = slice(None)) -> None:
-        """Puts a state, a tuple of (levels, rows, width), into rows of the stream's own."""
+        """Puts a state, a tuple of (layers, rows, width), into rows of the stream's own."""
         with torch.no_grad():
             for samples, parts in zip(self._samples, zip(*state, strict=True), strict=True):
                 samples.state[rows] = torch.cat(parts, -1)

@@ -230,8 +230,8 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
     if isinstance(wiring, Wiring):
         if wiring.input_size != input_size:
             raise ValueError(
-                f"the wiring was drawn for {wiring.input_size} inputs, but this level has {input_size}; "
-                "a recipe is drawn anew for every level"
+                f"the wiring was drawn for {wiring.input_size} inputs, but this layer has {input_size}; "
+                "a recipe is drawn anew for every layer"
             )
         return wiring
     if not isinstance(wiring, Recipe):

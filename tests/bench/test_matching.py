@@ -17,6 +17,7 @@ from liquidbench.matching import (
     size_for_budget,
     structures,
 )
+from liquidrnn.kernels.loop import Inputs
 
 
 @pytest.mark.parametrize("budget", [3000, 6000])
@@ -91,10 +92,9 @@ def test_operations_are_those_of_the_reference_recurrences(model, missing):
                 state = tuple(torch.rand(2, size).double() + 0.1 for size in recurrence.state_sizes)
                 for parameter in recurrence.parameters():
                     parameter.data[parameter == 0] = 0.1
+                sample = Inputs(torch.rand(2, recurrence.input_size).double(), torch.ones(2, 1).double())
                 with watched:
-                    recurrence.update(
-                        coefficients, torch.rand(2, recurrence.input_size).double(), state, torch.ones(2, 1).double()
-                    )
+                    recurrence.update(coefficients, sample, state)
             with watched:
                 network.head(torch.rand(2, layer.output_size).double())
         counted = count_operations(network)

@@ -209,7 +209,7 @@ def test_numbers_too_small_to_be_normal_count_as_zero(instruction_set, make):
     reference = copy.deepcopy(layer)
     reference.recurrences[0].run_on("reference")
     x, upstream = least * torch.randn(70, 3, 4), least * torch.randn(70, 3, 2)
-    parameters = list(layer.levels.parameters())
+    parameters = list(layer.layers.parameters())
     results = []
     for threads in (1, 2, 5):
         with on(threads):

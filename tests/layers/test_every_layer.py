@@ -101,16 +101,16 @@ def test_no_layer_is_forgotten():
 
 
 @every
-@pytest.mark.parametrize("directions, levels", [(1, 1), (2, 2)])
-def test_shapes(case, directions, levels):
-    layer = case.make(num_layers=levels, bidirectional=directions == 2).double()
+@pytest.mark.parametrize("directions, layers", [(1, 1), (2, 2)])
+def test_shapes(case, directions, layers):
+    layer = case.make(num_layers=layers, bidirectional=directions == 2).double()
     x, spans = data()
     output, h_n = layer(x, timespans=spans)
     assert output.shape == (BATCH, TIME, layer.output_size)
     widths = layer.recurrences[0].state_sizes
     assert len(widths) == case.parts
-    assert [s.shape for s in parts(h_n)] == [(levels * directions, BATCH, width) for width in widths]
-    assert layer.num_layers == levels and layer.num_directions == directions
+    assert [s.shape for s in parts(h_n)] == [(layers * directions, BATCH, width) for width in widths]
+    assert layer.num_layers == layers and layer.num_directions == directions
     assert layer.num_synapses == sum(r.num_synapses for r in layer.recurrences) > 0
 
 
@@ -153,10 +153,10 @@ def test_time_spans_belong_to_their_sequence_when_batch_equals_units(case):
 
 @every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("levels, output_size", [(1, None), (2, 4)])
+@pytest.mark.parametrize("layers, output_size", [(1, None), (2, 4)])
 @pytest.mark.parametrize("batch", [1, BATCH, UNITS])
-def test_stepping_equals_the_whole_sequence(case, dtype, levels, output_size, batch):
-    layer = case.make(num_layers=levels, output_size=output_size, dtype=dtype)
+def test_stepping_equals_the_whole_sequence(case, dtype, layers, output_size, batch):
+    layer = case.make(num_layers=layers, output_size=output_size, dtype=dtype)
     x, spans = data(dtype, batch)
     whole, h_n = layer(x, timespans=spans)
     state, outputs = None, []
@@ -337,7 +337,7 @@ def test_gradients(case):
     gradients = torch.autograd.grad(run(*arguments).square().sum(), arguments, allow_unused=True)
     assert gradients[0].abs().sum() > 0 and gradients[2].abs().sum() > 0
     assert (gradients[1] is not None and gradients[1].abs().sum() > 0) == used
-    # Only an LTC's output maps of lower levels and such may be idle; every tensor must be able to matter.
+    # Only an LTC's output maps of lower layers and such may be idle; every tensor must be able to matter.
     of_parameters = zip(names, gradients[2 + case.parts :], strict=True)
     idle = [n for n, g in of_parameters if g is None or not g.abs().sum() > 0]
     assert idle == []
@@ -569,7 +569,7 @@ def test_dropout_acts_between_levels_in_training_only(case):
     assert not torch.equal(first, second)
     layer.eval()
     assert torch.equal(layer(x, timespans=spans)[0], layer(x, timespans=spans)[0])
-    with pytest.raises(ValueError, match="dropout acts between levels and has no effect with num_layers=1"):
+    with pytest.raises(ValueError, match="dropout acts between layers and has no effect with num_layers=1"):
         case.make(dropout=0.5)
 
 

@@ -65,7 +65,7 @@ class CfC(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units, or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         mode: "default", "pure" or "no_gate".
         activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
         backbone_units: width of the backbone; None is 128.

@@ -36,7 +36,7 @@ class CTRNN(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         solver: "semi_implicit", "euler", "heun" or "rk4".
         ode_unfolds: solver steps per sample, L.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.

@@ -38,7 +38,7 @@ class GRUD(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another; those above the first have no missing features, and no ``decay_*``.
+        num_layers: layers stacked on one another; those above the first have no missing features, and no ``decay_*``.
         mean: (input_size,), what a feature tends to while it is missing; None is 0, the mean of a standardised one.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -78,7 +78,7 @@ class GRUD(RecurrentLayer):
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            # Levels above read outputs, of which none is ever missing.
+            # Layers above read outputs, of which none is ever missing.
             return _GRUDRecurrence(width, hidden_size, input_size, mean if width == input_size else None, factory)
 
         super().__init__(build, input_size, num_layers, **stacking)
@@ -90,7 +90,7 @@ class _GRUDRecurrence(Recurrence):
     def __init__(self, input_size: int, hidden_size: int, features: int, mean: Tensor | None, factory: Factory):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
-        # The same for all levels, as hx has them.
+        # The same for all layers, as hx has them.
         self.state_sizes = (hidden_size, features, features)
         self.remembers = input_size == features
         self.num_synapses = hidden_size * (input_size + hidden_size)

@@ -49,7 +49,7 @@ class LRC(RecurrentLayer):
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``, whose
             polarity has no effect: k carries the sign.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         elastance: "symmetric" or "asymmetric".
         solver: "hybrid" (semi-implicit) or "explicit" (Euler).
         ode_unfolds: solver steps per sample, L.
@@ -109,7 +109,7 @@ class LRCU(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         elastance: "symmetric" or "asymmetric", see :class:`LRC`.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
         output_mapping: the same for each motor neuron.
@@ -158,7 +158,7 @@ class STC(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         solver: "hybrid" (semi-implicit) or "explicit" (Euler), see :class:`LRC`.
         ode_unfolds: solver steps per sample.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.

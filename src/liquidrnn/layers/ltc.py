@@ -46,7 +46,7 @@ class LTC(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         ode_unfolds: solver steps per sample, L.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
         output_mapping: the same for each motor neuron.

@@ -20,7 +20,7 @@ from liquidrnn.synapses import drawn
 Time = Literal["ignore", "append", "decay"] | None
 
 _TORCHS = re.compile(r"((?:weight|bias)_(?:ih|hh|hr))_l(\d+)(_reverse)?")
-"""Names that torch gives to parameters of several levels and directions in one module."""
+"""Names that torch gives to parameters of several layers and directions in one module."""
 
 
 class _TorchLayer(RecurrentLayer):
@@ -61,7 +61,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def modules_of_torch(self) -> list[nn.RNNBase]:
-        """Modules of torch, one for each level and direction, in the order of ``hx``."""
+        """Modules of torch, one for each layer and direction, in the order of ``hx``."""
         return [recurrence.rnn for recurrence in self.recurrences]  # type: ignore[misc]
 
     @property
@@ -71,7 +71,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def bidirectional(self) -> bool:
-        """Whether a second recurrence of each level reads backwards."""
+        """Whether a second recurrence of each layer reads backwards."""
         return self.num_directions == 2
 
     @property
@@ -86,7 +86,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
-        """The parameters of each level and direction, as torch lists them."""
+        """The parameters of each layer and direction, as torch lists them."""
         return [weights for module in self.modules_of_torch for weights in module.all_weights]
 
     def flatten_parameters(self) -> None:
@@ -121,11 +121,11 @@ class _TorchLayer(RecurrentLayer):
     def _names(self) -> dict[str, str]:
         """Our name of each parameter by torch's."""
         found = {}
-        for number, level in enumerate(self.levels):
-            for backward, recurrence in enumerate(level):  # type: ignore[arg-type]
+        for number, layer in enumerate(self.layers):
+            for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
                 for name, _ in recurrence.rnn.named_parameters():
                     theirs = f"{name.removesuffix('_l0')}_l{number}{'_reverse' * backward}"
-                    found[theirs] = f"levels.{number}.{backward}.rnn.{name}"
+                    found[theirs] = f"layers.{number}.{backward}.rnn.{name}"
         return found
 
     def _rename(self, state_dict, prefix, *_) -> None:
@@ -137,7 +137,7 @@ class _TorchLayer(RecurrentLayer):
     def _place(self, name: str) -> tuple[nn.RNNBase, str] | None:
         """The module that has a parameter of torch's name, and its name there."""
         match = _TORCHS.fullmatch(name)
-        if match is None or "levels" not in self._modules:
+        if match is None or "layers" not in self._modules:
             return None
         place = int(match[2]) * self.num_directions + (match[3] is not None)
         modules = self.modules_of_torch
@@ -159,7 +159,7 @@ class _TorchLayer(RecurrentLayer):
 class LSTM(_TorchLayer):
     r"""Applies ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
 
-    The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same
+    The equations, parameters and kernels of a layer are torch's; without ``time`` so are its numbers, from the same
     seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
     - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
@@ -177,11 +177,11 @@ class LSTM(_TorchLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         bias: whether there are biases.
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
-        dropout: probability of dropout between levels.
-        bidirectional: a second recurrence of each level reads backwards.
+        dropout: probability of dropout between layers.
+        bidirectional: a second recurrence of each layer reads backwards.
         proj_size: width to which torch projects the hidden state within the recurrence; 0 for none.
         device: where parameters live.
         dtype: of the parameters.
@@ -191,7 +191,7 @@ class LSTM(_TorchLayer):
         backend: "reference" or None.
 
     Shape:
-        See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a level:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a layer:
         ``rnn.*`` as in ``torch.nn.LSTM``, which lists them; ``raw_decay`` (hidden,), with effective rate 0.1 at the
         start.
 
@@ -252,11 +252,11 @@ class GRU(_TorchLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         bias: whether there are biases.
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
-        dropout: probability of dropout between levels.
-        bidirectional: a second recurrence of each level reads backwards.
+        dropout: probability of dropout between layers.
+        bidirectional: a second recurrence of each layer reads backwards.
         device: where parameters live.
         dtype: of the parameters.
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
@@ -265,7 +265,7 @@ class GRU(_TorchLayer):
         backend: "reference" or None.
 
     Shape:
-        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.GRU``;
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.GRU``;
         ``raw_decay`` (hidden,).
 
     A trace (``return_trace=True``) holds "gate", the update gate z, and "tau", :math:`-\Delta t / \ln z`.
@@ -317,12 +317,12 @@ class RNN(_TorchLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         nonlinearity: "tanh" or "relu".
         bias: whether there are biases.
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
-        dropout: probability of dropout between levels.
-        bidirectional: a second recurrence of each level reads backwards.
+        dropout: probability of dropout between layers.
+        bidirectional: a second recurrence of each layer reads backwards.
         device: where parameters live.
         dtype: of the parameters.
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
@@ -331,7 +331,7 @@ class RNN(_TorchLayer):
         backend: "reference" or None.
 
     Shape:
-        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.RNN``;
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.RNN``;
         ``raw_decay`` (hidden,).
 
     A trace (``return_trace=True``) holds the state alone: there is no gate.
