@@ -122,9 +122,10 @@ def test_commands_are_understood(page):
 
 
 @every_page
-def test_yaml_blocks_are_studies(page):
+def test_yaml_blocks_are_studies(page, monkeypatch):
     import yaml
 
+    monkeypatch.syspath_prepend(ROOT / "examples" / "own")
     for _, block in blocks(page, "yaml"):
         content = yaml.safe_load(block)
         Study.parse({"name": "any", "models": ["GRU"], **content})
