@@ -91,7 +91,7 @@ def build(
         hidden_size: units of the layer.
         seed: the same seed gives the same network.
         variant: ``"matched"``, or ``"author"`` for a layer built as its `liquidbench.models.Author` says.
-        structure: arguments of the layer, one of the choices of `liquidbench.models.ModelSpec`; None for its defaults.
+        structure: arguments of the layer, one of `liquidbench.models.ModelSpec.combinations`; None for the first.
 
     Raises:
         ValueError: for an unknown model, or a size at which it does not exist.
@@ -101,8 +101,8 @@ def build(
     generator = torch.Generator().manual_seed(seed)
     inputs = len(task.features) * (1 + task.missing)
     arguments = {**spec.arguments, **dict.fromkeys(spec.as_wide, hidden_size)}
+    arguments |= spec.combinations[0] if structure is None else structure
     arguments |= author(spec).arguments if variant == "author" else {}
-    arguments |= structure or {}
     if spec.time == "append":
         arguments["time"] = "append"
     size: Any = lr.wirings.AutoNCP(hidden_size, task.outputs, arguments.pop("sparsity")) if spec.wired else hidden_size

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import product
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from liquidbench import own
 from liquidbench.own import CodeError, Own
@@ -38,11 +38,11 @@ class Look:
 
 
 FAMILIES: Mapping[Family, Look] = {
-    # Blue against orange holds for every common colour blindness; grey and green stay out of their contest.
+    # Blue against orange holds for every common colour blindness, beside a bluish green; grey stays out of the contest.
     "liquid": Look("Liquid", "#0a62ad", "#62b4f6", "filled"),
     "recurrent": Look("Recurrent", "#b24a06", "#f59f5b", "hollow"),
     "other": Look("Other", "#5a6169", "#b3bac1", "strokes"),
-    "yours": Look("Yours", "#2f6f3e", "#84c98f", "stars"),
+    "yours": Look("Yours", "#00664b", "#4fd0ac", "stars"),
 }
 """How the families look, in the order of legends."""
 
@@ -111,8 +111,8 @@ class ModelSpec:
             per output, as in the NCP paper. `arguments` must hold ``sparsity``.
         structures: choices of structure that a search draws from, arguments of the layer; the first of each is the
             model as it is outside of searches.
-        operations: what one recurrence of the layer computes for a sample, multiply-adds and synapse evaluations; a
-            function of a module. None where nobody has counted: the model cannot be matched by compute.
+        operations: what one recurrence of the layer computes for a sample, multiply-adds and synapse evaluations.
+            None where nobody has counted: the model cannot be matched by compute.
         author: a published size and learning rate, if there are any.
     """
 
@@ -369,7 +369,8 @@ def author_of(model: "str | OwnModel") -> str:
 def families(models: "Iterable[str | OwnModel]" = ()) -> dict[str, Family]:
     """The family of each model that comes with the package, and of a study's own, by name."""
     known: dict[str, Family] = {name: spec.family for name, spec in MODELS.items()}
-    return known | {model_name(model): family_of(model) for model in models}
+    known.update((model_name(model), family_of(model)) for model in models)
+    return known
 
 
 @cache
@@ -405,6 +406,3 @@ def _spec(code: str, found: Any) -> ModelSpec:
 
 def _described(thing: Any) -> str:
     return f"the class {thing.__qualname__}" if isinstance(thing, type) else f"of type {type(thing).__name__}"
-
-
-assert set(get_args(Family)) == set(FAMILIES)

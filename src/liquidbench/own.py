@@ -102,7 +102,8 @@ def load(code: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        offered = [one for one, thing in vars(module).items() if getattr(thing, "__module__", None) == module.__name__]
+        defined = (one for one, thing in vars(module).items() if getattr(thing, "__module__", None) == module.__name__)
+        offered = [one for one in defined if not one.startswith("_")]
         there = f"; it defines {', '.join(sorted(offered)[:10])}" if offered else ""
         raise CodeError(f"{code}: the module {module.__name__} ({module.__file__}) has no {name!r}{there}") from None
 

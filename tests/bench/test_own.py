@@ -9,15 +9,16 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import polars as pl
 import pytest
 import torch
 
 import liquidrnn as lr
-from liquidbench import catalogue, matching, models, own, results, tasks
+from liquidbench import allowance, catalogue, matching, models, own, results, tasks
 from liquidbench.__main__ import main
-from liquidbench.models import MODELS, ModelSpec, OwnModel, find
+from liquidbench.models import FAMILIES, MODELS, Family, ModelSpec, OwnModel, find
 from liquidbench.own import CodeError, Own, checksum
 from liquidbench.study import Study
 
@@ -53,6 +54,11 @@ class Average(RecurrentLayer):
 
 class GRU(lr.GRU):
     """Extends one of ours, and has its name."""
+
+
+class Long(lr.LSTM):
+    def __init__(self, *sizes, **arguments):
+        super().__init__(*sizes, **arguments)
 
 
 def operations(recurrence):
@@ -351,6 +357,17 @@ class TestNetworks:
         assert all(map(torch.equal, ours.state_dict().values(), mine.state_dict().values()))
         assert matching.count_operations(ours) == matching.count_operations(mine)
 
+    def test_it_is_told_time_whatever_its_signature(self, layers, toy):
+        network = catalogue.build(self.own_model(layers, "Long"), toy, 6, 0)
+        values, spans = torch.randn(2, 5, 2), torch.ones(2, 5)
+        with torch.no_grad():
+            assert not torch.allclose(network(values, spans, None), network(values, 3 * spans, None))
+
+    def test_outside_of_searches_it_has_the_first_of_its_structures(self, layers, toy):
+        model = self.own_model(layers, "TWO")
+        assert catalogue.build(model, toy, 6, 0).layer.num_layers == 2
+        assert catalogue.build(model, toy, 6, 0, structure={"num_layers": 1}).layer.num_layers == 1
+
     def test_structures_of_a_spec_are_what_a_search_draws_from(self, layers, toy):
         offered = matching.structures(self.own_model(layers, "TWO"), toy, 1000)
         assert [structure for structure, _ in offered] == [{"num_layers": 2}, {"num_layers": 1}]
@@ -490,6 +507,7 @@ def test_the_registry_is_whole():
     assert {spec.family for spec in MODELS.values()} == {"liquid", "recurrent", "other"}
     assert all(spec.operations and spec.structures for spec in MODELS.values())
     assert all(not own.is_code(name) for name in MODELS)
+    assert set(get_args(Family)) == set(FAMILIES)
 
 
 @pytest.mark.parametrize(
@@ -518,3 +536,14 @@ def test_what_a_study_keeps_is_checked():
         Own("a:b", "b", 3)
     with pytest.raises(CodeError, match="author of a:b must be text"):
         OwnModel("a:b", "b", "c", "yours", 3)
+
+
+def test_for_want_of_time_a_model_on_neither_side_goes_before_the_last_of_a_side():
+    mine = OwnModel("mymodule:Mine", checksum="0")
+    sided = OwnModel("mymodule:Sided", checksum="0", family="liquid")
+    pace = allowance.Pace(1.0, 1.0)
+    found = {mine: pace, sided: allowance.Pace(2.0, 2.0), "GRU": pace}
+    chosen = allowance.allot(found, minutes=4.0, processes=1, steps=200)
+    assert chosen.models == (sided, "GRU")
+    said = allowance.in_words(chosen, 1000, 4.0, 1, found, 0.0)
+    assert "(Sided, GRU)" in said[0] and any("without Mine (a pass takes 1 s)" in line for line in said)
