@@ -8,13 +8,16 @@ A study keeps a checksum of the code that it was planned with, which is part of 
 version are never taken for those of another.
 """
 
+import ast
 import hashlib
-import importlib
+import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,28 +105,30 @@ def load(code: str) -> Any:
     try:
         return getattr(module, name)
     except AttributeError:
-        defined = (one for one, thing in vars(module).items() if getattr(thing, "__module__", None) == module.__name__)
+        defined = (one for one, thing in vars(module).items() if _defined_in(thing) == module.__name__)
         offered = [one for one in defined if not one.startswith("_")]
         there = f"; it defines {', '.join(sorted(offered)[:10])}" if offered else ""
         raise CodeError(f"{code}: the module {module.__name__} ({module.__file__}) has no {name!r}{there}") from None
 
 
 def checksum(code: str) -> str:
-    """Twelve digits of a SHA-256 of the code behind a name: of its module, and of what this uses of its own package.
+    """Twelve digits of a SHA-256 of the code behind a name: of its module, and of what this imports of its own package.
 
     A layer's module counts too where it is defined in another, and so do those of the layers that it extends. What is
     imported from other packages is not looked at.
+
+    Raises:
+        CodeError: it is not there, or cannot be read.
     """
     found, module = load(code), _imported(code)
     # Of the code that this process has loaded, whatever becomes of the file; only importlib.reload takes the new one.
-    if code in _checksums and _checksums[code][0] is module.__spec__:
-        return _checksums[code][1]
-    modules = dict.fromkeys([module, *_origins(found), *_origins(getattr(found, "layer", None))])
-    files = sorted({(one.__name__, str(one.__file__)) for start in modules for one in _reached(start)})
-    digest = hashlib.sha256()
-    for name, file in files:
-        digest.update(f"{name} {hashlib.sha256(Path(file).read_bytes()).hexdigest()}\n".encode())
-    _checksums[code] = module.__spec__, digest.hexdigest()[:12]
+    if code not in _checksums or _checksums[code][0] is not module.__spec__:
+        digest = hashlib.sha256()
+        with closed_path():
+            contents = _contents(code, {module.__name__, *_origins(found), *_origins(getattr(found, "layer", None))})
+        for name, content in sorted(contents.items()):
+            digest.update(f"{name} {hashlib.sha256(content).hexdigest()}\n".encode())
+        _checksums[code] = module.__spec__, digest.hexdigest()[:12]
     return _checksums[code][1]
 
 
@@ -151,32 +156,67 @@ def _imported(code: str) -> ModuleType:
     return module
 
 
-def _origins(thing: Any) -> list[ModuleType]:
-    """The modules that define a class and those it extends, or a function, apart from ours and Python's."""
+def _origins(thing: Any) -> set[str]:
+    """Names of the modules that define a class and those it extends, or a function, apart from ours and Python's."""
     if isinstance(thing, str):
-        return [one for one in (_imported(thing), *_origins(load(thing))) if _of_users(one)] if is_code(thing) else []
+        return {name for name in (thing.partition(":")[0], *_origins(load(thing))) if _of_users(name)}
     classes: Iterable[Any] = inspect.getmro(thing) if isinstance(thing, type) else [thing]
-    names = dict.fromkeys(str(getattr(one, "__module__", "")) for one in classes)
-    return [sys.modules[name] for name in names if name in sys.modules and _of_users(sys.modules[name])]
+    return {name for name in map(_defined_in, classes) if _of_users(name)}
 
 
-def _of_users(module: ModuleType) -> bool:
-    top = module.__name__.partition(".")[0]
-    known = top in sys.stdlib_module_names or top in ("torch", "liquidrnn", "liquidbench")
-    return not known and bool(getattr(module, "__file__", None))
+def _defined_in(thing: Any) -> str:
+    """The name of the module that defines a thing, or its class; "" where it does not tell."""
+    # A module may hold things that fail in any way when they are asked.
+    with suppress(Exception):
+        return str(thing.__module__)
+    return ""
 
 
-def _reached(start: ModuleType) -> list[ModuleType]:
-    """A module, and those of the same package that it has taken something from, directly or through others."""
-    top = start.__name__.partition(".")[0]
-    found, open_ones = {start.__name__: start}, [start]
-    while open_ones:
-        for thing in list(vars(open_ones.pop()).values()):
-            name = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", None)
-            module = sys.modules.get(name) if isinstance(name, str) else None
-            if module is None or module.__name__ in found or module.__name__.partition(".")[0] != top:
-                continue
-            if getattr(module, "__file__", None):
-                found[module.__name__] = module
-                open_ones.append(module)
-    return list(found.values())
+def _of_users(name: str) -> bool:
+    top = name.partition(".")[0]
+    return bool(top) and top not in sys.stdlib_module_names and top not in ("torch", "liquidrnn", "liquidbench")
+
+
+def _contents(code: str, start: Iterable[str]) -> dict[str, bytes]:
+    """What is in the files of some modules, and of those of the same packages that they import, by name."""
+    found: dict[str, bytes] = {}
+    names = list(start)
+    while names:
+        name = names.pop()
+        spec = None if name in found else _spec_of(name)
+        if spec is None or not spec.origin or not spec.has_location:
+            continue
+        try:
+            found[name] = Path(spec.origin).read_bytes()
+        except OSError as error:
+            raise CodeError(
+                f"{code}: {spec.origin} cannot be read ({error.strerror or error}), so that no change would be seen"
+            ) from None
+        package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
+        top = name.partition(".")[0]
+        names += [one for one in _imports(found[name], package) if one.partition(".")[0] == top]
+    return found
+
+
+def _spec_of(name: str) -> ModuleSpec | None:
+    # What stands behind `from` may be no module, and its package may fail.
+    with suppress(Exception):
+        return importlib.util.find_spec(name)
+    return None
+
+
+def _imports(content: bytes, package: str) -> Iterator[str]:
+    """What a module's text imports anywhere, absolute; of ``from a import b`` both a and a.b, which may be a module."""
+    try:
+        nodes = list(ast.walk(ast.parse(content)))
+    except (SyntaxError, ValueError):
+        # A compiled module.
+        return
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (one.name for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            start = package.rsplit(".", node.level - 1)[0] if node.level else ""
+            base = ".".join(filter(None, (start, node.module)))
+            yield base
+            yield from (f"{base}.{one.name}" for one in node.names)

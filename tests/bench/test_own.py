@@ -306,22 +306,41 @@ class TestChange:
         importlib.reload(sys.modules[layers])
         assert checksum(f"{layers}:Average") != before
 
-    def test_what_the_module_uses_of_its_package_counts_and_what_it_does_not_use_does_not(self, module, monkeypatch):
-        def digest(parts: str, base: str, unused: str) -> str:
-            for name in [one for one in sys.modules if one.startswith("mypackage")]:
+    def test_what_the_module_imports_of_its_package_counts_and_nothing_else(self, module, monkeypatch):
+        files = {
+            "__init__": "",
+            "parts": "A = 1",
+            "late": "B = 1",
+            "unused": "C = 1",
+            "inner.__init__": "",
+            "inner.deep": "D = 1",
+            "base": f"from mypackage.parts import A\n{LAYERS}",
+            "mine": "from . import base\nfrom .inner.deep import D\n\n\nclass Mine(base.Average):\n"
+            "    def later(self):\n        from mypackage import late\n\n        return late.B\n",
+        }
+
+        def digest(**edited: str) -> str:
+            for name in [one for one in sys.modules if one.partition(".")[0] == "mypackage"]:
                 monkeypatch.delitem(sys.modules, name)
-            module("", "mypackage.__init__")
-            module(parts, "mypackage.parts")
-            module(unused, "mypackage.unused")
-            module(base, "mypackage.base")
-            module("from mypackage.base import Average\nclass Mine(Average):\n    pass\n", "mypackage.mine")
+            for name, text in (files | edited).items():
+                module(text, f"mypackage.{name}")
             return checksum("mypackage.mine:Mine")
 
-        base = f"from mypackage import parts\n{LAYERS}"
-        first = digest("A = 1", base, "B = 1")
-        assert digest("A = 1", base, "B = 2") == first
-        assert digest("A = 2", base, "B = 1") != first
-        assert digest("A = 1", f"{base}\n# edited", "B = 1") != first
+        first = digest()
+        assert digest() == first == digest(unused="C = 2")
+        others = [
+            digest(**{name: f"{files[name]}\n# edited"}) for name in ("parts", "late", "inner.deep", "base", "mine")
+        ]
+        assert len({first, *others}) == 6
+
+    def test_the_module_of_a_layer_that_is_handed_on_counts(self, module, monkeypatch):
+        inner = module(LAYERS)
+        outer = module(f"from {inner} import Average")
+        before = checksum(f"{outer}:Average")
+        for name in (inner, outer):
+            monkeypatch.delitem(sys.modules, name)
+        module(f"{LAYERS}\n# edited", inner)
+        assert checksum(f"{outer}:Average") != before
 
     def test_a_family_decides_no_number(self, layers):
         one, other = (parsed([{"code": f"{layers}:Average", "family": family}]) for family in ("yours", "liquid"))
