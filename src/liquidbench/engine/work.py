@@ -106,8 +106,8 @@ class Work:
                 if task.data_digest != facts["digest"]:
                     return Stale(
                         f"the data of task {run.task_name!r} are not those that the study was planned with (digest "
-                        f"{task.data_digest[:12]}, not {facts['digest'][:12]}). Give those, or delete tasks.json in "
-                        "the study's folder to go on with the new ones"
+                        f"{task.data_digest[:12]}, not {facts['digest'][:12]}). Give those, or delete the study's "
+                        "tasks.json to go on with the new ones"
                     )
                 if run.kind == "fit":
                     rows = training.fit(run, task, folder, tell, doing)
