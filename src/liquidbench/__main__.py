@@ -192,7 +192,11 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("what", nargs="?", choices=("tasks", "models", "studies"), help="default: all three")
 
     added = command("compare", _compare, "Compare liquid and recurrent networks on a table of your own.")
-    added.add_argument("table", metavar="FILE", help="a .csv or .parquet file, one row a time step")
+    added.add_argument(
+        "table",
+        metavar="FILE",
+        help="a table with one row a time step: .csv, .tsv, .txt, .dat, .data (also with .gz) or .parquet",
+    )
     added.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
     for role, meaning, without in (
         ("time", "when each row was measured", "rows are evenly spaced"),

@@ -780,3 +780,125 @@ def test_two_currencies_are_not_one_unit(tmp_path):
     found = columns.read(path)
     assert found.frame["one"].to_list() == [k + 0.5 for k in range(1, 90)]
     assert found.frame["two"].dtype == pl.String and found.frame["two"][0] == "€1.5"
+
+
+def column_of(read, cells, name="c", **asked):
+    made = read(f"{name}\tn\n" + "\n".join(f"{cell}\t{row}" for row, cell in enumerate(cells)), "mine.tsv", **asked)
+    return made.frame[name], made
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        (["4D2", "11D7", "3d9"], None),
+        (["4D-1", "4D-2", "5D-1"], None),
+        (["7E10", "4E2", "12E3"], r"'7E10', taken for codes and not for numbers.*with a point or a sign \(7\.0E10\)"),
+        (["7e1", "4e2", "12", "5e5"], "taken for codes"),
+        (["2E4", "2F4", "1024", "9911", "5310"], None),
+        (["2E4", "2D4", "1024", "9911", "5310"], None),
+    ],
+)
+def test_codes_that_look_like_numbers_with_an_exponent(read, cells, words):
+    column, made = column_of(read, cells * 6)
+    assert column.to_list() == cells * 6
+    assert not made.warnings if words is None else re.search(words, made.warnings[0])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["1e20"] * 90 + [str(row / 4) for row in range(30)],
+        [str(row) for row in range(40)] + ["3E5", "2e3"],
+        ["1E+05", "2E+07", "3E-02"] * 5,
+        ["1.0E5", "2.5E7", "3.E2"] * 5,
+    ],
+)
+def test_numbers_with_an_exponent(read, cells):
+    column, made = column_of(read, cells)
+    assert column.to_list() == pd.Series(cells).astype(float).to_list()
+    bare = next((cell for cell in cells if re.fullmatch(r"\d+[eE]\d+", cell)), None)
+    told = [f"file: {bare!r} in 'c' is read as the number {float(bare):.10g}"] if bare else []
+    assert made.remarks == told and not made.warnings
+
+
+@pytest.mark.parametrize(
+    ("cells", "numbers"),
+    [(["2.5D1", "4D2", "0.5d-1"], [25.0, 400.0, 0.05]), (["1D+02", "3D-02"], [100.0, 0.03])],
+)
+def test_fortrans_numbers_are_said(read, cells, numbers):
+    column, made = column_of(read, cells)
+    assert column.to_list() == numbers
+    assert made.remarks == ["file: 'c' is written with D before exponents, as Fortran does"]
+
+
+def test_identifiers_keep_their_exponents(read):
+    cells = ["3E5", "300000", "12", "13", "14", "15"] * 3
+    column, made = column_of(read, cells, labels=lambda name: name == "c")
+    assert column.to_list() == cells and not made.warnings
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (gzip.compress(gzip.compress(plain().encode())), "unpacked, this is compressed with gzip; unpack it, and name"),
+        (gzip.compress(b"PK\x03\x04 and so on"), "unpacked, this is a zip archive or a spreadsheet; unpack it"),
+    ],
+)
+def test_what_is_packed_twice(read, content, words):
+    with pytest.raises(ValueError, match=re.escape(f"mine.csv.gz: {words}")):
+        read(content, "mine.csv.gz")
+
+
+@pytest.mark.parametrize("target", ["/proc/self/mem", "/proc/self/maps"])
+def test_files_that_the_system_makes_up_are_empty(tmp_path, target):
+    path = tmp_path / "mine.csv"
+    try:
+        path.symlink_to(target)
+        path.stat()
+    except OSError:
+        pytest.skip("a system without /proc")
+    with pytest.raises(ValueError, match=r"mine\.csv: the file is empty"):
+        columns.read(path)
+    with pytest.raises(ValueError, match=r"must end in \.csv, "):
+        columns.read(path.resolve())
+
+
+def test_a_file_larger_than_memory_is_refused_in_words(tmp_path, monkeypatch):
+    path = tmp_path / "mine.csv"
+    path.write_text(plain())
+
+    class Huge:
+        st_size = 2**62
+
+    monkeypatch.setattr(type(path), "stat", lambda self, **_: Huge)
+    with pytest.raises(ValueError, match=r"cannot be read \(it has 4,611,686,018,427,387,904 bytes, more than memory"):
+        columns.read(path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"), [("12,34,567", 1234567), ("1,00,000.5", 100000.5), ("-9,87,65,432", -98765432)]
+)
+def test_thousands_as_india_sets_them_apart(read, cell, number):
+    column, made = column_of(read, [cell, "1,23,456", "999"] * 4)
+    assert column.to_list() == [number, 123456, 999] * 4
+    (remark,) = made.remarks
+    assert remark.startswith(f"file: 'c' is written with commas between thousands ({cell!r} is {number}")
+
+
+def test_numbers_with_words_are_shown_where_they_are_left_out(plan):
+    def row(number):
+        return f"{number},{number * 7} {'km' if number % 4 else 'm'},{level(number)},{flow(number) / 2}"
+
+    said = plan("when,dist,x,y\n" + lines(row, rows=90), "y")[1]
+    assert "'dist' holds cells such as '0 m', which are read as text, 90 distinct values" in "".join(said)
+
+
+def test_words_that_count_as_missing_among_numbers_are_said(read):
+    cells = ["1", "Unknown", "0", "NA", "none"] * 8
+    column, made = column_of(read, cells)
+    assert column.to_list() == [1, None, 0, None, None] * 8
+    told = "'Unknown' and 'none' in 16 cells of 'c', whose others are numbers, counts as missing"
+    assert made.remarks == [f"file: {told}"] and not made.warnings
+    _, made = column_of(read, cells, target="c")
+    assert made.warnings == [f"{told}; if it is a class, write a number for it"]
+    assert not column_of(read, ["1", "NA", "-", ""] * 8)[1].remarks

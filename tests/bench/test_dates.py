@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, table
+from liquidbench.tasks import dates, meaning, table
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -492,7 +492,7 @@ def test_figures_with_the_year_elsewhere(form, step, how, tmp_path):
     mapping, lines = table.complete({"table": str(path), "target": "y"})
     assert f"file: 'time' read as dates written as {how}" in lines
     assert any(line.startswith("spans: even, ") for line in lines) and not any("sorted by" in line for line in lines)
-    loaded = dates.seconds(table._Plan(mapping, None).frame["time"])
+    loaded = dates.seconds(meaning.Meaning(mapping, path).frame["time"])
     assert (loaded - loaded[0]).tolist() == [(m - moments[0]).total_seconds() for m in moments]
 
 
@@ -521,3 +521,74 @@ def test_figures_that_fit_both_orders_are_a_question(tmp_path):
         table.complete({"table": str(path), "target": "y"})
     _, lines = table.complete({"table": str(path), "target": "y", "dates": "day-first"})
     assert any(line.startswith("spans: even, 7 min") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("Zeit in ms", "ms"),
+        ("TIME (µs)", "us"),
+        ("Relative Time / h", "h"),
+        ("timestampNs", "ns"),
+        ("minutes since start", "min"),
+        ("tiempo_horas", "h"),
+        ("sys_uptime", None),
+    ],
+)
+def test_names_of_times(name, unit):
+    assert dates.time_name(name) == dates.TimeName(unit)
+
+
+@pytest.mark.parametrize(
+    "name", ["temperature [C]", "t1", "response time", "Messzeit", "hour", "min", "min_temp", "timer_fault", ""]
+)
+def test_names_of_other_things(name):
+    assert dates.time_name(name) is None
+
+
+def parts(rows, **columns):
+    return dates.find(pl.DataFrame({**columns, "x": [float(row) for row in range(rows)]}), str)
+
+
+@pytest.mark.parametrize(("name", "form"), [("iso_week", "{}"), ("Woche", "KW {:02d}"), ("Week No", "W{}")])
+def test_years_and_weeks_are_joined_as_pythons_calendar_has_them(name, form):
+    mondays = [datetime(2014, 12, 29) + timedelta(weeks=week) for week in range(350)]
+    years, weeks = zip(*((day.isocalendar().year, day.isocalendar().week) for day in mondays), strict=True)
+    written = [form.format(week) for week in weeks]
+    found = parts(350, Year=years, **{name: list(weeks) if form == "{}" else written})
+    assert found.frame[f"Year {name}"].to_list() == mondays
+    assert f"file: weeks of 'Year {name}' are read as those of ISO 8601, by their Mondays" in found.remarks
+
+
+@pytest.mark.parametrize("form", ["Q{}", "{}", "Quarter {}"])
+def test_years_and_quarters_are_joined(form):
+    quarters = [number % 4 + 1 for number in range(40)]
+    years = [2000 + number // 4 for number in range(40)]
+    written = quarters if form == "{}" else [form.format(number) for number in quarters]
+    found = parts(40, jahr=years, quartal=written)
+    expected = [datetime(year, 3 * quarter - 2, 1) for year, quarter in zip(years, quarters, strict=True)]
+    assert found.frame["jahr quartal"].to_list() == expected
+
+
+@pytest.mark.parametrize("name", ["day", "DOY", "day_of_year"])
+def test_years_and_days_of_the_year_are_joined_also_beside_months(name):
+    days = [datetime(2023, 11, 1) + timedelta(days=day) for day in range(90)]
+    of_year = [day.timetuple().tm_yday for day in days]
+    found = parts(90, year=[day.year for day in days], month=[day.month for day in days], **{name: of_year})
+    assert found.frame[f"year {name}"].to_list() == days
+
+
+def test_a_year_beside_months_and_weeks_takes_the_weeks():
+    days = [datetime(2024, 1, 1) + timedelta(weeks=week) for week in range(45)]
+    found = parts(
+        45, year=[2024] * 45, month=[day.month for day in days], week=[day.isocalendar().week for day in days]
+    )
+    assert found.frame["year week"].to_list() == days
+
+
+def test_fiscal_years_with_letters_are_joined_with_their_weeks():
+    years = [19 + week // 52 for week in range(150)]
+    weeks = [week % 52 + 1 for week in range(150)]
+    found = parts(150, **{"Fiscal Year": [f"FY{year}" for year in years]}, Week=weeks)
+    expected = [datetime.fromisocalendar(2000 + year, week, 1) for year, week in zip(years, weeks, strict=True)]
+    assert found.frame["Fiscal Year Week"].to_list() == expected

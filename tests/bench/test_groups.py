@@ -1,6 +1,7 @@
 """Who belongs together: which columns become the key, and that no split parts what they hold together."""
 
 import itertools
+import re
 
 import numpy as np
 import polars as pl
@@ -401,3 +402,138 @@ def test_groups_at_other_times_are_found_in_a_shuffled_table(guess, name):
     mapping, _ = guess(frame.sample(fraction=1.0, shuffle=True, seed=3))
     assert (mapping["group"], mapping["features"]) == (name, ["x"])
     assert_whole(mapping, 8)
+
+
+def restarting(runs=5, rows=40, seed=3):
+    draws = np.random.default_rng(seed)
+    times = draws.exponential(size=(runs, rows)).cumsum(axis=1).round(9).ravel()
+    return {
+        "time": times,
+        "part": np.repeat([f"p{run}" for run in range(runs)], rows),
+        "x": draws.normal(size=runs * rows),
+    }
+
+
+def test_times_that_begin_again_are_not_sorted_into_one_another(guess):
+    frame = pl.DataFrame(restarting()).with_columns(y=pl.col("x") * 2 + 1 / (1 + pl.col("time")))
+    words = r"the time goes back 4 times \(first in line 42\).*--group \('part' would do\), or add one.*say --no-group"
+    with pytest.raises(ValueError, match=words):
+        guess(frame)
+    with pytest.raises(ValueError, match="with --group, or add one"):
+        guess(frame.drop("part"))
+    assert guess(frame, group="part")[0]["group"] == "part"
+    whole = pl.concat([frame.with_columns(site=pl.lit(f"s{site}")) for site in range(4)])
+    for rows, asked, times in ((frame, None, 4), (whole, "site", 16)):
+        _, lines = guess(rows.with_columns(pl.col("time") + pl.int_range(rows.height) * 1e-7), group=asked)
+        begins = f"warning: the time goes back {times} times"
+        assert any(line.startswith(begins) and line.endswith("sorted by time, their rows are mixed") for line in lines)
+
+
+def test_pieces_of_one_log_in_another_order_and_late_rows_are_sorted(guess):
+    times = np.arange(240) * 0.5
+    frame = pl.DataFrame({"time": times, "x": np.sin(times), "y": np.cos(times * 3) + 1})
+    pieces = pl.concat([frame[80:160], frame[160:], frame[:80]])
+    late = frame[[*range(100), 103, 100, 101, 102, *range(104, 240)]]
+    for mixed in (pieces, late, pl.concat([frame, frame])):
+        assert any(line.startswith("order: rows were not in time order") for line in guess(mixed)[1])
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["m1", "m2", "m3"], "--group device keeps them apart"),
+        (["m1", "m2"], r"take the rows of one \(2 are too few to split by\)"),
+    ],
+)
+def test_identifiers_that_come_by_turns_are_warned_of(guess, names, words):
+    rows = np.arange(240)
+    device = np.array(names)[rows // 20 % len(names)]
+    frame = pl.DataFrame({"device": device, "x": np.sin(rows), "y": np.cos(rows * 3) + 1})
+    mapping, lines = guess(frame)
+    assert mapping["group"] is None
+    (warning,) = [line for line in lines if "named like an identifier" in line]
+    assert re.search(words, warning)
+
+
+def test_classes_and_categories_that_differ_in_case_are_warned_of(guess):
+    rows = np.arange(240)
+    # Blanks around cells are no part of them; the last two differ in how one letter is composed.
+    valve = np.array(["open", "Open ", " OPEN", "shut", "caf\u00e9", "cafe\u0301"])[rows * 7 % 6]
+    frame = pl.DataFrame({"valve": valve, "x": np.sin(rows), "y": np.array(["ok", "OK", "bad"])[rows * 5 % 3]})
+    _, lines = guess(frame)
+    warnings = [line for line in lines if "count as different" in line]
+    assert "'ok' and 'OK' of 'y' count as different classes" in warnings[1]
+    assert warnings[0].count(" and ") >= 3 and "of 'valve' count as different values" in warnings[0]
+
+
+@pytest.mark.parametrize(("variable", "value"), [("parameter", "Wert"), ("itemid", "valuenum"), ("sensor", "value")])
+def test_a_long_table_is_shown_the_way_to_a_wide_one(guess, variable, value):
+    names = [101, 102, 103] if variable == "itemid" else ["hr", "temp", "sbp"]
+    frame = pl.DataFrame(
+        {
+            "subject": np.repeat([f"s{number}" for number in range(8)], 60),
+            "time": np.tile(np.repeat(np.arange(20), 3), 8),
+            variable: names * 160,
+            value: np.random.default_rng(0).normal(size=480),
+            "y": np.repeat([0, 1] * 4, 60),
+        }
+    )
+    way = f"table.pivot(index=['subject', 'time', 'y'], columns='{variable}', values='{value}').reset_index()"
+    with pytest.raises(ValueError, match=r"the table looks long") as refused:
+        guess(frame, group="subject")
+    assert way in str(refused.value)
+    _, lines = guess(frame, group=["subject", variable])
+    assert any(line.startswith("warning: the table looks long") and way in line for line in lines)
+
+
+def test_measurements_are_not_offered_as_groups(guess):
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "time": np.repeat(np.arange(100), 4),
+            "pulse": draws.integers(50, 500, 400),
+            "node": list(range(4)) * 100,
+            "y": draws.normal(size=400),
+        }
+    )
+    with pytest.raises(ValueError, match=r"with --group \('node' would do\)"):
+        guess(frame)
+
+
+def test_what_goes_up_like_a_time_under_another_name_is_warned_of(guess):
+    rows = np.arange(240)
+    frame = pl.DataFrame({"km": np.cumsum(1 + np.sin(rows) ** 2), "x": np.sin(rows), "y": np.cos(rows * 3) + 1})
+    mapping, lines = guess(frame)
+    assert mapping["time"] is None
+    assert any(line.startswith("warning: 'km' goes up as a time does, but is not named like one") for line in lines)
+
+
+def test_a_date_of_each_subject_is_not_the_time_of_its_rows(guess):
+    rows = np.arange(200)
+    frame = pl.DataFrame(
+        {
+            "patient": [f"p{row // 20}" for row in rows],
+            "date of birth": [f"19{50 + row // 20}-03-{10 + row // 20}" for row in rows],
+            "measured": [f"2024-05-{1 + row // 20:02d} {row % 20:02d}:15" for row in rows],
+            "x": np.sin(rows),
+            "y": np.cos(rows * 3) + 1,
+        }
+    )
+    mapping, lines = guess(frame)
+    assert (mapping["time"], mapping["group"]) == ("measured", "patient")
+    assert "time: column 'measured' (the others are 'date of birth'; --time names another)" in lines
+
+
+@pytest.mark.parametrize("name", ["USUBJID", "SubjID", "Gerät", "Fahrzeug-Nr", "capteur id", "MRN"])
+def test_identifiers_under_more_names(name):
+    assert groups.is_named(name)
+
+
+def test_blocks_of_rows_under_a_name_that_says_nothing_are_warned_of(guess):
+    rows = np.arange(240)
+    frame = pl.DataFrame({"bench": [f"b{row // 30}" for row in rows], "x": np.sin(rows), "y": np.cos(rows * 3) + 1})
+    mapping, lines = guess(frame)
+    assert mapping["group"] is None
+    assert any("each value of 'bench' stand together" in line and "--group bench keeps" in line for line in lines)
+    phases = frame.with_columns(bench=pl.Series([f"b{row // 80}" for row in rows]))
+    assert not any(line.startswith("warning") and "bench" in line and "--group" in line for line in guess(phases)[1])

@@ -17,7 +17,7 @@ import pytest
 from liquidbench import tasks
 from liquidbench.metrics import METRICS
 from liquidbench.study import Study
-from liquidbench.tasks import table, uci
+from liquidbench.tasks import suspicions, table, uci
 from liquidbench.tasks.task import SPLITS, check
 
 DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -481,7 +481,9 @@ def test_the_area_that_makes_a_suspect_is_that_of_scikit_learn():
     draws = np.random.default_rng(8)
     values, classes = draws.integers(6, size=200) + 1e9, draws.integers(3, size=200)
     areas = [metrics.roc_auc_score(classes == label, values) for label in range(3)]
-    np.testing.assert_allclose(table._auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12)
+    np.testing.assert_allclose(
+        suspicions.auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("rows", [200, 2000])
@@ -1279,3 +1281,49 @@ def test_a_gap_between_two_records_is_not(save):
     frame = series().with_columns(pl.col("when") + pl.duration(days=400 * (pl.int_range(pl.len()) > 200)))
     _, lines = guess(save(frame), "label")
     assert not [line for line in lines if line.startswith("warning")]
+
+
+def test_a_category_that_only_one_part_has_is_warned_of(save):
+    # Training is the first 216 rows, and 20 are left out after it.
+    stage = np.where(np.arange(400) < 250, "idle", np.where(np.arange(400) % 2, "load", "idle"))
+    site = np.where(np.arange(400) < 250, np.array(["a", "b"])[np.arange(400) % 2], "late")
+    _, lines = guess(save(series(stage=stage, site=site)), "label")
+    assert "warning: 'stage' is the same throughout the training part, so nothing can be learnt of what changes " in (
+        "\n".join(lines)
+    )
+    assert said(lines, "warning: 'site = late'").endswith(
+        "'site = late' occurs only outside of the training part, so nothing can be learnt of it"
+    )
+
+
+def test_a_category_that_is_missing_in_places_may_still_vary(save):
+    stage = [(None, "idle", "load")[row % 3] for row in range(400)]
+    _, lines = guess(save(series(stage=stage)), "label")
+    assert not [line for line in lines if line.startswith("warning")]
+
+
+@pytest.mark.parametrize("width", [60, 3000])
+def test_a_table_on_its_side_is_refused_before_its_cells_are_read(save, width, monkeypatch):
+    lines = [",".join(f"t{column}" for column in range(width))]
+    lines += [",".join(f"{row + column / 7:.3f}" for column in range(width)) for row in range(4)]
+    monkeypatch.setattr("liquidbench.tasks.columns._Typing", None)
+    with pytest.raises(ValueError, match=rf"has 4 rows and {width:,} columns.*turn the table round"):
+        guess(save("\n".join(lines)), "t1")
+
+
+def test_time_grows_no_faster_than_the_number_of_columns(save):
+    """Each column is looked at for itself, however many others there are."""
+    frame = pl.DataFrame({f"c{column}": np.arange(80) * (column % 7 + 0.5) % 11 for column in range(300)})
+    selected = []
+    select = pl.DataFrame.select
+
+    def counted(self, *expressions, **named):
+        if self.width > 200:
+            selected.append(expressions)
+        return select(self, *expressions, **named)
+
+    path = save(frame)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pl.DataFrame, "select", counted)
+        guess(path, "c3", kind="regression")
+    assert len(selected) < 50

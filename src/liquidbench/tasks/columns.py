@@ -72,6 +72,7 @@ def read(
     labels: Callable[[str], bool] = lambda name: False,
     decimal: str | None = None,
     missing: Sequence[object] = (),
+    fewest: int = 1,
 ) -> Table:
     """Read a table.
 
@@ -83,6 +84,7 @@ def read(
         decimal: the decimal mark of all numbers, a point or a comma; found out if None.
         missing: values that mean that there is none: a value, for all columns, or text ``column=value``. ``column=``
             alone leaves only empty cells missing in a column of text.
+        fewest: rows below which a table that is much wider than it is long is refused, before its cells are looked at.
 
     Returns:
         The columns.
@@ -90,8 +92,6 @@ def read(
     Raises:
         ValueError: in words, where the file is no table.
     """
-    raw = path.read_bytes()
-    digest = hashlib.sha256(raw).hexdigest()
     packed = path.suffix.lower() == ".gz"
     ending = Path(path.stem if packed else path.name).suffix.lower()
     if ending not in ENDINGS or (packed and ending == ".parquet"):
@@ -99,6 +99,8 @@ def read(
             f"{path.name}: the file must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} (text files also with .gz "
             "after that); a spreadsheet can be saved as CSV"
         )
+    raw = _content(path)
+    digest = hashlib.sha256(raw).hexdigest()
     if not raw.strip():
         raise ValueError(f"{path.name}: the file is empty")
     if ending == ".parquet":
@@ -119,11 +121,22 @@ def read(
             raw = decompressed(raw) if packed else raw
         except ValueError as problem:
             raise ValueError(f"{path.name}: {problem}") from problem
+        if packed and (what := reading.known_format(raw)):
+            raise ValueError(
+                f"{path.name}: unpacked, this is {what.split(';')[0]}; unpack it, and name the table in it"
+            )
         sheet = reading.read(path.name, raw, wanted, decimal)
         table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, sheet.lines)
         separator = sheet.separator
     if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
+    rows, width = table.frame.shape
+    if rows < fewest and width > _SIDEWAYS * rows:
+        raise ValueError(
+            f"{path.name}: the file has {_count(rows, 'row')} and {width:,} columns; expected a row for each time "
+            f"step, at least {fewest}, and a column for each quantity. If times run along the columns, turn the table "
+            "round (in pandas: table.T)"
+        )
     try:
         asked = _by_column(missing, table.frame.columns)
         frame = _Typing(table, separator, target, labels, decimal, asked).frame
@@ -219,12 +232,20 @@ class _Typing:
     ):
         self.table, self.target, self.labels, self.missing = table, target, labels, missing
         self.emptied: dict[str, int] = {}
+        self.exponents: dict[str, str] = {}
         self.bad = table.bad
         native = {column.name: _native(column) for column in table.frame}
         text = {name: column for name, column in native.items() if column.dtype == pl.String}
         done = {name: column for name, column in native.items() if name not in text}
         quick, self.open, self.words = {}, {}, {}
         for name, column in text.items():
+            if column.str.contains(r"\d[.,]?[eEdD][+-]?\d").any():
+                if self._are_codes(column):
+                    self.words[name] = self._without(column.str.strip_chars(), missing.get(name, ()))
+                    continue
+                if (in_e := numerals.in_fortran(column)) is not None:
+                    table.remarks.append(f"file: {name!r} is written with D before exponents, as Fortran does")
+                    text[name] = column = in_e
             if name not in missing and (numbers := _plain_numbers(column)) is not None:
                 quick[name] = numbers
                 continue
@@ -250,6 +271,9 @@ class _Typing:
         self._read_figures(quick, text, separator, decimal)
         for name, numbers in quick.items():
             done[name] = self._kept_apart(text[name], numbers)
+            self._tell_words(name, table.frame[name], done[name])
+            if name in self.exponents and done[name].dtype.is_numeric():
+                table.remarks.append(self.exponents[name])
         for name in self.words.keys() - done.keys():
             done[name] = self._as_words(self.words[name])
         for name in missing:
@@ -263,6 +287,23 @@ class _Typing:
         self.frame = pl.DataFrame([done[name] for name in table.frame.columns])
 
     # Numbers
+
+    def _are_codes(self, column: pl.Series) -> bool:
+        """Whether cells such as '1E5' are codes and no numbers, which is said where they could be either."""
+        cells = column.str.strip_chars().str.replace('^="(.*)"$', "$1")
+        cells = cells.set(cells.str.to_lowercase().is_in(list(reading.MISSING)), None)
+        cell = numerals.bare_exponent(cells)
+        if cell is None:
+            return False
+        codes = self.labels(column.name) or numerals.are_codes(cells)
+        if codes and _plain_numbers(cells) is not None and not self.labels(column.name):
+            self.table.warnings.append(
+                f"{column.name!r} holds cells such as {cell!r}, taken for codes and not for numbers; if they are "
+                f"numbers, write them with a point or a sign ({re.sub('[eE]', '.0E', cell)})"
+            )
+        elif not codes:
+            self.exponents[column.name] = f"file: {cell!r} in {column.name!r} is read as the number {float(cell):.10g}"
+        return codes
 
     def _read_figures(
         self, quick: dict[str, pl.Series], text: dict[str, pl.Series], separator: str | None, decimal: str | None
@@ -324,6 +365,21 @@ class _Typing:
             f"{', '.join(some)}{more}"
         )
         return True
+
+    def _tell_words(self, name: str, written: pl.Series, read: pl.Series) -> None:
+        """Say which words of a column of numbers count as missing: 'unknown' may be an answer as well."""
+        if not read.has_nulls():
+            return
+        words = written.filter(read.is_null()).str.strip_chars()
+        words = words.filter(words.str.to_lowercase().is_in(_WORDS_FOR_MISSING))
+        if not len(words):
+            return
+        some = " and ".join(map(repr, words.unique(maintain_order=True)))
+        told = f"{some} in {_count(len(words), 'cell')} of {name!r}, whose others are numbers, counts as missing"
+        if name == self.target:
+            self.table.warnings.append(f"{told}; if it is a class, write a number for it")
+        else:
+            self.table.remarks.append(f"file: {told}")
 
     def _tell_form(self, name: str, column: pl.Series, mark: str, told: list[str]) -> None:
         self.table.remarks.extend(f"file: {name!r} is written {how}" for how in told)
@@ -429,8 +485,31 @@ class _Typing:
             self.table.warnings.append("no cell holds any of the values asked to be missing")
 
 
+_WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
 _MOST_TOLD = 8
+_SIDEWAYS = 10
+"""Times as many columns as rows from which on a table of few rows most likely lies on its side."""
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a file; those that the system makes up as they are read may have no end, or be none."""
+    size = 0
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            raw = file.read(size)
+    except (OSError, MemoryError, OverflowError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else f"it has {size:,} bytes, more than memory holds"
+        raise ValueError(
+            f"{path.name}: the file cannot be read ({reason}); expected a table that was saved"
+        ) from problem
+    if len(raw) < size:
+        raise ValueError(
+            f"{path.name}: the file ends after {len(raw):,} of its {size:,} bytes; copy it again, or wait until it is "
+            "written"
+        )
+    return raw
 
 
 def _native(column: pl.Series) -> pl.Series:

@@ -125,18 +125,41 @@ _DAY_COUNTS = {
     "Julian dates": (2_400_000.5, 2_500_000, -2_440_587.5),
 }
 
+_UNITS_OF_TIME = {
+    **dict.fromkeys("ns nanosec nanosecond nanoseconds nanos".split(), "ns"),
+    **dict.fromkeys("us µs usec microsec microsecond microseconds micros".split(), "us"),
+    **dict.fromkeys("ms msec millisec millisecond milliseconds millis".split(), "ms"),
+    **dict.fromkeys("s sec secs second seconds sek sekunde sekunden segundos secondes secondi".split(), "s"),
+    **dict.fromkeys("min mins minute minutes minuten minutos minuti".split(), "min"),
+    **dict.fromkeys("h hr hrs hour hours std stunde stunden heures horas ore".split(), "h"),
+    **dict.fromkeys("d day days tag tage jours dias giorni".split(), "d"),
+}
+_UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
+_WORDS_OF_TIME = frozenset(
+    "time timestamp date datetime t ts seconds step epoch uptime zeit zeitpunkt zeitstempel uhrzeit datum temps "
+    "horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間".split()
+)
+_BESIDE_TIME = frozenset(
+    "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
+    "in since from start begin beginning after the of admission verstrichene vergangene".split()
+)
+_SINCE = frozenset("elapsed relative rel since from after verstrichene vergangene".split())
+
 _PARTS = {
-    "year": r"year|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
+    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
     "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
     "day": r"day|dd|dy|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
-    "of_year": r"doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
+    "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
+    "week": r"(?:iso|calendar)?[ _-]?(?:week|wk)(?:[ _-]?(?:no|nr|num|number|of[ _]year))?|kw|kalenderwoche|woche|"
+    r"semaine|semana|settimana",
+    "quarter": r"quarter|qtr|quartal|trimestre|kwartaal",
     "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur",
     "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
     "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
 }
 _LIMITS = {
-    "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "hour": (0, 24), "minute": (0, 59),
-    "second": (0, 60),
+    "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "week": (0, 53), "quarter": (1, 4),
+    "hour": (0, 24), "minute": (0, 59), "second": (0, 60),
 }  # fmt: skip
 
 
@@ -293,6 +316,35 @@ def unrolled(clock: pl.Series) -> tuple[pl.Series, int]:
     return shifted, int(midnights[-1]) if len(midnights) else 0
 
 
+@dataclass(frozen=True)
+class TimeName:
+    """What a column's name says where it is that of a time, such as ``Zeit [s]`` or ``elapsed_minutes``.
+
+    Attributes:
+        unit: of the time, in short, such as ``ms``; None where the name gives none.
+    """
+
+    unit: str | None
+
+
+def time_name(name: str) -> TimeName | None:
+    """Read a column's name as that of a time; None for all others, also for those of parts such as hour or day.
+
+    Example:
+        >>> time_name("Uptime (h)"), time_name("t1")
+        (TimeName(unit='h'), None)
+    """
+    if any(letter.isdigit() for letter in name):
+        return None
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
+    words = re.findall(r"[^\W_]+", spaced.casefold())
+    units = [_UNITS_OF_TIME[word] for word in words if word in _UNITS_OF_TIME]
+    if not all(word in _UNITS_OF_TIME or word in _WORDS_OF_TIME or word in _BESIDE_TIME for word in words):
+        return None
+    named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and bool(_SINCE.intersection(words)))
+    return TimeName(units[-1] if units else None) if named else None
+
+
 def is_part(name: str) -> bool:
     """Whether a column's name is that of a part of a time, such as the hour."""
     return any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values())
@@ -300,12 +352,20 @@ def is_part(name: str) -> bool:
 
 def is_elapsed(column: pl.Series) -> bool:
     """Whether a column named like a part of a time goes up beyond it, as hours since admission do, row by row."""
-    named = re.fullmatch(r"(second|minute|hour|day)s?", column.name.strip(), re.I)
+    named = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", column.name.strip(), re.I)
     if not named or not column.dtype.is_numeric() or column.null_count() == len(column):
         return False
     values = column.drop_nulls().cast(pl.Float64).to_numpy()
     goes_up = np.mean(np.diff(values) > 0) >= 0.8 if len(values) > 1 else False
     return bool(goes_up and values.max() > _LIMITS[named[1].lower()][1])
+
+
+def goes_on(column: pl.Series) -> bool:
+    """Whether numbers go up and hardly ever down, as the times of recordings one below another do."""
+    if not column.dtype.is_numeric() or column.null_count() or len(column) < _NO_ACCIDENT:
+        return False
+    steps = np.diff(column.cast(pl.Float64).to_numpy())
+    return bool(np.mean(steps < 0) <= 0.05 and np.mean(steps > 0) >= 0.2)
 
 
 def few(cells: int) -> int:
@@ -852,14 +912,12 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         elif not clocks and "hour" in roles and repeated:
             parts += _down_from(roles, "hour")
     elif "year" in roles:
-        if "month" in roles:
-            parts = [roles["year"], roles["month"], *([roles["day"]] if "day" in roles else [])]
-        else:
-            parts = [roles["year"], *([roles["of_year"]] if "of_year" in roles else [])]
-        if len(parts) == 3 or "of_year" in roles:
+        finest = next((finer for finer in _BELOW_YEAR if all(part in roles for part in finer)), ())
+        parts = [roles[part] for part in ("year", *finest)]
+        if finest in _WHOLE_DAYS:
             parts += clocks[:1] or _down_from(roles, "hour")
     else:
-        lone = [roles[part] for part in ("month", "day", "of_year", "hour") if part in roles]
+        lone = [roles[part] for part in ("month", "day", "of_year", "week", "hour") if part in roles]
         if len(lone) > 1 and not dates:
             found.warnings.append(
                 f"{', '.join(map(repr, lone))} look like parts of a time, but there is no year; if they are, join them "
@@ -892,6 +950,8 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         )
     if short:
         found.remarks.append(f"file: {parts[0]!r} has {_SHORT_YEARS}")
+    if any(part_of.get(part) == "week" for part in parts):
+        found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
     if len(parts) > 1:
         found.joined |= dict.fromkeys(parts, name)
     place = frame.columns.index(parts[0])
@@ -902,6 +962,11 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         if name not in rest.columns
         else rest.with_columns(joined.alias(name))
     )
+
+
+_WHOLE_DAYS = (("month", "day"), ("of_year",))
+_BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",))
+"""What may say when in a year a row is, the finest first."""
 
 
 def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
@@ -928,6 +993,10 @@ def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
 def _fits(column: pl.Series, part: str) -> bool:
     if part == "month" and column.dtype == pl.String:
         return bool((_months_of(column.drop_nulls()) > 0).all()) and column.null_count() < len(column)
+    if part in _LETTERED and column.dtype == pl.String:
+        column = _without_letters(column, part)
+        if column.has_nulls():
+            return False
     if not column.dtype.is_numeric() or column.null_count() == len(column):
         return False
     known = column.drop_nulls().cast(pl.Float64)
@@ -935,6 +1004,14 @@ def _fits(column: pl.Series, part: str) -> bool:
     inside = bool(((known >= low) & (known <= high)).all())
     years = part != "year" or bool((known >= 1000).all() or (known < 100).all())
     return inside and years and (part == "second" or bool((known % 1 == 0).all()))
+
+
+_LETTERED = {"year": "fy", "week": "kw|w|wk|week", "quarter": "q|qtr|quarter|t"}
+
+
+def _without_letters(column: pl.Series, part: str) -> pl.Series:
+    """Years, weeks and quarters such as ``FY24``, ``W05`` and ``Q1`` as numbers."""
+    return column.str.extract(rf"^(?i:{_LETTERED[part]})\.?\s?(\d{{1,2}}|\d{{4}})$").cast(pl.Int64)
 
 
 def _down_from(roles: dict[str, str], part: str) -> list[str]:
@@ -986,13 +1063,20 @@ def _sum_of_parts(
         elif part_of[name] == "second":
             micro = micro + (column.cast(pl.Float64).fill_null(0).to_numpy() * 1e6).round().astype(np.int64)
         elif column.dtype == pl.String:
-            whole["month"] = _months_of(column.fill_null("jan")).to_numpy()
+            part = part_of[name]
+            whole[part] = (
+                _months_of(column.fill_null("jan")) if part == "month" else _without_letters(column, part).fill_null(1)
+            ).to_numpy()
         else:
             whole[part_of[name]] = column.cast(pl.Float64).fill_null(1).cast(pl.Int64).to_numpy()
     if "year" in whole:
         short = bool((whole["year"] < 100).all())
         year = _four_figures(whole["year"], np.full(frame.height, 2 if short else 4))
-        days, valid = _days(year, whole.get("month", ones), whole.get("day", ones))
+        month = whole.get("month", whole.get("quarter", ones) * 3 - 2)
+        days, valid = _days(year, month, whole.get("day", ones))
+        if "week" in whole:
+            # The 4th of January is in the first week, and 1970 began on a Thursday.
+            days = days + 3 - (days + 6) % 7 + 7 * (whole["week"] - 1)
         if "of_year" in whole:
             days = days + whole["of_year"] - 1
             valid &= days < _days(year + 1, ones, ones)[0]

@@ -7,6 +7,7 @@ of the split, all of them together are the recording.
 
 import itertools
 import re
+import unicodedata
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,8 @@ FEWEST = 3
 """Groups that a split needs, one for each part."""
 FEWEST_ROWS = 8
 """Rows that recordings have on average, below which an identifier is not taken for theirs where another would do."""
+MANY_BLOCKS = 5
+"""Blocks of rows from which on they are more likely recordings than phases of one."""
 MOST_CLASSES = 20
 """Distinct whole numbers up to which they may be classes."""
 FEW_MISSING = 0.05
@@ -29,13 +32,26 @@ MOST_PAIRED = 12
 _WHO = (
     "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
     "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
-    "ticker|symbol|client|kunde|maschine|anlage|proband"
+    "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
+    "messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
 )
 _NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_VALUE = re.compile(
+    r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
+    r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(
+    r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
+    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|analyte|item_?id|concept|observation)"
+    r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
+    re.IGNORECASE,
+)
+_MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
 _IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 
 
@@ -106,9 +122,10 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
 
 
 def candidates(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
-    """Columns within whose values no time repeats, though times repeat in the table."""
+    """Columns within whose values no time repeats, though times repeat in the table; measurements are left out."""
     distinct = _distinct(frame)
-    return _candidates(distinct, target, time) if _repeat(distinct, time) else []
+    found = _candidates(distinct, target, time) if _repeat(distinct, time) else []
+    return [name for name in found if _is_chosen(frame[name])]
 
 
 def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[str]:
@@ -117,6 +134,14 @@ def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[s
         for name in _usable(distinct, target, time)
         if _count(distinct, (name,)) <= distinct.height / 4 and distinct.select(time, name).is_unique().all()
     ]
+
+
+def _is_chosen(column: pl.Series) -> bool:
+    """Whether a column's values may have been given to it; a whole number that was measured goes up and down."""
+    if column.dtype == pl.String or is_named(column.name):
+        return True
+    steps = np.diff(column.drop_nulls().cast(pl.Float64).to_numpy())
+    return bool(len(steps) and (np.mean(steps == 0) >= 2 / 3 or np.mean(steps > 0) >= 0.6))
 
 
 def come_in_blocks(frame: pl.DataFrame, name: str) -> bool:
@@ -129,7 +154,11 @@ def pairs(
 ) -> list[tuple[str, ...]]:
     """Columns of which no value of one, but those of several together keep times from repeating."""
     distinct = _distinct(frame)
-    usable = [name for name in _usable(distinct, target, time) if names is None or name in names][:MOST_PAIRED]
+    usable = [
+        name
+        for name in _usable(distinct, target, time)
+        if (_is_chosen(frame[name]) if names is None else name in names)
+    ][:MOST_PAIRED]
     return [
         together
         for together in itertools.combinations(usable, size)
@@ -144,6 +173,64 @@ def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
     ranks = frame.select(pl.struct(key).rank("dense")).to_series().to_numpy()
     _, first, inverse = np.unique(ranks, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
+
+
+def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
+    """Whether a column has one value for each of something that is named like an identifier and has several rows."""
+    return any(
+        is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and _nested(frame, name, (other,))
+        for other in frame.columns
+        if other != name and _may_be_id(frame[other]) and not dates.is_part(other)
+    )
+
+
+def unnamed_blocks(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns of text, named in no way like identifiers, each of whose many values has its rows together."""
+    return [
+        name
+        for name in _usable(frame, target, time)
+        if frame[name].dtype == pl.String
+        and not is_named(name)
+        and _count(frame, (name,)) >= MANY_BLOCKS
+        and _in_blocks(frame, (name,))
+    ]
+
+
+def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns that are named like identifiers, but are too few or come back too often to tell recordings apart."""
+    return [
+        name
+        for name in _usable(frame, target, time)
+        if is_named(name) and _may_be_id(frame[name]) and _count(frame, (name,)) <= frame.height / FEWEST_ROWS
+    ]
+
+
+def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time: str | None) -> list[str]:
+    """Columns within whose values the times of the rows, as they come, never go back."""
+    found = []
+    for name in _usable(frame, target, time):
+        if frame[name].null_count() or _count(frame, (name,)) > frame.height / FEWEST_ROWS:
+            continue
+        of_rows = codes(frame, (name,))
+        order = np.argsort(of_rows, kind="stable")
+        if not ((np.diff(times[order]) < 0) & (np.diff(of_rows[order]) == 0)).any():
+            found.append(name)
+    return found
+
+
+def long_form(frame: pl.DataFrame, time: str | None) -> tuple[str, str] | None:
+    """The columns of names and of values, where a table has a row for each quantity at each time."""
+    numbers = [name for name in frame.columns if name != time and frame[name].dtype.is_numeric()]
+    values = [name for name in numbers if _VALUE.fullmatch(name)]
+    for name in frame.columns:
+        column = frame[name].drop_nulls()
+        if name == time or not values or not (column.dtype == pl.String or column.dtype.is_integer()):
+            continue
+        # The name of a sensor may be that of a quantity too, where nothing else was measured.
+        told = _VARIABLE.fullmatch(name) or (_MAY_BE_VARIABLE.fullmatch(name) and column.dtype == pl.String)
+        if told and 1 < column.n_unique() <= len(column) / 2:
+            return name, values[0]
+    return None
 
 
 def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> dict[str, str]:
@@ -177,7 +264,7 @@ def twins(column: pl.Series) -> list[tuple[str, str]]:
     first: dict[str, str] = {}
     found = []
     for value in column.drop_nulls().unique(maintain_order=True):
-        plain = " ".join(value.casefold().split())
+        plain = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
         if re.fullmatch(r"\d{1,15}(\.0*)?", plain):
             plain = str(int(float(plain)))
         if first.setdefault(plain, value) != value:
@@ -232,8 +319,9 @@ def _repeat(distinct: pl.DataFrame, time: str | None) -> bool:
 
 
 def _count(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
-    known = frame.select(key).drop_nulls()
-    return known[key[0]].n_unique() if len(key) == 1 else known.select(pl.struct(key).n_unique()).item()
+    if len(key) == 1:
+        return frame[key[0]].drop_nulls().n_unique()
+    return frame.select(key).drop_nulls().select(pl.struct(key).n_unique()).item()
 
 
 def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:

@@ -2,6 +2,9 @@
 
 ``1.094`` is a number little above one, or more than a thousand. `decimal_mark` decides for a column from its own cells,
 then from the rest of the file, and raises `Undecided` where neither makes it plain.
+
+``1E5`` is a number or a code, such as the cell of a spreadsheet: `are_codes` decides for a column. ``1D5`` is a number
+only in a column in Fortran's notation, which writes decimals or two figures after a sign: ``1.5D2``, ``1D+05``.
 """
 
 import re
@@ -9,20 +12,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
-_EXPONENT = r"(?:[eEdD][+-]?\d+)?"
+_EXPONENT = r"(?:[eE][+-]?\d+)?"
+_BARE_EXPONENT = r"^\d+[eEdD]\d+$"
+_FORTRAN = r"^[+-]?(?:(?:\d+[.,]\d*|[.,]\d+)[dD][+-]?\d+|\d+[dD][+-]\d{2,3})$"
 
 
 def _forms(mark: str) -> tuple[str, str, str]:
     """Patterns for one decimal mark: any number; what is a number with no other mark; what could have another."""
     decimal, thousands = re.escape(mark), re.escape("," if mark == "." else ".")
     sign = r"^[+-]?"
-    grouped = rf"[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+"
+    # India sets two figures apart above the thousands: 12,34,567.
+    indian = rf"[1-9]\d?(?:{thousands}\d{{2}})+{thousands}\d{{3}}"
+    grouped = rf"(?:[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+|{indian})"
     # Zeros in front are for whole numbers alone: '0012,1' is rather two numbers in one cell.
     number = rf"{sign}(?:(?:{grouped}|0|[1-9]\d*)(?:{decimal}\d*)?|\d+|{decimal}\d+){_EXPONENT}$"
     plain = (
         rf"{sign}(?:\d*{decimal}(?:\d{{1,2}}|\d{{4,}})|0{decimal}\d*|{decimal}\d+|\d{{4,}}{decimal}\d*|\d+{decimal}"
-        rf"|\d+{decimal}\d+[eEdD][+-]?\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+{decimal}\d*"
-        rf"|[1-9]\d{{0,2}}(?:{thousands}\d{{3}}){{2,}})$"
+        rf"|\d+{decimal}\d+[eE][+-]?\d+|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+{decimal}\d*"
+        rf"|[1-9]\d{{0,2}}(?:{thousands}\d{{3}}){{2,}}|{indian}(?:{decimal}\d*)?)$"
     )
     return number, plain, rf"{sign}[1-9]\d{{0,2}}{decimal}\d{{3}}$"
 
@@ -76,6 +83,37 @@ class Marks:
             if found.point or found.comma:
                 break
         return found
+
+
+def in_fortran(column: pl.Series) -> pl.Series | None:
+    """Cells with ``e`` in the place of Fortran's ``D`` before exponents; None where there is none."""
+    if not column.str.contains(_FORTRAN).any():
+        return None
+    return column.str.replace(r"^([+-]?[\d.,]*[\d.,])[dD]([+-]?\d+)$", "${1}e$2")
+
+
+def are_codes(column: pl.Series) -> bool:
+    """Whether cells such as ``1E5`` are codes.
+
+    They are beside cells such as ``1F2``, and where less than half of what the column holds are other numbers: programs
+    write a point or a sign into numbers with an exponent (``1.0E5``, ``1e+05``).
+    """
+    known = column.drop_nulls()
+    bare = known.str.contains(_BARE_EXPONENT)
+    if not bare.any():
+        return False
+    # A number that stands for a missing value, such as 1e20, may be in most rows.
+    others = known.filter(~bare).unique()
+    if others.str.contains(r"^\d+[A-Za-z]\d+$").any():
+        return True
+    numbers = others.str.contains(_NUMBER["."]) | others.str.contains(_NUMBER[","])
+    return int(numbers.sum()) < (known.filter(bare).n_unique() + len(others)) / 2
+
+
+def bare_exponent(column: pl.Series) -> str | None:
+    """The first cell such as ``1E5``."""
+    known = column.drop_nulls()
+    return next(iter(known.filter(known.str.contains(r"^\d+[eE]\d+$")).head(1)), None)
 
 
 def looks_numeric(column: pl.Series, share: float) -> bool:
@@ -165,8 +203,6 @@ def parse(column: pl.Series, mark: str) -> pl.Series:
     if mark == ",":
         column = column.str.replace(",", ".", literal=True)
     numbers = column.cast(pl.Float64, strict=False)
-    if numbers.null_count() > column.null_count() and column.str.contains(r"\d[dD][+-]?\d").any():
-        numbers = column.str.replace(r"(\d)[dD]([+-]?\d)", "${1}e$2").cast(pl.Float64, strict=False)
     if not (numbers.drop_nulls() % 1 == 0).all():
         return numbers
     whole = column.cast(pl.Int64, strict=False)

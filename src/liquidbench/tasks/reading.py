@@ -96,6 +96,12 @@ class Sheet:
     warnings: list[str] = field(default_factory=list)
 
 
+def known_format(raw: bytes) -> str | None:
+    """What a file is that is no table of text, and what to do with it; None where its beginning does not tell."""
+    start = raw[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    return next((what for magic, what in _MAGIC if start.startswith(magic.lower())), None)
+
+
 def read(name: str, raw: bytes, wanted: Collection[str] = (), decimal: str | None = None) -> Sheet:
     """Read a table of text.
 
@@ -157,10 +163,8 @@ class _Reading:
     # Bytes to text
 
     def _decoded(self, raw: bytes) -> str:
-        start = raw[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
-        for magic, what in _MAGIC:
-            if start.startswith(magic.lower()):
-                self._refuse(f"this is {what}")
+        if what := known_format(raw):
+            self._refuse(f"this is {what}")
         for mark, encoding in (
             (b"\xff\xfe\0\0", "utf-32"),
             (b"\0\0\xfe\xff", "utf-32"),

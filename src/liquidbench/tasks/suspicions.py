@@ -1,0 +1,205 @@
+"""What in a user's table deserves a look before any training: leaks, what training never shows, likely errors."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks import dates
+from liquidbench.tasks.meaning import MOST_CLASSES, Meaning, correlation
+from liquidbench.tasks.sequences import Sequences, known_targets
+from liquidbench.tasks.task import SPLITS, Scaler
+from liquidbench.tasks.wording import listed
+
+LEAK = 0.999
+"""Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
+target in disguise."""
+FEWEST_TO_SUSPECT = 5
+"""Rows of a class, and of all others, below which a feature that tells it perfectly may well do so by chance."""
+STRAYED = 10
+"""How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
+OUTLIER = 20
+"""Standard deviations from its mean beyond which a value is suspected of being an error."""
+OUTLIER_SHARE = 0.8
+"""Share of a column's variance beyond which the one value behind it is suspected too: with few rows, no value can
+be many deviations from a mean and deviation that it has a part in."""
+
+
+def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """A sentence for each thing that deserves a look."""
+    for suspect in (_strayed_times, _leaks, _unseen, _outliers):
+        yield from suspect(meaning, sequences)
+
+
+def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """A few rows far before or after all others of their recording, as a clock that was not set writes."""
+    if meaning.time is None:
+        return
+    strayed: list[int] = []
+    for recording in sequences.recordings:
+        times = recording.times
+        few = dates.few(len(times))
+        if not few:
+            continue
+        spans = np.diff(times)
+        for place in {*range(few), *range(len(spans) - few, len(spans))}:
+            rest = max(times[-1] - times[place + 1], times[place] - times[0])
+            if spans[place] > STRAYED * rest:
+                strayed.append(recording.first_row + (place if place < few else place + 1))
+    if strayed:
+        first = min(strayed, key=lambda row: meaning.row[row])
+        when = meaning.frame[meaning.time][first]
+        yield (
+            f"the time in {meaning.at(first)} is {when}, far from all others"
+            f"{f', and so in {len(strayed) - 1} more rows' * (len(strayed) > 1)}; if a clock was wrong, remove "
+            "the row, or the gap counts as time that passed"
+        )
+
+
+def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Features that tell the target too well to be true."""
+    if meaning.per == "sequence":
+        targets = np.concatenate(
+            [np.full(len(recording), np.ravel(recording.targets)[0]) for recording in sequences.recordings]
+        )
+        known = np.ones(len(targets), dtype=bool)
+    else:
+        targets = np.concatenate([np.ravel(recording.targets) for recording in sequences.recordings])
+        known = np.concatenate([recording.target_mask for recording in sequences.recordings])  # pyright: ignore
+    values = np.concatenate([recording.values for recording in sequences.recordings])
+    observed = np.concatenate([recording.observed for recording in sequences.recordings])
+
+    def pairs(column: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        both = known & observed[:, column]
+        return values[both, column], targets[both]
+
+    # What a slow target says of its own next value is no leak, only what says more than that is.
+    names = [feature.name for feature in meaning.feature_columns]
+    own = correlation(*pairs(names.index(meaning.target))) if meaning.kind == "forecast" else 0.0
+    for column, name in enumerate(names):
+        if how := _tells_target(meaning, *pairs(column), least=max(LEAK, own)):
+            yield (
+                f"leak suspect: {name!r} {how}; if it is not known when the prediction is made, leave it out "
+                "(features: in a study)"
+            )
+
+
+def _tells_target(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any], least: float) -> str | None:
+    """In which way a feature tells the target, if it does so almost perfectly."""
+    if meaning.classes is not None and _pairs_off(values, targets):
+        return f"tells {meaning.target!r} exactly, value for value"
+    if meaning.classes is None or len(meaning.classes) == 2:
+        r = correlation(values, targets)
+        if r > least:
+            ahead = "'s next value" if meaning.kind == "forecast" else ""
+            return f"correlates with {meaning.target!r}{ahead} almost perfectly (|r| = {r:.5f})"
+    if meaning.classes is not None:
+        ranked = auroc(values, targets, len(meaning.classes))
+        best = int(ranked.argmax())
+        if ranked[best] > least:
+            return (
+                f"alone tells class {meaning.classes[best]!r} of {meaning.target!r} from all others almost perfectly "
+                f"(AUROC {ranked[best]:.5f})"
+            )
+    return None
+
+
+def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """What the training part never shows, and of a test part that asks nothing."""
+    values = np.concatenate([recording.values for recording in sequences.splits["train"]])
+    observed = np.concatenate([recording.observed for recording in sequences.splits["train"]])
+    never, same, unseen = [], [], []
+    # A column of text is several features, which only together say whether it varies.
+    places_of: dict[str, list[int]] = {}
+    for place, source in enumerate(meaning.sources):
+        places_of.setdefault(source, []).append(place)
+    for name, places in places_of.items():
+        there = observed[:, places[0]]
+        shown = values[there][:, places]
+        if not there.any():
+            never.append(name)
+        elif not np.ptp(shown, axis=0).any():
+            same.append(name)
+        elif meaning.frame[name].dtype == pl.String:
+            unseen += [meaning.feature_columns[place].name for place in np.array(places)[~shown.any(axis=0)]]
+    if never:
+        yield (
+            f"{listed(never)} {'has' if len(never) == 1 else 'have'} no value in the training part, so nothing "
+            "can be learnt of it; leave it out (--features)"
+        )
+    if same:
+        yield (
+            f"{listed(same)} {'is' if len(same) == 1 else 'are'} the same throughout the training part, so "
+            "nothing can be learnt of what changes later"
+        )
+    if unseen:
+        yield (
+            f"{listed(unseen)} {'occurs' if len(unseen) == 1 else 'occur'} only outside of the training part, so "
+            "nothing can be learnt of it"
+        )
+    for name in SPLITS[1:]:
+        known = known_targets(sequences.splits[name], meaning.per)
+        if meaning.classes is None and np.ptp(known) == 0:
+            use = "be chosen" if name == "validation" else "be judged"
+            yield (
+                f"target {meaning.target!r} is {float(np.ravel(known)[0]):g} throughout the {name} part, so a "
+                f"constant is all that it asks for and no model can {use} by it"
+            )
+
+
+def _outliers(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Training values so far from the others that they alone set the scale of their feature."""
+    values = np.concatenate([recording.values for recording in sequences.splits["train"]])
+    observed = np.concatenate([recording.observed for recording in sequences.splits["train"]])
+    distances = np.abs(Scaler.fit(values, observed).standardise(values)) * observed
+    for column, feature in enumerate(meaning.feature_columns):
+        here = values[observed[:, column], column]
+        # A flag that is seldom set is far from its mean, and right.
+        if len(np.unique(here)) <= 2 or feature.name in meaning.sentinels:
+            continue
+        row = int(distances[:, column].argmax())
+        distance = float(distances[row, column])
+        if distance > OUTLIER or distance**2 > OUTLIER_SHARE * len(here):
+            yield (
+                f"{feature.name!r} reaches {values[row, column]:.4g}, {distance:.0f} standard deviations from its "
+                "mean: check for errors in the data"
+            )
+    if meaning.kind == "regression":
+        yield from _outlying_targets(meaning, sequences)
+
+
+def _outlying_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    targets = known_targets(sequences.splits["train"], meaning.per).reshape(-1)
+    spread = float(targets.std())
+    if meaning.target in meaning.sentinels or not spread:
+        return
+    distances = np.abs(targets - targets.mean()) / spread
+    worst = int(distances.argmax())
+    if distances[worst] > OUTLIER or distances[worst] ** 2 > OUTLIER_SHARE * len(targets):
+        yield (
+            f"target {meaning.target!r} reaches {targets[worst]:.4g} in training, {distances[worst]:.0f} standard "
+            "deviations from its mean, by which errors are measured: check for errors in the data"
+        )
+
+
+def _pairs_off(values: NDArray[Any], classes: NDArray[np.int64]) -> bool:
+    """Whether each value goes with one class only and each class with one value, more often than chance explains."""
+    distinct = np.unique(values)
+    if not 1 < len(distinct) <= min(MOST_CLASSES, len(values) / FEWEST_TO_SUSPECT):
+        return False
+    together = np.unique(np.stack([values, classes]), axis=1).shape[1]
+    return together == len(distinct) == len(np.unique(classes))
+
+
+def auroc(values: NDArray[Any], targets: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """How well ranks of the values, up or down, tell each class from all others: 0.5 for not at all, 1 perfectly."""
+    _, inverse, ties = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
+    counts = np.bincount(targets, minlength=classes)
+    above = np.bincount(targets, weights=ranks, minlength=classes) - counts * (counts + 1) / 2
+    others = len(targets) - counts
+    enough = np.minimum(counts, others) >= FEWEST_TO_SUSPECT
+    area = np.where(enough, above / np.maximum(counts * others, 1), 0.5)
+    return np.maximum(area, 1 - area)
