@@ -15,6 +15,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
 
 import argparse
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -60,8 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # An output that knows no curly quotes must not end a study.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # One line each, without the source line that Python would show below it.
-    warnings.formatwarning = lambda message, *_, **__: f"liquidbench: {shown(str(message))}\n"
+    # One line each, without the source line that Python would show below it; once, though a command may read the same
+    # files several times.
+    told: set[str] = set()
+
+    def line(message: Warning | str, *_: Any, **__: Any) -> str:
+        text = f"liquidbench: {shown(str(message))}\n"
+        if text in told:
+            return ""
+        told.add(text)
+        return text
+
+    warnings.formatwarning = line
     try:
         return options.command(options)
     except BrokenPipeError:
@@ -395,7 +406,7 @@ def _input(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSError)
 
 @contextmanager
 def _writing(directory: Path) -> Iterator[None]:
-    """A full or read-only disk ends the command with one sentence."""
+    """A full or read-only disk, or something else in the way, ends the command with one sentence."""
     try:
         yield
     except (BrokenPipeError, ConnectionError):
@@ -403,8 +414,48 @@ def _writing(directory: Path) -> Iterator[None]:
     except OSError as problem:
         _refuse(
             f"results cannot be written to {directory} ({problem.strerror or problem}); what was finished is kept. "
-            f"Make room or allow writing there, then: liquidbench resume {directory}"
+            f"{_remedy(problem)}, then: liquidbench resume {directory}"
         )
+
+
+def _remedy(problem: OSError) -> str:
+    """What to do about a file that cannot be written."""
+    # Of a file that was to be renamed the place is what counts.
+    named = problem.filename2 or problem.filename
+    if problem.errno == errno.EISDIR and named:
+        return f"Move {named} away, which is a folder where a file is to be"
+    if problem.errno in (errno.ENOTDIR, errno.EEXIST) and named:
+        return f"Move {named} away, which is a file where a folder is to be"
+    if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Allow writing there"
+    return "Make room or allow writing there"
+
+
+@contextmanager
+def _placing(directory: Path, options: argparse.Namespace) -> Iterator[None]:
+    """A folder of results that cannot be made or looked at is said in one sentence, before anything is run."""
+    try:
+        yield
+    except OSError as problem:
+        # Of the folder, of what is in it, or of one above it; what else fails is no fault of the folder.
+        named = [os.path.abspath(name) for name in (problem.filename, problem.filename2) if isinstance(name, str)]
+        place = os.path.abspath(directory)
+        if not any(
+            (name + os.sep).startswith(place + os.sep) or (place + os.sep).startswith(name + os.sep) for name in named
+        ):
+            raise
+        if problem.errno == errno.ENOTDIR or (problem.errno == errno.EEXIST and not os.path.isdir(named[-1])):
+            above = next((part for part in [directory, *directory.parents] if os.path.lexists(part)), directory)
+            reason = f"{above} is a file" if not above.is_dir() else f"{named[-1]} is a file"
+        else:
+            # So says a file system that holds no files of anybody's, such as /proc.
+            reason = "no folder can be made there" if problem.errno == errno.ENOENT else str(problem.strerror)
+        option = "--results" if hasattr(options, "results") else "--results of `liquidbench run`"
+        text = str(directory)
+        raise ValueError(
+            f"results cannot be kept in {text if len(text) <= 200 else f'{text[:200]}...'} ({reason}). Name a folder "
+            f"that is there or can be made, and can be written to: {option}"
+        ) from problem
 
 
 def _refuse(sentence: str) -> NoReturn:
@@ -418,7 +469,8 @@ def _run(options: argparse.Namespace) -> int:
     with _input():
         study = Study.load(options.study)
         directory = Path(options.results) / study.name
-        _check_kept(study, directory, options.update)
+        with _placing(directory, options):
+            _check_kept(study, directory, options.update)
     return _carry_out(study, directory, options)
 
 
@@ -434,27 +486,70 @@ def _kept(directory: Path) -> "Study":
     from liquidbench.study import RESULTS_FORMAT, Study
 
     path = directory / _STUDY_FILE
-    if not path.is_file():
+    try:
+        there = path.exists()
+    except OSError as problem:
+        raise ValueError(
+            f"there is no folder of a study's results at {str(directory)[:200]} ({problem.strerror}); name the folder "
+            "that `liquidbench run` made, such as results/demo"
+        ) from problem
+    if not there:
         raise FileNotFoundError(
             f"{directory} is no folder of a study's results, for it has no {_STUDY_FILE}; name the folder that "
             "`liquidbench run` made, such as results/demo"
         )
+    above = os.path.normpath(directory / os.pardir)
+    again = (
+        f"Give the study as it should be, and keep its results: liquidbench run STUDY.yaml --update --results {above}"
+    )
     try:
-        sealed = storage.intact(storage.content_of(path), path)
+        content = storage.content_of(path)
+        sealed = storage.intact(content, path)
     except storage.DamagedFileError as error:
+        raise ValueError(f"{error}, or it was edited. {again}") from error
+    if sealed:
+        return Study.load(path)
+    # There is no checksum in files of versions before it. A file that has lost its own must not be taken for one.
+    if not content.strip(b"\0 \t\r\n"):
+        raise ValueError(f"{path} is damaged: it is empty. {again}")
+    first, end, _ = content.partition(b"\n")
+    expected = _FORMAT_LINE.format(RESULTS_FORMAT)
+    if first.strip().decode(errors="replace") != expected and not (not end and expected.encode().startswith(first)):
+        if _carries_seal(directory / "tasks.json"):
+            raise ValueError(f"{path} is damaged: its checksum is missing, as if it was cut short or edited. {again}")
         raise ValueError(
-            f"{error}, or it was edited. Give the study as it should be, and keep its results: liquidbench run "
-            f"STUDY.yaml --update --results {directory.parent}"
-        ) from error
-    with path.open(encoding="utf-8", errors="replace") as file:
-        if file.readline().strip() != _FORMAT_LINE.format(RESULTS_FORMAT):
-            raise ValueError(
-                f"{directory} was made by a version of liquidbench whose results this one cannot read (it reads format "
-                f"{RESULTS_FORMAT}). Use that version for it, or run the study again into another folder (--results)"
-            )
-    if not sealed:
-        storage.tell_unsealed(directory, stacklevel=3)
-    return Study.load(path)
+            f"{directory} was made by a version of liquidbench whose results this one cannot read (it reads format "
+            f"{RESULTS_FORMAT}). Use that version for it, or run the study again into another folder (--results)"
+        )
+    study = None
+    with suppress(ValueError):
+        study = Study.load(path)
+    # Those versions wrote all that a study has, in this form to the letter, and no checksums in any file.
+    asked = re.match(rb"[^\n]*\n(# made by compare for [^\n]*\n)?", content)
+    written = study and asked and content == _headed(study, (asked[1] or b"").decode(errors="replace")).encode()
+    if not study or not written or _carries_seal(directory / "tasks.json"):
+        raise ValueError(f"{path} is damaged: its checksum is missing, as if it was cut short or edited. {again}")
+    storage.tell_unsealed(directory, stacklevel=3)
+    return study
+
+
+def _headed(study: "Study", asked: str = "") -> str:
+    """What a study's file holds, but for the checksum."""
+    from liquidbench.study import RESULTS_FORMAT
+
+    return f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{asked}{study.to_yaml()}"
+
+
+def _carries_seal(path: Path) -> bool:
+    """Whether a file has a checksum, be it right or wrong."""
+    from liquidbench import storage
+
+    try:
+        return storage.intact(storage.content_of(path), path)
+    except storage.DamagedFileError:
+        return True
+    except OSError:
+        return False
 
 
 def _check_kept(study: "Study", directory: Path, update: bool) -> None:
@@ -476,10 +571,9 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
 
 def _keep(study: "Study", directory: Path, asked: str = "") -> None:
     from liquidbench import storage
-    from liquidbench.study import RESULTS_FORMAT
 
     path = directory / _STUDY_FILE
-    text = f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{asked}{study.to_yaml()}"
+    text = _headed(study, asked)
     with suppress(FileNotFoundError, ValueError):
         if _kept(directory) == study:
             # With the line that says for what it was made.
@@ -531,9 +625,10 @@ def _carry_out(
 
         _check_temporary()
         executor, processes = _executor(options)
-        plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
-        # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
-        _keep(study, directory, asked)
+        with _placing(directory, options):
+            plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
+            # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
+            _keep(study, directory, asked)
         now("looking for scores that are there")
         scores = _known_scores(plan)
     if not plan.pending:
@@ -618,24 +713,24 @@ def _report(options: argparse.Namespace) -> int:
 def _rescore(options: argparse.Namespace) -> int:
     from liquidbench import predictions, results, storage
     from liquidbench.engine.leases import Leases
-    from liquidbench.metrics import METRICS
 
     directory, scored, left, damaged = Path(options.directory), 0, 0, 0
+    # Runs by metric, task and reason.
+    undefined: dict[tuple[str, str, str], set[str]] = {}
     with _input():
         study = _kept(directory)
         facts = _facts(study, directory)
-        for name in options.metrics:
-            if name not in METRICS:
-                raise ValueError(f"--metrics must be among {', '.join(METRICS)}; got {name!r}")
+        added = _applicable(options.metrics, facts)
     with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
         if driver.others():
             raise ValueError(f"another liquidbench is at work in {directory}; rescore when it has ended")
         writer = results.Writer(directory, driver.name)
+        # Copies that it has taken over are gone before anything is read, and told of.
+        writer.consolidate()
         frame = results.read(directory, _run_ids(study, facts))
         fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
         for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
-            run, task = rows[0]["run"], facts[rows[0]["task"]]
-            added = [name for name in options.metrics if METRICS[name].kind == task["kind"]]
+            run, task = rows[0]["run"], rows[0]["task"]
             try:
                 predicted = predictions.read(directory, run)
             except FileNotFoundError:
@@ -647,14 +742,41 @@ def _rescore(options: argparse.Namespace) -> int:
                 writer.remove(run)
                 damaged += 1
                 continue
-            again = predictions.rescored(rows, predicted, dict.fromkeys([*task["metrics"], *added]))
+            again = predictions.rescored(rows, predicted, dict.fromkeys([*facts[task]["metrics"], *added[task]]))
+            for row in again:
+                if row["metric"] in options.metrics and row["value"] is None and row["epoch"] is None:
+                    undefined.setdefault((row["metric"], task, row["reason"] or ""), set()).add(run)
             writer.add(run, results.pack(again))
             scored += 1
         writer.consolidate()
     print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
+    if options.metrics and scored:
+        print(f"Computed besides: {', '.join(options.metrics)}; they are in {directory / 'runs'}, one row a score")
+    for (metric, task, reason), runs in undefined.items():
+        print(f"Without a score: {metric} of {len(runs)} fits of {shown(task)} ({shown(reason)})")
     if damaged:
         print(f"The predictions of {damaged} more were damaged. To do these fits again: liquidbench resume {directory}")
     return _report_on(study, directory)
+
+
+def _applicable(metrics: Sequence[str], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """By task, which of the metrics that were asked for score it; those that score none of them are refused."""
+    from liquidbench.metrics import METRICS
+
+    kinds = {task["kind"] for task in facts.values()}
+    known = [name for name, metric in METRICS.items() if metric.kind in kinds]
+    for name in metrics:
+        if name not in METRICS:
+            raise ValueError(f"--metrics must be among {', '.join(known)}; got {name!r}")
+        kind = METRICS[name].kind
+        if kind not in kinds:
+            raise ValueError(
+                f"--metrics must be among {', '.join(known)}, which score {' and '.join(sorted(kinds))}, as all tasks "
+                f"here are; {name} scores {kind}. Nothing was scored"
+            )
+        if others := [task for task, told in facts.items() if told["kind"] != kind]:
+            print(f"{name} scores {kind} and is left out for {shown(', '.join(others))}", file=sys.stderr)
+    return {task: [name for name in metrics if METRICS[name].kind == told["kind"]] for task, told in facts.items()}
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -813,7 +935,8 @@ def _compare(options: argparse.Namespace) -> int:
         study = Study.parse(_comparison(task, planned.mapping, options))
         directory = Path(options.results) / study.name
         note = _asked(options)
-        kept = None if options.update else _made_before(study, directory, note)
+        with _placing(directory, options):
+            kept = None if options.update else _made_before(study, directory, note)
         if kept is None:
             task.split("validation")
             setup = time.monotonic() - began
@@ -829,7 +952,7 @@ def _compare(options: argparse.Namespace) -> int:
         print(shown(line))
     would = "would be" if options.dry_run else "is"
     print(f"\nThe study {would} kept in {shown(str(directory / _STUDY_FILE))}\n", flush=True)
-    with _input():
+    with _input(), _placing(directory, options):
         _check_kept(study, directory, options.update)
     if options.dry_run:
         print("Nothing was trained or written; without --dry-run it is run.")

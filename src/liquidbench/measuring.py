@@ -170,6 +170,8 @@ def _peak_memory(action: Callable[[], object]) -> int:
 
     The two may be at their most at different times, so that this is an upper bound.
     """
+    # Else torch's profiler prints on the standard error when it begins and ends.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         within_kernels = kernels.peak_bytes(action)
     assert recorded.profiler is not None and recorded.profiler.kineto_results is not None

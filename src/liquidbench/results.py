@@ -9,9 +9,14 @@ Several drivers may write into one folder, as each rewrites none but its own fil
 are renamed by the next, which succeeds for one. Should a driver that was thought gone write after all, or be
 killed between writing and tidying up, a run is there twice rather than not at all; `read` then takes one, and the
 next driver removes the other.
+
+Copies that people and cloud folders make may lie there as well, under any name. No run is read twice for that: of
+files that have the same run, the one that counts is chosen by one rule (`_Found.choose`), and a copy that says
+something else is warned of and, by the next driver, moved to ``damaged/``.
 """
 
 import io
+import itertools
 import numbers
 import os
 import re
@@ -26,6 +31,7 @@ from typing import Any, Literal, TypeVar
 import polars as pl
 
 from liquidbench import storage
+from liquidbench.places import file_name
 from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import MATCHINGS, MODES
 
@@ -103,6 +109,14 @@ COMPACT = pl.Schema(
 FULL = 200_000
 """Rows from which on a file of results is left as it is."""
 
+ROW = ("run", "split", "metric", "corruption", "level", "epoch", "trial")
+"""What tells a row from all others: no two rows of a study's results agree in all of these."""
+
+DRIVER = r"\d{8}T\d{6}x[0-9a-f]{8}"
+"""Names of drivers, as a regular expression: when one began, in UTC, and some random digits."""
+
+_RUN = r"[A-Za-z0-9_-]+"
+
 
 def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """One run's rows as the content of a Parquet file, for `Writer.add`.
@@ -121,7 +135,7 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
     runs = sorted(set(table["run"]))
     if len(runs) > 1:
         raise ValueError(f"rows must be of one run, as a file holds one; column 'run' has {', '.join(runs)}")
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", runs[0]):
+    if not re.fullmatch(_RUN, runs[0]):
         raise ValueError(f"column 'run' must hold letters, digits, '_' and '-', for it names a file; got {runs[0]!r}")
     return sealed(pl.DataFrame(table, schema=SCHEMA))
 
@@ -168,8 +182,10 @@ def read(
         schema: which columns are wanted, and their types: `SCHEMA`, or `COMPACT` for many rows.
 
     Returns:
-        Rows with these columns; an empty frame with these columns if there are none. A file that cannot be used is
-        named in a `liquidbench.storage.KeptFileWarning` and left out, and files without a checksum are told of in one.
+        Rows with these columns; an empty frame with these columns if there are none. No two rows agree in all of
+        `ROW`, whatever files lie there. A file that cannot be used is named in a
+        `liquidbench.storage.KeptFileWarning` and left out; files without a checksum, copies of results, and files
+        that contradict each other are told of in one.
     """
     wanted = None if runs is None else pl.Series("run", list(runs), dtype=pl.String).implode()
 
@@ -194,14 +210,16 @@ def done(directory: str | os.PathLike[str]) -> dict[str, str]:
         The id of each run with whole results, and its status: "done" or "failed". What is in a damaged file is
         not there, so that its runs are repeated.
     """
-    return {run: status for run, (status, _) in _look(directory).runs.items()}
+    found = _look(directory)
+    return {run: found.statuses[path][run] for run, path in found.homes.items()}
 
 
 class Writer:
     """Puts the results of one driver's runs into the study's folder; the head of this module says how.
 
-    Files of drivers that are gone become this one's, and damaged ones are moved to ``damaged/``. Those without a
-    checksum get one.
+    Files of drivers that are gone become this one's, and so do copies under names that no driver gives. Damaged ones
+    are moved to ``damaged/``, and so are those whose rows are contradicted by another file that counts. Files without
+    a checksum get one.
 
     Args:
         directory: the study's folder; it is made where it does not exist.
@@ -215,31 +233,39 @@ class Writer:
     def __init__(self, directory: str | os.PathLike[str], owner: str, others: Collection[str] = ()):
         self._directory, self._owner, self._number = Path(directory), owner, 0
         others = frozenset(others)
+        names: dict[Path, Path] = {}
         for folder in ("incoming", "runs"):
             (self._directory / folder).mkdir(parents=True, exist_ok=True)
             for path in [*self._directory.glob(f"{folder}/*.parquet"), *self._directory.glob(f"{folder}/.*.tmp")]:
-                if _owner(path) not in others:
-                    self._claim(path)
-        found = _look(directory)
-        self.known = {run: status for run, (status, _) in found.runs.items()}
-        # Whether there is something to put together, though nothing may have come in.
-        self._untidy = False
-        # Files to be put together, and runs in each of which another file of this driver has the rows to take.
-        self._small: dict[Path, set[str]] = {}
+                if _owner(path) not in others and (now := self._claim(path)) is not None:
+                    names[now] = path
+        found = _look(directory, names=names)
+        self.known = {run: found.statuses[path][run] for run, path in found.homes.items()}
+        mine = {path: statuses for path, statuses in found.statuses.items() if self._is_mine(path)}
+        # Of each run in these files the one whose rows are to stay. What counts may be in another driver's file; the
+        # run stays here all the same, as that driver may take it away.
+        self._homes: dict[str, Path | None] = {run: found.choose(run, paths) for run, paths in _holders(mine).items()}
+        # Files that are no place for results: they are put together with others, then removed or, where they
+        # contradict what counts, set aside.
+        self._contrary = found.contrary & mine.keys()
+        self._foreign = {path for path in mine if found.is_foreign(path)} | self._contrary
+        self._doubled = found.doubled & mine.keys()
         self._full: set[Path] = set()
-        self._redone: set[str] = set()
-        for path, height in found.heights.items():
-            if self._is_mine(path):
-                doubled = {run for run in found.doubled[path] if self._is_mine(found.runs[run][1])}
-                unsealed = path in found.unsealed
-                self._untidy |= unsealed
-                if height < FULL or doubled or unsealed:
-                    self._small[path] = doubled
-                else:
-                    self._full.add(path)
-        self._homes = {run: path for run, (_, path) in found.runs.items()}
+        # In the order in which they came.
+        self._small: dict[Path, None] = {}
+        for path in mine:
+            whole = path not in found.unsealed | found.doubled | self._foreign and path.parent.name == "runs"
+            whole &= all(self._homes[run] == path for run in mine[path])
+            if whole and found.heights[path] >= FULL:
+                self._full.add(path)
+            else:
+                self._small[path] = None
+                self._untidy |= not whole
         for path in filter(self._is_mine, found.damaged):
             storage.set_aside(path, self._directory)
+
+    _untidy = False
+    """Whether there is something to put together, though nothing may have come in."""
 
     def add(self, run: str, packed: bytes) -> None:
         """Keep what `pack` made of a run's rows: it is on the disk when this returns.
@@ -248,20 +274,17 @@ class Writer:
         """
         path = self._directory / "incoming" / f"{run}.{self._owner}.parquet"
         _replace(path, packed, self._owner)
-        self._replace_in_runs(run)
-        self._small[path] = set()
+        self._leave(run)
+        self._homes[run] = path
+        self._small[path] = None
 
     def remove(self, run: str) -> None:
         """Take a run's results away, so that it is done again; they are gone after the next `consolidate`.
 
         What other drivers' files have of it stays.
         """
-        home = self._homes.get(run)
-        self._replace_in_runs(run)
-        self._untidy = True
-        if home is not None and home.parent.name == "incoming":
-            del self._small[home]
-            home.unlink(missing_ok=True)
+        self._leave(run)
+        self._homes[run] = None
 
     def consolidate(self) -> None:
         """Put what has come in since the last time together with the newest file in ``runs/``.
@@ -269,10 +292,10 @@ class Writer:
         A file that has been damaged meanwhile is set aside, with a warning: its runs are not there any more.
         """
         if not self._untidy and len(self._small) < 2:
-            if not any(path.parent.name == "incoming" or doubled for path, doubled in self._small.items()):
-                return
+            return
+        # The first that stays is where the others go.
         frames: dict[Path, pl.DataFrame] = {}
-        for path, doubled in list(self._small.items()):
+        for path in list(self._small):
             try:
                 content = storage.content_of(path)
                 storage.intact(content, path)
@@ -286,58 +309,83 @@ class Writer:
                     stacklevel=2,
                 )
                 continue
-            if path.parent.name == "runs":
-                doubled = doubled | self._redone
-            frame = frame.filter(~pl.col("run").is_in(doubled)) if doubled else frame
+            gone = [run for run in frame["run"].unique() if self._homes.get(run, path) != path]
+            if path in self._doubled:
+                frame, ambiguous = _once(frame)
+                gone += ambiguous
+            frame = frame.filter(~pl.col("run").is_in(gone)) if gone else frame
             if frame.is_empty():
-                del self._small[path]
-                path.unlink(missing_ok=True)
+                self._discard(path)
                 continue
             frames[path] = frame
             if sum(frame.height for frame in frames.values()) >= FULL:
                 self._full.add(self._join(frames))
                 frames = {}
         if frames:
-            self._small[self._join(frames)] = set()
-        self._redone.clear()
+            self._small[self._join(frames)] = None
         self._untidy = False
 
     def _join(self, frames: Mapping[Path, pl.DataFrame]) -> Path:
         """One file of several, in place of one of them that is in ``runs/`` already, if there is one."""
-        target = next((path for path in frames if path.parent.name == "runs"), None) or self._next()
-        _replace(target, sealed(pl.concat(frames.values())), self._owner)
+        own = (path for path in frames if path.parent.name == "runs" and path not in self._foreign)
+        target = next(own, None) or self._next()
+        joined = pl.concat(frames.values())
+        _replace(target, sealed(joined), self._owner)
+        self._homes.update(dict.fromkeys(joined["run"].unique(), target))
         for path in frames:
-            del self._small[path]
-            if path != target:
-                path.unlink(missing_ok=True)
+            if path == target:
+                del self._small[path]
+            else:
+                self._discard(path)
         return target
 
-    def _replace_in_runs(self, run: str) -> None:
-        """See that the next `consolidate` leaves out what is there of a run."""
-        if run in self._homes:
-            self._redone.add(run)
-            home = self._homes.pop(run)
-            if home in self._full:
-                self._full.remove(home)
-                self._small[home] = set()
+    def _discard(self, path: Path) -> None:
+        """Take away a file whose rows are elsewhere, or do not count."""
+        del self._small[path]
+        if path in self._contrary:
+            with suppress(FileNotFoundError):
+                storage.set_aside(path, self._directory)
+        else:
+            path.unlink(missing_ok=True)
 
-    def _claim(self, path: Path) -> None:
-        """Make a file this driver's, unless another is faster."""
+    def _leave(self, run: str) -> None:
+        """See that the next `consolidate` leaves out what is there of a run."""
+        self._untidy = True
+        home = self._homes.get(run)
+        if home in self._full:
+            self._full.remove(home)
+            self._small[home] = None
+
+    def _claim(self, path: Path) -> Path | None:
+        """Make a file this driver's, unless another is faster; under a name that no other file has."""
         if path.suffix == ".tmp":
             path.unlink(missing_ok=True)
-            return
-        with suppress(FileNotFoundError):
-            if path.parent.name == "runs":
-                path.rename(self._next())
-            else:
-                path.rename(path.with_name(f"{path.name.partition('.')[0]}.{self._owner}.parquet"))
+            return None
+        if path.parent.name == "runs":
+            to = self._next("" if _is_drivers(path) else _TAKEN)
+        else:
+            stem, _, _ = path.name.partition(".")
+            to = path.with_name(f"{stem}.{self._owner}.parquet")
+            if not _is_drivers(path) or os.path.lexists(to):
+                # No run has such a name, so that `add` does not write over it.
+                stem = file_name(stem.partition(_TAKEN)[0])
+                names = (f"{stem}{_TAKEN}{number}.{self._owner}.parquet" for number in itertools.count(1))
+                to = next(to for name in names if not os.path.lexists(to := path.with_name(name)))
+        try:
+            path.rename(to)
+        except FileNotFoundError:
+            return None
+        return to
 
     def _is_mine(self, path: Path) -> bool:
         return _owner(path) == self._owner
 
-    def _next(self) -> Path:
-        self._number += 1
-        return self._directory / "runs" / f"{self._owner}-{self._number:04d}.parquet"
+    def _next(self, mark: str = "") -> Path:
+        while True:
+            self._number += 1
+            path = self._directory / "runs" / f"{self._owner}-{self._number:04d}{mark}.parquet"
+            if not os.path.lexists(path):
+                return path
 
 
 def without_curves(seeds: Collection[int]) -> pl.Expr:
@@ -511,40 +559,76 @@ class _Found:
     """What is in a study's folder.
 
     Attributes:
+        names: of files that were renamed when they were taken over, what they were called before.
         frames: by file, what was wanted of its rows.
         heights: by file, how many rows it has.
-        runs: the status of each run, and the file whose rows of it count.
-        doubled: by file, runs in it of which another file's rows count.
+        statuses: by file, the status of each of its runs.
+        homes: of each run, the file whose rows of it count.
         damaged: files that are of no use, with the reason.
         unsealed: files of use that have no checksum.
+        doubled: files with rows that are there twice.
+        contrary: files with rows of a run that contradict those which count.
     """
 
+    names: Mapping[Path, Path]
     frames: dict[Path, pl.DataFrame] = field(default_factory=dict)
     heights: dict[Path, int] = field(default_factory=dict)
-    runs: dict[str, tuple[str, Path]] = field(default_factory=dict)
-    doubled: dict[Path, set[str]] = field(default_factory=dict)
+    statuses: dict[Path, dict[str, str]] = field(default_factory=dict)
+    homes: dict[str, Path] = field(default_factory=dict)
     damaged: dict[Path, str] = field(default_factory=dict)
     unsealed: set[Path] = field(default_factory=set)
+    doubled: set[Path] = field(default_factory=set)
+    contrary: set[Path] = field(default_factory=set)
 
-    def add(self, path: Path, frame: pl.DataFrame, statuses: Mapping[str, str], height: int) -> None:
-        """Take a file in. A run that is there twice counts where it is done, else where it was met first."""
-        self.frames[path], self.heights[path], self.doubled[path] = frame, height, set()
-        for run, status in statuses.items():
-            earlier = self.runs.get(run)
-            if earlier is None or (earlier[0], status) == ("failed", "done"):
-                self.runs[run] = (status, path)
-            if earlier is not None:
-                self.doubled[path if self.runs[run] is earlier else earlier[1]].add(run)
+    def is_foreign(self, path: Path) -> bool:
+        """Whether neither a driver nor `write` has put the file there: by its name, and the runs in it."""
+        name, runs = self.names.get(path, path), self.statuses[path]
+        return not _is_drivers(name) and not (name.parent.name == "runs" and list(runs) == [name.stem])
+
+    def choose(self, run: str, paths: Collection[Path]) -> Path:
+        """Of files that have a run the one whose rows count: done before failed, no stranger's, the first met."""
+        return min(paths, key=lambda path: (self.statuses[path][run] == "failed", self.is_foreign(path)))
+
+
+def _holders(statuses: Mapping[Path, Mapping[str, str]]) -> dict[str, list[Path]]:
+    """The files that have each run."""
+    holders: dict[str, list[Path]] = {}
+    for path, runs in statuses.items():
+        for run in runs:
+            holders.setdefault(run, []).append(path)
+    return holders
 
 
 _Lessened = Callable[[pl.LazyFrame], pl.LazyFrame]
 """What is wanted of a file's rows."""
 
-_Content = tuple[pl.DataFrame, dict[str, str], int, bool]
-"""A file's rows as far as wanted, the status of its runs, its height, and whether it carries a checksum."""
+
+@dataclass(frozen=True)
+class _Content:
+    """What a file holds.
+
+    Attributes:
+        frame: its rows as far as wanted, each once.
+        statuses: of its runs.
+        height: how many rows it has.
+        sealed: whether it carries a checksum.
+        twice: runs of which it has rows twice.
+        ambiguous: runs of which it has rows that contradict each other, and which are left out.
+    """
+
+    frame: pl.DataFrame
+    statuses: dict[str, str]
+    height: int
+    sealed: bool
+    twice: list[str]
+    ambiguous: list[str]
 
 
-def _look(directory: str | os.PathLike[str], lessened: _Lessened | None = None) -> _Found:
+def _look(
+    directory: str | os.PathLike[str],
+    lessened: _Lessened | None = None,
+    names: Mapping[Path, Path] | None = None,
+) -> _Found:
     """Read all files, whatever drivers do to them meanwhile.
 
     A run moves from one file to another by being written there and then removed here. So all are there in a list of
@@ -562,22 +646,102 @@ def _look(directory: str | os.PathLike[str], lessened: _Lessened | None = None) 
         # A long list is not made in one moment, and may miss what is renamed meanwhile.
         if set(folders[1].glob("*.parquet")) <= read.keys():
             break
-    found = _Found()
+    found = _Found(names or {})
+    told = [f"{path} is left out: {content}" for path, content in read.items() if isinstance(content, str)]
     for path, content in read.items():
         if isinstance(content, str):
             found.damaged[path] = content
-        else:
-            found.add(path, *content[:-1])
-            if not content[-1]:
-                found.unsealed.add(path)
-    for path, doubled in found.doubled.items():
-        if doubled:
-            found.frames[path] = found.frames[path].filter(~pl.col("run").is_in(doubled))
-    for path, reason in found.damaged.items():
-        warnings.warn(f"{path} is left out: {reason}", KeptFileWarning, stacklevel=3)
+            continue
+        found.frames[path], found.heights[path] = content.frame, content.height
+        found.statuses[path] = content.statuses
+        if not content.sealed:
+            found.unsealed.add(path)
+        if content.twice:
+            found.doubled.add(path)
+        name = found.names.get(path, path)
+        if content.ambiguous:
+            found.contrary.add(path)
+            told.append(
+                f"{name} holds {_runs(content.ambiguous)} twice, with rows that contradict each other: left out, as if "
+                f"not there. `liquidbench resume {os.fspath(directory)}` does it again"
+            )
+        if same := sorted({*content.twice} - {*content.ambiguous}):
+            told.append(f"{name} holds rows of {_runs(same)} twice, which are the same: one of each counts")
+    doubled: dict[Path, dict[Path, list[str]]] = {}
+    for run, paths in _holders(found.statuses).items():
+        home = found.homes[run] = paths[0] if len(paths) == 1 else found.choose(run, paths)
+        for path in paths:
+            if path != home:
+                doubled.setdefault(path, {}).setdefault(home, []).append(run)
+    for path, others in doubled.items():
+        left_out = [run for runs in others.values() for run in runs]
+        found.frames[path] = found.frames[path].filter(~pl.col("run").is_in(left_out))
+        for home, runs in others.items():
+            told += _told_of_double(found, path, home, runs)
+    for words in told:
+        warnings.warn(words, KeptFileWarning, stacklevel=3)
     if found.unsealed:
         storage.tell_unsealed(Path(directory) / "runs", stacklevel=4)
     return found
+
+
+def _told_of_double(found: _Found, path: Path, home: Path, runs: Sequence[str]) -> list[str]:
+    """What is to be said of runs in two files, of which those in ``home`` count."""
+    name, counts = found.names.get(path, path), found.names.get(home, home)
+    if _is_drivers(name) and _is_drivers(counts):
+        # What has come in is newer, and not yet put in place of the rest; so is what was done after it had failed.
+        newer = counts.parent.name == "incoming" and name.parent.name == "runs"
+        runs = [run for run in runs if not newer and found.statuses[path][run] == found.statuses[home][run]]
+    if not runs:
+        return []
+    try:
+        one, other = (_rows_of(file, runs) for file in (path, home))
+    except (FileNotFoundError, DamagedFileError):
+        # A driver has just put it elsewhere; what is left is found at the next look.
+        return []
+    differing = [run for run in runs if not one.filter(run=run).equals(other.filter(run=run))]
+    same = sorted({*runs} - {*differing})
+    told = []
+    if same and (found.is_foreign(path) or found.is_foreign(home)):
+        told.append(f"{name} is a copy: it holds {_runs(same)} with the same rows as {counts}; they count once")
+    if differing:
+        found.contrary.add(path)
+        told.append(
+            f"{name} and {counts} hold different rows of {_runs(differing)}; those of {counts} count. Remove the file "
+            "that is wrong; the next `liquidbench resume` or `rescore` moves the one that does not count to damaged"
+        )
+    return told
+
+
+def _rows_of(path: Path, runs: Sequence[str]) -> pl.DataFrame:
+    """All rows of some runs in a file, in an order that depends on nothing but them."""
+    content = storage.content_of(path)
+    storage.intact(content, path)
+    rows = pl.scan_parquet(content).filter(pl.col("run").is_in(runs)).collect()
+    return _once(rows)[0].sort(*ROW, "value", "reason")
+
+
+def _runs(runs: Sequence[str]) -> str:
+    """Runs in words."""
+    shown = ", ".join(runs[:3]) + (f" and {len(runs) - 3} more" if len(runs) > 3 else "")
+    return f"run{'s' if len(runs) > 1 else ''} {shown}"
+
+
+def _doubles(file: pl.LazyFrame) -> tuple[int, list[str], list[str]]:
+    """How many rows a file has, the runs of which it has rows twice, and those of which such rows contradict."""
+    keys = file.select(ROW).collect()
+    # Hashes take little time, and hardly ever agree where rows do not.
+    if keys.hash_rows().n_unique() == keys.height:
+        return keys.height, [], []
+    twice = keys.filter(keys.is_duplicated())["run"].unique().sort().to_list()
+    return keys.height, twice, _once(file.collect())[1]
+
+
+def _once(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
+    """Rows without those that are there already, and runs that still have two for one thing: these contradict."""
+    frame = frame.unique(maintain_order=True)
+    keys = frame.select(ROW)
+    return frame, keys.filter(keys.is_duplicated())["run"].unique().sort().to_list()
 
 
 def _read(path: Path, lessened: _Lessened | None, kept: dict[Path, tuple[Any, ...]]) -> _Content | str:
@@ -604,17 +768,24 @@ def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
         if schema != SCHEMA:
             odd = [name for name in {**SCHEMA, **schema} if schema.get(name) != SCHEMA.get(name)]
             return f"it is no result of this version (see {', '.join(odd) or 'the order of columns'})"
+        height, twice, ambiguous = _doubles(file)
+        if twice:
+            file = _once(file.collect())[0].filter(~pl.col("run").is_in(ambiguous)).lazy()
+        failed = (pl.col("status") == "failed").any()
+        runs = file.group_by("run", maintain_order=True).agg(failed=failed).collect()
         # Where no rows are wanted, all are looked at: runs in a file that cannot be read are to be done again.
         frame = lessened(file).collect() if lessened else file.collect().clear()
-        failed = (pl.col("status") == "failed").any()
-        runs = file.group_by("run", maintain_order=True).agg(failed=failed, height=pl.len()).collect()
     # A file of any content may come here, and polars may fail on it in any way, its own panics included.
     except (Exception, pl.exceptions.PanicException) as error:
         return f"it cannot be read ({error})"
-    if runs.is_empty():
+    if not height:
         return "it holds no rows"
-    statuses = {run: "failed" if any_failed else "done" for run, any_failed, _ in runs.iter_rows()}
-    return frame, statuses, int(runs["height"].sum()), sealed
+    statuses = {run: "failed" if any_failed else "done" for run, any_failed in runs.iter_rows()}
+    return _Content(frame, statuses, height, sealed, twice, ambiguous)
+
+
+_TAKEN = "+"
+"""In the name of a file that was taken over though no driver had given it its name."""
 
 
 def _owner(path: Path) -> str:
@@ -622,6 +793,12 @@ def _owner(path: Path) -> str:
     if path.suffix == ".tmp":
         return path.name.split(".")[-2]
     return path.stem.partition(".")[2] if path.parent.name == "incoming" else path.stem.rpartition("-")[0]
+
+
+def _is_drivers(path: Path) -> bool:
+    """Whether a driver gives such a name to a file; copies mostly get another."""
+    form = rf"{_RUN}\.{DRIVER}" if path.parent.name == "incoming" else rf"{DRIVER}-\d{{4,}}"
+    return re.fullmatch(form, path.stem) is not None
 
 
 def _replace(path: Path, content: bytes, owner: str | None = None) -> None:

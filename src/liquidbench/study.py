@@ -324,15 +324,22 @@ class Study:
             FileNotFoundError: where there is no such file.
             ValueError: where the file is no YAML or no study; the message begins with the path.
         """
-        path = regular(Path(path), "a study's YAML file")
+        path, text = regular(Path(path), "a study's YAML file"), ""
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError(f"{path}: a study has at most {_MOST_BYTES:,} bytes; this is another file, or a slip")
         try:
-            content = yaml.load(path.read_text(encoding="utf-8-sig"), _Loader)  # noqa: S506
+            text = path.read_text(encoding="utf-8-sig")
+            content = yaml.load(text, _Loader)  # noqa: S506
             study = cls.parse(content)
         except yaml.MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
             raise ValueError(f"{path}: {line}{error.problem or error}: this is no YAML") from error
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            raise ValueError(
+                f"{path}: line {line} has a control character ({error.character:#04x}), which no YAML may have; "
+                "remove it, or save the study as text in UTF-8"
+            ) from error
         except UnicodeDecodeError as error:
             line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
             raise ValueError(

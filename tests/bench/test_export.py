@@ -1,5 +1,6 @@
 """Curves and scores as TensorBoard and MLflow read them back."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -96,6 +97,171 @@ for run in runs:
     ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"], "nothing is left lying about"
+
+
+def changed(frame, run, **changes):
+    """Results in which something of a run is another."""
+    return frame.with_columns(
+        **{key: pl.when(pl.col("run") == run).then(pl.lit(value)).otherwise(key) for key, value in changes.items()}
+    )
+
+
+def rescored(frame, run):
+    """Results in which a run has a score more, and its rows stand in another order."""
+    row = frame.filter(run=run, metric="accuracy", split="test").with_columns(metric=pl.lit("f1_macro"), value=0.25)
+    return pl.concat([frame, row]).reverse()
+
+
+CHANGES = {
+    "a failed one is done": lambda frame, run: frame.filter(run=run, metric="accuracy", split="test").with_columns(
+        metric=pl.lit(""), status=pl.lit("failed"), reason=pl.lit("nan"), value=None
+    ),
+    "a score": lambda frame, run: changed(frame, run, value=0.5),
+    "a score that is new": rescored,
+    "when it ran": lambda frame, run: changed(frame, run, seconds=77.0),
+    "curves are shorter": lambda frame, run: frame.filter((pl.col("run") != run) | (pl.col("epoch").fill_null(0) < 3)),
+}
+
+
+def tensorboard_says(folder, run):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (place,) = folder.rglob(f"seed-*-{run}")
+    return {
+        (path.relative_to(place), tag): [(event.step, event.value) for event in events.Scalars(tag)]
+        for path in [place, *sorted(place.glob("trial-*"))]
+        for events in [EventAccumulator(str(path)).Reload()]
+        for tag in events.Tags()["scalars"]
+    }
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_tensorboard_is_given_what_has_changed(change, finished, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    after = results.read(finished)
+    run = after.filter(model="LTC", kind="fit")["run"][0]
+    before = CHANGES[change](after, run)
+    # Both ways: what is more goes, and what is less comes.
+    for number, (one, other) in enumerate([(before, after), (after, before)]):
+        again, once = tmp_path / f"again{number}", tmp_path / f"once{number}"
+        export(one.filter(run=run), "tensorboard", again, "s")
+        assert export(other.filter(run=run), "tensorboard", again, "s") == (1, 0)
+        assert export(other.filter(run=run).reverse(), "tensorboard", again, "s") == (0, 1)
+        export(other.filter(run=run), "tensorboard", once, "s")
+        assert tensorboard_says(again, run) == tensorboard_says(once, run)
+        assert len(list(again.rglob("events.out*"))) == len(list(once.rglob("events.out*")))
+
+
+def test_fits_that_the_results_have_no_more_are_told_of(finished, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    frame, folder = results.read(finished), tmp_path / "e"
+    fits = frame.filter(kind="fit")["run"].unique().to_list()
+    export(frame, "tensorboard", folder, "s")
+    # Another study in the same folder is nobody's business.
+    export(frame.filter(run=fits[0]).with_columns(run=pl.lit("other")), "tensorboard", folder, "another")
+    assert export(frame, "tensorboard", folder, "s") == (0, 5)
+    with pytest.warns(
+        UserWarning, match=r"e has 2 more fits of this study, which are not in these results.*delete .*e "
+    ):
+        assert export(frame.filter(~pl.col("run").is_in(fits[:2])), "tensorboard", folder, "s") == (0, 3)
+    assert len(list(folder.rglob("liquidbench.content"))) == 6, "and left alone"
+
+
+def test_what_a_kill_has_left_is_not_mixed_with_what_is_exported(finished, tmp_path):
+    pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
+    frame = results.read(finished)
+    run = frame.filter(kind="fit", model="LTC")["run"][0]
+    export(frame, "tensorboard", tmp_path / "e", "s")
+    (place,) = (tmp_path / "e").rglob(f"seed-*-{run}")
+    said = tensorboard_says(tmp_path / "e", run)
+    place.rename(place.with_name(f".{place.name}.part"))
+    assert export(frame, "tensorboard", tmp_path / "e", "s") == (1, 4)
+    assert tensorboard_says(tmp_path / "e", run) == said
+    assert len(list(place.rglob("events.out*"))) == 3 and not list(place.parent.glob(".*"))
+
+
+def test_mlflow_is_given_what_has_changed_and_has_no_run_twice(finished, tmp_path):
+    pytest.importorskip("mlflow", reason="needs the extra mlflow")
+    # In a process of its own: MLflow and what it stands on warn of many things.
+    code = f"""
+import sys, warnings
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_export import CHANGES
+from liquidbench import results
+from liquidbench.export import export
+from mlflow import MlflowClient
+after, store = results.read({str(finished)!r}), {str(tmp_path / "mlflow.db")!r}
+run = after.filter(model="LTC", kind="fit")["run"][0]
+export(after, "mlflow", store, "s")
+client = MlflowClient(f"sqlite:///{{store}}")
+experiment = client.get_experiment_by_name("s").experiment_id
+def there():
+    found = client.search_runs([experiment], f"tags.`liquidbench.run` = '{{run}}'")
+    assert len(found) == 1
+    assert len(client.search_runs([experiment])) == 5
+    return found[0]
+def said(one):
+    histories = {{key: [(at.step, at.value) for at in client.get_metric_history(one.info.run_id, key)]
+        for key in one.data.metrics}}
+    return one.info.status, one.info.end_time, one.data.tags["mlflow.note.content"], one.data.params, histories
+expected = said(there())
+for change in ("a failed one is done", "a score that is new"):
+    changed = CHANGES[change](after, run).filter(run=run)
+    assert export(changed, "mlflow", store, "s") == (1, 0), change
+    assert said(there()) != expected, change
+    assert (there().info.status == "FAILED") == (change == "a failed one is done")
+    assert export(changed.reverse(), "mlflow", store, "s") == (0, 1), change
+    assert export(after, "mlflow", store, "s") == (1, 4), change
+    assert said(there()) == expected, change
+with warnings.catch_warnings(record=True) as told:
+    warnings.simplefilter("always")
+    export(after.filter(run=run), "mlflow", store, "s")
+assert any("has 4 more fits of this study, which are not in these results" in str(one.message) for one in told)
+# What a kill left half written, or twice, is there once.
+cut = client.create_run(experiment, tags={{"liquidbench.run": run}}).info.run_id
+assert export(after, "mlflow", store, "s") == (1, 4)
+assert said(there()) == expected
+# An experiment that was thrown away in MLflow is the study's again.
+client.delete_experiment(experiment)
+export(after, "mlflow", store, "s")
+assert said(there()) == expected
+"""
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("to", "make", "words"),
+    [
+        ("mlflow", lambda path: path.symlink_to(os.devnull), "SQLite file; it is a device or a pipe: name a file"),
+        ("mlflow", os.mkfifo, "SQLite file; it is a device or a pipe: name a file"),
+        ("mlflow", Path.mkdir, "SQLite file; it is a folder: name a file in it with --out"),
+        ("mlflow", lambda path: path.write_text("mine"), "SQLite file; it is a file of another kind: name another"),
+        ("mlflow", lambda path: path.write_bytes(b"SQLite format 3\0" + bytes(4000)), "cannot be used as MLflow's"),
+        ("tensorboard", lambda path: path.symlink_to(os.devnull), "a folder for TensorBoard; it is a file: name a"),
+        ("tensorboard", lambda path: path.write_text("mine"), "a folder for TensorBoard; it is a file: name a folder"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes and links")
+@pytest.mark.filterwarnings("ignore")
+def test_a_place_that_cannot_be_it_is_refused_and_left_alone(to, make, words, finished, tmp_path):
+    pytest.importorskip(to, reason=f"needs the extra {to}")
+    path = tmp_path / "there"
+    make(path)
+    content = path.read_bytes() if path.is_file() else None
+    with pytest.raises(ValueError, match=words) as refused:
+        export(results.read(finished), to, path, "s")
+    assert str(path) in str(refused.value) and "--out" in str(refused.value) and "\n" not in str(refused.value)
+    assert (path.read_bytes() if path.is_file() else None) == content
+
+
+@pytest.mark.parametrize("to", ["tensorboard", "mlflow"])
+@pytest.mark.parametrize("name", ["file/below", "n" * 300, "n" * 300 + "/below"])
+def test_a_place_that_cannot_be_made_is_said(to, name, finished, tmp_path):
+    pytest.importorskip(to, reason=f"needs the extra {to}")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ValueError, match=r"cannot be written to .*/(file|n+)\S* \(.*\); name a .* with --out"):
+        export(results.read(finished), to, tmp_path / name, "s")
 
 
 def test_the_command_line(finished, tmp_path, capsys):

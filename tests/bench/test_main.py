@@ -15,7 +15,7 @@ import yaml
 
 from liquidbench import __main__ as main_module
 from liquidbench import matching, predictions, report, results, tasks
-from liquidbench.__main__ import main
+from liquidbench.__main__ import _applicable, _headed, _kept, main
 from liquidbench.engine.leases import Leases
 from liquidbench.models import MODELS
 from liquidbench.storage import KeptFileWarning
@@ -245,7 +245,7 @@ def test_list(finished, monkeypatch, capsys):
 def test_light_commands_never_import_torch(finished, command):
     script = """
 import sys
-from liquidbench.__main__ import main
+from liquidbench.__main__ import _applicable, _headed, _kept, main
 try:
     code = main(sys.argv[1:])
 except SystemExit as ended:
@@ -618,6 +618,159 @@ def test_a_damaged_study_is_refused_until_it_is_given_again(finished, capsys):
         assert f"liquidbench run STUDY.yaml --update --results {finished.parent}" in said
     assert main(["run", str(study), "--update", "--results", str(finished.parent)]) == 0
     assert path.read_text() == content
+
+
+LOST = "its checksum is missing, as if it was cut short or edited"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda content: b"", "it is empty"),
+        (lambda content: bytes(len(content)), "it is empty"),
+        (lambda content: content[:9], LOST),
+        (lambda content: content[: content.index(b"models")], LOST),
+        (lambda content: content[: content.index(b"training")], LOST),
+        (lambda content: content[: content.index(b"# checksum")], LOST),
+        (lambda content: content[: content.index(b"# checksum")].replace(b"0.01", b"0.05"), LOST),
+        (lambda content: content.partition(b"\n")[2].partition(b"# checksum")[0], LOST),
+        (lambda content: content[:-20], "its content does not match its checksum, or it was edited"),
+        (lambda content: content.replace(b"\n", b"\r\n"), "its content does not match its checksum, or it was edited"),
+    ],
+)
+def test_a_study_that_was_cut_short_or_edited_is_never_read_as_another(change, words, finished, tmp_path, capsys):
+    study = finished.parents[1] / "small.yaml"
+    directory = tmp_path / "small"
+    directory.mkdir()
+    (directory / "tasks.json").write_bytes((finished / "tasks.json").read_bytes())
+    (directory / "study.yaml").write_bytes(change((finished / "study.yaml").read_bytes()))
+    for command in (
+        ["report", directory],
+        ["resume", directory],
+        ["rescore", directory],
+        ["export", directory, "--to", "tensorboard"],
+        ["run", study, "--results", tmp_path],
+    ):
+        said = refusal(capsys, *command)
+        assert f"study.yaml is damaged: {words}" in said
+        assert f"keep its results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
+
+
+@pytest.mark.parametrize("cut", range(0, 420, 7))
+def test_no_part_of_an_earlier_versions_study_is_taken_for_one(cut, tmp_path):
+    text = _headed(Study.parse(STUDY)).encode()
+    path = tmp_path / "study.yaml"
+    path.write_bytes(text)
+    with pytest.warns(KeptFileWarning, match="files of an earlier version, which carry no checksum"):
+        assert _kept(tmp_path) == Study.parse(STUDY)
+    path.write_bytes(text[: min(cut, len(text) - 1)])
+    with pytest.raises(ValueError, match=r"study\.yaml is damaged: it"):
+        _kept(tmp_path)
+
+
+def test_the_folder_that_is_to_be_named_again_is_the_right_one(finished, tmp_path, monkeypatch, capsys):
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "study.yaml").touch()
+    monkeypatch.chdir(tmp_path / "small")
+    assert "--update --results .." in refusal(capsys, "report", ".")
+
+
+@pytest.mark.parametrize(
+    ("results_at", "words"),
+    [
+        ("file", "file is a file"),
+        ("file/below", "file is a file"),
+        ("n" * 300, "File name too long"),
+        ("d/" * 2500, "File name too long"),
+        pytest.param(
+            "/proc", "no folder can be made there", marks=pytest.mark.skipif(sys.platform != "linux", reason="has none")
+        ),
+    ],
+)
+def test_a_folder_that_cannot_be_one_of_results_is_said(results_at, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("mine")
+    said = refusal(capsys, "run", written(tmp_path / "small.yaml"), "--results", results_at)
+    assert words in said and "results cannot be kept in" in said and said.endswith("can be written to: --results\n")
+    assert len(said) < 500 and Path("file").read_text() == "mine"
+    if "n" in results_at:
+        assert "no folder of a study's results" in refusal(capsys, "report", results_at)
+
+
+def test_what_is_in_the_way_of_a_report_is_named(finished, tmp_path, capsys):
+    directory = tmp_path / "small"
+    shutil.copytree(finished, directory)
+    (directory / "report.html").unlink()
+    (directory / "report.html").mkdir()
+    said = refusal(capsys, "report", directory)
+    assert f"Move {directory / 'report.html'} away, which is a folder where a file is to be" in said
+    assert "Make room" not in said
+    (directory / "report.html").rmdir()
+    shutil.rmtree(directory / "tables", ignore_errors=True)
+    (directory / "tables").write_text("mine")
+    said = refusal(capsys, "report", directory, "--format", "csv")
+    assert f"Move {directory / 'tables'} away, which is a file where a folder is to be" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right"), [("classification", "mae", "auprc"), ("regression", "auroc", "r2")]
+)
+def test_metrics_of_another_kind_are_refused_with_those_that_apply(kind, wrong, right, finished, tmp_path, capsys):
+    directory = tmp_path / "small"
+    shutil.copytree(finished, directory)
+    facts = results.read_tasks(directory)
+    facts["occupancy-excerpt"]["kind"] = kind
+    results.write_tasks(directory, facts)
+    before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+    said = refusal(capsys, "rescore", directory, "--metrics", right, wrong)
+    assert f"which score {kind}, as all tasks here are; {wrong} scores" in said and f" {right}" in said
+    assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
+
+
+def test_metrics_are_left_out_for_tasks_of_another_kind_with_a_word(capsys):
+    facts = {"here": {"kind": "classification"}, "there": {"kind": "regression"}}
+    assert _applicable(["mae", "f1_macro"], facts) == {"here": ["f1_macro"], "there": ["mae"]}
+    assert capsys.readouterr().err.splitlines() == [
+        "mae scores regression and is left out for here",
+        "f1_macro scores classification and is left out for there",
+    ]
+
+
+def test_a_metric_that_is_undefined_everywhere_is_said(finished, tmp_path, monkeypatch, capsys):
+    directory = tmp_path / "small"
+    shutil.copytree(finished, directory)
+
+    def undefined(*_):
+        raise ValueError("it is defined for two classes")
+
+    monkeypatch.setattr(predictions, "score", undefined)
+    assert main(["rescore", str(directory), "--metrics", "auprc"]) in (0, 1)
+    said = capsys.readouterr().out
+    assert "Without a score: auprc of 4 fits of occupancy-excerpt (it is defined for two classes)\n" in said
+
+
+def test_a_copy_of_results_does_not_make_a_seed_count_twice(finished, tmp_path, capsys):
+    directory = tmp_path / "small"
+    shutil.copytree(finished, directory)
+    before = results.read(directory)
+    (path,) = (directory / "runs").glob("*.parquet")
+    for place in ("runs/{} (copy).parquet", "incoming/{}~1.parquet"):
+        shutil.copy(path, directory / place.format(path.stem))
+    with pytest.warns(KeptFileWarning, match="is a copy"):
+        assert main(["rescore", str(directory)]) == 0
+    columns = before.columns
+    assert pl.read_parquet(directory / "runs").sort(columns).equals(before.sort(columns))
+    assert len(list((directory / "runs").iterdir())) == 1 and not list((directory / "incoming").iterdir())
+
+
+def test_the_same_warning_is_printed_once_a_command(finished, tmp_path):
+    directory = tmp_path / "small"
+    shutil.copytree(finished, directory)
+    (path,) = (directory / "runs").glob("*.parquet")
+    shutil.copy(path, directory / "runs" / "copy.parquet")
+    command = [sys.executable, "-m", "liquidbench", "resume", str(directory)]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0 and ended.stderr.count("is a copy") == 1
 
 
 def refusal_of_rescore(directory, capsys) -> str:

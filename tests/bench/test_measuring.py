@@ -1,6 +1,8 @@
 """What is measured of a network, against numbers worked out by hand."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
@@ -163,3 +165,10 @@ def test_energy_is_a_row_where_the_machine_tells_it(tmp_path, monkeypatch):
 
     monkeypatch.setattr(measuring, "EnergyCounters", lambda: EnergyCounters(tmp_path / "none"))
     assert not select(measure_cost(run("cost"), task()), metric="training_energy_joules")
+
+
+def test_the_profiler_prints_nothing():
+    # In a process of its own, for it asks once how much it is to print.
+    code = "import torch; from liquidbench import measuring; print(measuring._peak_memory(lambda: torch.ones(1000)))"
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert int(ended.stdout) >= 4000 and not ended.stderr

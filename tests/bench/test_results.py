@@ -239,6 +239,10 @@ def packed(run, rows=3, **changes):
     return results.pack([a_row(run=run, epoch=epoch, **changes) for epoch in range(rows)])
 
 
+FIRST, AGAIN, NEXT = (f"20260{month}01T000000x0123abcd" for month in (1, 2, 3))
+"""Names as drivers have them."""
+
+
 def files(directory):
     return sorted(path.name for path in [*directory.glob("runs/*"), *directory.glob("incoming/*")])
 
@@ -292,12 +296,12 @@ class TestWriter:
 
     def test_a_failure_that_was_tried_again_is_gone(self, tmp_path, monkeypatch):
         monkeypatch.setattr(results, "FULL", 6)
-        first = Writer(tmp_path, "first")
+        first = Writer(tmp_path, FIRST)
         first.add("good", packed("good"))
         first.add("bad", packed("bad", status="failed", reason="diverged"))
         first.add("more", packed("more"))
         first.consolidate()
-        again = Writer(tmp_path, "again")
+        again = Writer(tmp_path, AGAIN)
         assert again.known == {"good": "done", "bad": "failed", "more": "done"}
         again.add("bad", packed("bad", value=0.5))
         # Even before they are put together, what counts is the success.
@@ -321,25 +325,25 @@ class TestWriter:
         assert frame.sort("run").equals(results.read(tmp_path).sort("run"))
 
     def test_files_of_drivers_at_work_are_left_alone(self, tmp_path):
-        one = Writer(tmp_path, "one")
+        one = Writer(tmp_path, FIRST)
         one.add("a", packed("a"))
         one.consolidate()
         one.add("b", packed("b"))
-        two = Writer(tmp_path, "two", others=["one"])
+        two = Writer(tmp_path, AGAIN, others=[FIRST])
         assert two.known == {"a": "done", "b": "done"}
         two.add("c", packed("c"))
         two.consolidate()
-        assert files(tmp_path) == ["b.one.parquet", "one-0001.parquet", "two-0001.parquet"]
+        assert files(tmp_path) == [f"{FIRST}-0001.parquet", f"{AGAIN}-0001.parquet", f"b.{FIRST}.parquet"]
         one.consolidate()
-        three = Writer(tmp_path, "three", others=["two"])
+        three = Writer(tmp_path, NEXT, others=[AGAIN])
         three.consolidate()
-        assert files(tmp_path) == ["three-0001.parquet", "two-0001.parquet"]
+        assert files(tmp_path) == [f"{AGAIN}-0001.parquet", f"{NEXT}-0001.parquet"]
         assert sorted(results.done(tmp_path)) == ["a", "b", "c"] and results.read(tmp_path).height == 9
 
     def test_a_kill_between_writing_and_removing_leaves_a_run_twice_and_the_next_driver_mends_it(
         self, tmp_path, monkeypatch
     ):
-        writer = Writer(tmp_path, "me")
+        writer = Writer(tmp_path, FIRST)
         for run in ("a", "b"):
             writer.add(run, packed(run))
         with monkeypatch.context() as killed:
@@ -347,8 +351,8 @@ class TestWriter:
             writer.consolidate()
         assert len(files(tmp_path)) == 3
         assert results.read(tmp_path).height == 6, "read as if it were there once"
-        Writer(tmp_path, "next").consolidate()
-        assert files(tmp_path) == ["next-0002.parquet"] or files(tmp_path) == ["next-0001.parquet"]
+        Writer(tmp_path, NEXT).consolidate()
+        assert len(files(tmp_path)) == 1
         assert pl.read_parquet(tmp_path / "runs").height == 6
 
     def test_half_written_and_damaged_files_are_put_away(self, tmp_path):
@@ -383,6 +387,143 @@ class TestWriter:
         assert sorted(results.done(tmp_path)) == ["a", "b"] and len(files(tmp_path)) == 1
 
 
+# Names that people, browsers, file managers and cloud folders give to copies.
+COPIES = (
+    "{stem} (copy).parquet",
+    "{stem} (1).parquet",
+    "{stem}~1.parquet",
+    "{stem}.sync-conflict-20260301-101500-ABCDEF.parquet",
+    "{stem} (Ana's conflicted copy 2026-03-01).parquet",
+    "Copy of {stem}.parquet",
+    "backup.parquet",
+    "backup-0001.parquet",
+    "." + 220 * "x" + ".parquet",
+)
+
+
+class TestCopies:
+    """Whatever copies lie there, no run is read or written twice."""
+
+    @pytest.fixture
+    def folder(self, tmp_path):
+        """Two runs in ``runs`` and one that has just come in."""
+        writer = Writer(tmp_path, FIRST)
+        for run in ("a", "b"):
+            writer.add(run, packed(run))
+        writer.consolidate()
+        writer.add("c", packed("c"))
+        return tmp_path
+
+    @staticmethod
+    def place(folder, source, into, form, **changes):
+        """A copy of a file under another name, perhaps with other content."""
+        (source,) = (folder / source).glob("*.parquet")
+        stem = source.name.removesuffix(".parquet")
+        if into == "incoming" and "{stem}" in form:
+            stem = stem.partition(".")[0]
+        path = folder / into / form.replace("{stem}", stem)
+        frame = pl.read_parquet(source).with_columns(**{key: pl.lit(value) for key, value in changes.items()})
+        path.write_bytes(results.sealed(frame) if changes else source.read_bytes())
+        return path
+
+    @pytest.mark.parametrize("form", COPIES)
+    @pytest.mark.parametrize(("source", "into"), [("runs", "runs"), ("runs", "incoming"), ("incoming", "incoming")])
+    def test_an_equal_copy_counts_once_with_a_word(self, folder, source, into, form):
+        before = results.read(folder).sort("run", "epoch")
+        path = self.place(folder, source, into, form)
+        with pytest.warns(KeptFileWarning, match="is a copy: it holds runs? .* they count once") as told:
+            assert results.read(folder).sort("run", "epoch").equals(before)
+        assert path.name in str(told[0].message)
+        with pytest.warns(KeptFileWarning, match="is a copy"):
+            writer = Writer(folder, NEXT)
+        # As `rescore` does, which takes every run in turn.
+        for run in ("a", "b", "c"):
+            writer.add(run, results.pack(before.filter(run=run).to_dicts()))
+        writer.consolidate()
+        assert len(files(folder)) == 1 and not (folder / "damaged").exists()
+        assert pl.read_parquet(folder / "runs").sort("run", "epoch").equals(before)
+
+    @pytest.mark.parametrize("form", COPIES)
+    @pytest.mark.parametrize(("source", "into"), [("runs", "runs"), ("runs", "incoming"), ("incoming", "incoming")])
+    def test_a_copy_that_says_something_else_does_not_count_and_is_kept(self, folder, source, into, form):
+        before = results.read(folder).sort("run", "epoch")
+        path = self.place(folder, source, into, form, value=0.1)
+        (original,) = (file for file in (folder / source).glob("*.parquet") if file != path)
+        content = path.read_bytes()
+        with pytest.warns(KeptFileWarning, match="hold different rows of run") as told:
+            assert results.read(folder).sort("run", "epoch").equals(before)
+        assert str(path) in str(told[0].message) and f"those of {original} count" in str(told[0].message)
+        with pytest.warns(KeptFileWarning, match="hold different rows of run") as told:
+            writer = Writer(folder, NEXT)
+        assert str(path) in str(told[0].message) and f"those of {original} count" in str(told[0].message)
+        writer.consolidate()
+        assert len(files(folder)) == 1
+        assert pl.read_parquet(folder / "runs").sort("run", "epoch").equals(before)
+        assert [aside.read_bytes() for aside in (folder / "damaged").iterdir()] == [content]
+        assert results.done(folder) == dict.fromkeys("abc", "done"), "and nothing more is to be said"
+
+    @pytest.mark.parametrize("folders", [("incoming", "incoming"), ("incoming", "runs"), ("runs", "runs")])
+    def test_runs_that_only_copies_have_are_kept(self, tmp_path, folders):
+        for number, (folder, name) in enumerate(zip(folders, ("a.parquet", "a.sync-conflict.parquet"), strict=True)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            (tmp_path / folder / name).write_bytes(packed(f"r{number}"))
+        writer = Writer(tmp_path, NEXT)
+        writer.add("a", packed("a"))
+        writer.consolidate()
+        assert pl.read_parquet(tmp_path / "runs")["run"].unique().sort().to_list() == ["a", "r0", "r1"]
+        assert len(files(tmp_path)) == 1
+
+    def test_what_is_redone_takes_the_place_of_all_copies(self, folder):
+        for source in ("incoming", "runs"):
+            self.place(folder, source, source, COPIES[0])
+        with pytest.warns(KeptFileWarning, match="is a copy"):
+            writer = Writer(folder, NEXT)
+        for run in ("a", "c"):
+            writer.add(run, packed(run, value=0.2))
+        writer.remove("b")
+        writer.consolidate()
+        assert dict(results.read(folder).select("run", "value").unique().rows()) == {"a": 0.2, "c": 0.2}
+        assert pl.read_parquet(folder / "runs").height == 6
+
+    def test_a_driver_that_is_killed_before_it_has_put_copies_away_loses_nothing(self, folder):
+        self.place(folder, "incoming", "incoming", COPIES[0], value=0.1)
+        before = pl.read_parquet(folder / "runs").height
+        for name in (AGAIN, NEXT):
+            with pytest.warns(KeptFileWarning, match="hold different rows of run c"):
+                writer = Writer(folder, name)
+        writer.consolidate()
+        assert pl.read_parquet(folder / "runs").height == before + 3
+        assert results.read(folder).filter(run="c")["value"].to_list() == [0.9] * 3
+
+    @pytest.mark.parametrize("again", [1, 2])
+    def test_rows_twice_in_one_file_count_once(self, folder, again):
+        (path,) = (folder / "runs").glob("*.parquet")
+        frame = pl.read_parquet(path)
+        path.write_bytes(results.sealed(pl.concat([frame, *[frame.filter(run="a")] * again])))
+        with pytest.warns(KeptFileWarning, match=f"{path.name} holds rows of run a twice, which are the same"):
+            assert results.read(folder).filter(run="a").height == 3
+        with pytest.warns(KeptFileWarning, match="twice"):
+            writer = Writer(folder, NEXT)
+        writer.consolidate()
+        assert pl.read_parquet(folder / "runs").height == 9 and not (folder / "damaged").exists()
+
+    def test_rows_that_contradict_each_other_in_one_file_are_as_if_not_there(self, folder):
+        (path,) = (folder / "runs").glob("*.parquet")
+        frame = pl.read_parquet(path)
+        other = frame.filter(run="a").with_columns(value=pl.lit(0.1))
+        path.write_bytes(results.sealed(pl.concat([frame, other])))
+        with pytest.warns(KeptFileWarning, match=f"{path.name} holds run a twice, with rows that contradict .* resume"):
+            assert results.read(folder)["run"].unique().sort().to_list() == ["b", "c"]
+        with pytest.warns(KeptFileWarning, match="contradict"):
+            writer = Writer(folder, NEXT)
+        assert writer.known == {"b": "done", "c": "done"}
+        writer.add("a", packed("a", value=0.3))
+        writer.consolidate()
+        assert pl.read_parquet(folder / "runs").height == 9
+        assert results.read(folder).filter(run="a")["value"].to_list() == [0.3] * 3
+        assert len(list((folder / "damaged").iterdir())) == 1
+
+
 def test_rows_that_are_not_wanted_are_left_out(tmp_path):
     for seed in range(3):
         rows = [a_row(run=f"r{seed}", seed=seed, metric="loss", split="train", epoch=epoch) for epoch in range(4)]
@@ -403,7 +544,8 @@ def test_compact_rows_say_the_same_in_a_third_of_the_memory(tmp_path):
         results.write(tmp_path, [*rows, a_row(run=run, status="failed", reason="diverged")])
     # A run that is there twice, of which one is to be left out.
     frame = pl.read_parquet(tmp_path / "runs" / "a.parquet").with_columns(pl.lit("done").alias("status"))
-    (tmp_path / "runs" / "again.parquet").write_bytes(results.sealed(frame))
+    (tmp_path / "runs" / f"{AGAIN}-0001.parquet").write_bytes(results.sealed(frame))
+    (tmp_path / "runs" / "a.parquet").rename(tmp_path / "runs" / f"{FIRST}-0001.parquet")
     full, compact = results.read(tmp_path), results.read(tmp_path, schema=COMPACT)
     assert full.height == compact.height == 600 and compact.schema == COMPACT
     assert compact.cast({name: SCHEMA[name] for name in COMPACT}).equals(full.select(list(COMPACT)))

@@ -233,6 +233,20 @@ class TestErrors:
         with pytest.raises(FileNotFoundError, match="there is none at"):
             Study.load(tmp_path / "none.yaml")
 
+    @pytest.mark.parametrize("control", ["\0", "\x07", "\x1b", "\x7f", "\x9f", "\ufffe"])
+    @pytest.mark.parametrize(
+        ("text", "line"), [("{}name: a", 1), ("name: a\ntasks: [a{}b]", 2), ("name: a\n\n# {}", 3)]
+    )
+    def test_a_control_character_is_named_with_its_line(self, tmp_path, control, text, line):
+        path = tmp_path / "s.yaml"
+        path.write_text(text.format(control), encoding="utf-8")
+        with pytest.raises(ValueError) as caught:
+            Study.load(path)
+        assert str(caught.value) == (
+            f"{path}: line {line} has a control character ({ord(control):#04x}), which no YAML may have; remove it, or "
+            "save the study as text in UTF-8"
+        )
+
     def test_a_file_that_is_no_text(self, tmp_path):
         path = tmp_path / "bad.yaml"
         path.write_bytes(b"\xff\xfe\x00name")

@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from liquidbench import results
 from liquidbench.processes import holders
 from liquidbench.storage import DamagedFileError, content_of, without_waiting
 
@@ -119,7 +120,7 @@ class Leases:
                 # A file server may have done what it says it could not, when its first answer was lost.
                 break
             # What no driver wrote, or was damaged since, is nobody's.
-            if re.fullmatch(r"\d{8}T\d{6}x[0-9a-f]{8}", holder) and self._alive(holder):
+            if re.fullmatch(results.DRIVER, holder) and self._alive(holder):
                 return None
             attempt += 1
         if self.ended(run):
