@@ -35,6 +35,7 @@ from liquidbench.waiting import Steps
 
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
+    from liquidbench.models import OwnModel
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
 
@@ -831,7 +832,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching)
+    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families)
     with _writing(directory):
         path = directory / ("tables" if form != "html" else _REPORT_FILE)
         if form == "html":
@@ -902,9 +903,9 @@ def _tasks() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from liquidbench.study import FAMILIES
+    from liquidbench.models import MODELS
 
-    return list(FAMILIES.items())
+    return [(name, spec.family) for name, spec in MODELS.items()]
 
 
 def _studies() -> list[tuple[str, str]]:
@@ -1000,6 +1001,7 @@ def _made_before(study: "Study", directory: Path, asked: str) -> "Study | None":
     except (FileNotFoundError, ValueError):
         # The latter is said when the folder is to be used.
         return None
+    same = same and set(kept.models) <= set(study.models)
     return kept if same and (kept.tasks, kept.question) == (study.tasks, study.question) else None
 
 
@@ -1083,19 +1085,24 @@ def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Name
     }
 
 
-def _budget(task: "Task", models: Sequence[str]) -> int:
+def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
     """The first budget from 4,000 parameters up that every model can keep: with many columns, sizes are coarse."""
     from liquidbench import matching
+    from liquidbench.models import model_name
+    from liquidbench.own import CodeError
 
     for budget in (4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 64_000):
         try:
             for model in models:
                 matching.size_for_budget(model, task, budget)
             return budget
+        except CodeError:
+            raise
         except ValueError as problem:
             last = problem
+    named = ", ".join(map(model_name, models))
     raise ValueError(
-        f"no number of parameters up to 64,000 suits all of {', '.join(models)} with {len(task.features)} features "
+        f"no number of parameters up to 64,000 suits all of {named} with {len(task.features)} features "
         f"({last}); choose one with --parameters, fewer columns with --features, or other --models"
     )
 

@@ -23,6 +23,7 @@ from torch import Tensor
 from liquidbench import catalogue, storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, device_of, optimiser_of
+from liquidbench.models import find
 from liquidbench.packed import check_zip
 from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
@@ -39,7 +40,7 @@ class Course:
     """All that decides how one network is trained, save the data.
 
     Attributes:
-        model: a key of `liquidbench.catalogue.MODELS`.
+        model: a key of `liquidbench.models.MODELS`.
         hidden_size: its units.
         settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience, structure.
         epochs: passes over the training split, at most.
@@ -65,8 +66,7 @@ class Course:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.model not in catalogue.MODELS:
-            raise ValueError(f"model must be one of {', '.join(catalogue.MODELS)}; got {self.model!r}")
+        find(self.model)
         for name in ("hidden_size", "epochs", "batch_size", "seed", "devices", "threads"):
             value, least = getattr(self, name), 0 if name == "seed" else 1
             if name == "threads" and value is None:

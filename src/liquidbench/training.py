@@ -143,11 +143,10 @@ def _fit(
     rows.configured(model, best.hidden_size)
     about = {"trial": number, "learning_rate": settings.learning_rate, "settings": settings.to_json()}
     rows.add("best_epoch", best.best_epoch, **about)
-    operations = matching.count_operations(model)
+    operations = None if model.operations is None else matching.count_operations(model)
     for metric, value in (
         ("parameters", matching.count_parameters(model)),
-        ("multiply_adds", operations.multiply_adds),
-        ("synapse_evaluations", operations.synapse_evaluations),
+        *(() if operations is None else vars(operations).items()),
         ("state_size", matching.count_state(model)),
     ):
         rows.add(metric, value, **about)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from liquidbench.study import AUTHOR_MODELS, FAMILIES, Robustness, Run, Search, Study, Training, task_name
+from liquidbench.study import Robustness, Run, Search, Study, Training, task_name
 
 MAPPING = {
     "name": "try",
@@ -397,10 +397,6 @@ class TestRuns:
     def test_name_and_question_of_a_study_do_not_matter_to_its_runs(self):
         study = Study.parse(MAPPING)
         assert replace(study, name="other", question="").runs() == study.runs()
-
-    def test_families_are_of_three_kinds(self):
-        assert set(FAMILIES.values()) == {"liquid", "recurrent", "other"}
-        assert set(AUTHOR_MODELS) <= set(FAMILIES)
 
     def test_a_table_is_named_by_its_file_unless_it_has_a_name(self):
         assert task_name("occupancy") == "occupancy"

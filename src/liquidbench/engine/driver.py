@@ -280,9 +280,7 @@ class _Driver:
                 else:
                     self._keep(run, self.worker.failed(Job(run, self.losses[run])))
             case Stale(reason):
-                raise ValueError(
-                    f"{reason}. Give those, or delete {self.plan.directory / 'tasks.json'} to go on with the new ones"
-                )
+                raise ValueError(reason)
             case Unkept(number, reason, file):
                 raise OSError(number, reason, file)
             case epoch:
@@ -339,8 +337,8 @@ class _Driver:
                 continue
             # They were there before it was told, so they are lost for good.
             warnings.warn(
-                f"run {self.plan.id(run)} ({run.task_name}, {run.model}) is marked as ended, but its results are not "
-                "there; it is done again",
+                f"run {self.plan.id(run)} ({run.task_name}, {run.model_name}) is marked as ended, but its results are "
+                "not there; it is done again",
                 KeptFileWarning,
                 stacklevel=2,
             )

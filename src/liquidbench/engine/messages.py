@@ -87,7 +87,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Stale:
-    """The run cannot be done, as its data are not those that the study was planned with.
+    """The run cannot be done, as its data, or a user's code, are not those that the study was planned with.
 
     Attributes:
         reason: which ones.
