@@ -3,12 +3,11 @@
     python benchmarks/engine.py                # everything, some 15 minutes; writes docs/results/engine/README.md
     python benchmarks/engine.py --runs 2000    # a smaller rehearsal, printed alone
 
-Runs are rehearsed (`liquidbench.engine.rehearsal`): their results are made up, and written, leased and read as real
+Runs are rehearsed by the fake worker of the tests: their results are made up, and written, leased and read as real
 ones are. Scaling is also measured with real fits.
 """
 
 import argparse
-import io
 import json
 import os
 import platform
@@ -24,15 +23,16 @@ from statistics import median
 
 import polars as pl
 
-from liquidbench import results
-from liquidbench.__main__ import _keep
+from liquidbench import report, results, statistics
 from liquidbench.engine import InProcess, Pool, execute, plan
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.models import MODELS
 from liquidbench.study import Study
 
 ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests" / "bench" / "engine"))
+from rehearsal import Rehearsal  # noqa: E402  # found only now
+
 RESULT = ROOT / "docs" / "results" / "engine" / "README.md"
 SEEDS = 60
 
@@ -57,7 +57,7 @@ def parts(folder: Path) -> dict[str, float]:
     made = plan(small(250), folder)
     worker = Rehearsal("small", made.tasks)
     runs = made.pending[:400]
-    rows = {run: worker._rows(run) for run in runs}
+    rows = {run: worker.rows(run) for run in runs}
     packed = {run: results.pack(rows[run]) for run in runs}
     found = {f"check {len(rows[runs[0]])} rows, make them Parquet (worker)": each(results.pack, rows.values())}
     with Leases(folder) as leases:
@@ -135,7 +135,7 @@ def large(folder: Path, runs: int) -> Path:
     study = Study.parse({"name": "large", "tasks": tasks, "models": list(MODELS), "seeds": SEEDS})
     directory = folder / "large"
     directory.mkdir()
-    _keep(study, directory)
+    (directory / "study.yaml").write_text(study.to_yaml())
     return directory
 
 
@@ -151,11 +151,9 @@ def stage(name: str, directory: Path) -> None:
 
     study = Study.load(directory / "study.yaml")
     if name == "report":
-        from liquidbench.__main__ import main
-
-        sys.stdout, out = io.StringIO(), sys.stdout
-        main(["report", str(directory)])
-        sys.stdout = out
+        frame, facts = results.read(directory, schema=results.COMPACT), results.read_tasks(directory)
+        compared = statistics.compare(frame, facts, study.smallest_difference, study.matching)
+        report.write(study, frame, facts, compared, directory / "report.html")
         say(html=(directory / "report.html").stat().st_size / 1e6)
         return
     made = plan(study, directory)

@@ -14,8 +14,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from liquidbench import matching, tasks
-from liquidbench.distributed import train
-from liquidbench.replicas import Course
+from liquidbench.distributed import Course, train
 from liquidbench.search import Settings
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "speed" / "scaling.md"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rehearsal import Rehearsal
 
 from liquidbench import results
 from liquidbench.__main__ import _keep, main
 from liquidbench.engine import InProcess, execute, plan
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.export import export
 from liquidbench.study import Study
 

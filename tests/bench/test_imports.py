@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rehearsal import Rehearsal
 
 from liquidbench.engine import Pool, execute, plan
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.study import Study
 
 MODULES = (

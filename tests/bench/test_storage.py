@@ -16,13 +16,13 @@ import optuna
 import polars as pl
 import pytest
 import torch
+from rehearsal import Rehearsal
 from test_results import a_row
 from test_search import ONE, a_run, scored
 
 from liquidbench import __main__ as command_line
 from liquidbench import distributed, predictions, replicas, results, search, storage
 from liquidbench.engine import InProcess, execute, plan
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.replicas import Checkpoint
 from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Study

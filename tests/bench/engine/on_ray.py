@@ -16,11 +16,11 @@ from pathlib import Path
 
 import ray
 from ray.cluster_utils import Cluster as Nodes
+from rehearsal import Rehearsal
 from watched import Deadly
 
 from liquidbench.engine import execute, plan
 from liquidbench.engine.cluster import Cluster
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.study import Study
 
 

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from rehearsal import Rehearsal
 from watched import Deadly
 
 from liquidbench import predictions, results, search, tasks, training
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.engine.work import Work
 from liquidbench.rows import failure
 from liquidbench.storage import KeptFileWarning

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from rehearsal import Rehearsal
 from watched import Noting
 
 from liquidbench import processes, results
@@ -21,7 +22,6 @@ from liquidbench.engine import Pool, execute, leases, plan, pool
 from liquidbench.engine import driver as driver_module
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
 
@@ -168,7 +168,9 @@ def test_a_second_driver_takes_over_what_a_killed_one_was_at(tmp_path):
     made = plan(study, tmp_path)
     fits = [run for run in made.pending if run.kind == "fit"]
     ended = []
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as first:
+    command = [sys.executable, "-c", HOLD, str(tmp_path)]
+    where = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=where) as first:
         assert first.stdout is not None and first.stdout.readline() == "started\n"
 
         def kill_first(event):
@@ -188,7 +190,7 @@ HOLD = """
 import sys
 from pathlib import Path
 from liquidbench.engine import InProcess, execute, plan
-from liquidbench.engine.rehearsal import Rehearsal
+from rehearsal import Rehearsal
 from liquidbench.study import Study
 directory = Path(sys.argv[1])
 made = plan(Study.load(directory / "study.yaml"), directory)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import pytest
+from rehearsal import Rehearsal
 
 from liquidbench.engine import Pool, execute, plan
 from liquidbench.engine.machine import occupied
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.study import Study
 
 SPAWN = multiprocessing.get_context("spawn")

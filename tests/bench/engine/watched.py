@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rehearsal import Rehearsal
+
 from liquidbench.engine import Pool, execute, plan
 from liquidbench.engine.messages import Noted
-from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.study import Study
 
 

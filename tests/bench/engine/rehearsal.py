@@ -1,4 +1,4 @@
-"""A worker that learns nothing, to try the engine on: what it gives looks like the results of real runs."""
+"""A fake worker for the engine: it trains nothing, and makes up results in the form of real ones."""
 
 import json
 import random
@@ -16,13 +16,13 @@ from liquidbench.study import Run
 
 @dataclass
 class Rehearsal:
-    """In place of `liquidbench.engine.work.Work`.
+    """Stands in for `liquidbench.engine.work.Work`.
 
     Attributes:
         study: the study's name.
-        tasks: each task's facts.
-        seconds: how long a run takes, which is spent asleep.
-        epochs: how many are made up for each trial, two rows each.
+        tasks: facts by task name.
+        seconds: how long each run sleeps.
+        epochs: how many to make up for each trial, two rows each.
     """
 
     study: str
@@ -31,21 +31,20 @@ class Rehearsal:
     epochs: int = 5
 
     def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended:
-        """See `liquidbench.engine.executor.Worker`."""
         started = time.monotonic()
         tell(Started())
         time.sleep(self.seconds)
-        rows = self._rows(job.run)
+        rows = self.rows(job.run)
         score = rows[-1]["value"] if job.run.kind == "fit" else None
         return Ended(results.pack(rows), "done", score, seconds=time.monotonic() - started)
 
     def failed(self, job: Job) -> Ended:
-        """See `liquidbench.engine.executor.Worker`."""
         reason = f"lost {len(job.losses)} times: {job.losses[-1]}"
         row = self._shared(job.run) | {"status": "failed", "split": "", "metric": "", "value": None, "reason": reason}
         return Ended(results.pack([row]), "failed", reason=reason)
 
-    def _rows(self, run: Run) -> list[dict[str, Any]]:
+    def rows(self, run: Run) -> list[dict[str, Any]]:
+        """Made-up results of a run."""
         shared, rows = self._shared(run), []
 
         def add(**columns: Any) -> None:
@@ -82,7 +81,6 @@ class Rehearsal:
         return rows
 
     def _shared(self, run: Run) -> dict[str, Any]:
-        """Columns that all of a run's rows have in common, if they do not say otherwise."""
         return {
             **run.columns(self.tasks[run.task_name]["digest"]),
             "study": self.study,
