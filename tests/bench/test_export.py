@@ -185,7 +185,7 @@ def test_mlflow_is_given_what_has_changed_and_has_no_run_twice(finished, tmp_pat
     # In a process of its own: MLflow and what it stands on warn of many things.
     code = f"""
 import sys, warnings
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent / "engine")]!r}
 from test_export import CHANGES
 from liquidbench import results
 from liquidbench.export import export

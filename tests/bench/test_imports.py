@@ -17,10 +17,11 @@ MODULES = (
     "tempfile threading torch yaml liquidrnn"
 ).split()
 
+TESTS = [str(Path(__file__).parent), str(Path(__file__).parent / "engine")]
 DRIVE = """
 import sys
 from pathlib import Path
-sys.path.append({tests!r})
+sys.path += {tests!r}
 import test_imports, torch
 test_imports.drive(Path({folder!r}), Path({log!r}))
 """
@@ -71,7 +72,7 @@ def ran(command, folder, **environment):
 def test_workers_of_an_interactive_program(trap, tmp_path):
     # `python -c` and a prompt put the current folder first, under whatever name it has at the time.
     log = tmp_path / "path"
-    code = DRIVE.format(tests=str(Path(__file__).parent), folder=str(tmp_path / "study"), log=str(log))
+    code = DRIVE.format(tests=TESTS, folder=str(tmp_path / "study"), log=str(log))
     ran([sys.executable, "-P", "-c", code], trap)
     entries = log.read_text().splitlines()
     assert str(trap) not in entries

@@ -33,7 +33,6 @@ from liquidbench.statistics.inference import PairedTest as PairedTest
 from liquidbench.statistics.inference import WinTieLoss as WinTieLoss
 from liquidbench.statistics.inference import average_ranks as average_ranks
 from liquidbench.statistics.inference import bayesian_signed_rank as bayesian_signed_rank
-from liquidbench.statistics.inference import bootstrap_interval as bootstrap_interval
 from liquidbench.statistics.inference import cliques as cliques
 from liquidbench.statistics.inference import critical_difference as critical_difference
 from liquidbench.statistics.inference import effect_size as effect_size
@@ -43,7 +42,6 @@ from liquidbench.statistics.inference import gain_per_doubling as gain_per_doubl
 from liquidbench.statistics.inference import hierarchical_interval as hierarchical_interval
 from liquidbench.statistics.inference import holm as holm
 from liquidbench.statistics.inference import mean_interval as mean_interval
-from liquidbench.statistics.inference import nemenyi as nemenyi
 from liquidbench.statistics.inference import paired_test as paired_test
 from liquidbench.statistics.inference import places as places
 from liquidbench.statistics.inference import resampled_test as resampled_test

@@ -37,8 +37,7 @@ class PairedTest:
         test: its name.
         statistic: t, or the smaller of the two sums of signed ranks.
         p: its p-value, uncorrected.
-        effect: positive where the first values are larger.
-        effect_name: what kind of effect size that is.
+        effect: Cohen's d, or the matched-pairs rank-biserial correlation; positive where the first values are larger.
         n: number of pairs.
     """
 
@@ -46,7 +45,6 @@ class PairedTest:
     statistic: float
     p: float
     effect: float
-    effect_name: str
     n: int
 
 
@@ -83,8 +81,8 @@ class WinTieLoss:
 def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float = 0.0) -> Interval:
     """Student's interval of a mean.
 
-    It is the interval to use for a handful of seeds: with three normal values it covers the mean as often as it
-    says, where `bootstrap_interval` at 95 % does so for three samples in four.
+    It suits a handful of seeds: with three normal values it covers the mean at its nominal rate, where a 95 %
+    percentile bootstrap covers it in three samples of four.
 
     Args:
         values: (n,), n at least 2.
@@ -126,37 +124,6 @@ def score_interval(values: ArrayLike, metric: str, test_to_train: float = 0.0) -
         raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
     (low, high), (least, most) = mean_interval(values, test_to_train=test_to_train), METRICS[metric].range
     return max(low, least), min(high, most)
-
-
-def bootstrap_interval(values: ArrayLike, level: float = LEVEL, resamples: int = 5000, seed: int = 0) -> Interval:
-    """Percentile bootstrap interval of a mean.
-
-    For ten values and more: below, it is too narrow (see `mean_interval`). Source: Efron and Tibshirani, An
-    Introduction to the Bootstrap, 1993, chapter 13.
-
-    Args:
-        values: (n,), n at least 2; their order does not matter.
-        level: confidence, between 0 and 1.
-        resamples: number of samples drawn with replacement.
-        seed: of the draws; the same seed gives the same interval.
-
-    Returns:
-        Its ends.
-
-    Raises:
-        ValueError: for fewer than two values, values that are not finite, or a level outside 0 to 1.
-
-    Example:
-        >>> low, high = bootstrap_interval(range(20))
-        >>> 6 < low < 9.5 < high < 13
-        True
-    """
-    sample = np.sort(_sample("values", values))
-    if resamples < 1:
-        raise ValueError(f"resamples must be at least 1; got {resamples}")
-    draws = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))
-    low, high = np.quantile(sample[draws].mean(axis=1), _tails(level))
-    return float(low), float(high)
 
 
 def hierarchical_interval(
@@ -307,7 +274,7 @@ def signed_rank_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
     """
     moved = differences(first, second)
     statistic, p, effect = _signed_rank(moved)
-    return PairedTest("exact signed-rank test", statistic, p, effect, "rank-biserial correlation", len(moved))
+    return PairedTest("exact signed-rank test", statistic, p, effect, len(moved))
 
 
 def bayesian_signed_rank(
@@ -554,39 +521,6 @@ def critical_difference(models: int, datasets: int, alpha: float = ALPHA) -> flo
     return quantile / math.sqrt(2) * math.sqrt(models * (models + 1) / (6 * datasets))
 
 
-def nemenyi(scores: ArrayLike) -> NDArray[np.float64]:
-    """Nemenyi's test of every two of several models after Friedman's, corrected for all pairs.
-
-    With mean ranks R over N data sets, and q from the studentised range of k models::
-
-        p_ij = P(q > |R_i - R_j| / √(k (k + 1) / (12 N)))
-
-    Source: as of `critical_difference`.
-
-    Args:
-        scores: (datasets, models), at least 2 by 3, all finite; the direction of the score does not matter.
-
-    Returns:
-        (models, models), symmetric, 1 on the diagonal.
-
-    Raises:
-        ValueError: for other shapes, or values that are not finite.
-
-    Example:
-        >>> p = nemenyi([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.6], [0.6, 0.5, 0.4]])
-        >>> p[0].round(3).tolist()
-        [1.0, 0.333, 0.013]
-    """
-    table = _ranked(scores)
-    datasets, models = table.shape
-    ranks = places(table, higher_is_better=True).mean(axis=0)
-    one, other = np.triu_indices(models, 1)
-    q = np.abs(ranks[one] - ranks[other]) / math.sqrt(models * (models + 1) / (12 * datasets))
-    p = np.ones((models, models))
-    p[one, other] = p[other, one] = np.clip(stats.studentized_range.sf(q, models, np.inf), 0.0, 1.0)
-    return p
-
-
 def cliques(apart: ArrayLike) -> tuple[tuple[int, ...], ...]:
     """The largest groups of models of which no two are shown to differ.
 
@@ -595,8 +529,7 @@ def cliques(apart: ArrayLike) -> tuple[tuple[int, ...], ...]:
     ranking. Where each pair has a test of its own they need not be: drawing such a group as one bar over the ranking
     would join models that were shown to differ.
 
-    Source: Bron and Kerbosch, Finding All Cliques of an Undirected Graph, Communications of the ACM 16, 1973,
-    version with pivots.
+    They are the maximal cliques of the graph that joins such models (`networkx.find_cliques`).
 
     Args:
         apart: (models, models), symmetric, true where two models are shown to differ; its diagonal is not read.
@@ -615,22 +548,10 @@ def cliques(apart: ArrayLike) -> tuple[tuple[int, ...], ...]:
     matrix = np.asarray(apart, dtype=bool)
     if matrix.ndim != 2 or (matrix != matrix.T).any():
         raise ValueError(f"apart must be symmetric, (models, models); got shape {matrix.shape}")
-    joined = [{int(j) for j in np.flatnonzero(~row) if j != i} for i, row in enumerate(matrix)]
-    found: list[tuple[int, ...]] = []
+    # Loading it takes a quarter of a second, and only studies of several tasks have groups.
+    import networkx
 
-    def grow(group: list[int], candidates: set[int], done: set[int]) -> None:
-        if not candidates and not done:
-            found.append(tuple(sorted(group)))
-            return
-        pivot = max(candidates | done, key=lambda node: len(joined[node] & candidates))
-        for node in sorted(candidates - joined[pivot]):
-            grow([*group, node], candidates & joined[node], done & joined[node])
-            candidates = candidates - {node}
-            done = done | {node}
-
-    if len(matrix):
-        grow([], set(range(len(matrix))), set())
-    return tuple(sorted(found))
+    return tuple(sorted(tuple(sorted(group)) for group in networkx.find_cliques(networkx.from_numpy_array(~matrix))))
 
 
 def seeds_to_show(
@@ -785,7 +706,7 @@ def gain_per_doubling(gains: ArrayLike, cost_ratios: ArrayLike) -> float:
     return math.fsum(gain) / doublings
 
 
-def expected_best(scores: ArrayLike, higher_is_better: bool, with_replacement: bool = False) -> NDArray[np.float64]:
+def expected_best(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
     """Tuning curve: the score to expect of the best of k trials, for k from 1 to their number.
 
     A model that was tried more often has a better best. This says what k trials would have found, so that searches of
@@ -804,10 +725,9 @@ def expected_best(scores: ArrayLike, higher_is_better: bool, with_replacement: b
         scores: (n,), n at least 1, of independent draws from one search space, by validation; of a grid, which is no
             such draw, the curve describes trying its points in random order.
         higher_is_better: direction of the score.
-        with_replacement: the estimator of Dodge et al., for setting beside their curves.
 
     Returns:
-        (n,): the expectation for 1, ..., n trials. The last one without replacement is the best score seen.
+        (n,): the expectation for 1, ..., n trials. The last one is the best score seen.
 
     Raises:
         ValueError: for no scores, or others than finite ones: a trial that failed still is one, so give it a score
@@ -826,11 +746,7 @@ def expected_best(scores: ArrayLike, higher_is_better: bool, with_replacement: b
             "that it is worth, such as the trivial predictor's"
         )
     ordered = np.sort(sample) if higher_is_better else np.sort(sample)[::-1]
-    n = len(ordered)
-    if with_replacement:
-        reached = (np.arange(n + 1) / n)[:, None] ** np.arange(1, n + 1)
-        return ordered @ np.diff(reached, axis=0)
-    return ordered @ _chances_of_best(n)
+    return ordered @ _chances_of_best(len(ordered))
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
@@ -852,7 +768,7 @@ def _t_test(name: str, moved: NDArray[np.float64], variance_factor: float) -> Pa
     n, mean, spread = len(moved), float(moved.mean()), float(moved.std(ddof=1))
     t = mean / (math.sqrt(variance_factor) * spread)
     p = 2 * float(special.stdtr(n - 1, -abs(t)))
-    return PairedTest(name, t, p, mean / spread, "Cohen's d", n)
+    return PairedTest(name, t, p, mean / spread, n)
 
 
 def _chance_beyond(noncentrality: NDArray[np.float64], freedom: NDArray[np.int64], alpha: float) -> NDArray[np.float64]:

@@ -114,7 +114,6 @@ class Comparison:
         verdict: liquid against recurrent.
         over_tasks: tests over all tasks.
         others: the verdicts under the study's further matchings, by matching.
-        ranking_rule: how ranks come about; also the last of the verdict's thresholds.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -123,7 +122,6 @@ class Comparison:
     verdict: Verdict
     over_tasks: OverTasks
     others: Mapping[str, Verdict] = field(default_factory=dict)
-    ranking_rule: str = RANKING_RULE
 
     @property
     def stands(self) -> str:
