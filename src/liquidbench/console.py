@@ -322,7 +322,7 @@ class Lines(Progress):
         self.console.print(Text(shown(f"{number} {text}")), soft_wrap=True)
 
 
-class Board(Progress):
+class Dashboard(Progress):
     """A table of models and tasks that fills as runs finish; for terminals of any width."""
 
     def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
@@ -446,7 +446,7 @@ class Board(Progress):
 
 def progress(
     study: Study, metrics: Mapping[str, str], processes: int, *, plain: bool = False, console: Console | None = None
-) -> Lines | Board:
+) -> Lines | Dashboard:
     """A board where the output is a terminal, else lines.
 
     Args:
@@ -457,7 +457,7 @@ def progress(
         console: where to; the standard output by default.
     """
     console = console or Output()
-    kind = Board if console.is_terminal and not console.is_dumb_terminal and not plain else Lines
+    kind = Dashboard if console.is_terminal and not console.is_dumb_terminal and not plain else Lines
     return kind(study, metrics, processes, console)
 
 

@@ -41,7 +41,7 @@ from liquidbench.replicas import (
 )
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
-from liquidbench.storage import DamagedFileError, KeptFileWarning, alone
+from liquidbench.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.tasks.task import Task
 from liquidbench.trainer import Epoch, NoTargetsError, Progress, check_targets
 
@@ -241,7 +241,7 @@ def _begin(task: Task, course: Course, folder: Path, inside: ExitStack) -> tuple
     """The course with its number of threads, and where its training stands; the folder is locked for so long."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        inside.enter_context(alone(folder / ".lock", wait=False))
+        inside.enter_context(file_lock(folder / ".lock", wait=False))
     except BlockingIOError:
         raise ValueError(
             f"folder must have nobody else training in it, but another process does in {folder}; let it finish "

@@ -28,7 +28,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from liquidbench import storage
-from liquidbench.storage import DamagedFileError, KeptFileWarning, alone
+from liquidbench.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.study import Run
 
 LEARNING_RATES = (1e-3, 1e-1)
@@ -127,8 +127,8 @@ def conduct(
     if journal is None:
         return _conducted(run, structures, score_trial, InMemoryStorage())
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with alone(journal.with_suffix(".lock"), on_wait=on_wait):
-        _mend(journal)
+    with file_lock(journal.with_suffix(".lock"), on_wait=on_wait):
+        _repair(journal)
         return _conducted(run, structures, score_trial, _stored(journal))
 
 
@@ -136,8 +136,8 @@ def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
     """The trials that a journal has; none where there is no journal."""
     if not os.path.lexists(journal):
         return []
-    with alone(journal.with_suffix(".lock")):
-        _mend(journal)
+    with file_lock(journal.with_suffix(".lock")):
+        _repair(journal)
         return _trials(_opened(_stored(journal)), structures)
 
 
@@ -154,14 +154,14 @@ def adopt(journal: Path, content: bytes) -> None:
         content: of the other one. While somebody is making the search here, it is dropped.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(BlockingIOError), alone(journal.with_suffix(".lock"), wait=False):
+    with suppress(BlockingIOError), file_lock(journal.with_suffix(".lock"), wait=False):
         part = journal.with_suffix(".part")
         # Written anew: through a link that lies there it would be written elsewhere.
         part.unlink(missing_ok=True)
         part.write_bytes(content)
         trials = []
         for file in (journal, part):
-            _mend(file)
+            _repair(file)
             trials.append(len(_opened(_stored(file)).trials) if file.is_file() else 0)
         if trials[0] < trials[1]:
             part.replace(journal)
@@ -256,7 +256,7 @@ def _label(structure: Mapping[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in structure.items())
 
 
-def _mend(journal: Path) -> None:
+def _repair(journal: Path) -> None:
     """See that all lines of a journal are sound.
 
     What a process that was killed while it wrote has left is taken away: half a line, and Optuna's own lock. A journal

@@ -272,7 +272,7 @@ def replacing(path: Path, part: Path | None = None) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def alone(lock: Path, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
+def file_lock(lock: Path, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
     """One process at a time. The system lets go of the lock however a process ends.
 
     Args:

@@ -170,8 +170,8 @@ def test_the_sentence_of_a_matchup_names_the_better_one_first():
     assert found.sentence.startswith("Over 6 tasks, CfC is better than GRU (CfC leads by 4.5 smallest differences on ")
     assert "; wins 6, ties 0, losses 0; p = 0.031 by exact signed-rank test; taken alone, chance of " in found.sentence
     assert turned.sentence.startswith("Over 6 tasks, GRU is better than CfC (GRU leads by 4.5 smallest differences on ")
-    assert turned.sentence == turned.turned().sentence
-    assert turned.turned().turned() == turned
+    assert turned.sentence == turned.swapped().sentence
+    assert turned.swapped().swapped() == turned
 
 
 def everyone(tasks=12, models=("LTC", "CfC", "RNN", "LSTM", "GRU"), seeds=4, step=0.01, noise=0.01):
@@ -193,7 +193,7 @@ def test_matchups_are_corrected_for_all_pairs():
     assert len(over.matchups) == 10
     raw = np.array([found.outcome.p for found in over.matchups])
     assert [found.p for found in over.matchups] == pytest.approx(multipletests(raw, method="holm")[1])
-    assert over.matchup("GRU", "LTC") == over.matchup("LTC", "GRU").turned()
+    assert over.matchup("GRU", "LTC") == over.matchup("LTC", "GRU").swapped()
     with pytest.raises(ValueError, match="two of the study's matched models; got 'GRU' and 'CTRNN'"):
         over.matchup("GRU", "CTRNN")
 

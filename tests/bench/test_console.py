@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from liquidbench import console
-from liquidbench.console import Board, Lines, Progress, Stage, described, duration, progress, summary
+from liquidbench.console import Dashboard, Lines, Progress, Stage, described, duration, progress, summary
 from liquidbench.statistics import Comparison, Overall, OverTasks, Standing, Verdict
 from liquidbench.study import Study
 
@@ -47,14 +47,14 @@ def terminal(width: int, encoding: str = "utf-8", is_terminal: bool = True) -> t
     return Console(file=file, width=width, height=40, force_terminal=is_terminal, color_system=None), raw
 
 
-def shown(board: Board, width: int, encoding: str = "utf-8") -> list[str]:
+def shown(board: Dashboard, width: int, encoding: str = "utf-8") -> list[str]:
     screen, raw = terminal(width, encoding)
     screen.print(board)
     return raw.getvalue().decode(encoding).splitlines()
 
 
-def busy_board() -> Board:
-    board = Board(STUDY, METRICS, 2, terminal(80)[0])
+def busy_board() -> Dashboard:
+    board = Dashboard(STUDY, METRICS, 2, terminal(80)[0])
     board.known(FITS[0], "done", 0.75)
     board.started(FITS[1])
     board.finished(FITS[1], 0.25)
@@ -90,13 +90,13 @@ class TestBoard:
 
     def test_many_seeds_become_a_count(self):
         study = Study.parse({"name": "s", "tasks": ["gesture-excerpt"], "models": ["GRU"], "seeds": 12})
-        board = Board(study, METRICS, 2, terminal(80)[0])
+        board = Dashboard(study, METRICS, 2, terminal(80)[0])
         board.finished(study.runs()[0], 0.5)
         assert any("1/12 0.500" in line for line in shown(board, 80))
 
     def test_it_is_drawn_in_place_and_left_complete(self):
         screen, raw = terminal(80)
-        with Board(STUDY, METRICS, 2, screen) as board:
+        with Dashboard(STUDY, METRICS, 2, screen) as board:
             board.started(FITS[0])
             board.finished(FITS[0], 0.5)
         assert raw.getvalue().decode().rstrip("\n").rsplit("runs", 1)[0].endswith("1/12 ")
@@ -133,7 +133,7 @@ class TestLines:
         assert "index [/bold] of [red] is wrong" in raw.getvalue().decode()
 
     def test_chosen_off_a_terminal_and_on_request(self):
-        assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80)[0]), Board)
+        assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80)[0]), Dashboard)
         assert isinstance(progress(STUDY, METRICS, 1, plain=True, console=terminal(80)[0]), Lines)
         assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80, is_terminal=False)[0]), Lines)
 
@@ -178,7 +178,7 @@ class TestSilence:
     def test_a_board_shows_them(self):
         study = Study.parse({"name": "s", "tasks": ["a\x1b[2J"], "models": ["GRU"], "seeds": 2})
         console = Console(file=io.StringIO(), width=120, force_terminal=True)
-        board = Board(study, {"a\x1b[2J": "accuracy"}, 2, console)
+        board = Dashboard(study, {"a\x1b[2J": "accuracy"}, 2, console)
         board.doing(study.runs()[0], "waiting for process 7")
         console.print(board)
         told = console.file.getvalue()
@@ -187,12 +187,12 @@ class TestSilence:
 
 class TestRemaining:
     def test_nothing_is_said_before_a_run_has_finished(self, clock):
-        board = busy = Board(STUDY, METRICS, 2, terminal(80)[0])
+        board = busy = Dashboard(STUDY, METRICS, 2, terminal(80)[0])
         busy.known(FITS[0], "done", 0.5)
         assert board.remaining() is None
 
     def test_waiting_runs_take_as_long_as_those_like_them(self, clock):
-        board = Board(STUDY, METRICS, 2, terminal(80)[0])
+        board = Dashboard(STUDY, METRICS, 2, terminal(80)[0])
         ltc, gru = (next(run for run in FITS if run.model == model) for model in ("LTC", "GRU"))
         for run, seconds in ((ltc, 40.0), (gru, 4.0)):
             board.started(run)
@@ -209,7 +209,7 @@ class TestRemaining:
         assert board.remaining() == pytest.approx((25 + 2 * 40 + 3 * 4) / 2)
 
     def test_measurements_of_cost_are_made_one_at_a_time(self, clock):
-        board = Board(STUDY, METRICS, 4, terminal(80)[0])
+        board = Dashboard(STUDY, METRICS, 4, terminal(80)[0])
         for run in FITS:
             board.known(run, "done")
         board.started(COSTS[0])

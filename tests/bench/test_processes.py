@@ -14,7 +14,7 @@ import pytest
 from liquidbench import processes
 from liquidbench.engine.machine import occupied
 from liquidbench.processes import StandstillWatch, Stopped, holders, interrupts_ignored, stoppable
-from liquidbench.storage import alone
+from liquidbench.storage import file_lock
 
 fcntl = pytest.importorskip("fcntl")
 told = pytest.mark.skipif(not Path("/proc/locks").is_file(), reason="the system does not tell who holds a lock")
@@ -75,7 +75,7 @@ def test_several_that_share_a_lock_are_all_named(tmp_path):
 
 def test_a_lock_that_is_waited_for_is_said_once_and_a_free_one_not(tmp_path):
     said: list[str] = []
-    with alone(tmp_path / "lock", on_wait=said.append):
+    with file_lock(tmp_path / "lock", on_wait=said.append):
         assert not said
     with Holder(tmp_path / "lock") as other:
 
@@ -83,7 +83,7 @@ def test_a_lock_that_is_waited_for_is_said_once_and_a_free_one_not(tmp_path):
             said.append(reason)
             threading.Thread(target=other.leave).start()
 
-        with alone(tmp_path / "lock", on_wait=hear):
+        with file_lock(tmp_path / "lock", on_wait=hear):
             assert len(said) == 1 and said[0].startswith("waiting for ")
             if Path("/proc/locks").is_file():
                 assert f"process {other.process.pid} (" in said[0]

@@ -24,7 +24,7 @@ from scipy import stats
 
 from liquidbench import report, results
 from liquidbench.models import FAMILIES, MODELS, families
-from liquidbench.report import figures, pen, tables
+from liquidbench.report import figures, svg, tables
 from liquidbench.report.evidence import Evidence, decimals, marks, outdone
 from liquidbench.results import SCHEMA
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
@@ -595,7 +595,7 @@ def test_needs_no_torch():
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_contrast(mode):
-    style = (Path(report.__file__).parent / "style.css").read_text(encoding="utf-8") + pen.style_of_families()
+    style = (Path(report.__file__).parent / "style.css").read_text(encoding="utf-8") + svg.style_of_families()
     colours = {name: pair.split(", ")[mode] for name, pair in re.findall(r"--(\w+): light-dark\((.*?)\);", style)}
 
     def luminance(colour):
@@ -613,7 +613,7 @@ def test_contrast(mode):
     "low, high", [(0.0, 1.0), (0.913, 0.968), (-0.04, 0.04), (0.0312, 0.0317), (3.0, 41_000.0), (-7.0, -2.0)]
 )
 def test_ticks_are_few_round_and_inside(low, high):
-    found = pen.ticks(low, high)
+    found = svg.ticks(low, high)
     assert 3 <= len(found) <= 7
     assert all(low - 1e-12 <= tick <= high + 1e-12 for tick in found)
     step = found[1] - found[0]
@@ -624,7 +624,7 @@ def test_ticks_are_few_round_and_inside(low, high):
 
 @pytest.mark.parametrize("low, high", [(900.0, 1100.0), (1.0, 8.0), (80.0, 12_000.0), (2e3, 9e9), (1e-5, 3e-2)])
 def test_log_ticks_are_few_and_inside(low, high):
-    found = pen.log_ticks(low, high)
+    found = svg.log_ticks(low, high)
     assert 2 <= len(found) <= 7
     assert all(low * 0.999 <= tick <= high * 1.001 for tick in found)
     assert found == sorted(set(found))
@@ -634,12 +634,12 @@ def test_spread_moves_labels_apart_and_keeps_their_order():
     draw = random.Random(0)
     for _ in range(50):
         wanted = [draw.uniform(0, 200) for _ in range(draw.randrange(1, 12))]
-        placed = pen.spread(wanted, 15, 0, 200)
+        placed = svg.spread_labels(wanted, 15, 0, 200)
         assert sorted(range(len(wanted)), key=wanted.__getitem__) == sorted(range(len(placed)), key=placed.__getitem__)
         gaps = [b - a for a, b in zip(sorted(placed), sorted(placed)[1:], strict=False)]
         assert all(gap >= 15 - 1e-9 for gap in gaps)
         assert min(placed) >= -1e-9 and max(placed) <= 200 + 1e-9
-    assert pen.spread([10, 50, 90], 15, 0, 100) == [10, 50, 90]
+    assert svg.spread_labels([10, 50, 90], 15, 0, 100) == [10, 50, 90]
 
 
 @pytest.mark.parametrize(
@@ -648,7 +648,7 @@ def test_spread_moves_labels_apart_and_keeps_their_order():
     + [(999_600, "B", "1 MB"), (0, "s", "0 s"), (0.2e-9, "s", "0.2 ns")],
 )
 def test_quantities(value, unit, text):
-    assert pen.quantity(value, unit).replace(pen.THIN_SPACE, " ") == text
+    assert svg.quantity(value, unit).replace(svg.THIN_SPACE, " ") == text
 
 
 def test_decimals_follow_the_interval():
@@ -657,18 +657,18 @@ def test_decimals_follow_the_interval():
 
 
 def test_an_axis_holds_what_it_is_given():
-    axis = pen.Axis.over([0.2, 0.9, math.nan], 0, 100)
+    axis = svg.Axis.over([0.2, 0.9, math.nan], 0, 100)
     assert 0 < axis.at(0.2) < axis.at(0.9) < 100
-    flat = pen.Axis.over([5.0, 5.0], 0, 100)
+    flat = svg.Axis.over([5.0, 5.0], 0, 100)
     assert flat.at(5.0) == pytest.approx(50)
-    log = pen.Axis.over([10, 1000], 0, 100, log=True)
+    log = svg.Axis.over([10, 1000], 0, 100, log=True)
     assert log.at(100) == pytest.approx(50)
     assert log.at(0) == 0, "nothing below zero on a logarithm"
 
 
 def drawn(name, references=((0.5, "trivial"), (0.6, "linear"))):
     """Every figure, of two models, one of them so named."""
-    marks = [pen.Mark(name, "liquid", 0), pen.Mark("GRU", "recurrent", 0)]
+    marks = [svg.Mark(name, "liquid", 0), svg.Mark("GRU", "recurrent", 0)]
     pair = list(zip(marks, (0.91, 0.93), strict=True))
     return {
         "strip": figures.strip(
@@ -687,7 +687,7 @@ def drawn(name, references=((0.5, "trivial"), (0.6, "linear"))):
         "ranking": figures.ranking(
             name, list(zip(marks, (1.2, 1.8), strict=True)), 0.9, [(name, [(name, "GRU")])], name
         ),
-        "matrix": figures.matrix(name, marks, [[], [figures.Contest(name, 0.5, "liquid", True, name)]]),
+        "matrix": figures.matrix(name, marks, [[], [figures.MatrixCell(name, 0.5, "liquid", True, name)]]),
         "interval": figures.interval(name, marks[0], 0.9, (0.8, 1.0), (0.7, 1.0)),
         "difference": figures.difference(name, 0.1, (0.0, 0.2), 0.05, 0.3, "liquid", ends=(name, name)),
     }
@@ -715,12 +715,12 @@ def test_a_reference_is_a_line_unless_it_would_squeeze_the_data(figure):
 def test_two_references_keep_apart(figure):
     drawing = drawn("CfC", [(0.915, "trivial 0.915"), (0.916, "linear 0.916")])[figure]
     found = re.findall('<g class="reference"><path.*?<text class="name" x="[0-9.]+" y="([0-9.]+)"', drawing)
-    assert len(found) == 2 and abs(float(found[0]) - float(found[1])) >= pen.FONT
+    assert len(found) == 2 and abs(float(found[0]) - float(found[1])) >= svg.FONT
 
 
 def test_numbers_on_an_axis_keep_apart():
     levels = [0.0, 0.01, 0.02, 0.5, 1.0]
-    series = figures.Series(pen.Mark("CfC", "liquid", 0), levels, [0.9] * 5, [None] * 5, [""] * 5)
+    series = figures.Series(svg.Mark("CfC", "liquid", 0), levels, [0.9] * 5, [None] * 5, [""] * 5)
     drawing = figures.curves("", [series], "", "")
     shown = re.findall('class="ticks" x="([0-9.]+)" y="[0-9.]+" text-anchor="middle">([^<]*)', drawing)
     assert [text for _, text in shown] == ["0.00", "0.50", "1.00"]
@@ -823,7 +823,7 @@ def test_numbers_of_pairs_are_there_in_print(large):
     rows = [re.sub("<[^>]+>", "|", row) for row in re.findall("<tr>.*?</tr>", section, re.S)[1:]]
     assert len(rows) == len(comparison.over_tasks.matchups) == 190
     for found in comparison.over_tasks.matchups:
-        one = found if found.lead >= 0 else found.turned()
+        one = found if found.lead >= 0 else found.swapped()
         row = next(row for row in rows if f"|{one.first} over {one.second}|" in row)
         assert f"|{one.record.wins}, {one.record.ties}, {one.record.losses}|" in row and row.count("%") == 3
         assert "|– |" not in row
@@ -852,7 +852,7 @@ def test_critical_difference_diagram_draws_the_groups(demo):
 
 
 def test_cliques_of_both_kinds_have_their_own_lines():
-    marks = [pen.Mark(name, "liquid", place) for place, name in enumerate("ABCD")]
+    marks = [svg.Mark(name, "liquid", place) for place, name in enumerate("ABCD")]
     rows = list(zip(marks, (1.2, 2.0, 3.1, 3.7), strict=True))
     groups = [("Nemenyi", [("A", "B"), ("B", "C", "D")]), ("Signed rank", [("A", "C")])]
     root = ElementTree.fromstring(figures.ranking("ranks", rows, 1.4, groups, "Mean rank"))

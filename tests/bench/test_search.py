@@ -148,7 +148,7 @@ def test_of_two_journals_the_one_with_more_trials_stays(tmp_path):
     assert search.kept(here, ONE) == more[:5]
     search.adopt(here, there.read_bytes())
     assert search.kept(here, ONE) == more
-    with storage.alone(here.with_suffix(".lock")):
+    with storage.file_lock(here.with_suffix(".lock")):
         search.adopt(here, b"")
     assert search.kept(here, ONE) == more
 

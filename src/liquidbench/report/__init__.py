@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from liquidbench.names import shown
 from liquidbench.report.contents import page
-from liquidbench.report.pen import style_of_families
+from liquidbench.report.svg import style_of_families
 from liquidbench.report.tables import ENDINGS, Format, Table
 from liquidbench.statistics import Comparison
 from liquidbench.storage import replacing

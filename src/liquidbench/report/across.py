@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from liquidbench.report import figures
 from liquidbench.report.evidence import Evidence
-from liquidbench.report.figures import Contest
+from liquidbench.report.figures import MatrixCell
 from liquidbench.report.illustrations import Figure
-from liquidbench.report.pen import Mark
+from liquidbench.report.svg import Mark
 from liquidbench.statistics import ALPHA, Comparison, Groups, Matchup, Pair, counted, number, p_value, percent
 from liquidbench.statistics.across import FEWEST_SIGNED
 
@@ -130,12 +130,12 @@ def _caption(what: str, verdicts: Sequence[str]) -> str:
     )
 
 
-def _contest(one: Matchup, models: Mapping[str, Mark], largest: float) -> Contest | None:
+def _contest(one: Matchup, models: Mapping[str, Mark], largest: float) -> MatrixCell | None:
     if one.lead is None:
         return None
     shown, equal = one.verdict in ("better", "worse"), one.verdict == "equivalent"
     leader = one.first if one.lead >= 0 else one.second
-    return Contest(_lead(one.lead, equal), heat(one.lead, largest), models[leader].family, shown, one.sentence)
+    return MatrixCell(_lead(one.lead, equal), heat(one.lead, largest), models[leader].family, shown, one.sentence)
 
 
 def _lead(lead: float, equal: bool) -> str:
@@ -155,7 +155,7 @@ def heat(lead: float, largest: float) -> float:
 
 
 def _duel(one: Matchup, models: Mapping[str, Mark]) -> Duel:
-    one = one.turned() if one.lead is not None and one.lead < 0 else one
+    one = one.swapped() if one.lead is not None and one.lead < 0 else one
     better = {"better": one.first, "worse": one.second}.get(one.verdict)
     return Duel(
         first=one.first,
@@ -180,7 +180,7 @@ def task_matrix(evidence: Evidence) -> Figure | None:
         return None
     largest = max(abs(pair.difference or 0.0) / pair.margin for pair in pairs.values())
 
-    def contest(first: str, second: str) -> Contest | None:
+    def contest(first: str, second: str) -> MatrixCell | None:
         pair = pairs.get(frozenset((first, second)))
         if pair is None:
             return None
@@ -194,7 +194,7 @@ def task_matrix(evidence: Evidence) -> Figure | None:
         hover = f"{first} over {second}: {scores}{p}: {said}"
         shown, equal = winner is not None, pair.verdict == "equivalent"
         tone = evidence.mark(first if lead >= 0 else second).family
-        return Contest(_lead(lead / pair.margin, equal), heat(lead / pair.margin, largest), tone, shown, hover)
+        return MatrixCell(_lead(lead / pair.margin, equal), heat(lead / pair.margin, largest), tone, shown, hover)
 
     contests = [[contest(first, second) for first in order[:row]] for row, second in enumerate(order)]
     drawing = figures.matrix(

@@ -12,11 +12,11 @@ import polars as pl
 
 from liquidbench import results, statistics
 from liquidbench.models import FAMILIES
-from liquidbench.report import figures, illustrations, pen, tables
+from liquidbench.report import figures, illustrations, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
 from liquidbench.report.illustrations import Figure
-from liquidbench.report.pen import Mark
+from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
 from liquidbench.statistics import (
     COST_RULE,
@@ -68,7 +68,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class TaskVerdict:
     """The verdict on a task: in a sentence, in two words, the lead behind it as a drawing, and what would change it."""
 
     anchor: str
@@ -82,7 +82,7 @@ class Judgement:
 
 
 @dataclass(frozen=True)
-class Contest:
+class PairRow:
     """Two models on one task; the lead is the first one's."""
 
     first: Mark
@@ -135,7 +135,7 @@ class TaskPage:
     name: str
     title: str
     description: str
-    judgement: Judgement | None
+    judgement: TaskVerdict | None
     scores: Figure | None
     costs: list[Figure]
     cost_caption: str
@@ -144,7 +144,7 @@ class TaskPage:
     tuning_words: str
     robustness: list[Figure]
     matrix: Figure | None
-    contests: list[Contest]
+    contests: list[PairRow]
     matched: list[Setting]
     authors: list[Setting]
     cost_heads: list[str]
@@ -165,7 +165,7 @@ class Page:
     headline: str
     warnings: Sequence[str]
     margin: bool
-    judgements: list[Judgement]
+    judgements: list[TaskVerdict]
     families: Mapping[str, str]
     legend: list[tuple[str, list[tuple[str, str]]]]
     columns: list[tuple[str, str, str, str]]
@@ -335,14 +335,14 @@ def _tone(judgement: statistics.Judgement) -> str:
     return {"liquid better": "liquid", "recurrent better": "recurrent"}.get(judgement.verdict, "neutral")
 
 
-def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
+def _judgement(evidence: Evidence, anchor: str) -> TaskVerdict | None:
     judgement = evidence.judgement
     if judgement is None:
         return None
-    pair, svg, tone = judgement.pair, "", _tone(judgement)
+    pair, drawn, tone = judgement.pair, "", _tone(judgement)
     if pair is not None and pair.difference is not None:
         lead, bounds = evidence.lead(pair.difference, pair.interval)
-        svg = figures.difference(
+        drawn = figures.difference(
             f"Lead of {pair.first} over {pair.second} on {evidence.title}. {judgement.sentence}",
             lead,
             bounds,
@@ -352,13 +352,13 @@ def _judgement(evidence: Evidence, anchor: str) -> Judgement | None:
             ends=(f"{pair.second} better", f"{pair.first} better"),
         )
     prices = [price.sentence for price in judgement.prices]
-    return Judgement(
+    return TaskVerdict(
         anchor=anchor,
         title=evidence.title,
         sentence=judgement.sentence,
         tag=judgement.short,
         tone=tone,
-        svg=svg,
+        svg=drawn,
         change=_change(judgement.verdict, pair, evidence),
         prices=prices,
     )
@@ -390,7 +390,7 @@ def _change(verdict: str, pair: Pair | None, evidence: Evidence) -> str:
     return f"{words}; in this study it is {number(pair.margin, significant([pair.margin]))}."
 
 
-def _contests(evidence: Evidence, drawn: bool) -> list[Contest]:
+def _contests(evidence: Evidence, drawn: bool) -> list[PairRow]:
     found = [
         (pair, *evidence.lead(pair.difference, pair.interval)) for pair in evidence.pairs if pair.difference is not None
     ]
@@ -406,10 +406,10 @@ def _contests(evidence: Evidence, drawn: bool) -> list[Contest]:
         title = f"{first.label} against {second.label}: {verdict}{f', {pair.reason}' if pair.reason else ''}"
         interval = f"[{number(bounds[0], places)}, {number(bounds[1], places)}]" if bounds else ""
         contests.append(
-            Contest(
+            PairRow(
                 first=first,
                 second=second,
-                keys=(pen.key(first), pen.key(second)),
+                keys=(svg.key(first), svg.key(second)),
                 svg=figures.difference(title, lead, bounds, pair.margin, reach, tone) if drawn else "",
                 lead=number(lead, places, signed=True),
                 interval=interval,
@@ -429,7 +429,7 @@ def _reach(ends: Iterable[float]) -> float:
 
 def _legend(models: Mapping[str, Mark]) -> list[tuple[str, list[tuple[str, str]]]]:
     families = {
-        family: [(pen.key(mark), mark.label) for mark in models.values() if mark.family == family]
+        family: [(svg.key(mark), mark.label) for mark in models.values() if mark.family == family]
         for family in FAMILIES
     }
     return [(family, names) for family, names in families.items() if names]
@@ -445,7 +445,7 @@ def _leaderboard(
         lines.append(
             Line(
                 mark=models[model],
-                key=pen.key(models[model]),
+                key=svg.key(models[model]),
                 rank="" if one.rank is None else f"{one.rank:.1f}",
                 interval=f"{one.interval[0]:.1f} to {one.interval[1]:.1f}" if one.interval else "",
                 cells=[_cell(evidence, model, span, close) for evidence, span in zip(found, spans, strict=True)],
@@ -503,7 +503,7 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
         rows.append(
             Setting(
                 mark=mark,
-                key=pen.key(mark),
+                key=svg.key(mark),
                 score=evidence.text(spread.mean) if spread else "none",
                 interval=evidence.span(spread.interval) if spread else "",
                 validation="" if validation is None else evidence.text(validation),

@@ -18,7 +18,7 @@ import polars as pl
 
 from liquidbench import results
 from liquidbench.models import Family
-from liquidbench.report.pen import Mark
+from liquidbench.report.svg import Mark
 from liquidbench.statistics import (
     Comparison,
     Interval,

@@ -11,8 +11,8 @@ from html import escape
 from itertools import pairwise
 from typing import Literal
 
-from liquidbench.report import pen
-from liquidbench.report.pen import FONT, Axis, Mark, ticks
+from liquidbench.report import svg
+from liquidbench.report.svg import FONT, Axis, Mark, ticks
 from liquidbench.statistics import number
 
 
@@ -75,7 +75,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Contest:
+class MatrixCell:
     """A cell of `matrix`: two models, the first the better one by rank.
 
     Attributes:
@@ -113,16 +113,16 @@ def strip(
     Returns:
         An ``<svg>`` element.
     """
-    left, right = 24.0 + pen.longest(row.mark.label for row in rows), 18.0
+    left, right = 24.0 + svg.longest(row.mark.label for row in rows), 18.0
     width, pitch = (900.0, 23.0) if broad else (480.0, 27.0)
     top = 8.0 + 14 * len(references)
     apart = any(row.mark.apart for row in rows) and not all(row.mark.apart for row in rows)
     bottom_of_rows = top + pitch * len(rows) + (12 if apart else 0)
     held = [value for row in rows for value in (*row.values, *(row.interval or ()))]
-    axis = Axis.over(pen.held(held, references), left, width - right)
-    drawing = [pen.grid_x(axis, top, bottom_of_rows, label)]
+    axis = Axis.over(svg.held(held, references), left, width - right)
+    drawing = [svg.grid_x(axis, top, bottom_of_rows, label)]
     for line, reference in enumerate(references):
-        drawing.append(pen.reference_x(axis, reference, 14.0 * (line + 1), bottom_of_rows))
+        drawing.append(svg.reference_x(axis, reference, 14.0 * (line + 1), bottom_of_rows))
     y, before = top + pitch / 2, False
     for row in rows:
         if row.mark.apart and not before and apart:
@@ -130,7 +130,7 @@ def strip(
             y += 12
         before = row.mark.apart
         parts = [f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>']
-        parts += [pen.words(row.mark.label, left - 12, y + 4, "name", "end")]
+        parts += [svg.words(row.mark.label, left - 12, y + 4, "name", "end")]
         if len(row.values) > 1:
             # Strokes of no length with round ends: one element for the dots of all seeds.
             dots = "".join(f"M{axis.at(value):.1f} {y + 8:.1f}h0" for value in row.values)
@@ -138,10 +138,10 @@ def strip(
         if row.interval:
             start, end = (axis.at(bound) for bound in row.interval)
             parts.append(f'<path class="interval" d="M{start:.1f} {y:.1f}H{end:.1f}"/>')
-        parts.append(pen.glyph(row.mark, axis.at(row.mean), y, 5))
-        drawing.append(pen.group(row.mark, parts, row.text))
+        parts.append(svg.glyph(row.mark, axis.at(row.mean), y, 5))
+        drawing.append(svg.group(row.mark, parts, row.text))
         y += pitch
-    return pen.svg(title, width, bottom_of_rows + 42, drawing)
+    return svg.drawing(title, width, bottom_of_rows + 42, drawing)
 
 
 def scatter(
@@ -169,12 +169,12 @@ def scatter(
     compared = (point.interval for point in points if point.interval and not point.origin)
     held = [*(point.y for point in points), *(bound for bounds in compared for bound in bounds)]
     ends = (height - bottom, top) if better == "up" else (top, height - bottom)
-    y = Axis.over(pen.held(held, references), *ends, padding=0.09)
+    y = Axis.over(svg.held(held, references), *ends, padding=0.09)
     bounds = (left, top, width - right, height - bottom)
     front = sorted((x.at(point.x), y.at(point.y)) for point in points if point.front)
-    drawing = [_front_area(front, bounds), pen.grid_x(x, top, height - bottom, cost)]
-    drawing += [pen.grid_y(y, left, width - right, label), _front_line(front, bounds)]
-    lines, names = pen.references_y(y, references, left, width - right)
+    drawing = [_front_area(front, bounds), svg.grid_x(x, top, height - bottom, cost)]
+    drawing += [svg.grid_y(y, left, width - right, label), _front_line(front, bounds)]
+    lines, names = svg.references_y(y, references, left, width - right)
     drawing += lines
     taken = [(x.at(point.x) - 6, y.at(point.y) - 6, x.at(point.x) + 6, y.at(point.y) + 6) for point in points]
     for point in points:
@@ -196,20 +196,20 @@ def scatter(
             ox, oy = x.at(point.origin[0]), y.at(point.origin[1])
             parts.append(f'<path class="leader" d="M{px:.1f} {py:.1f}L{ox:.1f} {oy:.1f}"/>')
         elif point.mark.behind:
-            parts.append(pen.words(point.mark.label, px, py - 9, "name asked", "middle"))
+            parts.append(svg.words(point.mark.label, px, py - 9, "name asked", "middle"))
         elif not point.origin:
-            tx, ty, anchor, box, far = pen.place_label(point.mark.label, px, py, taken, bounds)
+            tx, ty, anchor, box, far = svg.place_label(point.mark.label, px, py, taken, bounds)
             taken.append(box)
             if far:
                 end = min(max(px, box[0] - 1), box[2] + 1)
                 parts.append(f'<path class="leader" d="M{px:.1f} {py:.1f}L{end:.1f} {(box[1] + box[3]) / 2:.1f}"/>')
-            parts.append(pen.words(point.mark.label, tx, ty, "name", anchor))
-        parts.append(pen.glyph(point.mark, px, py, 3.8 if point.origin or point.mark.behind else 4.5))
-        drawing.append(pen.group(point.mark, parts, point.text))
-    return pen.svg(title, width, height, drawing)
+            parts.append(svg.words(point.mark.label, tx, ty, "name", anchor))
+        parts.append(svg.glyph(point.mark, px, py, 3.8 if point.origin or point.mark.behind else 4.5))
+        drawing.append(svg.group(point.mark, parts, point.text))
+    return svg.drawing(title, width, height, drawing)
 
 
-def _front_line(front: Sequence[tuple[float, float]], bounds: pen.Box) -> str:
+def _front_line(front: Sequence[tuple[float, float]], bounds: svg.Box) -> str:
     """A staircase: up at each point, level to the next one."""
     if not front:
         return ""
@@ -217,7 +217,7 @@ def _front_line(front: Sequence[tuple[float, float]], bounds: pen.Box) -> str:
     return f'<path class="front" d="M{front[0][0]:.1f} {bounds[3]:.1f}{steps}"/>'
 
 
-def _front_area(front: Sequence[tuple[float, float]], bounds: pen.Box) -> str:
+def _front_area(front: Sequence[tuple[float, float]], bounds: svg.Box) -> str:
     """What lies behind the front."""
     if not front:
         return ""
@@ -251,7 +251,7 @@ def curves(
         percent: True where horizontal values are shares to be read as percentages.
     """
     width, height, top, bottom, left = 480.0, 316.0, 20.0, 46.0, 56.0
-    right = 20.0 + pen.longest(one.mark.label for one in series)
+    right = 20.0 + svg.longest(one.mark.label for one in series)
     across = sorted({value for one in series for value in one.x})
     threads = [point for one in series for thread in one.threads for point in thread]
     held = [value for one in series for value in one.y]
@@ -266,32 +266,34 @@ def curves(
     x = Axis.over([*across, *(step for step, _ in threads)], left + inset, width - right - inset, padding=0.0)
     places = tuple(across) if not whole_steps else tuple(place for place in x.places if place == int(place))
     x = Axis(x.low, x.high, x.start, x.end, places=places)
-    y = Axis.over(pen.held(held, references), height - bottom, top, log=log)
-    texts = [f"{number(100 * place)}{pen.THIN_SPACE}%" for place in places] if percent else None
-    drawing = [pen.grid_x(x, top, height - bottom, x_label, texts, (left, width - right))]
-    drawing.append(pen.grid_y(y, left, width - right, y_label))
-    lines, _ = pen.references_y(y, references, left, width - right)
+    y = Axis.over(svg.held(held, references), height - bottom, top, log=log)
+    texts = [f"{number(100 * place)}{svg.THIN_SPACE}%" for place in places] if percent else None
+    drawing = [svg.grid_x(x, top, height - bottom, x_label, texts, (left, width - right))]
+    drawing.append(svg.grid_y(y, left, width - right, y_label))
+    lines, _ = svg.references_y(y, references, left, width - right)
     drawing += lines
     drawing += [_line_behind(one, x, y) for one in series if one.mark.behind and one.y]
-    ends = pen.spread([y.at(one.y[-1]) if one.y else top for one in named], FONT + 3, top + 4, height - bottom - 2)
+    ends = svg.spread_labels(
+        [y.at(one.y[-1]) if one.y else top for one in named], FONT + 3, top + 4, height - bottom - 2
+    )
     for index, (one, end) in enumerate(zip(named, ends, strict=True)):
         if not one.y:
             continue
         shift = (index - (len(named) - 1) / 2) * dodge
         at = [(x.at(px) + shift, y.at(py)) for px, py in zip(one.x, one.y, strict=True)]
         parts = [
-            f'<path class="thread" d="{pen.path([(x.at(px), y.at(py)) for px, py in thread])}"/>'
+            f'<path class="thread" d="{svg.path([(x.at(px), y.at(py)) for px, py in thread])}"/>'
             for thread in one.threads
             if len(thread) > 1
         ]
         if one.text:
-            parts.append(f'<path class="hit" d="{pen.path(at)}"/>')
-        parts.append(f'<path class="line" stroke-dasharray="{pen.dash(one.mark)}" d="{pen.path(at)}"/>')
+            parts.append(f'<path class="hit" d="{svg.path(at)}"/>')
+        parts.append(f'<path class="line" stroke-dasharray="{svg.dash(one.mark)}" d="{svg.path(at)}"/>')
         # A leader joins a name to its line where other names pushed it away.
         parts.append(
             f'<path class="leader" d="M{at[-1][0] + 5:.1f} {at[-1][1]:.1f}L{width - right + 6:.1f} {end:.1f}"/>'
         )
-        parts.append(pen.words(one.mark.label, width - right + 10, end + 4, "name", "start"))
+        parts.append(svg.words(one.mark.label, width - right + 10, end + 4, "name", "start"))
         intervals = one.intervals or [None] * len(at)
         for place, ((px, py), interval) in enumerate(zip(at, intervals, strict=True)):
             inner = []
@@ -299,24 +301,24 @@ def curves(
                 low, high = (y.at(bound) for bound in interval)
                 inner.append(f'<path class="whisker" d="M{px:.1f} {low:.1f}V{high:.1f}"/>')
             if not whole_steps:
-                inner.append(pen.glyph(one.mark, px, py, 3.8))
+                inner.append(svg.glyph(one.mark, px, py, 3.8))
             if one.texts:
                 hit = f'<circle class="hit" cx="{px:.1f}" cy="{py:.1f}" r="{9 if not whole_steps else 6}"/>'
                 parts.append(f'<g class="at"><title>{escape(one.texts[place])}</title>{hit}{"".join(inner)}</g>')
             else:
                 parts += inner
         if whole_steps:
-            parts.append(pen.glyph(one.mark, *at[-1], 3.8))
-        drawing.append(pen.group(one.mark, parts, one.text or None))
-    return pen.svg(title, width, height, drawing)
+            parts.append(svg.glyph(one.mark, *at[-1], 3.8))
+        drawing.append(svg.group(one.mark, parts, one.text or None))
+    return svg.drawing(title, width, height, drawing)
 
 
 def _line_behind(one: Series, x: Axis, y: Axis) -> str:
     at = [(x.at(px), y.at(py)) for px, py in zip(one.x, one.y, strict=True)]
-    drawn = pen.path(at)
+    drawn = svg.path(at)
     parts = [f'<path class="hit" d="{drawn}"/>', f'<path class="line" d="{drawn}"/>']
-    parts.append(pen.words(one.mark.label, at[-1][0] - 2, at[-1][1] - 6, "name asked", "end"))
-    return pen.group(one.mark, parts, one.text or one.mark.label)
+    parts.append(svg.words(one.mark.label, at[-1][0] - 2, at[-1][1] - 6, "name asked", "end"))
+    return svg.group(one.mark, parts, one.text or one.mark.label)
 
 
 def ranking(
@@ -339,26 +341,26 @@ def ranking(
     pitch, gap, most = 24.0, 15.0, 10
     drawn = [(name, sorted(found, key=len, reverse=True)[:most]) for name, found in groups]
     place = {mark.label: index for index, (mark, _) in enumerate(rows)}
-    left, top = 62.0 + pen.longest(mark.label for mark, _ in rows), 46.0
+    left, top = 62.0 + svg.longest(mark.label for mark, _ in rows), 46.0
     axis_end = left + 250.0
     bottom = top + pitch * len(rows)
     axis = Axis(1.0, float(len(rows)), left, axis_end, places=tuple(ticks(1.0, float(len(rows)), 6)))
-    drawing = [pen.grid_x(axis, top, bottom, label)]
+    drawing = [svg.grid_x(axis, top, bottom, label)]
     if critical <= len(rows) - 1:
         end = axis.at(1 + critical)
         drawing.append(f'<path class="span" d="M{left:.1f} {top - 13:.1f}v6m0 -3H{end:.1f}m0 -3v6"/>')
-    drawing.append(pen.words(f"critical difference {number(critical, 2)}", left, top - 20, "ticks", "start"))
+    drawing.append(svg.words(f"critical difference {number(critical, 2)}", left, top - 20, "ticks", "start"))
     for index, (mark, rank) in enumerate(rows):
         y = top + pitch * (index + 0.5)
         text = f"{mark.label}: mean rank {number(rank, 2)}"
         parts = [f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{axis_end:.0f}" height="{pitch:.0f}"/>']
-        parts.append(pen.words(mark.label, left - 50, y + 4, "name", "end"))
-        parts.append(pen.words(number(rank, 1), left - 14, y + 4, "value", "end"))
-        parts.append(pen.glyph(mark, axis.at(rank), y, 5))
-        drawing.append(pen.group(mark, parts, text))
+        parts.append(svg.words(mark.label, left - 50, y + 4, "name", "end"))
+        parts.append(svg.words(number(rank, 1), left - 14, y + 4, "value", "end"))
+        parts.append(svg.glyph(mark, axis.at(rank), y, 5))
+        drawing.append(svg.group(mark, parts, text))
     x = axis_end + 30.0
     for name, found in drawn:
-        drawing.append(pen.words(name, x - 6, top - 20, "ticks", "start"))
+        drawing.append(svg.words(name, x - 6, top - 20, "ticks", "start"))
         start = x
         for group in sorted(found, key=lambda group: min(place[model] for model in group)):
             levels = [top + pitch * (place[model] + 0.5) for model in group]
@@ -369,11 +371,11 @@ def ranking(
                 f'<path d="M{x:.1f} {min(levels):.1f}V{max(levels):.1f}"/><path class="member" d="{dots}"/></g>'
             )
             x += gap
-        x = max(x, start + pen.width_of(name) - 6) + 26.0
-    return pen.svg(title, x - 20, bottom + 42, drawing)
+        x = max(x, start + svg.width_of(name) - 6) + 26.0
+    return svg.drawing(title, x - 20, bottom + 42, drawing)
 
 
-def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Contest | None]]) -> str:
+def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[MatrixCell | None]]) -> str:
     """Every model against every other: half a square, the better one by rank above and to the left.
 
     Names stand at the beginning of the rows, and of the columns in the empty half, level for the eye.
@@ -384,15 +386,15 @@ def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Contes
         contests: ``contests[i][j]`` for j < i, of model j (first) and model i; None where nothing is known.
     """
     wide, high = (58.0, 30.0) if len(marks) <= 8 else (44.0, 25.0)
-    left = math.ceil(16.0 + pen.longest(mark.label for mark in marks[1:]))
+    left = math.ceil(16.0 + svg.longest(mark.label for mark in marks[1:]))
     drawing = []
     for column, mark in enumerate(marks[:-1]):
         x, y = left + column * wide, high * (column + 0.5)
-        drawing.append(pen.group(mark, [pen.words(mark.label, x + 4, y + 5, "name", "start")], None))
+        drawing.append(svg.group(mark, [svg.words(mark.label, x + 4, y + 5, "name", "start")], None))
     for row in range(1, len(marks)):
         y = high * row
         mark = marks[row]
-        drawing.append(pen.group(mark, [pen.words(mark.label, left - 10, y + high / 2 + 4, "name", "end")], None))
+        drawing.append(svg.group(mark, [svg.words(mark.label, left - 10, y + high / 2 + 4, "name", "end")], None))
         for column, contest in enumerate(contests[row][:row]):
             x = left + column * wide
             rival = marks[column].label
@@ -405,13 +407,13 @@ def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Contes
                 f'<g class="model at {contest.tone}{" shown" if contest.shown else ""}" '
                 f'data-model="{escape(mark.label)}" data-rival="{escape(rival)}"><title>{escape(contest.hover)}</title>'
                 f'<path {fill} d="{square}"/>'
-                f"{pen.words(contest.text, x + wide / 2, y + high / 2 + 4, 'amount', 'middle')}</g>"
+                f"{svg.words(contest.text, x + wide / 2, y + high / 2 + 4, 'amount', 'middle')}</g>"
             )
     # The last name in the empty half may reach beyond the columns.
     reach = max(
-        (left + column * wide + 4 + pen.width_of(mark.label) for column, mark in enumerate(marks[:-1])), default=0.0
+        (left + column * wide + 4 + svg.width_of(mark.label) for column, mark in enumerate(marks[:-1])), default=0.0
     )
-    return pen.svg(title, max(left + wide * (len(marks) - 1), reach) + 4, high * len(marks) + 2, drawing)
+    return svg.drawing(title, max(left + wide * (len(marks) - 1), reach) + 4, high * len(marks) + 2, drawing)
 
 
 def interval(
@@ -430,8 +432,8 @@ def interval(
     if bounds:
         start, end = (axis.at(bound) for bound in bounds)
         parts.append(f'<path class="interval" d="M{start:.1f} {middle:g}H{end:.1f}"/>')
-    parts.append(pen.glyph(mark, axis.at(mean), middle, size))
-    return pen.svg(title, width, height, [pen.group(mark, parts, title)], "cell")
+    parts.append(svg.glyph(mark, axis.at(mean), middle, size))
+    return svg.drawing(title, width, height, [svg.group(mark, parts, title)], "cell")
 
 
 def difference(
@@ -475,8 +477,8 @@ def difference(
         for place, text in zip(axis.places, axis.labels(), strict=True):
             parts.append(f'<path class="tick" d="M{axis.at(place):.1f} {bottom}v4"/>')
             shown = "+" + text if place > 0 else text
-            parts.append(pen.words(shown, axis.at(place), bottom + 17, "ticks", "middle"))
-        parts.append(pen.words("← " + ends[0], side, 10, "end", "start"))
-        parts.append(pen.words(ends[1] + " →", width - side, 10, "end", "end"))
+            parts.append(svg.words(shown, axis.at(place), bottom + 17, "ticks", "middle"))
+        parts.append(svg.words("← " + ends[0], side, 10, "end", "start"))
+        parts.append(svg.words(ends[1] + " →", width - side, 10, "end", "end"))
     shade = escape(tone) if ends else f"{escape(tone)} at"
-    return pen.svg(title, width, height, [f'<g class="{shade}">{"".join(parts)}</g>'], "" if ends else "cell")
+    return svg.drawing(title, width, height, [f'<g class="{shade}">{"".join(parts)}</g>'], "" if ends else "cell")

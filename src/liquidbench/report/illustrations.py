@@ -9,7 +9,7 @@ import numpy as np
 
 from liquidbench.report import figures
 from liquidbench.report.evidence import Evidence, decimals, outdone
-from liquidbench.report.pen import Mark, quantity
+from liquidbench.report.svg import Mark, quantity
 from liquidbench.statistics import COSTS, Overall, counted, expected_best, linear_model, number
 
 DRAWN = {

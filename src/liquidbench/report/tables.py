@@ -13,7 +13,7 @@ from typing import Literal
 
 from liquidbench.names import cell, shown
 from liquidbench.report.evidence import Evidence
-from liquidbench.report.pen import quantity
+from liquidbench.report.svg import quantity
 from liquidbench.statistics import COSTS, Comparison, Interval, Standing, number, p_value, percent
 
 Format = Literal["markdown", "latex", "csv"]
@@ -236,7 +236,7 @@ def matchups(comparison: Comparison) -> Table:
     """Every two models over all tasks, from the side of the one that leads."""
     rows, records = [], []
     for found in comparison.over_tasks.matchups:
-        one = found.turned() if found.lead is not None and found.lead < 0 else found
+        one = found.swapped() if found.lead is not None and found.lead < 0 else found
         winner = {"better": one.first, "worse": one.second}.get(one.verdict)
         rows.append(
             [

@@ -1,9 +1,9 @@
 """What a table of results shows, and what it does not: intervals, tests, ranks, and a verdict in words.
 
-The arithmetic is in pure functions on arrays (`inference`). `compare` applies it to a study's results: it pairs runs
-by task and seed (`board`), counts failures, corrects for the number of comparisons and says by fixed thresholds who is
-better, who is equivalent, and where nothing has been shown (`verdict`; `across` for all tasks together, `cost` for what
-a better score costs).
+The arithmetic is in pure functions on arrays (`inference`). `compare` applies it to a study's results: it pairs runs by
+task and seed (`task_results`), counts failures, corrects for the number of comparisons and says by fixed thresholds who
+is better, who is equivalent, and where nothing has been shown (`verdict`; `across` covers all tasks together, `cost`
+what a better score costs).
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
@@ -14,13 +14,6 @@ from liquidbench.statistics.across import Groups as Groups
 from liquidbench.statistics.across import Matchup as Matchup
 from liquidbench.statistics.across import Overall as Overall
 from liquidbench.statistics.across import OverTasks as OverTasks
-from liquidbench.statistics.board import FEW_SEEDS as FEW_SEEDS
-from liquidbench.statistics.board import FEWEST_SEEDS as FEWEST_SEEDS
-from liquidbench.statistics.board import PROSPECT_RULE as PROSPECT_RULE
-from liquidbench.statistics.board import Pair as Pair
-from liquidbench.statistics.board import Prospect as Prospect
-from liquidbench.statistics.board import Standing as Standing
-from liquidbench.statistics.board import test_to_train as test_to_train
 from liquidbench.statistics.cost import COST_RULE as COST_RULE
 from liquidbench.statistics.cost import COSTS as COSTS
 from liquidbench.statistics.cost import Cost as Cost
@@ -51,6 +44,13 @@ from liquidbench.statistics.inference import seeds_to_show as seeds_to_show
 from liquidbench.statistics.inference import signed_rank_test as signed_rank_test
 from liquidbench.statistics.inference import spreads_to_show as spreads_to_show
 from liquidbench.statistics.inference import win_tie_loss as win_tie_loss
+from liquidbench.statistics.task_results import FEW_SEEDS as FEW_SEEDS
+from liquidbench.statistics.task_results import FEWEST_SEEDS as FEWEST_SEEDS
+from liquidbench.statistics.task_results import PROSPECT_RULE as PROSPECT_RULE
+from liquidbench.statistics.task_results import Pair as Pair
+from liquidbench.statistics.task_results import Prospect as Prospect
+from liquidbench.statistics.task_results import Standing as Standing
+from liquidbench.statistics.task_results import test_to_train as test_to_train
 from liquidbench.statistics.verdict import Comparison as Comparison
 from liquidbench.statistics.verdict import Judgement as Judgement
 from liquidbench.statistics.verdict import Verdict as Verdict

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.models import Family
-from liquidbench.statistics.board import Board, Pair
 from liquidbench.statistics.cost import Price, prices
 from liquidbench.statistics.inference import (
     ALPHA,
@@ -28,6 +27,7 @@ from liquidbench.statistics.inference import (
     signed_rank_test,
     win_tie_loss,
 )
+from liquidbench.statistics.task_results import Pair, TaskResults
 from liquidbench.statistics.wording import counted, number, p_value, percent
 
 FEWEST_RANKED = 3
@@ -130,7 +130,7 @@ class Matchup:
     def sentence(self) -> str:
         """The matchup in words, the better mean lead first, with the numbers behind them."""
         if self.lead is not None and self.lead < 0:
-            return self.turned().sentence
+            return self.swapped().sentence
         over = f"Over {counted(self.tasks, 'task')}"
         verdict = {
             "better": f"{self.first} is better than {self.second}",
@@ -155,7 +155,7 @@ class Matchup:
             facts.append(f"{counted(self.left_out, 'task')} left out")
         return f"{over}, {verdict}" + (f" ({'; '.join(facts)})." if facts else ".")
 
-    def turned(self) -> "Matchup":
+    def swapped(self) -> "Matchup":
         """The same from the second model's side."""
         return replace(
             self,
@@ -269,12 +269,12 @@ class OverTasks:
             if (found.first, found.second) == (first, second):
                 return found
             if (found.first, found.second) == (second, first):
-                return found.turned()
+                return found.swapped()
         raise ValueError(f"first and second must be two of the study's matched models; got {first!r} and {second!r}")
 
 
 def judge_over_tasks(
-    boards: Sequence[Board],
+    tasks: Sequence[TaskResults],
     models: Sequence[str],
     tables: Sequence[NDArray[np.float64]],
     pairs: Sequence[Pair],
@@ -283,7 +283,7 @@ def judge_over_tasks(
     """Everything that takes tasks for pairs.
 
     Args:
-        boards: of all tasks.
+        tasks: of all tasks.
         models: the matched ones.
         tables: places on each task where all of them ran and none was cut short, (seeds, models).
         pairs: every two models of each task, judged.
@@ -292,7 +292,7 @@ def judge_over_tasks(
     ranked = min(len(models), len(tables)) >= FEWEST_RANKED
     scores = np.array([table.mean(axis=0) for table in tables])
     ranks = dict(zip(models, average_ranks(scores, higher_is_better=False), strict=True)) if len(tables) else {}
-    matchups = _matchups({board.task: board for board in boards}, models, ranks, pairs)
+    matchups = _matchups({task.name: task for task in tasks}, models, ranks, pairs)
     found = [(pair, higher) for pair, higher in contests if pair.difference is not None]
     leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in found if pair.margin]
     tested = len(leads) == len(found) >= FEWEST_SIGNED
@@ -308,7 +308,7 @@ def judge_over_tasks(
 
 
 def _matchups(
-    boards: Mapping[str, Board], models: Sequence[str], ranks: Mapping[str, float], pairs: Sequence[Pair]
+    tasks: Mapping[str, TaskResults], models: Sequence[str], ranks: Mapping[str, float], pairs: Sequence[Pair]
 ) -> tuple[Matchup, ...]:
     together: dict[tuple[str, str], list[Pair]] = {names: [] for names in combinations(models, 2)}
     for pair in pairs:
@@ -317,7 +317,7 @@ def _matchups(
     # Each task's leads, one a seed; a unit is missing on all tasks or on none, but for errors of 0.
     leads = {
         names: [
-            np.array([boards[pair.task].lead(difference) for difference in pair.differences]) / pair.margin
+            np.array([tasks[pair.task].lead(difference) for difference in pair.differences]) / pair.margin
             for pair in found
         ]
         for names, found in contests.items()
@@ -335,7 +335,7 @@ def _matchups(
         mean, interval = means.get(names), intervals.get(names)
         lead = None if mean is None else float(mean.mean())
         verdict = _verdict(lead, outcomes.get(names), corrected.get(names), chances.get(names))
-        costs = [(boards[pair.task].costs.get(first, {}), boards[pair.task].costs.get(second, {})) for pair in found]
+        costs = [(tasks[pair.task].costs.get(first, {}), tasks[pair.task].costs.get(second, {})) for pair in found]
         matchups.append(
             Matchup(
                 first=first,
@@ -441,7 +441,7 @@ def _span(bounds: Interval) -> str:
 
 
 def overall_standings(
-    boards: Sequence[Board],
+    tasks: Sequence[TaskResults],
     models: Sequence[str],
     tables: Sequence[NDArray[np.float64]],
     families: Mapping[str, Family],
@@ -459,7 +459,7 @@ def overall_standings(
             interval=None if bounds is None else (float(bounds[0, index]), float(bounds[1, index])),
             tasks=len(tables),
             seeds=seeds,
-            failures=sum(board.failures(model) for board in boards if model in board.models),
+            failures=sum(task.failures(model) for task in tasks if model in task.models),
         )
         for index, model in enumerate(models)
     ]

@@ -17,7 +17,7 @@ class Cost:
         name: in a sentence.
         head: of its column in a table.
         axis: of its figure.
-        unit: see `liquidbench.report.pen.quantity`.
+        unit: see `liquidbench.report.svg.quantity`.
         scale: what brings the metric into that unit.
     """
 

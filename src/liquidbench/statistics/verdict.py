@@ -23,20 +23,20 @@ from liquidbench.statistics.across import (
     judge_over_tasks,
     overall_standings,
 )
-from liquidbench.statistics.board import (
+from liquidbench.statistics.cost import Price
+from liquidbench.statistics.inference import ALPHA, LEVEL
+from liquidbench.statistics.task_results import (
     FEW_SEEDS,
     FEWEST_SEEDS,
-    Board,
     Pair,
     Prospect,
     Standing,
+    TaskResults,
     Training,
-    boards,
     corrected_pairs,
     in_order,
+    results_by_task,
 )
-from liquidbench.statistics.cost import Price
-from liquidbench.statistics.inference import ALPHA, LEVEL
 from liquidbench.statistics.wording import counted, number, p_value, percent, significant
 
 EDGE = 0.05
@@ -191,26 +191,26 @@ def compare(
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
     families = models.families() if families is None else families
-    found = boards(frame.lazy(), tasks, smallest_difference, families)
+    found = results_by_task(frame.lazy(), tasks, smallest_difference, families)
     pairs: list[Pair] = []
-    for board in found:
-        contests = [board.pair(one, other) for one, other in combinations(board.models, 2)]
-        pairs += corrected_pairs(contests, [board.higher] * len(contests))
-    contests = {board.task: pair for board in found if (pair := board.family_pair())}
-    directions = [board.higher for board in found if board.task in contests]
+    for task in found:
+        contests = [task.pair(one, other) for one, other in combinations(task.models, 2)]
+        pairs += corrected_pairs(contests, [task.higher] * len(contests))
+    contests = {task.name: pair for task in found if (pair := task.family_pair())}
+    directions = [task.higher for task in found if task.name in contests]
     corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
-    judgements = [_judge(board, corrected.get(board.task)) for board in found]
-    names = in_order({model for board in found for model in board.models}, families)
+    judgements = [_judge(task, corrected.get(task.name)) for task in found]
+    names = in_order({model for task in found for model in task.models}, families)
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
-    places = {board: table for board in found if len(table := board.places(names))}
-    whole = [table for board, table in places.items() if not any(map(board.cut_short, board.models))]
+    places = {task: table for task in found if len(table := task.places(names))}
+    whole = [table for task, table in places.items() if not any(map(task.cut_short, task.models))]
     leads = [
-        (judgement.pair, board.higher)
-        for board, judgement in zip(found, judgements, strict=True)
+        (judgement.pair, task.higher)
+        for task, judgement in zip(found, judgements, strict=True)
         if judgement.pair and not judgement.pair.reason
     ]
     return Comparison(
-        leaderboard=tuple(line for board in found for line in board.standings()),
+        leaderboard=tuple(line for task in found for line in task.standings()),
         overall=overall_standings(found, names, list(places.values()), families),
         pairs=tuple(pairs),
         verdict=Verdict(
@@ -223,47 +223,47 @@ def compare(
     )
 
 
-def _judge(board: Board, pair: Pair | None) -> Judgement:
+def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
     if pair is None:
-        return Judgement(board.task, None, "not compared", f"On {board.title}, there is no comparison: {_gap(board)}.")
-    if board.trivial is not None and pair.verdict in ("better", "worse", "equivalent"):
-        means = [float(scores.mean()) for scores in board.common(pair.first, pair.second)]
-        if not any(board.ahead(mean, board.trivial) for mean in means):
-            reason = f"neither is better than the trivial predictor, {board.words_of(board.trivial)}"
+        return Judgement(task.name, None, "not compared", f"On {task.title}, there is no comparison: {_gap(task)}.")
+    if task.trivial is not None and pair.verdict in ("better", "worse", "equivalent"):
+        means = [float(scores.mean()) for scores in task.common(pair.first, pair.second)]
+        if not any(task.ahead(mean, task.trivial) for mean in means):
+            reason = f"neither is better than the trivial predictor, {task.words_of(task.trivial)}"
             pair = replace(pair, verdict="cannot say", reason=reason)
     verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
-    return Judgement(board.task, pair, verdict, _sentence(board, pair), pair.prospect, board.prices(pair))
+    return Judgement(task.name, pair, verdict, _sentence(task, pair), pair.prospect, task.prices(pair))
 
 
-def _gap(board: Board) -> str:
+def _gap(task: TaskResults) -> str:
     reasons = []
     for family in ("liquid", "recurrent"):
-        members = board.members([family])
+        members = task.members([family])
         if not members:
             reasons.append(f"no {family} network was run")
-        elif not any(board.scores(model) for model in members):
+        elif not any(task.scores(model) for model in members):
             reasons.append(f"no run of a {family} network finished with a score")
-        elif board.representative([family]) is None:
+        elif task.representative([family]) is None:
             reasons.append(f"no {family} network has validation scores on seeds that all models have run")
     return " and ".join(reasons)
 
 
-def _sentence(board: Board, pair: Pair) -> str:
+def _sentence(task: TaskResults, pair: Pair) -> str:
     """The judgement in words, the better mean first."""
-    a, b = board.common(pair.first, pair.second)
+    a, b = task.common(pair.first, pair.second)
     if not len(a):
         return (
-            f"On {board.title}, this study cannot say whether the liquid networks' best ({pair.first}) or the "
+            f"On {task.title}, this study cannot say whether the liquid networks' best ({pair.first}) or the "
             f"recurrent networks' best ({pair.second}) is better: {pair.reason}{_left_out(pair)}."
         )
     means, interval = [float(a.mean()), float(b.mean())], pair.interval
     names = [f"the liquid networks' best ({pair.first})", f"the recurrent networks' best ({pair.second})"]
-    if (means[1] > means[0]) == board.higher and means[0] != means[1]:
+    if (means[1] > means[0]) == task.higher and means[0] != means[1]:
         names.reverse()
         means.reverse()
         interval = (-interval[1], -interval[0]) if interval else None
     places = significant(means)
-    numbers = f"{board.words} {number(means[0], places)} against {number(means[1], places)}"
+    numbers = f"{task.words} {number(means[0], places)} against {number(means[1], places)}"
     if interval:
         numbers += f", {percent(LEVEL)} interval of the difference "
         numbers += f"{number(interval[0], places)} to {number(interval[1], places)}"
@@ -272,7 +272,7 @@ def _sentence(board: Board, pair: Pair) -> str:
         corrected = " after Holm's correction" if pair.p > pair.outcome.p else ""
         numbers += f", {p_value(pair.p)} by {pair.outcome.test}{corrected}"
     numbers += f", {pair.extent}{_left_out(pair)}"
-    start, first, second = f"On {board.title},", *names
+    start, first, second = f"On {task.title},", *names
     if pair.verdict == "cannot say":
         return f"{start} this study cannot say whether {first} or {second} is better: {pair.reason} ({numbers})."
     if pair.verdict in ("better", "worse"):
@@ -351,7 +351,7 @@ def _named(judgements: Sequence[Judgement]) -> str:
     return ", ".join([start, *(f"{one} {word} {other} on {count}" for (one, other), count in others)])
 
 
-def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[str]:
+def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
     warnings = []
     if not judgements:
         return warnings
@@ -368,56 +368,56 @@ def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[
                 f"{counted(few, over)} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "
                 "differences can be shown, and “no difference shown” does not mean that there is none."
             )
-    for board in boards:
-        warnings += [f"{board.title}: {warning}" for warning in board.warnings]
-        warnings += _cut_short(board)
-        failures = {model: board.failures(model) for model in board.models if board.failures(model)}
+    for task in tasks:
+        warnings += [f"{task.title}: {warning}" for warning in task.warnings]
+        warnings += _cut_short(task)
+        failures = {model: task.failures(model) for model in task.models if task.failures(model)}
         if failures:
             words = ", ".join(f"{model} {number}" for model, number in failures.items())
-            warnings.append(f"On {board.title}, runs failed ({words}); they rank last and are in no mean.")
-        best = [board.mean(m) for f in ("liquid", "recurrent") if (m := board.representative([f]))]
-        if board.trivial is not None and best and not any(board.ahead(mean, board.trivial) for mean in best):
+            warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are in no mean.")
+        best = [task.mean(m) for f in ("liquid", "recurrent") if (m := task.representative([f]))]
+        if task.trivial is not None and best and not any(task.ahead(mean, task.trivial) for mean in best):
             warnings.append(
-                f"On {board.title}, neither family's best is better than the trivial predictor "
-                f"({board.words_of(board.trivial)}), so the comparison says little."
+                f"On {task.title}, neither family's best is better than the trivial predictor "
+                f"({task.words_of(task.trivial)}), so the comparison says little."
             )
-        warnings += _no_better_than_linear(board)
-    return warnings + _learning(boards)
+        warnings += _no_better_than_linear(task)
+    return warnings + _learning(tasks)
 
 
-def _cut_short(board: Board) -> list[str]:
+def _cut_short(task: TaskResults) -> list[str]:
     warnings = []
-    for model in board.models:
-        trainings = board.trainings_of(model)
+    for model in task.models:
+        trainings = task.trainings_of(model)
         if cut := trainings.cut:
             consequence = (
                 "its score says little about the model"
-                if board.cut_short(model)
+                if task.cut_short(model)
                 else "none of them was chosen, perhaps for that reason"
             )
             warnings.append(
-                f"{board.title}: {len(cut)} of {counted(trainings.number, 'training')} of {model} "
+                f"{task.title}: {len(cut)} of {counted(trainings.number, 'training')} of {model} "
                 f"{'was' if len(cut) == 1 else 'were'} ended by the cap in minutes, after a median of "
                 f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
             )
     return warnings
 
 
-def _no_better_than_linear(board: Board) -> list[str]:
-    linear = board.linear
+def _no_better_than_linear(task: TaskResults) -> list[str]:
+    linear = task.linear
     if linear is None:
         return []
-    told = f"{board.linear_name} ({board.words_of(linear)})"
-    if not any(board.shown_ahead(model, linear) for model in board.models):
-        return [f"On {board.title}, no network was shown better than {told}."]
-    representatives = [model for family in ("liquid", "recurrent") if (model := board.representative([family]))]
-    behind = [model for model in representatives if not board.shown_ahead(model, linear)]
-    return [f"On {board.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
+    told = f"{task.linear_name} ({task.words_of(linear)})"
+    if not any(task.shown_ahead(model, linear) for model in task.models):
+        return [f"On {task.title}, no network was shown better than {told}."]
+    representatives = [model for family in ("liquid", "recurrent") if (model := task.representative([family]))]
+    behind = [model for model in representatives if not task.shown_ahead(model, linear)]
+    return [f"On {task.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
 
 
-def _learning(boards: Sequence[Board]) -> list[str]:
+def _learning(tasks: Sequence[TaskResults]) -> list[str]:
     """Whether more epochs, or rates beyond their range, might have changed the scores."""
-    chosen = [(model, one) for board in boards for model in board.models for one in board.trainings_of(model).chosen]
+    chosen = [(model, one) for task in tasks for model in task.models for one in task.trainings_of(model).chosen]
     warnings = []
     improving = [
         model for model, training in chosen if training.best_epoch == training.epochs and training.ended != "patience"

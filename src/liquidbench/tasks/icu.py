@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import files
 from liquidbench.tasks.files import Archive
-from liquidbench.tasks.task import Feature, Recording, Source, Task, turned
+from liquidbench.tasks.task import Feature, Recording, Source, Task, rotate
 
 PHYSIONET = Archive(
     title="PhysioNet Challenge 2012",
@@ -167,7 +167,7 @@ def _mortality(
     step = len(deaths) // FOLDS
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
-        deal = turned(splits, fold * step)
+        deal = rotate(splits, fold * step)
         return lambda split: [recording(stay) for stay in deal[split]]
 
     return Task(

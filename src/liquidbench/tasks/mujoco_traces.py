@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import files
 from liquidbench.tasks.files import Archive
-from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered, turned
+from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered, rotate
 
 CHEETAH = Archive(
     title="Half-Cheetah traces",
@@ -90,7 +90,7 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
     held_out = len(splits["test"])
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
-        deal = turned(splits, fold * held_out)
+        deal = rotate(splits, fold * held_out)
         return lambda split: [recordings[f"trace_{number:04d}.npy"] for number in deal[split]]
 
     return Task(
@@ -152,7 +152,7 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
     kept = {name: draws.rand(len(rollouts[name])) < 0.9 for split in splits.values() for name in split}
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
-        deal = turned(splits, fold * len(splits["test"]))
+        deal = rotate(splits, fold * len(splits["test"]))
         return lambda split: [_thinned(rollouts[name], kept[name]) for name in deal[split]]
 
     features = _features(("thigh", "leg", "foot", "left thigh", "left leg", "left foot"))

@@ -19,7 +19,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task, turned
+from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task, rotate
 
 LONGEST = 32
 
@@ -78,7 +78,7 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
     official = {split: [next(places) for _ in range(size)] for split, size in zip(SPLITS, sizes, strict=True)}
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
-        deal = turned(official, fold * sizes[2])
+        deal = rotate(official, fold * sizes[2])
         return lambda split: _recordings(_streams(sum(sizes), seed), deal[split], events)
 
     return Task(

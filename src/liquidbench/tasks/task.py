@@ -114,7 +114,7 @@ def numbered(recordings: Iterable[Recording]) -> list[Recording]:
     return result
 
 
-def turned(deal: Mapping[str, Sequence[T]], steps: int) -> dict[str, list[T]]:
+def rotate(deal: Mapping[str, Sequence[T]], steps: int) -> dict[str, list[T]]:
     """Another deal of the same things into splits of the same sizes, with others of them in test.
 
     All stand in a circle, those in test first, then those in training and validation, and the places of the splits move
@@ -125,7 +125,7 @@ def turned(deal: Mapping[str, Sequence[T]], steps: int) -> dict[str, list[T]]:
         steps: how far to move on; 0 changes nothing.
 
     Example:
-        >>> turned({"train": [1, 2, 3], "validation": [4], "test": [5, 6]}, 2)
+        >>> rotate({"train": [1, 2, 3], "validation": [4], "test": [5, 6]}, 2)
         {'test': [1, 2], 'train': [3, 4, 5], 'validation': [6]}
     """
     order = ("test", "train", "validation")

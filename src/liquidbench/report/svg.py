@@ -113,11 +113,11 @@ def log_ticks(low: float, high: float, count: int = 4) -> list[float]:
     return found[::stride]
 
 
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread_labels(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move label positions as little as needed so that they lie `gap` apart within low and high, order kept.
 
     Example:
-        >>> spread([10.0, 11.0, 40.0], 12.0, 0.0, 100.0)
+        >>> spread_labels([10.0, 11.0, 40.0], 12.0, 0.0, 100.0)
         [4.5, 16.5, 40.0]
     """
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
@@ -279,7 +279,7 @@ def group(mark: Mark, parts: Iterable[str], text: str | None) -> str:
     return f'<g class="model {classes(mark)}{hover}" data-model="{escape(mark.label)}">{title}{"".join(parts)}</g>'
 
 
-def svg(title: str, width: float, height: float, parts: Iterable[str], classes: str = "") -> str:
+def drawing(title: str, width: float, height: float, parts: Iterable[str], classes: str = "") -> str:
     """A drawing; the title is read out by screen readers. One of class "cell" belongs to the words beside it."""
     shown = "" if classes == "cell" else f"<title>{escape(title)}</title>"
     # Round outward: a fraction of a unit lost at the edge would cut descenders.
@@ -382,7 +382,7 @@ def references_y(
     """Horizontal lines, and the boxes that their names take."""
     low, high = sorted((axis.start, axis.end))
     within = [axis.low <= value <= axis.high for value, _ in references]
-    levels = spread([axis.at(value) - 5 for value, _ in references], FONT + 2, low + 12, high - 5)
+    levels = spread_labels([axis.at(value) - 5 for value, _ in references], FONT + 2, low + 12, high - 5)
     drawn, boxes = [], []
     for (value, name), inside, level in zip(references, within, levels, strict=True):
         at = axis.at(value)

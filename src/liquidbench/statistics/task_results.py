@@ -1,4 +1,4 @@
-"""The runs of one task: read from a table of results, paired by seed and outer split, and judged two by two."""
+"""The results of one task: read from a table, paired by seed and outer split, and compared two models at a time."""
 
 import math
 from collections import Counter
@@ -41,8 +41,8 @@ FEWEST_SEEDS = 3
 FEW_SEEDS = 5
 """A verdict on a task with fewer comes with a warning."""
 
-Run = tuple[int, int]
-"""Outer split and seed of a run."""
+FoldAndSeed = tuple[int, int]
+"""What tells the runs of one model and variant apart."""
 
 REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
 """Each word holds up to so many times the seeds that there are."""
@@ -186,7 +186,7 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class _Cell:
+class _Scores:
     """One run's scores; NaN where it failed."""
 
     test: float
@@ -218,13 +218,13 @@ class Trainings:
     chosen: Sequence[Training] = ()
 
 
-class Board:
-    """The runs of one task, asked by model."""
+class TaskResults:
+    """What the runs of one task scored, by model."""
 
     def __init__(
         self,
-        task: str,
-        cells: Mapping[tuple[str, str], Mapping[Run, _Cell]],
+        name: str,
+        cells: Mapping[tuple[str, str], Mapping[FoldAndSeed, _Scores]],
         facts: Mapping[str, Any] | None,
         trainings: Mapping[str, Trainings],
         trivial: float | None,
@@ -233,9 +233,9 @@ class Board:
         smallest_difference: float,
         families: Mapping[str, Family],
     ):
-        self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
+        self.name, self.cells, self.trainings, self.trivial, self.linear = name, cells, trainings, trivial, linear
         self.costs, self.families = costs, families
-        self.title: str = (facts or {}).get("title") or task
+        self.title: str = (facts or {}).get("title") or name
         self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
         self.metric: str = (facts or {}).get("metric", "")
         self.linear_name = linear_model(facts or {})
@@ -244,7 +244,7 @@ class Board:
         self.words = label[:1].lower() + label[1:]
         self.models = [model for model, variant in cells if variant == "matched"]
         self.splits = len({fold for runs in cells.values() for fold, _ in runs})
-        self.test_to_train = test_to_train(task, facts) if self.splits > 1 and facts else 0.0
+        self.test_to_train = test_to_train(name, facts) if self.splits > 1 and facts else 0.0
         self.margin = smallest_difference
         if not self.higher:
             reference = self.representative(["recurrent"]) or self.representative(["liquid", "other", "yours"])
@@ -262,12 +262,12 @@ class Board:
         """Whether a score is better than another."""
         return one > other if self.higher else one < other
 
-    def scores(self, model: str, variant: str = "matched") -> dict[Run, float]:
+    def scores(self, model: str, variant: str = "matched") -> dict[FoldAndSeed, float]:
         """Test scores of the runs that did not fail."""
         found = {run: cell.test for run, cell in self.cells[model, variant].items()}
         return {run: score for run, score in found.items() if math.isfinite(score)}
 
-    def values(self, scores: Mapping[Run, float]) -> list[float]:
+    def values(self, scores: Mapping[FoldAndSeed, float]) -> list[float]:
         """Scores as they are, where there is one split; of several, their means over seeds, one a split."""
         if self.splits == 1:
             return [scores[run] for run in sorted(scores)]
@@ -298,7 +298,7 @@ class Board:
         cut = sum(training.ended == "minutes" for training in chosen)
         return f"the cap in minutes ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
 
-    def runs_of_all(self, models: Sequence[str]) -> list[Run]:
+    def runs_of_all(self, models: Sequence[str]) -> list[FoldAndSeed]:
         """The seeds, on each split, that all of some matched models have run."""
         runs = [set(self.cells.get((model, "matched"), {})) for model in models]
         return sorted(set.intersection(*runs)) if runs else []
@@ -311,7 +311,7 @@ class Board:
         """
         runs = self.runs_of_all(self.models)
 
-        def finished(model: str) -> set[Run]:
+        def finished(model: str) -> set[FoldAndSeed]:
             cells = self.cells[model, "matched"]
             return {run for run in runs if math.isfinite(cells[run].test) and math.isfinite(cells[run].validation)}
 
@@ -352,7 +352,7 @@ class Board:
         elif len(a) < FEWEST_SEEDS:
             reasons.append(f"{counted(len(a), over)} {'is' if len(a) == 1 else 'are'} too few")
         return Pair(
-            task=self.task,
+            task=self.name,
             first=first,
             second=second,
             difference=float((a - b).mean()) if len(a) else None,
@@ -370,7 +370,7 @@ class Board:
         )
 
     def lead(self, difference: float) -> float:
-        """A difference of scores turned so that better is positive."""
+        """A difference of scores, positive where the first is better."""
         return difference if self.higher else -difference
 
     def prices(self, pair: Pair) -> tuple[Price, ...]:
@@ -413,7 +413,7 @@ class Board:
             values = self.values(scores)
             lines.append(
                 Standing(
-                    task=self.task,
+                    task=self.name,
                     model=model,
                     variant=variant,
                     family=self.families.get(model, "other"),
@@ -434,21 +434,21 @@ class Board:
         return sorted(lines, key=key)
 
 
-def boards(
+def results_by_task(
     frame: pl.LazyFrame,
     tasks: Mapping[str, Mapping[str, Any]],
     smallest_difference: float,
     families: Mapping[str, Family],
-) -> list[Board]:
-    """A board for each task of a table of results; `compare` says what it must hold."""
+) -> list[TaskResults]:
+    """The results of each task in a table; `compare` says what it must hold."""
     names = frame.filter(pl.col("kind") == "fit").select(pl.col("task").unique()).collect()["task"]
     found = []
     for task in sorted(names):
         # No more than one task's rows are copied at a time: a large study has millions.
         rows = frame.filter(pl.col("task") == task).collect()
         found.append(
-            Board(
-                task=task,
+            TaskResults(
+                name=task,
                 cells=_cells(rows, task, tasks.get(task), families),
                 facts=tasks.get(task),
                 trainings=_trainings(rows),
@@ -485,7 +485,7 @@ def in_order(models: Collection[str], families: Mapping[str, Family]) -> list[st
 
 def _cells(
     rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None, families: Mapping[str, Family]
-) -> dict[tuple[str, str], dict[Run, _Cell]]:
+) -> dict[tuple[str, str], dict[FoldAndSeed, _Scores]]:
     """A task's main scores, by model and variant, then by split and seed."""
     fits = rows.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
@@ -494,7 +494,7 @@ def _cells(
         dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
         for split in ("test", "validation")
     )
-    cells: dict[tuple[str, str], dict[Run, _Cell]] = {}
+    cells: dict[tuple[str, str], dict[FoldAndSeed, _Scores]] = {}
     order = {model: place for place, model in enumerate(in_order(set(fits["model"]), families))}
     runs = fits.select("run", "model", "variant", "fold", "seed").unique(maintain_order=True)
     for run, model, variant, fold, seed in sorted(
@@ -509,7 +509,7 @@ def _cells(
                 "there twice: name the study's runs to liquidbench.results.read, and its matchings to compare"
             )
         nothing = run in failed
-        known[fold, seed] = _Cell(
+        known[fold, seed] = _Scores(
             math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
         )
     return cells
