@@ -35,7 +35,7 @@ cpu = _compiled()
 """The compiled module, or None."""
 
 
-def _alone() -> None:
+def _single_thread() -> None:
     """In a forked child, where OpenMP would wait for threads that stayed with the parent: for ever.
 
     The compiled module takes none there by itself. torch's own operators, a layer's around it among them, would.
@@ -45,7 +45,7 @@ def _alone() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_alone)
+    os.register_at_fork(after_in_child=_single_thread)
 _told = False
 
 
