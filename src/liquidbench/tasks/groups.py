@@ -218,24 +218,28 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
     no value twice among them. It begins with the same one almost always, or goes up within each and back between them.
     """
     found = {}
-    for name in _usable(frame, target, time):
-        if is_named(name) or frame[name].null_count() or not _in_blocks(frame, (name,), SHORT):
+    for name in frame.columns:
+        if name in (target, time) or is_named(name) or dates.is_part(name) or not _may_name(frame[name]):
             continue
         first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
+        if frame[name].null_count() or first.sum() > frame.height / SHORT or not _in_blocks(frame, (name,), SHORT):
+            continue
         for other in frame.columns:
             column = frame[other]
             if other in (name, target, time) or column.null_count() or not _may_be_id(column):
                 continue
             # A day has hours, and no day is a recording where times go on from one to the next.
-            if (time is not None and dates.is_part(other)) or not frame.select(name, other).is_unique().all():
+            if time is not None and dates.is_part(other):
                 continue
-            begins = column.filter(pl.Series(first))
-            same = begins.value_counts()["count"].to_numpy().max() >= ALMOST_ALL * len(begins)
-            falls = False
             if column.dtype.is_numeric():
                 steps = np.diff(column.cast(pl.Float64).to_numpy())
-                falls = bool((steps[~first[1:]] > 0).all() and np.mean(steps[first[1:]] < 0) >= ALMOST_ALL)
-            if same or falls:
+                if (steps[~first[1:]] > 0).all() and np.mean(steps[first[1:]] < 0) >= ALMOST_ALL:
+                    found[name] = other
+                    break
+            begins = column.filter(pl.Series(first))
+            if begins.value_counts()["count"].to_numpy().max() < ALMOST_ALL * len(begins):
+                continue
+            if frame.select(name, other).is_unique().all():
                 found[name] = other
                 break
     return found
