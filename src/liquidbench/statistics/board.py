@@ -205,6 +205,10 @@ class Training:
     best_epoch: int
 
 
+CIRCUMSTANCES: Mapping[str, Sequence[str]] = {"fit": ("version",), "cost": ("machine", "threads", "torch", "version")}
+"""By kind of run, columns that should say the same of all models of a task."""
+
+
 @dataclass(frozen=True)
 class Trainings:
     """How the trainings of a matched model ended.
@@ -232,10 +236,11 @@ class Board:
         trivial: float | None,
         linear: float | None,
         costs: Mapping[str, Mapping[str, float]],
+        circumstances: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]],
         smallest_difference: float,
     ):
         self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
-        self.costs = costs
+        self.costs, self.circumstances = costs, circumstances
         self.title: str = (facts or {}).get("title") or task
         self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
         self.metric: str = (facts or {}).get("metric", "")
@@ -451,6 +456,7 @@ def boards(frame: pl.LazyFrame, tasks: Mapping[str, Mapping[str, Any]], smallest
                 trivial=results.baseline_scores(rows, "trivial").get(task),
                 linear=results.baseline_scores(rows, "linear").get(task),
                 costs=measured(rows),
+                circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
             )
         )
@@ -504,6 +510,20 @@ def _cells(rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None) -> di
             math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
         )
     return cells
+
+
+def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Under what a task's matched models were run, where it was not all the same: column, what it says, models."""
+    done = rows.filter(pl.col("kind") == kind, pl.col("variant") == "matched", pl.col("status") == "done")
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for column in columns:
+        told = done.select("model", pl.col(column).cast(pl.String)).drop_nulls().unique()
+        if told[column].n_unique() > 1:
+            found[column] = {
+                value: tuple(sorted(models, key=study_order))
+                for value, models in told.group_by(column).agg("model").sort(column).iter_rows()
+            }
+    return found
 
 
 def _trainings(rows: pl.DataFrame) -> dict[str, Trainings]:
