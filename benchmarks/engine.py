@@ -29,11 +29,11 @@ from liquidbench.__main__ import _keep
 from liquidbench.engine import InProcess, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.models import MODELS
 from liquidbench.study import Study
 
 ROOT = Path(__file__).parents[1]
 RESULT = ROOT / "docs" / "results" / "engine" / "README.md"
-MODELS = ["LTC", "LTC-NCP", "CfC", "CfC-NCP", "CfC-mm", "STC", "LRC", "LRCU", "CTRNN", "RNN", "LSTM", "GRU"]
 SEEDS = 60
 
 
@@ -132,7 +132,7 @@ def large(folder: Path, runs: int) -> Path:
         path = tables / f"table-{number:03d}.csv"
         path.write_text(content)
         tasks.append({"table": str(path), **columns})
-    study = Study.parse({"name": "large", "tasks": tasks, "models": MODELS, "seeds": SEEDS})
+    study = Study.parse({"name": "large", "tasks": tasks, "models": list(MODELS), "seeds": SEEDS})
     directory = folder / "large"
     directory.mkdir()
     _keep(study, directory)

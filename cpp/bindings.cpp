@@ -56,11 +56,11 @@ template <class T>
 using MaybeOut = std::optional<Out<T, 1>>;
 using Indices = In<std::int64_t, 1>;
 
-// input, initial, timespans, observed
+// input, initial, timespans, present, reset
 template <class T>
-using Data = std::tuple<In<T, 3>, In<T, 2>, In<T, 2>, std::optional<In<bool, 2>>>;
+using Data = std::tuple<In<T, 3>, In<T, 2>, In<T, 3>, std::optional<In<bool, 3>>, std::optional<In<bool, 3>>>;
 template <class T>
-using DataGradients = std::tuple<Out<T, 3>, Out<T, 2>, Out<T, 2>>;
+using DataGradients = std::tuple<Out<T, 3>, Out<T, 2>, Out<T, 3>>;
 // pre, post, and sigma, mu, w, w_erev
 template <class T>
 using SynapseArrays = std::tuple<Indices, Indices, std::array<In<T, 1>, 4>>;
@@ -78,15 +78,20 @@ auto data_or_null(const Array& array) {
     return array ? array->data() : nullptr;
 }
 
+// The layout that kernels take; tests choose one.
+Layout layout = Layout::fastest;
+
 template <class T>
-Sequences<T> sequences(const Data<T>& data, std::int64_t unfolds, int threads, int layout) {
-    const auto& [input, initial, timespans, observed] = data;
+Sequences<T> sequences(const Data<T>& data, std::int64_t unfolds, int threads) {
+    const auto& [input, initial, timespans, present, reset] = data;
     const std::size_t batch = input.shape(0), time = input.shape(1);
     expect(initial.shape(0) == batch, "initial must have the batch of input");
-    expect(timespans.shape(0) == batch && timespans.shape(1) == time, "timespans must be (batch, time)");
-    expect(!observed || (observed->shape(0) == batch && observed->shape(1) == time), "observed must be (batch, time)");
+    const auto of_samples = [&](const auto& array) {
+        return array.shape(0) == batch && array.shape(1) == time && array.shape(2) == 1;
+    };
+    expect(of_samples(timespans) && (!present || of_samples(*present)) && (!reset || of_samples(*reset)),
+           "timespans, present and reset must be (batch, time, 1)");
     expect(unfolds > 0, "unfolds must be positive");
-    expect(layout >= 0 && layout <= 2, "layout must be 0, 1 or 2");
     return {static_cast<std::int64_t>(batch),
             static_cast<std::int64_t>(time),
             static_cast<std::int64_t>(input.shape(2)),
@@ -95,15 +100,16 @@ Sequences<T> sequences(const Data<T>& data, std::int64_t unfolds, int threads, i
             input.data(),
             initial.data(),
             timespans.data(),
-            reinterpret_cast<const std::uint8_t*>(data_or_null(observed)),
+            reinterpret_cast<const std::uint8_t*>(data_or_null(present)),
+            reinterpret_cast<const std::uint8_t*>(data_or_null(reset)),
             affordable(threads),
-            static_cast<Layout>(layout)};
+            layout};
 }
 
 // Of every sample a state as wide as the initial one.
 template <class T, class States>
 void expect_states(const Data<T>& data, const States& states) {
-    const auto& [input, initial, timespans, observed] = data;
+    const auto& [input, initial, timespans, present, reset] = data;
     expect(states.size() == timespans.size() * initial.shape(1), "states must be (batch, time, units)");
 }
 
@@ -170,9 +176,8 @@ using Membrane = std::array<In<T, 1>, 3>;
 
 template <class T>
 LtcProblem<T> ltc_problem(const Data<T>& data, const Membrane<T>& membrane, const SynapseArrays<T>& internal,
-                          const SynapseArrays<T>& sensory, std::int64_t unfolds, std::size_t kept_time, int threads,
-                          int layout) {
-    const Sequences<T> s = sequences(data, unfolds, threads, layout);
+                          const SynapseArrays<T>& sensory, std::int64_t unfolds, std::size_t kept_time, int threads) {
+    const Sequences<T> s = sequences(data, unfolds, threads);
     for (const auto& array : membrane) {
         expect(array.size() == static_cast<std::size_t>(s.units), "cm, leak_drive, leak must be (units,)");
     }
@@ -195,10 +200,10 @@ void expect_kept(const LtcProblem<T>& problem, std::size_t size) {
 
 template <class T>
 void ltc_forward(const Data<T>& data, const Membrane<T>& membrane, const SynapseArrays<T>& internal,
-                 const SynapseArrays<T>& sensory, std::int64_t unfolds, int threads, int layout,
+                 const SynapseArrays<T>& sensory, std::int64_t unfolds, int threads,
                  const Out<T, 3>& states, const Out<T, 3>& kept) {
     const LtcProblem<T> problem =
-        ltc_problem(data, membrane, internal, sensory, unfolds, kept.shape(1), threads, layout);
+        ltc_problem(data, membrane, internal, sensory, unfolds, kept.shape(1), threads);
     expect_states(data, states);
     expect_kept(problem, kept.size());
     nb::gil_scoped_release release;
@@ -207,12 +212,12 @@ void ltc_forward(const Data<T>& data, const Membrane<T>& membrane, const Synapse
 
 template <class T>
 void ltc_backward(const Data<T>& data, const Membrane<T>& membrane, const SynapseArrays<T>& internal,
-                  const SynapseArrays<T>& sensory, std::int64_t unfolds, int threads, int layout,
+                  const SynapseArrays<T>& sensory, std::int64_t unfolds, int threads,
                   const In<T, 3>& states, const In<T, 3>& kept, const In<T, 3>& state_gradients,
                   const DataGradients<T>& d_data, const std::array<Out<T, 1>, 3>& d_membrane,
                   const SynapseOutputs<T>& d_internal, const SynapseOutputs<T>& d_sensory) {
     const LtcProblem<T> problem =
-        ltc_problem(data, membrane, internal, sensory, unfolds, kept.shape(1), threads, layout);
+        ltc_problem(data, membrane, internal, sensory, unfolds, kept.shape(1), threads);
     expect_states(data, states);
     expect_states(data, state_gradients);
     expect_kept(problem, kept.size());
@@ -241,9 +246,8 @@ using ElasticOutputs = std::tuple<SynapseOutputs<T>, MaybeOut<T>>;
 
 template <class T>
 LrcProblem<T> lrc_problem(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
-                          const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads,
-                          int layout) {
-    const Sequences<T> s = sequences(data, unfolds, threads, layout);
+                          const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads) {
+    const Sequences<T> s = sequences(data, unfolds, threads);
     for (const auto& array : neurons) {
         expect(!array || array->size() == static_cast<std::size_t>(s.units),
                "leak, potential, bias, kappa must be (units,)");
@@ -277,10 +281,10 @@ void expect_kept(const LrcProblem<T>& problem, std::size_t size) {
 
 template <class T>
 void lrc_forward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
-                 const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads, int layout,
+                 const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads,
                  const Out<T, 3>& states, const std::optional<Out<T, 3>>& kept) {
     const LrcProblem<T> problem =
-        lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads, layout);
+        lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads);
     expect_states(data, states);
     if (kept) expect_kept(problem, kept->size());
     nb::gil_scoped_release release;
@@ -289,12 +293,12 @@ void lrc_forward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSy
 
 template <class T>
 void lrc_backward(const Data<T>& data, const Neurons<T>& neurons, const ElasticSynapses<T>& internal,
-                  const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads, int layout,
+                  const ElasticSynapses<T>& sensory, bool explicit_steps, std::int64_t unfolds, int threads,
                   const In<T, 3>& states, const In<T, 3>& kept, const In<T, 3>& state_gradients,
                   const DataGradients<T>& d_data, const std::array<MaybeOut<T>, 4>& d_neurons,
                   const ElasticOutputs<T>& d_internal, const ElasticOutputs<T>& d_sensory) {
     const LrcProblem<T> problem =
-        lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads, layout);
+        lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, threads);
     expect_states(data, states);
     expect_states(data, state_gradients);
     expect_kept(problem, kept.size());
@@ -398,7 +402,7 @@ CfcProblem<T> cfc_problem(const Data<T>& data, const CfcArrays<T>& parameters, c
     expect(wiring[3].has_value() == apart && wiring[4].has_value() == apart && !(apart && (pure || !wired)),
            "a gate's own connections come with their weights, in a wired network with gates");
     expect(given(1) && given(2), "weight and bias must be there");
-    const Sequences<T> s = sequences(data, 1, threads, 0);
+    const Sequences<T> s = sequences(data, 1, threads);
     expect(!remembers || s.units % 2 == 0, "initial must have two states per unit with a memory cell");
     const std::int64_t units = remembers ? s.units / 2 : s.units;
     if (wired) {
@@ -418,7 +422,8 @@ CfcProblem<T> cfc_problem(const Data<T>& data, const CfcArrays<T>& parameters, c
                           s.input,
                           s.initial,
                           s.timespans,
-                          s.observed,
+                          s.present,
+                          s.reset,
                           {},
                           data_or_null(wiring[0]),
                           data_or_null(wiring[1]),
@@ -541,7 +546,7 @@ std::unique_ptr<Stream<T>> ltc_stream(const Data<T>& data, const Membrane<T>& me
                                       const SynapseArrays<T>& internal, const SynapseArrays<T>& sensory,
                                       std::int64_t unfolds, const typename Stream<T>::Map& input_map,
                                       const typename Stream<T>::Map& output_map, std::size_t outputs) {
-    const LtcProblem<T> problem = ltc_problem(data, membrane, internal, sensory, unfolds, 0, 1, 0);
+    const LtcProblem<T> problem = ltc_problem(data, membrane, internal, sensory, unfolds, 0, 1);
     std::unique_ptr<Stepper> stepper(table<T>().ltc_steps(problem, writable(std::get<1>(data))));
     return std::make_unique<Stream<T>>(std::move(stepper), data, input_map, output_map, outputs);
 }
@@ -552,18 +557,18 @@ std::unique_ptr<Stream<T>> lrc_stream(const Data<T>& data, const Neurons<T>& neu
                                       bool explicit_steps, std::int64_t unfolds,
                                       const typename Stream<T>::Map& input_map,
                                       const typename Stream<T>::Map& output_map, std::size_t outputs) {
-    const LrcProblem<T> problem = lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, 1, 0);
+    const LrcProblem<T> problem = lrc_problem(data, neurons, internal, sensory, explicit_steps, unfolds, 1);
     std::unique_ptr<Stepper> stepper(table<T>().lrc_steps(problem, writable(std::get<1>(data))));
     return std::make_unique<Stream<T>>(std::move(stepper), data, input_map, output_map, outputs);
 }
 
 template <class T>
 std::unique_ptr<Stream<T>> cfc_stream(const Data<T>& data, const CfcArrays<T>& parameters, const CfcWiring& wiring,
-                                      const CfcSettings& settings, std::size_t outputs) {
+                                      const CfcSettings& settings, const typename Stream<T>::Map& input_map,
+                                      const typename Stream<T>::Map& output_map, std::size_t outputs) {
     const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, 1);
     std::unique_ptr<Stepper> stepper(table<T>().cfc_steps(problem, writable(std::get<1>(data))));
-    const typename Stream<T>::Map none;
-    return std::make_unique<Stream<T>>(std::move(stepper), data, none, none, outputs);
+    return std::make_unique<Stream<T>>(std::move(stepper), data, input_map, output_map, outputs);
 }
 
 template <class T>
@@ -622,6 +627,14 @@ NB_MODULE(_cpu, module) {
             throw std::invalid_argument("this processor does not have " + name);
         },
         nb::arg("instruction_set"), "Chooses another instruction set than the fastest, for tests and measurements.");
+    module.def(
+        "use_layout",
+        [](int of_vectors) {
+            expect(of_vectors >= 0 && of_vectors <= 2, "layout must be 0, 1 or 2");
+            layout = static_cast<Layout>(of_vectors);
+        },
+        nb::arg("layout"),
+        "For tests: 1 for a sequence in each lane of a vector, 2 for a unit in each, 0 for what takes fewer vectors.");
     module.def("threading", [] { return std::string(threading()); }, "Where threads come from.");
     module.def("suppose_cores", &suppose_cores, nb::arg("cores"),
                "Takes this process to have so many cores, for tests; 0 for what it has.");

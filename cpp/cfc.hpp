@@ -407,7 +407,7 @@ class Cfc {
         for (std::int64_t step = 0; step < steps; ++step) {
             for (std::int64_t row = 0; row < rows; ++row) {
                 const std::int64_t s = step * rows + row, sample = (first + row) * p.time + t + step;
-                const bool there = !p.observed || p.observed[sample];
+                const bool there = !p.present || p.present[sample];
                 work.there[s] = there;
                 work.spans[s] = there ? p.timespans[sample] : T(0);
                 if (there) {
@@ -497,6 +497,7 @@ class Cfc {
             for (std::int64_t t = t0; t < t0 + count; ++t) {
                 const std::int64_t s = (t - t0) * rows;
                 for (std::int64_t row = 0; row < rows; ++row) {
+                    if (begins(first + row, t)) clear_state(row, work);
                     if (!work.there[s + row]) set_aside(row, work);
                 }
                 update(rows, s, t * rows, kept, work);
@@ -521,9 +522,18 @@ class Cfc {
         T* held = &work.held[row * 2 * states_size];
         copy(state, states_size, held);
         copy(cell, states_size, held + states_size);
-        clear(state, states_size);
-        clear(cell, states_size);
+        clear_state(row, work);
     }
+
+    // Of states, or of their gradients.
+    template <class Work>
+    void clear_state(std::int64_t row, Work& work) const {
+        clear(&work.state[row * states_size], states_size);
+        clear(&work.cell[row * states_size], states_size);
+    }
+
+    // Whether a sequence's state starts anew before its sample at t.
+    bool begins(std::int64_t sequence, std::int64_t t) const { return p.reset && p.reset[sequence * p.time + t]; }
 
     // New states in work.source, from those in work.state.
     void update(std::int64_t rows, std::int64_t s, std::int64_t sample, const Kept<T>& kept, Workspace& work) const {
@@ -764,7 +774,7 @@ class Cfc {
                 const std::int64_t row = first + s % rows, t = t0 + s / rows;
                 const T* before = (t ? states + (row * p.time + t - 1) * width_of_states
                                      : p.initial + row * width_of_states);
-                if (!work.there[s]) {
+                if (!work.there[s] || begins(row, t)) {
                     clear(&work.before[s * n], n);
                     clear(&work.cell_before[s * n], n);
                     continue;
@@ -786,6 +796,10 @@ class Cfc {
                 for (std::int64_t row = 0; row < rows; ++row) {
                     const T sum = horizontal_sum<T>(load(&work.span_sums[row * width]));
                     gradients.timespans[(first + row) * p.time + t] = work.there[s + row] ? sum : T(0);
+                    if (begins(first + row, t)) {
+                        clear_state(row, work);
+                        continue;
+                    }
                     // A held state hands on what it got.
                     if (!work.there[s + row]) continue;
                     copy(&work.source[row * n], n, &work.state[row * n]);

@@ -27,7 +27,8 @@ struct Sequences {
     const T* input;                // (batch, time, inputs)
     const T* initial;              // (batch, units)
     const T* timespans;            // (batch, time)
-    const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
+    const std::uint8_t* present;   // (batch, time), 0 where the state is held; or null
+    const std::uint8_t* reset;     // (batch, time), 1 where the state starts anew, before the sample; or null
     int threads;
     Layout layout;
 };
@@ -88,7 +89,8 @@ struct CfcProblem {
     const T* input;                // (batch, time, inputs)
     const T* initial;              // (batch, units or 2 units)
     const T* timespans;            // (batch, time)
-    const std::uint8_t* observed;  // (batch, time), 0 where the state is held; or null
+    const std::uint8_t* present;   // (batch, time), 0 where the state is held; or null
+    const std::uint8_t* reset;     // (batch, time), 1 where the state starts anew, before the sample; or null
     CfcParameters<const T*> parameters;
     // Of a wired network, else null: ends of its connections, sources being inputs and then units, and the layer of
     // each unit. Layers are updated in order.

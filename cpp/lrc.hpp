@@ -197,6 +197,7 @@ class Lrc {
         chunks.state_before(states, rows, 0, my.units, v);
         my.team.wait();
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
+            chunks.begin(rows, t, my, v);
             if (chunks.read(rows, t, my.sample)) {
                 chunks.set_aside(rows, my, v);
                 Layout::sums(orders.sensory, inputs, units, rows.count, my.units, input, constant(0, 0), constant(0, 0),
@@ -304,6 +305,7 @@ class Lrc {
                 }
                 chunks.put_back(rows, my, work.upstream.get(), g);
             }
+            chunks.begin(rows, t, my.units, g);
             chunks.hand_on(rows, t, any, my, work.input_gradient.get(), work.delta_gradient.get(), gradients.input,
                            gradients.timespans);
         }

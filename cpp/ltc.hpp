@@ -105,6 +105,7 @@ class Ltc {
         for (std::int64_t t = 0; t < chunks.of.time; ++t) {
             T* const to = place(rows, t, kept);
             T* const moves = direct(rows, to) ? to : work.moves.get();
+            chunks.begin(rows, t, my, v);
             if (chunks.read(rows, t, my.sample)) {
                 chunks.set_aside(rows, my, v);
                 sense(rows, my, work);
@@ -232,6 +233,7 @@ class Ltc {
                              work.a_sum.get(), work.b_sum.get(), work.input_gradient.get(), sensory_sums);
                 chunks.put_back(rows, my, work.upstream.get(), g);
             }
+            chunks.begin(rows, t, my.units, g);
             chunks.hand_on(rows, t, any, my, work.input_gradient.get(), work.delta_gradient.get(), gradients.input,
                            gradients.timespans);
         }

@@ -86,13 +86,35 @@ class Chunks {
         Layout::each(of.inputs, rows.count, part, run);
     }
 
+    bool begins(Rows rows, std::int64_t row, std::int64_t t) const {
+        return of.reset && of.reset[(rows.first + row) * of.time + t];
+    }
+
+    // Zeroes the part of states, or of gradients, of those sequences whose state starts anew before the sample at t.
+    // True if there are any.
+    bool begin(Rows rows, std::int64_t t, Part part, T* v) const {
+        bool any = false;
+        const auto [first, last] = Layout::columns(of.units, part);
+        for (std::int64_t row = 0; of.reset && row < rows.count; ++row) {
+            if (!begins(rows, row, t)) continue;
+            any = true;
+            for (std::int64_t i = first; i < last; ++i) v[Layout::at(of.units, i, row)] = T(0);
+        }
+        return any;
+    }
+
+    // The same in the forward pass, where members read each other's states.
+    void begin(Rows rows, std::int64_t t, const Member& my, T* v) const {
+        if (begin(rows, t, my.units, v)) my.team.wait();
+    }
+
     // False if no sequence of the chunk has a sample here.
     bool read(Rows rows, std::int64_t t, Sample& sample) const {
         bool any = false;
         sample.all = true;
         for (std::int64_t row = 0; row < rows.count; ++row) {
             const std::int64_t at = (rows.first + row) * of.time + t;
-            const bool there = !of.observed || of.observed[at];
+            const bool there = !of.present || of.present[at];
             sample.there[row] = there;
             any |= there;
             sample.all &= there;
@@ -136,7 +158,8 @@ class Chunks {
         if (my.sample.all) return;
         each_absent(rows, my.units, my.sample, [&](std::int64_t k, std::int64_t row, std::int64_t i) {
             const std::int64_t at = (rows.first + row) * of.units + i;
-            v[k] = t ? states[((rows.first + row) * of.time + t - 1) * of.units + i] : of.initial[at];
+            const T before = t ? states[((rows.first + row) * of.time + t - 1) * of.units + i] : of.initial[at];
+            v[k] = begins(rows, row, t) ? T(0) : before;
         });
         my.team.wait();
     }
@@ -179,8 +202,12 @@ class Chunks {
 
     // The state that a sample at time t finds, of all states or the initial one.
     void state_before(const T* states, Rows rows, std::int64_t t, Part part, T* to) const {
-        if (t > 0) return gather(states, of.units, rows, t - 1, part, to);
-        Layout::gather(of.initial + rows.first * of.units, of.units, of.units, rows.count, part, to);
+        if (t > 0) {
+            gather(states, of.units, rows, t - 1, part, to);
+        } else {
+            Layout::gather(of.initial + rows.first * of.units, of.units, of.units, rows.count, part, to);
+        }
+        begin(rows, t, part, to);
     }
 
     // One value for each unit, the same in all rows of a chunk; nothing if there are none.

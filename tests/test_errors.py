@@ -23,7 +23,7 @@ REFUSALS = [
     (
         lambda: lr.LTC(4, lr.wirings.FullyConnected(6).build(3, seed=1)),
         ValueError,
-        "the wiring was drawn for 3 inputs, but this level has 4",
+        "the wiring was drawn for 3 inputs, but this layer has 4",
     ),
     (
         lambda: lr.CTRNN(4, lr.wirings.FullyConnected(6)),
@@ -33,7 +33,7 @@ REFUSALS = [
     (lambda: lr.GRU(4, lr.wirings.FullyConnected(6)), TypeError, "hidden_size must be an int, but got FullyConnected"),
     (lambda: lr.LTC(4, 6, 0), ValueError, "num_layers must be at least 1, but got 0"),
     (lambda: lr.LTC(4, 6, dropout=1.5), ValueError, "dropout must be a probability in [0, 1], but got 1.5"),
-    (lambda: lr.LTC(4, 6, dropout=0.1), ValueError, "dropout acts between levels and has no effect with num_layers=1"),
+    (lambda: lr.LTC(4, 6, dropout=0.1), ValueError, "dropout acts between layers and has no effect with num_layers=1"),
     (lambda: lr.LTC(4, 6, output_size=0), ValueError, "output_size must be at least 1, but got 0"),
     (lambda: lr.LTC(4, 6, ode_unfolds=0), ValueError, "ode_unfolds must be at least 1, but got 0"),
     (

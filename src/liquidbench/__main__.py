@@ -36,6 +36,7 @@ from liquidbench.waiting import Steps
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
     from liquidbench.engine.leases import Leases
+    from liquidbench.models import OwnModel
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
 
@@ -318,12 +319,18 @@ def _parser() -> argparse.ArgumentParser:
         ("--learning-rate", float, 0.01, "at the start"),
         ("--clip-norm", float, 1.0, "largest norm of the gradient"),
         ("--patience", float, 0.2, "share of the epochs without a better validation loss before training stops"),
-        ("--devices", int, 1, "processes that share each batch"),
     ):
         name = "S" if option == "--patience" else "N" if kind is int else "X"
         added.add_argument(
             option, type=_positive(kind), default=default, metavar=name, help=f"{meaning} (default: {default})"
         )
+    added.add_argument(
+        "--devices",
+        type=_positive(int),
+        metavar="N",
+        help="processes that share each batch (default: 1, or those that torchrun has started)",
+    )
+    added.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what each computes on (default: cpu)")
     added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="of the optimiser (default: 0)")
     for option, choices in (("--optimiser", ("adamw", "rmsprop")), ("--schedule", ("constant", "cosine"))):
         added.add_argument(option, choices=choices, default=choices[0], help=f"default: {choices[0]}")
@@ -665,6 +672,11 @@ def _carry_out(
 
         _check_temporary()
         executor, processes = _executor(options)
+        # Workers of Ray have devices of their own.
+        if study.device != "cpu" and not options.ray:
+            from liquidbench.learning import device_of
+
+            device_of(study.device)
         with _placing(directory, options):
             plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
             # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
@@ -862,7 +874,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching)
+    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families)
     with _writing(directory):
         path = directory / ("tables" if form != "html" else _REPORT_FILE)
         if form == "html":
@@ -933,9 +945,9 @@ def _tasks() -> list[tuple[str, str]]:
 
 
 def _models() -> list[tuple[str, str]]:
-    from liquidbench.study import FAMILIES
+    from liquidbench.models import MODELS
 
-    return list(FAMILIES.items())
+    return [(name, spec.family) for name, spec in MODELS.items()]
 
 
 def _studies() -> list[tuple[str, str]]:
@@ -1031,6 +1043,7 @@ def _made_before(study: "Study", directory: Path, asked: str) -> "Study | None":
     except (FileNotFoundError, ValueError):
         # The latter is said when the folder is to be used.
         return None
+    same = same and set(kept.models) <= set(study.models)
     return kept if same and (kept.tasks, kept.question) == (study.tasks, study.question) else None
 
 
@@ -1114,27 +1127,33 @@ def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Name
     }
 
 
-def _budget(task: "Task", models: Sequence[str]) -> int:
+def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
     """The first budget from 4,000 parameters up that every model can keep: with many columns, sizes are coarse."""
     from liquidbench import matching
+    from liquidbench.models import model_name
+    from liquidbench.own import CodeError
 
     for budget in (4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 64_000):
         try:
             for model in models:
                 matching.size_for_budget(model, task, budget)
             return budget
+        except CodeError:
+            raise
         except ValueError as problem:
             last = problem
+    named = ", ".join(map(model_name, models))
     raise ValueError(
-        f"no number of parameters up to 64,000 suits all of {', '.join(models)} with {len(task.features)} features "
+        f"no number of parameters up to 64,000 suits all of {named} with {len(task.features)} features "
         f"({last}); choose one with --parameters, fewer columns with --features, or other --models"
     )
 
 
 def _train(options: argparse.Namespace) -> int:
     from liquidbench import distributed, matching, tasks
-    from liquidbench.replicas import Course, Epoch
+    from liquidbench.replicas import Course, PeerLost
     from liquidbench.search import Settings
+    from liquidbench.trainer import Epoch
 
     folder = Path(options.folder or Path("trained") / f"{options.task}-{options.model}")
     chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience")
@@ -1150,15 +1169,18 @@ def _train(options: argparse.Namespace) -> int:
             options.epochs,
             options.batch_size,
             options.seed,
-            options.devices,
+            options.devices or distributed.processes(),
             options.threads,
+            options.device,
         )
         sequences = len(task.split("train"))
         parameters = matching.count_parameters(course.build(task))
-    print(f"{course.model} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
+    # Of the processes that torchrun has started one speaks.
+    say = print if distributed.is_first() else lambda *words, **how: None
+    say(f"{course.model} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
 
     def tell(epoch: Epoch) -> None:
-        print(
+        say(
             f"epoch {epoch.epoch:>{len(str(course.epochs))}}/{course.epochs}: "
             f"training loss {epoch.train_loss:.4g}, validation loss {epoch.validation_loss:.4g}, "
             f"{sequences / epoch.seconds:,.0f} sequences/s",
@@ -1170,19 +1192,19 @@ def _train(options: argparse.Namespace) -> int:
             trained = distributed.train(
                 task, course, folder, minutes=options.minutes, save_every=options.save_every, on_epoch=tell
             )
-    except (FloatingPointError, ChildProcessError) as problem:
+    except (FloatingPointError, ChildProcessError, PeerLost) as problem:
         print(f"liquidbench: {problem}", file=sys.stderr)
         return 1
     except OSError as problem:
         _refuse(f"{folder} must be a folder that can be written to ({problem.strerror or problem}); choose another one")
     if trained.ended == "minutes":
-        print(f"Stopped after {options.minutes:g} minutes; the same command goes on")
+        say(f"Stopped after {options.minutes:g} minutes; the same command goes on")
         return 0
-    print(f"Ended by {trained.ended}; the best epoch was {trained.best_epoch}")
+    say(f"Ended by {trained.ended}; the best epoch was {trained.best_epoch}")
     for split, scores in trained.scores.items():
         known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
-        print(f"{split}: {', '.join(known)}")
-    print(f"Network: {folder / distributed.MODEL}")
+        say(f"{split}: {', '.join(known)}")
+    say(f"Network: {folder / distributed.MODEL}")
     return 0
 
 

@@ -13,11 +13,12 @@ from statistics import mean
 import torch
 
 from liquidbench import catalogue, matching
-from liquidbench.learning import EVALUATION_BATCH, Data, optimiser_of, step
+from liquidbench.learning import EVALUATION_BATCH, Data, optimiser_of
+from liquidbench.models import OwnModel, family_of, model_name
 from liquidbench.search import MIDDLE_RATE, Settings
 from liquidbench.statistics import FEWEST_SEEDS, counted, spreads_to_show
-from liquidbench.study import FAMILIES
 from liquidbench.tasks.task import Task
+from liquidbench.trainer import shuffled, step
 
 TRIALS = 4
 """Trials of each search where time allows."""
@@ -73,7 +74,7 @@ class Allowance:
         dropped: what was left out for want of time, in words.
     """
 
-    models: tuple[str, ...]
+    models: tuple[str | OwnModel, ...]
     trials: int
     seeds: int
     epochs: int
@@ -85,19 +86,19 @@ class Allowance:
 
 def paces(
     task: Task,
-    models: Sequence[str],
+    models: Sequence[str | OwnModel],
     parameters: int,
     batch_size: int,
     corruptions: int,
     threads: int,
     seconds: float,
     on_step: Callable[[str], None] = lambda what: None,
-) -> dict[str, Pace]:
+) -> dict[str | OwnModel, Pace]:
     """Time steps of each model's networks on a task, with throw-away copies; nothing is kept of them.
 
     Args:
         task: its data, of which the test split is not asked for.
-        models: keys of `FAMILIES`.
+        models: of a study.
         parameters: the budget of each.
         batch_size: sequences a step.
         corruptions: how often test is scored, beside once as it is.
@@ -122,17 +123,17 @@ def paces(
 
 def _paces(
     task: Task,
-    models: Sequence[str],
+    models: Sequence[str | OwnModel],
     parameters: int,
     batch_size: int,
     corruptions: int,
     seconds: float,
     on_step: Callable[[str], None],
-) -> Iterator[tuple[str, Pace]]:
+) -> Iterator[tuple[str | OwnModel, Pace]]:
     train, validation = Data(task.split("train")), Data(task.split("validation"))
     steps = ceil(len(train) / batch_size)
     for model in models:
-        on_step(f"timing a training step of {model}")
+        on_step(f"timing a training step of {model_name(model)}")
         deadline = time.perf_counter() + seconds / len(models)
         timed: list[tuple[float, float]] = []
         offered = matching.structures(model, task, parameters)
@@ -158,7 +159,7 @@ def _paces(
 
 @torch.random.fork_rng(devices=[])
 def _timed(
-    task: Task, model: str, size: int, settings: Settings, train: Data, batch_size: int, deadline: float
+    task: Task, model: str | OwnModel, size: int, settings: Settings, train: Data, batch_size: int, deadline: float
 ) -> tuple[float, float]:
     """Seconds for a training step, and for reading one sequence; the least of a few, since disturbances only add.
 
@@ -166,7 +167,7 @@ def _timed(
     """
     network = catalogue.build(model, task, size, 0, structure=settings.structure)
     optimiser = optimiser_of(network, settings)
-    batches = train.batches(batch_size, torch.Generator().manual_seed(0))[:4]
+    batches = shuffled(train, batch_size, torch.Generator().manual_seed(0))[:4]
     read = torch.arange(min(EVALUATION_BATCH, len(train)))
     network.train()
 
@@ -192,7 +193,7 @@ def _timed(
 
 
 def allot(
-    found: Mapping[str, Pace],
+    found: Mapping[str | OwnModel, Pace],
     minutes: float,
     processes: int,
     steps: int,
@@ -229,7 +230,7 @@ def allot(
     return replace(chosen, cap=round(cap, 4), enough=enough, dropped=_dropped(wanted, chosen, found))
 
 
-def _fewer(wanted: Allowance, found: Mapping[str, Pace]) -> Iterator[Allowance]:
+def _fewer(wanted: Allowance, found: Mapping[str | OwnModel, Pace]) -> Iterator[Allowance]:
     """From all that is wanted to the least that a verdict can be built on."""
     now = wanted
     yield now
@@ -245,9 +246,9 @@ def _fewer(wanted: Allowance, found: Mapping[str, Pace]) -> Iterator[Allowance]:
         yield (now := replace(now, epochs=max(now.epochs // 2, FEWEST_EPOCHS)))
 
 
-def _spare(models: Sequence[str], found: Mapping[str, Pace]) -> str | None:
+def _spare(models: Sequence[str | OwnModel], found: Mapping[str | OwnModel, Pace]) -> str | OwnModel | None:
     """The slowest model without which each family that a verdict compares still has one."""
-    families = [FAMILIES[model] for model in models]
+    families = list(map(family_of, models))
     spare = [
         model
         for model, family in zip(models, families, strict=True)
@@ -256,7 +257,7 @@ def _spare(models: Sequence[str], found: Mapping[str, Pace]) -> str | None:
     return max(spare, key=lambda model: found[model].epoch, default=None)
 
 
-def _seconds(asked: Allowance, found: Mapping[str, Pace], processes: int, setup: float) -> float:
+def _seconds(asked: Allowance, found: Mapping[str | OwnModel, Pace], processes: int, setup: float) -> float:
     fits = [asked.trials * asked.epochs * found[model].epoch + found[model].scoring for model in asked.models]
     # Fits begin one after another as processes get free: at worst the longest is the last to begin.
     at_once = min(processes, len(fits) * asked.seeds)
@@ -265,14 +266,16 @@ def _seconds(asked: Allowance, found: Mapping[str, Pace], processes: int, setup:
     return SLACK * (setup + work + costs)
 
 
-def _dropped(wanted: Allowance, chosen: Allowance, found: Mapping[str, Pace]) -> tuple[str, ...]:
+def _dropped(wanted: Allowance, chosen: Allowance, found: Mapping[str | OwnModel, Pace]) -> tuple[str, ...]:
     parts = []
     if chosen.trials < wanted.trials:
         parts.append(f"{counted(chosen.trials, 'trial')} of each search rather than {wanted.trials}")
     if chosen.seeds < wanted.seeds:
         parts.append(f"{counted(chosen.seeds, 'seed')} rather than {wanted.seeds}")
     if gone := [model for model in wanted.models if model not in chosen.models]:
-        parts.append(f"without {', '.join(f'{model} (a pass takes {_time(found[model].epoch)})' for model in gone)}")
+        parts.append(
+            f"without {', '.join(f'{model_name(model)} (a pass takes {_time(found[model].epoch)})' for model in gone)}"
+        )
     if chosen.epochs < wanted.epochs:
         parts.append(f"{chosen.epochs} passes rather than {wanted.epochs}")
     return tuple(parts)
@@ -287,7 +290,7 @@ def in_words(
     parameters: int,
     minutes: float,
     processes: int,
-    found: Mapping[str, Pace],
+    found: Mapping[str | OwnModel, Pace],
     setup: float,
 ) -> list[str]:
     """What is planned, what was left out and why, and what the outcome can decide.
@@ -300,7 +303,7 @@ def in_words(
         found: each model's pace.
         setup: as for `allot`.
     """
-    count = f"{counted(len(allowance.models), 'model')} ({', '.join(allowance.models)})"
+    count = f"{counted(len(allowance.models), 'model')} ({', '.join(map(model_name, allowance.models))})"
     lines = [
         f"plan: {count} of about {parameters:,} parameters, {counted(allowance.trials, 'trial')} of each search, "
         f"{counted(allowance.seeds, 'seed')}, at most {allowance.epochs} passes over the training part"
@@ -322,7 +325,7 @@ def in_words(
             f"left out for want of time: {'; '.join(allowance.dropped)}. All would fit with --minutes "
             f"{ceil(1.1 * full / 60)}"
         )
-    if not {"liquid", "recurrent"} <= {FAMILIES[model] for model in allowance.models}:
+    if not {"liquid", "recurrent"} <= set(map(family_of, allowance.models)):
         lines.append("can show: which of these models is better; not liquid against recurrent, which takes one of each")
     elif allowance.enough:
         spreads = spreads_to_show(allowance.seeds)

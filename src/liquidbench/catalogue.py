@@ -7,150 +7,18 @@ every model reads the mask as further inputs.
 Which size a network has to be as large as the others is the affair of `liquidbench.matching`.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import liquidrnn as lr
-from liquidbench.study import AUTHOR_MODELS
+from liquidbench import own
+from liquidbench.models import Author, Count, ModelSpec, OwnModel, find
+from liquidbench.own import CodeError
 from liquidbench.tasks.task import Task
 from liquidrnn.recurrent import RecurrentLayer
-
-
-class Build(Protocol):
-    """Makes a layer."""
-
-    def __call__(
-        self, inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any
-    ) -> RecurrentLayer:
-        """Sizes of input and state, outputs of the task, source of randomness, and arguments of the layer."""
-        ...
-
-
-def _native(layer: Callable[..., RecurrentLayer]) -> Build:
-    def build(inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any) -> RecurrentLayer:
-        return layer(inputs, units, batch_first=True, generator=generator, **structure)
-
-    return build
-
-
-def _appending(layer: Callable[..., RecurrentLayer]) -> Build:
-    def build(inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any) -> RecurrentLayer:
-        return layer(inputs, units, time="append", batch_first=True, generator=generator, **structure)
-
-    return build
-
-
-def _wired(layer: Callable[..., RecurrentLayer]) -> Build:
-    # One motor neuron per output, as in the NCP paper; the run's seed draws the wiring.
-    def build(
-        inputs: int, units: int, outputs: int, generator: torch.Generator, sparsity: float = 0.5, **structure: Any
-    ) -> RecurrentLayer:
-        recipe = lr.wirings.AutoNCP(units, outputs, sparsity)
-        return layer(inputs, recipe, batch_first=True, generator=generator, **structure)
-
-    return build
-
-
-def _cfc(mixed_memory: bool) -> Build:
-    # One rule for all budgets: a single backbone layer as wide as the state. The package's fixed width of 128
-    # would put small budgets out of reach; widths in the authors' scripts are 0.25 to 4 times the state's.
-    def build(
-        inputs: int, units: int, outputs: int, generator: torch.Generator, backbone_layers: int = 1, **structure: Any
-    ) -> RecurrentLayer:
-        return lr.CfC(
-            inputs,
-            units,
-            backbone_units=units,
-            backbone_layers=backbone_layers,
-            mixed_memory=mixed_memory,
-            batch_first=True,
-            generator=generator,
-            **structure,
-        )
-
-    return build
-
-
-MODELS: dict[str, Build] = {
-    "LTC": _native(lr.LTC),
-    "LTC-NCP": _wired(lr.LTC),
-    "CfC": _cfc(mixed_memory=False),
-    "CfC-NCP": _wired(lr.CfC),
-    "CfC-mm": _cfc(mixed_memory=True),
-    "STC": _native(lr.STC),
-    "LRC": _native(lr.LRC),
-    "LRCU": _native(lr.LRCU),
-    "CTRNN": _native(lr.CTRNN),
-    "RNN": _appending(lr.RNN),
-    "LSTM": _appending(lr.LSTM),
-    "GRU": _appending(lr.GRU),
-}
-
-
-@dataclass(frozen=True)
-class Author:
-    """A published size and learning rate of a model, to be shown beside the matched ones.
-
-    Everything else (epochs, batches, clipping, splits) is the study's, so such a row shows what the sizes and
-    rates do, and is no reproduction of a paper.
-
-    Attributes:
-        hidden_size: units.
-        learning_rate: of Adam.
-        source: where that is written.
-        build: the layer, where it differs in more than size from the matched one.
-    """
-
-    hidden_size: int
-    learning_rate: float
-    source: str
-    build: Build | None = None
-
-
-def _walker_cfc(inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any) -> RecurrentLayer:
-    return lr.CfC(
-        inputs,
-        units,
-        activation="silu",
-        backbone_units=256,
-        backbone_layers=1,
-        batch_first=True,
-        generator=generator,
-        **structure,
-    )
-
-
-def _walker_cfc_mm(
-    inputs: int, units: int, outputs: int, generator: torch.Generator, **structure: Any
-) -> RecurrentLayer:
-    return lr.CfC(
-        inputs,
-        units,
-        backbone_units=128,
-        backbone_layers=2,
-        backbone_dropout=0.2,
-        mixed_memory=True,
-        batch_first=True,
-        generator=generator,
-        **structure,
-    )
-
-
-AUTHORS: dict[str, Author] = {
-    "LTC": Author(32, 0.01, AUTHOR_MODELS["LTC"]),
-    "LSTM": Author(32, 0.001, AUTHOR_MODELS["LSTM"]),
-    "GRU": Author(32, 0.001, AUTHOR_MODELS["GRU"]),
-    "CTRNN": Author(32, 0.001, AUTHOR_MODELS["CTRNN"]),
-    "CfC": Author(64, 0.02, AUTHOR_MODELS["CfC"], _walker_cfc),
-    "CfC-mm": Author(128, 0.005, AUTHOR_MODELS["CfC-mm"], _walker_cfc_mm),
-    "STC": Author(64, 0.001, AUTHOR_MODELS["STC"]),
-    "LRC": Author(64, 0.001, AUTHOR_MODELS["LRC"]),
-    "LRCU": Author(64, 0.001, AUTHOR_MODELS["LRCU"]),
-}
 
 
 class SequenceModel(nn.Module):
@@ -162,6 +30,7 @@ class SequenceModel(nn.Module):
         per: ``"step"``: the head reads every output of the layer; ``"sequence"``: the last observed one.
         missing: the layer reads ``[values, mask]`` rather than ``values``.
         generator: source of the head's initial values.
+        operations: see `liquidbench.models.ModelSpec`.
 
     Example:
         >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
@@ -170,9 +39,17 @@ class SequenceModel(nn.Module):
         torch.Size([3, 2])
     """
 
-    def __init__(self, layer: RecurrentLayer, outputs: int, per: str, missing: bool, generator: torch.Generator):
+    def __init__(
+        self,
+        layer: RecurrentLayer,
+        outputs: int,
+        per: str,
+        missing: bool,
+        generator: torch.Generator,
+        operations: Count | None = None,
+    ):
         super().__init__()
-        self.layer, self.per, self.missing = layer, per, missing
+        self.layer, self.per, self.missing, self.operations = layer, per, missing, operations
         self.head = nn.Linear(layer.output_size, outputs)
         bound = layer.output_size**-0.5
         for parameter in self.head.parameters():
@@ -199,7 +76,7 @@ class SequenceModel(nn.Module):
 
 
 def build(
-    model: str,
+    model: str | OwnModel | ModelSpec,
     task: Task,
     hidden_size: int,
     seed: int,
@@ -209,31 +86,71 @@ def build(
     """A network for a task, its wiring and initial values drawn from a seed.
 
     Args:
-        model: a key of `MODELS`.
+        model: see `liquidbench.models.find`.
         task: for the sizes of inputs and outputs; no data are read.
         hidden_size: units of the layer.
         seed: the same seed gives the same network.
-        variant: ``"matched"``, or ``"author"`` for a layer built as in `AUTHORS`.
-        structure: arguments of the layer, as `liquidbench.search.STRUCTURES` has them; None for its defaults.
+        variant: ``"matched"``, or ``"author"`` for a layer built as its `liquidbench.models.Author` says.
+        structure: arguments of the layer, one of `liquidbench.models.ModelSpec.combinations`; None for the first.
 
     Raises:
         ValueError: for an unknown model, or a size at which it does not exist.
+        CodeError: a user's layer cannot be loaded or built.
     """
-    if model not in MODELS:
-        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")
+    spec = find(model)
     generator = torch.Generator().manual_seed(seed)
     inputs = len(task.features) * (1 + task.missing)
-    make = (author(model).build if variant == "author" else None) or MODELS[model]
-    layer = make(inputs, hidden_size, task.outputs, generator, **(structure or {}))
-    return SequenceModel(layer, task.outputs, task.per, task.missing, generator)
+    arguments = {**spec.arguments, **dict.fromkeys(spec.as_wide, hidden_size)}
+    arguments |= spec.combinations[0] if structure is None else structure
+    arguments |= author(spec).arguments if variant == "author" else {}
+    if spec.time == "append":
+        arguments["time"] = "append"
+    size: Any = lr.wirings.AutoNCP(hidden_size, task.outputs, arguments.pop("sparsity")) if spec.wired else hidden_size
+    make = own.load(spec.layer) if isinstance(spec.layer, str) else spec.layer
+    if isinstance(model, str):
+        layer = make(inputs, size, batch_first=True, generator=generator, **arguments)
+    else:
+        layer = _yours(spec, make, (inputs, size), {"batch_first": True, "generator": generator, **arguments})
+    return SequenceModel(layer, task.outputs, task.per, task.missing, generator, spec.operations)
 
 
-def author(model: str) -> Author:
+def _yours(spec: ModelSpec, make: Any, sizes: tuple[Any, ...], arguments: Mapping[str, Any]) -> RecurrentLayer:
+    """A user's layer, built and looked at."""
+    named = getattr(make, "__qualname__", str(make))
+    told = {name: value for name, value in arguments.items() if name != "generator"}
+    words = ", ".join([*map(str, sizes), "generator=...", *(f"{name}={value!r}" for name, value in told.items())])
+    try:
+        layer = make(*sizes, **arguments)
+    # Somebody else's code may fail in any way.
+    except Exception as error:
+        raise CodeError(
+            f"{spec.name} cannot be built: {named}({words}) raises {type(error).__name__}: {error}"
+        ) from error
+    if not isinstance(layer, RecurrentLayer):
+        raise CodeError(
+            f"{spec.name} must be a liquidrnn.recurrent.RecurrentLayer; {named}({words}) returned one of type "
+            f"{type(layer).__name__}"
+        )
+    if not layer.batch_first or layer.num_directions > 1:
+        raise CodeError(
+            f"{spec.name} must read (batch, time, feature), forward in time; {named}({words}) has "
+            f"batch_first={layer.batch_first} and {layer.num_directions} directions"
+        )
+    if not all(recurrence.uses_timespans for recurrence in layer.recurrences):
+        raise CodeError(
+            f"{spec.name} must be told the time, as all models are, but {named} takes no notice of time spans: name a "
+            "ModelSpec with time='append', or have its recurrences use them"
+        )
+    return layer
+
+
+def author(model: str | OwnModel | ModelSpec) -> Author:
     """The published size and learning rate of a model.
 
     Raises:
         ValueError: for a model without such.
     """
-    if model not in AUTHORS:
-        raise ValueError(f"model must be one of {', '.join(AUTHORS)} for variant 'author'; got {model!r}")
-    return AUTHORS[model]
+    spec = find(model)
+    if spec.author is None:
+        raise ValueError(f"model must have a published size for variant 'author'; got {spec.name!r}")
+    return spec.author

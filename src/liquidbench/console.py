@@ -227,7 +227,7 @@ class Cell:
 
 
 def _place(run: Run) -> tuple[str, str, str, str]:
-    return run.kind, run.task_name, run.model, run.variant
+    return run.kind, run.task_name, run.model_name, run.variant
 
 
 class Lines(Progress):
@@ -466,9 +466,9 @@ def described(run: Run) -> str:
     apart = " at its published size and rate" if run.variant == "author" else ""
     apart = f" at equal {run.matching}" if run.matching not in ("parameters", "") else apart
     if run.kind == "cost":
-        return f"time and memory of {run.model}{apart} on {run.task_name}"
+        return f"time and memory of {run.model_name}{apart} on {run.task_name}"
     split = f", split {run.fold}" if run.fold else ""
-    return f"{run.model}{apart} on {run.task_name}{split}, seed {run.seed}"
+    return f"{run.model_name}{apart} on {run.task_name}{split}, seed {run.seed}"
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """One network trained by several processes, which can be killed at any moment and goes on as if nothing had been.
 
-The driver (whoever calls `train`) starts the processes, listens to them, and ends them all when one has died. They
-compute on the CPU and exchange gradients with gloo. What they do is in `liquidbench.replicas`.
+On one machine the driver (whoever calls `train`) starts the processes, listens to them, and ends them all when one has
+died. On several, torchrun starts them, and each calls `train`. What they do is in `liquidbench.replicas`.
 """
 
 import math
@@ -19,17 +19,31 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 import liquidbench
 from liquidbench import storage
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, predict
+from liquidbench.learning import Data, device_of, predict
 from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, start
-from liquidbench.replicas import Checkpoint, Course, Epoch, PeerLost, loaded, save, work
+from liquidbench.replicas import (
+    Checkpoint,
+    Course,
+    PeerLost,
+    exchanging,
+    join,
+    loaded,
+    packed,
+    replicate,
+    save,
+    unpacked,
+    work,
+)
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
 from liquidbench.storage import DamagedFileError, KeptFileWarning, alone
 from liquidbench.tasks.task import Task
+from liquidbench.trainer import Epoch, NoTargetsError, Progress, check_targets
 
 CHECKPOINT = "checkpoint.pt"
 MODEL = "model.pt"
@@ -116,43 +130,159 @@ def train(
     for name, value, least in (("minutes", minutes, "above 0"), ("save_every", save_every, "at least 0")):
         if value is not None and not (value >= 0 and (value or name == "save_every")):
             raise ValueError(f"{name} must be {least}; got {value}")
-    if torch.cuda.is_available():
-        warnings.warn("this machine has a GPU, but `train` computes on the CPU alone", stacklevel=2)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    if dist.is_torchelastic_launched():
+        return _train_joined(task, course, folder, minutes, save_every, on_epoch)
+    for rank in range(course.devices):
+        device_of(course.device, rank)
     with ExitStack() as inside:
-        try:
-            inside.enter_context(alone(folder / ".lock", wait=False))
-        except BlockingIOError:
-            raise ValueError(
-                f"folder must have nobody else training in it, but another process does in {folder}; let it finish "
-                "or stop it first, or choose another folder"
-            ) from None
-        for left in (*folder.glob(".*.tmp"), *folder.glob(".rendezvous-*")):
-            left.unlink(missing_ok=True)
-        path = folder / CHECKPOINT
-        kept = _kept(path)
-        course = _settled(course, task, kept, path)
-        model = course.build(task)
-        at = kept or Checkpoint.first(course, task, model)
+        course, at = _begin(task, course, folder, inside)
+        model, path = course.build(task), folder / CHECKPOINT
         tell = on_epoch or (lambda epoch: None)
-        for epoch in at.curve:
-            tell(Epoch(**epoch))
-        ended = at.ended or _conduct(course, model, at, task, path, minutes, save_every, tell)
-        at = Checkpoint.read(path)
-        model.load_state_dict(at.best)
-        curve = tuple(Epoch(**epoch) for epoch in at.curve)
-        if ended == "minutes":
-            return Trained(model, course, curve, at.best_epoch, ended, {})
+        for epoch in at.progress.curve:
+            tell(epoch)
+        ended = at.progress.ended or _conduct(course, model, at, task, path, minutes, save_every, tell)
+        return _finish(task, course, model, Checkpoint.read(path).progress, ended, folder)
 
-        # From here on there is nothing left to choose.
-        scores = {}
-        for split in ("validation", "test"):
-            predicted = predict(model, Data(task.split(split)))
-            scores[split] = {metric: scored_or_why(metric, predicted)[0] for metric in task.metrics}
-        trained = Trained(model, course, curve, at.best_epoch, ended, scores)
-        _keep(trained, task, folder)
+
+def processes() -> int:
+    """How many processes torchrun has started, 1 where none."""
+    return int(os.environ["WORLD_SIZE"]) if dist.is_torchelastic_launched() else 1
+
+
+def is_first() -> bool:
+    """Whether this is the first of the processes that torchrun has started, or the only one."""
+    return not dist.is_torchelastic_launched() or os.environ["RANK"] == "0"
+
+
+def _train_joined(
+    task: Task,
+    course: Course,
+    folder: Path,
+    minutes: float | None,
+    save_every: float,
+    on_epoch: Callable[[Epoch], None] | None,
+) -> Trained:
+    """`train` in one of the processes that torchrun has started. The folder is the first one's affair."""
+    started, here = processes(), int(os.environ["LOCAL_WORLD_SIZE"])
+    if course.devices != started:
+        raise ValueError(
+            f"devices must be the processes that torchrun has started, {started}; got {course.devices}: leave it out, "
+            "or start as many"
+        )
+    if course.device == "cpu" and here == started:
+        os.environ.update(_loopback())
+    device = device_of(course.device, int(os.environ["LOCAL_RANK"]))
+    _warn_of_restarts()
+    join(device)
+    first, path = is_first(), folder / CHECKPOINT
+    with ExitStack() as inside, exchanging():
+        at = _from_first(lambda: _begin(task, course, folder, inside)[1], path)
+        # Each process checks that it is given the same as the others.
+        course = _settled(course, task, at, path)
+        assert course.threads is not None
+        torch.set_num_threads(course.threads)
+        model = course.build(task)
+        tell = on_epoch if first and on_epoch else lambda epoch: None
+        for epoch in at.progress.curve:
+            tell(epoch)
+        ended = at.progress.ended
+        if not ended:
+            learnt, validation = _splits(task)
+            seconds = math.inf if minutes is None else 60 * minutes
+            ended = replicate(
+                course, model, at, learnt.to(device), validation.to(device), path, save_every, seconds, tell
+            )
+        trained = _finish(task, course, model, at.progress, ended, folder if first else None)
+        # Who leaves early could take from another what it has not read yet.
+        dist.barrier()
+        dist.destroy_process_group()
         return trained
+
+
+def _warn_of_restarts() -> None:
+    """Say that torchrun's restarts may hang, where they may.
+
+    Its store outlives the processes. Those that it starts anew may read in it where the dead ones could be reached, and
+    then wait for half an hour.
+    """
+    restarts, shared = (os.environ.get(f"TORCHELASTIC_{name}") for name in ("MAX_RESTARTS", "USE_AGENT_STORE"))
+    if is_first() and restarts not in (None, "0") and shared == "True":
+        warnings.warn(
+            "torchrun may hang when it restarts processes (--max-restarts), as they look for each other where the dead "
+            "ones were; start it with TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 in its environment, and --standalone or "
+            "--rdzv-backend c10d",
+            RuntimeWarning,
+            stacklevel=4,
+        )
+
+
+def _from_first(make: Callable[[], Checkpoint], path: Path) -> Checkpoint:
+    """The checkpoint that the first process makes, in all of them."""
+    size, content = torch.zeros(1, dtype=torch.int64), torch.zeros(0, dtype=torch.uint8)
+    if dist.get_rank() == 0:
+        try:
+            at = make()
+            content = torch.frombuffer(packed(at.content).getbuffer(), dtype=torch.uint8)
+            size[0] = len(content)
+        finally:
+            dist.broadcast(size, 0)
+        dist.broadcast(content, 0)
+        return at
+    dist.broadcast(size, 0)
+    if not size:
+        raise PeerLost("the first process could not begin, and says why")
+    content = torch.empty(int(size), dtype=torch.uint8)
+    dist.broadcast(content, 0)
+    return Checkpoint.of(unpacked(content.numpy().tobytes()), path)
+
+
+def _begin(task: Task, course: Course, folder: Path, inside: ExitStack) -> tuple[Course, Checkpoint]:
+    """The course with its number of threads, and where its training stands; the folder is locked for so long."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        inside.enter_context(alone(folder / ".lock", wait=False))
+    except BlockingIOError:
+        raise ValueError(
+            f"folder must have nobody else training in it, but another process does in {folder}; let it finish "
+            "or stop it first, or choose another folder"
+        ) from None
+    for left in (*folder.glob(".*.tmp"), *folder.glob(".rendezvous-*")):
+        left.unlink(missing_ok=True)
+    path = folder / CHECKPOINT
+    kept = _kept(path)
+    course = _settled(course, task, kept, path)
+    return course, kept or Checkpoint.first(course, task, course.build(task))
+
+
+def _finish(
+    task: Task, course: Course, model: SequenceModel, progress: Progress, ended: str, folder: Path | None
+) -> Trained:
+    """Score what was trained, and keep it in the folder."""
+    model.load_state_dict(progress.best)
+    if ended == "minutes":
+        return Trained(model, course, tuple(progress.curve), progress.best_epoch, ended, {})
+
+    # From here on there is nothing left to choose.
+    device, scores = device_of(course.device), {}
+    model.to(device)
+    for split in ("validation", "test"):
+        predicted = predict(model, Data(task.split(split), device))
+        scores[split] = {metric: scored_or_why(metric, predicted)[0] for metric in task.metrics}
+    trained = Trained(model.cpu(), course, tuple(progress.curve), progress.best_epoch, ended, scores)
+    if folder is not None:
+        _keep(trained, task, folder)
+    return trained
+
+
+def _splits(task: Task) -> tuple[Data, Data]:
+    """Training and validation, which have targets."""
+    train, validation = (Data(task.split(name)) for name in ("train", "validation"))
+    try:
+        check_targets(train, validation)
+    except NoTargetsError as error:
+        raise ValueError(f"task must have targets to learn from; in {task.name!r} {error}") from error
+    return train, validation
 
 
 def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
@@ -202,7 +332,9 @@ def _kept(path: Path) -> Checkpoint | None:
 def _settled(course: Course, task: Task, kept: Checkpoint | None, path: Path) -> Course:
     """The course with its number of threads; it must be that of the checkpoint, if there is one."""
     if course.threads is None:
-        threads = max(torch.get_num_threads() // course.devices, 1) if kept is None else kept.identity["threads"]
+        # torchrun starts some of the processes here and some elsewhere.
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", course.devices))
+        threads = max(torch.get_num_threads() // here, 1) if kept is None else kept.identity["threads"]
         course = replace(course, threads=threads)
     if kept is None:
         return course
@@ -239,14 +371,11 @@ def _conduct(
     on_epoch: Callable[[Epoch], None],
 ) -> str:
     """Start the processes and hear them to their end; why the training ended."""
-    splits = [Data(task.split(name)) for name in ("train", "validation")]
-    for name, data in zip(("training", "validation"), splits, strict=True):
-        if not bool(data.target_mask.any()):
-            raise ValueError(f"task must have targets to learn from; no {name} sequence of {task.name!r} has one")
+    splits = _splits(task)
     rendezvous = path.parent / f".rendezvous-{os.getpid()}"
     seconds = math.inf if minutes is None else 60 * minutes
     shared = (course, *splits, path, rendezvous.resolve())
-    processes: dict[Any, Any] = {}
+    running: dict[Any, Any] = {}
     try:
         for rank in range(course.devices):
             ours, theirs = CONTEXT.Pipe()
@@ -256,16 +385,16 @@ def _conduct(
             start(process, _loopback())
             # The process now has the only other end, so that hearing a dead one ends rather than waits.
             theirs.close()
-            processes[ours] = process
+            running[ours] = process
         # Not among the arguments: `start` would wait for ever where a process dies before it has read so much.
         packed = pickle.dumps((model, at))
-        for connection in processes:
+        for connection in running:
             # Should it have died already, hearing it will tell.
             with suppress(OSError):
                 connection.send_bytes(packed)
-        return _hear(processes, on_epoch)
+        return _hear(running, on_epoch)
     finally:
-        for process in processes.values():
+        for process in running.values():
             process.kill()
             process.join()
         rendezvous.unlink(missing_ok=True)

@@ -1,6 +1,12 @@
-"""How a network learns from batches of a split, and what it then says of another."""
+"""What a network learns from and by: a split as tensors, the optimiser, the schedule, the loss, and what it predicts.
+
+Everything that is computed on is moved to a device here: splits by `Data.to`, networks by their trainer.
+"""
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -8,15 +14,66 @@ from torch import Tensor
 
 from liquidbench.catalogue import SequenceModel
 from liquidbench.search import Settings
+from liquidbench.study import DEVICES
 from liquidbench.tasks.task import Split
 
 EVALUATION_BATCH = 256
+CPU = torch.device("cpu")
+
+
+def device_of(kind: str, number: int = 0) -> torch.device:
+    """The device of a kind that a process computes on.
+
+    Args:
+        kind: one of `liquidbench.study.DEVICES`.
+        number: which of this machine's, where each process has one of its own.
+
+    Raises:
+        ValueError: for an unknown kind, or a device that is not there.
+    """
+    if kind not in DEVICES:
+        raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {kind!r}")
+    if kind == "cpu":
+        return CPU
+    there = torch.cuda.device_count()
+    if not there:
+        raise ValueError(
+            f"device must be one that is there; got {kind!r}, but torch {torch.__version__} finds no CUDA device on "
+            "this machine. Take 'cpu', or install a torch that is built for its GPU and driver"
+        )
+    if number >= there:
+        raise ValueError(
+            f"device must be one that is there; got {kind!r} for process {number} of this machine, counted from 0, and "
+            f"it has {there}. Take fewer processes, one for each"
+        )
+    return torch.device(kind, number)
+
+
+def synchronise(device: torch.device) -> None:
+    """Wait until a device has done all that it was given, so that a clock can be read."""
+    if device.type != "cpu":
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def own_generators(device: torch.device) -> Iterator[None]:
+    """Within it, draws from torch's global generators leave them as they were for the caller."""
+    with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
+        yield
 
 
 class Data:
-    """A split as torch tensors, made once; batches are cut from it by index."""
+    """A split as torch tensors, made once; batches are cut from it by index.
 
-    def __init__(self, split: Split):
+    Args:
+        split: the arrays.
+        device: where the tensors are.
+
+    Attributes:
+        environments: (sequence,) the environment that each sequence is from; None where no one tells them apart.
+    """
+
+    def __init__(self, split: Split, device: torch.device = CPU):
         self.values, self.timespans = torch.from_numpy(split.values), torch.from_numpy(split.timespans)
         self.targets, self.target_mask = torch.from_numpy(split.targets), torch.from_numpy(split.target_mask)
         mask = torch.from_numpy(split.mask)
@@ -27,15 +84,23 @@ class Data:
             needed = needed | self.target_mask
         steps = torch.arange(1, needed.shape[1] + 1)
         self.lengths = (needed * steps).amax(1).clamp(min=1)
+        self.environments = None if split.environments is None else torch.from_numpy(split.environments)
+        self.to(device)
+
+    def to(self, device: torch.device) -> Self:
+        """Move it to a device, and return it."""
+        for name, tensor in vars(self).items():
+            if tensor is not None:
+                setattr(self, name, tensor.to(device))
+        return self
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+        return self.values.device
 
     def __len__(self) -> int:
         return len(self.values)
-
-    def batches(self, size: int, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """Indices of all sequences, in a drawn order or their own, the last batch perhaps smaller."""
-        if generator is None:
-            return torch.arange(len(self)).split(size)
-        return torch.randperm(len(self), generator=generator).split(size)
 
     def inputs(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values, time spans and mask of some sequences, cut to the longest of them."""
@@ -49,6 +114,15 @@ class Data:
         if known.ndim == 2:
             known, targets = known[:, : predictions.shape[1]], targets[:, : predictions.shape[1]]
         return targets[known], predictions[known]
+
+    def scored_environments(self, index: Tensor, steps: int) -> Tensor:
+        """The environment of each prediction that `scored` gives for so many steps; for data with environments."""
+        assert self.environments is not None
+        known, environments = self.target_mask[index], self.environments[index]
+        if known.ndim == 2:
+            known = known[:, :steps]
+            environments = environments[:, None].expand_as(known)
+        return environments[known]
 
 
 def optimiser_of(model: SequenceModel, settings: Settings) -> torch.optim.Optimizer:
@@ -68,32 +142,14 @@ def learning_rate(settings: Settings, epoch: int, epochs: int) -> float:
     return settings.learning_rate
 
 
-def step(
-    model: SequenceModel,
-    optimiser: torch.optim.Optimizer,
-    data: Data,
-    batch: Tensor,
-    clip_norm: float,
-) -> tuple[float, int]:
-    """One update; the loss before it, and the number of predictions it is the mean of."""
-    targets, predictions = data.scored(batch, model(*data.inputs(batch)))
-    if not len(targets):
-        return 0.0, 0
-    loss = loss_of(targets, predictions)
-    optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimiser.step()
-    return float(loss.detach()), len(targets)
-
-
 @torch.inference_mode()
-def predict(model: SequenceModel, data: Data) -> tuple[Tensor, Tensor]:
-    """Targets and predictions of a whole split, (n,) and (n, outputs) where it has targets."""
+def predict(model: SequenceModel, data: Data, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Targets and predictions of some sequences, or all, (n,) and (n, outputs) where there is a target; on the CPU."""
     model.eval()
-    parts = [data.scored(batch, model(*data.inputs(batch))) for batch in data.batches(EVALUATION_BATCH)]
+    index = torch.arange(len(data)) if index is None else index
+    parts = [data.scored(batch, model(*data.inputs(batch))) for batch in index.split(EVALUATION_BATCH)]
     targets, predictions = zip(*parts, strict=True)
-    return torch.cat(targets), torch.cat(predictions)
+    return torch.cat(targets).cpu(), torch.cat(predictions).cpu()
 
 
 def loss_of(targets: Tensor, predictions: Tensor) -> Tensor:

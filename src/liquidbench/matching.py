@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from torch import nn
 
-import liquidrnn as lr
-from liquidbench import catalogue, search
+from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
+from liquidbench.models import ModelSpec, OwnModel, find
 from liquidbench.study import MATCHINGS
 from liquidbench.tasks.task import Task
-from liquidrnn.recurrent import MixedMemory, RecurrentLayer
+from liquidrnn.recurrent import MixedMemory
 
 REFERENCE = "GRU"
 """The model whose compute and state stand for a number of parameters."""
@@ -75,9 +75,13 @@ def count_parameters(network: nn.Module) -> int:
 
 
 def count_operations(network: SequenceModel) -> Operations:
-    """Operations a sample; see `Operations` for what counts."""
+    """Operations a sample; see `Operations` for what counts.
+
+    Raises:
+        ValueError: nobody has said what the layer computes.
+    """
     head = Operations(network.head.weight.numel() if network.per == "step" else 0, 0)
-    return sum((_operations(network.layer, recurrence) for recurrence in network.layer.recurrences), head)
+    return sum((_operations(network, recurrence) for recurrence in network.layer.recurrences), head)
 
 
 def count_state(network: SequenceModel) -> int:
@@ -113,7 +117,7 @@ def budget(task: Task, parameters: int, matching: str = "parameters") -> int:
 
 
 def size_for_budget(
-    model: str,
+    model: str | OwnModel | ModelSpec,
     task: Task,
     parameters: int,
     seed: int = 0,
@@ -123,7 +127,7 @@ def size_for_budget(
     """The hidden size at which a model is as large as a budget allows.
 
     Args:
-        model: a key of `liquidbench.catalogue.MODELS`.
+        model: see `liquidbench.models.find`.
         task: for the sizes of inputs and outputs.
         parameters: the study's budget.
         seed: of the network; a drawn wiring has a few synapses more or fewer with another one.
@@ -142,7 +146,7 @@ def size_for_budget(
         nearest = " and ".join(f"{counts[size]:,} with {size} units" for size in sorted(counts)[:2])
         means = "" if matching == "parameters" else f", {wanted:,} {MATCHINGS[matching]}"
         raise ValueError(
-            f"parameters must be within {tolerance:.0%} of what {model} can have on {task.name!r} (matching "
+            f"parameters must be within {tolerance:.0%} of what {find(model).name} can have on {task.name!r} (matching "
             f"{matching}); got {parameters:,}{means}, but the nearest are {nearest}: choose another budget, or a "
             "larger one"
         )
@@ -153,12 +157,12 @@ _sizes: dict[tuple[Any, ...], tuple[tuple[Mapping[str, Any], int], ...]] = {}
 
 
 def structures(
-    model: str, task: Task, parameters: int, seed: int = 0, matching: str = "parameters"
+    model: str | OwnModel | ModelSpec, task: Task, parameters: int, seed: int = 0, matching: str = "parameters"
 ) -> tuple[tuple[Mapping[str, Any], int], ...]:
-    """The structures of `liquidbench.search.STRUCTURES` that fit a budget, each with its hidden size.
+    """The structures of a model that fit a budget, each with its hidden size.
 
     Args:
-        model: a key of `liquidbench.catalogue.MODELS`.
+        model: see `liquidbench.models.find`.
         task: for the sizes of inputs and outputs.
         parameters: the study's budget.
         seed: of the network.
@@ -168,10 +172,11 @@ def structures(
         ValueError: where not even the first, which is the model as the catalogue builds it, fits.
     """
     # Counting takes some hundredths of a second, and a worker does many runs of one task; only wirings depend on seeds.
-    drawn = seed if model.endswith("-NCP") else None
+    spec = find(model)
+    drawn = seed if spec.wired else None
     key = (model, len(task.features), task.missing, task.outputs, task.per, parameters, matching, drawn)
     if key not in _sizes:
-        first, *others = search.structures(model)
+        first, *others = spec.combinations
         fitting = [(first, size_for_budget(model, task, parameters, seed, matching, first))]
         for structure in others:
             wanted = budget(task, parameters, matching)
@@ -183,19 +188,30 @@ def structures(
 
 
 def _nearest(
-    model: str, task: Task, wanted: int, seed: int, matching: str, structure: Mapping[str, Any] | None
+    model: str | OwnModel | ModelSpec,
+    task: Task,
+    wanted: int,
+    seed: int,
+    matching: str,
+    structure: Mapping[str, Any] | None,
 ) -> tuple[int, dict[int, int]]:
     """The size whose count is nearest to the one wanted, and the counts of the nearest, best first."""
-    smallest = task.outputs + 3 if model.endswith("-NCP") else 1
+    spec = find(model)
+    smallest = task.outputs + 3 if spec.wired else 1
 
     @cache
     def count(size: int) -> int:
-        # Without memory or numbers: only sizes count.
-        with torch.device("meta"):
+        # Without memory or numbers: only sizes count. A user's layer may need numbers to be built.
+        with torch.device("meta" if isinstance(model, str) else "cpu"):
             return MEASURES[matching](catalogue.build(model, task, size, seed, structure=structure))
 
     largest = smallest
     while count(largest) < wanted:
+        if count(2 * largest) <= count(largest):
+            raise ValueError(
+                f"the hidden size of {spec.name} must decide how large it is, but with {largest} and {2 * largest} "
+                f"units it has {count(largest):,} and {count(2 * largest):,} {MATCHINGS[matching]}"
+            )
         largest *= 2
     above = smallest + bisect_left(range(smallest, largest + 1), wanted, key=count)
     # A drawn wiring's count does not rise strictly with its size, so neighbours are looked at as well.
@@ -203,18 +219,13 @@ def _nearest(
     return near[0], {size: count(size) for size in near[:2]}
 
 
-def _operations(layer: RecurrentLayer, recurrence: Any) -> Operations:
+def _operations(network: SequenceModel, recurrence: Any) -> Operations:
     if isinstance(recurrence, MixedMemory):
         memory = recurrence.weight_ih.numel() + recurrence.weight_hh.numel()
-        return Operations(memory, 0) + _operations(layer, recurrence.inner)
-    match layer:
-        case lr.LTC() | lr.STC() | lr.LRC() | lr.LRCU():
-            opened = recurrence.ode_unfolds * len(recurrence.synapses) + len(recurrence.sensory_synapses)
-            return Operations((4 if isinstance(layer, lr.LRC | lr.LRCU) else 3) * opened, opened)
-        case lr.CTRNN():
-            return Operations(recurrence.weight_ih.numel() + recurrence.ode_unfolds * recurrence.weight_hh.numel(), 0)
-        case lr.CfC() | lr.RNN() | lr.LSTM() | lr.GRU():
-            # Biases have one axis; a wired CfC's weights are (heads, connections).
-            weights = (p for name, p in recurrence.named_parameters() if p.ndim == 2 and "bias" not in name)
-            return Operations(sum(weight.numel() for weight in weights), 0)
-    raise TypeError(f"what a {type(layer).__name__} computes is not counted yet; say so in liquidbench.matching")
+        return Operations(memory, 0) + _operations(network, recurrence.inner)
+    if network.operations is None:
+        raise ValueError(
+            f"operations of {type(network.layer).__name__} must be known to match by compute: name a "
+            "liquidbench.models.ModelSpec that says what it computes"
+        )
+    return Operations(*network.operations(recurrence))

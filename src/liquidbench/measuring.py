@@ -15,17 +15,17 @@ from torch.profiler import ProfilerActivity, profile
 
 from liquidbench.catalogue import SequenceModel
 from liquidbench.energy import EnergyCounters
-from liquidbench.learning import Data, loss_of, optimiser_of, step
+from liquidbench.learning import CPU, Data, device_of, loss_of, optimiser_of, own_generators, synchronise
 from liquidbench.rows import Row, Rows
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
+from liquidbench.trainer import shuffled, step
 from liquidbench.training import network, settings_so_far
 from liquidrnn import Stream, kernels
 
 
-@torch.random.fork_rng(devices=[])
 def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = None) -> list[Row]:
-    """Measure what a model costs; for numbers that mean something, on an otherwise idle machine.
+    """Measure what a model costs on the run's device; for numbers that mean something, on an otherwise idle machine.
 
     The structure and the optimiser are those that the run's search found, if it has been made, else the first that the
     search space has; the rows say which.
@@ -41,14 +41,14 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
       training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
       data are not. It is the maximum of the running sum of the allocations and releases that
       ``torch.profiler`` records with ``profile_memory=True``, and to it comes the most that compiled kernels held for
-      themselves: nothing is sampled, no other process counts.
+      themselves: nothing is sampled, no other process counts. On a GPU its allocator says what its peak was.
     - ``saved_for_backward_bytes``: what autograd keeps between the forward and the backward pass of one batch, the
       loss included. Each storage counts once, whole, however many views of it are kept; the model's parameters and
       buffers and the batch's values, time spans, mask and targets, which would be there anyhow, do not count.
     - ``inference_memory_bytes``: the same as for training for the forward pass of one batch in inference mode.
     - ``training_energy_joules``: what the processor's packages took (`EnergyCounters`) in training steps, repeated for
       half a second and at least five times: a mean, times the number of batches. Power at idle and whatever else runs
-      are not subtracted. Where the machine does not tell, there is no such row.
+      are not subtracted. Where the machine does not tell, and on a GPU, there is no such row.
     - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
 
     Args:
@@ -60,17 +60,25 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
         Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: the model has no size within the budget on this task, or the data break a promise.
+        ValueError: the model has no size within the budget on this task, the data break a promise, or the device is
+            not there.
     """
+    device = device_of(run.device)
+    with own_generators(device):
+        return _measured(run, task, folder, device)
+
+
+def _measured(run: Run, task: Task, folder: str | os.PathLike[str] | None, device: torch.device) -> list[Row]:
     task = task.with_fold(run.fold)
     settings = settings_so_far(run, task, folder)
     rows = Rows(run, task.data_digest)
     torch.manual_seed(run.seed)
     model, hidden_size = network(run, task, settings)
+    model.to(device)
     rows.configured(model, hidden_size)
     about = {"learning_rate": settings.learning_rate, "settings": settings.to_json()}
-    data = Data(task.split("train"))
-    batches = data.batches(run.training.batch_size, torch.Generator().manual_seed(run.seed))
+    data = Data(task.split("train"), device)
+    batches = shuffled(data, run.training.batch_size, torch.Generator().manual_seed(run.seed))
     full = [batch for batch in batches if len(batch) == len(batches[0])]
 
     def training_step() -> Callable[[int], object]:
@@ -80,43 +88,46 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
     def forward_pass(number: int) -> object:
         return model(*data.inputs(full[number % len(full)]))
 
-    seconds = _median_seconds(training_step(), calls=5, warm_up=1)
+    seconds = _median_seconds(training_step(), 5, 1, device)
     rows.add("seconds_per_epoch", seconds * len(batches), **about)
     rows.add("training_sequences_per_second", len(full[0]) / seconds, **about)
-    joules = EnergyCounters().joules_of(training_step(), calls=5)
+    # What the processor takes is not what a GPU beside it does.
+    joules = EnergyCounters().joules_of(training_step(), calls=5) if device == CPU else None
     if joules is not None:
         rows.add("training_energy_joules", joules * len(batches), **about)
     # The gradients that the timed steps left are no part of the baseline.
     model.zero_grad(set_to_none=True)
-    rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0)), **about)
+    rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0), device), **about)
     model.zero_grad(set_to_none=True)
     rows.add("saved_for_backward_bytes", _saved_for_backward(model, data, full[0]), **about)
     model.eval()
     with torch.inference_mode():
-        seconds = _median_seconds(forward_pass, calls=5, warm_up=1)
+        seconds = _median_seconds(forward_pass, 5, 1, device)
         rows.add("inference_sequences_per_second", len(full[0]) / seconds, **about)
-        rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0]))), **about)
-        rows.add("step_latency_us", 1e6 * _step_latency(model), **about)
+        rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0])), device), **about)
+        rows.add("step_latency_us", 1e6 * _step_latency(model, device), **about)
     rows.add("parameters", rows.parameters, **about)
     deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     rows.add("deployed_bytes", deployed, **about)
     return rows.done()
 
 
-def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int) -> float:
-    """Median wall-clock time of ``action(number of the call)``."""
+def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int, device: torch.device) -> float:
+    """Median wall-clock time of ``action(number of the call)``, till the device has done it."""
     seconds = []
     for number in range(warm_up + calls):
+        synchronise(device)
         started = time.perf_counter()
         action(number)
+        synchronise(device)
         seconds.append(time.perf_counter() - started)
     return median(seconds[warm_up:])
 
 
-def _step_latency(model: SequenceModel) -> float:
+def _step_latency(model: SequenceModel, device: torch.device) -> float:
     """Median wall-clock time of one streamed sample, in seconds."""
-    stream, sample = Stream(model.layer), torch.ones(model.layer.input_size)
-    return _median_seconds(lambda number: stream(sample), calls=200, warm_up=20)
+    stream, sample = Stream(model.layer), torch.ones(model.layer.input_size, device=device)
+    return _median_seconds(lambda number: stream(sample), 200, 20, device)
 
 
 def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
@@ -165,11 +176,18 @@ class Saved:
         return sum(size for place, size in sizes.items() if place not in others)
 
 
-def _peak_memory(action: Callable[[], object]) -> int:
+def _peak_memory(action: Callable[[], object], device: torch.device = CPU) -> int:
     """Most bytes that were held during ``action``, above what was held before: by torch's allocator and by kernels.
 
     The two may be at their most at different times, so that this is an upper bound.
     """
+    if device != CPU:
+        synchronise(device)
+        before = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        action()
+        synchronise(device)
+        return torch.cuda.max_memory_allocated(device) - before
     # Else torch's profiler prints on the standard error when it begins and ends.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:

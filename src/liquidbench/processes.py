@@ -102,7 +102,7 @@ def start(process: BaseProcess, environment: Mapping[str, str] | None = None) ->
         inside.enter_context(interrupts_ignored())
         # It is born as `python -c`, which puts the current folder first; so is multiprocessing's resource tracker.
         inside.enter_context(_environment({"PYTHONSAFEPATH": "1", **(environment or {})}))
-        inside.enter_context(_closed_path())
+        inside.enter_context(closed_path())
         process.start()
 
 
@@ -136,7 +136,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _closed_path() -> Iterator[None]:
+def closed_path() -> Iterator[None]:
     """Within it, the path of imports has no entry for whatever folder is the current one.
 
     multiprocessing hands the path on, with the current folder's name in the place of that entry.

@@ -1,15 +1,4 @@
-r"""A training's course, its checkpoint, and the processes that learn together.
-
-Each process (a replica) has the whole network and takes a share of every batch. With losses :math:`\ell_i` of the
-:math:`n` scored targets of a batch, of which :math:`n_r` fall to process :math:`r`, the gradient of the batch's loss is
-
-.. math::
-
-    \nabla \frac{1}{n} \sum_{i} \ell_i = \sum_r \frac{n_r}{n} \, \nabla \Big( \frac{1}{n_r} \sum_{i \in r} \ell_i \Big)
-
-so each process weights its mean loss by its part of the targets, and the gradients are summed. All processes know the
-whole batch, hence :math:`n`, before they compute anything.
-"""
+"""A training's course, its checkpoint, and what each of the processes does that train together."""
 
 import io
 import math
@@ -17,11 +6,11 @@ import os
 import pickle
 import signal
 import threading
-import time
 import traceback
 import zipfile
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Self
@@ -33,15 +22,17 @@ from torch import Tensor
 
 from liquidbench import catalogue, storage
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import EVALUATION_BATCH, Data, learning_rate, loss_of, optimiser_of
+from liquidbench.learning import Data, device_of, optimiser_of
+from liquidbench.models import find
 from liquidbench.packed import check_zip
 from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
 from liquidbench.storage import DamagedFileError
+from liquidbench.study import DEVICES
 from liquidbench.tasks.task import Task
+from liquidbench.trainer import Epoch, Progress, Trainer
 
-_FORMAT = 1
-_SAVE, _PAUSE = 1.0, 2.0
+_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +40,7 @@ class Course:
     """All that decides how one network is trained, save the data.
 
     Attributes:
-        model: a key of `liquidbench.catalogue.MODELS`.
+        model: a key of `liquidbench.models.MODELS`.
         hidden_size: its units.
         settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience, structure.
         epochs: passes over the training split, at most.
@@ -57,6 +48,7 @@ class Course:
         seed: of initial values, of the order of the data, and of dropout.
         devices: processes that share each batch.
         threads: of each process; None for the cores divided among the processes, or what a checkpoint was made with.
+        device: what they compute on, one of `liquidbench.study.DEVICES`; each process has a GPU of its own.
 
     Raises:
         TypeError: for a number of another type.
@@ -71,10 +63,10 @@ class Course:
     seed: int = 0
     devices: int = 1
     threads: int | None = None
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
-        if self.model not in catalogue.MODELS:
-            raise ValueError(f"model must be one of {', '.join(catalogue.MODELS)}; got {self.model!r}")
+        find(self.model)
         for name in ("hidden_size", "epochs", "batch_size", "seed", "devices", "threads"):
             value, least = getattr(self, name), 0 if name == "seed" else 1
             if name == "threads" and value is None:
@@ -98,9 +90,13 @@ class Course:
             value = getattr(settings, name)
             if not (allowed and math.isfinite(value)):
                 raise ValueError(f"{name} must be {bound}; got {value}")
-        for name, known in (("optimiser", ("adamw", "rmsprop")), ("schedule", ("constant", "cosine"))):
-            if getattr(settings, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}; got {getattr(settings, name)!r}")
+        for name, value, known in (
+            ("optimiser", settings.optimiser, ("adamw", "rmsprop")),
+            ("schedule", settings.schedule, ("constant", "cosine")),
+            ("device", self.device, DEVICES),
+        ):
+            if value not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
     def build(self, task: Task) -> SequenceModel:
         """The network with its initial values."""
@@ -113,62 +109,25 @@ class Course:
         return {"task": task.name, "data": task.data_digest, "fold": task.fold, **content, **settings}
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """What came of an epoch.
-
-    Attributes:
-        epoch: from 1.
-        train_loss: mean over the epoch's training targets, as they were met.
-        validation_loss: after the epoch.
-        seconds: its steps took, without validation and checkpoints.
-    """
-
-    epoch: int
-    train_loss: float
-    validation_loss: float
-    seconds: float
-
-
 @dataclass
 class Checkpoint:
-    """Where a training stands between two steps.
+    """What a training goes on from.
 
     Attributes:
-        identity: of the course, see `Course.identity`.
-        torch: version with which the training was begun.
+        identity: the course's, with the data's.
+        torch: version that it was begun with.
         model: the network's state.
-        optimiser: the optimiser's state.
-        order: state, at the epoch's beginning, of the generator that the order of the data is drawn from.
-        generators: states of the generators that dropout draws from, one a process.
-        epoch: the one that is under way, from 1.
-        step: batches of it that are done.
-        total: sum of its losses so far, over targets.
-        scored: number of these.
-        seconds: that its steps took so far.
-        curve: fields of each `Epoch` that is complete.
-        best_epoch: the one with the lowest validation loss, 0 for the untrained network.
-        best_loss: that loss; None before the first validation.
-        best: the network's state then.
-        ended: why the training is over, "" while it is not.
+        optimiser: its state.
+        generators: state of the generator of dropout of each process.
+        progress: how far it has come.
     """
 
     identity: dict[str, Any]
     torch: str
     model: dict[str, Tensor]
     optimiser: dict[str, Any]
-    order: Tensor
     generators: list[Tensor]
-    epoch: int = 1
-    step: int = 0
-    total: float = 0.0
-    scored: int = 0
-    seconds: float = 0.0
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    best_epoch: int = 0
-    best_loss: float | None = None
-    best: dict[str, Tensor] = field(default_factory=dict)
-    ended: str = ""
+    progress: Progress
 
     @classmethod
     def first(cls, course: Course, task: Task, model: SequenceModel) -> Self:
@@ -181,8 +140,8 @@ class Checkpoint:
             str(torch.__version__),
             model.state_dict(),
             optimiser_of(model, course.settings).state_dict(),
-            torch.Generator().manual_seed(course.seed).get_state(),
-            [torch.Generator().manual_seed(seed).get_state() for seed in seeds],
+            [torch.Generator(course.device).manual_seed(seed).get_state() for seed in seeds],
+            Progress(torch.Generator().manual_seed(course.seed).get_state()),
         )
 
     @classmethod
@@ -193,22 +152,34 @@ class Checkpoint:
             DamagedFileError: where the file is not what was written, or none.
             ValueError: where it is one of another version.
         """
-        content = loaded(path)
+        return cls.of(loaded(path), path)
+
+    @classmethod
+    def of(cls, content: Any, path: Path) -> Self:
+        """The one that `content` gave, which stands in a file of that name; see `read`."""
         try:
             version = content.pop("format")
+            if version != _FORMAT or content.keys() != {entry.name for entry in fields(cls)}:
+                raise ValueError(
+                    f"{path} is a checkpoint of another version of liquidbench, of format {version}, and this one "
+                    f"reads {_FORMAT}; go on with that version, or remove the file to begin anew"
+                )
+            progress = dict(content.pop("progress"))
+            progress["curve"] = [Epoch(**epoch) for epoch in progress["curve"]]
+            return cls(**content, progress=Progress(**progress))
         except (KeyError, AttributeError, TypeError) as error:
             raise DamagedFileError(f"{path} is no checkpoint ({error})") from error
-        if version != _FORMAT or content.keys() != {entry.name for entry in fields(cls)}:
-            raise ValueError(
-                f"{path} is a checkpoint of another version of liquidbench, of format {version}, and this one reads "
-                f"{_FORMAT}; go on with that version, or remove the file to begin anew"
-            )
-        return cls(**content)
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """All of it as tensors, numbers and text."""
+        progress = vars(self.progress) | {"curve": [asdict(epoch) for epoch in self.progress.curve]}
+        return {"format": _FORMAT, **vars(self), "progress": progress}
 
     def write(self, path: Path) -> None:
         """Replace a file: whatever happens, either the old content is there or the new."""
         # Under a name of its own till then: processes of a driver that was killed may take a moment to notice.
-        save({"format": _FORMAT, **vars(self)}, path)
+        save(self.content, path)
         if os.name == "posix":
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -217,11 +188,21 @@ class Checkpoint:
                 os.close(folder)
 
 
-def save(content: Mapping[str, Any], path: Path) -> None:
-    """`torch.save` of a file that carries its checksum and is there whole or not at all."""
+def packed(content: Mapping[str, Any]) -> io.BytesIO:
+    """`torch.save` into memory."""
     archive = io.BytesIO()
     torch.save(content, archive)
-    storage.keep(path, storage.sealed_zip(archive))
+    return archive
+
+
+def unpacked(archive: bytes) -> Any:
+    """What `packed` was given, with its tensors on the CPU: no code in it runs."""
+    return torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
+
+
+def save(content: Mapping[str, Any], path: Path) -> None:
+    """Write a torch file that carries its checksum and is there whole or not at all."""
+    storage.keep(path, storage.sealed_zip(packed(content)))
 
 
 def loaded(path: Path) -> Any:
@@ -239,7 +220,7 @@ def loaded(path: Path) -> Any:
             if (part := archive.testzip()) is not None:
                 raise DamagedFileError(f"{path} is damaged: {part} in it does not match its checksum")
         try:
-            return torch.load(io.BytesIO(content), weights_only=True)
+            return unpacked(content)
         # Its reader fails on odd files in many ways, and then advises to run what is in them.
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0].partition('.')[0]}"
@@ -250,200 +231,86 @@ class PeerLost(RuntimeError):
     """Another process did not answer: it has ended, and knows why."""
 
 
-def step(
-    model: SequenceModel,
-    optimiser: torch.optim.Optimizer,
-    data: Data,
-    batch: Tensor,
-    clip_norm: float,
-    wish: float = 0.0,
-) -> tuple[float, int, float]:
-    """`liquidbench.learning.step` by all processes of the default group, each with a share of the batch.
+@contextmanager
+def exchanging() -> Iterator[None]:
+    """Within it, what torch raises of an exchange between processes is `PeerLost`."""
+    try:
+        yield
+    except RuntimeError as error:
+        # gloo raises nothing more telling than a RuntimeError with the place in its source.
+        if isinstance(error, dist.DistError) or "/gloo/" in str(error):
+            raise PeerLost(str(error)) from error
+        raise
 
-    The update is that of one process up to rounding, and the same bits in all. A parameter that no process has a
-    gradient of has none; a batch without targets changes nothing.
+
+def join(device: torch.device, **where: Any) -> None:
+    """Make this process one of torch's default group.
 
     Args:
-        model: with the same parameters in every process, all of one type.
-        optimiser: over these, in the same state.
-        data: the whole split.
-        batch: (batch,) indices of sequences, the same in every process.
-        clip_norm: largest norm of the whole gradient.
-        wish: summed over the processes, so that all can act on what one of them decides.
-
-    Returns:
-        The batch's mean loss before the update, the number of targets, and the sum of wishes (0 without targets).
-
-    Raises:
-        FloatingPointError: in all processes, where the loss is not finite; nothing is updated then.
-        PeerLost: where another process has ended.
+        device: that it computes on; processes exchange tensors on it, and on the CPU.
+        **where: arguments of ``torch.distributed.init_process_group``, by which the processes find each other.
     """
-    scored = int(data.target_mask[batch].sum())
-    if not scored:
-        return 0.0, 0, 0.0
-    share = batch.tensor_split(dist.get_world_size())[dist.get_rank()]
-    optimiser.zero_grad(set_to_none=True)
-    loss = 0.0
-    if bool(data.target_mask[share].any()):
-        targets, predictions = data.scored(share, model(*data.inputs(share)))
-        part = loss_of(targets, predictions) * (len(targets) / scored)
-        part.backward()
-        loss = float(part.detach())
-    loss, wishes = _sum_gradients([p for p in model.parameters() if p.requires_grad], [loss, wish])
-    if not math.isfinite(loss):
-        raise FloatingPointError(f"training loss became {loss}")
-    torch.nn.utils.clip_grad_norm_(model.parameters(), clip_norm)
-    optimiser.step()
-    return loss, scored, wishes
+    backend, device_id = ("gloo", None) if device.type == "cpu" else ("cpu:gloo,cuda:nccl", device)
+    with exchanging():
+        dist.init_process_group(backend, device_id=device_id, **where)
 
 
-def _sum_gradients(parameters: list[torch.nn.Parameter], numbers: list[float]) -> list[float]:
-    """Sum gradients over all processes, in place, and some numbers with them: one exchange for everything."""
-    parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
-    # A sum of zeros is not the same as no gradient, with which an optimiser lets a parameter alone.
-    told = [float(p.grad is not None) for p in parameters]
-    everything = torch.cat([part.reshape(-1) for part in (*parts, parts[0].new_tensor([*told, *numbers]))])
-    _sum(everything)
-    *summed, tail = everything.split([*(p.numel() for p in parameters), len(told) + len(numbers)])
-    tail = tail.tolist()
-    for parameter, gradient, known in zip(parameters, summed, tail, strict=False):
-        parameter.grad = gradient.view_as(parameter) if known else None
-    return tail[len(told) :]
-
-
-def _sum(tensor: Tensor) -> None:
-    try:
-        dist.all_reduce(tensor)
-    except RuntimeError as error:
-        raise PeerLost(str(error)) from error
-
-
-class Replica:
-    """One process's part in a training, from a checkpoint on.
+def replicate(
+    course: Course,
+    model: SequenceModel,
+    checkpoint: Checkpoint,
+    train: Data,
+    validation: Data,
+    path: Path,
+    save_every: float,
+    seconds: float,
+    on_epoch: Callable[[Epoch], None],
+) -> str:
+    """One process's part in a training by all of the default group, from a checkpoint on.
 
     Args:
         course: what is trained.
-        model: a network to fill.
+        model: a network to fill; at the end it has the weights of its best epoch.
         checkpoint: where to begin; it moves on with the training.
-        train: the training split.
-        validation: the validation split.
-        path: the checkpoint's file.
+        train: the training split, on this process's device.
+        validation: the validation split, there too.
+        path: the checkpoint's file, which the first process writes.
         save_every: seconds between checkpoints, besides those after each epoch.
         seconds: of training, after which it stops at a checkpoint.
         on_epoch: called after every epoch, its checkpoint being written.
+
+    Returns:
+        Why it ended.
+
+    Raises:
+        FloatingPointError: in all processes, where a loss stops being finite.
+        PeerLost: where another process has ended.
     """
+    rank, group = dist.get_rank(), dist.group.WORLD
+    with exchanging():
+        trainer = Trainer(
+            model,
+            course.settings,
+            train,
+            validation,
+            epochs=course.epochs,
+            batch_size=course.batch_size,
+            seed=course.seed,
+            group=group,
+        )
+        at = {"model": checkpoint.model, "optimiser": checkpoint.optimiser}
+        trainer.load_state_dict({**at, "generator": checkpoint.generators[rank]})
+        trainer.progress = checkpoint.progress
 
-    def __init__(
-        self,
-        course: Course,
-        model: SequenceModel,
-        checkpoint: Checkpoint,
-        train: Data,
-        validation: Data,
-        path: Path,
-        save_every: float,
-        seconds: float,
-        on_epoch: Callable[[Epoch], None],
-    ):
-        self.course, self.model, self.at, self.train, self.validation = course, model, checkpoint, train, validation
-        self.path, self.save_every, self.on_epoch = path, save_every, on_epoch
-        self.rank, self.processes = dist.get_rank(), dist.get_world_size()
-        model.load_state_dict(checkpoint.model)
-        self.optimiser = optimiser_of(model, course.settings)
-        self.optimiser.load_state_dict(checkpoint.optimiser)
-        # Dropout draws from the global generator.
-        torch.set_rng_state(checkpoint.generators[self.rank])
-        self.order = torch.Generator()
-        self.saved = time.monotonic()
-        self.deadline = self.saved + seconds
+        def save() -> None:
+            state = trainer.state_dict()
+            checkpoint.generators = [torch.empty_like(state["generator"]) for _ in range(dist.get_world_size())]
+            dist.all_gather(checkpoint.generators, state["generator"])
+            if rank == 0:
+                checkpoint.model, checkpoint.optimiser = state["model"], state["optimiser"]
+                checkpoint.write(path)
 
-    def run(self) -> str:
-        """Train to the end, or as long as there is time; why it ended."""
-        at = self.at
-        if at.best_loss is None:
-            # The untrained network is the first to beat: one that only got worse has learnt nothing.
-            at.best_loss = self._validate("before training")
-            at.best = self._weights()
-            self._save()
-        while not at.ended:
-            if not self._train_epoch():
-                return "minutes"
-        return at.ended
-
-    def _train_epoch(self) -> bool:
-        """Go on to the epoch's end; whether there was time for it."""
-        at, course = self.at, self.course
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(course.settings, at.epoch, course.epochs)
-        self.model.train()
-        self.order.set_state(at.order)
-        for batch in self.train.batches(course.batch_size, self.order)[at.step :]:
-            began = time.monotonic()
-            try:
-                loss, scored, wish = step(
-                    self.model, self.optimiser, self.train, batch, course.settings.clip_norm, self._wish()
-                )
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{error} in epoch {at.epoch}") from error
-            at.total, at.scored, at.step = at.total + loss * scored, at.scored + scored, at.step + 1
-            at.seconds += time.monotonic() - began
-            if wish:
-                self._save()
-            if wish == _PAUSE:
-                return False
-        epoch = Epoch(at.epoch, at.total / at.scored, self._validate(f"in epoch {at.epoch}"), at.seconds)
-        at.curve.append(asdict(epoch))
-        assert at.best_loss is not None
-        if epoch.validation_loss < at.best_loss:
-            at.best_epoch, at.best_loss, at.best = at.epoch, epoch.validation_loss, self._weights()
-        if at.epoch == course.epochs:
-            at.ended = "all epochs"
-        elif at.epoch - at.best_epoch >= max(1, round(course.settings.patience * course.epochs)):
-            at.ended = "patience"
-        at.epoch, at.step, at.total, at.scored, at.seconds = at.epoch + 1, 0, 0.0, 0, 0.0
-        at.order = self.order.get_state()
-        self._save()
-        self.on_epoch(epoch)
-        return True
-
-    @torch.inference_mode()
-    def _validate(self, when: str) -> float:
-        """Mean loss on validation, each process with its share of the sequences."""
-        self.model.eval()
-        sums = torch.zeros(2, dtype=torch.float64)
-        for batch in torch.arange(len(self.validation)).tensor_split(self.processes)[self.rank].split(EVALUATION_BATCH):
-            if len(batch) and bool(self.validation.target_mask[batch].any()):
-                targets, predictions = self.validation.scored(batch, self.model(*self.validation.inputs(batch)))
-                loss = float(loss_of(targets, predictions))
-                sums += torch.tensor([loss * len(targets), len(targets)], dtype=sums.dtype)
-        _sum(sums)
-        loss = float(sums[0] / sums[1])
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"validation loss became {loss} {when}")
-        return loss
-
-    def _wish(self) -> float:
-        """What the first process wants all to do after the step; the clocks of the others do not count."""
-        now = time.monotonic()
-        if self.rank:
-            return 0.0
-        return _PAUSE if now > self.deadline else _SAVE if now - self.saved >= self.save_every else 0.0
-
-    def _weights(self) -> dict[str, Tensor]:
-        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-
-    def _save(self) -> None:
-        """Write the checkpoint, if this is the first process; all give their generators' states."""
-        own = torch.get_rng_state()
-        self.at.generators = [torch.empty_like(own) for _ in range(self.processes)]
-        try:
-            dist.all_gather(self.at.generators, own)
-        except RuntimeError as error:
-            raise PeerLost(str(error)) from error
-        if self.rank == 0:
-            self.at.model, self.at.optimiser = self.model.state_dict(), self.optimiser.state_dict()
-            self.at.write(self.path)
-        self.saved = time.monotonic()
+        return trainer.run(seconds=seconds, pause=True, save=save, save_every=save_every, on_epoch=on_epoch)
 
 
 def work(
@@ -470,8 +337,8 @@ def work(
         path: the checkpoint's file.
         rendezvous: a file by which the processes find each other.
         connection: to the driver. Model and checkpoint come from there, pickled, so that each process has its own.
-        save_every: see `Replica`.
-        seconds: see `Replica`.
+        save_every: see `replicate`.
+        seconds: see `replicate`.
     """
     # Ctrl-C is for the driver, which ends its processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -485,11 +352,11 @@ def work(
         assert course.threads is not None
         torch.set_num_threads(course.threads)
         model, checkpoint = pickle.loads(connection.recv_bytes())  # noqa: S301
-        try:
-            dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=course.devices)
-        except RuntimeError as error:
-            raise PeerLost(str(error)) from error
-        tell(Replica(course, model, checkpoint, train, validation, path, save_every, seconds, tell).run())
+        device = device_of(course.device, rank)
+        join(device, init_method=f"file://{rendezvous}", rank=rank, world_size=course.devices)
+        for data in (train, validation):
+            data.to(device)
+        tell(replicate(course, model, checkpoint, train, validation, path, save_every, seconds, tell))
         # The driver ends all. On a way out of its own, now and then threads of torch abort the process, and one that
         # leaves early could take from another what it has not read yet.
         threading.Event().wait()

@@ -59,7 +59,7 @@ class Rows:
             "commit": _commit(),
             "python": platform.python_version(),
             "torch": str(torch.__version__),
-            "machine": _machine(),
+            "machine": _machine(run.device),
             "threads": torch.get_num_threads(),
             "started": datetime.now(UTC).isoformat(timespec="seconds"),
         }
@@ -136,8 +136,8 @@ def _commit() -> str:
 
 
 @cache
-def _machine() -> str:
-    """Processor and operating system, without the machine's name."""
+def _machine(device: str) -> str:
+    """Processor, operating system, and the GPU if that is what computes, without the machine's name."""
     processor = platform.processor() or platform.machine()
     described = Path("/proc/cpuinfo")
     if described.is_file():
@@ -145,4 +145,5 @@ def _machine() -> str:
             if line.startswith("model name"):
                 processor = line.partition(":")[2].strip()
                 break
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}"
+    beside = f", {torch.cuda.get_device_name()}" if device != "cpu" and torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}{beside}"

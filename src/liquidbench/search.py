@@ -1,6 +1,6 @@
 """What is searched for, and how: all search spaces in one place, the same effort for every model.
 
-Every trial draws `SHARED`, which is the same for all models, and one of the model's `STRUCTURES`, at the size that the
+Every trial draws `SHARED`, which is the same for all models, and one of the model's structures, at the size that the
 study's budget gives it. Draws are independent and uniform, so that the best of k of them can be told for any k, and so
 that no model gains by having more to set. They come from seed, split, task and number of the trial alone: all models
 draw the same values in their trials of one number, and are equally lucky.
@@ -18,7 +18,6 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -47,22 +46,6 @@ SHARED: Mapping[str, BaseDistribution] = {
 
 MIDDLE_RATE = 0.01
 """A learning rate in the middle of its range, for what is measured and not trained to an end."""
-
-STRUCTURES: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
-    "LTC": {"num_layers": (1, 2), "ode_unfolds": (6, 3)},
-    "LTC-NCP": {"sparsity": (0.5, 0.3), "ode_unfolds": (6, 3)},
-    "CfC": {"num_layers": (1, 2), "backbone_layers": (1, 2)},
-    "CfC-NCP": {"sparsity": (0.5, 0.3), "mode": ("default", "no_gate")},
-    "CfC-mm": {"num_layers": (1, 2), "backbone_layers": (1, 2)},
-    "STC": {"num_layers": (1, 2), "ode_unfolds": (1, 2)},
-    "LRC": {"num_layers": (1, 2), "elastance": ("symmetric", "asymmetric")},
-    "LRCU": {"num_layers": (1, 2), "elastance": ("symmetric", "asymmetric")},
-    "CTRNN": {"num_layers": (1, 2), "ode_unfolds": (4, 2)},
-    "RNN": {"num_layers": (1, 2, 3)},
-    "LSTM": {"num_layers": (1, 2, 3)},
-    "GRU": {"num_layers": (1, 2, 3)},
-}
-"""Choices of structure by model, the first of each the model as it is outside of searches; arguments of its layer."""
 
 
 @dataclass(frozen=True)
@@ -107,18 +90,6 @@ class Trial:
     settings: Settings
     score: float | None
     record: Mapping[str, Any]
-
-
-def structures(model: str) -> list[dict[str, Any]]:
-    """All combinations of a model's choices of structure, the first choices first.
-
-    Raises:
-        ValueError: for a model without an entry.
-    """
-    if model not in STRUCTURES:
-        raise ValueError(f"model must be one of {', '.join(STRUCTURES)}; got {model!r}")
-    choices = STRUCTURES[model]
-    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
 
 
 def draw(run: Run, number: int, structures: Sequence[Mapping[str, Any]]) -> Settings:

@@ -11,47 +11,16 @@ import math
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
 
+from liquidbench.models import MODELS, Family, OwnModel, author_of, families, model_name
+from liquidbench.own import CodeError, Own, checksum, is_code
 from liquidbench.storage import regular
-
-FAMILIES: Mapping[str, Literal["liquid", "recurrent", "other"]] = {
-    "LTC": "liquid",
-    "LTC-NCP": "liquid",
-    "CfC": "liquid",
-    "CfC-NCP": "liquid",
-    "CfC-mm": "liquid",
-    "STC": "liquid",
-    "LRC": "liquid",
-    "LRCU": "liquid",
-    "CTRNN": "other",
-    "RNN": "recurrent",
-    "LSTM": "recurrent",
-    "GRU": "recurrent",
-}
-"""The models, each with its family. A verdict compares liquid with recurrent; the others are shown beside."""
-
-_LTC_PAPER = "the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439)"
-_CFC_SCRIPTS = "the repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
-_LRC_SCRIPTS = "the repository MoniFarsang/LRC, person activity script: 64 units, learning rate 0.001"
-
-AUTHOR_MODELS: Mapping[str, str] = {
-    "LTC": f"{_LTC_PAPER}: 32 units, learning rate 0.01",
-    "CfC": f"{_CFC_SCRIPTS}: 64 units, backbone SiLU 256, learning rate 0.02",
-    "CfC-mm": f"{_CFC_SCRIPTS}: 128 units, backbone LeCun tanh 128 x 2, dropout 0.2, learning rate 0.005",
-    "STC": _LRC_SCRIPTS,
-    "LRC": _LRC_SCRIPTS,
-    "LRCU": _LRC_SCRIPTS,
-    "CTRNN": f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001",
-    "LSTM": f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001",
-    "GRU": f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001 (there a CT-GRU)",
-}
-"""Models with a published size and learning rate, which ``author_defaults`` adds, and where these were published."""
 
 RESULTS_FORMAT = 2
 """Version of the results' columns and meaning. It is part of a run's id: old results are never mistaken."""
@@ -64,6 +33,9 @@ MATCHINGS: Mapping[str, str] = {
 """By what networks are made equally large, in words; `liquidbench.matching` counts it."""
 
 MODES = ("full", "cheap")
+
+DEVICES = ("cpu", "cuda")
+"""What networks can be trained and measured on."""
 
 MOST_RUNS = 1_000_000
 """Runs of a study, at most: each is a fit, or a measurement."""
@@ -161,8 +133,8 @@ class Run:
 
     Attributes:
         kind: "fit" searches, trains and scores; "cost" measures time and memory.
-        task: a task's name, or the mapping that describes a user's table.
-        model: a key of `FAMILIES`.
+        task: a task's name, the mapping that describes a user's table, or code of a user's own.
+        model: a key of `liquidbench.models.MODELS`, or a user's own.
         variant: "matched" has the study's size and searches; "author" takes size and learning rate from a
             publication, so that `matching` is "" and `parameters` None.
         seed: decides initial values and data order, and the draws of a search of its own.
@@ -173,11 +145,12 @@ class Run:
         search: see `Search`.
         tuned: seed and fold of the search whose best draw it trains; its own, but for mode "cheap".
         robustness: see `Robustness`.
+        device: one of `DEVICES`.
     """
 
     kind: Literal["fit", "cost"]
-    task: str | Mapping[str, Any] = field(hash=False)
-    model: str
+    task: str | Mapping[str, Any] | Own = field(hash=False)
+    model: str | OwnModel
     variant: Literal["matched", "author"]
     seed: int
     fold: int
@@ -187,15 +160,21 @@ class Run:
     search: Search
     tuned: tuple[int, int]
     robustness: Robustness
+    device: str = "cpu"
 
     def __hash__(self) -> int:
         # A mapping has none; without the task's name, the runs of all tasks would share one.
-        return hash((self.kind, self.task_name, self.model, self.variant, self.seed, self.fold, self.matching))
+        return hash((self.kind, self.task_name, self.model_name, self.variant, self.seed, self.fold, self.matching))
 
     @property
     def task_name(self) -> str:
         """The task's name in results and reports."""
         return task_name(self.task)
+
+    @property
+    def model_name(self) -> str:
+        """The model's name in results and reports."""
+        return model_name(self.model)
 
     @property
     def searches(self) -> bool:
@@ -206,7 +185,8 @@ class Run:
         """The run's name in the results: 16 hexadecimal digits.
 
         It depends on the run's content, the data's digest and `RESULTS_FORMAT`; neither on the order of keys
-        nor on where a user's table lies, for the digest says what is in it.
+        nor on where a user's table lies, for the digest says what is in it. Code of a user's own counts with its
+        checksum, so that another version of it makes other runs.
 
         Args:
             data_digest: the task's ``data_digest``.
@@ -225,7 +205,7 @@ class Run:
         return {
             "run": self.id(data_digest),
             "task": self.task_name,
-            "model": self.model,
+            "model": self.model_name,
             "variant": self.variant,
             "seed": self.seed,
             "fold": self.fold,
@@ -249,9 +229,15 @@ class Run:
 
     def _digest(self, data_digest: str, **changes: Any) -> str:
         content = vars(self) | changes
-        if not isinstance(self.task, str):
+        # Results of studies that name no device stand as they are.
+        if self.device == "cpu":
+            del content["device"]
+        if isinstance(self.task, Mapping):
             options = {key: value for key, value in self.task.items() if key != "table"}
             content["task"] = {**options, "name": self.task_name}
+        if isinstance(self.model, OwnModel):
+            # What a model counts as, and where it was published, decides no number.
+            content["model"] = {name: getattr(self.model, name) for name in ("code", "name", "checksum")}
         content |= {"data": data_digest, "format": RESULTS_FORMAT}
         canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=vars)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
@@ -263,8 +249,10 @@ class Study:
 
     Attributes:
         name: the study's name and that of its folder of results.
-        tasks: names of tasks, or mappings with a key ``table`` for a user's own.
-        models: keys of `FAMILIES`.
+        tasks: names of tasks, mappings with a key ``table`` for a user's own, or ``package.module:name`` of a task that
+            a user has written.
+        models: keys of `liquidbench.models.MODELS`, or ``package.module:name`` of a user's own. What is given so, or as
+            a mapping with a key ``code``, becomes an `Own` with the checksum of its code.
         question: what the study asks, in one sentence.
         parameters: budget of trained parameters for the whole model; sizes are chosen within 5 % of it.
         matching: keys of `MATCHINGS`, by each of which all models run; verdicts are those of the first. For compute
@@ -274,10 +262,11 @@ class Study:
         search: see `Search`.
         training: see `Training`.
         robustness: see `Robustness`.
-        author_defaults: whether `AUTHOR_MODELS` also run at their published sizes and rates, in rows of their
-            own that no verdict counts.
+        author_defaults: whether models whose size and learning rate were published also run with these, in rows of
+            their own that no verdict counts.
         smallest_difference: a difference below it does not matter; in the metric's unit for bounded scores,
             as a fraction of the recurrent networks' score for errors (see `liquidbench.statistics.compare`).
+        device: one of `DEVICES`, on which everything is trained and measured.
 
     Example:
         >>> study = Study.parse({"name": "try", "tasks": ["occupancy"], "models": ["CfC", "GRU"], "seeds": 2})
@@ -286,8 +275,8 @@ class Study:
     """
 
     name: str
-    tasks: tuple[str | Mapping[str, Any], ...] = field(hash=False)
-    models: tuple[str, ...]
+    tasks: tuple[str | Mapping[str, Any] | Own, ...] = field(hash=False)
+    models: tuple[str | OwnModel, ...]
     question: str = ""
     parameters: int = 4000
     matching: tuple[str, ...] = ("parameters",)
@@ -298,6 +287,7 @@ class Study:
     robustness: Robustness = field(default_factory=Robustness)
     author_defaults: bool = False
     smallest_difference: float = 0.01
+    device: str = "cpu"
 
     def __post_init__(self) -> None:
         _text("name", self.name)
@@ -314,7 +304,7 @@ class Study:
         if not isinstance(self.question, str) or not self.question.isprintable():
             raise ValueError(f"question must be one line of text; got {_shown(self.question)}")
         _set(self, "tasks", _tasks(self.tasks))
-        _set(self, "models", _names("models", self.models, FAMILIES))
+        _set(self, "models", _models(self.models))
         _set(self, "parameters", _whole("parameters", self.parameters, at_least=1))
         _set(self, "matching", _names("matching", self.matching, MATCHINGS))
         _set(self, "seeds", _seeds(self.seeds))
@@ -322,6 +312,8 @@ class Study:
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {_shown(self.device)}")
         variants = sum(len(self._variants(model)) for model in self.models)
         fits = len(self.tasks) * variants * self.splits * len(self.seeds)
         if fits > MOST_RUNS:
@@ -369,7 +361,7 @@ class Study:
             raise ValueError(f"{path}: {error}") from error
         folder = path.resolve().parent
         placed = [
-            task if isinstance(task, str) else {**task, "table": str(folder / Path(task["table"]).expanduser())}
+            {**task, "table": str(folder / Path(task["table"]).expanduser())} if isinstance(task, Mapping) else task
             for task in study.tasks
         ]
         return replace(study, tasks=tuple(placed))
@@ -400,6 +392,21 @@ class Study:
         """The study as YAML; parsing it gives an equal study."""
         return yaml.dump(_plain(asdict(self)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
+    @property
+    def model_names(self) -> list[str]:
+        """The models' names in results and reports."""
+        return [model_name(model) for model in self.models]
+
+    @property
+    def families(self) -> dict[str, Family]:
+        """The family of each model by its name, those that come with the package included."""
+        return families(self.models)
+
+    @property
+    def authors(self) -> dict[str, str]:
+        """Where sizes and learning rates of its models were published, by name; without those that have none."""
+        return {model_name(model): author_of(model) for model in self.models if author_of(model)}
+
     def runs(self) -> list[Run]:
         """All runs: the fits, task by task and model by model, then the costs, one for each model and task."""
         first = (self.seeds[0], 0)
@@ -418,6 +425,7 @@ class Study:
                 search=self.search if variant == "matched" else Search(trials=1, minutes=self.search.minutes),
                 tuned=first if variant == "matched" and self.search.mode == "cheap" else (seed, fold),
                 robustness=self.robustness,
+                device=self.device,
             )
             for task in self.tasks
             for model in self.models
@@ -434,22 +442,24 @@ class Study:
         matching = self.matching.index(run.matching) if run.matching else 0
         return run.kind == "cost", matching, run.variant == "author", run.fold, self.seeds.index(run.seed)
 
-    def _variants(self, model: str) -> list[tuple[Literal["matched", "author"], str]]:
+    def _variants(self, model: str | OwnModel) -> list[tuple[Literal["matched", "author"], str]]:
         variants: list[tuple[Literal["matched", "author"], str]] = [("matched", matching) for matching in self.matching]
-        return [*variants, ("author", "")] if self.author_defaults and model in AUTHOR_MODELS else variants
+        return [*variants, ("author", "")] if self.author_defaults and author_of(model) else variants
 
 
-def task_name(task: str | Mapping[str, Any]) -> str:
+def task_name(task: str | Mapping[str, Any] | Own) -> str:
     """A task's name in results and reports.
 
     Args:
-        task: a task's name, or a mapping with ``table`` and perhaps ``name``.
+        task: a task's name, a mapping with ``table`` and perhaps ``name``, or a user's own.
 
     Returns:
         The name; for a table without one, its file's name without the ending.
     """
     if isinstance(task, str):
         return task
+    if isinstance(task, Own):
+        return task.name
     return str(task["name"]) if "name" in task else Path(task["table"]).stem
 
 
@@ -543,11 +553,15 @@ def _nearest(word: object, allowed: Iterable[str]) -> str:
     return f" (did you mean {close[found[0]]!r}?)" if found else ""
 
 
-def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any], ...]:
+def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | Own, ...]:
     entries = _list("tasks", tasks, "names, or mappings with a table")
     for index, task in enumerate(entries):
         where = f"tasks[{index}]"
-        if isinstance(task, Mapping):
+        if isinstance(task, Own):
+            continue
+        if is_code(task) or (isinstance(task, Mapping) and "code" in task):
+            entries[index] = _own(where, task, ("name",), _found_task, Own)
+        elif isinstance(task, Mapping):
             for key in task:
                 _text(f"a key of {where}", key)
             if "table" not in task:
@@ -569,18 +583,62 @@ def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any], ...]:
         elif not isinstance(task, str) or not task.strip():
             raise ValueError(f"{where} must be a name, or a mapping with a table; got {_shown(task)}")
     _distinct("tasks", [task_name(task) for task in entries], "give one of the tables another 'name'")
-    return tuple(task if isinstance(task, str) else dict(task) for task in entries)
+    return tuple(dict(task) if isinstance(task, Mapping) else task for task in entries)
+
+
+def _models(models: Any) -> tuple[str | OwnModel, ...]:
+    entries = _list("models", models, f"names among {', '.join(MODELS)}, or package.module:name of your own")
+    for index, model in enumerate(entries):
+        where = f"models[{index}]"
+        if isinstance(model, OwnModel):
+            continue
+        if is_code(model) or isinstance(model, Mapping):
+            entries[index] = _own(where, model, ("name", "family"), OwnModel.found, OwnModel)
+        else:
+            _known(where, model, MODELS)
+    # Names become folders, and not every system tells capitals apart.
+    names = [model_name(model) for model in entries]
+    _distinct("models", names, _APART)
+    _distinct("models", [name.lower() for name in names], _APART)
+    return tuple(entries)
+
+
+_APART = "name each once; give one of your own another name with {code: package.module:NAME, name: ANOTHER}"
+
+
+def _own(where: str, entry: Any, besides: tuple[str, ...], found: Callable[..., Own], kind: type[Own]) -> Any:
+    """A user's own model or task: as it is now, or, where the entry has a checksum, as a study was planned with it."""
+    entry = {"code": entry} if isinstance(entry, str) else entry
+    kept = entry.get("checksum", "") != ""
+    allowed = [one.name for one in fields(kind)] if kept else ["code", *besides]
+    for key in entry:
+        if key not in allowed:
+            raise ValueError(
+                f"{where} has no key {_shown(key)}{_nearest(key, allowed)}; allowed are {', '.join(allowed)}"
+            )
+    try:
+        if "code" not in entry:
+            raise CodeError(f"a mapping needs the key 'code'; got {', '.join(map(str, entry)) or 'no keys'}")
+        return kind(**entry) if kept else found(**entry)
+    except CodeError as error:
+        raise CodeError(f"{where}: {error}") from error
+
+
+def _found_task(code: str, name: str = "") -> Own:
+    return Own(code, name, checksum(code))
 
 
 def _names(what: str, names: Any, known: Collection[str]) -> tuple[str, ...]:
     entries = _list(what, names, f"names among {', '.join(known)}")
     for index, name in enumerate(entries):
-        if not isinstance(name, str) or name not in known:
-            raise ValueError(
-                f"{what}[{index}] must be one of {', '.join(known)}; got {_shown(name)}{_nearest(name, known)}"
-            )
+        _known(f"{what}[{index}]", name, known)
     _distinct(what, entries, "name each once")
     return tuple(entries)
+
+
+def _known(where: str, name: Any, known: Collection[str]) -> None:
+    if not isinstance(name, str) or name not in known:
+        raise ValueError(f"{where} must be one of {', '.join(known)}; got {_shown(name)}{_nearest(name, known)}")
 
 
 def _seeds(seeds: Any) -> tuple[int, ...]:

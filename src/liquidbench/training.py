@@ -1,4 +1,4 @@
-"""The loop: a run and its task in, rows of results out.
+"""A fit: a run and its task in, rows of results out.
 
 Every model gets the same: for one seed the same batches in the same order, and as many trials, epochs and minutes as
 any other. Validation loss says when to stop, the validation score of the main metric says which trial was best, and
@@ -7,7 +7,6 @@ only when both are settled is the test split asked for.
 
 import math
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,21 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, learning_rate, loss_of, optimiser_of, predict, step
+from liquidbench.learning import Data, device_of, own_generators, predict
 from liquidbench.metrics import METRICS
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import Settings, Trial
 from liquidbench.study import Run
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Task
+from liquidbench.trainer import Epoch, NoTargetsError, Trainer
 
 
 @dataclass(frozen=True)
-class Epoch:
+class TrialEpoch:
     """What `fit` tells its caller after each epoch.
 
     Attributes:
@@ -37,7 +36,7 @@ class Epoch:
         trials: number of trials.
         epoch: from 1.
         epochs: most epochs of a trial.
-        train_loss: mean over the epoch's training steps, as they were met.
+        train_loss: mean over the epoch's training targets, as they were met.
         validation_loss: after the epoch.
     """
 
@@ -50,8 +49,8 @@ class Epoch:
 
 
 @dataclass
-class _Training:
-    """One network from its first to its last epoch, and what the best epoch gave."""
+class _Trained:
+    """A network with the weights of its best epoch, and how its training went."""
 
     model: SequenceModel
     hidden_size: int
@@ -59,9 +58,7 @@ class _Training:
     ended: str = "all epochs"
     failure: str | None = None
     best_epoch: int = 0
-    best_loss: float = math.inf
     best_score: float | None = None
-    weights: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -76,12 +73,11 @@ class _Training:
         }
 
 
-@torch.random.fork_rng(devices=[])
 def fit(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[TrialEpoch], None] | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Search, train one model on one task with one seed, and score the best on test.
@@ -104,13 +100,25 @@ def fit(
         Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: the model has no size within the budget on this task, or the data break a promise.
+        ValueError: the model has no size within the budget on this task, the data break a promise, or the device is
+            not there.
     """
+    with own_generators(device_of(run.device)):
+        return _fit(run, task, folder, on_epoch, on_wait)
+
+
+def _fit(
+    run: Run,
+    task: Task,
+    folder: str | os.PathLike[str] | None,
+    on_epoch: Callable[[TrialEpoch], None] | None,
+    on_wait: Callable[[str], None] | None,
+) -> list[Row]:
     task = task.with_fold(run.fold)
     higher = METRICS[task.metric].higher_is_better
     rows = Rows(run, task.data_digest)
     lessons = _Lessons(run, task, on_epoch)
-    trained: dict[int, _Training] = {}
+    trained: dict[int, _Trained] = {}
     if run.variant == "author":
         number, settings = 0, Settings(catalogue.author(run.model).learning_rate)
     else:
@@ -125,22 +133,20 @@ def fit(
         number, settings = chosen.number, chosen.settings
     if number not in trained:
         # With another seed than the search, or stopped between the search and its end: trained, as then, from the seed.
-        training = trained[number] = lessons.train(settings, number, run.search.trials)
+        again = trained[number] = lessons.train(settings, number, run.search.trials)
         if not run.searches:
-            rows.add_trial(Trial(number, settings, training.best_score, training.record), of_search=False)
-        if training.failure is not None:
-            return rows.failed(training.failure)
+            rows.add_trial(Trial(number, settings, again.best_score, again.record), of_search=False)
+        if again.failure is not None:
+            return rows.failed(again.failure)
     best = trained[number]
     model = best.model
-    model.load_state_dict(best.weights)
     rows.configured(model, best.hidden_size)
     about = {"trial": number, "learning_rate": settings.learning_rate, "settings": settings.to_json()}
     rows.add("best_epoch", best.best_epoch, **about)
-    operations = matching.count_operations(model)
+    operations = None if model.operations is None else matching.count_operations(model)
     for metric, value in (
         ("parameters", matching.count_parameters(model)),
-        ("multiply_adds", operations.multiply_adds),
-        ("synapse_evaluations", operations.synapse_evaluations),
+        *(() if operations is None else vars(operations).items()),
         ("state_size", matching.count_state(model)),
     ):
         rows.add(metric, value, **about)
@@ -149,7 +155,7 @@ def fit(
 
     # From here on there is nothing left to choose.
     test = task.split("test")
-    tested = predict(model, Data(test))
+    tested = predict(model, Data(test, lessons.device))
     reasons = rows.add_scores(task.metrics, tested, split="test", **about)
     if folder is not None:
         predicted = {"validation": validated, "test": tested}
@@ -165,7 +171,7 @@ def fit(
     )
     for corruption, levels, damage in damages:
         for level in levels:
-            damaged = predict(model, Data(damage(test, level, run.seed)))
+            damaged = predict(model, Data(damage(test, level, run.seed), lessons.device))
             where = {"split": "test", "corruption": corruption, "level": level}
             rows.add_scores((task.metric,), damaged, **where, **about)
     return rows.done()
@@ -177,14 +183,14 @@ def _searched(
     lessons: "_Lessons",
     folder: str | os.PathLike[str] | None,
     on_wait: Callable[[str], None] | None,
-) -> tuple[list[Trial], dict[int, _Training]]:
+) -> tuple[list[Trial], dict[int, _Trained]]:
     """All trials of the search that the run makes or follows, and the best training if it was among those made here."""
     seed, fold = run.tuned
     searching = replace(run, seed=seed, fold=fold)
     # The search of another run is made here where it is not there yet: whoever makes it, it is the same.
     teaching = lessons if run.searches else _Lessons(searching, task.with_fold(fold), lessons.on_epoch)
     sign = 1 if METRICS[task.metric].higher_is_better else -1
-    best: dict[int, _Training] = {}
+    best: dict[int, _Trained] = {}
 
     def score_trial(number: int, settings: Settings) -> tuple[float | None, dict[str, Any]]:
         made = teaching.train(settings, number, run.search.trials)
@@ -241,70 +247,52 @@ def network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, in
 class _Lessons:
     """A run's training data, asked for when they are needed, and how networks learn from them."""
 
-    def __init__(self, run: Run, task: Task, on_epoch: Callable[[Epoch], None] | None):
-        self.run, self.task, self.on_epoch = run, task, on_epoch
+    def __init__(self, run: Run, task: Task, on_epoch: Callable[[TrialEpoch], None] | None):
+        self.run, self.task, self.on_epoch, self.device = run, task, on_epoch, device_of(run.device)
 
     @cached_property
     def train_data(self) -> Data:
-        return Data(self.task.split("train"))
+        return Data(self.task.split("train"), self.device)
 
     @cached_property
     def validation(self) -> Data:
-        return Data(self.task.split("validation"))
+        return Data(self.task.split("validation"), self.device)
 
-    def train(self, settings: Settings, number: int, trials: int) -> _Training:
-        """Train until validation loss stops improving, or the epochs or minutes are spent."""
-        run, task, train, validation = self.run, self.task, self.train_data, self.validation
-        model, hidden_size = network(run, task, settings)
-        made, epochs = _Training(model, hidden_size), run.training.epochs
+    def train(self, settings: Settings, number: int, trials: int) -> _Trained:
+        """Train one network, and score it on validation."""
+        run, epochs = self.run, self.run.training.epochs
+        model, hidden_size = network(run, self.task, settings)
+        trained = _Trained(model, hidden_size)
+
+        def tell(epoch: Epoch) -> None:
+            if self.on_epoch is not None:
+                losses = epoch.train_loss, epoch.validation_loss
+                self.on_epoch(TrialEpoch(number, trials, epoch.epoch, epochs, *losses))
+
         # Dropout draws from the global generator.
         torch.manual_seed(run.seed)
-        order = torch.Generator().manual_seed(run.seed)
-        optimiser = optimiser_of(model, settings)
-        patience = max(1, round(settings.patience * epochs))
-        deadline = time.monotonic() + (math.inf if run.search.cap is None else 60 * run.search.cap)
-        for name, data in (("training", train), ("validation", validation)):
-            if not bool(data.target_mask.any()):
-                made.failure = f"no {name} sequence has a target"
-                return made
-        # The untrained network is the first to beat: one that only got worse has learnt nothing.
-        best = predict(model, validation)
-        made.best_loss = float(loss_of(*best))
-        if not math.isfinite(made.best_loss):
-            made.failure = f"validation loss is {made.best_loss} before training"
-            return made
-        made.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        for epoch in range(1, epochs + 1):
-            for group in optimiser.param_groups:
-                group["lr"] = learning_rate(settings, epoch, epochs)
-            total, steps = 0.0, 0
-            model.train()
-            for batch in train.batches(run.training.batch_size, order):
-                loss, scored = step(model, optimiser, train, batch, settings.clip_norm)
-                if not math.isfinite(loss):
-                    made.failure = f"training loss became {loss} in epoch {epoch}"
-                    return made
-                total, steps = total + loss * scored, steps + scored
-                if steps and time.monotonic() > deadline:
-                    break
-            predicted = predict(model, validation)
-            loss = float(loss_of(*predicted))
-            if not math.isfinite(loss):
-                made.failure = f"validation loss became {loss} in epoch {epoch}"
-                return made
-            made.curve.append((total / steps, loss))
-            if self.on_epoch is not None:
-                self.on_epoch(Epoch(number, trials, epoch, epochs, total / steps, loss))
-            if loss < made.best_loss:
-                made.best_epoch, made.best_loss, best = epoch, loss, predicted
-                made.weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-            if time.monotonic() > deadline:
-                made.ended = "minutes"
-                break
-            if epoch - made.best_epoch >= patience:
-                made.ended = "patience"
-                break
-        made.best_score, reason = scored_or_why(task.metric, best)
-        if made.best_score is None:
-            made.failure = f"no {task.metric} on validation: {reason}"
-        return made
+        progress = None
+        try:
+            trainer = Trainer(
+                model,
+                settings,
+                self.train_data,
+                self.validation,
+                epochs=epochs,
+                batch_size=run.training.batch_size,
+                seed=run.seed,
+            )
+            progress = trainer.progress
+            trained.ended = trainer.run(
+                seconds=math.inf if run.search.cap is None else 60 * run.search.cap, on_epoch=tell
+            )
+        except (NoTargetsError, FloatingPointError) as error:
+            trained.failure = str(error)
+        if progress is not None:
+            trained.curve = [(epoch.train_loss, epoch.validation_loss) for epoch in progress.curve]
+            trained.best_epoch = progress.best_epoch
+        if trained.failure is None:
+            trained.best_score, reason = scored_or_why(self.task.metric, predict(model, self.validation))
+            if trained.best_score is None:
+                trained.failure = f"no {self.task.metric} on validation: {reason}"
+        return trained

@@ -13,9 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.kernels.lstm_cell import lstm_cell
 from liquidrnn.layers.cfc import ACTIVATIONS, CfC, LeCunTanh, gates_apart
 from liquidrnn.layers.ltc import LTC
-from liquidrnn.recurrent import MixedMemory, Recurrence, RecurrentLayer, State
+from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence
+from liquidrnn.recurrent import RecurrentLayer
 from liquidrnn.wirings import Wiring
 
 Origins: TypeAlias = list[tuple[Tensor, list[Tensor]]]
@@ -32,7 +35,7 @@ def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsComp
     what ncps really computed, not what its wiring promised: all units of a layer connected, gates that ignore the
     wiring.
 
-    The result has this library's contract: ``h_n`` has a leading axis for levels, the state of a wired CfC is in the
+    The result has this library's contract: ``h_n`` has a leading axis for layers, the state of a wired CfC is in the
     order of neuron numbers, all outputs are returned (``return_sequences=False`` kept only the last), and where ncps
     has a bug it is right: batched time spans, zero time spans, negative conductances of a network whose constraints
     were never applied. ``docs/from_ncps.md`` lists every difference, each with its test.
@@ -132,10 +135,11 @@ class NcpsCompatible(nn.Module):
         outputs = []
         for t in range(x.shape[1]):
             span = x.new_ones(()) if timespans is None else timespans.select(1 - axis, t).squeeze()
-            state = recurrence.update(coefficients, x[:, t], state, span)
+            inputs = Inputs(x[:, t], span)
+            state = _updated(recurrence, coefficients, inputs, state)
             if isinstance(self.layer, LTC):
                 state = (torch.where(span == 0, torch.nan, state[0]), *state[1:])
-            output = recurrence.readout(state[0])
+            output = recurrence.output(inputs, state)
             outputs.append(output if self.layer.readout is None else self.layer.readout(output))
         output = torch.stack(outputs, 1 - axis) if self.return_sequences else outputs[-1]
         state = tuple(s[:, self.order] for s in state)
@@ -144,6 +148,19 @@ class NcpsCompatible(nn.Module):
             state = tuple(s.squeeze(0) for s in state)
         (first, *others) = state
         return output, (first, *others) if others else first
+
+
+def _updated(recurrence: Recurrence, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
+    """:meth:`Recurrence.update` with a span that broadcasts with the state, () or (units,)."""
+    if isinstance(recurrence, FusedRecurrence) and recurrence.fused():
+        values, span = recurrence.sense(inputs.values).unsqueeze(1), inputs.timespans.reshape(1, 1, -1)
+        initial = torch.cat(state, -1)
+        states = recurrence.operator.reference(Inputs(values, span), initial, coefficients)
+        return tuple(states.squeeze(1).split(recurrence.state_sizes, -1))
+    if isinstance(recurrence, MixedMemory):
+        h, c = lstm_cell(recurrence.cell, inputs.values, *state)
+        return *_updated(recurrence.inner, coefficients, inputs, (h,)), c
+    return recurrence.update(coefficients, inputs, state)
 
 
 def _evaluation_order(cell: Any) -> Tensor:

@@ -2,10 +2,10 @@
 
 Two classes share the work:
 
-- :class:`Recurrence` is one update equation with its parameters: one level, in one direction. A layer's file
-  supplies it, as little more than its equation.
+- :class:`~liquidrnn.recurrence.Recurrence` is one update equation with its parameters: one layer, in one direction. A
+  layer's file supplies it, as little more than its equation.
 - :class:`RecurrentLayer` is the module that stands where ``torch.nn.LSTM`` stood. It stacks recurrences into
-  levels and directions and does, once and for all layers, what has nothing to do with the equation: initial
+  layers and directions and does, once and for all layers, what has nothing to do with the equation: initial
   states, dropout, readout, streaming.
 
 Inside, there is one layout, (batch, time, feature). Layouts, time and masks are brought into their final form once, at
@@ -17,9 +17,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from itertools import chain
-from typing import Self, TypeAlias, TypedDict, TypeVar
+from typing import Self, TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -27,18 +26,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from liquidrnn.arguments import described, flag, positive_int, probability, readable
-from liquidrnn.kernels import check_backend, loop
-from liquidrnn.kernels.loop import State, alone
-from liquidrnn.kernels.memory import Memory, remember
-from liquidrnn.kernels.operator import Samples as Compiled
-from liquidrnn.kernels.operator import Steps
+from liquidrnn.kernels.loop import Inputs, State, begun, contiguous_copy
+from liquidrnn.recurrence import MixedMemory as MixedMemory
+from liquidrnn.recurrence import Recurrence as Recurrence
+from liquidrnn.recurrence import Trace
 from liquidrnn.samples import Samples, check_kind
-from liquidrnn.spans import row_spans
-from liquidrnn.synapses import drawn
+from liquidrnn.spans import row_flags, row_spans
+from liquidrnn.synapses import Factory, drawn
 from liquidrnn.wirings import Wiring
-
-Trace: TypeAlias = dict[str, Tensor]
-T = TypeVar("T")
 
 
 class Stacking(TypedDict, total=False):
@@ -47,9 +42,9 @@ class Stacking(TypedDict, total=False):
     Attributes:
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...) instead of
             torch's default (time, batch, ...).
-        bidirectional: a second recurrence per level reads the sequence backwards; outputs are concatenated.
-        dropout: probability of zeroing an output between two levels, in training; needs ``num_layers`` > 1.
-        output_size: a learned linear readout of this width after the last level; None returns the states
+        bidirectional: a second recurrence per layer reads the sequence backwards; outputs are concatenated.
+        dropout: probability of zeroing an output between two layers, in training; needs ``num_layers`` > 1.
+        output_size: a learned linear readout of this width after the last layer; None returns the states
             themselves (of the motor neurons, with a wiring that has some).
         generator: source of randomness for wiring, polarity and initial values; torch's own by default.
         device: where parameters live, as in torch.
@@ -68,217 +63,9 @@ class Stacking(TypedDict, total=False):
     backend: str | None
 
 
-class Recurrence(nn.Module):
-    """One state-update equation with its parameters: one level of a layer, in one direction.
-
-    A subclass sets ``input_size``, ``hidden_size``, ``output_size`` and ``state_sizes`` and implements
-    :meth:`update`; the rest has defaults.
-
-    Attributes:
-        input_size: features of one sample.
-        hidden_size: units.
-        output_size: features of one output.
-        state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
-        num_synapses: connections that exist, from inputs and from units.
-        uses_timespans: whether spans may be passed; an equation that takes no notice of them refuses them.
-        kernels: the backends that can run it.
-        backend: the one that does; None for the fastest.
-    """
-
-    kernels: tuple[str, ...] = ("reference",)
-    backend: str | None = None
-    uses_timespans: bool = True
-    input_size: int
-    hidden_size: int
-    output_size: int
-    state_sizes: tuple[int, ...]
-    num_synapses: int
-
-    @property
-    def wiring(self) -> Wiring | None:
-        """The graph of its synapses, for an equation that has one."""
-        return None
-
-    @property
-    def remembers(self) -> bool:
-        """Whether update, unroll and trace also take the cell of a :class:`MixedMemory`, and the state that it adds."""
-        return False
-
-    def coefficients(self) -> tuple[Tensor, ...]:
-        """What the equation needs of the parameters and does not change along a sequence."""
-        return ()
-
-    def update(self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor) -> State:
-        """The equation: state after one sample.
-
-        Args:
-            coefficients: what :meth:`coefficients` returned.
-            input: (batch, input_size).
-            state: tuple of (batch, width).
-            timespan: (batch, 1), time since the previous sample.
-        """
-        raise NotImplementedError
-
-    def examine(
-        self, coefficients: tuple[Tensor, ...], input: Tensor, state: State, timespan: Tensor
-    ) -> tuple[State, Trace]:
-        """:meth:`update`, and what it did: the effective time constant ("tau") and gates, each (batch, hidden)."""
-        return self.update(coefficients, input, state, timespan), {}
-
-    def readout(self, states: Tensor) -> Tensor:
-        """Outputs (..., output_size) from the first state tensor (..., width), elementwise in time."""
-        return states[..., : self.output_size]
-
-    def run_on(self, backend: str | None) -> None:
-        """Sets the backend."""
-        check_backend(backend, self.kernels, f"this {type(self).__name__}")
-        self.backend = backend
-
-    def stream(self, samples: Compiled) -> Steps | None:
-        """A compiled stream over these samples, with the parameters as they are; None where there is none."""
-        return None
-
-    def restrict(self, wiring: Wiring) -> None:
-        """Keeps of the synapses, and of their parameters, those that ``wiring`` has."""
-        raise TypeError(f"{type(self).__name__} has no wiring to restrict")
-
-    def unroll(self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None) -> tuple[Tensor, State]:
-        """All updates of a sequence.
-
-        Args:
-            input: (batch, time, input_size).
-            state: initial state, tuple of (batch, width).
-            timespans: (batch, time, 1).
-            observed: bool (batch, time, 1), False where no sample is there and the state is held; or None.
-
-        Returns:
-            The first state tensor after each sample, (batch, time, width), and the last state.
-        """
-        update = partial(self.update, self.coefficients())
-        (states, *_), state = loop.unroll(update, input, state, timespans, observed)
-        return states, state
-
-    def trace(
-        self, input: Tensor, state: State, timespans: Tensor, observed: Tensor | None
-    ) -> tuple[Tensor, State, Trace]:
-        """:meth:`unroll` with what :meth:`examine` says of every sample, (batch, time, hidden)."""
-        coefficients, steps = self.coefficients(), []
-
-        def update(input: Tensor, state: State, timespan: Tensor) -> State:
-            updated, step = self.examine(coefficients, input, state, timespan)
-            steps.append(step)
-            return updated
-
-        (states, *_), state = loop.unroll(update, input, state, timespans, observed)
-        trace = {name: torch.stack([step[name] for step in steps], 1) for name in (steps[0] if steps else ())}
-        if observed is not None:
-            trace = {name: values.where(observed, torch.nan) for name, values in trace.items()}
-        return states, state, trace
-
-    def once(self, input: Tensor, state: State, timespan: Tensor) -> State:
-        """:meth:`update` for a single sample."""
-        return self.update(self.coefficients(), input, state, timespan)
-
-    def forward(self, method: Callable[..., T], *arguments) -> T:
-        """``method(*arguments)``, as a module is called: :meth:`unroll`, :meth:`trace`, :meth:`once`, :meth:`stream`.
-
-        Hooks then run before anything reads a parameter, which is what those need that compute parameters
-        (``torch.nn.utils.prune``, the older ``weight_norm``) or gather them (``fully_shard``).
-        """
-        return method(*arguments)
-
-
-class MixedMemory(Recurrence):
-    r"""A recurrence whose state passes through an LSTM cell first, to carry gradients over long times.
-
-    .. math::
-        (h', c_t) = \mathrm{LSTM}(u_t, (h_{t-1}, c_{t-1})), \qquad h_t = \mathrm{update}(u_t, h', \Delta t)
-
-    The cell's forget gate has a constant bias of one; its recurrent weights start orthogonal. The memory
-    :math:`c` does not decay with time.
-
-    Source: Lechner and Hasani, Learning Long-Term Dependencies in Irregularly-Sampled Time Series, 2020
-    (arXiv 2006.04418), in the form used with LTC and CfC networks (CfC paper, section 4, "CfC-mmRNN").
-    """
-
-    def __init__(self, inner: Recurrence, generator: torch.Generator | None, device=None, dtype=None):
-        super().__init__()
-        if len(inner.state_sizes) != 1:
-            raise ValueError("mixed_memory needs a recurrence with a single state tensor")
-        self.inner = inner
-        self.input_size, self.hidden_size, self.output_size = (
-            inner.input_size,
-            inner.hidden_size,
-            inner.output_size,
-        )
-        self.state_sizes = (inner.hidden_size, inner.hidden_size)
-        self.num_synapses = inner.num_synapses
-        units = inner.hidden_size
-        factory = {"generator": generator, "device": device, "dtype": dtype}
-        self.weight_ih = nn.Parameter(drawn(nn.init.xavier_uniform_, 4 * units, inner.input_size, **factory))
-        self.weight_hh = nn.Parameter(drawn(nn.init.orthogonal_, 4 * units, units, **factory))
-        self.bias = nn.Parameter(drawn(nn.init.uniform_, 4 * units, **factory) * 0.2 - 0.1)
-
-    @property
-    def wiring(self) -> Wiring | None:
-        """Of the recurrence within."""
-        return self.inner.wiring
-
-    def coefficients(self) -> tuple[Tensor, ...]:
-        """Of the recurrence within."""
-        return self.inner.coefficients()
-
-    @property
-    def memory(self) -> Memory:
-        """Parameters of the cell."""
-        return Memory(self.weight_ih, self.weight_hh, self.bias)
-
-    def update(self, coefficients, input, state, timespan):
-        """The LSTM cell, then the recurrence within."""
-        if self.inner.remembers:
-            return self.inner.update(coefficients, input, state, timespan, memory=self.memory)  # type: ignore[call-arg]
-        h, c = remember(self.memory, input, *state)
-        (h,) = self.inner.update(coefficients, input, (h,), timespan)
-        return h, c
-
-    def unroll(self, input, state, timespans, observed):
-        """All updates of a sequence, by the recurrence within if it can."""
-        if self.inner.remembers:
-            return self.inner.unroll(input, state, timespans, observed, memory=self.memory)  # type: ignore[call-arg]
-        return super().unroll(input, state, timespans, observed)
-
-    def trace(self, input, state, timespans, observed):
-        """:meth:`unroll` with what :meth:`examine` says of every sample."""
-        if self.inner.remembers:
-            return self.inner.trace(input, state, timespans, observed, memory=self.memory)  # type: ignore[call-arg]
-        return super().trace(input, state, timespans, observed)
-
-    def stream(self, samples: Compiled) -> Steps | None:
-        """Of the recurrence within, if it takes the cell."""
-        return self.inner.stream(samples, memory=self.memory) if self.inner.remembers else None  # type: ignore[call-arg]
-
-    def forward(self, method, *arguments):
-        """As of any recurrence, with the hooks of the one within."""
-        return self.inner(method, *arguments)
-
-    def restrict(self, wiring: Wiring) -> None:
-        """Of the recurrence within."""
-        self.inner.restrict(wiring)
-        self.num_synapses = self.inner.num_synapses
-
-    def run_on(self, backend: str | None) -> None:
-        """Of the recurrence within."""
-        self.inner.run_on(backend)
-
-    def readout(self, states: Tensor) -> Tensor:
-        """Of the recurrence within."""
-        return self.inner.readout(states)
-
-    def examine(self, coefficients, input, state, timespan):
-        """What the recurrence within says, at the state that the cell hands it."""
-        h, c = remember(self.memory, input, *state)
-        (h,), trace = self.inner.examine(coefficients, input, (h,), timespan)
-        return (h, c), trace
+def factory_of(stacking: Stacking) -> Factory:
+    """What parameters are made with."""
+    return {name: stacking.get(name) for name in ("generator", "device", "dtype")}  # type: ignore[return-value]
 
 
 class RecurrentLayer(nn.Module):
@@ -301,6 +88,14 @@ class RecurrentLayer(nn.Module):
     span is added to the span of the next observed sample. The result is that of the sequence with the absent
     samples removed, so padding marked by the mask never changes anything.
 
+    **Episodes.** ``reset`` is True where a new episode begins: the state is 0 before that sample, whatever came before,
+    and the result is that of each episode as a sequence of its own. A sample's span then is the time since its episode
+    began, or since the sample before; absent samples add theirs to samples of their own episode alone.
+
+    **Streaming.** :meth:`step` and :class:`~liquidrnn.Stream` read one sample at a time. Where :attr:`exact` is true
+    they give the bits of :meth:`forward`; otherwise a library multiplies a whole sequence at once, and they agree to
+    rounding.
+
     **Backward direction.** The span of a sample is then the time to the next observed sample; the sample that is
     read first, the last one, has the span of the sequence's first.
 
@@ -308,12 +103,12 @@ class RecurrentLayer(nn.Module):
 
     Attributes:
         input_size: features of one sample.
-        hidden_size: units of each level.
+        hidden_size: units of each layer.
         output_size: features of one output.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         num_directions: 2 if bidirectional, else 1.
         batch_first: whether batch comes before time.
-        dropout: probability of dropout between levels.
+        dropout: probability of dropout between layers.
         backend: what runs the recurrences; None for the fastest that can.
     """
 
@@ -324,6 +119,7 @@ class RecurrentLayer(nn.Module):
         num_layers: int = 1,
         *,
         mixed_memory: bool = False,
+        wrapper: type[MixedMemory] = MixedMemory,
         batch_first: bool = False,
         bidirectional: bool = False,
         dropout: float = 0.0,
@@ -336,10 +132,11 @@ class RecurrentLayer(nn.Module):
         """Stacks recurrences.
 
         Args:
-            build: makes a recurrence for a number of input features; called once per level and direction.
+            build: makes a recurrence for a number of input features; called once per layer and direction.
             input_size: features of one sample.
-            num_layers: levels stacked on one another.
-            mixed_memory: put :class:`MixedMemory` around every recurrence.
+            num_layers: layers stacked on one another.
+            mixed_memory: put ``wrapper`` around every recurrence.
+            wrapper: what that is, where an equation has a faster way to run with the cell.
             batch_first: see :class:`Stacking`, as all that follow.
             bidirectional: see :class:`Stacking`.
             dropout: see :class:`Stacking`.
@@ -360,19 +157,19 @@ class RecurrentLayer(nn.Module):
             raise TypeError(f"dtype must be a floating-point torch.dtype, but got {dtype!r}")
         if dropout and num_layers == 1:
             raise ValueError(
-                f"dropout acts between levels and has no effect with num_layers=1, but got dropout={dropout}; "
+                f"dropout acts between layers and has no effect with num_layers=1, but got dropout={dropout}; "
                 "use num_layers >= 2, or put torch.nn.Dropout after the layer"
             )
         self.input_size, self.num_layers, self.num_directions = input_size, num_layers, 1 + bidirectional
         self.batch_first, self.dropout = batch_first, dropout
-        self.levels = nn.ModuleList()
+        self.layers = nn.ModuleList()
         width = input_size
         for _ in range(num_layers):
-            level = [build(width) for _ in range(self.num_directions)]
+            layer = [build(width) for _ in range(self.num_directions)]
             if mixed_memory:
-                level = [MixedMemory(recurrence, generator, device, dtype) for recurrence in level]
-            self.levels.append(nn.ModuleList(level))
-            width = level[0].output_size * self.num_directions
+                layer = [wrapper(recurrence, generator, device, dtype) for recurrence in layer]
+            self.layers.append(nn.ModuleList(layer))
+            width = layer[0].output_size * self.num_directions
         for recurrence in self.recurrences:
             recurrence.run_on(backend)
         self.backend = backend
@@ -386,22 +183,38 @@ class RecurrentLayer(nn.Module):
                     start = drawn(nn.init.uniform_, *parameter.shape, generator=generator, device=device, dtype=dtype)
                     parameter.copy_((2 * start - 1) * width**-0.5)
         self.output_size = width if output_size is None else output_size
+        self._register_load_state_dict_pre_hook(self._rename_older)
+
+    def _rename_older(self, state_dict, prefix, *_) -> None:
+        """Gives parameters that an earlier version saved as ``levels.*`` their present names."""
+        for name in [name for name in state_dict if name.startswith(f"{prefix}levels.")]:
+            state_dict[f"{prefix}layers.{name.removeprefix(f'{prefix}levels.')}"] = state_dict.pop(name)
 
     @property
     def recurrences(self) -> list[Recurrence]:
-        """All recurrences in the order of ``hx``, level by level, forward before backward."""
-        return [recurrence for level in self.levels for recurrence in level]  # type: ignore[union-attr]
+        """All recurrences in the order of ``hx``, layer by layer, forward before backward."""
+        return [recurrence for layer in self.layers for recurrence in layer]  # type: ignore[union-attr]
+
+    @property
+    def exact(self) -> bool:
+        """Whether :meth:`step` and :class:`~liquidrnn.Stream` give the bits of :meth:`forward`.
+
+        A readout (``output_size``) is one product over all samples of a sequence, and torch's RNN, LSTM and GRU run
+        whole sequences in kernels of their own. There outputs agree to rounding: to 1e-5 of the largest in float32,
+        1e-13 in float64.
+        """
+        return self.readout is None and all(recurrence.exact for recurrence in self.recurrences)
 
     @property
     def num_synapses(self) -> int:
-        """Connections that exist, from inputs to units and among units, over all levels and directions."""
+        """Connections that exist, from inputs to units and among units, over all layers and directions."""
         return sum(recurrence.num_synapses for recurrence in self.recurrences)
 
     @property
     def wiring(self) -> Wiring | None:
-        """The graph of a layer with a single level and direction; None for a layer without one.
+        """The graph, with ``num_layers=1`` and one direction; None for a layer without one.
 
-        Layers with several levels or directions have a wiring in each of their :attr:`recurrences`, and None here.
+        With several layers or directions there is one in each of :attr:`recurrences`, and None here.
         """
         return self.recurrences[0].wiring if len(self.recurrences) == 1 else None
 
@@ -501,6 +314,7 @@ class RecurrentLayer(nn.Module):
         *,
         timespans: Tensor | float | PackedSequence | None = None,
         mask: Tensor | None = None,
+        reset: Tensor | PackedSequence | None = None,
         return_trace: bool = False,
     ):
         """Reads whole sequences.
@@ -513,7 +327,9 @@ class RecurrentLayer(nn.Module):
             timespans: time since the previous sample: a number, (time,), or (batch, time[, 1]) in the layout of
                 ``input``, where ``input`` is packed also packed alike.
             mask: bool (batch, time[, input_size]) in the layout of ``input``, True where observed.
-            return_trace: also return a dict of what the last level did at every sample.
+            reset: bool (time,) or (batch, time[, 1]) in the layout of ``input``, packed where that is: True where a new
+                episode begins, before the sample.
+            return_trace: also return a dict of what the last layer did at every sample.
 
         Returns:
             ``output`` (batch, time, output_size) in the layout of ``input``, ``h_n`` shaped as ``hx``; with
@@ -532,40 +348,30 @@ class RecurrentLayer(nn.Module):
         self._check_clock("timespans", timespans)
         parameter = self._like()
         samples = Samples(
-            input, timespans, mask, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
+            input, timespans, mask, reset, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
         )
-        x = samples.values
+        x, observed = samples.values, samples.observed
         state = self._state(hx, samples.batch, samples.batched, parameter)
         trace: Trace = {}
         final: list[State] = []
         with full_precision(x.device):
-            for number, level in enumerate(self.levels):
+            for number, layer in enumerate(self.layers):
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
+                traced = return_trace and number == self.num_layers - 1
                 outputs, traces = [], []
-                for backward, recurrence in enumerate(level):  # type: ignore[arg-type]
-                    start = tuple(alone(s[len(final)]) for s in state)
-                    spans, observed = samples.gaps.backward() if backward else samples.gaps.forward()
-                    arguments = (x.flip(1) if backward else x, start, spans, observed)
-                    if return_trace and number == self.num_layers - 1:
-                        states, end, steps = recurrence(recurrence.trace, *arguments)
-                        steps["state"] = states
-                        traces.append({k: v.flip(1) if backward else v for k, v in steps.items()})
-                    else:
-                        states, end = recurrence(recurrence.unroll, *arguments)
-                    output = recurrence.readout(states)
+                for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
+                    start = tuple(contiguous_copy(s[len(final)]) for s in state)
+                    inputs = samples.inputs(x, observed, backward=bool(backward))
+                    output, end, steps = recurrence(recurrence.read, inputs, start, traced)
                     outputs.append(output.flip(1) if backward else output)
+                    traces.append({k: v.flip(1) if backward else v for k, v in steps.items()})
                     final.append(end)
-                x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
-                if traces:
+                x, observed = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1), None
+                if traced:
                     trace = {name: torch.cat([steps[name] for steps in traces], -1) for name in traces[0]}
-            if self.readout is not None and torch.compiler.is_compiling():
-                # Sample by sample a graph would be for one length only.
+            if self.readout is not None:
                 x = self.readout(x)
-            elif self.readout is not None:
-                # One product per sample, as in step(): a single one over all samples rounds differently.
-                read = [self.readout(alone(output)) for output in x.unbind(1)]
-                x = torch.stack(read, 1) if read else x.new_empty(samples.batch, 0, self.output_size)
         h_n = self._final(final, samples.batched)
         output = samples.output(x)
         return (output, h_n, {k: samples.outer(v) for k, v in trace.items()}) if return_trace else (output, h_n)
@@ -576,10 +382,9 @@ class RecurrentLayer(nn.Module):
         hx: Tensor | State | None = None,
         timespan: Tensor | float | None = None,
         mask: Tensor | None = None,
+        reset: Tensor | bool | None = None,
     ):
-        """Reads one sample: the streaming form of the layer.
-
-        It equals the whole sequence bit for bit; to rounding for torch's own RNN, LSTM and GRU.
+        """Reads one sample: the streaming form of the layer. It equals the whole sequence, see :attr:`exact`.
 
         Args:
             input: (batch, input_size) or (input_size,).
@@ -587,6 +392,7 @@ class RecurrentLayer(nn.Module):
             timespan: time since the previous sample, a number or (batch,); None is 1.
             mask: bool (batch, input_size) or, without batch, (input_size,): True where observed. At least one
                 feature must be: an absent sample is no step. Add its span to the next.
+            reset: bool (batch,), or one for all: True where a new episode begins, from a state of 0.
 
         Returns:
             ``output`` (batch, output_size) and the new state.
@@ -611,20 +417,23 @@ class RecurrentLayer(nn.Module):
                     "leave it out and add its time span to the next"
                 )
             x = torch.where(mask, x, 0)
+            mask = mask if batched else mask.unsqueeze(0)
         self._check_clock("timespan", timespan)
         spans = row_spans("timespan", 1.0 if timespan is None else timespan, batch, parameter).to(parameter.dtype)
         state = self._state(hx, batch, batched, parameter)
+        if reset is not None:
+            state = begun(state, row_flags("reset", reset, batch, parameter))
         new_states: list[State] = []
         with full_precision(x.device):
-            for number, (recurrence,) in enumerate(self.levels):  # type: ignore[misc]
+            for number, (recurrence,) in enumerate(self.layers):  # type: ignore[misc]
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
-                start = tuple(alone(s[number]) for s in state)
-                new = recurrence(recurrence.once, alone(x), start, alone(spans))
+                start = tuple(contiguous_copy(s[number]) for s in state)
+                inputs = Inputs(contiguous_copy(x), contiguous_copy(spans), None, None if number else mask)
+                x, new = recurrence(recurrence.step, inputs, start)
                 new_states.append(new)
-                x = recurrence.readout(new[0])
             if self.readout is not None:
-                x = self.readout(alone(x))
+                x = self.readout(contiguous_copy(x))
         return x if batched else x.squeeze(0), self._final(new_states, batched)
 
     def _check_clock(self, name: str, spans: object) -> None:
@@ -636,7 +445,7 @@ class RecurrentLayer(nn.Module):
             )
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:
-        """Initial state as a tuple of (levels * directions, batch, width)."""
+        """Initial state as a tuple of (layers * directions, batch, width)."""
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
@@ -649,7 +458,8 @@ class RecurrentLayer(nn.Module):
             or len(given) != len(sizes)
             or any(not isinstance(s, Tensor) for s in given)
         ):
-            wanted = "a Tensor" if len(sizes) == 1 else "a pair (h_0, c_0) of Tensors"
+            parts = "a pair (h_0, c_0)" if len(sizes) == 2 else f"a tuple of {len(sizes)}"
+            wanted = "a Tensor" if len(sizes) == 1 else f"{parts} of Tensors"
             raise TypeError(f"hx must be {wanted}, but got {type(hx).__name__}")
         for tensor in given:
             check_kind("hx", tensor, parameter)
@@ -663,7 +473,7 @@ class RecurrentLayer(nn.Module):
         return tuple((s if batched else s.unsqueeze(1)).to(parameter.dtype) for s in given)
 
     def _final(self, states: list[State], batched: bool) -> Tensor | State:
-        """Last states of all levels and directions, as ``hx`` has them."""
+        """Last states of all layers and directions, as ``hx`` has them."""
         h_n = tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
         h_n = h_n if batched else tuple(s.squeeze(1) for s in h_n)
         return h_n[0] if len(h_n) == 1 else h_n

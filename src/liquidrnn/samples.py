@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from liquidrnn.arguments import described, same_place
+from liquidrnn.kernels.loop import Inputs
 from liquidrnn.spans import Gaps, checked_spans
 
 
@@ -19,12 +20,14 @@ class Samples:
         timespans: a number, (time,), (batch, time[, 1]) in the layout of ``input``, a ``PackedSequence`` like
             ``input``, or None for 1 everywhere.
         mask: bool (batch, time[, input_size]) in the layout of ``input``, or None.
+        reset: bool (time,) or (batch, time[, 1]) in the layout of ``input``, or packed like it, or None.
         input_size: features of one sample.
         batch_first: whether batch comes before time.
         parameter: one of the layer's, for its dtype and device.
 
     Attributes:
         values: (batch, time, input_size) in the dtype of the parameters, 0 where nothing was observed.
+        observed: bool (batch, time, input_size), or None where every feature was.
         gaps: time between the samples that are there.
         batched: whether the input had a batch axis.
     """
@@ -34,6 +37,7 @@ class Samples:
         input: Tensor | PackedSequence,
         timespans: Tensor | PackedSequence | float | None,
         mask: Tensor | None,
+        reset: Tensor | PackedSequence | None,
         *,
         input_size: int,
         batch_first: bool,
@@ -48,15 +52,25 @@ class Samples:
         else:
             x, self.lengths = input, None
         if isinstance(timespans, PackedSequence):
-            timespans = self._unpacked(timespans, batch_first)
+            timespans = self._unpacked("timespans", timespans, batch_first)
+        if isinstance(reset, PackedSequence):
+            reset = self._unpacked("reset", reset, batch_first)
         check_input(x, input_size, parameter, batch_first)
         self.batched = x.ndim == 3
         self.time_first = self.batched and not batch_first
         x = self._inner(x)
         self.batch, self.time, _ = x.shape
-        spans = self._spans(timespans, parameter)
-        self.values, observed = self._observe(mask, x.to(parameter.dtype), parameter)
-        self.gaps = Gaps(spans, observed, parameter.dtype)
+        spans = checked_spans("timespans", 1.0 if timespans is None else timespans, parameter)
+        spans = self._of_samples("timespans", spans, "a number, ")
+        self.values, self.observed, present = self._observe(mask, x.to(parameter.dtype), parameter)
+        self.gaps = Gaps(spans, present, self._begins(reset, parameter), parameter.dtype)
+
+    def inputs(self, values: Tensor, observed: Tensor | None, backward: bool) -> Inputs:
+        """What a recurrence reads of these samples, values (batch, time, features) in one direction or the other."""
+        spans, present, reset = self.gaps.backward() if backward else self.gaps.forward()
+        if backward:
+            values, observed = values.flip(1), None if observed is None else observed.flip(1)
+        return Inputs(values, spans, present, observed, reset)
 
     def outer(self, tensor: Tensor) -> Tensor:
         """A (batch, time, ...) tensor in the layout of the input."""
@@ -77,45 +91,54 @@ class Samples:
     def _inner(self, tensor: Tensor) -> Tensor:
         return tensor.transpose(0, 1) if self.time_first else tensor if self.batched else tensor.unsqueeze(0)
 
-    def _unpacked(self, timespans: PackedSequence, batch_first: bool) -> Tensor:
+    def _unpacked(self, name: str, packed: PackedSequence, batch_first: bool) -> Tensor:
         if self.lengths is None:
-            raise TypeError("timespans is a PackedSequence, so input must be one too, but it is a Tensor")
-        spans, lengths = pad_packed_sequence(timespans, batch_first=batch_first)
+            raise TypeError(f"{name} is a PackedSequence, so input must be one too, but it is a Tensor")
+        values, lengths = pad_packed_sequence(packed, batch_first=batch_first)
         if not torch.equal(lengths, self.lengths):
             raise ValueError(
-                f"timespans must be packed like input, with lengths {self.lengths.tolist()}, but have lengths "
+                f"{name} must be packed like input, with lengths {self.lengths.tolist()}, but have lengths "
                 f"{lengths.tolist()}"
             )
-        return spans
+        return values
 
-    def _spans(self, timespans: Tensor | float | None, parameter: Tensor) -> Tensor:
-        """Time spans (batch, time, 1)."""
-        batch, time = self.batch, self.time
-        spans = checked_spans("timespans", 1.0 if timespans is None else timespans, parameter)
-        if spans.ndim and spans.shape[-1] == 1 and spans.ndim == (3 if self.batched else 2):
-            spans = spans.squeeze(-1)
-        if spans.ndim == 2:
-            spans = self._inner(spans)
+    def _of_samples(self, name: str, given: Tensor, number: str = "") -> Tensor:
+        """A value of each sample, (batch, time, 1), from one for all, (time,), or (batch, time[, 1]) as the input."""
+        batch, time, values = self.batch, self.time, given
+        if values.ndim and values.shape[-1] == 1 and values.ndim == (3 if self.batched else 2):
+            values = values.squeeze(-1)
+        if values.ndim == 2:
+            values = self._inner(values)
         # Size by size: a graph may know one of two equal sizes as a number and the other as a symbol.
-        fits = spans.ndim <= (2 if self.batched else 1)
-        fits = fits and all(size == wanted for size, wanted in zip(spans.shape[::-1], (time, batch), strict=False))
+        fits = (0 if number else 1) <= values.ndim <= (2 if self.batched else 1)
+        fits = fits and all(size == wanted for size, wanted in zip(values.shape[::-1], (time, batch), strict=False))
         if not fits:
             layout, shape = ("time, batch", (time, batch)) if self.time_first else ("batch, time", (batch, time))
             full = f"({time},), or ({layout}) = {shape}" if self.batched else f"({time},)"
             raise ValueError(
-                f"timespans must be a number, (time,) = {full}, with or without a last axis of 1, but got "
-                f"{described(timespans)}"
+                f"{name} must be {number}(time,) = {full}, with or without a last axis of 1, but got {described(given)}"
             )
-        return spans.expand(batch, time).unsqueeze(-1)
+        return values.expand(batch, time).unsqueeze(-1)
 
-    def _observe(self, mask: Tensor | None, x: Tensor, parameter: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Input with 0 for what was not observed, and which samples are there, (batch, time, 1)."""
-        observed = None
+    def _begins(self, reset: Tensor | None, parameter: Tensor) -> Tensor | None:
+        """Where episodes begin, (batch, time, 1)."""
+        if reset is None:
+            return None
+        if not isinstance(reset, Tensor) or reset.dtype != torch.bool:
+            raise TypeError(f"reset must be a bool Tensor, True where an episode begins, but got {described(reset)}")
+        same_place("reset", reset, parameter)
+        return self._of_samples("reset", reset)
+
+    def _observe(
+        self, mask: Tensor | None, x: Tensor, parameter: Tensor
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Input with 0 for what was not observed; which features were; which samples are there, (batch, time, 1)."""
+        present = None
         if self.lengths is not None:
             # A packed sequence's padding is never read; a mask may say more.
-            observed = (torch.arange(self.time) < self.lengths.unsqueeze(1)).to(x.device).unsqueeze(-1)
+            present = (torch.arange(self.time) < self.lengths.unsqueeze(1)).to(x.device).unsqueeze(-1)
         if mask is None:
-            return x, observed
+            return x, None, present
         same_place("mask", mask, parameter)
         inner = self._inner(mask) if mask.ndim > 1 or not self.batched else mask
         if inner.shape == (self.batch, self.time):
@@ -127,7 +150,8 @@ class Samples:
                 f"{self.time} samples and {x.shape[-1]} features, but got {described(mask)}"
             )
         there = inner.any(-1, keepdim=True)
-        return torch.where(inner, x, 0), there if observed is None else there & observed
+        present = there if present is None else there & present
+        return torch.where(inner, x, 0), inner.expand_as(x), present
 
 
 def check_input(input: object, input_size: int, parameter: Tensor, batch_first: bool) -> None:

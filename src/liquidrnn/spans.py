@@ -88,6 +88,17 @@ def row_spans(name: str, spans: object, rows: int, parameter: Tensor) -> Tensor:
     return checked.reshape(-1, 1).expand(rows, 1)
 
 
+def row_flags(name: str, flags: object, rows: int, parameter: Tensor) -> Tensor:
+    """A flag for each row, (rows, 1), from a bool or bool (rows,) or (rows, 1)."""
+    given = torch.full((), bool(flags), device=parameter.device) if isinstance(flags, bool | np.bool_) else flags
+    if not isinstance(given, Tensor) or given.dtype != torch.bool:
+        raise TypeError(f"{name} must be a bool, or a bool Tensor (batch,) = ({rows},), but got {described(flags)}")
+    if tuple(given.shape) not in ((), (1,), (rows,), (rows, 1)):
+        raise ValueError(f"{name} must be a bool, or a bool Tensor (batch,) = ({rows},), but got {described(flags)}")
+    same_place(name, given, parameter)
+    return given.reshape(-1, 1).expand(rows, 1)
+
+
 def _not_a_span(name: str, value: object, dtype: torch.dtype) -> ValueError:
     if isinstance(value, Tensor | np.ndarray):
         value = value.item()
@@ -119,38 +130,61 @@ def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype, more: str
 
 
 class Gaps:
-    """Time between observed samples, read forward or backward.
+    """Time between samples that are there, read forward or backward, each episode by itself.
 
     Args:
         spans: (batch, time, 1), time since the previous sample.
-        observed: bool (batch, time, 1), or None where every sample is there.
+        present: bool (batch, time, 1), or None where every sample is there.
+        reset: bool (batch, time, 1), True where an episode begins, or None where none does.
         dtype: of what is returned; sums are made in the dtype of ``spans``.
     """
 
-    def __init__(self, spans: Tensor, observed: Tensor | None, dtype: torch.dtype):
-        self.spans, self.observed, self.dtype = spans, observed, dtype
-        if observed is not None:
-            batch, time, _ = spans.shape
-            there = observed.squeeze(-1).long()
-            self.count = there.sum(1, keepdim=True)
-            # Sample t belongs to the gap that ends at the next observed sample, t itself included.
-            self.gap = there.cumsum(1) - there
-            sums = spans.new_zeros(batch, time + 1).scatter_add(1, self.gap, spans.squeeze(-1))
-            check_sums(sums.gather(1, self.gap), observed.squeeze(-1), dtype)
-            # No sample ends a gap after the last one, and a graph checks nothing: infinity would become NaN.
-            self.sums = sums.clamp(max=torch.finfo(dtype).max)
+    def __init__(self, spans: Tensor, present: Tensor | None, reset: Tensor | None, dtype: torch.dtype):
+        self.spans, self.present, self.reset, self.dtype = spans, present, reset, dtype
+        if present is None:
+            self.sums = spans
+            return
+        batch, time, _ = spans.shape
+        there = present.squeeze(-1).long()
+        # The number of the gap that a sample belongs to, which ends at the next sample that is there, itself included,
+        # or with the episode.
+        gap, groups = there.cumsum(1) - there, time + 1
+        if reset is not None:
+            gap, groups = gap + reset.squeeze(-1).long().cumsum(1), 2 * time + 1
+        sums = spans.new_zeros(batch, groups).scatter_add(1, gap, spans.squeeze(-1)).gather(1, gap)
+        check_sums(sums, present.squeeze(-1), dtype)
+        # No sample ends a gap after the last one, and a graph checks nothing: infinity would become NaN.
+        self.sums = sums.clamp(max=torch.finfo(dtype).max).unsqueeze(-1)
 
-    def forward(self) -> tuple[Tensor, Tensor | None]:
-        """(batch, time, 1), time since the previous observed sample, and which samples are there."""
-        spans = self.spans if self.observed is None else self.sums.gather(1, self.gap).unsqueeze(-1)
-        return spans.to(self.dtype), self.observed
+    def forward(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Time since the previous sample that is there, (batch, time, 1); which are there; which begin an episode."""
+        return self.sums.to(self.dtype), self.present, self.reset
 
-    def backward(self) -> tuple[Tensor, Tensor | None]:
-        """The same with the last sample first: time to the next observed one, for the last the first span."""
-        if self.observed is None:
-            return self.spans.roll(-1, 1).flip(1).to(self.dtype), None
-        following = (self.gap + 1) % self.count.clamp(min=1)
-        return self.sums.gather(1, following).unsqueeze(-1).flip(1).to(self.dtype), self.observed.flip(1)
+    def backward(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The same with the last sample first: time to the next one; for the last of an episode its first span."""
+        if self.reset is None and self.present is None:
+            return self.spans.roll(-1, 1).flip(1).to(self.dtype), None, None
+        spans, time = self.sums.squeeze(-1), self.spans.shape[1]
+        there = torch.ones_like(spans, dtype=torch.bool) if self.present is None else self.present.squeeze(-1)
+        episode = torch.zeros_like(there, dtype=torch.long)
+        if self.reset is not None:
+            episode = self.reset.squeeze(-1).long().cumsum(1)
+        # Of samples that are there, in order: the place, the episode, and the first of the same episode.
+        number = there.long().cumsum(1) - 1
+        place = torch.where(there, number, time)
+        kind = torch.arange(time, device=spans.device).expand_as(place)
+        at = place.new_zeros(len(place), time + 1).scatter(1, place, kind)[:, :time]
+        belongs = episode.gather(1, at)
+        begins = torch.cat([torch.ones_like(there[:, :1]), belongs[:, 1:] != belongs[:, :-1]], 1)
+        first = torch.where(begins, kind, 0).cummax(1).values
+        count = there.sum(1, keepdim=True)
+        follows = (kind + 1 < count) & ~torch.cat([begins[:, 1:], torch.ones_like(there[:, :1])], 1)
+        following = at.gather(1, torch.where(follows, kind + 1, first))
+        found = spans.gather(1, following.gather(1, number.clamp(min=0)))
+        reset = self.reset
+        if reset is not None:
+            reset = torch.cat([reset[:, 1:], torch.zeros_like(reset[:, :1])], 1).flip(1)
+        return found.unsqueeze(-1).flip(1).to(self.dtype), None if self.present is None else self.present.flip(1), reset
 
 
 def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_first: bool = False) -> Tensor:

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from liquidrnn.arguments import described, positive_int
 from liquidrnn.kernels import direct, in_transform
-from liquidrnn.kernels.loop import alone
-from liquidrnn.kernels.operator import Samples
-from liquidrnn.recurrent import RecurrentLayer, State
-from liquidrnn.spans import check_sums, checked_number, row_spans
+from liquidrnn.kernels.loop import Inputs, State, contiguous_copy
+from liquidrnn.kernels.operator import StreamBuffers
+from liquidrnn.recurrent import RecurrentLayer
+from liquidrnn.spans import check_sums, checked_number, row_flags, row_spans
 
 _modes = torch._C._len_torch_dispatch_stack
 _transforms = torch._C._functorch.peek_interpreter_stack  # pyright: ignore[reportAttributeAccessIssue]
@@ -27,8 +27,8 @@ class Stream:
     For inference, where each sample is answered as it comes: a control loop, a monitor. What a layer prepares for every
     call (conductances, sorted synapses, checks) is done once, when the stream is made, from the parameters as they
     are then; later changes of the layer do not reach the stream. The numbers are those of
-    :meth:`RecurrentLayer.step` in evaluation mode, and with masks those of :meth:`RecurrentLayer.forward`, bit for bit,
-    without gradients.
+    :meth:`RecurrentLayer.step` in evaluation mode, bit for bit, without gradients; with masks and episodes they equal
+    those of :meth:`RecurrentLayer.forward` as :attr:`RecurrentLayer.exact` says.
 
     A copy, by ``copy.copy``, ``copy.deepcopy`` or ``pickle``, has a state of its own.
 
@@ -75,20 +75,20 @@ class Stream:
         with torch.inference_mode(False), torch.no_grad():
             self._layer = layer._copied().eval().requires_grad_(False)
             self._parameter = self._layer._like()
-            # What each level reads and writes, and its compiled stream.
-            self._samples = [
-                Samples(
+            # What each layer reads and writes, and its compiled stream.
+            self._buffers = [
+                StreamBuffers(
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
                     torch.zeros(rows, sum(recurrence.state_sizes), **kind),
-                    torch.zeros(rows, 1, **kind),
+                    torch.zeros(rows, 1, 1, **kind),
                 )
                 for recurrence in self._layer.recurrences
             ]
             # Time that went by with absent samples, to be added to the span of the next observed one.
             self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
-            levels = zip(self._layer.recurrences, self._samples, strict=True)
-            compiled = [recurrence.stream(samples) for recurrence, samples in levels]
-        found = [level for level in compiled if level is not None]
+            both = zip(self._layer.recurrences, self._buffers, strict=True)
+            compiled = [recurrence(recurrence.stream, buffers) for recurrence, buffers in both]
+        found = [steps for steps in compiled if steps is not None]
         self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
         self._clocked = all(recurrence.uses_timespans for recurrence in self._layer.recurrences)
@@ -98,14 +98,14 @@ class Stream:
 
     @property
     def backend(self) -> str:
-        """What runs it: "cpu" where every level is compiled for streams, else "reference"."""
+        """What runs it: "cpu" where every layer is compiled for streams, else "reference"."""
         return "reference" if self._compiled is None else "cpu"
 
     @property
     def state(self) -> Tensor | State:
         """The state after the last sample, as the layer's ``h_n``."""
         sizes = self._layer.recurrences[0].state_sizes
-        states = [samples.state.clone().split(sizes, -1) for samples in self._samples]
+        states = [buffers.state.clone().split(sizes, -1) for buffers in self._buffers]
         return self._layer._final(states, self._batch is not None)
 
     def reset(
@@ -140,7 +140,7 @@ class Stream:
             time that went by with absent samples since the last observed one.
         """
         state, pending = self.state, self._pending.squeeze(-1).clone()
-        parts = dict(zip(("h", "c"), _tuple(state), strict=False))
+        parts = dict(zip(self._layer.recurrences[0].state_names, _tuple(state), strict=False))
         return parts | {"pending": pending.squeeze(0) if self._batch is None else pending}
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
@@ -158,8 +158,8 @@ class Stream:
             >>> torch.equal(stream(torch.ones(3)), first)
             True
         """
-        sizes = self._layer.recurrences[0].state_sizes
-        names = [*("h", "c")[: len(sizes)], "pending"]
+        first = self._layer.recurrences[0]
+        names = [*first.state_names[: len(first.state_sizes)], "pending"]
         if not isinstance(snapshot, Mapping) or not all(isinstance(part, Tensor) for part in snapshot.values()):
             raise TypeError(
                 f"snapshot must be a dict of Tensors as snapshot() returns it, but got {described(snapshot)}"
@@ -184,7 +184,13 @@ class Stream:
         self._write(state)
         self._wait(pending.reshape(-1, 1))
 
-    def __call__(self, input: Tensor, timespan: float | Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        input: Tensor,
+        timespan: float | Tensor | None = None,
+        mask: Tensor | None = None,
+        reset: bool | Tensor | None = None,
+    ) -> Tensor:
         """The layer's output for the next sample.
 
         Args:
@@ -194,6 +200,8 @@ class Stream:
             mask: bool like ``input``, True where observed. An unobserved feature is read as 0, whatever stands there. A
                 sequence without any observed feature has no sample: its state is held, its output repeated, and its
                 span added to that of its next sample.
+            reset: bool, or bool (batch,) with a batch: True where a new episode begins with this sample, as after
+                :meth:`reset`.
 
         Returns:
             (output_size,) or (batch, output_size).
@@ -219,30 +227,38 @@ class Stream:
             span = timespan
         else:
             span = self._span(timespan)
+        if reset is not None:
+            self._begin(reset)
         if mask is not None or self._waiting:
             return self._read(input, span, mask)
         return self._advance(input, span)
 
-    def _advance(self, x: Tensor, span: float | Tensor) -> Tensor:
+    def _advance(self, x: Tensor, span: float | Tensor, mask: Tensor | None = None) -> Tensor:
         """The output after a sample of every row, with one span for all, or (rows, 1)."""
         if self._compiled is None:
             if isinstance(span, Tensor):
                 span = span.squeeze(-1)
             with torch.no_grad():
-                output, state = self._layer.step(x, self.state, span if self._clocked else None)
+                output, state = self._layer.step(x, self.state, span if self._clocked else None, mask)
             self._write(tuple(part if self._batch else part.unsqueeze(1) for part in _tuple(state)))
             return output
         common: Any = span
         if isinstance(span, Tensor):
             common = None
-            for samples in self._samples:
-                samples.timespans.copy_(span)
+            for buffers in self._buffers:
+                buffers.timespans.copy_(span.unsqueeze(-1))
         x = x.resolve_neg().contiguous()
-        for level, size in zip(self._compiled, self._sizes, strict=True):
+        for steps, size in zip(self._compiled, self._sizes, strict=True):
             output = torch.empty(size, dtype=self._dtype, device=self._device)
-            level.step(x.data_ptr(), common, output.data_ptr())
+            steps.step(x.data_ptr(), common, output.data_ptr())
             x = output
         return x if self._layer.readout is None else self._layer.readout(x)
+
+    def _begin(self, reset: bool | Tensor) -> None:
+        """:meth:`reset`, of those rows where an episode begins."""
+        begins = row_flags("reset", reset, self._batch or 1, self._parameter).flatten()
+        if bool(begins.any()):
+            self.reset(rows=None if self._batch is None else begins)
 
     def _span(self, timespan: object) -> float | Tensor:
         """A span for all, or of each row (rows, 1), of a kind that has no short way."""
@@ -255,26 +271,28 @@ class Stream:
     def _read(self, input: Tensor, span: float | Tensor, mask: Tensor | None) -> Tensor:
         """The output where something of the sample may be missing, or was missing before."""
         with torch.no_grad():
-            x, there = input.detach(), None
+            x, there, seen = input.detach(), None, mask
             if mask is not None:
                 self._check_mask(mask)
                 x, there = torch.where(mask, x, 0), mask.any(-1).reshape(-1, 1)
                 there = None if bool(there.all()) else there
+                # Rows without a sample are computed and thrown away; a step would refuse them.
+                seen = mask if there is None else mask | ~there.reshape(*mask.shape[:-1], 1)
             if there is None and not self._waiting:
-                return self._advance(x, span)
+                return self._advance(x, span, seen)
             passed = self._pending + span
             way_out = "; reset() begins such a sequence anew, with rows= that one alone"
             check_sums(passed, True if there is None else there, self._dtype, way_out)
             if there is None:
-                output = self._advance(x, passed)
+                output = self._advance(x, passed, seen)
                 self._wait(torch.zeros_like(passed))
                 return output
-            held = [samples.state.clone() for samples in self._samples]
+            held = [buffers.state.clone() for buffers in self._buffers]
             answer = None
             if bool(there.any()):
-                answer = self._advance(x, passed.clamp(max=torch.finfo(self._dtype).max))
-                for samples, before in zip(self._samples, held, strict=True):
-                    samples.state.copy_(torch.where(there, samples.state, before))
+                answer = self._advance(x, passed.clamp(max=torch.finfo(self._dtype).max), seen)
+                for buffers, before in zip(self._buffers, held, strict=True):
+                    buffers.state.copy_(torch.where(there, buffers.state, before))
             output = self._repeated()
             if answer is not None:
                 output = torch.where(there, answer, output)
@@ -282,18 +300,20 @@ class Stream:
             return output
 
     def _repeated(self) -> Tensor:
-        """The output of the state as it is."""
-        recurrence = self._layer.recurrences[-1]
-        x = recurrence.readout(alone(self._samples[-1].state[:, : recurrence.state_sizes[0]]))
+        """The output of the state as it is, where there is no sample."""
+        x, spans = torch.zeros_like(self._buffers[0].values[:, 0]), torch.zeros_like(self._buffers[0].timespans[:, 0])
+        for recurrence, buffers in zip(self._layer.recurrences, self._buffers, strict=True):
+            state = tuple(contiguous_copy(part) for part in buffers.state.split(recurrence.state_sizes, -1))
+            x = recurrence(recurrence.output, Inputs(x, spans), state)
         if self._layer.readout is not None:
-            x = self._layer.readout(alone(x))
+            x = self._layer.readout(contiguous_copy(x))
         return x if self._batch is not None else x.squeeze(0)
 
     def _write(self, state: State, rows: Tensor | slice = slice(None)) -> None:
-        """Puts a state, a tuple of (levels, rows, width), into rows of the stream's own."""
+        """Puts a state, a tuple of (layers, rows, width), into rows of the stream's own."""
         with torch.no_grad():
-            for samples, parts in zip(self._samples, zip(*state, strict=True), strict=True):
-                samples.state[rows] = torch.cat(parts, -1)
+            for buffers, parts in zip(self._buffers, zip(*state, strict=True), strict=True):
+                buffers.state[rows] = torch.cat(parts, -1)
 
     def _wait(self, pending: Tensor) -> None:
         """Sets the time (rows, 1) that went by with absent samples."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -17,6 +17,14 @@ from liquidrnn.wirings import FullyConnected, Recipe, Wiring
 
 Mapping = Literal["affine", "linear"] | None
 Constraint = Literal["softplus", "clamp"] | None
+
+
+class Factory(TypedDict):
+    """Where parameters come from and where they live."""
+
+    generator: torch.Generator | None
+    device: torch.device | str | None
+    dtype: torch.dtype | None
 
 
 class Synapses(nn.Module):
@@ -222,8 +230,8 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
     if isinstance(wiring, Wiring):
         if wiring.input_size != input_size:
             raise ValueError(
-                f"the wiring was drawn for {wiring.input_size} inputs, but this level has {input_size}; "
-                "a recipe is drawn anew for every level"
+                f"the wiring was drawn for {wiring.input_size} inputs, but this layer has {input_size}; "
+                "a recipe is drawn anew for every layer"
             )
         return wiring
     if not isinstance(wiring, Recipe):

@@ -23,7 +23,8 @@ import liquidrnn as lr
 from liquidbench import __main__ as command_line
 from liquidbench import results, tasks, training
 from liquidbench.metrics import METRICS
-from liquidbench.study import FAMILIES, Robustness, Search, Study, Training
+from liquidbench.models import MODELS
+from liquidbench.study import Robustness, Search, Study, Training
 from liquidbench.tasks.task import SPLITS
 
 ROOT = Path(__file__).parents[2]
@@ -121,9 +122,10 @@ def test_commands_are_understood(page):
 
 
 @every_page
-def test_yaml_blocks_are_studies(page):
+def test_yaml_blocks_are_studies(page, monkeypatch):
     import yaml
 
+    monkeypatch.syspath_prepend(ROOT / "examples" / "own")
     for _, block in blocks(page, "yaml"):
         content = yaml.safe_load(block)
         Study.parse({"name": "any", "models": ["GRU"], **content})
@@ -201,7 +203,7 @@ def test_a_studys_keys_and_defaults_are_on_the_page():
 
 def test_columns_metrics_models_and_options_are_on_the_page():
     page = text("comparing.md")
-    for word in (*results.SCHEMA, *METRICS, *FAMILIES):
+    for word in (*results.SCHEMA, *METRICS, *MODELS):
         assert f"`{word}`" in page, word
     (commands,) = (action for action in command_line._parser()._actions if isinstance(action.choices, dict))
     for name, command in commands.choices.items():

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 SAYS = {
@@ -30,3 +31,25 @@ def test_it_runs(name, tmp_path):
     assert SAYS[name] in ran.stdout
     if name == "first_steps.py":
         assert float(ran.stdout.split("after training: ")[1].split(";")[0]) < 0.25
+
+
+def test_a_study_of_a_layer_and_a_task_of_ones_own_runs(tmp_path):
+    own = ROOT / "examples" / "own"
+    study = yaml.safe_load((own / "study.yaml").read_text())
+    study |= {"seeds": 1, "search": {"trials": 1}, "training": {"epochs": 1}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
+    command = [sys.executable, "-m", "liquidbench", "run", "study.yaml", "--in-process", "--plain"]
+    environment = os.environ | {"PYTHONPATH": str(own), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "8 of 8 runs" in ran.stdout and "Leaky-deep" in ran.stdout
+
+
+def test_a_task_of_ones_own_keeps_its_promises(monkeypatch):
+    from liquidbench import tasks
+    from liquidbench.tasks.task import check
+
+    monkeypatch.syspath_prepend(ROOT / "examples" / "own")
+    task = tasks.load("swings:swings")
+    check(task)
+    assert task.trivial_score() < 0.6

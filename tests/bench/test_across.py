@@ -12,8 +12,8 @@ from results_table import ACCURACY, CUT, ERROR, PATIENCE, costs, table
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from liquidbench.models import MODELS
 from liquidbench.statistics import WinTieLoss, compare, hierarchical_interval
-from liquidbench.study import FAMILIES
 
 TASKS = "abcdefghijkl"
 SPREAD = np.array([0.0, 0.002, -0.002, 0.001])
@@ -250,7 +250,7 @@ def test_what_a_lead_over_tasks_costs():
 
 
 def test_twenty_models_on_twelve_tasks_are_compared_in_two_seconds():
-    models = [*FAMILIES, *(f"M{index}" for index in range(20 - len(FAMILIES)))]
+    models = [*MODELS, *(f"M{index}" for index in range(20 - len(MODELS)))]
     random = np.random.default_rng(0)
     frames = [table({model: random.random() + random.random(10) for model in models}, task=task) for task in TASKS]
     frame = pl.concat(frames)

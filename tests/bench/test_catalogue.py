@@ -3,9 +3,9 @@ import pytest
 import torch
 
 from liquidbench import catalogue
-from liquidbench.catalogue import AUTHORS, MODELS, build
+from liquidbench.catalogue import build
 from liquidbench.matching import count_parameters
-from liquidbench.study import AUTHOR_MODELS, FAMILIES
+from liquidbench.models import MODELS
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 
 
@@ -47,11 +47,6 @@ def tensors(batch: int, time: int, features: int = 3) -> tuple[torch.Tensor, tor
         torch.randn(batch, time, features, generator=generator),
         0.5 + torch.rand(batch, time, generator=generator),
     )
-
-
-def test_the_names_are_those_that_studies_know():
-    assert set(MODELS) == set(FAMILIES)
-    assert set(AUTHOR_MODELS) <= set(AUTHORS) <= set(MODELS)
 
 
 def test_an_unknown_model_is_named():
@@ -120,12 +115,11 @@ def test_a_seed_is_a_network(model):
     assert any(one[name].shape != other[name].shape or not torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.parametrize("model", AUTHORS)
+@pytest.mark.parametrize("model", [name for name, spec in MODELS.items() if spec.author])
 def test_authors_networks_can_be_built_and_say_where_they_are_from(model):
     author = catalogue.author(model)
     network = build(model, task(), author.hidden_size, seed=0, variant="author")
     assert network.layer.hidden_size == author.hidden_size
-    assert author.source == AUTHOR_MODELS[model]
     for printed in (f"{author.hidden_size} units", f"learning rate {author.learning_rate:g}"):
         assert printed in author.source
 

@@ -843,6 +843,7 @@ def test_identifiers_keep_their_exponents(read):
         (gzip.compress(gzip.compress(plain().encode())), "unpacked, this is compressed with gzip; unpack it, and name"),
         (gzip.compress(b"PK\x03\x04 and so on"), "unpacked, this is a zip archive or a spreadsheet; unpack it"),
     ],
+    ids=["gzip", "zip"],
 )
 def test_what_is_packed_twice(read, content, words):
     with pytest.raises(ValueError, match=re.escape(f"mine.csv.gz: {words}")):

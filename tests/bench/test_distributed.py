@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from contextlib import suppress
 from dataclasses import replace
 from itertools import product
@@ -19,15 +20,16 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, distributed, learning, processes, replicas, storage, tasks
+from liquidbench import catalogue, distributed, learning, processes, storage, tasks
 from liquidbench.__main__ import main
 from liquidbench.distributed import train
 from liquidbench.learning import Data, loss_of, optimiser_of, predict
-from liquidbench.replicas import Checkpoint, Course, Epoch
+from liquidbench.replicas import Checkpoint, Course
 from liquidbench.search import Settings
 from liquidbench.storage import KeptFileWarning
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
+from liquidbench.trainer import Epoch, erm, shuffled, spread, step
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 COURSE = Course(
@@ -39,7 +41,8 @@ COURSE = Course(
     devices=2,
     threads=1,
 )
-CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence")))
+CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence"), (False,)))
+CASES += [("GRU", kind, per, True) for kind in ("classification", "regression") for per in ("step", "sequence")]
 
 
 def parity():
@@ -94,13 +97,22 @@ def batches(data: Data) -> list[torch.Tensor]:
     ]
 
 
-def learnt(take_step, number: int):
+def uneven(losses: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """An objective that is not linear: environments are to do equally well."""
+    return losses.mean() + 3 * losses.var(correction=0)
+
+
+def learnt(group, number: int):
     """Losses, gradients and weights of a case, step by step."""
-    model, kind, per = CASES[number]
+    model, kind, per, environments = CASES[number]
     data, net = split(kind, per), network(model, per)
+    if environments:
+        data.environments = torch.tensor([4, 0, 0, 4, 4, 9, 9, 0, 0, 4, 9, 9])
+    objective = uneven if environments else erm
     optimiser = optimiser_of(net, Settings(0.01, weight_decay=0.1))
+    whole = net if group is None else spread(net, group)
     for batch in batches(data):
-        told = take_step(net, optimiser, data, batch, 0.05)
+        told = step(whole, optimiser, data, batch, 0.05, objective, group)
         yield told, [None if p.grad is None else p.grad.clone() for p in net.parameters()], [*net.state_dict().values()]
 
 
@@ -108,7 +120,7 @@ def replica(rank: int, rendezvous: str, connection) -> None:
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     torch.set_num_threads(1)
     for number in range(len(CASES)):
-        for told, gradients, weights in learnt(replicas.step, number):
+        for told, gradients, weights in learnt(dist.group.WORLD, number):
             # As arrays, since a tensor is sent as memory that ends with its process.
             arrays = [None if g is None else g.numpy() for g in gradients], [w.numpy() for w in weights]
             connection.send((told[:2], *arrays))
@@ -117,7 +129,8 @@ def replica(rank: int, rendezvous: str, connection) -> None:
     data.values[0] = np.inf
     before = [p.clone() for p in net.parameters()]
     try:
-        replicas.step(net, optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0)
+        group = dist.group.WORLD
+        step(spread(net, group), optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0, group=group)
     except FloatingPointError as error:
         connection.send((str(error), all(map(torch.equal, before, net.parameters()))))
     # As in `replicas.work`: threads of torch's may abort a process that ends by itself.
@@ -136,7 +149,7 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         theirs.close()
         ends.append(ours)
     for number, case in enumerate(CASES):
-        for (loss, scored), gradients, weights in learnt(learning.step, number):
+        for (loss, scored, _), gradients, weights in learnt(None, number):
             first, second = (end.recv() for end in ends)
             np.testing.assert_equal(first, second)
             (their_loss, their_scored), their_gradients, their_weights = first
@@ -158,10 +171,11 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
 
 def content(folder) -> dict:
     """All that a training leaves, without how long it took."""
-    kept = vars(Checkpoint.read(folder / "checkpoint.pt")) | {"seconds": None}
-    kept["curve"] = [epoch | {"seconds": None} for epoch in kept["curve"]]
+    at = Checkpoint.read(folder / "checkpoint.pt")
+    at.progress.seconds = 0.0
+    at.progress.curve = [replace(epoch, seconds=0.0) for epoch in at.progress.curve]
     summary = json.loads((folder / "training.json").read_text())
-    return kept | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
+    return at.content | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
 
 
 def assert_same(found, expected, where: str = "") -> None:
@@ -200,8 +214,8 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed)
     for epoch in (1, 2, 3):
         optimiser.param_groups[0]["lr"] = learning.learning_rate(course.settings, epoch, 3)
         net.train()
-        steps = [learning.step(net, optimiser, data, batch, 1.0) for batch in data.batches(33, order)]
-        loss = sum(loss * scored for loss, scored in steps) / 200
+        steps = [step(net, optimiser, data, batch, 1.0) for batch in shuffled(data, 33, order)]
+        loss = sum(loss * scored for loss, scored, _ in steps) / 200
         losses.append((loss, float(loss_of(*predict(net, validation)))))
     assert [(epoch.train_loss, epoch.validation_loss) for epoch in told] == losses
 
@@ -217,7 +231,7 @@ def test_stopped_within_an_epoch_and_then_a_process_is_killed(tmp_path, undistur
     paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
     assert not (tmp_path / "model.pt").exists()
-    kept = Checkpoint.read(tmp_path / "checkpoint.pt")
+    kept = Checkpoint.read(tmp_path / "checkpoint.pt").progress
     assert (kept.epoch, kept.step) == (1, 1) and kept.total > 0
 
     killed = []
@@ -292,6 +306,77 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "checkpoint.pt", "model.pt", "training.json"}
 
 
+STARTED = """
+import os, signal, sys
+from test_distributed import COURSE, parity
+from liquidbench import trainer
+from liquidbench.distributed import train
+
+calls, step = [], trainer.step
+
+def dies(*arguments):
+    calls.append(arguments)
+    # In the second epoch, seven batches being one.
+    if len(calls) == 10 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+
+trainer.step = dies
+told = []
+trained = train(parity(), COURSE, sys.argv[1], save_every=0, on_epoch=told.append)
+assert set(trained.scores) == {"validation", "test"} and len(told) == (3 if os.environ["RANK"] == "0" else 0)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_torchrun_starts_and_starts_again(tmp_path, undisturbed):
+    """They learn what those of our own do, to the bit; one is killed, and torchrun starts all of them anew."""
+    (tmp_path / "program.py").write_text(STARTED)
+    words = ["--standalone", "--nproc-per-node", "2", "--max-restarts", "1", str(tmp_path / "program.py")]
+    path = os.pathsep.join([os.path.dirname(__file__), *sys.path])
+    ended = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", *words, str(tmp_path / "folder")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": path, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
+        timeout=300,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "exitcode: -9" in ended.stderr, ended.stderr
+    assert_same(content(tmp_path / "folder"), undisturbed)
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """As if torchrun had started two processes on this machine, of which this is the first."""
+    for name, value in {"TORCHELASTIC_RUN_ID": "1", "RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_restarts_of_torchrun_that_may_hang_are_warned_of(launched, monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "3")
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    with pytest.warns(RuntimeWarning, match="TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1"):
+        distributed._warn_of_restarts()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+        distributed._warn_of_restarts()
+
+
+def test_another_number_than_torchrun_has_started_is_refused(launched, tmp_path):
+    assert distributed.processes() == 2 and distributed.is_first()
+    with pytest.raises(ValueError, match="devices must be the processes that torchrun has started, 2; got 3"):
+        train(parity(), replace(COURSE, devices=3), tmp_path)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_device_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="device must be one that is there; got 'cuda', .*Take 'cpu'"):
+        train(parity(), replace(COURSE, device="cuda"), tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_again_and_again(tmp_path, undisturbed, seed):
@@ -345,6 +430,7 @@ def children(pid: int) -> list[int]:
         ({"hidden_size": 0}, "hidden_size must be at least 1; got 0"),
         ({"devices": 34}, "devices must be at most batch_size, 33, .*got 34: use fewer"),
         ({"seed": -1}, "seed must be at least 0"),
+        ({"device": "tpu"}, "device must be one of cpu, cuda; got 'tpu'"),
         ({"settings": Settings(0.0)}, "learning_rate must be above 0"),
         ({"settings": Settings(0.1, optimiser="sgd")}, "optimiser must be one of adamw, rmsprop; got 'sgd'"),
         ({"settings": Settings(0.1, patience=2)}, "patience must be above 0 and at most 1"),

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import catalogue, matching, results, search, tasks
+from liquidbench import matching, results, tasks
 from liquidbench.__main__ import main
-from liquidbench.study import AUTHOR_MODELS, FAMILIES, Study
+from liquidbench.models import MODELS, family_of
+from liquidbench.study import Study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.y*ml"))
 
@@ -34,7 +35,7 @@ def test_its_tasks_exist(path):
 
 
 def test_it_compares_liquid_with_recurrent(path):
-    families = {FAMILIES[model] for model in Study.load(path).models}
+    families = set(map(family_of, Study.load(path).models))
     assert families >= {"liquid", "recurrent"}
 
 
@@ -53,7 +54,7 @@ def test_it_survives_its_copy(path, tmp_path):
 @pytest.mark.parametrize("name", ["small", "full"])
 def test_large_studies_leave_out_no_model_and_no_data(name):
     study = Study.load(next(path for path in STUDIES if path.stem == name))
-    assert set(study.models) == set(FAMILIES)
+    assert set(study.models) == set(MODELS)
     # An excerpt stands for its whole, and no data are there twice.
     assert sorted(str(task).removesuffix("-excerpt") for task in study.tasks) == sorted(
         task for task in tasks.names() if not task.endswith("-excerpt")
@@ -67,12 +68,6 @@ def test_smoke_goes_from_its_file_to_its_report(tmp_path):
     frame = results.read(tmp_path / "smoke")
     assert frame["run"].n_unique() == len(Study.load(path).runs()) and set(frame["status"]) == {"done"}
     assert (tmp_path / "smoke" / "report.html").is_file()
-
-
-def test_studies_and_catalogue_know_the_same_models():
-    assert set(FAMILIES) == set(catalogue.MODELS)
-    assert set(AUTHOR_MODELS) == set(catalogue.AUTHORS)
-    assert set(FAMILIES) == set(search.STRUCTURES)
 
 
 @pytest.mark.parametrize("name", [task for task in Study.load(STUDIES[0]).tasks if isinstance(task, str)])

@@ -11,14 +11,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 
 from liquidbench import __main__ as main_module
 from liquidbench import matching, predictions, report, results, tasks
 from liquidbench.__main__ import _applicable, _headed, _kept, main
 from liquidbench.engine.leases import Leases
+from liquidbench.models import MODELS
 from liquidbench.storage import KeptFileWarning
-from liquidbench.study import FAMILIES, Study
+from liquidbench.study import Study
 
 STUDY = {
     "name": "small",
@@ -236,6 +238,11 @@ def test_what_is_not_there_is_said_in_one_sentence(arguments, words, tmp_path, m
         ({"models": ["GRU", "LTSM"]}, "'LSTM'"),
         ({"tasks": ["occupacy"]}, "occupacy"),
         ({"tasks": ["occupancy"]}, "occupancy_data.zip"),
+        pytest.param(
+            {"device": "cuda"},
+            "device must be one that is there; got 'cuda'",
+            marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
+        ),
     ],
 )
 def test_a_bad_study_is_refused_in_one_sentence(changes, words, tmp_path, capsys):
@@ -259,14 +266,14 @@ def test_list(finished, monkeypatch, capsys):
     Path("studies/two.yaml").write_text("name: [")
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for name in (*FAMILIES, "occupancy-excerpt", "physionet2012"):
+    for name in (*MODELS, "occupancy-excerpt", "physionet2012"):
         assert re.search(rf"^  {name} ", out, re.MULTILINE)
     assert re.search(r"studies/one.yaml +Does it run\?", out)
     assert re.search(r"studies/two.yaml +cannot be read: ", out)
     assert re.search(r"results/small/ +6 of 6 runs are there", out)
 
     assert main(["list", "models"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FAMILIES)
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(MODELS)
 
 
 @pytest.mark.parametrize("command", ["--help", "--version", "list", "report {finished}"])

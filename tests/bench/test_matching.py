@@ -5,8 +5,7 @@ import torch
 from test_catalogue import task
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from liquidbench import search
-from liquidbench.catalogue import MODELS, build
+from liquidbench.catalogue import build
 from liquidbench.matching import (
     MEASURES,
     TOLERANCE,
@@ -17,6 +16,8 @@ from liquidbench.matching import (
     size_for_budget,
     structures,
 )
+from liquidbench.models import MODELS
+from liquidrnn.kernels.loop import Inputs
 
 
 @pytest.mark.parametrize("budget", [3000, 6000])
@@ -74,7 +75,7 @@ class Watched(TorchDispatchMode):
 @pytest.mark.parametrize("model", MODELS)
 def test_operations_are_those_of_the_reference_recurrences(model, missing):
     toy = task(missing=missing)
-    for structure in search.structures(model):
+    for structure in MODELS[model].combinations:
         # In double precision, which no library takes out of torch's sight.
         network = build(model, toy, 11, seed=0, structure=structure).double()
         layer = network.layer
@@ -91,10 +92,9 @@ def test_operations_are_those_of_the_reference_recurrences(model, missing):
                 state = tuple(torch.rand(2, size).double() + 0.1 for size in recurrence.state_sizes)
                 for parameter in recurrence.parameters():
                     parameter.data[parameter == 0] = 0.1
+                sample = Inputs(torch.rand(2, recurrence.input_size).double(), torch.ones(2, 1).double())
                 with watched:
-                    recurrence.update(
-                        coefficients, torch.rand(2, recurrence.input_size).double(), state, torch.ones(2, 1).double()
-                    )
+                    recurrence.update(coefficients, sample, state)
             with watched:
                 network.head(torch.rand(2, layer.output_size).double())
         counted = count_operations(network)
@@ -128,12 +128,12 @@ def test_state_is_what_the_layer_hands_on():
 def test_structures_on_offer_are_as_large_as_the_reference(model, matching):
     wanted = budget(task(), 4000, matching)
     offered = structures(model, task(), 4000, 3, matching)
-    assert offered[0][0] == search.structures(model)[0]
+    assert offered[0][0] == MODELS[model].combinations[0]
     for structure, size in offered:
         spent = MEASURES[matching](build(model, task(), size, seed=3, structure=structure))
         assert abs(spent - wanted) <= TOLERANCE[matching] * wanted
         assert size == size_for_budget(model, task(), 4000, 3, matching, structure)
-    left_out = [one for one in search.structures(model) if one not in [structure for structure, _ in offered]]
+    left_out = [one for one in MODELS[model].combinations if one not in [structure for structure, _ in offered]]
     for structure in left_out:
         with pytest.raises(ValueError, match=f"matching {matching}"):
             size_for_budget(model, task(), 4000, 3, matching, structure)

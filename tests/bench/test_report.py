@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations
 from pathlib import Path
@@ -22,11 +23,12 @@ import pytest
 from scipy import stats
 
 from liquidbench import report, results
+from liquidbench.models import FAMILIES, MODELS, families
 from liquidbench.report import figures, pen, tables
 from liquidbench.report.evidence import Evidence, decimals, marks, outdone
 from liquidbench.results import SCHEMA
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
-from liquidbench.study import FAMILIES, Study
+from liquidbench.study import Study
 
 EVIL = "<script>document.title = 'run'</script>\"'&"
 
@@ -593,7 +595,7 @@ def test_needs_no_torch():
 
 @pytest.mark.parametrize("mode", [0, 1], ids=["light", "dark"])
 def test_contrast(mode):
-    style = (Path(report.__file__).parent / "style.css").read_text(encoding="utf-8")
+    style = (Path(report.__file__).parent / "style.css").read_text(encoding="utf-8") + pen.style_of_families()
     colours = {name: pair.split(", ")[mode] for name, pair in re.findall(r"--(\w+): light-dark\((.*?)\);", style)}
 
     def luminance(colour):
@@ -601,7 +603,7 @@ def test_contrast(mode):
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
         return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
-    for text in ("ink", "soft", "liquid", "recurrent", "other", "warn", "bad"):
+    for text in ("ink", "soft", *FAMILIES, "warn", "bad"):
         for ground in ("paper", "card", "hair"):
             light, dark = sorted((luminance(colours[text]), luminance(colours[ground])), reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5, f"{text} on {ground}"
@@ -731,10 +733,10 @@ LARGE = [f"{name}-{number}" for number in range(1, 5) for name in TASKS]
 def large(tmp_path_factory):
     """A study of 20 models, 12 tasks and 10 seeds: its parts, and the path of its report."""
     with pytest.MonkeyPatch.context() as patch:
-        for number in range(20 - len(FAMILIES)):
-            patch.setitem(FAMILIES, f"CfC-{number + 2}", "liquid")
+        for number in range(20 - len(MODELS)):
+            patch.setitem(MODELS, f"CfC-{number + 2}", replace(MODELS["CfC"], name=f"CfC-{number + 2}"))
         facts = {name: TASKS[name[:-2]] | {"title": f"{TASKS[name[:-2]]['title']} {name[-1]}"} for name in LARGE}
-        study = make_study(tasks=LARGE, models=list(FAMILIES), seeds=10, training={"epochs": 30}, author_defaults=True)
+        study = make_study(tasks=LARGE, models=list(MODELS), seeds=10, training={"epochs": 30}, author_defaults=True)
         frame = make_frame(study, {(name, "LTC", 1) for name in LARGE[:4]})
         comparison = compare(frame, facts, study.smallest_difference)
         start = time.perf_counter()
@@ -811,7 +813,7 @@ def test_matrix_shows_every_two_models(demo):
         found = over.matchup(above, below)
         assert plain(shown) == pytest.approx(found.lead, abs=0.051)
         assert framed == (found.verdict in ("better", "worse"))
-        assert colour == FAMILIES[above if found.lead >= 0 else below]
+        assert colour == families()[above if found.lead >= 0 else below]
 
 
 @pytest.mark.slow
@@ -945,7 +947,7 @@ def test_of_several_splits_values_are_splits(tmp_path):
     assert "1, split 3" in page.says("failures")
     # Each split has its own thread among the learning curves, and each score on damaged data its corrected interval.
     name = "occupancy-excerpt"
-    evidence = Evidence(name, facts[name], frame, marks(study.models), comparison)
+    evidence = Evidence(name, facts[name], frame, marks(study.model_names, study.families), comparison)
     assert len(evidence.learning("CfC", "train")) == 12
     spread = evidence.damaged("CfC", "noise", 1.0)
     rows = frame.filter(
@@ -968,7 +970,9 @@ def test_of_a_task_no_more_is_kept_than_what_is_shown():
     comparison = compare(frame, TASKS, 0.01)
 
     def kept(frame):
-        evidence = Evidence("occupancy-excerpt", TASKS["occupancy-excerpt"], frame, marks(study.models), comparison)
+        evidence = Evidence(
+            "occupancy-excerpt", TASKS["occupancy-excerpt"], frame, marks(study.model_names, study.families), comparison
+        )
         parts = [getattr(part, "rows", part) for part in vars(evidence).values() if not isinstance(part, pl.DataFrame)]
         return sum(part.estimated_size() for part in [*parts, evidence.odd] if isinstance(part, pl.DataFrame))
 

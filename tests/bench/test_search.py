@@ -16,8 +16,9 @@ import optuna
 import pytest
 
 from liquidbench import search, storage
-from liquidbench.search import SHARED, STRUCTURES, Settings, conduct, draw, structures
-from liquidbench.study import FAMILIES, RESULTS_FORMAT, Robustness, Run, Search, Training
+from liquidbench.models import MODELS, find
+from liquidbench.search import SHARED, Settings, conduct, draw
+from liquidbench.study import RESULTS_FORMAT, Robustness, Run, Search, Training
 
 ONE = [{"num_layers": 1}, {"num_layers": 2}]
 
@@ -46,20 +47,19 @@ def scored(number, settings):
 
 
 def test_every_model_has_few_structures_and_the_first_is_its_own():
-    assert set(STRUCTURES) == set(FAMILIES)
-    assert {len(structures(model)) for model in STRUCTURES} <= {3, 4}
-    for model, choices in STRUCTURES.items():
-        assert structures(model)[0] == {name: values[0] for name, values in choices.items()}
+    assert {len(spec.combinations) for spec in MODELS.values()} <= {3, 4}
+    for spec in MODELS.values():
+        assert spec.combinations[0] == {name: values[0] for name, values in spec.structures.items()}
     with pytest.raises(ValueError, match="model must be one of LTC, .*; got 'LSMT'"):
-        structures("LSMT")
+        find("LSMT")
 
 
 def test_all_models_draw_alike_and_tasks_seeds_splits_and_trials_do_not():
     def drawn(number=0, **changes):
         run = a_run(**changes)
-        return replace(draw(run, number, structures(run.model)), structure={})
+        return replace(draw(run, number, MODELS[run.model].combinations), structure={})
 
-    assert len({drawn(model=model).to_json() for model in STRUCTURES}) == 1
+    assert len({drawn(model=model).to_json() for model in MODELS}) == 1
     others = [drawn(1), drawn(tuned=(2, 0)), drawn(tuned=(1, 1)), drawn(task="other")]
     assert len({one.to_json() for one in [drawn(), *others]}) == 5
 
@@ -208,5 +208,5 @@ def test_two_processes_make_a_search_once(tmp_path):
 def test_another_space_wants_another_format_of_results():
     """Pinned: ids of runs do not tell the space, so a change of it here wants a new RESULTS_FORMAT, and this line."""
     shared = {name: optuna.distributions.distribution_to_json(one) for name, one in SHARED.items()}
-    told = json.dumps([shared, STRUCTURES], sort_keys=True)
+    told = json.dumps([shared, {name: spec.structures for name, spec in MODELS.items()}], sort_keys=True)
     assert (RESULTS_FORMAT, hashlib.sha256(told.encode()).hexdigest()[:8]) == (2, "3bb40f3d")

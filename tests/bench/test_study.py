@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from liquidbench.study import AUTHOR_MODELS, FAMILIES, Robustness, Run, Search, Study, Training, task_name
+from liquidbench.study import Robustness, Run, Search, Study, Training, task_name
 
 MAPPING = {
     "name": "try",
@@ -162,6 +162,7 @@ class TestErrors:
             ({"matching": ["params"]}, "matching[0] must be one of parameters, compute, state; got 'params'"),
             ({"matching": []}, "matching must be a list of names among parameters, compute, state; got []"),
             ({"splits": 0}, "splits must be a whole number of at least 1; got 0"),
+            ({"device": "gpu"}, "device must be one of cpu, cuda; got 'gpu'"),
             ({"robustness": {"removed_steps": [1]}}, "removed_steps[0] must be a finite number at least 0 and below 1"),
             ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must differ from one another; 0.0 comes twice"),
             ({"models": ["cfc"]}, "models[0] must be one of LTC, "),
@@ -397,10 +398,6 @@ class TestRuns:
         study = Study.parse(MAPPING)
         assert replace(study, name="other", question="").runs() == study.runs()
 
-    def test_families_are_of_three_kinds(self):
-        assert set(FAMILIES.values()) == {"liquid", "recurrent", "other"}
-        assert set(AUTHOR_MODELS) <= set(FAMILIES)
-
     def test_a_table_is_named_by_its_file_unless_it_has_a_name(self):
         assert task_name("occupancy") == "occupancy"
         assert task_name({"table": "a/b/pump.v2.csv"}) == "pump.v2"
@@ -454,6 +451,7 @@ class TestId:
             {"search": Search(trials=6)},
             {"tuned": (0, 0)},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
+            {"device": "cuda"},
         ],
         ids=lambda changes: next(iter(changes)),
     )

@@ -8,7 +8,7 @@ import torch
 from optuna.distributions import FloatDistribution
 
 import liquidrnn as lr
-from liquidbench import catalogue, learning, measuring, predictions, results, search, training
+from liquidbench import catalogue, learning, measuring, predictions, results, search, trainer
 from liquidbench.measuring import measure_cost
 from liquidbench.rows import failure
 from liquidbench.study import Robustness, Run, Search, Training
@@ -197,14 +197,14 @@ def test_the_test_split_is_built_when_nothing_is_left_to_choose(drawn):
 
 def batches_of(fitted: Run, monkeypatch) -> list[list[int]]:
     batches = []
-    step = training.step
+    step = trainer.step
 
-    def watched(model, optimiser, data, batch, clip_norm):
+    def watched(model, optimiser, data, batch, *others):
         batches.append(batch.tolist())
-        return step(model, optimiser, data, batch, clip_norm)
+        return step(model, optimiser, data, batch, *others)
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "step", watched)
+        patch.setattr(trainer, "step", watched)
         fit(fitted, task())
     return batches
 
@@ -410,13 +410,13 @@ def test_a_training_that_only_gets_worse_keeps_the_untrained_network(drawn):
 
 def test_a_cosine_ends_near_zero(drawn, monkeypatch):
     rates = []
-    step = training.step
+    step = trainer.step
 
     def watched(model, optimiser, *others):
         rates.append(optimiser.param_groups[0]["lr"])
         return step(model, optimiser, *others)
 
-    monkeypatch.setattr(training, "step", watched)
+    monkeypatch.setattr(trainer, "step", watched)
     drawn(0.01, schedule="cosine")
     fit(run(search=Search(trials=1)), task())
     # Three batches an epoch, four epochs.

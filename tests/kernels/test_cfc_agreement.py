@@ -7,18 +7,18 @@ import scipy.special
 import torch
 import torch.nn.utils.prune
 from instruction_sets import SETS, using
+from test_agreement import check_without_keeping, differentiated, every_mask, problem_of
 from threads import on
 from transforms import check_compiled_graph, check_exported_program, check_gradients_of_each
 
 import liquidrnn as lr
 from liquidrnn import kernels
-from liquidrnn.kernels import cfc, operator
+from liquidrnn.kernels import cfc
 from liquidrnn.layers.cfc import gates_apart
 
 pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
 if kernels.cpu is not None:
     from liquidrnn.kernels import _cpu
-    from liquidrnn.kernels.cfc import cpu
 
 INPUTS = 5
 FORMS = {
@@ -69,150 +69,102 @@ def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
 
 def problem(form, batch, time, units, masked=False, dtype=torch.float64):
     """Arguments of the operator: tensors that require gradients where they can, and settings."""
-    g = torch.Generator().manual_seed(1)
     layer = layer_of(form, units, dtype=dtype)
-    recurrence = layer.recurrences[0]
-    memory = recurrence.memory if len(recurrence.state_sizes) == 2 else None
-    network = getattr(recurrence, "inner", recurrence).network(memory)
-    spans = torch.rand(batch, time, generator=g, dtype=dtype)
-    spans[torch.rand(batch, time, generator=g) < 0.2] = 0
-    observed = torch.rand(batch, time, generator=g) < 0.7 if masked else None
-    data = (
-        torch.randn(batch, time, INPUTS, generator=g, dtype=dtype),
-        torch.randn(batch, sum(recurrence.state_sizes), generator=g).to(dtype),
-    )
-    tensors, settings = split(cpu.arguments(*data, spans, observed, network))
-    tensors = [None if t is None else t.detach().clone() for t in tensors]
-    for tensor in tensors:
-        if tensor is not None and tensor.is_floating_point():
-            tensor.requires_grad_()
-    return tensors, settings
-
-
-def split(arguments):
-    return list(arguments[:18]), arguments[18:]
-
-
-def reference(tensors, settings):
-    return cpu.operator._reference(*tensors, *settings)
-
-
-def compiled(tensors, settings):
-    return cpu.operator(*tensors, *settings)
-
-
-def differentiated(states, tensors):
-    wanted = [t for t in tensors if t is not None and t.requires_grad]
-    g = torch.Generator().manual_seed(9)
-    upstream = torch.randn(states.shape, generator=g, dtype=torch.float64).to(states.dtype)
-    return torch.autograd.grad(states, wanted, upstream, materialize_grads=True)
+    return problem_of(cfc.operator, layer.recurrences[0], batch, time, masked, dtype, seed=1)
 
 
 @every_form
-@pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
+@every_mask
 @pytest.mark.parametrize("units", [1, 7, 33])
 def test_states_and_gradients(form, masked, units):
     for batch, time in [(0, 3), (2, 0), (1, 1), (1, 70), (3, 5), (17, 5), (33, 2), (8, 9)]:
-        tensors, settings = problem(form, batch, time, units, masked)
-        expected = reference(tensors, settings)
+        p = problem(form, batch, time, units, masked)
+        expected = p.reference()
         # Nothing to differentiate without a sample.
-        gradients = differentiated(expected, tensors) if expected.requires_grad else ()
+        gradients = differentiated(expected, p.tensors) if expected.requires_grad else ()
         for name in SETS:
             with using(name):
-                found = compiled(tensors, settings)
+                found = p.compiled()
                 torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-12)
                 with torch.no_grad():
-                    assert torch.equal(compiled(tensors, settings), found)
-                for a, b in zip(differentiated(found, tensors) if gradients else (), gradients, strict=True):
+                    assert torch.equal(p.compiled(), found)
+                for a, b in zip(differentiated(found, p.tensors) if gradients else (), gradients, strict=True):
                     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
 @every_form
 def test_single_precision(instruction_set, form):
     """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
-    tensors, settings = problem(form, 17, 6, 33, dtype=torch.float32)
+    p = problem(form, 17, 6, 33, dtype=torch.float32)
     exact_tensors = [
-        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors
+        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in p.tensors
     ]
-    exact = reference(exact_tensors, settings)
+    exact = p.reference(exact_tensors)
     exact_gradients = differentiated(exact, exact_tensors)
 
     def errors(states):
-        pairs = zip((states, *differentiated(states, tensors)), (exact, *exact_gradients), strict=True)
+        pairs = zip((states, *differentiated(states, p.tensors)), (exact, *exact_gradients), strict=True)
         return torch.stack([(a.double() - b).abs().max() / b.abs().max() for a, b in pairs])
 
-    found, plain = errors(compiled(tensors, settings)), errors(reference(tensors, settings))
+    found, plain = errors(p.compiled()), errors(p.reference())
     assert (found < 4 * plain + 2e-6).all(), (found, plain)
 
 
 @every_form
 def test_gradcheck(form):
-    tensors, settings = problem(form, 3, 2, 6, masked=True)
-    wanted = [n for n, t in enumerate(tensors) if t is not None and t.requires_grad]
+    p = problem(form, 3, 2, 6, masked="episodes")
+    wanted = [n for n, t in enumerate(p.tensors) if t is not None and t.requires_grad]
 
     def run(*values):
-        whole = list(tensors)
+        whole = list(p.tensors)
         for n, value in zip(wanted, values, strict=True):
             whole[n] = value
-        return compiled(whole, settings)
+        return p.compiled(whole)
 
-    assert torch.autograd.gradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+    assert torch.autograd.gradcheck(run, [p.tensors[n] for n in wanted], fast_mode=True)
     # Gradients of gradients are the reference's.
-    assert torch.autograd.gradgradcheck(run, [tensors[n] for n in wanted], fast_mode=True)
+    assert torch.autograd.gradgradcheck(run, [p.tensors[n] for n in wanted], fast_mode=True)
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@every_mask
 @some_forms
 def test_opcheck(form, masked):
-    tensors, settings = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)
-    settings = *settings, operator.KEPT_BYTES
-    torch.library.opcheck(cpu.operator.forward, (*tensors, *settings))
-    plain = [None if t is None else t.detach() for t in tensors]
-    states, kept = cpu.operator.forward(*plain, *settings)
-    torch.library.opcheck(cpu.operator.backward, (states, kept, torch.randn_like(states), *plain, *settings))
+    p = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)
+    torch.library.opcheck(cfc.operator.forward, p.arguments())
+    plain = p.arguments(p.detached())
+    states, kept = cfc.operator.forward(*plain)
+    torch.library.opcheck(cfc.operator.backward, (states, kept, torch.randn_like(states), *plain))
 
 
 @some_forms
 def test_strided_arguments(form):
-    tensors, settings = problem(form, 4, 5, 7)
-    expected = compiled(tensors, settings)
-    strided = [t if t is None else torch.stack([t, t], -1)[..., 0] for t in tensors]
-    strided[0] = tensors[0].transpose(0, 1).contiguous().transpose(0, 1)
-    assert torch.equal(compiled(strided, settings), expected)
+    p = problem(form, 4, 5, 7)
+    expected = p.compiled()
+    strided = [t if t is None else torch.stack([t, t], -1)[..., 0] for t in p.tensors]
+    strided[0] = p.tensors[0].transpose(0, 1).contiguous().transpose(0, 1)
+    assert torch.equal(p.compiled(strided), expected)
     expected.sum().backward()
-    first = tensors[0].grad.clone()
-    tensors[0].grad = None
-    compiled(strided, settings).sum().backward()
-    assert torch.equal(tensors[0].grad, first)
+    first = p.tensors[0].grad.clone()
+    p.tensors[0].grad = None
+    p.compiled(strided).sum().backward()
+    assert torch.equal(p.tensors[0].grad, first)
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@every_mask
 @some_forms
-def test_nothing_needs_to_be_kept(form, masked, monkeypatch):
+def test_nothing_needs_to_be_kept(form, masked, keep):
     """Then the backward pass takes the sequence again, a piece at a time."""
-    tensors, settings = problem(form, 5, 7, 9, masked=masked)
-    whole = differentiated(compiled(tensors, settings), tensors)
-    all_of_them, none = (
-        cpu.operator.by_sample(cpu.operator.run(*tensors, *settings, most)[1], *tensors, *settings, most)
-        for most in (operator.KEPT_BYTES, 0)
-    )
-    assert none.numel() == 0
-    sample = all_of_them[:, :1].nbytes
-    for samples in (0, 1, 3, 7):
-        monkeypatch.setattr(operator, "KEPT_BYTES", samples * sample + 5)
-        pieces = differentiated(cpu.operator(*tensors, *settings, kept_bytes=0), tensors)
-        for a, b in zip(whole, pieces, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-13)
+    check_without_keeping(problem(form, 5, 7, 9, masked=masked), keep)
 
 
 @some_forms
 def test_the_same_bits_for_any_number_of_threads(form):
-    tensors, settings = problem(form, 70, 4, 20, dtype=torch.float32)
+    p = problem(form, 70, 4, 20, masked="episodes", dtype=torch.float32)
     results = []
     for threads in (1, 2, 5):
         with on(threads):
-            states = compiled(tensors, settings)
-            results.append((states, *differentiated(states, tensors)))
+            states = p.compiled()
+            results.append((states, *differentiated(states, p.tensors)))
     for other in results[1:]:
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
@@ -377,28 +329,31 @@ def test_dropout_in_the_backbone_is_drawn_at_every_sample(mixed_memory):
 
 
 def test_the_operator_says_what_is_wrong_with_its_arguments():
-    tensors, settings = problem("default", 2, 3, 4, dtype=torch.float32)
-    plain = [None if t is None else t.detach() for t in tensors]
+    p = problem("default", 2, 3, 4, dtype=torch.float32)
 
-    def run(n, tensor):
-        changed = list(plain)
+    def run(p, n, tensor):
+        changed = p.detached()
         changed[n] = tensor
-        cpu.operator.run(*changed, *settings, 0)
+        with torch.no_grad():
+            p.compiled(changed)
 
     for n, tensor, message in (
         (1, torch.zeros(3, 4), "initial must have the batch of input"),
-        (2, torch.zeros(2, 4), "timespans must be"),
-        (5, torch.zeros(16, 3), "has the wrong size"),
-        (7, torch.zeros(4), "A and w_tau belong to pure mode"),
+        (2, torch.zeros(2, 4, 1), "timespans, present and reset must be"),
+        (4, torch.zeros(2, 3, 2, dtype=torch.bool), "timespans, present and reset must be"),
+        (6, torch.zeros(16, 3), "has the wrong size"),
+        (8, torch.zeros(4), "A and w_tau belong to pure mode"),
     ):
         with pytest.raises(ValueError, match=message):
-            run(n, tensor)
+            run(p, n, tensor)
+    states, kept = cfc.operator.forward(*p.arguments(p.detached()))
     with pytest.raises(ValueError, match="kept must be what cfc keeps"):
-        cpu.operator.run(*plain, *settings[:4], settings[4] + 1, operator.KEPT_BYTES)
-    tensors, settings = problem("wired", 2, 3, 8, dtype=torch.float32)
-    plain = [None if t is None else t.detach() for t in tensors]
+        inputs, initial, network = p.grouped(p.detached())
+        wrong = kept[:-2].view(2, 3, -1)[..., :-1].contiguous()
+        cfc.cpu.KERNEL.forward(inputs, initial, network, states, wrong)
+    p = problem("wired", 2, 3, 8, dtype=torch.float32)
     with pytest.raises(ValueError, match="must be indices of sources and units"):
-        run(13, plain[13] + 5)
+        run(p, 14, p.tensors[14] + 5)
 
 
 def test_the_forms_are_those_that_the_kernel_knows():

@@ -57,7 +57,7 @@ def check_against(expected, run, tensors):
 @every_odd
 @every_recurrence
 @test_agreement.every_layout
-@pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
+@test_agreement.every_mask
 def test_states_and_gradients_of_a_random_wiring(case, layout, masked, odd):
     for seed, (batch, units, dtype) in enumerate(
         [(1, 9, torch.float32), (5, 21, torch.float64), (18, 9, torch.float32)]
@@ -66,21 +66,21 @@ def test_states_and_gradients_of_a_random_wiring(case, layout, masked, odd):
         place = torch.randint(batch, ()), 1, torch.randint(5, ())
         put(p.tensors[0], place, odd)
         expected = p.reference()
-        for states in check_against(expected, lambda p=p: p.compiled(layout), p.tensors):
+        for states in check_against(expected, lambda p=p: p.compiled(), p.tensors):
             assert torch.equal(states.isfinite(), expected.isfinite())
 
 
 @every_odd
-@pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
+@test_agreement.every_mask
 @test_cfc_agreement.every_form
 def test_states_and_gradients_of_a_cfc(form, masked, odd):
     """Its reference is dense: with a wiring it multiplies zeros by what is odd, and is finite less often."""
     for batch, units, dtype in [(1, 9, torch.float32), (11, 20, torch.float64)]:
-        tensors, settings = test_cfc_agreement.problem(form, batch, 4, units, masked, dtype)
-        put(tensors[0], (batch // 2, 1, 2), odd)
-        expected = test_cfc_agreement.reference(tensors, settings)
-        run = lambda t=tensors, s=settings: test_cfc_agreement.compiled(t, s)  # noqa: E731
-        for states in check_against(expected, run, tensors):
+        p = test_cfc_agreement.problem(form, batch, 4, units, masked, dtype)
+        put(p.tensors[0], (batch // 2, 1, 2), odd)
+        expected = p.reference()
+        run = lambda p=p: p.compiled()  # noqa: E731
+        for states in check_against(expected, run, p.tensors):
             if "wired" not in form and form != "converted":
                 assert torch.equal(states.isfinite(), expected.isfinite())
 
@@ -95,12 +95,12 @@ def differences(states, others):
 def test_other_sequences_have_the_same_bits(instruction_set, case, layout, odd):
     """States, and gradients of what belongs to a sequence."""
     for batch, units in ((3, 20), (19, 7)):
-        p = test_agreement.problem(case, batch, 4, units, dense=False, masked=True, dtype=torch.float32)
+        p = test_agreement.problem(case, batch, 4, units, dense=False, masked="episodes", dtype=torch.float32)
         results = []
         for changed in (False, True):
             if changed:
                 put(p.tensors[0], (1, 2, 0), odd)
-            states = p.compiled(layout)
+            states = p.compiled()
             results.append((states, *test_agreement.differentiated(states, p.tensors)[:3]))
         for before, after in zip(*results, strict=True):
             others = torch.arange(batch) != 1
@@ -110,13 +110,13 @@ def test_other_sequences_have_the_same_bits(instruction_set, case, layout, odd):
 @every_odd
 @pytest.mark.parametrize("form", ["wired", "wired, pure", "wired, memory", "converted", "default"])
 def test_other_sequences_of_a_cfc_have_the_same_bits(instruction_set, form, odd):
-    tensors, settings = test_cfc_agreement.problem(form, 11, 4, 12, masked=True, dtype=torch.float32)
+    p = test_cfc_agreement.problem(form, 11, 4, 12, masked="episodes", dtype=torch.float32)
     results = []
     for changed in (False, True):
         if changed:
-            put(tensors[0], (1, 2, 0), odd)
-        states = test_cfc_agreement.compiled(tensors, settings)
-        results.append((states, *test_cfc_agreement.differentiated(states, tensors)[:3]))
+            put(p.tensors[0], (1, 2, 0), odd)
+        states = p.compiled()
+        results.append((states, *test_agreement.differentiated(states, p.tensors)[:3]))
     for before, after in zip(*results, strict=True):
         others = torch.arange(11) != 1
         assert torch.equal(before[others], after[others])
@@ -169,12 +169,12 @@ def test_a_stream_does_what_the_layer_does(kind, memory, odd):
 def test_a_last_chunk_knows_nothing_of_the_first(instruction_set, case, layout):
     """One strand takes both where there are more chunks than strands; the last one has lanes without a sequence."""
     lanes = {"avx512": 16, "avx2": 8, "portable": 4}[instruction_set] if layout == 1 else 8
-    p = test_agreement.problem(case, 32 * lanes + 3, 2, 3, masked=True, dtype=torch.float32)
+    p = test_agreement.problem(case, 32 * lanes + 3, 2, 3, masked="episodes", dtype=torch.float32)
     put(p.tensors[0], (0, 0, 0), "nan")
     last = [
-        t if t is None or n > 3 else t[-3:].detach().requires_grad_(t.requires_grad) for n, t in enumerate(p.tensors)
+        t if t is None or n > 4 else t[-3:].detach().requires_grad_(t.requires_grad) for n, t in enumerate(p.tensors)
     ]
-    found, alone = p.compiled(layout), p.compiled(layout, last)
+    found, alone = p.compiled(), p.compiled(last)
     assert torch.equal(found[-3:], alone)
     for a, b in zip(
         torch.autograd.grad(found.sum(), p.tensors[:3]), torch.autograd.grad(alone.sum(), last[:3]), strict=True
@@ -188,7 +188,7 @@ def test_gradients_of_parameters_over_many_chunks(instruction_set, case, layout)
     lanes = {"avx512": 8, "avx2": 4, "portable": 2}[instruction_set] if layout == 1 else 8
     for more in (1, lanes - 1):
         p = test_agreement.problem(case, 32 * lanes + more, 2, 3, dense=False)
-        found, expected = p.compiled(layout), p.reference()
+        found, expected = p.compiled(), p.reference()
         for a, b in zip(*(test_agreement.differentiated(s, p.tensors) for s in (found, expected)), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
@@ -209,7 +209,7 @@ def test_numbers_too_small_to_be_normal_count_as_zero(instruction_set, make):
     reference = copy.deepcopy(layer)
     reference.recurrences[0].run_on("reference")
     x, upstream = least * torch.randn(70, 3, 4), least * torch.randn(70, 3, 2)
-    parameters = list(layer.levels.parameters())
+    parameters = list(layer.layers.parameters())
     results = []
     for threads in (1, 2, 5):
         with on(threads):

@@ -54,7 +54,7 @@ class Scaled(prune.BasePruningMethod):
 def test_pruned_layers_train_and_stream(place):
     kind, hidden, arguments, where, name = place
     layer = kind(5, hidden, batch_first=True, generator=torch.Generator().manual_seed(3), **arguments).double()
-    module = layer.get_submodule(f"levels.0.0.{where}".rstrip("."))
+    module = layer.get_submodule(f"layers.0.0.{where}".rstrip("."))
     Scaled.apply(module, name)
     x, _ = data()
     optimizer = torch.optim.SGD(layer.parameters(), 0.1)
@@ -67,7 +67,7 @@ def test_pruned_layers_train_and_stream(place):
     with torch.no_grad():
         layer(x)
     plain = copy.deepcopy(layer)
-    prune.remove(plain.get_submodule(f"levels.0.0.{where}".rstrip(".")), name)
+    prune.remove(plain.get_submodule(f"layers.0.0.{where}".rstrip(".")), name)
     expected = plain(x[:, :1])[0][:, 0]
     exact = {"rtol": 1e-12, "atol": 1e-12}
     torch.testing.assert_close(stepped, expected, **exact)
@@ -75,10 +75,10 @@ def test_pruned_layers_train_and_stream(place):
     torch.testing.assert_close(layer(x[:, :1], return_trace=True)[0][:, 0], expected, **exact)
     with torch.no_grad():
         getattr(module, f"{name}_orig").mul_(3.0)
-        plain.get_submodule(f"levels.0.0.{where}".rstrip(".")).get_parameter(name).mul_(3.0)
+        plain.get_submodule(f"layers.0.0.{where}".rstrip(".")).get_parameter(name).mul_(3.0)
         moved = layer.step(x[:, 0])[0]
         torch.testing.assert_close(moved, plain.step(x[:, 0])[0], **exact)
-    assert layer.training and layer.get_submodule("levels.0.0").training
+    assert layer.training and layer.get_submodule("layers.0.0").training
 
 
 @pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
@@ -86,12 +86,12 @@ def test_the_older_norms(norm):
     layer = lr.CTRNN(5, 8, batch_first=True, dtype=torch.float64).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        getattr(nn.utils, norm)(layer.levels[0][0], "weight_hh")
+        getattr(nn.utils, norm)(layer.layers[0][0], "weight_hh")
     x, _ = data()
     stored = "weight_hh_v" if norm == "weight_norm" else "weight_hh_orig"
     with torch.no_grad():
         before = layer.step(x[:, 0], torch.ones(1, len(x), 8, dtype=x.dtype))[0]
-        getattr(layer.levels[0][0], stored).copy_(torch.randn(8, 8))
+        getattr(layer.layers[0][0], stored).copy_(torch.randn(8, 8))
         after = layer.step(x[:, 0], torch.ones(1, len(x), 8, dtype=x.dtype))[0]
         assert not torch.allclose(before, after)
         outputs, _ = layer(x)
@@ -107,8 +107,8 @@ def test_parametrizations_reach_every_reader():
     layer = lr.LTC(5, NCP, batch_first=True, dtype=torch.float64)
     plain = copy.deepcopy(layer)
     with torch.no_grad():
-        plain.levels[0][0].synapses.mu.mul_(2)
-    parametrize.register_parametrization(layer.levels[0][0].synapses, "mu", Twice())
+        plain.layers[0][0].synapses.mu.mul_(2)
+    parametrize.register_parametrization(layer.layers[0][0].synapses, "mu", Twice())
     x, _ = data()
     assert torch.equal(layer(x)[0], plain(x)[0])
     assert torch.equal(layer.step(x[:, 0])[0], plain.step(x[:, 0])[0])
@@ -117,7 +117,7 @@ def test_parametrizations_reach_every_reader():
 
 def test_the_cost_of_a_stream_is_not_random():
     layer = lr.CTRNN(5, 8, 2, dropout=0.5)
-    Scaled.apply(layer.levels[0][0], "weight_hh")
+    Scaled.apply(layer.layers[0][0], "weight_hh")
     before = torch.get_rng_state()
     lr.Stream(layer)
     assert torch.equal(torch.get_rng_state(), before) and layer.training
@@ -125,7 +125,7 @@ def test_the_cost_of_a_stream_is_not_random():
 
 def test_lesions_of_computed_parameters_are_refused():
     layer = lr.LTC(5, NCP)
-    Scaled.apply(layer.levels[0][0].synapses, "sigma")
+    Scaled.apply(layer.layers[0][0].synapses, "sigma")
     layer(torch.ones(2, 1, 5))
     with pytest.raises(TypeError, match=r"'sigma' as a parameter.*prune.remove"):
         layer.lesioned(layer.wiring.ablate(neurons=[0]))

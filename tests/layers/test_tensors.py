@@ -186,6 +186,6 @@ def test_other_layouts_are_refused(make):
 
 def test_compiled_kernels_refuse_memory_that_is_not_there():
     layer = lr.LTC(5, NCP).requires_grad_(False)
-    layer.levels[0][0].vleak = torch.nn.Parameter(TwoTensor(torch.zeros(8), torch.zeros(8)), requires_grad=False)
+    layer.layers[0][0].vleak = torch.nn.Parameter(TwoTensor(torch.zeros(8), torch.zeros(8)), requires_grad=False)
     with pytest.raises(TypeError, match="plain tensors, but got a TwoTensor.*reference"):
         lr.Stream(layer)

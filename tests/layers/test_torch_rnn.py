@@ -133,13 +133,13 @@ def test_parameters_by_torchs_names(ours, theirs):
     for name, parameter in module.named_parameters():
         assert getattr(layer, name).shape == parameter.shape
     layer.weight_hh_l1_reverse = torch.nn.Parameter(torch.zeros_like(layer.weight_hh_l1_reverse))
-    assert not layer.levels[1][1].rnn.weight_hh_l0.any() and len(list(layer.parameters())) == 16
+    assert not layer.layers[1][1].rnn.weight_hh_l0.any() and len(list(layer.parameters())) == 16
     for name in ("weight_hh_l2", "weight_ih_l0_backward", "bias"):
         assert hasattr(layer, name) == hasattr(module, name)
 
 
 def test_what_torch_has_no_name_for():
-    with pytest.raises(ValueError, match=r"GRU has no levels.0.0.raw_decay"):
+    with pytest.raises(ValueError, match=r"GRU has no layers.0.0.raw_decay"):
         lr.GRU(4, 6, time="decay").torch_state_dict()
     with pytest.raises(ValueError, match=r"LSTM has no readout.weight, readout.bias"):
         lr.LSTM(4, 6, output_size=2).torch_state_dict()

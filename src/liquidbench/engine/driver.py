@@ -21,7 +21,7 @@ from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training import Epoch
+    from liquidbench.training import TrialEpoch
 
 ATTEMPTS = 3
 """How often a run is begun whose worker is lost each time, before that is its result."""
@@ -53,7 +53,7 @@ class Event:
 
     kind: Literal["started", "doing", "epoch", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
-    epoch: "Epoch | None" = None
+    epoch: "TrialEpoch | None" = None
     score: float | None = None
     reason: str | None = None
     seconds: float | None = None
@@ -278,9 +278,7 @@ class _Driver:
                 else:
                     self._keep(run, self.worker.failed(Job(run, self.losses[run])))
             case Stale(reason):
-                raise ValueError(
-                    f"{reason}. Give those, or delete {self.plan.directory / 'tasks.json'} to go on with the new ones"
-                )
+                raise ValueError(reason)
             case Unkept(number, reason, file):
                 raise OSError(number, reason, file)
             case epoch:
@@ -337,8 +335,8 @@ class _Driver:
                 continue
             # They were there before it was told, so they are lost for good.
             warnings.warn(
-                f"run {self.plan.id(run)} ({run.task_name}, {run.model}) is marked as ended, but its results are not "
-                "there; it is done again",
+                f"run {self.plan.id(run)} ({run.task_name}, {run.model_name}) is marked as ended, but its results are "
+                "not there; it is done again",
                 KeptFileWarning,
                 stacklevel=2,
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training import Epoch
+    from liquidbench.training import TrialEpoch
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Stale:
-    """The run cannot be done, as its data are not those that the study was planned with.
+    """The run cannot be done, as its data, or a user's code, are not those that the study was planned with.
 
     Attributes:
         reason: which ones.
@@ -111,5 +111,5 @@ class Unkept:
     file: str | None = None
 
 
-Message: TypeAlias = "Started | Doing | Epoch | Noted | Ended | Lost | Stale | Unkept"
+Message: TypeAlias = "Started | Doing | TrialEpoch | Noted | Ended | Lost | Stale | Unkept"
 """What is told of a job: `Started`, what it does, epochs, notes; at last one of the others, which may come at once."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import liquidbench
 from liquidbench import results, storage
+from liquidbench.own import Own
 from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Run, Study, task_name
 
@@ -137,9 +138,9 @@ def _facts(
     return facts
 
 
-def _checked(study: Study, task: str | Mapping[str, Any]) -> str:
+def _checked(study: Study, task: str | Mapping[str, Any] | Own) -> str:
     """A mark of all that the check of a task depends on, except for the data of a known one."""
     asked = hashlib.sha256(f"{liquidbench.__version__} {replace(study, tasks=(task,)).to_yaml()}".encode())
-    if not isinstance(task, str) and Path(task["table"]).is_file():
+    if isinstance(task, Mapping) and Path(task["table"]).is_file():
         asked.update(Path(task["table"]).read_bytes())
     return asked.hexdigest()[:16]

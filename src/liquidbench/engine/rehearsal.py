@@ -51,14 +51,14 @@ class Rehearsal:
         def add(**columns: Any) -> None:
             rows.append({**shared, **columns})
 
-        drawn = random.Random(f"{run.task_name} {run.model} {run.seed} {run.fold}")
+        drawn = random.Random(f"{run.task_name} {run.model_name} {run.seed} {run.fold}")
         if run.kind == "cost":
             metrics = ("seconds_per_epoch", "step_latency_us", "training_memory_bytes", "parameters")
             for metric in metrics:
                 add(split="", metric=metric, value=drawn.uniform(1, 100))
             return rows
         metric = self.tasks[run.task_name]["metric"]
-        skill = random.Random(run.model).uniform(0.6, 0.9)
+        skill = random.Random(run.model_name).uniform(0.6, 0.9)
         chosen, best = {}, 0.0
         for trial in range(run.search.trials if run.searches else 1):
             rate = 10 ** drawn.uniform(-3, -1)

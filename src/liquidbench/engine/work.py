@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from liquidbench import measuring, predictions, results, search, tasks, training
+from liquidbench import measuring, models, predictions, results, search, tasks, training
 from liquidbench.engine.machine import occupied
 from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
+from liquidbench.own import CodeError
 from liquidbench.rows import Row, failure
 from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
@@ -97,11 +98,16 @@ class Work:
             try:
                 if run.task_name not in self._loaded:
                     doing("loading its data")
-                task = self._task(run)
+                try:
+                    models.find(run.model)
+                    task = self._task(run)
+                except CodeError as error:
+                    return Stale(str(error))
                 if task.data_digest != facts["digest"]:
                     return Stale(
                         f"the data of task {run.task_name!r} are not those that the study was planned with (digest "
-                        f"{task.data_digest[:12]}, not {facts['digest'][:12]})"
+                        f"{task.data_digest[:12]}, not {facts['digest'][:12]}). Give those, or delete the study's "
+                        "tasks.json to go on with the new ones"
                     )
                 if run.kind == "fit":
                     rows = training.fit(run, task, folder, tell, doing)

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from liquidbench.names import shown
 from liquidbench.report.contents import page
+from liquidbench.report.pen import style_of_families
 from liquidbench.report.tables import ENDINGS, Format, Table
 from liquidbench.statistics import Comparison
 from liquidbench.storage import replacing
@@ -45,7 +46,7 @@ def write(
     path = Path(path)
     parts = _template().generate(
         page=page(study, frame, tasks, comparison),
-        style=(_FOLDER / "style.css").read_text(encoding="utf-8"),
+        style=f"{style_of_families()}\n{(_FOLDER / 'style.css').read_text(encoding='utf-8')}",
         script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )
     _put(path, (shown(part, lines=True) for part in parts))

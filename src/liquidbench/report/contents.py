@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results, statistics
+from liquidbench.models import FAMILIES
 from liquidbench.report import figures, illustrations, pen, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.evidence import Evidence, decimals, marks
@@ -32,9 +33,7 @@ from liquidbench.statistics import (
     p_value,
     significant,
 )
-from liquidbench.study import AUTHOR_MODELS, MATCHINGS, Study, task_name
-
-FAMILIES = {"liquid": "Liquid", "recurrent": "Recurrent", "other": "Other"}
+from liquidbench.study import MATCHINGS, Study, task_name
 
 MANY_TASKS = 5
 """From so many on the overview is laid out closely: words of verdicts are folded, scores stand under their drawings."""
@@ -208,10 +207,10 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
     # Lazy: no question copies more of the rows than what it asks for.
     study, rows = _without_folders(study, results.compared(frame.lazy(), study.matching[0]))
     names = _in_order(map(task_name, study.tasks), _distinct(rows, "task"))
-    models = marks(_in_order(study.models, _distinct(rows, "model")))
+    models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
     found = [Evidence(name, tasks.get(name, {}), rows, models, comparison) for name in names]
-    pages = [_task_page(evidence, anchors[evidence.name]) for evidence in found]
+    pages = [_task_page(evidence, anchors[evidence.name], study.authors) for evidence in found]
     close, several = len(found) >= MANY_TASKS, sum(bool(evidence.spreads) for evidence in found) > 1
     together = across(comparison, models)
     over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
@@ -229,7 +228,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
         warnings=comparison.verdict.warnings,
         margin=study.smallest_difference > 0,
         judgements=[one.judgement for one in pages if one.judgement],
-        families=FAMILIES,
+        families={family: look.title for family, look in FAMILIES.items()},
         legend=_legend(models),
         columns=[
             (anchors[evidence.name], evidence.title, evidence.metric_label, evidence.direction) for evidence in found
@@ -274,7 +273,7 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     """The study and its results with users' tables by their names alone: where they lie is no reader's business."""
     named, names = [], {}
     for task in study.tasks:
-        if not isinstance(task, str):
+        if isinstance(task, Mapping):
             names[task["table"]] = Path(task["table"]).name
             task = {**task, "table": names[task["table"]]}
         named.append(task)
@@ -284,7 +283,7 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     return replace(study, tasks=tuple(named)), rows
 
 
-def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
+def _task_page(evidence: Evidence, anchor: str, authors: Mapping[str, str]) -> TaskPage:
     tuning, tuning_words = illustrations.tuning(evidence) if evidence.spreads else (None, "")
     many = len(evidence.pairs) > MOST_DRAWN_PAIRS
     return TaskPage(
@@ -306,7 +305,7 @@ def _task_page(evidence: Evidence, anchor: str) -> TaskPage:
         authors=_settings(evidence, "author"),
         cost_heads=tables.cost_heads(evidence),
         sources=[
-            (f"{model}†", AUTHOR_MODELS.get(model, "not recorded"))
+            (f"{model}†", authors.get(model, "not recorded"))
             for model, variant in evidence.standings
             if variant == "author"
         ],

@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results
+from liquidbench.models import Family
 from liquidbench.report.pen import Mark
 from liquidbench.statistics import (
     Comparison,
@@ -28,7 +29,6 @@ from liquidbench.statistics import (
     score_interval,
     test_to_train,
 )
-from liquidbench.study import FAMILIES
 
 CHOSEN = ("hidden_size", "learning_rate")
 """What validation chose of a fit, and is shown."""
@@ -54,12 +54,12 @@ def decimals(half_width: float | None, size: float) -> int:
     return min(max(1 - math.floor(math.log10(abs(size))), 0), 12) if size else 2
 
 
-def marks(models: Sequence[str]) -> dict[str, Mark]:
+def marks(models: Sequence[str], families: Mapping[str, Family]) -> dict[str, Mark]:
     """The look of each model, which depends on the order within its family alone."""
     places: Counter[str] = Counter()
     found = {}
     for model in models:
-        family = FAMILIES.get(model, "other")
+        family = families.get(model, "other")
         found[model] = Mark(model, family, places[family])
         places[family] += 1
     return found

@@ -10,15 +10,12 @@ import numpy as np
 from liquidbench.report import figures
 from liquidbench.report.evidence import Evidence, decimals, outdone
 from liquidbench.report.pen import Mark, quantity
-from liquidbench.statistics import Overall, counted, expected_best, linear_model, number
+from liquidbench.statistics import COSTS, Overall, counted, expected_best, linear_model, number
 
-COSTS = (
-    ("parameters", "Trained parameters", "1", 1.0),
-    ("training_memory_bytes", "Peak memory in training", "B", 1.0),
-    ("seconds_per_epoch", "Time for one training epoch", "s", 1.0),
-    ("step_latency_us", "Time for one step in use", "s", 1e-6),
-)
-"""Measured costs, their names, units, and what brings them into the unit."""
+DRAWN = {
+    metric: COSTS[metric] for metric in ("parameters", "training_memory_bytes", "seconds_per_epoch", "step_latency_us")
+}
+"""The costs that scores are drawn against."""
 
 SAME = 1.15
 """Costs that differ by less are no axis: models matched in parameters differ by the roughness of their sizes."""
@@ -93,7 +90,8 @@ def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:
 def costs(evidence: Evidence) -> list[Figure]:
     """Score against each cost that was measured and that models differ in, with the front."""
     drawn = []
-    for metric, label, unit, scale in COSTS:
+    for metric, drawn_cost in DRAWN.items():
+        label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
         known = {
             (model, variant): scale * cost
             for model, variant in evidence.spreads
@@ -129,7 +127,8 @@ def costs_over_tasks(study: Sequence[Evidence], overall: Sequence[Overall], mode
     """Mean rank against each cost as a multiple of the cheapest's, geometric means over tasks; with the front."""
     ranks = {line.model: line.rank for line in overall if line.rank is not None}
     drawn = []
-    for metric, label, _, _ in COSTS:
+    for metric, drawn_cost in DRAWN.items():
+        label = drawn_cost.axis
         typical = typical_costs(study, metric, ranks)
         if len(typical) < 2 or max(typical.values()) / min(typical.values()) < SAME:
             continue
@@ -179,7 +178,8 @@ def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
         return ""
     models = {model for evidence in study for model in evidence.best_first("matched")}
     words = []
-    for metric, label, unit, scale in COSTS:
+    for metric, drawn_cost in DRAWN.items():
+        label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
         found = [
             scale * cost
             for evidence in study

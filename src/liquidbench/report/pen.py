@@ -2,19 +2,18 @@
 
 Colour, stroke and type come from the page's style sheet through classes and variables, so that one drawing serves
 light, dark and paper. A model is told apart three times over: by its family's colour, by a shape (filled for liquid,
-hollow for recurrent, strokes for others) with a dash, and by its name written beside it. Nothing here depends on
-chance or on the order of a dictionary: the same numbers give the same text.
+hollow for recurrent, strokes for others, stars for a user's own) with a dash, and by its name written beside it.
+Nothing here depends on chance or on the order of a dictionary: the same numbers give the same text.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Literal
 
+from liquidbench.models import FAMILIES, Family
 from liquidbench.statistics import number
 
-Family = Literal["liquid", "recurrent", "other"]
 Box = tuple[float, float, float, float]
 
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
@@ -228,12 +227,20 @@ def glyph(mark: Mark, x: float, y: float, size: float = 4.5) -> str:
     cross = f"M{x - r:.1f} {y - r:.1f}l{2 * r:.1f} {2 * r:.1f}m0 {-2 * r:.1f}l{-2 * r:.1f} {2 * r:.1f}"
     plus = f"M{x:.1f} {y - 1.3 * r:.1f}v{2.6 * r:.1f}m{-1.3 * r:.1f} {-1.3 * r:.1f}h{2.6 * r:.1f}"
     strokes = (f'<path d="{cross}"/>', f'<path d="{plus}"/>', f'<path d="{cross}{plus}"/>')
-    chosen = strokes if mark.family == "other" else shapes
+    stars = tuple(_path(_star(points, r), x, y, 1.35) for points in (4, 5, 3, 6))
+    chosen = {"strokes": strokes, "stars": stars}.get(FAMILIES[mark.family].glyphs, shapes)
     again, place = divmod(mark.place, len(chosen))
     # A family of more members than there are shapes takes them again with a spot, then with a bar.
     spot = f'<circle class="spot" cx="{x:.1f}" cy="{y:.1f}" r="{0.42 * r:.1f}"/>'
     bar = f'<path class="spot" d="M{x - 0.8 * r:.1f} {y - 0.2 * r:.1f}h{1.6 * r:.1f}v{0.4 * r:.1f}h{-1.6 * r:.1f}z"/>'
     return f'<g class="glyph">{chosen[place]}{("", spot, bar)[min(again, 2)]}</g>'
+
+
+def _star(points: int, r: float) -> list[tuple[float, float]]:
+    """Corners of a star, the first of its points upward."""
+    radii = [r if corner % 2 == 0 else 0.45 * r for corner in range(2 * points)]
+    turns = [math.pi * corner / points for corner in range(2 * points)]
+    return [(radius * math.sin(turn), -radius * math.cos(turn)) for radius, turn in zip(radii, turns, strict=True)]
 
 
 def _path(corners: Sequence[tuple[float, float]], x: float, y: float, scale: float) -> str:
@@ -249,6 +256,20 @@ def key(mark: Mark) -> str:
 def classes(mark: Mark) -> str:
     """What gives a model its colour in the style sheet."""
     return mark.family + (" apart" if mark.apart else "") + (" behind" if mark.behind else "")
+
+
+def style_of_families() -> str:
+    """What the style sheet says of each family: its colour, and how its glyphs are filled."""
+    glyphs = {
+        "hollow": ".{0} .glyph {{ fill: var(--card); }} .{0} .spot {{ fill: var(--c); }}",
+        "strokes": ".{0} .glyph {{ fill: none; stroke-width: 2.2; }} .{0} .spot {{ fill: var(--c); }}",
+    }
+    rules = []
+    for family, look in FAMILIES.items():
+        rules.append(f":root {{ --{family}: light-dark({look.light}, {look.dark}); }}")
+        rules.append(f".{family} {{ --c: var(--{family}); }}")
+        rules.append(glyphs.get(look.glyphs, "").format(family))
+    return "\n".join(filter(None, rules))
 
 
 def group(mark: Mark, parts: Iterable[str], text: str | None) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from liquidbench.names import cell, shown
 from liquidbench.report.evidence import Evidence
 from liquidbench.report.pen import quantity
-from liquidbench.statistics import Comparison, Interval, Standing, number, p_value, percent
+from liquidbench.statistics import COSTS, Comparison, Interval, Standing, number, p_value, percent
 
 Format = Literal["markdown", "latex", "csv"]
 
@@ -23,19 +23,6 @@ LONG = 40
 
 MOST_WITH_INTERVALS = 4
 """Columns of scores up to which the leaderboard's have their intervals."""
-
-COSTS = (
-    ("parameters", "Parameters", "1", 1.0),
-    ("seconds_per_epoch", "One epoch", "s", 1.0),
-    ("training_sequences_per_second", "Sequences, training", "/s", 1.0),
-    ("inference_sequences_per_second", "Sequences, use", "/s", 1.0),
-    ("step_latency_us", "One step", "s", 1e-6),
-    ("training_memory_bytes", "Memory, training", "B", 1.0),
-    ("saved_for_backward_bytes", "Kept for backward", "B", 1.0),
-    ("inference_memory_bytes", "Memory, use", "B", 1.0),
-    ("training_energy_joules", "Energy, one epoch", "J", 1.0),
-)
-"""Measured costs, the heads of their columns, their units, and what brings them into the unit."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +122,7 @@ def scores(evidence: Evidence, name: str) -> Table:
         standing, spread = evidence.standings[model, variant], evidence.spreads.get((model, variant))
         validation = evidence.validation(model, variant)
         text = "" if spread is None else f"{evidence.text(spread.mean)} {evidence.span(spread.interval)}".strip()
-        known = {metric: evidence.cost(model, variant, metric) for metric, *_ in COSTS}
+        known = {metric: evidence.cost(model, variant, metric) for metric in COSTS}
         rows.append(
             [
                 evidence.mark(model, variant).label,
@@ -190,17 +177,17 @@ def seeds(standing: Standing) -> str:
 
 def cost_heads(evidence: Evidence) -> list[str]:
     """Heads of the columns that `costs` fills: of what was measured of any model on a task."""
-    return [label for _, label, _, _ in _measured(evidence)]
+    return [COSTS[metric].head for metric in _measured(evidence)]
 
 
 def costs(evidence: Evidence, model: str, variant: str) -> list[str]:
     """What a model costs on a task, in words."""
-    known = [(evidence.cost(model, variant, metric), unit, scale) for metric, _, unit, scale in _measured(evidence)]
-    return ["" if cost is None else quantity(scale * cost, unit) for cost, unit, scale in known]
+    known = [(evidence.cost(model, variant, metric), COSTS[metric]) for metric in _measured(evidence)]
+    return ["" if value is None else quantity(cost.scale * value, cost.unit) for value, cost in known]
 
 
-def _measured(evidence: Evidence) -> list[tuple[str, str, str, float]]:
-    return [column for column in COSTS if any(evidence.cost(*who, column[0]) is not None for who in evidence.standings)]
+def _measured(evidence: Evidence) -> list[str]:
+    return [metric for metric in COSTS if any(evidence.cost(*who, metric) is not None for who in evidence.standings)]
 
 
 def pairs(evidence: Evidence, name: str) -> Table:

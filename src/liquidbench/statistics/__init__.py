@@ -17,13 +17,13 @@ from liquidbench.statistics.across import OverTasks as OverTasks
 from liquidbench.statistics.board import FEW_SEEDS as FEW_SEEDS
 from liquidbench.statistics.board import FEWEST_SEEDS as FEWEST_SEEDS
 from liquidbench.statistics.board import PROSPECT_RULE as PROSPECT_RULE
-from liquidbench.statistics.board import Family as Family
 from liquidbench.statistics.board import Pair as Pair
 from liquidbench.statistics.board import Prospect as Prospect
 from liquidbench.statistics.board import Standing as Standing
 from liquidbench.statistics.board import test_to_train as test_to_train
 from liquidbench.statistics.cost import COST_RULE as COST_RULE
 from liquidbench.statistics.cost import COSTS as COSTS
+from liquidbench.statistics.cost import Cost as Cost
 from liquidbench.statistics.cost import Price as Price
 from liquidbench.statistics.inference import ALPHA as ALPHA
 from liquidbench.statistics.inference import LEVEL as LEVEL

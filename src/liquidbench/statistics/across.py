@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from liquidbench.statistics.board import Board, Family, Pair
+from liquidbench.models import Family
+from liquidbench.statistics.board import Board, Pair
 from liquidbench.statistics.cost import Price, prices
 from liquidbench.statistics.inference import (
     ALPHA,
@@ -28,7 +29,6 @@ from liquidbench.statistics.inference import (
     win_tie_loss,
 )
 from liquidbench.statistics.wording import counted, number, p_value, percent
-from liquidbench.study import FAMILIES
 
 FEWEST_RANKED = 3
 """Friedman's test takes so many models and so many tasks."""
@@ -69,7 +69,7 @@ class Overall:
     """How a model did over all tasks.
 
     Attributes:
-        model: a key of `liquidbench.study.FAMILIES`.
+        model: its name.
         family: of the model.
         rank: mean place, by `RANKING_RULE`; None where no task and seed was run by all models.
         interval: of that rank; None below `FEWEST_BOOTSTRAPPED` tasks.
@@ -441,7 +441,11 @@ def _span(bounds: Interval) -> str:
 
 
 def overall_standings(
-    boards: Sequence[Board], models: Sequence[str], tables: Sequence[NDArray[np.float64]], resamples: int = 5000
+    boards: Sequence[Board],
+    models: Sequence[str],
+    tables: Sequence[NDArray[np.float64]],
+    families: Mapping[str, Family],
+    resamples: int = 5000,
 ) -> tuple[Overall, ...]:
     """The matched models by mean rank, from each task's places, (seeds, models)."""
     seeds = sum(map(len, tables))
@@ -450,7 +454,7 @@ def overall_standings(
     lines = [
         Overall(
             model=model,
-            family=FAMILIES.get(model, "other"),
+            family=families.get(model, "other"),
             rank=None if ranks is None else float(ranks[index]),
             interval=None if bounds is None else (float(bounds[0, index]), float(bounds[1, index])),
             tasks=len(tables),

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench import results
+from liquidbench.models import Family
 from liquidbench.statistics.cost import Price, measured, prices
 from liquidbench.statistics.inference import (
     ALPHA,
@@ -33,9 +34,6 @@ from liquidbench.statistics.inference import (
     seeds_to_show,
 )
 from liquidbench.statistics.wording import counted, linear_model, number, percent, significant
-from liquidbench.study import FAMILIES
-
-Family = Literal["liquid", "recurrent", "other"]
 
 FEWEST_SEEDS = 3
 """Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
@@ -63,7 +61,7 @@ class Standing:
 
     Attributes:
         task: the task's name.
-        model: a key of `liquidbench.study.FAMILIES`.
+        model: its name.
         variant: "matched", or "author" for a row that no rank and no verdict counts.
         family: of the model.
         mean: of `values`; None without any.
@@ -238,9 +236,10 @@ class Board:
         costs: Mapping[str, Mapping[str, float]],
         circumstances: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]],
         smallest_difference: float,
+        families: Mapping[str, Family],
     ):
         self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
-        self.costs, self.circumstances = costs, circumstances
+        self.costs, self.circumstances, self.families = costs, circumstances, families
         self.title: str = (facts or {}).get("title") or task
         self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
         self.metric: str = (facts or {}).get("metric", "")
@@ -253,7 +252,7 @@ class Board:
         self.test_to_train = test_to_train(task, facts) if self.splits > 1 and facts else 0.0
         self.margin = smallest_difference
         if not self.higher:
-            reference = self.representative(["recurrent"]) or self.representative(["liquid", "other"])
+            reference = self.representative(["recurrent"]) or self.representative(["liquid", "other", "yours"])
             self.margin *= abs(self.mean(reference)) if reference else 1.0
 
     def words_of(self, score: float) -> str:
@@ -262,7 +261,7 @@ class Board:
 
     def members(self, families: Collection[str]) -> list[str]:
         """The matched models of some families."""
-        return [model for model in self.models if FAMILIES.get(model, "other") in families]
+        return [model for model in self.models if self.families.get(model, "other") in families]
 
     def ahead(self, one: float, other: float) -> bool:
         """Whether a score is better than another."""
@@ -422,7 +421,7 @@ class Board:
                     task=self.task,
                     model=model,
                     variant=variant,
-                    family=FAMILIES.get(model, "other"),
+                    family=self.families.get(model, "other"),
                     mean=fmean(values) if values else None,
                     interval=score_interval(values, self.metric, self.test_to_train) if len(values) > 1 else None,
                     values=tuple(values),
@@ -440,7 +439,12 @@ class Board:
         return sorted(lines, key=key)
 
 
-def boards(frame: pl.LazyFrame, tasks: Mapping[str, Mapping[str, Any]], smallest_difference: float) -> list[Board]:
+def boards(
+    frame: pl.LazyFrame,
+    tasks: Mapping[str, Mapping[str, Any]],
+    smallest_difference: float,
+    families: Mapping[str, Family],
+) -> list[Board]:
     """A board for each task of a table of results; `compare` says what it must hold."""
     names = frame.filter(pl.col("kind") == "fit").select(pl.col("task").unique()).collect()["task"]
     found = []
@@ -450,7 +454,7 @@ def boards(frame: pl.LazyFrame, tasks: Mapping[str, Mapping[str, Any]], smallest
         found.append(
             Board(
                 task=task,
-                cells=_cells(rows, task, tasks.get(task)),
+                cells=_cells(rows, task, tasks.get(task), families),
                 facts=tasks.get(task),
                 trainings=_trainings(rows),
                 trivial=results.baseline_scores(rows, "trivial").get(task),
@@ -458,6 +462,7 @@ def boards(frame: pl.LazyFrame, tasks: Mapping[str, Mapping[str, Any]], smallest
                 costs=measured(rows),
                 circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
+                families=families,
             )
         )
     return found
@@ -478,12 +483,15 @@ def test_to_train(task: str, facts: Mapping[str, Any]) -> float:
     return rows["test"] / rows["train"]
 
 
-def study_order(model: str) -> tuple[int, str]:
-    """Key for sorting models as `FAMILIES` lists them, unknown ones last."""
-    return (list(FAMILIES).index(model) if model in FAMILIES else len(FAMILIES)), model
+def in_order(models: Collection[str], families: Mapping[str, Family]) -> list[str]:
+    """Models as a mapping of families lists them, unknown ones last."""
+    known = list(families)
+    return sorted(models, key=lambda model: (known.index(model) if model in families else len(known), model))
 
 
-def _cells(rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None) -> dict[tuple[str, str], dict[Run, _Cell]]:
+def _cells(
+    rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None, families: Mapping[str, Family]
+) -> dict[tuple[str, str], dict[Run, _Cell]]:
     """A task's main scores, by model and variant, then by split and seed."""
     fits = rows.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
@@ -493,9 +501,10 @@ def _cells(rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None) -> di
         for split in ("test", "validation")
     )
     cells: dict[tuple[str, str], dict[Run, _Cell]] = {}
+    order = {model: place for place, model in enumerate(in_order(set(fits["model"]), families))}
     runs = fits.select("run", "model", "variant", "fold", "seed").unique(maintain_order=True)
     for run, model, variant, fold, seed in sorted(
-        runs.iter_rows(), key=lambda row: (row[2] != "matched", study_order(row[1]), row[3:])
+        runs.iter_rows(), key=lambda row: (row[2] != "matched", order[row[1]], row[3:])
     ):
         if facts is None and run not in failed:
             raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")
@@ -520,7 +529,7 @@ def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dic
         told = done.select("model", pl.col(column).cast(pl.String)).drop_nulls().unique()
         if told[column].n_unique() > 1:
             found[column] = {
-                value: tuple(sorted(models, key=study_order))
+                value: tuple(sorted(models))
                 for value, models in told.group_by(column).agg("model").sort(column).iter_rows()
             }
     return found

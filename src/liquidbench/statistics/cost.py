@@ -8,15 +8,50 @@ import polars as pl
 
 from liquidbench.statistics.inference import Interval, gain_per_doubling
 
-COSTS: Mapping[str, str] = {
-    "seconds_per_epoch": "training time",
-    "step_latency_us": "time of a step",
-    "training_memory_bytes": "training memory",
-    "inference_memory_bytes": "memory in use",
-    "training_energy_joules": "training energy",
-    "parameters": "parameters",
+
+@dataclass(frozen=True)
+class Cost:
+    """How a measured cost is called and shown.
+
+    Attributes:
+        name: in a sentence.
+        head: of its column in a table.
+        axis: of its figure.
+        unit: see `liquidbench.report.pen.quantity`.
+        scale: what brings the metric into that unit.
+    """
+
+    name: str
+    head: str
+    axis: str
+    unit: str
+    scale: float = 1.0
+
+
+COSTS: Mapping[str, Cost] = {
+    "parameters": Cost("parameters", "Parameters", "Trained parameters", "1"),
+    "seconds_per_epoch": Cost("training time", "One epoch", "Time for one training epoch", "s"),
+    "training_sequences_per_second": Cost(
+        "speed in training", "Sequences, training", "Sequences a second in training", "/s"
+    ),
+    "inference_sequences_per_second": Cost("speed in use", "Sequences, use", "Sequences a second in use", "/s"),
+    "step_latency_us": Cost("time of a step", "One step", "Time for one step in use", "s", 1e-6),
+    "training_memory_bytes": Cost("training memory", "Memory, training", "Peak memory in training", "B"),
+    "saved_for_backward_bytes": Cost("memory for backward", "Kept for backward", "Memory kept for backward", "B"),
+    "inference_memory_bytes": Cost("memory in use", "Memory, use", "Peak memory in use", "B"),
+    "training_energy_joules": Cost("training energy", "Energy, one epoch", "Energy for one training epoch", "J"),
 }
-"""The measured costs that scores are weighed against, and their names."""
+"""The measured costs by their metric, in the order of tables."""
+
+WEIGHED = (
+    "seconds_per_epoch",
+    "step_latency_us",
+    "training_memory_bytes",
+    "inference_memory_bytes",
+    "training_energy_joules",
+    "parameters",
+)
+"""The costs that scores are weighed against."""
 
 SAME_COST = 1.1
 """Costs count as the same up to this ratio: repeated timings differ by as much."""
@@ -33,7 +68,7 @@ class Price:
     """What one model's lead over another costs: on a task, or over tasks.
 
     Attributes:
-        cost: a key of `COSTS`.
+        cost: one of `WEIGHED`.
         first: a model.
         second: another.
         ratio: the first's cost divided by the second's; over tasks the geometric mean.
@@ -56,13 +91,13 @@ class Price:
 
 
 def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
-    """Positive costs of a task's matched models, by model, then by the name in `COSTS`."""
+    """Positive costs of a task's matched models, by model, then by the key of `COSTS`."""
     matched = rows.filter(pl.col("variant") == "matched", pl.col("status") == "done")
     # A study may fit models without measuring them, and still knows how large they are.
     fits = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
     sizes = fits.group_by("model").agg(pl.col("parameters").median())
     found = {model: {"parameters": size} for model, size in sizes.iter_rows()}
-    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(list(COSTS)), pl.col("value") > 0)
+    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(WEIGHED), pl.col("value") > 0)
     for model, metric, value in costs.group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
         found.setdefault(model, {})[metric] = value
     return found
@@ -89,7 +124,7 @@ def prices(
         words: a gain for each doubling in words.
     """
     found = []
-    for cost in COSTS:
+    for cost in WEIGHED:
         if not costs or not all(cost in one and cost in other for one, other in costs):
             continue
         ratios = [one[cost] / other[cost] for one, other in costs]
@@ -109,7 +144,9 @@ def prices(
                 gain=math.fsum(gains) / len(gains),
                 per_doubling=rate,
                 interval=bounds,
-                sentence=_sentence(first, second, COSTS[cost], ratio, verdict, "" if rate is None else words(rate)),
+                sentence=_sentence(
+                    first, second, COSTS[cost].name, ratio, verdict, "" if rate is None else words(rate)
+                ),
             )
         )
     return tuple(found)

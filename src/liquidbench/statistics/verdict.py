@@ -10,7 +10,8 @@ from typing import Any
 
 import polars as pl
 
-from liquidbench import results
+from liquidbench import models, results
+from liquidbench.models import Family
 from liquidbench.search import LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
@@ -32,7 +33,7 @@ from liquidbench.statistics.board import (
     Training,
     boards,
     corrected_pairs,
-    study_order,
+    in_order,
 )
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
@@ -152,6 +153,7 @@ def compare(
     tasks: Mapping[str, Mapping[str, Any]],
     smallest_difference: float,
     matchings: Sequence[str] = (),
+    families: Mapping[str, Family] | None = None,
 ) -> Comparison:
     """Judge a study's results.
 
@@ -173,6 +175,8 @@ def compare(
             (errors, whose scale is the data's), as a fraction of the recurrent representative's mean error.
         matchings: those of the study, where `frame` holds more than one: all is judged by the first, and `others` are
             the verdicts by the rest.
+        families: of each model, in the order of the leaderboard: `Study.families`, where a study has models of a user's
+            own; None for those that come with the package. Others are of the family "other".
 
     Returns:
         Leaderboard, pairs and verdict; empty where the frame is.
@@ -182,11 +186,14 @@ def compare(
             model, variant, split and seed.
     """
     if matchings:
-        first, *rest = (compare(results.compared(frame.lazy(), one), tasks, smallest_difference) for one in matchings)
+        first, *rest = (
+            compare(results.compared(frame.lazy(), one), tasks, smallest_difference, (), families) for one in matchings
+        )
         return replace(first, others={name: one.verdict for name, one in zip(matchings[1:], rest, strict=True)})
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
-    found = boards(frame.lazy(), tasks, smallest_difference)
+    families = models.families() if families is None else families
+    found = boards(frame.lazy(), tasks, smallest_difference, families)
     pairs: list[Pair] = []
     for board in found:
         contests = [board.pair(one, other) for one, other in combinations(board.models, 2)]
@@ -195,9 +202,9 @@ def compare(
     directions = [board.higher for board in found if board.task in contests]
     corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
     judgements = [_judge(board, corrected.get(board.task)) for board in found]
-    models = sorted({model for board in found for model in board.models}, key=study_order)
+    names = in_order({model for board in found for model in board.models}, families)
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
-    places = {board: table for board in found if len(table := board.places(models))}
+    places = {board: table for board in found if len(table := board.places(names))}
     whole = [table for board, table in places.items() if not any(map(board.cut_short, board.models))]
     leads = [
         (judgement.pair, board.higher)
@@ -206,7 +213,7 @@ def compare(
     ]
     return Comparison(
         leaderboard=tuple(line for board in found for line in board.standings()),
-        overall=overall_standings(found, models, list(places.values())),
+        overall=overall_standings(found, names, list(places.values()), families),
         pairs=tuple(pairs),
         verdict=Verdict(
             headline=_headline(judgements),
@@ -214,7 +221,7 @@ def compare(
             warnings=tuple(_warnings(found, judgements)),
             thresholds=_thresholds(smallest_difference),
         ),
-        over_tasks=judge_over_tasks(found, models, whole, pairs, leads),
+        over_tasks=judge_over_tasks(found, names, whole, pairs, leads),
     )
 
 

@@ -8,10 +8,13 @@ Example:
 """
 
 import difflib
+import inspect
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from liquidbench.own import CodeError, Own, is_code
 from liquidbench.tasks import icu, mujoco_traces, synthetic, uci
 from liquidbench.tasks.task import Task
 
@@ -35,12 +38,13 @@ def names() -> tuple[str, ...]:
     return tuple(_LOADERS)
 
 
-def load(task: str | Mapping[str, Any], data: str | os.PathLike[str] | None = None) -> Task:
-    """Load a task by name, or a user's table.
+def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | None = None) -> Task:
+    """Load a task by name, a user's table, or a task that a user has written.
 
     Args:
         task: one of `names`, or a mapping ``{"table": path, "target": ..., ...}`` (see
-            `liquidbench.tasks.table`).
+            `liquidbench.tasks.table`), or ``package.module:name`` of a `Task` or of a function that returns one, which
+            says so (``-> Task``) and may have a parameter ``data``.
         data: the folder in which raw files lie; None looks at the environment variable ``LIQUIDBENCH_DATA``,
             then in the user's cache, then at the source (see `liquidbench.tasks.files`). Excerpts come with
             the package and generated tasks need no files, so a study that mixes tasks can use one folder for
@@ -51,6 +55,7 @@ def load(task: str | Mapping[str, Any], data: str | os.PathLike[str] | None = No
 
     Raises:
         ValueError: for an unknown name, or raw files with other content than expected.
+        CodeError: a user's own is not there, is no task, or has changed since the study was planned.
         FileNotFoundError: where the given folder lacks the files.
         OSError: where the files would have to be downloaded and could not be.
     """
@@ -59,8 +64,43 @@ def load(task: str | Mapping[str, Any], data: str | os.PathLike[str] | None = No
         from liquidbench.tasks import table
 
         return table.load(task, data)
+    if isinstance(task, str) and is_code(task):
+        task = Own(task)
+    if isinstance(task, Own):
+        return _yours(task, data)
     if task not in _LOADERS:
         near = difflib.get_close_matches(str(task).lower(), _LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"task must be one of {', '.join(_LOADERS)}, or a mapping with a table; got {task!r}{hint}")
+        raise ValueError(
+            f"task must be one of {', '.join(_LOADERS)}, a mapping with a table, or "
+            f"package.module:name of your own; got {task!r}{hint}"
+        )
     return _LOADERS[task](data)
+
+
+def _yours(task: Own, data: str | os.PathLike[str] | None) -> Task:
+    if task.name in _LOADERS:
+        raise CodeError(
+            f"{task.code} has the name of a task that comes with the package, {task.name!r}; give it another: "
+            f"{{code: {task.code}, name: ANOTHER}}"
+        )
+    found = task.load()
+    if not isinstance(found, Task):
+        # A study may come from anyone: no function is called that does not say that it is for this.
+        said = getattr(found, "__annotations__", {}).get("return") if inspect.isfunction(found) else None
+        if said is not Task and str(said).strip("'\"").rpartition(".")[2] != "Task":
+            raise CodeError(
+                f"{task.code} must be a liquidbench.tasks.task.Task, or a function that returns one and says so "
+                f"(-> Task); it is of type {type(found).__name__}"
+            )
+        try:
+            made = found(**({"data": data} if "data" in inspect.signature(found).parameters else {}))
+        # Somebody else's code may fail in any way; what it says of files that are not there is kept.
+        except Exception as error:
+            raise CodeError(f"{task.code} fails: {type(error).__name__}: {error}") from error
+        if not isinstance(made, Task):
+            raise CodeError(
+                f"{task.code} must return a liquidbench.tasks.task.Task; it returned a {type(made).__name__}"
+            )
+        found = made
+    return replace(found, name=task.name)

@@ -58,6 +58,8 @@ class Recording:
         rows: int64 (n,), raw row numbers where they are not ``first_row, first_row + 1, ...``.
         group: what a split by recording keeps on one side, such as the subject of several sessions; the name if
             left out.
+        environment: number of the circumstances under which it was recorded, where a task tells them apart; all
+            recordings of a split have one, or none has.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Recording:
     target_mask: NDArray[np.bool_] | None = None
     rows: NDArray[np.int64] | None = None
     group: str = ""
+    environment: int | None = None
 
     def __post_init__(self):
         if not self.group:
@@ -147,6 +150,7 @@ class Split:
         rows: int64 (sequence, time), raw row numbers; -1 at padding.
         recordings: name of each sequence's recording.
         groups: group of each sequence's recording, which no other split has unless recordings are cut in time.
+        environments: int64 (sequence,), environment of each sequence's recording; None where the task has none.
     """
 
     values: NDArray[np.float32]
@@ -157,6 +161,7 @@ class Split:
     rows: NDArray[np.int64]
     recordings: tuple[str, ...]
     groups: tuple[str, ...] = ()
+    environments: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -544,6 +549,12 @@ class Task:
             raise ValueError(f"task {self.name!r}: split {name!r} has no recordings")
         for recording in recordings:
             self._check_recording(recording, name)
+        if None in (told := {recording.environment for recording in recordings}) and len(told) > 1:
+            unknown = next(recording.name for recording in recordings if recording.environment is None)
+            raise ValueError(
+                f"task {self.name!r}, split {name!r}: environment must be a number for each recording or None for all; "
+                f"recording {unknown!r} has None, others have numbers"
+            )
         return recordings
 
     def _check_recording(self, recording: Recording, split: str) -> None:
@@ -624,7 +635,10 @@ class Task:
             targets[here] = np.where(known[..., None] if targets.ndim > target_mask.ndim else known, piece_targets, 0)
         names = tuple(recording.name for recording, _ in pieces)
         groups = tuple(recording.group for recording, _ in pieces)
-        return Split(values, timespans, mask, targets, target_mask, rows, names, groups)
+        environments = None
+        if recordings[0].environment is not None:
+            environments = np.array([recording.environment for recording, _ in pieces], dtype=np.int64)
+        return Split(values, timespans, mask, targets, target_mask, rows, names, groups, environments)
 
     def _check_apart(self, name: str, split: Split, other: str, built: Split) -> None:
         rows, built_rows = (np.unique(part.rows[part.rows >= 0]) for part in (split, built))

@@ -1,8 +1,8 @@
 """Recurrences over whole sequences, each with a plain version that defines it and fast ones that agree with it.
 
-A recurrence ``<name>`` has a folder: ``reference.py`` is the definition in plain PyTorch, ``cpu.py`` the operator over
-the compiled module ``_cpu``, and the folder's ``unroll`` takes ``backend``: None takes the fastest that can run, a name
-runs that one or raises.
+A recurrence ``<name>`` has a folder: ``reference.py`` is the definition in plain PyTorch, ``cpu.py`` its kernel in the
+compiled module ``_cpu``, and the folder's ``operator`` runs one of them: the fastest that can, or the one that is asked
+for by name.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Container, Iterable, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,6 @@ from torch.autograd import forward_ad
 
 from liquidrnn.arguments import choice, described
 
-BACKENDS = ("reference", "cpu")
 _missing: str | None = None
 
 
@@ -36,7 +35,7 @@ cpu = _compiled()
 """The compiled module, or None."""
 
 
-def _alone() -> None:
+def _single_thread() -> None:
     """In a forked child, where OpenMP would wait for threads that stayed with the parent: for ever.
 
     The compiled module takes none there by itself. torch's own operators, a layer's around it among them, would.
@@ -46,8 +45,40 @@ def _alone() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_alone)
+    os.register_at_fork(after_in_child=_single_thread)
 _told = False
+
+
+class Supported(Protocol):
+    """What is known of a kernel before it runs."""
+
+    @property
+    def dtypes(self) -> Container[torch.dtype]:
+        """Types of numbers that it takes."""
+        ...
+
+
+def _describe_cpu() -> str:
+    if cpu is None:
+        return f"cannot run: {_missing}; install a wheel, or a C++ compiler and liquidrnn anew"
+    sets, chosen = cpu.instruction_sets(), cpu.instruction_set()
+    return f"compiled for {chosen} (of {', '.join(sets)}), float32 and float64, threads: {cpu.threading()}"
+
+
+_backends: dict[str, Callable[[], str]] = {
+    "reference": lambda: "plain PyTorch, on any device and in any type",
+    "cpu": _describe_cpu,
+}
+
+
+def add_backend(device: str, describe: Callable[[], str]) -> None:
+    """Makes the kernels for a type of device known by its name.
+
+    Args:
+        device: as ``torch.device(...).type`` has it.
+        describe: what they are, in words; starts with "cannot run" where they cannot.
+    """
+    _backends[device] = describe
 
 
 def backends() -> dict[str, str]:
@@ -57,48 +88,48 @@ def backends() -> dict[str, str]:
         >>> backends()["reference"]
         'plain PyTorch, on any device and in any type'
     """
-    found = {"reference": "plain PyTorch, on any device and in any type"}
-    if cpu is None:
-        found["cpu"] = f"cannot run: {_missing}; install a wheel, or a C++ compiler and liquidrnn anew"
-    else:
-        sets, chosen = cpu.instruction_sets(), cpu.instruction_set()
-        found["cpu"] = f"compiled for {chosen} (of {', '.join(sets)}), float32 and float64, threads: {cpu.threading()}"
-    return found
+    return {name: describe() for name, describe in _backends.items()}
 
 
 def check_backend(backend: object, offered: tuple[str, ...], owner: str) -> None:
     """Raises unless a layer with the kernels ``offered`` can run on ``backend`` in this installation."""
-    choice("backend", backend, (None, *BACKENDS))
+    choice("backend", backend, (None, *_backends))
+    if backend == "cpu" and "cpu" in offered and cpu is None:
+        raise RuntimeError(f"backend='cpu' {backends()['cpu']}; or use backend=None or 'reference'")
     if backend is not None and backend not in offered:
         raise ValueError(
             f"backend must be {' or '.join(map(repr, offered))} or None for {owner}, which has no other kernel, but "
             f"got {backend!r}"
         )
-    if backend == "cpu" and cpu is None:
-        raise RuntimeError(f"backend='cpu' {backends()['cpu']}; or use backend=None or 'reference'")
 
 
-def chosen(backend: str | None, tensor: Tensor) -> str:
-    """The backend that runs a recurrence on a tensor like this one.
+def chosen(backend: str | None, tensor: Tensor, kernels: Mapping[str, Supported]) -> str:
+    """The backend that runs a recurrence on a tensor like this one: a type of device, or "reference".
+
+    Args:
+        backend: asked for by name, or None for the fastest.
+        tensor: for its device and dtype.
+        kernels: those of the recurrence, by type of device.
 
     Raises:
         RuntimeError: a backend asked for by name cannot run.
     """
     if backend == "reference":
         return "reference"
-    fits = tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.float64)
+    device = tensor.device.type
     # ONNX has no operator of ours.
     exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
-    if cpu is not None and fits and not exporting and not _derived_otherwise():
-        return "cpu"
+    fits = device in kernels and tensor.dtype in kernels[device].dtypes
+    if fits and backend in (None, device) and not exporting and not _derived_otherwise():
+        return device
     if backend is not None:
         raise RuntimeError(
-            f"backend='cpu' needs float32 or float64 on the CPU, outside forward-mode and torch.func derivatives and "
-            f"torch.onnx.export, but got {described(tensor)} on {tensor.device}; use backend=None, which runs the "
-            "reference then"
+            f"backend={backend!r} needs float32 or float64 on {_place(backend)}, outside forward-mode and torch.func "
+            f"derivatives and torch.onnx.export, but got {described(tensor)} on {tensor.device}; use backend=None, "
+            "which runs the reference then"
         )
     global _told
-    if cpu is None and fits and not _told:
+    if cpu is None and device == "cpu" and tensor.dtype in (torch.float32, torch.float64) and not _told:
         _told = True
         warnings.warn(
             f"liquidrnn runs on its slow reference recurrences: the compiled module {backends()['cpu']}. "
@@ -107,6 +138,10 @@ def chosen(backend: str | None, tensor: Tensor) -> str:
             stacklevel=2,
         )
     return "reference"
+
+
+def _place(backend: str) -> str:
+    return "the CPU" if backend == "cpu" else f"a {backend} device"
 
 
 def peak_bytes(action: Callable[[], object]) -> int:

@@ -1,9 +1,9 @@
-"""The loop over samples that every recurrence in plain PyTorch has."""
+"""What a recurrence reads, and the loop over samples that every recurrence in plain PyTorch has."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
@@ -12,93 +12,92 @@ State: TypeAlias = tuple[Tensor, ...]
 """Parts of a state, each (batch, width of its own)."""
 
 
-def unroll(
-    update: Callable[[Tensor, State, Tensor], State],
-    input: Tensor,
-    state: State,
-    timespans: Tensor,
-    observed: Tensor | None,
-) -> tuple[State, State]:
+class Inputs(NamedTuple):
+    """What a recurrence reads: sequences, here (batch, time, ...), or one sample of each, (batch, ...).
+
+    Attributes:
+        values: (batch, time, features), 0 where a feature was not observed.
+        timespans: (batch, time, 1), time since the previous sample that is there.
+        present: bool (batch, time, 1), False where no sample is there and the state is held; None where all are. A
+            single sample is always there.
+        observed: bool (batch, time, features), False where a feature was not observed; None where all were, and for
+            layers that read the outputs of another.
+        reset: bool (batch, time, 1), True where a new episode begins: before that sample the state is 0. None where
+            none does.
+    """
+
+    values: Tensor
+    timespans: Tensor
+    present: Tensor | None = None
+    observed: Tensor | None = None
+    reset: Tensor | None = None
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> Inputs:
+        """``function`` of every tensor that is there."""
+        return Inputs(*(None if part is None else function(part) for part in self))  # type: ignore[arg-type]
+
+
+Update: TypeAlias = Callable[[Inputs, State], State]
+"""The state after one sample of each sequence, from the sample and the state before."""
+
+
+def unroll(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
     """States after every sample.
 
     Args:
-        update: the state after a sample, from it (batch, inputs), the state before and the span since then (batch, 1).
-        input: (batch, time, inputs).
+        update: see :data:`Update`.
+        inputs: of sequences.
         state: before the first sample.
-        timespans: (batch, time, 1).
-        observed: bool (batch, time, 1), False where no sample is there and the state is held; or None.
 
     Returns:
         Each part after every sample, (batch, time, width), and the last state.
     """
-    if torch.compiler.is_exporting() and isinstance(input.shape[1], torch.SymInt):
-        return _scan(update, input, state, timespans, observed)
+    time = inputs.values.shape[1]
+    if torch.compiler.is_exporting() and isinstance(time, torch.SymInt):
+        return _scan(update, inputs, state)
     states = []
-    for t in range(input.shape[1]):
-        updated = update(alone(input[:, t]), state, alone(timespans[:, t]))
-        state = updated if observed is None else _held(updated, state, observed[:, t])
+    for t in range(time):
+        state = _advanced(update, inputs.mapped(lambda part, t=t: part[:, t]), state)
         states.append(state)
     if not states:
         return tuple(part.new_empty(part.shape[0], 0, part.shape[-1]) for part in state), state
     return tuple(torch.stack(parts, 1) for parts in zip(*states, strict=True)), state
 
 
-def _held(updated: State, state: State, there: Tensor) -> State:
-    """The updated state of those sequences that have a sample here, (batch, 1), and of the others the one before."""
-    return tuple(torch.where(there, new, old) for new, old in zip(updated, state, strict=True))
+def _advanced(update: Update, inputs: Inputs, state: State) -> State:
+    """The state after a sample, which may not be there, or be the first of an episode."""
+    values, timespans, present, observed, reset = inputs
+    if reset is not None:
+        state = begun(state, reset)
+    updated = update(Inputs(contiguous_copy(values), contiguous_copy(timespans), None, observed), state)
+    if present is None:
+        return updated
+    return tuple(torch.where(present, new, old) for new, old in zip(updated, state, strict=True))
 
 
-def _scan(
-    update: Callable[[Tensor, State, Tensor], State],
-    input: Tensor,
-    state: State,
-    timespans: Tensor,
-    observed: Tensor | None,
-) -> tuple[State, State]:
+def begun(state: State, reset: Tensor) -> State:
+    """The state that a sample finds, 0 where it is the first of an episode."""
+    return tuple(torch.where(reset, 0, part) for part in state)
+
+
+def _scan(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
     """:func:`unroll` as one operator of torch, for a graph that is to read sequences of any length."""
     # A prototype of torch's, and imported with much else.
     from torch._higher_order_ops.scan import scan
 
-    def step(state: State, sample: State) -> tuple[State, State]:
-        input, timespan, *there = sample
-        updated = update(alone(input), state, alone(timespan))
-        if there:
-            updated = _held(updated, state, there[0])
+    given = [part is not None for part in inputs]
+
+    def step(state: State, sample: tuple[Tensor, ...]) -> tuple[State, State]:
+        parts = iter(sample)
+        updated = _advanced(update, Inputs(*(next(parts) if there else None for there in given)), state)  # type: ignore
         return updated, tuple(part.clone() for part in updated)
 
-    samples = (input, timespans) if observed is None else (input, timespans, observed)
-    end, states = scan(step, state, tuple(part.transpose(0, 1).contiguous() for part in samples))
+    samples = tuple(part.transpose(0, 1).contiguous() for part in inputs if part is not None)
+    end, states = scan(step, state, samples)
     return tuple(part.transpose(0, 1) for part in states), tuple(end)
 
 
-def states(
-    sample: Callable[..., Tensor],
-    input: Tensor,
-    initial: Tensor,
-    timespans: Tensor,
-    observed: Tensor | None,
-    *equation: object,
-) -> Tensor:
-    """States after every sample of a recurrence whose state has one part, (batch, time, units).
-
-    Args:
-        sample: ``sample(input, state, timespan, *equation)``: the state after a sample.
-        input: (batch, time, inputs).
-        initial: state before the first sample, (batch, units).
-        timespans: (batch, time).
-        observed: bool (batch, time), False where no sample is there and the state is held; or None.
-        *equation: parameters.
-    """
-
-    def update(input: Tensor, state: State, timespan: Tensor) -> State:
-        return (sample(input, state[0], timespan, *equation),)
-
-    observed = None if observed is None else observed.unsqueeze(-1)
-    (found,), _ = unroll(update, input, (initial,), timespans.unsqueeze(-1), observed)
-    return found
-
-
-def alone(sample: Tensor) -> Tensor:
+def contiguous_copy(sample: Tensor) -> Tensor:
     """One sample in memory of its own.
 
     A sum or a matrix product may round differently for other strides and addresses, and streaming is to equal the whole

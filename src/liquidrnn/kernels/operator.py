@@ -1,58 +1,141 @@
-"""A compiled recurrence as an operator of torch, whatever torch then does with it.
+"""A recurrence over whole sequences as an operator of torch, whatever torch then does with it.
 
-A recurrence's ``cpu.py`` says what its arguments are and how the compiled module is called. Here that becomes an
-operator which can be differentiated, traced by ``torch.compile`` and ``torch.export``, and mapped by ``torch.vmap``.
+An operator is a schema, its derivatives, and its behaviour under ``torch.compile``, ``torch.export`` and
+``torch.vmap``; that is here, once for all recurrences. What runs it on a kind of device is a :class:`Kernel`, which a
+file of its own registers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol, TypeAlias
+import types
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, get_args, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
-from torch.utils.dlpack import to_dlpack  # pyright: ignore[reportPrivateImportUsage]
 
-from liquidrnn.kernels import PLAIN, direct, in_transform
+from liquidrnn.kernels import chosen, direct, in_transform
+from liquidrnn.kernels.loop import Inputs
 
-Tensors: TypeAlias = Sequence[Tensor | None]
-Settings: TypeAlias = Sequence[int]
-Maps: TypeAlias = tuple[tuple[Tensor | None, Tensor | None], tuple[Tensor | None, Tensor | None]]
-"""Scale and shift of each input feature, and of each output; None where there is none."""
+Equation: TypeAlias = Any
+"""What a sequence does not change: a NamedTuple of tensors, of numbers and names, and of such NamedTuples."""
 
 
-KEPT_BYTES = 64 * 2**20
-"""How much of a forward pass is kept for the backward pass at most. What does not fit is computed again from states,
-so that a training takes the memory of its states and this, however long its sequences are."""
-
-
-class Samples(NamedTuple):
+class StreamBuffers(NamedTuple):
     """What a compiled stream reads and writes, one sample of each sequence; dense, and the stream's alone.
 
     Attributes:
-        input: (batch, 1, inputs), overwritten by each sample.
+        values: (batch, 1, inputs), overwritten by each sample.
         state: (batch, width), the state after the sample before, overwritten by that after this one.
-        timespans: (batch, 1), overwritten by a step that is given a span for all.
+        timespans: (batch, 1, 1), overwritten by a step that is given a span for all.
     """
 
-    input: Tensor
+    values: Tensor
     state: Tensor
     timespans: Tensor
 
 
-class Steps(Protocol):
-    """A recurrence of the compiled module that takes one sample after another."""
+class StreamKernel(Protocol):
+    """A recurrence of a compiled module that takes one sample after another."""
 
     def step(self, input: int, timespan: float | None, output: int) -> None:
         """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another.
 
-        Without a span for all sequences, each has its own in :class:`Samples`.
+        Without a span for all sequences, each has its own in :class:`StreamBuffers`.
         """
         ...
 
 
-ROWS = ("input", "initial", "timespans", "observed?")
-"""The tensors that have a batch as their leading axis."""
+class Maps(NamedTuple):
+    """Scale and shift of each input feature, and of each output; None where there is none."""
+
+    input: tuple[Tensor | None, Tensor | None] = (None, None)
+    output: tuple[Tensor | None, Tensor | None] = (None, None)
+
+
+class Kernel(NamedTuple):
+    """What runs a recurrence on one kind of device. All tensors that it is given are dense.
+
+    Attributes:
+        numbers: ``numbers(inputs, initial, equation)``: how many numbers the backward pass needs of each sample.
+        forward: ``forward(inputs, initial, equation, states, kept)`` fills the latter two, (batch, time, width) and
+            (batch, samples, numbers).
+        backward: ``backward(inputs, initial, equation, states, kept, upstream, gradients)``, with ``upstream`` the
+            gradient of ``states``, fills the last: inputs, initial and equation again, each with a tensor for every
+            floating-point one, else None.
+        stream: ``stream(buffers, equation, maps, outputs)``: one sample after another, of which the first ``outputs``
+            units are answered; None where there is no such thing.
+        partly: whether some samples, the last, may be kept; otherwise it is all or none.
+        kept_bytes: how much of a forward pass is kept for the backward pass at most. What does not fit is computed
+            again from states, so that a training takes the memory of its states and this, however long its sequences
+            are.
+        dtypes: types of numbers that it takes.
+    """
+
+    numbers: Callable[[Inputs, Tensor, Equation], int]
+    forward: Callable[[Inputs, Tensor, Equation, Tensor, Tensor], None]
+    backward: Callable[[Inputs, Tensor, Equation, Tensor, Tensor, Tensor, Gradients], None]
+    stream: Callable[[StreamBuffers, Equation, Maps, int], StreamKernel] | None = None
+    partly: bool = False
+    kept_bytes: int = 64 * 2**20
+    dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
+
+
+class Gradients(NamedTuple):
+    """What a backward pass fills, shaped as the arguments of the forward pass; see :class:`Kernel`."""
+
+    inputs: Inputs
+    initial: Tensor
+    equation: Equation
+
+
+class Form:
+    """The tensors and the settings of a NamedTuple of NamedTuples, one after the other, and it again from them."""
+
+    SCHEMA: ClassVar = {int: "int", bool: "bool", str: "str", tuple: "int[]", Tensor: "Tensor"}
+
+    def __init__(self, kind: type, prefix: str = ""):
+        self.kind = kind
+        self._parts: list[Form | bool] = []  # of each field: its own form, or whether it is a tensor
+        self.tensors: dict[str, str] = {}  # names, and types as a schema has them
+        self.settings: dict[str, str] = {}
+        for name, hint in get_type_hints(kind).items():
+            path = f"{prefix}{name}"
+            optional = get_origin(hint) in (types.UnionType,) or type(None) in get_args(hint)
+            given = next(part for part in get_args(hint) if part is not type(None)) if optional else hint
+            if hasattr(given, "_fields"):
+                part = Form(given, f"{path}.")
+                self._parts.append(part)
+                self.tensors |= part.tensors
+                self.settings |= part.settings
+                continue
+            self._parts.append(given is Tensor)
+            where = self.tensors if given is Tensor else self.settings
+            where[path] = self.SCHEMA[get_origin(given) or given] + "?" * optional
+
+    def flattened(self, value: Any) -> list[Any]:
+        """Tensors, then settings."""
+        tensors, settings = [], []
+        self._flatten(value, tensors, settings)
+        return tensors + settings
+
+    def _flatten(self, value: Any, tensors: list[Any], settings: list[Any]) -> None:
+        for part, given in zip(self._parts, value, strict=True):
+            if isinstance(part, Form):
+                part._flatten(given, tensors, settings)
+            else:
+                (tensors if part else settings).append(given)
+
+    def rebuilt(self, tensors: Iterator[Tensor | None], settings: Iterator[Any]) -> Any:
+        """The value of which these are the tensors and the settings."""
+        return self.kind._make(  # type: ignore[attr-defined]
+            part.rebuilt(tensors, settings) if isinstance(part, Form) else next(tensors if part else settings)
+            for part in self._parts
+        )
+
+
+_ROWS = ("Tensor values", "Tensor initial", "Tensor timespans", "Tensor? present", "Tensor? reset")
+"""The arguments that have a batch as their leading axis."""
 
 _ALL = 2**62
 """More bytes than there are."""
@@ -62,50 +145,34 @@ _SPARE = 2
 
 
 class Operator:
-    """States after every sample, from tensors and whole numbers.
+    """States after every sample, from sequences, initial states and the parameters of an equation.
 
-    Calling it returns the states. Derivatives are those of the floating-point tensors; derivatives of derivatives are
-    the reference's.
+    Derivatives are those of the floating-point tensors; derivatives of derivatives are the reference's.
 
     Args:
         name: in torch's registry, where it becomes ``liquidrnn::<name>``.
-        tensors: names of the arguments that are tensors, of which the first four are `ROWS`; those that may be None end
-            in a question mark.
-        settings: names of the arguments that are whole numbers, after the tensors. The operator has one more, how many
-            bytes may be kept.
-        reference: the same states in plain PyTorch, ``reference(*tensors, *settings)``.
-        numbers: ``numbers(tensors, settings)``: how many the backward pass needs of each sample.
-        forward: ``forward(tensors, settings, states, kept)`` fills the latter two, (batch, time, width) and (batch,
-            samples, numbers). All tensors are dense.
-        backward: ``backward(tensors, settings, states, kept, state_gradients, gradients)`` fills the last: one tensor
-            for each floating-point argument, in their order.
-        partly: whether some samples, the last, may be kept; otherwise it is all or none.
+        equation: the NamedTuple that the parameters come in.
+        reference: the states in plain PyTorch, ``reference(inputs, initial, equation)``.
+
+    Attributes:
+        kernels: by type of device.
     """
 
-    def __init__(
-        self,
-        name: str,
-        *,
-        tensors: tuple[str, ...],
-        settings: tuple[str, ...],
-        reference: Callable[..., Tensor],
-        numbers: Callable[[Tensors, Settings], int],
-        forward: Callable[[Tensors, Settings, Tensor, Tensor], None],
-        backward: Callable[[Tensors, Settings, Tensor, Tensor, Tensor, list[Tensor]], None],
-        partly: bool = False,
-    ):
-        self._count, self._partly = len(tensors), partly
-        self._reference, self._numbers = reference, numbers
-        self._fill, self._fill_gradients = forward, backward
-        taken = [f"Tensor{'?' if t.endswith('?') else ''} {t.rstrip('?')}" for t in tensors]
-        taken += [f"int {name}" for name in (*settings, "kept_bytes")]
-        options = {"mutates_args": (), "device_types": "cpu"}
+    def __init__(self, name: str, equation: type, reference: Callable[[Inputs, Tensor, Equation], Tensor]):
+        self.reference, self.kernels = reference, dict[str, Kernel]()
+        self._form = Form(equation)
+        self._count = len(_ROWS) + len(self._form.tensors)
+        given = [*self._form.tensors.items(), *self._form.settings.items()]
+        arguments = ", ".join([*_ROWS, *(f"{kind} {name.replace('.', '_')}" for name, kind in given), "bool keep"])
+        library = f"liquidrnn::{name}"
         self.forward = torch.library.custom_op(
-            f"liquidrnn::{name}", self._run_whole, schema=f"({', '.join(taken)}) -> (Tensor, Tensor)", **options
+            library, self._run_whole, mutates_args=(), schema=f"({arguments}) -> (Tensor, Tensor)"
         )
-        given = ["Tensor states", "Tensor kept", "Tensor state_gradients", *taken]
         self.backward = torch.library.custom_op(
-            f"liquidrnn::{name}_backward", self.run_back, schema=f"({', '.join(given)}) -> Tensor[]", **options
+            f"{library}_backward",
+            self.run_back,
+            mutates_args=(),
+            schema=f"(Tensor states, Tensor kept, Tensor upstream, {arguments}) -> Tensor[]",
         )
         self.forward.register_fake(self._fake)
         self.backward.register_fake(lambda states, kept, upstream, *arguments: self._empty_gradients(arguments))
@@ -113,55 +180,99 @@ class Operator:
         self.forward.register_vmap(self._map_forward)
         self.backward.register_vmap(self._map_backward)
 
-    def __call__(self, *arguments: Tensor | int | None, kept_bytes: int = KEPT_BYTES) -> Tensor:
-        """States after every sample, (batch, time, width)."""
-        if not torch.is_grad_enabled():
-            kept_bytes = 0
-        tensors: Tensors = arguments[: self._count]  # type: ignore[assignment]
-        if not direct(tensors):
-            return self.forward(*arguments, kept_bytes)[0]
-        # The way through torch.library takes longer than a short sequence does.
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
-            return _Eager.apply(self, *arguments, kept_bytes)
-        return self.run(*arguments, 0)[0]
+    def register(self, device: str, kernel: Kernel) -> None:
+        """Has a kernel run the operator on a type of device."""
+        self.kernels[device] = kernel
 
-    def run(self, *arguments) -> tuple[Tensor, Tensor]:
-        """States, and what is kept for the backward pass; without derivatives."""
-        tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
-        states, kept = self._fake(*tensors, *settings)
-        self._fill(tensors, settings[:-1], states, self.by_sample(kept, *arguments))
+    def kernel(self, backend: str | None, like: Tensor) -> Kernel | None:
+        """What runs tensors like this one; None for the reference."""
+        return self.kernels.get(chosen(backend, like, self.kernels))
+
+    def __call__(self, inputs: Inputs, initial: Tensor, equation: Equation, backend: str | None = None) -> Tensor:
+        """States after every sample, (batch, time, width).
+
+        Args:
+            inputs: of sequences.
+            initial: (batch, width).
+            equation: parameters.
+            backend: "reference", a type of device, or None for the fastest that can run.
+        """
+        if self.kernel(backend, initial) is None:
+            return self.reference(inputs, initial, equation)
+        keep = torch.is_grad_enabled()
+        arguments = self.arguments(inputs, initial, equation, keep)
+        tensors = arguments[: self._count]
+        if not direct(tensors):
+            return self.forward(*arguments)[0]
+        # The way through torch.library takes longer than a short sequence does.
+        if keep and any(t is not None and t.requires_grad for t in tensors):
+            return _Eager.apply(self, *arguments)
+        return self._run(*arguments[:-1], budget=0)[0]
+
+    def arguments(self, inputs: Inputs, initial: Tensor, equation: Equation, keep: bool = True) -> tuple[Any, ...]:
+        """What the operator takes in torch's registry."""
+        values, timespans, present, _, reset = inputs
+        return values, initial, timespans, present, reset, *self._form.flattened(equation), keep
+
+    def grouped(self, arguments: Sequence[Any]) -> tuple[Inputs, Tensor, Equation]:
+        """Inputs, initial state and equation of which these are the :meth:`arguments`."""
+        (values, initial, timespans, present, reset), rows = arguments[: len(_ROWS)], len(_ROWS)
+        equation = self._form.rebuilt(iter(arguments[rows : self._count]), iter(arguments[self._count :]))
+        return Inputs(values, timespans, present, None, reset), initial, equation
+
+    def _budget(self, device: str, keep: bool) -> int:
+        return self.kernels[device].kept_bytes if keep else 0
+
+    def _run(self, *arguments, budget: int) -> tuple[Tensor, Tensor]:
+        """States, and what is kept for the backward pass in so many bytes; without derivatives."""
+        arguments = (*dense(arguments[: self._count]), *arguments[self._count :])
+        inputs, initial, equation = self.grouped(arguments)
+        states, kept = self._empty(inputs, initial, equation, budget)
+        kernel = self.kernels[initial.device.type]
+        kernel.forward(inputs, initial, equation, states, self._by_sample(kept, inputs, initial, equation))
         return states, kept
 
     def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
-        """:meth:`run` with every number of its results set, as an operator's have to be."""
-        states, kept = self.run(*arguments)
-        kept[-_SPARE:] = 0
+        """:meth:`_run` with every number of its results set, as an operator's have to be."""
+        *arguments, keep = arguments
+        states, kept = self._run(*arguments, budget=self._budget(arguments[0].device.type, keep))
+        kept[-_SPARE:].zero_()
         return states, kept
 
-    def run_back(self, states: Tensor, kept: Tensor, state_gradients: Tensor, *arguments) -> list[Tensor]:
+    def run_back(self, states: Tensor, kept: Tensor, upstream: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
-        tensors, settings = dense(arguments[: self._count]), arguments[self._count :]
-        kept = self.by_sample(kept, *arguments)
-        back = self._fill_gradients if self._partly or kept.shape[1] == states.shape[1] else self._fill_in_pieces
-        found = self._empty_gradients(arguments)
-        back(tensors, settings[:-1], states.contiguous(), kept, state_gradients.contiguous(), found)
+        arguments = (*dense(arguments[: self._count]), *arguments[self._count : -1])
+        inputs, initial, equation = self.grouped(arguments)
+        kernel, found = self.kernels[initial.device.type], self._empty_gradients(arguments)
+        kept, states, upstream = (
+            self._by_sample(kept, inputs, initial, equation),
+            states.contiguous(),
+            upstream.contiguous(),
+        )
+        if kernel.partly or kept.shape[1] == states.shape[1]:
+            kernel.backward(inputs, initial, equation, states, kept, upstream, self._filled(arguments, found))
+        else:
+            self._fill_in_pieces(kernel, arguments, states, upstream, found)
         return found
 
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
-        tensors, (*settings, kept_bytes) = arguments[: self._count], arguments[self._count :]
-        input, initial = tensors[:2]
-        # Without branches, for batch and time may be symbols.
-        batch, time = input.shape[:2]
-        sample = batch * self._numbers(tensors, settings)
-        fitting = kept_bytes // (torch.sym_max(sample, 1) * input.element_size())
-        whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
-        kept = torch.sym_min(fitting, time) if self._partly else whole
-        return input.new_empty(batch, time, initial.shape[1]), input.new_empty(sample * kept + _SPARE)
+        *arguments, keep = arguments
+        return self._empty(*self.grouped(arguments), self._budget(arguments[0].device.type, keep))
 
-    def by_sample(self, kept: Tensor, *arguments) -> Tensor:
+    def _empty(self, inputs: Inputs, initial: Tensor, equation: Equation, budget: int) -> tuple[Tensor, Tensor]:
+        kernel, values = self.kernels[initial.device.type], inputs.values
+        # Without branches, for batch and time may be symbols.
+        batch, time = values.shape[:2]
+        sample = batch * kernel.numbers(inputs, initial, equation)
+        fitting = budget // (torch.sym_max(sample, 1) * values.element_size())
+        whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
+        samples: Any = torch.sym_min(fitting, time) if kernel.partly else whole
+        return values.new_empty(batch, time, initial.shape[1]), values.new_empty(sample * samples + _SPARE)
+
+    def _by_sample(self, kept: Tensor, inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
         """What was kept with these arguments, (batch, samples, numbers)."""
-        tensors, settings = arguments[: self._count], arguments[self._count : -1]
-        batch, numbers = len(tensors[0]), self._numbers(tensors, settings)
+        numbers = self.kernels[initial.device.type].numbers(inputs, initial, equation)
+        batch = len(initial)
         samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
         return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
 
@@ -169,30 +280,37 @@ class Operator:
         tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
         return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in tensors]
 
+    def _filled(self, arguments: Sequence[Any], found: Sequence[Tensor]) -> Gradients:
+        """Gradients in the groups of the arguments that they belong to."""
+        remaining, tensors = iter(found), arguments[: self._count]
+        of_tensors = [next(remaining) if _has_gradient(t) else None for t in tensors]
+        return Gradients(*self.grouped([*of_tensors, *arguments[self._count :]]))
+
     def _fill_in_pieces(
-        self, tensors: Tensors, settings: Settings, states: Tensor, _: Tensor, upstream: Tensor, found: list[Tensor]
+        self, kernel: Kernel, arguments: Sequence[Any], states: Tensor, upstream: Tensor, found: list[Tensor]
     ) -> None:
         """Gradients where nothing was kept: forward again, a piece of the time at once, the last first."""
-        input, initial, timespans, observed, *parameters = tensors
-        assert input is not None and initial is not None and timespans is not None
-        batch, time = input.shape[:2]
-        sample = batch * self._numbers(tensors, settings) * input.element_size()
-        of_input, of_initial, of_timespans, *of_parameters = found
+        inputs, initial, equation = self.grouped(arguments)
+        batch, time = states.shape[:2]
+        sample = batch * kernel.numbers(inputs, initial, equation) * states.element_size()
+        of_values, of_initial, of_timespans, *of_parameters = found
         for tensor in (of_initial, *of_parameters):
             tensor.zero_()
-        length = max(KEPT_BYTES // max(sample, 1), 1)
+        length = max(kernel.kept_bytes // max(sample, 1), 1)
         for start in reversed(range(0, time, length)):
             now = slice(start, start + length)
             before = states[:, start - 1] if start else initial
-            some = [None if t is None else t[:, now] for t in (input, timespans, observed)]
-            piece = dense((some[0], before, *some[1:], *parameters))
+            some = inputs.mapped(lambda part, now=now: part[:, now])
+            piece = self.arguments(some, before, equation)[:-1]
+            piece = (*dense(piece[: self._count]), *piece[self._count :])
             gradients = self._empty_gradients(piece)
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
-            again, kept = self.run(*piece, *settings, _ALL)
-            kept = self.by_sample(kept, *piece, *settings, _ALL)
-            self._fill_gradients(piece, settings, again, kept, of_states, gradients)
-            of_input[:, now], of_timespans[:, now] = gradients[0], gradients[2]
+            again, kept = self._run(*piece, budget=_ALL)
+            groups = self.grouped(piece)
+            kept = self._by_sample(kept, *groups)
+            kernel.backward(*groups, again, kept, of_states, self._filled(piece, gradients))
+            of_values[:, now], of_timespans[:, now] = gradients[0], gradients[2]
             of_initial.copy_(gradients[1])
             for total, more in zip(of_parameters, gradients[3:], strict=True):
                 total += more
@@ -202,30 +320,30 @@ class Operator:
         ctx.settings = inputs[self._count :]
         ctx.save_for_backward(states, kept, *inputs[: self._count])
 
-    def _differentiate(self, ctx, state_gradients: Tensor, _: Tensor | None, eager: bool = False):
+    def _differentiate(self, ctx, upstream: Tensor, _: Tensor | None, eager: bool = False):
         states, kept, *tensors = ctx.saved_tensors
         # What torch.autograd.grad(is_grads_batched=True) maps over has no memory, and no operator of ours knows it.
-        if torch.is_grad_enabled() or not (torch._C._has_storage(state_gradients) or in_transform()):
-            found = self._differentiably(tensors, ctx.settings[:-1], state_gradients)
+        if torch.is_grad_enabled() or not (torch._C._has_storage(upstream) or in_transform()):
+            found = self._differentiably(tensors, ctx.settings, upstream)
         else:
-            back = self.run_back if eager and direct((state_gradients, states, *tensors)) else self.backward
-            found = back(states, kept, state_gradients, *tensors, *ctx.settings)
+            back = self.run_back if eager and direct((upstream, states, *tensors)) else self.backward
+            found = back(states, kept, upstream, *tensors, *ctx.settings)
         remaining = iter(found)
         return *(next(remaining) if _has_gradient(t) else None for t in tensors), *(None for _ in ctx.settings)
 
-    def _differentiably(self, tensors: Tensors, settings: Settings, state_gradients: Tensor):
+    def _differentiably(self, tensors: Sequence[Tensor | None], settings: Sequence[Any], upstream: Tensor):
         """The same gradients by the reference, with gradients of their own where they may have some."""
         again = torch.is_grad_enabled()
         with torch.enable_grad():
             copies = [None if t is None else t.view_as(t) for t in tensors]
             wanted = [t.requires_grad_() for t in copies if t is not None and _has_gradient(t)]
-            states = self._reference(*copies, *settings)
-            return torch.autograd.grad(states, wanted, state_gradients, create_graph=again, materialize_grads=True)
+            states = self.reference(*self.grouped([*copies, *settings]))
+            return torch.autograd.grad(states, wanted, upstream, create_graph=again, materialize_grads=True)
 
     def _map_forward(self, info, in_dims, *arguments):
         """Over what has rows a map is a larger batch; over anything else, a loop."""
-        tensors, rows = arguments[: self._count], len(ROWS)
-        settings = *arguments[self._count : -1], 0
+        tensors, rows = arguments[: self._count], len(_ROWS)
+        settings = *arguments[self._count : -1], False
         if any(dim is not None for dim in in_dims[rows : self._count]):
             return self._loop(lambda *a: self.forward(*a, *settings), info, in_dims, tensors), (0, 0)
         size = info.batch_size
@@ -244,7 +362,12 @@ class Operator:
     @staticmethod
     def _loop(call, info, in_dims, arguments) -> tuple[Tensor, ...]:
         results = [
-            call(*(t if dim is None else t.select(dim, place) for t, dim in zip(arguments, in_dims, strict=False)))
+            call(
+                *(
+                    t.select(dim, place) if isinstance(t, Tensor) and dim is not None else t
+                    for t, dim in zip(arguments, in_dims, strict=False)
+                )
+            )
             for place in range(info.batch_size)
         ]
         return tuple(torch.stack(tensors) for tensors in zip(*results, strict=True))
@@ -255,40 +378,20 @@ class _Eager(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, operator: Operator, *arguments):
-        output = operator.run(*arguments)
+        device = arguments[0].device.type
+        output = operator._run(*arguments[:-1], budget=operator._budget(device, True))
         operator._save(ctx, arguments, output)
         ctx.operator = operator
         return output[0]
 
     @staticmethod
-    def backward(ctx, *state_gradients):
-        return None, *ctx.operator._differentiate(ctx, *state_gradients, None, eager=True)
+    def backward(ctx, *upstream):
+        return None, *ctx.operator._differentiate(ctx, *upstream, None, eager=True)
 
 
-def dense(tensors: Tensors) -> list[Tensor | None]:
+def dense(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The same values in memory without gaps, and with the signs that they have."""
     return [None if t is None else t.resolve_neg().contiguous() for t in tensors]
-
-
-def memory(tensors: Tensors) -> list:
-    """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in.
-
-    Raises:
-        TypeError: a tensor is of a subclass that has operators of its own, so that its memory is not its values.
-    """
-    return [None if t is None else to_dlpack(_plain(t)) for t in tensors]
-
-
-def _plain(tensor: Tensor) -> Tensor:
-    """The tensor without its subclass, which may name or label values, but not be something else than them."""
-    if type(tensor) in PLAIN:
-        return tensor
-    if type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__:  # pyright: ignore[reportAttributeAccessIssue]
-        return tensor.as_subclass(Tensor)
-    raise TypeError(
-        f"compiled kernels read the memory of plain tensors, but got a {type(tensor).__name__}: "
-        "build the layer with backend='reference'"
-    )
 
 
 def _has_gradient(tensor: Tensor | None) -> bool:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Literal, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int, probability, readable, whole
-from liquidrnn.kernels import cfc, chosen
+from liquidrnn.kernels import cfc
 from liquidrnn.kernels.cfc import Network
-from liquidrnn.kernels.memory import Memory, remember
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, State, Trace
-from liquidrnn.synapses import Synapses, drawn, wire
+from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
+from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence, Trace
+from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
+from liquidrnn.synapses import Factory, Synapses, drawn, wire
 from liquidrnn.wirings import Recipe, Wiring
 
 Mode = Literal["default", "pure", "no_gate"]
@@ -63,7 +65,7 @@ class CfC(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units, or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         mode: "default", "pure" or "no_gate".
         activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
         backbone_units: width of the backbone; None is 128.
@@ -133,140 +135,126 @@ class CfC(RecurrentLayer):
         width_within = positive_int("backbone_units", 128 if backbone_units is None else backbone_units)
         chance = probability("backbone_dropout", 0.0 if backbone_dropout is None else backbone_dropout)
         units = hidden_size if isinstance(hidden_size, Recipe | Wiring) else positive_int("hidden_size", hidden_size)
-        generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+        factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
             if isinstance(units, Recipe | Wiring):
-                return _WiredRecurrence(wire(units, width, generator), mode, generator, device, dtype)
-            return _BackboneRecurrence(
-                width,
-                units,
-                mode,
-                activation or "lecun_tanh",
-                width_within,
-                depth,
-                chance,
-                generator,
-                device,
-                dtype,
-            )
+                return _WiredRecurrence(wire(units, width, factory["generator"]), mode, factory)
+            backbone = _Backbone(activation or "lecun_tanh", width_within, depth, chance)
+            return _BackboneRecurrence(width, units, mode, backbone, factory)
 
-        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, wrapper=_RememberingCfC, **stacking)
 
 
-class _CfCRecurrence(Recurrence):
-    """What both forms share: the way from a :class:`Network` to the kernels."""
+class _CfCRecurrence(FusedRecurrence):
+    """What both forms share."""
 
-    kernels = ("reference", "cpu")
+    operator = cfc.operator
 
-    def __init__(self, hidden_size: int, mode: Mode, device, dtype):
+    def __init__(self, hidden_size: int, mode: Mode, factory: Factory):
         super().__init__()
         self.hidden_size, self.state_sizes, self.mode = hidden_size, (hidden_size,), mode
         self.heads_per_unit = 1 if mode == "pure" else 4
-        pure = mode == "pure"
-        factory = {"device": device, "dtype": dtype}
-        self.A = nn.Parameter(torch.ones(hidden_size, **factory)) if pure else None
+        pure, place = mode == "pure", {"device": factory["device"], "dtype": factory["dtype"]}
+        self.A = nn.Parameter(torch.ones(hidden_size, **place)) if pure else None
         # Not at 0, where |w_tau| has no gradient and would stay for ever.
-        self.w_tau = nn.Parameter(torch.full((hidden_size,), 0.01, **factory)) if pure else None
+        self.w_tau = nn.Parameter(torch.full((hidden_size,), 0.01, **place)) if pure else None
 
-    def network(self, memory: Memory | None) -> Network:
-        """The parameters as kernels take them."""
+    def network(self, cell: CellParameters | None) -> Network:
+        """The parameters as the operator takes them."""
         raise NotImplementedError
 
-    @property
-    def remembers(self) -> bool:
-        return True
+    def coefficients(self) -> tuple[Any, ...]:
+        return self.network(None) if self.fused() else ()
 
-    def _states(self, input, state, timespans, observed, memory: Memory | None) -> Tensor:
-        """(batch, time, units), with a memory cell (batch, time, 2 * units)."""
-        initial = state[0] if memory is None else torch.cat(state, -1)
-        observed = None if observed is None else observed.squeeze(-1)
-        return cfc.unroll(input, initial, timespans.squeeze(-1), observed, self.network(memory), self.backend)
-
-    def unroll(self, input, state, timespans, observed, memory: Memory | None = None):
-        states = self._states(input, state, timespans, observed, memory)
-        if not input.shape[1]:
-            return states[..., : self.hidden_size], state
-        return states[..., : self.hidden_size], states[:, -1].split(self.hidden_size, -1)
-
-    def update(self, coefficients, input, state, timespan, memory: Memory | None = None):
-        if timespan.shape != (input.shape[0], 1):
-            network = self.network(memory)
-            heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
-            return cfc.reference.sample(network, heads, input, state, timespan)
-        # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
-        states = self._states(input.unsqueeze(1), state, timespan.unsqueeze(1), None, memory)
-        return states[:, 0].split(self.hidden_size, -1)
-
-    def stream(self, samples, memory: Memory | None = None):
-        if not self.remembers or chosen(self.backend, samples.state) != "cpu":
-            return None
-        return cfc.cpu.stream(samples, self.network(memory), self.output_size)
-
-    def trace(self, input, state, timespans, observed, memory: Memory | None = None):
-        states = self._states(input, state, timespans, observed, memory)
-        end = states[:, -1].split(self.hidden_size, -1) if input.shape[1] else state
-        before = torch.cat([torch.cat(state, -1).unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
-        read, spans = input.reshape(-1, self.input_size), timespans.reshape(-1, 1)
-        h, *c = before.flatten(0, 1).split(self.hidden_size, -1)
-        if memory is not None:
-            h, _ = remember(memory, read, h, *c)
-        trace = {
-            name: value.view(*input.shape[:2], -1) for name, value in self._explained(read, h, spans, memory).items()
-        }
-        if observed is not None:
-            trace = {name: value.where(observed, torch.nan) for name, value in trace.items()}
-        return states[..., : self.hidden_size], end, trace
-
-    def _explained(self, input: Tensor, h: Tensor, timespan: Tensor, memory: Memory | None = None) -> Trace:
-        """Time scale and gate of all units, as they update the state h of many samples (samples, units)."""
-        network, trace = self.network(memory), {}
-        heads = cfc.reference.heads_of(network, self.input_size, self.hidden_size)
-        for units, values, _ in cfc.reference.evaluate(network, heads, input, h, timespan):
+    def explain(self, equation: Network, inputs: Inputs, state: State) -> Trace:
+        """Time scale and gate of all units."""
+        (h, *c), trace = state, Trace()
+        if equation.cell is not None:
+            h, _ = lstm_cell(equation.cell, inputs.values, h, *c)
+        heads = cfc.reference.heads_of(equation, self.input_size, self.hidden_size)
+        for units, values, _ in cfc.reference.evaluate(equation, heads, inputs.values, h, inputs.timespans):
             w_tau = self.w_tau if units is None or self.w_tau is None else self.w_tau[units]
-            for name, value in cfc.reference.explain(self.mode, values, timespan, w_tau).items():
+            for name, value in cfc.reference.explain(self.mode, values, inputs.timespans, w_tau).items():
                 whole = trace.get(name, torch.zeros_like(h))
                 trace[name] = value if units is None else whole.index_copy(-1, units, value)
         return trace
 
-    def examine(self, coefficients, input, state, timespan):
-        return self.update(coefficients, input, state, timespan), self._explained(input, state[0], timespan)
+
+class _RememberingCfC(FusedRecurrence, MixedMemory):
+    """A CfC and the LSTM cell before it as one operator."""
+
+    operator = cfc.operator
+    inner: _CfCRecurrence
+
+    @property
+    def backend(self) -> str | None:  # type: ignore[override]
+        """Of the recurrence within."""
+        return self.inner.backend
+
+    def fused(self) -> bool:
+        return self.inner.fused()
+
+    def coefficients(self) -> tuple[Any, ...]:
+        return self.inner.network(self.cell) if self.fused() else ()
+
+    def explain(self, equation: Network, inputs: Inputs, state: State) -> Trace:
+        return self.inner.explain(equation, inputs, state)
 
 
-class _BackboneRecurrence(_CfCRecurrence):
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        mode: Mode,
-        activation: str,
-        backbone_units: int,
-        backbone_layers: int,
-        backbone_dropout: float,
-        generator: torch.Generator | None,
-        device,
-        dtype,
-    ):
-        super().__init__(hidden_size, mode, device, dtype)
-        self.input_size, self.output_size, self.activation = input_size, hidden_size, activation
+class _Backbone(NamedTuple):
+    """Form of a backbone."""
+
+    activation: str
+    units: int
+    layers: int
+    dropout: float
+
+
+class _ModuleByModule(Recurrence):
+    """A CfC whose modules are called one after the other, sample by sample, in plain PyTorch."""
+
+    backbone: nn.Sequential
+    heads: nn.Linear
+    mode: Mode
+    A: nn.Parameter | None
+    w_tau: nn.Parameter | None
+
+    def _heads(self, inputs: Inputs, state: State) -> Tensor:
+        return self.heads(self.backbone(torch.cat([inputs.values, state[0]], -1)))
+
+    def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
+        heads = self._heads(inputs, state)
+        return (cfc.reference.combine(self.mode, heads, inputs.timespans, self.A, self.w_tau),)
+
+    def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
+        heads = self._heads(inputs, state)
+        new = cfc.reference.combine(self.mode, heads, inputs.timespans, self.A, self.w_tau)
+        return (new,), cfc.reference.explain(self.mode, heads, inputs.timespans, self.w_tau)
+
+
+class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
+    def __init__(self, input_size: int, hidden_size: int, mode: Mode, form: _Backbone, factory: Factory):
+        super().__init__(hidden_size, mode, factory)
+        self.input_size, self.output_size, self.activation = input_size, hidden_size, form.activation
         self.num_synapses = (input_size + hidden_size) * hidden_size
+        place = {"device": factory["device"], "dtype": factory["dtype"]}
         width = input_size + hidden_size
         backbone: list[nn.Module] = []
-        for _ in range(backbone_layers):
-            backbone += [nn.Linear(width, backbone_units, device=device, dtype=dtype), ACTIVATIONS[activation]()]
-            backbone += [nn.Dropout(backbone_dropout)] if backbone_dropout else []
-            width = backbone_units
+        for _ in range(form.layers):
+            backbone += [nn.Linear(width, form.units, **place), ACTIVATIONS[form.activation]()]
+            backbone += [nn.Dropout(form.dropout)] if form.dropout else []
+            width = form.units
         self.backbone = nn.Sequential(*backbone)
-        self.heads = nn.Linear(width, self.heads_per_unit * hidden_size, device=device, dtype=dtype)
+        self.heads = nn.Linear(width, self.heads_per_unit * hidden_size, **place)
         for linear in [*(m for m in backbone if isinstance(m, nn.Linear)), self.heads]:
             units, rows = linear.in_features, hidden_size if linear is self.heads else linear.out_features
-            factory = {"generator": generator, "device": device, "dtype": dtype}
             with torch.no_grad():
                 linear.bias.copy_((2 * drawn(nn.init.uniform_, linear.out_features, **factory) - 1) * units**-0.5)
                 for head in linear.weight.split(rows):
                     head.copy_(drawn(nn.init.xavier_uniform_, rows, units, **factory))
 
-    def network(self, memory):
+    def network(self, cell: CellParameters | None) -> Network:
         linears = [module for module in self.backbone if isinstance(module, nn.Linear)]
         flat = [p.flatten() for linear in linears for p in (linear.weight, linear.bias)]
         return Network(
@@ -276,7 +264,7 @@ class _BackboneRecurrence(_CfCRecurrence):
             self.A,
             self.w_tau,
             None,
-            *(memory or (None, None, None)),
+            *(cell or (None, None, None)),
             mode=self.mode,
             activation=self.activation,
             backbone_units=linears[0].out_features if linears else 0,
@@ -301,40 +289,13 @@ class _BackboneRecurrence(_CfCRecurrence):
             return "a module within it was replaced"
         return None
 
-    @property
-    def remembers(self) -> bool:
-        return self._own_way() is None
-
-    def _with_kernel(self) -> bool:
+    def fused(self) -> bool:
         why = self._own_way()
-        if why is not None and self.backend == "cpu":
-            raise RuntimeError(f"backend='cpu' cannot run this CfC, since {why}; use backend=None or 'reference'")
+        if why is not None and self.backend not in (None, "reference"):
+            raise RuntimeError(
+                f"backend={self.backend!r} cannot run this CfC, since {why}; use backend=None or 'reference'"
+            )
         return why is None
-
-    def _heads(self, input: Tensor, state: State) -> Tensor:
-        return self.heads(self.backbone(torch.cat([input, state[0]], -1)))
-
-    def unroll(self, input, state, timespans, observed, memory=None):
-        if self._with_kernel():
-            return super().unroll(input, state, timespans, observed, memory)
-        return Recurrence.unroll(self, input, state, timespans, observed)
-
-    def update(self, coefficients, input, state, timespan, memory=None):
-        if self._with_kernel():
-            return super().update(coefficients, input, state, timespan, memory)
-        return (cfc.reference.combine(self.mode, self._heads(input, state), timespan, self.A, self.w_tau),)
-
-    def trace(self, input, state, timespans, observed, memory=None):
-        if self._with_kernel():
-            return super().trace(input, state, timespans, observed, memory)
-        return Recurrence.trace(self, input, state, timespans, observed)
-
-    def examine(self, coefficients, input, state, timespan):
-        if self._with_kernel():
-            return super().examine(coefficients, input, state, timespan)
-        heads = self._heads(input, state)
-        new = cfc.reference.combine(self.mode, heads, timespan, self.A, self.w_tau)
-        return (new,), cfc.reference.explain(self.mode, heads, timespan, self.w_tau)
 
 
 class _WiredRecurrence(_CfCRecurrence):
@@ -349,31 +310,18 @@ class _WiredRecurrence(_CfCRecurrence):
     _version = 2
     layer: Tensor
 
-    def __init__(
-        self,
-        wiring: Wiring,
-        mode: Mode,
-        generator: torch.Generator | None,
-        device,
-        dtype,
-    ):
-        super().__init__(wiring.units, mode, device, dtype)
+    def __init__(self, wiring: Wiring, mode: Mode, factory: Factory):
+        super().__init__(wiring.units, mode, factory)
+        device = factory["device"]
         self.input_size, self.output_size, self.drawn = wiring.input_size, wiring.output_size, wiring
         self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
         connections = _connections(wiring)
         self.synapses = _with_own_states(wiring, device)
-        self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, generator, device, dtype))
+        self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, factory))
         self.gate_synapses: Synapses | None = None
         self.gate_weight: nn.Parameter | None = None
         bound = torch.tensor(np.count_nonzero(connections, 0) ** -0.5, dtype=self.weight.dtype, device=device)
-        start = drawn(
-            nn.init.uniform_,
-            self.heads_per_unit,
-            wiring.units,
-            generator=generator,
-            device=device,
-            dtype=dtype,
-        )
+        start = drawn(nn.init.uniform_, self.heads_per_unit, wiring.units, **factory)
         self.bias = nn.Parameter((2 * start - 1) * bound)
         number = np.empty(wiring.units, np.int64)
         for place, layer in enumerate(wiring.layers):
@@ -385,9 +333,7 @@ class _WiredRecurrence(_CfCRecurrence):
     @property
     def order(self) -> tuple[Tensor, ...]:
         """Neurons of each layer, in order of evaluation."""
-        units = self.hidden_size
-        # Each its own key: ONNX has no stable sort.
-        return (self.layer * units + torch.arange(units, device=self.layer.device)).argsort().split(self.layer_sizes)
+        return cfc.reference.in_order(self.layer, self.layer_sizes)
 
     @property
     def wiring(self) -> Wiring:
@@ -417,13 +363,13 @@ class _WiredRecurrence(_CfCRecurrence):
         )
 
     def restrict(self, wiring: Wiring) -> None:
-        """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
+        """See :meth:`liquidrnn.recurrence.Recurrence.restrict`."""
         self.synapses.restrict(_connections(wiring), self, ("weight",))
         if self.gate_synapses is not None:
             self.gate_synapses.restrict(_connections(wiring), self, ("gate_weight",))
         self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
 
-    def network(self, memory):
+    def network(self, cell: CellParameters | None) -> Network:
         gate = self.gate_synapses
         return Network(
             None,
@@ -432,12 +378,12 @@ class _WiredRecurrence(_CfCRecurrence):
             self.A,
             self.w_tau,
             self.gate_weight,
-            *(memory or (None, None, None)),
+            *(cell or (None, None, None)),
             self.synapses.pre,
             self.synapses.post,
             self.layer,
             *((None, None) if gate is None else (gate.pre, gate.post)),
-            layers=self.order,
+            layer_sizes=self.layer_sizes,
             mode=self.mode,
         )
 
@@ -459,11 +405,11 @@ def _with_own_states(wiring: Wiring, device) -> Synapses:
     return Synapses(_connections(wiring), device, polarity=given)
 
 
-def _xavier(connections: np.ndarray, heads: int, generator: torch.Generator | None, device, dtype) -> Tensor:
+def _xavier(connections: np.ndarray, heads: int, factory: Factory) -> Tensor:
     """Xavier-uniform (heads, synapses) with the fan-in and fan-out that each connection has."""
     pre, post = np.nonzero(connections)
     fans = np.count_nonzero(connections, 0)[post] + np.count_nonzero(connections, 1)[pre]
-    weight = drawn(nn.init.uniform_, heads, len(pre), generator=generator, device=device, dtype=dtype)
+    weight = drawn(nn.init.uniform_, heads, len(pre), **factory)
     return (2 * weight - 1) * torch.tensor((6 / fans) ** 0.5, dtype=weight.dtype, device=weight.device)
 
 

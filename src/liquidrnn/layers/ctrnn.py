@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int
 from liquidrnn.integrate import TABLEAUX, advance
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
-from liquidrnn.synapses import conductance, drawn, effective
+from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
+from liquidrnn.synapses import Factory, conductance, drawn, effective
 
 Solver = Literal["semi_implicit", "euler", "heun", "rk4"]
 
@@ -34,7 +36,7 @@ class CTRNN(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         solver: "semi_implicit", "euler", "heun" or "rk4".
         ode_unfolds: solver steps per sample, L.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
@@ -72,45 +74,35 @@ class CTRNN(RecurrentLayer):
         choice("solver", solver, ("semi_implicit", *TABLEAUX))
         ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
         hidden_size = positive_int("hidden_size", hidden_size)
-        generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+        factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            return _CTRNNRecurrence(width, hidden_size, solver, ode_unfolds, generator, device, dtype)
+            return _CTRNNRecurrence(width, hidden_size, solver, ode_unfolds, factory)
 
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
 
 class _CTRNNRecurrence(Recurrence):
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        solver: Solver,
-        ode_unfolds: int,
-        generator: torch.Generator | None,
-        device,
-        dtype,
-    ):
+    def __init__(self, input_size: int, hidden_size: int, solver: Solver, ode_unfolds: int, factory: Factory):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
         self.state_sizes = (hidden_size,)
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.solver, self.ode_unfolds = solver, ode_unfolds
-        factory = {"generator": generator, "device": device, "dtype": dtype}
         self.weight_ih = nn.Parameter(drawn(nn.init.xavier_uniform_, hidden_size, input_size, **factory))
         self.weight_hh = nn.Parameter(drawn(nn.init.orthogonal_, hidden_size, hidden_size, **factory))
-        self.bias = nn.Parameter(torch.zeros(hidden_size, device=device, dtype=dtype))
-        self.raw_tau = conductance(hidden_size, 1.0, 1.0, "softplus", generator, device, dtype)
+        self.bias = nn.Parameter(torch.zeros(hidden_size, device=factory["device"], dtype=factory["dtype"]))
+        self.raw_tau = conductance(hidden_size, 1.0, 1.0, "softplus", **factory)
 
-    def coefficients(self) -> tuple[Tensor, ...]:
+    def coefficients(self) -> tuple[Tensor]:
         # Training can push it to zero.
         return (effective(self.raw_tau, "softplus").clamp(min=1e-6),)
 
-    def update(self, coefficients, input, state, timespan):
+    def update(self, coefficients: tuple[Tensor], inputs: Inputs, state: State) -> State:
         (tau,), (x,) = coefficients, state
-        drive = F.linear(input, self.weight_ih, self.bias)
+        drive = F.linear(inputs.values, self.weight_ih, self.bias)
         if self.solver == "semi_implicit":
-            delta = timespan / self.ode_unfolds
+            delta = inputs.timespans / self.ode_unfolds
             for _ in range(self.ode_unfolds):
                 x = (x + delta * torch.tanh(drive + F.linear(x, self.weight_hh))) / (1 + delta / tau)
             return (x,)
@@ -118,7 +110,7 @@ class _CTRNNRecurrence(Recurrence):
         def slope(x: Tensor) -> Tensor:
             return torch.tanh(drive + F.linear(x, self.weight_hh)) - x / tau
 
-        return (advance(slope, x, timespan, self.ode_unfolds, self.solver),)
+        return (advance(slope, x, inputs.timespans, self.ode_unfolds, self.solver),)
 
-    def examine(self, coefficients, input, state, timespan):
-        return self.update(coefficients, input, state, timespan), {"tau": coefficients[0].expand_as(state[0])}
+    def examine(self, coefficients: tuple[Tensor], inputs: Inputs, state: State) -> tuple[State, Trace]:
+        return self.update(coefficients, inputs, state), {"tau": coefficients[0].expand_as(state[0])}

@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, positive_int
-from liquidrnn.kernels import chosen, lrc
-from liquidrnn.kernels.lrc import Neurons, Sigmoids
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking, Trace
-from liquidrnn.synapses import Affine, Mapping, SigmoidSynapses, conductance, drawn, effective, uniform, wire
+from liquidrnn.kernels import lrc
+from liquidrnn.kernels.lrc import Equation, Neurons, Sigmoids
+from liquidrnn.recurrence import Recurrence
+from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
+from liquidrnn.synapses import Factory, Mapping, conductance, drawn, effective, uniform, wire
+from liquidrnn.synaptic import SynapticRecurrence
 from liquidrnn.wirings import Recipe, Wiring
 
 Elastance = Literal["symmetric", "asymmetric"]
@@ -47,7 +49,7 @@ class LRC(RecurrentLayer):
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``, whose
             polarity has no effect: k carries the sign.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         elastance: "symmetric" or "asymmetric".
         solver: "hybrid" (semi-implicit) or "explicit" (Euler).
         ode_unfolds: solver steps per sample, L.
@@ -107,7 +109,7 @@ class LRCU(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         elastance: "symmetric" or "asymmetric", see :class:`LRC`.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
         output_mapping: the same for each motor neuron.
@@ -156,7 +158,7 @@ class STC(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         solver: "hybrid" (semi-implicit) or "explicit" (Euler), see :class:`LRC`.
         ode_unfolds: solver steps per sample.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
@@ -208,19 +210,17 @@ def _builder(
 ):
     choice("solver", solver, ("hybrid", "explicit"))
     ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
-    generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+    factory = factory_of(stacking)
 
     def build(width: int) -> Recurrence:
-        graph = wire(hidden_size, width, generator)
-        return _LRCRecurrence(
-            graph, elastance, solver, ode_unfolds, input_mapping, output_mapping, generator, device, dtype
-        )
+        graph = wire(hidden_size, width, factory["generator"])
+        return _LRCRecurrence(graph, elastance, solver, ode_unfolds, input_mapping, output_mapping, factory)
 
     return build
 
 
-class _LRCRecurrence(Recurrence):
-    kernels = ("reference", "cpu")
+class _LRCRecurrence(SynapticRecurrence):
+    operator = lrc.operator
 
     def __init__(
         self,
@@ -230,138 +230,37 @@ class _LRCRecurrence(Recurrence):
         ode_unfolds: int,
         input_mapping: Mapping,
         output_mapping: Mapping,
-        generator: torch.Generator | None,
-        device,
-        dtype,
+        factory: Factory,
     ):
-        super().__init__()
-        self.input_size, self.hidden_size, self.output_size = (
-            wiring.input_size,
-            wiring.units,
-            wiring.output_size,
-        )
-        self.state_sizes = (wiring.units,)
-        self.drawn = wiring
+        super().__init__(wiring, input_mapping, output_mapping, "softplus", factory)
         self.elastance, self.solver, self.ode_unfolds = elastance, solver, ode_unfolds
-        factory = (generator, device, dtype)
-        self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
-        self.output_map = Affine(wiring.output_size, output_mapping, "output_mapping", device, dtype)
-        self.raw_gleak = conductance(wiring.units, 0.001, 1.0, "softplus", *factory)
-        self.vleak = uniform(wiring.units, -0.2, 0.2, *factory)
-        self.synapses = SigmoidSynapses(wiring.adjacency, *factory)
-        self.sensory_synapses = SigmoidSynapses(wiring.sensory_adjacency, *factory)
-        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
-        self.raw_w: Tensor
-        self.raw_sensory_w: Tensor
-        self.k: Tensor
-        self.sensory_k: Tensor
-        self.o: Tensor
-        self.sensory_o: Tensor
+        self.of_synapses = ("raw_{}w", "{}k", *(["{}o"] if elastance else []))
+        self.connect(factory)
         for prefix, synapses in (("", self.synapses), ("sensory_", self.sensory_synapses)):
-            matrix = drawn(
-                nn.init.orthogonal_,
-                synapses.sources,
-                synapses.neurons,
-                generator=generator,
-                device=device,
-                dtype=dtype,
-            )
-            stored = conductance(len(synapses), 0.001, 1.0, "softplus", *factory)
+            matrix = drawn(nn.init.orthogonal_, synapses.sources, synapses.neurons, **factory)
+            stored = conductance(len(synapses), 0.001, 1.0, "softplus", **factory)
             self.register_parameter(f"raw_{prefix}w", stored)
             self.register_parameter(f"{prefix}k", nn.Parameter(matrix[synapses.pre, synapses.post]))
-            if elastance:
-                bound = (6 / (wiring.input_size + 2 * wiring.units)) ** 0.5
-                self.register_parameter(f"{prefix}o", uniform(len(synapses), -bound, bound, *factory))
-        if elastance:
-            self.elastance_bias = nn.Parameter(torch.zeros(wiring.units, device=device, dtype=dtype))
-        if elastance == "symmetric":
-            self.raw_kappa = conductance(wiring.units, 1.0, 1.0, "softplus", *factory)
+            bound = (6 / (wiring.input_size + 2 * wiring.units)) ** 0.5
+            o = uniform(len(synapses), -bound, bound, **factory) if elastance else None
+            self.register_parameter(f"{prefix}o", o)
+        place = {"device": factory["device"], "dtype": factory["dtype"]}
+        self.elastance_bias = nn.Parameter(torch.zeros(wiring.units, **place)) if elastance else None
+        symmetric = elastance == "symmetric"
+        self.raw_kappa = conductance(wiring.units, 1.0, 1.0, "softplus", **factory) if symmetric else None
 
-    @property
-    def w(self) -> Tensor:
-        """Conductance of each synapse, (S,)."""
-        return effective(self.raw_w, "softplus")
+    def coefficients(self) -> Equation:
+        kappa = None if self.raw_kappa is None else effective(self.raw_kappa, "softplus")
+        return Equation(
+            Neurons(effective(self.raw_gleak, "softplus"), self.vleak, self.elastance_bias, kappa),
+            Sigmoids(*self.opening(self.synapses), self.w, self.k, self.o),  # type: ignore[arg-type]
+            Sigmoids(*self.opening(self.sensory_synapses), self.sensory_w, self.sensory_k, self.sensory_o),  # type: ignore[arg-type]
+            self.solver == "explicit",
+            self.ode_unfolds,
+        )
 
-    @property
-    def sensory_w(self) -> Tensor:
-        """Conductance of each sensory synapse, (R,)."""
-        return effective(self.raw_sensory_w, "softplus")
-
-    @property
-    def wiring(self) -> Wiring:
-        """As it is now: loading and lesions change it."""
-        return self.drawn.replaced(self.synapses.adjacency(), self.sensory_synapses.adjacency())
-
-    def restrict(self, wiring: Wiring) -> None:
-        """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
-        for prefix, synapses, matrix in (
-            ("", self.synapses, wiring.adjacency),
-            ("sensory_", self.sensory_synapses, wiring.sensory_adjacency),
-        ):
-            synapses.restrict(
-                matrix, self, (f"raw_{prefix}w", f"{prefix}k", *([f"{prefix}o"] if self.elastance else []))
-            )
-        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
-
-    def coefficients(self) -> tuple[Tensor, ...]:
-        found = [effective(self.raw_gleak, "softplus"), self.vleak]
-        found += [self.elastance_bias] if self.elastance else []
-        found += [effective(self.raw_kappa, "softplus")] if self.elastance == "symmetric" else []
-        found += [*self.synapses(), self.w, self.k]
-        found += [self.o] if self.elastance else []
-        found += [*self.sensory_synapses(), self.sensory_w, self.sensory_k]
-        found += [self.sensory_o] if self.elastance else []
-        return tuple(found)
-
-    def _equation(self, coefficients: tuple[Tensor, ...]) -> tuple[Neurons, Sigmoids, Sigmoids, bool, int]:
-        remaining = iter(coefficients)
-        leak, potential = next(remaining), next(remaining)
-        bias = next(remaining) if self.elastance else None
-        kappa = next(remaining) if self.elastance == "symmetric" else None
-
-        def sigmoids(synapses: SigmoidSynapses) -> Sigmoids:
-            sigma, mu, w, k = (next(remaining) for _ in range(4))
-            return Sigmoids(synapses.pre, synapses.post, sigma, mu, w, k, next(remaining) if self.elastance else None)
-
-        internal, sensory = sigmoids(self.synapses), sigmoids(self.sensory_synapses)
-        return Neurons(leak, potential, bias, kappa), internal, sensory, self.solver == "explicit", self.ode_unfolds
-
-    def update(self, coefficients, input, state, timespan):
-        read, equation = self.input_map(input), self._equation(coefficients)
-        if timespan.shape != (input.shape[0], 1):
-            return (lrc.reference.sample(read, state[0], timespan, *equation),)
-        # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
-        return (lrc.unroll(read.unsqueeze(1), state[0], timespan, None, *equation, self.backend).squeeze(1),)
-
-    def unroll(self, input, state, timespans, observed):
-        observed = None if observed is None else observed.squeeze(-1)
-        equation = self._equation(self.coefficients())
-        states = lrc.unroll(self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend)
-        return states, (states[:, -1] if input.shape[1] else state[0],)
-
-    def stream(self, samples):
-        if chosen(self.backend, samples.state) != "cpu":
-            return None
-        equation = self._equation(tuple(c.detach() for c in self.coefficients()))
-        return lrc.cpu.stream(samples, *equation, (self.input_map.parts(), self.output_map.parts()), self.output_size)
-
-    def trace(self, input, state, timespans, observed):
-        states, end = self.unroll(input, state, timespans, observed)
-        before = torch.cat([state[0].unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
-        steps = self._examined(self.coefficients(), input.flatten(0, 1), before.flatten(0, 1))
-        steps = {name: value.view_as(states) for name, value in steps.items()}
-        if observed is not None:
-            steps = {name: value.where(observed, torch.nan) for name, value in steps.items()}
-        return states, end, steps
-
-    def examine(self, coefficients, input, state, timespan):
-        return self.update(coefficients, input, state, timespan), self._examined(coefficients, input, state[0])
-
-    def _examined(self, coefficients: tuple[Tensor, ...], input: Tensor, v: Tensor) -> Trace:
-        neurons, internal, sensory, _, _ = self._equation(coefficients)
-        held = lrc.reference.received(lrc.reference.resting(neurons), sensory, self.input_map(input))
-        leak, _, elastance = lrc.reference.rates(lrc.reference.received(held, internal, v), neurons)
+    def rates(self, equation: Equation, values: Tensor, v: Tensor) -> dict[str, Tensor]:
+        neurons = equation.neurons
+        held = lrc.reference.received(lrc.reference.resting(neurons), equation.sensory, values)
+        leak, _, elastance = lrc.reference.rates(lrc.reference.received(held, equation.internal, v), neurons)
         return {"tau": 1 / leak} if elastance is None else {"tau": 1 / (elastance * leak), "elastance": elastance}
-
-    def readout(self, states: Tensor) -> Tensor:
-        return self.output_map(states[..., : self.output_size])

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from typing import Unpack
 
-import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, number, positive_int
-from liquidrnn.kernels import chosen, ltc
-from liquidrnn.kernels.ltc import Membrane, Sigmoids
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, Stacking
-from liquidrnn.synapses import (
-    Affine,
-    Constraint,
-    Mapping,
-    SigmoidSynapses,
-    conductance,
-    effective,
-    uniform,
-    wire,
-)
+from liquidrnn.kernels import ltc
+from liquidrnn.kernels.ltc import Equation, Membrane, Sigmoids
+from liquidrnn.recurrence import Recurrence
+from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
+from liquidrnn.synapses import Constraint, Factory, Mapping, conductance, effective, wire
+from liquidrnn.synaptic import SynapticRecurrence
 from liquidrnn.wirings import Recipe, Wiring
 
 
@@ -54,7 +46,7 @@ class LTC(RecurrentLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
-        num_layers: levels stacked on one another, each with a wiring of its own.
+        num_layers: layers stacked on one another, each with a wiring of its own.
         ode_unfolds: solver steps per sample, L.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
         output_mapping: the same for each motor neuron.
@@ -111,27 +103,18 @@ class LTC(RecurrentLayer):
         ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
         choice("constraint", constraint, ("softplus", "clamp", None))
         epsilon = number("epsilon", epsilon, 0.0, 1.0, "a number in [0, 1]")
-        generator, device, dtype = (stacking.get(name) for name in ("generator", "device", "dtype"))
+        factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            graph = wire(hidden_size, width, generator)
-            return _LTCRecurrence(
-                graph,
-                ode_unfolds,
-                input_mapping,
-                output_mapping,
-                constraint,
-                epsilon,
-                generator,
-                device,
-                dtype,
-            )
+            graph = wire(hidden_size, width, factory["generator"])
+            return _LTCRecurrence(graph, ode_unfolds, input_mapping, output_mapping, constraint, epsilon, factory)
 
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
 
-class _LTCRecurrence(Recurrence):
-    kernels = ("reference", "cpu")
+class _LTCRecurrence(SynapticRecurrence):
+    operator = ltc.operator
+    of_synapses = ("raw_{}w", "{}erev")
 
     def __init__(
         self,
@@ -141,104 +124,32 @@ class _LTCRecurrence(Recurrence):
         output_mapping: Mapping,
         constraint: Constraint,
         epsilon: float,
-        generator: torch.Generator | None,
-        device,
-        dtype,
+        factory: Factory,
     ):
-        super().__init__()
-        self.input_size, self.hidden_size, self.output_size = (
-            wiring.input_size,
-            wiring.units,
-            wiring.output_size,
-        )
-        self.state_sizes = (wiring.units,)
-        self.drawn = wiring
-        self.constraint: Constraint = constraint
+        super().__init__(wiring, input_mapping, output_mapping, constraint, factory)
         self.ode_unfolds, self.epsilon = ode_unfolds, epsilon
-        factory = (generator, device, dtype)
-        self.input_map = Affine(wiring.input_size, input_mapping, "input_mapping", device, dtype)
-        self.output_map = Affine(wiring.output_size, output_mapping, "output_mapping", device, dtype)
-        self.raw_gleak = conductance(wiring.units, 0.001, 1.0, constraint, *factory)
-        self.vleak = uniform(wiring.units, -0.2, 0.2, *factory)
-        self.raw_cm = conductance(wiring.units, 0.4, 0.6, constraint, *factory)
-        self.synapses = SigmoidSynapses(wiring.adjacency, *factory)
-        self.sensory_synapses = SigmoidSynapses(wiring.sensory_adjacency, *factory)
-        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
-        self.raw_w = conductance(len(self.synapses), 0.001, 1.0, constraint, *factory)
+        self.raw_cm = conductance(wiring.units, 0.4, 0.6, constraint, **factory)
+        self.connect(factory)
+        self.raw_w = conductance(len(self.synapses), 0.001, 1.0, constraint, **factory)
         self.erev = nn.Parameter(self.synapses.polarity.to(self.vleak.dtype))
-        self.raw_sensory_w = conductance(len(self.sensory_synapses), 0.001, 1.0, constraint, *factory)
+        self.raw_sensory_w = conductance(len(self.sensory_synapses), 0.001, 1.0, constraint, **factory)
         self.sensory_erev = nn.Parameter(self.sensory_synapses.polarity.to(self.vleak.dtype))
 
-    @property
-    def w(self) -> Tensor:
-        """Conductance of each synapse, (S,)."""
-        return effective(self.raw_w, self.constraint)
-
-    @property
-    def sensory_w(self) -> Tensor:
-        """Conductance of each sensory synapse, (R,)."""
-        return effective(self.raw_sensory_w, self.constraint)
-
-    @property
-    def wiring(self) -> Wiring:
-        """As it is now: loading and lesions change it."""
-        return self.drawn.replaced(self.synapses.adjacency(), self.sensory_synapses.adjacency())
-
-    def restrict(self, wiring: Wiring) -> None:
-        """See :meth:`liquidrnn.recurrent.Recurrence.restrict`."""
-        self.synapses.restrict(wiring.adjacency, self, ("raw_w", "erev"))
-        self.sensory_synapses.restrict(wiring.sensory_adjacency, self, ("raw_sensory_w", "sensory_erev"))
-        self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
-
-    def coefficients(self) -> tuple[Tensor, ...]:
+    def coefficients(self) -> Equation:
         gleak, cm = effective(self.raw_gleak, self.constraint), effective(self.raw_cm, self.constraint)
         w, sensory_w = self.w, self.sensory_w
         if self.constraint:
             # Training can push it to zero, where the state would be undefined at a zero span. The authors' bound.
             cm = cm.clamp(min=1e-6)
-        internal = (*self.synapses(), w, w * self.erev)
-        sensory = (*self.sensory_synapses(), sensory_w, sensory_w * self.sensory_erev)
-        return cm, gleak * self.vleak, gleak + self.epsilon, *internal, *sensory
+        return Equation(
+            Membrane(cm, gleak * self.vleak, gleak + self.epsilon),
+            Sigmoids(*self.opening(self.synapses), w, w * self.erev),
+            Sigmoids(*self.opening(self.sensory_synapses), sensory_w, sensory_w * self.sensory_erev),
+            self.ode_unfolds,
+        )
 
-    def _equation(self, coefficients: tuple[Tensor, ...]) -> tuple[Membrane, Sigmoids, Sigmoids, int]:
-        internal = Sigmoids(self.synapses.pre, self.synapses.post, *coefficients[3:7])
-        sensory = Sigmoids(self.sensory_synapses.pre, self.sensory_synapses.post, *coefficients[7:])
-        return Membrane(*coefficients[:3]), internal, sensory, self.ode_unfolds
-
-    def update(self, coefficients, input, state, timespan):
-        read, equation = self.input_map(input), self._equation(coefficients)
-        if timespan.shape != (input.shape[0], 1):
-            return (ltc.reference.sample(read, state[0], timespan, *equation),)
-        # As a sequence of one sample: streaming is to equal the whole sequence bit for bit.
-        return (ltc.unroll(read.unsqueeze(1), state[0], timespan, None, *equation, self.backend).squeeze(1),)
-
-    def unroll(self, input, state, timespans, observed):
-        observed = None if observed is None else observed.squeeze(-1)
-        equation = self._equation(self.coefficients())
-        states = ltc.unroll(self.input_map(input), state[0], timespans.squeeze(-1), observed, *equation, self.backend)
-        return states, (states[:, -1] if input.shape[1] else state[0],)
-
-    def stream(self, samples):
-        if chosen(self.backend, samples.state) != "cpu":
-            return None
-        equation = self._equation(tuple(c.detach() for c in self.coefficients()))
-        return ltc.cpu.stream(samples, *equation, (self.input_map.parts(), self.output_map.parts()), self.output_size)
-
-    def trace(self, input, state, timespans, observed):
-        states, end = self.unroll(input, state, timespans, observed)
-        before = torch.cat([state[0].unsqueeze(1), states[:, :-1]], 1) if input.shape[1] else states
-        tau = self._tau(self.coefficients(), input.flatten(0, 1), before.flatten(0, 1)).view_as(states)
-        return states, end, {"tau": tau if observed is None else tau.where(observed, torch.nan)}
-
-    def examine(self, coefficients, input, state, timespan):
-        tau = self._tau(coefficients, input, state[0])
-        return self.update(coefficients, input, state, timespan), {"tau": tau}
-
-    def _tau(self, coefficients: tuple[Tensor, ...], input: Tensor, v: Tensor) -> Tensor:
-        (cm, _, leak), internal, sensory, _ = self._equation(coefficients)
-        _, sensed = ltc.reference.sums(sensory, self.input_map(input), self.hidden_size)
-        _, total = ltc.reference.sums(internal, v, self.hidden_size)
-        return cm / (leak + sensed + total)
-
-    def readout(self, states: Tensor) -> Tensor:
-        return self.output_map(states[..., : self.output_size])
+    def rates(self, equation: Equation, values: Tensor, v: Tensor) -> dict[str, Tensor]:
+        cm, _, leak = equation.membrane
+        _, sensed = ltc.reference.sums(equation.sensory, values, self.hidden_size)
+        _, total = ltc.reference.sums(equation.internal, v, self.hidden_size)
+        return {"tau": cm / (leak + sensed + total)}

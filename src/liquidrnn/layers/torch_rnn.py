@@ -9,16 +9,18 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from liquidrnn.arguments import choice, flag, positive_int, whole
-from liquidrnn.recurrent import Recurrence, RecurrentLayer, State
+from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrent import RecurrentLayer
 from liquidrnn.synapses import drawn
 
 Time = Literal["ignore", "append", "decay"] | None
 
 _TORCHS = re.compile(r"((?:weight|bias)_(?:ih|hh|hr))_l(\d+)(_reverse)?")
-"""Names that torch gives to parameters of several levels and directions in one module."""
+"""Names that torch gives to parameters of several layers and directions in one module."""
 
 
 class _TorchLayer(RecurrentLayer):
@@ -59,7 +61,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def modules_of_torch(self) -> list[nn.RNNBase]:
-        """Modules of torch, one for each level and direction, in the order of ``hx``."""
+        """Modules of torch, one for each layer and direction, in the order of ``hx``."""
         return [recurrence.rnn for recurrence in self.recurrences]  # type: ignore[misc]
 
     @property
@@ -69,7 +71,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def bidirectional(self) -> bool:
-        """Whether a second recurrence of each level reads backwards."""
+        """Whether a second recurrence of each layer reads backwards."""
         return self.num_directions == 2
 
     @property
@@ -84,7 +86,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
-        """The parameters of each level and direction, as torch lists them."""
+        """The parameters of each layer and direction, as torch lists them."""
         return [weights for module in self.modules_of_torch for weights in module.all_weights]
 
     def flatten_parameters(self) -> None:
@@ -119,11 +121,11 @@ class _TorchLayer(RecurrentLayer):
     def _names(self) -> dict[str, str]:
         """Our name of each parameter by torch's."""
         found = {}
-        for number, level in enumerate(self.levels):
-            for backward, recurrence in enumerate(level):  # type: ignore[arg-type]
+        for number, layer in enumerate(self.layers):
+            for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
                 for name, _ in recurrence.rnn.named_parameters():
                     theirs = f"{name.removesuffix('_l0')}_l{number}{'_reverse' * backward}"
-                    found[theirs] = f"levels.{number}.{backward}.rnn.{name}"
+                    found[theirs] = f"layers.{number}.{backward}.rnn.{name}"
         return found
 
     def _rename(self, state_dict, prefix, *_) -> None:
@@ -135,7 +137,7 @@ class _TorchLayer(RecurrentLayer):
     def _place(self, name: str) -> tuple[nn.RNNBase, str] | None:
         """The module that has a parameter of torch's name, and its name there."""
         match = _TORCHS.fullmatch(name)
-        if match is None or "levels" not in self._modules:
+        if match is None or "layers" not in self._modules:
             return None
         place = int(match[2]) * self.num_directions + (match[3] is not None)
         modules = self.modules_of_torch
@@ -157,7 +159,7 @@ class _TorchLayer(RecurrentLayer):
 class LSTM(_TorchLayer):
     r"""Applies ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
 
-    The equations, parameters and kernels of a level are torch's; without ``time`` so are its numbers, from the same
+    The equations, parameters and kernels of a layer are torch's; without ``time`` so are its numbers, from the same
     seed. What a discrete network does with ``timespans`` is a choice, ``time``:
 
     - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
@@ -175,11 +177,11 @@ class LSTM(_TorchLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         bias: whether there are biases.
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
-        dropout: probability of dropout between levels.
-        bidirectional: a second recurrence of each level reads backwards.
+        dropout: probability of dropout between layers.
+        bidirectional: a second recurrence of each layer reads backwards.
         proj_size: width to which torch projects the hidden state within the recurrence; 0 for none.
         device: where parameters live.
         dtype: of the parameters.
@@ -189,7 +191,7 @@ class LSTM(_TorchLayer):
         backend: "reference" or None.
 
     Shape:
-        See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a level:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a layer:
         ``rnn.*`` as in ``torch.nn.LSTM``, which lists them; ``raw_decay`` (hidden,), with effective rate 0.1 at the
         start.
 
@@ -250,11 +252,11 @@ class GRU(_TorchLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         bias: whether there are biases.
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
-        dropout: probability of dropout between levels.
-        bidirectional: a second recurrence of each level reads backwards.
+        dropout: probability of dropout between layers.
+        bidirectional: a second recurrence of each layer reads backwards.
         device: where parameters live.
         dtype: of the parameters.
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
@@ -263,7 +265,7 @@ class GRU(_TorchLayer):
         backend: "reference" or None.
 
     Shape:
-        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.GRU``;
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.GRU``;
         ``raw_decay`` (hidden,).
 
     A trace (``return_trace=True``) holds "gate", the update gate z, and "tau", :math:`-\Delta t / \ln z`.
@@ -315,12 +317,12 @@ class RNN(_TorchLayer):
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: levels stacked on one another.
+        num_layers: layers stacked on one another.
         nonlinearity: "tanh" or "relu".
         bias: whether there are biases.
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
-        dropout: probability of dropout between levels.
-        bidirectional: a second recurrence of each level reads backwards.
+        dropout: probability of dropout between layers.
+        bidirectional: a second recurrence of each layer reads backwards.
         device: where parameters live.
         dtype: of the parameters.
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
@@ -329,7 +331,7 @@ class RNN(_TorchLayer):
         backend: "reference" or None.
 
     Shape:
-        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a level: ``rnn.*`` as in ``torch.nn.RNN``;
+        See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.RNN``;
         ``raw_decay`` (hidden,).
 
     A trace (``return_trace=True``) holds the state alone: there is no gate.
@@ -382,6 +384,8 @@ class RNN(_TorchLayer):
 
 
 class _TorchRecurrence(Recurrence):
+    exact = False
+
     def __init__(self, rnn: nn.RNNBase, input_size: int, time: Time):
         super().__init__()
         self.rnn, self.input_size, self.time = rnn, input_size, time
@@ -394,59 +398,74 @@ class _TorchRecurrence(Recurrence):
         start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
         self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
 
-    def _run(self, input: Tensor, state: State) -> tuple[Tensor, State]:
-        """Torch's own kernel over (batch, time, features)."""
+    def _run(self, input: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
+        """Torch's own kernel over (batch, time, features), or packed."""
         hx = tuple(s.unsqueeze(0).contiguous() for s in state)
         output, end = self.rnn(input, hx if len(hx) == 2 else hx[0])
         return output, tuple(s.squeeze(0) for s in (end if isinstance(end, tuple) else (end,)))
 
-    def _entering(self, input: Tensor, state: State, timespan: Tensor) -> tuple[Tensor, State]:
+    def _entering(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
         """Input and state as torch's cell is to see them, once time has had its say."""
         if self.time == "append":
-            return torch.cat([input, timespan], -1), state
+            return torch.cat([inputs.values, inputs.timespans], -1), state
         if self.raw_decay is not None:
-            return input, (state[0] * torch.exp(-F.softplus(self.raw_decay) * timespan), *state[1:])
-        return input, state
+            decay = torch.exp(-F.softplus(self.raw_decay) * inputs.timespans)
+            return inputs.values, (state[0] * decay, *state[1:])
+        return inputs.values, state
 
-    def update(self, coefficients, input, state, timespan):
-        input, state = self._entering(input, state, timespan)
-        return self._run(input.unsqueeze(1), state)[1]
+    def update(self, coefficients: tuple[()], inputs: Inputs, state: State) -> State:
+        values, state = self._entering(inputs, state)
+        return self._run(values.unsqueeze(1), state)[1]
 
-    def unroll(self, input, state, timespans, observed):
-        batch, time, _ = input.shape
+    def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
+        batch, time, _ = inputs.values.shape
+        whole = inputs.present is None and inputs.reset is None
         # Torch's kernel takes lengths as numbers, which there are none of on the meta device or in an exported graph.
-        unknown = observed is not None and (observed.is_meta or torch.compiler.is_exporting())
+        unknown = not whole and (inputs.values.is_meta or torch.compiler.is_exporting())
         if self.raw_decay is not None or time == 0 or batch == 0 or unknown:
-            return super().unroll(input, state, timespans, observed)
-        input, _ = self._entering(input, state, timespans)
-        if observed is None:
-            return self._run(input, state)
-        # Observed samples first, in order, so that torch's kernel sees sequences of unequal length and nothing else.
-        there = observed.squeeze(-1)
-        order = torch.argsort(~there, dim=1, stable=True)
-        counts = there.sum(1)
-        compact = input.gather(1, order.unsqueeze(-1).expand_as(input))
-        packed = pack_padded_sequence(compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-        hx = tuple(s.unsqueeze(0).contiguous() for s in state)
-        output, end = self.rnn(packed, hx if len(hx) == 2 else hx[0])
-        states, _ = pad_packed_sequence(output, batch_first=True, total_length=time)
-        # After sample t stands the state of the last observed one, or the initial state before the first.
-        states = torch.cat([state[0].unsqueeze(1), states], 1)
-        index = there.cumsum(1).unsqueeze(-1).expand(-1, -1, self.output_size)
-        any_there = (counts > 0).unsqueeze(-1)
-        end = tuple(s.squeeze(0) for s in (end if isinstance(end, tuple) else (end,)))
-        return states.gather(1, index), tuple(
-            torch.where(any_there, new, old) for new, old in zip(end, state, strict=True)
-        )
+            return super().unroll(inputs, state)
+        values, _ = self._entering(inputs, state)
+        if whole:
+            output, end = self._run(values, state)
+            return (output,), end
+        return self._by_episode(values, inputs, state)
 
-    def examine(self, coefficients, input, state, timespan):
-        input, state = self._entering(input, state, timespan)
-        updated = self._run(input.unsqueeze(1), state)[1]
+    def _by_episode(self, values: Tensor, inputs: Inputs, state: State) -> tuple[State, State]:
+        """Torch's kernel on sequences of unequal length: each episode one, of the samples that are there."""
+        batch, time, _ = values.shape
+        there, episode = values.new_ones(batch, time, dtype=torch.bool), values.new_zeros(batch, time, dtype=torch.long)
+        if inputs.present is not None:
+            there = inputs.present.squeeze(-1)
+        if inputs.reset is not None:
+            episode = inputs.reset.squeeze(-1).long().cumsum(1)
+        width = int(episode.max()) + 1
+        sequence = episode + width * torch.arange(batch, device=values.device).unsqueeze(1)
+        counts = torch.bincount(sequence[there], minlength=batch * width)
+        # How many samples of its episode are there up to each one, itself included.
+        so_far = there.long().cumsum(1)
+        before = (counts.view(batch, width).cumsum(1) - counts.view(batch, width)).gather(1, episode)
+        so_far = so_far - before
+        compact = values.new_zeros(batch * width, max(int(counts.max()), 1), values.shape[-1])
+        compact = compact.index_put((sequence[there], so_far[there] - 1), values[there])
+        packed = pack_padded_sequence(compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
+        # An episode begins at 0, but for the one that goes on from before.
+        starts = tuple(F.pad(part.unsqueeze(1), (0, 0, 0, width - 1)).flatten(0, 1) for part in state)
+        output, end = self._run(packed, starts)
+        states, _ = pad_packed_sequence(output, batch_first=True)
+        states = torch.cat([starts[0].unsqueeze(1), states], 1)[sequence, so_far]
+        last = sequence[:, -1]
+        ran = (counts[last] > 0).unsqueeze(-1)
+        ended = tuple(torch.where(ran, new[last], old[last]) for new, old in zip(end, starts, strict=True))
+        return (states,), ended
+
+    def examine(self, coefficients: tuple[()], inputs: Inputs, state: State) -> tuple[State, Trace]:
+        values, state = self._entering(inputs, state)
+        updated = self._run(values.unsqueeze(1), state)[1]
         if isinstance(self.rnn, nn.RNN):
             return updated, {}
         weights: list[Any] = [getattr(self.rnn, f"weight_{name}_l0") for name in ("ih", "hh")]
         biases: list[Any] = [getattr(self.rnn, f"bias_{name}_l0", None) for name in ("ih", "hh")]
-        gates = F.linear(input, weights[0], biases[0]) + F.linear(state[0], weights[1], biases[1])
+        gates = F.linear(values, weights[0], biases[0]) + F.linear(state[0], weights[1], biases[1])
         # The forget gate of an LSTM and the update gate of a GRU both stand second.
         logit = gates.split(self.hidden_size, -1)[1]
-        return updated, {"gate": torch.sigmoid(logit), "tau": timespan / F.softplus(-logit)}
+        return updated, {"gate": torch.sigmoid(logit), "tau": inputs.timespans / F.softplus(-logit)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from liquidrnn.kernels import loop
-from liquidrnn.kernels.memory import Memory, remember
+from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
 
 MODES = ("default", "pure", "no_gate")
 
@@ -35,7 +36,7 @@ class Network(NamedTuple):
         A: (units,), in pure mode.
         w_tau: (units,), in pure mode.
         gate_weight: of the time heads (2, connections), where they have connections of their own.
-        memory_ih: see :class:`liquidrnn.kernels.memory.Memory`, as the next two.
+        memory_ih: see :class:`liquidrnn.kernels.lstm_cell.CellParameters`, as the next two.
         memory_hh: its second weight.
         memory_bias: its bias.
         pre: source of each connection of a wired network, inputs before units.
@@ -43,7 +44,7 @@ class Network(NamedTuple):
         layer: number of the layer of each unit, (units,).
         gate_pre: as ``pre``, for the time heads.
         gate_post: as ``post``, for the time heads.
-        layers: units of each layer, in order of evaluation: what ``layer`` says.
+        layer_sizes: units in each layer, in order of evaluation: what ``layer`` says.
         mode: one of MODES.
         activation: of the backbone, one of ACTIVATIONS.
         backbone_units: width of the backbone, 0 without one.
@@ -64,18 +65,30 @@ class Network(NamedTuple):
     layer: Tensor | None = None
     gate_pre: Tensor | None = None
     gate_post: Tensor | None = None
-    layers: tuple[Tensor, ...] = ()
+    layer_sizes: tuple[int, ...] = ()
     mode: str = "default"
     activation: str = "lecun_tanh"
     backbone_units: int = 0
     backbone_layers: int = 0
 
     @property
-    def memory(self) -> Memory | None:
+    def cell(self) -> CellParameters | None:
         """Of the LSTM cell before the update, if there is one."""
         if self.memory_ih is None or self.memory_hh is None or self.memory_bias is None:
             return None
-        return Memory(self.memory_ih, self.memory_hh, self.memory_bias)
+        return CellParameters(self.memory_ih, self.memory_hh, self.memory_bias)
+
+    @property
+    def layers(self) -> tuple[Tensor, ...]:
+        """Units of each layer of a wired network, in order of evaluation."""
+        return () if self.layer is None else in_order(self.layer, self.layer_sizes)
+
+
+def in_order(layer: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
+    """Units of each layer, from the number of each unit's layer (units,) and the layers' sizes."""
+    units = len(layer)
+    # Each its own key: ONNX has no stable sort.
+    return (layer * units + torch.arange(units, device=layer.device)).argsort().split(list(sizes))
 
 
 def combine(mode: str, heads: Tensor, timespan: Tensor, A: Tensor | None, w_tau: Tensor | None) -> Tensor:
@@ -165,45 +178,36 @@ def evaluate(
         yield units, values, h
 
 
-def sample(
-    network: Network, heads: list[Layer], input: Tensor, state: tuple[Tensor, ...], timespan: Tensor
-) -> tuple[Tensor, ...]:
+def sample(network: Network, heads: list[Layer], values: Tensor, state: State, timespan: Tensor) -> State:
     """State after one sample.
 
     Args:
         network: parameters and form.
         heads: what :func:`heads_of` makes of them.
-        input: (batch, inputs).
+        values: (batch, inputs).
         state: before, (batch, units), and with a memory cell that too.
         timespan: (batch, 1) or what broadcasts with the state.
     """
-    if network.memory is not None:
-        state = remember(network.memory, input, *state)
+    if network.cell is not None:
+        state = lstm_cell(network.cell, values, *state)
     h, *cell = state
-    *_, (_, _, new) = evaluate(network, heads, input, h, timespan)
+    *_, (_, _, new) = evaluate(network, heads, values, h, timespan)
     return new, *cell
 
 
-def unroll(input: Tensor, initial: Tensor, timespans: Tensor, observed: Tensor | None, network: Network) -> Tensor:
-    """States after every sample.
+def unroll(inputs: Inputs, initial: Tensor, network: Network) -> Tensor:
+    """States after every sample, (batch, time, units), with a memory cell (batch, time, 2 * units).
 
     Args:
-        input: (batch, time, inputs).
+        inputs: of sequences.
         initial: (batch, units); with a memory cell (batch, 2 * units), state and cell beside one another.
-        timespans: (batch, time).
-        observed: bool (batch, time), False where no sample is there and the state is held; or None.
         network: parameters and form.
-
-    Returns:
-        (batch, time, units), or (batch, time, 2 * units).
     """
-    parts = 1 if network.memory is None else 2
-    heads = heads_of(network, input.shape[-1], initial.shape[-1] // parts)
+    parts = 1 if network.cell is None else 2
+    heads = heads_of(network, inputs.values.shape[-1], initial.shape[-1] // parts)
 
-    def update(input: Tensor, state: loop.State, timespan: Tensor) -> loop.State:
-        return sample(network, heads, input, state, timespan)
+    def update(inputs: Inputs, state: State) -> State:
+        return sample(network, heads, inputs.values, state, inputs.timespans)
 
-    state = tuple(part.contiguous() for part in initial.chunk(parts, -1))
-    observed = None if observed is None else observed.unsqueeze(-1)
-    states, _ = loop.unroll(update, input, state, timespans.unsqueeze(-1), observed)
+    states, _ = loop.unroll(update, inputs, tuple(part.contiguous() for part in initial.chunk(parts, -1)))
     return torch.cat(states, -1)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from liquidrnn.kernels import loop
 from liquidrnn.kernels.connections import as_matrices, collected, spread
+from liquidrnn.kernels.loop import Inputs, State
 
 
 class Neurons(NamedTuple):
@@ -50,6 +51,24 @@ class Sigmoids(NamedTuple):
     w: Tensor
     k: Tensor
     o: Tensor | None
+
+
+class Equation(NamedTuple):
+    """What a sequence does not change.
+
+    Attributes:
+        neurons: units.
+        internal: synapses among units.
+        sensory: synapses from inputs to units.
+        explicit: Euler steps, no longer than to the equilibrium; else semi-implicit ones.
+        unfolds: solver steps per sample.
+    """
+
+    neurons: Neurons
+    internal: Sigmoids
+    sensory: Sigmoids
+    explicit: bool
+    unfolds: int
 
 
 class Sums(NamedTuple):
@@ -110,29 +129,17 @@ def rates(sums: Sums, neurons: Neurons) -> Rates:
     return Rates(leak, drive, torch.sigmoid(gate + neurons.kappa) - torch.sigmoid(gate - neurons.kappa))
 
 
-def sample(
-    input: Tensor,
-    v: Tensor,
-    timespan: Tensor,
-    neurons: Neurons,
-    internal: Sigmoids,
-    sensory: Sigmoids,
-    explicit: bool,
-    unfolds: int,
-) -> Tensor:
+def sample(values: Tensor, v: Tensor, timespan: Tensor, equation: Equation) -> Tensor:
     """State after one sample.
 
     Args:
-        input: (batch, inputs).
+        values: (batch, inputs).
         v: state before, (batch, units).
         timespan: since then, (batch, 1) or what broadcasts with the state.
-        neurons: see :func:`unroll`.
-        internal: see :func:`unroll`.
-        sensory: see :func:`unroll`.
-        explicit: see :func:`unroll`.
-        unfolds: see :func:`unroll`.
+        equation: parameters.
     """
-    held = received(resting(neurons), sensory, input)
+    neurons, internal, sensory, explicit, unfolds = equation
+    held = received(resting(neurons), sensory, values)
     delta = timespan / unfolds
     for _ in range(unfolds):
         leak, drive, elastance = rates(received(held, internal, v), neurons)
@@ -144,33 +151,21 @@ def sample(
     return v
 
 
-def unroll(
-    input: Tensor,
-    initial: Tensor,
-    timespans: Tensor,
-    observed: Tensor | None,
-    neurons: Neurons,
-    internal: Sigmoids,
-    sensory: Sigmoids,
-    explicit: bool,
-    unfolds: int,
-) -> Tensor:
-    """States after every sample.
+def unroll(inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
+    """States after every sample, (batch, time, units).
 
     Args:
-        input: (batch, time, inputs).
+        inputs: of sequences.
         initial: (batch, units).
-        timespans: (batch, time).
-        observed: bool (batch, time), False where no sample is there and the state is held; or None.
-        neurons: of each unit.
-        internal: synapses among units.
-        sensory: synapses from inputs to units.
-        explicit: Euler steps, no longer than to the equilibrium; else semi-implicit ones.
-        unfolds: solver steps per sample.
-
-    Returns:
-        (batch, time, units).
+        equation: parameters.
     """
-    units = initial.shape[-1]
-    internal, sensory = as_matrices(internal, units, units), as_matrices(sensory, input.shape[-1], units)
-    return loop.states(sample, input, initial, timespans, observed, neurons, internal, sensory, explicit, unfolds)
+    units, features = initial.shape[-1], inputs.values.shape[-1]
+    equation = equation._replace(
+        internal=as_matrices(equation.internal, units, units), sensory=as_matrices(equation.sensory, features, units)
+    )
+
+    def update(inputs: Inputs, state: State) -> State:
+        return (sample(inputs.values, state[0], inputs.timespans, equation),)
+
+    (states,), _ = loop.unroll(update, inputs, (initial,))
+    return states

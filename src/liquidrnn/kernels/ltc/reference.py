@@ -9,6 +9,7 @@ from torch import Tensor
 
 from liquidrnn.kernels import loop
 from liquidrnn.kernels.connections import as_matrices, collected, spread
+from liquidrnn.kernels.loop import Inputs, State
 
 
 class Membrane(NamedTuple):
@@ -48,6 +49,22 @@ class Sigmoids(NamedTuple):
     w_erev: Tensor
 
 
+class Equation(NamedTuple):
+    """What a sequence does not change.
+
+    Attributes:
+        membrane: of each unit.
+        internal: synapses among units.
+        sensory: synapses from inputs to units.
+        unfolds: solver steps per sample.
+    """
+
+    membrane: Membrane
+    internal: Sigmoids
+    sensory: Sigmoids
+    unfolds: int
+
+
 def sums(synapses: Sigmoids, source: Tensor, units: int) -> tuple[Tensor, Tensor]:
     """Sum of w_erev * s and of w * s over the synapses of each unit, s = sigmoid(sigma * (source - mu)).
 
@@ -64,23 +81,18 @@ def sums(synapses: Sigmoids, source: Tensor, units: int) -> tuple[Tensor, Tensor
     return collected(opened * w_erev, post, units), collected(opened * w, post, units)
 
 
-def sample(
-    input: Tensor, v: Tensor, timespan: Tensor, membrane: Membrane, internal: Sigmoids, sensory: Sigmoids, unfolds: int
-) -> Tensor:
+def sample(values: Tensor, v: Tensor, timespan: Tensor, equation: Equation) -> Tensor:
     """State after one sample.
 
     Args:
-        input: (batch, inputs).
+        values: (batch, inputs).
         v: state before, (batch, units).
         timespan: since then, (batch, 1) or what broadcasts with the state.
-        membrane: see :func:`unroll`.
-        internal: see :func:`unroll`.
-        sensory: see :func:`unroll`.
-        unfolds: see :func:`unroll`.
+        equation: parameters.
     """
-    cm, leak_drive, leak = membrane
+    (cm, leak_drive, leak), internal, sensory, unfolds = equation
     units = v.shape[-1]
-    sensory_drive, sensory_total = sums(sensory, input, units)
+    sensory_drive, sensory_total = sums(sensory, values, units)
     held_drive, held_total = leak_drive + sensory_drive, leak + sensory_total
     delta = timespan / unfolds
     for _ in range(unfolds):
@@ -91,31 +103,21 @@ def sample(
     return v
 
 
-def unroll(
-    input: Tensor,
-    initial: Tensor,
-    timespans: Tensor,
-    observed: Tensor | None,
-    membrane: Membrane,
-    internal: Sigmoids,
-    sensory: Sigmoids,
-    unfolds: int,
-) -> Tensor:
-    """States after every sample.
+def unroll(inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
+    """States after every sample, (batch, time, units).
 
     Args:
-        input: (batch, time, inputs).
+        inputs: of sequences.
         initial: (batch, units).
-        timespans: (batch, time).
-        observed: bool (batch, time), False where no sample is there and the state is held; or None.
-        membrane: of each unit.
-        internal: synapses among units.
-        sensory: synapses from inputs to units.
-        unfolds: solver steps per sample.
-
-    Returns:
-        (batch, time, units).
+        equation: parameters.
     """
-    units = initial.shape[-1]
-    internal, sensory = as_matrices(internal, units, units), as_matrices(sensory, input.shape[-1], units)
-    return loop.states(sample, input, initial, timespans, observed, membrane, internal, sensory, unfolds)
+    units, features = initial.shape[-1], inputs.values.shape[-1]
+    equation = equation._replace(
+        internal=as_matrices(equation.internal, units, units), sensory=as_matrices(equation.sensory, features, units)
+    )
+
+    def update(inputs: Inputs, state: State) -> State:
+        return (sample(inputs.values, state[0], inputs.timespans, equation),)
+
+    (states,), _ = loop.unroll(update, inputs, (initial,))
+    return states

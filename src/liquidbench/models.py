@@ -1,0 +1,408 @@
+"""The models that a study can name: all that the harness knows of each, in one place and without torch.
+
+A model is one `ModelSpec` in `MODELS`. `liquidbench.catalogue` builds its network, `liquidbench.search` draws from its
+structures, `liquidbench.matching` counts what it computes, and verdicts and reports go by its family. A user's own
+model is a layer or a `ModelSpec` in a module of theirs, which a study names as ``package.module:name``.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import product
+from typing import Any, Literal
+
+from liquidbench import own
+from liquidbench.own import CodeError, Own
+
+Family = Literal["liquid", "recurrent", "other", "yours"]
+"""A verdict compares liquid with recurrent networks; the others are shown beside."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What members of a family have in common in reports.
+
+    Attributes:
+        title: what the family is called.
+        light: colour on a light page.
+        dark: colour on a dark page.
+        glyphs: what their marks are: "filled" shapes, "hollow" ones, "strokes" or "stars".
+    """
+
+    title: str
+    light: str
+    dark: str
+    glyphs: Literal["filled", "hollow", "strokes", "stars"]
+
+
+FAMILIES: Mapping[Family, Look] = {
+    # Blue against orange holds for every common colour blindness, beside a bluish green; grey stays out of the contest.
+    "liquid": Look("Liquid", "#0a62ad", "#62b4f6", "filled"),
+    "recurrent": Look("Recurrent", "#b24a06", "#f59f5b", "hollow"),
+    "other": Look("Other", "#5a6169", "#b3bac1", "strokes"),
+    "yours": Look("Yours", "#00664b", "#4fd0ac", "stars"),
+}
+"""How the families look, in the order of legends."""
+
+
+@dataclass(frozen=True)
+class Author:
+    """A published size and learning rate of a model, to be shown beside the matched ones.
+
+    Everything else (epochs, batches, clipping, splits) is the study's, so such a row shows what the sizes and
+    rates do, and is no reproduction of a paper.
+
+    Attributes:
+        hidden_size: units.
+        learning_rate: of Adam.
+        source: where that is written, in words.
+        arguments: of the layer, where it differs in more than size from the matched one.
+    """
+
+    hidden_size: int
+    learning_rate: float
+    source: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+Count = Callable[[Any], tuple[int, int]]
+"""What a recurrence computes for a sample: multiply-adds, and synapse evaluations; see `matching.Operations`."""
+
+
+def products(recurrence: Any) -> tuple[int, int]:
+    """Operations of a recurrence that multiplies each of its weights once a sample."""
+    # Biases have one axis; a wired CfC's weights are (heads, connections).
+    weights = (p for name, p in recurrence.named_parameters() if p.ndim == 2 and "bias" not in name)
+    return sum(weight.numel() for weight in weights), 0
+
+
+def _unfolded_products(recurrence: Any) -> tuple[int, int]:
+    return recurrence.weight_ih.numel() + recurrence.ode_unfolds * recurrence.weight_hh.numel(), 0
+
+
+def _synapses(recurrence: Any) -> tuple[int, int]:
+    opened = recurrence.ode_unfolds * len(recurrence.synapses) + len(recurrence.sensory_synapses)
+    return 3 * opened, opened
+
+
+def _synapses_with_elastance(recurrence: Any) -> tuple[int, int]:
+    _, opened = _synapses(recurrence)
+    return 4 * opened, opened
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ModelSpec:
+    """All that the harness knows of a model.
+
+    Its layer is built as ``layer(inputs, hidden_size, batch_first=True, generator=generator, **arguments)``.
+
+    Attributes:
+        name: what studies, results and reports call it.
+        layer: a `liquidrnn.recurrent.RecurrentLayer`, or a function that returns one; as ``"module:name"`` it is
+            loaded when a network is built.
+        family: which side of a verdict it is on, if any, and its colour in reports.
+        time: "native" where the layer takes time spans as they are; "append" has it built with ``time="append"``, so
+            that it reads them as one more input.
+        arguments: of the layer, besides sizes.
+        as_wide: arguments of the layer that are given its hidden size, too.
+        wired: the layer gets ``AutoNCP(hidden_size, outputs, sparsity)`` in place of a hidden size: one motor neuron
+            per output, as in the NCP paper. `arguments` must hold ``sparsity``.
+        structures: choices of structure that a search draws from, arguments of the layer; the first of each is the
+            model as it is outside of searches.
+        operations: what one recurrence of the layer computes for a sample, multiply-adds and synapse evaluations.
+            None where nobody has counted: the model cannot be matched by compute.
+        author: a published size and learning rate, if there are any.
+    """
+
+    name: str
+    layer: str | Callable[..., Any]
+    family: Family = "yours"
+    time: Literal["native", "append"] = "native"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    as_wide: tuple[str, ...] = ()
+    wired: bool = False
+    structures: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    operations: Count | None = None
+    author: Author | None = None
+
+    def __post_init__(self) -> None:
+        def refuse(argument: str, expected: str, got: object) -> None:
+            raise ValueError(f"ModelSpec {self.name!r}: {argument} must be {expected}; got {got!r}")
+
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name of a ModelSpec must be text; got {self.name!r}")
+        if not callable(self.layer):
+            own.check_code(self.layer)
+        if not isinstance(self.family, str) or self.family not in FAMILIES:
+            refuse("family", f"one of {', '.join(FAMILIES)}", self.family)
+        if self.time not in ("native", "append"):
+            refuse("time", "native or append", self.time)
+        for argument, choices in self.structures.items():
+            if not isinstance(choices, tuple) or not choices:
+                refuse(f"structures[{argument!r}]", "a tuple of choices", choices)
+        if self.wired and "sparsity" not in self.arguments:
+            refuse("arguments", "given a sparsity, as it is wired", dict(self.arguments))
+        if self.operations is not None and not callable(self.operations):
+            refuse("operations", "a function of a recurrence", self.operations)
+        if self.author is not None and not isinstance(self.author, Author):
+            refuse("author", "an Author", self.author)
+
+    @property
+    def combinations(self) -> list[dict[str, Any]]:
+        """All combinations of the choices of structure, the first choices first."""
+        return [dict(zip(self.structures, values, strict=True)) for values in product(*self.structures.values())]
+
+
+_LTC_PAPER = "the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439)"
+_RIVALS = f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.001"
+_CFC_SCRIPTS = "the repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
+_LRC_SCRIPTS = "the repository MoniFarsang/LRC, person activity script: 64 units, learning rate 0.001"
+
+# One rule for all budgets: a single backbone layer as wide as the state. The package's fixed width of 128 would put
+# small budgets out of reach; widths in the authors' scripts are 0.25 to 4 times the state's.
+_CFC: Mapping[str, Any] = {
+    "layer": "liquidrnn:CfC",
+    "as_wide": ("backbone_units",),
+    "structures": {"num_layers": (1, 2), "backbone_layers": (1, 2)},
+    "operations": products,
+}
+_DEEP: Mapping[str, Any] = {"time": "append", "structures": {"num_layers": (1, 2, 3)}, "operations": products}
+_ELASTIC = {"num_layers": (1, 2), "elastance": ("symmetric", "asymmetric")}
+
+MODELS: Mapping[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            name="LTC",
+            family="liquid",
+            layer="liquidrnn:LTC",
+            structures={"num_layers": (1, 2), "ode_unfolds": (6, 3)},
+            operations=_synapses,
+            author=Author(32, 0.01, f"{_LTC_PAPER}: 32 units, learning rate 0.01"),
+        ),
+        ModelSpec(
+            name="LTC-NCP",
+            family="liquid",
+            layer="liquidrnn:LTC",
+            wired=True,
+            arguments={"sparsity": 0.5},
+            structures={"sparsity": (0.5, 0.3), "ode_unfolds": (6, 3)},
+            operations=_synapses,
+        ),
+        ModelSpec(
+            name="CfC",
+            family="liquid",
+            **_CFC,
+            arguments={"backbone_layers": 1},
+            author=Author(
+                64,
+                0.02,
+                f"{_CFC_SCRIPTS}: 64 units, backbone SiLU 256, learning rate 0.02",
+                {"activation": "silu", "backbone_units": 256},
+            ),
+        ),
+        ModelSpec(
+            name="CfC-NCP",
+            family="liquid",
+            layer="liquidrnn:CfC",
+            wired=True,
+            arguments={"sparsity": 0.5},
+            structures={"sparsity": (0.5, 0.3), "mode": ("default", "no_gate")},
+            operations=products,
+        ),
+        ModelSpec(
+            name="CfC-mm",
+            family="liquid",
+            **_CFC,
+            arguments={"backbone_layers": 1, "mixed_memory": True},
+            author=Author(
+                128,
+                0.005,
+                f"{_CFC_SCRIPTS}: 128 units, backbone LeCun tanh 128 x 2, dropout 0.2, learning rate 0.005",
+                {"backbone_units": 128, "backbone_layers": 2, "backbone_dropout": 0.2},
+            ),
+        ),
+        ModelSpec(
+            name="STC",
+            family="liquid",
+            layer="liquidrnn:STC",
+            structures={"num_layers": (1, 2), "ode_unfolds": (1, 2)},
+            operations=_synapses,
+            author=Author(64, 0.001, _LRC_SCRIPTS),
+        ),
+        ModelSpec(
+            name="LRC",
+            family="liquid",
+            layer="liquidrnn:LRC",
+            structures=_ELASTIC,
+            operations=_synapses_with_elastance,
+            author=Author(64, 0.001, _LRC_SCRIPTS),
+        ),
+        ModelSpec(
+            name="LRCU",
+            family="liquid",
+            layer="liquidrnn:LRCU",
+            structures=_ELASTIC,
+            operations=_synapses_with_elastance,
+            author=Author(64, 0.001, _LRC_SCRIPTS),
+        ),
+        ModelSpec(
+            name="CTRNN",
+            family="other",
+            layer="liquidrnn:CTRNN",
+            structures={"num_layers": (1, 2), "ode_unfolds": (4, 2)},
+            operations=_unfolded_products,
+            author=Author(32, 0.001, _RIVALS),
+        ),
+        ModelSpec(name="RNN", family="recurrent", layer="liquidrnn:RNN", **_DEEP),
+        ModelSpec(
+            name="LSTM",
+            family="recurrent",
+            layer="liquidrnn:LSTM",
+            author=Author(32, 0.001, _RIVALS),
+            **_DEEP,
+        ),
+        ModelSpec(
+            name="GRU",
+            family="recurrent",
+            layer="liquidrnn:GRU",
+            author=Author(32, 0.001, f"{_RIVALS} (there a CT-GRU)"),
+            **_DEEP,
+        ),
+    )
+}
+"""The models that come with the package, by name, in the order of reports."""
+
+
+@dataclass(frozen=True)
+class OwnModel(Own):
+    """A user's own model, as a study keeps it.
+
+    Attributes:
+        family: of its `ModelSpec`.
+        author: where its size and learning rate were published; "" where they were not.
+    """
+
+    family: Family = "yours"
+    author: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        module, _, last = self.code.rpartition(":")
+        if self.name.lower() in _TAKEN and self.name == last.strip("_"):
+            # mypackage.mymodule:LSTM is mymodule.LSTM.
+            object.__setattr__(self, "name", f"{module.rpartition('.')[2].strip('_')}.{self.name}")
+            super().__post_init__()
+        if self.name.lower() in _TAKEN:
+            raise CodeError(
+                f"the name of {self.code} is that of a model which comes with the package; got {self.name!r}"
+            )
+        if not isinstance(self.family, str) or self.family not in FAMILIES:
+            raise CodeError(f"the family of {self.code} must be one of {', '.join(FAMILIES)}; got {self.family!r}")
+        if not isinstance(self.author, str):
+            raise CodeError(f"author of {self.code} must be text; got {self.author!r}")
+
+    @classmethod
+    def found(cls, code: str, name: str = "", family: Family | None = None) -> "OwnModel":
+        """A user's model as it is now.
+
+        Args:
+            code: ``"package.module:name"`` of a layer or a `ModelSpec`.
+            name: what to call it, where its own name will not do.
+            family: where its own will not do.
+
+        Raises:
+            CodeError: it is not there, or is neither.
+        """
+        spec = _spec(code, own.load(code))
+        return cls(
+            code=code,
+            name=name or spec.name,
+            checksum=own.checksum(code),
+            family=family or spec.family,
+            author=spec.author.source if spec.author else "",
+        )
+
+
+_TAKEN = {name.lower() for name in MODELS}
+
+
+def find(model: "str | OwnModel | ModelSpec") -> ModelSpec:
+    """All that is known of a model.
+
+    Args:
+        model: a key of `MODELS`, a user's own as a study keeps it, or already what is asked for.
+
+    Raises:
+        ValueError: there is no such model.
+        CodeError: a user's model is not there, or has changed since the study was planned.
+    """
+    if isinstance(model, ModelSpec):
+        return model
+    if isinstance(model, OwnModel):
+        return _found(model)
+    if model not in MODELS:
+        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")
+    return MODELS[model]
+
+
+def model_name(model: "str | OwnModel") -> str:
+    """A model's name in results and reports."""
+    return model if isinstance(model, str) else model.name
+
+
+def family_of(model: "str | OwnModel") -> Family:
+    """The family of a model of a study."""
+    return MODELS[model].family if isinstance(model, str) else model.family
+
+
+def author_of(model: "str | OwnModel") -> str:
+    """Where a model's size and learning rate were published; "" where they were not."""
+    if not isinstance(model, str):
+        return model.author
+    author = MODELS[model].author
+    return author.source if author else ""
+
+
+def families(models: "Iterable[str | OwnModel]" = ()) -> dict[str, Family]:
+    """The family of each model that comes with the package, and of a study's own, by name."""
+    known: dict[str, Family] = {name: spec.family for name, spec in MODELS.items()}
+    known.update((model_name(model), family_of(model)) for model in models)
+    return known
+
+
+@cache
+def _found(model: OwnModel) -> ModelSpec:
+    return _spec(model.code, model.load())
+
+
+def _spec(code: str, found: Any) -> ModelSpec:
+    """What a user's name stands for, as a `ModelSpec`."""
+    if isinstance(found, ModelSpec):
+        return found
+    # A layer cannot be there unless this is, and what is not is no reason to load torch.
+    base = getattr(sys.modules.get("liquidrnn.recurrent"), "RecurrentLayer", None)
+    if not isinstance(found, type) or base is None or not issubclass(found, base) or inspect.isabstract(found):
+        raise CodeError(
+            f"{code} must be a layer, that is a subclass of liquidrnn.recurrent.RecurrentLayer, or a "
+            f"liquidbench.models.ModelSpec; it is {_described(found)}"
+        )
+    # One that extends a layer of ours is told time and counted like it.
+    ours = {spec.layer: spec for spec in reversed(tuple(MODELS.values()))}
+    parents = (
+        ours.get(f"liquidrnn:{one.__name__}") for one in found.__mro__ if one.__module__.startswith("liquidrnn.")
+    )
+    like = next(filter(None, parents), None)
+    appends = "time" in inspect.signature(found).parameters or (like is not None and like.time == "append")
+    return ModelSpec(
+        name=found.__name__.strip("_"),
+        layer=found,
+        time="append" if appends else "native",
+        operations=like.operations if like else None,
+    )
+
+
+def _described(thing: Any) -> str:
+    return f"the class {thing.__qualname__}" if isinstance(thing, type) else f"of type {type(thing).__name__}"

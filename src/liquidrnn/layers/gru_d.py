@@ -1,0 +1,134 @@
+"""Gated recurrent units with decay, for series with missing values (Che et al., 2018)."""
+
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from liquidrnn.arguments import described, positive_int
+from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
+from liquidrnn.synapses import Factory, drawn
+
+
+class GRUD(RecurrentLayer):
+    r"""Applies a GRU-D to a sequence: a GRU that is told which features are missing, and for how long.
+
+    Let :math:`m_t` be 1 where a feature was observed, else 0, and :math:`\delta_t` the time since each feature was last
+    observed. A missing feature decays from its last value :math:`u'` to its mean :math:`\bar u`, and the state decays
+    too, before a GRU reads both and the mask:
+
+    .. math::
+        \gamma^u_t &= e^{-\max(0,\, w_u \odot \delta_t + b_u)}, \qquad
+        \gamma^h_t = e^{-\max(0,\, W_\gamma \delta_t + b_\gamma)} \\
+        \hat u_t &= m_t \odot u_t + (1 - m_t) \odot \big(\gamma^u_t \odot u' + (1 - \gamma^u_t) \odot \bar u\big),
+        \qquad \hat h = \gamma^h_t \odot h_{t-1} \\
+        z_t &= \sigma(W_z \hat u_t + V_z m_t + U_z \hat h + b_z), \qquad
+        r_t = \sigma(W_r \hat u_t + V_r m_t + U_r \hat h + b_r) \\
+        \tilde h_t &= \tanh(W \hat u_t + V m_t + U (r_t \odot \hat h) + b), \qquad
+        h_t = (1 - z_t) \odot \hat h + z_t \odot \tilde h_t
+
+    Mark missing features with ``mask``; without one every feature is there. The last values and their ages are part of
+    the state, so a stream and a sequence that goes on know them.
+
+    Args:
+        input_size: features of one sample.
+        hidden_size: number of units.
+        num_layers: layers stacked on one another; those above the first have no missing features, and no ``decay_*``.
+        mean: (input_size,), what a feature tends to while it is missing; None is 0, the mean of a standardised one.
+        **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
+            ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
+
+    Shape:
+        See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are triples: the state (..., N), the last
+        value of each feature above its mean (..., M), and the time since it was observed (..., M). ``weight_ih``
+        (3 N, M), ``weight_mh`` (3 N, M) and ``weight_hh`` (3 N, N), in the order r, z, candidate, and ``bias`` (3 N,),
+        uniform in :math:`\pm N^{-1/2}`; ``decay_weight`` (M,) and ``state_decay_weight`` (N, M), uniform in
+        :math:`[0, N^{-1/2}]`; ``decay_bias`` (M,) and ``state_decay_bias`` (N,), 0. ``mean`` is a buffer (M,).
+
+    A trace (``return_trace=True``) holds "gate", the update gate z, and "decay", :math:`\gamma^h`.
+
+    Source: Che, Purushotham, Cho, Sontag, Liu, Recurrent Neural Networks for Multivariate Time Series with Missing
+    Values, Scientific Reports 8, 2018 (arXiv 1606.01865), equations 10 to 15.
+
+    Example:
+        >>> layer = GRUD(16, 32, batch_first=True)
+        >>> x, mask = torch.randn(5, 100, 16), torch.rand(5, 100, 16) > 0.7
+        >>> output, (h_n, last, elapsed) = layer(x, timespans=torch.rand(5, 100), mask=mask)
+        >>> output.shape, elapsed.shape
+        (torch.Size([5, 100, 32]), torch.Size([1, 5, 16]))
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        mean: Tensor | None = None,
+        **stacking: Unpack[Stacking],
+    ):
+        input_size, hidden_size = positive_int("input_size", input_size), positive_int("hidden_size", hidden_size)
+        if mean is not None and (not isinstance(mean, Tensor) or tuple(mean.shape) != (input_size,)):
+            raise ValueError(f"mean must be a Tensor ({input_size},), one of each feature, but got {described(mean)}")
+        factory = factory_of(stacking)
+
+        def build(width: int) -> Recurrence:
+            # Layers above read outputs, of which none is ever missing.
+            return _GRUDRecurrence(width, hidden_size, input_size, mean if width == input_size else None, factory)
+
+        super().__init__(build, input_size, num_layers, **stacking)
+
+
+class _GRUDRecurrence(Recurrence):
+    state_names = ("h", "last", "elapsed")
+
+    def __init__(self, input_size: int, hidden_size: int, features: int, mean: Tensor | None, factory: Factory):
+        super().__init__()
+        self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
+        # The same for all layers, as hx has them.
+        self.state_sizes = (hidden_size, features, features)
+        self.remembers = input_size == features
+        self.num_synapses = hidden_size * (input_size + hidden_size)
+        place: dict[str, Any] = {"device": factory["device"], "dtype": factory["dtype"]}
+        bound = hidden_size**-0.5
+
+        def uniform(*shape: int, low: float = -bound) -> nn.Parameter:
+            return nn.Parameter(low + (bound - low) * drawn(nn.init.uniform_, *shape, **factory))
+
+        self.weight_ih, self.weight_mh = uniform(3 * hidden_size, input_size), uniform(3 * hidden_size, input_size)
+        self.weight_hh, self.bias = uniform(3 * hidden_size, hidden_size), uniform(3 * hidden_size)
+        # Rates below 0 count as 0 and have no gradient there.
+        self.decay_weight = uniform(input_size, low=0.0) if self.remembers else None
+        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place)) if self.remembers else None
+        self.state_decay_weight = uniform(hidden_size, input_size, low=0.0)
+        self.state_decay_bias = nn.Parameter(torch.zeros(hidden_size, **place))
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(input_size, **place) if mean is None else mean.detach().to(**place))
+
+    def update(self, coefficients: tuple[()], inputs: Inputs, state: State) -> State:
+        return self.examine(coefficients, inputs, state)[0]
+
+    def examine(self, coefficients: tuple[()], inputs: Inputs, state: State) -> tuple[State, Trace]:
+        h, last, elapsed = state
+        seen = torch.ones_like(inputs.values, dtype=torch.bool) if inputs.observed is None else inputs.observed
+        values, age = inputs.values, inputs.timespans.expand_as(inputs.values)
+        if self.remembers:
+            age = elapsed + inputs.timespans
+            assert self.decay_weight is not None and self.decay_bias is not None
+            keep = torch.exp(-F.relu(self.decay_weight * age + self.decay_bias))
+            values = torch.where(seen, values, self.mean + keep * last)
+            last, elapsed = torch.where(seen, values - self.mean, last), age.masked_fill(seen, 0)
+        decay = torch.exp(-F.relu(F.linear(age, self.state_decay_weight, self.state_decay_bias)))
+        h = decay * h
+        read = F.linear(values, self.weight_ih, self.bias) + F.linear(seen.to(h.dtype), self.weight_mh)
+        of_gates, of_state = self.weight_hh.split((2 * self.hidden_size, self.hidden_size))
+        gates, candidate = read.split((2 * self.hidden_size, self.hidden_size), -1)
+        reset, update = torch.sigmoid(gates + F.linear(h, of_gates)).chunk(2, -1)
+        candidate = torch.tanh(candidate + F.linear(reset * h, of_state))
+        h = (1 - update) * h + update * candidate
+        return (h, last, elapsed), {"gate": update, "decay": decay}

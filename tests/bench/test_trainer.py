@@ -1,0 +1,194 @@
+"""The loop alone: what a step comes to, what objectives and samplers are given, and that a pause changes nothing."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from test_training import task
+
+from liquidbench import catalogue, trainer
+from liquidbench.learning import Data, loss_of, optimiser_of
+from liquidbench.search import Settings
+from liquidbench.trainer import NoTargetsError, Trainer, erm, shuffled, step
+
+SETTINGS = Settings(0.02, schedule="cosine", patience=1.0, structure={"num_layers": 2, "dropout": 0.3})
+
+
+def with_environments(toy, numbers=(3, 1, 8)):
+    """The task with its recordings from so many environments in turn."""
+    plain = toy.recordings
+
+    def recordings(split):
+        return [replace(part, environment=numbers[i % len(numbers)]) for i, part in enumerate(plain(split))]
+
+    return replace(toy, recordings=recordings)
+
+
+def built(toy, seed=0):
+    return catalogue.build("GRU", toy, 6, seed, structure=SETTINGS.structure)
+
+
+def made(toy, **changes) -> Trainer:
+    train, validation = (Data(toy.split(name)) for name in ("train", "validation"))
+    how = {"epochs": 3, "batch_size": 8, "seed": 1} | changes
+    ready = Trainer(built(toy), SETTINGS, train, validation, **how)
+    torch.manual_seed(5)
+    return ready
+
+
+def weights(model):
+    return torch.cat([p.detach().reshape(-1) for p in model.parameters()])
+
+
+@pytest.mark.parametrize("kind", ["classification", "regression"])
+@pytest.mark.parametrize("per", ["step", "sequence"])
+def test_a_step_is_the_plain_one_to_the_bit(kind, per):
+    toy = task(kind, per)
+    data = Data(toy.split("train"))
+    ours, plain = built(toy), built(toy)
+    optimisers = [optimiser_of(model, SETTINGS) for model in (ours, plain)]
+    for batch in shuffled(data, 8, torch.Generator().manual_seed(2)):
+        torch.manual_seed(7)
+        told = step(ours, optimisers[0], data, batch, 0.1)
+        torch.manual_seed(7)
+        targets, predictions = data.scored(batch, plain(*data.inputs(batch)))
+        loss = loss_of(targets, predictions)
+        plain.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(plain.parameters(), 0.1)
+        optimisers[1].step()
+        assert (told.loss, told.scored) == (float(loss.detach()), len(targets))
+        assert torch.equal(weights(ours), weights(plain))
+
+
+@pytest.mark.parametrize("per", ["step", "sequence"])
+def test_an_objective_is_given_each_environments_loss(per):
+    toy = with_environments(task("regression", per))
+    data = Data(toy.split("train"))
+    model, batch = built(toy).eval(), torch.tensor([9, 4, 1, 16, 5, 6, 0, 10, 2])
+    expected, counts = {}, {}
+    with torch.no_grad():
+        for number in (1, 3, 8):
+            own = batch[data.environments[batch] == number]
+            targets, predictions = data.scored(own, model(*data.inputs(own)))
+            expected[number], counts[number] = float(loss_of(targets, predictions)), len(targets)
+    seen = []
+
+    def largest(losses, sizes):
+        seen.append((losses.tolist(), sizes.tolist()))
+        return losses.max()
+
+    told = step(model, optimiser_of(model, SETTINGS), data, batch, 1.0, largest)
+    ((losses, sizes),) = seen
+    # In the order of their numbers.
+    assert losses == pytest.approx(list(expected.values()), rel=1e-5) and sizes == list(counts.values())
+    assert told.loss == max(losses) and told.scored == sum(sizes)
+
+
+def test_erm_does_not_tell_environments_apart():
+    apart, together = [], []
+    for toy, found in ((task(), together), (with_environments(task()), apart)):
+        data, model = Data(toy.split("train")), built(toy).eval()
+        found += [step(model, optimiser_of(model, SETTINGS), data, torch.arange(22), 1e9).loss]
+        found += [p.grad for p in model.parameters()]
+    assert apart[0] == pytest.approx(together[0], rel=1e-6)
+    for one, other in zip(apart[1:], together[1:], strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_an_objective_that_is_not_finite_changes_nothing():
+    toy = task()
+    data, model = Data(toy.split("train")), built(toy)
+    before = weights(model)
+    with pytest.raises(FloatingPointError, match="training loss became inf"):
+        step(model, optimiser_of(model, SETTINGS), data, torch.arange(5), 1.0, lambda losses, counts: losses.sum() / 0)
+    assert torch.equal(weights(model), before)
+
+
+def balanced(data, batch_size, generator):
+    """As many sequences of each environment in every batch."""
+    numbers = data.environments.unique()
+    each = batch_size // len(numbers)
+    drawn = [
+        own[torch.randperm(len(own), generator=generator)]
+        for own in ((data.environments == number).nonzero().reshape(-1) for number in numbers)
+    ]
+    return [
+        torch.cat([own[i : i + each] for own in drawn]) for i in range(0, min(map(len, drawn)) // each * each, each)
+    ]
+
+
+def test_a_sampler_draws_the_batches(monkeypatch):
+    toy, batches, plain = with_environments(task()), [], trainer.step
+
+    def watched(network, optimiser, data, batch, *others):
+        batches.append(data.environments[batch].bincount()[[1, 3, 8]].tolist())
+        return plain(network, optimiser, data, batch, *others)
+
+    monkeypatch.setattr(trainer, "step", watched)
+    made(toy, batch_size=6, sampler=balanced).run()
+    assert batches == [[2, 2, 2]] * 9
+
+
+@pytest.mark.parametrize("environments", [False, True])
+def test_a_pause_after_each_step_changes_no_bit(environments):
+    toy = with_environments(task()) if environments else task()
+    how = {"sampler": balanced, "batch_size": 6, "objective": lambda losses, _: losses.max()} if environments else {}
+    whole = made(toy, **how)
+    assert whole.run() in ("all epochs", "patience")
+
+    state, progress, calls = None, None, 0
+    while True:
+        again = made(toy, **how)
+        if state is not None:
+            again.load_state_dict(state)
+            again.progress = progress
+        if again.run(seconds=0, pause=True) != "minutes":
+            break
+        state, progress, calls = again.state_dict(), again.progress, calls + 1
+    assert calls >= 9
+    curves = [[replace(epoch, seconds=0.0) for epoch in one.progress.curve] for one in (whole, again)]
+    assert curves[0] == curves[1]
+    assert torch.equal(weights(whole.model), weights(again.model))
+
+
+def test_it_saves_where_it_could_go_on():
+    calls = []
+    training = made(task())
+    training.run(save=lambda: calls.append((training.progress.epoch, training.progress.step)))
+    assert calls == [(1, 0), (2, 0), (3, 0), (4, 0)]
+    calls.clear()
+    training = made(task())
+    training.run(save=lambda: calls.append((training.progress.epoch, training.progress.step)), save_every=0)
+    assert calls[:6] == [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
+
+
+def test_without_targets_there_is_nothing_to_learn():
+    toy = task()
+    toy.split("validation").target_mask[:] = False
+    with pytest.raises(NoTargetsError, match="no validation sequence has a target"):
+        made(toy)
+
+
+def test_environments_of_recordings_are_those_of_their_sequences():
+    toy = replace(with_environments(task()), window=4, stride=2)
+    split = toy.split("train")
+    numbers = {part.name: part.environment for part in toy.recordings("train")}
+    assert len(split) > 22 and split.environments.dtype == np.int64
+    assert split.environments.tolist() == [numbers[name] for name in split.recordings]
+    assert task().split("train").environments is None and Data(task().split("train")).environments is None
+
+
+def test_environments_of_some_recordings_alone_are_refused():
+    with pytest.raises(ValueError, match="environment must be a number for each recording or None .*'train1' has None"):
+        with_environments(task(), (3, None)).split("train")
+
+
+def test_erm_of_one_environment_is_its_loss():
+    for value in (0.1, 1 / 3, math.pi):
+        loss = torch.tensor([value], requires_grad=True)
+        risk = erm(loss, torch.tensor([7.0]))
+        risk.backward()
+        assert float(risk.detach()) == float(loss.detach()) and float(loss.grad) == 1.0
