@@ -382,7 +382,7 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
                 f"({task.words_of(task.trivial)}), so the comparison says little."
             )
         warnings += _no_better_than_linear(task)
-    return warnings + _learning(tasks)
+    return warnings + _unlike(tasks) + _learning(tasks)
 
 
 def _cut_short(task: TaskResults) -> list[str]:
@@ -413,6 +413,30 @@ def _no_better_than_linear(task: TaskResults) -> list[str]:
     representatives = [model for family in ("liquid", "recurrent") if (model := task.representative([family]))]
     behind = [model for model in representatives if not task.shown_ahead(model, linear)]
     return [f"On {task.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
+
+
+def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
+    """Whether runs that are compared were done by different versions, or costs measured on different machines."""
+    kinds = {
+        "fit": ("fits were made", "scores may differ for that reason"),
+        "cost": ("costs were measured", "times, memory and energy may differ for that reason"),
+    }
+    differences = {
+        "version": "by different versions of liquidbench",
+        "machine": "on different machines",
+        "threads": "with different numbers of threads",
+        "torch": "with different versions of torch",
+    }
+    found: dict[str, list[str]] = {}
+    for kind, (what, consequence) in kinds.items():
+        for task in tasks:
+            for column, told in task.circumstances[kind].items():
+                values = "; ".join(f"{value} ({', '.join(models)})" for value, models in told.items())
+                found.setdefault(f"{what} {differences[column]}: {values}; {consequence}.", []).append(task.title)
+    return [
+        f"On {', '.join(titles[:-1])}{' and ' * (len(titles) > 1)}{titles[-1]}, {text}"
+        for text, titles in found.items()
+    ]
 
 
 def _learning(tasks: Sequence[TaskResults]) -> list[str]:
