@@ -445,7 +445,7 @@ def test_trainings_that_the_cap_cut_short_are_told(tmp_path):
     page = Page(path.read_text(encoding="utf-8"))
     before, overview = page.says("overview").split("Before you rely on it")
     assert "cannot say" in before and "Half-Cheetah (excerpt): a column repeats the target." in overview
-    assert re.search(r"Half-Cheetah \(excerpt\): \d of \d trainings of LTC were ended by the cap in minutes", overview)
+    assert re.search(r"Half-Cheetah \(excerpt\): \d of \d trainings of LTC were ended by the time limit", overview)
     tables = re.findall("<table>.*?</table>", path.read_text(encoding="utf-8"), re.S)
     ended = [Page(f'<section id="t">{text}</section>').says("t") for text in tables if "Ended by" in text]
     assert sum("minutes" in text for text in ended) == 2, "of the task, matched and published"
@@ -1112,7 +1112,7 @@ def test_what_would_give_a_verdict_at_all(tmp_path):
     frame = cut_short(make_frame(study), study.models)
     path = report.write(study, frame, TASKS, compare(frame, TASKS, 0.01), tmp_path / "r.html")
     page = Page(path.read_text(encoding="utf-8"))
-    assert "There could be one had the cap in minutes not ended trainings." in page.says("task-cheetah-excerpt")
+    assert "There could be a verdict if the time limit had not ended trainings." in page.says("task-cheetah-excerpt")
 
 
 def check_latex(text, columns):

@@ -27,6 +27,7 @@ from liquidbench.replicas import Checkpoint
 from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Study
 from liquidbench.tasks import files, synthetic
+from liquidbench.trainer import Progress
 
 
 @dataclass
@@ -70,7 +71,9 @@ def made_predictions(folder: Path) -> Path:
 
 def checkpoint() -> Checkpoint:
     state = {"weight": torch.arange(40.0)}
-    return Checkpoint({"model": "GRU"}, "2", state, {"step": 3}, torch.arange(9), [torch.arange(9)], best=state)
+    return Checkpoint(
+        {"model": "GRU"}, "2", state, {"step": 3}, [torch.arange(9)], Progress(torch.arange(9), best=state)
+    )
 
 
 def made_checkpoint(folder: Path) -> Path:

@@ -71,11 +71,11 @@ def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
     comparison, judgement = judged(CLEAR, ended=ended, rates=(0.003, 0.01))
     assert judgement.verdict == "cannot say" and comparison.pairs[0].verdict == "cannot say"
     assert "this study cannot say whether the liquid networks' best (CfC) or" in judgement.sentence
-    assert "is better: the cap in minutes ended 1 of 3 chosen trainings of GRU (accuracy 0.950" in judgement.sentence
+    assert "is better: the time limit ended 1 of 3 chosen trainings of GRU (accuracy 0.950" in judgement.sentence
     verdict = comparison.verdict
     assert verdict.headline.endswith("cannot say on 1 of 1 task. This study cannot say which to use.")
     assert (
-        "t: 2 of 6 trainings of GRU were ended by the cap in minutes, after a median of 2 epochs; its score says "
+        "t: 2 of 6 trainings of GRU were ended by the time limit, after a median of 2 epochs; its score says "
         "little about the model."
     ) in verdict.warnings
     whole = judged(CLEAR, ended=dict.fromkeys(CLEAR, [PATIENCE] * 3))[0].verdict

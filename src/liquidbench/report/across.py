@@ -66,7 +66,7 @@ def _ranking(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure
     groups = over.groups
     if groups is None:
         return None, (
-            "A diagram of mean ranks takes three models and three tasks on which all of them were ranked; "
+            "A diagram of mean ranks needs three models and three tasks on which all of them were ranked; "
             f"here are {counted(over.models, 'model')} and {counted(over.tasks, 'such task')}."
         )
     kinds = [("Nemenyi", [group for group in groups.nemenyi if len(group) > 1])]
@@ -88,7 +88,7 @@ def _ranking_words(groups: Groups, friedman: tuple[float, float] | None) -> str:
         tests += ", and by signed-rank tests of every two after Holm’s correction"
     words = [f"A line with dots joins models that are not shown to differ: {tests}."]
     if friedman and friedman[1] >= ALPHA:
-        words.append("Friedman’s test finds no difference among all of them, so none is sought between two.")
+        words.append("Friedman’s test finds no difference among all of them, so no two are compared.")
     if groups.tasks < groups.enough:
         words.append(
             f"{counted(groups.tasks, 'task')} are too few for signed-rank tests: corrected for all pairs of "
@@ -103,7 +103,7 @@ def _matrix(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure 
     if all(one.lead is None for one in known.values()):
         return None, (
             "Leads on different tasks have no common unit here: any difference counts, or no two models share a task "
-            "of which something can be said."
+            "on which they can be compared."
         )
     order = [model for model, _ in over.groups.ranks] if over.groups else [line.model for line in comparison.overall]
     largest = max(abs(one.lead) for one in known.values() if one.lead is not None)
@@ -116,7 +116,7 @@ def _matrix(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure 
     )
     words = _caption("mean lead", [one.verdict for one in known.values()])
     if all(one.outcome is None for one in known.values()):
-        words += f" No two are tested with so few tasks; from {FEWEST_SIGNED} on they are."
+        words += f" Pairs are tested from {FEWEST_SIGNED} tasks on."
     return Figure(drawing, words, len(order) > MOST_IN_HALF), ""
 
 
@@ -125,7 +125,7 @@ def _caption(what: str, verdicts: Sequence[str]) -> str:
     equal = verdicts.count("equivalent")
     return (
         f"Each cell: the {what} of the model above over the one to the left, in units of the smallest difference that "
-        "counts. The colour is that of the one that leads, deeper for a larger lead, none for one too small to count. "
+        "counts. The colour is the leader’s, deeper for a larger lead; none if the lead is too small to count. "
         f"Framed and bold: shown to differ, {shown} of {counted(len(verdicts), 'pair')}; ≈: equivalent, {equal}."
     )
 

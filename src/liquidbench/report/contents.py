@@ -371,20 +371,22 @@ def _change(verdict: str, pair: Pair | None, evidence: Evidence) -> str:
     if pair.prospect:
         return pair.prospect.sentence
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
-        return f"There can be one from {FEWEST_SEEDS} {pair.over}s on that both models have finished; here are {pairs}."
+        return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both models have finished; there are {pairs}."
     if pair.reason:
         score = evidence.trivial
         beaten = score is None or any(evidence.beats(model, score) for model in (pair.first, pair.second))
         missing = (
-            "had the cap in minutes not ended trainings" if beaten else "were a model better than the trivial predictor"
+            "if the time limit had not ended trainings"
+            if beaten
+            else "if a model were better than the trivial predictor"
         )
-        return f"There could be one {missing}."
+        return f"There could be a verdict {missing}."
     lead, bounds = evidence.lead(pair.difference, pair.interval)
     if verdict == "equivalent" and bounds:
         limit = max(map(abs, bounds))
-        words = f"It stands for every smallest difference above {number(limit, significant([limit]))}"
+        words = f"It holds for every smallest difference above {number(limit, significant([limit]))}"
     elif verdict.endswith("better"):
-        words = f"It stands for every smallest difference up to {number(abs(lead), significant([lead]))}"
+        words = f"It holds for every smallest difference up to {number(abs(lead), significant([lead]))}"
     else:
         return ""
     return f"{words}; in this study it is {number(pair.margin, significant([pair.margin]))}."
@@ -479,10 +481,10 @@ def _leaderboard_note(found: Sequence[Evidence]) -> str:
     several = any(spread.interval for evidence in found for spread in evidence.spreads.values())
     splits = max((evidence.splits for evidence in found), default=1)
     over = " over outer splits, each a mean over seeds" if splits > 1 else ""
-    spread = "with 95 % intervals" if several else "of a single seed, so that nothing is known about their spread"
+    spread = "with 95 % intervals" if several else "of a single seed, so their spread is unknown"
     words = (
-        f"Mean test scores{over}, {spread}; bold ones can be compared with the task’s best and are not shown to be "
-        f"worse. Rank is the mean place over {'splits, ' * (splits > 1)}seeds and tasks, 1 the best."
+        f"Mean test scores{over}, {spread}; bold: not shown to be worse than the task’s best. "
+        f"Rank is the mean place over {'splits, ' * (splits > 1)}seeds and tasks, 1 the best."
     )
     if any(evidence.linear is not None for evidence in found):
         words += " The linear model has no memory: it reads the current step, or a sequence’s means and last values."
@@ -584,11 +586,11 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     time_unit, span = facts.get("time_unit", ""), facts.get("timespan_unit")
     time = [f"in {time_unit}"] if time_unit else []
     time += [f"median span in training {span:.3g} {time_unit}"] if span else []
-    time += ["spans vary by the nature of the data" if facts.get("irregular") else "evenly spaced"]
+    time += ["irregularly sampled" if facts.get("irregular") else "evenly spaced"]
     trivial = {
         "prior": "class frequencies of the training targets",
         "mean": "mean of the training targets",
-        "last value": "the last value goes on",
+        "last value": "the last observed value",
     }.get(facts.get("baseline", ""), "")
     if evidence.trivial is not None:
         trivial += f"{': ' if trivial else ''}{evidence.text(evidence.trivial)}"
@@ -605,7 +607,7 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
         ("Time", "; ".join(time)),
         (
             "Missing values",
-            "some; models read the mask as further inputs" if facts.get("missing") else "none",
+            "some; models also read the mask" if facts.get("missing") else "none",
         ),
         ("Checksum", f"sha256 {facts['digest']}" if facts.get("digest") else ""),
     ]
@@ -651,11 +653,11 @@ def _commands(study: Study, rows: pl.LazyFrame) -> str:
     versions, commits = (sorted(set(_distinct(rows, column)) - {""}) for column in ("version", "commit"))
     lines = [f"# liquidbench {' and '.join(versions)}".rstrip() + ", in a checkout of its repository"]
     if not commits:
-        lines.append("# at the commit that made these results, which they do not tell")
+        lines.append("# at the commit that made these results, which is not recorded")
     elif len(commits) > 1:
         lines.append(f"# of several commits: {', '.join(commits)}")
     else:
-        changed = "  # and what had changed since, which no commit holds" if commits[0].endswith("-dirty") else ""
+        changed = "  # with uncommitted changes" if commits[0].endswith("-dirty") else ""
         lines.append(f"git checkout {commits[0].removesuffix('-dirty')}{changed}")
     return "\n".join(
         (
@@ -663,7 +665,7 @@ def _commands(study: Study, rows: pl.LazyFrame) -> str:
             "pip install '.[bench]'",
             f"# {study.name}.yaml is printed below",
             f"liquidbench run {study.name}.yaml",
-            f"liquidbench report results/{study.name}  # the page alone, from the results",
+            f"liquidbench report results/{study.name}  # makes the report again from the results",
         )
     )
 
@@ -671,23 +673,20 @@ def _commands(study: Study, rows: pl.LazyFrame) -> str:
 def _energy(rows: pl.LazyFrame) -> str:
     measured = _distinct(rows, "metric")
     if "training_energy_joules" in measured:
-        return (
-            "what the processor’s packages took in training steps, by their own counters; power at idle is not "
-            "subtracted."
-        )
+        return "of the processor’s packages in training steps, by their own counters; idle power is not subtracted."
     # Results of earlier versions were not asked for it.
     if "saved_for_backward_bytes" not in measured:
         return "not measured yet."
-    return "not reported by this machine, or not to this user."
+    return "not available on this machine or to this user."
 
 
 def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[tuple[str, str]]:
     training, search = study.training, study.search
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
-        "full": "The search is made anew for each seed and split.",
-        "cheap": "The search is made once, with the first seed, and other seeds train with what it found: their spread "
-        "is that of training alone and leaves out the luck of the search.",
+        "full": "Each seed and split has its own search.",
+        "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread does not "
+        "include that of the search.",
     }[search.mode]
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
@@ -701,16 +700,16 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         (
             "Search",
             "Trials draw the learning rate, optimiser, schedule, clipping, weight decay and patience from ranges that "
-            "are the same for all models, and one of a few structures of the model at the given size. Trials of one "
-            f"number draw the same for all models. {repeated}",
+            "are the same for all models, and one of the model’s few structures at the given size. The k-th trial "
+            f"draws the same values for all models. {repeated}",
         ),
         *(
             [
                 (
                     "Other matchings",
                     f"The results also hold {' and '.join(others)}."
-                    + (" Of these the overview shows the verdicts." if comparison.others else "")
-                    + " All else on this page is of the first matching.",
+                    + (" The overview shows their verdicts." if comparison.others else "")
+                    + " Everything else in this report is for the first matching.",
                 )
             ]
             if others
@@ -718,44 +717,41 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         ),
         (
             "Test data come last",
-            "Validation loss chooses the epoch, the validation score the trial. Test data are built "
-            "only then, and nothing is chosen by them. Scalers are fitted on training data; no raw row is in "
-            "two splits.",
+            "Validation loss chooses the epoch, the validation score the trial. Test data are built only then, and "
+            "nothing is chosen on them. Scalers are fitted on training data; no raw row is in two splits.",
         ),
         (
             "Intervals",
             "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the ends of the "
-            "score’s range. It shows what other seeds would give, not what other data would. Two intervals may overlap "
-            "where the paired difference is clear, so verdicts rest on differences seed by seed."
+            "score’s range. It covers other seeds, not other data. Intervals may overlap although the paired "
+            "difference is clear; verdicts use paired differences."
             + (
-                " On several outer splits, means over the seeds of each take the place of seeds, and intervals are as "
-                "much wider as training data that overlap demand (Nadeau and Bengio); they speak of other splits."
+                " On several outer splits, each split’s mean over seeds is one value, and intervals are widened for "
+                "overlapping training data (Nadeau and Bengio); they cover other splits."
                 if study.splits > 1
                 else ""
             ),
         ),
         (
             "Damaged data",
-            "Models trained on whole data are tested with steps removed, the time added to the next span, and "
-            "with Gaussian noise on the standardised inputs. What is removed or added is the same for all "
-            "models of a seed.",
+            "Models trained on undamaged data are tested with steps removed (their time is added to the next span) "
+            "and with Gaussian noise on the standardised inputs, the same for all models of a seed.",
         ),
         (
             "Cost",
-            "Measured in runs of their own: the median time of a training step times the steps of an epoch; sequences "
+            "Measured in separate runs: the median time of a training step times the steps of an epoch; sequences "
             "of a batch by that time, and by that of a forward pass; the median time of one step of one sequence; the "
             "allocator’s peak, above what it held before, in one training step and in one forward pass; what autograd "
-            f"keeps of a batch between forward and backward. Energy: {_energy(rows)}",
+            f"saves of a batch for the backward pass. Energy: {_energy(rows)}",
         ),
         (
             "Failures",
-            "What diverged, ran out of memory or could not be built is listed with its reason and ranks last. "
-            "Nothing is dropped in silence.",
+            "Runs that diverged, ran out of memory or could not be built are listed with the reason and rank last.",
         ),
         (
             "Rounding",
-            "A task’s scores have the decimals that their typical interval supports: the first digit of its "
-            "half-width, one more where that digit is 1. A single seed gets two significant figures.",
+            "Scores are rounded to the first digit of the typical interval’s half-width on the task, or one more "
+            "where that digit is 1. A single seed gets two significant figures.",
         ),
     ]
     if study.author_defaults:
@@ -763,8 +759,8 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             (
                 "† At published sizes and rates",
                 "Models also ran at a published size and learning rate; each task names the sources. Epochs, "
-                "batches and splits are this study’s: no reproduction of a paper. These rows are marked †, stand "
-                "apart, and count neither in ranks nor in verdicts.",
+                "batches and splits are this study’s: no reproduction of a paper. These rows are marked †, are "
+                "listed separately, and count neither in ranks nor in verdicts.",
             )
         )
     return words

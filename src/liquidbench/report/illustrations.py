@@ -57,8 +57,8 @@ def scores(evidence: Evidence) -> Figure | None:
         best = evidence.text(evidence.spreads[compared[0], "matched"].mean)
         words.append(f"{compared[0]} has the best mean, {best}." if len(compared) > 1 else f"Mean {best}.")
     for score, beaten in (
-        (evidence.trivial, "To have learnt anything a model must beat the trivial predictor"),
-        (evidence.linear, f"To have used more than that, it must beat {linear_model(evidence.facts)}"),
+        (evidence.trivial, "A model that has learnt anything beats the trivial predictor"),
+        (evidence.linear, f"One that uses memory beats {linear_model(evidence.facts)}"),
     ):
         if compared and score is not None:
             words.append(f"{beaten}, {evidence.text(score)}: {_who_beats(evidence, compared, score)}.")
@@ -108,7 +108,7 @@ def costs(evidence: Evidence) -> list[Figure]:
             spread, mark = evidence.spreads[model, variant], evidence.mark(model, variant)
             rival = better.get(model, "") if variant == "matched" else ""
             said = [evidence.spoken(mark.label, spread), f"{label.lower()}: {quantity(cost, unit)}"]
-            said += [f"{rival} is better and no dearer"] if rival else []
+            said += [f"{rival} is better and costs no more"] if rival else []
             whole = evidence.spreads.get((model, "matched"))
             origin = (compared[model], whole.mean) if mark.apart and whole and model in compared else None
             front = variant == "matched" and better.get(model) == ""
@@ -138,7 +138,7 @@ def costs_over_tasks(study: Sequence[Evidence], overall: Sequence[Overall], mode
         for model, cost in times.items():
             mark, rival = models[model], better[model]
             said = f"{model}: mean rank {number(ranks[model], 1)}; {label.lower()}: {quantity(cost, '×')} the least"
-            said += f"; {rival} is better and no dearer" if rival else ""
+            said += f"; {rival} is better and costs no more" if rival else ""
             mark = replace(mark, behind=True) if rival and len(times) > MOST_NAMED else mark
             points.append(figures.Point(mark, cost, ranks[model], None, said, front=not rival))
         title = f"Mean rank over tasks against {label.lower()}"
@@ -163,7 +163,7 @@ def typical_costs(study: Sequence[Evidence], metric: str, models: Collection[str
 
 def _front_caption(front: Sequence[str]) -> str:
     if not front:
-        return "Compared models are matched in this, so there is no front."
+        return "Compared models are matched in this cost, so there is no front."
     return f"At the front: {', '.join(front[:-1])}{' and ' * (len(front) > 1)}{front[-1]}."
 
 
@@ -202,7 +202,7 @@ def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
                 f"({number(ratio, 1 if ratio < 10 else 0)} times as much)."
             )
     words.append(
-        "The line is the front: no model is both cheaper and better than those on it, by means alone. "
+        "The line is the Pareto front of the means: no model is both cheaper and better than those on it. "
         "Costs are on logarithmic axes."
     )
     if not over_tasks and any(variant == "author" for evidence in study for _, variant in evidence.spreads):
@@ -218,7 +218,7 @@ def _kept_back(models: Sequence[str], evidence: Evidence) -> dict[str, Mark]:
 def _named_words(models: Sequence[str]) -> list[str]:
     if len(models) <= MOST_NAMED:
         return []
-    return [f"Named: the {MOST_NAMED} best by test score; others show their names when pointed at."]
+    return [f"Named: the {MOST_NAMED} best by test score; point at a line for its name."]
 
 
 def learning(evidence: Evidence) -> list[Figure]:
@@ -270,13 +270,13 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
     }
     trials = max((len(search) for found in searches.values() for search in found), default=0)
     if trials < 2:
-        single = "Each search had a single trial, so nothing is known of what more would have brought."
+        single = "Each search had a single trial, so there is no tuning curve."
         return None, single if trials else "The results hold no trials of a search."
     # A search that is not at its end would be taken for one with fewer trials.
     searches = {model: [search for search in found if len(search) == trials] for model, found in searches.items()}
     known = [value for found in searches.values() for search in found for value in search if value is not None]
     if not known:
-        return None, "No trial of any search came to a score."
+        return None, "No trial of any search has a score."
     higher, trivial = evidence.higher, evidence.trivial
     worst = trivial if trivial is not None else min(known) if higher else max(known)
     marks = _kept_back(list(searches), evidence)
@@ -295,16 +295,16 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
     gains = {one.mark.label: abs(one.y[-1] - one.y[-2]) for one in series}
     most = max(gains, key=gains.__getitem__)
     words = [
-        "The expected best of so many trials drawn from each search, a mean over searches. The last of "
-        f"{trials} brings most to {most}, {number(gains[most], decimals(None, gains[most]))}: where a line still "
+        "The expected best score of k trials of each search, averaged over searches. The last of "
+        f"{trials} trials helps {most} most, {number(gains[most], decimals(None, gains[most]))}: where a line still "
         f"{'rises' if higher else 'falls'}, more trials would help."
     ]
     failed = sum(value is None for found in searches.values() for search in found for value in search)
     if failed:
-        worth = "the trivial predictor’s score" if trivial is not None else "the worst that was seen"
+        worth = "the trivial predictor’s score" if trivial is not None else "the worst score"
         words.append(f"{counted(failed, 'failed trial')} {'counts' if failed == 1 else 'count'} as {worth}.")
     words += _named_words(list(marks))
-    title = f"{evidence.title}: what the best of so many trials comes to on validation"
+    title = f"{evidence.title}: expected best validation score over the number of trials"
     label = f"{evidence.metric_label} on validation, {evidence.direction}"
     return Figure(figures.curves(title, series, "Trials", label, whole_steps=True), " ".join(words)), ""
 
@@ -345,14 +345,14 @@ def robustness(evidence: Evidence) -> list[Figure]:
         if len(losses) > 1:
             (_, large, most), (_, small, least) = min(losses), max(losses)
             words.append(
-                f"With {damage(corruption, levels[-1])}, {least} is harmed least ({evidence.text(small, signed=True)}) "
+                f"With {damage(corruption, levels[-1])}, {least} loses least ({evidence.text(small, signed=True)}) "
                 f"and {most} most ({evidence.text(large, signed=True)})."
             )
-        words.append("All were trained on whole data.")
+        words.append("All were trained on undamaged data.")
         if corruption == "removed_steps":
             words.append("A removed step is gone; its time is added to the next span.")
         if any(bounds for one in series for bounds in one.intervals):
-            words.append("Bars are 95 % intervals, set side by side.")
+            words.append("Bars are 95 % intervals.")
         words += _named_words(list(marks))
         title = f"{evidence.metric_label} on {evidence.title}: {label.lower()}"
         drawing = figures.curves(

@@ -103,7 +103,7 @@ def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
     return Table(
         "leaderboard",
         "Leaderboard",
-        f"Mean test scores{intervals}. Bold: can be compared with the task’s best and is not shown to be worse. "
+        f"Mean test scores{intervals}. Bold: not shown to be worse than the task’s best. "
         "Rank: mean place over seeds and tasks.",
         [
             ("Rank", True),
@@ -275,8 +275,8 @@ def matchups(comparison: Comparison) -> Table:
         "over-tasks",
         "Over tasks",
         "Mean lead over tasks of each first model over the second, in units of the smallest difference that counts, "
-        "with 95 % intervals; wins, ties and losses by task; p of signed-rank tests after Holm’s correction; chances "
-        "that the first is worse, equivalent, better, each pair taken alone.",
+        "with 95 % intervals; wins, ties and losses by task; p of signed-rank tests after Holm’s correction; "
+        "uncorrected probabilities that the first is worse, equivalent, better.",
         [
             ("First", False),
             ("Second", False),

@@ -43,24 +43,24 @@ FEW_TASKS = 10
 """A verdict on fewer tasks comes with a warning."""
 
 RANKING_RULE = (
-    "Rank: the matched models are ranked within each task, split and seed, 1 being best; equals share the mean of "
-    "their places, and a run that failed takes the last. Ranks are averaged over these, then over tasks. Seeds of a "
-    f"task that some model has not run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a "
-    "bootstrap over tasks and, within each, over seeds."
+    "Rank: matched models are ranked within each task, split and seed, 1 being best; ties share their mean rank, and a "
+    "failed run ranks last. Ranks are averaged over splits and seeds, then over tasks. Seeds that some model has not "
+    f"run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a bootstrap over tasks and, "
+    "within each, over seeds."
 )
 
 MATCHUP_RULE = (
-    "Two models over tasks: a lead is a mean difference of scores in units of the smallest difference that counts. "
+    "Two models over tasks: a lead is the mean difference of scores in units of the smallest difference that counts. "
     f"From {FEWEST_SIGNED} tasks on, “better”: the exact signed-rank test's p-value, corrected by Holm's method for "
-    f"all pairs of models, lies below {ALPHA} and the mean lead is at least 1. “Equivalent”, which goes before: by the "
-    f"Bayesian signed-rank test, with a lead of ±1 as the region of practical equivalence, its chance is at least "
-    f"{percent(LEVEL)}. Anything else: “no difference shown”. Tasks on which the cap in minutes ended a training that "
-    "was scored, or with too few common seeds, are left out. Wins and losses are leads of at least 1."
+    f"all pairs of models, is below {ALPHA} and the mean lead is at least 1. “Equivalent”, which takes precedence: its "
+    "probability by the Bayesian signed-rank test, with ±1 as the region of practical equivalence, is at least "
+    f"{percent(LEVEL)}. Anything else: “no difference shown”. Tasks on which the time limit ended a training that was "
+    "scored, or with too few common seeds, are left out. Wins and losses are leads of at least 1."
 )
 
 GROUP_RULE = (
-    "Groups that are not shown to differ: by Nemenyi's test after Friedman's, models whose mean ranks differ by less "
-    "than the critical difference; by corrected signed-rank tests, models of which no two differ."
+    "Groups not shown to differ: by Nemenyi's test after Friedman's, models whose mean ranks differ by less than the "
+    "critical difference; by corrected signed-rank tests, models of which no two differ."
 )
 
 
@@ -150,7 +150,7 @@ class Matchup:
             facts.append(f"{p_value(self.p)} by {self.outcome.test}{corrected}")
         if self.probabilities:
             worse, equal, better = map(percent, self.probabilities)
-            facts.append(f"taken alone, chance of better {better}, equivalent {equal}, worse {worse}")
+            facts.append(f"uncorrected probability of better {better}, equivalent {equal}, worse {worse}")
         if self.left_out:
             facts.append(f"{counted(self.left_out, 'task')} left out")
         return f"{over}, {verdict}" + (f" ({'; '.join(facts)})." if facts else ".")
@@ -204,15 +204,15 @@ class Groups:
     def sentence(self) -> str:
         """The groups in words."""
         text = (
-            f"Mean ranks differ by Nemenyi's test from {self.critical_difference:.2f} on; not shown to differ: "
+            f"By Nemenyi's test (critical difference {self.critical_difference:.2f}), not shown to differ: "
             f"{_listed(self.nemenyi)}."
         )
         if self.signed_rank is not None:
             text += f" By signed-rank tests after Holm's correction: {_listed(self.signed_rank)}."
         if self.tasks < self.enough:
             text += (
-                f" With {counted(self.tasks, 'task')} no signed-rank test that is corrected for all pairs of "
-                f"{len(self.ranks)} models can show a difference; {self.enough} could."
+                f" With {counted(self.tasks, 'task')} no signed-rank test corrected for all pairs of "
+                f"{len(self.ranks)} models can show a difference; that takes {self.enough}."
             )
         return text
 
@@ -222,7 +222,7 @@ class OverTasks:
     """What the tasks say together.
 
     Attributes:
-        tasks: number of tasks on which all matched models were ranked, and none was cut short by the cap in minutes.
+        tasks: number of tasks on which all matched models were ranked, and none was cut short by the time limit.
         models: number of these models.
         friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
         leads: test of liquid against recurrent, each task with a verdict one pair, by leads in units of the smallest
@@ -244,7 +244,7 @@ class OverTasks:
         words = []
         if self.friedman:
             statistic, p = self.friedman
-            rough = "; with so few tasks that p is rough" if self.tasks < FEW_TASKS else ""
+            rough = "; with so few tasks p is approximate" if self.tasks < FEW_TASKS else ""
             words.append(
                 f"Over {self.tasks} tasks Friedman's test finds {'a' if p < ALPHA else 'no'} difference between the "
                 f"ranks of the {self.models} models (χ² = {statistic:.2f}, {p_value(p)}{rough})."

@@ -57,9 +57,9 @@ SAME_COST = 1.1
 """Costs count as the same up to this ratio: repeated timings differ by as much."""
 
 COST_RULE = (
-    "What a better score costs: its gain divided by the number of times the cost doubles, said only where a model is "
-    "better and costs more. It is a rate between two points and no law of how scores grow. Costs within a tenth of "
-    "each other count as the same, and as known: the interval is that of the gain."
+    "What a better score costs: the gain for each doubling of cost, given only where a model is better and costs more. "
+    "It is a rate between two points, not a scaling law. Costs within a tenth of each other count as equal. Costs are "
+    "taken as exact: the interval is that of the gain."
 )
 
 
@@ -158,7 +158,7 @@ def _sentence(first: str, second: str, label: str, ratio: float, verdict: str, r
         if times > SAME_COST:
             return f"{winner} is better than {loser} at {_times(times)} the {label}: {rate} for each doubling."
         if times < 1 / SAME_COST:
-            return f"{winner} is better than {loser} at {_times(times)} the {label}: there is nothing to weigh."
+            return f"{winner} is better than {loser} at {_times(times)} the {label}: there is no trade-off."
         return f"{winner} is better than {loser} at about the same {label}."
     dear, cheap, times = (first, second, ratio) if ratio >= 1 else (second, first, 1 / ratio)
     if times <= SAME_COST:
@@ -166,7 +166,7 @@ def _sentence(first: str, second: str, label: str, ratio: float, verdict: str, r
     ending = {
         "equivalent": "for an equivalent score",
         "no difference shown": "for no gain that was shown",
-        "cannot say": "and nothing can be said of the scores",
+        "cannot say": "and the scores cannot be compared",
     }
     return f"{dear} has {_times(times)} the {label} of {cheap}, {ending[verdict]}."
 

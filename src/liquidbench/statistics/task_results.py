@@ -48,10 +48,10 @@ REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
 """Each word holds up to so many times the seeds that there are."""
 
 PROSPECT_RULE = (
-    "Where no difference is shown, the number of seeds that would show one, or equivalence where the difference lies "
-    f"below the smallest that counts, with a chance of {percent(POWER)}, were difference and spread as seen; for a "
-    "difference at the level of Holm's first step. “Within reach”: at most twice the seeds there are; “costly”: at "
-    f"most ten times; “out of reach”: more, or more than {MOST_SEEDS:,}."
+    "Where no difference is shown: the number of seeds that would show one with a power of "
+    f"{percent(POWER)} if difference and spread are as observed, or equivalence where the difference is below the "
+    "smallest that counts. The level is that of Holm's first step. “Within reach”: at most twice the present seeds; "
+    f"“costly”: at most ten times; “out of reach”: more, or more than {MOST_SEEDS:,}."
 )
 
 
@@ -111,10 +111,10 @@ class Prospect:
         show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
         many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
         text = (
-            f"If difference and spread are as seen, {many} seeds would show {show} with a chance of {percent(POWER)}, "
-            f"where there are {self.now}: {self.reach}."
+            f"If difference and spread are as observed, {many} seeds would show {show} with a power of "
+            f"{percent(POWER)} (there are {self.now}): {self.reach}."
         )
-        return text + " So few seeds hardly tell the spread." if self.now < FEW_SEEDS else text
+        return text + " With so few seeds the spread is uncertain." if self.now < FEW_SEEDS else text
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Trainings:
 
     Attributes:
         number: how many there were, those of all trials.
-        cut: of each that the cap in minutes ended, its epochs.
+        cut: of each that the time limit ended, its epochs.
         chosen: those whose weights were scored, one a run.
     """
 
@@ -298,10 +298,10 @@ class TaskResults:
         return self.trainings.get(model, Trainings())
 
     def cut_short(self, model: str) -> str:
-        """In words, that the cap in minutes ended what was scored of a model; "" where it did not."""
+        """In words, that the time limit ended what was scored of a model; "" where it did not."""
         chosen = self.trainings_of(model).chosen
         cut = sum(training.ended == "minutes" for training in chosen)
-        return f"the cap in minutes ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
+        return f"the time limit ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
 
     def runs_of_all(self, models: Sequence[str]) -> list[FoldAndSeed]:
         """The seeds, on each split, that all of some matched models have run."""

@@ -50,9 +50,10 @@ would in four of ten searches.
 """
 
 EDGE_RULE = (
-    "A warning is given of a model where two, and at least a quarter, of its chosen learning rates lie in the lowest "
-    "or in the highest twentieth of the range, on its logarithmic scale. Were the rate of no consequence, a twentieth "
-    "would; were the outermost always the best, 40 % of searches of ten trials would choose one there."
+    "A model gets a warning where at least two, and at least a quarter, of its chosen learning rates are in the "
+    "lowest or in the highest twentieth of the range, on its logarithmic scale. If the rate did not matter, a "
+    "twentieth would be; if the most extreme rate were always best, 40 % of searches of ten trials would choose one "
+    "there."
 )
 
 
@@ -138,7 +139,7 @@ class Comparison:
         ]
         if not any(changed.values()):
             return f"The verdict is the same on every task with equal {' and equal '.join(changed)}."
-        return f"The verdict is another one {' and '.join(parts)}."
+        return f"The verdict changes {' and '.join(parts)}."
 
     @property
     def ranks(self) -> dict[str, float]:
@@ -159,7 +160,7 @@ def compare(
     over seeds that are tested, with allowance for training data that overlap (`resampled_test`). A family (liquid,
     recurrent) is represented on each task by the model with the fewest failures and, among these, the best mean score
     on *validation*, over the seeds that all matched models of the task have run; the two are compared on test. Where
-    the cap in minutes cut short what is compared, where there are too few seeds or splits, or where the better one is
+    the time limit cut short what is compared, where there are too few seeds or splits, or where the better one is
     no better than the trivial predictor, the verdict is that nothing can be said.
 
     Args:
@@ -282,10 +283,10 @@ def _sentence(task: TaskResults, pair: Pair) -> str:
         return f"{start} {first} and {second} are equivalent, their difference within ±{margin} ({numbers})."
     ending = ""
     if interval is None and pair.difference:
-        ending = f" All {pair.over}s differ by the same amount, so nothing is known about its spread."
+        ending = f" All {pair.over}s differ by the same amount, so the spread is unknown."
     elif pair.p is not None and pair.p < ALPHA:
         margin = number(pair.margin, significant([pair.margin]))
-        ending = f" What difference there is lies below the smallest that counts, {margin}."
+        ending = f" The difference is below the smallest that counts, {margin}."
     return f"{start} {first} and {second} show no difference ({numbers}).{ending}"
 
 
@@ -293,7 +294,7 @@ def _left_out(pair: Pair) -> str:
     if not pair.left_out:
         return ""
     what = counted(pair.left_out, "seed" if pair.over == "seed" else "run")
-    return f"; {what} left out, as one of the two failed or has not run there"
+    return f"; {what} left out, where one of the two failed or has not run"
 
 
 def _headline(judgements: Sequence[Judgement]) -> str:
@@ -332,7 +333,7 @@ def _consequence(judgements: Sequence[Judgement]) -> str:
         )
     if counts["equivalent"] == len(judgements):
         return f"{_named(judgements)}: choose by cost {where}."
-    return "Nothing here speaks for changing the network you have; more seeds may show a difference."
+    return "There is no reason here to change the network you have; more seeds may show a difference."
 
 
 def _named(judgements: Sequence[Judgement]) -> str:
@@ -358,8 +359,8 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
     pairs = [judgement.pair for judgement in judgements if judgement.pair]
     if len(judgements) < FEW_TASKS:
         warnings.append(
-            f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: with fewer than "
-            f"{FEW_TASKS}, what holds on these says little about others."
+            f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: results on fewer than "
+            f"{FEW_TASKS} say little about other tasks."
         )
     for over in ("seed", "split"):
         few = min((len(pair.differences) for pair in pairs if pair.over == over), default=FEW_SEEDS)
@@ -379,7 +380,7 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
         if task.trivial is not None and best and not any(task.ahead(mean, task.trivial) for mean in best):
             warnings.append(
                 f"On {task.title}, neither family's best is better than the trivial predictor "
-                f"({task.words_of(task.trivial)}), so the comparison says little."
+                f"({task.words_of(task.trivial)}), so the comparison means little."
             )
         warnings += _no_better_than_linear(task)
     return warnings + _unlike(tasks) + _learning(tasks)
@@ -391,13 +392,13 @@ def _cut_short(task: TaskResults) -> list[str]:
         trainings = task.trainings_of(model)
         if cut := trainings.cut:
             consequence = (
-                "its score says little about the model"
+                "its score is no measure of the model"
                 if task.cut_short(model)
-                else "none of them was chosen, perhaps for that reason"
+                else "none of them was chosen, perhaps because of that"
             )
             warnings.append(
                 f"{task.title}: {len(cut)} of {counted(trainings.number, 'training')} of {model} "
-                f"{'was' if len(cut) == 1 else 'were'} ended by the cap in minutes, after a median of "
+                f"{'was' if len(cut) == 1 else 'were'} ended by the time limit, after a median of "
                 f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
             )
     return warnings
@@ -462,8 +463,8 @@ def _learning(tasks: Sequence[TaskResults]) -> list[str]:
     if near:
         low, high = LEARNING_RATES
         warnings.append(
-            f"Many chosen learning rates lie close to an end of their range, {low:g} to {high:g}: {'; '.join(near)}. "
-            "A rate beyond it may do better."
+            f"Many chosen learning rates are close to an end of their range, {low:g} to {high:g}: {'; '.join(near)}. "
+            "A rate outside it may do better."
         )
     return warnings
 
@@ -492,28 +493,28 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
     return (
         "On each task each family is represented by its model with the fewest failed runs and, among these, the best "
         "mean score on validation, over the seeds that all matched models of the task have run; the two are compared "
-        "on test, seed by seed. Models of neither family and rows at published sizes and rates take no part.",
+        "on test, seed by seed. Models of neither family and rows at published sizes and rates do not count.",
         "Within a task the test is the paired t-test over common seeds, two-sided; where all seeds differ by the same "
-        "amount, t is undefined and the exact signed-rank test stands in. Of a task that was run on several outer "
-        "splits the pairs are the splits, with their mean scores over seeds, and the test is Nadeau and Bengio's "
-        "corrected resampled t-test; its ratio is that of rows in test to rows in training of the official split. "
+        "amount, t is undefined and the exact signed-rank test is used. On a task with several outer splits the "
+        "pairs are the splits, with their mean scores over seeds, and the test is Nadeau and Bengio's corrected "
+        "resampled t-test, with the ratio of test rows to training rows of the official split. "
         "p-values are corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in "
         "its table of pairs.",
         f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
         f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
-        "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the cap in minutes ended a "
-        "training that was scored, the other one tasks on which nothing can be said.",
-        "“Cannot say”, before all else: the cap in minutes ended a training that was scored of one of the two; or they "
-        f"have fewer than {FEWEST_SEEDS} common seeds, or splits; or, where a family would be better or the two "
+        "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the time limit ended a "
+        "training that was scored; the signed-rank test leaves out tasks with the verdict “cannot say”.",
+        "“Cannot say”, which is checked first: the time limit ended a training that was scored of one of the two; or "
+        f"they have fewer than {FEWEST_SEEDS} common seeds, or splits; or, where a family would be better or the two "
         "equivalent, neither mean is better than the trivial predictor's score.",
-        f"“Better”: the corrected p-value lies below {ALPHA} and the mean difference is at least "
+        f"“Better”: the corrected p-value is below {ALPHA} and the mean difference is at least "
         f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
         "representative's mean where the score is an error).",
-        f"“Equivalent”: the whole {percent(LEVEL)} interval of the mean difference lies within that margin; this "
-        "goes before “better”. Anything else: “no difference shown”.",
+        f"“Equivalent”: the whole {percent(LEVEL)} interval of the mean difference is within that margin; this "
+        "takes precedence over “better”. Anything else: “no difference shown”.",
         f"Intervals of means and of mean differences are Student's, at {percent(LEVEL)}, not corrected for the "
-        "number of comparisons: a bootstrap of few seeds would be too narrow. They speak of other seeds, not of "
-        "other data; on several splits they are those of the corrected test, and speak of other splits of these data.",
+        "number of comparisons: a bootstrap of few seeds would be too narrow. They cover other seeds, not other "
+        "data; on several splits they are those of the corrected test and cover other splits of the same data.",
         f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds, or splits. A network is shown "
         f"better than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
         EDGE_RULE,
