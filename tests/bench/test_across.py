@@ -60,7 +60,7 @@ def test_friedman_over_tasks_takes_three_models_and_three_tasks():
     assert (found.tasks, found.models) == (4, 3)
     assert found.sentence == (
         f"Over 4 tasks Friedman's test finds no difference between the ranks of the 3 models (χ² = "
-        f"{expected.statistic:.2f}, p = {expected.pvalue:.2f}; with so few tasks that p is rough)."
+        f"{expected.statistic:.2f}, p = {expected.pvalue:.2f}; with so few tasks p is approximate)."
     )
     assert over_tasks(means[:2]).friedman is None
     assert over_tasks([{"CfC": 0.9, "GRU": 0.8}] * 4).friedman is None
@@ -168,7 +168,9 @@ def test_the_sentence_of_a_matchup_names_the_better_one_first():
     leads = [0.02, 0.03, 0.04, 0.05, 0.06, 0.07]
     found, turned = matched(leads), matched([-lead for lead in leads])
     assert found.sentence.startswith("Over 6 tasks, CfC is better than GRU (CfC leads by 4.5 smallest differences on ")
-    assert "; wins 6, ties 0, losses 0; p = 0.031 by exact signed-rank test; taken alone, chance of " in found.sentence
+    assert (
+        "; wins 6, ties 0, losses 0; p = 0.031 by exact signed-rank test; uncorrected probability of " in found.sentence
+    )
     assert turned.sentence.startswith("Over 6 tasks, GRU is better than CfC (GRU leads by 4.5 smallest differences on ")
     assert turned.sentence == turned.swapped().sentence
     assert turned.swapped().swapped() == turned
@@ -227,7 +229,7 @@ def test_too_few_tasks_for_so_many_pairs_is_said():
     # Ten pairs: 2 / 2^8 is 0.0078, ten times that more than 0.05; of nine tasks it is 0.039.
     assert groups.enough == 9
     assert groups.sentence.endswith(
-        "With 6 tasks no signed-rank test that is corrected for all pairs of 5 models can show a difference; 9 could."
+        "With 6 tasks no signed-rank test corrected for all pairs of 5 models can show a difference; that takes 9."
     )
     assert len(groups.signed_rank) == 1
     assert everyone(tasks=5).over_tasks.groups.signed_rank is None

@@ -52,14 +52,14 @@ def test_of_errors_a_gain_is_a_lower_one():
 @pytest.mark.parametrize(
     ("times", "scores", "sentence"),
     [
-        (0.3, BETTER, "CfC is better than GRU at 0.3 times the training time: there is nothing to weigh."),
+        (0.3, BETTER, "CfC is better than GRU at 0.3 times the training time: there is no trade-off."),
         (1.05, BETTER, "CfC is better than GRU at about the same training time."),
         (12.4, LEVEL, "CfC has 12 times the training time of GRU, for no gain that was shown."),
         (0.95, LEVEL, "CfC and GRU are about equal in training time."),
         (0.5, {"CfC": 0.9 + NOISE, "GRU": 0.9 + NOISE[[1, 2, 3, 0]]},
          "GRU has 2 times the training time of CfC, for an equivalent score."),
         (3.0, {"CfC": [0.9, 0.91], "GRU": [0.8, 0.81]},
-         "CfC has 3 times the training time of GRU, and nothing can be said of the scores."),
+         "CfC has 3 times the training time of GRU, and the scores cannot be compared."),
     ],
 )  # fmt: skip
 def test_without_a_gain_or_a_higher_cost_there_is_no_rate(times, scores, sentence):

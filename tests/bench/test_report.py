@@ -420,7 +420,7 @@ def test_the_linear_model_stands_beside_the_trivial_predictor(demo):
     assert "trivial predictor 0.790 " in board and "linear model 0.930 " in board
     task = page.says("task-occupancy-excerpt")
     assert "Linear model a linear model of the current step: 0.930" in task
-    assert "it must beat a linear model of the current step, 0.930" in task
+    assert "One that uses memory beats a linear model of the current step, 0.930" in task
     assert "a linear model of each feature's mean and last value" in page.says("task-physionet2012-excerpt")
     assert re.search('<g class="reference">.*?linear model 0.930<', demo)
 
@@ -461,8 +461,8 @@ def test_trainings_that_the_cap_cut_short_are_told(tmp_path):
     "commits, expected",
     [
         (["abc123"], "git checkout abc123 pip"),
-        (["abc123-dirty"], "git checkout abc123 # and what had changed since, which no commit holds pip"),
-        ([""], "at the commit that made these results, which they do not tell"),
+        (["abc123-dirty"], "git checkout abc123 # with uncommitted changes pip"),
+        ([""], "at the commit that made these results, which is not recorded"),
         (["abc", "def"], "of several commits: abc, def"),
     ],
 )
@@ -561,7 +561,7 @@ def test_only_failures(tmp_path):
     failing = {(task, model, seed) for task in TASKS for model in study.models for seed in study.seeds}
     page = Page(made(tmp_path, failing=failing, models=["CfC", "GRU"]))
     assert "failed, for the reasons below" in page.says("task-cheetah-excerpt")
-    assert "no score to set against a cost" in page.says("overview")
+    assert "so there are no scores" in page.says("overview")
     assert page.says("failures").count("every trial failed") == len(failing) * 2
 
 
@@ -866,7 +866,7 @@ def test_cliques_of_both_kinds_have_their_own_lines():
 
 def test_over_tasks_says_why_it_has_no_diagram(tmp_path):
     page = Page(made(tmp_path, tasks=list(TASKS)[:2]))
-    assert "takes three models and three tasks" in page.says("over-tasks")
+    assert "needs three models and three tasks" in page.says("over-tasks")
     assert "here are 5 models and 2 such tasks" in page.says("over-tasks")
     assert "over-tasks" not in Page(made(tmp_path, tasks=list(TASKS)[:1])).texts, "a single task has no such page"
     text = made(tmp_path, smallest_difference=0)
@@ -916,7 +916,7 @@ def test_fronts_are_those_of_the_results(demo):
 
 
 def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, tmp_path):
-    assert demo.count("Energy: not reported by this machine") == 1
+    assert demo.count("Energy: not available on this machine") == 1
     assert "Energy: not measured yet" in made(tmp_path, costs=False)
     study = make_study()
     frame = make_frame(study)
@@ -925,7 +925,7 @@ def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, t
     comparison = compare(frame, TASKS, 0.01)
     text = report.write(study, frame, TASKS, comparison, tmp_path / "r.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert "idle is not subtracted" in page.says("methods") and "not reported" not in page.says("methods")
+    assert "idle power is not subtracted" in page.says("methods") and "not available" not in page.says("methods")
     assert "Energy, one epoch" in page.says("task-cheetah-excerpt")
     assert "42 mJ" in page.says("task-cheetah-excerpt")
 
@@ -1092,7 +1092,7 @@ def test_what_would_change_a_verdict_would(tmp_path, models, smallest, kind):
             told += not kind
             continue
         found = re.search(
-            r"stands for every smallest difference (up to|above) ([0-9.]+); in this study it is ([0-9.]+[0-9])", says
+            r"holds for every smallest difference (up to|above) ([0-9.]+); in this study it is ([0-9.]+[0-9])", says
         )
         assert found.group(1) == kind
         limit, margin = float(found.group(2)), float(found.group(3))
@@ -1107,7 +1107,7 @@ def test_what_would_change_a_verdict_would(tmp_path, models, smallest, kind):
 
 def test_what_would_give_a_verdict_at_all(tmp_path):
     page = Page(made(tmp_path, seeds=2))
-    assert "There can be one from 3 seeds on that both models have finished; here are 2." in page.says("overview")
+    assert "A verdict needs 3 seeds that both models have finished; there are 2." in page.says("overview")
     study = make_study()
     frame = cut_short(make_frame(study), study.models)
     path = report.write(study, frame, TASKS, compare(frame, TASKS, 0.01), tmp_path / "r.html")

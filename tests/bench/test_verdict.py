@@ -75,11 +75,11 @@ def test_a_score_that_the_cap_in_minutes_cut_short_decides_nothing():
     verdict = comparison.verdict
     assert verdict.headline.endswith("cannot say on 1 of 1 task. This study cannot say which to use.")
     assert (
-        "t: 2 of 6 trainings of GRU were ended by the time limit, after a median of 2 epochs; its score says "
-        "little about the model."
+        "t: 2 of 6 trainings of GRU were ended by the time limit, after a median of 2 epochs; its score is "
+        "no measure of the model."
     ) in verdict.warnings
     whole = judged(CLEAR, ended=dict.fromkeys(CLEAR, [PATIENCE] * 3))[0].verdict
-    assert whole.judgements[0].verdict == "liquid better" and not any("minutes" in words for words in whole.warnings)
+    assert whole.judgements[0].verdict == "liquid better" and not any("time limit" in words for words in whole.warnings)
 
 
 def test_fits_that_were_not_done_are_said():
@@ -154,8 +154,8 @@ def test_chosen_rates_close_to_an_end_of_their_range_are_said():
     # The range is 0.001 to 0.1, two decades: its outermost twentieths end at 0.001 * 10**0.1 and 0.1 / 10**0.1.
     inside, outside = 0.1 / 10**0.1 * 0.999, 0.1 / 10**0.1 * 1.001
     assert rate_warnings(outside, outside, 0.01) == [
-        "Many chosen learning rates lie close to an end of their range, 0.001 to 0.1: CfC 2 of 3 fits to the upper "
-        "one. A rate beyond it may do better."
+        "Many chosen learning rates are close to an end of their range, 0.001 to 0.1: CfC 2 of 3 fits to the upper "
+        "one. A rate outside it may do better."
     ]
     assert not rate_warnings(inside, inside, 0.01), "the highest that was tried, and far from the end"
     assert not rate_warnings(outside, 0.01, 0.01), "one may be chance"
@@ -247,7 +247,7 @@ def test_advice_names_what_was_compared_and_goes_no_further():
         "CfC was better than GRU on 2 of 3 tasks, GRU than CfC on 1. It depends on the task: try both on your own data."
     )
     assert headline("equal", "equal") == "CfC and GRU were equivalent on 2 of 2 tasks: choose by cost here."
-    assert headline("equal", "open").startswith("Nothing here speaks for changing")
+    assert headline("equal", "open").startswith("There is no reason here to change")
     assert headline(*["liquid"] * 10).endswith("on 10 of 10 tasks: use a liquid network on tasks like these.")
 
 
@@ -367,8 +367,8 @@ def test_where_no_difference_is_shown_the_seeds_that_would_show_one_are_said():
     expected = statistics.seeds_to_show(0.02, moved.std(ddof=1))
     assert (judgement.prospect.aim, judgement.prospect.seeds, judgement.prospect.now) == ("different", expected, 5)
     assert judgement.prospect.sentence == (
-        f"If difference and spread are as seen, about {expected} seeds would show a difference with a chance of 80 %, "
-        "where there are 5: costly."
+        f"If difference and spread are as observed, about {expected} seeds would show a difference with a power of 80 "
+        "% (there are 5): costly."
     )
     assert prospect(0.02, tasks=6).prospect.seeds == statistics.seeds_to_show(0.02, moved.std(ddof=1), 0.05 / 6)
 
@@ -384,11 +384,11 @@ def test_a_difference_that_does_not_count_is_to_be_shown_equivalent():
 def test_the_reach_of_more_seeds_in_words():
     assert prospect(0.035).prospect.reach == "within reach"
     assert prospect(0.0099).prospect.sentence == (
-        "If difference and spread are as seen, more than 1,000 seeds would show the two to be equivalent with a chance "
-        "of 80 %, where there are 5: out of reach."
+        "If difference and spread are as observed, more than 1,000 seeds would show the two to be equivalent with a "
+        "power of 80 % (there are 5): out of reach."
     )
     few = judged({"CfC": [0.9, 0.93, 0.95], "GRU": [0.9, 0.90, 0.93]})[1]
-    assert few.prospect.sentence.endswith(" So few seeds hardly tell the spread.")
+    assert few.prospect.sentence.endswith(" With so few seeds the spread is uncertain.")
 
 
 def test_what_is_shown_or_cannot_be_said_has_no_prospect():
@@ -467,7 +467,7 @@ def test_splits_that_all_differ_alike_show_nothing():
     pair = compare(over_splits([0.05] * 6), {"t": ROWS}, 0.01).pairs[0]
     assert pair.outcome is None and pair.verdict == "no difference shown"
     sentence = compare(over_splits([0.05] * 6), {"t": ROWS}, 0.01).verdict.judgements[0].sentence
-    assert sentence.endswith("All splits differ by the same amount, so nothing is known about its spread.")
+    assert sentence.endswith("All splits differ by the same amount, so the spread is unknown.")
 
 
 def test_several_splits_need_the_rows_behind_them():
@@ -498,7 +498,7 @@ def test_the_headline_is_that_of_the_first_matching_and_the_others_are_there():
         "compute": "equivalent",
         "state": "liquid better",
     }
-    assert found.stands == "The verdict is another one on 1 of 1 task with equal compute."
+    assert found.stands == "The verdict changes on 1 of 1 task with equal compute."
     other = compare(frame, facts, 0.01, ("state", "parameters"))
     assert other.stands == "The verdict is the same on every task with equal parameters."
     assert other.verdict == compare(frames[2], facts, 0.01).verdict

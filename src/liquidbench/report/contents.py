@@ -685,8 +685,8 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
         "full": "Each seed and split has its own search.",
-        "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread does not "
-        "include that of the search.",
+        "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread leaves "
+        "out that of the search.",
     }[search.mode]
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
