@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
-from liquidbench.names import shown
+from liquidbench.system.names import shown
 from liquidbench.waiting import Steps
 
 if TYPE_CHECKING:
@@ -496,8 +496,8 @@ def _resume(options: argparse.Namespace) -> int:
 
 
 def _kept(directory: Path) -> "Study":
-    from liquidbench import storage
     from liquidbench.study import RESULTS_FORMAT, Study
+    from liquidbench.system import storage
 
     path = directory / _STUDY_FILE
     try:
@@ -556,7 +556,7 @@ def _headed(study: "Study", asked: str = "") -> str:
 
 def _carries_seal(path: Path) -> bool:
     """Whether a file has a checksum, be it right or wrong."""
-    from liquidbench import storage
+    from liquidbench.system import storage
 
     try:
         return storage.intact(storage.content_of(path), path)
@@ -617,7 +617,7 @@ def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
 
 
 def _keep(study: "Study", directory: Path, asked: str = "") -> None:
-    from liquidbench import storage
+    from liquidbench.system import storage
 
     path = directory / _STUDY_FILE
     text = _headed(study, asked)
@@ -763,8 +763,9 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from liquidbench import predictions, results, storage
+    from liquidbench import predictions, results
     from liquidbench.engine.leases import Leases
+    from liquidbench.system import storage
 
     directory, scored, left, damaged = Path(options.directory), 0, 0, 0
     # Runs by metric, task and reason.

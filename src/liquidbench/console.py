@@ -23,9 +23,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
-from liquidbench.names import shown
 from liquidbench.statistics import Comparison, Standing, number, significant
 from liquidbench.study import Run, Study
+from liquidbench.system.names import shown
 
 State = Literal["waiting", "running", "done", "failed", "left out"]
 

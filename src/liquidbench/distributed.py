@@ -22,10 +22,8 @@ import torch
 import torch.distributed as dist
 
 import liquidbench
-from liquidbench import storage
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, device_of, predict
-from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, start
 from liquidbench.replicas import (
     Checkpoint,
     Course,
@@ -41,7 +39,9 @@ from liquidbench.replicas import (
 )
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
-from liquidbench.storage import DamagedFileError, KeptFileWarning, file_lock
+from liquidbench.system import storage
+from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, start
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.tasks.task import Task
 from liquidbench.trainer import Epoch, NoTargetsError, Progress, check_targets
 

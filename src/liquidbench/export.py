@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from liquidbench.places import within
+from liquidbench.system.places import within
 
 FORMATS = ("tensorboard", "mlflow")
 

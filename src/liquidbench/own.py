@@ -22,7 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from liquidbench.processes import closed_path
+from liquidbench.system.processes import closed_path
 
 _CODE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
 _NAME = re.compile(r"[^\W_][\w .+-]{0,39}")

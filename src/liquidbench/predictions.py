@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from liquidbench import storage
 from liquidbench.metrics import METRICS, score
-from liquidbench.packed import check_zip
-from liquidbench.places import file_name
+from liquidbench.system import storage
+from liquidbench.system.packed import check_zip
+from liquidbench.system.places import file_name
 
 SPLITS = ("validation", "test")
 

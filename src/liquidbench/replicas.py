@@ -20,15 +20,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from liquidbench import catalogue, storage
+from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, device_of, optimiser_of
 from liquidbench.models import find
-from liquidbench.packed import check_zip
-from liquidbench.processes import end_with_parent
 from liquidbench.search import Settings
-from liquidbench.storage import DamagedFileError
 from liquidbench.study import DEVICES
+from liquidbench.system import storage
+from liquidbench.system.packed import check_zip
+from liquidbench.system.processes import end_with_parent
+from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks.task import Task
 from liquidbench.trainer import Epoch, Progress, Trainer
 

@@ -30,10 +30,10 @@ from typing import Any, Literal, TypeVar
 
 import polars as pl
 
-from liquidbench import storage
-from liquidbench.places import file_name
-from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import MATCHINGS, MODES
+from liquidbench.system import storage
+from liquidbench.system.places import file_name
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning
 
 SCHEMA = pl.Schema(
     {
@@ -141,7 +141,7 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def sealed(frame: pl.DataFrame) -> bytes:
-    """Rows as the content of a Parquet file that carries its checksum, for `liquidbench.storage.keep`."""
+    """Rows as the content of a Parquet file that carries its checksum, for `liquidbench.system.storage.keep`."""
     content = io.BytesIO()
     frame.write_parquet(content, metadata={"checksum": storage.SEAL})
     return storage.sealed(content.getvalue())
@@ -184,8 +184,8 @@ def read(
     Returns:
         Rows with these columns; an empty frame with these columns if there are none. No two rows agree in all of
         `ROW`, whatever files lie there. A file that cannot be used is named in a
-        `liquidbench.storage.KeptFileWarning` and left out; files without a checksum, copies of results, and files
-        that contradict each other are told of in one.
+        `liquidbench.system.storage.KeptFileWarning` and left out; files without a checksum, copies of results and
+        files that contradict each other are named in one.
     """
     wanted = None if runs is None else pl.Series("run", list(runs), dtype=pl.String).implode()
 

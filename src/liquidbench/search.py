@@ -27,9 +27,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
-from liquidbench import storage
-from liquidbench.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.study import Run
+from liquidbench.system import storage
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 
 LEARNING_RATES = (1e-3, 1e-1)
 """Ends of the range of learning rates, which is even on a logarithmic scale."""

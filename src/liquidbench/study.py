@@ -20,7 +20,7 @@ import yaml
 
 from liquidbench.models import MODELS, Family, OwnModel, author_of, families, model_name
 from liquidbench.own import CodeError, Own, checksum, is_code
-from liquidbench.storage import regular
+from liquidbench.system.storage import regular
 
 RESULTS_FORMAT = 2
 """Version of the results' columns and meaning. It is part of a run's id: old results are never mistaken."""

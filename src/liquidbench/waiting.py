@@ -11,7 +11,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self, TextIO
 
-from liquidbench.names import shown
+from liquidbench.system.names import shown
 
 AFTER = 0.5
 """Seconds after which a step is named."""

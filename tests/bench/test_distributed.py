@@ -20,13 +20,14 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, distributed, learning, processes, storage, tasks
+from liquidbench import catalogue, distributed, learning, tasks
 from liquidbench.__main__ import main
 from liquidbench.distributed import train
 from liquidbench.learning import Data, loss_of, optimiser_of, predict
 from liquidbench.replicas import Checkpoint, Course
 from liquidbench.search import Settings
-from liquidbench.storage import KeptFileWarning
+from liquidbench.system import processes, storage
+from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
 from liquidbench.trainer import Epoch, erm, shuffled, spread, step

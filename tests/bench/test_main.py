@@ -19,8 +19,8 @@ from liquidbench import matching, predictions, report, results, tasks
 from liquidbench.__main__ import _applicable, _headed, _kept, main
 from liquidbench.engine.leases import Leases
 from liquidbench.models import MODELS
-from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
+from liquidbench.system.storage import KeptFileWarning
 
 STUDY = {
     "name": "small",

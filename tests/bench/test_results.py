@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from liquidbench import results
 from liquidbench.results import COMPACT, NULLABLE, SCHEMA, Writer
-from liquidbench.storage import KeptFileWarning
+from liquidbench.system.storage import KeptFileWarning
 
 
 def a_row(**changes):

@@ -15,10 +15,11 @@ from pathlib import Path
 import optuna
 import pytest
 
-from liquidbench import search, storage
+from liquidbench import search
 from liquidbench.models import MODELS, find
 from liquidbench.search import SHARED, Settings, conduct, draw
 from liquidbench.study import RESULTS_FORMAT, Robustness, Run, Search, Training
+from liquidbench.system import storage
 
 ONE = [{"num_layers": 1}, {"num_layers": 2}]
 

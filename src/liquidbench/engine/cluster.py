@@ -24,7 +24,7 @@ from typing import Any
 
 from liquidbench.engine.executor import Worker
 from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Unkept
-from liquidbench.places import private_folder
+from liquidbench.system.places import private_folder
 
 _AGAIN = 2.0
 """Seconds after which Ray is asked again how large the cluster is."""

@@ -16,9 +16,9 @@ from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import LOOK, Leases
 from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started, Unkept
 from liquidbench.engine.planning import Plan
-from liquidbench.processes import Stopped, Stops, stoppable
-from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
+from liquidbench.system.processes import Stopped, Stops, stoppable
+from liquidbench.system.storage import KeptFileWarning
 
 if TYPE_CHECKING:
     from liquidbench.training import TrialEpoch

@@ -27,8 +27,8 @@ from types import TracebackType
 from typing import IO, Self
 
 from liquidbench import results
-from liquidbench.processes import holders
-from liquidbench.storage import DamagedFileError, content_of, without_waiting
+from liquidbench.system.processes import holders
+from liquidbench.system.storage import DamagedFileError, content_of, without_waiting
 
 try:
     import fcntl

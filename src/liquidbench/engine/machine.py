@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import IO
 
-from liquidbench.places import private_folder
-from liquidbench.processes import holders
+from liquidbench.system.places import private_folder
+from liquidbench.system.processes import holders
 
 try:
     import fcntl

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liquidbench
-from liquidbench import results, storage
+from liquidbench import results
 from liquidbench.own import Own
-from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Run, Study, task_name
+from liquidbench.system import storage
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning
 
 if TYPE_CHECKING:
     from liquidbench.tasks.task import Task

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liquidbench.engine.executor import Worker
 from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Unkept
-from liquidbench.processes import CONTEXT, WATCH, StandstillWatch, end_with_parent, start
+from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, end_with_parent, start
 
 
 class Pool:

@@ -17,8 +17,8 @@ from liquidbench.engine.machine import occupied
 from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
 from liquidbench.own import CodeError
 from liquidbench.rows import Row, failure
-from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Run
+from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks.task import Task
 
 _OF_DISKS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}

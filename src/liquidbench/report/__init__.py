@@ -10,13 +10,13 @@ from urllib.parse import quote
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
-from liquidbench.names import shown
 from liquidbench.report.contents import page
 from liquidbench.report.svg import style_of_families
 from liquidbench.report.tables import ENDINGS, Format, Table
 from liquidbench.statistics import Comparison
-from liquidbench.storage import replacing
 from liquidbench.study import Study
+from liquidbench.system.names import shown
+from liquidbench.system.storage import replacing
 
 _FOLDER = Path(__file__).parent
 

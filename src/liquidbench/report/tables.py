@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from liquidbench.names import cell, shown
 from liquidbench.report.evidence import Evidence
 from liquidbench.report.svg import quantity
 from liquidbench.statistics import COSTS, Comparison, Interval, Standing, number, p_value, percent
+from liquidbench.system.names import cell, shown
 
 Format = Literal["markdown", "latex", "csv"]
 

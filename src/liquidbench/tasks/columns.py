@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.packed import decompressed
+from liquidbench.system.packed import decompressed
 from liquidbench.tasks import numerals, reading
 
 ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet")

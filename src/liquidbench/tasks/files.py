@@ -30,8 +30,8 @@ from pathlib import Path
 
 import numpy as np
 
-from liquidbench import packed, storage
-from liquidbench.storage import DamagedFileError, KeptFileWarning
+from liquidbench.system import packed, storage
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning
 
 EXCERPTS = Path(__file__).parent / "excerpts"
 """Folder of the excerpts that come with the package, laid out like any data folder."""

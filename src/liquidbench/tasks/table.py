@@ -39,7 +39,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from liquidbench.storage import regular
+from liquidbench.system.storage import regular
 from liquidbench.tasks import dates
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences

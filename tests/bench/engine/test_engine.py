@@ -27,8 +27,8 @@ from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
 from liquidbench.engine.work import Work
 from liquidbench.rows import failure
-from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
+from liquidbench.system.storage import KeptFileWarning
 
 
 def study(**changes) -> Study:

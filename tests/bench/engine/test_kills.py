@@ -17,13 +17,14 @@ import pytest
 from rehearsal import Rehearsal
 from watched import Noting
 
-from liquidbench import processes, results
+from liquidbench import results
 from liquidbench.engine import Pool, execute, leases, plan, pool
 from liquidbench.engine import driver as driver_module
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
-from liquidbench.storage import KeptFileWarning
 from liquidbench.study import Study
+from liquidbench.system import processes
+from liquidbench.system.storage import KeptFileWarning
 
 SCRIPT = Path(__file__).with_name("watched.py")
 

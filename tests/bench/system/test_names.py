@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from liquidbench.names import cell, shown
+from liquidbench.system.names import cell, shown
 
 
 @pytest.mark.parametrize(

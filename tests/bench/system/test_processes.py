@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import processes
 from liquidbench.engine.machine import occupied
-from liquidbench.processes import StandstillWatch, Stopped, holders, interrupts_ignored, stoppable
-from liquidbench.storage import file_lock
+from liquidbench.system import processes
+from liquidbench.system.processes import StandstillWatch, Stopped, holders, interrupts_ignored, stoppable
+from liquidbench.system.storage import file_lock
 
 fcntl = pytest.importorskip("fcntl")
 told = pytest.mark.skipif(not Path("/proc/locks").is_file(), reason="the system does not tell who holds a lock")

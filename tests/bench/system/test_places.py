@@ -7,7 +7,7 @@ import pytest
 
 from liquidbench import predictions
 from liquidbench.engine.machine import occupied
-from liquidbench.places import file_name, private_folder, within
+from liquidbench.system.places import file_name, private_folder, within
 
 HOSTILE = (
     "../../../up", "..", ".", "", "/etc/cron.d/x", "a/../../b", "C:\\Windows\\x", "..\\..\\x", "~root", "-rf", ".ssh",

@@ -17,9 +17,10 @@ import polars as pl
 import pytest
 import torch
 
-from liquidbench import distributed, packed, predictions, tasks
+from liquidbench import distributed, predictions, tasks
 from liquidbench.replicas import Checkpoint
-from liquidbench.storage import DamagedFileError
+from liquidbench.system import packed
+from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import files, table
 from liquidbench.tasks.files import Archive
 

@@ -21,11 +21,12 @@ from test_results import a_row
 from test_search import ONE, a_run, scored
 
 from liquidbench import __main__ as command_line
-from liquidbench import distributed, predictions, replicas, results, search, storage
+from liquidbench import distributed, predictions, replicas, results, search
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.replicas import Checkpoint
-from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Study
+from liquidbench.system import storage
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning
 from liquidbench.tasks import files, synthetic
 from liquidbench.trainer import Progress
 
@@ -119,7 +120,7 @@ def flip(path: Path, content: bytes, bit: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
-@pytest.mark.filterwarnings("ignore::liquidbench.storage.KeptFileWarning")
+@pytest.mark.filterwarnings("ignore::liquidbench.system.storage.KeptFileWarning")
 def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, kind, seed):
     path = kind.make(tmp_path)
     content, expected = path.read_bytes(), plain(kind.read(path))
@@ -371,7 +372,7 @@ def in_time(act: Callable[[], Any], seconds: float = 20.0) -> Any:
 @pytest.mark.skipif(os.name != "posix", reason="makes pipes and links")
 @pytest.mark.parametrize("odd", odd_things(Path()))
 @pytest.mark.parametrize("folder", ["runs", "incoming"])
-@pytest.mark.filterwarnings("ignore::liquidbench.storage.KeptFileWarning")
+@pytest.mark.filterwarnings("ignore::liquidbench.system.storage.KeptFileWarning")
 def test_odd_files_among_results_are_set_aside(tmp_path, odd, folder):
     results.write(tmp_path, [a_row(run="good")])
     (tmp_path / "incoming").mkdir(exist_ok=True)

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from liquidbench.processes import holders
+from liquidbench.system.processes import holders
 
 try:
     import fcntl
