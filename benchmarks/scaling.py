@@ -2,9 +2,9 @@
 
     python benchmarks/scaling.py    # writes docs/results/speed/scaling.md
 
-Trainings with one process, two processes of one thread, and one process of two threads take turns, so that whatever
-else the machine does befalls all alike. The first epoch of every turn is left out, and the rate is the median of the
-others; validation and checkpoints are not counted.
+Trainings with one process, two processes of one thread, and one process of two threads take turns, so that other load
+on the machine affects all of them. The first epoch of every turn is left out, and the rate is the median of the others;
+validation and checkpoints are not counted.
 """
 
 import os

@@ -1,1 +1,1 @@
-"""The operating system, used safely: files and their locks, paths, archives, processes, and names from outside."""
+"""Files, paths and processes: atomic writes, locks, archives, child processes, and names that are safe to show."""
