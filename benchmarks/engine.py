@@ -24,8 +24,7 @@ from statistics import median
 
 import polars as pl
 
-from liquidbench import results
-from liquidbench.__main__ import _keep
+from liquidbench import kept, results
 from liquidbench.engine import InProcess, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.rehearsal import Rehearsal
@@ -135,7 +134,7 @@ def large(folder: Path, runs: int) -> Path:
     study = Study.parse({"name": "large", "tasks": tasks, "models": list(MODELS), "seeds": SEEDS})
     directory = folder / "large"
     directory.mkdir()
-    _keep(study, directory)
+    kept.write(study, directory)
     return directory
 
 

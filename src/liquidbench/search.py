@@ -28,6 +28,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
 from liquidbench import storage
+from liquidbench.folder import StudyFolder
 from liquidbench.storage import DamagedFileError, KeptFileWarning, alone
 from liquidbench.study import Run
 
@@ -143,7 +144,7 @@ def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
 
 def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
     """Where the search of a run is kept: ``<directory>/searches/<its id>.journal``."""
-    return Path(directory) / "searches" / f"{run.search_id(data_digest)}.journal"
+    return StudyFolder(directory).journal(run.search_id(data_digest))
 
 
 def adopt(journal: Path, content: bytes) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from liquidbench import results
-from liquidbench.__main__ import _keep, main
+from liquidbench import kept, results
+from liquidbench.__main__ import main
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.engine.rehearsal import Rehearsal
 from liquidbench.export import export
@@ -27,7 +27,7 @@ def finished(tmp_path_factory) -> Path:
     made = plan(study, directory)
     worker = Rehearsal("s", made.tasks, epochs=3)
     execute(made, InProcess(), worker=worker)
-    _keep(study, directory)
+    kept.write(study, directory)
     failed = results.read(directory).filter(kind="fit").row(0, named=True)
     results.write(directory, [{**failed, "run": "bad", "seed": 7, "metric": "", "status": "failed", "reason": "nan"}])
     return directory

@@ -35,6 +35,7 @@ from liquidbench.statistics.board import (
     corrected_pairs,
     in_order,
 )
+from liquidbench.statistics.circumstances import differences
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
 from liquidbench.statistics.wording import counted, number, p_value, percent, significant
@@ -218,7 +219,7 @@ def compare(
         verdict=Verdict(
             headline=_headline(judgements),
             judgements=tuple(judgements),
-            warnings=tuple(_warnings(found, judgements)),
+            warnings=(*_warnings(found, judgements), *(differences(frame) if judgements else ())),
             thresholds=_thresholds(smallest_difference),
         ),
         over_tasks=judge_over_tasks(found, names, whole, pairs, leads),
