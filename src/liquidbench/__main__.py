@@ -745,9 +745,8 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
             report.write_tables(study, frame, facts, comparison, path, form)
     console.summary(console.Output(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
-    print(
-        f"Results: {folder.runs if folder.runs.exists() else folder.table} ({frame['run'].n_unique()} of {len(runs)} runs)"
-    )
+    at = folder.runs if folder.runs.exists() else folder.table
+    print(f"Results: {at} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others:
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     fits = set(frame.lazy().filter(pl.col("kind") == "fit").select(pl.col("status").unique()).collect()["status"])

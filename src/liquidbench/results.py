@@ -109,7 +109,8 @@ _WORD = pl.Categorical(pl.Categories("words of results", physical=pl.UInt16))
 _TYPES = {
     **{name: _WORD for name, kind in SCHEMA.items() if kind == pl.String},
     **dict.fromkeys(("run", "reason", "started"), pl.Categorical()),
-    **dict.fromkeys(("fold", "epoch", "trial", "hidden_size", "threads"), pl.Int32()),
+    **dict.fromkeys(("epoch", "trial", "hidden_size"), pl.Int32()),
+    **dict.fromkeys(("fold", "threads"), pl.Int16()),
 }
 
 COMPACT = pl.Schema(
