@@ -35,6 +35,7 @@ from liquidbench.waiting import Steps
 
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
+    from liquidbench.engine.leases import Leases
     from liquidbench.models import OwnModel
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
@@ -415,6 +416,11 @@ def _writing(directory: Path) -> Iterator[None]:
     except (BrokenPipeError, ConnectionError):
         raise
     except OSError as problem:
+        if isinstance(problem, FileNotFoundError) and not StudyFolder(directory).study.exists():
+            _refuse(
+                f"{directory} was moved, renamed or removed while liquidbench was at work in it; what was in flight is "
+                "lost. What was finished is where the folder is now; to go on there: liquidbench resume FOLDER"
+            )
         _refuse(
             f"results cannot be written to {directory} ({problem.strerror or problem}); what was finished is kept. "
             f"{_remedy(problem)}, then: liquidbench resume {directory}"
@@ -431,6 +437,8 @@ def _remedy(problem: OSError) -> str:
         return f"Move {named} away, which is a file where a folder is to be"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Allow writing there"
+    if problem.errno in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK):
+        return "Move the folder to a disk that can do this"
     return "Make room or allow writing there"
 
 
@@ -467,15 +475,13 @@ def _refuse(sentence: str) -> NoReturn:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from liquidbench import kept
     from liquidbench.study import Study
 
     with _input():
         study = Study.load(options.study)
         directory = Path(options.results) / study.name
         with _placing(directory, options):
-            if not options.update:
-                kept.check(study, directory)
+            _check_kept(study, directory, options.update)
     return _carry_out(study, directory, options)
 
 
@@ -486,6 +492,47 @@ def _resume(options: argparse.Namespace) -> int:
     with _input():
         study = kept.read(directory)
     return _carry_out(study, directory, options)
+
+
+def _check_kept(study: "Study", directory: Path, update: bool) -> None:
+    """Refuse a folder with results of another version of the study, unless that is wanted and nobody is at it."""
+    from liquidbench import kept
+
+    if not update:
+        kept.check(study, directory)
+    elif StudyFolder(directory).study.is_file():
+        _check_alone(study, directory)
+
+
+def _check_alone(study: "Study", directory: Path) -> None:
+    """Refuse to change a study under those who are at work at it: they would report what its file does not say."""
+    from liquidbench import kept
+    from liquidbench.engine.leases import Leases
+
+    def differs() -> bool:
+        # A damaged file says nothing of what others do; to write it again is what `--update` is for.
+        with suppress(ValueError):
+            return kept.read(directory) != study
+        return False
+
+    if not differs():
+        return
+    with Leases(directory) as driver:
+        at_work, who = _at_work(driver, directory)
+        # The same change given several times is one change: who came first has written it before it went to work.
+        if at_work and differs():
+            raise ValueError(
+                f"another liquidbench is at work in {directory} at another version of study {study.name!r} ({who}). "
+                "Give --update when it has ended or was stopped (Ctrl-C)"
+            )
+
+
+def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
+    """Whether others are at work in a folder of results, and who in words; says what it waits for."""
+    with Steps(plain=True) as now:
+        now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
+        at_work = bool(driver.at_work())
+    return at_work, ", ".join(driver.holders()) if at_work else ""
 
 
 def _check_temporary() -> None:
@@ -634,8 +681,9 @@ def _rescore(options: argparse.Namespace) -> int:
         facts = kept.facts(study, directory)
         added = _applicable(options.metrics, facts)
     with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
-        if driver.others():
-            raise ValueError(f"another liquidbench is at work in {directory}; rescore when it has ended")
+        at_work, who = _at_work(driver, directory)
+        if at_work:
+            raise ValueError(f"another liquidbench is at work in {directory} ({who}); rescore when it has ended")
         writer = results.Writer(directory, driver.name)
         # Copies that it has taken over are gone before anything is read, and told of.
         writer.consolidate()
@@ -853,8 +901,7 @@ def _compare(options: argparse.Namespace) -> int:
     would = "would be" if options.dry_run else "is"
     print(f"\nThe study {would} kept in {shown(str(at))}\n", flush=True)
     with _input(), _placing(directory, options):
-        if not options.update:
-            kept.check(study, directory)
+        _check_kept(study, directory, options.update)
     if options.dry_run:
         print("Nothing was trained or written; without --dry-run it is run.")
         return 0

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized
 
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.kernels.memory import remember
+from liquidrnn.kernels.lstm_cell import lstm_cell
 from liquidrnn.layers.cfc import ACTIVATIONS, CfC, LeCunTanh, gates_apart
 from liquidrnn.layers.ltc import LTC
 from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence
@@ -158,7 +158,7 @@ def _updated(recurrence: Recurrence, coefficients: tuple[Any, ...], inputs: Inpu
         states = recurrence.operator.reference(Inputs(values, span), initial, coefficients)
         return tuple(states.squeeze(1).split(recurrence.state_sizes, -1))
     if isinstance(recurrence, MixedMemory):
-        h, c = remember(recurrence.memory, inputs.values, *state)
+        h, c = lstm_cell(recurrence.cell, inputs.values, *state)
         return *_updated(recurrence.inner, coefficients, inputs, (h,)), c
     return recurrence.update(coefficients, inputs, state)
 

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from liquidrnn.kernels import check_backend, loop
 from liquidrnn.kernels.loop import Inputs, State, begun
-from liquidrnn.kernels.memory import Memory, remember
-from liquidrnn.kernels.operator import Maps, Operator, Samples, Steps
+from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
+from liquidrnn.kernels.operator import Maps, Operator, StreamBuffers, StreamKernel
 from liquidrnn.synapses import drawn
 from liquidrnn.wirings import Wiring
 
@@ -105,8 +105,8 @@ class Recurrence(nn.Module):
         check_backend(backend, self.kernels, f"this {type(self).__name__}")
         self.backend = backend
 
-    def stream(self, samples: Samples) -> Steps | None:
-        """A compiled stream over these samples, with the parameters as they are; None where there is none."""
+    def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
+        """A compiled stream over these buffers, with the parameters as they are; None where there is none."""
         return None
 
     def restrict(self, wiring: Wiring) -> None:
@@ -236,13 +236,13 @@ class FusedRecurrence(Recurrence):
             return super().examine(coefficients, inputs, state)
         return self.update(coefficients, inputs, state), self.explain(coefficients, inputs, state)
 
-    def stream(self, samples: Samples) -> Steps | None:
+    def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
         """Of the kernel, if it has one."""
-        kernel = self.operator.kernel(self.backend, samples.state) if self.fused() else None
+        kernel = self.operator.kernel(self.backend, buffers.state) if self.fused() else None
         if kernel is None or kernel.stream is None:
             return None
         with torch.no_grad():
-            return kernel.stream(samples, self.coefficients(), self.maps(), self.output_size)
+            return kernel.stream(buffers, self.coefficients(), self.maps(), self.output_size)
 
     def _parts(self, states: Tensor) -> State:
         return tuple(states.split(self.state_sizes, -1)) if len(self.state_sizes) > 1 else (states,)
@@ -292,9 +292,9 @@ class MixedMemory(Recurrence):
         return self.inner.wiring
 
     @property
-    def memory(self) -> Memory:
+    def cell(self) -> CellParameters:
         """Parameters of the cell."""
-        return Memory(self.weight_ih, self.weight_hh, self.bias)
+        return CellParameters(self.weight_ih, self.weight_hh, self.bias)
 
     def coefficients(self) -> tuple[Any, ...]:
         """Of the recurrence within."""
@@ -302,12 +302,12 @@ class MixedMemory(Recurrence):
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
         """The LSTM cell, then the recurrence within."""
-        h, c = remember(self.memory, inputs.values, *state)
+        h, c = lstm_cell(self.cell, inputs.values, *state)
         return *self.inner.update(coefficients, inputs, (h,)), c
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
         """What the recurrence within says, at the state that the cell hands it."""
-        h, c = remember(self.memory, inputs.values, *state)
+        h, c = lstm_cell(self.cell, inputs.values, *state)
         (h,), trace = self.inner.examine(coefficients, inputs, (h,))
         return (h, c), trace
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from liquidrnn.arguments import described, flag, positive_int, probability, readable
-from liquidrnn.kernels.loop import Inputs, State, alone, begun
+from liquidrnn.kernels.loop import Inputs, State, begun, contiguous_copy
 from liquidrnn.recurrence import MixedMemory as MixedMemory
 from liquidrnn.recurrence import Recurrence as Recurrence
 from liquidrnn.recurrence import Trace
@@ -119,7 +119,7 @@ class RecurrentLayer(nn.Module):
         num_layers: int = 1,
         *,
         mixed_memory: bool = False,
-        memory: type[MixedMemory] = MixedMemory,
+        wrapper: type[MixedMemory] = MixedMemory,
         batch_first: bool = False,
         bidirectional: bool = False,
         dropout: float = 0.0,
@@ -135,8 +135,8 @@ class RecurrentLayer(nn.Module):
             build: makes a recurrence for a number of input features; called once per layer and direction.
             input_size: features of one sample.
             num_layers: layers stacked on one another.
-            mixed_memory: put ``memory`` around every recurrence.
-            memory: what that is, where an equation has a faster way to run with the cell.
+            mixed_memory: put ``wrapper`` around every recurrence.
+            wrapper: what that is, where an equation has a faster way to run with the cell.
             batch_first: see :class:`Stacking`, as all that follow.
             bidirectional: see :class:`Stacking`.
             dropout: see :class:`Stacking`.
@@ -167,7 +167,7 @@ class RecurrentLayer(nn.Module):
         for _ in range(num_layers):
             layer = [build(width) for _ in range(self.num_directions)]
             if mixed_memory:
-                layer = [memory(recurrence, generator, device, dtype) for recurrence in layer]
+                layer = [wrapper(recurrence, generator, device, dtype) for recurrence in layer]
             self.layers.append(nn.ModuleList(layer))
             width = layer[0].output_size * self.num_directions
         for recurrence in self.recurrences:
@@ -361,7 +361,7 @@ class RecurrentLayer(nn.Module):
                 traced = return_trace and number == self.num_layers - 1
                 outputs, traces = [], []
                 for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
-                    start = tuple(alone(s[len(final)]) for s in state)
+                    start = tuple(contiguous_copy(s[len(final)]) for s in state)
                     inputs = samples.inputs(x, observed, backward=bool(backward))
                     output, end, steps = recurrence(recurrence.read, inputs, start, traced)
                     outputs.append(output.flip(1) if backward else output)
@@ -428,12 +428,12 @@ class RecurrentLayer(nn.Module):
             for number, (recurrence,) in enumerate(self.layers):  # type: ignore[misc]
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
-                start = tuple(alone(s[number]) for s in state)
-                inputs = Inputs(alone(x), alone(spans), None, None if number else mask)
+                start = tuple(contiguous_copy(s[number]) for s in state)
+                inputs = Inputs(contiguous_copy(x), contiguous_copy(spans), None, None if number else mask)
                 x, new = recurrence(recurrence.step, inputs, start)
                 new_states.append(new)
             if self.readout is not None:
-                x = self.readout(alone(x))
+                x = self.readout(contiguous_copy(x))
         return x if batched else x.squeeze(0), self._final(new_states, batched)
 
     def _check_clock(self, name: str, spans: object) -> None:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from liquidrnn.arguments import described, positive_int
 from liquidrnn.kernels import direct, in_transform
-from liquidrnn.kernels.loop import Inputs, State, alone
-from liquidrnn.kernels.operator import Samples
+from liquidrnn.kernels.loop import Inputs, State, contiguous_copy
+from liquidrnn.kernels.operator import StreamBuffers
 from liquidrnn.recurrent import RecurrentLayer
 from liquidrnn.spans import check_sums, checked_number, row_flags, row_spans
 
@@ -76,8 +76,8 @@ class Stream:
             self._layer = layer._copied().eval().requires_grad_(False)
             self._parameter = self._layer._like()
             # What each layer reads and writes, and its compiled stream.
-            self._samples = [
-                Samples(
+            self._buffers = [
+                StreamBuffers(
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
                     torch.zeros(rows, sum(recurrence.state_sizes), **kind),
                     torch.zeros(rows, 1, 1, **kind),
@@ -86,8 +86,8 @@ class Stream:
             ]
             # Time that went by with absent samples, to be added to the span of the next observed one.
             self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
-            both = zip(self._layer.recurrences, self._samples, strict=True)
-            compiled = [recurrence(recurrence.stream, samples) for recurrence, samples in both]
+            both = zip(self._layer.recurrences, self._buffers, strict=True)
+            compiled = [recurrence(recurrence.stream, buffers) for recurrence, buffers in both]
         found = [steps for steps in compiled if steps is not None]
         self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
@@ -105,7 +105,7 @@ class Stream:
     def state(self) -> Tensor | State:
         """The state after the last sample, as the layer's ``h_n``."""
         sizes = self._layer.recurrences[0].state_sizes
-        states = [samples.state.clone().split(sizes, -1) for samples in self._samples]
+        states = [buffers.state.clone().split(sizes, -1) for buffers in self._buffers]
         return self._layer._final(states, self._batch is not None)
 
     def reset(
@@ -245,8 +245,8 @@ class Stream:
         common: Any = span
         if isinstance(span, Tensor):
             common = None
-            for samples in self._samples:
-                samples.timespans.copy_(span.unsqueeze(-1))
+            for buffers in self._buffers:
+                buffers.timespans.copy_(span.unsqueeze(-1))
         x = x.resolve_neg().contiguous()
         for steps, size in zip(self._compiled, self._sizes, strict=True):
             output = torch.empty(size, dtype=self._dtype, device=self._device)
@@ -287,12 +287,12 @@ class Stream:
                 output = self._advance(x, passed, seen)
                 self._wait(torch.zeros_like(passed))
                 return output
-            held = [samples.state.clone() for samples in self._samples]
+            held = [buffers.state.clone() for buffers in self._buffers]
             answer = None
             if bool(there.any()):
                 answer = self._advance(x, passed.clamp(max=torch.finfo(self._dtype).max), seen)
-                for samples, before in zip(self._samples, held, strict=True):
-                    samples.state.copy_(torch.where(there, samples.state, before))
+                for buffers, before in zip(self._buffers, held, strict=True):
+                    buffers.state.copy_(torch.where(there, buffers.state, before))
             output = self._repeated()
             if answer is not None:
                 output = torch.where(there, answer, output)
@@ -301,19 +301,19 @@ class Stream:
 
     def _repeated(self) -> Tensor:
         """The output of the state as it is, where there is no sample."""
-        x, spans = torch.zeros_like(self._samples[0].values[:, 0]), torch.zeros_like(self._samples[0].timespans[:, 0])
-        for recurrence, samples in zip(self._layer.recurrences, self._samples, strict=True):
-            state = tuple(alone(part) for part in samples.state.split(recurrence.state_sizes, -1))
+        x, spans = torch.zeros_like(self._buffers[0].values[:, 0]), torch.zeros_like(self._buffers[0].timespans[:, 0])
+        for recurrence, buffers in zip(self._layer.recurrences, self._buffers, strict=True):
+            state = tuple(contiguous_copy(part) for part in buffers.state.split(recurrence.state_sizes, -1))
             x = recurrence(recurrence.output, Inputs(x, spans), state)
         if self._layer.readout is not None:
-            x = self._layer.readout(alone(x))
+            x = self._layer.readout(contiguous_copy(x))
         return x if self._batch is not None else x.squeeze(0)
 
     def _write(self, state: State, rows: Tensor | slice = slice(None)) -> None:
         """Puts a state, a tuple of (layers, rows, width), into rows of the stream's own."""
         with torch.no_grad():
-            for samples, parts in zip(self._samples, zip(*state, strict=True), strict=True):
-                samples.state[rows] = torch.cat(parts, -1)
+            for buffers, parts in zip(self._buffers, zip(*state, strict=True), strict=True):
+                buffers.state[rows] = torch.cat(parts, -1)
 
     def _wait(self, pending: Tensor) -> None:
         """Sets the time (rows, 1) that went by with absent samples."""

@@ -145,14 +145,18 @@ def process_group():
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
-@pytest.mark.parametrize("case", CASES[1:9:3] + CASES[-2:-1], ids=lambda case: case.name)
-def test_sharded_from_the_meta_device(case, process_group):
+@pytest.mark.parametrize("case", CASES[:9:2] + CASES[10:11] + CASES[14:15] + CASES[-2:-1], ids=lambda case: case.name)
+@pytest.mark.parametrize("each", [False, True], ids=["whole", "each recurrence"])
+def test_sharded_from_the_meta_device(case, each, process_group):
     from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict
     from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 
     layer, (x, spans) = case.make().double(), data()
     hidden = case.hidden if isinstance(case.hidden, int) else layer.wiring
     sharded = case.kind(5, hidden, batch_first=True, device="meta", dtype=torch.float64, **case.arguments)
+    if each:
+        for recurrence in sharded.recurrences:
+            fully_shard(recurrence, mesh=process_group)
     fully_shard(sharded, mesh=process_group)
     register_fsdp_forward_method(sharded, "step")
     sharded.to_empty(device="cpu")

@@ -35,7 +35,6 @@ from liquidbench.statistics.board import (
     corrected_pairs,
     in_order,
 )
-from liquidbench.statistics.circumstances import differences
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL
 from liquidbench.statistics.wording import counted, number, p_value, percent, significant
@@ -219,7 +218,7 @@ def compare(
         verdict=Verdict(
             headline=_headline(judgements),
             judgements=tuple(judgements),
-            warnings=(*_warnings(found, judgements), *(differences(frame) if judgements else ())),
+            warnings=tuple(_warnings(found, judgements)),
             thresholds=_thresholds(smallest_difference),
         ),
         over_tasks=judge_over_tasks(found, names, whole, pairs, leads),
@@ -385,7 +384,7 @@ def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[
                 f"({board.words_of(board.trivial)}), so the comparison says little."
             )
         warnings += _no_better_than_linear(board)
-    return warnings + _learning(boards)
+    return warnings + _unlike(boards) + _learning(boards)
 
 
 def _cut_short(board: Board) -> list[str]:
@@ -416,6 +415,32 @@ def _no_better_than_linear(board: Board) -> list[str]:
     representatives = [model for family in ("liquid", "recurrent") if (model := board.representative([family]))]
     behind = [model for model in representatives if not board.shown_ahead(model, linear)]
     return [f"On {board.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
+
+
+def _unlike(boards: Sequence[Board]) -> list[str]:
+    """Whether runs that are compared were done by different versions, or costs measured on different machines."""
+    kinds = {
+        "fit": ("fits were made", "scores may differ for that reason"),
+        "cost": ("costs were measured", "times, memory and energy may differ for that reason"),
+    }
+    differences = {
+        "version": "by different versions of liquidbench",
+        "machine": "on different machines",
+        "threads": "with different numbers of threads",
+        "torch": "with different versions of torch",
+        "instruction_set": "by kernels for different instruction sets",
+        "backend": "by different backends",
+    }
+    found: dict[str, list[str]] = {}
+    for kind, (what, consequence) in kinds.items():
+        for board in boards:
+            for column, told in board.circumstances[kind].items():
+                values = "; ".join(f"{value} ({', '.join(models)})" for value, models in told.items())
+                found.setdefault(f"{what} {differences[column]}: {values}; {consequence}.", []).append(board.title)
+    return [
+        f"On {', '.join(titles[:-1])}{' and ' * (len(titles) > 1)}{titles[-1]}, {text}"
+        for text, titles in found.items()
+    ]
 
 
 def _learning(boards: Sequence[Board]) -> list[str]:

@@ -22,20 +22,28 @@ from liquidrnn.arguments import choice, described
 _missing: str | None = None
 
 
+INTERFACE = 2
+"""Of the compiled module, as `cpp/bindings.cpp` has it: one more with each change of what its functions take."""
+
+
 def _compiled() -> Any:
     global _missing
     try:
-        return importlib.import_module("liquidrnn.kernels._cpu")
+        module = importlib.import_module("liquidrnn.kernels._cpu")
     except ImportError as error:
         _missing = str(error)
         return None
+    if getattr(module, "interface", None) != INTERFACE:
+        _missing = "it was compiled from another version of its sources"
+        return None
+    return module
 
 
 cpu = _compiled()
 """The compiled module, or None."""
 
 
-def _alone() -> None:
+def _single_thread() -> None:
     """In a forked child, where OpenMP would wait for threads that stayed with the parent: for ever.
 
     The compiled module takes none there by itself. torch's own operators, a layer's around it among them, would.
@@ -45,7 +53,7 @@ def _alone() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_alone)
+    os.register_at_fork(after_in_child=_single_thread)
 _told = False
 
 

@@ -14,15 +14,15 @@ from liquidrnn.kernels.loop import Inputs
 
 def rows(inputs: Inputs, initial: Tensor) -> tuple[Any, ...]:
     """Sequences and the states before them."""
-    return memory((inputs.values, initial, inputs.timespans, inputs.present, inputs.reset))
+    return capsules((inputs.values, initial, inputs.timespans, inputs.present, inputs.reset))
 
 
 def gradients_of_rows(inputs: Inputs, initial: Tensor) -> tuple[Any, ...]:
     """Their gradients, which are to be filled."""
-    return memory((inputs.values, initial, inputs.timespans))
+    return capsules((inputs.values, initial, inputs.timespans))
 
 
-def memory(tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
+def capsules(tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
     """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in.
 
     Raises:

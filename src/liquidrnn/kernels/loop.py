@@ -69,7 +69,7 @@ def _advanced(update: Update, inputs: Inputs, state: State) -> State:
     values, timespans, present, observed, reset = inputs
     if reset is not None:
         state = begun(state, reset)
-    updated = update(Inputs(alone(values), alone(timespans), None, observed), state)
+    updated = update(Inputs(contiguous_copy(values), contiguous_copy(timespans), None, observed), state)
     if present is None:
         return updated
     return tuple(torch.where(present, new, old) for new, old in zip(updated, state, strict=True))
@@ -97,7 +97,7 @@ def _scan(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
     return tuple(part.transpose(0, 1) for part in states), tuple(end)
 
 
-def alone(sample: Tensor) -> Tensor:
+def contiguous_copy(sample: Tensor) -> Tensor:
     """One sample in memory of its own.
 
     A sum or a matrix product may round differently for other strides and addresses, and streaming is to equal the whole

@@ -21,7 +21,7 @@ Equation: TypeAlias = Any
 """What a sequence does not change: a NamedTuple of tensors, of numbers and names, and of such NamedTuples."""
 
 
-class Samples(NamedTuple):
+class StreamBuffers(NamedTuple):
     """What a compiled stream reads and writes, one sample of each sequence; dense, and the stream's alone.
 
     Attributes:
@@ -35,13 +35,13 @@ class Samples(NamedTuple):
     timespans: Tensor
 
 
-class Steps(Protocol):
+class StreamKernel(Protocol):
     """A recurrence of a compiled module that takes one sample after another."""
 
     def step(self, input: int, timespan: float | None, output: int) -> None:
         """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another.
 
-        Without a span for all sequences, each has its own in :class:`Samples`.
+        Without a span for all sequences, each has its own in :class:`StreamBuffers`.
         """
         ...
 
@@ -63,7 +63,7 @@ class Kernel(NamedTuple):
         backward: ``backward(inputs, initial, equation, states, kept, upstream, gradients)``, with ``upstream`` the
             gradient of ``states``, fills the last: inputs, initial and equation again, each with a tensor for every
             floating-point one, else None.
-        stream: ``stream(samples, equation, maps, outputs)``: one sample after another, of which the first ``outputs``
+        stream: ``stream(buffers, equation, maps, outputs)``: one sample after another, of which the first ``outputs``
             units are answered; None where there is no such thing.
         partly: whether some samples, the last, may be kept; otherwise it is all or none.
         kept_bytes: how much of a forward pass is kept for the backward pass at most. What does not fit is computed
@@ -75,7 +75,7 @@ class Kernel(NamedTuple):
     numbers: Callable[[Inputs, Tensor, Equation], int]
     forward: Callable[[Inputs, Tensor, Equation, Tensor, Tensor], None]
     backward: Callable[[Inputs, Tensor, Equation, Tensor, Tensor, Tensor, Gradients], None]
-    stream: Callable[[Samples, Equation, Maps, int], Steps] | None = None
+    stream: Callable[[StreamBuffers, Equation, Maps, int], StreamKernel] | None = None
     partly: bool = False
     kept_bytes: int = 64 * 2**20
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64)

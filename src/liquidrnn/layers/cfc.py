@@ -12,7 +12,7 @@ from liquidrnn.arguments import choice, positive_int, probability, readable, who
 from liquidrnn.kernels import cfc
 from liquidrnn.kernels.cfc import Network
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.kernels.memory import Memory, remember
+from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
 from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
 from liquidrnn.synapses import Factory, Synapses, drawn, wire
@@ -143,7 +143,7 @@ class CfC(RecurrentLayer):
             backbone = _Backbone(activation or "lecun_tanh", width_within, depth, chance)
             return _BackboneRecurrence(width, units, mode, backbone, factory)
 
-        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, memory=_RememberingCfC, **stacking)
+        super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, wrapper=_RememberingCfC, **stacking)
 
 
 class _CfCRecurrence(FusedRecurrence):
@@ -160,7 +160,7 @@ class _CfCRecurrence(FusedRecurrence):
         # Not at 0, where |w_tau| has no gradient and would stay for ever.
         self.w_tau = nn.Parameter(torch.full((hidden_size,), 0.01, **place)) if pure else None
 
-    def network(self, memory: Memory | None) -> Network:
+    def network(self, cell: CellParameters | None) -> Network:
         """The parameters as the operator takes them."""
         raise NotImplementedError
 
@@ -169,9 +169,9 @@ class _CfCRecurrence(FusedRecurrence):
 
     def explain(self, equation: Network, inputs: Inputs, state: State) -> Trace:
         """Time scale and gate of all units."""
-        (h, *cell), trace = state, Trace()
-        if equation.memory is not None:
-            h, _ = remember(equation.memory, inputs.values, h, *cell)
+        (h, *c), trace = state, Trace()
+        if equation.cell is not None:
+            h, _ = lstm_cell(equation.cell, inputs.values, h, *c)
         heads = cfc.reference.heads_of(equation, self.input_size, self.hidden_size)
         for units, values, _ in cfc.reference.evaluate(equation, heads, inputs.values, h, inputs.timespans):
             w_tau = self.w_tau if units is None or self.w_tau is None else self.w_tau[units]
@@ -196,7 +196,7 @@ class _RememberingCfC(FusedRecurrence, MixedMemory):
         return self.inner.fused()
 
     def coefficients(self) -> tuple[Any, ...]:
-        return self.inner.network(self.memory) if self.fused() else ()
+        return self.inner.network(self.cell) if self.fused() else ()
 
     def explain(self, equation: Network, inputs: Inputs, state: State) -> Trace:
         return self.inner.explain(equation, inputs, state)
@@ -254,7 +254,7 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
                 for head in linear.weight.split(rows):
                     head.copy_(drawn(nn.init.xavier_uniform_, rows, units, **factory))
 
-    def network(self, memory: Memory | None) -> Network:
+    def network(self, cell: CellParameters | None) -> Network:
         linears = [module for module in self.backbone if isinstance(module, nn.Linear)]
         flat = [p.flatten() for linear in linears for p in (linear.weight, linear.bias)]
         return Network(
@@ -264,7 +264,7 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
             self.A,
             self.w_tau,
             None,
-            *(memory or (None, None, None)),
+            *(cell or (None, None, None)),
             mode=self.mode,
             activation=self.activation,
             backbone_units=linears[0].out_features if linears else 0,
@@ -369,7 +369,7 @@ class _WiredRecurrence(_CfCRecurrence):
             self.gate_synapses.restrict(_connections(wiring), self, ("gate_weight",))
         self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
 
-    def network(self, memory: Memory | None) -> Network:
+    def network(self, cell: CellParameters | None) -> Network:
         gate = self.gate_synapses
         return Network(
             None,
@@ -378,7 +378,7 @@ class _WiredRecurrence(_CfCRecurrence):
             self.A,
             self.w_tau,
             self.gate_weight,
-            *(memory or (None, None, None)),
+            *(cell or (None, None, None)),
             self.synapses.pre,
             self.synapses.post,
             self.layer,

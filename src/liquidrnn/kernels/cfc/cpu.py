@@ -9,9 +9,9 @@ from torch import Tensor
 
 from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.cfc.reference import ACTIVATIONS, MODES, Network
-from liquidrnn.kernels.compiled import gradients_of_rows, memory, rows
+from liquidrnn.kernels.compiled import capsules, gradients_of_rows, rows
 from liquidrnn.kernels.loop import Inputs
-from liquidrnn.kernels.operator import Gradients, Kernel, Maps, Samples, Steps, dense
+from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel, dense
 
 _PARAMETERS = Network._fields.index("pre")
 _TENSORS = Network._fields.index("layer_sizes")
@@ -19,7 +19,7 @@ _TENSORS = Network._fields.index("layer_sizes")
 
 
 def _groups(inputs: Inputs, initial: Tensor, network: Network, kept: int) -> tuple[Any, ...]:
-    tensors: Any = memory(network[:_TENSORS])  # type: ignore[arg-type]
+    tensors: Any = capsules(network[:_TENSORS])  # type: ignore[arg-type]
     mode, activation = MODES.index(network.mode), network.activation
     form = mode, list(ACTIVATIONS).index(activation), network.backbone_units, network.backbone_layers, kept
     return rows(inputs, initial), tensors[:_PARAMETERS], tensors[_PARAMETERS:], form
@@ -35,13 +35,13 @@ def _numbers(inputs: Inputs, initial: Tensor, network: Network) -> int:
     units = initial.shape[-1] // (1 if network.memory_ih is None else 2)
     states = sum(map(padded, network.layer_sizes or (units,)))
     heads = (1 if network.mode == "pure" else 4) * states
-    memory = 0 if network.memory_ih is None else 5 * states
-    return heads + network.backbone_layers * padded(network.backbone_units) + memory
+    cell = 0 if network.memory_ih is None else 5 * states
+    return heads + network.backbone_layers * padded(network.backbone_units) + cell
 
 
 def _forward(inputs: Inputs, initial: Tensor, network: Network, states: Tensor, kept: Tensor) -> None:
     numbers = kept.shape[2] if kept.shape[1] else 0
-    outputs = memory((states, kept))
+    outputs = capsules((states, kept))
     module.cfc_forward(*_groups(inputs, initial, network, numbers), torch.get_num_threads(), *outputs)
 
 
@@ -57,16 +57,16 @@ def _backward(
     module.cfc_backward(
         *_groups(inputs, initial, network, kept.shape[2]),
         torch.get_num_threads(),
-        *memory((states, kept, upstream)),
+        *capsules((states, kept, upstream)),
         gradients_of_rows(*gradients[:2]),
-        memory(gradients.equation[:_PARAMETERS]),
+        capsules(gradients.equation[:_PARAMETERS]),
     )
 
 
-def _stream(samples: Samples, network: Network, maps: Maps, outputs: int) -> Steps:
+def _stream(buffers: StreamBuffers, network: Network, maps: Maps, outputs: int) -> StreamKernel:
     network = Network(*dense(network[:_TENSORS]), *network[_TENSORS:])  # type: ignore[arg-type]
-    groups = _groups(Inputs(samples.values, samples.timespans), samples.state, network, 0)
-    return module.cfc_stream(*groups, *map(memory, maps), outputs)
+    groups = _groups(Inputs(buffers.values, buffers.timespans), buffers.state, network, 0)
+    return module.cfc_stream(*groups, *map(capsules, maps), outputs)
 
 
 KERNEL = Kernel(_numbers, _forward, _backward, _stream)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from liquidrnn.kernels import loop
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.kernels.memory import Memory, remember
+from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
 
 MODES = ("default", "pure", "no_gate")
 
@@ -36,7 +36,7 @@ class Network(NamedTuple):
         A: (units,), in pure mode.
         w_tau: (units,), in pure mode.
         gate_weight: of the time heads (2, connections), where they have connections of their own.
-        memory_ih: see :class:`liquidrnn.kernels.memory.Memory`, as the next two.
+        memory_ih: see :class:`liquidrnn.kernels.lstm_cell.CellParameters`, as the next two.
         memory_hh: its second weight.
         memory_bias: its bias.
         pre: source of each connection of a wired network, inputs before units.
@@ -72,11 +72,11 @@ class Network(NamedTuple):
     backbone_layers: int = 0
 
     @property
-    def memory(self) -> Memory | None:
+    def cell(self) -> CellParameters | None:
         """Of the LSTM cell before the update, if there is one."""
         if self.memory_ih is None or self.memory_hh is None or self.memory_bias is None:
             return None
-        return Memory(self.memory_ih, self.memory_hh, self.memory_bias)
+        return CellParameters(self.memory_ih, self.memory_hh, self.memory_bias)
 
     @property
     def layers(self) -> tuple[Tensor, ...]:
@@ -188,8 +188,8 @@ def sample(network: Network, heads: list[Layer], values: Tensor, state: State, t
         state: before, (batch, units), and with a memory cell that too.
         timespan: (batch, 1) or what broadcasts with the state.
     """
-    if network.memory is not None:
-        state = remember(network.memory, values, *state)
+    if network.cell is not None:
+        state = lstm_cell(network.cell, values, *state)
     h, *cell = state
     *_, (_, _, new) = evaluate(network, heads, values, h, timespan)
     return new, *cell
@@ -203,7 +203,7 @@ def unroll(inputs: Inputs, initial: Tensor, network: Network) -> Tensor:
         initial: (batch, units); with a memory cell (batch, 2 * units), state and cell beside one another.
         network: parameters and form.
     """
-    parts = 1 if network.memory is None else 2
+    parts = 1 if network.cell is None else 2
     heads = heads_of(network, inputs.values.shape[-1], initial.shape[-1] // parts)
 
     def update(inputs: Inputs, state: State) -> State:

@@ -8,20 +8,20 @@ import torch
 from torch import Tensor
 
 from liquidrnn.kernels import cpu as module
-from liquidrnn.kernels.compiled import gradients_of_rows, memory, rows
+from liquidrnn.kernels.compiled import capsules, gradients_of_rows, rows
 from liquidrnn.kernels.loop import Inputs
 from liquidrnn.kernels.lrc.reference import Equation, Sigmoids
-from liquidrnn.kernels.operator import Gradients, Kernel, Maps, Samples, Steps, dense
+from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel, dense
 
 
 def _groups(inputs: Inputs, initial: Tensor, equation: Equation) -> tuple[Any, ...]:
     neurons, internal, sensory, explicit, unfolds = equation
     synapses = _synapses(internal), _synapses(sensory)
-    return rows(inputs, initial), memory(neurons), *synapses, explicit, unfolds
+    return rows(inputs, initial), capsules(neurons), *synapses, explicit, unfolds
 
 
 def _synapses(synapses: Sigmoids) -> tuple[Any, ...]:
-    pre, post, *parameters, o = memory(synapses)
+    pre, post, *parameters, o = capsules(synapses)
     return (pre, post, parameters), o
 
 
@@ -31,7 +31,7 @@ def _numbers(inputs: Inputs, initial: Tensor, equation: Equation) -> int:
 
 
 def _forward(inputs: Inputs, initial: Tensor, equation: Equation, states: Tensor, kept: Tensor) -> None:
-    outputs = memory((states, kept if kept.shape[1] else None))
+    outputs = capsules((states, kept if kept.shape[1] else None))
     module.lrc_forward(*_groups(inputs, initial, equation), torch.get_num_threads(), *outputs)
 
 
@@ -45,22 +45,22 @@ def _backward(
     gradients: Gradients,
 ) -> None:
     neurons, internal, sensory, _, _ = gradients.equation
-    of_synapses = [(memory(synapses[2:-1]), *memory(synapses[-1:])) for synapses in (internal, sensory)]
+    of_synapses = [(capsules(synapses[2:-1]), *capsules(synapses[-1:])) for synapses in (internal, sensory)]
     module.lrc_backward(
         *_groups(inputs, initial, equation),
         torch.get_num_threads(),
-        *memory((states, kept, upstream)),
+        *capsules((states, kept, upstream)),
         gradients_of_rows(*gradients[:2]),
-        memory(neurons),
+        capsules(neurons),
         *of_synapses,
     )
 
 
-def _stream(samples: Samples, equation: Equation, maps: Maps, outputs: int) -> Steps:
+def _stream(buffers: StreamBuffers, equation: Equation, maps: Maps, outputs: int) -> StreamKernel:
     *groups, explicit, unfolds = equation
     equation = Equation(*(type(part)(*dense(part)) for part in groups), explicit, unfolds)  # type: ignore
     return module.lrc_stream(
-        *_groups(Inputs(samples.values, samples.timespans), samples.state, equation), *map(memory, maps), outputs
+        *_groups(Inputs(buffers.values, buffers.timespans), buffers.state, equation), *map(capsules, maps), outputs
     )
 
 

@@ -8,19 +8,19 @@ import torch
 from torch import Tensor
 
 from liquidrnn.kernels import cpu as module
-from liquidrnn.kernels.compiled import gradients_of_rows, memory, rows
+from liquidrnn.kernels.compiled import capsules, gradients_of_rows, rows
 from liquidrnn.kernels.loop import Inputs
 from liquidrnn.kernels.ltc.reference import Equation, Sigmoids
-from liquidrnn.kernels.operator import Gradients, Kernel, Maps, Samples, Steps, dense
+from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel, dense
 
 
 def _groups(inputs: Inputs, initial: Tensor, equation: Equation) -> tuple[Any, ...]:
     membrane, internal, sensory, unfolds = equation
-    return rows(inputs, initial), memory(membrane), _synapses(internal), _synapses(sensory), unfolds
+    return rows(inputs, initial), capsules(membrane), _synapses(internal), _synapses(sensory), unfolds
 
 
 def _synapses(synapses: Sigmoids) -> tuple[Any, ...]:
-    pre, post, *parameters = memory(synapses)
+    pre, post, *parameters = capsules(synapses)
     return pre, post, parameters
 
 
@@ -30,7 +30,7 @@ def _numbers(inputs: Inputs, initial: Tensor, equation: Equation) -> int:
 
 
 def _forward(inputs: Inputs, initial: Tensor, equation: Equation, states: Tensor, kept: Tensor) -> None:
-    module.ltc_forward(*_groups(inputs, initial, equation), torch.get_num_threads(), *memory((states, kept)))
+    module.ltc_forward(*_groups(inputs, initial, equation), torch.get_num_threads(), *capsules((states, kept)))
 
 
 def _backward(
@@ -43,21 +43,21 @@ def _backward(
     gradients: Gradients,
 ) -> None:
     membrane, internal, sensory, _ = gradients.equation
-    filled = memory(membrane), memory(internal[2:]), memory(sensory[2:])
+    filled = capsules(membrane), capsules(internal[2:]), capsules(sensory[2:])
     module.ltc_backward(
         *_groups(inputs, initial, equation),
         torch.get_num_threads(),
-        *memory((states, kept, upstream)),
+        *capsules((states, kept, upstream)),
         gradients_of_rows(*gradients[:2]),
         *filled,
     )
 
 
-def _stream(samples: Samples, equation: Equation, maps: Maps, outputs: int) -> Steps:
+def _stream(buffers: StreamBuffers, equation: Equation, maps: Maps, outputs: int) -> StreamKernel:
     membrane, internal, sensory, unfolds = equation
     equation = Equation(*(type(part)(*dense(part)) for part in (membrane, internal, sensory)), unfolds)  # type: ignore
-    groups = _groups(Inputs(samples.values, samples.timespans), samples.state, equation)
-    return module.ltc_stream(*groups, *map(memory, maps), outputs)
+    groups = _groups(Inputs(buffers.values, buffers.timespans), buffers.state, equation)
+    return module.ltc_stream(*groups, *map(capsules, maps), outputs)
 
 
 KERNEL = Kernel(_numbers, _forward, _backward, _stream, partly=True)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-class Memory(NamedTuple):
+class CellParameters(NamedTuple):
     """Its parameters, gates in the order candidate, write, forget, read.
 
     Attributes:
@@ -23,9 +23,9 @@ class Memory(NamedTuple):
     bias: Tensor
 
 
-def remember(memory: Memory, input: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+def lstm_cell(cell: CellParameters, input: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """State and cell after the cell has read an input (batch, inputs); both (batch, units)."""
-    gates = F.linear(input, memory.weight_ih, memory.bias) + F.linear(h, memory.weight_hh)
+    gates = F.linear(input, cell.weight_ih, cell.bias) + F.linear(h, cell.weight_hh)
     candidate, write, forget, read = gates.chunk(4, 1)
     c = c * torch.sigmoid(forget + 1.0) + torch.tanh(candidate) * torch.sigmoid(write)
     return torch.tanh(c) * torch.sigmoid(read), c
