@@ -599,6 +599,8 @@ def test_a_compiled_layer_takes_spans_after_another_batch_size(kind):
         x, spans = data(torch.float32, batch, time)
         spans = spans if with_spans else None
         torch.testing.assert_close(fast(x, timespans=spans)[0], layer(x, timespans=spans)[0])
-    with pytest.raises(Exception, match="timespans must be"):
+    with pytest.raises(
+        Exception, match="timespans must be|Observed exception"
+    ):  # older versions of torch lose the words
         fast(x, timespans=spans[:, 1:])
     torch.compiler.reset()
