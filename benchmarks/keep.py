@@ -1,5 +1,7 @@
 """Keeps what a study found: report, results in one table, and a page of them for the documentation.
 
+What is kept is a study's folder, so that ``liquidbench report docs/results/demo`` makes its report again.
+
     make demo && python benchmarks/keep.py demo       # writes docs/results/demo and docs/images/report.png
     liquidbench run studies/small.yaml && python benchmarks/keep.py small
 
@@ -7,13 +9,13 @@ The picture, of the demo's report alone, needs Chromium on the path.
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from liquidbench import results
+from liquidbench import kept, results
+from liquidbench.folder import StudyFolder
 from liquidbench.statistics import Standing, compare
 from liquidbench.study import Study
 
@@ -30,7 +32,7 @@ def cell(standing: Standing) -> str:
 
 def page(study: Study, found_in: Path) -> str:
     frame = results.compared(results.read(found_in), study.matching[0])
-    tasks = json.loads((found_in / "tasks.json").read_text())
+    tasks = results.read_tasks(found_in)
     found = compare(frame, tasks, study.smallest_difference)
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
@@ -106,14 +108,17 @@ def main() -> None:
     parser.add_argument("study", choices=COMMANDS)
     parser.add_argument("--results", type=Path, default=ROOT / "results", help="where studies have their folders")
     options = parser.parse_args()
-    found, kept = options.results / options.study, ROOT / "docs/results" / options.study
-    kept.mkdir(parents=True, exist_ok=True)
-    shutil.copy(found / "report.html", kept / "report.html")
-    (kept / "results.parquet").write_bytes(results.sealed(results.read(found)))
-    (kept / "README.md").write_text(page(Study.load(found / "study.yaml"), found))
+    found, to = StudyFolder(options.results / options.study), StudyFolder(ROOT / "docs/results" / options.study)
+    to.root.mkdir(parents=True, exist_ok=True)
+    study = kept.read(found.root)
+    kept.write(study, to.root)
+    results.write_tasks(to.root, results.read_tasks(found.root))
+    shutil.copy(found.report, to.report)
+    to.table.write_bytes(results.sealed(results.read(found.root)))
+    (to.root / "README.md").write_text(page(study, found.root))
     if options.study == "demo":
-        photograph(kept / "report.html", ROOT / "docs/images/report.png")
-    print(f"kept in {kept}")
+        photograph(to.report, ROOT / "docs/images/report.png")
+    print(f"kept in {to.root}")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
+from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.system.names import shown
 from liquidbench.waiting import Steps
 
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
 
-_STUDY_FILE = "study.yaml"
-_REPORT_FILE = "report.html"
-_FORMAT_LINE = "# results of liquidbench, format {}"
 _MOST_CURVES = 5_000
 _LONGEST_NAME = 100
 _MOST = 2**31 - 1
@@ -419,7 +416,7 @@ def _writing(directory: Path) -> Iterator[None]:
     except (BrokenPipeError, ConnectionError):
         raise
     except OSError as problem:
-        if isinstance(problem, FileNotFoundError) and not (directory / _STUDY_FILE).exists():
+        if isinstance(problem, FileNotFoundError) and not StudyFolder(directory).study.exists():
             _refuse(
                 f"{directory} was moved, renamed or removed while liquidbench was at work in it; what was in flight is "
                 "lost. What was finished is where the folder is now; to go on there: liquidbench resume FOLDER"
@@ -489,111 +486,33 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _resume(options: argparse.Namespace) -> int:
+    from liquidbench import kept
+
     directory = Path(options.directory)
     with _input():
-        study = _kept(directory)
+        study = kept.read(directory)
     return _carry_out(study, directory, options)
 
 
-def _kept(directory: Path) -> "Study":
-    from liquidbench.study import RESULTS_FORMAT, Study
-    from liquidbench.system import storage
-
-    path = directory / _STUDY_FILE
-    try:
-        there = path.exists()
-    except OSError as problem:
-        raise ValueError(
-            f"there is no folder of a study's results at {str(directory)[:200]} ({problem.strerror}); name the folder "
-            "that `liquidbench run` made, such as results/demo"
-        ) from problem
-    if not there:
-        raise FileNotFoundError(
-            f"{directory} is no folder of a study's results, for it has no {_STUDY_FILE}; name the folder that "
-            "`liquidbench run` made, such as results/demo"
-        )
-    above = os.path.normpath(directory / os.pardir)
-    again = (
-        f"Give the study as it should be, and keep its results: liquidbench run STUDY.yaml --update --results {above}"
-    )
-    try:
-        content = storage.content_of(path)
-        sealed = storage.intact(content, path)
-    except storage.DamagedFileError as error:
-        raise ValueError(f"{error}, or it was edited. {again}") from error
-    if sealed:
-        return Study.load(path)
-    # There is no checksum in files of versions before it. A file that has lost its own must not be taken for one.
-    if not content.strip(b"\0 \t\r\n"):
-        raise ValueError(f"{path} is damaged: it is empty. {again}")
-    first, end, _ = content.partition(b"\n")
-    expected = _FORMAT_LINE.format(RESULTS_FORMAT)
-    if first.strip().decode(errors="replace") != expected and not (not end and expected.encode().startswith(first)):
-        if _carries_seal(directory / "tasks.json"):
-            raise ValueError(f"{path} is damaged: its checksum is missing, as if it was cut short or edited. {again}")
-        raise ValueError(
-            f"{directory} was made by a version of liquidbench whose results this one cannot read (it reads format "
-            f"{RESULTS_FORMAT}). Use that version for it, or run the study again into another folder (--results)"
-        )
-    study = None
-    with suppress(ValueError):
-        study = Study.load(path)
-    # Those versions wrote all that a study has, in this form to the letter, and no checksums in any file.
-    asked = re.match(rb"[^\n]*\n(# made by compare for [^\n]*\n)?", content)
-    written = study and asked and content == _headed(study, (asked[1] or b"").decode(errors="replace")).encode()
-    if not study or not written or _carries_seal(directory / "tasks.json"):
-        raise ValueError(f"{path} is damaged: its checksum is missing, as if it was cut short or edited. {again}")
-    storage.tell_unsealed(directory, stacklevel=3)
-    return study
-
-
-def _headed(study: "Study", asked: str = "") -> str:
-    """What a study's file holds, but for the checksum."""
-    from liquidbench.study import RESULTS_FORMAT
-
-    return f"{_FORMAT_LINE.format(RESULTS_FORMAT)}\n{asked}{study.to_yaml()}"
-
-
-def _carries_seal(path: Path) -> bool:
-    """Whether a file has a checksum, be it right or wrong."""
-    from liquidbench.system import storage
-
-    try:
-        return storage.intact(storage.content_of(path), path)
-    except storage.DamagedFileError:
-        return True
-    except OSError:
-        return False
-
-
 def _check_kept(study: "Study", directory: Path, update: bool) -> None:
-    """Refuse a folder with results of another version of the study, unless that is wanted."""
-    if not (directory / _STUDY_FILE).is_file():
-        return
-    if update:
+    """Refuse a folder with results of another version of the study, unless that is wanted and nobody is at it."""
+    from liquidbench import kept
+
+    if not update:
+        kept.check(study, directory)
+    elif StudyFolder(directory).study.is_file():
         _check_alone(study, directory)
-        return
-    kept = _kept(directory)
-    if kept != study:
-        changed = [f.name for f in fields(study) if getattr(kept, f.name) != getattr(study, f.name)]
-        # These are part of every run.
-        every = {"parameters", "training", "search", "robustness"} & set(changed)
-        kept_too = "which has no run in common with it" if every else "and keep what the two share"
-        raise ValueError(
-            f"{directory} holds the results of another version of study {study.name!r}, which differs in "
-            f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, "
-            f"{kept_too}: --update. To keep both: another name, or another folder with --results"
-        )
 
 
 def _check_alone(study: "Study", directory: Path) -> None:
     """Refuse to change a study under those who are at work at it: they would report what its file does not say."""
+    from liquidbench import kept
     from liquidbench.engine.leases import Leases
 
     def differs() -> bool:
         # A damaged file says nothing of what others do; to write it again is what `--update` is for.
         with suppress(ValueError):
-            return _kept(directory) != study
+            return kept.read(directory) != study
         return False
 
     if not differs():
@@ -614,20 +533,6 @@ def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
         now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
         at_work = bool(driver.at_work())
     return at_work, ", ".join(driver.holders()) if at_work else ""
-
-
-def _keep(study: "Study", directory: Path, asked: str = "") -> None:
-    from liquidbench.system import storage
-
-    path = directory / _STUDY_FILE
-    text = _headed(study, asked)
-    with suppress(FileNotFoundError, ValueError):
-        if _kept(directory) == study:
-            # With the line that says for what it was made.
-            text = path.read_text(encoding="utf-8")
-            if storage.intact(text.encode(), path):
-                return
-    storage.keep(path, storage.sealed(f"{text}# checksum: {storage.SEAL}\n".encode()))
 
 
 def _check_temporary() -> None:
@@ -668,7 +573,7 @@ def _carry_out(
     """
     with _input(), Steps(options.plain) as now:
         now("starting")
-        from liquidbench import console, engine, results, statistics
+        from liquidbench import console, engine, kept, results, statistics
 
         _check_temporary()
         executor, processes = _executor(options)
@@ -680,7 +585,7 @@ def _carry_out(
         with _placing(directory, options):
             plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
             # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
-            _keep(study, directory, asked)
+            kept.write(study, directory, asked)
         now("looking for scores that are there")
         scores = _known_scores(plan)
     if not plan.pending:
@@ -756,14 +661,16 @@ def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":
 
 
 def _report(options: argparse.Namespace) -> int:
+    from liquidbench import kept
+
     directory = Path(options.directory)
     with _input():
-        study = _kept(directory)
+        study = kept.read(directory)
     return _report_on(study, directory, options.format)
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from liquidbench import predictions, results
+    from liquidbench import kept, predictions, results
     from liquidbench.engine.leases import Leases
     from liquidbench.system import storage
 
@@ -771,8 +678,8 @@ def _rescore(options: argparse.Namespace) -> int:
     # Runs by metric, task and reason.
     undefined: dict[tuple[str, str, str], set[str]] = {}
     with _input():
-        study = _kept(directory)
-        facts = _facts(study, directory)
+        study = kept.read(directory)
+        facts = kept.facts(study, directory)
         added = _applicable(options.metrics, facts)
     with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
         at_work, who = _at_work(driver, directory)
@@ -781,7 +688,7 @@ def _rescore(options: argparse.Namespace) -> int:
         writer = results.Writer(directory, driver.name)
         # Copies that it has taken over are gone before anything is read, and told of.
         writer.consolidate()
-        frame = results.read(directory, _run_ids(study, facts))
+        frame = results.read(directory, kept.run_ids(study, facts))
         fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
         for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
             run, task = rows[0]["run"], rows[0]["task"]
@@ -805,7 +712,8 @@ def _rescore(options: argparse.Namespace) -> int:
         writer.consolidate()
     print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
     if options.metrics and scored:
-        print(f"Computed besides: {', '.join(options.metrics)}; they are in {directory / 'runs'}, one row a score")
+        at = StudyFolder(directory).runs
+        print(f"Computed besides: {', '.join(options.metrics)}; they are in {at}, one row a score")
     for (metric, task, reason), runs in undefined.items():
         print(f"Without a score: {metric} of {len(runs)} fits of {shown(task)} ({shown(reason)})")
     if damaged:
@@ -834,18 +742,19 @@ def _applicable(metrics: Sequence[str], facts: Mapping[str, Mapping[str, Any]]) 
 
 
 def _export(options: argparse.Namespace) -> int:
-    from liquidbench import results, statistics
+    from liquidbench import kept, results, statistics
     from liquidbench.export import export
 
     directory = Path(options.directory)
+    folder = StudyFolder(directory)
     default, look = {
-        "tensorboard": ("tensorboard", "tensorboard --logdir {}"),
-        "mlflow": ("mlflow.db", "mlflow ui --backend-store-uri sqlite:///{}"),
+        "tensorboard": (folder.tensorboard, "tensorboard --logdir {}"),
+        "mlflow": (folder.mlflow, "mlflow ui --backend-store-uri sqlite:///{}"),
     }[options.to]
-    path = Path(options.out or directory / default)
+    path = Path(options.out or default)
     with _input():
-        study = _kept(directory)
-        frame = results.read(directory, _run_ids(study, _facts(study, directory)))
+        study = kept.read(directory)
+        frame = results.read(directory, kept.run_ids(study, kept.facts(study, directory)))
         exported, before = export(frame, options.to, path, study.name)
         if not exported and not before:
             raise ValueError(
@@ -860,11 +769,12 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
     """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     import polars as pl
 
-    from liquidbench import console, report, results, statistics
+    from liquidbench import console, kept, report, results, statistics
 
+    folder = StudyFolder(directory)
     with _input():
-        facts = _facts(study, directory)
-        runs = _run_ids(study, facts)
+        facts = kept.facts(study, directory)
+        runs = kept.run_ids(study, facts)
         # Curves of hundreds of seeds are for no one to see, and would be most of the report.
         seeds = study.seeds[: max(_MOST_CURVES // (len(study.tasks) * len(study.models)), 1)]
         keep = None if seeds == study.seeds else results.without_curves(seeds)
@@ -877,14 +787,15 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
     comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families)
     with _writing(directory):
-        path = directory / ("tables" if form != "html" else _REPORT_FILE)
+        path = folder.report if form == "html" else folder.tables
         if form == "html":
             report.write(study, frame, facts, comparison, path)
         else:
             report.write_tables(study, frame, facts, comparison, path, form)
     console.summary(console.Output(), comparison, facts)
     print(f"\n{'Report: ' if form == 'html' else 'Tables: '} {path}")
-    print(f"Results: {directory / 'runs'} ({frame['run'].n_unique()} of {len(runs)} runs)")
+    at = folder.runs if folder.runs.exists() else folder.table
+    print(f"Results: {at} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others:
         print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
     fits = set(frame.lazy().filter(pl.col("kind") == "fit").select(pl.col("status").unique()).collect()["status"])
@@ -892,24 +803,6 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         print("liquidbench: every fit failed; the report lists the reasons", file=sys.stderr)
         return 1
     return 0
-
-
-def _run_ids(study: "Study", facts: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    return {run.id(facts[run.task_name]["digest"]) for run in study.runs()}
-
-
-def _facts(study: "Study", directory: Path) -> dict[str, dict[str, Any]]:
-    """What the folder knows of the study's tasks, in the study's order."""
-    from liquidbench import results
-    from liquidbench.study import task_name
-
-    known = results.read_tasks(directory)
-    names = [task_name(task) for task in study.tasks]
-    if missing := [name for name in names if name not in known]:
-        raise ValueError(
-            f"{directory / 'tasks.json'} lacks {', '.join(missing)}; make it anew: liquidbench resume {directory}"
-        )
-    return {name: known[name] for name in names}
 
 
 def _known_scores(plan: "Plan") -> dict["Run", float]:
@@ -952,7 +845,7 @@ def _models() -> list[tuple[str, str]]:
 
 
 def _studies() -> list[tuple[str, str]]:
-    from liquidbench import results
+    from liquidbench import kept, results
     from liquidbench.study import Study
 
     rows = []
@@ -961,10 +854,10 @@ def _studies() -> list[tuple[str, str]]:
             rows.append((str(path), Study.load(path).question))
         except ValueError as problem:
             rows.append((str(path), f"cannot be read: {problem}"))
-    for path in sorted(Path("results").glob(f"*/{_STUDY_FILE}")):
+    for path in sorted(Path("results").glob(f"*/{StudyFolder('').study}")):
         try:
-            study = _kept(path.parent)
-            runs = _run_ids(study, _facts(study, path.parent))
+            study = kept.read(path.parent)
+            runs = kept.run_ids(study, kept.facts(study, path.parent))
             told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are there. {study.question}"
         except (ValueError, OSError) as problem:
             told = f"cannot be read: {problem}"
@@ -975,6 +868,7 @@ def _studies() -> list[tuple[str, str]]:
 def _compare(options: argparse.Namespace) -> int:
     with _input(), Steps(options.plain) as now:
         now(f"reading {options.table}{_size(Path(options.table))}")
+        from liquidbench import kept
         from liquidbench.study import Study
         from liquidbench.tasks import table
 
@@ -988,15 +882,16 @@ def _compare(options: argparse.Namespace) -> int:
         # Its models' names and all that needs no timing are checked before anything is timed.
         study = Study.parse(_comparison(task, planned.mapping, options))
         directory = Path(options.results) / study.name
+        at = StudyFolder(directory).study
         note = _asked(options)
         with _placing(directory, options):
-            kept = None if options.update else _made_before(study, directory, note)
-        if kept is None:
+            before = None if options.update else kept.made_before(study, directory, note)
+        if before is None:
             task.split("validation")
             setup = time.monotonic() - began
             study, budget = _afforded(study, task, options, setup, now)
         else:
-            study, budget = kept, [f"plan: as it was made before for the same question, in {directory / _STUDY_FILE}"]
+            study, budget = before, [f"plan: as it was made before for the same question, in {at}"]
         if options.dry_run:
             now("building the test part")
             described = _described(task, planned.lines)
@@ -1005,13 +900,13 @@ def _compare(options: argparse.Namespace) -> int:
     for line in (*described, *budget):
         print(shown(line))
     would = "would be" if options.dry_run else "is"
-    print(f"\nThe study {would} kept in {shown(str(directory / _STUDY_FILE))}\n", flush=True)
+    print(f"\nThe study {would} kept in {shown(str(at))}\n", flush=True)
     with _input(), _placing(directory, options):
         _check_kept(study, directory, options.update)
     if options.dry_run:
         print("Nothing was trained or written; without --dry-run it is run.")
         return 0
-    if kept is None:
+    if before is None:
         # What was timed too short goes on for half as long again, rather than end without the last seed.
         options.minutes *= 1.5
     return _carry_out(study, directory, options, {task.name: task}, note)
@@ -1033,19 +928,6 @@ def _asked(options: argparse.Namespace) -> str:
     """
     named = {name: getattr(options, name) for name in ("minutes", "models", "parameters")}
     return f"# made by compare for {json.dumps(named)}\n"
-
-
-def _made_before(study: "Study", directory: Path, asked: str) -> "Study | None":
-    """The study in a folder if it was made for the same table and question."""
-    try:
-        kept = _kept(directory)
-        with (directory / _STUDY_FILE).open(encoding="utf-8", errors="replace") as file:
-            same = asked in (file.readline(), file.readline())
-    except (FileNotFoundError, ValueError):
-        # The latter is said when the folder is to be used.
-        return None
-    same = same and set(kept.models) <= set(study.models)
-    return kept if same and (kept.tasks, kept.question) == (study.tasks, study.question) else None
 
 
 def _afforded(
@@ -1205,7 +1087,7 @@ def _train(options: argparse.Namespace) -> int:
     for split, scores in trained.scores.items():
         known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
         say(f"{split}: {', '.join(known)}")
-    say(f"Network: {folder / distributed.MODEL}")
+    say(f"Network: {TrainingFolder(folder).model}")
     return 0
 
 

@@ -18,6 +18,9 @@ from liquidbench import own
 from liquidbench.models import Author, Count, ModelSpec, OwnModel, find
 from liquidbench.own import CodeError
 from liquidbench.tasks.task import Task
+from liquidrnn import kernels
+from liquidrnn.kernels import chosen
+from liquidrnn.recurrence import FusedRecurrence
 from liquidrnn.recurrent import RecurrentLayer
 
 
@@ -55,6 +58,23 @@ class SequenceModel(nn.Module):
         bound = layer.output_size**-0.5
         for parameter in self.head.parameters():
             nn.init.uniform_(parameter, -bound, bound, generator=generator)
+
+    @property
+    def backend(self) -> str:
+        """What runs the layer: a name of `liquidrnn.backends`."""
+        like = next(self.parameters())
+        found = {
+            chosen(recurrence.backend, like, recurrence.operator.kernels)
+            if isinstance(recurrence, FusedRecurrence) and recurrence.fused()
+            else "reference"
+            for recurrence in self.layer.recurrences
+        }
+        return " and ".join(sorted(found))
+
+    @property
+    def instruction_set(self) -> str | None:
+        """That of the compiled kernels which run the layer; None where none do."""
+        return kernels.cpu.instruction_set() if kernels.cpu is not None and "cpu" in self.backend else None
 
     def forward(self, values: Tensor, timespans: Tensor, mask: Tensor | None) -> Tensor:
         """Predictions: logits, or values in the scale of the targets.

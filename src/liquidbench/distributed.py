@@ -23,6 +23,7 @@ import torch.distributed as dist
 
 import liquidbench
 from liquidbench.catalogue import SequenceModel
+from liquidbench.folder import TrainingFolder
 from liquidbench.learning import Data, device_of, predict
 from liquidbench.replicas import (
     Checkpoint,
@@ -44,10 +45,6 @@ from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, start
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.tasks.task import Task
 from liquidbench.trainer import Epoch, NoTargetsError, Progress, check_targets
-
-CHECKPOINT = "checkpoint.pt"
-MODEL = "model.pt"
-SUMMARY = "training.json"
 
 _PATIENCE = 3.0
 
@@ -137,7 +134,7 @@ def train(
         device_of(course.device, rank)
     with ExitStack() as inside:
         course, at = _begin(task, course, folder, inside)
-        model, path = course.build(task), folder / CHECKPOINT
+        model, path = course.build(task), TrainingFolder(folder).checkpoint
         tell = on_epoch or (lambda epoch: None)
         for epoch in at.progress.curve:
             tell(epoch)
@@ -175,7 +172,7 @@ def _train_joined(
     device = device_of(course.device, int(os.environ["LOCAL_RANK"]))
     _warn_of_restarts()
     join(device)
-    first, path = is_first(), folder / CHECKPOINT
+    first, path = is_first(), TrainingFolder(folder).checkpoint
     with ExitStack() as inside, exchanging():
         at = _from_first(lambda: _begin(task, course, folder, inside)[1], path)
         # Each process checks that it is given the same as the others.
@@ -241,7 +238,7 @@ def _begin(task: Task, course: Course, folder: Path, inside: ExitStack) -> tuple
     """The course with its number of threads, and where its training stands; the folder is locked for so long."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        inside.enter_context(file_lock(folder / ".lock", wait=False))
+        inside.enter_context(file_lock(TrainingFolder(folder).lock, wait=False))
     except BlockingIOError:
         raise ValueError(
             f"folder must have nobody else training in it, but another process does in {folder}; let it finish "
@@ -249,7 +246,7 @@ def _begin(task: Task, course: Course, folder: Path, inside: ExitStack) -> tuple
         ) from None
     for left in (*folder.glob(".*.tmp"), *folder.glob(".rendezvous-*")):
         left.unlink(missing_ok=True)
-    path = folder / CHECKPOINT
+    path = TrainingFolder(folder).checkpoint
     kept = _kept(path)
     course = _settled(course, task, kept, path)
     return course, kept or Checkpoint.first(course, task, course.build(task))
@@ -298,7 +295,7 @@ def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
         DamagedFileError: where the file is not what was written.
     """
     path = Path(path)
-    path = path / MODEL if path.is_dir() else path
+    path = TrainingFolder(path).model if path.is_dir() else path
     if not path.is_file():
         raise FileNotFoundError(f"path must be a model that `liquidbench train` has left; there is none at {path}")
     try:
@@ -457,7 +454,8 @@ def _death(process: Any, rank: int, processes: int) -> Exception:
 
 def _keep(trained: Trained, task: Task, folder: Path) -> None:
     """Write the network and what came of it, each file whole or not at all."""
-    save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, folder / MODEL)
+    files = TrainingFolder(folder)
+    save({"task": task.name, "course": asdict(trained.course), "state": trained.model.state_dict()}, files.model)
     content = {
         "course": trained.course.identity(task),
         "ended": trained.ended,
@@ -467,4 +465,4 @@ def _keep(trained: Trained, task: Task, folder: Path) -> None:
         "version": liquidbench.__version__,
         "torch": str(torch.__version__),
     }
-    storage.keep(folder / SUMMARY, storage.sealed_json(content))
+    storage.keep(files.summary, storage.sealed_json(content))

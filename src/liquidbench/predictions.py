@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from liquidbench.folder import StudyFolder
 from liquidbench.metrics import METRICS, score
 from liquidbench.system import storage
 from liquidbench.system.packed import check_zip
-from liquidbench.system.places import file_name
 
 SPLITS = ("validation", "test")
 
@@ -30,7 +30,7 @@ Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
     """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
-    return Path(directory) / "predictions" / file_name(f"{run}.npz")
+    return StudyFolder(directory).predicted(run)
 
 
 def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
@@ -71,7 +71,7 @@ def sweep(directory: str | os.PathLike[str]) -> None:
     Args:
         directory: the study's folder.
     """
-    for part in (Path(directory) / "predictions").glob(".*.tmp"):
+    for part in StudyFolder(directory).predictions.glob(".*.tmp"):
         part.unlink(missing_ok=True)
 
 

@@ -10,6 +10,10 @@ are renamed by the next, which succeeds for one. Should a driver that was though
 killed between writing and tidying up, a run is there twice rather than not at all; `read` then takes one, and the
 next driver removes the other.
 
+Versions differ in their columns. Of a file that lacks columns which may be null these are read as null, and the driver
+whose file it becomes writes them; columns that this version does not know are left out of what is read, told of, and
+kept. A file of another format of results (`liquidbench.study.RESULTS_FORMAT`) is refused.
+
 Copies that people and cloud folders make may lie there as well, under any name. No run is read twice for that: of
 files that have the same run, the one that counts is chosen by one rule (`_Found.choose`), and a copy that says
 something else is warned of and, by the next driver, moved to ``damaged/``.
@@ -30,7 +34,8 @@ from typing import Any, Literal, TypeVar
 
 import polars as pl
 
-from liquidbench.study import MATCHINGS, MODES
+from liquidbench.folder import StudyFolder
+from liquidbench.study import MATCHINGS, MODES, RESULTS_FORMAT
 from liquidbench.system import storage
 from liquidbench.system.places import file_name
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning
@@ -64,6 +69,8 @@ SCHEMA = pl.Schema(
         "commit": pl.String,
         "python": pl.String,
         "torch": pl.String,
+        "backend": pl.String,
+        "instruction_set": pl.String,
         "machine": pl.String,
         "threads": pl.Int64,
         "started": pl.String,
@@ -74,12 +81,17 @@ SCHEMA = pl.Schema(
 
 ``fold`` is the outer split; ``matching`` what is equal among models and ``search`` its mode, both "" for published
 sizes. ``level`` is 0 where ``corruption`` is ""; ``epoch`` is null for a score of the finished model; ``trial`` is the
-number of a draw of the search and ``settings`` all that was drawn, as JSON; ``started`` is UTC in ISO 8601 and
+number of a draw of the search and ``settings`` all that was drawn, as JSON; ``commit`` is "" outside of a checkout;
+``backend`` is what ran the model's recurrence, such as "cpu", "reference" or "torch", and ``instruction_set`` that of
+compiled kernels, null for others; ``machine`` begins with the processor's model; ``started`` is UTC in ISO 8601 and
 ``seconds`` how long the run took. The other columns say by their names what they are.
 """
 
-NULLABLE = frozenset({"epoch", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate", "settings"})
-"""Columns that may be null, and left out of a row to write."""
+NULLABLE = frozenset(
+    {"epoch", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate", "settings"}
+    | {"backend", "instruction_set"}
+)
+"""Columns that may be null, be left out of a row to write, and not be there in a file: every new column is one."""
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "variant": ("matched", "author"),
@@ -97,7 +109,8 @@ _WORD = pl.Categorical(pl.Categories("words of results", physical=pl.UInt16))
 _TYPES = {
     **{name: _WORD for name, kind in SCHEMA.items() if kind == pl.String},
     **dict.fromkeys(("run", "reason", "started"), pl.Categorical()),
-    **dict.fromkeys(("fold", "epoch", "trial", "hidden_size", "threads"), pl.Int32()),
+    **dict.fromkeys(("epoch", "trial", "hidden_size"), pl.Int32()),
+    **dict.fromkeys(("fold", "threads"), pl.Int16()),
 }
 
 COMPACT = pl.Schema(
@@ -116,6 +129,13 @@ DRIVER = r"\d{8}T\d{6}x[0-9a-f]{8}"
 """Names of drivers, as a regular expression: when one began, in UTC, and some random digits."""
 
 _RUN = r"[A-Za-z0-9_-]+"
+
+_FORMAT = "format of results"
+"""In the metadata of a file, by which format of results it is; not there in files of early versions."""
+
+
+class OtherFormatError(ValueError):
+    """Results of a format that this version cannot read; the message says which, and what to do."""
 
 
 def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -143,7 +163,7 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
 def sealed(frame: pl.DataFrame) -> bytes:
     """Rows as the content of a Parquet file that carries its checksum, for `liquidbench.system.storage.keep`."""
     content = io.BytesIO()
-    frame.write_parquet(content, metadata={"checksum": storage.SEAL})
+    frame.write_parquet(content, metadata={_FORMAT: str(RESULTS_FORMAT), "checksum": storage.SEAL})
     return storage.sealed(content.getvalue())
 
 
@@ -160,7 +180,7 @@ def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) 
         The file, ``<directory>/runs/<run>.parquet``. The next driver puts it together with others.
     """
     content = pack(rows)
-    path = Path(directory) / "runs" / f"{rows[0]['run']}.parquet"
+    path = StudyFolder(directory).runs / f"{rows[0]['run']}.parquet"
     _replace(path, content)
     return path
 
@@ -232,11 +252,13 @@ class Writer:
 
     def __init__(self, directory: str | os.PathLike[str], owner: str, others: Collection[str] = ()):
         self._directory, self._owner, self._number = Path(directory), owner, 0
+        self._folder = StudyFolder(directory)
         others = frozenset(others)
         names: dict[Path, Path] = {}
-        for folder in ("incoming", "runs"):
-            (self._directory / folder).mkdir(parents=True, exist_ok=True)
-            for path in [*self._directory.glob(f"{folder}/*.parquet"), *self._directory.glob(f"{folder}/.*.tmp")]:
+        _check_formats(self._folder)
+        for folder in (self._folder.incoming, self._folder.runs):
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in [*folder.glob("*.parquet"), *folder.glob(".*.tmp")]:
                 if _owner(path) not in others and (now := self._claim(path)) is not None:
                     names[now] = path
         found = _look(directory, names=names)
@@ -254,7 +276,8 @@ class Writer:
         # In the order in which they came.
         self._small: dict[Path, None] = {}
         for path in mine:
-            whole = path not in found.unsealed | found.doubled | self._foreign and path.parent.name == "runs"
+            whole = path not in found.unsealed | found.earlier | found.doubled | self._foreign
+            whole &= path.parent.name == "runs"
             whole &= all(self._homes[run] == path for run in mine[path])
             if whole and found.heights[path] >= FULL:
                 self._full.add(path)
@@ -272,7 +295,7 @@ class Writer:
 
         It takes the place of what was there of the run before, but for what is in other drivers' files.
         """
-        path = self._directory / "incoming" / f"{run}.{self._owner}.parquet"
+        path = self._folder.incoming / f"{run}.{self._owner}.parquet"
         _replace(path, packed, self._owner)
         self._leave(run)
         self._homes[run] = path
@@ -299,7 +322,7 @@ class Writer:
             try:
                 content = storage.content_of(path)
                 storage.intact(content, path)
-                frame = pl.read_parquet(content)
+                frame = _with_all_columns(pl.read_parquet(content))
             except DamagedFileError as error:
                 del self._small[path]
                 warnings.warn(
@@ -329,7 +352,7 @@ class Writer:
         """One file of several, in place of one of them that is in ``runs/`` already, if there is one."""
         own = (path for path in frames if path.parent.name == "runs" and path not in self._foreign)
         target = next(own, None) or self._next()
-        joined = pl.concat(frames.values())
+        joined = _together(list(frames.values()))
         _replace(target, sealed(joined), self._owner)
         self._homes.update(dict.fromkeys(joined["run"].unique(), target))
         for path in frames:
@@ -383,7 +406,7 @@ class Writer:
     def _next(self, mark: str = "") -> Path:
         while True:
             self._number += 1
-            path = self._directory / "runs" / f"{self._owner}-{self._number:04d}{mark}.parquet"
+            path = self._folder.runs / f"{self._owner}-{self._number:04d}{mark}.parquet"
             if not os.path.lexists(path):
                 return path
 
@@ -477,7 +500,7 @@ def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[s
     Returns:
         The file, ``<directory>/tasks.json``.
     """
-    path = Path(directory) / "tasks.json"
+    path = StudyFolder(directory).tasks
     storage.keep(path, storage.sealed_json(tasks))
     return path
 
@@ -495,7 +518,7 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
         FileNotFoundError: where there is no ``tasks.json``.
         DamagedFileError: where it has changed since, or is no JSON of this form.
     """
-    path = Path(directory) / "tasks.json"
+    path = StudyFolder(directory).tasks
     again = f"make it anew: liquidbench resume {directory}"
     try:
         with storage.reading(path) as content:
@@ -566,6 +589,7 @@ class _Found:
         homes: of each run, the file whose rows of it count.
         damaged: files that are of no use, with the reason.
         unsealed: files of use that have no checksum.
+        earlier: files of use that lack columns.
         doubled: files with rows that are there twice.
         contrary: files with rows of a run that contradict those which count.
     """
@@ -577,6 +601,7 @@ class _Found:
     homes: dict[str, Path] = field(default_factory=dict)
     damaged: dict[Path, str] = field(default_factory=dict)
     unsealed: set[Path] = field(default_factory=set)
+    earlier: set[Path] = field(default_factory=set)
     doubled: set[Path] = field(default_factory=set)
     contrary: set[Path] = field(default_factory=set)
 
@@ -612,6 +637,8 @@ class _Content:
         statuses: of its runs.
         height: how many rows it has.
         sealed: whether it carries a checksum.
+        lacking: whether there are columns that it lacks.
+        unknown: columns that this version does not know.
         twice: runs of which it has rows twice.
         ambiguous: runs of which it has rows that contradict each other, and which are left out.
     """
@@ -620,6 +647,8 @@ class _Content:
     statuses: dict[str, str]
     height: int
     sealed: bool
+    lacking: bool
+    unknown: list[str]
     twice: list[str]
     ambiguous: list[str]
 
@@ -636,9 +665,11 @@ def _look(
     were read for an earlier list need not be read again.
     """
     kept: dict[Path, tuple[Any, ...]] = {}
-    folders = [Path(directory) / "incoming", Path(directory) / "runs"]
+    folder = StudyFolder(directory)
+    folders = [folder.incoming, folder.runs]
     while True:
-        listed = [path for folder in folders for path in sorted(folder.glob("*.parquet"))]
+        listed = [path for one in folders for path in sorted(one.glob("*.parquet"))]
+        listed += [folder.table] if os.path.lexists(folder.table) else []
         try:
             read = {path: _read(path, lessened, kept) for path in listed}
         except FileNotFoundError:
@@ -656,6 +687,8 @@ def _look(
         found.statuses[path] = content.statuses
         if not content.sealed:
             found.unsealed.add(path)
+        if content.lacking:
+            found.earlier.add(path)
         if content.twice:
             found.doubled.add(path)
         name = found.names.get(path, path)
@@ -678,10 +711,17 @@ def _look(
         found.frames[path] = found.frames[path].filter(~pl.col("run").is_in(left_out))
         for home, runs in others.items():
             told += _told_of_double(found, path, home, runs)
+    unknown = sorted({name for content in read.values() if isinstance(content, _Content) for name in content.unknown})
+    if unknown:
+        told.append(
+            f"results in {os.fspath(directory)} have {'columns' if len(unknown) > 1 else 'the column'} "
+            f"{', '.join(unknown)}, which this version of liquidbench does not know: left out of what is read here, "
+            "and kept. A newer version reads them (pip install --upgrade liquidrnn)"
+        )
     for words in told:
         warnings.warn(words, KeptFileWarning, stacklevel=3)
     if found.unsealed:
-        storage.tell_unsealed(Path(directory) / "runs", stacklevel=4)
+        storage.tell_unsealed(folder.root if found.unsealed == {folder.table} else folder.runs, stacklevel=4)
     return found
 
 
@@ -717,7 +757,7 @@ def _rows_of(path: Path, runs: Sequence[str]) -> pl.DataFrame:
     """All rows of some runs in a file, in an order that depends on nothing but them."""
     content = storage.content_of(path)
     storage.intact(content, path)
-    rows = pl.scan_parquet(content).filter(pl.col("run").is_in(runs)).collect()
+    rows = _known_columns(pl.scan_parquet(content)).filter(pl.col("run").is_in(runs)).collect()
     return _once(rows)[0].sort(*ROW, "value", "reason")
 
 
@@ -763,11 +803,12 @@ def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
     except DamagedFileError as error:
         return str(error).removeprefix(f"{path} is damaged: ")
     try:
+        _check_format(path, content)
         file = pl.scan_parquet(content)
         schema = file.collect_schema()
-        if schema != SCHEMA:
-            odd = [name for name in {**SCHEMA, **schema} if schema.get(name) != SCHEMA.get(name)]
-            return f"it is no result of this version (see {', '.join(odd) or 'the order of columns'})"
+        if trouble := _not_results(schema):
+            return trouble
+        file = _known_columns(file)
         height, twice, ambiguous = _doubles(file)
         if twice:
             file = _once(file.collect())[0].filter(~pl.col("run").is_in(ambiguous)).lazy()
@@ -775,13 +816,83 @@ def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
         runs = file.group_by("run", maintain_order=True).agg(failed=failed).collect()
         # Where no rows are wanted, all are looked at: runs in a file that cannot be read are to be done again.
         frame = lessened(file).collect() if lessened else file.collect().clear()
+    except OtherFormatError:
+        raise
     # A file of any content may come here, and polars may fail on it in any way, its own panics included.
     except (Exception, pl.exceptions.PanicException) as error:
         return f"it cannot be read ({error})"
     if not height:
         return "it holds no rows"
     statuses = {run: "failed" if any_failed else "done" for run, any_failed in runs.iter_rows()}
-    return _Content(frame, statuses, height, sealed, twice, ambiguous)
+    lacking, unknown = bool(SCHEMA.keys() - schema.keys()), [name for name in schema if name not in SCHEMA]
+    return _Content(frame, statuses, height, sealed, lacking, unknown, twice, ambiguous)
+
+
+def _check_format(path: Path, content: bytes | Path) -> None:
+    """Refuse a file of another format of results, which is not damaged."""
+    of = pl.read_parquet_metadata(content).get(_FORMAT, str(RESULTS_FORMAT))
+    if of == str(RESULTS_FORMAT):
+        return
+    newer = of.isdecimal() and int(of) > RESULTS_FORMAT
+    remedy = (
+        "Take the newer version of liquidbench that made it (pip install --upgrade liquidrnn)"
+        if newer
+        else "Use the version of liquidbench that made it"
+    )
+    raise OtherFormatError(
+        f"{path} holds results of format {of[:20]}, and this version of liquidbench reads format {RESULTS_FORMAT}; "
+        f"nothing was changed. {remedy}, or move the file to another folder to do without it"
+    )
+
+
+def _check_formats(folder: StudyFolder) -> None:
+    """Refuse a folder with results of another format, before any of its files is touched."""
+    for path in (*folder.incoming.glob("*.parquet"), *folder.runs.glob("*.parquet")):
+        try:
+            _check_format(path, path)
+        except OtherFormatError:
+            raise
+        # What cannot be read is damaged, which whoever reads it finds out.
+        except (Exception, pl.exceptions.PanicException):
+            continue
+
+
+def _not_results(schema: pl.Schema) -> str:
+    """Why columns are not those of results; "" where they are, as some version has them."""
+    odd = [name for name in SCHEMA if name not in schema and name not in NULLABLE]
+    # A column that is null throughout may have lost its type in other hands.
+    odd += [
+        f"{name}, which must be {kind} and is {schema[name]}"
+        for name, kind in SCHEMA.items()
+        if name in schema and schema[name] != kind and not (name in NULLABLE and schema[name] == pl.Null)
+    ]
+    unknown = [name for name in schema if name not in SCHEMA]
+    return f"it is no result of this version (see {', '.join([*odd, *unknown])})" if odd else ""
+
+
+def _known_columns(file: pl.LazyFrame) -> pl.LazyFrame:
+    """The columns that this version knows, null where a file has none."""
+    there = file.collect_schema()
+    return file.select(
+        (pl.col(name) if name in there else pl.lit(None, kind).alias(name)).cast(kind) for name, kind in SCHEMA.items()
+    )
+
+
+def _with_all_columns(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns that this version knows, and behind them those that it does not."""
+    known = _known_columns(frame.lazy()).collect()
+    return known.hstack(frame.select(name for name in frame.columns if name not in SCHEMA))
+
+
+def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of several frames. Columns that this version does not know become text where their types differ."""
+    kinds: dict[str, set[pl.DataType]] = {}
+    for frame in frames:
+        for name, kind in frame.schema.items():
+            kinds.setdefault(name, set()).add(kind)
+    mixed = [name for name, of in kinds.items() if len(of) > 1]
+    texts = [frame.with_columns(pl.col(name).cast(pl.String) for name in mixed if name in frame) for frame in frames]
+    return pl.concat(texts, how="diagonal")
 
 
 _TAKEN = "+"

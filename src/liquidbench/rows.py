@@ -52,6 +52,8 @@ class Rows:
         self.rows: list[Row] = []
         self.hidden_size: int | None = None
         self.parameters: int | None = None
+        self.backend: str | None = None
+        self.instruction_set: str | None = None
         self._started = time.monotonic()
         self._shared = {
             **run.columns(data_digest),
@@ -73,6 +75,7 @@ class Rows:
     def configured(self, model: SequenceModel, hidden_size: int) -> None:
         """Say what network the rows speak of that name no other."""
         self.parameters, self.hidden_size = matching.count_parameters(model), hidden_size
+        self.backend, self.instruction_set = model.backend, model.instruction_set
 
     def add_trial(self, trial: Trial, of_search: bool = True) -> None:
         """Losses of a trial by epoch, how it ended, and, of one that a search made, its validation score."""
@@ -115,6 +118,8 @@ class Rows:
             "status": status,
             "parameters": self.parameters,
             "hidden_size": self.hidden_size,
+            "backend": self.backend,
+            "instruction_set": self.instruction_set,
             "seconds": time.monotonic() - self._started,
         }
         return [shared | row for row in self.rows]

@@ -27,6 +27,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
+from liquidbench.folder import StudyFolder
 from liquidbench.study import Run
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
@@ -143,7 +144,7 @@ def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
 
 def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
     """Where the search of a run is kept: ``<directory>/searches/<its id>.journal``."""
-    return Path(directory) / "searches" / f"{run.search_id(data_digest)}.journal"
+    return StudyFolder(directory).journal(run.search_id(data_digest))
 
 
 def adopt(journal: Path, content: bytes) -> None:

@@ -4,6 +4,7 @@ Everything that decides a result is in a `Run`, and a run's id is a hash of that
 machines that parse one study therefore agree about which runs are finished.
 """
 
+import dataclasses
 import difflib
 import hashlib
 import json
@@ -23,7 +24,11 @@ from liquidbench.own import CodeError, Own, checksum, is_code
 from liquidbench.system.storage import regular
 
 RESULTS_FORMAT = 2
-"""Version of the results' columns and meaning. It is part of a run's id: old results are never mistaken."""
+"""Version of what results mean. It is part of a run's id: results that meant something else are never mistaken.
+
+What is only added wants no new one: a field of a run with the default that says what was done before, or a column that
+may be null.
+"""
 
 MATCHINGS: Mapping[str, str] = {
     "parameters": "trained parameters",
@@ -186,7 +191,8 @@ class Run:
 
         It depends on the run's content, the data's digest and `RESULTS_FORMAT`; neither on the order of keys
         nor on where a user's table lies, for the digest says what is in it. Code of a user's own counts with its
-        checksum, so that another version of it makes other runs.
+        checksum, so that another version of it makes other runs. A field that ids have not always had is left out
+        where it is at its default, so that results from before it are found.
 
         Args:
             data_digest: the task's ``data_digest``.
@@ -223,24 +229,57 @@ class Run:
         Args:
             data_digest: the task's ``data_digest``.
         """
-        search = {"cap": self.search.cap}
+        # Of a search, the cap is what trials, mode and minutes mean to it.
+        search = {"cap": self.search.cap, **_content(self.search, always=())}
         shared = {"kind": "search", "seed": self.tuned[0], "fold": self.tuned[1], "robustness": None, "search": search}
         return self._digest(data_digest, **shared)
 
     def _digest(self, data_digest: str, **changes: Any) -> str:
-        content = vars(self) | changes
-        # Results of studies that name no device stand as they are.
-        if self.device == "cpu":
-            del content["device"]
+        content = _content(self)
         if isinstance(self.task, Mapping):
             options = {key: value for key, value in self.task.items() if key != "table"}
             content["task"] = {**options, "name": self.task_name}
-        if isinstance(self.model, OwnModel):
-            # What a model counts as, and where it was published, decides no number.
-            content["model"] = {name: getattr(self.model, name) for name in ("code", "name", "checksum")}
-        content |= {"data": data_digest, "format": RESULTS_FORMAT}
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=vars)
+        content |= {**changes, "data": data_digest, "format": RESULTS_FORMAT}
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=_content)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+_ALWAYS: Mapping[type, tuple[str, ...]] = {
+    Run: (
+        *("kind", "task", "model", "variant", "seed", "fold", "matching", "parameters", "training", "search", "tuned"),
+        "robustness",
+    ),
+    Training: ("epochs", "batch_size"),
+    Search: ("trials", "mode", "minutes"),
+    Robustness: ("removed_steps", "noise"),
+    # What a model counts as, and where it was published, decides no number.
+    OwnModel: ("code", "name", "checksum"),
+    Own: ("code", "name", "checksum"),
+}
+"""The fields that are in every id. They stay what they are; a new field is not added here."""
+
+_NEVER: Mapping[type, tuple[str, ...]] = {OwnModel: ("family", "author")}
+"""Fields that are in no id, as they decide no number."""
+
+
+def _content(part: Any, always: tuple[str, ...] | None = None) -> dict[str, Any]:
+    """What an id says of a part of a run: fields that ids have always had, and others that are not at their default.
+
+    Args:
+        part: a `Run`, or a part of one.
+        always: of its fields in `_ALWAYS`, those to name; None for all of them.
+    """
+    first = next(kind for kind in type(part).__mro__ if kind in _ALWAYS)
+    named = _ALWAYS[first] if always is None else always
+    content = {name: getattr(part, name) for name in named}
+    for one in fields(part):
+        if one.name in (*_ALWAYS[first], *_NEVER.get(first, ())):
+            continue
+        default = one.default if one.default_factory is dataclasses.MISSING else one.default_factory()
+        value = getattr(part, one.name)
+        if value != default:
+            content[one.name] = value
+    return content
 
 
 @dataclass(frozen=True)
@@ -390,7 +429,7 @@ class Study:
 
     def to_yaml(self) -> str:
         """The study as YAML; parsing it gives an equal study."""
-        return yaml.dump(_plain(asdict(self)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+        return _dumped(_plain(asdict(self)))
 
     @property
     def model_names(self) -> list[str]:
@@ -461,6 +500,19 @@ def task_name(task: str | Mapping[str, Any] | Own) -> str:
     if isinstance(task, Own):
         return task.name
     return str(task["name"]) if "name" in task else Path(task["table"]).stem
+
+
+def normal(text: str) -> tuple[tuple[str, ...], str]:
+    """The keys of a YAML mapping, and the mapping as `Study.to_yaml` would write it; nothing where it is none."""
+    try:
+        content = yaml.load(text, _Loader)  # noqa: S506
+    except (ValueError, yaml.YAMLError):
+        return (), ""
+    return (tuple(content), _dumped(content)) if isinstance(content, dict) else ((), "")
+
+
+def _dumped(content: Any) -> str:
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Loader(yaml.SafeLoader):

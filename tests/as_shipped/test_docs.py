@@ -22,6 +22,7 @@ import liquidbench
 import liquidrnn as lr
 from liquidbench import __main__ as command_line
 from liquidbench import results, tasks, training
+from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.metrics import METRICS
 from liquidbench.models import MODELS
 from liquidbench.study import Robustness, Search, Study, Training
@@ -210,6 +211,14 @@ def test_columns_metrics_models_and_options_are_on_the_page():
         assert f"`{name}" in page, name
         for option in {option for action in command._actions for option in action.option_strings}:
             assert f"`{option}`" in page or option in ("-h", "--help"), option
+
+
+def test_files_of_a_study_and_of_a_training_are_on_the_page():
+    page = text("comparing.md")
+    for folder in (StudyFolder("here"), TrainingFolder("here")):
+        for path in vars(folder).values():
+            if path.name != "here" and not path.name.startswith("."):
+                assert f"`{path.name}`" in page or f"`{path.name}/`" in page, path.name
 
 
 def test_keys_of_a_table_are_on_the_page():

@@ -7,6 +7,8 @@ from liquidbench.catalogue import build
 from liquidbench.matching import count_parameters
 from liquidbench.models import MODELS
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
+from liquidrnn import kernels
+from liquidrnn.recurrence import FusedRecurrence
 
 
 def task(per: str = "step", missing: bool = False, features: int = 3, outputs: int = 2) -> Task:
@@ -127,3 +129,22 @@ def test_authors_networks_can_be_built_and_say_where_they_are_from(model):
 def test_authors_networks_differ_where_their_scripts_do():
     matched, author = (build("CfC", task(), 64, seed=0, variant=variant) for variant in ("matched", "author"))
     assert count_parameters(author) > 2 * count_parameters(matched)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_network_tells_what_runs_it(model, monkeypatch):
+    """What is told is what a pass takes: with the kernels away, passes of compiled layers alone become others."""
+    network = build(model, task(), 8, seed=0)
+    fused = [one for one in network.layer.recurrences if isinstance(one, FusedRecurrence)]
+    assert network.backend == ("cpu" if fused and kernels.cpu else "reference")
+    assert network.instruction_set == (kernels.cpu.instruction_set() if fused and kernels.cpu else None)
+    for one in fused:
+        monkeypatch.setattr(one.operator, "kernels", {})
+    assert (network.backend, network.instruction_set) == ("reference", None)
+
+
+def test_a_layer_that_is_asked_onto_the_reference_says_so():
+    network = build("LTC", task(), 8, seed=0)
+    for recurrence in network.layer.recurrences:
+        recurrence.run_on("reference")
+    assert (network.backend, network.instruction_set) == ("reference", None)

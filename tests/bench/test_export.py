@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from rehearsal import Rehearsal
 
-from liquidbench import results
-from liquidbench.__main__ import _keep, main
+from liquidbench import kept, results
+from liquidbench.__main__ import main
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.export import export
 from liquidbench.study import Study
@@ -27,7 +27,7 @@ def finished(tmp_path_factory) -> Path:
     made = plan(study, directory)
     worker = Rehearsal("s", made.tasks, epochs=3)
     execute(made, InProcess(), worker=worker)
-    _keep(study, directory)
+    kept.write(study, directory)
     failed = results.read(directory).filter(kind="fit").row(0, named=True)
     results.write(directory, [{**failed, "run": "bad", "seed": 7, "metric": "", "status": "failed", "reason": "nan"}])
     return directory

@@ -15,8 +15,8 @@ import torch
 import yaml
 
 from liquidbench import __main__ as main_module
-from liquidbench import matching, predictions, report, results, tasks
-from liquidbench.__main__ import _applicable, _headed, _kept, main
+from liquidbench import kept, matching, predictions, report, results, tasks
+from liquidbench.__main__ import _applicable, main
 from liquidbench.engine.leases import Leases
 from liquidbench.models import MODELS
 from liquidbench.study import Study
@@ -280,7 +280,7 @@ def test_list(finished, monkeypatch, capsys):
 def test_light_commands_never_import_torch(finished, command):
     script = """
 import sys
-from liquidbench.__main__ import _applicable, _headed, _kept, main
+from liquidbench.__main__ import _applicable, main
 try:
     code = main(sys.argv[1:])
 except SystemExit as ended:
@@ -470,13 +470,13 @@ def test_a_dry_run_prints_the_whole_plan_and_writes_nothing(tmp_path, capsys):
 def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, capsys, monkeypatch):
     seen = []
 
-    def kept(study, directory, options, loaded, asked):
+    def carried(study, directory, options, loaded, asked):
         directory.mkdir(parents=True, exist_ok=True)
-        main_module._keep(study, directory, asked)
+        kept.write(study, directory, asked)
         seen.append(study)
         return 0
 
-    monkeypatch.setattr(main_module, "_carry_out", kept)
+    monkeypatch.setattr(main_module, "_carry_out", carried)
     command = ["compare", table(tmp_path / "pumps.csv"), "--target", "state", "--models", "CfC", "GRU"]
     command += ["--results", str(tmp_path / "results"), "--minutes"]
     assert main([*command, "2"]) == 0
@@ -485,10 +485,10 @@ def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, caps
     assert main([*command, "2"]) == 0 and seen[0] == seen[1]
     assert "plan: as it was made before" in capsys.readouterr().out
     # `resume` leaves the line that says so where it is.
-    main_module._keep(seen[0], tmp_path / "results" / "pumps-state", "")
+    kept.write(seen[0], tmp_path / "results" / "pumps-state", "")
     assert main([*command, "2"]) == 0
     monkeypatch.undo()
-    monkeypatch.setattr(main_module, "_carry_out", kept)
+    monkeypatch.setattr(main_module, "_carry_out", carried)
     with pytest.raises(SystemExit):
         main([*command, "0.01"])
     assert "holds the results of another version" in capsys.readouterr().err
@@ -693,16 +693,17 @@ def test_a_study_that_was_cut_short_or_edited_is_never_read_as_another(change, w
 
 @pytest.mark.parametrize("cut", range(0, 420, 7))
 def test_no_part_of_an_earlier_versions_study_is_taken_for_one(cut, tmp_path):
-    text = _headed(Study.parse(STUDY)).encode()
+    # They knew of no device.
+    text = f"# results of liquidbench, format 2\n{Study.parse(STUDY).to_yaml()}".replace("device: cpu\n", "").encode()
     path = tmp_path / "study.yaml"
     path.write_bytes(text)
     with pytest.warns(
         KeptFileWarning, match="files of an earlier version or written by another program, which carry no checksum"
     ):
-        assert _kept(tmp_path) == Study.parse(STUDY)
+        assert kept.read(tmp_path) == Study.parse(STUDY)
     path.write_bytes(text[: min(cut, len(text) - 1)])
     with pytest.raises(ValueError, match=r"study\.yaml is damaged: it"):
-        _kept(tmp_path)
+        kept.read(tmp_path)
 
 
 def test_the_folder_that_is_to_be_named_again_is_the_right_one(finished, tmp_path, monkeypatch, capsys):

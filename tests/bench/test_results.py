@@ -1,9 +1,11 @@
 """The results table: what may be written, what comes back, and what a kill or a stray file does to it."""
 
+import io
 import multiprocessing
 import os
 import signal
 import time
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquidbench import results
+from liquidbench import kept, results
 from liquidbench.results import COMPACT, NULLABLE, SCHEMA, Writer
+from liquidbench.study import RESULTS_FORMAT
+from liquidbench.system import storage
 from liquidbench.system.storage import KeptFileWarning
 
 
@@ -47,6 +51,8 @@ def a_row(**changes):
         "commit": "abc",
         "python": "3.11.0",
         "torch": "2.13.0",
+        "backend": "cpu",
+        "instruction_set": "avx2",
         "machine": "a processor",
         "threads": 1,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -399,6 +405,118 @@ COPIES = (
     "backup-0001.parquet",
     "." + 220 * "x" + ".parquet",
 )
+
+
+class TestGrowth:
+    """Files of versions with other columns than this one."""
+
+    @staticmethod
+    def written(path, frame, form=str(RESULTS_FORMAT)):
+        """A file as another version of liquidbench would leave it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = io.BytesIO()
+        frame.write_parquet(content, metadata={"format of results": form, "checksum": storage.SEAL})
+        path.write_bytes(storage.sealed(content.getvalue()))
+
+    @staticmethod
+    def rows(run, **changes):
+        return pl.DataFrame([a_row(run=run, epoch=epoch, **changes) for epoch in range(3)], schema=SCHEMA)
+
+    @staticmethod
+    def paths(directory):
+        return sorted([*directory.glob("runs/*"), *directory.glob("incoming/*")])
+
+    @pytest.mark.parametrize("columns", [*([name] for name in sorted(NULLABLE)), sorted(NULLABLE)], ids="-".join)
+    def test_columns_that_may_be_null_need_not_be_there(self, tmp_path, columns):
+        whole = pl.DataFrame([a_row(run="a")], schema=SCHEMA)
+        self.written(tmp_path / "runs" / "a.parquet", whole.drop(columns))
+        expected = whole.with_columns(pl.lit(None, SCHEMA[name]).alias(name) for name in columns)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert results.read(tmp_path).equals(expected)
+            assert results.read(tmp_path, schema=COMPACT).schema == COMPACT
+            assert results.done(tmp_path) == {"a": "done"}
+
+    def test_the_next_driver_writes_them(self, tmp_path, monkeypatch):
+        """Into small files and full ones, so that other readers find the same columns in all."""
+        monkeypatch.setattr(results, "FULL", 3)
+        self.written(tmp_path / "runs" / f"{FIRST}-0001.parquet", self.rows("a").drop("backend", "instruction_set"))
+        self.written(tmp_path / "runs" / f"{FIRST}-0002.parquet", self.rows("b"))
+        stamp = (tmp_path / "runs" / f"{FIRST}-0002.parquet").stat().st_mtime_ns
+        before = results.read(tmp_path).sort("run", "epoch")
+        assert before["backend"].to_list() == [None] * 3 + ["cpu"] * 3
+        writer = Writer(tmp_path, NEXT)
+        writer.add("c", packed("c"))
+        writer.consolidate()
+        assert [list(pl.read_parquet_schema(path)) for path in self.paths(tmp_path)] == [list(SCHEMA)] * 3
+        assert results.read(tmp_path, ["a", "b"]).sort("run", "epoch").equals(before)
+        assert stamp in [path.stat().st_mtime_ns for path in self.paths(tmp_path)], "what is whole is left alone"
+
+    def test_a_column_without_any_value_may_have_lost_its_type(self, tmp_path):
+        self.written(tmp_path / "runs" / "a.parquet", self.rows("a").with_columns(pl.lit(None).alias("settings")))
+        assert results.read(tmp_path).equals(self.rows("a", settings=None))
+
+    def test_the_order_of_columns_says_nothing(self, tmp_path):
+        self.written(tmp_path / "runs" / "a.parquet", self.rows("a").select(sorted(SCHEMA)))
+        assert results.read(tmp_path).equals(self.rows("a"))
+
+    def test_unknown_columns_are_told_of_and_kept(self, tmp_path):
+        drawn = [self.rows(run).with_columns(pl.lit(value).alias("gpus")) for run, value in (("a", 2), ("b", "two"))]
+        for number, frame in enumerate((*drawn, self.rows("c"))):
+            self.written(tmp_path / "runs" / f"{FIRST}-000{number}.parquet", frame)
+        with pytest.warns(KeptFileWarning, match="have the column gpus, which this version .* does not know: left out"):
+            assert results.read(tmp_path).columns == list(SCHEMA)
+        with pytest.warns(KeptFileWarning, match="gpus"):
+            Writer(tmp_path, NEXT).consolidate()
+        # Several small files are joined as soon as something comes in.
+        with pytest.warns(KeptFileWarning, match="gpus"):
+            writer = Writer(tmp_path, NEXT)
+        writer.add("d", packed("d"))
+        writer.consolidate()
+        (path,) = self.paths(tmp_path)
+        there = pl.read_parquet(path).unique("run").sort("run")
+        assert there.columns == [*SCHEMA, "gpus"] and there["gpus"].to_list() == ["2", "two", None, None]
+
+    @pytest.mark.parametrize(
+        ("name", "kind"), [("seed", pl.Int32), ("epoch", pl.Float64), ("value", pl.String), ("backend", pl.Int64)]
+    )
+    def test_another_type_is_said(self, tmp_path, name, kind):
+        odd = self.rows("a").with_columns(pl.lit(1).cast(kind).alias(name))
+        self.written(tmp_path / "runs" / "a.parquet", odd)
+        words = rf"a\.parquet is left out: .*\(see {name}, which must be {SCHEMA[name]} and is {odd.schema[name]}\)"
+        with pytest.warns(KeptFileWarning, match=words):
+            assert results.read(tmp_path).is_empty()
+
+    @pytest.mark.parametrize(
+        ("form", "remedy"),
+        [
+            (str(RESULTS_FORMAT + 1), "Take the newer version"),
+            (str(RESULTS_FORMAT - 1), "Use the version"),
+            ("x", "Use"),
+        ],
+    )
+    def test_another_format_is_refused_and_nothing_is_touched(self, tmp_path, form, remedy):
+        self.written(tmp_path / "runs" / f"{FIRST}-0001.parquet", self.rows("a"))
+        path = tmp_path / "incoming" / f"b.{FIRST}.parquet"
+        self.written(path, self.rows("b"), form)
+        before = {one: one.read_bytes() for one in self.paths(tmp_path)}
+        words = f"{path.name} holds results of format {form}, .* reads format {RESULTS_FORMAT}; nothing .*{remedy}"
+        for action in (results.read, results.done, lambda folder: Writer(folder, NEXT)):
+            with pytest.raises(results.OtherFormatError, match=words):
+                action(tmp_path)
+        assert {one: one.read_bytes() for one in self.paths(tmp_path)} == before
+
+    def test_files_say_their_format(self, tmp_path):
+        path = results.write(tmp_path, [a_row()])
+        assert pl.read_parquet_metadata(path)["format of results"] == str(RESULTS_FORMAT)
+
+    @pytest.mark.parametrize("name", ["demo", "small"])
+    def test_results_that_are_kept_in_the_documentation_are_found_by_their_study(self, name):
+        folder = Path(__file__).parents[2] / "docs" / "results" / name
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KeptFileWarning)
+            study = kept.read(folder)
+            assert results.done(folder).keys() == kept.run_ids(study, kept.facts(study, folder))
 
 
 class TestCopies:

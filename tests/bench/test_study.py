@@ -6,14 +6,17 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from liquidbench.study import Robustness, Run, Search, Study, Training, task_name
+from liquidbench.models import OwnModel
+from liquidbench.study import _ALWAYS, _NEVER, Robustness, Run, Search, Study, Training, _content, task_name
 
 MAPPING = {
     "name": "try",
@@ -48,6 +51,10 @@ def a_run(**changes):
         robustness=Robustness(removed_steps=(0.0, 0.1), noise=(0.5,)),
     )
     return replace(run, **changes)
+
+
+KEPT = ("f11b42fd53f1f9d2", "4cac2a1ab687d23a", "6858703f15d74d15")
+"""Ids of the demo's first runs."""
 
 
 class TestParsing:
@@ -462,6 +469,76 @@ class TestId:
         before = a_run().id("d")
         monkeypatch.setattr("liquidbench.study.RESULTS_FORMAT", 1)
         assert a_run().id("d") != before
+
+    def test_a_later_field_changes_no_id_until_it_is_used(self):
+        """In a run and in each part of it; what is used changes the run, and of a search all but the test's part."""
+
+        @dataclass(frozen=True)
+        class LaterRun(Run):
+            ensemble: int = 1
+            told: Mapping[str, int] = field(default_factory=dict)
+
+        @dataclass(frozen=True)
+        class LaterTraining(Training):
+            momentum: float = 0.9
+
+        @dataclass(frozen=True)
+        class LaterSearch(Search):
+            sampler: str = "random"
+
+        @dataclass(frozen=True)
+        class LaterRobustness(Robustness):
+            gaps: tuple[float, ...] = ()
+
+        @dataclass(frozen=True)
+        class LaterModel(OwnModel):
+            weights: str = ""
+
+        own = OwnModel("mine:Layer", checksum="abc")
+
+        def later(run, momentum=0.9, sampler="random", gaps=(), weights="", **more):
+            return LaterRun(
+                **vars(run)
+                | {
+                    "model": LaterModel(**vars(own), weights=weights),
+                    "training": LaterTraining(**vars(run.training), momentum=momentum),
+                    "search": LaterSearch(**vars(run.search), sampler=sampler),
+                    "robustness": LaterRobustness(**vars(run.robustness), gaps=gaps),
+                },
+                **more,
+            )
+
+        run = a_run(model=own, tuned=(1, 0))
+        assert later(run).id("d") == run.id("d") and later(run).search_id("d") == run.search_id("d")
+        used = [{"momentum": 0.5}, {"sampler": "tpe"}, {"weights": "w"}, {"ensemble": 2}, {"told": {"a": 1}}]
+        names = {later(run, **one).id("d") for one in ({}, {"gaps": (0.5,)}, *used)}
+        assert len(names) == len(used) + 2
+        searches = {later(run, **one).search_id("d") for one in ({}, *used)}
+        assert len(searches) == len(used) + 1
+        assert later(run, gaps=(0.5,)).search_id("d") == run.search_id("d")
+
+    def test_what_is_left_out_of_an_id_never_changes_its_default(self):
+        """Pinned: with another default, results of before would be taken for those of the new one."""
+        assert {name: value for name, value in vars(a_run()).items() if name not in _ALWAYS[Run]} == {"device": "cpu"}
+        for kind, always in _ALWAYS.items():
+            left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
+            assert left_out == ({"device"} if kind is Run else set()), kind
+
+    def test_what_ids_have_always_had_is_in_them_at_its_default_too(self):
+        """Were it left out, another default would take results of one for those of the other."""
+        told = json.dumps(
+            _content(a_run(training=Training(), search=Search(), robustness=Robustness())), default=_content
+        )
+        for kind in (Run, Training, Search, Robustness):
+            assert all(f'"{name}"' in told for name in _ALWAYS[kind])
+
+    def test_ids_of_results_that_are_kept_are_those_of_their_study(self):
+        """Pinned by what the demo found, so that every kept result is found again."""
+        kept_in = Path(__file__).parents[2] / "docs" / "results" / "demo"
+        study = Study.load(kept_in / "study.yaml")
+        facts = json.loads((kept_in / "tasks.json").read_text())
+        for run, expected in zip(study.runs()[:3], KEPT, strict=True):
+            assert run.id(facts[run.task_name]["digest"]) == expected
 
     def test_whole_and_decimal_numbers_are_one(self):
         whole = Study.parse(MAPPING | {"search": {"minutes": 2}, "robustness": {"noise": [1]}})

@@ -7,6 +7,7 @@ import pytest
 import torch
 from optuna.distributions import FloatDistribution
 
+import liquidbench
 import liquidrnn as lr
 from liquidbench import catalogue, learning, measuring, predictions, results, search, trainer
 from liquidbench.measuring import measure_cost
@@ -382,8 +383,23 @@ def test_unrolled_solver_steps_cost_memory_in_training_alone():
     assert memory["CTRNN"]["inference_memory_bytes"] < memory["CTRNN"]["training_memory_bytes"] / 5
 
 
+@pytest.mark.parametrize(("model", "compiled"), [("LTC", True), ("GRU", False)])
+def test_rows_say_what_they_were_made_with(tmp_path, drawn, model, compiled):
+    drawn(0.03)
+    compiled &= kernels.cpu is not None
+    expected = ("cpu", kernels.cpu.instruction_set()) if compiled else ("reference", None)
+    short = {"search": Search(trials=1), "training": Training(epochs=1, batch_size=8)}
+    for rows in (fit(run(model=model, **short), task()), measure_cost(run("cost", model=model, **short), task())):
+        results.write(tmp_path, [row | {"study": "s"} for row in rows])
+        assert {(row["backend"], row["instruction_set"]) for row in rows} == {expected}
+        assert {(row["version"], row["torch"]) for row in rows} == {(liquidbench.__version__, torch.__version__)}
+    assert results.read(tmp_path)["machine"].str.len_chars().min() > 0
+
+
 def test_a_failure_outside_is_a_row():
     (row,) = failure(run(), "0" * 64, "worker died with signal 9")
+    # What would have run it is not known.
+    assert row["backend"] is None and row["instruction_set"] is None and results.pack([row | {"study": "s"}])
     assert row["status"] == "failed" and row["reason"] == "worker died with signal 9" and row["value"] is None
 
 

@@ -136,6 +136,32 @@ def test_costs_that_cannot_be_compared_are_said(column, values, words):
     assert not unlike(table(CLEAR), measured.with_columns(first.alias(column)))
 
 
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("torch", ["2.8.0", "2.9.0"], "with different versions of torch: 2.8.0 (CfC); 2.9.0 (GRU)"),
+        ("instruction_set", ["avx2", "avx512"], "by kernels for different instruction sets: avx2 (CfC); avx512 (GRU)"),
+    ],
+)
+def test_fits_by_other_arithmetic_are_said(column, values, words):
+    fits = table(CLEAR)
+    first, second = (pl.lit(value, SCHEMA[column]) for value in values)
+    told = fits.with_columns(pl.when(pl.col("model") == "CfC").then(first).otherwise(second).alias(column))
+    assert unlike(told) == [f"On t, fits were made {words}; scores may differ for that reason."]
+    # torch's own layers have no kernels of ours.
+    assert not unlike(fits.with_columns(pl.when(pl.col("model") == "CfC").then(first).alias(column)))
+
+
+def test_one_model_on_several_backends_is_said_and_models_that_differ_are_not():
+    liquid, first = pl.col("model") == "CfC", pl.col("seed") == 0
+    fits = table(CLEAR).with_columns(backend=pl.when(liquid).then(pl.lit("cpu")).otherwise(pl.lit("reference")))
+    assert not unlike(fits)
+    mixed = fits.with_columns(backend=pl.when(liquid & first).then(pl.lit("reference")).otherwise(pl.col("backend")))
+    assert unlike(mixed) == [
+        "On t, fits were made by different backends: cpu (CfC); reference (CfC); scores may differ for that reason."
+    ]
+
+
 def rate_warnings(*rates):
     """What is said of rates that three fits of CfC and three of GRU have chosen: those of GRU are in the middle."""
     scores = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}

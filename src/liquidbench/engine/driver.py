@@ -16,6 +16,7 @@ from liquidbench.engine.executor import Executor, Worker
 from liquidbench.engine.leases import LOOK, Leases
 from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started, Unkept
 from liquidbench.engine.planning import Plan
+from liquidbench.folder import StudyFolder
 from liquidbench.study import Run
 from liquidbench.system.processes import Stopped, Stops, stoppable
 from liquidbench.system.storage import KeptFileWarning
@@ -125,7 +126,7 @@ def execute(
             predictions.sweep(plan.directory)
         driver = _Driver(plan, executor, leases, writer, outcome, worker, on_event or (lambda event: None), stops)
         try:
-            executor.open(worker, plan.directory / "workers.log")
+            executor.open(worker, StudyFolder(plan.directory).log)
             driver.run(deadline)
         except KeyboardInterrupt as stop:
             outcome.interrupted = stop.signal if isinstance(stop, Stopped) else signal.SIGINT

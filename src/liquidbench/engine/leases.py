@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from liquidbench import results
+from liquidbench.folder import StudyFolder
 from liquidbench.system.processes import holders
 from liquidbench.system.storage import DamagedFileError, content_of, without_waiting
 
@@ -66,7 +67,8 @@ class Leases:
 
     def __init__(self, directory: str | os.PathLike[str]):
         self.name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}x{uuid.uuid4().hex[:8]}"
-        self._leases, self._drivers = Path(directory) / "leases", Path(directory) / "drivers"
+        folder = StudyFolder(directory)
+        self._leases, self._drivers = folder.leases, folder.drivers
         self._file = self._drivers / self.name
         self._card = self._leases / f".{self.name}.card"
         self._ended: set[str] = set()

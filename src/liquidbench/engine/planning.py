@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import liquidbench
 from liquidbench import results
+from liquidbench.folder import StudyFolder
 from liquidbench.own import Own
 from liquidbench.study import Run, Study, task_name
 from liquidbench.system import storage
@@ -106,7 +107,7 @@ def _facts(
     except FileNotFoundError:
         known = {}
     except DamagedFileError as error:
-        path = Path(directory) / "tasks.json"
+        path = StudyFolder(directory).tasks
         warnings.warn(f"{error}. It is now {storage.set_aside(path)}, and is made anew", KeptFileWarning, stacklevel=3)
         known = {}
     facts: dict[str, dict[str, Any]] = {}

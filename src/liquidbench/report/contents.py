@@ -635,6 +635,8 @@ def _environment(rows: pl.LazyFrame) -> list[tuple[str, str]]:
             ("commit", "Commit"),
             ("python", "Python"),
             ("torch", "PyTorch"),
+            ("backend", "Layers run by"),
+            ("instruction_set", "Kernels compiled for"),
             ("machine", "Machine"),
             ("threads", "Threads per run"),
         )

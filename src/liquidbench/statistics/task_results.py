@@ -203,8 +203,11 @@ class Training:
     best_epoch: int
 
 
-CIRCUMSTANCES: Mapping[str, Sequence[str]] = {"fit": ("version",), "cost": ("machine", "threads", "torch", "version")}
-"""By kind of run, columns that should say the same of all models of a task."""
+CIRCUMSTANCES: Mapping[str, Sequence[str]] = {
+    "fit": ("version", "torch", "instruction_set", "backend"),
+    "cost": ("machine", "threads", "torch", "version", "instruction_set", "backend"),
+}
+"""By kind of run, columns that should say the same of all models of a task; ``backend`` of each model by itself."""
 
 
 @dataclass(frozen=True)
@@ -527,6 +530,9 @@ def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dic
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for column in columns:
         told = done.select("model", pl.col(column).cast(pl.String)).drop_nulls().unique()
+        if column == "backend":
+            # Not every model has a compiled recurrence.
+            told = told.filter(pl.len().over("model") > 1)
         if told[column].n_unique() > 1:
             found[column] = {
                 value: tuple(sorted(models))

@@ -427,6 +427,8 @@ def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
         "machine": "on different machines",
         "threads": "with different numbers of threads",
         "torch": "with different versions of torch",
+        "instruction_set": "by kernels for different instruction sets",
+        "backend": "by different backends",
     }
     found: dict[str, list[str]] = {}
     for kind, (what, consequence) in kinds.items():

@@ -36,6 +36,9 @@ SEAL = (_HEAD + _BLANK + _TAIL).decode()
 
 _KEY = "checksum of this file"
 
+DAMAGED = "damaged"
+"""The folder of files that are set aside."""
+
 
 class DamagedFileError(ValueError):
     """A kept file is not what was written; the message names it and says how that shows."""
@@ -159,12 +162,12 @@ def set_aside(path: Path, into: Path | None = None) -> Path:
 
     Args:
         path: the file.
-        into: the folder whose ``damaged`` it goes to; None for its own.
+        into: the folder whose `DAMAGED` it goes to; None for its own.
 
     Returns:
         Where it is now, beside others of its name that are there already.
     """
-    folder = (into or path.parent) / "damaged"
+    folder = (into or path.parent) / DAMAGED
     folder.mkdir(parents=True, exist_ok=True)
     to, number = folder / path.name, 1
     while os.path.lexists(to):

@@ -20,8 +20,7 @@ from rehearsal import Rehearsal
 from test_results import a_row
 from test_search import ONE, a_run, scored
 
-from liquidbench import __main__ as command_line
-from liquidbench import distributed, predictions, replicas, results, search
+from liquidbench import distributed, kept, predictions, replicas, results, search
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.replicas import Checkpoint
 from liquidbench.study import Study
@@ -44,7 +43,7 @@ def study() -> Study:
 
 
 def made_study(folder: Path) -> Path:
-    command_line._keep(study(), folder, "")
+    kept.write(study(), folder)
     return folder / "study.yaml"
 
 
@@ -108,7 +107,7 @@ KINDS = {
         replicas.loaded,
     ),
     "facts of tasks": Kind(made_tasks, lambda path: results.read_tasks(path.parent)),
-    "study": Kind(made_study, lambda path: command_line._kept(path.parent).to_yaml()),
+    "study": Kind(made_study, lambda path: kept.read(path.parent).to_yaml()),
 }
 
 

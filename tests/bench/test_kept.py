@@ -1,0 +1,113 @@
+"""The study of a folder of results: what other versions have left there is read, or refused with the way out."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from liquidbench import kept, results
+from liquidbench.__main__ import main
+from liquidbench.folder import StudyFolder, TrainingFolder
+from liquidbench.study import RESULTS_FORMAT, Study
+from liquidbench.system import storage
+from liquidbench.system.storage import KeptFileWarning
+
+STUDY = Study.parse({"name": "s", "tasks": ["occupancy-excerpt"], "models": ["GRU"], "seeds": 2})
+
+
+def left(directory: Path, text: str, *, sealed: bool = True) -> Path:
+    """A study's file as some version would leave it."""
+    path = StudyFolder(directory).study
+    path.write_bytes(storage.sealed(f"{text}# checksum: {storage.SEAL}\n".encode()) if sealed else text.encode())
+    return path
+
+
+def text(study: Study = STUDY, form: int = RESULTS_FORMAT) -> str:
+    return f"# results of liquidbench, format {form}\n{study.to_yaml()}"
+
+
+def test_what_is_written_is_read_and_what_says_the_same_is_left_alone(tmp_path):
+    kept.write(STUDY, tmp_path, "# made by compare for it\n")
+    before = StudyFolder(tmp_path).study.read_bytes()
+    kept.write(STUDY, tmp_path)
+    assert kept.read(tmp_path) == STUDY and StudyFolder(tmp_path).study.read_bytes() == before
+    assert kept.made_before(STUDY, tmp_path, "# made by compare for it\n") == STUDY
+    assert kept.made_before(STUDY, tmp_path, "# made by compare for another\n") is None
+
+
+@pytest.mark.parametrize("key", ["device", "splits", "question", "smallest_difference"])
+def test_a_study_from_before_a_key_has_its_default(tmp_path, key):
+    lines = [line for line in text().splitlines(keepends=True) if not line.startswith(f"{key}:")]
+    left(tmp_path, "".join(lines))
+    assert kept.read(tmp_path) == STUDY
+    kept.check(STUDY, tmp_path)
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+@pytest.mark.parametrize("command", ["report", "resume", "rescore"])
+def test_a_newer_format_is_refused_with_the_way_out(tmp_path, capsys, command, sealed):
+    path = left(tmp_path, text(form=RESULTS_FORMAT + 1), sealed=sealed)
+    before = path.read_bytes()
+    with pytest.raises(SystemExit) as ended:
+        main([command, str(tmp_path)])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and path.read_bytes() == before
+    assert f"newer version of liquidbench: its results are of format {RESULTS_FORMAT + 1}, and" in said
+    assert "pip install --upgrade liquidrnn" in said and "--results" in said
+
+
+def test_an_earlier_format_is_refused_with_the_way_out(tmp_path):
+    left(tmp_path, text(form=RESULTS_FORMAT - 1))
+    with pytest.raises(ValueError, match=r"reads format 2\). Use that version for it, or run the study again into"):
+        kept.read(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["ensemble: 4\n", "models:\n- NoSuchModel\n"])
+def test_a_whole_study_that_is_not_understood_is_another_versions(tmp_path, line):
+    key = line.partition(":")[0]
+    body = text().replace("models:\n- GRU\n", "") if key == "models" else text()
+    left(tmp_path, body + line)
+    with pytest.raises(ValueError, match=rf"{key}.* this one does not understand it: take a newer one \(pip install"):
+        kept.read(tmp_path)
+
+
+def test_a_table_of_another_format_ends_a_command_in_one_sentence(tmp_path, capsys, monkeypatch):
+    kept.write(STUDY, tmp_path)
+    results.write_tasks(tmp_path, {"occupancy-excerpt": {"digest": "d", "kind": "classification", "metrics": []}})
+    monkeypatch.setattr(results, "RESULTS_FORMAT", RESULTS_FORMAT + 1)
+    StudyFolder(tmp_path).runs.mkdir()
+    path = StudyFolder(tmp_path).runs / "a.parquet"
+    path.write_bytes(results.sealed(results.SCHEMA.to_frame()))
+    monkeypatch.undo()
+    for command in ("report", "rescore"):
+        with pytest.raises(SystemExit) as ended:
+            main([command, str(tmp_path)])
+        assert ended.value.code == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1 and f"holds results of format {RESULTS_FORMAT + 1}" in said and path.exists()
+
+
+@pytest.mark.parametrize("name", ["demo", "small"])
+def test_what_the_documentation_keeps_is_reported_again(tmp_path, name, capsys):
+    kept_in = Path(__file__).parents[2] / "docs" / "results" / name
+    for file in ("study.yaml", "tasks.json", "results.parquet"):
+        (tmp_path / file).write_bytes((kept_in / file).read_bytes())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", KeptFileWarning)
+        assert main(["report", str(tmp_path), "--format", "csv"]) == 0
+    headline = next(line for line in (kept_in / "README.md").read_text().splitlines() if line.startswith("**"))
+    assert headline.strip("*") in " ".join(capsys.readouterr().out.split())
+    assert StudyFolder(tmp_path).tables.is_dir()
+
+
+def test_no_two_files_of_a_folder_have_one_name():
+    for folder in (StudyFolder("x"), TrainingFolder("x")):
+        places = [path for name, path in vars(folder).items() if name != "root"]
+        assert len(set(places)) == len(places) and {path.parent for path in places} == {Path("x")}
+
+
+@pytest.mark.parametrize("name", ["../away", "a/b"])
+def test_ids_from_elsewhere_stay_in_the_folder(name):
+    folder = StudyFolder("x")
+    assert folder.journal(name).resolve().parent == folder.searches.resolve()
+    assert folder.predicted(name).resolve().parent == folder.predictions.resolve()
