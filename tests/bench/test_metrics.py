@@ -93,7 +93,7 @@ def test_direction_of_each_metric_is_right():
 @pytest.mark.parametrize(
     ("name", "targets", "predictions", "words"),
     [
-        ("acuracy", [0], [[0, 1]], "name must be one of accuracy, balanced_accuracy"),
+        ("acuracy", [0], [[0, 1]], "metric must be one of accuracy, balanced_accuracy"),
         ("auroc", [1, 1], [[0, 1], [1, 0]], "undefined: all 2 targets are of class 1"),
         ("auprc", [0, 0], [[0, 1], [1, 0]], "undefined: all 2 targets are of class 0"),
         ("auroc", [0, 1], [[0, 1, 2], [1, 0, 2]], "two classes; predictions have 3"),

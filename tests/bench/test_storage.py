@@ -23,6 +23,7 @@ from liquidbench import __main__ as command_line
 from liquidbench import distributed, predictions, replicas, results, search, storage
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.engine.rehearsal import Rehearsal
+from liquidbench.facts import Facts
 from liquidbench.replicas import Checkpoint
 from liquidbench.storage import DamagedFileError, KeptFileWarning
 from liquidbench.study import Study
@@ -84,7 +85,7 @@ def made_journal(folder: Path) -> Path:
 
 
 def made_tasks(folder: Path) -> Path:
-    return results.write_tasks(folder, {"a": {"metric": "mse", "digest": "0" * 9}, "b": {"unit": "°C"}})
+    return results.write_tasks(folder, {"a": Facts(metric="mse", digest="0" * 9), "b": Facts(target_unit="°C")})
 
 
 def plain(value: Any) -> str:
@@ -425,5 +426,5 @@ def test_a_mark_of_a_seal_in_the_data_does_no_harm(tmp_path):
     for text in (storage.SEAL, "<liquidbench-seal ", " liquidbench-seal>"):
         results.write(tmp_path, [a_row(run="a", machine=text, status="failed", reason=text)])
         assert results.read(tmp_path)["reason"].to_list() == [text]
-        results.write_tasks(tmp_path, {text: {"a": text}})
-        assert results.read_tasks(tmp_path) == {text: {"a": text}}
+        results.write_tasks(tmp_path, {text: Facts(title=text)})
+        assert results.read_tasks(tmp_path) == {text: Facts(title=text)}

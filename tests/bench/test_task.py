@@ -359,8 +359,8 @@ def test_a_linear_model_does_not_see_the_test_targets():
 
 
 def test_warnings_are_among_the_facts():
-    assert task().facts()["warnings"] == []
-    assert task(warnings=("look here",)).facts()["warnings"] == ["look here"]
+    assert task().facts().warnings == ()
+    assert task(warnings=("look here",)).facts().warnings == ("look here",)
 
 
 def test_a_split_is_built_when_asked_for_and_kept():

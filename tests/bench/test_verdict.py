@@ -1,6 +1,7 @@
 """Verdicts on tables whose answer is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ CLEAR = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
 
 
 def judged(scores, facts=ACCURACY, smallest_difference=0.01, **options):
-    frame = table(scores, metric=facts["metric"], **options)
+    frame = table(scores, metric=facts.metric, **options)
     comparison = compare(frame, {"t": facts}, smallest_difference)
     return comparison, comparison.verdict.judgements[0]
 
@@ -208,7 +209,7 @@ def test_advice_names_what_was_compared_and_goes_no_further():
 
 
 def test_warnings_about_a_tasks_data_are_the_verdicts():
-    facts = ACCURACY | {"title": "Pumps", "warnings": ["the column state repeats the target."]}
+    facts = replace(ACCURACY, title="Pumps", warnings=("the column state repeats the target.",))
     assert "Pumps: the column state repeats the target." in judged(CLEAR, facts)[0].verdict.warnings
 
 
