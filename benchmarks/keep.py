@@ -7,7 +7,6 @@ The picture, of the demo's report alone, needs Chromium on the path.
 """
 
 import argparse
-import json
 import shutil
 import subprocess
 import tempfile
@@ -30,7 +29,7 @@ def cell(standing: Standing) -> str:
 
 def page(study: Study, found_in: Path) -> str:
     frame = results.compared(results.read(found_in), study.matching[0])
-    tasks = json.loads((found_in / "tasks.json").read_text())
+    tasks = results.read_tasks(found_in)
     found = compare(frame, tasks, study.smallest_difference)
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
@@ -40,7 +39,7 @@ def page(study: Study, found_in: Path) -> str:
         .iter_rows()
     }
     machine = frame["machine"][0]
-    head = " | ".join(f"{tasks[t]['title']}, {tasks[t]['metric_label'].lower()}" for t in tasks)
+    head = " | ".join(f"{tasks[t].title}, {tasks[t].metric_label.lower()}" for t in tasks)
     rows = [
         f"| {entry.model} | {entry.rank:.1f} | " + " | ".join(scores[t, entry.model, "matched"] for t in tasks) + " |"
         for entry in found.overall
@@ -82,7 +81,7 @@ def page(study: Study, found_in: Path) -> str:
         *([note, ""] if study.author_defaults else []),
         "Trained parameters, peak memory of a training step, time of an epoch:",
         "",
-        "| model | " + " | ".join(tasks[t]["title"] for t in tasks) + " |",
+        "| model | " + " | ".join(tasks[t].title for t in tasks) + " |",
         "|---|" + "---|" * len(tasks),
         *spent,
     ]

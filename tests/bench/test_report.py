@@ -1019,7 +1019,7 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
         one = next(one for one in verdicts[row["matching"]].judgements if one.task == row["task"])
         assert (row["liquid"], row["recurrent"], row["verdict"]) == (one.pair.first, one.pair.second, one.verdict)
         assert float(row["difference"]) == pytest.approx(one.pair.difference, rel=1e-8)
-        assert f"| {TASKS[row['task']]['title']} |" in rows["markdown"] and one.short in rows["markdown"]
+        assert f"| {TASKS[row['task']].title} |" in rows["markdown"] and one.short in rows["markdown"]
 
 
 def test_matchings_of_which_nothing_has_run(tmp_path):
