@@ -10,7 +10,7 @@ READY := .venv/ready-$(MODULES)# what tests, lint and documentation need
 # One thread a process: the demo and the tests run a process on each core instead.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test slow smoke library sanitize lint docs bench clean
+.PHONY: demo test slow coverage oldest smoke library sanitize lint docs bench wheel clean
 
 $(LIBRARY): pyproject.toml constraints.txt $(wildcard cpp/*)
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -37,6 +37,26 @@ test: $(READY)
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
+# The same with the share of lines that tests reach. CI asks for as much.
+coverage: $(READY)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=90
+
+# The library's tests with the oldest versions that it supports, in an environment of their own.
+oldest: .venv-oldest/ready
+	.venv-oldest/bin/python -m pytest tests/kernels tests/layers tests/test_spans.py tests/test_streaming.py -n 2
+
+.venv-oldest/ready: pyproject.toml $(wildcard cpp/*)
+	test -d .venv-oldest || $(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/pip install --quiet torch==2.10.0 numpy==1.26.4
+	.venv-oldest/bin/pip install --quiet .
+	.venv-oldest/bin/pip install --quiet pytest pytest-xdist hypothesis "scipy>=1.11" mpmath ncps==1.0.1
+	touch $@
+
+# A wheel for this machine, with the oldest manylinux that it fits.
+wheel: $(READY)
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	$(BIN)/auditwheel show dist/*.whl
+
 # Whether the library runs with torch and NumPy alone, and a study with its own extra alone.
 library: $(LIBRARY)
 	$(BIN)/python -c "import torch, liquidrnn as lr; print(lr.Stream(lr.LTC(3, 8))(torch.ones(3)).shape, lr.backends())"
@@ -56,9 +76,10 @@ lint: $(READY)
 docs: $(READY)
 	$(BIN)/sphinx-build -W -q -b html docs docs/_build
 
+# Times against peers. `python benchmarks/revisions.py REVISION` compares two revisions in one run.
 bench: $(READY)
 	$(BIN)/python benchmarks/against_ncps.py
 	$(BIN)/python benchmarks/speed.py
 
 clean:
-	rm -rf .venv docs/_build results
+	rm -rf .venv .venv-oldest docs/_build dist results

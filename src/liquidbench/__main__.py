@@ -35,6 +35,7 @@ from liquidbench.waiting import Steps
 
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
+    from liquidbench.engine.leases import Leases
     from liquidbench.facts import Facts
     from liquidbench.models import OwnModel
     from liquidbench.study import Run, Study
@@ -419,6 +420,11 @@ def _writing(directory: Path) -> Iterator[None]:
     except (BrokenPipeError, ConnectionError):
         raise
     except OSError as problem:
+        if isinstance(problem, FileNotFoundError) and not (directory / _STUDY_FILE).exists():
+            _refuse(
+                f"{directory} was moved, renamed or removed while liquidbench was at work in it; what was in flight is "
+                "lost. What was finished is where the folder is now; to go on there: liquidbench resume FOLDER"
+            )
         _refuse(
             f"results cannot be written to {directory} ({problem.strerror or problem}); what was finished is kept. "
             f"{_remedy(problem)}, then: liquidbench resume {directory}"
@@ -435,6 +441,8 @@ def _remedy(problem: OSError) -> str:
         return f"Move {named} away, which is a file where a folder is to be"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Allow writing there"
+    if problem.errno in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK):
+        return "Move the folder to a disk that can do this"
     return "Make room or allow writing there"
 
 
@@ -561,7 +569,10 @@ def _carries_seal(path: Path) -> bool:
 
 def _check_kept(study: "Study", directory: Path, update: bool) -> None:
     """Refuse a folder with results of another version of the study, unless that is wanted."""
-    if update or not (directory / _STUDY_FILE).is_file():
+    if not (directory / _STUDY_FILE).is_file():
+        return
+    if update:
+        _check_alone(study, directory)
         return
     kept = _kept(directory)
     if kept != study:
@@ -574,6 +585,36 @@ def _check_kept(study: "Study", directory: Path, update: bool) -> None:
             f"{', '.join(changed)}. To go on with that one: liquidbench resume {directory}. To take this one, "
             f"{kept_too}: --update. To keep both: another name, or another folder with --results"
         )
+
+
+def _check_alone(study: "Study", directory: Path) -> None:
+    """Refuse to change a study under those who are at work at it: they would report what its file does not say."""
+    from liquidbench.engine.leases import Leases
+
+    def differs() -> bool:
+        # A damaged file says nothing of what others do; to write it again is what `--update` is for.
+        with suppress(ValueError):
+            return _kept(directory) != study
+        return False
+
+    if not differs():
+        return
+    with Leases(directory) as driver:
+        at_work, who = _at_work(driver, directory)
+        # The same change given several times is one change: who came first has written it before it went to work.
+        if at_work and differs():
+            raise ValueError(
+                f"another liquidbench is at work in {directory} at another version of study {study.name!r} ({who}). "
+                "Give --update when it has ended or was stopped (Ctrl-C)"
+            )
+
+
+def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
+    """Whether others are at work in a folder of results, and who in words; says what it waits for."""
+    with Steps(plain=True) as now:
+        now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
+        at_work = bool(driver.at_work())
+    return at_work, ", ".join(driver.holders()) if at_work else ""
 
 
 def _keep(study: "Study", directory: Path, asked: str = "") -> None:
@@ -735,8 +776,9 @@ def _rescore(options: argparse.Namespace) -> int:
         facts = _facts(study, directory)
         added = _applicable(options.metrics, facts)
     with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
-        if driver.others():
-            raise ValueError(f"another liquidbench is at work in {directory}; rescore when it has ended")
+        at_work, who = _at_work(driver, directory)
+        if at_work:
+            raise ValueError(f"another liquidbench is at work in {directory} ({who}); rescore when it has ended")
         writer = results.Writer(directory, driver.name)
         # Copies that it has taken over are gone before anything is read, and told of.
         writer.consolidate()

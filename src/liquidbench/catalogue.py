@@ -2,13 +2,13 @@
 
 The layers with an equation in time take time spans natively; torch's read them as one more input
 (``time="append"``), so no model is kept in the dark about the clock. Where single features can be missing,
-every model reads the mask as further inputs.
+models read the mask as further inputs, but for those that know what to do with it.
 
 Which size a network has to be as large as the others is the affair of `liquidbench.matching`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +28,14 @@ class SequenceModel(nn.Module):
         layer: built with ``batch_first=True``.
         outputs: outputs of the head, (batch, time, outputs) or (batch, outputs).
         per: ``"step"``: the head reads every output of the layer; ``"sequence"``: the last observed one.
-        missing: the layer reads ``[values, mask]`` rather than ``values``.
+        mask: what the layer is told of single features that are missing: "append", it reads ``[values, mask]``;
+            "native", it is given the mask; None, nothing.
         generator: source of the head's initial values.
         operations: see `liquidbench.models.ModelSpec`.
 
     Example:
         >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
-        >>> model = SequenceModel(layer, 2, "sequence", missing=False, generator=torch.Generator())
+        >>> model = SequenceModel(layer, 2, "sequence", mask=None, generator=torch.Generator())
         >>> model(torch.randn(3, 20, 5), torch.ones(3, 20), None).shape
         torch.Size([3, 2])
     """
@@ -44,12 +45,12 @@ class SequenceModel(nn.Module):
         layer: RecurrentLayer,
         outputs: int,
         per: str,
-        missing: bool,
+        mask: Literal["append", "native"] | None,
         generator: torch.Generator,
         operations: Count | None = None,
     ):
         super().__init__()
-        self.layer, self.per, self.missing, self.operations = layer, per, missing, operations
+        self.layer, self.per, self.mask, self.operations = layer, per, mask, operations
         self.head = nn.Linear(layer.output_size, outputs)
         bound = layer.output_size**-0.5
         for parameter in self.head.parameters():
@@ -66,11 +67,13 @@ class SequenceModel(nn.Module):
         Returns:
             (batch, time, outputs) or, per sequence, (batch, outputs).
         """
-        if self.missing:
+        if self.mask == "append":
             observed = torch.ones_like(values) if mask is None else mask.to(values.dtype)
             values = torch.cat([values, observed], -1)
-        # Which steps are there is the layer's affair; what a missing feature means is for the model to learn.
-        output, _ = self.layer(values, timespans=timespans, mask=None if mask is None else mask.any(-1))
+        if mask is not None and self.mask != "native":
+            # Which steps are there is the layer's affair; what a missing feature means is for the model to learn.
+            mask = mask.any(-1)
+        output, _ = self.layer(values, timespans=timespans, mask=mask)
         # An absent step repeats the output before it, so the last output is that of the last observed step.
         return self.head(output if self.per == "step" else output[:, -1])
 
@@ -99,7 +102,8 @@ def build(
     """
     spec = find(model)
     generator = torch.Generator().manual_seed(seed)
-    inputs = len(task.features) * (1 + task.missing)
+    mask = spec.mask if task.missing else None
+    inputs = len(task.features) * (1 + (mask == "append"))
     arguments = {**spec.arguments, **dict.fromkeys(spec.as_wide, hidden_size)}
     arguments |= spec.combinations[0] if structure is None else structure
     arguments |= author(spec).arguments if variant == "author" else {}
@@ -111,7 +115,7 @@ def build(
         layer = make(inputs, size, batch_first=True, generator=generator, **arguments)
     else:
         layer = _yours(spec, make, (inputs, size), {"batch_first": True, "generator": generator, **arguments})
-    return SequenceModel(layer, task.outputs, task.per, task.missing, generator, spec.operations)
+    return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations)
 
 
 def _yours(spec: ModelSpec, make: Any, sizes: tuple[Any, ...], arguments: Mapping[str, Any]) -> RecurrentLayer:

@@ -105,6 +105,8 @@ class ModelSpec:
         family: which side of a verdict it is on, if any, and its colour in reports.
         time: "native" where the layer takes time spans as they are; "append" has it built with ``time="append"``, so
             that it reads them as one more input.
+        mask: where single features can be missing, "append" has the layer read the mask as further inputs; "native"
+            hands it to a layer that knows missing features.
         arguments: of the layer, besides sizes.
         as_wide: arguments of the layer that are given its hidden size, too.
         wired: the layer gets ``AutoNCP(hidden_size, outputs, sparsity)`` in place of a hidden size: one motor neuron
@@ -120,6 +122,7 @@ class ModelSpec:
     layer: str | Callable[..., Any]
     family: Family = "yours"
     time: Literal["native", "append"] = "native"
+    mask: Literal["append", "native"] = "append"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     as_wide: tuple[str, ...] = ()
     wired: bool = False
@@ -139,6 +142,8 @@ class ModelSpec:
             refuse("family", f"one of {', '.join(FAMILIES)}", self.family)
         if self.time not in ("native", "append"):
             refuse("time", "native or append", self.time)
+        if self.mask not in ("append", "native"):
+            refuse("mask", "append or native", self.mask)
         for argument, choices in self.structures.items():
             if not isinstance(choices, tuple) or not choices:
                 refuse(f"structures[{argument!r}]", "a tuple of choices", choices)
@@ -263,6 +268,14 @@ MODELS: Mapping[str, ModelSpec] = {
             layer="liquidrnn:LSTM",
             author=Author(32, 0.001, _RIVALS),
             **_DEEP,
+        ),
+        ModelSpec(
+            name="GRU-D",
+            family="recurrent",
+            layer="liquidrnn:GRUD",
+            mask="native",
+            structures={"num_layers": (1, 2)},
+            operations=products,
         ),
         ModelSpec(
             name="GRU",

@@ -134,7 +134,8 @@ def reading(path: Path) -> Iterator[bytes]:
 def tell_unsealed(folder: Path, stacklevel: int) -> None:
     """Warn of files without a seal; in the same words for all of a folder, so that it is told once."""
     warnings.warn(
-        f"{folder} has files of an earlier version, which carry no checksum, so damage to them may go unnoticed",
+        f"{folder} has files of an earlier version or written by another program, which carry no checksum, so damage "
+        "to them may go unnoticed",
         KeptFileWarning,
         stacklevel=stacklevel,
     )

@@ -273,6 +273,10 @@ WARNED = {
         plain().replace(stamp(25), "when,level,flow\n" + stamp(25)),
         "the row of names comes again 1 time, first in line 27; left out",
     ),
+    "names again, in quotation marks": (
+        plain().replace(stamp(25), '"when","level","flow"\n' + stamp(25)),
+        "the row of names comes again 1 time, first in line 27; left out",
+    ),
     "names of two rows": (
         lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}", ",level,flow\n,mean,last\n"),
         "line 2 (,mean,last) stands between the names and the first numbers and holds none; it is left out",
@@ -316,6 +320,10 @@ def test_what_deserves_a_look_is_a_warning(read, case):
 # What is refused
 
 REFUSED = {
+    "names again in another order": (
+        plain().replace(stamp(25), '"level",when,flow\n' + stamp(25)),
+        "line 27 has the names of line 1 in another order, so that the values below it belong to other names",
+    ),
     "a name too few": (
         lines(lambda row: f"{stamp(row)},{level(row)},1,{flow(row)}", "when,level,flow\n"),
         "line 2 has 4 cells, but line 1 has 3 names, so it is not plain which value belongs to which name. Each row is "
@@ -635,6 +643,8 @@ SENTINELS = {
     "85, as often as it takes": ([850.0] * 9, np.linspace(15, 30, 200)),
     "0 of a sensor that fell out": ([0.0] * 9, np.linspace(99, 101, 200)),
     "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
+    "no answer, in three ways": ([97.0] * 4 + [98.0] * 3 + [99.0] * 5, np.linspace(1, 5, 200).round()),
+    "no answer, in negative codes": ([-9.0] * 4 + [-8.0] * 3 + [-7.0] * 5, np.linspace(1, 60, 200).round()),
     "netCDF": ([9.969209968386869e36] * 2, np.linspace(-5, 5, 200)),
     "both ends": ([-9999.0] * 2 + [9999.0] * 2, np.linspace(-5, 5, 200)),
 }
@@ -655,6 +665,8 @@ def test_numbers_that_stand_apart_are_suspects(case):
         [-1, 1] * 100,
         [-1, 0, 1] * 100,
         list(range(9900, 10_000)),
+        [*range(-9, 20)] * 9,
+        [*range(60, 99)] * 9,
         [0.0] * 300 + list(np.linspace(0, 80, 50)),
         [0, 1] * 200,
         np.linspace(-1, 1, 300),
@@ -903,3 +915,21 @@ def test_words_that_count_as_missing_among_numbers_are_said(read):
     _, made = column_of(read, cells, target="c")
     assert made.warnings == [f"{told}; if it is a class, write a number for it"]
     assert not column_of(read, ["1", "NA", "-", ""] * 8)[1].remarks
+
+
+def test_whole_numbers_of_any_width_in_parquet(tmp_path):
+    path = tmp_path / "mine.parquet"
+    rows = range(60)
+    pl.DataFrame(
+        {
+            "hash": pl.Series([2**63 + row**2 for row in rows], dtype=pl.UInt64),
+            "short": pl.Series([row * 37 % 101 for row in rows], dtype=pl.UInt8),
+            "y": [flow(row) for row in rows],
+        }
+    ).write_parquet(path)
+    found = columns.read(path)
+    assert found.frame["hash"].to_list() == [str(2**63 + row**2) for row in rows]
+    assert "file: 'hash' is read as text, since numbers would not keep its 60 distinct values apart" in found.remarks
+    assert found.frame["short"].dtype == pl.Int64
+    mapping, _ = table.complete({"table": str(path), "target": "y"})
+    assert mapping["features"] == ["short"]

@@ -1,5 +1,6 @@
 """Dates and times of day in the forms that people write, compared with dateutil and pandas."""
 
+import math
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -592,3 +593,37 @@ def test_fiscal_years_with_letters_are_joined_with_their_weeks():
     found = parts(150, **{"Fiscal Year": [f"FY{year}" for year in years]}, Week=weeks)
     expected = [datetime.fromisocalendar(2000 + year, week, 1) for year, week in zip(years, weeks, strict=True)]
     assert found.frame["Fiscal Year Week"].to_list() == expected
+
+
+@pytest.mark.parametrize(("how", "start"), [("Windows file times", "1601-01-01"), (".NET ticks", "0001-01-01")])
+def test_tenths_of_microseconds(how, start):
+    when = moments(first="2001-01-01")
+    ticks = (when.to_numpy().astype("datetime64[s]") - np.datetime64(start, "s")).astype(np.int64) * 10_000_000
+    reading = read(ticks, "timestamp")
+    assert reading is not None
+    assert_read_as(reading, when)
+    assert f"file: 'timestamp' read as {how}" in reading.remarks[0]
+
+
+@pytest.mark.parametrize("names", ["Data,Ora", "giorno,orario"])
+def test_a_clock_is_no_time_where_its_dates_are_a_question(tmp_path, names):
+    path = tmp_path / "mine.csv"
+    start = datetime(2024, 1, 1, 8)
+    rows = [start + timedelta(days=row // 60, minutes=10 * (row % 60)) for row in range(300)]
+    cells = (
+        f"{when:%d/%m/%Y},{when:%H:%M:%S},{math.sin(row):.3f},{row * 37 % 101 / 7:.3f}" for row, when in enumerate(rows)
+    )
+    path.write_text("\n".join([f"{names},x,y", *cells]))
+    with pytest.raises(ValueError, match=f"time column '{names.split(',')[0]}': its dates, such as '01/01/2024', can"):
+        table.complete({"table": str(path), "target": "y"})
+    mapping, _ = table.complete({"table": str(path), "target": "y", "dates": "day-first"})
+    assert mapping["time"] == names.replace(",", " ") and mapping["features"] == ["x"]
+
+
+def test_dates_that_are_a_question_are_no_categories(tmp_path):
+    path = tmp_path / "mine.csv"
+    cells = (f"{row},0{1 + row // 60}/02/2024,{math.sin(row):.3f},{row * 37 % 101 / 7:.3f}" for row in range(300))
+    path.write_text("\n".join(["t [s],Data,x,y", *cells]))
+    mapping, lines = table.complete({"table": str(path), "target": "y", "group": None})
+    assert (mapping["time"], mapping["features"]) == ("t [s]", ["x"])
+    assert "left out: 'Data' holds dates, which serve as times only" in lines

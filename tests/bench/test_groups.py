@@ -537,3 +537,42 @@ def test_blocks_of_rows_under_a_name_that_says_nothing_are_warned_of(guess):
     assert any("each value of 'bench' stand together" in line and "--group bench keeps" in line for line in lines)
     phases = frame.with_columns(bench=pl.Series([f"b{row // 80}" for row in rows]))
     assert not any(line.startswith("warning") and "bench" in line and "--group" in line for line in guess(phases)[1])
+
+
+PANELS = {
+    "waves": ("pidp", "wave", lambda who, step: step + 1),
+    "years from various ones on": ("gvkey", "fyear", lambda who, step: 2000 + who * 7 % 3 + step),
+    "visits by name": ("RID", "VISCODE", lambda who, step: ["bl", "m06", "m12", "m24", "m36", "m48"][step]),
+    "weeks": ("rat", "week", lambda who, step: 4 * step),
+}
+
+
+@pytest.mark.parametrize("case", PANELS)
+def test_a_column_that_begins_again_with_each_value_of_another_is_warned_of(guess, case):
+    who, when, value = PANELS[case]
+    rows = [(1001 + subject, value(subject, step)) for subject in range(40) for step in range(6)]
+    draws = np.random.default_rng(0).normal(size=(2, len(rows)))
+    frame = pl.DataFrame({who: [row[0] for row in rows], when: [row[1] for row in rows], "x": draws[0], "y": draws[1]})
+    mapping, lines = guess(frame)
+    assert mapping["group"] is None
+    warning = f"warning: {when!r} begins again with each value of {who!r}"
+    assert [line for line in lines if line.startswith(warning) and line.endswith(f"--group {who} keeps them apart")]
+    assert not [line for line in guess(frame, group=[who])[1] if "begins again" in line]
+    mixed = frame.with_columns(pl.col(when).shuffle(seed=1))
+    assert not [line for line in guess(mixed)[1] if "begins again" in line]
+
+
+def test_short_recordings_of_a_named_identifier_are_warned_of(guess):
+    draws = np.random.default_rng(0).normal(size=(2, 240))
+    frame = pl.DataFrame({"patient": [row // 6 for row in range(240)], "x": draws[0], "y": draws[1]})
+    mapping, lines = guess(frame)
+    assert mapping["group"] is None and any("'patient' is named like an identifier" in line for line in lines)
+
+
+def test_hours_begin_again_with_each_day_of_one_recording(guess):
+    hours = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 20, 23), "1h", eager=True)
+    draws = np.random.default_rng(0).normal(size=(2, len(hours)))
+    frame = pl.DataFrame(
+        {"time": hours, "serial": hours.dt.ordinal_day(), "hour": hours.dt.hour(), "x": draws[0], "y": draws[1]}
+    )
+    assert not any("begins again" in line for line in guess(frame)[1])

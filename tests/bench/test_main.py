@@ -147,10 +147,39 @@ def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsy
         (finished / "study.yaml").write_bytes(kept)
 
 
+def test_a_study_is_not_changed_under_those_who_are_at_work_at_it(finished, tmp_path, capsys):
+    changed = written(tmp_path / "changed.yaml", seeds=1)
+    kept, facts = (finished / "study.yaml").read_bytes(), (finished / "tasks.json").read_bytes()
+    with Leases(finished):
+        said = refusal(capsys, "run", changed, "--results", finished.parent, "--update")
+        assert "is at work" in said and str(os.getpid()) in said and "Give --update when it has ended" in said
+        assert (finished / "study.yaml").read_bytes() == kept and (finished / "tasks.json").read_bytes() == facts
+        # The study that they are at is no change.
+        same = written(tmp_path / "same.yaml")
+        assert main(["run", same, "--results", str(finished.parent), "--update"]) == 0
+
+
+def test_a_driver_that_was_killed_elsewhere_does_not_forbid_scores_for_good(finished, monkeypatch, capsys):
+    monkeypatch.setattr("liquidbench.engine.leases.SILENCE", 0.1)
+    monkeypatch.setattr("liquidbench.engine.leases.LOOK", 0.02)
+    (finished / "drivers").mkdir()
+    (finished / "drivers" / "20260101T000000x00000000").write_text("mars 000000000001 7\n")
+    assert main(["rescore", str(finished)]) == 0
+    assert "Scored again: 4 fits\n" in capsys.readouterr().out
+
+
 def test_a_study_that_cannot_be_run_leaves_no_trace(tmp_path, capsys):
     path = written(tmp_path / "s.yaml", parameters=4)
     assert "parameters must be within 5%" in refusal(capsys, "run", path, "--results", tmp_path / "results")
     assert not (tmp_path / "results").exists()
+
+
+def test_a_folder_that_is_gone_while_its_study_runs_is_one_sentence(tmp_path, capsys):
+    with pytest.raises(SystemExit), main_module._writing(tmp_path / "gone"):
+        raise FileNotFoundError(2, "No such file or directory", str(tmp_path / "gone" / "incoming" / "x"))
+    said = capsys.readouterr().err
+    assert "gone was moved, renamed or removed while liquidbench was at work in it" in said
+    assert "liquidbench resume FOLDER" in said and "Make room" not in said
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a file system's permissions")
@@ -670,7 +699,9 @@ def test_no_part_of_an_earlier_versions_study_is_taken_for_one(cut, tmp_path):
     text = _headed(Study.parse(STUDY)).encode()
     path = tmp_path / "study.yaml"
     path.write_bytes(text)
-    with pytest.warns(KeptFileWarning, match="files of an earlier version, which carry no checksum"):
+    with pytest.warns(
+        KeptFileWarning, match="files of an earlier version or written by another program, which carry no checksum"
+    ):
         assert _kept(tmp_path) == Study.parse(STUDY)
     path.write_bytes(text[: min(cut, len(text) - 1)])
     with pytest.raises(ValueError, match=r"study\.yaml is damaged: it"):

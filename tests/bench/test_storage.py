@@ -227,7 +227,10 @@ class TestEarlierVersions:
     def test_results(self, tmp_path):
         path = results.write(tmp_path, [a_row()])
         pl.read_parquet(path).write_parquet(path)
-        with pytest.warns(KeptFileWarning, match="runs has files of an earlier version, which carry no checksum"):
+        with pytest.warns(
+            KeptFileWarning,
+            match="runs has files of an earlier version or written by another program, which carry no checksum",
+        ):
             before = results.read(tmp_path)
         with pytest.warns(KeptFileWarning, match="no checksum"):
             results.Writer(tmp_path, "me").consolidate()

@@ -219,7 +219,7 @@ def test_uneven_times_become_spans(save):
 
 
 def test_nanoseconds_keep_their_last_digits(save):
-    frame = series().drop("when").with_columns(timestamp=633_790_226_051_280_329 + 10 * pl.int_range(400))
+    frame = series().drop("when").with_columns(timestamp=1_633_790_226_051_280_329 + 10 * pl.int_range(400))
     task = tasks.load({"table": str(save(frame)), "target": "label"})
     train = task.split("train")
     assert task.timespan_unit == 1e-8 and (train.timespans == (train.rows >= 0)).all()
@@ -1328,3 +1328,29 @@ def test_time_grows_no_faster_than_the_number_of_columns(save):
         patch.setattr(pl.DataFrame, "select", counted)
         guess(path, "c3", kind="regression")
     assert len(selected) < 50
+
+
+@pytest.mark.parametrize("parts", [("train", "test"), ("Training", "Validation", "Test")])
+def test_a_column_of_parts_is_no_feature(save, parts):
+    rows = np.arange(300)
+    frame = pl.DataFrame(
+        {
+            "x": np.sin(rows),
+            "colour": [("red", "blue", "train")[row % 3] for row in rows],
+            "set": [parts[row * 7 % 11 % len(parts)] for row in rows],
+            "y": np.cos(rows * 3),
+        }
+    )
+    mapping, lines = guess(save(frame), "y")
+    assert mapping["features"] == ["x", "colour"]
+    assert "left out: 'set' names the parts of a split" in lines
+    assert said(lines, "warning: 'set' names the parts of a split, which is not used")
+
+
+def test_whole_numbers_taken_for_classes_may_be_amounts(save):
+    rows = np.arange(300)
+    frame = pl.DataFrame({"x": np.sin(rows), "sales": rows * 7 % 13})
+    _, lines = guess(save(frame), "sales")
+    assert said(lines, "kind").endswith("13 distinct whole numbers; --task regression takes them as amounts)")
+    frame = frame.with_columns(sales=pl.col("sales") % 2)
+    assert said(guess(save(frame), "sales")[1], "kind").endswith("2 distinct whole numbers)")

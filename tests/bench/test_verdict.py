@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from results_table import ACCURACY, ALL, CUT, ERROR, PATIENCE, table
+from results_table import ACCURACY, ALL, CUT, ERROR, PATIENCE, costs, table
 from scipy import stats
 
 from liquidbench import statistics
@@ -91,6 +91,50 @@ def test_fits_that_were_not_done_are_said():
         in warnings
     )
     assert "1 of 6 chosen fits was never better on validation than before training (GRU 1)." in warnings
+
+
+def unlike(*frames):
+    frame = pl.concat(frames)
+    return [warning for warning in compare(frame, {"t": ACCURACY}, 0.01).verdict.warnings if "different" in warning]
+
+
+def test_fits_of_several_versions_are_said():
+    fits = table(CLEAR)
+    assert not unlike(fits) and not unlike(fits.with_columns(version=pl.lit("0.1.0")))
+    liquid = pl.col("model") == "CfC"
+    told = fits.with_columns(version=pl.when(liquid).then(pl.lit("0.2.0")).otherwise(pl.lit("0.1.0")))
+    assert unlike(told) == [
+        "On t, fits were made by different versions of liquidbench: 0.1.0 (GRU); 0.2.0 (CfC); scores may differ for "
+        "that reason."
+    ]
+    both = pl.concat([told, table(CLEAR, task="u").with_columns(told["version"])])
+    warnings = compare(both, {"t": ACCURACY, "u": ACCURACY}, 0.01).verdict.warnings
+    assert sum("On t and u, fits were made by different" in warning for warning in warnings) == 1
+    # Other machines compute the same scores.
+    assert not unlike(fits.with_columns(machine=pl.when(liquid).then(pl.lit("a")).otherwise(pl.lit("b"))))
+    # Rows at published sizes are in no comparison.
+    assert not unlike(
+        fits.with_columns(version=pl.lit("1")), table(CLEAR, variant="author").with_columns(version=pl.lit("2"))
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("machine", ["Xeon", "EPYC"], "on different machines: EPYC (GRU); Xeon (CfC)"),
+        ("threads", [1, 4], "with different numbers of threads: 1 (CfC); 4 (GRU)"),
+        ("torch", ["2.8.0", "2.9.0"], "with different versions of torch: 2.8.0 (CfC); 2.9.0 (GRU)"),
+        ("version", ["0.1.0", "0.2.0"], "by different versions of liquidbench: 0.1.0 (CfC); 0.2.0 (GRU)"),
+    ],
+)
+def test_costs_that_cannot_be_compared_are_said(column, values, words):
+    measured = costs({"CfC": {"seconds_per_epoch": 2.0}, "GRU": {"seconds_per_epoch": 1.0}})
+    first, second = (pl.lit(value, SCHEMA[column]) for value in values)
+    told = measured.with_columns(pl.when(pl.col("model") == "CfC").then(first).otherwise(second).alias(column))
+    assert unlike(table(CLEAR), told) == [
+        f"On t, costs were measured {words}; times, memory and energy may differ for that reason."
+    ]
+    assert not unlike(table(CLEAR), measured.with_columns(first.alias(column)))
 
 
 def rate_warnings(*rates):

@@ -437,6 +437,20 @@ print("as many")
     assert run(code) == "as many\n"
 
 
+def test_a_module_of_another_version_is_not_used():
+    code = """
+import importlib, sys
+from pathlib import Path
+import types
+import liquidrnn.kernels as kernels
+kernels.cpu.interface = 1
+module = importlib.reload(kernels)
+assert module.cpu is None
+print(module.backends()["cpu"])
+"""
+    assert "compiled from another version of its sources; install a wheel" in run(code)
+
+
 def test_without_the_compiled_module_the_reference_runs_and_says_so_once():
     code = """
 import sys, warnings

@@ -1,5 +1,6 @@
 """Does what is left of a study: hands runs to an executor, keeps what comes back, and shares with other drivers."""
 
+import errno
 import math
 import signal
 import time
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from liquidbench import predictions, results, search
 from liquidbench.engine.executor import Executor, Worker
-from liquidbench.engine.leases import Leases
+from liquidbench.engine.leases import LOOK, Leases
 from liquidbench.engine.messages import Doing, Ended, Job, Lost, Message, Noted, Stale, Started, Unkept
 from liquidbench.engine.planning import Plan
 from liquidbench.processes import Stopped, Stops, stoppable
@@ -33,9 +34,6 @@ TIDYING = 15.0
 
 TOGETHER = 500
 """Finished runs after which they are put together at once."""
-
-LOOK = 1.0
-"""Seconds between two looks at what other drivers are at."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def execute(
 
     Raises:
         ValueError: where data are not those of the plan.
-        OSError: where results cannot be written.
+        OSError: where results cannot be written, or their folder is gone.
         RuntimeError: where this driver was taken for dead by another, being silent for too long.
     """
     started = time.monotonic()
@@ -361,6 +359,10 @@ class _Driver:
 
     def _stand(self) -> None:
         if not self.leases.standing():
+            # Workers may have made the folder again, but not the file that planning has left there.
+            if not (self.plan.directory / "tasks.json").exists():
+                gone = "the folder of results was moved, renamed or removed while its study ran"
+                raise FileNotFoundError(errno.ENOENT, gone, str(self.plan.directory))
             raise RuntimeError(
                 "this driver was silent for so long that another took it for dead and its runs over; what it was at "
                 "is dropped, and all that was finished is kept"

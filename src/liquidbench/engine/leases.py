@@ -45,6 +45,12 @@ SILENCE = 60.0
 QUIET = 3 * BEAT
 """Seconds without one after which a driver on this machine, which is there, is taken for stopped or hanging."""
 
+LOOK = 1.0
+"""Seconds between two looks at what other drivers have done."""
+
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+"""What file systems without hard links say when one is to be made."""
+
 _BEGUN = " begun"
 
 
@@ -172,6 +178,20 @@ class Leases:
         names = [path.name for path in self._drivers.iterdir() if not path.name.startswith(".")]
         return [name for name in names if name != self.name and self._alive(name)]
 
+    def at_work(self) -> list[str]:
+        """Names of the other drivers, of which one at least is certainly at work; a minute's wait where none may be.
+
+        One elsewhere may have been killed: it is waited for until it gives a sign of life, or counts as gone.
+        """
+        first: dict[str, str] = {}
+        while others := self.others():
+            for name in others:
+                told = self._heard.get(name, ("", 0.0))[0]
+                if told != first.setdefault(name, told) or (fcntl is not None and told.startswith(f"{_machine()} ")):
+                    return others
+            time.sleep(LOOK)
+        return []
+
     def quiet(self) -> dict[str, int]:
         """Drivers on this machine that hold leases which were asked for and give no sign of life; their process ids."""
         since, found = time.monotonic() - QUIET, {}
@@ -227,6 +247,12 @@ class Leases:
         except FileExistsError:
             return False
         except OSError as error:
+            if error.errno in _NO_LINKS:
+                reason = (
+                    f"{error.strerror}: its file system makes no hard links, by which runs are shared out; FAT, exFAT "
+                    "and some network drives are such"
+                )
+                raise OSError(errno.EOPNOTSUPP, reason) from error
             if error.errno != errno.EMLINK:
                 raise
             # A file has some ten thousand links at most.

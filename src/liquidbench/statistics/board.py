@@ -204,6 +204,10 @@ class Training:
     best_epoch: int
 
 
+CIRCUMSTANCES: Mapping[str, Sequence[str]] = {"fit": ("version",), "cost": ("machine", "threads", "torch", "version")}
+"""By kind of run, columns that should say the same of all models of a task."""
+
+
 @dataclass(frozen=True)
 class Trainings:
     """How the trainings of a matched model ended.
@@ -231,11 +235,12 @@ class Board:
         trivial: float | None,
         linear: float | None,
         costs: Mapping[str, Mapping[str, float]],
+        circumstances: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]],
         smallest_difference: float,
         families: Mapping[str, Family],
     ):
         self.task, self.cells, self.trainings, self.trivial, self.linear = task, cells, trainings, trivial, linear
-        self.costs, self.families = costs, families
+        self.costs, self.circumstances, self.families = costs, circumstances, families
         told = facts or Facts()
         self.title, self.warnings, self.measure = told.title or task, told.warnings, told.measure
         self.linear_name, self.higher = linear_model(told), told.higher_is_better
@@ -455,6 +460,7 @@ def boards(
                 trivial=results.baseline_scores(rows, "trivial").get(task),
                 linear=results.baseline_scores(rows, "linear").get(task),
                 costs=measured(rows),
+                circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
                 families=families,
             )
@@ -513,6 +519,20 @@ def _cells(
             math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
         )
     return cells
+
+
+def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """Under what a task's matched models were run, where it was not all the same: column, what it says, models."""
+    done = rows.filter(pl.col("kind") == kind, pl.col("variant") == "matched", pl.col("status") == "done")
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for column in columns:
+        told = done.select("model", pl.col(column).cast(pl.String)).drop_nulls().unique()
+        if told[column].n_unique() > 1:
+            found[column] = {
+                value: tuple(sorted(models))
+                for value, models in told.group_by(column).agg("model").sort(column).iter_rows()
+            }
+    return found
 
 
 def _trainings(rows: pl.DataFrame) -> dict[str, Trainings]:

@@ -382,7 +382,7 @@ def _warnings(boards: Sequence[Board], judgements: Sequence[Judgement]) -> list[
                 f"({board.words_of(board.trivial)}), so the comparison says little."
             )
         warnings += _no_better_than_linear(board)
-    return warnings + _learning(boards)
+    return warnings + _unlike(boards) + _learning(boards)
 
 
 def _cut_short(board: Board) -> list[str]:
@@ -413,6 +413,30 @@ def _no_better_than_linear(board: Board) -> list[str]:
     representatives = [model for family in ("liquid", "recurrent") if (model := board.representative([family]))]
     behind = [model for model in representatives if not board.shown_ahead(model, linear)]
     return [f"On {board.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
+
+
+def _unlike(boards: Sequence[Board]) -> list[str]:
+    """Whether runs that are compared were done by different versions, or costs measured on different machines."""
+    kinds = {
+        "fit": ("fits were made", "scores may differ for that reason"),
+        "cost": ("costs were measured", "times, memory and energy may differ for that reason"),
+    }
+    differences = {
+        "version": "by different versions of liquidbench",
+        "machine": "on different machines",
+        "threads": "with different numbers of threads",
+        "torch": "with different versions of torch",
+    }
+    found: dict[str, list[str]] = {}
+    for kind, (what, consequence) in kinds.items():
+        for board in boards:
+            for column, told in board.circumstances[kind].items():
+                values = "; ".join(f"{value} ({', '.join(models)})" for value, models in told.items())
+                found.setdefault(f"{what} {differences[column]}: {values}; {consequence}.", []).append(board.title)
+    return [
+        f"On {', '.join(titles[:-1])}{' and ' * (len(titles) > 1)}{titles[-1]}, {text}"
+        for text, titles in found.items()
+    ]
 
 
 def _learning(boards: Sequence[Board]) -> list[str]:

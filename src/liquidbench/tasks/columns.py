@@ -194,7 +194,7 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
 
 _MOST_SENTINELS = 6
 _USED_AS_MISSING = re.compile(
-    r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-(?:1|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
+    r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-?(?:77|88|9[5-8])(?:\.0)?|-(?:1|[789]|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
     r"997)(?:\.0)?|(?:6999|7999|7777|8888|32767|65535|2147483647|9998|9997|998|997)(?:\.0)?|-(?:2147483648|21474836\d\d)"
     r"(?:\.0)?|-?(?:[1-9](?:\.\d+)?e\+(?:1[5-9]|[23]\d|308))"
 )
@@ -518,6 +518,10 @@ def _native(column: pl.Series) -> pl.Series:
         return column.cast(pl.Float64).fill_nan(None)
     if column.dtype in (pl.Categorical, pl.Enum):
         return column.cast(pl.String)
+    if column.dtype.is_integer():
+        whole = column.cast(pl.Int64, strict=False)
+        # What is larger is a hash or an identifier more often than a number, and read as figures in a file of text are.
+        return whole if whole.null_count() == column.null_count() else column.cast(pl.String)
     return column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
 
 

@@ -119,6 +119,11 @@ _OF_CLOCKS = re.compile(r"(?:.*[ _(])?(?:hh:?mm(?::?ss)?|clock|clock[ _]time)(?:
 _UNIT = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_TICKS = {
+    "Windows file times, tenths of a microsecond since 1601": (1.26e17, 1.45e17, 116_444_736_000_000_000),
+    ".NET ticks, tenths of a microsecond since the year 1": (6.3e17, 6.5e17, 621_355_968_000_000_000),
+}
+"""Counts of 2000 to 2060, and what they are in 1970. As nanoseconds, these would be a few months of 1974 and 1990."""
 _DAY_COUNTS = {
     "a spreadsheet's day numbers": (20_000, 80_000, -25_569),
     "MATLAB's day numbers": (690_000, 770_000, -719_529),
@@ -137,7 +142,8 @@ _UNITS_OF_TIME = {
 _UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
 _WORDS_OF_TIME = frozenset(
     "time timestamp date datetime t ts seconds step epoch uptime zeit zeitpunkt zeitstempel uhrzeit datum temps "
-    "horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間".split()
+    "horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間 "
+    "日期 日時 日付 時刻".split()
 )
 _BESIDE_TIME = frozenset(
     "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
@@ -783,6 +789,10 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
         if minutes and (counted % 100 > 0).any() and (clock := _clock_in_digits(column.cast(pl.Int64), at)) is not None:
             remark = f"file: {name!r} read as a clock, {'HHMM' if high <= 2400 else 'HHMMSS'}"
             return replace(clock, remarks=(remark, *clock.remarks))
+    for words, (least, most, start) in _TICKS.items():
+        if whole and least <= low and high <= most:
+            dates = ((column.cast(pl.Int64) - start) * 100).cast(pl.Datetime("ns")).alias(name)
+            return Reading(dates, remarks=(f"file: {name!r} read as {words}, {_range(dates)}",))
     unit = _UNIT.fullmatch(name)
     for short, scale in _EPOCHS.items():
         if unit and unit[1].lower()[: 1 if short == "s" else 2] != short:

@@ -20,6 +20,10 @@ FEWEST = 3
 """Groups that a split needs, one for each part."""
 FEWEST_ROWS = 8
 """Rows that recordings have on average, below which an identifier is not taken for theirs where another would do."""
+SHORT = 3
+"""Rows that recordings have on average, below which nothing is said of them."""
+ALMOST_ALL = 0.9
+"""Share of the recordings that begin in one way, from which on it is no accident."""
 MANY_BLOCKS = 5
 """Blocks of rows from which on they are more likely recordings than phases of one."""
 MOST_CLASSES = 20
@@ -197,12 +201,48 @@ def unnamed_blocks(frame: pl.DataFrame, target: str, time: str | None) -> list[s
 
 
 def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
-    """Columns that are named like identifiers, but are too few or come back too often to tell recordings apart."""
+    """Columns named like identifiers that have too few values, too few rows of each, or come back too often."""
     return [
         name
         for name in _usable(frame, target, time)
-        if is_named(name) and _may_be_id(frame[name]) and _count(frame, (name,)) <= frame.height / FEWEST_ROWS
+        if is_named(name)
+        and _may_be_id(frame[name])
+        and (_count(frame, (name,)) <= frame.height / FEWEST_ROWS or _in_blocks(frame, (name,), SHORT))
     ]
+
+
+def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, str]:
+    """Columns, named in no way like identifiers, with whose every value another column begins again.
+
+    That is how subjects and their visits are written: the rows of each value stand together, and the other column has
+    no value twice among them. It begins with the same one almost always, or goes up within each and back between them.
+    """
+    found = {}
+    for name in frame.columns:
+        if name in (target, time) or is_named(name) or dates.is_part(name) or not _may_name(frame[name]):
+            continue
+        first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
+        if frame[name].null_count() or first.sum() > frame.height / SHORT or not _in_blocks(frame, (name,), SHORT):
+            continue
+        for other in frame.columns:
+            column = frame[other]
+            if other in (name, target, time) or column.null_count() or not _may_be_id(column):
+                continue
+            # A day has hours, and no day is a recording where times go on from one to the next.
+            if time is not None and dates.is_part(other):
+                continue
+            if column.dtype.is_numeric():
+                steps = np.diff(column.cast(pl.Float64).to_numpy())
+                if (steps[~first[1:]] > 0).all() and np.mean(steps[first[1:]] < 0) >= ALMOST_ALL:
+                    found[name] = other
+                    break
+            begins = column.filter(pl.Series(first))
+            if begins.value_counts()["count"].to_numpy().max() < ALMOST_ALL * len(begins):
+                continue
+            if frame.select(name, other).is_unique().all():
+                found[name] = other
+                break
+    return found
 
 
 def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time: str | None) -> list[str]:
@@ -330,12 +370,10 @@ def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
     return _count(known, (*key, name)) == _count(known, key)
 
 
-def _in_blocks(frame: pl.DataFrame, key: tuple[str, ...]) -> bool:
+def _in_blocks(frame: pl.DataFrame, key: tuple[str, ...], rows: int = FEWEST_ROWS) -> bool:
     known = frame.select(key).drop_nulls()
     groups = _count(known, key)
-    return (
-        FEWEST <= groups <= known.height / FEWEST_ROWS and len(known.select(pl.struct(key).rle()).to_series()) == groups
-    )
+    return FEWEST <= groups <= known.height / rows and len(known.select(pl.struct(key).rle()).to_series()) == groups
 
 
 def _finest(frame: pl.DataFrame, names: list[str]) -> str | None:

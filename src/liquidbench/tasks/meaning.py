@@ -29,6 +29,8 @@ SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
+PARTS = frozenset("train training test testing val valid validation dev holdout".split())
+"""What people call the parts of a split."""
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
@@ -219,7 +221,8 @@ class Meaning:
         elapsed = [name for name in free if name not in named and dates.is_elapsed(self.frame[name])]
         like = [name for name in (*numbers, *elapsed) if self._looks_like_time(name)]
         asking = [name for name in self.found.questions if name in free]
-        asking = [name for name in asking if name in named] or (asking if not times + like + clocks else [])
+        # A clock alone would leave out the days between its rows.
+        asking = [name for name in asking if name in named] or (asking if not times + like else [])
         joined = set(self.found.joined.values())
         if asking and not set(times) & (set(named) | joined):
             self._check_time(asking[0])
@@ -396,7 +399,15 @@ class Meaning:
                 f"its values to another; if each has a series of its own, {way}"
             )
 
+        restarting = groups.restarting(self.frame, self.target, self.time)
+        for name, counter in restarting.items():
+            self.warnings.append(
+                f"{counter!r} begins again with each value of {name!r}, as in a table of several recordings, but the "
+                f"file is read as one; if each has a series of its own, --group {shlex.quote(name)} keeps them apart"
+            )
         for name in groups.unnamed_blocks(self.frame, self.target, self.time):
+            if name in restarting:
+                continue
             self.warnings.append(
                 f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
                 f"as one recording; if each has a series of its own, --group {shlex.quote(name)} keeps them apart"
@@ -636,6 +647,12 @@ class Meaning:
             if name in taken:
                 continue
             reason = self._unfit(name) or self._repeats_target(name)
+            if not reason and _names_parts(self.frame[name]):
+                reason = "names the parts of a split"
+                self.warnings.append(
+                    f"{name!r} names the parts of a split, which is not used: rows that it calls test may be trained "
+                    "on here, and results are not to be compared with others' on that split"
+                )
             if reason:
                 self.left_out[name] = reason
             else:
@@ -694,7 +711,7 @@ class Meaning:
             return f"holds {_kind_of_content(column)}, which are no features"
         if not len(values):
             return "is empty"
-        if column.dtype.is_temporal():
+        if column.dtype.is_temporal() or name in self.found.questions:
             return "holds dates, which serve as times only"
         if values.n_unique() == 1:
             return "is the same in every row"
@@ -746,7 +763,8 @@ class Meaning:
             self._refuse_lost_features()
             kind, reason = "forecast", f"there is nothing but the past of {self.target!r} to predict it from"
         elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
-            kind, reason = "classification", f"target {self.target!r} holds {distinct} distinct values"
+            way = "; --task regression takes them as amounts" * (distinct > 2)
+            kind, reason = "classification", f"target {self.target!r} holds {distinct} distinct whole numbers{way}"
         else:
             kind, reason = "regression", f"target {self.target!r} holds numbers, {distinct} of them distinct"
         if kind != "classification" and not numeric:
@@ -872,6 +890,14 @@ def labelled(column: pl.Series) -> list[str]:
 
 def _is_usable(column: pl.Series) -> bool:
     return column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Datetime)
+
+
+def _names_parts(column: pl.Series) -> bool:
+    """Whether a column says which rows somebody trained and tested on."""
+    if column.dtype != pl.String:
+        return False
+    values = {value.strip().casefold() for value in column.drop_nulls().unique()}
+    return len(values) > 1 and values <= PARTS and not values.isdisjoint({"train", "training"})
 
 
 def _kind_of_content(column: pl.Series) -> str:

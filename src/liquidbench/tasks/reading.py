@@ -282,6 +282,16 @@ class _Reading:
         if self.separator == "|":
             self.kept &= ~self.lines.str.contains(_RULER).to_numpy()
         again = (self.lines == self.lines[self.header_line - 1]).to_numpy() & self.kept
+        for number, row in self._split(self._with_all(header), self.separator):
+            place, cells = number - 1, [cell.strip() for cell in row]
+            if cells == list(header):
+                again[place] = True
+            elif sorted(cells) == sorted(header):
+                self._refuse(
+                    f"line {place + 1} has the names of line {self.header_line} in another order, so that the values "
+                    "below it belong to other names than those above; bring the tables that were put together into "
+                    "one order of columns first (pandas.concat does)"
+                )
         if again.any() and len(header) > 1:
             self.kept &= ~again
             self.warnings.append(
@@ -289,6 +299,20 @@ class _Reading:
                 f"{int(again.argmax()) + 1}; left out. If several tables were put together, look whether they "
                 "belong together"
             )
+
+    def _with_all(self, names: Sequence[str]) -> list[tuple[int, str]]:
+        """Number and text of the lines that hold each of several names and little else."""
+        if len(names) < 2:
+            return []
+        places = np.flatnonzero(self.kept)
+        # The longest is in the fewest lines.
+        for name in sorted(names, key=len, reverse=True):
+            places = places[self.lines[places].str.contains(name, literal=True).to_numpy()]
+            if not len(places):
+                return []
+        bare = self.lines[places].str.replace_all(r"[\"\s]", "").str.len_chars().to_numpy()
+        length = len(re.sub(r"[\"\s]", "", self.lines[self.header_line - 1]))
+        return [(int(place) + 1, self.lines[int(place)]) for place in places[bare == length]]
 
     # Separator and names
 

@@ -22,13 +22,21 @@ from liquidrnn.arguments import choice, described
 _missing: str | None = None
 
 
+INTERFACE = 2
+"""Of the compiled module, as `cpp/bindings.cpp` has it: one more with each change of what its functions take."""
+
+
 def _compiled() -> Any:
     global _missing
     try:
-        return importlib.import_module("liquidrnn.kernels._cpu")
+        module = importlib.import_module("liquidrnn.kernels._cpu")
     except ImportError as error:
         _missing = str(error)
         return None
+    if getattr(module, "interface", None) != INTERFACE:
+        _missing = "it was compiled from another version of its sources"
+        return None
+    return module
 
 
 cpu = _compiled()

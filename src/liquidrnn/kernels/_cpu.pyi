@@ -17,6 +17,8 @@ Map: TypeAlias = tuple[Array | None, Array | None]
 Form: TypeAlias = tuple[int, int, int, int, int]
 """Mode, activation, backbone units, backbone layers, numbers kept of a sample."""
 
+interface: int
+
 class Stream:
     def step(self, input: int, timespan: float | None, output: int) -> None: ...
 

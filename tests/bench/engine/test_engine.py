@@ -4,6 +4,7 @@ import errno
 import multiprocessing
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -380,6 +381,22 @@ def test_what_cannot_be_kept_is_no_failure_of_the_run(tmp_path, executor, folder
     assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
     (tmp_path / folder).unlink()
     assert len(execute(made, InProcess()).finished) == 1
+
+
+@pytest.mark.parametrize("removed", [False, True], ids=["renamed", "removed"])
+def test_a_folder_that_is_gone_while_its_study_runs_is_said(tmp_path, removed):
+    made = plan(study(models=["GRU"], seeds=3), tmp_path / "s")
+
+    def gone(event):
+        if event.kind == "finished" and (tmp_path / "s").exists():
+            (tmp_path / "s").rename(tmp_path / "elsewhere")
+            if removed:
+                shutil.rmtree(tmp_path / "elsewhere")
+
+    with pytest.raises(FileNotFoundError):
+        execute(made, InProcess(), gone, worker=Rehearsal("s", made.tasks))
+    assert removed or len(results.done(tmp_path / "elsewhere")) == 1
+    assert not (tmp_path / "s" / "incoming").exists() and not (tmp_path / "s" / "runs").exists()
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS])

@@ -133,6 +133,42 @@ def test_of_a_driver_elsewhere_silence_is_measured_on_ones_own_clock(tmp_path, m
             assert not far.standing() and near.standing()
 
 
+def test_who_may_have_been_killed_elsewhere_is_waited_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(leases, "SILENCE", 0.3)
+    monkeypatch.setattr(leases, "LOOK", 0.02)
+    (tmp_path / "drivers").mkdir()
+    mark = tmp_path / "drivers" / "20260101T000000x00000000"
+    mark.write_text("mars 000000000001 7\n")
+    with Leases(tmp_path) as here:
+        assert here.others() == [mark.name]
+        assert here.at_work() == [] and not mark.exists()
+        # Another gives a sign of life.
+        mark = mark.with_name("20260101T000000x00000001")
+        mark.write_text("mars 000000000001 7\n")
+        sign = threading.Timer(0.1, mark.write_text, ["mars 000000000002 7\n"])
+        sign.start()
+        assert here.at_work() == [mark.name]
+        sign.join()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs the kernel's locks")
+def test_who_is_at_work_here_is_known_at_once(tmp_path, monkeypatch):
+    # No sleep takes that, and there is nothing to wait for.
+    monkeypatch.setattr(leases, "LOOK", float("nan"))
+    with Leases(tmp_path) as one, Leases(tmp_path) as two:
+        assert one.at_work() == [two.name]
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_hard_links_is_named(tmp_path, monkeypatch, number):
+    def refused(source, target):
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", refused)
+    with Leases(tmp_path) as one, pytest.raises(OSError, match="its file system makes no hard links"):
+        one.take("a")
+
+
 def test_more_leases_than_a_file_may_have_links(tmp_path, monkeypatch):
     link, links = os.link, Counter()
 
