@@ -29,7 +29,7 @@ class NetworkPolicy:
     """
 
     def __init__(self, model: SequenceModel, task: Task):
-        self._task, self._head, self._missing = task, model.head, model.missing
+        self._task, self._head, self._mask = task, model.head, model.mask
         model.eval()
         self._stream = Stream(model.layer)
         self._parameter = next(model.parameters())
@@ -63,13 +63,17 @@ class NetworkPolicy:
         if not 0 <= span < math.inf:
             raise ValueError(f"timespan must be finite and not negative; got {timespan}")
         inputs = np.where(observed, task.input_scaler.standardise(np.where(observed, values, 0.0)), 0.0)
-        if self._missing:
+        if self._mask == "append":
             inputs = np.concatenate([inputs, observed])
         sample = torch.as_tensor(inputs, dtype=self._parameter.dtype, device=self._parameter.device)
-        # Which features are missing is an input; a sample without any is none, and its time goes to the next.
-        absent = None if observed.any() else torch.zeros_like(sample, dtype=torch.bool)
+        seen = None
+        if not observed.any():
+            # No sample at all: its time goes to the next.
+            seen = torch.zeros_like(sample, dtype=torch.bool)
+        elif self._mask == "native":
+            seen = torch.as_tensor(observed, device=sample.device)
         with torch.no_grad():
-            answer = self._head(self._stream(sample, span, absent)).cpu().numpy().astype(np.float64)
+            answer = self._head(self._stream(sample, span, seen)).cpu().numpy().astype(np.float64)
         if task.kind == "classification":
             likely = np.exp(answer - answer.max())
             return likely / likely.sum()

@@ -176,7 +176,7 @@ def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
     """
     if not any(evidence.spreads for evidence in study):
         return ""
-    models = {model for evidence in study for model in evidence.best_first("matched")}
+    models = list(dict.fromkeys(model for evidence in study for model in evidence.best_first("matched")))
     words = []
     for metric, drawn_cost in DRAWN.items():
         label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
