@@ -64,7 +64,7 @@ def task(kind="regression", missing=False, per="step", **changes) -> Task:
     return Task(**declared | changes)
 
 
-@pytest.mark.parametrize("model", ["CfC", "LTC", "GRU", "GRUD"])
+@pytest.mark.parametrize("model", ["CfC", "LTC", "GRU", "GRU-D"])
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_a_policy_says_of_a_recording_what_the_network_says_of_its_sequence(model, missing, kind):
