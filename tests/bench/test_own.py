@@ -694,8 +694,8 @@ BOLD = Metric("bold", "Boldness", False, (0.0, float("inf")), kind="classificati
     ).replace('baseline="prior"', "baseline=None, linear=False")
     study = tmp_path / "study.yaml"
     study.write_text(
-        f"{{name: mine, tasks: ['{module(text)}:made'], models: [GRU], parameters: 1000, seeds: 2, search: {{trials: 1}}"
-        ", training: {epochs: 1}}"
+        f"{{name: mine, tasks: ['{module(text)}:made'], models: [GRU], parameters: 1000, seeds: 2, "
+        "search: {trials: 1}, training: {epochs: 1}}"
     )
     assert main(["run", str(study), "--results", str(tmp_path), "--plain", "--in-process"]) == 0
     before = results.read(tmp_path / "mine")
