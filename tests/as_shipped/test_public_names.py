@@ -16,6 +16,7 @@ NAMES = [
     "CTRNN",
     "CfC",
     "GRU",
+    "GRUD",
     "LRC",
     "LRCU",
     "LSTM",

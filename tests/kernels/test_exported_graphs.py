@@ -96,6 +96,7 @@ def test_what_has_no_kernel_is_exported_for_any_length_too(kind):
         agree(graph, module, batch, time)
 
 
+@pytest.mark.skipif(torch.__version__ < "2.13", reason="older versions of torch export no LSTM in a loop")
 @pytest.mark.parametrize("kind", OF_TORCH)
 def test_networks_of_torch_are_exported_for_any_batch(kind):
     module = Whole(OF_TORCH[kind](batch_first=True))

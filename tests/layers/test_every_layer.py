@@ -171,7 +171,7 @@ def test_stepping_equals_the_whole_sequence(case, dtype, layers, output_size, ba
         tolerance = {torch.float32: 1e-5, torch.float64: 1e-13}[dtype]
         assert (stepped - whole).abs().max() <= tolerance * whole.abs().max()
     if case.kernel_of_torch:
-        same(state, h_n)
+        torch.testing.assert_close(parts(state), parts(h_n))
     else:
         same(state, h_n, exact=True)
 
@@ -599,6 +599,8 @@ def test_a_compiled_layer_takes_spans_after_another_batch_size(kind):
         x, spans = data(torch.float32, batch, time)
         spans = spans if with_spans else None
         torch.testing.assert_close(fast(x, timespans=spans)[0], layer(x, timespans=spans)[0])
-    with pytest.raises(Exception, match="timespans must be"):
+    with pytest.raises(
+        Exception, match="timespans must be|Observed exception"
+    ):  # older versions of torch lose the words
         fast(x, timespans=spans[:, 1:])
     torch.compiler.reset()

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import liquidrnn as lr
+from liquidrnn.kernels.loop import Inputs
 
 
 def sigmoid(x):
@@ -183,7 +184,7 @@ def test_wired_cfc_hears_recurrent_command_synapses_and_nothing_else():
     h = torch.randn(1, wiring.units, dtype=torch.float64)
 
     def advance(h, x):
-        return recurrence.update(recurrence.coefficients(), x, (h,), torch.ones(1, 1, dtype=torch.float64))[0]
+        return recurrence.update(recurrence.coefficients(), Inputs(x, torch.ones_like(x[:, :1])), (h,))[0]
 
     from_state, from_input = torch.autograd.functional.jacobian(advance, (h, x))
     from_state, from_input = from_state[0, :, 0].T.numpy() != 0, from_input[0, :, 0].T.numpy() != 0
@@ -292,6 +293,7 @@ def test_loading_brings_the_wiring_along(kind):
     ],
 )
 def test_time_spans_can_be_mapped_and_compiled(layer):
+    torch._dynamo.reset()
     x, spans = torch.randn(5, 2, 4), torch.rand(3, 5, 2)
     mapped = torch.func.vmap(lambda s: layer(x, timespans=s)[0])(spans)
     for row, s in zip(mapped, spans, strict=True):
