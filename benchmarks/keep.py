@@ -42,7 +42,7 @@ def page(study: Study, found_in: Path) -> str:
         .iter_rows()
     }
     machine = frame["machine"][0]
-    head = " | ".join(f"{tasks[t]['title']}, {tasks[t]['metric_label'].lower()}" for t in tasks)
+    head = " | ".join(f"{tasks[t].title}, {tasks[t].metric_label.lower()}" for t in tasks)
     rows = [
         f"| {entry.model} | {entry.rank:.1f} | " + " | ".join(scores[t, entry.model, "matched"] for t in tasks) + " |"
         for entry in found.overall
@@ -84,7 +84,7 @@ def page(study: Study, found_in: Path) -> str:
         *([note, ""] if study.author_defaults else []),
         "Trained parameters, peak memory of a training step, time of an epoch:",
         "",
-        "| model | " + " | ".join(tasks[t]["title"] for t in tasks) + " |",
+        "| model | " + " | ".join(tasks[t].title for t in tasks) + " |",
         "|---|" + "---|" * len(tasks),
         *spent,
     ]

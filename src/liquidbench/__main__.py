@@ -36,6 +36,7 @@ from liquidbench.waiting import Steps
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
     from liquidbench.engine.leases import Leases
+    from liquidbench.facts import Facts
     from liquidbench.models import OwnModel
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
@@ -594,7 +595,7 @@ def _carry_out(
         print(f"All {len(plan.status)} runs of study {study.name!r} are there{again}; nothing is left to run.")
         return _report_on(study, directory)
 
-    metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
+    metrics = {task: facts.metric for task, facts in plan.tasks.items()}
     with console.progress(study, metrics, processes, plain=options.plain) as progress:
         for run in plan.status.keys() - set(plan.pending):
             progress.known(run, "failed" if plan.status[run] == "failed" else "done", scores.get(run))
@@ -672,6 +673,7 @@ def _report(options: argparse.Namespace) -> int:
 def _rescore(options: argparse.Namespace) -> int:
     from liquidbench import kept, predictions, results
     from liquidbench.engine.leases import Leases
+    from liquidbench.metrics import METRICS
     from liquidbench.system import storage
 
     directory, scored, left, damaged = Path(options.directory), 0, 0, 0
@@ -703,7 +705,8 @@ def _rescore(options: argparse.Namespace) -> int:
                 writer.remove(run)
                 damaged += 1
                 continue
-            again = predictions.rescored(rows, predicted, dict.fromkeys([*facts[task]["metrics"], *added[task]]))
+            wanted = [name for name in facts[task].metrics if name in METRICS]
+            again = predictions.rescored(rows, predicted, dict.fromkeys([*wanted, *added[task]]))
             for row in again:
                 if row["metric"] in options.metrics and row["value"] is None and row["epoch"] is None:
                     undefined.setdefault((row["metric"], task, row["reason"] or ""), set()).add(run)
@@ -711,6 +714,9 @@ def _rescore(options: argparse.Namespace) -> int:
             scored += 1
         writer.consolidate()
     print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
+    for task, told in facts.items():
+        if kept := _not_rescored(told):
+            print(f"Left as they were, of {shown(task)}: {shown(', '.join(kept))}")
     if options.metrics and scored:
         at = StudyFolder(directory).runs
         print(f"Computed besides: {', '.join(options.metrics)}; they are in {at}, one row a score")
@@ -721,11 +727,19 @@ def _rescore(options: argparse.Namespace) -> int:
     return _report_on(study, directory)
 
 
-def _applicable(metrics: Sequence[str], facts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _not_rescored(facts: "Facts") -> list[str]:
+    """What cannot be computed from predictions alone, each with what it takes."""
+    from liquidbench.metrics import METRICS
+
+    own = [f"{name} (a metric of the task's own code)" for name in facts.metrics if name not in METRICS]
+    return own + [f"{one.name} (measured in a closed loop, which needs the network)" for one in facts.measurements]
+
+
+def _applicable(metrics: Sequence[str], facts: "Mapping[str, Facts]") -> dict[str, list[str]]:
     """By task, which of the metrics that were asked for score it; those that score none of them are refused."""
     from liquidbench.metrics import METRICS
 
-    kinds = {task["kind"] for task in facts.values()}
+    kinds = {task.kind for task in facts.values()}
     known = [name for name, metric in METRICS.items() if metric.kind in kinds]
     for name in metrics:
         if name not in METRICS:
@@ -736,9 +750,9 @@ def _applicable(metrics: Sequence[str], facts: Mapping[str, Mapping[str, Any]]) 
                 f"--metrics must be among {', '.join(known)}, which score {' and '.join(sorted(kinds))}, as all tasks "
                 f"here are; {name} scores {kind}. Nothing was scored"
             )
-        if others := [task for task, told in facts.items() if told["kind"] != kind]:
+        if others := [task for task, told in facts.items() if told.kind != kind]:
             print(f"{name} scores {kind} and is left out for {shown(', '.join(others))}", file=sys.stderr)
-    return {task: [name for name in metrics if METRICS[name].kind == told["kind"]] for task, told in facts.items()}
+    return {task: [name for name in metrics if METRICS[name].kind == told.kind] for task, told in facts.items()}
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -810,7 +824,7 @@ def _known_scores(plan: "Plan") -> dict["Run", float]:
     from liquidbench import results
 
     runs = {plan.id(run): run for run in plan.status}
-    metrics = {task: facts["metric"] for task, facts in plan.tasks.items()}
+    metrics = {task: facts.metric for task, facts in plan.tasks.items()}
     found = results.main_scores(results.read(plan.directory, runs, results.without_curves(())), metrics)
     return {runs[run]: score for run, score in found.select("run", "value").iter_rows()}
 
@@ -967,9 +981,9 @@ def _described(task: "Task", lines: Sequence[str]) -> list[str]:
     """All that is known of a table before anything is trained; what deserves a look at the end."""
     facts = task.facts()
     inputs = ", ".join(f"{feature.name}{_in_unit(feature.unit)}" for feature in task.features)
-    target = f"{facts['kind']} of {', '.join(task.classes)}" if task.classes else facts["kind"]
+    target = f"{facts.kind} of {', '.join(task.classes)}" if task.classes else facts.kind
     parts = [
-        f"  {name}: {facts['rows'][name]:,} rows in {facts['sequences'][name]:,} sequences"
+        f"  {name}: {facts.rows[name]:,} rows in {facts.sequences[name]:,} sequences"
         for name in ("train", "validation", "test")
     ]
     warned = [line for line in lines if line.startswith("warning:")]

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import mean
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -23,6 +23,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column, Table
 from rich.text import Text
 
+from liquidbench.facts import Facts
 from liquidbench.statistics import Comparison, Standing, number, significant
 from liquidbench.study import Run, Study
 from liquidbench.system.names import shown
@@ -500,7 +501,7 @@ def _fitted(text: str, style: str, options: ConsoleOptions) -> Text:
     return line
 
 
-def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> None:
+def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Facts]) -> None:
     """Print a study's verdict and its leaderboard.
 
     Args:
@@ -528,10 +529,10 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Mappin
         console.print(table)
 
 
-def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]]) -> Table:
+def _leaderboard(comparison: Comparison, tasks: Mapping[str, Facts]) -> Table:
     """Models by rank, those at published sizes below, with mean and interval of the test scores of each task."""
     heads = [
-        Column(Text(f"{shown(task)}\n{facts['metric']} ({_better(facts)} is better)")) for task, facts in tasks.items()
+        Column(Text(f"{shown(task)}\n{facts.metric} ({_better(facts)} is better)")) for task, facts in tasks.items()
     ]
     table = Table("model", Column("mean\nrank", justify="right"), *heads, box=None, padding=(0, 2, 0, 0))
     cells = {(standing.model, standing.variant, standing.task): standing for standing in comparison.leaderboard}
@@ -549,8 +550,8 @@ def _leaderboard(comparison: Comparison, tasks: Mapping[str, Mapping[str, Any]])
     return table
 
 
-def _better(facts: Mapping[str, Any]) -> str:
-    return "higher" if facts["higher_is_better"] else "lower"
+def _better(facts: Facts) -> str:
+    return "higher" if facts.higher_is_better else "lower"
 
 
 def _told(score: float, beside: float | None = None) -> str:

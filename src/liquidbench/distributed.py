@@ -265,7 +265,7 @@ def _finish(
     model.to(device)
     for split in ("validation", "test"):
         predicted = predict(model, Data(task.split(split), device))
-        scores[split] = {metric: scored_or_why(metric, predicted)[0] for metric in task.metrics}
+        scores[split] = {name: scored_or_why(metric, predicted)[0] for name, metric in task.scores.items()}
     trained = Trained(model.cpu(), course, tuple(progress.curve), progress.best_epoch, ended, scores)
     if folder is not None:
         _keep(trained, task, folder)

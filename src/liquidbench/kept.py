@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from liquidbench import results
+from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.study import RESULTS_FORMAT, Study, normal, task_name
 from liquidbench.system import storage
@@ -159,7 +159,7 @@ def made_before(study: Study, directory: str | os.PathLike[str], asked: str) -> 
     return kept if same and (kept.tasks, kept.question) == (study.tasks, study.question) else None
 
 
-def facts(study: Study, directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def facts(study: Study, directory: str | os.PathLike[str]) -> dict[str, Facts]:
     """What the folder knows of the study's tasks, in the study's order.
 
     Raises:
@@ -175,9 +175,9 @@ def facts(study: Study, directory: str | os.PathLike[str]) -> dict[str, dict[str
     return {name: known[name] for name in names}
 
 
-def run_ids(study: Study, facts: Mapping[str, Mapping[str, Any]]) -> set[str]:
+def run_ids(study: Study, facts: Mapping[str, Facts]) -> set[str]:
     """The ids of all runs of a study."""
-    return {run.id(facts[run.task_name]["digest"]) for run in study.runs()}
+    return {run.id(facts[run.task_name].digest) for run in study.runs()}
 
 
 def _carries_seal(path: Path) -> bool:

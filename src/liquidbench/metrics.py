@@ -7,7 +7,7 @@ hand is an error in words, never a number that looks like a score.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,36 +18,56 @@ Predictions = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Metric:
-    """One way of scoring predictions.
+class Measure:
+    """What a number says of a model, whatever it is computed from.
 
     Attributes:
         name: what studies and result files call it.
         label: what reports call it.
-        kind: the kind of task it scores.
         higher_is_better: direction of improvement.
-        function: ``(targets, predictions) -> float``.
-        range: the least and the largest score there can be.
+        range: the least and the greatest there can be.
+        unit: ``"1"`` where it has none.
     """
 
     name: str
     label: str
-    kind: Literal["classification", "regression"]
     higher_is_better: bool
-    function: Callable[[Targets, Predictions], float]
-    range: tuple[float, float]
+    range: tuple[float, float] = (-math.inf, math.inf)
+    unit: str = "1"
 
 
-def score(name: str, targets: ArrayLike, predictions: ArrayLike) -> float:
-    """Score predictions by a metric's name.
+@dataclass(frozen=True)
+class Metric(Measure):
+    """One way of scoring predictions; a task may come with its own.
+
+    Attributes:
+        kind: the kind of task it scores.
+        function: ``(targets, predictions) -> float``. Targets are class numbers (n,) or values (n, outputs),
+            predictions logits (n, classes) or values (n, outputs). Where the score is undefined it raises a
+            ValueError that says why.
+
+    Example:
+        >>> def share(targets, logits):
+        ...     return (logits.argmax(axis=1) != targets).mean()
+        >>> wrong = Metric("wrong", "Share of errors", False, (0.0, 1.0), kind="classification", function=share)
+        >>> score(wrong, [0, 1, 1], [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
+        0.3333333333333333
+    """
+
+    kind: Literal["classification", "regression"] = field(kw_only=True)
+    function: Callable[[Targets, Predictions], float] = field(kw_only=True)
+
+
+def score(metric: str | Metric, targets: ArrayLike, predictions: ArrayLike) -> float:
+    """Score predictions.
 
     Args:
-        name: a key of `METRICS`.
+        metric: a key of `METRICS`, or a metric of one's own.
         targets: class numbers (n,), or values (n, outputs).
         predictions: logits (n, classes), or values (n, outputs).
 
     Returns:
-        The score; `METRICS` says whether higher is better.
+        The score; the metric says whether higher is better.
 
     Raises:
         ValueError: for an unknown name, shapes that do not fit, predictions that are not finite, or data for
@@ -57,9 +77,11 @@ def score(name: str, targets: ArrayLike, predictions: ArrayLike) -> float:
         >>> score("accuracy", [0, 1, 1], [[2.0, 0.0], [0.0, 1.0], [0.5, 0.0]])
         0.6666666666666666
     """
-    if name not in METRICS:
-        raise ValueError(f"name must be one of {', '.join(METRICS)}; got {name!r}")
-    metric = METRICS[name]
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
+        metric = METRICS[metric]
+    name = metric.name
     predicted = np.asarray(predictions, dtype=np.float64)
     if metric.kind == "classification":
         expected = np.asarray(targets)
@@ -87,7 +109,16 @@ def score(name: str, targets: ArrayLike, predictions: ArrayLike) -> float:
         raise ValueError(f"{name} of nothing is undefined; targets are empty")
     if not np.isfinite(predicted).all():
         raise ValueError(f"predictions of {name} must be finite; {(~np.isfinite(predicted)).sum()} are not")
-    return float(metric.function(expected, predicted))
+    try:
+        value = float(metric.function(expected, predicted))
+    except ValueError:
+        raise
+    # Somebody else's function may fail in any way.
+    except Exception as error:
+        raise ValueError(f"{name} fails: {type(error).__name__}: {error}") from error
+    if not math.isfinite(value):
+        raise ValueError(f"{name} has no finite value on these data; got {value}")
+    return value
 
 
 def _accuracy(targets: Targets, logits: Predictions) -> float:
@@ -171,15 +202,17 @@ _SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "Accuracy", "classification", True, _accuracy, _SHARE),
-        Metric("balanced_accuracy", "Balanced accuracy", "classification", True, _balanced_accuracy, _SHARE),
-        Metric("f1_macro", "Macro F1", "classification", True, _f1_macro, _SHARE),
-        Metric("auroc", "Area under the ROC curve", "classification", True, _auroc, _SHARE),
-        Metric("auprc", "Average precision", "classification", True, _auprc, _SHARE),
-        Metric("cross_entropy", "Cross-entropy (nats)", "classification", False, _cross_entropy, _ERROR),
-        Metric("mse", "Mean squared error", "regression", False, _mse, _ERROR),
-        Metric("rmse", "Root mean squared error", "regression", False, _rmse, _ERROR),
-        Metric("mae", "Mean absolute error", "regression", False, _mae, _ERROR),
-        Metric("r2", "Coefficient of determination", "regression", True, _r2, (-math.inf, 1.0)),
+        Metric("accuracy", "Accuracy", True, _SHARE, kind="classification", function=_accuracy),
+        Metric(
+            "balanced_accuracy", "Balanced accuracy", True, _SHARE, kind="classification", function=_balanced_accuracy
+        ),
+        Metric("f1_macro", "Macro F1", True, _SHARE, kind="classification", function=_f1_macro),
+        Metric("auroc", "Area under the ROC curve", True, _SHARE, kind="classification", function=_auroc),
+        Metric("auprc", "Average precision", True, _SHARE, kind="classification", function=_auprc),
+        Metric("cross_entropy", "Cross-entropy (nats)", False, _ERROR, kind="classification", function=_cross_entropy),
+        Metric("mse", "Mean squared error", False, _ERROR, kind="regression", function=_mse),
+        Metric("rmse", "Root mean squared error", False, _ERROR, kind="regression", function=_rmse),
+        Metric("mae", "Mean absolute error", False, _ERROR, kind="regression", function=_mae),
+        Metric("r2", "Coefficient of determination", True, (-math.inf, 1.0), kind="regression", function=_r2),
     )
 }

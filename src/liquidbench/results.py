@@ -34,6 +34,7 @@ from typing import Any, Literal, TypeVar
 
 import polars as pl
 
+from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.study import MATCHINGS, MODES, RESULTS_FORMAT
 from liquidbench.system import storage
@@ -490,22 +491,27 @@ def trainings(frame: pl.DataFrame) -> pl.DataFrame:
     return ends.sort("task", "model", "variant", "seed", "trial").drop("trial")
 
 
-def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Mapping[str, Any]]) -> Path:
+def policy_metric(policy: str, measurement: str) -> str:
+    """What rows call a measurement of one of the policies that a task is set against, on test."""
+    return f"{policy}:{measurement}"
+
+
+def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Facts]) -> Path:
     """Write what a report says about tasks, so that it can be made without the data.
 
     Args:
         directory: the study's folder; it is made where it does not exist.
-        tasks: by task name, facts that JSON can hold.
+        tasks: facts by task name.
 
     Returns:
         The file, ``<directory>/tasks.json``.
     """
     path = StudyFolder(directory).tasks
-    storage.keep(path, storage.sealed_json(tasks))
+    storage.keep(path, storage.sealed_json({name: facts.to_json() for name, facts in tasks.items()}))
     return path
 
 
-def read_tasks(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
+def read_tasks(directory: str | os.PathLike[str]) -> dict[str, Facts]:
     """Read what `write_tasks` wrote.
 
     Args:
@@ -522,9 +528,7 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, dict[str, Any]]:
     again = f"make it anew: liquidbench resume {directory}"
     try:
         with storage.reading(path) as content:
-            tasks = storage.from_json(content)
-            if not all(isinstance(facts, dict) for facts in tasks.values()):
-                raise ValueError("it must hold facts by task name")
+            tasks = {name: Facts.from_json(told) for name, told in storage.from_json(content).items()}
     except FileNotFoundError as error:
         raise FileNotFoundError(f"directory must be a study's folder of results; {path} does not exist") from error
     except DamagedFileError as error:

@@ -4,6 +4,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,8 @@ from torch import Tensor
 import liquidbench
 from liquidbench import matching
 from liquidbench.catalogue import SequenceModel
-from liquidbench.metrics import score
+from liquidbench.metrics import Metric, score
+from liquidbench.results import policy_metric
 from liquidbench.search import Trial
 from liquidbench.study import Run
 
@@ -36,7 +38,7 @@ def failure(run: Run, data_digest: str, reason: str) -> list[Row]:
     return Rows(run, data_digest).failed(reason)
 
 
-def scored_or_why(metric: str, predicted: tuple[Tensor, Tensor]) -> tuple[float | None, str | None]:
+def scored_or_why(metric: Metric, predicted: tuple[Tensor, Tensor]) -> tuple[float | None, str | None]:
     """A score, or None and why there is none."""
     targets, predictions = predicted
     try:
@@ -92,15 +94,17 @@ class Rows:
         if of_search:
             self.add("trial_score", trial.score, split="validation", **shared, settings=settings.to_json())
 
-    def add_scores(self, metrics: tuple[str, ...], predicted: tuple[Tensor, Tensor], **columns: Any) -> dict[str, str]:
+    def add_scores(self, metrics: Iterable[Metric], predicted: tuple[Tensor, Tensor], **columns: Any) -> dict[str, str]:
         """Scores; for metrics that are undefined on these data none, but the reason, which is also returned."""
-        reasons = {}
-        for metric in metrics:
-            value, reason = scored_or_why(metric, predicted)
-            self.add(metric, value, **columns, reason=reason)
-            if reason is not None:
-                reasons[metric] = reason
-        return reasons
+        return self.add_measured({metric.name: scored_or_why(metric, predicted) for metric in metrics}, **columns)
+
+    def add_measured(
+        self, found: Mapping[str, tuple[float | None, str | None]], of: str = "", **columns: Any
+    ) -> dict[str, str]:
+        """Numbers by name, or why there is none, of a policy if one is named; the reasons are also returned."""
+        for name, (value, reason) in found.items():
+            self.add(policy_metric(of, name) if of else name, value, **columns, reason=reason)
+        return {name: reason for name, (_, reason) in found.items() if reason is not None}
 
     def done(self) -> list[Row]:
         """All rows of a run that came to its end."""

@@ -18,7 +18,7 @@ import torch
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
 from liquidbench.learning import Data, device_of, own_generators, predict
-from liquidbench.metrics import METRICS
+from liquidbench.policy import NetworkPolicy, measured, seed_of
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import Settings, Trial
 from liquidbench.study import Run
@@ -115,7 +115,7 @@ def _fit(
     on_wait: Callable[[str], None] | None,
 ) -> list[Row]:
     task = task.with_fold(run.fold)
-    higher = METRICS[task.metric].higher_is_better
+    higher = task.main.higher_is_better
     rows = Rows(run, task.data_digest)
     lessons = _Lessons(run, task, on_epoch)
     trained: dict[int, _Trained] = {}
@@ -151,20 +151,22 @@ def _fit(
     ):
         rows.add(metric, value, **about)
     validated = predict(model, lessons.validation)
-    rows.add_scores(task.metrics, validated, split="validation", **about)
+    rows.add_scores(task.scores.values(), validated, split="validation", **about)
+    _roll_out(rows, run, task, model, "validation", **about)
 
     # From here on there is nothing left to choose.
     test = task.split("test")
     tested = predict(model, Data(test, lessons.device))
-    reasons = rows.add_scores(task.metrics, tested, split="test", **about)
+    reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
+    reasons |= _roll_out(rows, run, task, model, "test", **about)
     if folder is not None:
         predicted = {"validation": validated, "test": tested}
         arrays = {split: (targets.numpy(), values.numpy()) for split, (targets, values) in predicted.items()}
         predictions.write(folder, run.id(task.data_digest), arrays)
-    if task.metric in reasons:
-        return rows.failed(f"no {task.metric} on test: {reasons[task.metric]}")
-    rows.add("trivial", task.trivial_score(), split="test")
-    rows.add("linear", task.linear_score(), split="test")
+    for needed in filter(None, (task.metric, task.judged)):
+        if needed in reasons:
+            return rows.failed(f"no {needed} on test: {reasons[needed]}")
+    _add_baselines(rows, run, task)
     damages = (
         ("removed_steps", run.robustness.removed_steps, remove_steps),
         ("noise", run.robustness.noise, add_noise),
@@ -173,8 +175,31 @@ def _fit(
         for level in levels:
             damaged = predict(model, Data(damage(test, level, run.seed), lessons.device))
             where = {"split": "test", "corruption": corruption, "level": level}
-            rows.add_scores((task.metric,), damaged, **where, **about)
+            rows.add_scores((task.main,), damaged, **where, **about)
     return rows.done()
+
+
+def _roll_out(rows: Rows, run: Run, task: Task, model: SequenceModel, split: str, **about: Any) -> dict[str, str]:
+    """Put the network into the task's closed loop, if it has one, and say why where nothing was measured."""
+    if task.rollout is None:
+        return {}
+    found = measured(task, NetworkPolicy(model, task), seed_of(task, run.seed, split))
+    return rows.add_measured(found, split=split, **about)
+
+
+def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
+    """What a network is to be set against: predictors on the score that verdicts are about, and the task's policies."""
+    if not task.judged:
+        if task.baseline is not None:
+            rows.add("trivial", task.trivial_score(), split="test")
+        if task.linear:
+            rows.add("linear", task.linear_score(), split="test")
+    for name, policy in task.policies.items():
+        found = measured(task, policy, seed_of(task, run.seed, "test"))
+        rows.add_measured(found, of=name, split="test")
+        if name == "trivial" and task.judged:
+            value, reason = found[task.judged]
+            rows.add("trivial", value, split="test", reason=reason)
 
 
 def _searched(
@@ -189,7 +214,7 @@ def _searched(
     searching = replace(run, seed=seed, fold=fold)
     # The search of another run is made here where it is not there yet: whoever makes it, it is the same.
     teaching = lessons if run.searches else _Lessons(searching, task.with_fold(fold), lessons.on_epoch)
-    sign = 1 if METRICS[task.metric].higher_is_better else -1
+    sign = 1 if task.main.higher_is_better else -1
     best: dict[int, _Trained] = {}
 
     def score_trial(number: int, settings: Settings) -> tuple[float | None, dict[str, Any]]:
@@ -222,7 +247,7 @@ def settings_so_far(run: Run, task: Task, folder: str | os.PathLike[str] | None)
     structures = _structures(searching, task)
     journal = _journal(run, task, folder)
     trials = [] if journal is None else search.kept(journal, structures)
-    found = search.best(trials, METRICS[task.metric].higher_is_better)
+    found = search.best(trials, task.main.higher_is_better)
     return found.settings if found else Settings(search.MIDDLE_RATE, structure=structures[0])
 
 
@@ -292,7 +317,7 @@ class _Lessons:
             trained.curve = [(epoch.train_loss, epoch.validation_loss) for epoch in progress.curve]
             trained.best_epoch = progress.best_epoch
         if trained.failure is None:
-            trained.best_score, reason = scored_or_why(self.task.metric, predict(model, self.validation))
+            trained.best_score, reason = scored_or_why(self.task.main, predict(model, self.validation))
             if trained.best_score is None:
                 trained.failure = f"no {self.task.metric} on validation: {reason}"
         return trained

@@ -2,10 +2,11 @@
 
 import polars as pl
 
+from liquidbench.facts import Facts
 from liquidbench.results import SCHEMA
 
-ACCURACY = {"metric": "accuracy", "metric_label": "Accuracy", "higher_is_better": True}
-ERROR = {"metric": "mse", "metric_label": "Mean squared error", "higher_is_better": False}
+ACCURACY = Facts(metric="accuracy", metric_label="Accuracy", higher_is_better=True)
+ERROR = Facts(metric="mse", metric_label="Mean squared error", higher_is_better=False)
 PATIENCE, ALL, CUT = ("patience", 9, 6), ("all epochs", 8, 8), ("minutes", 2, 2)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import time
+from dataclasses import replace
 
 import baycomp
 import numpy as np
@@ -47,7 +48,7 @@ def over_tasks(means, seeds=3, smallest_difference=0.01, **facts):
         table({model: [score] * seeds for model, score in scores.items()}, task=task)
         for task, scores in zip("abcdefghij", means, strict=False)
     ]
-    names = {task: ACCURACY | facts for task in "abcdefghij"[: len(means)]}
+    names = {task: replace(ACCURACY, **facts) for task in "abcdefghij"[: len(means)]}
     return compare(pl.concat(frames), names, smallest_difference).over_tasks
 
 
@@ -93,7 +94,7 @@ def test_six_tasks_let_liquid_and_recurrent_be_compared_over_tasks():
 def matched(leads, facts=ACCURACY, smallest_difference=0.01, base=0.8, extra=()):
     """Matchup of CfC and GRU on tasks a, b, ..., on which CfC's scores are so much larger."""
     frames = [
-        table({"CfC": base + lead + SPREAD, "GRU": base + SPREAD[[1, 2, 3, 0]]}, task=task, metric=facts["metric"])
+        table({"CfC": base + lead + SPREAD, "GRU": base + SPREAD[[1, 2, 3, 0]]}, task=task, metric=facts.metric)
         for task, lead in zip(TASKS, leads, strict=False)
     ]
     comparison = compare(pl.concat([*frames, *extra]), dict.fromkeys(TASKS[: len(leads)], facts), smallest_difference)

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from liquidbench import console
 from liquidbench.console import Dashboard, Lines, Progress, Stage, described, duration, progress, summary
+from liquidbench.facts import Facts
 from liquidbench.statistics import Comparison, Overall, OverTasks, Standing, Verdict
 from liquidbench.study import Study
 
@@ -231,8 +232,8 @@ def comparison() -> Comparison:
 
 
 FACTS = {
-    "occupancy-excerpt": {"metric": "accuracy", "higher_is_better": True},
-    "gesture-excerpt": {"metric": "accuracy", "higher_is_better": True},
+    "occupancy-excerpt": Facts(metric="accuracy", higher_is_better=True),
+    "gesture-excerpt": Facts(metric="accuracy", higher_is_better=True),
 }
 
 

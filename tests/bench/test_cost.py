@@ -17,7 +17,7 @@ LEVEL = {"CfC": 0.9 + 20 * NOISE, "GRU": 0.91 + 20 * NOISE[[1, 2, 3, 0]]}
 def price(times, scores=BETTER, facts=ACCURACY, metric="seconds_per_epoch"):
     """Of the only cost, of which CfC takes so many times as much as GRU."""
     spent = costs({"CfC": {metric: 2.0 * times}, "GRU": {metric: 2.0}})
-    frame = pl.concat([table(scores, metric=facts["metric"]), spent])
+    frame = pl.concat([table(scores, metric=facts.metric), spent])
     (found,) = compare(frame, {"t": facts}, 0.01).verdict.judgements[0].prices
     return found
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from liquidbench import tasks
+from liquidbench.facts import Facts
 from liquidbench.metrics import METRICS
 from liquidbench.tasks import files, icu, mujoco_traces, synthetic, uci
 from liquidbench.tasks.excerpts import make
@@ -138,7 +139,8 @@ def test_says_what_it_is(name):
     assert task.source.url.startswith("https://")
     assert all(feature.name and feature.unit for feature in task.features)
     assert set(task.metrics) <= set(METRICS) and task.metric in task.metrics
-    facts = json.loads(json.dumps(task.facts()))
+    facts = json.loads(json.dumps(task.facts().to_json()))
+    assert Facts.from_json(facts) == task.facts()
     assert facts["sequences"] == {split: len(task.split(split)) for split in SPLITS}
     assert facts["rows"] == {split: len(set(task.split(split).rows.ravel().tolist()) - {-1}) for split in SPLITS}
     assert facts["metric_label"] and facts["features"][0].keys() == {"name", "unit"}

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from liquidbench import __main__ as main_module
 from liquidbench import kept, matching, predictions, report, results, tasks
 from liquidbench.__main__ import _applicable, main
 from liquidbench.engine.leases import Leases
+from liquidbench.facts import Facts
 from liquidbench.models import MODELS
 from liquidbench.study import Study
 from liquidbench.system.storage import KeptFileWarning
@@ -609,7 +611,8 @@ def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, c
     # Another metric of the kind, without a training.
     name = "cross_entropy"
     facts = results.read_tasks(finished)
-    facts["occupancy-excerpt"]["metrics"].remove(name)
+    told = facts["occupancy-excerpt"]
+    facts["occupancy-excerpt"] = replace(told, metrics=tuple(one for one in told.metrics if one != name))
     results.write_tasks(finished, facts)
     fits = [part for part in before.filter(pl.col("metric") != name).partition_by("run")]
     for part in fits:
@@ -757,7 +760,7 @@ def test_metrics_of_another_kind_are_refused_with_those_that_apply(kind, wrong, 
     directory = tmp_path / "small"
     shutil.copytree(finished, directory)
     facts = results.read_tasks(directory)
-    facts["occupancy-excerpt"]["kind"] = kind
+    facts["occupancy-excerpt"] = replace(facts["occupancy-excerpt"], kind=kind)
     results.write_tasks(directory, facts)
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     said = refusal(capsys, "rescore", directory, "--metrics", right, wrong)
@@ -766,7 +769,7 @@ def test_metrics_of_another_kind_are_refused_with_those_that_apply(kind, wrong, 
 
 
 def test_metrics_are_left_out_for_tasks_of_another_kind_with_a_word(capsys):
-    facts = {"here": {"kind": "classification"}, "there": {"kind": "regression"}}
+    facts = {"here": Facts(kind="classification"), "there": Facts(kind="regression")}
     assert _applicable(["mae", "f1_macro"], facts) == {"here": ["f1_macro"], "there": ["mae"]}
     assert capsys.readouterr().err.splitlines() == [
         "mae scores regression and is left out for here",

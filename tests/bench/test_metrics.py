@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from liquidbench.metrics import METRICS, score
+from liquidbench.metrics import METRICS, Metric, score
 
 CLASSIFICATION = {
     "accuracy": lambda y, z: sk.accuracy_score(y, z.argmax(1)),
@@ -93,7 +93,7 @@ def test_direction_of_each_metric_is_right():
 @pytest.mark.parametrize(
     ("name", "targets", "predictions", "words"),
     [
-        ("acuracy", [0], [[0, 1]], "name must be one of accuracy, balanced_accuracy"),
+        ("acuracy", [0], [[0, 1]], "metric must be one of accuracy, balanced_accuracy"),
         ("auroc", [1, 1], [[0, 1], [1, 0]], "undefined: all 2 targets are of class 1"),
         ("auprc", [0, 0], [[0, 1], [1, 0]], "undefined: all 2 targets are of class 0"),
         ("auroc", [0, 1], [[0, 1, 2], [1, 0, 2]], "two classes; predictions have 3"),
@@ -110,3 +110,26 @@ def test_direction_of_each_metric_is_right():
 def test_what_cannot_be_scored_is_refused_in_words(name, targets, predictions, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         score(name, targets, predictions)
+
+
+class TestOneOfOnesOwn:
+    def test_it_is_scored_by_its_function_and_checked_like_all(self):
+        def reach(targets, predictions):
+            return np.abs(targets - predictions).max()
+
+        metric = Metric("reach", "Largest error", False, (0.0, np.inf), kind="regression", function=reach)
+        assert score(metric, [[1.0], [2.0]], [[1.5], [-1.0]]) == 3.0
+        with pytest.raises(ValueError, match="targets and predictions of reach must share one shape"):
+            score(metric, [[1.0]], [1.0])
+
+    @pytest.mark.parametrize(
+        ("function", "message"),
+        [
+            (lambda targets, predictions: 1 / 0, "odd fails: ZeroDivisionError: division by zero"),
+            (lambda targets, predictions: "much", "could not convert string to float"),
+            (lambda targets, predictions: float("nan"), "odd has no finite value on these data; got nan"),
+        ],
+    )
+    def test_what_is_undefined_is_said(self, function, message):
+        with pytest.raises(ValueError, match=message):
+            score(Metric("odd", "Odd", True, kind="regression", function=function), [[1.0]], [[2.0]])

@@ -21,6 +21,7 @@ from liquidbench.__main__ import main
 from liquidbench.models import FAMILIES, MODELS, Family, ModelSpec, OwnModel, find
 from liquidbench.own import CodeError, Own, checksum
 from liquidbench.study import Study
+from liquidbench.training import fit
 
 LAYERS = '''
 import torch
@@ -567,3 +568,151 @@ def test_for_want_of_time_a_model_on_neither_side_goes_before_the_last_of_a_side
     assert chosen.models == (sided, "GRU")
     said = allowance.in_words(chosen, 1000, 4.0, 1, found, 0.0)
     assert "(Sided, GRU)" in said[0] and any("without Mine (a pass takes 1 s)" in line for line in said)
+
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "own"
+ROLLED = {"mse", "r2", "upright", "effort"}
+
+
+@pytest.fixture
+def balance(tmp_path, monkeypatch):
+    """A study of the example, with the folder of its module where workers look too."""
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES))
+    monkeypatch.syspath_prepend(EXAMPLES)
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        "{name: loop, tasks: ['balance:balance'], models: [CfC, GRU], parameters: 1000, seeds: 2, search: {trials: 1}, "
+        "training: {epochs: 1, batch_size: 48}, robustness: {noise: [1.0]}}"
+    )
+    return study
+
+
+@pytest.mark.parametrize("how", [["--in-process"], ["--processes", "1"]], ids=["in process", "pool"])
+def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, tmp_path, capsys):
+    assert main(["run", str(balance), "--results", str(tmp_path), "--plain", *how]) == 0
+    directory = tmp_path / "loop"
+    frame = results.read(directory)
+    fits = frame.filter(pl.col("kind") == "fit")
+    assert set(fits["status"]) == {"done"}
+    for split in ("validation", "test"):
+        rows = fits.filter((pl.col("split") == split) & pl.col("metric").is_in(list(ROLLED)))
+        rows = rows.filter(pl.col("corruption") == "")
+        assert set(rows.group_by("run").agg(pl.col("metric").sort())["metric"].map_elements(tuple, pl.Object)) == {
+            tuple(sorted(ROLLED))
+        }
+        assert rows["value"].is_finite().all()
+    # The task's own policies beside the networks, and the trivial one as what is to be beaten.
+    policies = {
+        name: value
+        for name, value in fits.filter(pl.col("metric").str.contains(":")).select("metric", "value").iter_rows()
+    }
+    assert set(policies) == {f"{one}:{what}" for one in ("expert", "trivial") for what in ("upright", "effort")}
+    assert policies["expert:upright"] > policies["trivial:upright"] > 0 == policies["trivial:effort"]
+    trivial = fits.filter(pl.col("metric") == "trivial")["value"]
+    assert set(trivial) == set(fits.filter(pl.col("metric") == "trivial:upright")["value"])
+    assert fits.filter(pl.col("metric") == "linear").is_empty()
+    # What validation selects by is scored on damaged data; a closed loop is not damaged.
+    assert set(fits.filter(pl.col("corruption") != "")["metric"]) == {"mse"}
+
+    said = capsys.readouterr().out
+    assert "upright (higher is better)" in said and "(time upright " in said
+    page = (directory / "report.html").read_text()
+    for words in ("In a closed loop", "Time upright in s, higher is better", "Mean force in N", "expert (policy of"):
+        assert words in page, words
+    assert "Mean squared error on validation" in page
+    assert main(["report", str(directory), "--format", "csv"]) == 0
+    told = pl.read_csv(directory / "tables" / "task-balance-loop.csv")
+    means = (
+        fits.filter(pl.col("metric") == "upright", pl.col("split") == "test")
+        .group_by("model")
+        .agg(pl.col("value").mean())
+    )
+    told = told.filter(measurement="upright").select("model", "mean")
+    assert dict(told.iter_rows()) == pytest.approx(dict(means.iter_rows()))
+
+    before = results.read(directory)
+    capsys.readouterr()
+    assert main(["rescore", str(directory), "--metrics", "mae"]) == 0
+    assert "Left as they were, of balance: upright (measured in a closed loop" in capsys.readouterr().out
+    after = results.read(directory)
+    assert after.filter(pl.col("metric") != "mae").height == before.height
+
+
+def test_rollouts_meet_the_same_episodes_for_every_model_and_again(balance, monkeypatch):
+    import balance as code
+
+    seeds = []
+    task = replace(code.balance(), rollout=lambda policy, seed: seeds.append(seed) or {"upright": 1.0, "effort": 0.0})
+    fits = [run for run in Study.load(balance).runs() if run.kind == "fit"]
+    by_model: dict[str, list[int]] = {}
+    for run in fits:
+        seeds.clear()
+        fit(run, task)
+        # The network on validation and test, then the two policies on test.
+        assert len(seeds) == 4 and len(set(seeds)) == 2 and len(set(seeds[1:])) == 1
+        by_model.setdefault(run.model_name, []).extend(seeds)
+    assert by_model["CfC"] == by_model["GRU"]
+
+
+@pytest.mark.parametrize(
+    ("measured", "judged", "status"),
+    [({"upright": 1.0}, "upright", "done"), ({"effort": 1.0}, "upright", "failed"), ({}, "", "done")],
+)
+def test_a_rollout_that_fails_is_said_and_fails_the_fit_where_it_is_judged(balance, measured, judged, status):
+    import balance as code
+
+    task = replace(code.balance(), rollout=lambda policy, seed: measured, judged=judged, policies={})
+    run = next(run for run in Study.load(balance).runs() if run.kind == "fit")
+    rows = fit(run, task)
+    assert {row["status"] for row in rows} == {status}
+    for name in ("upright", "effort"):
+        found = [row for row in rows if row["metric"] == name]
+        assert [row["split"] for row in found] == ["validation", "test"]
+        for row in found:
+            assert row["value"] == measured.get(name)
+            if name not in measured:
+                assert row["reason"] == f"the rollout gave no {name}"
+    if status == "failed":
+        assert rows[-1]["reason"] == "no upright on test: the rollout gave no upright"
+    # Verdicts about predictions have predictors to be set against.
+    assert {"trivial", "linear"} <= {row["metric"] for row in rows} or judged
+
+
+def test_a_metric_and_no_baselines_of_a_tasks_own_are_kept_through_rescoring(module, tmp_path, capsys):
+    own_metric = """
+from liquidbench.metrics import Metric
+
+
+def bold(targets, logits):
+    return float((abs(logits[:, 1] - logits[:, 0])).mean())
+
+
+BOLD = Metric("bold", "Boldness", False, (0.0, float("inf")), kind="classification", function=bold)
+"""
+    text = own_metric + TASK.replace('metric="accuracy",', 'metric="bold",').replace(
+        'metrics=("accuracy",)', "metrics=(BOLD,)"
+    ).replace('baseline="prior"', "baseline=None, linear=False")
+    study = tmp_path / "study.yaml"
+    study.write_text(
+        f"{{name: mine, tasks: ['{module(text)}:made'], models: [GRU], parameters: 1000, seeds: 2, "
+        "search: {trials: 1}, training: {epochs: 1}}"
+    )
+    assert main(["run", str(study), "--results", str(tmp_path), "--plain", "--in-process"]) == 0
+    before = results.read(tmp_path / "mine")
+    assert {"bold", "trial_score"} <= set(before["metric"]) and not {"trivial", "linear"} & set(before["metric"])
+    assert "Boldness" in (tmp_path / "mine" / "report.html").read_text()
+    capsys.readouterr()
+    assert main(["rescore", str(tmp_path / "mine"), "--metrics", "accuracy"]) == 0
+    assert "Left as they were, of made: bold (a metric of the task's own code)" in capsys.readouterr().out
+    after = results.read(tmp_path / "mine")
+    assert after.filter(pl.col("metric") == "accuracy").height == 4
+    columns = ["run", "metric", "split", "trial", "epoch"]
+    assert after.filter(pl.col("metric") != "accuracy").sort(columns).equals(before.sort(columns))
+
+
+def test_a_study_names_a_forecast_of_any_task(tmp_path):
+    study = parsed(["GRU"], tasks=["occupancy-excerpt", "occupancy-excerpt-7-ahead"])
+    loaded = tasks.load(study.tasks[1])
+    assert loaded.name == study.tasks[1] and loaded.data_digest != tasks.load(study.tasks[0]).data_digest
+    with pytest.raises(ValueError, match="task must be one of .*got 'occupacy'"):
+        tasks.load("occupacy-7-ahead")

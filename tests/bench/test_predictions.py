@@ -47,7 +47,9 @@ def test_a_metric_that_came_later_needs_no_training(monkeypatch):
     def worst(targets, logits):
         return float(np.mean(logits.argmin(axis=1) == targets))
 
-    monkeypatch.setitem(METRICS, "worst", Metric("worst", "Worst", "classification", False, worst, (0.0, 1.0)))
+    monkeypatch.setitem(
+        METRICS, "worst", Metric("worst", "Worst", False, (0.0, 1.0), kind="classification", function=worst)
+    )
     again = predictions.rescored(rows, CLASSES, ("worst",))
     assert again[: len(rows)] == rows
     assert [(one["split"], one["value"], one["trial"]) for one in again[len(rows) :]] == [

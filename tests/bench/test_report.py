@@ -23,6 +23,8 @@ import pytest
 from scipy import stats
 
 from liquidbench import report, results
+from liquidbench.facts import Facts, Feature, Source
+from liquidbench.metrics import Measure
 from liquidbench.models import FAMILIES, MODELS, families
 from liquidbench.report import figures, svg, tables
 from liquidbench.report.evidence import Evidence, decimals, marks, outdone
@@ -120,6 +122,7 @@ TASKS = {
         "digest": "55de" * 16,
     },
 }
+TASKS = {name: Facts.from_json(told) for name, told in TASKS.items()}
 
 # Level and spread over seeds of each task, and what a unit of skill is worth.
 SCALES = {"occupancy-excerpt": (0.94, 0.006, 0.015), "cheetah-excerpt": (0.21, 0.006, -0.03)}
@@ -176,7 +179,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
         if not (costs if run.kind == "cost" else fits):
             continue
         task, like = run.task_name, re.sub(r"-\d+$", "", run.task_name)
-        facts = TASKS.get(like, {})
+        facts = TASKS.get(like, Facts(metric="accuracy"))
         draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}{f' split {run.fold}' * bool(run.fold)}")
         level, deviation, worth = SCALES.get(like, (0.78, 0.02, 0.02))
         own = random.Random(run.model)
@@ -252,7 +255,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
                 add("epochs", epochs, reason="patience", **of_trial)
             of_trial = {"trial": chosen, "learning_rate": rates[chosen]}
             value = level + worth * skill + draw.gauss(0, deviation)
-            metric = facts.get("metric", "accuracy")
+            metric = facts.metric
             add("best_epoch", draw.randrange(4, 9), **of_trial)
             add(metric, value + draw.gauss(0.004, deviation / 2), split="validation", **of_trial)
             add(metric, value, split="test", **of_trial)
@@ -406,9 +409,9 @@ def test_each_task_has_its_page(demo):
             "LSTM†: the LTC paper (Hasani et al., AAAI 2021, arXiv 2006.04439), settings for LTC's rivals",
         ):
             assert part in text
-        assert facts["split_rule"] in text and facts["source"]["licence"] in text
+        assert facts.split_rule in text and facts.source.licence in text
         assert "trivial predictor" in text
-        assert f"{facts['sequences']['train']} train" in text
+        assert f"{facts.sequences['train']} train" in text
     assert "LTC†" in page.says("task-occupancy-excerpt")
     assert "every trial failed: learning rate 0.01: training loss became nan in epoch 4" in page.says("failures")
     assert "git checkout 2170193 pip install '.[bench]'" in page.says("methods")
@@ -445,7 +448,7 @@ def cut_short(frame, models):
 def test_trainings_that_the_cap_cut_short_are_told(tmp_path):
     study = make_study()
     frame = cut_short(make_frame(study), study.models)
-    facts = TASKS | {"cheetah-excerpt": TASKS["cheetah-excerpt"] | {"warnings": ["a column repeats the target."]}}
+    facts = TASKS | {"cheetah-excerpt": replace(TASKS["cheetah-excerpt"], warnings=("a column repeats the target.",))}
     path = report.write(study, frame, facts, compare(frame, facts, 0.01), tmp_path / "r.html")
     page = Page(path.read_text(encoding="utf-8"))
     before, overview = page.says("overview").split("Before you rely on it")
@@ -497,17 +500,20 @@ def test_drawings_say_what_they_show(demo):
 
 def test_user_text_cannot_run(tmp_path):
     facts = TASKS["occupancy-excerpt"]
-    evil = facts | {
-        "title": EVIL,
-        "description": EVIL,
-        "metric_label": EVIL,
-        "time_unit": EVIL,
-        "split_rule": EVIL,
-        "classes": [EVIL, EVIL],
-        "source": dict.fromkeys(("title", "url", "licence", "citation"), EVIL),
-        "features": [{"name": EVIL, "unit": EVIL}],
-        "digest": EVIL,
-    }
+    evil = replace(
+        facts,
+        title=EVIL,
+        description=EVIL,
+        metric_label=EVIL,
+        metric_unit=EVIL,
+        time_unit=EVIL,
+        split_rule=EVIL,
+        classes=(EVIL, EVIL),
+        source=Source(EVIL, EVIL, EVIL, EVIL),
+        features=(Feature(EVIL, EVIL),),
+        measurements=(Measure("held", EVIL, True, unit=EVIL),),
+        digest=EVIL,
+    )
     text = made(tmp_path, facts={EVIL: evil}, question=EVIL, tasks=[{"table": "t.csv", "name": EVIL}])
     page = Page(text)
     assert [tag for tag, _ in page.elements].count("script") == 1
@@ -740,7 +746,7 @@ def large(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for number in range(20 - len(MODELS)):
             patch.setitem(MODELS, f"CfC-{number + 2}", replace(MODELS["CfC"], name=f"CfC-{number + 2}"))
-        facts = {name: TASKS[name[:-2]] | {"title": f"{TASKS[name[:-2]]['title']} {name[-1]}"} for name in LARGE}
+        facts = {name: replace(TASKS[name[:-2]], title=f"{TASKS[name[:-2]].title} {name[-1]}") for name in LARGE}
         study = make_study(tasks=LARGE, models=list(MODELS), seeds=10, training={"epochs": 30}, author_defaults=True)
         frame = make_frame(study, {(name, "LTC", 1) for name in LARGE[:4]})
         comparison = compare(frame, facts, study.smallest_difference)
@@ -937,7 +943,7 @@ def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, t
 
 def test_of_several_splits_values_are_splits(tmp_path):
     study = make_study(splits=4)
-    facts = {name: known | {"rows": {"train": 900, "validation": 100, "test": 300}} for name, known in TASKS.items()}
+    facts = {name: replace(known, rows={"train": 900, "validation": 100, "test": 300}) for name, known in TASKS.items()}
     failed = ("cheetah-excerpt", "LTC", 1)
     frame = make_frame(study, {failed})
     comparison = compare(frame, facts, 0.01)
@@ -1018,7 +1024,7 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
         one = next(one for one in verdicts[row["matching"]].judgements if one.task == row["task"])
         assert (row["liquid"], row["recurrent"], row["verdict"]) == (one.pair.first, one.pair.second, one.verdict)
         assert float(row["difference"]) == pytest.approx(one.pair.difference, rel=1e-8)
-        assert f"| {TASKS[row['task']]['title']} |" in rows["markdown"] and one.short in rows["markdown"]
+        assert f"| {TASKS[row['task']].title} |" in rows["markdown"] and one.short in rows["markdown"]
 
 
 def test_matchings_of_which_nothing_has_run(tmp_path):
@@ -1427,7 +1433,7 @@ def test_browser_prints_all_of_it(shown):
 def test_what_names_hide_is_spelt_out_and_no_cell_is_a_formula(tmp_path):
     name = next(iter(TASKS))
     title = "=HYPERLINK(1)\x1b[2J\u202exslx"
-    facts = {**TASKS, name: {**TASKS[name], "title": title, "warnings": [f"column {title} is odd"]}}
+    facts = {**TASKS, name: replace(TASKS[name], title=title, warnings=(f"column {title} is odd",))}
     text = made(tmp_path, facts)
     assert "\x1b" not in text and "\u202e" not in text and r"\x1b[2J\u202exslx" in text
     table = tables.Table("t", "T", "C", [("name", False)], [[title]], [{"task": title, "mean": -1.5, "wins": -1}])

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liquidbench import kept, results
+from liquidbench.facts import Facts
 from liquidbench.results import COMPACT, NULLABLE, SCHEMA, Writer
 from liquidbench.study import RESULTS_FORMAT
 from liquidbench.system import storage
@@ -679,7 +680,7 @@ def test_a_wrong_choice_of_rows_is_no_damage(tmp_path):
 
 
 class TestTasks:
-    FACTS = {"occupancy": {"title": "Ist da wer? °C", "classes": ["no", "yes"], "window": None, "metric": "accuracy"}}
+    FACTS = {"occupancy": Facts(title="Ist da wer? °C", classes=("no", "yes"), window=None, metric="accuracy")}
 
     def test_facts_come_back(self, tmp_path):
         assert results.write_tasks(tmp_path / "new", self.FACTS) == tmp_path / "new" / "tasks.json"
@@ -697,7 +698,7 @@ class TestTasks:
 
     def test_what_json_cannot_hold_is_not_written(self, tmp_path):
         with pytest.raises(ValueError, match="JSON"):
-            results.write_tasks(tmp_path, {"a": {"span": float("nan")}})
+            results.write_tasks(tmp_path, {"a": Facts(timespan_unit=float("nan"))})
         assert list(tmp_path.iterdir()) == []
 
 

@@ -15,6 +15,7 @@ import polars as pl
 import pytest
 
 from liquidbench import tasks
+from liquidbench.facts import Facts
 from liquidbench.metrics import METRICS
 from liquidbench.study import Study
 from liquidbench.tasks import suspicions, table, uci
@@ -389,7 +390,7 @@ def test_warnings_go_with_the_task_to_the_report(save):
     mapping, lines = guess(save(series(y=y)), "y")
     task = tasks.load(mapping)
     assert task.warnings == tuple(line.removeprefix("warning: ") for line in lines if line.startswith("warning: "))
-    assert task.facts()["warnings"] == list(task.warnings)
+    assert task.facts().warnings == task.warnings
     assert task.warnings[0] == "the validation part lacks 'rare' among the classes of 'y'"
     assert tasks.load({"table": str(save(series())), "target": "label"}).warnings == ()
 
@@ -1132,8 +1133,8 @@ def test_no_split_is_built_by_loading(save):
 def test_facts_are_ready_for_a_report(save):
     mapping, _ = guess(save(grouped()), "ill", group="subject")
     facts = tasks.load(mapping).facts()
-    assert json.loads(json.dumps(facts)) == facts
-    assert facts["source"]["title"] == "mine.csv" and facts["sequences"] == {"train": 6, "validation": 2, "test": 2}
+    assert Facts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+    assert facts.source.title == "mine.csv" and facts.sequences == {"train": 6, "validation": 2, "test": 2}
 
 
 # A real one

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liquidbench.metrics import Measure, Metric
 from liquidbench.tasks.task import (
     Feature,
     Recording,
@@ -359,8 +360,8 @@ def test_a_linear_model_does_not_see_the_test_targets():
 
 
 def test_warnings_are_among_the_facts():
-    assert task().facts()["warnings"] == []
-    assert task(warnings=("look here",)).facts()["warnings"] == ["look here"]
+    assert task().facts().warnings == ()
+    assert task(warnings=("look here",)).facts().warnings == ("look here",)
 
 
 def test_a_split_is_built_when_asked_for_and_kept():
@@ -486,3 +487,115 @@ def test_a_long_recording_is_cut_into_windows_in_time_that_grows_as_it_does():
     assert len(made.split("train")) == 399
     # Not once a window: with a hundred thousand of them that took minutes.
     assert Counted.numbered < 5
+
+
+class TestHorizon:
+    def test_targets_are_those_of_later_in_the_same_recording_as_if_shifted_by_hand(self):
+        known = np.arange(23) % 5 != 2
+        made = three()
+        made["train"] = [replace(made["train"][0], target_mask=known)]
+        toy = task(made).with_horizon(3)
+        for split, parts in made.items():
+            (part,), built = parts, toy.split(split)
+            expected = {
+                int(part.row_numbers[step]): part.targets[step + 3]
+                for step in range(len(part) - 3)
+                if part.target_mask is None or part.target_mask[step + 3]
+            }
+            scored = built.target_mask
+            assert dict(zip(built.rows[scored].tolist(), built.targets[scored].tolist(), strict=True)) == expected
+            assert built.rows.max() == part.row_numbers[-4], "the last steps have no later one"
+
+    def test_of_a_recording_cut_in_time_no_part_sees_a_target_of_another(self):
+        whole = recording("r", 60, targets=np.arange(60.0)[:, None] + [0, 100])
+        cuts = {"train": slice(0, 30), "validation": slice(36, 44), "test": slice(50, 60)}
+        parts = {split: [whole.part(steps)] for split, steps in cuts.items()}
+        toy = task(parts, **REGRESSION, gap=6, standardise_targets=False).with_horizon(2)
+        check(toy)
+        for split, steps in cuts.items():
+            built = toy.split(split)
+            seen = built.targets[built.target_mask][:, 0]
+            assert seen.min() == steps.start + 2 and seen.max() == steps.stop - 1
+
+    def test_other_splits_shift_too(self):
+        dealt = [three(), dict(zip(("test", "train", "validation"), three().values(), strict=True))]
+        toy = task(dealt[0], folds=2, dealt=lambda fold: dealt[fold].__getitem__).with_horizon(1)
+        (part,) = dealt[1]["train"]
+        built = toy.with_fold(1).split("train")
+        assert built.rows.max() == part.row_numbers[-2] and toy.fold == 0
+
+    def test_it_is_another_task_with_other_data(self):
+        toy = task()
+        ahead = [toy.with_horizon(steps) for steps in (1, 2)]
+        assert [one.name for one in ahead] == ["toy-1-ahead", "toy-2-ahead"]
+        assert len({toy.data_digest, *(one.data_digest for one in ahead)}) == 3
+        assert ahead[0].title == "Toy, 1 step ahead" and not ahead[0].constructed
+
+    @pytest.mark.parametrize(
+        ("steps", "changes", "message"),
+        [
+            (0, {}, "steps must be a whole number of at least 1; got 0"),
+            (1.5, {}, "steps must be a whole number of at least 1; got 1.5"),
+            (True, {}, "at least 1; got True"),
+            (1, {"per": "sequence"}, "has one target a sequence"),
+        ],
+    )
+    def test_what_makes_no_forecast_is_said(self, steps, changes, message):
+        with pytest.raises(ValueError, match=message):
+            task(**changes).with_horizon(steps)
+
+    def test_a_recording_that_is_too_short_drops_out_and_a_split_without_any_is_said(self):
+        made = three()
+        made["train"] = numbered([*made["train"], recording("short", 3)])
+        made["validation"] = [replace(made["validation"][0], first_row=100)]
+        made["test"] = [replace(made["test"][0], first_row=200)]
+        toy = task(made)
+        assert set(toy.with_horizon(3).split("train").recordings) == {"train"}
+        with pytest.raises(ValueError, match="split 'validation': no recording has a target 9 steps ahead"):
+            toy.with_horizon(9).split("validation")
+
+
+class TestScores:
+    OWN = Metric("share", "Share", True, (0.0, 1.0), kind="classification", function=lambda t, p: (p[:, 1] > 0).mean())
+    HELD = Measure("held", "Time held", True, unit="s")
+
+    def test_a_metric_of_the_tasks_own_stands_beside_others(self):
+        toy = task(metric="share", metrics=("accuracy", self.OWN))
+        assert list(toy.scores) == ["accuracy", "share"] and toy.main is self.OWN
+        facts = toy.facts()
+        assert (facts.metric, facts.metric_label, facts.metric_range) == ("share", "Share", (0.0, 1.0))
+        assert facts.metrics == ("accuracy", "share") and facts.selection is None
+        # Frequencies of the training targets, as logits: none above 0.
+        assert toy.trivial_score() == 0.0 and 0 < toy.linear_score() <= 1
+
+    def test_baselines_may_be_left_out(self):
+        toy = task(baseline=None, linear=False)
+        assert toy.facts().baseline == ""
+        with pytest.raises(ValueError, match="no trivial predictor"):
+            toy.trivial_score()
+        with pytest.raises(ValueError, match="no linear model"):
+            toy.linear_score()
+
+    def test_what_is_judged_may_be_a_measurement(self):
+        facts = task(rollout=lambda p, s: {"held": 1.0}, measurements=(self.HELD,), judged="held").facts()
+        assert facts.measure == self.HELD and facts.selecting.name == "accuracy" and facts.measurements == (self.HELD,)
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"metrics": ("accuracy", replace(OWN, kind="regression"))}, "must be for a classification; got .'share'"),
+            ({"metrics": ("accuracy", replace(OWN, name="loss"))}, "names of scores must be .*; got .'loss'"),
+            ({"metrics": ("accuracy", replace(OWN, name="mse"))}, "names of scores must be .*; got .'mse'"),
+            ({"metrics": ("accuracy", OWN, OWN)}, "must be named differently from each other"),
+            ({"metrics": (OWN,)}, "metrics must be names among .* 'accuracy' included"),
+            ({"measurements": (HELD,)}, "measurements must be declared where there is a rollout"),
+            ({"rollout": print}, "measurements must be declared where there is a rollout"),
+            ({"rollout": print, "measurements": (replace(HELD, name="a:b"),)}, "names of scores must be"),
+            ({"rollout": print, "measurements": (HELD,), "judged": "hold"}, "judged must be among .*held; got 'hold'"),
+            ({"rollout": print, "measurements": (HELD,), "policies": {"a b": print}}, "policies must be named by"),
+            ({"policies": {"expert": print}}, "policies must be left out where there is no rollout"),
+        ],
+    )
+    def test_what_contradicts_itself_is_refused(self, changes, message):
+        with pytest.raises(ValueError, match=message):
+            task(**changes)

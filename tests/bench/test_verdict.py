@@ -1,6 +1,7 @@
 """Verdicts on tables whose answer is known."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -17,7 +18,7 @@ CLEAR = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}
 
 
 def judged(scores, facts=ACCURACY, smallest_difference=0.01, **options):
-    frame = table(scores, metric=facts["metric"], **options)
+    frame = table(scores, metric=facts.metric, **options)
     comparison = compare(frame, {"t": facts}, smallest_difference)
     return comparison, comparison.verdict.judgements[0]
 
@@ -49,7 +50,7 @@ def test_the_sentence_gives_the_numbers_and_the_test():
         "On t, the recurrent networks' best (GRU) and the liquid networks' best (CfC) show no difference "
         "(accuracy 0.941 against 0.938, 95 % interval of the difference −0.006 to 0.012, "
     )
-    titled = judged(scores, ACCURACY | {"title": "Room occupancy"})[1].sentence
+    titled = judged(scores, replace(ACCURACY, title="Room occupancy"))[1].sentence
     assert titled == sentence.replace("On t,", "On Room occupancy,")
     p = stats.ttest_rel([0.938, 0.936, 0.940], [0.945, 0.936, 0.942]).pvalue
     assert f"p = {p:.2f} by paired t-test, 3 seeds" in sentence
@@ -214,7 +215,7 @@ def test_what_is_not_shown_better_than_a_linear_model_is_said(linear, words):
 
 
 def test_what_a_linear_model_reads_depends_on_the_targets():
-    warnings = judged(CLEAR, ACCURACY | {"per": "sequence"}, baselines={"linear": 1.0})[0].verdict.warnings
+    warnings = judged(CLEAR, replace(ACCURACY, per="sequence"), baselines={"linear": 1.0})[0].verdict.warnings
     assert any("a linear model of each feature's mean and last value" in warning for warning in warnings)
 
 
@@ -278,7 +279,7 @@ def test_advice_names_what_was_compared_and_goes_no_further():
 
 
 def test_warnings_about_a_tasks_data_are_the_verdicts():
-    facts = ACCURACY | {"title": "Pumps", "warnings": ["the column state repeats the target."]}
+    facts = replace(ACCURACY, title="Pumps", warnings=("the column state repeats the target.",))
     assert "Pumps: the column state repeats the target." in judged(CLEAR, facts)[0].verdict.warnings
 
 
@@ -432,7 +433,7 @@ def test_pairs_have_their_differences_and_the_size_of_their_effect():
     assert judged({"CfC": [0.9, 0.91], "GRU": [0.8, 0.9]})[0].pairs[0].effect is None
 
 
-ROWS = ACCURACY | {"rows": {"train": 800, "validation": 100, "test": 200}}
+ROWS = replace(ACCURACY, rows={"train": 800, "validation": 100, "test": 200})
 
 
 def over_splits(leads, level=0.9, seeds=(0.01, -0.01, 0.0), **options):
@@ -473,7 +474,7 @@ def test_over_splits_less_is_shown_than_of_as_many_independent_pairs():
     assert stats.ttest_1samp(leads, 0).pvalue < 0.05
     judgement = compare(over_splits(leads), {"t": ROWS}, 0.01).verdict.judgements[0]
     assert judgement.verdict == "no difference shown" and judgement.pair.interval[0] < 0 < judgement.pair.interval[1]
-    small = ACCURACY | {"rows": {"train": 990, "validation": 5, "test": 5}}
+    small = replace(ACCURACY, rows={"train": 990, "validation": 5, "test": 5})
     assert compare(over_splits(leads), {"t": small}, 0.01).verdict.judgements[0].verdict == "liquid better"
 
 

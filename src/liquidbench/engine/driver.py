@@ -308,7 +308,7 @@ class _Driver:
         self.on_event(event)
 
     def _journal(self, run: Run) -> Path:
-        return search.journal(self.plan.directory, run, self.plan.tasks[run.task_name]["digest"])
+        return search.journal(self.plan.directory, run, self.plan.tasks[run.task_name].digest)
 
     def _is_there(self, run: Run, statuses: Mapping[str, str]) -> bool:
         """Whether a run needs not be done; a failure that this plan is to try again does not count."""

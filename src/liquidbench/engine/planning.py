@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import liquidbench
 from liquidbench import results
+from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.own import Own
 from liquidbench.study import Run, Study, task_name
@@ -39,7 +40,7 @@ class Plan:
     study: Study
     directory: Path
     data: str | None
-    tasks: Mapping[str, Mapping[str, Any]]
+    tasks: Mapping[str, Facts]
     ids: Mapping[Run, str] = field(default_factory=dict)
     status: Mapping[Run, str] = field(default_factory=dict)
     pending: tuple[Run, ...] = ()
@@ -85,7 +86,7 @@ def plan(
     facts = _facts(study, directory, data, loaded or {}, on_step)
     on_step(f"looking for results in {directory}")
     runs = study.runs()
-    ids = {run: run.id(facts[run.task_name]["digest"]) for run in runs}
+    ids = {run: run.id(facts[run.task_name].digest) for run in runs}
     there = results.done(directory)
     status = {run: there[name] for run, name in ids.items() if name in there}
     to_do = (None, "failed") if retry_failed else (None,)
@@ -100,7 +101,7 @@ def _facts(
     data: str | os.PathLike[str] | None,
     loaded: "Mapping[str, Task]",
     on_step: Callable[[str], None],
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Facts]:
     """Facts of the study's tasks, those that are known or else found out and written."""
     try:
         known = results.read_tasks(directory)
@@ -110,11 +111,11 @@ def _facts(
         path = StudyFolder(directory).tasks
         warnings.warn(f"{error}. It is now {storage.set_aside(path)}, and is made anew", KeptFileWarning, stacklevel=3)
         known = {}
-    facts: dict[str, dict[str, Any]] = {}
+    facts: dict[str, Facts] = {}
     for entry in study.tasks:
         name = task_name(entry)
         checked = _checked(study, entry)
-        if known.get(name, {}).get("checked") == checked:
+        if name in known and known[name].checked == checked:
             facts[name] = known[name]
             continue
         # Loads torch, which a study that is all known need not wait for.
@@ -134,7 +135,7 @@ def _facts(
         on_step(f"building and checking the parts of {name}")
         for fold in range(study.splits):
             check(task.with_fold(fold))
-        facts[task.name] = {**task.facts(), "checked": checked}
+        facts[task.name] = replace(task.facts(), checked=checked)
     if facts != known:
         results.write_tasks(directory, facts)
     return facts

@@ -15,6 +15,7 @@ from typing import Any
 from liquidbench import measuring, models, predictions, results, search, tasks, training
 from liquidbench.engine.machine import occupied
 from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
+from liquidbench.facts import Facts
 from liquidbench.own import CodeError
 from liquidbench.rows import Row, failure
 from liquidbench.study import Run
@@ -66,7 +67,7 @@ class Work:
 
     study: str
     data: str | None
-    tasks: Mapping[str, Mapping[str, Any]]
+    tasks: Mapping[str, Facts]
     folder: Path | None
     _loaded: dict[str, Task] = field(default_factory=dict)
 
@@ -103,10 +104,10 @@ class Work:
                     task = self._task(run)
                 except CodeError as error:
                     return Stale(str(error))
-                if task.data_digest != facts["digest"]:
+                if task.data_digest != facts.digest:
                     return Stale(
                         f"the data of task {run.task_name!r} are not those that the study was planned with (digest "
-                        f"{task.data_digest[:12]}, not {facts['digest'][:12]}). Give those, or delete the study's "
+                        f"{task.data_digest[:12]}, not {facts.digest[:12]}). Give those, or delete the study's "
                         "tasks.json to go on with the new ones"
                     )
                 if run.kind == "fit":
@@ -156,7 +157,7 @@ class Work:
         return {name: path.read_bytes() if path.is_file() else None for name, path in files.items()}
 
     def _digest(self, run: Run) -> str:
-        return self.tasks[run.task_name]["digest"]
+        return self.tasks[run.task_name].digest
 
     def _task(self, run: Run) -> Task:
         if run.task_name not in self._loaded:
@@ -179,5 +180,5 @@ class Work:
         return Ended(results.pack(rows), status, score, reason, time.monotonic() - started)
 
     def _score(self, run: Run, rows: Sequence[Row]) -> float | None:
-        main = ("test", self.tasks[run.task_name]["metric"], "")
+        main = ("test", self.tasks[run.task_name].metric, "")
         return next((row["value"] for row in rows if (row["split"], row["metric"], row["corruption"]) == main), None)

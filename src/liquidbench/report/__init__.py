@@ -4,12 +4,12 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from liquidbench.facts import Facts
 from liquidbench.report.contents import page
 from liquidbench.report.svg import style_of_families
 from liquidbench.report.tables import ENDINGS, Format, Table
@@ -24,7 +24,7 @@ _FOLDER = Path(__file__).parent
 def write(
     study: Study,
     frame: pl.DataFrame,
-    tasks: Mapping[str, Mapping[str, Any]],
+    tasks: Mapping[str, Facts],
     comparison: Comparison,
     path: str | os.PathLike[str],
 ) -> Path:
@@ -56,7 +56,7 @@ def write(
 def write_tables(
     study: Study,
     frame: pl.DataFrame,
-    tasks: Mapping[str, Mapping[str, Any]],
+    tasks: Mapping[str, Facts],
     comparison: Comparison,
     folder: str | os.PathLike[str],
     form: Format,

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results, statistics
+from liquidbench.facts import Facts, Source
 from liquidbench.models import FAMILIES
 from liquidbench.report import figures, illustrations, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
@@ -150,10 +151,11 @@ class TaskPage:
     cost_heads: list[str]
     sources: list[tuple[str, str]]
     failures: list[Failure]
-    source: Mapping[str, str]
+    source: Source | None
     facts: list[tuple[str, str]]
     features: list[tuple[str, str]]
     tables: list[Table]
+    loop: Table | None
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,7 @@ class Page:
     study_file: str
 
 
-def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any]], comparison: Comparison) -> Page:
+def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparison: Comparison) -> Page:
     """Arrange a study's results for the template.
 
     Args:
@@ -209,7 +211,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Mapping[str, Any
     names = _in_order(map(task_name, study.tasks), _distinct(rows, "task"))
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
-    found = [Evidence(name, tasks.get(name, {}), rows, models, comparison) for name in names]
+    found = [Evidence(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
     pages = [_task_page(evidence, anchors[evidence.name], study.authors) for evidence in found]
     close, several = len(found) >= MANY_TASKS, sum(bool(evidence.spreads) for evidence in found) > 1
     together = across(comparison, models)
@@ -286,11 +288,12 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
 def _task_page(evidence: Evidence, anchor: str, authors: Mapping[str, str]) -> TaskPage:
     tuning, tuning_words = illustrations.tuning(evidence) if evidence.spreads else (None, "")
     many = len(evidence.pairs) > MOST_DRAWN_PAIRS
+    loop = tables.loop(evidence, f"{anchor}-loop") if evidence.facts.measurements and evidence.spreads else None
     return TaskPage(
         anchor=anchor,
         name=evidence.name,
         title=evidence.title,
-        description=evidence.facts.get("description", ""),
+        description=evidence.facts.description,
         judgement=_judgement(evidence, anchor),
         scores=illustrations.scores(evidence),
         costs=illustrations.costs(evidence),
@@ -310,10 +313,13 @@ def _task_page(evidence: Evidence, anchor: str, authors: Mapping[str, str]) -> T
             if variant == "author"
         ],
         failures=_failures(evidence),
-        source=evidence.facts.get("source") or {},
+        source=evidence.facts.source,
         facts=_facts(evidence),
-        features=[(feature["name"], feature["unit"]) for feature in evidence.facts.get("features", ())],
-        tables=[tables.scores(evidence, anchor), tables.pairs(evidence, f"{anchor}-pairs")] if evidence.spreads else [],
+        features=[(feature.name, feature.unit) for feature in evidence.facts.features],
+        tables=[tables.scores(evidence, anchor), tables.pairs(evidence, f"{anchor}-pairs"), *([loop] if loop else [])]
+        if evidence.spreads
+        else [],
+        loop=loop,
     )
 
 
@@ -571,45 +577,49 @@ def _what(row: Mapping[str, Any]) -> str:
 
 def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     facts = evidence.facts
-    if not facts:
+    if not facts.known:
         return []
-    classes, unit = facts.get("classes"), facts.get("target_unit", "1")
-    target = f"one per {facts['per']}" if facts.get("per") else ""
-    if classes:
-        target += f"; classes: {', '.join(map(str, classes))}"
-    elif facts.get("outputs"):
-        target += f"; {counted(facts['outputs'], 'value')}"
+    unit = facts.target_unit
+    target = f"one per {facts.per}" if facts.per else ""
+    if facts.classes:
+        target += f"; classes: {', '.join(facts.classes)}"
+    elif facts.outputs:
+        target += f"; {counted(facts.outputs, 'value')}"
         target += f", in {unit}" if unit not in ("1", "as the features") else ""
         target += ", in the features’ units" if unit == "as the features" else ""
-    if facts.get("standardised_targets"):
+    if facts.standardised_targets:
         target += "; standardised with training statistics, and scored so"
-    time_unit, span = facts.get("time_unit", ""), facts.get("timespan_unit")
-    time = [f"in {time_unit}"] if time_unit else []
-    time += [f"median span in training {span:.3g} {time_unit}"] if span else []
-    time += ["irregularly sampled" if facts.get("irregular") else "evenly spaced"]
+    time = [f"in {facts.time_unit}"] if facts.time_unit else []
+    time += [f"median span in training {facts.timespan_unit:.3g} {facts.time_unit}"] if facts.timespan_unit else []
+    time += ["irregularly sampled" if facts.irregular else "evenly spaced"]
     trivial = {
         "prior": "class frequencies of the training targets",
         "mean": "mean of the training targets",
         "last value": "the last observed value",
-    }.get(facts.get("baseline", ""), "")
+    }.get(facts.baseline, "")
+    if facts.selection is not None:
+        # It is no predictor that verdicts are about, but a policy.
+        trivial = ""
     if evidence.trivial is not None:
         trivial += f"{': ' if trivial else ''}{evidence.text(evidence.trivial)}"
-    sequences = facts.get("sequences") or {}
+    loop = ", ".join(measure.label for measure in facts.measurements)
     rows = [
-        ("Kind", facts.get("kind", "")),
+        ("Kind", facts.kind),
         ("Target", target.removeprefix("; ")),
-        ("Score", f"{evidence.metric_label}, {evidence.direction}"),
+        ("Score", evidence.score_label if facts.selection else f"{evidence.metric_label}, {evidence.direction}"),
+        ("Selected by", f"{facts.selection.label} on validation" if facts.selection else ""),
+        ("Measured in a closed loop", loop),
         ("Trivial predictor", trivial),
         ("Linear model", "" if evidence.linear is None else f"{linear_model(facts)}: {evidence.text(evidence.linear)}"),
-        ("Split", facts.get("split_rule", "")),
-        ("Sequences", ", ".join(f"{number(count)} {split}" for split, count in sequences.items())),
-        ("Longest sequence", f"{number(facts['window'])} steps" if facts.get("window") else "as recorded"),
+        ("Split", facts.split_rule),
+        ("Sequences", ", ".join(f"{number(count)} {split}" for split, count in facts.sequences.items())),
+        ("Longest sequence", f"{number(facts.window)} steps" if facts.window else "as recorded"),
         ("Time", "; ".join(time)),
         (
             "Missing values",
-            "some; models also read the mask" if facts.get("missing") else "none",
+            "some; models also read the mask" if facts.missing else "none",
         ),
-        ("Checksum", f"sha256 {facts['digest']}" if facts.get("digest") else ""),
+        ("Checksum", f"sha256 {facts.digest}" if facts.digest else ""),
     ]
     return [(name, text) for name, text in rows if text]
 

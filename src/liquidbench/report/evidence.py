@@ -17,6 +17,8 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results
+from liquidbench.facts import Facts
+from liquidbench.metrics import Measure
 from liquidbench.models import Family
 from liquidbench.report.svg import Mark
 from liquidbench.statistics import (
@@ -79,28 +81,27 @@ class Evidence:
 
     Args:
         name: the task's name.
-        facts: what ``tasks.json`` says of it; may be empty.
+        facts: what ``tasks.json`` says of it; may be ``Facts()``, that nothing is known.
         frame: results of the whole study, those that are judged together.
         models: how each model looks.
         comparison: judgement of the whole study.
 
     Attributes:
         searches: what each trial of each search of a compared model scored on validation, None where it failed.
+        policies: what the rollouts of the task's own policies measured, by policy and measurement, means over runs.
     """
 
     def __init__(
         self,
         name: str,
-        facts: Mapping[str, Any],
+        facts: Facts,
         frame: pl.DataFrame | pl.LazyFrame,
         models: Mapping[str, Mark],
         comparison: Comparison,
     ):
         self.name, self.facts = name, facts
-        self.title: str = facts.get("title") or name
-        self.metric: str = facts.get("metric", "")
-        self.metric_label: str = facts.get("metric_label") or self.metric or "Score"
-        self.higher: bool = facts.get("higher_is_better", True)
+        self.title, self.metric, self.metric_label = facts.title or name, facts.metric, facts.measure.label
+        self.higher = facts.higher_is_better
         rows = frame.lazy().filter(pl.col("task") == name).collect()
         present = set(rows["model"].unique())
         self.models = [model for model in models if model in present]
@@ -133,6 +134,8 @@ class Evidence:
         self._trainings = _Parts(trainings.select("model", "variant", "best_epoch", "ended"), "model", "variant")
         self._measured = _measured(fits, costs)
         self._damaged = self._on_damaged_data(fits)
+        self._looped = self._in_loops(fits)
+        self.policies = self._of_policies(fits)
 
     @property
     def direction(self) -> str:
@@ -147,8 +150,14 @@ class Evidence:
     @property
     def score_label(self) -> str:
         """The score with its unit and direction, for an axis."""
-        scaled = " (standardised targets)" if self.facts.get("standardised_targets") else ""
-        return f"{self.metric_label}{scaled}, {self.direction}"
+        scaled = " (standardised targets)" if self.scaled else ""
+        unit = "" if self.facts.metric_unit == "1" else f" in {self.facts.metric_unit}"
+        return f"{self.metric_label}{unit}{scaled}, {self.direction}"
+
+    @property
+    def scaled(self) -> bool:
+        """Whether the score is one of standardised targets; what a rollout measures never is."""
+        return self.facts.standardised_targets and self.facts.selection is None
 
     @property
     def references(self) -> list[tuple[float, str]]:
@@ -217,8 +226,38 @@ class Evidence:
         values = self._damaged.get((model, corruption, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
+        return self._spread(values, self.facts.measure)
+
+    def measured_in_loop(self, model: str, variant: str, measure: Measure) -> Spread | None:
+        """What the rollouts of a model on test measured."""
+        values = self._looped.get((model, variant, measure.name), ())
+        return self._spread(values, measure) if values else None
+
+    def _spread(self, values: tuple[float, ...], measure: Measure) -> Spread:
         ratio = test_to_train(self.name, self.facts) if self.splits > 1 else 0.0
-        return Spread(values, fmean(values), score_interval(values, self.metric, ratio) if len(values) > 1 else None)
+        return Spread(values, fmean(values), score_interval(values, measure, ratio) if len(values) > 1 else None)
+
+    def _in_loops(self, fits: pl.DataFrame) -> dict[tuple[str, str, str], tuple[float, ...]]:
+        """Measurements by model, variant and name, one a seed, or a split's mean over seeds."""
+        names = [measure.name for measure in self.facts.measurements]
+        rows = fits.filter(pl.col("metric").is_in(names), pl.col("split") == "test", pl.col("corruption") == "")
+        place = ("model", "variant", "metric")
+        single = "seed" if self.splits == 1 else "fold"
+        rows = rows.group_by(*place, single).agg(pl.col("value").mean()).sort(single)
+        found: dict[tuple[str, str, str], tuple[float, ...]] = {}
+        for model, variant, metric, value in rows.select(*place, "value").iter_rows():
+            found[model, variant, metric] = (*found.get((model, variant, metric), ()), value)
+        return found
+
+    def _of_policies(self, fits: pl.DataFrame) -> dict[str, dict[str, float]]:
+        names = {measure.name for measure in self.facts.measurements}
+        rows = fits.filter(pl.col("metric").cast(pl.String).str.contains(":", literal=True), pl.col("split") == "test")
+        found: dict[str, dict[str, float]] = {}
+        for metric, value in sorted(rows.group_by("metric").agg(pl.col("value").mean()).iter_rows()):
+            policy, _, name = metric.partition(":")
+            if name in names:
+                found.setdefault(policy, {})[name] = value
+        return found
 
     def _on_damaged_data(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:
         """Scores by compared model, corruption and level, one a seed, or a split's mean over seeds."""

@@ -176,7 +176,7 @@ def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
     """
     if not any(evidence.spreads for evidence in study):
         return ""
-    models = {model for evidence in study for model in evidence.best_first("matched")}
+    models = list(dict.fromkeys(model for evidence in study for model in evidence.best_first("matched")))
     words = []
     for metric, drawn_cost in DRAWN.items():
         label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
@@ -256,7 +256,7 @@ def learning(evidence: Evidence) -> list[Figure]:
         if read < trained:
             words.append(f"Only the first {read} of {trained} runs.")
         words += _named_words(list(marks))
-        kind = "cross-entropy in nats" if evidence.facts.get("kind") == "classification" else "mean squared error"
+        kind = "cross-entropy in nats" if evidence.facts.kind == "classification" else "mean squared error"
         title = f"{label} by epoch on {evidence.title}"
         drawing = figures.curves(title, series, "Epoch", f"{label} ({kind})", whole_steps=True)
         found.append(Figure(drawing, " ".join(words)))
@@ -277,7 +277,9 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
     known = [value for found in searches.values() for search in found for value in search if value is not None]
     if not known:
         return None, "No trial of any search has a score."
-    higher, trivial = evidence.higher, evidence.trivial
+    selecting = evidence.facts.selecting
+    # The trivial predictor is scored as verdicts are.
+    higher, trivial = selecting.higher_is_better, None if evidence.facts.selection else evidence.trivial
     worst = trivial if trivial is not None else min(known) if higher else max(known)
     marks = _kept_back(list(searches), evidence)
     many = len(marks) > MOST_NAMED
@@ -305,7 +307,7 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
         words.append(f"{counted(failed, 'failed trial')} {'counts' if failed == 1 else 'count'} as {worth}.")
     words += _named_words(list(marks))
     title = f"{evidence.title}: expected best validation score over the number of trials"
-    label = f"{evidence.metric_label} on validation, {evidence.direction}"
+    label = f"{selecting.label} on validation, {'higher' if higher else 'lower'} is better"
     return Figure(figures.curves(title, series, "Trials", label, whole_steps=True), " ".join(words)), ""
 
 

@@ -9,9 +9,11 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
-from liquidbench.report.evidence import Evidence
+from liquidbench.metrics import Measure
+from liquidbench.report.evidence import Evidence, decimals
 from liquidbench.report.svg import quantity
 from liquidbench.statistics import COSTS, Comparison, Interval, Standing, number, p_value, percent
 from liquidbench.system.names import cell, shown
@@ -168,6 +170,57 @@ def scores(evidence: Evidence, name: str) -> Table:
         rows,
         records,
     )
+
+
+def loop(evidence: Evidence, name: str) -> Table:
+    """What one task's rollouts measured, of models and of the policies that they are set against."""
+    measures, places = evidence.facts.measurements, {}
+    for measure in measures:
+        found = [evidence.measured_in_loop(*who, measure) for who in evidence.standings]
+        known = [one for one in found if one]
+        widths = [(one.interval[1] - one.interval[0]) / 2 for one in known if one.interval]
+        size = median(abs(one.mean) for one in known) if known else 0.0
+        places[measure] = decimals(median(widths) if widths else None, size)
+    rows, records = [], []
+    for model, variant in evidence.standings:
+        texts = []
+        for measure in measures:
+            spread, digits = evidence.measured_in_loop(model, variant, measure), places[measure]
+            bounds = spread.interval if spread else None
+            span = f" [{number(bounds[0], digits)}, {number(bounds[1], digits)}]" if bounds else ""
+            texts.append(f"{number(spread.mean, digits)}{span}" if spread else "")
+            records.append(
+                {
+                    "task": evidence.name,
+                    "measurement": measure.name,
+                    "unit": measure.unit,
+                    "higher_is_better": measure.higher_is_better,
+                    "model": model,
+                    "variant": variant,
+                    "mean": spread.mean if spread else None,
+                    **_ends(bounds),
+                    "seeds": len(spread.values) if spread else 0,
+                }
+            )
+        rows.append([evidence.mark(model, variant).label, *texts])
+    for policy, told in evidence.policies.items():
+        values = [told.get(measure.name) for measure in measures]
+        texts = ["" if v is None else number(v, places[one]) for v, one in zip(values, measures, strict=True)]
+        rows.append([f"{policy} (policy of the task)", *texts])
+    return Table(
+        name,
+        "Closed loop",
+        f"{evidence.title}: what rollouts of the trained networks measured. Means over {evidence.over}s with 95 % "
+        "intervals; every model met the same seeds.",
+        [("Model", False), *((_head(measure), True) for measure in measures)],
+        rows,
+        records,
+    )
+
+
+def _head(measure: Measure) -> str:
+    unit = "" if measure.unit == "1" else f" in {measure.unit}"
+    return f"{measure.label}{unit}, {'higher' if measure.higher_is_better else 'lower'} is better"
 
 
 def seeds(standing: Standing) -> str:

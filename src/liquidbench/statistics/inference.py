@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from liquidbench.metrics import METRICS
+from liquidbench.metrics import METRICS, Measure
 
 Interval = tuple[float, float]
 
@@ -110,7 +110,7 @@ def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float 
     return mean - reach, mean + reach
 
 
-def score_interval(values: ArrayLike, metric: str, test_to_train: float = 0.0) -> Interval:
+def score_interval(values: ArrayLike, metric: str | Measure, test_to_train: float = 0.0) -> Interval:
     """`mean_interval` of a score, cut at the ends of its metric's range.
 
     Raises:
@@ -120,9 +120,11 @@ def score_interval(values: ArrayLike, metric: str, test_to_train: float = 0.0) -
         >>> score_interval([0.9, 1.0], "accuracy")[1], round(score_interval([0.9, 1.0], "mse")[1], 3)
         (1.0, 1.585)
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
-    (low, high), (least, most) = mean_interval(values, test_to_train=test_to_train), METRICS[metric].range
+    if isinstance(metric, str):
+        if metric not in METRICS:
+            raise ValueError(f"metric must be one of {', '.join(METRICS)}; got {metric!r}")
+        metric = METRICS[metric]
+    (low, high), (least, most) = mean_interval(values, test_to_train=test_to_train), metric.range
     return max(low, least), min(high, most)
 
 

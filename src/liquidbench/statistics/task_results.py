@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench import results
+from liquidbench.facts import Facts
 from liquidbench.models import Family
 from liquidbench.statistics.cost import Price, measured, prices
 from liquidbench.statistics.inference import (
@@ -232,7 +233,7 @@ class TaskResults:
         self,
         name: str,
         cells: Mapping[tuple[str, str], Mapping[FoldAndSeed, _Scores]],
-        facts: Mapping[str, Any] | None,
+        facts: Facts | None,
         trainings: Mapping[str, Trainings],
         trivial: float | None,
         linear: float | None,
@@ -243,18 +244,17 @@ class TaskResults:
     ):
         self.name, self.cells, self.trainings, self.trivial, self.linear = name, cells, trainings, trivial, linear
         self.costs, self.circumstances, self.families = costs, circumstances, families
-        self.title: str = (facts or {}).get("title") or name
-        self.warnings: Sequence[str] = (facts or {}).get("warnings", ())
-        self.metric: str = (facts or {}).get("metric", "")
-        self.linear_name = linear_model(facts or {})
-        self.higher: bool = True if facts is None else facts["higher_is_better"]
-        label: str = "score" if facts is None else facts["metric_label"]
+        told = facts or Facts()
+        self.title, self.warnings, self.measure = told.title or name, told.warnings, told.measure
+        self.linear_name, self.higher = linear_model(told), told.higher_is_better
+        label = self.measure.label
         self.words = label[:1].lower() + label[1:]
         self.models = [model for model, variant in cells if variant == "matched"]
         self.splits = len({fold for runs in cells.values() for fold, _ in runs})
         self.test_to_train = test_to_train(name, facts) if self.splits > 1 and facts else 0.0
         self.margin = smallest_difference
-        if not self.higher:
+        # Without a greatest value a score has no known scale either.
+        if not self.higher or math.isinf(self.measure.range[1]):
             reference = self.representative(["recurrent"]) or self.representative(["liquid", "other", "yours"])
             self.margin *= abs(self.mean(reference)) if reference else 1.0
 
@@ -426,7 +426,7 @@ class TaskResults:
                     variant=variant,
                     family=self.families.get(model, "other"),
                     mean=fmean(values) if values else None,
-                    interval=score_interval(values, self.metric, self.test_to_train) if len(values) > 1 else None,
+                    interval=score_interval(values, self.measure, self.test_to_train) if len(values) > 1 else None,
                     values=tuple(values),
                     splits=self.splits,
                     seeds=len(scores),
@@ -444,7 +444,7 @@ class TaskResults:
 
 def results_by_task(
     frame: pl.LazyFrame,
-    tasks: Mapping[str, Mapping[str, Any]],
+    tasks: Mapping[str, Facts],
     smallest_difference: float,
     families: Mapping[str, Family],
 ) -> list[TaskResults]:
@@ -471,13 +471,13 @@ def results_by_task(
     return found
 
 
-def test_to_train(task: str, facts: Mapping[str, Any]) -> float:
+def test_to_train(task: str, facts: Facts) -> float:
     """Rows of a task's data for testing, divided by those for training, on its official split.
 
     Raises:
         ValueError: the facts do not tell.
     """
-    rows = facts.get("rows") or {}
+    rows = facts.rows
     if not rows.get("train") or not rows.get("test"):
         raise ValueError(
             f"tasks must tell the rows of {task!r} in training and test, as it was run on several splits; write "
@@ -493,12 +493,12 @@ def in_order(models: Collection[str], families: Mapping[str, Family]) -> list[st
 
 
 def _cells(
-    rows: pl.DataFrame, task: str, facts: Mapping[str, Any] | None, families: Mapping[str, Family]
+    rows: pl.DataFrame, task: str, facts: Facts | None, families: Mapping[str, Family]
 ) -> dict[tuple[str, str], dict[FoldAndSeed, _Scores]]:
     """A task's main scores, by model and variant, then by split and seed."""
     fits = rows.filter(pl.col("kind") == "fit")
     failed = set(fits.filter(pl.col("status") == "failed")["run"])
-    metrics = {} if facts is None else {task: facts["metric"]}
+    metrics = {} if facts is None else {task: facts.metric}
     test, validation = (
         dict(results.main_scores(fits, metrics, split).select("run", "value").iter_rows())
         for split in ("test", "validation")

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import median
-from typing import Any
 
 import polars as pl
 
 from liquidbench import models, results
+from liquidbench.facts import Facts
 from liquidbench.models import Family
 from liquidbench.search import LEARNING_RATES
 from liquidbench.statistics.across import (
@@ -149,7 +149,7 @@ class Comparison:
 
 def compare(
     frame: pl.DataFrame | pl.LazyFrame,
-    tasks: Mapping[str, Mapping[str, Any]],
+    tasks: Mapping[str, Facts],
     smallest_difference: float,
     matchings: Sequence[str] = (),
     families: Mapping[str, Family] | None = None,
@@ -165,13 +165,11 @@ def compare(
 
     Args:
         frame: rows of `liquidbench.results.read`, of one study's present runs.
-        tasks: by task name, the facts of ``tasks.json``: at least ``metric``, ``metric_label`` and
-            ``higher_is_better``, and ``rows`` where there are several splits; sentences in ``warnings`` join the
-            verdict's. A task of which no run came to
-            anything may be absent.
+        tasks: facts by task name: at least its score, and ``rows`` where there are several splits; sentences in
+            ``warnings`` join the verdict's. A task of which no run came to anything may be absent.
         smallest_difference: a difference below this does not count. Absolute, in units of the score, where
-            higher is better (accuracy, areas under curves: scores of a known scale); where lower is better
-            (errors, whose scale is the data's), as a fraction of the recurrent representative's mean error.
+            higher is better and there is a greatest value (accuracy, areas under curves: scores of a known scale);
+            else (errors, whose scale is the data's) as a fraction of the recurrent representative's mean score.
         matchings: those of the study, where `frame` holds more than one: all is judged by the first, and `others` are
             the verdicts by the rest.
         families: of each model, in the order of the leaderboard: `Study.families`, where a study has models of a user's
@@ -510,8 +508,8 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         f"they have fewer than {FEWEST_SEEDS} common seeds, or splits; or, where a family would be better or the two "
         "equivalent, neither mean is better than the trivial predictor's score.",
         f"“Better”: the corrected p-value is below {ALPHA} and the mean difference is at least "
-        f"{smallest_difference:g} (in units of the score where higher is better; as a fraction of the recurrent "
-        "representative's mean where the score is an error).",
+        f"{smallest_difference:g} (in units of the score where higher is better, up to a greatest value; as a fraction "
+        "of the recurrent representative's mean where the score is an error or has no greatest value).",
         f"“Equivalent”: the whole {percent(LEVEL)} interval of the mean difference is within that margin; this "
         "takes precedence over “better”. Anything else: “no difference shown”.",
         f"Intervals of means and of mean differences are Student's, at {percent(LEVEL)}, not corrected for the "

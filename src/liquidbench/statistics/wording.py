@@ -1,8 +1,9 @@
 """Numbers in words."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from liquidbench.facts import Facts
 
 
 def counted(number: int, word: str) -> str:
@@ -55,9 +56,9 @@ def significant(numbers: Sequence[float]) -> int:
     return min(max(2 - math.floor(math.log10(largest)), 0), 15) if largest else 3
 
 
-def linear_model(facts: Mapping[str, Any]) -> str:
+def linear_model(facts: Facts) -> str:
     """The linear model beside a task's networks, in words: what it reads depends on what a target belongs to."""
-    reads = "each feature's mean and last value" if facts.get("per") == "sequence" else "the current step"
+    reads = "each feature's mean and last value" if facts.per == "sequence" else "the current step"
     return f"a linear model of {reads}"
 
 

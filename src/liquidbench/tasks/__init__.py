@@ -10,6 +10,7 @@ Example:
 import difflib
 import inspect
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -32,6 +33,8 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "parity-events": synthetic.parity_events,
 }
 
+_AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")
+
 
 def names() -> tuple[str, ...]:
     """Names of the tasks that `load` knows."""
@@ -44,7 +47,8 @@ def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | Non
     Args:
         task: one of `names`, or a mapping ``{"table": path, "target": ..., ...}`` (see
             `liquidbench.tasks.table`), or ``package.module:name`` of a `Task` or of a function that returns one, which
-            says so (``-> Task``) and may have a parameter ``data``.
+            says so (``-> Task``) and may have a parameter ``data``. A name with ``-N-ahead`` behind it is that task's
+            forecast, N steps ahead (`liquidbench.tasks.task.Task.with_horizon`).
         data: the folder in which raw files lie; None looks at the environment variable ``LIQUIDBENCH_DATA``,
             then in the user's cache, then at the source (see `liquidbench.tasks.files`). Excerpts come with
             the package and generated tasks need no files, so a study that mixes tasks can use one folder for
@@ -68,6 +72,8 @@ def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | Non
         task = Own(task)
     if isinstance(task, Own):
         return _yours(task, data)
+    if ahead := _AHEAD.fullmatch(str(task)):
+        return load(ahead[1], data).with_horizon(int(ahead[2]))
     if task not in _LOADERS:
         near = difflib.get_close_matches(str(task).lower(), _LOADERS, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else ""

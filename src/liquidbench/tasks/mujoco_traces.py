@@ -204,13 +204,8 @@ def forecasting(name: str, observations: NDArray[np.float32], seconds: float) ->
     Returns:
         A recording of n - 1 steps; the last observation is a target only.
     """
-    return Recording(
-        name=name,
-        times=np.arange(len(observations) - 1, dtype=np.float64) * np.float64(seconds),
-        values=observations[:-1],
-        targets=observations[1:],
-        first_row=0,
-    )
+    times = np.arange(len(observations), dtype=np.float64) * np.float64(seconds)
+    return Recording(name, times, values=observations, targets=observations, first_row=0).ahead(1)
 
 
 def _thinned(recording: Recording, kept: NDArray[np.bool_]) -> Recording:

@@ -93,23 +93,22 @@ class Sequences:
         ahead = self.meaning.horizon if self.meaning.kind == "forecast" else 0
         recordings, dropped = [], []
         for name, group, first, end in zip(names, of_groups, starts[:-1], starts[1:], strict=True):
-            rows = slice(first, end - ahead)
-            of_target = slice(first + ahead, end)
-            if end - first <= ahead or not known[of_target].any():
-                dropped.append(name)
-                continue
+            rows = slice(first, end)
             recording = Recording(
                 name=name,
                 group=group,
                 times=times[rows],
                 values=self.meaning.values[rows],
-                targets=targets[of_target],
+                targets=targets[rows],
                 first_row=int(first),
                 mask=self.meaning.observed[rows],
-                target_mask=known[of_target],
-            )
+                target_mask=known[rows],
+            ).ahead(ahead)
+            if recording.target_mask is None or not recording.target_mask.any():
+                dropped.append(name)
+                continue
             if self.meaning.per == "sequence":
-                label = recording.targets[int(known[of_target].argmax())]
+                label = recording.targets[int(recording.target_mask.argmax())]
                 recording = replace(
                     recording, targets=int(label) if self.meaning.classes is not None else label, target_mask=None
                 )

@@ -6,15 +6,18 @@ for (so test data do not exist before a model has been chosen), and every split 
 raw row in two splits, times that never go back, finite values, a unit for every feature.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from liquidbench.metrics import METRICS, score
+from liquidbench.facts import Facts, Feature, Source
+from liquidbench.metrics import METRICS, Measure, Metric, score
 
 T = TypeVar("T")
 
@@ -24,22 +27,44 @@ LINEAR_PENALTY = 1.0
 """Weight of the squared coefficients in the ridge regression of `Task.linear_predictions`."""
 
 
-@dataclass(frozen=True)
-class Feature:
-    """One measured quantity and its unit, ``"1"`` where it has none."""
+_NAME = re.compile(r"[A-Za-z]\w{0,39}")
 
-    name: str
-    unit: str
+RESERVED = frozenset(
+    ("loss", "epochs", "trial_score", "best_epoch", "attempts", "trivial", "linear", "parameters", "state_size")
+    + ("multiply_adds", "synapse_evaluations")
+)
+"""Names in the results that no score of a task may have."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where data come from and on what terms."""
+class Policy(Protocol):
+    """What acts in a closed loop: a trained network, or whatever a task sets against it. NumPy on both sides."""
 
-    title: str
-    url: str
-    licence: str
-    citation: str
+    def reset(self) -> None:
+        """Begin another episode."""
+        ...
+
+    def __call__(
+        self,
+        observation: NDArray[np.floating[Any]],
+        *,
+        timespan: float | None = None,
+        mask: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.float64]:
+        """The action after one more observation.
+
+        Args:
+            observation: (features,), in the features' units.
+            timespan: time since the observation before, in the task's time unit; None is the task's `timespan_unit`.
+            mask: bool (features,), True where observed; None where everything is.
+
+        Returns:
+            (outputs,): values in the targets' unit, or the probability of each class.
+        """
+        ...
+
+
+Rollout: TypeAlias = Callable[[Policy, int], Mapping[str, float]]
+"""``rollout(policy, seed) -> measurements by name``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +114,19 @@ class Recording:
     def observed(self) -> NDArray[np.bool_]:
         """True where a value was observed, (n, features)."""
         return np.ones(self.values.shape, dtype=bool) if self.mask is None else self.mask
+
+    def ahead(self, steps: int) -> "Recording":
+        """What there is to forecast: each step with the target of so many steps later; for targets per step.
+
+        The last steps have no later one and are left out, so that nothing outside of this recording is a target.
+        """
+        kept = max(len(self) - steps, 0)
+        later = slice(steps, None)
+        return replace(
+            self.part(slice(0, kept)),
+            targets=self.targets[later],
+            target_mask=None if self.target_mask is None else self.target_mask[later],
+        )
 
     def part(self, steps: slice) -> "Recording":
         """Some consecutive steps, under the same name and with the same row numbers; for targets per step."""
@@ -247,7 +285,8 @@ class Task:
         outputs: number of a model's outputs: classes, or target columns.
         target_unit: unit of the targets as recorded; ``"1"`` for classes.
         metric: name of the main metric; the first to be reported, and the one that selects on validation.
-        metrics: names of all metrics to report, the main one among them.
+        metrics: all metrics to report, the main one among them: names among `liquidbench.metrics.METRICS`, or metrics
+            of the task's own.
         time_unit: unit of `Recording.times`.
         source: where the data come from.
         split_rule: in words: how the splits are made, and what keeps them apart.
@@ -262,7 +301,9 @@ class Task:
         irregular: whether time spans vary by the nature of the data.
         missing: whether single features can be unobserved; models then read the mask as further inputs.
         baseline: the trivial predictor: ``"prior"`` (class frequencies of the training targets), ``"mean"``
-            (of the training targets), ``"last value"`` (each target is what `carried` was last observed to be).
+            (of the training targets), ``"last value"`` (each target is what `carried` was last observed to be); None
+            for none.
+        linear: whether there is a linear model to compare with (`linear_predictions`).
         carried: for ``"last value"``, the name of the feature that each target column continues.
         standardise_targets: whether regression targets are standardised with training statistics; metrics
             are then in units of one standard deviation.
@@ -271,6 +312,13 @@ class Task:
         fold_rule: in words: how the others are made, or why there are none.
         dealt: ``dealt(fold)`` is `recordings` for that split.
         fold: which of them this is.
+        rollout: puts a policy into a closed loop and measures how it does there: called with the trained network and a
+            seed, which is the same for all models. It must draw from nothing but the seed.
+        measurements: what `rollout` measures; it gives a finite number for each.
+        judged: name of the measurement that verdicts are about; "" for the main metric. Validation selects by the main
+            metric in any case, as no trial of a search is rolled out.
+        policies: policies without a network, by name, to be rolled out as well, such as an expert. Beating one
+            called ``"trivial"`` is the least that a verdict asks for.
     """
 
     name: str
@@ -282,13 +330,14 @@ class Task:
     outputs: int
     target_unit: str
     metric: str
-    metrics: tuple[str, ...]
+    metrics: tuple[str | Metric, ...]
     time_unit: str
     source: Source
     split_rule: str
     recordings: Callable[[str], list[Recording]] = field(repr=False)
     data_digest: str
-    baseline: Literal["prior", "mean", "last value"]
+    baseline: Literal["prior", "mean", "last value"] | None = None
+    linear: bool = True
     carried: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None
     window: int | None = None
@@ -302,6 +351,10 @@ class Task:
     fold_rule: str = "there is one official split, and no other is defined"
     dealt: Callable[[int], Callable[[str], list[Recording]]] | None = field(default=None, repr=False)
     fold: int = 0
+    rollout: Rollout | None = field(default=None, repr=False)
+    measurements: tuple[Measure, ...] = ()
+    judged: str = ""
+    policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -321,9 +374,7 @@ class Task:
             refuse("outputs", f"one per class, {len(self.classes)}", self.outputs)
         if self.outputs < 1:
             refuse("outputs", "at least 1", self.outputs)
-        known = tuple(name for name, metric in METRICS.items() if metric.kind == self.kind)
-        if self.metric not in self.metrics or not set(self.metrics) <= set(known):
-            refuse("metrics", f"names among {', '.join(known)}, {self.metric!r} included", self.metrics)
+        self._check_scores(refuse)
         if self.window is None and (self.stride is not None or self.gap is not None):
             refuse("stride and gap", "None without a window", (self.stride, self.gap))
         if self.window is not None and self.window < 2:
@@ -334,7 +385,7 @@ class Task:
             refuse("gap", f"at least the window, {self.window}", self.gap)
         if self.baseline == "prior" and self.kind != "classification":
             refuse("baseline", "'mean' or 'last value' for a regression", self.baseline)
-        if self.baseline != "prior" and self.kind != "regression":
+        if self.baseline not in (None, "prior") and self.kind != "regression":
             refuse("baseline", "'prior' for a classification", self.baseline)
         if self.baseline == "last value" and self.per != "step":
             refuse("baseline", "'mean' where a sequence has one target", self.baseline)
@@ -344,6 +395,39 @@ class Task:
             refuse("carried", "names of features", sorted(unknown))
         if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
             refuse("folds", "more than 1 where dealt says how, else 1", self.folds)
+
+    def _check_scores(self, refuse: Callable[[str, str, object], None]) -> None:
+        known = tuple(name for name, metric in METRICS.items() if metric.kind == self.kind)
+        mine = [metric for metric in self.metrics if isinstance(metric, Metric)]
+        named = {metric for metric in self.metrics if isinstance(metric, str)}
+        if self.metric not in self.scores or not named <= set(known):
+            refuse("metrics", f"names among {', '.join(known)} or a Metric, {self.metric!r} included", self.metrics)
+        if odd := [metric.name for metric in mine if metric.kind != self.kind]:
+            refuse("metrics", f"for a {self.kind}", odd)
+        own = [measure.name for measure in (*mine, *self.measurements)]
+        if bad := [name for name in own if not _NAME.fullmatch(name) or name in RESERVED or name in METRICS]:
+            refuse("names of scores", f"letters, digits and '_', and none of {', '.join(sorted(RESERVED))}", bad)
+        if len({*own, *named}) < len(self.metrics) + len(self.measurements):
+            refuse("metrics and measurements", "named differently from each other", [*named, *own])
+        if (self.rollout is None) != (not self.measurements):
+            refuse("measurements", "declared where there is a rollout, and nowhere else", self.measurements)
+        if self.rollout is None and self.policies:
+            refuse("policies", "left out where there is no rollout", sorted(self.policies))
+        if bad := [name for name in self.policies if not _NAME.fullmatch(name)]:
+            refuse("policies", "named by letters, digits and '_'", bad)
+        if self.judged and self.judged not in {measure.name for measure in self.measurements}:
+            refuse("judged", f"among the measurements {', '.join(one.name for one in self.measurements)}", self.judged)
+
+    @cached_property
+    def scores(self) -> Mapping[str, Metric]:
+        """The metrics by name, in the order of reports."""
+        found = (METRICS.get(metric) if isinstance(metric, str) else metric for metric in self.metrics)
+        return {metric.name: metric for metric in found if metric is not None}
+
+    @property
+    def main(self) -> Metric:
+        """The metric that selects on validation."""
+        return self.scores[self.metric]
 
     @property
     def constructed(self) -> frozenset[str]:
@@ -370,6 +454,55 @@ class Task:
                 f"task {self.name!r} offers {offered}, numbered from 0; got {fold}. The rule: {self.fold_rule}"
             )
         return replace(self, fold=fold, recordings=self.dealt(fold))
+
+    def with_horizon(self, steps: int) -> "Task":
+        """The task of forecasting: each step's target is the one of some steps later in the same recording.
+
+        Targets are shifted within each recording of a split, whose last steps drop out, so that no target comes from
+        another recording or split. Recordings that are too short, or know no later target, drop out whole.
+
+        Args:
+            steps: how many steps later, at least 1.
+
+        Returns:
+            A task with a name and a `data_digest` of its own, of which no split has been built yet.
+
+        Raises:
+            ValueError: for fewer steps than 1, or a task with one target a sequence.
+
+        Example:
+            >>> task.with_horizon(5).name  # doctest: +SKIP
+            'occupancy-5-ahead'
+        """
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+            raise ValueError(f"steps must be a whole number of at least 1; got {steps!r}")
+        if self.per != "step":
+            raise ValueError(f"task {self.name!r} has one target a sequence, and so none of some steps later")
+        plural = "step" if steps == 1 else "steps"
+
+        def shifted(recordings: Callable[[str], list[Recording]]) -> Callable[[str], list[Recording]]:
+            def of(split: str) -> list[Recording]:
+                later = [recording.ahead(steps) for recording in recordings(split) if len(recording) > steps]
+                found = [one for one in later if one.target_mask is None or one.target_mask.any()]
+                if not found:
+                    raise ValueError(
+                        f"task {self.name!r}, split {split!r}: no recording has a target {steps} {plural} ahead; "
+                        "forecast fewer steps"
+                    )
+                return found
+
+            return of
+
+        dealt = self.dealt
+        return replace(
+            self,
+            name=f"{self.name}-{steps}-ahead",
+            title=f"{self.title}, {steps} {plural} ahead",
+            description=f"{self.description} Each target is that of {steps} {plural} later.",
+            recordings=shifted(self.recordings),
+            dealt=None if dealt is None else lambda fold: shifted(dealt(fold)),
+            data_digest=hashlib.sha256(f"{self.data_digest} {steps} ahead".encode()).hexdigest(),
+        )
 
     def split(self, name: str) -> Split:
         """The arrays of one split, built on the first call and kept.
@@ -410,7 +543,12 @@ class Task:
 
         Returns:
             (sequence, time, outputs) or (sequence, outputs): logits, or values in the targets' scale.
+
+        Raises:
+            ValueError: the task has no trivial predictor.
         """
+        if self.baseline is None:
+            raise ValueError(f"task {self.name!r} has no trivial predictor: its baseline is None")
         asked = self.split(split)
         shape = (*asked.target_mask.shape, self.outputs)
         if self.baseline == "last value":
@@ -446,7 +584,12 @@ class Task:
         Returns:
             (sequence, time, outputs) or (sequence, outputs): scores that serve as logits, or values in the
             targets' scale.
+
+        Raises:
+            ValueError: the task has no linear model.
         """
+        if not self.linear:
+            raise ValueError(f"task {self.name!r} has no linear model: its linear is False")
         train = self.split("train")
         inputs = self._linear_inputs(train)[train.target_mask]
         known = train.targets[train.target_mask]
@@ -466,46 +609,54 @@ class Task:
         """
         return self._score(self.linear_predictions(split), metric, split)
 
-    def facts(self) -> dict[str, Any]:
-        """What a report says of this task, ready for JSON.
+    def facts(self) -> Facts:
+        """What planning, verdicts and reports need to know of this task.
 
         Builds every split, so call it when models are chosen.
         """
-        metric = METRICS[self.metric]
-        return {
-            "title": self.title,
-            "description": self.description,
-            "kind": self.kind,
-            "per": self.per,
-            "classes": None if self.classes is None else list(self.classes),
-            "outputs": self.outputs,
-            "target_unit": self.target_unit,
-            "metric": self.metric,
-            "metrics": list(self.metrics),
-            "metric_label": metric.label,
-            "higher_is_better": metric.higher_is_better,
-            "standardised_targets": self.kind == "regression" and self.standardise_targets,
-            "baseline": self.baseline,
-            "time_unit": self.time_unit,
-            "timespan_unit": self.timespan_unit,
-            "source": asdict(self.source),
-            "split_rule": self.split_rule,
-            "folds": self.folds,
-            "fold_rule": self.fold_rule,
-            "features": [asdict(feature) for feature in self.features],
-            "sequences": {name: len(self.split(name)) for name in SPLITS},
+        judged: Measure = next((one for one in self.measurements if one.name == self.judged), self.main)
+        main = self.main
+        return Facts(
+            title=self.title,
+            description=self.description,
+            kind=self.kind,
+            per=self.per,
+            classes=self.classes,
+            outputs=self.outputs,
+            target_unit=self.target_unit,
+            metric=judged.name,
+            metrics=tuple(self.scores),
+            metric_label=judged.label,
+            higher_is_better=judged.higher_is_better,
+            metric_unit=judged.unit,
+            metric_range=judged.range,
+            selection=None
+            if judged is main
+            else Measure(main.name, main.label, main.higher_is_better, main.range, main.unit),
+            measurements=self.measurements,
+            standardised_targets=self.kind == "regression" and self.standardise_targets,
+            baseline=self.baseline or "",
+            time_unit=self.time_unit,
+            timespan_unit=self.timespan_unit,
+            source=self.source,
+            split_rule=self.split_rule,
+            folds=self.folds,
+            fold_rule=self.fold_rule,
+            features=self.features,
+            sequences={name: len(self.split(name)) for name in SPLITS},
             # Windows may overlap in training, rows do not.
-            "rows": {name: len(np.setdiff1d(self.split(name).rows, [-1])) for name in SPLITS},
-            "irregular": self.irregular,
-            "missing": self.missing,
-            "window": self.window,
-            "digest": self.data_digest,
-            "warnings": list(self.warnings),
-        }
+            rows={name: len(np.setdiff1d(self.split(name).rows, [-1])) for name in SPLITS},
+            irregular=self.irregular,
+            missing=self.missing,
+            window=self.window,
+            digest=self.data_digest,
+            warnings=self.warnings,
+        )
 
     def _score(self, predictions: NDArray[np.float64], metric: str | None, split: str) -> float:
         asked = self.split(split)
-        return score(metric or self.metric, asked.targets[asked.target_mask], predictions[asked.target_mask])
+        name = metric or self.metric
+        return score(self.scores.get(name, name), asked.targets[asked.target_mask], predictions[asked.target_mask])
 
     def _linear_inputs(self, split: Split) -> NDArray[np.float64]:
         """Inputs of the linear model, (sequence, time, columns) or (sequence, columns)."""

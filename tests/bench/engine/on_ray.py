@@ -65,7 +65,7 @@ class Placed(Rehearsal):
     doomed: str = ""
 
     def __call__(self, job, tell):
-        name = job.run.id(self.tasks[job.run.task_name]["digest"])
+        name = job.run.id(self.tasks[job.run.task_name].digest)
         node = ray.get_runtime_context().get_node_id()
         (Path(self.folder) / f"{name}.node").write_text(f"{node} {os.getpid()}")
         worker = replace(self, seconds=100.0) if node == self.doomed else self

@@ -11,6 +11,7 @@ from typing import Any
 import liquidbench
 from liquidbench import results
 from liquidbench.engine.messages import Ended, Job, Message, Started
+from liquidbench.facts import Facts
 from liquidbench.study import Run
 
 
@@ -26,7 +27,7 @@ class Rehearsal:
     """
 
     study: str
-    tasks: Mapping[str, Mapping[str, Any]]
+    tasks: Mapping[str, Facts]
     seconds: float = 0.0
     epochs: int = 5
 
@@ -56,7 +57,7 @@ class Rehearsal:
             for metric in metrics:
                 add(split="", metric=metric, value=drawn.uniform(1, 100))
             return rows
-        metric = self.tasks[run.task_name]["metric"]
+        metric = self.tasks[run.task_name].metric
         skill = random.Random(run.model_name).uniform(0.6, 0.9)
         chosen, best = {}, 0.0
         for trial in range(run.search.trials if run.searches else 1):
@@ -82,7 +83,7 @@ class Rehearsal:
 
     def _shared(self, run: Run) -> dict[str, Any]:
         return {
-            **run.columns(self.tasks[run.task_name]["digest"]),
+            **run.columns(self.tasks[run.task_name].digest),
             "study": self.study,
             "status": "done",
             "corruption": "",

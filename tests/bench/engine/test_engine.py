@@ -144,7 +144,7 @@ def test_an_error_in_a_run_is_its_result(tmp_path):
 @pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
 def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
-    facts = {"occupancy-excerpt": {**made.tasks["occupancy-excerpt"], "digest": "f" * 64}}
+    facts = {"occupancy-excerpt": replace(made.tasks["occupancy-excerpt"], digest="f" * 64)}
     with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' are not those .*tasks.json to go on"):
         execute(replace(made, tasks=facts), executor())
     assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
@@ -358,7 +358,7 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
 def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
     (run,) = fits(made)
-    journal = search.journal(tmp_path, run, made.tasks[run.task_name]["digest"])
+    journal = search.journal(tmp_path, run, made.tasks[run.task_name].digest)
     journal.parent.mkdir()
     journal.write_bytes(b"\0" * 99 + b"\n")
     with pytest.warns(KeptFileWarning, match="journal is damaged .* behind the 0 trials before the damage"):

@@ -45,7 +45,7 @@ class Watched(Rehearsal):
     folder: str = ""
 
     def __call__(self, job, tell):
-        name = job.run.id(self.tasks[job.run.task_name]["digest"])
+        name = job.run.id(self.tasks[job.run.task_name].digest)
         driver = multiprocessing.parent_process().pid
         mark = Path(self.folder) / f"{name}.busy"
         try:

@@ -22,6 +22,7 @@ from test_search import ONE, a_run, scored
 
 from liquidbench import distributed, kept, predictions, replicas, results, search
 from liquidbench.engine import InProcess, execute, plan
+from liquidbench.facts import Facts
 from liquidbench.replicas import Checkpoint
 from liquidbench.study import Study
 from liquidbench.system import storage
@@ -87,7 +88,7 @@ def made_journal(folder: Path) -> Path:
 
 
 def made_tasks(folder: Path) -> Path:
-    return results.write_tasks(folder, {"a": {"metric": "mse", "digest": "0" * 9}, "b": {"unit": "°C"}})
+    return results.write_tasks(folder, {"a": Facts(metric="mse", digest="0" * 9), "b": Facts(target_unit="°C")})
 
 
 def plain(value: Any) -> str:
@@ -431,5 +432,5 @@ def test_a_mark_of_a_seal_in_the_data_does_no_harm(tmp_path):
     for text in (storage.SEAL, "<liquidbench-seal ", " liquidbench-seal>"):
         results.write(tmp_path, [a_row(run="a", machine=text, status="failed", reason=text)])
         assert results.read(tmp_path)["reason"].to_list() == [text]
-        results.write_tasks(tmp_path, {text: {"a": text}})
-        assert results.read_tasks(tmp_path) == {text: {"a": text}}
+        results.write_tasks(tmp_path, {text: Facts(title=text)})
+        assert results.read_tasks(tmp_path) == {text: Facts(title=text)}
