@@ -274,7 +274,7 @@ MODELS: Mapping[str, ModelSpec] = {
             family="recurrent",
             layer="liquidrnn:GRUD",
             mask="native",
-            structures={"num_layers": (1, 2)},
+            structures={"num_layers": (1, 2, 3)},
             operations=products,
         ),
         ModelSpec(
