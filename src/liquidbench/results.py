@@ -853,7 +853,8 @@ def _check_formats(folder: StudyFolder) -> None:
     """Refuse a folder with results of another format, before any of its files is touched."""
     for path in (*folder.incoming.glob("*.parquet"), *folder.runs.glob("*.parquet")):
         try:
-            _check_format(path, path)
+            # A pipe would be waited for.
+            _check_format(path, storage.regular(path, "results"))
         except OtherFormatError:
             raise
         # What cannot be read is damaged, which whoever reads it finds out.
