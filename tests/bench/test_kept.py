@@ -7,6 +7,7 @@ import pytest
 
 from liquidbench import kept, results
 from liquidbench.__main__ import main
+from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.study import RESULTS_FORMAT, Study
 from liquidbench.system import storage
@@ -73,7 +74,7 @@ def test_a_whole_study_that_is_not_understood_is_another_versions(tmp_path, line
 
 def test_a_table_of_another_format_ends_a_command_in_one_sentence(tmp_path, capsys, monkeypatch):
     kept.write(STUDY, tmp_path)
-    results.write_tasks(tmp_path, {"occupancy-excerpt": {"digest": "d", "kind": "classification", "metrics": []}})
+    results.write_tasks(tmp_path, {"occupancy-excerpt": Facts(digest="d", kind="classification")})
     monkeypatch.setattr(results, "RESULTS_FORMAT", RESULTS_FORMAT + 1)
     StudyFolder(tmp_path).runs.mkdir()
     path = StudyFolder(tmp_path).runs / "a.parquet"
