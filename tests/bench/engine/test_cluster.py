@@ -42,6 +42,7 @@ def on_ray(case: str, directory: Path) -> dict:
     return json.loads([line for line in lines.splitlines() if line.startswith("{")][-1])
 
 
+@pytest.mark.slow
 def test_a_lost_node_costs_its_run_another_attempt(tmp_path):
     study = prepared(tmp_path, 3)
     told = on_ray("lost_node", tmp_path)
