@@ -167,7 +167,7 @@ def step(
     share = batch if group is None else batch.tensor_split(group.size())[group.rank()]
     # A process without a sequence reads one for nothing: all of a group must pass through the network.
     predictions = network(*data.inputs(share if len(share) else batch[:1]))
-    parts, counts = _parts(data, batch, share, predictions[: len(share)])
+    parts, counts = _parts(data, batch, scored, share, predictions[: len(share)])
     losses = parts
     if group is not None:
         told = torch.cat([parts.detach(), parts.new_tensor([wish])])
@@ -186,12 +186,15 @@ def step(
     return Step(value, scored, wish)
 
 
-def _parts(data: Data, batch: Tensor, share: Tensor, predictions: Tensor) -> tuple[Tensor, Tensor]:
-    """What a share adds to the mean loss of each environment of a batch, and the batch's targets of each."""
+def _parts(data: Data, batch: Tensor, scored: int, share: Tensor, predictions: Tensor) -> tuple[Tensor, Tensor]:
+    """What a share adds to the mean loss of each environment of a batch, and the batch's targets of each.
+
+    ``scored`` is how many targets the batch has in all.
+    """
     targets, predicted = data.scored(share, predictions)
     if data.environments is None:
         groups = [(targets, predicted)]
-        counts = [int(data.target_mask[batch].sum())]
+        counts = [scored]
     else:
         steps = data.target_mask.shape[-1]
         everywhere = data.scored_environments(batch, steps)

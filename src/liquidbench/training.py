@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
@@ -59,6 +60,7 @@ class _Trained:
     failure: str | None = None
     best_epoch: int = 0
     best_score: float | None = None
+    validated: tuple[Tensor, Tensor] | None = None
 
     @property
     def record(self) -> dict[str, Any]:
@@ -150,7 +152,8 @@ def _fit(
         ("state_size", matching.count_state(model)),
     ):
         rows.add(metric, value, **about)
-    validated = predict(model, lessons.validation)
+    validated = best.validated
+    assert validated is not None
     rows.add_scores(task.scores.values(), validated, split="validation", **about)
     _roll_out(rows, run, task, model, "validation", **about)
 
@@ -317,7 +320,8 @@ class _Lessons:
             trained.curve = [(epoch.train_loss, epoch.validation_loss) for epoch in progress.curve]
             trained.best_epoch = progress.best_epoch
         if trained.failure is None:
-            trained.best_score, reason = scored_or_why(self.task.main, predict(model, self.validation))
+            trained.validated = predict(model, self.validation)
+            trained.best_score, reason = scored_or_why(self.task.main, trained.validated)
             if trained.best_score is None:
                 trained.failure = f"no {self.task.metric} on validation: {reason}"
         return trained
