@@ -238,11 +238,10 @@ class FusedRecurrence(Recurrence):
 
     def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
         """Of the kernel, if it has one."""
-        kernel = self.operator.kernel(self.backend, buffers.state) if self.fused() else None
-        if kernel is None or kernel.stream is None:
+        if not self.fused():
             return None
         with torch.no_grad():
-            return kernel.stream(buffers, self.coefficients(), self.maps(), self.output_size)
+            return self.operator.stream(buffers, self.coefficients(), self.maps(), self.output_size, self.backend)
 
     def _parts(self, states: Tensor) -> State:
         return tuple(states.split(self.state_sizes, -1)) if len(self.state_sizes) > 1 else (states,)

@@ -350,7 +350,7 @@ class RecurrentLayer(nn.Module):
         samples = Samples(
             input, timespans, mask, reset, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
         )
-        x, observed = samples.values, samples.observed
+        x, directions = samples.values, [samples.inputs(backward=bool(n)) for n in range(self.num_directions)]
         state = self._state(hx, samples.batch, samples.batched, parameter)
         trace: Trace = {}
         final: list[State] = []
@@ -362,12 +362,14 @@ class RecurrentLayer(nn.Module):
                 outputs, traces = [], []
                 for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
                     start = tuple(contiguous_copy(s[len(final)]) for s in state)
-                    inputs = samples.inputs(x, observed, backward=bool(backward))
+                    inputs = directions[backward]
+                    if number:
+                        inputs = inputs._replace(values=x.flip(1) if backward else x, observed=None)
                     output, end, steps = recurrence(recurrence.read, inputs, start, traced)
                     outputs.append(output.flip(1) if backward else output)
                     traces.append({k: v.flip(1) if backward else v for k, v in steps.items()})
                     final.append(end)
-                x, observed = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1), None
+                x = outputs[0] if len(outputs) == 1 else torch.cat(outputs, -1)
                 if traced:
                     trace = {name: torch.cat([steps[name] for steps in traces], -1) for name in traces[0]}
             if self.readout is not None:

@@ -65,9 +65,10 @@ class Samples:
         self.values, self.observed, present = self._observe(mask, x.to(parameter.dtype), parameter)
         self.gaps = Gaps(spans, present, self._begins(reset, parameter), parameter.dtype)
 
-    def inputs(self, values: Tensor, observed: Tensor | None, backward: bool) -> Inputs:
-        """What a recurrence reads of these samples, values (batch, time, features) in one direction or the other."""
+    def inputs(self, backward: bool) -> Inputs:
+        """What a recurrence reads of these samples, in one direction or the other."""
         spans, present, reset = self.gaps.backward() if backward else self.gaps.forward()
+        values, observed = self.values, self.observed
         if backward:
             values, observed = values.flip(1), None if observed is None else observed.flip(1)
         return Inputs(values, spans, present, observed, reset)

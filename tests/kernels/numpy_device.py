@@ -142,9 +142,9 @@ def check():
         np.testing.assert_allclose(theirs, ours, rtol=1e-5, atol=1e-6)
     # A type of numbers that the kernel does not take is the reference's affair, or refused by name.
     double = held(np.zeros((2, 4)))
-    assert cfc.operator.kernel(None, double) is None
+    assert cfc.operator._kernel(None, double) is None
     try:
-        cfc.operator.kernel("npy", double)
+        cfc.operator._kernel("npy", double)
     except RuntimeError as error:
         message = str(error)
     assert "backend='npy' needs" in message

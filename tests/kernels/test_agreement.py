@@ -90,7 +90,9 @@ class Problem:
     def kept(self):
         """What a forward pass leaves for the backward pass, (batch, samples, numbers)."""
         kept = self.operator.forward(*self.arguments(self.detached()))[1]
-        return self.operator._by_sample(kept, *self.grouped())
+        inputs, initial, equation = self.grouped()
+        numbers = self.operator.kernels["cpu"].numbers(inputs, initial, equation)
+        return operator._by_sample(kept, len(initial), numbers)
 
 
 def problem_of(operator, recurrence, batch, time, masked, dtype, seed):

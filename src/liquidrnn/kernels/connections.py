@@ -1,11 +1,15 @@
-"""Sums over the synapses of each unit, in plain PyTorch."""
+"""Recurrences over synapses in plain PyTorch: sums over those of each unit, in whatever order they come."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+from liquidrnn.kernels import loop
+from liquidrnn.kernels.loop import Inputs, State
 
 Synapses = TypeVar("Synapses", bound=NamedTuple)
 """A NamedTuple whose first fields are ``pre`` and ``post``, and whose others are parameters (synapses,) or None."""
@@ -34,3 +38,24 @@ def collected(values: Tensor, post: Tensor | None, units: int) -> Tensor:
     if post is None:
         return values.sum(-2)
     return values.new_zeros(*values.shape[:-1], units).index_add(-1, post, values)
+
+
+def unroll_synapses(sample: Callable[..., Tensor], inputs: Inputs, initial: Tensor, equation: Any) -> Tensor:
+    """States after every sample, (batch, time, units).
+
+    Args:
+        sample: ``sample(values, state, timespan, equation)``: the state after one.
+        inputs: of sequences.
+        initial: (batch, units).
+        equation: parameters, with synapses ``internal`` and ``sensory``.
+    """
+    units, features = initial.shape[-1], inputs.values.shape[-1]
+    equation = equation._replace(
+        internal=as_matrices(equation.internal, units, units), sensory=as_matrices(equation.sensory, features, units)
+    )
+
+    def update(inputs: Inputs, state: State) -> State:
+        return (sample(inputs.values, state[0], inputs.timespans, equation),)
+
+    (states,), _ = loop.unroll(update, inputs, (initial,))
+    return states

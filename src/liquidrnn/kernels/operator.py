@@ -184,9 +184,20 @@ class Operator:
         """Has a kernel run the operator on a type of device."""
         self.kernels[device] = kernel
 
-    def kernel(self, backend: str | None, like: Tensor) -> Kernel | None:
+    def _kernel(self, backend: str | None, like: Tensor) -> Kernel | None:
         """What runs tensors like this one; None for the reference."""
         return self.kernels.get(chosen(backend, like, self.kernels))
+
+    def stream(
+        self, buffers: StreamBuffers, equation: Equation, maps: Maps, outputs: int, backend: str | None = None
+    ) -> StreamKernel | None:
+        """One sample after another, see :class:`Kernel`; None where no kernel has such a thing."""
+        kernel = self._kernel(backend, buffers.state)
+        if kernel is None or kernel.stream is None:
+            return None
+        given, count = self._form.flattened(equation), len(self._form.tensors)
+        equation = self._form.rebuilt(iter(dense(given[:count])), iter(given[count:]))
+        return kernel.stream(buffers, equation, maps, outputs)
 
     def __call__(self, inputs: Inputs, initial: Tensor, equation: Equation, backend: str | None = None) -> Tensor:
         """States after every sample, (batch, time, width).
@@ -197,7 +208,7 @@ class Operator:
             equation: parameters.
             backend: "reference", a type of device, or None for the fastest that can run.
         """
-        if self.kernel(backend, initial) is None:
+        if self._kernel(backend, initial) is None:
             return self.reference(inputs, initial, equation)
         keep = torch.is_grad_enabled()
         arguments = self.arguments(inputs, initial, equation, keep)
@@ -227,9 +238,10 @@ class Operator:
         """States, and what is kept for the backward pass in so many bytes; without derivatives."""
         arguments = (*dense(arguments[: self._count]), *arguments[self._count :])
         inputs, initial, equation = self.grouped(arguments)
-        states, kept = self._empty(inputs, initial, equation, budget)
         kernel = self.kernels[initial.device.type]
-        kernel.forward(inputs, initial, equation, states, self._by_sample(kept, inputs, initial, equation))
+        numbers = kernel.numbers(inputs, initial, equation)
+        states, kept = _empty(kernel, inputs.values, initial, numbers, budget)
+        kernel.forward(inputs, initial, equation, states, _by_sample(kept, len(initial), numbers))
         return states, kept
 
     def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
@@ -244,37 +256,21 @@ class Operator:
         arguments = (*dense(arguments[: self._count]), *arguments[self._count : -1])
         inputs, initial, equation = self.grouped(arguments)
         kernel, found = self.kernels[initial.device.type], self._empty_gradients(arguments)
-        kept, states, upstream = (
-            self._by_sample(kept, inputs, initial, equation),
-            states.contiguous(),
-            upstream.contiguous(),
-        )
+        numbers = kernel.numbers(inputs, initial, equation)
+        kept, states, upstream = _by_sample(kept, len(initial), numbers), states.contiguous(), upstream.contiguous()
         if kernel.partly or kept.shape[1] == states.shape[1]:
             kernel.backward(inputs, initial, equation, states, kept, upstream, self._filled(arguments, found))
         else:
-            self._fill_in_pieces(kernel, arguments, states, upstream, found)
+            self._fill_in_pieces(kernel, numbers, arguments, states, upstream, found)
         return found
 
     def _fake(self, *arguments) -> tuple[Tensor, Tensor]:
         *arguments, keep = arguments
-        return self._empty(*self.grouped(arguments), self._budget(arguments[0].device.type, keep))
-
-    def _empty(self, inputs: Inputs, initial: Tensor, equation: Equation, budget: int) -> tuple[Tensor, Tensor]:
-        kernel, values = self.kernels[initial.device.type], inputs.values
-        # Without branches, for batch and time may be symbols.
-        batch, time = values.shape[:2]
-        sample = batch * kernel.numbers(inputs, initial, equation)
-        fitting = budget // (torch.sym_max(sample, 1) * values.element_size())
-        whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
-        samples: Any = torch.sym_min(fitting, time) if kernel.partly else whole
-        return values.new_empty(batch, time, initial.shape[1]), values.new_empty(sample * samples + _SPARE)
-
-    def _by_sample(self, kept: Tensor, inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
-        """What was kept with these arguments, (batch, samples, numbers)."""
-        numbers = self.kernels[initial.device.type].numbers(inputs, initial, equation)
-        batch = len(initial)
-        samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
-        return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
+        inputs, initial, equation = self.grouped(arguments)
+        device = initial.device.type
+        kernel = self.kernels[device]
+        numbers = kernel.numbers(inputs, initial, equation)
+        return _empty(kernel, inputs.values, initial, numbers, self._budget(device, keep))
 
     def _empty_gradients(self, arguments) -> list[Tensor]:
         tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
@@ -287,12 +283,18 @@ class Operator:
         return Gradients(*self.grouped([*of_tensors, *arguments[self._count :]]))
 
     def _fill_in_pieces(
-        self, kernel: Kernel, arguments: Sequence[Any], states: Tensor, upstream: Tensor, found: list[Tensor]
+        self,
+        kernel: Kernel,
+        numbers: int,
+        arguments: Sequence[Any],
+        states: Tensor,
+        upstream: Tensor,
+        found: list[Tensor],
     ) -> None:
         """Gradients where nothing was kept: forward again, a piece of the time at once, the last first."""
         inputs, initial, equation = self.grouped(arguments)
         batch, time = states.shape[:2]
-        sample = batch * kernel.numbers(inputs, initial, equation) * states.element_size()
+        sample = batch * numbers * states.element_size()
         of_values, of_initial, of_timespans, *of_parameters = found
         for tensor in (of_initial, *of_parameters):
             tensor.zero_()
@@ -307,9 +309,8 @@ class Operator:
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
             again, kept = self._run(*piece, budget=_ALL)
-            groups = self.grouped(piece)
-            kept = self._by_sample(kept, *groups)
-            kernel.backward(*groups, again, kept, of_states, self._filled(piece, gradients))
+            kept = _by_sample(kept, batch, numbers)
+            kernel.backward(*self.grouped(piece), again, kept, of_states, self._filled(piece, gradients))
             of_values[:, now], of_timespans[:, now] = gradients[0], gradients[2]
             of_initial.copy_(gradients[1])
             for total, more in zip(of_parameters, gradients[3:], strict=True):
@@ -387,6 +388,23 @@ class _Eager(torch.autograd.Function):
     @staticmethod
     def backward(ctx, *upstream):
         return None, *ctx.operator._differentiate(ctx, *upstream, None, eager=True)
+
+
+def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget: int) -> tuple[Tensor, Tensor]:
+    """Room for states, and for as many numbers of each sample as are kept in so many bytes."""
+    # Without branches, for batch and time may be symbols.
+    batch, time = values.shape[:2]
+    sample = batch * numbers
+    fitting = budget // (torch.sym_max(sample, 1) * values.element_size())
+    whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
+    samples: Any = torch.sym_min(fitting, time) if kernel.partly else whole
+    return values.new_empty(batch, time, initial.shape[1]), values.new_empty(sample * samples + _SPARE)
+
+
+def _by_sample(kept: Tensor, batch: int, numbers: int) -> Tensor:
+    """What was kept, (batch, samples, numbers)."""
+    samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
+    return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
 
 
 def dense(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:

@@ -11,7 +11,7 @@ from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.cfc.reference import ACTIVATIONS, MODES, Network
 from liquidrnn.kernels.compiled import capsules, gradients_of_rows, rows
 from liquidrnn.kernels.loop import Inputs
-from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel, dense
+from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel
 
 _PARAMETERS = Network._fields.index("pre")
 _TENSORS = Network._fields.index("layer_sizes")
@@ -64,7 +64,6 @@ def _backward(
 
 
 def _stream(buffers: StreamBuffers, network: Network, maps: Maps, outputs: int) -> StreamKernel:
-    network = Network(*dense(network[:_TENSORS]), *network[_TENSORS:])  # type: ignore[arg-type]
     groups = _groups(Inputs(buffers.values, buffers.timespans), buffers.state, network, 0)
     return module.cfc_stream(*groups, *map(capsules, maps), outputs)
 

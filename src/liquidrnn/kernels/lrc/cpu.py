@@ -11,7 +11,7 @@ from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.compiled import capsules, gradients_of_rows, rows
 from liquidrnn.kernels.loop import Inputs
 from liquidrnn.kernels.lrc.reference import Equation, Sigmoids
-from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel, dense
+from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel
 
 
 def _groups(inputs: Inputs, initial: Tensor, equation: Equation) -> tuple[Any, ...]:
@@ -57,11 +57,8 @@ def _backward(
 
 
 def _stream(buffers: StreamBuffers, equation: Equation, maps: Maps, outputs: int) -> StreamKernel:
-    *groups, explicit, unfolds = equation
-    equation = Equation(*(type(part)(*dense(part)) for part in groups), explicit, unfolds)  # type: ignore
-    return module.lrc_stream(
-        *_groups(Inputs(buffers.values, buffers.timespans), buffers.state, equation), *map(capsules, maps), outputs
-    )
+    groups = _groups(Inputs(buffers.values, buffers.timespans), buffers.state, equation)
+    return module.lrc_stream(*groups, *map(capsules, maps), outputs)
 
 
 KERNEL = Kernel(_numbers, _forward, _backward, _stream)

@@ -11,7 +11,7 @@ from liquidrnn.kernels import cpu as module
 from liquidrnn.kernels.compiled import capsules, gradients_of_rows, rows
 from liquidrnn.kernels.loop import Inputs
 from liquidrnn.kernels.ltc.reference import Equation, Sigmoids
-from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel, dense
+from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel
 
 
 def _groups(inputs: Inputs, initial: Tensor, equation: Equation) -> tuple[Any, ...]:
@@ -54,8 +54,6 @@ def _backward(
 
 
 def _stream(buffers: StreamBuffers, equation: Equation, maps: Maps, outputs: int) -> StreamKernel:
-    membrane, internal, sensory, unfolds = equation
-    equation = Equation(*(type(part)(*dense(part)) for part in (membrane, internal, sensory)), unfolds)  # type: ignore
     groups = _groups(Inputs(buffers.values, buffers.timespans), buffers.state, equation)
     return module.ltc_stream(*groups, *map(capsules, maps), outputs)
 

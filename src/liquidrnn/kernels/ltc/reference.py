@@ -7,9 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from liquidrnn.kernels import loop
-from liquidrnn.kernels.connections import as_matrices, collected, spread
-from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.kernels.connections import collected, spread, unroll_synapses
+from liquidrnn.kernels.loop import Inputs
 
 
 class Membrane(NamedTuple):
@@ -111,13 +110,4 @@ def unroll(inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
         initial: (batch, units).
         equation: parameters.
     """
-    units, features = initial.shape[-1], inputs.values.shape[-1]
-    equation = equation._replace(
-        internal=as_matrices(equation.internal, units, units), sensory=as_matrices(equation.sensory, features, units)
-    )
-
-    def update(inputs: Inputs, state: State) -> State:
-        return (sample(inputs.values, state[0], inputs.timespans, equation),)
-
-    (states,), _ = loop.unroll(update, inputs, (initial,))
-    return states
+    return unroll_synapses(sample, inputs, initial, equation)
