@@ -32,6 +32,7 @@ import liquidbench
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.system.names import shown
 from liquidbench.waiting import Steps
+from liquidbench.wording import counted
 
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
@@ -574,7 +575,7 @@ def _carry_out(
     """
     with _input(), Steps(options.plain) as now:
         now("starting")
-        from liquidbench import console, engine, kept, results, statistics
+        from liquidbench import console, engine, kept, results
 
         _check_temporary()
         executor, processes = _executor(options)
@@ -634,12 +635,10 @@ def _carry_out(
         return 128 + outcome.interrupted
     code = _report_on(study, directory)
     if outcome.elsewhere:
-        print(
-            f"{statistics.counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile."
-        )
+        print(f"{counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile.")
     if outcome.left_out:
         print(
-            f"{options.minutes:g} minutes were spent, {statistics.counted(len(outcome.left_out), 'run')} left out. "
+            f"{options.minutes:g} minutes were spent, {counted(len(outcome.left_out), 'run')} left out. "
             f"To go on: liquidbench resume {directory}"
         )
     return code
@@ -756,7 +755,7 @@ def _applicable(metrics: Sequence[str], facts: "Mapping[str, Facts]") -> dict[st
 
 
 def _export(options: argparse.Namespace) -> int:
-    from liquidbench import kept, results, statistics
+    from liquidbench import kept, results
     from liquidbench.export import export
 
     directory = Path(options.directory)
@@ -775,7 +774,7 @@ def _export(options: argparse.Namespace) -> int:
                 f"{directory} holds no finished fit to export; `liquidbench resume {directory}` makes what is missing"
             )
     known = f", {before} were there" if before else ""
-    print(f"Exported {statistics.counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
+    print(f"Exported {counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
     return 0
 
 

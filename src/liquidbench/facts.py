@@ -101,6 +101,12 @@ class Facts:
         """The score that chooses on validation."""
         return self.selection or self.measure
 
+    @property
+    def linear_name(self) -> str:
+        """The linear model that is set beside networks, in words: what it reads depends on what a target belongs to."""
+        reads = "each feature's mean and last value" if self.per == "sequence" else "the current step"
+        return f"a linear model of {reads}"
+
     def to_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
         told = asdict(self)

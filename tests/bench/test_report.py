@@ -27,7 +27,7 @@ from liquidbench.facts import Facts, Feature, Source
 from liquidbench.metrics import Measure
 from liquidbench.models import FAMILIES, MODELS, families
 from liquidbench.report import figures, svg, tables
-from liquidbench.report.evidence import Evidence, decimals, marks, outdone
+from liquidbench.report.task_summary import TaskSummary, decimals, marks, outdone
 from liquidbench.results import SCHEMA
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
 from liquidbench.study import Study
@@ -958,9 +958,9 @@ def test_of_several_splits_values_are_splits(tmp_path):
     assert "1, split 3" in page.says("failures")
     # Each split has its own thread among the learning curves, and each score on damaged data its corrected interval.
     name = "occupancy-excerpt"
-    evidence = Evidence(name, facts[name], frame, marks(study.model_names, study.families), comparison)
-    assert len(evidence.learning("CfC", "train")) == 12
-    spread = evidence.damaged("CfC", "noise", 1.0)
+    task = TaskSummary(name, facts[name], frame, marks(study.model_names, study.families), comparison)
+    assert len(task.learning("CfC", "train")) == 12
+    spread = task.damaged("CfC", "noise", 1.0)
     rows = frame.filter(
         pl.col("task") == "occupancy-excerpt", pl.col("model") == "CfC", pl.col("variant") == "matched"
     ).filter(pl.col("corruption") == "noise", pl.col("level") == 1.0)
@@ -981,11 +981,11 @@ def test_of_a_task_no_more_is_kept_than_what_is_shown():
     comparison = compare(frame, TASKS, 0.01)
 
     def kept(frame):
-        evidence = Evidence(
+        task = TaskSummary(
             "occupancy-excerpt", TASKS["occupancy-excerpt"], frame, marks(study.model_names, study.families), comparison
         )
-        parts = [getattr(part, "rows", part) for part in vars(evidence).values() if not isinstance(part, pl.DataFrame)]
-        return sum(part.estimated_size() for part in [*parts, evidence.odd] if isinstance(part, pl.DataFrame))
+        parts = [getattr(part, "rows", part) for part in vars(task).values() if not isinstance(part, pl.DataFrame)]
+        return sum(part.estimated_size() for part in [*parts, task.odd] if isinstance(part, pl.DataFrame))
 
     assert 0 < kept(frame) == kept(many) < rows.estimated_size()
 

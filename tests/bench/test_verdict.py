@@ -11,7 +11,8 @@ from scipy import stats
 
 from liquidbench import statistics
 from liquidbench.results import SCHEMA
-from liquidbench.statistics import compare, number
+from liquidbench.statistics import compare
+from liquidbench.wording import number
 
 NOISE = np.array([0.0, 0.002, -0.002])
 CLEAR = {"CfC": 0.95 + NOISE, "GRU": 0.90 + NOISE[[1, 2, 0]]}

@@ -55,9 +55,3 @@ from liquidbench.statistics.verdict import Comparison as Comparison
 from liquidbench.statistics.verdict import Judgement as Judgement
 from liquidbench.statistics.verdict import Verdict as Verdict
 from liquidbench.statistics.verdict import compare as compare
-from liquidbench.statistics.wording import counted as counted
-from liquidbench.statistics.wording import linear_model as linear_model
-from liquidbench.statistics.wording import number as number
-from liquidbench.statistics.wording import p_value as p_value
-from liquidbench.statistics.wording import percent as percent
-from liquidbench.statistics.wording import significant as significant

@@ -28,7 +28,7 @@ from liquidbench.statistics.inference import (
     win_tie_loss,
 )
 from liquidbench.statistics.task_results import Pair, TaskResults
-from liquidbench.statistics.wording import counted, number, p_value, percent
+from liquidbench.wording import counted, number, p_value, percent
 
 FEWEST_RANKED = 3
 """Friedman's test takes so many models and so many tasks."""

@@ -137,7 +137,7 @@ def hierarchical_interval(
 
         θ* = 1/T Σ_i 1/n_t(i) Σ_j y[t(i), s(i, j)]
 
-    so that the interval speaks of other tasks and other seeds. Values of one group are no independent evidence about
+    so that the interval speaks of other tasks and other seeds. Values of one group are no independent task about
     other groups: a bootstrap of the pooled values is far too narrow wherever groups differ. Its ends are expanded
     percentiles, the tail Φ(-√(T / (T - 1)) · t) with Student's quantile t of T - 1 degrees of freedom, for plain ones
     are too narrow with few groups: of six, at 95 %, they cover in 85 cases of 100. Where groups differ far less than

@@ -34,7 +34,7 @@ from liquidbench.statistics.inference import (
     seeds_to_equate,
     seeds_to_show,
 )
-from liquidbench.statistics.wording import counted, linear_model, number, percent, significant
+from liquidbench.wording import counted, number, percent, significant
 
 FEWEST_SEEDS = 3
 """Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
@@ -246,7 +246,7 @@ class TaskResults:
         self.costs, self.circumstances, self.families = costs, circumstances, families
         told = facts or Facts()
         self.title, self.warnings, self.measure = told.title or name, told.warnings, told.measure
-        self.linear_name, self.higher = linear_model(told), told.higher_is_better
+        self.linear_name, self.higher = told.linear_name, told.higher_is_better
         label = self.measure.label
         self.words = label[:1].lower() + label[1:]
         self.models = [model for model, variant in cells if variant == "matched"]

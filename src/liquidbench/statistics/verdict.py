@@ -37,7 +37,7 @@ from liquidbench.statistics.task_results import (
     in_order,
     results_by_task,
 )
-from liquidbench.statistics.wording import counted, number, p_value, percent, significant
+from liquidbench.wording import counted, number, p_value, percent, significant
 
 EDGE = 0.05
 """A learning rate is close to an end of its range within this share of it, on the logarithmic scale of the draws."""

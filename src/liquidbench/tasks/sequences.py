@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from liquidbench.tasks import dates, groups
 from liquidbench.tasks.meaning import Meaning, labelled
 from liquidbench.tasks.task import SPLITS, Recording
-from liquidbench.tasks.wording import counted, listed
+from liquidbench.wording import counted, listed
 
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8

@@ -21,16 +21,8 @@ from liquidbench.facts import Facts
 from liquidbench.metrics import Measure
 from liquidbench.models import Family
 from liquidbench.report.svg import Mark
-from liquidbench.statistics import (
-    Comparison,
-    Interval,
-    Judgement,
-    Pair,
-    Standing,
-    number,
-    score_interval,
-    test_to_train,
-)
+from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, score_interval, test_to_train
+from liquidbench.wording import number
 
 CHOSEN = ("hidden_size", "learning_rate")
 """What validation chose of a fit, and is shown."""
@@ -76,7 +68,7 @@ class Spread:
     interval: Interval | None
 
 
-class Evidence:
+class TaskSummary:
     """One task's results.
 
     Args:
