@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from liquidbench.metrics import METRICS, Measure
 
+DRIFT = 0.1
+"""Classes' shares that differ by more between training and test (`Facts.drift`) are told of."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -44,6 +47,8 @@ class Facts:
         standardised_targets: whether scores of predictions are in standard deviations of the training targets.
         baseline: the trivial predictor; "" where there is none.
         timespan_unit: what a time span of 1 stands for, in `time_unit`; 0 where it is not known.
+        class_shares: of the scored targets of a classification, each class's share, by split.
+        constant: the best that a constant prediction can score on test by `metric` (`metrics.best_constant`).
         sequences: how many there are, by split.
         rows: how many raw rows there are, by split.
         digest: checksum of the data.
@@ -74,6 +79,8 @@ class Facts:
     folds: int = 1
     fold_rule: str = ""
     features: tuple[Feature, ...] = ()
+    class_shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    constant: float | None = None
     sequences: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     irregular: bool = False
@@ -100,6 +107,12 @@ class Facts:
     def selecting(self) -> Measure:
         """The score that chooses on validation."""
         return self.selection or self.measure
+
+    @property
+    def drift(self) -> float:
+        """What part of test would have to be of another class for its classes' shares to be those of training."""
+        train, test = (self.class_shares.get(split, ()) for split in ("train", "test"))
+        return sum(abs(one - other) for one, other in zip(train, test, strict=False)) / 2
 
     @property
     def linear_name(self) -> str:
@@ -163,12 +176,14 @@ _READERS = {
     "warnings": _all_text,
     "metric_range": lambda told: None if told is None else _range(told),
     "selection": lambda told: None if told is None else _measure(told),
+    "class_shares": lambda told: {split: tuple(map(float, shares)) for split, shares in told.items()},
     "measurements": lambda told: tuple(map(_measure, told)),
     "source": lambda told: None if told is None else Source(**told),
     "features": lambda told: tuple(Feature(**one) for one in told),
 }
 _TYPES: dict[str, tuple[type, ...]] = {
     "classes": (tuple, type(None)),
+    "constant": (float, int, type(None)),
     "metric_range": (tuple, type(None)),
     "selection": (Measure, type(None)),
     "source": (Source, type(None)),

@@ -121,6 +121,44 @@ def score(metric: str | Metric, targets: ArrayLike, predictions: ArrayLike) -> f
     return value
 
 
+def shares_of(targets: NDArray[np.int64], classes: int) -> tuple[float, ...]:
+    """Each class's share of some targets."""
+    return tuple((np.bincount(targets, minlength=classes) / max(len(targets), 1)).tolist())
+
+
+def best_constant(metric: str | Metric, targets: ArrayLike, outputs: int) -> float | None:
+    """The best score that one prediction for all targets can have: what is no skill whatever the score.
+
+    It is chosen with the targets in sight, so no constant that is chosen elsewhere is better. Tried are each class, and
+    the classes' shares as probabilities; of values their mean and median.
+
+    Args:
+        metric: a key of `METRICS`, or a metric of one's own.
+        targets: class numbers (n,), or values (n, outputs).
+        outputs: number of classes or values.
+
+    Returns:
+        None where the metric is undefined for every one of them.
+
+    Example:
+        >>> best_constant("accuracy", [0, 1, 1, 1], 2), best_constant("balanced_accuracy", [0, 1, 1, 1], 2)
+        (0.75, 0.5)
+    """
+    known = np.asarray(targets)
+    metric = METRICS[metric] if isinstance(metric, str) else metric
+    if metric.kind == "classification":
+        tried = [*np.eye(outputs), np.log(np.maximum(shares_of(known, outputs), 1e-300))]
+    else:
+        tried = [known.mean(axis=0, dtype=np.float64), np.median(known, axis=0)]
+    found = []
+    for constant in tried:
+        try:
+            found.append(score(metric, known, np.broadcast_to(constant, (len(known), outputs))))
+        except ValueError:
+            continue
+    return (max if metric.higher_is_better else min)(found, default=None)
+
+
 # scikit-learn and SciPy take a second to load, for which help and lists need not wait: they are imported where they
 # compute.
 

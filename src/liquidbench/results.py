@@ -115,7 +115,7 @@ _TYPES = {
 }
 
 COMPACT = pl.Schema(
-    {name: _TYPES.get(name, kind) for name, kind in SCHEMA.items() if name not in ("study", "search", "settings")}
+    {name: _TYPES.get(name, kind) for name, kind in SCHEMA.items() if name not in ("study", "settings")}
 )
 """The columns that a report asks for, in types that take a third of the memory: text is of few words over and over."""
 

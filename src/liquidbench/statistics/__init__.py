@@ -21,6 +21,7 @@ from liquidbench.statistics.cost import Price as Price
 from liquidbench.statistics.inference import ALPHA as ALPHA
 from liquidbench.statistics.inference import LEVEL as LEVEL
 from liquidbench.statistics.inference import Effect as Effect
+from liquidbench.statistics.inference import Estimate as Estimate
 from liquidbench.statistics.inference import Interval as Interval
 from liquidbench.statistics.inference import PairedTest as PairedTest
 from liquidbench.statistics.inference import WinTieLoss as WinTieLoss
@@ -29,15 +30,14 @@ from liquidbench.statistics.inference import bayesian_signed_rank as bayesian_si
 from liquidbench.statistics.inference import cliques as cliques
 from liquidbench.statistics.inference import critical_difference as critical_difference
 from liquidbench.statistics.inference import effect_size as effect_size
+from liquidbench.statistics.inference import estimate as estimate
 from liquidbench.statistics.inference import expected_best as expected_best
 from liquidbench.statistics.inference import friedman as friedman
 from liquidbench.statistics.inference import gain_per_doubling as gain_per_doubling
 from liquidbench.statistics.inference import hierarchical_interval as hierarchical_interval
 from liquidbench.statistics.inference import holm as holm
 from liquidbench.statistics.inference import mean_interval as mean_interval
-from liquidbench.statistics.inference import paired_test as paired_test
 from liquidbench.statistics.inference import places as places
-from liquidbench.statistics.inference import resampled_test as resampled_test
 from liquidbench.statistics.inference import score_interval as score_interval
 from liquidbench.statistics.inference import seeds_to_equate as seeds_to_equate
 from liquidbench.statistics.inference import seeds_to_show as seeds_to_show
