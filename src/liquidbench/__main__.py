@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -782,7 +783,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
     """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     import polars as pl
 
-    from liquidbench import console, kept, report, results, statistics
+    from liquidbench import console, kept, predictions, report, results, statistics
 
     folder = StudyFolder(directory)
     with _input():
@@ -798,7 +799,9 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families)
+        # Every pair of models asks for the same runs.
+        without = cache(partial(predictions.scores_without, directory))
+    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families, without)
     with _writing(directory):
         path = folder.report if form == "html" else folder.tables
         if form == "html":

@@ -121,9 +121,9 @@ def score(metric: str | Metric, targets: ArrayLike, predictions: ArrayLike) -> f
     return value
 
 
-def shares_of(targets: NDArray[np.int64], classes: int) -> tuple[float, ...]:
+def shares_of(targets: Targets, classes: int) -> tuple[float, ...]:
     """Each class's share of some targets."""
-    return tuple((np.bincount(targets, minlength=classes) / max(len(targets), 1)).tolist())
+    return tuple((np.bincount(targets.astype(np.int64), minlength=classes) / max(len(targets), 1)).tolist())
 
 
 def best_constant(metric: str | Metric, targets: ArrayLike, outputs: int) -> float | None:

@@ -8,6 +8,7 @@ recordings would have changed. Predictions on damaged data are not kept: they wo
 
 import io
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -134,14 +135,18 @@ def scores_without(
     Returns:
         (blocks,) scores, of at most `MOST_BLOCKS`, the same blocks for all runs that have the same test data; None
         where the run left no predictions, or those of a version that kept no recordings, where there are fewer
-        recordings, or where the metric is not in `METRICS` or undefined without a block.
-
-    Raises:
-        DamagedFileError: where the file is not what was written, or another run's.
+        recordings, where the metric is not in `METRICS` or undefined without a block, or, with a warning, where the
+        file is damaged.
     """
-    if metric not in METRICS or not path(directory, run).exists():
+    if metric not in METRICS:
         return None
-    arrays = _read(directory, run)
+    try:
+        arrays = _read(directory, run)
+    except FileNotFoundError:
+        return None
+    except storage.DamagedFileError as error:
+        warnings.warn(f"{error}; verdicts are made without it", storage.KeptFileWarning, stacklevel=2)
+        return None
     if _RECORDINGS not in arrays:
         return None
     targets, predictions = arrays["test_targets"], arrays["test_predictions"]

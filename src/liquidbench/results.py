@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -435,8 +435,8 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
     )
 
 
-def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"]) -> dict[str, float]:
-    """Main score on test, by task, of the trivial predictor or of the linear model: the mean over outer splits."""
+def baseline_scores(frame: pl.DataFrame, baseline: str) -> dict[str, float]:
+    """Main score on test, by task, of what takes no network, such as "trivial" or "linear": the mean over splits."""
     rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
     splits = rows.group_by("task", "fold").agg(pl.col("value").median())
     return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())

@@ -20,6 +20,8 @@ from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
 from liquidbench.report.task_summary import TaskSummary, decimals, marks
 from liquidbench.statistics import (
+    ALPHA,
+    CHEAP,
     COST_RULE,
     FEWEST_SEEDS,
     GROUP_RULE,
@@ -30,13 +32,16 @@ from liquidbench.statistics import (
     Pair,
 )
 from liquidbench.study import MATCHINGS, Study, task_name
-from liquidbench.wording import counted, number, p_value, significant
+from liquidbench.wording import counted, number, p_value, percent, significant
 
 MANY_TASKS = 5
 """From so many on the overview is laid out closely: words of verdicts are folded, scores stand under their drawings."""
 
 WIDEST_TABS = 75
 """Letters of tasks' titles that fit beside one another above the page."""
+
+MOST_SHARES = 5
+"""Classes whose shares are listed."""
 
 MOST_DRAWN_PAIRS = 15
 """Up to so many pairs on a task each has a drawing of its own; more are shown as a matrix."""
@@ -76,6 +81,7 @@ class TaskVerdict:
     svg: str
     change: str
     prices: list[str]
+    selections: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -212,12 +218,9 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
     close, several = len(found) >= MANY_TASKS, sum(bool(task.spreads) for task in found) > 1
     together = across(comparison, models)
     over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
+    floors = dict.fromkeys(name for task in found for name in task.floors)
     baselines = [
-        (name, ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)])
-        for name, scores in (
-            ("trivial predictor", [task.trivial for task in found]),
-            ("linear model", [task.linear for task in found]),
-        )
+        (name, [task.text(task.floors[name]) if name in task.floors else "" for task in found]) for name in floors
     ]
     return Page(
         name=study.name,
@@ -230,7 +233,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         legend=_legend(models),
         columns=[(anchors[task.name], task.title, task.metric_label, task.direction) for task in found],
         leaderboard=_leaderboard(found, models, comparison, close),
-        baselines=[(name, texts) for name, texts in baselines if any(texts)],
+        baselines=baselines,
         leaderboard_note=_leaderboard_note(found),
         close=close,
         crowded=sum(len(one.title) for one in pages) > WIDEST_TABS,
@@ -361,6 +364,7 @@ def _judgement(task: TaskSummary, anchor: str) -> TaskVerdict | None:
         svg=drawn,
         change=_change(judgement.verdict, pair, task),
         prices=prices,
+        selections=_selections(judgement, task),
     )
 
 
@@ -370,26 +374,33 @@ def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
         return ""
     if pair.prospect:
         return pair.prospect.sentence
+    if verdict == "floor wins":
+        return "There could be a verdict if a network were better than what takes no network."
+    if CHEAP in pair.reason:
+        return "A verdict takes a search of its own for each seed: mode full."
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
-        return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both models have finished; there are {pairs}."
+        return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both have finished; there are {pairs}."
     if pair.reason:
-        score = task.trivial
-        beaten = score is None or any(task.beats(model, score) for model in (pair.first, pair.second))
-        missing = (
-            "if the time limit had not ended trainings"
-            if beaten
-            else "if a model were better than the trivial predictor"
-        )
-        return f"There could be a verdict {missing}."
-    lead, bounds = task.lead(pair.difference, pair.interval)
-    if verdict == "equivalent" and bounds:
-        limit = max(map(abs, bounds))
-        words = f"It holds for every smallest difference above {number(limit, significant([limit]))}"
-    elif verdict.endswith("better"):
-        words = f"It holds for every smallest difference up to {number(abs(lead), significant([lead]))}"
-    else:
+        return "There could be a verdict if the time limit had not ended trainings."
+    bounds = pair.estimate.interval(1 - ALPHA / pair.tests) if pair.estimate else None
+    if bounds is None or verdict not in ("equivalent", "liquid better", "recurrent better"):
         return ""
+    sizes = sorted(map(abs, bounds))
+    if verdict == "equivalent":
+        words = f"It holds for every smallest difference above {number(sizes[1], significant([sizes[1]]))}"
+    else:
+        words = f"It holds for every smallest difference up to {number(sizes[0], significant([sizes[0]]))}"
     return f"{words}; in this study it is {number(pair.margin, significant([pair.margin]))}."
+
+
+def _selections(judgement: statistics.Judgement, task: TaskSummary) -> list[tuple[str, str, str]]:
+    """By each rule of choosing a family's networks: the rule, liquid's lead, and its interval."""
+    leads = [
+        (rule, task.lead(pair.difference, pair.interval))
+        for rule, pair in judgement.selections.items()
+        if pair.difference is not None
+    ]
+    return [(rule, task.text(lead, signed=True), task.span(bounds)) for rule, (lead, bounds) in leads]
 
 
 def _contests(task: TaskSummary, drawn: bool) -> list[PairRow]:
@@ -602,6 +613,8 @@ def _facts(task: TaskSummary) -> list[tuple[str, str]]:
         ("Selected by", f"{facts.selection.label} on validation" if facts.selection else ""),
         ("Measured in a closed loop", loop),
         ("Trivial predictor", trivial),
+        ("Best constant on test", "" if task.constant is None else task.text(task.constant)),
+        ("Classes’ shares", _shares(facts)),
         ("Linear model", "" if task.linear is None else f"{facts.linear_name}: {task.text(task.linear)}"),
         ("Split", facts.split_rule),
         ("Sequences", ", ".join(f"{number(count)} {split}" for split, count in facts.sequences.items())),
@@ -614,6 +627,17 @@ def _facts(task: TaskSummary) -> list[tuple[str, str]]:
         ("Checksum", f"sha256 {facts.digest}" if facts.digest else ""),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _shares(facts: Facts) -> str:
+    """The classes' shares in each part, where there are few enough to be read."""
+    if not facts.classes or len(facts.classes) > MOST_SHARES:
+        return ""
+    parts = (
+        f"{split} " + ", ".join(f"{name} {percent(share)}" for name, share in zip(facts.classes, shares, strict=False))
+        for split, shares in facts.class_shares.items()
+    )
+    return "; ".join(parts)
 
 
 def _distinct(rows: pl.LazyFrame, column: str) -> list[Any]:
@@ -728,7 +752,8 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             "Intervals",
             "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the ends of the "
             "score’s range. It covers other seeds, not other data. Intervals may overlap although the paired "
-            "difference is clear; verdicts use paired differences."
+            "difference is clear; verdicts use paired differences, whose intervals also cover the recordings in test "
+            "where predictions are kept; each verdict says for what it holds."
             + (
                 " On several outer splits, each split’s mean over seeds is one value, and intervals are widened for "
                 "overlapping training data (Nadeau and Bengio); they cover other splits."

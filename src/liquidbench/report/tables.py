@@ -75,13 +75,8 @@ def leaderboard(found: Sequence[TaskSummary], comparison: Comparison) -> Table:
                 text = f"{text} {task.span(spread.interval)}".strip()
             row.append(Bold(text) if spread and task.unbeaten(line.model) else text)
         rows.append(row)
-    for name, scores in (
-        ("trivial predictor", [task.trivial for task in found]),
-        ("linear model", [task.linear for task in found]),
-    ):
-        if any(score is not None for score in scores):
-            texts = ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)]
-            rows.append(["", name, *texts])
+    for name in dict.fromkeys(name for task in found for name in task.floors):
+        rows.append(["", name, *(task.text(task.floors[name]) if name in task.floors else "" for task in found)])
     ranks = comparison.ranks
     records = [
         {
@@ -150,10 +145,8 @@ def scores(task: TaskSummary, name: str) -> Table:
                 **known,
             }
         )
-    baselines = (("trivial predictor", task.trivial), ("linear model", task.linear))
-    for label, score in baselines:
-        if score is not None:
-            rows.append([label, task.text(score), *[""] * (2 + len(cost_heads(task)))])
+    for label, score in task.floors.items():
+        rows.append([label, task.text(score), *[""] * (2 + len(cost_heads(task)))])
     authors = any(variant == "author" for _, variant in task.standings)
     apart = " †: at a published size and rate, outside the comparison." if authors else ""
     return Table(
@@ -257,9 +250,10 @@ def pairs(task: TaskSummary, name: str) -> Table:
                 **_ends(pair.interval),
                 "smallest_difference": pair.margin,
                 "seeds": pair.seeds,
-                "splits": len(pair.differences) if pair.over == "split" else 1,
-                "p": pair.outcome.p if pair.outcome else None,
+                "splits": pair.splits,
+                "p": pair.uncorrected,
                 "p_corrected": pair.p,
+                "covers": " and ".join(pair.covers),
                 "verdict": pair.verdict,
                 "reason": pair.reason,
             }
@@ -372,7 +366,7 @@ def matchings(found: Sequence[TaskSummary], comparison: Comparison, first: str) 
                     "difference": pair.difference if pair else None,
                     **_ends(pair.interval if pair else None),
                     "smallest_difference": pair.margin if pair else None,
-                    "p": pair.outcome.p if pair and pair.outcome else None,
+                    "p": pair.uncorrected if pair else None,
                     "p_corrected": pair.p if pair else None,
                     "verdict": one.verdict if one else None,
                 }

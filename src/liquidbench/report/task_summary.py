@@ -21,7 +21,18 @@ from liquidbench.facts import Facts
 from liquidbench.metrics import Measure
 from liquidbench.models import Family
 from liquidbench.report.svg import Mark
-from liquidbench.statistics import Comparison, Interval, Judgement, Pair, Standing, score_interval, test_to_train
+from liquidbench.statistics import (
+    CONSTANT,
+    FLOORS,
+    Comparison,
+    Interval,
+    Judgement,
+    Pair,
+    Standing,
+    floors,
+    score_interval,
+    test_to_train,
+)
 from liquidbench.wording import number
 
 CHOSEN = ("hidden_size", "learning_rate")
@@ -112,8 +123,8 @@ class TaskSummary:
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        self.trivial: float | None = results.baseline_scores(rows, "trivial").get(name)
-        self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
+        found = floors(rows, name, facts)
+        self.trivial, self.linear, self.constant = (found.get(one) for one in (*FLOORS.values(), CONSTANT))
         self.searches = _searches(rows)
         done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
         fits, costs = (done.filter(pl.col("kind") == kind) for kind in ("fit", "cost"))
@@ -153,9 +164,18 @@ class TaskSummary:
 
     @property
     def references(self) -> list[tuple[float, str]]:
-        """Scores of the trivial predictor and the linear model with their names, for lines in figures."""
-        known = (("trivial predictor", self.trivial), ("linear model", self.linear))
-        return [(score, f"{name} {self.text(score)}") for name, score in known if score is not None]
+        """`floors` with their names and scores, for lines in figures."""
+        return [(score, f"{name} {self.text(score)}") for name, score in self.floors.items()]
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """What takes no network, by name; the best constant where it is better than the trivial predictor."""
+        ahead = self.constant is not None and (
+            self.trivial is None or self.lead(self.constant - self.trivial, None)[0] > 1e-9 * abs(self.trivial)
+        )
+        known = {"trivial predictor": self.trivial, "best constant": self.constant if ahead else None}
+        known["linear model"] = self.linear
+        return {name: score for name, score in known.items() if score is not None}
 
     @cached_property
     def places(self) -> int:

@@ -44,12 +44,16 @@ from liquidbench.statistics.inference import seeds_to_show as seeds_to_show
 from liquidbench.statistics.inference import signed_rank_test as signed_rank_test
 from liquidbench.statistics.inference import spreads_to_show as spreads_to_show
 from liquidbench.statistics.inference import win_tie_loss as win_tie_loss
+from liquidbench.statistics.task_results import CHEAP as CHEAP
+from liquidbench.statistics.task_results import CONSTANT as CONSTANT
 from liquidbench.statistics.task_results import FEW_SEEDS as FEW_SEEDS
 from liquidbench.statistics.task_results import FEWEST_SEEDS as FEWEST_SEEDS
+from liquidbench.statistics.task_results import FLOORS as FLOORS
 from liquidbench.statistics.task_results import PROSPECT_RULE as PROSPECT_RULE
 from liquidbench.statistics.task_results import Pair as Pair
 from liquidbench.statistics.task_results import Prospect as Prospect
 from liquidbench.statistics.task_results import Standing as Standing
+from liquidbench.statistics.task_results import floors as floors
 from liquidbench.statistics.task_results import test_to_train as test_to_train
 from liquidbench.statistics.verdict import Comparison as Comparison
 from liquidbench.statistics.verdict import Judgement as Judgement

@@ -273,12 +273,27 @@ class OverTasks:
         raise ValueError(f"first and second must be two of the study's matched models; got {first!r} and {second!r}")
 
 
+def leads_over_tasks(tasks: Sequence[TaskResults], pairs: Sequence[Pair | None]) -> PairedTest | None:
+    """Test of liquid against recurrent, each task of which something can be said one pair.
+
+    Args:
+        tasks: of a study.
+        pairs: liquid against recurrent networks on each of them, judged; None where there is no comparison.
+
+    Returns:
+        None below `FEWEST_SIGNED` tasks, or where any difference counts, so that leads have no common unit.
+    """
+    said = [(task, pair) for task, pair in zip(tasks, pairs, strict=True) if pair and not pair.reason and pair.means]
+    leads = [task.lead(pair.difference or 0.0) / pair.margin for task, pair in said if pair.margin]
+    return signed_rank_test(leads, np.zeros(len(leads))) if len(leads) == len(said) >= FEWEST_SIGNED else None
+
+
 def judge_over_tasks(
     tasks: Sequence[TaskResults],
     models: Sequence[str],
     tables: Sequence[NDArray[np.float64]],
     pairs: Sequence[Pair],
-    contests: Sequence[tuple[Pair, bool]],
+    leads: PairedTest | None,
 ) -> OverTasks:
     """Everything that takes tasks for pairs.
 
@@ -287,21 +302,18 @@ def judge_over_tasks(
         models: the matched ones.
         tables: places on each task where all of them ran and none was cut short, (seeds, models).
         pairs: every two models of each task, judged.
-        contests: liquid against recurrent on each task of which something can be said, and whether higher is better.
+        leads: `leads_over_tasks`.
     """
     ranked = min(len(models), len(tables)) >= FEWEST_RANKED
     scores = np.array([table.mean(axis=0) for table in tables])
     ranks = dict(zip(models, average_ranks(scores, higher_is_better=False), strict=True)) if len(tables) else {}
     matchups = _matchups({task.name: task for task in tasks}, models, ranks, pairs)
-    found = [(pair, higher) for pair, higher in contests if pair.difference is not None]
-    leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in found if pair.margin]
-    tested = len(leads) == len(found) >= FEWEST_SIGNED
     outcome = friedman(scores) if ranked else None
     return OverTasks(
         tasks=len(tables),
         models=len(models),
         friedman=outcome,
-        leads=signed_rank_test(leads, np.zeros(len(leads))) if tested else None,
+        leads=leads,
         matchups=matchups,
         groups=_groups(ranks, len(tables), outcome[1], matchups) if outcome else None,
     )

@@ -67,10 +67,7 @@ FLOORS = {"trivial": "the trivial predictor", "linear": "the linear model"}
 CONSTANT = "the best constant"
 """The floor that no prediction from the inputs stands under: see `liquidbench.facts.Facts.constant`."""
 
-CHEAP = (
-    "one search was made and its choice trained again with other seeds (mode: cheap), so what another search would "
-    "have chosen is unknown"
-)
+CHEAP = "one search serves all seeds (mode: cheap), so what another search would have chosen is unknown"
 
 SELECTIONS = {
     "validation": "validation score, other seeds",
@@ -303,12 +300,10 @@ class TaskResults:
         cheap: bool = False,
         without: Without | None = None,
     ):
-        self.name, self.cells, self.trainings, self.cheap = name, cells, trainings, cheap
+        self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
         self.costs, self.circumstances, self.families = costs, circumstances, families
         told = facts or Facts()
         self.facts, self._without = told, without
-        best = {} if told.constant is None else {CONSTANT: told.constant}
-        self.floors: Mapping[str, float] = {**floors, **best}
         self.title, self.warnings, self.measure = told.title or name, told.warnings, told.measure
         self.higher = told.higher_is_better
         label = self.measure.label
@@ -457,7 +452,7 @@ class TaskResults:
             subsets=k,
         )
 
-    def _chosen(self, models: Sequence[str], runs: Sequence[FoldAndSeed], k: int, selection: str) -> Weights:
+    def _chosen(self, models: list[str], runs: Sequence[FoldAndSeed], k: int, selection: str) -> Weights:
         """For each run the weights that the other seeds of its split give to the models of a family."""
         if not selection or len(models) == 1:
             return dict.fromkeys(runs, dict.fromkeys(models, 1 / len(models)))
@@ -470,7 +465,7 @@ class TaskResults:
         for place, run in enumerate(runs):
             others = (folds == run[0]) & (np.arange(len(runs)) != place)
             order = np.argsort(-table[:, others].mean(axis=1), kind="stable")
-            found[run] = {models[model]: float(chance) for model, chance in zip(order, chances, strict=True) if chance}
+            found[run] = {models[place]: float(w) for place, w in zip(order.tolist(), chances, strict=True) if w}
         return found
 
     def _spread(self, members: Sequence[Sequence[str]], runs: Sequence[FoldAndSeed]) -> float:
@@ -508,7 +503,10 @@ class TaskResults:
         recordings = self._recordings(sides, runs) if over == "seed" else None
         others = [*networks, *([recordings] if recordings else [])]
         estimated = None
-        if over == "split" and folds > 1:
+        # The spread of seeds is a fraction of that of searches, so no interval and no p is made of it.
+        if self.cheap:
+            pass
+        elif over == "split" and folds > 1:
             estimated = estimate(means, self.test_to_train, others)
         elif over == "seed" and fewest > 1:
             spreads = [np.var(values, ddof=1) / len(values) for values in by_fold.values()]
@@ -674,11 +672,7 @@ def results_by_task(
                 cells=_cells(rows, task, tasks.get(task), families),
                 facts=tasks.get(task),
                 trainings=_trainings(rows),
-                floors={
-                    label: score
-                    for floor, label in FLOORS.items()
-                    if (score := results.baseline_scores(rows, floor).get(task)) is not None
-                },
+                floors=floors(rows, task, tasks.get(task, Facts())),
                 costs=measured(rows),
                 circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
@@ -688,6 +682,13 @@ def results_by_task(
             )
         )
     return found
+
+
+def floors(rows: pl.DataFrame, task: str, facts: Facts) -> dict[str, float]:
+    """Scores on test that take no network, by whose they are, with the names of `FLOORS` and `CONSTANT`."""
+    scores = {label: results.baseline_scores(rows, floor).get(task) for floor, label in FLOORS.items()}
+    scores[CONSTANT] = facts.constant
+    return {label: score for label, score in scores.items() if score is not None}
 
 
 def _without(

@@ -23,6 +23,7 @@ from liquidbench.statistics.across import (
     Overall,
     OverTasks,
     judge_over_tasks,
+    leads_over_tasks,
     overall_standings,
 )
 from liquidbench.statistics.cost import Price
@@ -207,19 +208,11 @@ def compare(
     for task in found:
         contests = [task.pair(one, other) for one, other in combinations(task.models, 2)]
         pairs += corrected_pairs(contests, [task.higher] * len(contests))
-    contests = {task.name: pair for task in found if (pair := task.family_pair())}
-    directions = [task.higher for task in found if task.name in contests]
-    corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
-    judgements = [_judge(task, corrected.get(task.name)) for task in found]
+    judgements = judge(found)
     names = in_order({model for task in found for model in task.models}, families)
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
     places = {task: table for task in found if len(table := task.places(names))}
     whole = [table for task, table in places.items() if not any(map(task.cut_short, task.models))]
-    leads = [
-        (judgement.pair, task.higher)
-        for task, judgement in zip(found, judgements, strict=True)
-        if judgement.pair and not judgement.pair.reason
-    ]
     return Comparison(
         leaderboard=tuple(line for task in found for line in task.standings()),
         overall=overall_standings(found, names, list(places.values()), families),
@@ -230,8 +223,18 @@ def compare(
             warnings=tuple(_warnings(found, judgements)),
             thresholds=_thresholds(smallest_difference),
         ),
-        over_tasks=judge_over_tasks(found, names, whole, pairs, leads),
+        over_tasks=judge_over_tasks(
+            found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
+        ),
     )
+
+
+def judge(tasks: Sequence[TaskResults]) -> list[Judgement]:
+    """Liquid against recurrent on each task, p corrected over the tasks."""
+    contests = {task.name: pair for task in tasks if (pair := task.family_pair())}
+    directions = [task.higher for task in tasks if task.name in contests]
+    corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
+    return [_judge(task, corrected.get(task.name)) for task in tasks]
 
 
 def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
@@ -399,6 +402,11 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
             f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: results on fewer than "
             f"{FEW_TASKS} say little about other tasks."
         )
+    if any(task.cheap for task in tasks):
+        warnings.append(
+            "One search of each network serves all its seeds (mode: cheap): intervals leave out what another search "
+            "would have chosen, which is mostly several times as much, so nothing is ranked and there is no verdict."
+        )
     for over in ("seed", "split"):
         few = min((len(pair.differences) for pair in pairs if pair.over == over), default=FEW_SEEDS)
         if few < FEW_SEEDS:
@@ -542,22 +550,24 @@ def _was(things: Sequence[object]) -> str:
 
 def _thresholds(smallest_difference: float) -> tuple[str, ...]:
     return (
-        "A family's networks are those with the fewest failed runs. Of n liquid and m recurrent networks, each family "
-        "is represented by the best of k = min(n, m), averaged over all subsets of k, as the best of more would be better "
-        "for their number alone. Which is best is decided by validation on all other seeds of the same split than the "
-        "one that is scored. Networks of neither family and rows at published sizes and rates do not count.",
+        "A family's networks are those with the fewest failed runs. Of n liquid and m recurrent networks, each "
+        "family is represented by the best of k = min(n, m), averaged over all subsets of k, as the best of more "
+        "would be better for their number alone. Which is best is decided by validation on all other seeds of the "
+        "same split than the one that is scored. Networks of neither family and rows at published sizes and rates do "
+        "not count.",
         "The variance of the mean difference is the sum of up to three: of seeds (or of outer splits, from "
         f"{FEWEST_SPLITS} on, with Nadeau and Bengio's correction for training data that overlap); of test recordings, "
         f"by the jackknife, where predictions are kept and there are at least {FEWEST_RECORDINGS}; and of networks, "
         "pooled within the families, where a family has several. Degrees of freedom are Satterthwaite's.",
         f"“Better”: the difference is shown to be larger than {smallest_difference:g} (in units of the score where "
         "higher is better, up to a greatest value; as a fraction of the recurrent representative's mean where the "
-        "score is an error or has no greatest value). “Equivalent”: it is shown to be smaller. Anything else: “no difference "
-        f"shown”. Shown means that the one-sided t-test of that claim has p below {ALPHA / 2:g}, doubled and corrected "
-        "by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table of pairs. So "
+        "score is an error or has no greatest value). “Equivalent”: it is shown to be smaller. Anything else: “no "
+        f"difference shown”. Shown means that the one-sided t-test of that claim has p below {ALPHA / 2:g}, doubled "
+        "and corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table "
+        "of pairs. So "
         f"at most {percent(ALPHA)} of studies claim anything false.",
-        "“Cannot say”, which is checked first: the study made one search and trained its choice again (mode: cheap); "
-        "the time limit ended a training that was scored of a network that counts; or there are fewer than "
+        "“Cannot say”, which is checked first: the study made one search and trained its choice again (mode: "
+        "cheap); the time limit ended a training that was scored of a network that counts; or there are fewer than "
         f"{FEWEST_SEEDS} common seeds, or splits. “Floor wins”: otherwise, neither mean is better than the best of the "
         "trivial predictor, the linear model and the best constant on test.",
         f"Intervals are Student's, at {percent(LEVEL)}, not corrected for the number of comparisons. Those of single "
