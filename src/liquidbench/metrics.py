@@ -8,7 +8,7 @@ hand is an error in words, never a number that looks like a score.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,7 +121,7 @@ def score(metric: str | Metric, targets: ArrayLike, predictions: ArrayLike) -> f
     return value
 
 
-def shares_of(targets: Targets, classes: int) -> tuple[float, ...]:
+def shares_of(targets: NDArray[Any], classes: int) -> tuple[float, ...]:
     """Each class's share of some targets."""
     return tuple((np.bincount(targets.astype(np.int64), minlength=classes) / max(len(targets), 1)).tolist())
 
