@@ -225,8 +225,8 @@ class OverTasks:
         tasks: number of tasks on which all matched models were ranked, and none was cut short by the time limit.
         models: number of these models.
         friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
-        leads: test of liquid against recurrent, each task with a verdict one pair, by leads in units of the smallest
-            difference that counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
+        leads: test of liquid against recurrent networks, `leads_over_tasks`; None below `FEWEST_SIGNED`
+            tasks, or where any difference counts.
         matchups: every two matched models, in the order of the study's families.
         groups: models that are not shown to differ; None where `friedman` is.
     """
@@ -253,9 +253,8 @@ class OverTasks:
             verdict = "are not shown to differ from" if self.leads.p >= ALPHA else "are better than"
             sides = ("recurrent", "liquid") if self.leads.effect < 0 else ("liquid", "recurrent")
             words.append(
-                f"Over {self.leads.n} tasks the {sides[0]} networks' best {verdict} the {sides[1]} networks' "
-                f"({p_value(self.leads.p)} by {self.leads.test}, each task's lead in units of the smallest difference "
-                "that counts)."
+                f"Over {self.leads.n} tasks {sides[0]} networks {verdict} {sides[1]} ones ({p_value(self.leads.p)} by "
+                f"{self.leads.test} of whether they lead by more than the smallest difference that counts)."
             )
         return " ".join(words)
 
@@ -274,7 +273,9 @@ class OverTasks:
 
 
 def leads_over_tasks(tasks: Sequence[TaskResults], pairs: Sequence[Pair | None]) -> PairedTest | None:
-    """Test of liquid against recurrent, each task of which something can be said one pair.
+    """Test of whether liquid or recurrent networks lead by more than the smallest difference that counts.
+
+    Each task of which something can be said is one pair; the exact signed-rank test is of leads less that difference.
 
     Args:
         tasks: of a study.
@@ -285,7 +286,11 @@ def leads_over_tasks(tasks: Sequence[TaskResults], pairs: Sequence[Pair | None])
     """
     said = [(task, pair) for task, pair in zip(tasks, pairs, strict=True) if pair and not pair.reason and pair.means]
     leads = [task.lead(pair.difference or 0.0) / pair.margin for task, pair in said if pair.margin]
-    return signed_rank_test(leads, np.zeros(len(leads))) if len(leads) == len(said) >= FEWEST_SIGNED else None
+    if not len(leads) == len(said) >= FEWEST_SIGNED:
+        return None
+    side = 1.0 if math.fsum(leads) >= 0 else -1.0
+    outcome = signed_rank_test(leads, np.full(len(leads), side))
+    return outcome if outcome.effect * side > 0 else replace(outcome, p=1.0)
 
 
 def judge_over_tasks(
