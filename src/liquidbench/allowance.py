@@ -332,8 +332,9 @@ def in_words(
         spreads = spreads_to_show(allowance.seeds)
         few = "" if allowance.seeds >= SEEDS else f"; fewer than {SEEDS} seeds come with a warning"
         lines.append(
-            f"can show: with {allowance.seeds} seeds, most likely (in 80 %), a difference between two models of about "
-            f"{spreads:.1f} times its own spread from seed to seed; smaller ones mostly stay open{few}"
+            f"can show: with {allowance.seeds} seeds, most likely (in 80 %), a difference between two models that "
+            f"exceeds the smallest that counts by about {spreads:.1f} times its own spread from seed to seed; smaller "
+            f"ones mostly stay open{few}"
         )
     return lines
 

@@ -374,15 +374,17 @@ def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
         return ""
     if pair.prospect:
         return pair.prospect.sentence
-    if verdict == "floor wins":
-        return "There could be a verdict if a network were better than what takes no network."
+    if verdict == "floor not beaten":
+        return "There could be a verdict if a network were shown better than what takes no network."
     if CHEAP in pair.reason:
         return "A verdict takes a search of its own for each seed: mode full."
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
         return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both have finished; there are {pairs}."
     if pair.reason:
         return "There could be a verdict if the time limit had not ended trainings."
-    bounds = pair.estimate.interval(1 - ALPHA / pair.tests) if pair.estimate else None
+    # What Holm's correction has made of this p-value; it depends on those of other tasks, so this is approximate.
+    correction = pair.p / pair.uncorrected if pair.p and pair.uncorrected else pair.tests
+    bounds = pair.estimate.interval(1 - ALPHA / correction) if pair.estimate else None
     if bounds is None or verdict not in ("equivalent", "liquid better", "recurrent better"):
         return ""
     sizes = sorted(map(abs, bounds))

@@ -22,8 +22,6 @@ from liquidbench.metrics import Measure
 from liquidbench.models import Family
 from liquidbench.report.svg import Mark
 from liquidbench.statistics import (
-    CONSTANT,
-    FLOORS,
     Comparison,
     Interval,
     Judgement,
@@ -123,8 +121,10 @@ class TaskSummary:
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        found = floors(rows, name, facts)
-        self.trivial, self.linear, self.constant = (found.get(one) for one in (*FLOORS.values(), CONSTANT))
+        self._floors = {label.removeprefix("the "): score for label, score in floors(rows, name, facts).items()}
+        self.trivial, self.linear, self.constant = map(
+            self._floors.get, ("trivial predictor", "linear model", "best constant")
+        )
         self.searches = _searches(rows)
         done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
         fits, costs = (done.filter(pl.col("kind") == kind) for kind in ("fit", "cost"))
@@ -173,9 +173,7 @@ class TaskSummary:
         ahead = self.constant is not None and (
             self.trivial is None or self.lead(self.constant - self.trivial, None)[0] > 1e-9 * abs(self.trivial)
         )
-        known = {"trivial predictor": self.trivial, "best constant": self.constant if ahead else None}
-        known["linear model"] = self.linear
-        return {name: score for name, score in known.items() if score is not None}
+        return {name: score for name, score in self._floors.items() if ahead or name != "best constant"}
 
     @cached_property
     def places(self) -> int:

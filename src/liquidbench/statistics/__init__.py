@@ -45,10 +45,8 @@ from liquidbench.statistics.inference import signed_rank_test as signed_rank_tes
 from liquidbench.statistics.inference import spreads_to_show as spreads_to_show
 from liquidbench.statistics.inference import win_tie_loss as win_tie_loss
 from liquidbench.statistics.task_results import CHEAP as CHEAP
-from liquidbench.statistics.task_results import CONSTANT as CONSTANT
 from liquidbench.statistics.task_results import FEW_SEEDS as FEW_SEEDS
 from liquidbench.statistics.task_results import FEWEST_SEEDS as FEWEST_SEEDS
-from liquidbench.statistics.task_results import FLOORS as FLOORS
 from liquidbench.statistics.task_results import PROSPECT_RULE as PROSPECT_RULE
 from liquidbench.statistics.task_results import Pair as Pair
 from liquidbench.statistics.task_results import Prospect as Prospect

@@ -290,7 +290,7 @@ def leads_over_tasks(tasks: Sequence[TaskResults], pairs: Sequence[Pair | None])
         return None
     side = 1.0 if math.fsum(leads) >= 0 else -1.0
     outcome = signed_rank_test(leads, np.full(len(leads), side))
-    return outcome if outcome.effect * side > 0 else replace(outcome, p=1.0)
+    return outcome if outcome.effect * side > 0 else replace(outcome, p=1.0, effect=0.0)
 
 
 def judge_over_tasks(

@@ -25,6 +25,7 @@ from liquidbench.statistics.inference import (
     Interval,
     best_of,
     combined,
+    differences,
     effect_size,
     estimate,
     holm,
@@ -47,7 +48,7 @@ FEW_SEEDS = 5
 FEWEST_SPLITS = 5
 """From so many outer splits on they are the pairs; of fewer, differences would have to be many times their spread."""
 
-FEWEST_RECORDINGS = 10
+FEWEST_RECORDINGS = 5
 """From so many test recordings on their spread is known well enough to speak of others."""
 
 FoldAndSeed = tuple[int, int]
@@ -61,7 +62,12 @@ Without = Callable[[str], NDArray[np.float64] | None]
 
 FAMILIES_COMPARED = ("liquid", "recurrent")
 
-FLOORS = {"trivial": "the trivial predictor", "linear": "the linear model"}
+FLOORS = {
+    "trivial": "the trivial predictor",
+    "linear": "the linear model",
+    "boosting": "gradient boosting",
+    "convolution": "MiniRocket",
+}
 """Scores that take no network, by their metric in results, as sentences call them."""
 
 CONSTANT = "the best constant"
@@ -159,6 +165,7 @@ class Pair:
         first: a model, or a family by its name where it has several.
         second: another.
         means: test scores of both, means over splits and seeds; None without a common seed.
+        sides: of the families, with their errors over seeds or splits; None for two models, or without an estimate.
         estimate: mean score of the first less that of the second, and its error; None below two pairs.
         p: of the best supported claim (`Estimate.claim`), corrected by Holm's method; None where there is no estimate.
         uncorrected: the same before correction.
@@ -167,7 +174,8 @@ class Pair:
         splits: number of outer splits.
         left_out: runs that one of the two has not finished.
         covers: what the interval covers: "seeds" or "splits", and "test recordings" and "networks of the families".
-        verdict: on the first: "better", "worse", "equivalent", "no difference shown", "floor wins" or "cannot say".
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or "cannot
+            say".
         reason: why nothing can be said; "" where something can.
         differences: score of the first less that of the second of each pair, in the order of splits and seeds.
         effect: how large the difference is, positive where the first has the larger score; None below three pairs.
@@ -181,6 +189,7 @@ class Pair:
     first: str
     second: str
     means: tuple[float, float] | None
+    sides: tuple[Estimate, Estimate] | None
     estimate: Estimate | None
     p: float | None
     uncorrected: float | None
@@ -429,8 +438,6 @@ class TaskResults:
         if not all(members):
             return None
         runs = sorted(set.intersection(*(self._finished(model) for models in members for model in models)))
-        if not runs:
-            return None
         k = min(map(len, members)) if selection else 1
         names = [
             models[0] if len(models) == 1 else family for models, family in zip(members, FAMILIES_COMPARED, strict=True)
@@ -438,6 +445,8 @@ class TaskResults:
         planned = {run for models in members for model in models for run in self.cells[model, "matched"]}
         seeds = Counter(fold for fold, _ in runs)
         alone = {run for run in runs if seeds[run[0]] == 1}
+        if not runs:
+            return self._compared((names[0], names[1]), ({}, {}), len(planned))
         if selection and alone and max(map(len, members)) > 1:
             reason = "choosing among a family's networks takes 2 seeds on each split that all of them have finished"
             blank = self._compared((names[0], names[1]), ({}, {}), len(planned))
@@ -445,12 +454,11 @@ class TaskResults:
         sides = [self._chosen(models, runs, k, selection) for models in members]
         freedom = sum(map(len, members)) - 2
         others = [(self._spread(members, runs) * sum(variance_of_best(len(m), k) for m in members), freedom)]
-        return replace(
-            self._compared(
-                (names[0], names[1]), (sides[0], sides[1]), len(planned) - len(runs), others if freedom else ()
-            ),
-            subsets=k,
+        pair = self._compared(
+            (names[0], names[1]), (sides[0], sides[1]), len(planned) - len(runs), others if freedom else ()
         )
+        both = tuple(self._estimate(self._scored(side), pair.over) for side in sides) if pair.estimate else None
+        return replace(pair, subsets=k, sides=both and (both[0], both[1]))
 
     def _chosen(self, models: list[str], runs: Sequence[FoldAndSeed], k: int, selection: str) -> Weights:
         """For each run the weights that the other seeds of its split give to the models of a family."""
@@ -487,33 +495,21 @@ class TaskResults:
     ) -> Pair:
         """Two sides over the same runs; p and verdict are still to be corrected."""
         runs = sorted(sides[0])
-        first, second = (
-            {run: math.fsum(w * self.cells[m, "matched"][run].test for m, w in side[run].items()) for run in runs}
-            for side in sides
-        )
-        apart = {run: first[run] - second[run] for run in runs}
-        by_fold: dict[int, list[float]] = {}
-        for (fold, _), difference in apart.items():
-            by_fold.setdefault(fold, []).append(difference)
-        folds, fewest = len(by_fold), min(map(len, by_fold.values()), default=0)
-        means = [fmean(values) for values in by_fold.values()]
+        first, second = map(self._scored, sides)
+        scores = list(first.values()), list(second.values())
+        apart = dict(zip(runs, differences(*scores).tolist() if len(runs) > 1 else np.subtract(*scores), strict=True))
+        seeds = Counter(fold for fold, _ in runs)
+        folds, fewest = len(seeds), min(seeds.values(), default=0)
         # Of few splits each is a test set by itself, where seeds and recordings vary.
         over: Literal["seed", "split"] = "split" if folds >= FEWEST_SPLITS or (folds > 1 and fewest < 2) else "seed"
-        pairs = means if over == "split" else list(apart.values())
+        pairs, *both = (
+            self.values(side) if over == "split" else list(side.values()) for side in (apart, first, second)
+        )
         recordings = self._recordings(sides, runs) if over == "seed" else None
         others = [*networks, *([recordings] if recordings else [])]
-        estimated = None
         # The spread of seeds is a fraction of that of searches, so no interval and no p is made of it.
-        if self.cheap:
-            pass
-        elif over == "split" and folds > 1:
-            estimated = estimate(means, self.test_to_train, others)
-        elif over == "seed" and fewest > 1:
-            spreads = [np.var(values, ddof=1) / len(values) for values in by_fold.values()]
-            spread = float(math.fsum(spreads)) / folds**2
-            spread = spread if np.ptp(differences_of(pairs, first, second)) else 0.0
-            own = (spread, len(pairs) - folds)
-            estimated = combined(fmean(means), len(pairs), [own, *others])
+        known = not self.cheap and len(pairs) > 1 and (over == "split" or fewest > 1)
+        estimated = self._estimate(apart, over, others) if known else None
         shares = tuple(self._shares(side) for side in sides)
         involved = dict.fromkeys(model for share in shares for model in share)
         reasons = [words for model in involved if (words := self.cut_short(model))]
@@ -531,6 +527,7 @@ class TaskResults:
             first=names[0],
             second=names[1],
             means=(fmean(self.values(first)), fmean(self.values(second))) if runs else None,
+            sides=None,
             estimate=estimated,
             p=None,
             uncorrected=estimated.claim(self.margin)[1] if estimated else None,
@@ -542,17 +539,30 @@ class TaskResults:
             verdict="no difference shown",
             reason=" and ".join(reasons),
             differences=tuple(pairs),
-            effect=effect_size(*self._paired_values(first, second, over)) if enough else None,
+            effect=effect_size(*both) if enough else None,
             over=over,
             shares=(shares[0], shares[1]),
         )
 
-    def _paired_values(
-        self, first: Mapping[FoldAndSeed, float], second: Mapping[FoldAndSeed, float], over: str
-    ) -> tuple[list[float], list[float]]:
-        if over == "seed":
-            return list(first.values()), list(second.values())
-        return self.values(first), self.values(second)
+    def _scored(self, side: Weights) -> dict[FoldAndSeed, float]:
+        """A side's test score in each run, in order."""
+        return {
+            run: math.fsum(weight * self.cells[model, "matched"][run].test for model, weight in side[run].items())
+            for run in sorted(side)
+        }
+
+    def _estimate(
+        self, values: Mapping[FoldAndSeed, float], over: str, others: Sequence[tuple[float, float]] = ()
+    ) -> Estimate:
+        """The mean of a number that each run has: over splits, or over the seeds of each split."""
+        if over == "split":
+            return estimate(self.values(values), self.test_to_train, others)
+        by_fold: dict[int, list[float]] = {}
+        for (fold, _), value in values.items():
+            by_fold.setdefault(fold, []).append(value)
+        spreads = [float(np.var(one, ddof=1)) / len(one) for one in by_fold.values() if np.ptp(one)]
+        own = (math.fsum(spreads) / len(by_fold) ** 2, len(values) - len(by_fold))
+        return combined(fmean(map(fmean, by_fold.values())), len(values), [own, *others])
 
     def _recordings(self, sides: tuple[Weights, Weights], runs: Sequence[FoldAndSeed]) -> tuple[float, float] | None:
         """What the difference owes to the recordings in test: variance and degrees of freedom; None where unknown."""
@@ -609,6 +619,8 @@ class TaskResults:
         known = [self.costs.get(model, {}) for model in shares]
         metrics = set.intersection(*map(set, known)) if known else set()
         weighted = list(zip(shares.values(), known, strict=True))
+        if len(weighted) == 1:
+            return dict(known[0])
         return {metric: math.exp(math.fsum(w * math.log(one[metric]) for w, one in weighted)) for metric in metrics}
 
     def places(self, models: Sequence[str]) -> NDArray[np.float64]:
@@ -802,14 +814,6 @@ def _word(pair: Pair, higher: bool) -> str:
         return "no difference shown"
     claim, _ = pair.estimate.claim(pair.margin)
     return "equivalent" if claim == "within" else "better" if (claim == "above") == higher else "worse"
-
-
-def differences_of(
-    values: Sequence[float], first: Mapping[FoldAndSeed, float], second: Mapping[FoldAndSeed, float]
-) -> NDArray[np.float64]:
-    """Differences without what is rounding: multiples of 1e-9 of the largest score."""
-    unit = 1e-9 * max(map(abs, (*first.values(), *second.values())))
-    return np.rint(np.asarray(values) / unit) * unit if unit else np.zeros(len(values))
 
 
 def family_words(name: str) -> str:

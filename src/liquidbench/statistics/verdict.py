@@ -27,7 +27,7 @@ from liquidbench.statistics.across import (
     overall_standings,
 )
 from liquidbench.statistics.cost import Price
-from liquidbench.statistics.inference import ALPHA, LEVEL
+from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
 from liquidbench.statistics.task_results import (
     CONSTANT,
     FAMILIES_COMPARED,
@@ -74,8 +74,8 @@ class Judgement:
     Attributes:
         task: the task's name.
         pair: liquid (first) and recurrent networks, with p corrected over the tasks; None where a family has none.
-        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "floor wins", "cannot say" or
-            "not compared".
+        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "floor not beaten", "cannot
+            say" or "not compared".
         sentence: that in plain words, with the numbers behind it.
         prospect: where no difference is shown, how many seeds would show one, or equivalence; None elsewhere.
         prices: what the lead of one costs, by each cost that was measured of both.
@@ -241,9 +241,9 @@ def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
     if pair is None:
         return Judgement(task.name, None, "not compared", f"On {task.title}, there is no comparison: {_gap(task)}.")
     floor = task.floor
-    if floor and pair.means and not pair.reason and not any(task.ahead(mean, floor[1]) for mean in pair.means):
-        reason = f"neither is better than {floor[0]}, {task.words_of(floor[1])}"
-        pair = replace(pair, verdict="floor wins", reason=reason)
+    if floor and pair.sides and not pair.reason and not any(_beats(task, side, floor[1]) for side in pair.sides):
+        reason = f"neither is shown better than {floor[0]}, {task.words_of(floor[1])}"
+        pair = replace(pair, verdict="floor not beaten", reason=reason)
     verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
     selections = {label: found for kind, label in SELECTIONS.items() if (found := task.family_pair(kind))}
     return Judgement(
@@ -255,6 +255,11 @@ def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
         task.prices(pair),
         selections if pair.subsets > 1 or any(len(shares) > 1 for shares in pair.shares) else {},
     )
+
+
+def _beats(task: TaskResults, side: Estimate, floor: float) -> bool:
+    """Whether the whole interval of a mean lies beyond a score that has no spread."""
+    return all(task.ahead(end, floor) for end in side.interval() or (side.difference,))
 
 
 def _gap(task: TaskResults) -> str:
@@ -286,7 +291,7 @@ def _sentence(task: TaskResults, pair: Pair) -> str:
     first, second = map(family_words, sides)
     span = f"{number(lead[0], places)} to {number(lead[1], places)}" if lead else ""
     numbers = [f"{task.words} {number(means[0], places)} against {number(means[1], places)}"]
-    if pair.p is not None and pair.uncorrected is not None:
+    if pair.p is not None and pair.uncorrected is not None and pair.verdict != "cannot say":
         # The interval is not corrected, so a reader may find it at odds with the p-value.
         corrected = " after Holm's correction" if pair.p > pair.uncorrected else ""
         numbers.append(f"{p_value(pair.p)}{corrected}")
@@ -295,8 +300,9 @@ def _sentence(task: TaskResults, pair: Pair) -> str:
     if pair.verdict in ("better", "worse"):
         by = f"by {span}" if span else "by the same amount with every seed"
         return f"{start} {first} {_are(sides[0])} better than {second} {by} ({told})."
-    if pair.verdict == "floor wins":
-        return f"{start} neither {first} nor {second} beat what takes no network: {pair.reason} ({told})."
+    if pair.verdict == "floor not beaten":
+        interval = f", {percent(LEVEL)} interval of their difference {span}" if span else ""
+        return f"{start} {pair.reason}: {first} and {second}{interval} ({told})."
     interval = f", {percent(LEVEL)} interval of the difference {span}" if span else ""
     if pair.verdict == "cannot say":
         either = f"{first} or {second} {_are(sides[0])}"
@@ -338,7 +344,7 @@ def _headline(judgements: Sequence[Judgement]) -> str:
     parts.append(f"recurrent better on {counts['recurrent better']}")
     parts += [f"equivalent on {counts['equivalent']}"] if counts["equivalent"] else []
     parts.append(f"no difference shown on {counts['no difference shown']}")
-    parts += [f"neither better than a floor on {counts['floor wins']}"] if counts["floor wins"] else []
+    parts += [f"a floor not beaten on {counts['floor not beaten']}"] if counts["floor not beaten"] else []
     parts += [f"{rest} on {counts[rest]}" for rest in ("cannot say", "not compared") if counts[rest]]
     return f"{', '.join(parts)} of {counted(len(judgements), 'task')}. {_consequence(judgements)}"
 
@@ -348,9 +354,9 @@ def _consequence(judgements: Sequence[Judgement]) -> str:
     counts = Counter(judgement.verdict for judgement in judgements)
     liquid, recurrent = counts["liquid better"], counts["recurrent better"]
     where = "here" if len(judgements) < FEW_TASKS else "on tasks like these"
-    if counts["floor wins"] == len(judgements):
-        return "What takes no network does as well: use that, or train the networks for longer."
-    if len(judgements) == counts["cannot say"] + counts["not compared"] + counts["floor wins"]:
+    if counts["floor not beaten"] == len(judgements):
+        return "What takes no network may do as well: use that, or train the networks for longer."
+    if len(judgements) == counts["cannot say"] + counts["not compared"] + counts["floor not beaten"]:
         return "This study cannot say which to use."
     if liquid and recurrent:
         return f"{_named(judgements)}. It depends on the task: try both on your own data."
@@ -568,8 +574,9 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         f"at most {percent(ALPHA)} of studies claim anything false.",
         "“Cannot say”, which is checked first: the study made one search and trained its choice again (mode: "
         "cheap); the time limit ended a training that was scored of a network that counts; or there are fewer than "
-        f"{FEWEST_SEEDS} common seeds, or splits. “Floor wins”: otherwise, neither mean is better than the best of the "
-        "trivial predictor, the linear model and the best constant on test.",
+        f"{FEWEST_SEEDS} common seeds, or splits. “Floor not beaten”: otherwise, neither mean is shown better (as "
+        f"below) than the best of what was run beside networks ({listed(FLOORS.values(), quote=False)}) and "
+        f"{CONSTANT} on test.",
         f"Intervals are Student's, at {percent(LEVEL)}, not corrected for the number of comparisons. Those of single "
         "scores cover other seeds. A verdict “on this test set” covers no other recordings; one “for such recordings” "
         "covers them, and both hold for the training data at hand; one “for other splits” covers these too.",
@@ -577,7 +584,7 @@ def _thresholds(smallest_difference: float) -> tuple[str, ...]:
         f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
         "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the time limit ended a "
         "training that was scored; the signed-rank test leaves out tasks with the verdict “cannot say” or “floor "
-        "wins”.",
+        "not beaten”.",
         f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds, or splits. A network is shown "
         f"better than a floor where the whole {percent(LEVEL)} interval of its mean is.",
         EDGE_RULE,
