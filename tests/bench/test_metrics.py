@@ -4,11 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from liquidbench.metrics import METRICS, Metric, score
+from liquidbench.metrics import METRICS, Metric, best_constant, score
 
 
 def _balanced(targets, logits):
@@ -87,6 +87,7 @@ def test_classes_that_are_absent_do_not_count(name):
 
 
 @pytest.mark.parametrize("name", BINARY)
+@settings(max_examples=40)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3)), min_size=2, max_size=40).filter(
         lambda pairs: len({target for target, _ in pairs}) == 2
@@ -143,6 +144,27 @@ def test_direction_of_each_metric_is_right():
 def test_what_cannot_be_scored_is_refused_in_words(name, targets, predictions, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         score(name, targets, predictions)
+
+
+def test_no_constant_is_better_than_the_best():
+    random = np.random.default_rng(4)
+    targets, values = random.choice(3, size=50, p=[0.2, 0.5, 0.3]), random.gamma(2.0, size=(50, 1))
+    shares = np.bincount(targets) / 50
+    assert best_constant("accuracy", targets, 3) == shares.max()
+    assert best_constant("balanced_accuracy", targets, 3) == pytest.approx(1 / 3)
+    assert best_constant("auroc", targets % 2, 2) == 0.5
+    assert best_constant("cross_entropy", targets, 3) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert best_constant("mse", values, 1) == pytest.approx(values.var())
+    assert best_constant("mae", values, 1) == pytest.approx(np.abs(values - np.median(values)).mean())
+    assert best_constant("r2", values, 1) == pytest.approx(0, abs=1e-12)
+    assert best_constant("auroc", targets, 3) is None, "undefined for three classes"
+    for _ in range(20):
+        logits = np.tile(random.normal(size=3), (50, 1))
+        assert score("accuracy", targets, logits) <= best_constant("accuracy", targets, 3)
+        assert score("cross_entropy", targets, logits) >= best_constant("cross_entropy", targets, 3)
+        constant = np.full((50, 1), random.normal(2))
+        assert score("mse", values, constant) >= best_constant("mse", values, 1)
+        assert score("mae", values, constant) >= best_constant("mae", values, 1)
 
 
 class TestOneOfOnesOwn:
