@@ -15,10 +15,8 @@ from statsmodels.stats.power import TTestPower
 
 from liquidbench.statistics.inference import (
     WinTieLoss,
-    average_ranks,
     bayesian_signed_rank,
     best_of,
-    cliques,
     critical_difference,
     differences,
     effect_size,
@@ -192,8 +190,8 @@ def test_holm_lies_between_raw_and_bonferroni(p):
 
 def test_ranks_of_equals_and_failures():
     scores = [[0.9, 0.8, 0.8, 0.1], [0.7, math.nan, 0.9, math.nan]]
-    assert average_ranks(scores, higher_is_better=True).tolist() == [1.5, 3.0, 1.75, 3.75]
-    assert average_ranks([[0.1, 0.2, math.nan]], higher_is_better=False).tolist() == [1, 2, 3]
+    assert places(scores, higher_is_better=True).mean(axis=0).tolist() == [1.5, 3.0, 1.75, 3.75]
+    assert places([[0.1, 0.2, math.nan]], higher_is_better=False).tolist() == [[1, 2, 3]]
 
 
 def test_friedman_is_scipys_and_knows_when_all_tie():
@@ -390,26 +388,9 @@ def test_critical_differences_are_those_in_print():
 @pytest.mark.parametrize("shape", [(5, 3), (12, 8), (30, 20)])
 def test_the_critical_difference_separates_what_scikit_posthocs_does(shape):
     scores = np.random.default_rng(0).normal(np.arange(shape[1]) / 4, 1.0, size=shape)
-    ranks = average_ranks(scores, higher_is_better=True)
+    ranks = places(scores, higher_is_better=True).mean(axis=0)
     apart = np.abs(ranks[:, None] - ranks) >= critical_difference(shape[1], shape[0])
     assert (apart == (scikit_posthocs.posthoc_nemenyi_friedman(scores).to_numpy() <= 0.05)).all()
-
-
-@given(st.integers(1, 7), st.integers(0, 2**21 - 1))
-def test_cliques_are_those_of_all_subsets(models, bits):
-    apart = np.zeros((models, models), dtype=bool)
-    for index, (i, j) in enumerate(combinations(range(models), 2)):
-        apart[i, j] = apart[j, i] = bits >> index & 1
-    subsets = [set(group) for size in range(1, models + 1) for group in combinations(range(models), size)]
-    alike = [group for group in subsets if not any(apart[i, j] for i, j in combinations(group, 2))]
-    expected = sorted(tuple(sorted(group)) for group in alike if not any(group < other for other in alike))
-    assert list(cliques(apart)) == expected
-
-
-def test_cliques_of_nothing_and_of_no_relation():
-    assert cliques(np.zeros((0, 0))) == ()
-    with pytest.raises(ValueError, match="apart must be symmetric"):
-        cliques([[0, 1], [0, 0]])
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 12])

@@ -25,9 +25,7 @@ from liquidbench.statistics.inference import Estimate as Estimate
 from liquidbench.statistics.inference import Interval as Interval
 from liquidbench.statistics.inference import PairedTest as PairedTest
 from liquidbench.statistics.inference import WinTieLoss as WinTieLoss
-from liquidbench.statistics.inference import average_ranks as average_ranks
 from liquidbench.statistics.inference import bayesian_signed_rank as bayesian_signed_rank
-from liquidbench.statistics.inference import cliques as cliques
 from liquidbench.statistics.inference import critical_difference as critical_difference
 from liquidbench.statistics.inference import effect_size as effect_size
 from liquidbench.statistics.inference import estimate as estimate
@@ -44,12 +42,12 @@ from liquidbench.statistics.inference import seeds_to_show as seeds_to_show
 from liquidbench.statistics.inference import signed_rank_test as signed_rank_test
 from liquidbench.statistics.inference import spreads_to_show as spreads_to_show
 from liquidbench.statistics.inference import win_tie_loss as win_tie_loss
+from liquidbench.statistics.pairs import FEW_SEEDS as FEW_SEEDS
+from liquidbench.statistics.pairs import FEWEST_SEEDS as FEWEST_SEEDS
+from liquidbench.statistics.pairs import PROSPECT_RULE as PROSPECT_RULE
+from liquidbench.statistics.pairs import Pair as Pair
+from liquidbench.statistics.pairs import Prospect as Prospect
 from liquidbench.statistics.task_results import CHEAP as CHEAP
-from liquidbench.statistics.task_results import FEW_SEEDS as FEW_SEEDS
-from liquidbench.statistics.task_results import FEWEST_SEEDS as FEWEST_SEEDS
-from liquidbench.statistics.task_results import PROSPECT_RULE as PROSPECT_RULE
-from liquidbench.statistics.task_results import Pair as Pair
-from liquidbench.statistics.task_results import Prospect as Prospect
 from liquidbench.statistics.task_results import Standing as Standing
 from liquidbench.statistics.task_results import floors as floors
 from liquidbench.statistics.task_results import test_to_train as test_to_train

@@ -17,17 +17,17 @@ from liquidbench.statistics.inference import (
     Interval,
     PairedTest,
     WinTieLoss,
-    average_ranks,
     bayesian_signed_rank,
-    cliques,
     critical_difference,
     friedman,
     hierarchical_interval,
     holm,
+    places,
     signed_rank_test,
     win_tie_loss,
 )
-from liquidbench.statistics.task_results import Pair, TaskResults
+from liquidbench.statistics.pairs import Pair
+from liquidbench.statistics.task_results import TaskResults
 from liquidbench.wording import counted, number, p_value, percent
 
 FEWEST_RANKED = 3
@@ -311,7 +311,7 @@ def judge_over_tasks(
     """
     ranked = min(len(models), len(tables)) >= FEWEST_RANKED
     scores = np.array([table.mean(axis=0) for table in tables])
-    ranks = dict(zip(models, average_ranks(scores, higher_is_better=False), strict=True)) if len(tables) else {}
+    ranks = dict(zip(models, places(scores, higher_is_better=False).mean(axis=0), strict=True)) if len(tables) else {}
     matchups = _matchups({task.name: task for task in tasks}, models, ranks, pairs)
     outcome = friedman(scores) if ranked else None
     return OverTasks(
@@ -421,9 +421,9 @@ def _chances(
 
 def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence[Matchup]) -> Groups:
     order = sorted(ranks, key=lambda model: ranks[model])
-    places = np.array([ranks[model] for model in order])
+    levels = np.array([ranks[model] for model in order])
     critical = critical_difference(len(order), tasks)
-    apart = (np.abs(places[:, None] - places) >= critical) & (p < ALPHA)
+    apart = (np.abs(levels[:, None] - levels) >= critical) & (p < ALPHA)
     shown = np.zeros_like(apart)
     for found in matchups:
         i, j = order.index(found.first), order.index(found.second)
@@ -441,7 +441,12 @@ def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence
 
 
 def _named(order: Sequence[str], apart: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(order[index] for index in group) for group in cliques(apart))
+    """The largest groups of which no two are apart: the maximal cliques of the graph that joins all others."""
+    # Loading it takes a quarter of a second, and only studies of several tasks have groups.
+    import networkx
+
+    groups: list[list[int]] = [sorted(group) for group in networkx.find_cliques(networkx.from_numpy_array(~apart))]
+    return tuple(tuple(order[index] for index in group) for group in sorted(groups))
 
 
 def _listed(groups: Sequence[Sequence[str]]) -> str:

@@ -554,23 +554,6 @@ def places(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
     return stats.rankdata(costs, axis=1)
 
 
-def average_ranks(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
-    """Mean place of each model, 1 being best.
-
-    Args:
-        scores: (datasets, models); NaN where a model failed, which ranks last.
-        higher_is_better: direction of the score.
-
-    Returns:
-        (models,) mean ranks over data sets. Equal scores share the mean of their places.
-
-    Example:
-        >>> average_ranks([[0.9, 0.8, 0.8], [0.7, float("nan"), 0.9]], higher_is_better=True).tolist()
-        [1.5, 2.75, 1.75]
-    """
-    return places(scores, higher_is_better).mean(axis=0)
-
-
 def friedman(scores: ArrayLike) -> tuple[float, float]:
     """Friedman's test of whether any of several models differs in rank, over data sets.
 
@@ -628,39 +611,6 @@ def critical_difference(models: int, datasets: int, alpha: float = ALPHA) -> flo
         )
     quantile = float(stats.studentized_range.ppf(1 - alpha, models, np.inf))
     return quantile / math.sqrt(2) * math.sqrt(models * (models + 1) / (6 * datasets))
-
-
-def cliques(apart: ArrayLike) -> tuple[tuple[int, ...], ...]:
-    """The largest groups of models of which no two are shown to differ.
-
-    Every two models that are not shown to differ share a group, and no group lies within another; a model may be in
-    several. Where differences are read off one scale, as Nemenyi's are off mean ranks, groups are stretches of the
-    ranking. Where each pair has a test of its own they need not be: drawing such a group as one bar over the ranking
-    would join models that were shown to differ.
-
-    They are the maximal cliques of the graph that joins such models (`networkx.find_cliques`).
-
-    Args:
-        apart: (models, models), symmetric, true where two models are shown to differ; its diagonal is not read.
-
-    Returns:
-        Groups of indices, ascending in each, and of groups by their members; a model that differs from all others is a
-        group of one.
-
-    Raises:
-        ValueError: for another shape, or a matrix that is not symmetric.
-
-    Example:
-        >>> cliques([[0, 0, 1], [0, 0, 0], [1, 0, 0]])
-        ((0, 1), (1, 2))
-    """
-    matrix = np.asarray(apart, dtype=bool)
-    if matrix.ndim != 2 or (matrix != matrix.T).any():
-        raise ValueError(f"apart must be symmetric, (models, models); got shape {matrix.shape}")
-    # Loading it takes a quarter of a second, and only studies of several tasks have groups.
-    import networkx
-
-    return tuple(sorted(tuple(sorted(group)) for group in networkx.find_cliques(networkx.from_numpy_array(~matrix))))
 
 
 def seeds_to_show(

@@ -28,22 +28,24 @@ from liquidbench.statistics.across import (
 )
 from liquidbench.statistics.cost import Price
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
-from liquidbench.statistics.task_results import (
-    CONSTANT,
+from liquidbench.statistics.pairs import (
     FAMILIES_COMPARED,
     FEW_SEEDS,
-    FEWEST_RECORDINGS,
     FEWEST_SEEDS,
+    Pair,
+    Prospect,
+    corrected_pairs,
+    family_words,
+)
+from liquidbench.statistics.task_results import (
+    CONSTANT,
+    FEWEST_RECORDINGS,
     FEWEST_SPLITS,
     FLOORS,
     SELECTIONS,
-    Pair,
-    Prospect,
     Standing,
     TaskResults,
     Training,
-    corrected_pairs,
-    family_words,
     in_order,
     results_by_task,
 )
@@ -429,7 +431,23 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
             warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are in no mean.")
         warnings += _drifted(task)
         warnings += _no_better_than_floor(task)
-    return warnings + _unlike(tasks) + _learning(tasks)
+    return warnings + _narrow(tasks, judgements) + _unlike(tasks) + _learning(tasks)
+
+
+def _narrow(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
+    """Where a claim is made of the recordings in test alone."""
+    decided = {"liquid better", "recurrent better", "equivalent"}
+    titles = [
+        task.title
+        for task, judgement in zip(tasks, judgements, strict=True)
+        if judgement.verdict in decided and judgement.pair and judgement.pair.scope.startswith("on th")
+    ]
+    if not titles:
+        return []
+    return [
+        f"On {listed(titles, quote=False)}, the verdict is about the test set at hand: other recordings might say "
+        f"otherwise, as fewer than {FEWEST_RECORDINGS} are in test or their predictions were not kept."
+    ]
 
 
 def _cut_short(task: TaskResults) -> list[str]:
