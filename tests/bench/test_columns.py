@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import columns, dates, numerals, table
+from liquidbench.tasks import columns, numerals, table, time_columns
 
 START = datetime(2024, 3, 9, 22, 30)
 ROWS = 60
@@ -131,7 +131,7 @@ def test_every_form_holds_the_same_table(read, form):
     found = read(FORMS[form])
     frame = found.frame
     assert frame.columns == ["when", "level", "flow"]
-    times = dates.find(frame, found.at).frame["when"].to_list()
+    times = time_columns.find(frame, found.at).frame["when"].to_list()
     assert times == [START + timedelta(minutes=15 * row) for row in range(ROWS)]
     assert frame["level"].to_list() == [level(row) for row in range(ROWS)]
     assert frame["flow"].to_list() == [flow(row) for row in range(ROWS)]

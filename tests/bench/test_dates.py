@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, meaning, table
+from liquidbench.tasks import dates, meaning, table, time_columns
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -371,7 +371,7 @@ def test_numbers_are_no_dates(numbers, name):
 
 def found(frame, **asked):
     frame = pl.DataFrame(frame)
-    return dates.find(frame, at, **asked)
+    return time_columns.find(frame, at, **asked)
 
 
 WHEN = pandas.date_range("2023-12-20", periods=1000, freq="h")
@@ -537,18 +537,18 @@ def test_figures_that_fit_both_orders_are_a_question(tmp_path):
     ],
 )
 def test_names_of_times(name, unit):
-    assert dates.time_name(name) == dates.TimeName(unit)
+    assert time_columns.time_name(name) == time_columns.TimeName(unit)
 
 
 @pytest.mark.parametrize(
     "name", ["temperature [C]", "t1", "response time", "Messzeit", "hour", "min", "min_temp", "timer_fault", ""]
 )
 def test_names_of_other_things(name):
-    assert dates.time_name(name) is None
+    assert time_columns.time_name(name) is None
 
 
 def parts(rows, **columns):
-    return dates.find(pl.DataFrame({**columns, "x": [float(row) for row in range(rows)]}), str)
+    return time_columns.find(pl.DataFrame({**columns, "x": [float(row) for row in range(rows)]}), str)
 
 
 @pytest.mark.parametrize(("name", "form"), [("iso_week", "{}"), ("Woche", "KW {:02d}"), ("Week No", "W{}")])

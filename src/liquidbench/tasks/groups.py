@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates
+from liquidbench.tasks import dates, time_columns
 
 FEWEST = 3
 """Groups that a split needs, one for each part."""
@@ -184,7 +184,7 @@ def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
     return any(
         is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and _nested(frame, name, (other,))
         for other in frame.columns
-        if other != name and _may_be_id(frame[other]) and not dates.is_part(other)
+        if other != name and _may_be_id(frame[other]) and not time_columns.is_part(other)
     )
 
 
@@ -219,7 +219,7 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
     """
     found = {}
     for name in frame.columns:
-        if name in (target, time) or is_named(name) or dates.is_part(name) or not _may_name(frame[name]):
+        if name in (target, time) or is_named(name) or time_columns.is_part(name) or not _may_name(frame[name]):
             continue
         first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
         if frame[name].null_count() or first.sum() > frame.height / SHORT or not _in_blocks(frame, (name,), SHORT):
@@ -229,7 +229,7 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
             if other in (name, target, time) or column.null_count() or not _may_be_id(column):
                 continue
             # A day has hours, and no day is a recording where times go on from one to the next.
-            if time is not None and dates.is_part(other):
+            if time is not None and time_columns.is_part(other):
                 continue
             if column.dtype.is_numeric():
                 steps = np.diff(column.cast(pl.Float64).to_numpy())
@@ -340,7 +340,7 @@ def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
         if name not in (target, time)
         and _may_name(frame[name])
         and _count(frame, (name,)) > 1
-        and not dates.is_part(name)
+        and not time_columns.is_part(name)
     ]
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, dates, groups
+from liquidbench.tasks import columns, dates, groups, time_columns
 from liquidbench.tasks.task import Feature
 from liquidbench.tasks.wording import columns_named, counted, listed
 
@@ -177,15 +177,15 @@ class Meaning:
         counts = [
             name
             for name in self.frame.columns
-            if name not in wanted and _counts_rows(self.frame[name]) and not dates.time_name(name)
+            if name not in wanted and _counts_rows(self.frame[name]) and not time_columns.time_name(name)
         ]
         self.left_out |= dict.fromkeys(counts, "only counts the rows")
         self.frame = self.frame.drop(counts)
 
-    def _find_dates(self) -> dates.Found:
+    def _find_dates(self) -> time_columns.Found:
         """Put dates in the place of what they are written as."""
         asked = self.given.get("time")
-        found = dates.find(
+        found = time_columns.find(
             self.frame,
             self.at,
             order=self.given.get("dates"),
@@ -215,10 +215,10 @@ class Meaning:
         times = [
             name for name in free if self.frame[name].dtype.is_temporal() and self.frame[name].dtype != pl.Duration
         ]
-        named = [name for name in free if dates.time_name(name)]
+        named = [name for name in free if time_columns.time_name(name)]
         clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
         numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
-        elapsed = [name for name in free if name not in named and dates.is_elapsed(self.frame[name])]
+        elapsed = [name for name in free if name not in named and time_columns.is_elapsed(self.frame[name])]
         like = [name for name in (*numbers, *elapsed) if self._looks_like_time(name)]
         asking = [name for name in self.found.questions if name in free]
         # A clock alone would leave out the days between its rows.
@@ -256,7 +256,7 @@ class Meaning:
             goes_on = [
                 name
                 for name in free
-                if name not in named and not dates.is_part(name) and dates.goes_on(self.frame[name])
+                if name not in named and not time_columns.is_part(name) and time_columns.goes_on(self.frame[name])
             ]
             if goes_on:
                 like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
