@@ -777,9 +777,7 @@ def test_a_clock_alone_is_a_time_that_goes_on_after_midnight(save):
     clock = [f"{START + timedelta(minutes=10 * row):%H:%M}" for row in range(400)]
     mapping, lines = guess(save(series(time=clock).drop("when")), "label")
     assert mapping["time"] == "time" and said(lines, "spans") == "spans: even, 10 min"
-    assert (
-        "file: 'time' holds hours and minutes without a date; it passes midnight 3 times, and each adds a day" in lines
-    )
+    assert "file: 'time' holds times without a date; it passes midnight 3 times, and each adds a day" in lines
 
 
 def test_an_hour_that_is_there_twice_is_warned_of(save):

@@ -140,12 +140,14 @@ class Reading:
         order: one of `ORDERS` where cells could be read in several.
         remarks: what had to be guessed, a sentence each.
         question: why the dates cannot be used as they are, and what to do; None where they can.
+        local: whether they are those of a clock of which no zone is known.
     """
 
     column: pl.Series
     order: str | None = None
     remarks: tuple[str, ...] = ()
     question: str | None = None
+    local: bool = False
 
 
 def read(column: pl.Series, at: At, order: str | None = None, asked: bool = False) -> Reading | None:
@@ -216,11 +218,16 @@ def seconds(column: pl.Series) -> NDArray[np.float64]:
 
 
 def unrolled(clock: pl.Series) -> tuple[pl.Series, int]:
-    """Times of day that follow one another, with a day more after each midnight; the number of midnights."""
-    passed = clock.cast(pl.Int64).fill_null(strategy="forward").fill_null(0).to_numpy()
+    """Times of day that follow one another, with a day more after each midnight; the number of midnights.
+
+    What goes beyond a day is no time of day, and stays.
+    """
+    passed = clock.cast(pl.Duration("us")).cast(pl.Int64).fill_null(strategy="forward").fill_null(0).to_numpy()
+    if passed.max(initial=0) > DAY:
+        return clock, 0
     midnights = np.cumsum(np.diff(passed, prepend=passed[:1]) < -DAY // 2)
-    shifted = (clock.cast(pl.Int64) + pl.Series(midnights * DAY)).cast(pl.Duration("us")).alias(clock.name)
-    return shifted, int(midnights[-1]) if len(midnights) else 0
+    added = pl.Series(midnights * DAY).cast(pl.Duration("us")).cast(clock.dtype)
+    return (clock + added).alias(clock.name), int(midnights[-1]) if len(midnights) else 0
 
 
 def few(cells: int) -> int:
@@ -294,7 +301,8 @@ def _in_words_and_figures(
     if dates.short_year.any():
         remarks.append(f"file: {column.name!r} has {SHORT_YEARS}")
     result = pl.Series(column.name, values).cast(pl.Datetime("us")).set(pl.Series(~valid), None)
-    return Reading(result, chosen if in_figures.any() else None, tuple(remarks))
+    local = not (zones.str.strip_chars() != "").any()
+    return Reading(result, chosen if in_figures.any() else None, tuple(remarks), local=local)
 
 
 def _halves(text: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -513,7 +521,7 @@ def _zone_offsets(
         zone_of: number of each cell's.
         valid: which cells are dates at all.
     """
-    kinds = {kind: _zone(kind) for kind in zones.unique().to_list()}
+    kinds = {kind: hours_before_utc(kind) for kind in zones.unique().to_list()}
     offset_of = {kind: 0 if hours is None else round(hours * 3600e6) for kind, hours in kinds.items()}
     offsets = zones.replace_strict(offset_of, return_dtype=pl.Int64).to_numpy()
     known = zones.is_in([kind for kind, hours in kinds.items() if hours is not None]).to_numpy()
@@ -556,8 +564,8 @@ def _zone_offsets(
     return offsets, known, remarks, None
 
 
-def _zone(text: str) -> float | None:
-    """Hours before UTC that a zone stands for; None where it is unknown."""
+def hours_before_utc(text: str) -> float | None:
+    """Hours before UTC that a zone such as ``+02:00`` or ``CEST`` stands for; None where it is unknown."""
     match = re.fullmatch(r"\s*\(?([A-Za-z]*)\)?\s*(?:([+\-\u2212])(\d{1,2})(?::?(\d{2}))?)?", text)
     if match is None:
         return None

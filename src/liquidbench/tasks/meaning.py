@@ -308,7 +308,7 @@ class Meaning:
         clock, midnights = dates.unrolled(self.frame[name])
         self.frame = self.frame.with_columns(clock)
         passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
-        self.lines.append(f"file: {name!r} holds hours and minutes without a date{passes}")
+        self.lines.append(f"file: {name!r} holds times without a date{passes}")
 
     def _looks_like_time(self, name: str) -> bool:
         column, codes = self.frame[name], self.codes()

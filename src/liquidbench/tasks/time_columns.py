@@ -7,6 +7,8 @@ hour. `time_name` and `is_part` say what columns of numbers are by their names.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,11 +16,12 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import dates
 from liquidbench.tasks.dates import DAY, At
+from liquidbench.tasks.wording import listed
 
 _UNITS_OF_TIME = {
-    **dict.fromkeys("ns nanosec nanosecond nanoseconds nanos".split(), "ns"),
-    **dict.fromkeys("us µs usec microsec microsecond microseconds micros".split(), "us"),
-    **dict.fromkeys("ms msec millisec millisecond milliseconds millis".split(), "ms"),
+    **dict.fromkeys("ns nsec nsecs nanosec nanosecs nanosecond nanoseconds nanos".split(), "ns"),
+    **dict.fromkeys("us µs usec usecs microsec microsecs microsecond microseconds micros".split(), "us"),
+    **dict.fromkeys("ms msec msecs millisec millisecs millisecond milliseconds millis".split(), "ms"),
     **dict.fromkeys("s sec secs second seconds sek sekunde sekunden segundos secondes secondi".split(), "s"),
     **dict.fromkeys("min mins minute minutes minuten minutos minuti".split(), "min"),
     **dict.fromkeys("h hr hrs hour hours std stunde stunden heures horas ore".split(), "h"),
@@ -65,6 +68,7 @@ class Found:
         orders: the order in which a column's dates are read, where cells could be read in several.
         questions: columns that would be dates, and why they cannot be used so.
         joined: the name of the joined column by those of its parts.
+        local: columns of dates that a clock shows of which no zone is known.
     """
 
     frame: pl.DataFrame
@@ -73,6 +77,7 @@ class Found:
     orders: dict[str, str] = field(default_factory=dict)
     questions: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
+    local: set[str] = field(default_factory=set)
 
 
 def find(
@@ -97,6 +102,7 @@ def find(
         join: whether parts of a time in several columns become one.
     """
     found = Found(frame)
+    found.local |= {name for name, dtype in frame.schema.items() if dtype in (pl.Datetime("us"), pl.Datetime("ms"))}
     for name in frame.columns:
         if name in whole or (name in kept and frame[name].dtype != pl.String):
             continue
@@ -110,8 +116,11 @@ def find(
             found.orders[name] = reading.order
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
+        found.local |= {name} if reading.local else set()
     if join:
         _join(found, at, time, set(kept), set(whole))
+        _join_units(found, time, set(kept), set(whole))
+    _bring_to_utc(found, at, {*kept, *whole})
     return found
 
 
@@ -227,21 +236,240 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         found.remarks.append(f"file: {parts[0]!r} has {dates.SHORT_YEARS}")
     if any(part_of.get(part) == "week" for part in parts):
         found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
+    _replace(found, parts, joined.alias(name), kept)
+
+
+def _replace(found: Found, parts: list[str], joined: pl.Series, kept: set[str]) -> None:
+    """Put one column of times in the place of its parts; those that are kept stay beside it."""
     if len(parts) > 1:
-        found.joined |= dict.fromkeys(parts, name)
-    place = frame.columns.index(parts[0])
-    gone = [part for part in parts if part not in kept or part == name]
-    rest = frame.drop(gone)
+        found.joined = {part: joined.name if whole in parts else whole for part, whole in found.joined.items()}
+        found.joined |= dict.fromkeys(parts, joined.name)
+    if found.local.intersection(parts) or not any(found.frame[part].dtype == pl.Datetime for part in parts):
+        found.local.add(joined.name)
+    place = found.frame.columns.index(parts[0])
+    rest = found.frame.drop([part for part in parts if part not in kept or part == joined.name])
     found.frame = (
-        rest.insert_column(min(place, rest.width), joined.alias(name))
-        if name not in rest.columns
-        else rest.with_columns(joined.alias(name))
+        rest.with_columns(joined) if joined.name in rest.columns else rest.insert_column(min(place, rest.width), joined)
     )
 
 
 _WHOLE_DAYS = (("month", "day"), ("of_year",))
 _BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",))
 """What may say when in a year a row is, the finest first."""
+
+
+_NANOSECONDS = {"h": 3_600_000_000_000, "min": 60_000_000_000, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_OF_A_CLOCK = {*_WORDS_OF_TIME, "tv", "stamp", "unix", "posix", "utc", "gmt", "gps", "elapsed", "sim", "ros"}
+
+
+def _join_units(found: Found, time: str | None, kept: set[str], whole: set[str]) -> None:
+    """Join times whose whole seconds, say, are in one column, and what is left of them in another."""
+    rests = [(name, *unit) for name in found.frame.columns if (unit := _in_unit(name)) and name not in (*kept, *whole)]
+    for rest, owner, unit in sorted(rests, key=lambda of: -_NANOSECONDS[of[2]]):
+        base = next((name for name in found.frame.columns if name not in whole and _goes_with(found, name, rest)), None)
+        if base is None or (time in found.frame.columns and time not in (base, rest)):
+            continue
+        column, name = found.frame[base], f"{base} {rest}"
+        scale = _NANOSECONDS[unit]
+        resolution = "ns" if unit in ("us", "ns") else "us"
+        left = (found.frame[rest].cast(pl.Float64) * scale).round().cast(pl.Int64).cast(pl.Duration("ns"))
+        if column.dtype.is_numeric():
+            _, of_base = _in_unit(base) or (owner, "s")
+            since_1970 = of_base == "s" and float(column.min() or 0) >= 1e8  # pyright: ignore[reportArgumentType]
+            column = (column.cast(pl.Int64) * _NANOSECONDS[of_base]).cast(pl.Datetime("ns"))
+            column = column if since_1970 else column.cast(pl.Int64).cast(pl.Duration("ns"))
+            found.local.discard(base)
+        kind = pl.Datetime if column.dtype == pl.Datetime else pl.Duration
+        joined = (column.cast(kind("ns")) + left).cast(kind(resolution)).alias(name)
+        if (_in_unit(base) or (owner, ""))[1] in ("h", "min") and not _steps_on(found, base, rest, joined):
+            continue
+        found.remarks.append(f"file: {base!r} and {rest!r} are joined into one time, {name!r}")
+        _replace(found, [base, rest], joined, kept)
+
+
+def _in_unit(name: str) -> tuple[tuple[str, ...], str] | None:
+    """The words before the unit of time that a name ends in, and the unit in short: tv, us of ``tv_usec``."""
+    words = _words(name)
+    unit = _UNITS_OF_TIME.get(words[-1]) if words else None
+    return (tuple(words[:-1]), unit) if unit in _NANOSECONDS else None
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+
+
+def _goes_with(found: Found, base: str, rest: str) -> bool:
+    """Whether a column holds times in whole units, and another what is left of them in a smaller one."""
+    column, left, (owner, unit) = found.frame[base], found.frame[rest], _in_unit(rest) or ((), "")
+    if base == rest or not left.dtype.is_numeric() or left.n_unique() < 2 or (owner and owner[-1] not in _OF_A_CLOCK):
+        return False
+    if column.dtype in (pl.Datetime, pl.Duration):
+        ticks = column.cast(column.dtype.__class__("ns")).cast(pl.Int64).drop_nulls()
+        whole = [of for of in ("min", "s", "ms", "us") if not (ticks % _NANOSECONDS[of] != 0).any()]
+        # Of nothing but days, no second is what is left.
+        if not whole or not (ticks % (24 * _NANOSECONDS["h"]) != 0).any():
+            return False
+        of_base = whole[0] if unit == "s" else next((of for of in whole if of != "min"), "")
+        parts = [part for part, whole in found.joined.items() if whole == base] or [base]
+        same = not owner or any(owner in (tuple(_words(part)), (_in_unit(part) or [None])[0]) for part in parts)
+        # What is named 'ms' alone may be a duration.
+        sure = owner or (len(_words(rest)[-1]) > 2 and unit != "s")
+        if not of_base or not (sure or column.is_duplicated().any()):
+            return False
+    else:
+        named = _in_unit(base)
+        if named is None and not (owner and time_name(base)):
+            return False
+        same = owner == (named[0] if named else tuple(_words(base)))
+        of_base = named[1] if named else "s"
+        if not column.dtype.is_numeric() or not column.drop_nulls().len() or (column.drop_nulls() % 1 != 0).any():
+            return False
+        # 'min' and 's' may be a minimum and a deviation.
+        if not owner and (len(_words(base)[-1]) < 3 or (of_base == "min" and unit != "s")):
+            return False
+    if not same or _NANOSECONDS[of_base] <= _NANOSECONDS[unit]:
+        return False
+    known = left.drop_nulls()
+    inside = (known >= 0) & (known < _NANOSECONDS[of_base] // _NANOSECONDS[unit])
+    return bool(inside.all()) and (unit == "s" or bool((known % 1 == 0).all()))
+
+
+def _steps_on(found: Found, base: str, rest: str, joined: pl.Series) -> bool:
+    """Whether hours and minutes without a date are times that go on; a table with dates has others."""
+    if any(dtype == pl.Datetime for dtype in found.frame.dtypes):
+        return False
+    steps = np.diff(dates.seconds(dates.unrolled(joined)[0]))
+    if np.mean(steps < 0) <= 0.1:
+        return True
+    found.warnings.append(
+        f"{base!r} and {rest!r} look like parts of a time, but it goes up and down; if they are, join them into one "
+        "column of times"
+    )
+    return False
+
+
+_OF_ZONES = re.compile(
+    r"(?:.*[ _.])?(?:(?:tz|time[ _]?zone|zone)|(?:(?:tz|time[ _]?zone|utc|gmt|zone)[ _-]?)?offset)"
+    r"(?:[ _](?:from|to)[ _](?:utc|gmt))?(?:[ _]?(?:name|id))?"
+    r"(?:[ _(\[]+(?P<unit>h|hours?|hrs?|min|mins|minutes?|s|secs?|seconds?)[)\]]?)?",
+    re.I,
+)
+_OF_DAYLIGHT = re.compile(r"(?:is[ _]?)?(?:dst|daylight[ _]?savings?(?:[ _]time)?|summer[ _]?time)(?:[ _]?flag)?", re.I)
+_IN_UTC = re.compile(r"(?:.*[ _.(\[])?(?:utc|gmt|zulu|z)(?:[ _.)\]].*)?", re.I)
+_MOST_HOURS = 14
+
+
+def _bring_to_utc(found: Found, at: At, used: set[str]) -> None:
+    """Bring dates to UTC by the zones, offsets or flags of daylight saving that stand in a column of their own."""
+    local = [name for name in found.frame.columns if name in found.local and not _IN_UTC.fullmatch(name)]
+    local = [name for name in local if (found.frame[name].cast(pl.Int64) % DAY != 0).any()]
+    for zone in [name for name in found.frame.columns if name not in used] if local else ():
+        column = found.frame[zone]
+        hours, problem = _zones_in(column, at)
+        one = len(hours) < 2 and not column.has_nulls() and not any(isinstance(place, str) for place in hours.values())
+        # With one offset throughout, spans are as they are in UTC.
+        if not problem and (one or not hours):
+            continue
+        for name in local:
+            shifted = _shifted(found.frame[name], column, hours, 1)
+            if column.dtype.is_numeric() and not problem:
+                # JavaScript's offsets are those of UTC from the clock.
+                other = _shifted(found.frame[name], column, hours, -1)
+                if _odd_spans(other) < _odd_spans(shifted):
+                    problem = "its numbers fit better as the time that UTC is ahead of the clock"
+            if problem:
+                found.questions[name] = (
+                    f"{zone!r} says how far its clock is from UTC, but {problem}; write offsets such as +02:00 or "
+                    "-05:00, or remove that column if all rows have one clock"
+                )
+                continue
+            found.frame = found.frame.with_columns(shifted)
+            found.local.discard(name)
+        if not problem:
+            found.remarks.append(f"file: {listed(local)} brought to UTC by {zone!r}")
+            found.frame = found.frame.drop(zone)
+            return
+
+
+def _odd_spans(times: pl.Series) -> int:
+    spans = np.diff(dates.seconds(times.drop_nulls()))
+    return int((np.abs(spans - np.median(spans)) > 0.1 * np.abs(np.median(spans))).sum()) if len(spans) else 0
+
+
+def _zones_in(column: pl.Series, at: At) -> tuple[dict[Any, float | str], str]:
+    """Hours ahead of UTC, or a place, by value of a column of zones, and what is wrong with it; empty for others."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name.strip())
+    values = column.drop_nulls().unique(maintain_order=True)
+    if _OF_DAYLIGHT.fullmatch(name) and values.cast(pl.String).is_in(["0", "1", "true", "false"]).all():
+        return {value: float(value) for value in values}, ""
+    named = _OF_ZONES.fullmatch(name)
+    if not named or not len(values) or column.dtype == pl.Boolean:
+        return {}, ""
+    sure = bool(re.search("tz|time[ _]?zone|utc|gmt", name, re.I))
+    if column.dtype == pl.Duration:
+        return {value: value.total_seconds() / 3600 for value in values}, ""
+    if column.dtype.is_numeric():
+        if not sure:
+            return {}, ""
+        unit = _UNITS_OF_TIME.get((named["unit"] or "").casefold())
+        numbers = {value: float(value) for value in values}
+        read = {how: of for how, of in _hours_of_numbers(numbers).items() if unit in (None, how)}
+        if len(read) == 1 or "h" in read:
+            return dict(read.get("h") or next(iter(read.values()))), ""
+        if not read:
+            return {}, f"{values[0]} is no offset of hours, minutes or seconds"
+        return {}, f"{max(numbers, key=abs)} may be hours and minutes, or minutes alone"
+    if column.dtype != pl.String:
+        return {}, ""
+    hours = {value: _zone_of(value) for value in values}
+    unknown = [value for value, zone in hours.items() if zone is None]
+    if not unknown:
+        return {value: zone for value, zone in hours.items() if zone is not None}, ""
+    if len(values) < 2 or (len(unknown) > len(hours) / 2 and not sure):
+        return {}, ""
+    return {}, f"{unknown[0]!r} in {at(column.to_list().index(unknown[0]))} is no zone known here"
+
+
+def _hours_of_numbers(numbers: dict[Any, float]) -> dict[str, dict[Any, float]]:
+    """Offsets in hours, by each unit in which all numbers are offsets; ``hhmm`` are figures such as 530."""
+    sizes = np.abs(list(numbers.values()))
+    found = {
+        unit: {value: number * scale for value, number in numbers.items()}
+        for unit, scale in (("h", 1.0), ("min", 1 / 60), ("s", 1 / 3600))
+        if ((sizes * scale * 4) % 1 == 0).all() and (sizes * scale <= _MOST_HOURS).all()
+    }
+    if "h" not in found and (sizes <= 100 * _MOST_HOURS).all() and np.isin(sizes % 100, (0, 15, 30, 45)).all():
+        found["hhmm"] = {
+            value: np.sign(number) * (abs(number) // 100 + abs(number) % 100 / 60) for value, number in numbers.items()
+        }
+    return found
+
+
+def _zone_of(text: str) -> float | str | None:
+    """Hours ahead of UTC, or the name of a place in the database of time zones; None where it is neither."""
+    text = text.strip()
+    hours = dates.hours_before_utc(f"+{text}" if text[:1].isdigit() else text) if text else None
+    if hours is None and "/" in text:
+        try:
+            pl.Series([0]).cast(pl.Datetime("us")).dt.replace_time_zone(text)
+        except pl.exceptions.PolarsError:
+            return None
+        return text
+    return hours
+
+
+def _shifted(times: pl.Series, zones: pl.Series, hours: dict[Any, float | str], sign: int) -> pl.Series:
+    """Times of local clocks in UTC; null where there is no zone, or where the clock of a place leaps over a time."""
+    result = pl.Series(times.name, [None] * len(times), dtype=times.dtype)
+    for value, zone in hours.items():
+        if isinstance(zone, str):
+            # An hour that is there twice in autumn counts as its first.
+            placed = times.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+            moved = placed.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        else:
+            moved = times - timedelta(hours=sign * zone)
+        result = moved.zip_with((zones == value).fill_null(False), result)
+    return result
 
 
 def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
