@@ -576,3 +576,58 @@ def test_hours_begin_again_with_each_day_of_one_recording(guess):
         {"time": hours, "serial": hours.dt.ordinal_day(), "hour": hours.dt.hour(), "x": draws[0], "y": draws[1]}
     )
     assert not any("begins again" in line for line in guess(frame)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "feature"),
+    [
+        ("age", [61, 34, 58, 77, 45, 29, 50, 66], True),
+        ("dose", [10, 25, 50, 75, 100, 150, 200, 300], True),
+        ("income", [1_250_000, 3_450_000, 2_200_000, 1_800_000, 4_100_000, 5_050_000, 2_700_000, 6_000_000], True),
+        ("number of units", [4, 7, 2, 9, 12, 5, 20, 3], True),
+        ("place", [3, 1, 2, 8, 5, 4, 7, 6], False),
+        ("badge", [61, 34, 58, 77, 45, 29, 50, 66], False),
+        ("mark", [884_201, 790_113, 655_982, 120_405, 333_871, 990_071, 450_026, 512_349], False),
+        ("patient number", [61, 34, 58, 77, 45, 29, 50, 66], False),
+    ],
+)
+def test_a_whole_number_of_each_subject_is_a_feature_unless_it_numbers_them(guess, name, values, feature):
+    mapping, lines = guess(visits(sessions=1).with_columns(pl.Series(name, np.repeat(values, 20))))
+    assert mapping["group"] == "subject" and (name in mapping["features"]) == feature
+    assert feature or any(line.startswith("left out: ") and repr(name) in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["treatment_group", "age group", "dose.group", "risk-group"])
+def test_a_group_of_treatment_or_age_is_known_of_a_subject_and_is_not_whom_a_split_keeps_whole(guess, name):
+    mapping, _ = guess(visits(sessions=1).with_columns(pl.Series(name, np.repeat(list("abcdabcd"), 20))))
+    assert mapping["group"] == "subject" and name in mapping["features"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("ADY", "d"),
+        ("VSDY", "d"),
+        ("visitdy", "d"),
+        ("study_day", "d"),
+        ("StudyDay", "d"),
+        ("relative day", "d"),
+        ("week_in_study", "week"),
+        ("weeks since baseline", "week"),
+        ("hours_post_dose", "h"),
+    ],
+)
+def test_days_of_a_study_are_times_though_each_subject_has_few(guess, name, unit):
+    days = np.tile([-7, 1, 8, 29], 20)
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {"USUBJID": np.repeat([f"s{n:02d}" for n in range(20)], 4), name: days, "x": draws.normal(size=80)}
+        | {"y": draws.normal(size=80)}
+    )
+    mapping, lines = guess(frame)
+    assert (mapping["time"], mapping["group"], mapping["features"]) == (name, "USUBJID", ["x"])
+    # CDISC's days have none of number 0.
+    median = 7 if name.upper().endswith("DY") else 8
+    (spans,) = [line for line in lines if line.startswith("spans: ")]
+    assert spans.startswith(f"spans: uneven, 7 to 21 {unit}, median {median};")
+    assert table.load(mapping).time_unit == unit

@@ -30,6 +30,8 @@ MOST_CLASSES = 20
 """Distinct whole numbers up to which they may be classes."""
 FEW_MISSING = 0.05
 """Share of the rows that a column may lack and still be no more than another name of each recording."""
+COUNTED = 0.95
+"""Share of the steps of 1 from which on whole numbers from 0 or 1, one for each group, count the groups."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
 
@@ -44,6 +46,12 @@ _WHICH_TIME = (
 )
 _NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_PROPERTY = re.compile(
+    r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
+    r"trt|weight)[ _.-]?groups?(?:[ _.-]?(?:id|no|nr|number|name))?|(?:number|num|no|nr|count)[ _.-]of[ _.-].*",
+    re.IGNORECASE,
+)
+"""Names such as treatment group: what is known of a subject, and not who it is."""
 _VALUE = re.compile(
     r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
     r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
@@ -56,6 +64,11 @@ _VARIABLE = re.compile(
     re.IGNORECASE,
 )
 _MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
+_IS_NUMBERED = re.compile(
+    r"(?:.*[ _.-])?(?:badge|barcode|chip|code|hash|index|key|licen[cs]e|no|nr|num|number|passport|plate|rfid|serial|"
+    r"ssn|tag)(?:[ _.-]?(?:no|nr|num|number|code))?",
+    re.IGNORECASE,
+)
 _IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 
 
@@ -76,7 +89,16 @@ class Grouping:
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    return bool(_NAMED.fullmatch(name))
+    return bool(_NAMED.fullmatch(name)) and not _PROPERTY.fullmatch(name)
+
+
+def named(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns that are named like identifiers, and of which at least one in two rows shares its value with another."""
+    return [
+        name
+        for name in _usable(frame, target, time)
+        if is_named(name) and _count(frame, (name,)) <= frame.height / 2 and not frame[name].has_nulls()
+    ]
 
 
 def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
@@ -283,7 +305,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
             continue
         values = _count(frame, (name,))
         for level in (key[:1], key):
-            if values == _count(frame, level) and _nested(frame, name, level):
+            if values == _count(frame, level) and _nested(frame, name, level) and _is_numbering(frame[name]):
                 found[name] = f"has one value for each of {' and '.join(map(repr, level))}, and so only names them"
                 break
         else:
@@ -293,6 +315,19 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
         if _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
             found[name] = "is named like an identifier"
     return found
+
+
+def _is_numbering(column: pl.Series) -> bool:
+    """Whether values, one for each group, are names or numbers that were given out; an age or a dose was not."""
+    name = column.name
+    if not column.dtype.is_numeric() or any(form.fullmatch(name) for form in (_NAMED, _IS_NUMBERED, _IS_ID)):
+        return not _PROPERTY.fullmatch(name)
+    values = column.drop_nulls().cast(pl.Int64).unique().sort().to_numpy()
+    counted = values[0] in (0, 1) and np.mean(np.diff(values) == 1) >= COUNTED
+    # What was measured in large numbers is often round, and seldom has as many digits everywhere.
+    return bool(
+        counted or (values[0] >= 10**5 and len(str(values[0])) == len(str(values[-1])) and np.gcd.reduce(values) == 1)
+    )
 
 
 def _may_be_id(column: pl.Series) -> bool:

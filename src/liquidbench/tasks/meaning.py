@@ -311,18 +311,27 @@ class Meaning:
         self.lines.append(f"file: {name!r} holds times without a date{passes}")
 
     def _looks_like_time(self, name: str) -> bool:
-        column, codes = self.frame[name], self.codes()
+        """Whether numbers or a clock hardly ever go back, in the table or within what is named like an identifier.
+
+        A temperature may be called t as well, and an hour of the day time.
+        """
+        column = self.frame[name]
         there = column.is_not_null()
         if column.null_count() > dates.few(len(column)) or column.n_unique() < 2:
             return False
-        column, codes = column.filter(there), codes[there.to_numpy()]
-        if column.dtype == pl.Duration:
-            column = dates.unrolled(column)[0]
-        # A temperature may be called t as well, and an hour of the day time; but a time seldom goes back, even where
-        # recordings follow each other, and in a table that was shuffled it does not come twice.
-        back = np.diff(dates.seconds(column)[np.argsort(codes, kind="stable")]) < 0
-        distinct = pl.DataFrame([column, pl.Series("code", codes)]).is_unique().all()
-        return bool(np.mean(back) <= 0.1 or (distinct and "time" in name.lower()))
+        keys = [self.key] if self.key else [(), *((other,) for other in groups.named(self.frame, self.target, name))]
+        for key in keys:
+            codes = groups.codes(self.frame, key)[there.to_numpy()]
+            order = np.argsort(codes, kind="stable")
+            values = column.filter(there)[order]
+            values = dates.unrolled(values)[0] if values.dtype == pl.Duration else values
+            # Recordings follow one another; within one that is known, a time goes on.
+            same = np.diff(codes[order]) == 0 if key else slice(None)
+            if np.mean(np.diff(dates.seconds(values))[same] < 0) <= 0.1:
+                return True
+        # In a table that was shuffled, a time does not come twice.
+        distinct = pl.DataFrame([column, pl.Series("code", self.codes())]).filter(there).is_unique().all()
+        return bool(distinct and "time" in name.lower())
 
     def _check_time(self, name: str) -> None:
         column = self.frame[name]

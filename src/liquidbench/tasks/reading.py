@@ -188,11 +188,11 @@ class _Reading:
         except UnicodeDecodeError as problem:
             line = raw[: problem.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
         text = raw.decode("utf-8-sig", errors="replace")
-        odd = text.count("\ufffd")
-        if odd < 0.1 * sum(map(len, re.findall(r"[^\x00-\x7f]+", text))):
-            self.warnings.append(
-                f"the file is UTF-8 but for {_number(odd, 'byte')}, the first in line {line}, read as '\ufffd'"
-            )
+        odd = text.count("\ufffd") - raw.count("\ufffd".encode())
+        # Text in another encoding has next to no letter that is one of UTF-8 by accident.
+        if odd <= len(re.findall(r"[^\x00-\x7f\ufffd]", text)):
+            some = f"{_number(odd, 'byte')}, the first in line {line}" if odd > 1 else f"a byte in line {line}"
+            self.warnings.append(f"the file is UTF-8 but for {some}, read as '\ufffd'")
             return text
         try:
             text, encoding = raw.decode("cp1252"), "Windows-1252"

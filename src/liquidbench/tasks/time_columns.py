@@ -26,6 +26,9 @@ _UNITS_OF_TIME = {
     **dict.fromkeys("min mins minute minutes minuten minutos minuti".split(), "min"),
     **dict.fromkeys("h hr hrs hour hours std stunde stunden heures horas ore".split(), "h"),
     **dict.fromkeys("d day days tag tage jours dias giorni".split(), "d"),
+    **dict.fromkeys("week weeks wk wks wochen semaines".split(), "week"),
+    **dict.fromkeys("month months monate mois".split(), "month"),
+    **dict.fromkeys("year years jahre".split(), "year"),
 }
 _UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
 _WORDS_OF_TIME = frozenset(
@@ -37,7 +40,20 @@ _BESIDE_TIME = frozenset(
     "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
     "in since from start begin beginning after the of admission verstrichene vergangene".split()
 )
-_SINCE = frozenset("elapsed relative rel since from after verstrichene vergangene".split())
+_SINCE = frozenset("elapsed relative rel since from after post verstrichene vergangene".split())
+_EVENTS = frozenset(
+    "baseline randomization randomisation enrollment enrolment inclusion onset symptom diagnosis dose dosing infusion "
+    "injection surgery operation treatment therapy discharge transplant birth icu hospital study trial first last "
+    "visit".split()
+)
+_STUDY_DAY = re.compile(
+    r"(?:study|trial|treatment|protocol|visit)[ _.]?(?:day|week)s?|"
+    r"(?:day|week)s?[ _](?:on|in|of)[ _](?:study|trial|treatment)|"
+    r"(?:A|VISIT|AE|AG|BE|CE|CM|CV|DA|DS|DV|EC|EG|EX|FA|FT|HO|IE|IS|LB|MB|MH|MI|MK|ML|MS|NV|OE|PC|PE|PP|PR|QS|RE|RS|"
+    r"SC|SS|SU|SV|TR|TU|UR|VS)(?:ST|EN)?DY",
+    re.I,
+)
+"""Days of a clinical study, and what CDISC calls them, which counts ... -2, -1, 1, 2 ... without a day 0."""
 
 _PARTS = {
     "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
@@ -117,11 +133,22 @@ def find(
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
         found.local |= {name} if reading.local else set()
+    for name in frame.columns:
+        if _STUDY_DAY.fullmatch(name) and name.upper().endswith("DY") and name not in (*kept, *whole):
+            _close_gap_at_zero(found, name)
     if join:
         _join(found, at, time, set(kept), set(whole))
         _join_units(found, time, set(kept), set(whole))
     _bring_to_utc(found, at, {*kept, *whole})
     return found
+
+
+def _close_gap_at_zero(found: Found, name: str) -> None:
+    """Count days of a study that has no day 0 as they pass."""
+    days = found.frame[name]
+    if days.dtype.is_numeric() and (days < 0).any() and (days > 0).any() and not (days == 0).any():
+        found.frame = found.frame.with_columns(days - (days > 0).cast(pl.Int64))
+        found.remarks.append(f"file: {name!r} has no day 0, as CDISC counts; its days from 1 on are read as 0, 1, ...")
 
 
 @dataclass(frozen=True)
@@ -144,12 +171,15 @@ def time_name(name: str) -> TimeName | None:
     """
     if any(letter.isdigit() for letter in name):
         return None
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    words = re.findall(r"[^\W_]+", spaced.casefold())
+    words = _words(name)
+    if _STUDY_DAY.fullmatch(" ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).split())):
+        return TimeName("week" if "week" in name.casefold() else "d")
     units = [_UNITS_OF_TIME[word] for word in words if word in _UNITS_OF_TIME]
-    if not all(word in _UNITS_OF_TIME or word in _WORDS_OF_TIME or word in _BESIDE_TIME for word in words):
+    since = bool(_SINCE.intersection(words))
+    known = (_UNITS_OF_TIME, _WORDS_OF_TIME, _BESIDE_TIME, _SINCE, _EVENTS if since else ())
+    if not all(any(word in some for some in known) for word in words):
         return None
-    named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and bool(_SINCE.intersection(words)))
+    named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and since)
     return TimeName(units[-1] if units else None) if named else None
 
 
