@@ -458,10 +458,10 @@ def test_a_feature_that_ranks_a_class_too_well_is_a_suspect(save, classes):
 
 def test_codes_of_the_classes_are_suspects(save):
     y = np.random.default_rng(6).integers(3, size=400)
-    frame = series(y=y, code=np.array([5, 9, 2])[y], place=np.array(["east", "north", "west"])[y])
+    frame = series(y=y, grade=np.array([5, 9, 2])[y], place=np.array(["east", "north", "west"])[y])
     mapping, lines = guess(save(frame.drop("place")), "y")
-    assert mapping["kind"] == "classification" and "code" in mapping["features"]
-    assert said(lines, "warning") == f"warning: leak suspect: 'code' tells 'y' exactly, value for value{LEAVE_OUT}"
+    assert mapping["kind"] == "classification" and "grade" in mapping["features"]
+    assert said(lines, "warning") == f"warning: leak suspect: 'grade' tells 'y' exactly, value for value{LEAVE_OUT}"
     # Asked for by name, a column that would have been left out is used, and warned of column by column.
     _, lines = guess(save(frame), "y", features=["x", "place"])
     suspects = [line for line in lines if line.startswith("warning")]

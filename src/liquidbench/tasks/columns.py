@@ -70,6 +70,7 @@ def read(
     wanted: Collection[str] = (),
     target: str | None = None,
     labels: Callable[[str], bool] = lambda name: False,
+    codes: Callable[[str], bool] = lambda name: False,
     decimal: str | None = None,
     missing: Sequence[object] = (),
     fewest: int = 1,
@@ -81,6 +82,7 @@ def read(
         wanted: names that the columns must have; by them the row of names is known where several could be it.
         target: the column whose values may be classes.
         labels: whether a column of this name tells things apart, so that its cells are kept as they are written.
+        codes: whether figures in a column of this name are codes, which are text.
         decimal: the decimal mark of all numbers, a point or a comma; found out if None.
         missing: values that mean that there is none: a value, for all columns, or text ``column=value``. ``column=``
             alone leaves only empty cells missing in a column of text.
@@ -139,7 +141,7 @@ def read(
         )
     try:
         asked = _by_column(missing, table.frame.columns)
-        frame = _Typing(table, separator, target, labels, decimal, asked).frame
+        frame = _Typing(table, separator, target, labels, codes, decimal, asked).frame
     except ValueError as problem:
         raise ValueError(f"{path.name}: {problem}") from problem
     return table._replace(frame=frame)
@@ -227,10 +229,11 @@ class _Typing:
         separator: str | None,
         target: str | None,
         labels: Callable[[str], bool],
+        codes: Callable[[str], bool],
         decimal: str | None,
         missing: Mapping[str, Sequence[str]],
     ):
-        self.table, self.target, self.labels, self.missing = table, target, labels, missing
+        self.table, self.target, self.labels, self.codes, self.missing = table, target, labels, codes, missing
         self.emptied: dict[str, int] = {}
         self.exponents: dict[str, str] = {}
         self.bad = table.bad
@@ -263,6 +266,9 @@ class _Typing:
                 self.words[name] = column
             elif (numbers := _plain_numbers(figures)) is not None:
                 quick[name], text[name] = numbers, figures
+            elif numerals.are_mixed_codes(figures) and name != target:
+                table.remarks.append(f"file: {name!r} is read as text, codes such as {figures.drop_nulls()[0]!r}")
+                self.words[name] = column
             elif numerals.looks_numeric(figures, 0.5):
                 self.open[name] = figures
                 self.words[name] = column
@@ -276,6 +282,7 @@ class _Typing:
                 table.remarks.append(self.exponents[name])
         for name in self.words.keys() - done.keys():
             done[name] = self._as_words(self.words[name])
+        self._keep_codes(text, done)
         for name in missing:
             done[name] = self._without(done[name], missing[name])
         self._tell_missing(missing)
@@ -396,6 +403,18 @@ class _Typing:
                 f"file: {name!r} is written with {word} between thousands ({grouped[0]!r} is {shown})"
             )
 
+    def _keep_codes(self, text: Mapping[str, pl.Series], done: dict[str, pl.Series]) -> None:
+        """Make figures text in columns whose names are those of codes."""
+        named = [name for name, column in done.items() if column.dtype.is_numeric() and self.codes(name)]
+        for name in named:
+            cells = text[name].str.strip_chars() if name in text else done[name].cast(pl.String)
+            done[name] = cells.set(done[name].is_null(), None)
+        if named:
+            self.table.remarks.append(
+                f"file: {', '.join(map(repr, named))} {'is' if len(named) == 1 else 'are'} read as text, as named like "
+                "codes"
+            )
+
     def _kept_apart(self, text: pl.Series, numbers: pl.Series) -> pl.Series:
         """Numbers, or text where numbers would not keep apart what it does."""
         name = numbers.name
@@ -413,6 +432,12 @@ class _Typing:
         distinct = cells.drop_nulls().n_unique()
         keeps = distinct == numbers.drop_nulls().n_unique()
         if keeps and not label and not (name == self.target and distinct <= _MOST_CLASSES):
+            if name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1 and not self.codes(name):
+                first = cells.filter(cells.str.starts_with("0"))[0]
+                self.table.warnings.append(
+                    f"{name!r} holds figures such as {first!r}, read as numbers; if they are codes, leave it out "
+                    "(--features)"
+                )
             return numbers
         if not keeps or numbers.dtype != pl.Int64:
             self.table.remarks.append(

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, time_columns
+from liquidbench.tasks import dates, reading, time_columns
 
 FEWEST = 3
 """Groups that a split needs, one for each part."""
@@ -64,6 +64,12 @@ _VARIABLE = re.compile(
     re.IGNORECASE,
 )
 _MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
+_CODE = re.compile(
+    r"(?:.*[ _.-])?(?:icd(?:[ _-]?\d+)?(?:[ _-]?cm)?|atc|ndc|cpt|hcpcs|drg|loinc|snomed|diag(?:nosis)?\d*|dx\d*|zip|"
+    r"postal|plz|fips|naics|nace|sic|isin|cusip|isbn|ean|gtin|upc|asin|sku|article|artikel|product|item|phone|fax|"
+    r"part[ _]?(?:no|number)|(?:zip|post|postal|bar)?code)(?:[ _.-]?(?:id|no|nr|number|code))?|(?-i:.*[a-z]Code)",
+    re.IGNORECASE,
+)
 _IS_NUMBERED = re.compile(
     r"(?:.*[ _.-])?(?:badge|barcode|chip|code|hash|index|key|licen[cs]e|no|nr|num|number|passport|plate|rfid|serial|"
     r"ssn|tag)(?:[ _.-]?(?:no|nr|num|number|code))?",
@@ -90,6 +96,22 @@ class Grouping:
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
     return bool(_NAMED.fullmatch(name)) and not _PROPERTY.fullmatch(name)
+
+
+def is_code(name: str) -> bool:
+    """Whether a column's name is that of codes, such as ICD's or postal ones, whose figures count nothing."""
+    return bool(_CODE.fullmatch(name))
+
+
+def is_unit(column: pl.Series) -> bool:
+    """Whether a column of text says in which units values are."""
+    told = re.fullmatch(
+        r"(?:.*[ _.])?(?:units?|uom|einheit|unit[ _]of[ _]measure(?:ment)?|valueuom)", column.name, re.I
+    )
+    if not told or column.dtype != pl.String:
+        return False
+    values = column.drop_nulls().unique()
+    return bool(len(values)) and 2 * sum(map(reading.is_unit, values)) >= len(values)
 
 
 def named(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
@@ -381,7 +403,9 @@ def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
 
 def _may_name(column: pl.Series) -> bool:
     """Whether a column's values may be names; of fractions, only the column's name tells."""
-    return column.dtype == pl.String or column.dtype.is_integer() or (column.dtype.is_float() and is_named(column.name))
+    if column.dtype == pl.String:
+        return not is_unit(column)
+    return column.dtype.is_integer() or (column.dtype.is_float() and is_named(column.name))
 
 
 def _distinct(frame: pl.DataFrame) -> pl.DataFrame:

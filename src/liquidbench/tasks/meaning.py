@@ -6,7 +6,7 @@ depend on each other, with a line in words for each. `liquidbench.tasks.columns`
 """
 
 import difflib
-import re
+import itertools
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, dates, groups, time_columns
+from liquidbench.tasks import columns, dates, groups, reading, time_columns
 from liquidbench.tasks.task import Feature
 from liquidbench.tasks.wording import columns_named, counted, listed
 
@@ -27,6 +27,8 @@ FEWEST_ROWS = 12
 """Rows without which there are neither several in each of three groups nor enough to split them in time."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
+SAME_QUANTITY = 0.999
+"""Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 PARTS = frozenset("train training test testing val valid validation dev holdout".split())
@@ -89,6 +91,7 @@ class Meaning:
         self.kind = self._choose_kind(others)
         self.features = others
         self._suspect_labels()
+        self._suspect_units()
         self.sentinels = self._suspect_sentinels()
         if self.kind == "forecast":
             self.features = tuple(name for name in self.frame.columns if name in (*others, self.target))
@@ -127,6 +130,7 @@ class Meaning:
             wanted={name for name in named if name},
             target=target if classes else None,
             labels=lambda name: name != target and (name in key or groups.is_named(name)),
+            codes=lambda name: name != target and groups.is_code(name),
             decimal=given.get("decimal"),
             missing=given.get("missing") or (),
             fewest=FEWEST_ROWS,
@@ -138,9 +142,29 @@ class Meaning:
 
     def unit(self, name: str) -> str:
         """The unit that a column's name gives in square brackets, or the file in a row of units."""
-        bracketed = re.search(r"\[([^\[\]]+)\]\s*$", name)
-        named = bracketed[1].strip() if bracketed else ""
-        return named or self.file.units.get(name) or "as in the table"
+        return reading.unit_in(name)[1] or self.file.units.get(name) or "as in the table"
+
+    def _suspect_units(self) -> None:
+        """Warn of a quantity that is there in two units, and of values whose unit another column changes."""
+        of_quantity: dict[str, list[str]] = {}
+        for name in (*self.features, self.target):
+            quantity, unit = reading.unit_in(name)
+            if (unit or name in self.file.units) and self.frame[name].dtype.is_numeric():
+                of_quantity.setdefault(quantity.casefold(), []).append(name)
+        for names in of_quantity.values():
+            for first, second in itertools.combinations(names, 2):
+                both = self.frame.select(first, second).drop_nulls().cast(pl.Float64).to_numpy()
+                if correlation(both[:, 0], both[:, 1]) > SAME_QUANTITY:
+                    self.warnings.append(
+                        f"{first!r} and {second!r} are one quantity in two units; leave one of them out (--features)"
+                    )
+        for name in self.frame.columns:
+            values = self.frame[name].drop_nulls().unique()
+            if name != self.target and len(values) > 1 and groups.is_unit(self.frame[name]):
+                self.warnings.append(
+                    f"{name!r} says that values are in {listed(values.sort(), 4)}; numbers in several units count as "
+                    "they stand: bring them to one unit first"
+                )
 
     def _column(self, role: str, name: str) -> str:
         if name in self.frame.columns:
@@ -727,10 +751,15 @@ class Meaning:
         if name in self.file.spoilt:
             return f"{self.file.spoilt[name]} to use it"
         if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
-            numbers = values.filter(values.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d"))
-            if 2 * len(numbers) > len(values):
+            figures = column.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d").fill_null(False)
+            if groups.is_code(name):
+                return f"holds codes by its name, {values.n_unique()} distinct ones (rename it if they are amounts)"
+            if 2 * figures.sum() > len(values):
+                # One that spoils the others, if there is one.
+                odd = (figures & columns.numbers(column).is_null()).arg_max() or 0
                 return (
-                    f"holds cells such as {numbers[0]!r}, which are read as text, {values.n_unique()} distinct values"
+                    f"holds cells such as {column[odd]!r} in {self.at(odd)}, which are read as text, "
+                    f"{values.n_unique()} distinct values"
                 )
             distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
             return f"holds text, {distinct}"
@@ -745,13 +774,11 @@ class Meaning:
         column, target = pairs[name], pairs[self.target]
         if pairs.height < 2:
             return None
-        if (column.dtype.is_numeric() or column.dtype == target.dtype) and column.dtype.is_numeric() == (
-            target.dtype.is_numeric()
-        ):
-            if (column == target).all():
-                return "equals the target"
+        numbers = column.dtype.is_numeric(), target.dtype.is_numeric()
+        if (all(numbers) or column.dtype == target.dtype) and (column == target).all():
+            return "equals the target"
         # One value for each class: the target under other names. Numbers that are all distinct pair off by chance.
-        elif pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
+        if not all(numbers) and pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
             return "tells the target exactly, value for value"
         return None
 

@@ -134,7 +134,7 @@ def find(
         found.remarks += reading.remarks
         found.local |= {name} if reading.local else set()
     for name in frame.columns:
-        if _STUDY_DAY.fullmatch(name) and name.upper().endswith("DY") and name not in (*kept, *whole):
+        if _STUDY_DAY.fullmatch(name) and name.upper().endswith("DY") and name not in whole:
             _close_gap_at_zero(found, name)
     if join:
         _join(found, at, time, set(kept), set(whole))
