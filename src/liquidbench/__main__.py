@@ -580,7 +580,7 @@ def _carry_out(
         executor, processes = _executor(options)
         # Workers of Ray have devices of their own.
         if study.device != "cpu" and not options.ray:
-            from liquidbench.learning import device_of
+            from liquidbench.training.learning import device_of
 
             device_of(study.device)
         with _placing(directory, options):
@@ -1047,10 +1047,11 @@ def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from liquidbench import distributed, matching, tasks
-    from liquidbench.replicas import Course, PeerLost
+    from liquidbench import matching, tasks
     from liquidbench.search import Settings
-    from liquidbench.trainer import Epoch
+    from liquidbench.training import distributed
+    from liquidbench.training.replicas import Course, PeerLost
+    from liquidbench.training.trainer import Epoch
 
     folder = Path(options.folder or Path("trained") / f"{options.task}-{options.model}")
     chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience")

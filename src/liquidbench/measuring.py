@@ -15,12 +15,12 @@ from torch.profiler import ProfilerActivity, profile
 
 from liquidbench.catalogue import SequenceModel
 from liquidbench.energy import EnergyCounters
-from liquidbench.learning import CPU, Data, device_of, loss_of, optimiser_of, own_generators, synchronise
 from liquidbench.rows import Row, Rows
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
-from liquidbench.trainer import shuffled, step
-from liquidbench.training import network, settings_so_far
+from liquidbench.training.fit import network, settings_so_far
+from liquidbench.training.learning import CPU, Data, device_of, loss_of, optimiser_of, own_generators, synchronise
+from liquidbench.training.trainer import shuffled, step
 from liquidrnn import Stream, kernels
 
 

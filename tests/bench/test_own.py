@@ -21,7 +21,7 @@ from liquidbench.__main__ import main
 from liquidbench.models import FAMILIES, MODELS, Family, ModelSpec, OwnModel, find
 from liquidbench.own import CodeError, Own, checksum
 from liquidbench.study import Study
-from liquidbench.training import fit
+from liquidbench.training.fit import fit
 
 LAYERS = '''
 import torch

@@ -22,7 +22,7 @@ from liquidbench.system.processes import Stopped, Stops, stoppable
 from liquidbench.system.storage import KeptFileWarning
 
 if TYPE_CHECKING:
-    from liquidbench.training import TrialEpoch
+    from liquidbench.training.fit import TrialEpoch
 
 ATTEMPTS = 3
 """How often a run is begun whose worker is lost each time, before that is its result."""

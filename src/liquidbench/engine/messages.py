@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training import TrialEpoch
+    from liquidbench.training.fit import TrialEpoch
 
 
 @dataclass(frozen=True)

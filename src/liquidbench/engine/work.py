@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from liquidbench import measuring, models, predictions, results, search, tasks, training
+from liquidbench import measuring, models, predictions, results, search, tasks
 from liquidbench.engine.machine import occupied
 from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
 from liquidbench.facts import Facts
@@ -22,6 +22,7 @@ from liquidbench.study import Run
 from liquidbench.system.processes import Stopped
 from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks.task import Task
+from liquidbench.training import fit
 
 _OF_DISKS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
 
@@ -112,7 +113,7 @@ class Work:
                         "tasks.json to go on with the new ones"
                     )
                 if run.kind == "fit":
-                    rows = training.fit(run, task, folder, tell, doing)
+                    rows = fit.fit(run, task, folder, tell, doing)
                 else:
                     rows = measuring.measure_cost(run, task, folder)
             except Stopped:

@@ -21,7 +21,7 @@ import pytest
 from rehearsal import Rehearsal
 from watched import Deadly
 
-from liquidbench import predictions, results, search, tasks, training
+from liquidbench import predictions, results, search, tasks
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
@@ -29,6 +29,7 @@ from liquidbench.engine.work import Work
 from liquidbench.rows import failure
 from liquidbench.study import Study
 from liquidbench.system.storage import KeptFileWarning
+from liquidbench.training import fit
 
 
 def study(**changes) -> Study:
@@ -187,12 +188,12 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def fit(run, task, folder, on_epoch, on_wait):
+    def failing(run, task, folder, on_epoch, on_wait):
         met.append(task.constructed)
         task.split("test")
         return failure(run, task.data_digest, "not tried")
 
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(fit, "fit", failing)
     work = Work("small", None, made.tasks, tmp_path)
     for run in fits(made):
         work(Job(run), lambda message: None)
@@ -425,7 +426,7 @@ def test_a_folder_that_is_gone_while_its_study_runs_is_said(tmp_path, removed):
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EROFS])
 def test_a_full_disk_is_no_failure_of_the_run(tmp_path, monkeypatch, number):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
-    monkeypatch.setattr(training, "fit", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
+    monkeypatch.setattr(fit, "fit", lambda *_: (_ for _ in ()).throw(OSError(number, os.strerror(number))))
     with pytest.raises(OSError, match=os.strerror(number)):
         execute(made, InProcess())
     assert not results.done(tmp_path)

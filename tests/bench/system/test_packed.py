@@ -17,12 +17,13 @@ import polars as pl
 import pytest
 import torch
 
-from liquidbench import distributed, predictions, tasks
-from liquidbench.replicas import Checkpoint
+from liquidbench import predictions, tasks
 from liquidbench.system import packed
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import files, table
 from liquidbench.tasks.files import Archive
+from liquidbench.training import distributed
+from liquidbench.training.replicas import Checkpoint
 
 MIB = 2**20
 

@@ -20,15 +20,16 @@ from rehearsal import Rehearsal
 from test_results import a_row
 from test_search import ONE, a_run, scored
 
-from liquidbench import distributed, kept, predictions, replicas, results, search
+from liquidbench import kept, predictions, results, search
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.facts import Facts
-from liquidbench.replicas import Checkpoint
 from liquidbench.study import Study
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning
 from liquidbench.tasks import files, synthetic
-from liquidbench.trainer import Progress
+from liquidbench.training import distributed, replicas
+from liquidbench.training.replicas import Checkpoint
+from liquidbench.training.trainer import Progress
 
 
 @dataclass
