@@ -1040,8 +1040,16 @@ def test_a_column_of_units_that_change_is_warned_of_and_is_no_identifier(plan):
         "t,value,unit,y\n",
         rows=200,
     )
-    found = [line for line in plan(content, "y")[1] if line.startswith("warning")]
-    assert found == [
-        "warning: 'unit' says that values are in 'mg/dL', 'mmol/L'; numbers in several units count as they stand: bring "
-        "them to one unit first"
+    assert [line for line in plan(content, "y")[1] if line.startswith("warning")] == [
+        "warning: 'unit' says that values are in 'mg/dL', 'mmol/L'; numbers in several units count as they stand: "
+        "bring them to one unit first"
     ]
+
+
+def test_a_letter_that_comes_again_beside_one_number_is_a_category(plan):
+    content = lines(
+        lambda row: f"{row},{'a' if row % 30 == 4 else 0},{level(row)},{flow(row)}", "t,holiday,x,y\n", rows=200
+    )
+    mapping, said = plan(content, "y")
+    assert [feature.name for feature in table.load(mapping).features] == ["holiday = 0", "holiday = a", "x"]
+    assert not [line for line in said if "no number" in line]

@@ -190,7 +190,7 @@ def test_missing_values_become_a_mask(save):
     x[3], x[7] = None, float("nan")
     place = ["north", "south"] * 200
     place[5] = None
-    mapping, lines = guess(save(series(x=x, place=place, label=["a", "b"] * 200)), "label")
+    mapping, lines = guess(save(series(x=x, place=place, label=["a", "a", "b", "b"] * 100)), "label")
     assert said(lines, "missing") == "missing: 0.2% of the feature values; models are told which"
     task = tasks.load(mapping)
     split = task.split("train")

@@ -47,6 +47,7 @@ class Table(NamedTuple):
         units: units of columns, where a row of the file gives them.
         bad: columns of numbers some of whose cells hold none, and are missing therefore.
         spoilt: columns of text that would be of numbers but for many cells; what is said of each.
+        padded: a cell of columns of numbers whose figures are all of one length, with zeros in front, as codes are.
         lines: number in the file of each row's line; None for Parquet.
     """
 
@@ -57,6 +58,7 @@ class Table(NamedTuple):
     units: dict[str, str]
     bad: list[str]
     spoilt: dict[str, str]
+    padded: dict[str, str]
     lines: NDArray[np.int64] | None
 
     def at(self, row: int) -> str:
@@ -114,7 +116,7 @@ def read(
                     f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
                     "you trust it, save it as CSV"
                 )
-            table = Table(lazy.collect(), digest, [], [], {}, [], {}, None)
+            table = Table(lazy.collect(), digest, [], [], {}, [], {}, {}, None)
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
         separator = None
@@ -128,7 +130,7 @@ def read(
                 f"{path.name}: unpacked, this is {what.split(';')[0]}; unpack it, and name the table in it"
             )
         sheet = reading.read(path.name, raw, wanted, decimal)
-        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, sheet.lines)
+        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, {}, sheet.lines)
         separator = sheet.separator
     if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
@@ -353,6 +355,10 @@ class _Typing:
         if not len(odd):
             return True
         words = self.words.get(name, column)
+        others = words.filter(numbers.is_null() & column.is_not_null()).value_counts()["count"]
+        if numbers.n_unique() <= _FEWEST_CATEGORIES and (others.to_numpy() >= _FEWEST_CATEGORIES).all():
+            # A word that comes again beside two numbers is a category, such as 'a' beside 0.
+            return False
         some = [f"{words[int(place)]!r} in {self.table.at(int(place))}" for place in odd[:3]]
         more = f" and {len(odd) - len(some)} more" if len(odd) > len(some) else ""
         if len(odd) > max(BAD_CELLS * there, 1) or there - len(odd) < 5 or self.labels(name):
@@ -433,11 +439,7 @@ class _Typing:
         keeps = distinct == numbers.drop_nulls().n_unique()
         if keeps and not label and not (name == self.target and distinct <= _MOST_CLASSES):
             if name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1 and not self.codes(name):
-                first = cells.filter(cells.str.starts_with("0"))[0]
-                self.table.warnings.append(
-                    f"{name!r} holds figures such as {first!r}, read as numbers; if they are codes, leave it out "
-                    "(--features)"
-                )
+                self.table.padded[name] = cells.filter(cells.str.starts_with("0"))[0]
             return numbers
         if not keeps or numbers.dtype != pl.Int64:
             self.table.remarks.append(
@@ -512,6 +514,7 @@ class _Typing:
 
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
+_FEWEST_CATEGORIES = 3
 _MOST_TOLD = 8
 _SIDEWAYS = 10
 """Times as many columns as rows from which on a table of few rows most likely lies on its side."""

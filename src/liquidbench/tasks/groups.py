@@ -39,7 +39,9 @@ _WHO = (
     "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
     "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
-    "messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
+    "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
+    "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
+    "donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
@@ -59,7 +61,7 @@ _VALUE = re.compile(
 )
 _VARIABLE = re.compile(
     r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
-    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|analyte|item_?id|concept|observation)"
+    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
     r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
     re.IGNORECASE,
 )
@@ -95,7 +97,7 @@ class Grouping:
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    return bool(_NAMED.fullmatch(name)) and not _PROPERTY.fullmatch(name)
+    return bool(_NAMED.fullmatch(name) or _IS_ID.fullmatch(name)) and not _PROPERTY.fullmatch(name)
 
 
 def is_code(name: str) -> bool:
@@ -305,13 +307,14 @@ def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time
 def long_form(frame: pl.DataFrame, time: str | None) -> tuple[str, str] | None:
     """The columns of names and of values, where a table has a row for each quantity at each time."""
     numbers = [name for name in frame.columns if name != time and frame[name].dtype.is_numeric()]
-    values = [name for name in numbers if _VALUE.fullmatch(name)]
+    values = [name for name in numbers if _VALUE.fullmatch(name.lstrip("_"))]
     for name in frame.columns:
         column = frame[name].drop_nulls()
         if name == time or not values or not (column.dtype == pl.String or column.dtype.is_integer()):
             continue
+        bare = name.lstrip("_")
         # The name of a sensor may be that of a quantity too, where nothing else was measured.
-        told = _VARIABLE.fullmatch(name) or (_MAY_BE_VARIABLE.fullmatch(name) and column.dtype == pl.String)
+        told = _VARIABLE.fullmatch(bare) or (_MAY_BE_VARIABLE.fullmatch(bare) and column.dtype == pl.String)
         if told and 1 < column.n_unique() <= len(column) / 2:
             return name, values[0]
     return None

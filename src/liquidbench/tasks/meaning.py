@@ -80,8 +80,8 @@ class Meaning:
         # Subjects who were recorded one after another are numbered in the order of time.
         self._drop_copies_of_time(but=groups.is_named)
         self.key = self._choose_group()
-        if long := self._long_form():
-            self.warnings.append(long)
+        if odd := self._long_form() or self._wide_form():
+            self.warnings.append(odd)
         self._suspect_names()
         self._drop_identifiers()
         self._drop_copies_of_time()
@@ -261,6 +261,10 @@ class Meaning:
             first, reason = like[0], "named like a time, and its numbers are like one"
         elif clocks:
             first, reason = clocks[0], "a clock that goes on"
+        elif counts := [
+            name for name in free if time_columns.counts_samples(self.frame[name]) and self._looks_like_time(name)
+        ]:
+            first, reason = counts[0], "named like a number of frames or waves, and its numbers go up"
         else:
             text = [name for name in named if self.frame[name].dtype == pl.String]
             for name in (*numbers, *text):
@@ -277,10 +281,15 @@ class Meaning:
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
                 )
+            of = [(other,) for other in groups.named(self.frame, self.target, None)]
+            within = [None, *(groups.codes(self.frame, key) for key in ([self.key] if self.key else of))]
             goes_on = [
                 name
                 for name in free
-                if name not in named and not time_columns.is_part(name) and time_columns.goes_on(self.frame[name])
+                if name not in named
+                and not time_columns.is_part(name)
+                and not groups.is_named(name)
+                and any(time_columns.goes_on(self.frame[name], codes) for codes in within)
             ]
             if goes_on:
                 like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
@@ -460,6 +469,18 @@ class Meaning:
             f"table.pivot(index={index}, columns={variable!r}, values={value!r}).reset_index()"
         )
 
+    def _wide_form(self) -> str:
+        """What a table with times in its header is, and what to do; empty for others."""
+        times = time_columns.in_header(self.frame.columns)
+        if not times or self.time is not None:
+            return ""
+        keys = [name for name in self.frame.columns if name not in times]
+        return (
+            f"the table looks wide: the names of {len(times)} columns are times ({listed(times, 3)}), so that a row is "
+            "a series, and models see each row as one time. Give each time a row of its own first, in pandas: "
+            f"table.melt(id_vars={keys[:8]}, var_name='time')"
+        )
+
     def _suspect_names(self) -> None:
         """Warn of groups that may be one under two names, or none."""
         for name in self.key:
@@ -481,7 +502,13 @@ class Meaning:
                 )
 
     def _suspect_labels(self) -> None:
-        """Warn of classes and categories that may be one under two names."""
+        """Warn of numbers that may be codes, and of classes and categories that may be one under two names."""
+        for name in self.features:
+            if name in self.file.padded and self.frame[name].dtype.is_numeric():
+                self.warnings.append(
+                    f"{name!r} holds figures such as {self.file.padded[name]!r}, read as numbers; if they are codes, "
+                    "leave it out (--features)"
+                )
         for name in (*self.features, *([self.target] if self.kind == "classification" else [])):
             column = self.frame[name]
             if column.dtype == pl.String and (twins := groups.twins(column)):

@@ -38,7 +38,7 @@ _WORDS_OF_TIME = frozenset(
 )
 _BESIDE_TIME = frozenset(
     "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
-    "in since from start begin beginning after the of admission verstrichene vergangene".split()
+    "cycle cycles in since from start begin beginning after the of admission verstrichene vergangene".split()
 )
 _SINCE = frozenset("elapsed relative rel since from after post verstrichene vergangene".split())
 _EVENTS = frozenset(
@@ -172,6 +172,9 @@ def time_name(name: str) -> TimeName | None:
     if any(letter.isdigit() for letter in name):
         return None
     words = _words(name)
+    if found := re.fullmatch(r"A(?:ST|EN)?DT(M)?", name, re.I):
+        # SAS counts from 1960, dates in days and moments in seconds.
+        return TimeName("s" if found[1] else "d")
     if _STUDY_DAY.fullmatch(" ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).split())):
         return TimeName("week" if "week" in name.casefold() else "d")
     units = [_UNITS_OF_TIME[word] for word in words if word in _UNITS_OF_TIME]
@@ -181,6 +184,41 @@ def time_name(name: str) -> TimeName | None:
         return None
     named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and since)
     return TimeName(units[-1] if units else None) if named else None
+
+
+_FEWEST_IN_HEADER = 4
+
+
+def in_header(names: Collection[str]) -> list[str]:
+    """Names that are times one after another, as those of the columns of a wide table; empty where they are few."""
+    for form in (
+        r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?",
+        r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
+        r"\d{1,2}:\d{2}(?::\d{2})?",
+    ):
+        times = [name for name in names if re.fullmatch(form, name.strip())]
+        if len(times) >= _FEWEST_IN_HEADER:
+            return times
+    # Such as t0, t1, ... or week 1, week 2, ...
+    of_word: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        if found := re.fullmatch(
+            r"(t|(?:time|day|week|month|year|hour|wave|visit|tag|woche|jour|semaine)s?)[ _.-]?(\d{1,4})",
+            name.strip(),
+            re.I,
+        ):
+            of_word.setdefault(found[1].casefold(), []).append((int(found[2]), name))
+    for word, found in of_word.items():
+        numbers = [number for number, _ in found]
+        if len(numbers) >= _FEWEST_IN_HEADER and (word != "t" or np.diff(numbers).min() > 0):
+            return [name for _, name in found]
+    return []
+
+
+def counts_samples(column: pl.Series) -> bool:
+    """Whether numbers are, by their name, those of samples, such as the frames of a video or the waves of a survey."""
+    form = r"(?:frame|wave|round|occasion|time[ _]?point|scan)[ _.-]?(?:id|no|nr|num|number|index)?"
+    return column.dtype.is_numeric() and bool(re.fullmatch(form, column.name.strip(), re.I))
 
 
 def is_part(name: str) -> bool:
@@ -198,12 +236,20 @@ def is_elapsed(column: pl.Series) -> bool:
     return bool(goes_up and values.max() > _LIMITS[named[1].lower()][1])
 
 
-def goes_on(column: pl.Series) -> bool:
-    """Whether numbers go up and hardly ever down, as the times of recordings one below another do."""
+def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
+    """Whether numbers go up and hardly ever down, as the times of recordings one below another do.
+
+    Args:
+        column: the numbers.
+        codes: which recording each row is of, where that is known; within one, hardly a number comes twice.
+    """
     if not column.dtype.is_numeric() or column.null_count() or len(column) < dates.NO_ACCIDENT:
         return False
     steps = np.diff(column.cast(pl.Float64).to_numpy())
-    return bool(np.mean(steps < 0) <= 0.05 and np.mean(steps > 0) >= 0.2)
+    if codes is None:
+        return bool(np.mean(steps < 0) <= 0.05 and np.mean(steps > 0) >= 0.2)
+    steps = steps[np.diff(codes) == 0]
+    return len(steps) >= dates.NO_ACCIDENT and bool(np.mean(steps > 0) >= 0.95)
 
 
 def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
