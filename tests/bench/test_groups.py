@@ -646,7 +646,7 @@ def test_waves_and_frames_are_times_of_whom_they_count(guess, who, count):
 
 
 def test_waves_in_words_are_no_times(guess):
-    frame = visits(sessions=1, rows=5).with_columns(wave=pl.Series([f"Wave {n}" for n in range(5)] * 8)).drop("t")
+    frame = visits(40, 1, 5).with_columns(wave=pl.Series([f"Wave {n}" for n in range(5)] * 40)).drop("t")
     assert guess(frame.sample(fraction=1, shuffle=True, seed=0))[0]["time"] is None
 
 
@@ -673,10 +673,14 @@ def test_times_in_the_header_are_warned_of(guess, names):
 
 
 @pytest.mark.parametrize(
-    ("name", "unit"), [("ADT", "d"), ("ASTDTM", "s"), ("time_in_cycles", "units of 'time_in_cycles'")]
+    ("name", "first", "step", "unit"),
+    [
+        ("ADT", 22_000, 30, "d"),
+        ("time_in_cycles", 1, 1, "units of 'time_in_cycles'"),
+    ],
 )
-def test_dates_of_sas_and_cycles_are_times(guess, name, unit):
-    frame = visits(sessions=1, rows=10).rename({"t": name}).with_columns(pl.col(name) * 30 + 22_000)
+def test_dates_of_sas_and_cycles_are_times(guess, name, first, step, unit):
+    frame = visits(sessions=1, rows=10).rename({"t": name}).with_columns(pl.col(name) * step + first)
     mapping, _ = guess(frame)
     assert (mapping["time"], mapping["group"], mapping["features"]) == (name, "subject", ["x"])
     assert table.load(mapping).time_unit == unit

@@ -144,14 +144,14 @@ def test_an_error_in_a_run_is_its_result(tmp_path):
 
 @pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt("from a model"), GeneratorExit()], ids=repr)
 def test_a_model_that_ends_the_process_ends_its_run_alone(tmp_path, monkeypatch, end):
-    def fit(run, *rest):
+    def ending(run, *rest):
         if run.seed == 0:
             raise end
         return failure(run, made.tasks[run.task_name].digest, "reached")
 
     made = plan(study(models=["GRU"]), tmp_path)
     made = replace(made, pending=tuple(fits(made)))
-    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr(fit, "fit", ending)
     outcome = execute(made, InProcess())
     assert not outcome.interrupted and not outcome.left_out
     told = results.read(tmp_path).filter(pl.col("status") == "failed")
@@ -160,7 +160,7 @@ def test_a_model_that_ends_the_process_ends_its_run_alone(tmp_path, monkeypatch,
 
 def test_a_signal_in_a_run_ends_the_driver(tmp_path, monkeypatch):
     made = plan(study(models=["GRU"]), tmp_path)
-    monkeypatch.setattr(training, "fit", lambda *asked: signal.raise_signal(signal.SIGINT))
+    monkeypatch.setattr(fit, "fit", lambda *asked: signal.raise_signal(signal.SIGINT))
     outcome = execute(made, InProcess())
     assert outcome.interrupted == signal.SIGINT and not outcome.failed
 
