@@ -716,7 +716,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
     repeated = {
         "full": "Each seed and split has its own search.",
         "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread leaves "
-        "out that of the search.",
+        "out that of the search: nothing is ranked, and there is no verdict.",
     }[search.mode]
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
