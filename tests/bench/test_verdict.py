@@ -401,6 +401,19 @@ def test_other_rules_of_selection_stand_beside_the_verdict():
     assert judged(CLEAR)[1].selections == {}, "nothing to choose from"
 
 
+def test_where_families_are_not_shown_to_differ_single_networks_may_be():
+    noise = np.random.default_rng(5).normal(0, 0.002, size=(4, 6))
+    levels = np.array([[0.95], [0.80], [0.85], [0.84]])
+    scores = dict(zip(("CfC", "LTC", "GRU", "LSTM"), levels + noise, strict=True))
+    judgement = judged(scores)[1]
+    assert judgement.verdict == "no difference shown" and judgement.short == "no difference shown"
+    assert "; the best of 2 by validation, most often CfC and GRU; on this test set)." in judgement.sentence
+    assert judgement.sentence.endswith(
+        "Of single networks, p corrected over this task, CfC is better than LSTM, CfC is better than GRU, GRU is "
+        "better than LTC and 1 more."
+    )
+
+
 def test_recordings_in_test_are_a_source_of_error():
     # CfC is better in each seed alike, but by what a few of the recordings say.
     noise = np.random.default_rng(3).normal(0, 0.1, size=12)

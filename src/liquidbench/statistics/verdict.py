@@ -210,7 +210,10 @@ def compare(
     for task in found:
         contests = [task.pair(one, other) for one, other in combinations(task.models, 2)]
         pairs += corrected_pairs(contests, [task.higher] * len(contests))
-    judgements = judge(found)
+    judgements = [
+        _with_single_networks(task, judgement, [pair for pair in pairs if pair.task == task.name])
+        for task, judgement in zip(found, judge(found), strict=True)
+    ]
     names = in_order({model for task in found for model in task.models}, families)
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
     places = {task: table for task in found if len(table := task.places(names))}
@@ -229,6 +232,22 @@ def compare(
             found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
         ),
     )
+
+
+def _with_single_networks(task: TaskResults, judgement: Judgement, pairs: Sequence[Pair]) -> Judgement:
+    """Where families are not shown to differ, which of their networks are."""
+    if judgement.verdict != "no difference shown" or not judgement.pair or not _of_families(judgement.pair):
+        return judgement
+    found = [
+        (pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first)
+        for pair in sorted(pairs, key=lambda pair: -abs(pair.difference or 0.0))
+        if pair.verdict in ("better", "worse")
+        and {task.families.get(pair.first), task.families.get(pair.second)} == set(FAMILIES_COMPARED)
+    ]
+    if not found:
+        return judgement
+    told = listed([f"{one} is better than {other}" for one, other in found], most=3, quote=False)
+    return replace(judgement, sentence=f"{judgement.sentence} Of single networks, p corrected over this task, {told}.")
 
 
 def judge(tasks: Sequence[TaskResults]) -> list[Judgement]:
@@ -255,7 +274,7 @@ def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
         _sentence(task, pair),
         pair.prospect,
         task.prices(pair),
-        selections if pair.subsets > 1 or any(len(shares) > 1 for shares in pair.shares) else {},
+        selections if _of_families(pair) else {},
     )
 
 
@@ -318,13 +337,18 @@ def _sentence(task: TaskResults, pair: Pair) -> str:
     return f"{start} {first} and {second} show no difference{interval} ({told}).{ending}"
 
 
+def _of_families(pair: Pair) -> bool:
+    """Whether a family of several networks is compared."""
+    return pair.first in FAMILIES_COMPARED or pair.second in FAMILIES_COMPARED
+
+
 def _are(side: str) -> str:
     return "are" if side in FAMILIES_COMPARED else "is"
 
 
 def _who(pair: Pair) -> list[str]:
     """In words, which networks stand for families; nothing for two single networks."""
-    if not any(len(shares) > 1 for shares in pair.shares):
+    if not _of_families(pair):
         return []
     most = [max(shares, key=lambda model: shares[model]) for shares in pair.shares if shares]
     best = f"the best of {pair.subsets} by validation" if pair.subsets > 1 else "the mean of single networks"
