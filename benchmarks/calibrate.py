@@ -367,8 +367,8 @@ and judged by the package's own code. Seeds spread by {SEED_SPREAD:g}, the small
 split where nothing else is said. The rules are in [protocol.md](../protocol.md#when-a-difference-counts).
 
 A study is false if it claims anything false on any task, or over tasks. With 1,000 studies a rate of 0.05 is known
-within 0.014. Exactly at the margin is the hardest case: there neither "better" nor "equivalent" is true. A claim on this
-test set is true if it holds for the recordings that are in it.
+within 0.014. Exactly at the margin is the hardest case: there neither "better" nor "equivalent" is true. A claim on
+this test set is true if it holds for the recordings that are in it.
 """
 
 if __name__ == "__main__":
