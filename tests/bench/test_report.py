@@ -941,6 +941,32 @@ def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, t
     assert "42 mJ" in page.says("task-cheetah-excerpt")
 
 
+def test_the_best_constant_and_the_drift_of_classes_are_shown(tmp_path):
+    shares = {"train": (0.79, 0.21), "validation": (0.6, 0.4), "test": (0.14, 0.86)}
+    drifted = replace(TASKS["occupancy-excerpt"], class_shares=shares, constant=0.86)
+    facts, frame = TASKS | {"occupancy-excerpt": drifted}, make_frame(make_study())
+    path = report.write(make_study(), frame, facts, compare(frame, facts, 0.01), tmp_path / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    overview, section = page.says("overview"), page.says("task-occupancy-excerpt")
+    assert "the classes' shares differ between training and test" in overview and "best constant 0.86" in overview
+    assert "One that reads its inputs beats the best constant on test, 0.86" in section
+    assert "Classes’ shares train empty 79 %, occupied 21 %; validation empty 60 %" in section
+    assert "best constant" not in page.says("task-cheetah-excerpt")
+    assert "best constant" in report.write_tables(
+        make_study(), frame, facts, compare(frame, facts, 0.01), tmp_path, "markdown"
+    )[0].read_text(encoding="utf-8")
+
+
+def test_rules_of_selection_stand_side_by_side(tmp_path):
+    section = Page(made(tmp_path)).says("task-occupancy-excerpt")
+    assert "Liquid’s lead, by how networks are chosen" in section
+    judgements = {one.task: one for one in compare(make_frame(make_study()), TASKS, 0.01).verdict.judgements}
+    found = judgements["occupancy-excerpt"].selections
+    assert len(found) == 3
+    for rule, pair in found.items():
+        assert f"{rule}: {'+' if pair.difference > 0 else '−'}{abs(pair.difference):.3f} [" in section
+
+
 def test_of_several_splits_values_are_splits(tmp_path):
     study = make_study(splits=4)
     facts = {name: replace(known, rows={"train": 900, "validation": 100, "test": 300}) for name, known in TASKS.items()}

@@ -57,12 +57,14 @@ def scores(task: TaskSummary) -> Figure | None:
     if compared:
         best = task.text(task.spreads[compared[0], "matched"].mean)
         words.append(f"{compared[0]} has the best mean, {best}." if len(compared) > 1 else f"Mean {best}.")
-    for score, beaten in (
-        (task.trivial, "A model that has learnt anything beats the trivial predictor"),
-        (task.linear, f"One that uses memory beats {task.facts.linear_name}"),
-    ):
-        if compared and score is not None:
-            words.append(f"{beaten}, {task.text(score)}: {_who_beats(task, compared, score)}.")
+    beaten = {
+        "trivial predictor": "A model that has learnt anything beats the trivial predictor",
+        "best constant": "One that reads its inputs beats the best constant on test",
+        "linear model": f"One that uses memory beats {task.facts.linear_name}",
+    }
+    for floor, score in task.floors.items() if compared else ():
+        says = beaten.get(floor, f"A network that is worth its while beats {floor}")
+        words.append(f"{says}, {task.text(score)}: {_who_beats(task, compared, score)}.")
     words.append(
         f"Dots are {_dots(task)}, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
