@@ -160,8 +160,8 @@ def test_a_study_is_not_changed_under_those_who_are_at_work_at_it(finished, tmp_
 
 
 def test_a_driver_that_was_killed_elsewhere_does_not_forbid_scores_for_good(finished, monkeypatch, capsys):
-    monkeypatch.setattr("liquidbench.engine.leases.SILENCE", 0.1)
-    monkeypatch.setattr("liquidbench.engine.leases.LOOK", 0.02)
+    monkeypatch.setattr("liquidbench.engine.leases.TIMEOUT", 0.1)
+    monkeypatch.setattr("liquidbench.engine.leases.POLL", 0.02)
     (finished / "drivers").mkdir()
     (finished / "drivers" / "20260101T000000x00000000").write_text("mars 000000000001 7\n")
     assert main(["rescore", str(finished)]) == 0

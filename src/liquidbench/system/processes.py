@@ -192,7 +192,7 @@ def _is_stopped(pid: int) -> bool:
         return False
 
 
-def holders(lock: str | os.PathLike[str]) -> list[str]:
+def lock_holders(lock: str | os.PathLike[str]) -> list[str]:
     """Which processes hold a lock on a file, in words; none where the system does not tell.
 
     Args:

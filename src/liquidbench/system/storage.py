@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from liquidbench.system.processes import holders
+from liquidbench.system.processes import lock_holders
 
 try:
     import fcntl
@@ -295,7 +295,8 @@ def file_lock(lock: Path, wait: bool = True, on_wait: Callable[[str], None] | No
                 if not wait:
                     raise
                 if on_wait is not None:
-                    on_wait(f"waiting for {' and '.join(holders(lock)) or 'another process'}, which is at the same")
+                    others = " and ".join(lock_holders(lock)) or "another process"
+                    on_wait(f"waiting for {others}, which holds the lock")
                 fcntl.flock(held, fcntl.LOCK_EX)
         yield
 

@@ -64,12 +64,12 @@ class Placed(Rehearsal):
     folder: str = ""
     doomed: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         name = job.run.id(self.tasks[job.run.task_name].digest)
         node = ray.get_runtime_context().get_node_id()
         (Path(self.folder) / f"{name}.node").write_text(f"{node} {os.getpid()}")
         worker = replace(self, seconds=100.0) if node == self.doomed else self
-        return Rehearsal.__call__(worker, job, tell)
+        return Rehearsal.__call__(worker, job, send)
 
 
 def lost_node(made) -> dict:
@@ -129,7 +129,7 @@ class Watching(Rehearsal):
 
     log: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         user, listens = os.getuid(), []
         for kind in ("tcp", "tcp6"):
             for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
@@ -137,7 +137,7 @@ class Watching(Rehearsal):
                 if state == "0A" and int(owner) == user:
                     listens.append((inode, local.partition(":")[0]))
         Path(self.log).write_text(json.dumps({"path": sys.path, "listens": listens, "folder": os.getcwd()}))
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 def alone(made) -> dict:

@@ -31,9 +31,9 @@ class Rehearsal:
     seconds: float = 0.0
     epochs: int = 5
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended:
+    def __call__(self, job: Job, send: Callable[[Message], None]) -> Ended:
         started = time.monotonic()
-        tell(Started())
+        send(Started())
         time.sleep(self.seconds)
         rows = self.rows(job.run)
         score = rows[-1]["value"] if job.run.kind == "fit" else None

@@ -75,7 +75,7 @@ def test_a_killed_driver_of_a_cluster_loses_the_runs_in_flight_alone(tmp_path):
 def test_a_worker_that_cannot_work_ends_the_study(tmp_path):
     prepared(tmp_path, 1)
     error = on_ray("unfit_node", tmp_path)["error"]
-    assert error.startswith("a worker of Ray's cannot do any run: ") and "no liquidbench on this node" in error
+    assert error.startswith("a Ray worker cannot do any run: ") and "no liquidbench on this node" in error
     assert not results.done(tmp_path) and not (tmp_path / "leases").exists()
 
 

@@ -146,7 +146,7 @@ def test_an_error_in_a_run_is_its_result(tmp_path):
 def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
     facts = {"occupancy-excerpt": replace(made.tasks["occupancy-excerpt"], digest="f" * 64)}
-    with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' are not those .*tasks.json to go on"):
+    with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' differ from .*tasks.json to continue"):
         execute(replace(made, tasks=facts), executor())
     assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
 
@@ -262,7 +262,7 @@ def test_a_lost_run_says_how_often(tmp_path):
         Job(fits(made)[0], ("node is gone", "node is gone", "worker died"))
     )
     rows = pl.read_parquet(ended.rows)
-    assert ended.status == "failed" and ended.reason == "worker died; so ended each of 3 attempts"
+    assert ended.status == "failed" and ended.reason == "worker died; all 3 attempts were lost"
     assert rows.filter(metric="attempts").select("value", "reason", "status").rows() == [
         (3.0, "node is gone; node is gone", "failed")
     ]
@@ -327,7 +327,7 @@ class Held(Rehearsal):
 
     folder: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         begun = Path(self.folder) / "begun"
         if job.run.variant == "author":
             begun.touch()
@@ -336,7 +336,7 @@ class Held(Rehearsal):
             while not begun.exists():
                 assert time.monotonic() < until
                 time.sleep(0.01)
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
@@ -420,10 +420,10 @@ def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, 
     assert not results.done(tmp_path / "s") and not children()
 
 
-class Apart(InProcess):
+class Remote(InProcess):
     """As if its worker were on another machine: what reaches it is only what it is sent."""
 
-    apart = True
+    remote = True
 
     def open(self, worker, log):
         assert str(log.parent) not in str(worker)
@@ -433,7 +433,7 @@ class Apart(InProcess):
 def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
     asked = study(models=["GRU"], seeds=2, search={"trials": 2, "mode": "cheap"})
     trials = {}
-    for name, executor in (("with", InProcess()), ("without", Apart())):
+    for name, executor in (("with", InProcess()), ("without", Remote())):
         made = plan(asked, tmp_path / name)
         told = []
         outcome = execute(made, executor, lambda event, told=told: event.epoch and told.append(event))

@@ -239,9 +239,9 @@ for _ in range(12):
     if not os.fork():
         with Leases(directory) as driver:
             for run in runs:
-                attempt = driver.take(run)
+                attempt = driver.acquire(run)
                 if begun == "begun":
-                    driver.begin(run, attempt)
+                    driver.mark_begun(run, attempt)
             os.kill(os.getpid(), signal.SIGKILL)
     os.wait()
 """
@@ -270,14 +270,14 @@ def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_
     lost, ended = made.pending[:2]
     with Leases(tmp_path) as gone:
         for run in (lost, ended):
-            assert gone.take(made.id(run)) == 1
-            gone.end(made.id(run))
+            assert gone.acquire(made.id(run)) == 1
+            gone.mark_ended(made.id(run))
     events = []
     with Leases(tmp_path) as other:
         # One has been done by a driver that is still there, and its results are.
         writer = results.Writer(tmp_path, other.name)
         writer.add(made.id(ended), Rehearsal("s", made.tasks)(Job(ended), lambda message: None).rows)
-        with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results are not"):
+        with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results"):
             outcome = execute(
                 made, Pool(1), lambda event: events.append((event.kind, event.run)), worker=Rehearsal("s", made.tasks)
             )
@@ -290,12 +290,12 @@ def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_
 
 def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
     made = plan(prepared(tmp_path, 1), tmp_path)
-    monkeypatch.setattr(leases, "QUIET", 0.3)
-    monkeypatch.setattr(driver_module, "LOOK", 0.05)
+    monkeypatch.setattr(leases, "UNRESPONSIVE", 0.3)
+    monkeypatch.setattr(driver_module, "POLL", 0.05)
     with Leases(tmp_path) as still:
         still._beat = lambda: None
         held = made.id(made.pending[0])
-        assert still.take(held) == 1
+        assert still.acquire(held) == 1
         release = threading.Timer(2, still.release, (held, 1))
 
         def hear(event):
@@ -303,7 +303,7 @@ def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
             if event.kind == "held" and not release.is_alive():
                 release.start()
 
-        words = rf"process {os.getpid()} on this machine.*no sign of life.*kill -CONT {os.getpid()}"
+        words = rf"process {os.getpid()} on this machine.*does not respond.*kill -CONT {os.getpid()}"
         with pytest.warns(RuntimeWarning, match=words) as told:
             outcome = execute(made, Pool(1), hear, worker=Rehearsal("s", made.tasks))
         release.join()

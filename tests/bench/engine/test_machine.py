@@ -51,10 +51,10 @@ class Measured(Rehearsal):
 
     path: str = ""
 
-    def __call__(self, job, tell):
-        with occupied(alone=job.run.kind == "cost"):
+    def __call__(self, job, send):
+        with occupied(exclusive=job.run.kind == "cost"):
             began = time.monotonic()
-            ended = super().__call__(job, tell)
+            ended = super().__call__(job, send)
             with open(self.path, "a") as log:
                 log.write(json.dumps([job.run.kind == "cost", began, time.monotonic()]) + "\n")
         return ended
@@ -82,11 +82,11 @@ class Environment(Rehearsal):
 
     path: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         time.sleep(0.05)
         with open(self.path, "a") as log:
             log.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')} {os.environ.get('OMP_NUM_THREADS')}\n")
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 from rehearsal import Rehearsal
 
 from liquidbench.engine import Pool, execute, plan
-from liquidbench.engine.messages import Noted
+from liquidbench.engine.messages import Warned
 from liquidbench.study import Study
 
 
@@ -23,19 +23,19 @@ from liquidbench.study import Study
 class Deadly(Rehearsal):
     """Its first fit is the end of whatever process does it."""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         if job.run.kind == "fit" and job.run.seed == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 @dataclass
 class Noting(Rehearsal):
     """It meets with a damaged file each time."""
 
-    def __call__(self, job, tell):
-        tell(Noted(f"some journal is damaged, {job.run.kind} {job.run.model}"))
-        return super().__call__(job, tell)
+    def __call__(self, job, send):
+        send(Warned(f"some journal is damaged, {job.run.kind} {job.run.model}"))
+        return super().__call__(job, send)
 
 
 @dataclass
@@ -44,7 +44,7 @@ class Watched(Rehearsal):
 
     folder: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         name = job.run.id(self.tasks[job.run.task_name].digest)
         driver = multiprocessing.parent_process().pid
         mark = Path(self.folder) / f"{name}.busy"
@@ -57,7 +57,7 @@ class Watched(Rehearsal):
             if other and int(other) != driver and alive(int(other)):
                 (Path(self.folder) / f"{name}.clash").touch()
         time.sleep(random.uniform(0, 0.03))
-        ended = super().__call__(job, tell)
+        ended = super().__call__(job, send)
         mark.unlink(missing_ok=True)
         return ended
 

@@ -13,7 +13,7 @@ import pytest
 
 from liquidbench.engine.machine import occupied
 from liquidbench.system import processes
-from liquidbench.system.processes import StandstillWatch, Stopped, holders, interrupts_ignored, stoppable
+from liquidbench.system.processes import StandstillWatch, Stopped, interrupts_ignored, lock_holders, stoppable
 from liquidbench.system.storage import file_lock
 
 fcntl = pytest.importorskip("fcntl")
@@ -54,13 +54,13 @@ class Holder:
 @told
 def test_holders_are_named_with_their_command(tmp_path):
     lock = tmp_path / "lock"
-    assert holders(lock) == []
+    assert lock_holders(lock) == []
     lock.touch()
-    assert holders(lock) == []
+    assert lock_holders(lock) == []
     with Holder(lock) as other:
-        (found,) = holders(lock)
+        (found,) = lock_holders(lock)
         assert found.startswith(f"process {other.process.pid} ({sys.executable} -c")
-    assert holders(lock) == []
+    assert lock_holders(lock) == []
 
 
 @told
@@ -69,7 +69,7 @@ def test_several_that_share_a_lock_are_all_named(tmp_path):
         for file in (one, two):
             fcntl.flock(file, fcntl.LOCK_SH)
         # The same process, which is one.
-        (found,) = holders(tmp_path / "lock")
+        (found,) = lock_holders(tmp_path / "lock")
         assert found.startswith(f"process {os.getpid()} ")
 
 
@@ -92,7 +92,7 @@ def test_a_lock_that_is_waited_for_is_said_once_and_a_free_one_not(tmp_path):
 @pytest.mark.parametrize(("file", "measured"), [("door", False), ("room", False), ("room", True)])
 def test_a_run_that_waits_for_the_machine_says_for_whom(file, measured, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with occupied(alone=measured):
+    with occupied(exclusive=measured):
         (folder,) = tmp_path.iterdir()
     said: list[str] = []
     with Holder(folder / file) as other:
@@ -102,7 +102,7 @@ def test_a_run_that_waits_for_the_machine_says_for_whom(file, measured, tmp_path
             threading.Thread(target=other.leave).start()
 
         with occupied(measured, hear):
-            assert len(said) == 1 and "a measurement has the machine to itself" in said[0]
+            assert len(said) == 1 and "a cost measurement needs the machine to itself" in said[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])

@@ -326,7 +326,7 @@ def test_damaged_facts_of_tasks_are_found_out_again(tmp_path):
     made = plan(study(), tmp_path)
     path = tmp_path / "tasks.json"
     flip(path, path.read_bytes(), 999)
-    with pytest.warns(KeptFileWarning, match=r"tasks\.json is damaged.*made anew"):
+    with pytest.warns(KeptFileWarning, match=r"tasks\.json is damaged.*created again"):
         again = plan(study(), tmp_path)
     assert again.tasks == made.tasks and again.ids == made.ids
     assert plan(study(), tmp_path).tasks == made.tasks
