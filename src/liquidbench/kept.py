@@ -96,7 +96,7 @@ def read(directory: str | os.PathLike[str]) -> Study:
     body = re.sub(r"\A[^\n]*\n(# made by compare for [^\n]*\n)?", "", content.decode(errors="replace"))
     if not study or normal(body) != (_UNSEALED_KEYS, body) or _carries_seal(folder.tasks):
         raise ValueError(lost)
-    storage.tell_unsealed(folder.root, stacklevel=3)
+    storage.warn_unsealed(folder.root, stacklevel=3)
     return study
 
 

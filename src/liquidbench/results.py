@@ -725,7 +725,7 @@ def _look(
     for words in told:
         warnings.warn(words, KeptFileWarning, stacklevel=3)
     if found.unsealed:
-        storage.tell_unsealed(folder.root if found.unsealed == {folder.table} else folder.runs, stacklevel=4)
+        storage.warn_unsealed(folder.root if found.unsealed == {folder.table} else folder.runs, stacklevel=4)
     return found
 
 

@@ -124,7 +124,7 @@ def test_half_an_archive_is_called_damaged(archive, tmp_path):
         {"tables.zip": zipped(MEMBERS)[:50], "extra.txt": b""},
     ):
         put(tmp_path / next(iter(form)) / "tables", form)
-        with pytest.raises(ValueError, match="cannot be unpacked .* damaged or was not copied whole"):
+        with pytest.raises(ValueError, match="cannot be unpacked .* damaged or incomplete"):
             files.read(archive, tmp_path / next(iter(form)))
 
 

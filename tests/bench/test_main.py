@@ -221,7 +221,7 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "none.yaml"), "there is none at none.yaml"),
+        (("run", "none.yaml"), "none.yaml must be a study's YAML file; it does not exist"),
         (("resume", "nowhere"), "nowhere is no folder of a study's results"),
         (("report", "nowhere"), "nowhere is no folder of a study's results"),
         (("compare", "none.csv", "--target", "y"), "none.csv"),
@@ -513,11 +513,11 @@ def test_a_name_of_any_length_names_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (os.mkfifo, "it is a pipe: write what comes from it into a file"),
-        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which is not there"),
-        (lambda path: os.symlink(path, path), "cannot be looked at (Too many levels of symbolic links)"),
+        (os.mkfifo, "it is a pipe: save its content to a file"),
+        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which does not exist"),
+        (lambda path: os.symlink(path, path), "cannot be accessed (Too many levels of symbolic links)"),
         (lambda path: os.symlink("/dev/zero", path), "it is a device"),
-        (os.mkdir, "it is a folder: name the file in it"),
+        (os.mkdir, "it is a folder: give the file in it"),
     ],
 )
 def test_what_is_no_file_is_named_at_once(make, words, tmp_path, capsys):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from liquidbench.engine.executor import Worker
 from liquidbench.engine.messages import Ended, InputsChanged, Job, Message, StorageFailed, WorkerLost
-from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, end_with_parent, start
+from liquidbench.system.processes import CONTEXT, WATCH, StoppedWatch, end_with_parent, start
 
 
 class Pool:
@@ -39,7 +39,7 @@ class Pool:
         self._idle: dict[int, _Process] = {}
         # By connection; the class of a connection depends on the operating system.
         self._busy: dict[object, _Process] = {}
-        self._watch = StandstillWatch()
+        self._watch = StoppedWatch()
 
     def open(self, worker: Worker, log: Path) -> None:
         """See `liquidbench.engine.executor.Executor`."""

@@ -189,7 +189,7 @@ def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
     # A file of any content may come here, and have the checksum's reader fail in any way.
     except Exception as problem:
         raise ValueError(
-            f"{archive.title}: {shown} cannot be unpacked ({problem}); it is damaged or was not copied whole. Replace "
+            f"{archive.title}: {shown} cannot be unpacked ({problem}); it is damaged or incomplete. Replace "
             f"it with that from {archive.url}"
         ) from problem
     if digest != archive.digest:

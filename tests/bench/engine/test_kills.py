@@ -323,7 +323,7 @@ def test_a_worker_that_stands_still_is_told_of(tmp_path, monkeypatch):
             timers.append(threading.Timer(1, os.kill, (worker, signal.SIGCONT)))
             timers[0].start()
 
-    with pytest.warns(RuntimeWarning, match="a worker of the study .process .* is stopped.*kill -CONT") as told:
+    with pytest.warns(RuntimeWarning, match="a worker of the study .process .*, which is stopped.*kill -CONT") as told:
         outcome = execute(made, Pool(1), stop, worker=Rehearsal("s", made.tasks, seconds=0.1))
     timers[0].join()
     assert len(told) == 1 and set(outcome.finished) == set(made.pending)

@@ -13,7 +13,7 @@ import pytest
 
 from liquidbench.engine.machine import occupied
 from liquidbench.system import processes
-from liquidbench.system.processes import StandstillWatch, Stopped, interrupts_ignored, lock_holders, stoppable
+from liquidbench.system.processes import Stopped, StoppedWatch, interrupts_ignored, lock_holders, stoppable
 from liquidbench.system.storage import file_lock
 
 fcntl = pytest.importorskip("fcntl")
@@ -167,7 +167,7 @@ def test_other_threads_leave_signals_alone():
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
 def test_a_child_that_stands_still_is_told_of_once_each_time(monkeypatch):
     monkeypatch.setattr(processes, "WATCH", 0.0)
-    watch = StandstillWatch()
+    watch = StoppedWatch()
 
     def looks(pid: int) -> list[str]:
         # The system takes a moment.
@@ -184,7 +184,7 @@ def test_a_child_that_stands_still_is_told_of_once_each_time(monkeypatch):
         for _ in range(2):
             child.send_signal(signal.SIGSTOP)
             (told,) = looks(child.pid)
-            assert told.startswith(f"the sleeper (process {child.pid}) is stopped and is waited for")
+            assert told.startswith(f"waiting for the sleeper (process {child.pid}), which is stopped")
             assert f"kill -CONT {child.pid}" in told and f"kill -KILL {child.pid}" in told
             child.send_signal(signal.SIGCONT)
             assert looks(child.pid) == []

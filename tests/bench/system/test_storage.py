@@ -194,7 +194,7 @@ def test_predictions_that_changed_places_are_not_read_as_those_of_another_run(tm
     mine = made_predictions(tmp_path)
     theirs = predictions.write(tmp_path, "q", predictions.read(tmp_path, "r"))
     theirs.replace(mine)
-    with pytest.raises(DamagedFileError, match=r"r\.npz is damaged: it holds what belongs to q"):
+    with pytest.raises(DamagedFileError, match=r"r\.npz is damaged: its content belongs to q"):
         predictions.read(tmp_path, "r")
 
 
@@ -391,7 +391,7 @@ def test_odd_files_among_results_are_set_aside(tmp_path, odd, folder):
 def test_odd_files_elsewhere_are_named(tmp_path, odd):
     path = tmp_path / "odd"
     odd_things(tmp_path)[odd](path)
-    with pytest.raises(DamagedFileError, match="odd is damaged: it is (not an ordinary file|a link to nothing)"):
+    with pytest.raises(DamagedFileError, match="odd is damaged: it is (not a regular file|a link to a file that does not exist)"):
         storage.content_of(path)
 
 
