@@ -196,9 +196,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
         raise ValueError(f"{info.filename!r} in it is encrypted; unpack it with its password")
     # Only for these can Python limit how much it unpacks.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(
-            f"{info.filename!r} in it is not compressed with deflate; compress it anew"
-        )
+        raise ValueError(f"{info.filename!r} in it is not compressed with deflate; compress it anew")
 
 
 def _check_size(size: int, most: int) -> None:

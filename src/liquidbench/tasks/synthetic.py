@@ -1,14 +1,13 @@
-"""Parity of a stream of bits, bit by bit and as events: tasks where the time span cannot and must matter.
+"""Parity of a bit stream, read bit by bit or as events: two tasks, in one of which time spans carry the answer.
 
-The streams of both tasks are the same. In ``parity-dense`` each bit is a step of its own, so every time
-span is 1 and tells nothing. In ``parity-events`` only changes are steps, as in an event camera: a run of
-equal bits is one step, and how long it lasts, which decides the parity, is told by time spans alone.
-Without them the best possible guess is right in 56 % of streams of evenly spread lengths, and only because
-short streams give something away; with them, all can be told.
+Both tasks have the same streams. In ``parity-dense`` each bit is a step, so every time span is 1 and carries no
+information. In ``parity-events`` only changes are steps, as in an event camera: a run of equal bits is one step, and
+its length, which decides the parity, is only in the time spans. Without them the best possible guess is right for 56 %
+of streams of uniformly distributed lengths, and only because short streams give something away; with them, every stream
+can be classified.
 
-This is the bit-stream XOR of the ODE-LSTM and CfC papers (``XORData`` in their code), with streams of 2 to 32
-bits; here no stream occurs twice, so that none is in two splits, and the sizes are smaller than the papers'
-100,000.
+This is the bit-stream XOR of the ODE-LSTM and CfC papers (``XORData`` in their code), with streams of 2 to 32 bits.
+Here no stream occurs twice, so that none is in two splits, and there are fewer than the papers' 100,000.
 """
 
 import hashlib
@@ -49,13 +48,12 @@ def parity_events(
     """Parity of a bit stream of which only the changes are read.
 
     Args:
-        data: not needed, there are no files; accepted because every task's loader takes it.
-        sizes: streams for training, validation and test.
-        seed: which streams.
+        data: unused; every task's loader accepts it.
+        sizes: numbers of streams for training, validation and test.
+        seed: seed of the streams.
 
     Returns:
-        A task of one feature. Steps are the first bit, each bit that differs from the one before, and the
-        last bit.
+        A task with one feature. Steps are the first bit, each bit that differs from the one before, and the last bit.
 
     Raises:
         ValueError: for sizes that are not positive.
@@ -131,7 +129,7 @@ def _recordings(streams: tuple[NDArray[np.int8], ...], numbers: list[int], event
         stream = streams[number]
         steps = np.arange(len(stream))
         if events:
-            # The last bit is a step of its own even where it is no change: it says when the stream ended.
+            # The last bit is a step even if it is no change: it shows where the stream ends.
             changed = np.diff(stream, prepend=1 - stream[0]) != 0
             steps = steps[changed | (steps == len(stream) - 1)]
         recordings.append(
