@@ -168,7 +168,7 @@ def facts(study: Study, directory: str | os.PathLike[str]) -> dict[str, Facts]:
     names = [task_name(task) for task in study.tasks]
     if missing := [name for name in names if name not in known]:
         raise ValueError(
-            f"{StudyFolder(directory).tasks} lacks {', '.join(missing)}; create it again: liquidbench resume {directory}"
+            f"{StudyFolder(directory).tasks} lacks {', '.join(missing)}; rewrite it: liquidbench resume {directory}"
         )
     return {name: known[name] for name in names}
 

@@ -68,7 +68,7 @@ def test_a_whole_study_that_is_not_understood_is_another_versions(tmp_path, line
     key = line.partition(":")[0]
     body = text().replace("models:\n- GRU\n", "") if key == "models" else text()
     left(tmp_path, body + line)
-    with pytest.raises(ValueError, match=rf"{key}.* this one does not understand it: take a newer one \(pip install"):
+    with pytest.raises(ValueError, match=rf"{key}.* liquidbench does not understand it: use a newer one \(pip install"):
         kept.read(tmp_path)
 
 

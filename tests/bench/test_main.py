@@ -660,7 +660,7 @@ def test_a_damaged_study_is_refused_until_it_is_given_again(finished, capsys):
     assert path.read_text() == content
 
 
-LOST = "its checksum is missing, as if it was cut short or edited"
+LOST = "its checksum is missing, so it was truncated or edited"
 
 
 @pytest.mark.parametrize(

@@ -316,7 +316,7 @@ def test_what_is_damaged_while_a_driver_is_at_work_is_not_given_a_new_checksum(t
     (path,) = (tmp_path / "runs").iterdir()
     flip(path, path.read_bytes(), 5_000)
     writer.add("d", results.pack([a_row(run="d")]))
-    with pytest.warns(KeptFileWarning, match="liquidbench resume .* makes its runs again"):
+    with pytest.warns(KeptFileWarning, match="liquidbench resume .* does its runs again"):
         writer.consolidate()
     assert results.done(tmp_path) == {"d": "done"}
     assert len(list((tmp_path / "damaged").iterdir())) == 1
@@ -345,7 +345,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
     content = path.read_bytes()
     for bit in random.Random(0).sample(range(8 * len(content)), 30):
         flip(path, content, bit)
-        with pytest.warns(KeptFileWarning, match="damaged.*it is made again"):
+        with pytest.warns(KeptFileWarning, match="damaged.*it is created again"):
             assert files.parsed_once("0" * 64, lengths, [b"abc", b"d"])["lengths"].tolist() == [3, 1]
         assert path.read_bytes() == content or storage.intact(path.read_bytes(), path)
 
@@ -425,7 +425,7 @@ def test_seals_do_not_keep_others_from_reading(tmp_path):
     assert torch.load(tmp_path / "a.pt", weights_only=True)["a"].tolist() == [0, 1, 2]
     assert json.loads(storage.sealed_json({"a": 1}))["a"] == 1
     assert storage.from_json(storage.sealed_json({"a": 1})) == {"a": 1}
-    with pytest.raises(ValueError, match="must hold SEAL"):
+    with pytest.raises(ValueError, match="must contain SEAL"):
         storage.sealed(b"no place for it")
 
 
