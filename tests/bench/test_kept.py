@@ -59,7 +59,7 @@ def test_a_newer_format_is_refused_with_the_way_out(tmp_path, capsys, command, s
 
 def test_an_earlier_format_is_refused_with_the_way_out(tmp_path):
     left(tmp_path, text(form=RESULTS_FORMAT - 1))
-    with pytest.raises(ValueError, match=r"reads format 2\). Use that version for it, or run the study again into"):
+    with pytest.raises(ValueError, match=r"reads format 2\). Use that version, or run the study again with"):
         kept.read(tmp_path)
 
 

@@ -208,9 +208,9 @@ class TestNames:
             ([{"code": "M:Average", "family": "odd"}], "family of M:Average must be one of liquid, .*'odd'"),
             ([{"code": "M:Average", "familly": "liquid"}], "no key 'familly' .did you mean 'family'"),
             ([{"name": "Average"}], r"models\[0\]: a mapping needs the key 'code'; got name"),
-            ([{"code": 3}], "named as package.module:name; got 3"),
-            (["M:Average:x"], "named as package.module:name"),
-            (["M:"], "named as package.module:name"),
+            ([{"code": 3}], "given as package.module:name; got 3"),
+            (["M:Average:x"], "given as package.module:name"),
+            (["M:"], "given as package.module:name"),
             ([7], r"models\[0\] must be one of LTC, .*; got 7"),
         ],
     )

@@ -465,7 +465,9 @@ class TestGrowth:
         drawn = [self.rows(run).with_columns(pl.lit(value).alias("gpus")) for run, value in (("a", 2), ("b", "two"))]
         for number, frame in enumerate((*drawn, self.rows("c"))):
             self.written(tmp_path / "runs" / f"{FIRST}-000{number}.parquet", frame)
-        with pytest.warns(KeptFileWarning, match="have the column gpus, which this version .* does not know: left out"):
+        with pytest.warns(
+            KeptFileWarning, match="have the column gpus, which this version .* does not know: they are ignored"
+        ):
             assert results.read(tmp_path).columns == list(SCHEMA)
         with pytest.warns(KeptFileWarning, match="gpus"):
             Writer(tmp_path, NEXT).consolidate()
@@ -491,7 +493,7 @@ class TestGrowth:
     @pytest.mark.parametrize(
         ("form", "remedy"),
         [
-            (str(RESULTS_FORMAT + 1), "Take the newer version"),
+            (str(RESULTS_FORMAT + 1), "Upgrade to the version"),
             (str(RESULTS_FORMAT - 1), "Use the version"),
             ("x", "Use"),
         ],
@@ -550,7 +552,7 @@ class TestCopies:
     def test_an_equal_copy_counts_once_with_a_word(self, folder, source, into, form):
         before = results.read(folder).sort("run", "epoch")
         path = self.place(folder, source, into, form)
-        with pytest.warns(KeptFileWarning, match="is a copy: it holds runs? .* they count once") as told:
+        with pytest.warns(KeptFileWarning, match="is a copy: it has runs? .* they count once") as told:
             assert results.read(folder).sort("run", "epoch").equals(before)
         assert path.name in str(told[0].message)
         with pytest.warns(KeptFileWarning, match="is a copy"):
@@ -631,7 +633,7 @@ class TestCopies:
         frame = pl.read_parquet(path)
         other = frame.filter(run="a").with_columns(value=pl.lit(0.1))
         path.write_bytes(results.sealed(pl.concat([frame, other])))
-        with pytest.warns(KeptFileWarning, match=f"{path.name} holds run a twice, with rows that contradict .* resume"):
+        with pytest.warns(KeptFileWarning, match=f"{path.name} has run a twice, with rows that contradict .* resume"):
             assert results.read(folder)["run"].unique().sort().to_list() == ["b", "c"]
         with pytest.warns(KeptFileWarning, match="contradict"):
             writer = Writer(folder, NEXT)

@@ -208,7 +208,9 @@ def test_a_data_set_that_is_a_bomb_names_the_file_and_the_way_out(tmp_path):
         path.write_bytes(raw)
         with bounded(64), pytest.raises(ValueError) as caught:
             files.read(archive, tmp_path)
-        assert str(path) in str(caught.value) and "Replace it with that from http://127.0.0.1:9/" in str(caught.value)
+        assert str(path) in str(caught.value) and "Replace it with the one from http://127.0.0.1:9/" in str(
+            caught.value
+        )
     assert [path.name for path in tmp_path.rglob("*")] == ["set", "d.zip"]
 
 
