@@ -103,31 +103,31 @@ class Facts:
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can represent."""
-        told = asdict(self)
-        for measure in filter(None, (told["selection"], *told["measurements"])):
+        content = asdict(self)
+        for measure in filter(None, (content["selection"], *content["measurements"])):
             measure["range"] = _bounds(measure["range"])
-        return told | {"metric_range": None if self.metric_range is None else _bounds(self.metric_range)}
+        return content | {"metric_range": None if self.metric_range is None else _bounds(self.metric_range)}
 
     @classmethod
-    def from_json(cls, told: Any) -> Self:
+    def from_json(cls, content: Any) -> Self:
         """Facts from the result of `to_json` of this version, or of one with fewer or more attributes.
 
         Raises:
             ValueError: if the mapping is not one of facts.
         """
-        if not isinstance(told, Mapping):
-            raise ValueError(f"facts of a task must be a mapping; got {type(told).__name__}")
+        if not isinstance(content, Mapping):
+            raise ValueError(f"facts of a task must be a mapping; got {type(content).__name__}")
         blank, found = cls(), {}
         for name in (one.name for one in fields(cls)):
-            if name not in told:
+            if name not in content:
                 continue
             try:
-                found[name] = _READERS[name](told[name]) if name in _READERS else told[name]
+                found[name] = _READERS[name](content[name]) if name in _READERS else content[name]
             except (TypeError, ValueError, KeyError) as error:
                 raise ValueError(f"{name} of a task cannot be read: {error}") from error
             expected: tuple[type, ...] = _TYPES.get(name, (type(getattr(blank, name)),))
             if not isinstance(found[name], expected):
-                raise ValueError(f"{name} of a task must be of type {expected[0].__name__}; got {told[name]!r}")
+                raise ValueError(f"{name} of a task must be of type {expected[0].__name__}; got {content[name]!r}")
         return cls(**found)
 
 
@@ -136,30 +136,30 @@ def _bounds(ends: tuple[float, float]) -> list[float | None]:
     return [end if math.isfinite(end) else None for end in ends]
 
 
-def _range(told: Any) -> tuple[float, float]:
-    least, most = told
+def _range(content: Any) -> tuple[float, float]:
+    least, most = content
     return (-math.inf if least is None else float(least), math.inf if most is None else float(most))
 
 
-def _measure(told: Any) -> Measure:
-    return Measure(**{**told, "range": _range(told["range"])})
+def _measure(content: Any) -> Measure:
+    return Measure(**{**content, "range": _range(content["range"])})
 
 
-def _all_text(told: Any) -> tuple[str, ...]:
-    if isinstance(told, str) or not all(isinstance(one, str) for one in told):
-        raise ValueError(f"it must be a list of texts; got {told!r}")
-    return tuple(told)
+def _all_text(content: Any) -> tuple[str, ...]:
+    if isinstance(content, str) or not all(isinstance(one, str) for one in content):
+        raise ValueError(f"it must be a list of strings; got {content!r}")
+    return tuple(content)
 
 
 _READERS = {
-    "classes": lambda told: None if told is None else _all_text(told),
+    "classes": lambda content: None if content is None else _all_text(content),
     "metrics": _all_text,
     "warnings": _all_text,
-    "metric_range": lambda told: None if told is None else _range(told),
-    "selection": lambda told: None if told is None else _measure(told),
-    "measurements": lambda told: tuple(map(_measure, told)),
-    "source": lambda told: None if told is None else Source(**told),
-    "features": lambda told: tuple(Feature(**one) for one in told),
+    "metric_range": lambda content: None if content is None else _range(content),
+    "selection": lambda content: None if content is None else _measure(content),
+    "measurements": lambda content: tuple(map(_measure, content)),
+    "source": lambda content: None if content is None else Source(**content),
+    "features": lambda content: tuple(Feature(**one) for one in content),
 }
 _TYPES: dict[str, tuple[type, ...]] = {
     "classes": (tuple, type(None)),

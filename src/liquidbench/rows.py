@@ -154,5 +154,5 @@ def _machine(device: str) -> str:
             if line.startswith("model name"):
                 processor = line.partition(":")[2].strip()
                 break
-    beside = f", {torch.cuda.get_device_name()}" if device != "cpu" and torch.cuda.is_available() else ""
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}{beside}"
+    gpu = f", {torch.cuda.get_device_name()}" if device != "cpu" and torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}{gpu}"

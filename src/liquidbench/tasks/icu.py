@@ -200,8 +200,8 @@ def _mortality(
         irregular=True,
         missing=True,
         folds=FOLDS,
-        fold_rule="By stay: all stays in a circle, test, training, validation, each in their official order, and the "
-        f"splits move on by {step:,} of them{', so that sets a and b mix' if len(deaths) > 4000 else ''}.",
+        fold_rule="By stay: all stays form a circle (test, training, validation, each in official order) and the "
+        f"splits are rotated by {step:,} stays{', so that sets a and b mix' if len(deaths) > 4000 else ''}.",
         dealt=dealt,
     )
 

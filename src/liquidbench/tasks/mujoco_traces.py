@@ -114,7 +114,7 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
             licence="Apache-2.0",
             citation="Hasani, Lechner, Amini, Rus and Grosu, Liquid Time-constant Networks, AAAI 2021",
         ),
-        split_rule="By trace, each a run of its own: "
+        split_rule="By trace, each a separate run: "
         + "; ".join(f"{split} {numbers[0]} to {numbers[-1]}" for split, numbers in splits.items())
         + ". Training and test lie within the LTC paper's ranges; validation is from the traces that it left "
         "unused, because the robot turns over in two of the paper's.",
@@ -125,8 +125,8 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
         window=32,
         stride=10,
         folds=-(-len(used) // held_out),
-        fold_rule=f"By trace: all traces in a circle, test, training, validation, and the splits move on by {held_out} "
-        "of them, so that each trace is in test at least once.",
+        fold_rule=f"By trace: all traces form a circle (test, training, validation) and the splits are rotated by "
+        f"{held_out} traces, so that each trace is in test at least once.",
         dealt=dealt,
     )
 
@@ -186,8 +186,9 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
         stride=16,
         irregular=True,
         folds=7,
-        fold_rule="By rollout: all rollouts in a circle, test, training, validation, each in their official order, and "
-        "the splits move on by 60 of them, so that each rollout is in test at least once. The same steps are kept.",
+        fold_rule="By rollout: all rollouts form a circle (test, training, validation, each in official order) and "
+        "the splits are rotated by 60 rollouts, so that each rollout is in test at least once. The same steps "
+        "are kept.",
         dealt=dealt,
     )
 

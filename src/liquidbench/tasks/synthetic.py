@@ -33,7 +33,7 @@ def parity_dense(
         "parity-dense",
         "Bit parity, bit by bit",
         "Whether a stream of 2 to 32 bits holds an odd number of ones, read bit by bit; time spans are all "
-        "1 and tell nothing.",
+        "1 and carry no information.",
         sizes,
         seed,
         events=False,
@@ -61,8 +61,8 @@ def parity_events(
     return _parity(
         "parity-events",
         "Bit parity, from events",
-        "Whether a stream of 2 to 32 bits holds an odd number of ones, read as changes only; how long a "
-        "bit lasts is told by time spans alone.",
+        "Whether a stream of 2 to 32 bits holds an odd number of ones, read as changes only; the "
+        "length of a run of bits is only in the time spans.",
         sizes,
         seed,
         events=True,
@@ -100,15 +100,15 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
             "Series, 2020 (arXiv 2006.04418); Hasani et al., Closed-form continuous-time neural networks, "
             "Nature Machine Intelligence 4:992-1003, 2022",
         ),
-        split_rule=f"Streams are drawn with seed {seed}, all different from each other, and dealt out in "
+        split_rule=f"Streams are drawn with seed {seed}, all different from each other, and assigned in "
         "order: " + ", ".join(f"{size:,} {split}" for size, split in zip(sizes, SPLITS, strict=True)) + ".",
         recordings=dealt(0),
         data_digest=hashlib.sha256(b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))).hexdigest(),
         baseline="prior",
         irregular=events,
         folds=sum(sizes) // sizes[2],
-        fold_rule="By stream: all streams in a circle, test, training, validation, and the splits move on by "
-        f"{sizes[2]:,} of them, so that each stream is in test once.",
+        fold_rule="By stream: all streams form a circle (test, training, validation) and the splits are rotated by "
+        f"{sizes[2]:,} streams, so that each stream is in test once.",
         dealt=dealt,
     )
 

@@ -147,7 +147,7 @@ def _occupancy(name: str, title: str, digest: str, members: dict[str, bytes], te
         ),
         split_rule="By file, as published, and in time: training is datatraining.txt up to Sunday 8 "
         f"February 2015 23:00, validation the same file from Monday 9 February 00:00 on ({GAP_MINUTES} "
-        f"minutes left out between them, more than a window), test is {test}, recorded in the days before "
+        f"minutes between them are left out, more than a window), test is {test}, recorded in the days before "
         "and after.",
         recordings=dealt(0),
         data_digest=digest,
@@ -234,8 +234,8 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         ),
         split_rule="By video: "
         + "; ".join(f"{split} {', '.join(names)}" for split, names in splits.items())
-        + ". The letter is the person, the digit the story: validation and test tell a story that training "
-        "does not hold, told by people that it does (there are three, so a split by person is out of reach).",
+        + ". The letter is the person, the digit the story: validation and test are of a story that is "
+        "not in training, told by people who are (there are only three, so a split by person is not possible).",
         recordings=dealt(0),
         data_digest=digest,
         baseline="prior",
@@ -243,14 +243,14 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         stride=16,
         irregular=True,
         folds=len(deals),
-        fold_rule="By story: validation and test tell story 1 or story 3, which training then does not hold, and one "
-        f"person's video of it is validation: {'; '.join(_told(deal) for deal in deals[1:])}. Story 2 was told by one "
-        "person alone.",
+        fold_rule="By story: validation and test are of story 1 or story 3, which is then not in training; "
+        f"one person's video of it is validation: {'; '.join(_described(deal) for deal in deals[1:])}. Story 2 was told by "
+        "only one person.",
         dealt=dealt,
     )
 
 
-def _told(deal: dict[str, tuple[str, ...]]) -> str:
+def _described(deal: dict[str, tuple[str, ...]]) -> str:
     return f"validation {', '.join(deal['validation'])} and test {', '.join(deal['test'])}"
 
 

@@ -1,4 +1,4 @@
-"""Leases, between drivers in this process and ones that are killed."""
+"""Leases between drivers in this process and drivers that are killed."""
 
 import errno
 import multiprocessing
@@ -26,7 +26,7 @@ def test_one_of_two_gets_a_run(tmp_path):
         assert two.acquire("a") == 1
         two.mark_ended("a")
         assert one.acquire("a") is None and one.ended("a")
-        # As long as somebody is there who might not know, the mark stays.
+        # The mark is kept while another driver might not know of it.
         two.clean_up()
         assert one.acquire("a") is None
 
@@ -40,7 +40,7 @@ def test_nothing_is_left_when_all_is_done(tmp_path):
         assert one.acquire("b") == 1 and one.acquire("c") == 1
         one.mark_ended("b")
         one.clean_up()
-        # Another that comes now finds the results, so the leases are of no use any more.
+        # A driver that starts now finds the results, so the leases are not needed any more.
         assert {path.name for path in (tmp_path / "leases").iterdir()} == {f".{one.name}.card", "c.1"}
         one.clean_up(stored=["c"])
     assert not list(tmp_path.iterdir())
@@ -112,7 +112,7 @@ def test_of_a_driver_elsewhere_silence_is_measured_on_ones_own_clock(tmp_path, m
     far._beat = beat_on_mars
     with far:
         assert far.acquire("a") == 1
-        # A clock that is years off changes nothing, for none is compared.
+        # A clock that is years off has no effect, since clocks are not compared.
         os.utime(tmp_path / "drivers" / far.name, (0, 0))
         here.machine = "earth"
         with Leases(tmp_path) as near:
@@ -122,14 +122,14 @@ def test_of_a_driver_elsewhere_silence_is_measured_on_ones_own_clock(tmp_path, m
                 assert near.acquire("a") is None
                 time.sleep(0.05)
             assert far.alive()
-            # Now mars falls silent.
+            # Now the heartbeat of mars stops.
             beating.set()
             assert near.acquire("a") is None
             ends = time.monotonic() + 5
             while (attempt := near.acquire("a")) is None and time.monotonic() < ends:
                 time.sleep(0.05)
             assert attempt == 2
-            # The one that was given up notices, should it live.
+            # The driver that was taken for dead notices it.
             assert not far.alive() and near.alive()
 
 
@@ -142,7 +142,7 @@ def test_who_may_have_been_killed_elsewhere_is_waited_for(tmp_path, monkeypatch)
     with Leases(tmp_path) as here:
         assert here.others() == [mark.name]
         assert here.confirmed_others() == [] and not mark.exists()
-        # Another gives a sign of life.
+        # Another driver's heartbeat arrives.
         mark = mark.with_name("20260101T000000x00000001")
         mark.write_text("mars 000000000001 7\n")
         sign = threading.Timer(0.1, mark.write_text, ["mars 000000000002 7\n"])
@@ -153,7 +153,7 @@ def test_who_may_have_been_killed_elsewhere_is_waited_for(tmp_path, monkeypatch)
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the kernel's locks")
 def test_who_is_at_work_here_is_known_at_once(tmp_path, monkeypatch):
-    # No sleep takes that, and there is nothing to wait for.
+    # `time.sleep` raises an error for NaN: nothing may be waited for.
     monkeypatch.setattr(leases, "POLL", float("nan"))
     with Leases(tmp_path) as one, Leases(tmp_path) as two:
         assert one.confirmed_others() == [two.name]
@@ -185,7 +185,7 @@ def test_more_leases_than_a_file_may_have_links(tmp_path, monkeypatch):
 
 
 def test_a_server_that_said_no_to_what_it_did(tmp_path, monkeypatch):
-    """NFS repeats a request whose answer was lost, and the second finds what the first has made."""
+    """NFS repeats a request whose answer was lost; the second one finds the link that the first made."""
     link = os.link
 
     def twice(source, target):

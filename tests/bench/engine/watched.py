@@ -1,6 +1,6 @@
 """A driver to be killed, and workers for tests. Both start without torch.
 
-python watched.py DIRECTORY PROCESSES    # does what is left there, and prints what ends
+python watched.py DIRECTORY PROCESSES    # does the pending runs, and prints those that end
 """
 
 import multiprocessing
@@ -21,7 +21,7 @@ from liquidbench.study import Study
 
 @dataclass
 class Deadly(Rehearsal):
-    """Its first fit is the end of whatever process does it."""
+    """A worker whose first fit kills its process."""
 
     def __call__(self, job, send):
         if job.run.kind == "fit" and job.run.seed == 0:
@@ -31,7 +31,7 @@ class Deadly(Rehearsal):
 
 @dataclass
 class Noting(Rehearsal):
-    """It meets with a damaged file each time."""
+    """A worker that warns of a damaged file in each run."""
 
     def __call__(self, job, send):
         send(Warned(f"some journal is damaged, {job.run.kind} {job.run.model}"))
@@ -40,7 +40,7 @@ class Noting(Rehearsal):
 
 @dataclass
 class Watched(Rehearsal):
-    """It sees when somebody else is at its run."""
+    """A worker that detects when another one does the same run."""
 
     folder: str = ""
 
@@ -52,7 +52,7 @@ class Watched(Rehearsal):
             with mark.open("x") as opened:
                 opened.write(f"{driver}")
         except FileExistsError:
-            # Left by one that was killed, if its driver is gone or is our own.
+            # Left by a killed worker, if its driver is gone or is our own.
             other = mark.read_text()
             if other and int(other) != driver and alive(int(other)):
                 (Path(self.folder) / f"{name}.clash").touch()

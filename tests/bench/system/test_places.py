@@ -1,4 +1,4 @@
-"""Names from strangers stay within their folder, and folders that others made are not taken."""
+"""Untrusted names stay within their folder, and folders made by other users are refused."""
 
 import os
 import unicodedata

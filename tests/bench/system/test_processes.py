@@ -1,4 +1,4 @@
-"""Signals, child processes that stand still, and who holds a lock that is waited for."""
+"""Signals, stopped child processes, and holders of locks."""
 
 import os
 import signal
@@ -68,7 +68,7 @@ def test_several_that_share_a_lock_are_all_named(tmp_path):
     with (tmp_path / "lock").open("a") as one, (tmp_path / "lock").open("a") as two:
         for file in (one, two):
             fcntl.flock(file, fcntl.LOCK_SH)
-        # The same process, which is one.
+        # The same process, listed once.
         (found,) = lock_holders(tmp_path / "lock")
         assert found.startswith(f"process {os.getpid()} ")
 
@@ -170,7 +170,7 @@ def test_a_child_that_stands_still_is_told_of_once_each_time(monkeypatch):
     watch = StoppedWatch()
 
     def looks(pid: int) -> list[str]:
-        # The system takes a moment.
+        # The signal takes a moment.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             until = time.monotonic() + 0.3

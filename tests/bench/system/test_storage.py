@@ -1,4 +1,4 @@
-"""Single damaged bits, at any place of any kind of file that is kept: noticed, or nothing is changed by them."""
+"""Single damaged bits anywhere in any kind of kept file: detected, or without effect."""
 
 import io
 import json
@@ -34,7 +34,7 @@ from liquidbench.training.trainer import Progress
 
 @dataclass
 class Kind:
-    """A kind of file: how one is made in a folder, and read; what is read is compared as JSON."""
+    """A kind of file: how to create one in a folder and read it; contents are compared as JSON."""
 
     make: Callable[[Path], Path]
     read: Callable[[Path], Any]
@@ -126,7 +126,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, kind, seed):
     path = kind.make(tmp_path)
     content, expected = path.read_bytes(), plain(kind.read(path))
     draw = random.Random(seed)
-    # The last bytes, where formats and seal have their marks, each once.
+    # Every one of the last bytes, where formats and seal have their marks.
     for bit in [
         *draw.sample(range(8 * len(content)), 40),
         *draw.sample(range(8 * (len(content) - 99), 8 * len(content)), 9),
@@ -178,7 +178,7 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
         KeptFileWarning, match=r"s\.journal is damaged.*it is now .*behind the . trials before the damage"
     ):
         assert search.conduct(a_run(3), ONE, trying, path) == expected
-    # What came before is not done again, what came after is, once.
+    # Trials before the damage are not repeated; those after it are, once.
     before = content[: bit // 8].count(b'"op_code":4') - (b'"op_code":4' in content[: bit // 8].rpartition(b"\n")[2])
     assert tried == list(range(before, 3))
     assert search.conduct(a_run(3), ONE, trying, path) == expected and len(tried) == 3 - before
@@ -214,10 +214,10 @@ def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
 )
 def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, order, trials):
     path = made_journal(tmp_path)
-    # Before it is opened again, which adds a line.
+    # Before opening it again, which adds a line.
     lines = path.read_bytes().splitlines(keepends=True)
     expected = search.kept(path, ONE)
-    # The search's own line, and one a trial.
+    # One line for the search, and one per trial.
     assert len(lines) == 4
     path.write_bytes(b"".join(lines[number] for number in order))
     with pytest.warns(KeptFileWarning, match=f"is not that, but line . of search s; .* behind the {trials} trials"):
@@ -226,7 +226,7 @@ def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, ord
 
 
 class TestEarlierVersions:
-    """Files without a checksum: read, with a note, and given one where they are written again."""
+    """Files without a checksum are read with a warning, and get one when they are rewritten."""
 
     def test_results(self, tmp_path):
         path = results.write(tmp_path, [a_row()])
@@ -361,7 +361,7 @@ def odd_things(folder: Path) -> dict[str, Callable[[Path], Any]]:
 
 
 def in_time(act: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What it returns, unless it hangs."""
+    """The result of a function, unless it hangs."""
     told: list[Any] = []
     thread = threading.Thread(target=lambda: told.append(act()), daemon=True)
     thread.start()
