@@ -125,7 +125,7 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
         window=32,
         stride=10,
         folds=-(-len(used) // held_out),
-        fold_rule=f"By trace: all traces form a circle (test, training, validation) and the splits are rotated by "
+        fold_rule="By trace: all traces form a circle (test, training, validation) and the splits are rotated by "
         f"{held_out} traces, so that each trace is in test at least once.",
         dealt=dealt,
     )
