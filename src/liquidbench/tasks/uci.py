@@ -244,8 +244,8 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         irregular=True,
         folds=len(deals),
         fold_rule="By story: validation and test are of story 1 or story 3, which is then not in training; "
-        f"one person's video of it is validation: {'; '.join(_described(deal) for deal in deals[1:])}. Story 2 was told "
-        "by only one person.",
+        f"one person's video of it is validation: {'; '.join(_described(deal) for deal in deals[1:])}. Story 2 was "
+        "told by only one person.",
         dealt=dealt,
     )
 
