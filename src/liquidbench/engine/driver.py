@@ -241,7 +241,7 @@ class _Driver:
     def _start(self, run: Run) -> None:
         name = self.plan.id(run)
         if run not in self.attempts:
-            with self.stops.held():
+            with self.stops.deferred():
                 if not self._acquire(run, name):
                     return
         job = Job(run, self.losses[run])
@@ -274,7 +274,7 @@ class _Driver:
         run = job.run
         match message:
             case Started():
-                with self.stops.held():
+                with self.stops.deferred():
                     self.leases.mark_begun(self.plan.id(run), self.attempts[run])
                 self.on_event(Event("started", run))
             case Warned(text):
@@ -302,7 +302,7 @@ class _Driver:
     def _store(self, run: Run, ended: Ended) -> None:
         self._check_alive()
         name = self.plan.id(run)
-        with self.stops.held():
+        with self.stops.deferred():
             # From here on the lease is not released: a driver that takes it over looks for the results first.
             del self.attempts[run]
             # The results last: they show that everything is stored.

@@ -202,7 +202,7 @@ class Leases:
         return []
 
     def unresponsive(self) -> dict[str, int]:
-        """Process ids, by name, of living drivers on this machine that hold a lease we asked for but do not beat."""
+        """Process ids, by name, of local drivers that hold a lease this one asked for, but give no heartbeat."""
         since, found = time.monotonic() - UNRESPONSIVE, {}
         for name, (beat, seen) in self._heartbeats.items():
             match beat.split():

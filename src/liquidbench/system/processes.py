@@ -38,29 +38,29 @@ class Stops:
     """Handles the signals that ask this process to end, and can defer them; see `stoppable`."""
 
     def __init__(self) -> None:
-        self._held, self._waiting, self._stopped = 0, 0, False
+        self._depth, self._pending, self._stopped = 0, 0, False
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def deferred(self) -> Iterator[None]:
         """Defer signals to the end of the block, so that it is not interrupted."""
-        self._held += 1
+        self._depth += 1
         try:
             yield
         finally:
-            self._held -= 1
-        if self._waiting and not self._held:
-            self._stop(self._waiting)
+            self._depth -= 1
+        if self._pending and not self._depth:
+            self._stop(self._pending)
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
-        if self._held:
-            self._waiting = self._waiting or number
+        if self._depth:
+            self._pending = self._pending or number
         # Ctrl-C may be pressed again to interrupt the clean-up.
         elif not self._stopped or number == signal.SIGINT:
             self._stop(number)
 
     def _stop(self, number: int) -> None:
-        self._stopped, self._waiting = True, 0
+        self._stopped, self._pending = True, 0
         raise Stopped(number)
 
 

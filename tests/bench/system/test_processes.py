@@ -130,8 +130,8 @@ def test_what_is_held_is_done_whole(number):
     try:
         steps = []
         with stoppable() as stops, pytest.raises(Stopped) as stopped:
-            with stops.held():
-                with stops.held():
+            with stops.deferred():
+                with stops.deferred():
                     os.kill(os.getpid(), number)
                     steps.append("inner")
                 steps.append("outer")
