@@ -222,8 +222,8 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
     ("arguments", "words"),
     [
         (("run", "none.yaml"), "none.yaml must be a study's YAML file; it does not exist"),
-        (("resume", "nowhere"), "nowhere is no folder of a study's results"),
-        (("report", "nowhere"), "nowhere is no folder of a study's results"),
+        (("resume", "nowhere"), "nowhere is not a folder of a study's results"),
+        (("report", "nowhere"), "nowhere is not a folder of a study's results"),
         (("compare", "none.csv", "--target", "y"), "none.csv"),
     ],
 )
@@ -693,7 +693,7 @@ def test_a_study_that_was_cut_short_or_edited_is_never_read_as_another(change, w
     ):
         said = refusal(capsys, *command)
         assert f"study.yaml is damaged: {words}" in said
-        assert f"keep its results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
+        assert f"keeps the results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
 
 
 @pytest.mark.parametrize("cut", range(0, 420, 7))
