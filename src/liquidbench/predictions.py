@@ -121,21 +121,18 @@ def recordings_of(split: Split) -> NDArray[np.int64]:
     return np.broadcast_to(numbers.reshape(shape), split.target_mask.shape)[split.target_mask]
 
 
-def scores_without(
-    directory: str | os.PathLike[str], run: str, metric: str, fewest: int = 2
-) -> NDArray[np.float64] | None:
+def scores_without(directory: str | os.PathLike[str], run: str, metric: str) -> NDArray[np.float64] | None:
     """A run's score on test with each block of recordings left out: what another choice of them would have changed.
 
     Args:
         directory: the study's folder.
         run: the run's id.
         metric: a key of `METRICS`.
-        fewest: recordings that there must be.
 
     Returns:
         (blocks,) scores, of at most `MOST_BLOCKS`, the same blocks for all runs that have the same test data; None
-        where the run left no predictions, or those of a version that kept no recordings, where there are fewer
-        recordings, where the metric is not in `METRICS` or undefined without a block, or, with a warning, where the
+        where the run left no predictions, or those of a version that kept no recordings, where there is a single
+        recording, where the metric is not in `METRICS` or undefined without a block, or, with a warning, where the
         file is damaged.
     """
     if metric not in METRICS:
@@ -151,7 +148,7 @@ def scores_without(
         return None
     targets, predictions = arrays["test_targets"], arrays["test_predictions"]
     numbers, place = np.unique(arrays[_RECORDINGS], return_inverse=True)
-    if len(numbers) < max(fewest, 2):
+    if len(numbers) < 2:
         return None
     blocks = place % min(len(numbers), MOST_BLOCKS)
     try:
