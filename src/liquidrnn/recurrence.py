@@ -34,6 +34,7 @@ class Recurrence(nn.Module):
         state_names: of each state tensor.
         num_synapses: connections that exist, from inputs and from units.
         uses_timespans: whether spans may be passed; an equation that takes no notice of them refuses them.
+        reads_mask: whether the equation reads which features were observed.
         exact: whether a sequence has the bits of its samples read one by one; otherwise they agree to rounding.
         backend: the one that does; None for the fastest.
 
@@ -56,6 +57,7 @@ class Recurrence(nn.Module):
 
     backend: str | None = None
     uses_timespans: bool = True
+    reads_mask: bool = False
     exact: bool = True
     state_names: tuple[str, ...] = ("h", "c")
     input_size: int

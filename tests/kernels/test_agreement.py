@@ -105,6 +105,8 @@ def problem_of(operator, recurrence, batch, time, masked, dtype, seed):
     values = torch.randn(batch, time, recurrence.input_size, generator=g, dtype=dtype)
     initial = torch.randn(batch, sum(recurrence.state_sizes), generator=g).to(dtype)
     inputs = Inputs(values, spans, present, None, reset)
+    if recurrence.reads_mask:
+        inputs = inputs._replace(observed=torch.rand(values.shape, generator=g) < 0.6)
     *tensors, _ = operator.arguments(inputs, initial, recurrence.coefficients())
     count = operator._count
     tensors, settings = [None if t is None else t.detach().clone() for t in tensors[:count]], tuple(tensors[count:])

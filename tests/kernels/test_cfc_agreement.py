@@ -1,4 +1,4 @@
-"""The compiled CfC against the reference that defines it, in all forms, at sizes no kernel likes."""
+"""The compiled CfC and gated cells against the references that define them, in all forms, at sizes no kernel likes."""
 
 import mpmath  # torch brings it
 import numpy as np
@@ -39,6 +39,21 @@ FORMS = {
     "wired, memory": {"wired": True, "mixed_memory": True},
     "converted": {"wired": True, "apart": True},
 }
+GATED = {
+    "RNN": {"kind": lr.RNN, "time": "append"},
+    "RNN, relu, decay": {"kind": lr.RNN, "nonlinearity": "relu", "time": "decay", "bias": False},
+    "LSTM": {"kind": lr.LSTM, "time": "append", "bias": False},
+    "LSTM, projected, decay": {"kind": lr.LSTM, "proj_size": True, "time": "decay"},
+    "GRU": {"kind": lr.GRU, "time": "ignore", "bias": False},
+    "GRU, decay": {"kind": lr.GRU, "time": "decay"},
+    "CT-RNN": {"kind": lr.CTRNN, "ode_unfolds": 3},
+    "CT-RNN, euler": {"kind": lr.CTRNN, "solver": "euler", "ode_unfolds": 1},
+    "CT-RNN, heun": {"kind": lr.CTRNN, "solver": "heun", "ode_unfolds": 2},
+    "CT-RNN, rk4": {"kind": lr.CTRNN, "solver": "rk4", "ode_unfolds": 2},
+    "GRU-D": {"kind": lr.GRUD},
+    "GRU-D, of a layer above": {"kind": lr.GRUD, "above": True},
+}
+FORMS |= GATED
 every_form = pytest.mark.parametrize("form", FORMS)
 some_forms = pytest.mark.parametrize("form", ["default", "deep, pure, memory", "wired, memory", "converted"])
 
@@ -48,12 +63,15 @@ def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
     settings = {"batch_first": True, "dtype": dtype} | FORMS[form] | more
     generator = torch.Generator().manual_seed(units)
     wired, apart = settings.pop("wired", False), settings.pop("apart", False)
+    kind, above = settings.pop("kind", lr.CfC), settings.pop("above", False)
+    if settings.get("proj_size") is True:
+        settings["proj_size"] = units - 1
     if wired:
         # Layers of a wiring are of neurons in any order.
         hidden = lr.wirings.AutoNCP(units, 2, sparsity=0.4) if units > 5 else lr.wirings.Random(units, sparsity=0.4)
     else:
         hidden = units
-    layer = lr.CfC(inputs, hidden, generator=generator, **settings)
+    layer = kind(inputs, hidden, num_layers=1 + above, generator=generator, **settings)
     if apart:
         recurrence = layer.recurrences[0]
         gates_apart(recurrence, np.random.default_rng(3).random((inputs + units, units)) < 0.5)
@@ -69,8 +87,8 @@ def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
 
 def problem(form, batch, time, units, masked=False, dtype=torch.float64):
     """Arguments of the operator: tensors that require gradients where they can, and settings."""
-    layer = layer_of(form, units, dtype=dtype)
-    return problem_of(cfc.operator, layer.recurrences[0], batch, time, masked, dtype, seed=1)
+    recurrence = layer_of(form, units, dtype=dtype).recurrences[-1]
+    return problem_of(recurrence.operator, recurrence, batch, time, masked, dtype, seed=1)
 
 
 @every_form

@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from liquidrnn.arguments import choice, flag, positive_int, whole
+from liquidrnn.kernels import gated
+from liquidrnn.kernels.gated import Cell
+from liquidrnn.kernels.gated.reference import entering, explain
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer
 from liquidrnn.synapses import drawn
 
@@ -383,20 +386,23 @@ class RNN(_TorchLayer):
         return self.recurrences[0].rnn.nonlinearity  # type: ignore[union-attr,return-value]
 
 
-class _TorchRecurrence(Recurrence):
-    exact = False
+class _OfTorch(Recurrence):
+    """A network of torch's in torch's own implementation, which knows neither masks nor episodes."""
 
-    def __init__(self, rnn: nn.RNNBase, input_size: int, time: Time):
-        super().__init__()
-        self.rnn, self.input_size, self.time = rnn, input_size, time
-        self.uses_timespans = time is not None
-        self.hidden_size, self.output_size = rnn.hidden_size, rnn.proj_size or rnn.hidden_size
-        widths = (self.output_size, self.hidden_size)
-        self.state_sizes = widths if isinstance(rnn, nn.LSTM) else widths[:1]
-        self.num_synapses = self.hidden_size * (input_size + self.output_size)
-        # softplus(-2.25) = 0.1
-        start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
-        self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
+    rnn: nn.RNNBase
+    time: Time
+    raw_decay: nn.Parameter | None
+
+    @property
+    def rate(self) -> Tensor | None:
+        """At which the state decays between samples."""
+        return None if self.raw_decay is None else F.softplus(self.raw_decay)
+
+    def cell(self) -> Cell:
+        """Parameters and form."""
+        weights = (getattr(self.rnn, f"weight_{name}_l0") for name in ("ih", "hh"))
+        others = (getattr(self.rnn, f"{name}_l0", None) for name in ("bias_ih", "bias_hh", "weight_hr"))
+        return Cell(*weights, *others, self.rate, kind=self.rnn.mode, appends=self.time == "append")
 
     def _run(self, input: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
         """Torch's own kernel over (batch, time, features), or packed."""
@@ -404,17 +410,8 @@ class _TorchRecurrence(Recurrence):
         output, end = self.rnn(input, hx if len(hx) == 2 else hx[0])
         return output, tuple(s.squeeze(0) for s in (end if isinstance(end, tuple) else (end,)))
 
-    def _entering(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
-        """Input and state as torch's cell is to see them, once time has had its say."""
-        if self.time == "append":
-            return torch.cat([inputs.values, inputs.timespans], -1), state
-        if self.raw_decay is not None:
-            decay = torch.exp(-F.softplus(self.raw_decay) * inputs.timespans)
-            return inputs.values, (state[0] * decay, *state[1:])
-        return inputs.values, state
-
     def update(self, coefficients: tuple[()], inputs: Inputs, state: State) -> State:
-        values, state = self._entering(inputs, state)
+        values, state = entering(self.time == "append", self.rate, inputs, state)
         return self._run(values.unsqueeze(1), state)[1]
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
@@ -424,7 +421,7 @@ class _TorchRecurrence(Recurrence):
         unknown = not whole and (inputs.values.is_meta or torch.compiler.is_exporting())
         if self.raw_decay is not None or time == 0 or batch == 0 or unknown:
             return super().unroll(inputs, state)
-        values, _ = self._entering(inputs, state)
+        values, _ = entering(self.time == "append", None, inputs, state)
         if whole:
             output, end = self._run(values, state)
             return (output,), end
@@ -459,13 +456,54 @@ class _TorchRecurrence(Recurrence):
         return (states,), ended
 
     def examine(self, coefficients: tuple[()], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        values, state = self._entering(inputs, state)
-        updated = self._run(values.unsqueeze(1), state)[1]
-        if isinstance(self.rnn, nn.RNN):
-            return updated, {}
-        weights: list[Any] = [getattr(self.rnn, f"weight_{name}_l0") for name in ("ih", "hh")]
-        biases: list[Any] = [getattr(self.rnn, f"bias_{name}_l0", None) for name in ("ih", "hh")]
-        gates = F.linear(values, weights[0], biases[0]) + F.linear(state[0], weights[1], biases[1])
-        # The forget gate of an LSTM and the update gate of a GRU both stand second.
-        logit = gates.split(self.hidden_size, -1)[1]
-        return updated, {"gate": torch.sigmoid(logit), "tau": inputs.timespans / F.softplus(-logit)}
+        return self.update(coefficients, inputs, state), explain(self.cell(), inputs, state)
+
+
+class _TorchRecurrence(FusedRecurrence, _OfTorch):
+    operator = gated.operator
+
+    def __init__(self, rnn: nn.RNNBase, input_size: int, time: Time):
+        super().__init__()
+        self.rnn, self.input_size, self.time = rnn, input_size, time
+        self.uses_timespans = time is not None
+        self.hidden_size, self.output_size = rnn.hidden_size, rnn.proj_size or rnn.hidden_size
+        widths = (self.output_size, self.hidden_size)
+        self.state_sizes = widths if isinstance(rnn, nn.LSTM) else widths[:1]
+        self.num_synapses = self.hidden_size * (input_size + self.output_size)
+        # softplus(-2.25) = 0.1
+        start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
+        self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
+
+    @property
+    def exact(self) -> bool:  # type: ignore[override]
+        """Where the kernel runs: torch's own multiplies a whole sequence's inputs at once."""
+        return self.fused()
+
+    def fused(self) -> bool:
+        """Whether a kernel of ours can run it: torch's own are faster than the reference everywhere else."""
+        if self.rnn._forward_pre_hooks or self.rnn._forward_hooks or type(self.rnn).forward not in _FORWARDS:
+            why = "its module of torch has hooks or was replaced"
+        elif self.rnn._backward_pre_hooks or self.rnn._backward_hooks:
+            why = "its module of torch has hooks for the backward pass"
+        else:
+            if self.backend not in (None, "reference"):
+                return True  # or the operator says why it cannot
+            parameter = next(self.rnn.parameters())
+            # ONNX has networks of torch, and no operator of ours.
+            exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
+            kernel = self.operator.kernels.get(parameter.device.type)
+            return self.backend is None and not exporting and kernel is not None and parameter.dtype in kernel.dtypes
+        if self.backend not in (None, "reference"):
+            raise RuntimeError(
+                f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; use backend=None or 'reference'"
+            )
+        return False
+
+    def coefficients(self) -> Any:
+        return self.cell() if self.fused() else ()
+
+    def explain(self, equation: Cell, inputs: Inputs, state: State) -> Trace:
+        return explain(equation, inputs, state)
+
+
+_FORWARDS = tuple(kind.forward for kind in (nn.RNN, nn.LSTM, nn.GRU))
