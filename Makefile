@@ -80,6 +80,7 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/against_ncps.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/rivals.py
 
 clean:
 	rm -rf .venv .venv-oldest docs/_build dist results

@@ -403,9 +403,10 @@ struct CtRnnCell : Cell<T> {
         this->rows(recurrent, 0, 0, q.weight_hh, p.units, p.units, visit);
         visit(tau_at, q.tau, p.units);
     }
+    // What is read is 1 / tau.
     void use(T* packed) {
         Cell<T>::use(packed);
-        for (std::int64_t i = p.units; i < n; ++i) packed[tau_at + i] = 1;
+        for (std::int64_t i = 0; i < n; ++i) packed[tau_at + i] = i < p.units ? T(1) / packed[tau_at + i] : T(1);
     }
     Link link(int number) const { return {recurrent, 0, 0, (number + 1) * n}; }
 
@@ -422,13 +423,13 @@ struct CtRnnCell : Cell<T> {
         const bool implicit = p.solver == Solver::semi_implicit, last = i + 1 == stages;
         const T step = static_cast<T>(stage[i].step), next = static_cast<T>(stage[i].next);
         this->each(now, n, [&](std::int64_t row, std::int64_t k) {
-            const V tau = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
+            const V rate = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
             const V a = load(now.values + row * this->width + (link + 1) * n + k);
             const T delta = now.spans[row] / static_cast<T>(p.unfolds);
             T* to = reached(link, now, row) + k;
-            if (implicit) return store(to, (x + delta * a) / (T(1) + delta / tau));
+            if (implicit) return store(to, (x + delta * a) / (T(1) + delta * rate));
             T *start = now.scratch + row * 2 * this->stride + k, *sum = start + this->stride;
-            const V slope = a - x / tau, before = i ? load(start) : x;
+            const V slope = a - x * rate, before = i ? load(start) : x;
             const V whole = (i ? load(sum) : x) + delta * step * slope;
             store(start, before);
             store(sum, whole);
@@ -450,17 +451,17 @@ struct CtRnnCell : Cell<T> {
         const bool implicit = p.solver == Solver::semi_implicit, last = i + 1 == stages;
         const T step = static_cast<T>(stage[i].step), next = static_cast<T>(stage[i].next);
         this->each(now, n, [&](std::int64_t row, std::int64_t k) {
-            const V tau = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
+            const V rate = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
             const V a = load(now.values + row * this->width + (link + 1) * n + k);
             const T delta = now.spans[row] / static_cast<T>(p.unfolds);
             T *carry = now.carry + row * this->stride + k, *d = now.slopes + row * this->width + k;
             const V g = load(carry);
             V of_tanh, of_delta, of_tau;
             if (implicit) {
-                const V below = T(1) + delta / tau, of_x = g / below, reached = (x + delta * a) / below;
+                const V above = T(1) / (T(1) + delta * rate), of_x = g * above, reached = (x + delta * a) * above;
                 of_tanh = delta * of_x;
-                of_delta = of_x * (a - reached / tau);
-                of_tau = of_tanh * reached / (tau * tau);
+                of_delta = of_x * (a - reached * rate);
+                of_tau = of_tanh * reached * (rate * rate);
                 store(carry, of_x);
             } else {
                 // The gradients of the whole step, and, as far as it is known, of where it began.
@@ -468,11 +469,11 @@ struct CtRnnCell : Cell<T> {
                 const V whole = last ? g : load(of_step), start = last ? g : load(of_start) + g;
                 const V weighed = last ? whole * step : fma(g, broadcast(next), whole * step);
                 of_tanh = delta * weighed;
-                of_delta = weighed * (a - x / tau);
-                of_tau = of_tanh * x / (tau * tau);
+                of_delta = weighed * (a - x * rate);
+                of_tau = of_tanh * x * (rate * rate);
                 store(of_step, whole);
                 store(of_start, start);
-                store(carry, i ? -of_tanh / tau : start - of_tanh / tau);
+                store(carry, i ? -of_tanh * rate : start - of_tanh * rate);
             }
             const V slope = of_tanh * slope_of_tanh<T>(a);
             store(d + (link + 1) * n, slope);

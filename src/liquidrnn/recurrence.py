@@ -197,7 +197,8 @@ class FusedRecurrence(Recurrence):
 
     def _states(self, equation: Any, inputs: Inputs, state: State) -> Tensor:
         """All parts of the state side by side, (batch, time, sum of widths)."""
-        inputs = inputs._replace(values=self.sense(inputs.values))
+        observed = inputs.observed if self.reads_mask else None
+        inputs = inputs._replace(values=self.sense(inputs.values), observed=observed)
         return self.operator(inputs, _joined(state), equation, self.backend)
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:

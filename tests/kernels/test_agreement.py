@@ -372,7 +372,7 @@ def test_a_backend_is_asked_for_by_name():
     with pytest.raises(ValueError, match="backend must be None, 'reference' or 'cpu', but got 'cuda'"):
         lr.LTC(5, 8, backend="cuda")
     with pytest.raises(ValueError, match="backend must be 'reference' or None for this .*, but got 'cpu'"):
-        lr.CTRNN(5, 8, backend="cpu")
+        lr.recurrent.Recurrence().run_on("cpu")
     half = lr.LTC(5, 8, backend="cpu", dtype=torch.bfloat16)
     with pytest.raises(RuntimeError, match="backend='cpu' needs float32 or float64 on the CPU"):
         half(x.bfloat16())
@@ -394,7 +394,7 @@ def test_the_rates_that_a_roofline_is_made_of():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-@pytest.mark.parametrize("kind", ["LTC", "CfC", "LRC"])
+@pytest.mark.parametrize("kind", ["LTC", "CfC", "LRC", "GRU"])
 def test_a_forked_child_computes_too(kind):
     """Sizes at which torch's own operators, around a kernel, share work among threads."""
     code = f"""

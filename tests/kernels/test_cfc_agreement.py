@@ -13,7 +13,7 @@ from transforms import check_compiled_graph, check_exported_program, check_gradi
 
 import liquidrnn as lr
 from liquidrnn import kernels
-from liquidrnn.kernels import cfc
+from liquidrnn.kernels import cfc, gated
 from liquidrnn.layers.cfc import gates_apart
 
 pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
@@ -55,7 +55,8 @@ GATED = {
 }
 FORMS |= GATED
 every_form = pytest.mark.parametrize("form", FORMS)
-some_forms = pytest.mark.parametrize("form", ["default", "deep, pure, memory", "wired, memory", "converted"])
+SOME = ["default", "deep, pure, memory", "wired, memory", "converted", "LSTM, projected, decay", "GRU-D"]
+some_forms = pytest.mark.parametrize("form", SOME)
 
 
 def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
@@ -95,7 +96,8 @@ def problem(form, batch, time, units, masked=False, dtype=torch.float64):
 @every_mask
 @pytest.mark.parametrize("units", [1, 7, 33])
 def test_states_and_gradients(form, masked, units):
-    for batch, time in [(0, 3), (2, 0), (1, 1), (1, 70), (3, 5), (17, 5), (33, 2), (8, 9)]:
+    sizes = [(0, 3), (2, 0), (1, 70), (17, 5), (1, 1), (3, 5), (33, 2), (8, 9)]
+    for batch, time in sizes[:4] if form in GATED else sizes:
         p = problem(form, batch, time, units, masked)
         expected = p.reference()
         # Nothing to differentiate without a sample.
@@ -148,10 +150,10 @@ def test_gradcheck(form):
 @some_forms
 def test_opcheck(form, masked):
     p = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)
-    torch.library.opcheck(cfc.operator.forward, p.arguments())
+    torch.library.opcheck(p.operator.forward, p.arguments())
     plain = p.arguments(p.detached())
-    states, kept = cfc.operator.forward(*plain)
-    torch.library.opcheck(cfc.operator.backward, (states, kept, torch.randn_like(states), *plain))
+    states, kept = p.operator.forward(*plain)
+    torch.library.opcheck(p.operator.backward, (states, kept, torch.randn_like(states), *plain))
 
 
 @some_forms
@@ -261,7 +263,7 @@ def test_compiled_graph(fresh_graphs, form):
 @some_forms
 def test_exported_program_takes_any_batch_and_time(form):
     layer = layer_of(form, dtype=torch.float32)
-    check_exported_program(layer, INPUTS, kernel="cfc")
+    check_exported_program(layer, INPUTS, kernel="gated" if form in GATED else "cfc")
 
 
 @some_forms
@@ -365,15 +367,29 @@ def test_the_operator_says_what_is_wrong_with_its_arguments():
         with pytest.raises(ValueError, match=message):
             run(p, n, tensor)
     states, kept = cfc.operator.forward(*p.arguments(p.detached()))
-    with pytest.raises(ValueError, match="kept must be what cfc keeps"):
+    with pytest.raises(ValueError, match="kept must be as many numbers as the kernel keeps"):
         inputs, initial, network = p.grouped(p.detached())
         wrong = kept[:-2].view(2, 3, -1)[..., :-1].contiguous()
         cfc.cpu.KERNEL.forward(inputs, initial, network, states, wrong)
     p = problem("wired", 2, 3, 8, dtype=torch.float32)
     with pytest.raises(ValueError, match="must be indices of sources and units"):
         run(p, 14, p.tensors[14] + 5)
+    # Of a gated cell: parameters follow the six that have rows.
+    for form, n, tensor, message in (
+        ("GRU, decay", 6, torch.zeros(3 * 4, 4), "a parameter of a cell, or its gradient, has the wrong size"),
+        ("GRU, decay", 9, None, "biases go together"),
+        ("GRU, decay", 12, torch.ones(4), "tau belongs to a CT-RNN"),
+        ("LSTM", 1, torch.zeros(2, 4), "initial must have all parts of the cell's state"),
+        ("CT-RNN", 5, torch.ones(2, 3, INPUTS, dtype=torch.bool), "observed must be of a GRU-D"),
+        ("GRU-D", 5, torch.ones(2, 3, 1, dtype=torch.bool), "observed must be of a GRU-D, and shaped as input"),
+        ("GRU-D", 18, None, "a GRU-D has all its parameters"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(problem(form, 2, 3, 4, dtype=torch.float32), n, tensor)
 
 
 def test_the_forms_are_those_that_the_kernel_knows():
     assert cfc.reference.MODES == ("default", "pure", "no_gate")
     assert list(cfc.reference.ACTIVATIONS) == ["lecun_tanh", "tanh", "relu", "gelu", "silu"]
+    assert list(gated.reference.GATES) == ["RNN_TANH", "RNN_RELU", "LSTM", "GRU", "CT_RNN", "GRU_D"]
+    assert gated.reference.SOLVERS == ("semi_implicit", "euler", "heun", "rk4")

@@ -1,4 +1,4 @@
-"""torch's own RNN, LSTM and GRU behind the contract of the liquid layers."""
+"""torch's RNN, LSTM and GRU behind the contract of the liquid layers."""
 
 from __future__ import annotations
 
@@ -160,10 +160,14 @@ class _TorchLayer(RecurrentLayer):
 
 
 class LSTM(_TorchLayer):
-    r"""Applies ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equations of ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
 
-    The equations, parameters and kernels of a layer are torch's; without ``time`` so are its numbers, from the same
-    seed. What a discrete network does with ``timespans`` is a choice, ``time``:
+    .. math::
+        i, f, g, o &= W_{ih} u_t + b_{ih} + W_{hh} h_{t-1} + b_{hh} \\
+        c_t &= \sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh g, \qquad h_t = \sigma(o) \odot \tanh c_t
+
+    Equations, parameters and initial values from a seed are torch's. What a discrete network does with ``timespans`` is
+    a choice, ``time``:
 
     - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
     - "ignore": nothing: ``timespans`` is accepted and has no effect.
@@ -171,11 +175,11 @@ class LSTM(_TorchLayer):
     - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned
       rate :math:`\lambda = \mathrm{softplus}(r) \ge 0` per unit; an LSTM's cell state does not shrink.
 
-    Masks mean what they mean for every layer: absent samples are taken out, and torch's kernel runs on the rest.
-
-    Streaming with :meth:`step` equals the whole sequence to rounding, not bit for bit: torch multiplies a whole
-    sequence's inputs at once. ``torch.compile(fullgraph=True)`` and ``torch.func.vmap`` over parameters refuse torch's
-    recurrent networks, here as elsewhere.
+    In float32 and float64 on the CPU a kernel of this library runs them: masks and sequences of unequal length cost
+    nothing there, and streaming gives the bits of the whole sequence (:attr:`exact`). Elsewhere, with
+    ``backend="reference"``, and where hooks or other code have taken the place of torch's module within, torch's own
+    implementation runs (cuDNN on a GPU), on the samples that are there; streaming then agrees to rounding, and
+    ``torch.compile(fullgraph=True)`` and ``torch.func.vmap`` over parameters refuse it.
 
     Args:
         input_size: features of one sample.
@@ -191,7 +195,7 @@ class LSTM(_TorchLayer):
         time: what to do with ``timespans``: None, "ignore", "append" or "decay".
         output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
         generator: source of randomness of the initial values.
-        backend: "reference" or None.
+        backend: "cpu", "reference" (torch's own), or None for the fastest that can run.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a layer:
@@ -248,9 +252,13 @@ class LSTM(_TorchLayer):
 
 
 class GRU(_TorchLayer):
-    r"""Applies ``torch.nn.GRU`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equations of ``torch.nn.GRU`` to a sequence, with a say in what elapsed time does.
 
-    See :class:`LSTM` for ``time``, masks and streaming, which are the same.
+    .. math::
+        r, z &= \sigma(W_{ir, iz} u_t + b_{ir, iz} + W_{hr, hz} h_{t-1} + b_{hr, hz}) \\
+        h_t &= (1 - z) \odot \tanh\big(W_{in} u_t + b_{in} + r \odot (W_{hn} h_{t-1} + b_{hn})\big) + z \odot h_{t-1}
+
+    See :class:`LSTM` for ``time``, masks, streaming and what runs it, which are the same.
 
     Args:
         input_size: features of one sample.
@@ -265,7 +273,7 @@ class GRU(_TorchLayer):
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
         output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
         generator: source of randomness of the initial values.
-        backend: "reference" or None.
+        backend: as for :class:`LSTM`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.GRU``;
@@ -313,9 +321,12 @@ class GRU(_TorchLayer):
 
 
 class RNN(_TorchLayer):
-    r"""Applies ``torch.nn.RNN`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equation of ``torch.nn.RNN`` to a sequence, with a say in what elapsed time does.
 
-    See :class:`LSTM` for ``time``, masks and streaming, which are the same.
+    .. math::
+        h_t = \tanh(W_{ih} u_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
+
+    See :class:`LSTM` for ``time``, masks, streaming and what runs it, which are the same.
 
     Args:
         input_size: features of one sample.
@@ -331,7 +342,7 @@ class RNN(_TorchLayer):
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
         output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
         generator: source of randomness of the initial values.
-        backend: "reference" or None.
+        backend: as for :class:`LSTM`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.RNN``;
@@ -488,11 +499,11 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
         else:
             if self.backend not in (None, "reference"):
                 return True  # or the operator says why it cannot
-            parameter = next(self.rnn.parameters())
+            weight: Any = self.rnn.weight_hh_l0
             # ONNX has networks of torch, and no operator of ours.
             exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
-            kernel = self.operator.kernels.get(parameter.device.type)
-            return self.backend is None and not exporting and kernel is not None and parameter.dtype in kernel.dtypes
+            kernel = self.operator.kernels.get(weight.device.type)
+            return self.backend is None and not exporting and kernel is not None and weight.dtype in kernel.dtypes
         if self.backend not in (None, "reference"):
             raise RuntimeError(
                 f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; use backend=None or 'reference'"
