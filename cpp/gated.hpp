@@ -135,6 +135,11 @@ class Gated {
         __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(T));
     }
 
+    // Rows of states, which are whole vectors.
+    static void move(const T* from, std::int64_t count, T* to) {
+        for (std::int64_t k = 0; k < count; k += width) store(to + k, load(from + k));
+    }
+
     std::int64_t memory_size() const { return Kind::imputes ? cell.state_size - cell.part[1].offset : 0; }
 
     void pack() {
@@ -200,7 +205,7 @@ class Gated {
                 block.spans[s] = p.timespans[sample];
                 cell.read(p.input + sample * p.inputs, observed(sample), p.timespans[sample], memory,
                           &block.read[s * cell.read_size]);
-                copy(memory, memory_size(), &block.memories[s * memory_size()]);
+                move(memory, memory_size(), &block.memories[s * memory_size()]);
                 ++s;
             }
         }
@@ -277,7 +282,7 @@ class Gated {
     void update(std::int64_t first, std::int64_t last, T* values, Workspace& work) const {
         const std::int64_t rows = last - first, n = cell.state_size;
         const Block& block = work.block;
-        for (std::int64_t s = first; s < last; ++s) copy(&work.state[block.row[s] * n], n, &work.before[(s - first) * n]);
+        for (std::int64_t s = first; s < last; ++s) move(&work.state[block.row[s] * n], n, &work.before[(s - first) * n]);
         decay(first, rows, values, work.before.get());
         Moment<T> now{};
         now.rows = rows;
@@ -296,8 +301,8 @@ class Gated {
         }
         for (std::int64_t s = first; s < last; ++s) {
             T *state = &work.state[block.row[s] * n], *after = &work.after[(s - first) * n];
-            copy(after, n - memory_size(), state);
-            copy(&block.memories[s * memory_size()], memory_size(), state + n - memory_size());
+            move(after, n - memory_size(), state);
+            move(&block.memories[s * memory_size()], memory_size(), state + n - memory_size());
         }
     }
 
@@ -367,8 +372,8 @@ class Gated {
         cell.recall(now);
         for (std::int64_t s = first; s < last; ++s) {
             const T* gradient = &work.state[block.row[s] * n];
-            copy(gradient, n, &work.moving[(s - first) * n]);
-            copy(gradient, size, &work.carry[(s - first) * cell.stride]);
+            move(gradient, n, &work.moving[(s - first) * n]);
+            move(gradient, size, &work.carry[(s - first) * cell.stride]);
         }
         for (int i = cell.links - 1; i >= 0; --i) {
             const Link link = cell.link(i);
@@ -384,9 +389,9 @@ class Gated {
         for (std::int64_t row = 0; row < rows; ++row) {
             const std::int64_t s = first + row;
             T *state = &work.state[block.row[s] * n], *carry = now.carry + row * now.stride;
-            copy(&work.moving[row * n], n, state);
+            move(&work.moving[row * n], n, state);
             if (cell.decay_at >= 0) slow(now.values + row * cell.width, now.before + row * n, carry, now.slopes + row * cell.width);
-            copy(carry, size, state);
+            move(carry, size, state);
         }
     }
 

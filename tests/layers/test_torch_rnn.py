@@ -38,9 +38,9 @@ def test_gradients_are_torchs(ours, theirs, dtype, ragged):
     a.load_state_dict(b.state_dict())
     lengths = [9, 2, 7, 1, 9, 4, 4, 3, 6, 8] if ragged else [9] * 10
     sequences = [torch.randn(n, 4, dtype=dtype, requires_grad=True) for n in lengths]
-    x = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False) if ragged else torch.stack(sequences)
     found = []
     for layer in (a, b):
+        x = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False) if ragged else torch.stack(sequences)
         output, h_n = layer(x)
         last = sum(part.sin().sum() for part in (h_n if isinstance(h_n, tuple) else (h_n,)))
         loss = (output.data if ragged else output).square().sum() + last
