@@ -124,7 +124,7 @@ def test_single_precision(instruction_set, form):
 
     def errors(states):
         pairs = zip((states, *differentiated(states, p.tensors)), (exact, *exact_gradients), strict=True)
-        return torch.stack([(a.double() - b).abs().max() / b.abs().max() for a, b in pairs])
+        return torch.stack([(a.double() - b).abs().max() / b.abs().max().clamp(min=1e-30) for a, b in pairs])
 
     found, plain = errors(p.compiled()), errors(p.reference())
     assert (found < 4 * plain + 2e-6).all(), (found, plain)
@@ -254,7 +254,7 @@ def fresh_graphs():
     torch.compiler.reset()
 
 
-@some_forms
+@pytest.mark.parametrize("form", [form for form in SOME if "LSTM" not in form])  # torch traces no LSTM of its own
 def test_compiled_graph(fresh_graphs, form):
     layer = layer_of(form, dtype=torch.float32)
     check_compiled_graph(layer, torch.randn(4, 6, INPUTS))

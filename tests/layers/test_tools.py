@@ -53,7 +53,7 @@ def test_a_script_of_torch_jit_is_refused_in_words(kind, around):
 @pytest.mark.parametrize("kind", [lr.LSTM, lr.GRU, lr.RNN])
 @torch.no_grad()
 def test_torchs_own_networks_break_a_compiled_graph_as_in_torch(kind):
-    layer, x = kind(INPUT, 4, backend="reference"), torch.randn(3, 2, INPUT)
+    layer, x = kind(INPUT, 4), torch.randn(3, 2, INPUT)
     torch._dynamo.reset()
     torch.testing.assert_close(torch.compile(layer, backend="eager")(x)[0], layer(x)[0])
     torch._dynamo.reset()

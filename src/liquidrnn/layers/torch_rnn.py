@@ -179,7 +179,8 @@ class LSTM(_TorchLayer):
     nothing there, and streaming gives the bits of the whole sequence (:attr:`exact`). Elsewhere, with
     ``backend="reference"``, and where hooks or other code have taken the place of torch's module within, torch's own
     implementation runs (cuDNN on a GPU), on the samples that are there; streaming then agrees to rounding, and
-    ``torch.compile(fullgraph=True)`` and ``torch.func.vmap`` over parameters refuse it.
+    ``torch.func.vmap`` over parameters refuses it. ``torch.compile`` breaks its graph at this layer, as at any that holds
+    a recurrent module of torch, and with ``fullgraph=True`` refuses it.
 
     Args:
         input_size: features of one sample.
