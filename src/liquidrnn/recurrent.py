@@ -200,8 +200,8 @@ class RecurrentLayer(nn.Module):
         """Whether :meth:`step` and :class:`~liquidrnn.Stream` give the bits of :meth:`forward`.
 
         A readout (``output_size``) is one product over all samples of a sequence, and where RNN, LSTM and GRU are
-        torch's own, so are the products of their inputs. There outputs agree to rounding: to 1e-5 of the largest in float32,
-        1e-13 in float64.
+        torch's own, so are the products of their inputs. There outputs agree to rounding: to 1e-5 of the largest in
+        float32, 1e-13 in float64.
         """
         return self.readout is None and all(recurrence.exact for recurrence in self.recurrences)
 

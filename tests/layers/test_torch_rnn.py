@@ -44,7 +44,9 @@ def test_gradients_are_torchs(ours, theirs, dtype, ragged):
         output, h_n = layer(x)
         last = sum(part.sin().sum() for part in (h_n if isinstance(h_n, tuple) else (h_n,)))
         loss = (output.data if ragged else output).square().sum() + last
-        names = dict(layer.named_parameters()) if layer is b else {n: getattr(layer, n) for n, _ in b.named_parameters()}
+        names = (
+            dict(layer.named_parameters()) if layer is b else {n: getattr(layer, n) for n, _ in b.named_parameters()}
+        )
         found.append(torch.autograd.grad(loss, (*sequences, *names.values())))
     rough = {"rtol": 1e-10, "atol": 1e-12} if dtype == torch.float64 else {"rtol": 1e-4, "atol": 1e-4}
     for mine, his in zip(*found, strict=True):

@@ -179,8 +179,8 @@ class LSTM(_TorchLayer):
     nothing there, and streaming gives the bits of the whole sequence (:attr:`exact`). Elsewhere, with
     ``backend="reference"``, and where hooks or other code have taken the place of torch's module within, torch's own
     implementation runs (cuDNN on a GPU), on the samples that are there; streaming then agrees to rounding, and
-    ``torch.func.vmap`` over parameters refuses it. ``torch.compile`` breaks its graph at this layer, as at any that holds
-    a recurrent module of torch, and with ``fullgraph=True`` refuses it.
+    ``torch.func.vmap`` over parameters refuses it. ``torch.compile`` breaks its graph at this layer, as at any that
+    holds a recurrent module of torch, and with ``fullgraph=True`` refuses it.
 
     Args:
         input_size: features of one sample.
@@ -412,9 +412,9 @@ class _OfTorch(Recurrence):
 
     def cell(self) -> Cell:
         """Parameters and form."""
-        weights = (getattr(self.rnn, f"weight_{name}_l0") for name in ("ih", "hh"))
-        others = (getattr(self.rnn, f"{name}_l0", None) for name in ("bias_ih", "bias_hh", "weight_hr"))
-        return Cell(*weights, *others, self.rate, kind=self.rnn.mode, appends=self.time == "append")
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        found: dict[str, Any] = {name: getattr(self.rnn, f"{name}_l0", None) for name in names}
+        return Cell(**found, rate=self.rate, kind=self.rnn.mode, appends=self.time == "append")
 
     def _run(self, input: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
         """Torch's own kernel over (batch, time, features), or packed."""
@@ -491,25 +491,28 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
         """Where the kernel runs: torch's own multiplies a whole sequence's inputs at once."""
         return self.fused()
 
+    def _own_way(self) -> str | None:
+        """Why torch's module within has to be called, if it has."""
+        if type(self.rnn).forward not in _FORWARDS:
+            return "its module of torch was replaced"
+        hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+        return "its module of torch has hooks" if any(getattr(self.rnn, name) for name in hooks) else None
+
     def fused(self) -> bool:
-        """Whether a kernel of ours can run it: torch's own are faster than the reference everywhere else."""
-        if self.rnn._forward_pre_hooks or self.rnn._forward_hooks or type(self.rnn).forward not in _FORWARDS:
-            why = "its module of torch has hooks or was replaced"
-        elif self.rnn._backward_pre_hooks or self.rnn._backward_hooks:
-            why = "its module of torch has hooks for the backward pass"
-        else:
-            if self.backend not in (None, "reference"):
-                return True  # or the operator says why it cannot
-            weight: Any = self.rnn.weight_hh_l0
-            # ONNX has networks of torch, and no operator of ours.
-            exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
-            kernel = self.operator.kernels.get(weight.device.type)
-            return self.backend is None and not exporting and kernel is not None and weight.dtype in kernel.dtypes
-        if self.backend not in (None, "reference"):
+        """Whether a kernel of ours can run it: without one torch's own is faster than the reference."""
+        why, asked = self._own_way(), self.backend not in (None, "reference")
+        if why is not None and asked:
             raise RuntimeError(
-                f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; use backend=None or 'reference'"
+                f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; "
+                "use backend=None or 'reference'"
             )
-        return False
+        if why is not None or asked or self.backend == "reference":
+            return asked
+        weight: Any = self.rnn.weight_hh_l0
+        kernel = self.operator.kernels.get(weight.device.type)
+        # ONNX has networks of torch, and no operator of ours.
+        exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
+        return kernel is not None and weight.dtype in kernel.dtypes and not exporting
 
     def coefficients(self) -> Any:
         return self.cell() if self.fused() else ()
