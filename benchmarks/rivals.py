@@ -45,7 +45,7 @@ def ragged(module: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
 
 
 def torchs_cell(cell: Callable[[], nn.Module]):
-    """torch's cell, a sample at a time."""
+    """A cell of torch's, a sample at a time."""
 
     def build():
         module = cell()
@@ -107,9 +107,9 @@ def main() -> None:
         rows += [{**row, "threads": threads} for case in chosen for row in speed.measure(case, repeats)]
     if arguments.quick:
         return
-    processor = speed.processor()
-    text = f"""Made by `python benchmarks/rivals.py` on {processor} ({kernels.cpu.instruction_set()}), {platform.system()}, torch
-{torch.__version__}, float32, {INPUTS} inputs. Times are medians of {repeats} rounds in one process, all contenders in turn; "times ours" is
+    where = f"{speed.processor()} ({kernels.cpu.instruction_set()}), {platform.system()}, torch {torch.__version__}"
+    text = f"""Made by `python benchmarks/rivals.py` on {where},
+float32, {INPUTS} inputs. Times are medians of {repeats} rounds in one process, all contenders in turn; "times ours" is
 the median over the rounds of their time over ours, with its quartiles: above 1 we are faster.
 
 """

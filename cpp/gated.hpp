@@ -31,7 +31,9 @@ class Gated {
 
   public:
     explicit Gated(const GatedProblem<T>& problem)
-        : p(problem), cell(p), chunks((p.batch + kRows - 1) / kRows), strands(strands_of(chunks)) {}
+        : p(problem), cell(p), chunks((p.batch + kRows - 1) / kRows), strands(strands_of(chunks)), sequence(p.batch) {
+        arrange_sequences();
+    }
 
     std::int64_t kept() const { return cell.width; }
 
@@ -165,6 +167,21 @@ class Gated {
         }
     }
 
+    // Sequences with about as many samples in a chunk, the longest first: then all its rows are there most of the time.
+    void arrange_sequences() {
+        if (!p.present) {
+            for (std::int64_t i = 0; i < p.batch; ++i) sequence[i] = i;
+            return;
+        }
+        Buffer<std::int64_t> there(p.batch), before(p.time + 2);
+        for (std::int64_t i = 0; i < p.batch; ++i) {
+            for (std::int64_t t = 0; t < p.time; ++t) there[i] += p.present[i * p.time + t] != 0;
+            ++before[p.time - there[i] + 1];
+        }
+        for (std::int64_t count = 0; count < p.time; ++count) before[count + 1] += before[count];
+        for (std::int64_t i = 0; i < p.batch; ++i) sequence[before[p.time - there[i]]++] = i;
+    }
+
     std::int64_t rows_of(std::int64_t chunk) const {
         const std::int64_t left = p.batch - chunk * kRows;
         return left < kRows ? left : kRows;
@@ -184,11 +201,11 @@ class Gated {
     int updated() const { return Kind::imputes ? 1 : cell.parts; }
 
     // Whether a sequence's state starts anew before its sample at t.
-    bool begins(std::int64_t sequence, std::int64_t t) const { return p.reset && p.reset[sequence * p.time + t]; }
+    bool begins(std::int64_t row, std::int64_t t) const { return p.reset && p.reset[row * p.time + t]; }
 
     // The state that a sequence has before its sample at t.
-    const T* state_before(const T* states, std::int64_t sequence, std::int64_t t) const {
-        return t ? states + (sequence * p.time + t - 1) * p.width : p.initial + sequence * p.width;
+    const T* state_before(const T* states, std::int64_t row, std::int64_t t) const {
+        return t ? states + (row * p.time + t - 1) * p.width : p.initial + row * p.width;
     }
 
     // Samples of a chunk from t0 on; memory is that of before.
@@ -197,9 +214,9 @@ class Gated {
         for (std::int64_t step = 0; step < count; ++step) {
             block.first[step] = s;
             for (std::int64_t row = 0; row < rows; ++row) {
-                const std::int64_t sample = (first + row) * p.time + t0 + step;
+                const std::int64_t sample = sequence[first + row] * p.time + t0 + step;
                 T* memory = &block.memory[row * memory_size()];
-                if (Kind::imputes && begins(first + row, t0 + step)) clear(memory, memory_size());
+                if (Kind::imputes && begins(sequence[first + row], t0 + step)) clear(memory, memory_size());
                 if (p.present && !p.present[sample]) continue;
                 block.row[s] = row;
                 block.spans[s] = p.timespans[sample];
@@ -257,7 +274,7 @@ class Gated {
         const std::int64_t first = chunk * kRows, rows = rows_of(chunk), steps = kSamples / rows, n = cell.state_size;
         Block& block = work.block;
         for (std::int64_t row = 0; row < rows; ++row) {
-            spread(p.initial + (first + row) * p.width, &work.state[row * n], 0, cell.parts);
+            spread(p.initial + sequence[first + row] * p.width, &work.state[row * n], 0, cell.parts);
             copy(&work.state[row * n] + n - memory_size(), memory_size(), &block.memory[row * memory_size()]);
         }
         for (std::int64_t t0 = 0; t0 < p.time; t0 += steps) {
@@ -267,11 +284,11 @@ class Gated {
             project(block, values);
             for (std::int64_t step = 0; step < count; ++step) {
                 for (std::int64_t row = 0; row < rows; ++row) {
-                    if (begins(first + row, t0 + step)) clear(&work.state[row * n], n);
+                    if (begins(sequence[first + row], t0 + step)) clear(&work.state[row * n], n);
                 }
                 update(block.first[step], block.first[step + 1], values, work);
                 for (std::int64_t row = 0; row < rows; ++row) {
-                    gather(&work.state[row * n], states + ((first + row) * p.time + t0 + step) * p.width);
+                    gather(&work.state[row * n], states + (sequence[first + row] * p.time + t0 + step) * p.width);
                 }
             }
             if (p.kept) clear(values + block.samples * cell.width, (count * rows - block.samples) * cell.width);
@@ -316,12 +333,12 @@ class Gated {
             const T* values = kept + (first * p.time + t0 * rows) * cell.width;
             for (std::int64_t row = 0; Kind::imputes && row < rows; ++row) {
                 T* memory = &block.memory[row * memory_size()];
-                spread(state_before(states, first + row, t0), memory - cell.part[1].offset, 1, cell.parts);
+                spread(state_before(states, sequence[first + row], t0), memory - cell.part[1].offset, 1, cell.parts);
             }
             read(first, rows, t0, count, block);
             for (std::int64_t step = 0; step < count; ++step) {
                 for (std::int64_t s = block.first[step]; s < block.first[step + 1]; ++s) {
-                    const std::int64_t row = first + block.row[s], t = t0 + step;
+                    const std::int64_t row = sequence[first + block.row[s]], t = t0 + step;
                     T* before = &work.before[s * n];
                     clear(before, n);
                     if (!begins(row, t)) spread(state_before(states, row, t), before, 0, cell.parts);
@@ -331,21 +348,21 @@ class Gated {
             clear(work.span_sums.get(), work.span_sums.size());
             for (std::int64_t step = count - 1; step >= 0; --step) {
                 for (std::int64_t row = 0; row < rows; ++row) {
-                    const T* upstream = state_gradients + ((first + row) * p.time + t0 + step) * p.width;
+                    const T* upstream = state_gradients + (sequence[first + row] * p.time + t0 + step) * p.width;
                     for (int i = 0; i < updated(); ++i) {
                         add(upstream + cell.part[i].outer, cell.part[i].size, &work.state[row * n + cell.part[i].offset]);
                     }
                 }
                 undo(block.first[step], block.first[step + 1], values, work, sums);
                 for (std::int64_t row = 0; row < rows; ++row) {
-                    if (begins(first + row, t0 + step)) clear(&work.state[row * n], n - memory_size());
+                    if (begins(sequence[first + row], t0 + step)) clear(&work.state[row * n], n - memory_size());
                 }
             }
             accumulate(work, sums);
             hand_on(first, rows, t0, count, state_gradients, gradients, work, sums);
         }
         for (std::int64_t row = 0; row < rows; ++row) {
-            gather(&work.state[row * n], gradients.initial + (first + row) * p.width);
+            gather(&work.state[row * n], gradients.initial + sequence[first + row] * p.width);
         }
     }
 
@@ -408,6 +425,7 @@ class Gated {
     // Gradients of weights, and of what was read, from a block of samples.
     void accumulate(BackwardWorkspace& work, T* sums) const {
         const std::int64_t samples = work.block.samples;
+        if (!samples) return;
         const T* slopes = work.slopes.get();
         for (std::int64_t k = 0; k < cell.biased; k += width) {
             T* to = sums + cell.bias_at + k;
@@ -446,7 +464,7 @@ class Gated {
         std::int64_t s = block.samples;
         for (std::int64_t step = count - 1; step >= 0; --step) {
             for (std::int64_t row = rows - 1; row >= 0; --row) {
-                const std::int64_t sample = (first + row) * p.time + t0 + step;
+                const std::int64_t sample = sequence[first + row] * p.time + t0 + step;
                 T *memory = &work.state[row * n] + aside, *to = gradients.input + sample * p.inputs;
                 for (int i = updated(); i < cell.parts; ++i) {
                     add(state_gradients + sample * p.width + cell.part[i].outer, cell.part[i].size,
@@ -463,7 +481,7 @@ class Gated {
                     gradients.timespans[sample] =
                         of_span + (Kind::timed ? horizontal_sum<T>(load(&work.span_sums[s * width])) : T(0));
                 }
-                if (Kind::imputes && begins(first + row, t0 + step)) clear(memory, memory_size());
+                if (Kind::imputes && begins(sequence[first + row], t0 + step)) clear(memory, memory_size());
             }
         }
     }
@@ -471,6 +489,7 @@ class Gated {
     const GatedProblem<T>& p;
     Kind cell;
     const std::int64_t chunks, strands;
+    Buffer<std::int64_t> sequence;  // in the order of chunks
     Buffer<T> weights{0}, packed{0};
 };
 

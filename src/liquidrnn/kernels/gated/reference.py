@@ -152,7 +152,7 @@ def _gru_d(cell: Cell, inputs: Inputs, state: State) -> tuple[State, dict[str, T
     seen = torch.ones_like(inputs.values, dtype=torch.bool) if inputs.observed is None else inputs.observed
     values, age = inputs.values, inputs.timespans.expand_as(inputs.values)
     assert cell.weight_mh is not None and cell.state_decay_weight is not None
-    if cell.decay_weight is not None:
+    if cell.decay_weight is not None and cell.decay_bias is not None and cell.mean is not None:
         age = elapsed + inputs.timespans
         keep = torch.exp(-F.relu(cell.decay_weight * age + cell.decay_bias))
         values = torch.where(seen, values, cell.mean + keep * last)
