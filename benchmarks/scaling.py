@@ -14,8 +14,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from liquidbench import matching, tasks
-from liquidbench.distributed import Course, train
 from liquidbench.search import Settings
+from liquidbench.training.distributed import Course, train
 
 RESULT = Path(__file__).parents[1] / "docs" / "results" / "speed" / "scaling.md"
 TASK = "cheetah-excerpt"

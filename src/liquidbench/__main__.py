@@ -532,8 +532,8 @@ def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
     """Whether others are at work in a folder of results, and who in words; says what it waits for."""
     with Steps(plain=True) as now:
         now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
-        at_work = bool(driver.at_work())
-    return at_work, ", ".join(driver.holders()) if at_work else ""
+        at_work = bool(driver.confirmed_others())
+    return at_work, ", ".join(driver.describe_others()) if at_work else ""
 
 
 def _check_temporary() -> None:
@@ -580,7 +580,7 @@ def _carry_out(
         executor, processes = _executor(options)
         # Workers of Ray have devices of their own.
         if study.device != "cpu" and not options.ray:
-            from liquidbench.learning import device_of
+            from liquidbench.training.learning import device_of
 
             device_of(study.device)
         with _placing(directory, options):
@@ -1047,10 +1047,11 @@ def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from liquidbench import distributed, matching, tasks
-    from liquidbench.replicas import Course, PeerLost
+    from liquidbench import matching, tasks
     from liquidbench.search import Settings
-    from liquidbench.trainer import Epoch
+    from liquidbench.training import distributed
+    from liquidbench.training.replicas import Course, PeerLost
+    from liquidbench.training.trainer import Epoch
 
     folder = Path(options.folder or Path("trained") / f"{options.task}-{options.model}")
     chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience")

@@ -13,12 +13,12 @@ from statistics import mean
 import torch
 
 from liquidbench import catalogue, matching
-from liquidbench.learning import EVALUATION_BATCH, Data, optimiser_of
 from liquidbench.models import OwnModel, family_of, model_name
 from liquidbench.search import MIDDLE_RATE, Settings
 from liquidbench.statistics import FEWEST_SEEDS, counted, spreads_to_show
 from liquidbench.tasks.task import Task
-from liquidbench.trainer import shuffled, step
+from liquidbench.training.learning import EVALUATION_BATCH, Data, optimiser_of
+from liquidbench.training.trainer import shuffled, step
 
 TRIALS = 4
 """Trials of each search where time allows."""

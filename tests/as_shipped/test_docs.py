@@ -21,12 +21,15 @@ import torch
 import liquidbench
 import liquidrnn as lr
 from liquidbench import __main__ as command_line
-from liquidbench import results, tasks, training
+from liquidbench import results, tasks
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.metrics import METRICS
 from liquidbench.models import MODELS
 from liquidbench.study import Robustness, Search, Study, Training
 from liquidbench.tasks.task import SPLITS
+from liquidbench.training import fit
+from liquidrnn import kernels
+from liquidrnn.kernels import cfc, lrc, ltc
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -91,7 +94,7 @@ def demo(tmp_path_factory) -> Path:
     task = tasks.load("occupancy-excerpt")
     for run in study.runs():
         if run.kind == "fit":
-            rows = training.fit(run, task, folder / "results" / "demo")
+            rows = fit.fit(run, task, folder / "results" / "demo")
             results.write(folder / "results" / "demo", [{**row, "study": study.name} for row in rows])
     results.write_tasks(folder / "results" / "demo", {task.name: task.facts()})
     return folder
@@ -101,6 +104,10 @@ def demo(tmp_path_factory) -> Path:
 def test_python_blocks_run(page, demo, monkeypatch):
     if "results/demo" in text(page):
         monkeypatch.chdir(demo)
+    # A page may add a device; other tests in this process are not to meet it.
+    monkeypatch.setattr(kernels, "_backends", dict(kernels._backends))
+    for operator in (cfc.operator, lrc.operator, ltc.operator):
+        monkeypatch.setattr(operator, "kernels", dict(operator.kernels))
     # The examples are ordinary programs.
     torch.use_deterministic_algorithms(False)
     namespace = {"__name__": "__main__"}

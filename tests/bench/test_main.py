@@ -121,7 +121,7 @@ def test_resume_runs_what_is_missing_and_nothing_else(finished, capsys):
     fits = results.read(finished).filter(kind="fit", seed=1)
     lost = fits["run"][0]
     lose(finished, lost)
-    assert main(["resume", str(finished), "--processes", "1"]) == 0
+    assert main(["resume", str(finished), "--in-process"]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"\] started: ", out)) == 1 and re.search(r"\[6/6\] done: .*, seed 1, accuracy 0\.", out)
     after = stamps(finished)
@@ -160,8 +160,8 @@ def test_a_study_is_not_changed_under_those_who_are_at_work_at_it(finished, tmp_
 
 
 def test_a_driver_that_was_killed_elsewhere_does_not_forbid_scores_for_good(finished, monkeypatch, capsys):
-    monkeypatch.setattr("liquidbench.engine.leases.SILENCE", 0.1)
-    monkeypatch.setattr("liquidbench.engine.leases.LOOK", 0.02)
+    monkeypatch.setattr("liquidbench.engine.leases.TIMEOUT", 0.1)
+    monkeypatch.setattr("liquidbench.engine.leases.POLL", 0.02)
     (finished / "drivers").mkdir()
     (finished / "drivers" / "20260101T000000x00000000").write_text("mars 000000000001 7\n")
     assert main(["rescore", str(finished)]) == 0
@@ -221,9 +221,9 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "none.yaml"), "there is none at none.yaml"),
-        (("resume", "nowhere"), "nowhere is no folder of a study's results"),
-        (("report", "nowhere"), "nowhere is no folder of a study's results"),
+        (("run", "none.yaml"), "none.yaml must be a study's YAML file; it does not exist"),
+        (("resume", "nowhere"), "nowhere is not a folder of a study's results"),
+        (("report", "nowhere"), "nowhere is not a folder of a study's results"),
         (("compare", "none.csv", "--target", "y"), "none.csv"),
     ],
 )
@@ -308,7 +308,7 @@ def table(path: Path) -> str:
 
 def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     path = table(tmp_path / "pump room.csv")
-    command = ["compare", path, "--target", "state", "--minutes", "0.02", "--models", "RNN", "CfC", "--processes", "1"]
+    command = ["compare", path, "--target", "state", "--minutes", "0.02", "--models", "RNN", "CfC", "--in-process"]
     assert main([*command, "--results", str(tmp_path / "results")]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^time: column 'seconds'", out, re.MULTILINE)
@@ -330,7 +330,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     assert "table: pump room.csv" in report and str(tmp_path) not in report
     lose(directory, frame["run"][0])
     monkeypatch.chdir("/")
-    assert main(["resume", str(directory), "--processes", "1"]) == 0
+    assert main(["resume", str(directory), "--in-process"]) == 0
     assert "(8 of 8 runs)" in capsys.readouterr().out
 
 
@@ -513,11 +513,11 @@ def test_a_name_of_any_length_names_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (os.mkfifo, "it is a pipe: write what comes from it into a file"),
-        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which is not there"),
-        (lambda path: os.symlink(path, path), "cannot be looked at (Too many levels of symbolic links)"),
+        (os.mkfifo, "it is a pipe: save its content to a file"),
+        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which does not exist"),
+        (lambda path: os.symlink(path, path), "cannot be accessed (Too many levels of symbolic links)"),
         (lambda path: os.symlink("/dev/zero", path), "it is a device"),
-        (os.mkdir, "it is a folder: name the file in it"),
+        (os.mkdir, "it is a folder: give the file in it"),
     ],
 )
 def test_what_is_no_file_is_named_at_once(make, words, tmp_path, capsys):
@@ -576,7 +576,9 @@ def interruptible() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
     path = written(tmp_path / "long.yaml", training={"epochs": 4000}, models=["GRU"])
     words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
@@ -634,7 +636,7 @@ def test_damaged_predictions_are_made_again(finished, capsys):
     out = capsys.readouterr().out
     assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To do these fits again: liquidbench res" in out
     assert set(results.done(finished)) == set(before["run"]) - {fits[1]} and not path.exists()
-    assert main(["resume", str(finished), "--processes", "1"]) == 0
+    assert main(["resume", str(finished), "--in-process"]) == 0
     shown = ["run", "split", "metric", "epoch", "trial", "value"]
     fit, again = (frame.filter(run=fits[1]).select(shown).sort(shown) for frame in (before, results.read(finished)))
     assert again.equals(fit) and path.exists()
@@ -658,7 +660,7 @@ def test_a_damaged_study_is_refused_until_it_is_given_again(finished, capsys):
     assert path.read_text() == content
 
 
-LOST = "its checksum is missing, as if it was cut short or edited"
+LOST = "its checksum is missing, so it was truncated or edited"
 
 
 @pytest.mark.parametrize(
@@ -691,7 +693,7 @@ def test_a_study_that_was_cut_short_or_edited_is_never_read_as_another(change, w
     ):
         said = refusal(capsys, *command)
         assert f"study.yaml is damaged: {words}" in said
-        assert f"keep its results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
+        assert f"keeps the results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
 
 
 @pytest.mark.parametrize("cut", range(0, 420, 7))
@@ -832,7 +834,7 @@ def test_results_of_an_earlier_version_get_a_plain_message(tmp_path, capsys):
 def test_several_matchings_and_a_cheap_search_are_run_and_the_first_matching_is_reported(tmp_path, capsys):
     changes = {"models": ["RNN", "CfC"], "matching": ["state", "parameters"], "search": {"trials": 2, "mode": "cheap"}}
     path = written(tmp_path / "small.yaml", **changes)
-    assert main(["run", path, "--results", str(tmp_path / "results"), "--processes", "2", "--plain"]) == 0
+    assert main(["run", path, "--results", str(tmp_path / "results"), "--in-process", "--plain"]) == 0
     out = capsys.readouterr().out
     assert "done: CfC at equal state on occupancy-excerpt, seed 1" in out and "(12 of 12 runs)" in out
     frame = results.read(tmp_path / "results" / "small")

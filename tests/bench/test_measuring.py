@@ -7,7 +7,7 @@ import time
 
 import pytest
 import torch
-from test_training import run, select, task
+from test_fit import run, select, task
 from torch import nn
 
 import liquidrnn as lr

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from liquidbench import catalogue
-from liquidbench.learning import Data
 from liquidbench.metrics import Measure
-from liquidbench.policy import NetworkPolicy, measured, seed_of
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
+from liquidbench.training.learning import Data
+from liquidbench.training.policy import NetworkPolicy, measured, seed_of
 
 HELD = Measure("held", "Time held", True, (0.0, 9.0), "s")
 

@@ -9,12 +9,13 @@ from optuna.distributions import FloatDistribution
 
 import liquidbench
 import liquidrnn as lr
-from liquidbench import catalogue, learning, measuring, predictions, results, search, trainer
+from liquidbench import catalogue, measuring, predictions, results, search
 from liquidbench.measuring import measure_cost
 from liquidbench.rows import failure
 from liquidbench.study import Robustness, Run, Search, Training
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
-from liquidbench.training import fit
+from liquidbench.training import learning, trainer
+from liquidbench.training.fit import fit
 from liquidrnn import kernels
 
 CORRUPTION = Robustness(removed_steps=(0.0, 0.5), noise=(0.0, 1.0))

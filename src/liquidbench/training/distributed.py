@@ -1,7 +1,7 @@
 """One network trained by several processes, which can be killed at any moment and goes on as if nothing had been.
 
 On one machine the driver (whoever calls `train`) starts the processes, listens to them, and ends them all when one has
-died. On several, torchrun starts them, and each calls `train`. What they do is in `liquidbench.replicas`.
+died. On several, torchrun starts them, and each calls `train`. What they do is in `liquidbench.training.replicas`.
 """
 
 import math
@@ -24,8 +24,14 @@ import torch.distributed as dist
 import liquidbench
 from liquidbench.catalogue import SequenceModel
 from liquidbench.folder import TrainingFolder
-from liquidbench.learning import Data, device_of, predict
-from liquidbench.replicas import (
+from liquidbench.rows import scored_or_why
+from liquidbench.search import Settings
+from liquidbench.system import storage
+from liquidbench.system.processes import CONTEXT, WATCH, StoppedWatch, start
+from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
+from liquidbench.tasks.task import Task
+from liquidbench.training.learning import Data, device_of, predict
+from liquidbench.training.replicas import (
     Checkpoint,
     Course,
     PeerLost,
@@ -38,13 +44,7 @@ from liquidbench.replicas import (
     unpacked,
     work,
 )
-from liquidbench.rows import scored_or_why
-from liquidbench.search import Settings
-from liquidbench.system import storage
-from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, start
-from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
-from liquidbench.tasks.task import Task
-from liquidbench.trainer import Epoch, NoTargetsError, Progress, check_targets
+from liquidbench.training.trainer import Epoch, NoTargetsError, Progress, check_targets
 
 _PATIENCE = 3.0
 
@@ -84,7 +84,8 @@ def train(
 
     Each of ``course.devices`` processes takes a share of each batch. The gradient is that of one process up to
     rounding: losses are means over scored targets, so each process's counts by its part of these (the equation is in
-    `liquidbench.replicas`). It is clipped when it is complete. Dropout draws from a generator of each process's own.
+    `liquidbench.training.trainer`). It is clipped when it is complete. Dropout draws from a generator of each process's
+    own.
 
     With the same course on the same machine, losses and weights are the same to the bit, however often the training
     was stopped in between; with another number of devices or threads only up to rounding.
@@ -411,7 +412,7 @@ def _loopback() -> dict[str, str]:
 def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
     """Listen until the training ends; where a process does, for a few seconds more, and raise what was the cause."""
     running = dict(processes)
-    watch = StandstillWatch()
+    watch = StoppedWatch()
     names = {process.pid: f"process {rank} of {len(processes)}" for rank, process in enumerate(processes.values())}
     troubles: dict[Connection, Exception] = {}
     until = math.inf

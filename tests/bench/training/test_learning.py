@@ -2,17 +2,17 @@
 
 import pytest
 import torch
-from test_training import run, task
+from test_fit import run, task
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from liquidbench import learning, trainer
-from liquidbench.learning import Data, device_of, predict
 from liquidbench.measuring import measure_cost
 from liquidbench.search import Settings
-from liquidbench.trainer import Trainer
-from liquidbench.training import fit
+from liquidbench.training import learning, trainer
+from liquidbench.training.fit import fit
+from liquidbench.training.learning import Data, device_of, predict
+from liquidbench.training.trainer import Trainer
 
 FAR = torch.device("meta")
 # CUDA too takes indices from the CPU, and copies between devices.

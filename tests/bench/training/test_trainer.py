@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_training import task
+from test_fit import task
 
-from liquidbench import catalogue, trainer
-from liquidbench.learning import Data, loss_of, optimiser_of
+from liquidbench import catalogue
 from liquidbench.search import Settings
-from liquidbench.trainer import NoTargetsError, Trainer, erm, shuffled, step
+from liquidbench.training import trainer
+from liquidbench.training.learning import Data, loss_of, optimiser_of
+from liquidbench.training.trainer import NoTargetsError, Trainer, erm, shuffled, step
 
 SETTINGS = Settings(0.02, schedule="cosine", patience=1.0, structure={"num_layers": 2, "dropout": 0.3})
 

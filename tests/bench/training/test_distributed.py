@@ -20,17 +20,18 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, distributed, learning, tasks
+from liquidbench import catalogue, tasks
 from liquidbench.__main__ import main
-from liquidbench.distributed import train
-from liquidbench.learning import Data, loss_of, optimiser_of, predict
-from liquidbench.replicas import Checkpoint, Course
 from liquidbench.search import Settings
 from liquidbench.system import processes, storage
 from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
-from liquidbench.trainer import Epoch, erm, shuffled, spread, step
+from liquidbench.training import distributed, learning
+from liquidbench.training.distributed import train
+from liquidbench.training.learning import Data, loss_of, optimiser_of, predict
+from liquidbench.training.replicas import Checkpoint, Course
+from liquidbench.training.trainer import Epoch, erm, shuffled, spread, step
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 COURSE = Course(
@@ -269,7 +270,7 @@ def test_a_process_that_stands_still_is_told_of(monkeypatch):
         standing.send_signal(signal.SIGSTOP)
         goes_on = threading.Timer(0.5, theirs.send, ("patience",))
         goes_on.start()
-        with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}. is stopped") as told:
+        with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}., which is stopped") as told:
             assert distributed._hear({ours: standing}, lambda epoch: None) == "patience"
         standing.kill()
         goes_on.join()
@@ -279,7 +280,7 @@ def test_a_process_that_stands_still_is_told_of(monkeypatch):
 DRIVER = """
 import sys
 from test_distributed import COURSE, parity
-from liquidbench.distributed import train
+from liquidbench.training.distributed import train
 if __name__ == "__main__":
     train(parity(), COURSE, sys.argv[1], save_every=0, on_epoch=lambda epoch: print(epoch, flush=True))
 """
@@ -310,8 +311,8 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
 STARTED = """
 import os, signal, sys
 from test_distributed import COURSE, parity
-from liquidbench import trainer
-from liquidbench.distributed import train
+from liquidbench.training import trainer
+from liquidbench.training.distributed import train
 
 calls, step = [], trainer.step
 
@@ -408,7 +409,7 @@ def test_killed_again_and_again(tmp_path, undisturbed, seed):
 
 
 def children(pid: int) -> list[int]:
-    """Processes of `liquidbench.replicas` that a driver has started; the resource tracker is none of them."""
+    """Processes of `liquidbench.training.replicas` that a driver has started; the resource tracker is none of them."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         # Processes end while we look.

@@ -29,8 +29,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, learning_rate, loss_of, optimiser_of, predict, synchronise
 from liquidbench.search import Settings
+from liquidbench.training.learning import Data, learning_rate, loss_of, optimiser_of, predict, synchronise
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """``objective(losses, counts)``, of the environments in a batch: their mean losses and their numbers of scored targets,

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, device_of, own_generators, predict
-from liquidbench.policy import NetworkPolicy, measured, seed_of
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import Settings, Trial
 from liquidbench.study import Run
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Task
-from liquidbench.trainer import Epoch, NoTargetsError, Trainer
+from liquidbench.training.learning import Data, device_of, own_generators, predict
+from liquidbench.training.policy import NetworkPolicy, measured, seed_of
+from liquidbench.training.trainer import Epoch, NoTargetsError, Trainer
 
 
 @dataclass(frozen=True)

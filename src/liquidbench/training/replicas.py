@@ -22,7 +22,6 @@ from torch import Tensor
 
 from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
-from liquidbench.learning import Data, device_of, optimiser_of
 from liquidbench.models import find
 from liquidbench.search import Settings
 from liquidbench.study import DEVICES
@@ -31,7 +30,8 @@ from liquidbench.system.packed import check_zip
 from liquidbench.system.processes import end_with_parent
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks.task import Task
-from liquidbench.trainer import Epoch, Progress, Trainer
+from liquidbench.training.learning import Data, device_of, optimiser_of
+from liquidbench.training.trainer import Epoch, Progress, Trainer
 
 _FORMAT = 2
 
@@ -325,7 +325,7 @@ def work(
     save_every: float,
     seconds: float,
 ) -> None:
-    """A process's life, as `liquidbench.distributed.train` starts it.
+    """A process's life, as `liquidbench.training.distributed.train` starts it.
 
     Over the connection the first process tells every `Epoch` and, at last, why the training ended; any of them an
     exception that ends it.
