@@ -80,6 +80,7 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/against_ncps.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/rivals.py
 
 # How often verdicts are false, on results whose truth is known: half an hour on two cores.
 calibrate: $(BENCH)

@@ -35,6 +35,7 @@ class Recurrence(nn.Module):
         state_names: name of each state tensor.
         num_synapses: number of connections, from inputs and from units.
         uses_timespans: whether spans may be passed; an equation that would ignore them refuses them.
+        reads_mask: whether the equation reads which features were observed.
         exact: whether a whole sequence gives the same bits as its samples one by one; otherwise they agree to rounding.
         backend: the backend that runs it; None for the fastest.
 
@@ -57,6 +58,7 @@ class Recurrence(nn.Module):
 
     backend: str | None = None
     uses_timespans: bool = True
+    reads_mask: bool = False
     exact: bool = True
     state_names: tuple[str, ...] = ("h", "c")
     input_size: int
@@ -195,7 +197,8 @@ class FusedRecurrence(Recurrence):
 
     def _states(self, equation: Any, inputs: Inputs, state: State) -> Tensor:
         """All parts of the state, concatenated, (batch, time, sum of widths)."""
-        inputs = inputs._replace(values=self.sense(inputs.values))
+        observed = inputs.observed if self.reads_mask else None
+        inputs = inputs._replace(values=self.sense(inputs.values), observed=observed)
         return self.operator(inputs, _joined(state), equation, self.backend)
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:

@@ -199,9 +199,9 @@ class RecurrentLayer(nn.Module):
     def exact(self) -> bool:
         """Whether :meth:`step` and :class:`~liquidrnn.Stream` return the same bits as :meth:`forward`.
 
-        They do not with a readout (``output_size``), which is one matrix product over all samples of a sequence, and
-        with torch's RNN, LSTM and GRU, whose kernels run whole sequences. Then outputs agree to rounding: to 1e-5 of
-        the largest in float32, 1e-13 in float64.
+        They do not with a readout (``output_size``), which is one matrix product over all samples of a sequence, nor
+        where RNN, LSTM and GRU are torch's own, whose kernels multiply the inputs of a whole sequence. Then outputs
+        agree to rounding: to 1e-5 of the largest in float32, 1e-13 in float64.
         """
         return self.readout is None and all(recurrence.exact for recurrence in self.recurrences)
 

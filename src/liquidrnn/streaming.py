@@ -76,14 +76,17 @@ class Stream:
         with torch.inference_mode(False), torch.no_grad():
             self._layer = layer._copied().eval().requires_grad_(False)
             self._parameter = self._layer._like()
+            observed = torch.ones(rows, 1, layer.input_size, dtype=torch.bool, device=parameter.device)
             # Input and state buffers of each layer, for its compiled stream.
             self._buffers = [
                 StreamBuffers(
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
                     torch.zeros(rows, sum(recurrence.state_sizes), **kind),
                     torch.zeros(rows, 1, 1, **kind),
+                    # The layers above read outputs, of which none is ever missing.
+                    observed if recurrence.reads_mask and not number else None,
                 )
-                for recurrence in self._layer.recurrences
+                for number, recurrence in enumerate(self._layer.recurrences)
             ]
             # Time spans of absent samples, to be added to that of the next observed one.
             self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
@@ -93,6 +96,8 @@ class Stream:
         self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
         self._clocked = all(recurrence.uses_timespans for recurrence in self._layer.recurrences)
+        # Whether features were missing in the last sample.
+        self._partly = False
         # A network that ignores time takes no spans, and no time is pending.
         self._unit, self._longest = (1.0, torch.finfo(self._dtype).max) if self._clocked else (0.0, -1.0)
         self.reset(hx)
@@ -251,7 +256,10 @@ class Stream:
             common = None
             for buffers in self._buffers:
                 buffers.timespans.copy_(span.unsqueeze(-1))
-        x = x.resolve_neg().contiguous()
+        x, seen = x.resolve_neg().contiguous(), self._buffers[0].observed
+        if seen is not None and (mask is not None or self._partly):
+            seen.fill_(True) if mask is None else seen.copy_(mask.reshape(seen.shape))
+            self._partly = mask is not None
         for steps, size in zip(self._compiled, self._sizes, strict=True):
             output = torch.empty(size, dtype=self._dtype, device=self._device)
             steps.step(x.data_ptr(), common, output.data_ptr())
