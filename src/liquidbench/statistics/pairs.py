@@ -14,6 +14,7 @@ from liquidbench.statistics.inference import (
     Effect,
     Estimate,
     Interval,
+    effect_size,
     holm,
     seeds_to_equate,
     seeds_to_show,
@@ -93,7 +94,7 @@ class Pair:
             say".
         reason: why nothing can be said; "" where something can.
         differences: score of the first less that of the second of each pair, in the order of splits and seeds.
-        effect: how large the difference is, positive where the first has the larger score; None below three pairs.
+        values: scores of both sides of each pair.
         tests: number of p-values that the correction counts.
         over: what the pairs are, "seed" or "split".
         shares: of either side's models, how often each is the one that counts.
@@ -116,7 +117,7 @@ class Pair:
     verdict: str
     reason: str = ""
     differences: tuple[float, ...] = ()
-    effect: Effect | None = None
+    values: tuple[tuple[float, ...], tuple[float, ...]] = ((), ())
     tests: int = 1
     over: Literal["seed", "split"] = "seed"
     shares: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
@@ -131,6 +132,11 @@ class Pair:
     def interval(self) -> Interval | None:
         """Of the difference; None where its error is unknown: below two pairs, or where all differ alike."""
         return self.estimate.interval() if self.estimate else None
+
+    @property
+    def effect(self) -> Effect | None:
+        """How large the difference is, positive where the first has the larger score; None below three pairs."""
+        return effect_size(*self.values) if len(self.differences) >= FEWEST_SEEDS else None
 
     @property
     def extent(self) -> str:

@@ -22,7 +22,6 @@ from liquidbench.statistics.inference import (
     best_of,
     combined,
     differences,
-    effect_size,
     estimate,
     jackknife,
     mean_interval,
@@ -368,7 +367,6 @@ class TaskResults:
             reasons.append("they share no seed that both finished")
         elif len(pairs) < FEWEST_SEEDS:
             reasons.append(f"{counted(len(pairs), over)} {'is' if len(pairs) == 1 else 'are'} too few")
-        enough = len(pairs) >= FEWEST_SEEDS
         covers = [f"{over}s", *(["test recordings"] if recordings else [])]
         covers += ["networks of the families"] if networks else []
         return Pair(
@@ -388,7 +386,7 @@ class TaskResults:
             verdict="no difference shown",
             reason=" and ".join(reasons),
             differences=tuple(pairs),
-            effect=effect_size(*both) if enough else None,
+            values=(tuple(both[0]), tuple(both[1])),
             over=over,
             shares=(shares[0], shares[1]),
         )
@@ -396,7 +394,7 @@ class TaskResults:
     def _scored(self, side: Weights) -> dict[FoldAndSeed, float]:
         """A side's test score in each run, in order."""
         return {
-            run: math.fsum(weight * self.cells[model, "matched"][run].test for model, weight in side[run].items())
+            run: sum(weight * self.cells[model, "matched"][run].test for model, weight in side[run].items())
             for run in sorted(side)
         }
 
@@ -409,7 +407,7 @@ class TaskResults:
         by_fold: dict[int, list[float]] = {}
         for (fold, _), value in values.items():
             by_fold.setdefault(fold, []).append(value)
-        spreads = [float(np.var(one, ddof=1)) / len(one) for one in by_fold.values() if np.ptp(one)]
+        spreads = [float(np.var(one, ddof=1)) / len(one) for one in by_fold.values() if max(one) > min(one)]
         own = (math.fsum(spreads) / len(by_fold) ** 2, len(values) - len(by_fold))
         return combined(fmean(map(fmean, by_fold.values())), len(values), [own, *others])
 
@@ -437,10 +435,11 @@ class TaskResults:
 
     def _shares(self, side: Weights) -> dict[str, float]:
         """How often each model is the one that counts, the most frequent first."""
-        total: Counter[str] = Counter()
+        total: dict[str, float] = {}
         for weights in side.values():
-            total.update({model: weight / len(side) for model, weight in weights.items()})
-        return dict(total.most_common())
+            for model, weight in weights.items():
+                total[model] = total.get(model, 0.0) + weight
+        return {model: total[model] / len(side) for model in sorted(total, key=lambda model: -total[model])}
 
     def lead(self, difference: float) -> float:
         """A difference of scores, positive where the first is better."""
