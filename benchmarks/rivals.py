@@ -112,9 +112,9 @@ def main() -> None:
         return
     where = f"{speed.processor()} ({kernels.cpu.instruction_set()}), {platform.system()}, torch {torch.__version__}"
     text = f"""Made by `python benchmarks/rivals.py --threads {arguments.threads}` on {where},
-float32, {INPUTS} inputs. Times are medians of {repeats} rounds in one process, all contenders in turn, and processor times
-where there is one thread; "times ours" is the median over the rounds of their time over ours, with its quartiles: above
-1 we are faster.
+float32, {INPUTS} inputs. Times are medians of {repeats} rounds in one process, all contenders in turn, and processor
+times where there is one thread; "times ours" is the median over the rounds of their time over ours, with its quartiles:
+above 1 we are faster.
 
 """
     lines = (
