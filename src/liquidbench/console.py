@@ -24,9 +24,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from liquidbench.facts import Facts
-from liquidbench.statistics import Comparison, Standing, number, significant
+from liquidbench.statistics import Comparison, Standing
 from liquidbench.study import Run, Study
 from liquidbench.system.names import shown
+from liquidbench.wording import number, significant
 
 State = Literal["waiting", "running", "done", "failed", "left out"]
 

@@ -7,6 +7,9 @@ from typing import Any, Self
 
 from liquidbench.metrics import METRICS, Measure
 
+DRIFT = 0.1
+"""Classes' shares that differ by more between training and test (`Facts.drift`) are told of."""
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -44,6 +47,8 @@ class Facts:
         standardised_targets: whether scores of predictions are in standard deviations of the training targets.
         baseline: the trivial predictor; "" if there is none.
         timespan_unit: length of a time span of 1, in `time_unit`; 0 if unknown.
+        class_shares: share of each class among the scored targets of a classification, by split.
+        constant: the best score on test that a constant prediction can have (`metrics.best_constant`).
         sequences: number of sequences by split.
         rows: number of raw rows by split.
         digest: checksum of the data.
@@ -74,6 +79,8 @@ class Facts:
     folds: int = 1
     fold_rule: str = ""
     features: tuple[Feature, ...] = ()
+    class_shares: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    constant: float | None = None
     sequences: Mapping[str, int] = field(default_factory=dict)
     rows: Mapping[str, int] = field(default_factory=dict)
     irregular: bool = False
@@ -100,6 +107,18 @@ class Facts:
     def selecting(self) -> Measure:
         """The score on validation that model selection uses."""
         return self.selection or self.measure
+
+    @property
+    def drift(self) -> float:
+        """What part of test would have to be of another class for its classes' shares to be those of training."""
+        train, test = (self.class_shares.get(split, ()) for split in ("train", "test"))
+        return sum(abs(one - other) for one, other in zip(train, test, strict=False)) / 2
+
+    @property
+    def linear_name(self) -> str:
+        """The linear model that is set beside networks, in words: what it reads depends on what a target belongs to."""
+        reads = "each feature's mean and last value" if self.per == "sequence" else "the current step"
+        return f"a linear model of {reads}"
 
     def to_json(self) -> dict[str, Any]:
         """A form that JSON can represent."""
@@ -157,12 +176,14 @@ _READERS = {
     "warnings": _all_text,
     "metric_range": lambda content: None if content is None else _range(content),
     "selection": lambda content: None if content is None else _measure(content),
+    "class_shares": lambda content: {split: tuple(map(float, shares)) for split, shares in content.items()},
     "measurements": lambda content: tuple(map(_measure, content)),
     "source": lambda content: None if content is None else Source(**content),
     "features": lambda content: tuple(Feature(**one) for one in content),
 }
 _TYPES: dict[str, tuple[type, ...]] = {
     "classes": (tuple, type(None)),
+    "constant": (float, int, type(None)),
     "metric_range": (tuple, type(None)),
     "selection": (Measure, type(None)),
     "source": (Source, type(None)),

@@ -30,7 +30,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -116,7 +116,7 @@ _TYPES = {
 }
 
 COMPACT = pl.Schema(
-    {name: _TYPES.get(name, kind) for name, kind in SCHEMA.items() if name not in ("study", "search", "settings")}
+    {name: _TYPES.get(name, kind) for name, kind in SCHEMA.items() if name not in ("study", "settings")}
 )
 """The columns that a report needs, in types that take a third of the memory: text columns repeat few values."""
 
@@ -434,8 +434,8 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
     )
 
 
-def baseline_scores(frame: pl.DataFrame, baseline: Literal["trivial", "linear"]) -> dict[str, float]:
-    """Main test score, by task, of the trivial predictor or of the linear model: the mean over outer splits."""
+def baseline_scores(frame: pl.DataFrame, baseline: str) -> dict[str, float]:
+    """Main test score, by task, of a predictor without a network, such as "trivial": the mean over outer splits."""
     rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
     splits = rows.group_by("task", "fold").agg(pl.col("value").median())
     return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())

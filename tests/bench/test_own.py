@@ -479,7 +479,7 @@ def test_a_study_runs_and_reports(how, module, layers, tmp_path, capsys):
     page = (tmp_path / "mine" / "report.html").read_text()
     assert re.search(r'class="family yours".*?Yours.*?>Average<', page, re.S)
     assert re.search(r'class="family liquid".*?>Average\+<', page, re.S)
-    assert "a page: 5 units" in page and "best (Average+)" in page
+    assert "a page: 5 units" in page and "Lead of Average+ over GRU" in page
 
 
 def test_the_report_needs_no_code(module, layers, tmp_path, capsys):

@@ -404,6 +404,17 @@ def test_metric_by_balance(save):
     assert task.trivial_score() == 0.5
 
 
+def test_a_drift_of_classes_is_judged_by_what_a_constant_cannot_win(save):
+    draws = np.random.default_rng(0).random(400)
+    y = np.where(draws < np.linspace(0.8, 0.1, 400), "early", "late")
+    mapping, lines = guess(save(series(y=y)), "y")
+    assert "of test would have to be of another class" in said(lines, "metric: balanced accuracy")
+    facts = tasks.load(mapping).facts()
+    assert facts.metric == "balanced_accuracy" and facts.drift > 0.3 and facts.constant == 0.5
+    steady = np.where(draws < 0.5, "early", "late")
+    assert said(guess(save(series(y=steady)), "y")[1], "metric") == "metric: accuracy"
+
+
 # Leaks
 
 
