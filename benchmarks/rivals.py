@@ -3,12 +3,14 @@
     python benchmarks/rivals.py             # docs/results/speed/rivals.md
     python benchmarks/rivals.py --quick     # few repeats, nothing written
 
-Contenders of a case are measured in turn, in one process, with one thread and with all; see `speed.py`.
+Contenders of a case are measured in turn, in one process, with one thread and with all; see `speed.py`. Times of one
+thread are processor times, which other programs disturb little. Those of several need a machine of their own.
 """
 
 import argparse
 import os
 import platform
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -100,6 +102,7 @@ def main() -> None:
     repeats, rows = 3 if arguments.quick else arguments.repeats, []
     for threads in sorted({1, arguments.threads}):
         torch.set_num_threads(threads)
+        speed.clock = time.thread_time if threads == 1 else time.perf_counter
         torch.manual_seed(0)
         print(f"{threads} threads")
         # A stream of one sequence takes one thread in any case.
@@ -108,9 +111,10 @@ def main() -> None:
     if arguments.quick:
         return
     where = f"{speed.processor()} ({kernels.cpu.instruction_set()}), {platform.system()}, torch {torch.__version__}"
-    text = f"""Made by `python benchmarks/rivals.py` on {where},
-float32, {INPUTS} inputs. Times are medians of {repeats} rounds in one process, all contenders in turn; "times ours" is
-the median over the rounds of their time over ours, with its quartiles: above 1 we are faster.
+    text = f"""Made by `python benchmarks/rivals.py --threads {arguments.threads}` on {where},
+float32, {INPUTS} inputs. Times are medians of {repeats} rounds in one process, all contenders in turn, and processor
+times where there is one thread; "times ours" is the median over the rounds of their time over ours, with its quartiles:
+above 1 we are faster.
 
 """
     lines = (

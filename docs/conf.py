@@ -17,7 +17,8 @@ extensions = [
 ]
 # Single backquotes in docstrings are code, as in Markdown.
 default_role = "code"
-exclude_patterns = ["results/speed/scaling.md", "results/speed/tables.md", "results/speed/avx2/tables.md", "_build"]
+included = [f"results/speed/{name}.md" for name in ("scaling", "rivals", "tables", "avx2/tables")]
+exclude_patterns = [*included, "_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 

@@ -398,6 +398,7 @@ def test_a_forked_child_computes_too():
     """Sizes at which torch's own operators, around a kernel, share work among threads."""
     code = """
 import itertools, os, torch, liquidrnn as lr
+torch.manual_seed(0)
 torch.set_num_threads(2)
 inputs = torch.randn(1, 6, 5), torch.randn(64, 20, 5)
 for kind, x in itertools.product((lr.LTC, lr.CfC, lr.LRC, lr.GRU), inputs):
@@ -410,7 +411,9 @@ for kind, x in itertools.product((lr.LTC, lr.CfC, lr.LRC, lr.GRU), inputs):
     child = os.fork()
     if not child:
         try:
-            same = all(torch.allclose(a, b, atol=1e-6) for a, b in zip(work(), expected, strict=True))
+            # The readout's gradient is a product of torch's, which sums in another order with fewer threads.
+            pairs = zip(work(), expected, strict=True)
+            same = all((a - b).abs().max() <= 1e-6 * b.abs().max().clamp(min=1) for a, b in pairs)
             os._exit(0 if same and torch.get_num_threads() == 1 else 3)
         finally:
             os._exit(4)
