@@ -7,6 +7,7 @@ depend on each other, with a line in words for each. `liquidbench.tasks.columns`
 
 import difflib
 import itertools
+import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -33,6 +34,8 @@ COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 PARTS = frozenset("train training test testing val valid validation dev holdout".split())
 """What people call the parts of a split."""
+MOST_FOLDS = 20
+"""Parts into which people cut data for a cross-validation, at most."""
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
@@ -645,9 +648,14 @@ class Meaning:
             within = f"within a group of {columns_named(self.key)}" if self.key else "with other content"
             pairs = [sorted(pair, key=self.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
             alone = [] if self.key else groups.candidates(*table)
+            in_file = self.frame[np.argsort(self.row)]
+            clocks = [name for name in alone if not groups.come_in_blocks(in_file, name)]
+            # What comes again at each time may be a place, or number what is at it; identifiers are surer.
+            sure = [name for name in alone if groups.is_named(name) or name not in clocks]
+            alone = sure or [name for name in alone if not groups.counts_within(name)]
             names = [*alone, *(",".join(pair) for pair in pairs if set(self.key) <= set(pair))]
+            names = [name for name in names if not any(map(groups.counts_within, name.split(",")))]
             hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
-            clocks = [name for name in alone if not groups.come_in_blocks(self.frame[np.argsort(self.row)], name)]
             hour = f", as {listed(clocks)} may be a part of it" if clocks else ""
             daylight = f" Or {self.daylight}; write times in UTC, or with their offset." if self.daylight else ""
             long = self._long_form()
@@ -707,6 +715,12 @@ class Meaning:
             if name in taken:
                 continue
             reason = self._unfit(name) or self._repeats_target(name)
+            if not reason and _names_folds(self.frame[name]):
+                reason = "names folds of a cross-validation (--features asks for it)"
+                self.warnings.append(
+                    f"{name!r} names folds of a cross-validation, which are not used: results are not to be compared "
+                    "with others' on those folds"
+                )
             if not reason and _names_parts(self.frame[name]):
                 reason = "names the parts of a split"
                 self.warnings.append(
@@ -961,6 +975,14 @@ def _names_parts(column: pl.Series) -> bool:
         return False
     values = {value.strip().casefold() for value in column.drop_nulls().unique()}
     return len(values) > 1 and values <= PARTS and not values.isdisjoint({"train", "training"})
+
+
+def _names_folds(column: pl.Series) -> bool:
+    """Whether a column says in which fold of a cross-validation each row was."""
+    form = r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?"
+    if not re.fullmatch(form, column.name.strip(), re.I) or not 1 < column.drop_nulls().n_unique() <= MOST_FOLDS:
+        return False
+    return bool(column.drop_nulls().cast(pl.String).str.contains(r"^(?i:(?:cv|fold)?[ _.-]?)-?\d{1,2}(?:\.0)?$").all())
 
 
 def _kind_of_content(column: pl.Series) -> str:
