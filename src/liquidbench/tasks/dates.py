@@ -630,11 +630,9 @@ def hours_before_utc(text: str) -> float | None:
 def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None:
     """A question where cells look like dates with a month's name that is not English."""
     # A day in front, or a year behind: without either, 'Day 14' and 'TCK-1000' would be months.
-    words = sample.str.extract(
-        r"^(?:\d{1,4}\.?[-/. ]*(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b|"
-        r"(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?(?:19|20)\d{2}\b)",
-        1,
-    )
+    after_day = r"^\d{1,4}\.?[-/. ]*(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b"
+    before_year = r"^(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?(?:19|20)\d{2}\b"
+    words = sample.str.extract(after_day, 1).fill_null(sample.str.extract(before_year, 1))
     foreign = sample.filter((months_of(words) < 0) & words.is_not_null())
     if words.null_count() > len(sample) / 2 or not len(foreign) or words.n_unique() > 40:
         return None

@@ -54,6 +54,10 @@ _PROPERTY = re.compile(
     re.IGNORECASE,
 )
 """Names such as treatment group: what is known of a subject, and not who it is."""
+_FOLDS = re.compile(
+    r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
+)
+_MOST_FOLDS = 20
 _VALUE = re.compile(
     r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
     r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
@@ -97,7 +101,16 @@ class Grouping:
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    return bool(_NAMED.fullmatch(name) or _IS_ID.fullmatch(name)) and not _PROPERTY.fullmatch(name)
+    named = _NAMED.fullmatch(name) or _IS_ID.fullmatch(name)
+    return bool(named) and not _PROPERTY.fullmatch(name) and not _FOLDS.fullmatch(name)
+
+
+def is_fold(column: pl.Series) -> bool:
+    """Whether a column says in which fold of a cross-validation each row was."""
+    values = column.drop_nulls().unique()
+    if not _FOLDS.fullmatch(column.name.strip()) or not 1 < len(values) <= _MOST_FOLDS:
+        return False
+    return bool(values.cast(pl.String).str.contains(r"^(?i:(?:cv|fold)?[ _.-]?)\d{1,2}(?:\.0)?$").all())
 
 
 def counts_within(name: str) -> bool:
@@ -206,8 +219,8 @@ def _is_chosen(column: pl.Series) -> bool:
 
 
 def come_in_blocks(frame: pl.DataFrame, name: str) -> bool:
-    """Whether the rows of each of at least `FEWEST` values of a column follow one another."""
-    return _in_blocks(frame, (name,))
+    """Whether the rows of each value of a column follow one another."""
+    return _runs(frame, (name,)) == _count(frame, (name,)) > 1
 
 
 def pairs(
@@ -280,8 +293,8 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
         if name in (target, time) or is_named(name) or time_columns.is_part(name) or not _may_name(frame[name]):
             continue
         first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
-        blocks = first.sum()
-        if frame[name].null_count() or blocks > frame.height / SHORT or blocks != _count(frame, (name,)):
+        blocks = int(first.sum())
+        if frame[name].null_count() or not 1 < blocks == _count(frame, (name,)) <= frame.height / SHORT:
             continue
         for other in frame.columns:
             column = frame[other]
@@ -356,7 +369,9 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
             if is_named(name):
                 found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
     for name in frame.columns:
-        if _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
+        if is_fold(frame[name]):
+            found.pop(name, None)
+        elif _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
             found[name] = "is named like an identifier"
     return found
 
@@ -455,9 +470,12 @@ def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
 
 
 def _in_blocks(frame: pl.DataFrame, key: tuple[str, ...], rows: int = FEWEST_ROWS) -> bool:
-    known = frame.select(key).drop_nulls()
-    groups = _count(known, key)
-    return FEWEST <= groups <= known.height / rows and len(known.select(pl.struct(key).rle()).to_series()) == groups
+    groups = _count(frame, key)
+    return FEWEST <= groups <= frame.select(key).drop_nulls().height / rows and _runs(frame, key) == groups
+
+
+def _runs(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
+    return len(frame.select(key).drop_nulls().select(pl.struct(key).rle()).to_series())
 
 
 def _finest(frame: pl.DataFrame, names: list[str]) -> str | None:

@@ -244,6 +244,14 @@ def counts_samples(column: pl.Series) -> bool:
     return column.dtype.is_numeric() and bool(re.fullmatch(form, column.name.strip(), re.I))
 
 
+def counts_in_words(column: pl.Series) -> bool:
+    """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
+    if column.dtype != pl.String:
+        return False
+    words = column.drop_nulls().unique().str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).str.to_lowercase()
+    return len(words) > 1 and bool(words.is_in(list(_UNITS_OF_TIME)).fill_null(False).all())
+
+
 def is_part(name: str) -> bool:
     """Whether a column's name is that of a part of a time, such as the hour."""
     if any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values()):
@@ -251,17 +259,14 @@ def is_part(name: str) -> bool:
     return any(
         owner and _CALENDARS.issuperset(owner) and re.fullmatch(_PARTS[part], bare, re.I)
         for owner, bare in _with_owners(name)
-        for part in _IN_A_YEAR
+        for part in ("year", "month", "week", "quarter")
     )
-
-
-_IN_A_YEAR = ("year", "month", "week", "quarter")
 
 
 def _with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
     """The ways to read a name as that of a part of a time, and the words beside it."""
     words = _words(name)
-    ways = [((), name.strip().lstrip("#"))]
+    ways: list[tuple[tuple[str, ...], str]] = [((), name.strip().lstrip("#"))]
     for at in (len(words) - 1, 0) if len(words) > 1 else ():
         if not _OF_OTHERS.intersection(words) and len(words[at]) > 1:
             ways.append((tuple(words[:at] + words[at + 1 :]), words[at]))
@@ -339,6 +344,11 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
         return
     part_of = {name: part for part, name in roles.items()}
+    if begins := _begins_in(frame, parts, part_of, found.years):
+        year, month = parts[0], pl.Series(_months_in(frame[roles["month"]]))
+        # A pair of years begins in its first one, and a year of one number is called by that in which it ends.
+        later = (month < begins).cast(pl.Int64) if year in found.years else -(month >= begins).cast(pl.Int64)
+        frame = frame.with_columns(_numbers_of(frame[year], "year").cast(pl.Int64) + later)
     joined, bad, short = _sum_of_parts(frame, parts, part_of)
     known = joined.null_count() < len(joined)
     if not known:
@@ -350,6 +360,8 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         else f"{name!r} read as the first days of years"
     )
     found.remarks.append(f"file: {what}")
+    if begins:
+        found.remarks.append(f"file: years of {parts[0]!r} begin in month {begins}, as its rows follow one another")
     if len(bad):
         cells = "-".join(str(frame[part][int(bad[0])]) for part in parts)
         found.remarks.append(
@@ -366,6 +378,28 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     if any(part_of.get(part) == "week" for part in parts):
         found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
     _replace(found, parts, joined.alias(name), kept)
+
+
+def _months_in(column: pl.Series) -> NDArray[np.int64]:
+    months = dates.months_of(column.fill_null("jan")) if column.dtype == pl.String else column.fill_null(1)
+    return months.cast(pl.Int64).to_numpy()
+
+
+def _begins_in(frame: pl.DataFrame, parts: list[str], part_of: dict[str, str], years: Collection[str]) -> int:
+    """The month in which years such as a water year begin where that is not January, by the order of the rows; 0."""
+    month = next((part for part in parts if part_of.get(part) == "month"), None)
+    if month is None or part_of.get(parts[0]) != "year":
+        return 0
+    year = _numbers_of(frame[parts[0]], "year").cast(pl.Float64)
+    if year.has_nulls() or frame[month].has_nulls() or ((year < 1000).any() and parts[0] not in years):
+        return 0
+    months, steps = _months_in(frame[month]), np.diff(year.to_numpy())
+    into = np.flatnonzero(steps == 1)
+    # From December on to January in one year, and to the next year always in the same month.
+    turns = (steps == 0) & (months[:-1] == 12) & (months[1:] == 1)
+    firsts = np.unique(months[into + 1])
+    follow = len(firsts) == 1 and bool(((months[into] % 12) + 1 == firsts[0]).all())
+    return int(firsts[0]) if follow and turns.sum() >= 2 and firsts[0] != 1 else 0
 
 
 def _replace(found: Found, parts: list[str], joined: pl.Series, kept: set[str]) -> None:
@@ -613,22 +647,30 @@ def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) ->
     bare = _matched(frame, {name: of[0][1] for name, of in ways.items()}, years)
     if any(all(part in bare for part in ("year", *finer)) for finer in _BELOW_YEAR):
         return bare
-    owners = dict.fromkeys(owner for of in ways.values() for owner, _ in of)
-    for owner in sorted(owners, key=bool):
+    # Owners are as many as columns where a table is wide, and hardly one of them has a year.
+    with_year = {
+        owner
+        for name, of in ways.items()
+        for owner, part in of
+        if name in years or re.fullmatch(rf"{_PARTS['year']}|{_SEASONS}", part, re.I)
+    }
+    for owner in sorted(with_year, key=lambda owner: (bool(owner), owner)):
         # Parts of one owner belong together, as do those of a calendar and a year.
-        of_calendar = _CALENDARS.issuperset(owner)
         names = {name: part for name, of in ways.items() for its, part in of if its == owner}
+        of_owner = _matched(frame, names, years)
+        if "year" not in of_owner:
+            continue
         near = {
             name: part
             for name, of in ways.items()
             for its, part in of
-            if of_calendar and name not in names and _CALENDARS.issuperset(its) and _is_one_of(part, _BY_CALENDAR)
+            if _CALENDARS.issuperset((*owner, *its))
+            and name not in of_owner.values()
+            and _is_one_of(part, _BY_CALENDAR)
         }
-        of_owner = _matched(frame, names, years)
-        if "year" in of_owner:
-            roles = _matched(frame, names | near, {*years, of_owner["year"]})
-            if any(all(part in roles for part in finer) for finer in _BELOW_YEAR):
-                return roles
+        roles = _matched(frame, names | near, {*years, of_owner["year"]})
+        if any(all(part in roles for part in finer) for finer in _BELOW_YEAR):
+            return roles
     return bare
 
 
