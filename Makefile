@@ -10,7 +10,7 @@ READY := .venv/ready-$(MODULES)# what tests, lint and documentation need
 # One thread a process: the demo and the tests run a process on each core instead.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test slow coverage oldest smoke library sanitize lint docs bench wheel clean
+.PHONY: demo test slow coverage oldest smoke library sanitize lint docs bench calibrate wheel clean
 
 $(LIBRARY): pyproject.toml constraints.txt $(wildcard cpp/*)
 	test -d .venv || $(PYTHON) -m venv .venv
@@ -80,6 +80,11 @@ docs: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/against_ncps.py
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/rivals.py
+
+# How often verdicts are false, on results whose truth is known: half an hour on two cores.
+calibrate: $(BENCH)
+	$(BIN)/python benchmarks/calibrate.py
 
 clean:
 	rm -rf .venv .venv-oldest docs/_build dist results

@@ -44,7 +44,9 @@ def page(study: Study, found_in: Path) -> str:
     machine = frame["machine"][0]
     head = " | ".join(f"{tasks[t].title}, {tasks[t].metric_label.lower()}" for t in tasks)
     rows = [
-        f"| {entry.model} | {entry.rank:.1f} | " + " | ".join(scores[t, entry.model, "matched"] for t in tasks) + " |"
+        f"| {entry.model} | {'' if entry.rank is None else f'{entry.rank:.1f}'} | "
+        + " | ".join(scores[t, entry.model, "matched"] for t in tasks)
+        + " |"
         for entry in found.overall
     ]
     rows += [

@@ -451,15 +451,16 @@ def aim(row) -> str:
     return f"{asked}, {'reached' if row['ratio'] >= row['target'] else 'missed'}"
 
 
+def processor() -> str:
+    """Of this machine, by name."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+
+
 def report(rows, used, lengths, shared, fractions, arguments) -> str:
     ours_by_time = {r["time"]: r["bytes"] for r in used if r["contender"] == OURS}
     first_length = lengths[0]["seconds_per_sample"]
-    processor = next(
-        line.split(":")[1].strip()
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith("model name")
-    )
-    return f"""Made by `benchmarks/speed.py` (`make bench`) on {processor} ({kernels.cpu.instruction_set()}), {
+    return f"""Made by `benchmarks/speed.py` (`make bench`) on {processor()} ({kernels.cpu.instruction_set()}), {
         platform.system()
     }, {arguments.threads} threads, torch
 {torch.__version__}, ncps 1.0.1, float32. Times are medians of {

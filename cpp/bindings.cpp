@@ -357,19 +357,32 @@ std::array<std::int64_t, kCfcParameters> sizes_of(const CfcProblem<T>& p) {
             4 * p.units};
 }
 
-template <class P, class T, class Arrays>
-CfcParameters<P> parameters_of(const CfcProblem<T>& problem, const Arrays& arrays) {
-    const auto sizes = sizes_of(problem);
-    std::array<P, kCfcParameters> found{};
-    for (std::size_t i = 0; i < kCfcParameters; ++i) {
+// Parameters of these sizes, or null where there is none.
+template <std::size_t Count, class Arrays>
+auto checked(const std::array<std::int64_t, Count>& sizes, const Arrays& arrays, const char* wrong) {
+    using P = decltype(arrays[0]->data());
+    std::array<P, Count> found{};
+    for (std::size_t i = 0; i < Count; ++i) {
         if (!arrays[i]) continue;
-        expect(arrays[i]->size() == static_cast<std::size_t>(sizes[i]),
-               "a parameter of a CfC, or its gradient, has the wrong size");
+        expect(arrays[i]->size() == static_cast<std::size_t>(sizes[i]), wrong);
         // One that is empty is there all the same.
         static std::remove_const_t<std::remove_pointer_t<P>> nothing{};
         found[i] = arrays[i]->size() ? arrays[i]->data() : &nothing;
     }
-    return {found[0], found[1], found[2], found[3], found[4], found[5], found[6], found[7], found[8]};
+    return found;
+}
+
+template <class Arrays, class Outputs>
+void expect_alike(const Arrays& parameters, const Outputs& gradients) {
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+        expect(gradients[i].has_value() == parameters[i].has_value(), "a parameter and its gradient go together");
+    }
+}
+
+template <class P, class T, class Arrays>
+CfcParameters<P> parameters_of(const CfcProblem<T>& problem, const Arrays& arrays) {
+    const auto f = checked(sizes_of(problem), arrays, "a parameter of a CfC, or its gradient, has the wrong size");
+    return {f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8]};
 }
 
 void expect_index(std::int64_t index, std::int64_t size) {
@@ -438,9 +451,10 @@ CfcProblem<T> cfc_problem(const Data<T>& data, const CfcArrays<T>& parameters, c
     return problem;
 }
 
-template <class T, class Kept>
-void expect_kept(const CfcProblem<T>& problem, const Kept& kept) {
-    expect(problem.kept == 0 || problem.kept == table<T>().cfc_kept(problem), "kept must be what cfc keeps");
+// Of a CfC or a gated cell, which keeps so many numbers of a sample, if it keeps any.
+template <class Problem, class Kept>
+void expect_kept(const Problem& problem, const Kept& kept, std::int64_t numbers) {
+    expect(problem.kept == 0 || problem.kept == numbers, "kept must be as many numbers as the kernel keeps");
     expect(kept.size() == static_cast<std::size_t>(problem.batch * problem.time * problem.kept),
            "kept must be (batch, time, kept)");
     expect(!kept.size() || reinterpret_cast<std::uintptr_t>(kept.data()) % 64 == 0,
@@ -452,7 +466,7 @@ void cfc_forward(const Data<T>& data, const CfcArrays<T>& parameters, const CfcW
                  const CfcSettings& settings, int threads, const Out<T, 3>& states, const Out<T, 3>& kept) {
     const CfcProblem<T> problem = cfc_problem(data, parameters, wiring, settings, threads);
     expect_states(data, states);
-    expect_kept(problem, kept);
+    expect_kept(problem, kept, table<T>().cfc_kept(problem));
     nb::gil_scoped_release release;
     table<T>().cfc_forward(problem, states.data(), kept.data());
 }
@@ -465,15 +479,116 @@ void cfc_backward(const Data<T>& data, const CfcArrays<T>& parameters, const Cfc
     expect_states(data, states);
     expect_states(data, state_gradients);
     expect(problem.kept > 0, "the backward pass needs what the forward pass keeps");
-    expect_kept(problem, kept);
+    expect_kept(problem, kept, table<T>().cfc_kept(problem));
     expect_gradients(data, d_data);
-    for (std::size_t i = 0; i < kCfcParameters; ++i) {
-        expect(d_parameters[i].has_value() == parameters[i].has_value(), "a parameter and its gradient go together");
-    }
+    expect_alike(parameters, d_parameters);
     const CfcGradients<T> gradients{std::get<0>(d_data).data(), std::get<1>(d_data).data(),
                                     std::get<2>(d_data).data(), parameters_of<T*>(problem, d_parameters)};
     nb::gil_scoped_release release;
     table<T>().cfc_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
+}
+
+// In the order of CellParameters.
+constexpr std::size_t kCellParameters = 13;
+template <class T>
+using CellArrays = std::array<std::optional<In<T>>, kCellParameters>;
+template <class T>
+using CellOutputs = std::array<std::optional<Out<T>>, kCellParameters>;
+// kind, units, appends, solver, unfolds, kept
+using CellSettings = std::array<std::int64_t, 6>;
+
+// How many numbers each parameter has, if it is there.
+template <class T>
+std::array<std::int64_t, kCellParameters> sizes_of(const GatedProblem<T>& p) {
+    constexpr std::int64_t gates_of[] = {1, 1, 4, 3, 1, 3};
+    const std::int64_t gates = gates_of[static_cast<int>(p.kind)] * p.units;
+    return {gates * (p.inputs + p.appends), gates * p.outputs, gates,    gates,    p.outputs * p.units,
+            p.outputs,                      p.units,           gates * p.inputs, p.inputs, p.inputs,
+            p.units * p.inputs,             p.units,           p.inputs};
+}
+
+template <class P, class T, class Arrays>
+CellParameters<P> parameters_of(const GatedProblem<T>& problem, const Arrays& arrays) {
+    const auto f = checked(sizes_of(problem), arrays, "a parameter of a cell, or its gradient, has the wrong size");
+    return {f[0], f[1], f[2], f[3], f[4], f[5], f[6], f[7], f[8], f[9], f[10], f[11], f[12]};
+}
+
+template <class T>
+GatedProblem<T> gated_problem(const Data<T>& data, const std::optional<In<bool, 3>>& observed,
+                              const CellArrays<T>& parameters, const CellSettings& settings, int threads) {
+    const auto [kind, units, appends, solver, unfolds, kept] = settings;
+    expect(kind >= 0 && kind <= 5 && solver >= 0 && solver <= 3, "kind and solver must be known ones");
+    expect(units > 0 && (appends == 0 || appends == 1), "units must be positive, appends 0 or 1");
+    const CellKind cell = static_cast<CellKind>(kind);
+    const auto given = [&](int parameter) { return parameters[parameter].has_value(); };
+    const bool gru_d = cell == CellKind::gru_d, ct_rnn = cell == CellKind::ct_rnn;
+    expect(given(0) && given(1), "weights of inputs and of the state must be there");
+    expect(given(3) ? given(2) && !gru_d && !ct_rnn : !given(2) || gru_d || ct_rnn, "biases go together");
+    expect(given(2) || !(gru_d || ct_rnn), "bias must be there");
+    expect(!given(4) || cell == CellKind::lstm, "a projection belongs to an LSTM");
+    expect(!(given(5) || appends) || !(gru_d || ct_rnn), "a rate of decay, or a span as an input, belongs to torch's");
+    expect(given(6) == ct_rnn, "tau belongs to a CT-RNN");
+    for (int parameter : {7, 10, 11, 12}) expect(given(parameter) == gru_d, "a GRU-D has all its parameters");
+    expect(given(8) == given(9) && (gru_d || !given(8)), "a GRU-D's rates of decay go together");
+    const Sequences<T> s = sequences(data, unfolds, threads);
+    const std::int64_t projected = given(4) ? static_cast<std::int64_t>(parameters[4]->size()) / units : units;
+    const std::int64_t more = s.units - projected;
+    expect(more >= 0 && (gru_d ? more % 2 == 0 : more == (cell == CellKind::lstm ? units : 0)),
+           "initial must have all parts of the cell's state");
+    expect(!gru_d || !given(8) || more == 2 * s.inputs, "a GRU-D remembers a value and its age for each input");
+    expect(!observed || (gru_d && observed->shape(0) == static_cast<std::size_t>(s.batch) &&
+                         observed->shape(1) == static_cast<std::size_t>(s.time) &&
+                         observed->shape(2) == static_cast<std::size_t>(s.inputs)),
+           "observed must be of a GRU-D, and shaped as input");
+    GatedProblem<T> problem{s.batch,
+                            s.time,
+                            s.inputs,
+                            s.units,
+                            units,
+                            projected,
+                            cell,
+                            appends,
+                            static_cast<Solver>(solver),
+                            unfolds,
+                            s.input,
+                            s.initial,
+                            s.timespans,
+                            s.present,
+                            s.reset,
+                            reinterpret_cast<const std::uint8_t*>(data_or_null(observed)),
+                            {},
+                            kept,
+                            s.threads};
+    problem.parameters = parameters_of<const T*>(problem, parameters);
+    return problem;
+}
+
+template <class T>
+void gated_forward(const Data<T>& data, const std::optional<In<bool, 3>>& observed, const CellArrays<T>& parameters,
+                   const CellSettings& settings, int threads, const Out<T, 3>& states, const Out<T, 3>& kept) {
+    const GatedProblem<T> problem = gated_problem(data, observed, parameters, settings, threads);
+    expect_states(data, states);
+    expect_kept(problem, kept, table<T>().gated_kept(problem));
+    nb::gil_scoped_release release;
+    table<T>().gated_forward(problem, states.data(), kept.data());
+}
+
+template <class T>
+void gated_backward(const Data<T>& data, const std::optional<In<bool, 3>>& observed, const CellArrays<T>& parameters,
+                    const CellSettings& settings, int threads, const In<T, 3>& states, const In<T, 3>& kept,
+                    const In<T, 3>& state_gradients, const DataGradients<T>& d_data,
+                    const CellOutputs<T>& d_parameters) {
+    const GatedProblem<T> problem = gated_problem(data, observed, parameters, settings, threads);
+    expect_states(data, states);
+    expect_states(data, state_gradients);
+    expect(problem.kept > 0, "the backward pass needs what the forward pass keeps");
+    expect_kept(problem, kept, table<T>().gated_kept(problem));
+    expect_gradients(data, d_data);
+    expect_alike(parameters, d_parameters);
+    const GatedGradients<T> gradients{std::get<0>(d_data).data(), std::get<1>(d_data).data(),
+                                      std::get<2>(d_data).data(), parameters_of<T*>(problem, d_parameters)};
+    nb::gil_scoped_release release;
+    table<T>().gated_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
 }
 
 // The arrays that a stream's problem reads are the stream's to write.
@@ -490,9 +605,10 @@ class Stream {
     using Map = std::array<MaybeIn<T>, 2>;  // scale and shift of each feature, or none
 
     Stream(std::unique_ptr<Stepper> stepper, const Data<T>& data, const Map& input_map, const Map& output_map,
-           std::size_t outputs)
+           std::size_t outputs, const std::optional<In<bool, 3>>& observed = {})
         : stepper_(std::move(stepper)),
           data_(data),
+          observed_(observed),
           input_map_(input_map),
           output_map_(output_map),
           outputs_(outputs) {
@@ -537,6 +653,7 @@ class Stream {
 
     std::unique_ptr<Stepper> stepper_;
     Data<T> data_;
+    std::optional<In<bool, 3>> observed_;
     Map input_map_, output_map_;
     std::size_t outputs_;
 };
@@ -572,6 +689,16 @@ std::unique_ptr<Stream<T>> cfc_stream(const Data<T>& data, const CfcArrays<T>& p
 }
 
 template <class T>
+std::unique_ptr<Stream<T>> gated_stream(const Data<T>& data, const std::optional<In<bool, 3>>& observed,
+                                        const CellArrays<T>& parameters, const CellSettings& settings,
+                                        const typename Stream<T>::Map& input_map,
+                                        const typename Stream<T>::Map& output_map, std::size_t outputs) {
+    const GatedProblem<T> problem = gated_problem(data, observed, parameters, settings, 1);
+    std::unique_ptr<Stepper> stepper(table<T>().gated_steps(problem, writable(std::get<1>(data))));
+    return std::make_unique<Stream<T>>(std::move(stepper), data, input_map, output_map, outputs, observed);
+}
+
+template <class T>
 void bind(nb::module_& module, const char* stream) {
     module.def("ltc_forward", &ltc_forward<T>);
     module.def("ltc_backward", &ltc_backward<T>);
@@ -579,12 +706,15 @@ void bind(nb::module_& module, const char* stream) {
     module.def("lrc_backward", &lrc_backward<T>);
     module.def("cfc_forward", &cfc_forward<T>);
     module.def("cfc_backward", &cfc_backward<T>);
+    module.def("gated_forward", &gated_forward<T>);
+    module.def("gated_backward", &gated_backward<T>);
     nb::class_<Stream<T>>(module, stream)
         .def("step", &Stream<T>::step, nb::arg("input"), nb::arg("timespan").none(), nb::arg("output"),
              "Reads a sample at an address, and writes the output to another. None leaves timespans as they are.");
     module.def("ltc_stream", &ltc_stream<T>);
     module.def("lrc_stream", &lrc_stream<T>);
     module.def("cfc_stream", &cfc_stream<T>);
+    module.def("gated_stream", &gated_stream<T>);
     module.def(
         "elementary",
         [](const std::string& name, In<T, 1> x, Out<T, 1> result) {
@@ -606,7 +736,7 @@ void bind(nb::module_& module, const char* stream) {
 
 NB_MODULE(_cpu, module) {
     module.doc() = "Recurrences compiled for the CPU.";
-    module.attr("interface") = 2;  // as src/liquidrnn/kernels/__init__.py has it
+    module.attr("interface") = 3;  // as src/liquidrnn/kernels/__init__.py has it
     module.def(
         "instruction_sets",
         [] {

@@ -2,6 +2,7 @@
 #include "kernels.hpp"
 
 #include "cfc.hpp"
+#include "gated.hpp"
 #include "lrc.hpp"
 #include "ltc.hpp"
 
@@ -77,10 +78,11 @@ constexpr auto flushed = Flushed<decltype(function)>::template call<function>;
 
 template <class T>
 constexpr Table<T> table() {
-    return {flushed<ltc_forward<T>>, flushed<ltc_backward<T>>, flushed<lrc_forward<T>>, flushed<lrc_backward<T>>,
-            flushed<cfc_forward<T>>, flushed<cfc_backward<T>>, cfc_kept<T>,             elementary<T>,
-            flushed<ltc_steps<T>>,   flushed<lrc_steps<T>>,    flushed<cfc_steps<T>>,   opened_values<T>,
-            sum_opened<T>};
+    return {flushed<ltc_forward<T>>,   flushed<ltc_backward<T>>,   flushed<lrc_forward<T>>, flushed<lrc_backward<T>>,
+            flushed<cfc_forward<T>>,   flushed<cfc_backward<T>>,   cfc_kept<T>,
+            flushed<gated_forward<T>>, flushed<gated_backward<T>>, gated_kept<T>,           elementary<T>,
+            flushed<ltc_steps<T>>,     flushed<lrc_steps<T>>,      flushed<cfc_steps<T>>,   flushed<gated_steps<T>>,
+            opened_values<T>,          sum_opened<T>};
 }
 
 }  // namespace LIQUID_ISA

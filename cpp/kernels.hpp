@@ -109,6 +109,50 @@ struct CfcGradients {
     CfcParameters<T*> parameters;
 };
 
+enum class CellKind : int { rnn_tanh, rnn_relu, lstm, gru, ct_rnn, gru_d };
+enum class Solver : int { semi_implicit, euler, heun, rk4 };
+
+// P is const T* for parameters, T* for their gradients; null for those that a cell does not have. Gates, G of them, come
+// one after the other, in torch's order; `read` are the inputs, and one more where a span is appended to them.
+template <class P>
+struct CellParameters {
+    P weight_ih, weight_hh;  // (G units, read), (G units, outputs)
+    P bias_ih, bias_hh;      // (G units,)
+    P weight_hr;             // (outputs, units), an LSTM's projection
+    P rate;                  // (outputs,), at which the state of torch's cells decays
+    P tau;                   // (units,), of a CT-RNN
+    P weight_mh;             // (G units, inputs), as all that follow of a GRU-D
+    P decay_weight, decay_bias;              // (inputs,), or null where no feature is ever missing
+    P state_decay_weight, state_decay_bias;  // (units, inputs), (units,)
+    P mean;                                  // (inputs,)
+};
+
+// A batch of sequences through a gated cell. A state is one row of all its parts: what is handed on; an LSTM's cell; the
+// last values and their ages of a GRU-D.
+template <class T>
+struct GatedProblem {
+    std::int64_t batch, time, inputs, width, units, outputs;  // width: of a state
+    CellKind kind;
+    std::int64_t appends;  // 1 where the span is one more input, else 0
+    Solver solver;
+    std::int64_t unfolds;
+    const T* input;                // (batch, time, inputs)
+    const T* initial;              // (batch, width)
+    const T* timespans;            // (batch, time)
+    const std::uint8_t* present;   // (batch, time), 0 where the state is held; or null
+    const std::uint8_t* reset;     // (batch, time), 1 where the state starts anew, before the sample; or null
+    const std::uint8_t* observed;  // (batch, time, inputs), 0 where a feature was not; or null
+    CellParameters<const T*> parameters;
+    std::int64_t kept;  // values per sample that the forward pass keeps for the backward pass, as gated_kept says; or 0
+    int threads;
+};
+
+template <class T>
+struct GatedGradients {
+    T *input, *initial, *timespans;  // shaped as in GatedProblem
+    CellParameters<T*> parameters;
+};
+
 // A recurrence prepared to take one sample after another of a batch: from the problem's input and timespans, which
 // change between steps, as its state does.
 struct Stepper {
@@ -131,12 +175,18 @@ struct Table {
     void (*cfc_backward)(const CfcProblem<T>&, const T* states, const T* kept, const T* state_gradients,
                          const CfcGradients<T>&);
     std::int64_t (*cfc_kept)(const CfcProblem<T>&);
+    // states: (batch, time, width); kept: (batch * time * p.kept,), aligned to 64 bytes
+    void (*gated_forward)(const GatedProblem<T>&, T* states, T* kept);
+    void (*gated_backward)(const GatedProblem<T>&, const T* states, const T* kept, const T* state_gradients,
+                           const GatedGradients<T>&);
+    std::int64_t (*gated_kept)(const GatedProblem<T>&);
     // The function of that name elementwise, for tests of its error; false if there is none.
     bool (*elementary)(const char* name, const T* x, T* result, std::int64_t size);
     // Of problems whose time is 1 and whose initial state is `state`, where each step leaves the new one
     Stepper* (*ltc_steps)(const LtcProblem<T>&, T* state);
     Stepper* (*lrc_steps)(const LrcProblem<T>&, T* state);
     Stepper* (*cfc_steps)(const CfcProblem<T>&, T* state);
+    Stepper* (*gated_steps)(const GatedProblem<T>&, T* state);
     // result[i] = 1 / (1 + 2^t[i]), for tests of its error
     void (*opened)(const T* t, T* result, std::int64_t size);
     // sum over a few thousand t, `repeats` times, and nothing else: how fast any kernel could be. Returns how many.

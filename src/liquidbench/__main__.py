@@ -25,6 +25,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -32,6 +33,7 @@ import liquidbench
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.system.names import shown
 from liquidbench.waiting import Steps
+from liquidbench.wording import counted
 
 if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
@@ -532,8 +534,8 @@ def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
     """Whether others are at work in a folder of results, and who in words; says what it waits for."""
     with Steps(plain=True) as now:
         now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
-        at_work = bool(driver.at_work())
-    return at_work, ", ".join(driver.holders()) if at_work else ""
+        at_work = bool(driver.confirmed_others())
+    return at_work, ", ".join(driver.describe_others()) if at_work else ""
 
 
 def _check_temporary() -> None:
@@ -574,7 +576,7 @@ def _carry_out(
     """
     with _input(), Steps(options.plain) as now:
         now("starting")
-        from liquidbench import console, engine, kept, results, statistics
+        from liquidbench import console, engine, kept, results
 
         _check_temporary()
         executor, processes = _executor(options)
@@ -634,12 +636,10 @@ def _carry_out(
         return 128 + outcome.interrupted
     code = _report_on(study, directory)
     if outcome.elsewhere:
-        print(
-            f"{statistics.counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile."
-        )
+        print(f"{counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile.")
     if outcome.left_out:
         print(
-            f"{options.minutes:g} minutes were spent, {statistics.counted(len(outcome.left_out), 'run')} left out. "
+            f"{options.minutes:g} minutes were spent, {counted(len(outcome.left_out), 'run')} left out. "
             f"To go on: liquidbench resume {directory}"
         )
     return code
@@ -756,7 +756,7 @@ def _applicable(metrics: Sequence[str], facts: "Mapping[str, Facts]") -> dict[st
 
 
 def _export(options: argparse.Namespace) -> int:
-    from liquidbench import kept, results, statistics
+    from liquidbench import kept, results
     from liquidbench.export import export
 
     directory = Path(options.directory)
@@ -775,7 +775,7 @@ def _export(options: argparse.Namespace) -> int:
                 f"{directory} holds no finished fit to export; `liquidbench resume {directory}` makes what is missing"
             )
     known = f", {before} were there" if before else ""
-    print(f"Exported {statistics.counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
+    print(f"Exported {counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
     return 0
 
 
@@ -783,7 +783,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
     """Judge the results there are, write the report or its tables, print the verdict and the paths."""
     import polars as pl
 
-    from liquidbench import console, kept, report, results, statistics
+    from liquidbench import console, kept, predictions, report, results, statistics
 
     folder = StudyFolder(directory)
     with _input():
@@ -799,7 +799,9 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
             raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families)
+        # Every pair of models asks for the same runs.
+        without = cache(partial(predictions.scores_without, directory))
+    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families, without)
     with _writing(directory):
         path = folder.report if form == "html" else folder.tables
         if form == "html":

@@ -15,10 +15,11 @@ import torch
 from liquidbench import catalogue, matching
 from liquidbench.models import OwnModel, family_of, model_name
 from liquidbench.search import MIDDLE_RATE, Settings
-from liquidbench.statistics import FEWEST_SEEDS, counted, spreads_to_show
+from liquidbench.statistics import FEWEST_SEEDS, spreads_to_show
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import EVALUATION_BATCH, Data, optimiser_of
 from liquidbench.training.trainer import shuffled, step
+from liquidbench.wording import counted
 
 TRIALS = 4
 """Trials of each search where time allows."""
@@ -331,8 +332,9 @@ def in_words(
         spreads = spreads_to_show(allowance.seeds)
         few = "" if allowance.seeds >= SEEDS else f"; fewer than {SEEDS} seeds come with a warning"
         lines.append(
-            f"can show: with {allowance.seeds} seeds, most likely (in 80 %), a difference between two models of about "
-            f"{spreads:.1f} times its own spread from seed to seed; smaller ones mostly stay open{few}"
+            f"can show: with {allowance.seeds} seeds, most likely (in 80 %), a difference between two models that "
+            f"exceeds the smallest that counts by about {spreads:.1f} times its own spread from seed to seed; smaller "
+            f"ones mostly stay open{few}"
         )
     return lines
 

@@ -8,7 +8,7 @@ hand is an error in words, never a number that looks like a score.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,23 +121,63 @@ def score(metric: str | Metric, targets: ArrayLike, predictions: ArrayLike) -> f
     return value
 
 
+def shares_of(targets: NDArray[Any], classes: int) -> tuple[float, ...]:
+    """Each class's share of some targets."""
+    return tuple((np.bincount(targets.astype(np.int64), minlength=classes) / max(len(targets), 1)).tolist())
+
+
+def best_constant(metric: str | Metric, targets: ArrayLike, outputs: int) -> float | None:
+    """The best score that one prediction for all targets can have: what is no skill whatever the score.
+
+    It is chosen with the targets in sight, so no constant that is chosen elsewhere is better. Tried are each class, and
+    the classes' shares as probabilities; of values their mean and median.
+
+    Args:
+        metric: a key of `METRICS`, or a metric of one's own.
+        targets: class numbers (n,), or values (n, outputs).
+        outputs: number of classes or values.
+
+    Returns:
+        None where the metric is undefined for every one of them.
+
+    Example:
+        >>> best_constant("accuracy", [0, 1, 1, 1], 2), best_constant("balanced_accuracy", [0, 1, 1, 1], 2)
+        (0.75, 0.5)
+    """
+    known = np.asarray(targets)
+    metric = METRICS[metric] if isinstance(metric, str) else metric
+    if metric.kind == "classification":
+        tried = [*np.eye(outputs), np.log(np.maximum(shares_of(known, outputs), 1e-300))]
+    else:
+        tried = [known.mean(axis=0, dtype=np.float64), np.median(known, axis=0)]
+    found = []
+    for constant in tried:
+        try:
+            found.append(score(metric, known, np.broadcast_to(constant, (len(known), outputs))))
+        except ValueError:
+            continue
+    return (max if metric.higher_is_better else min)(found, default=None)
+
+
+# scikit-learn and SciPy take a second to load, for which help and lists need not wait: they are imported where they
+# compute.
+
+
 def _accuracy(targets: Targets, logits: Predictions) -> float:
     return float(np.mean(logits.argmax(axis=1) == targets))
 
 
 def _balanced_accuracy(targets: Targets, logits: Predictions) -> float:
-    correct = logits.argmax(axis=1) == targets
-    return float(np.mean([correct[targets == label].mean() for label in np.unique(targets)]))
+    from sklearn.metrics import recall_score
+
+    # Of the classes that are there: `balanced_accuracy_score` is the same and warns of others that were predicted.
+    return float(recall_score(targets, logits.argmax(axis=1), labels=np.unique(targets), average="macro"))
 
 
 def _f1_macro(targets: Targets, logits: Predictions) -> float:
-    predicted = logits.argmax(axis=1)
-    scores = []
-    # A class that is neither there nor predicted has no F1; counting it as 0 would punish every model alike.
-    for label in np.union1d(targets, predicted):
-        hits = np.sum((predicted == label) & (targets == label))
-        scores.append(2 * hits / (np.sum(predicted == label) + np.sum(targets == label)))
-    return float(np.mean(scores))
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(targets, logits.argmax(axis=1), average="macro"))
 
 
 def _binary(name: str, targets: Targets, logits: Predictions) -> tuple[NDArray[np.bool_], Predictions]:
@@ -152,28 +192,22 @@ def _binary(name: str, targets: Targets, logits: Predictions) -> tuple[NDArray[n
 
 
 def _auroc(targets: Targets, logits: Predictions) -> float:
-    positive, values = _binary("auroc", targets, logits)
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    # Mann and Whitney: tied values share the mean of their ranks, so that a constant score gives one half.
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    positives, negatives = positive.sum(), (~positive).sum()
-    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(*_binary("auroc", targets, logits)))
 
 
 def _auprc(targets: Targets, logits: Predictions) -> float:
-    positive, values = _binary("auprc", targets, logits)
-    order = np.argsort(-values, kind="stable")
-    hits = np.cumsum(positive[order])
-    # One threshold per distinct value: the order within ties is arbitrary and must not count.
-    ends = np.append(np.flatnonzero(np.diff(values[order])), len(values) - 1)
-    recall = np.diff(hits[ends] / positive.sum(), prepend=0.0)
-    return float(np.sum(recall * hits[ends] / (ends + 1)))
+    from sklearn.metrics import average_precision_score
+
+    return float(average_precision_score(*_binary("auprc", targets, logits)))
 
 
 def _cross_entropy(targets: Targets, logits: Predictions) -> float:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    log_total = np.log(np.exp(shifted).sum(axis=1))
-    return float(np.mean(log_total - shifted[np.arange(len(targets)), targets.astype(np.int64)]))
+    from scipy.special import log_softmax
+
+    # scikit-learn's takes probabilities, which sure logits leave no digits of.
+    return float(-np.mean(log_softmax(logits, axis=1)[np.arange(len(targets)), targets.astype(np.int64)]))
 
 
 def _mse(targets: Targets, predictions: Predictions) -> float:
@@ -181,7 +215,7 @@ def _mse(targets: Targets, predictions: Predictions) -> float:
 
 
 def _rmse(targets: Targets, predictions: Predictions) -> float:
-    return float(np.sqrt(np.mean((targets - predictions) ** 2)))
+    return math.sqrt(_mse(targets, predictions))
 
 
 def _mae(targets: Targets, predictions: Predictions) -> float:
@@ -189,12 +223,14 @@ def _mae(targets: Targets, predictions: Predictions) -> float:
 
 
 def _r2(targets: Targets, predictions: Predictions) -> float:
-    spread = np.sum((targets - targets.mean(axis=0)) ** 2, axis=0)
+    from sklearn.metrics import r2_score
+
+    spread = np.ptp(targets, axis=0)
     if not (spread > 0).all():
         raise ValueError(
             f"r2 is undefined: output {int(np.argmin(spread))} has the same target in all {len(targets)} rows"
         )
-    return float(np.mean(1 - np.sum((targets - predictions) ** 2, axis=0) / spread))
+    return float(r2_score(targets, predictions))
 
 
 _SHARE, _ERROR = (0.0, 1.0), (0.0, math.inf)

@@ -1,12 +1,14 @@
-"""What a fit predicted: one file a run, from which every metric can be computed again, or a new one for the first time.
+"""Predictions of fits, one file per run, from which any metric can be computed later.
 
-A file holds, for validation and test, the targets that are scored and the predictions for them, in the types in which
-training had them, so that scores computed again are equal to the last digit. Targets of classes are stored in the
-smallest type that holds them. Predictions on damaged data are not kept: they would be many times as much.
+A file has the scored targets and the predictions for validation and test, in the types that training used, so that
+scores computed from it are equal to the last digit. Class targets are stored in the smallest integer type that holds
+them. The file also has the recording of each test target, so that the influence of the choice of recordings can be
+computed. Predictions on corrupted data are not kept, since they would take many times as much space.
 """
 
 import io
 import os
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,44 +20,59 @@ from liquidbench.folder import StudyFolder
 from liquidbench.metrics import METRICS, score
 from liquidbench.system import storage
 from liquidbench.system.packed import check_zip
+from liquidbench.tasks.task import Split
 
 SPLITS = ("validation", "test")
 
 MOST = 2**30
-"""Bytes of a file's arrays, at most."""
+"""Largest total size of a file's arrays, in bytes."""
+
+MOST_BLOCKS = 30
+"""Blocks of recordings at most, each left out once (`scores_without`): so many tell a variance well enough."""
+
+_RECORDINGS = "test_recordings"
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
 
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
-    """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
+    """The file of a run's predictions: ``<directory>/predictions/<run>.npz``."""
     return StudyFolder(directory).predicted(run)
 
 
-def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
-    """Write one run's predictions, whole or not at all.
+def write(
+    directory: str | os.PathLike[str],
+    run: str,
+    predicted: Mapping[str, Predicted],
+    recordings: NDArray[np.int64] | None = None,
+) -> Path:
+    """Write one run's predictions, atomically.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
+        directory: the study's folder; it is created if it does not exist.
         run: the run's id.
-        predicted: targets and predictions by the name of their split.
+        predicted: targets and predictions by split.
+        recordings: (n,) the recording of each test target, as `recordings_of` numbers them.
 
     Returns:
         The file.
     """
     content = io.BytesIO()
-    np.savez_compressed(content, **_arrays(predicted))
+    arrays = _arrays(predicted)
+    if recordings is not None:
+        arrays[_RECORDINGS] = recordings.astype(np.min_scalar_type(int(recordings.max(initial=0))))
+    np.savez_compressed(content, **arrays)
     return keep(directory, run, storage.sealed_zip(content, run))
 
 
 def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
-    """Write the content of a file that `write` made elsewhere, whole or not at all.
+    """Write atomically the content of a file that `write` created in another folder.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
+        directory: the study's folder; it is created if it does not exist.
         run: the run's id.
-        content: of the file.
+        content: content of the file.
 
     Returns:
         The file.
@@ -66,7 +83,7 @@ def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
 
 
 def sweep(directory: str | os.PathLike[str]) -> None:
-    """Remove what processes that were killed while they wrote have left; only while nobody is at work there.
+    """Remove temporary files that killed processes left behind; call it only while no other driver is at work.
 
     Args:
         directory: the study's folder.
@@ -83,40 +100,84 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         run: the run's id.
 
     Returns:
-        Targets and predictions by the name of their split.
+        Targets and predictions by split.
 
     Raises:
-        FileNotFoundError: where the run left none: it failed, or measured cost.
-        DamagedFileError: where the file is not what was written, or another run's.
+        FileNotFoundError: if the run has none because it failed or measured cost.
+        DamagedFileError: if the file is damaged or belongs to another run.
     """
-    of = path(directory, run)
-    with storage.reading(of) as content:
-        check_zip(content, MOST)
-        storage.check_owner(content, run, of)
-        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
+    arrays = _read(directory, run)
+    return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
+
+
+def recordings_of(split: Split) -> NDArray[np.int64]:
+    """(n,) a number for the recording of each target that is scored, in the order of predictions.
+
+    Recordings of one group (a patient, a subject) have one number: they are no evidence of other groups.
+    """
+    names = split.groups or split.recordings
+    numbers = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    shape = (-1, *[1] * (split.target_mask.ndim - 1))
+    return np.broadcast_to(numbers.reshape(shape), split.target_mask.shape)[split.target_mask]
+
+
+def scores_without(directory: str | os.PathLike[str], run: str, metric: str) -> NDArray[np.float64] | None:
+    """A run's score on test with each block of recordings left out: what another choice of them would have changed.
+
+    Args:
+        directory: the study's folder.
+        run: the run's id.
+        metric: a key of `METRICS`.
+
+    Returns:
+        (blocks,) scores, of at most `MOST_BLOCKS`, the same blocks for all runs that have the same test data; None
+        where the run left no predictions, or those of a version that kept no recordings, where there is a single
+        recording, where the metric is not in `METRICS` or undefined without a block, or, with a warning, where the
+        file is damaged.
+    """
+    if metric not in METRICS:
+        return None
+    try:
+        arrays = _read(directory, run)
+    except FileNotFoundError:
+        return None
+    except storage.DamagedFileError as error:
+        warnings.warn(f"{error}; verdicts are made without it", storage.KeptFileWarning, stacklevel=2)
+        return None
+    if _RECORDINGS not in arrays:
+        return None
+    targets, predictions = arrays["test_targets"], arrays["test_predictions"]
+    numbers, place = np.unique(arrays[_RECORDINGS], return_inverse=True)
+    if len(numbers) < 2:
+        return None
+    blocks = place % min(len(numbers), MOST_BLOCKS)
+    try:
+        kept = (blocks != block for block in range(int(blocks.max()) + 1))
+        return np.array([score(metric, targets[here], predictions[here]) for here in kept])
+    except ValueError:
+        return None
 
 
 def rescored(
     rows: Iterable[Mapping[str, Any]], predicted: Mapping[str, Predicted], metrics: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Rows of one fit with its scores computed anew from its predictions.
+    """Rows of one fit, with its scores recomputed from its predictions.
 
     Args:
         rows: all rows of the fit.
-        predicted: as `read` gives it.
-        metrics: names of the metrics to compute; scores by others are left as they are.
+        predicted: as `read` returns it.
+        metrics: names of the metrics to compute; other scores are unchanged.
 
     Returns:
-        The other rows as they were, then a row for each metric and split; where a metric is undefined, a row without a
-        value that says why.
+        The other rows, then one for each metric and split. Where a metric is undefined, the row has no value but the
+        reason.
     """
     rows, metrics = [dict(row) for row in rows], tuple(metrics)
 
     def is_score(row: Mapping[str, Any]) -> bool:
         return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"] and row["epoch"] is None
 
-    # A task that has none but metrics of its own has no such score.
+    # A task whose metrics are all its own has no such score.
     pattern = next((row for row in rows if is_score(row)), None) or next(r for r in rows if r["metric"] == "best_epoch")
     kept = [row for row in rows if not (is_score(row) and row["metric"] in metrics)]
     for split, (targets, predictions) in predicted.items():
@@ -128,6 +189,16 @@ def rescored(
                 reason = str(error)
             kept.append(pattern | {"split": split, "metric": metric, "value": value, "reason": reason})
     return kept
+
+
+def _read(directory: str | os.PathLike[str], run: str) -> dict[str, NDArray[Any]]:
+    of = path(directory, run)
+    with storage.reading(of) as content:
+        check_zip(content, MOST)
+        storage.check_owner(content, run, of)
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            needed = (f"{split}_{part}" for split in SPLITS for part in ("targets", "predictions"))
+            return {name: arrays[name] for name in (*needed, *({_RECORDINGS} & set(arrays)))}
 
 
 def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:

@@ -75,16 +75,18 @@ def test_a_failure_ranks_last_in_friedmans_test_too():
 
 
 def test_six_tasks_let_liquid_and_recurrent_be_compared_over_tasks():
-    means = [{"CfC": 0.8 + lead, "GRU": 0.8} for lead in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)]
+    means = [{"CfC": 0.8 + lead, "GRU": 0.8} for lead in (0.02, 0.03, 0.04, 0.05, 0.06, 0.07)]
     found = over_tasks(means)
-    # All signs alike: p = 2 / 2^6.
+    # All leads are larger than the smallest difference: p = 2 / 2^6.
     assert found.leads.p == pytest.approx(2 / 64) and found.leads.n == 6
     assert found.sentence == (
-        "Over 6 tasks the liquid networks' best are better than the recurrent networks' (p = 0.031 by exact "
-        "signed-rank test, each task's lead in units of the smallest difference that counts)."
+        "Over 6 tasks liquid networks are better than recurrent ones (p = 0.031 by exact signed-rank test of whether "
+        "they lead by more than the smallest difference that counts)."
     )
+    small = over_tasks([{"CfC": 0.8 + lead / 10, "GRU": 0.8} for lead in (0.01, 0.02, 0.03, 0.04, 0.05, 0.06)])
+    assert small.leads.p == 1.0 and "liquid networks are not shown to differ from recurrent ones" in small.sentence
     turned = over_tasks(means, metric_label="Mean squared error", higher_is_better=False)
-    assert "the recurrent networks' best are better than the liquid networks'" in turned.sentence
+    assert "recurrent networks are better than liquid ones" in turned.sentence
     assert over_tasks(means[:5]).leads is None and over_tasks(means[:5]).sentence == ""
     assert over_tasks(means, smallest_difference=0.0).leads is None, "leads of no common unit"
     mixed = over_tasks([*means[:3], *({"CfC": 0.7, "GRU": 0.9},) * 3])

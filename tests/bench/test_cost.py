@@ -81,3 +81,27 @@ def test_parameters_are_known_from_the_fits():
     frame = table(BETTER).with_columns(parameters=sizes)
     (found,) = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0].prices
     assert (found.cost, found.ratio) == ("parameters", 2.0)
+
+
+def test_costs_of_families_are_those_of_the_networks_that_count():
+    scores = {"LTC": [0.95, 0.95, 0.95], "CfC": [0.94, 0.94, 0.94], "GRU": [0.8, 0.8, 0.8], "LSTM": [0.7, 0.7, 0.7]}
+    spread = {model: [one + 0.001 * seed for seed, one in enumerate(values)] for model, values in scores.items()}
+    known = {model: {"seconds_per_epoch": cost} for model, cost in zip(scores, (8.0, 1.0, 2.0, 1.0), strict=True)}
+    frame = pl.concat([table(spread), costs(known)])
+    judgement = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0]
+    (found,) = judgement.prices
+    # The best of two by validation is always LTC, and GRU.
+    assert found.ratio == pytest.approx(4.0)
+    assert judgement.verdict != "liquid better" or found.sentence.startswith("liquid networks are better than")
+
+
+def test_where_a_floor_is_not_beaten_cost_has_words_too():
+    scores = {"CfC": [0.90, 0.91, 0.92], "GRU": [0.90, 0.92, 0.91]}
+    frame = pl.concat(
+        [
+            table(scores, baselines={"linear": 0.95}),
+            costs({m: {"seconds_per_epoch": c} for m, c in (("CfC", 3.0), ("GRU", 1.0))}),
+        ]
+    )
+    (found,) = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0].prices
+    assert found.sentence == "CfC has 3 times the training time of GRU, for a score that takes no network."

@@ -8,6 +8,7 @@ import pytest
 from liquidbench.facts import Facts, Feature, Source
 from liquidbench.metrics import Measure
 from liquidbench.statistics import score_interval
+from liquidbench.tasks import load
 
 FACTS = Facts(
     title="Stand",
@@ -44,7 +45,7 @@ def test_those_of_another_version_are_read_as_far_as_they_go():
     [
         (3, "must be a mapping; got int"),
         ({"metric": 3}, "metric of a task must be of type str; got 3"),
-        ({"classes": "ab"}, "classes of a task cannot be read: it must be a list of texts"),
+        ({"classes": "ab"}, "classes of a task cannot be read: it must be a list of strings"),
         ({"features": [{"name": "a"}]}, "features of a task cannot be read"),
         ({"measurements": [{"name": "a"}]}, "measurements of a task cannot be read"),
         ({"rows": [1]}, "rows of a task must be of type dict"),
@@ -54,3 +55,21 @@ def test_those_of_another_version_are_read_as_far_as_they_go():
 def test_what_are_no_facts_is_said(told, message):
     with pytest.raises(ValueError, match=message):
         Facts.from_json(told)
+
+
+def test_drift_is_the_part_of_test_that_would_have_to_change_class():
+    shares = {"train": (0.6, 0.4, 0.0), "validation": (0.2, 0.4, 0.4), "test": (0.3, 0.4, 0.3)}
+    facts = Facts(class_shares=shares, constant=0.4)
+    assert facts.drift == pytest.approx(0.3) and Facts().drift == 0.0
+    assert Facts.from_json(json.loads(json.dumps(facts.to_json()))) == facts
+
+
+def test_a_task_tells_its_classes_shares_and_the_best_constant():
+    task = load("occupancy-excerpt")
+    facts = task.facts()
+    for split, shares in facts.class_shares.items():
+        known = task.split(split).targets[task.split(split).target_mask]
+        assert shares == pytest.approx([(known == 0).mean(), (known == 1).mean()])
+    assert facts.constant == max(facts.class_shares["test"]) >= task.trivial_score()
+    regression = load("cheetah-excerpt").facts()
+    assert regression.class_shares == {} and 0 < regression.constant <= load("cheetah-excerpt").trivial_score() * 2

@@ -15,25 +15,25 @@ from statsmodels.stats.power import TTestPower
 
 from liquidbench.statistics.inference import (
     WinTieLoss,
-    average_ranks,
     bayesian_signed_rank,
-    cliques,
+    best_of,
     critical_difference,
     differences,
     effect_size,
+    estimate,
     expected_best,
     friedman,
     gain_per_doubling,
     hierarchical_interval,
     holm,
+    jackknife,
     mean_interval,
-    paired_test,
     places,
-    resampled_test,
     score_interval,
     seeds_to_equate,
     seeds_to_show,
     signed_rank_test,
+    variance_of_best,
     win_tie_loss,
 )
 
@@ -62,12 +62,64 @@ def test_an_interval_holds_the_mean_and_ignores_the_order(sample):
 
 
 @pytest.mark.parametrize("n", [2, 3, 6, 30])
-def test_seeds_get_scipys_paired_t_test_however_many(n):
+def test_without_a_margin_a_claim_is_scipys_paired_t_test(n):
     a, b = np.random.default_rng(n).normal(size=(2, n))
-    outcome, expected = paired_test(a, b), stats.ttest_rel(a, b)
-    assert outcome.test == "paired t-test"
-    assert (outcome.statistic, outcome.p) == pytest.approx((expected.statistic, expected.pvalue))
-    assert outcome.effect == pytest.approx((a - b).mean() / (a - b).std(ddof=1))
+    found, expected = estimate(a - b), stats.ttest_rel(a, b)
+    claim, p = found.claim()
+    assert p == pytest.approx(expected.pvalue) and claim == ("above" if expected.statistic > 0 else "below")
+    assert found.interval(0.9) == pytest.approx(tuple(expected.confidence_interval(0.9)))
+
+
+@pytest.mark.parametrize("shift", [-3.0, -0.6, 0.0, 0.6, 3.0])
+def test_with_a_margin_a_claim_is_the_best_of_scipys_one_sided_tests(shift):
+    moved, margin = np.random.default_rng(5).normal(shift, 0.5, size=8), 1.0
+    p = {
+        "above": stats.ttest_1samp(moved, margin, alternative="greater").pvalue,
+        "below": stats.ttest_1samp(moved, -margin, alternative="less").pvalue,
+        "within": max(
+            stats.ttest_1samp(moved, -margin, alternative="greater").pvalue,
+            stats.ttest_1samp(moved, margin, alternative="less").pvalue,
+        ),
+    }
+    best = min(p, key=p.__getitem__)
+    assert estimate(moved).claim(margin) == (best, pytest.approx(min(1.0, 2 * p[best])))
+
+
+@pytest.mark.parametrize(("true", "false"), [(0.0, {"above", "below"}), (1.0, {"above", "below", "within"})])
+def test_false_claims_are_as_rare_as_promised(true, false):
+    moved = np.random.default_rng(0).normal(true, 0.4, size=(2000, 6))
+    claims = [estimate(row).claim(1.0) for row in moved]
+    wrong = np.mean([claim in false and p < 0.05 for claim, p in claims])
+    assert wrong == (pytest.approx(0.05, abs=0.015) if true else 0.0)
+
+
+def test_sources_of_error_add_up_with_satterthwaites_degrees_of_freedom():
+    a, b = np.random.default_rng(1).normal(size=7), np.random.default_rng(2).normal(scale=3, size=12)
+    other = (b.var(ddof=1) / 12, 11)
+    found = estimate(a, others=[other])
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    # Welch's test has the same sum of two variances.
+    assert (found.error, found.freedom) == pytest.approx(
+        (abs(a.mean() - b.mean()) / abs(expected.statistic), expected.df)
+    )
+
+
+def test_the_jackknife_of_a_mean_is_its_variance_and_of_a_ratio_close_to_the_bootstraps():
+    random = np.random.default_rng(3)
+    x, y = random.gamma(5, size=(2, 40))
+    variance, freedom = jackknife([np.delete(x, i).mean() for i in range(40)])
+    assert (variance, freedom) == (pytest.approx(x.var(ddof=1) / 40), 39)
+    draws = random.integers(40, size=(4000, 40))
+    ratio = [np.delete(x, i).sum() / np.delete(y, i).sum() for i in range(40)]
+    assert jackknife(ratio)[0] == pytest.approx((x[draws].sum(1) / y[draws].sum(1)).var(), rel=0.15)
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (4, 1), (2, 2), (3, 2), (8, 3)])
+def test_the_best_of_a_subset_is_what_all_subsets_say(n, k):
+    values = -np.sort(-np.random.default_rng(0).normal(size=(20_000, n)), axis=1)
+    by_hand = np.mean([values[:, list(subset)].max(axis=1) for subset in combinations(range(n), k)], axis=0)
+    assert values @ best_of(n, k) == pytest.approx(by_hand)
+    assert variance_of_best(n, k) == pytest.approx(by_hand.var(), rel=0.05)
 
 
 @pytest.mark.parametrize("n", [6, 10, 30])
@@ -90,20 +142,23 @@ def test_with_ties_and_zeros_the_signed_rank_test_is_that_of_all_sign_flips(seed
     assert signed_rank_test(differences, np.zeros(9)).p == pytest.approx(flips.pvalue)
 
 
-@pytest.mark.parametrize("test", [paired_test, signed_rank_test])
 @given(pairs=PAIRS)
-def test_tests_are_symmetric_and_ignore_the_order_of_pairs(test, pairs):
+def test_tests_are_symmetric_and_ignore_the_order_of_pairs(pairs):
     a, b = np.array(pairs).T
-    outcome, swapped, turned = test(a, b), test(b, a), test(a[::-1], b[::-1])
+    outcome, swapped, turned = signed_rank_test(a, b), signed_rank_test(b, a), signed_rank_test(a[::-1], b[::-1])
     assert 0 <= outcome.p <= 1
     assert swapped.p == pytest.approx(outcome.p) == turned.p
     assert swapped.effect == pytest.approx(-outcome.effect)
+    (claim, p), (other, q) = estimate(a - b).claim(5.0), estimate((b - a)[::-1]).claim(5.0)
+    assert 0 <= p <= 1 and q == pytest.approx(p, abs=1e-9)
+    assert other == {"above": "below", "below": "above"}.get(claim, claim) or np.isclose(a.mean(), b.mean())
 
 
 def test_three_seeds_that_differ_alike_prove_nothing():
     # 0.9 - 0.8 and 0.8 - 0.7 differ in the last bit, which must not pass for a tiny spread.
-    assert paired_test([0.9, 0.8, 0.7], [0.8, 0.7, 0.6]).p == 0.25
-    assert paired_test([0.9, 0.8], [0.9, 0.8]).p == 1.0
+    alike = estimate(differences([0.9, 0.8, 0.7], [0.8, 0.7, 0.6]))
+    assert alike.claim() == ("above", 0.25) and alike.interval() is None
+    assert estimate([0.0, 0.0]).claim()[1] == 1.0 and estimate([0.0] * 8).claim(0.1) == ("within", 2**-7)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +171,7 @@ def test_three_seeds_that_differ_alike_prove_nothing():
 )
 def test_bad_samples_are_refused_in_words(first, second, words):
     with pytest.raises(ValueError, match=words):
-        paired_test(first, second)
+        signed_rank_test(first, second)
 
 
 def test_holm_on_a_table_worked_by_hand():
@@ -135,8 +190,8 @@ def test_holm_lies_between_raw_and_bonferroni(p):
 
 def test_ranks_of_equals_and_failures():
     scores = [[0.9, 0.8, 0.8, 0.1], [0.7, math.nan, 0.9, math.nan]]
-    assert average_ranks(scores, higher_is_better=True).tolist() == [1.5, 3.0, 1.75, 3.75]
-    assert average_ranks([[0.1, 0.2, math.nan]], higher_is_better=False).tolist() == [1, 2, 3]
+    assert places(scores, higher_is_better=True).mean(axis=0).tolist() == [1.5, 3.0, 1.75, 3.75]
+    assert places([[0.1, 0.2, math.nan]], higher_is_better=False).tolist() == [[1, 2, 3]]
 
 
 def test_friedman_is_scipys_and_knows_when_all_tie():
@@ -228,25 +283,17 @@ def test_bad_groups_are_refused_in_words(groups, words):
 def test_the_corrected_resampled_t_test_is_baycomps(folds):
     a, b = np.random.default_rng(folds).normal(size=(2, folds))
     below, above = baycomp.CorrelatedTTest(a, b).probs()
-    outcome = resampled_test(a, b, test_to_train=1 / (folds - 1))
-    assert outcome.p == pytest.approx(2 * min(below, above))
-    assert outcome.p > paired_test(a, b).p
+    p = estimate(a - b, test_to_train=1 / (folds - 1)).claim()[1]
+    assert p == pytest.approx(2 * min(below, above)) and p > estimate(a - b).claim()[1]
 
 
 def test_repeated_splits_need_the_correction():
     # Scores of two equal models on 10 splits share training data: correlated by the test's share, a fifth.
     random = np.random.default_rng(0)
     moved = random.normal(size=(1000, 1)) * math.sqrt(0.2) + random.normal(size=(1000, 10)) * math.sqrt(0.8)
-    corrected = np.mean([resampled_test(row, np.zeros(10), 0.25).p < 0.05 for row in moved])
-    plain = np.mean([paired_test(row, np.zeros(10)).p < 0.05 for row in moved])
+    corrected = np.mean([estimate(row, 0.25).claim()[1] < 0.05 for row in moved])
+    plain = np.mean([estimate(row).claim()[1] < 0.05 for row in moved])
     assert corrected == pytest.approx(0.05, abs=0.02) and plain > 0.2
-
-
-def test_splits_that_tell_nothing_are_refused():
-    with pytest.raises(ValueError, match="by the same amount on every split"):
-        resampled_test([0.9, 0.8, 0.7], [0.8, 0.7, 0.6], 0.1)
-    with pytest.raises(ValueError, match="test_to_train must be positive; got 0"):
-        resampled_test([0.9, 0.8], [0.8, 0.6], 0)
 
 
 @pytest.mark.parametrize("rope", [0.0, 0.3, 1.0])
@@ -279,7 +326,7 @@ def test_bayesian_signed_rank_turns_with_the_pair_and_tells_equivalence():
 def test_hedges_correction_frees_the_effect_of_its_bias():
     samples = np.random.default_rng(0).normal(1.0, 1.0, size=(8000, 5))
     found = [effect_size(sample, np.zeros(5)).standardised for sample in samples]
-    raw = [paired_test(sample, np.zeros(5)).effect for sample in samples[:2000]]
+    raw = [sample.mean() / sample.std(ddof=1) for sample in samples[:2000]]
     assert np.mean(found) == pytest.approx(1.0, abs=0.03) and np.mean(raw) > 1.15
 
 
@@ -341,26 +388,9 @@ def test_critical_differences_are_those_in_print():
 @pytest.mark.parametrize("shape", [(5, 3), (12, 8), (30, 20)])
 def test_the_critical_difference_separates_what_scikit_posthocs_does(shape):
     scores = np.random.default_rng(0).normal(np.arange(shape[1]) / 4, 1.0, size=shape)
-    ranks = average_ranks(scores, higher_is_better=True)
+    ranks = places(scores, higher_is_better=True).mean(axis=0)
     apart = np.abs(ranks[:, None] - ranks) >= critical_difference(shape[1], shape[0])
     assert (apart == (scikit_posthocs.posthoc_nemenyi_friedman(scores).to_numpy() <= 0.05)).all()
-
-
-@given(st.integers(1, 7), st.integers(0, 2**21 - 1))
-def test_cliques_are_those_of_all_subsets(models, bits):
-    apart = np.zeros((models, models), dtype=bool)
-    for index, (i, j) in enumerate(combinations(range(models), 2)):
-        apart[i, j] = apart[j, i] = bits >> index & 1
-    subsets = [set(group) for size in range(1, models + 1) for group in combinations(range(models), size)]
-    alike = [group for group in subsets if not any(apart[i, j] for i, j in combinations(group, 2))]
-    expected = sorted(tuple(sorted(group)) for group in alike if not any(group < other for other in alike))
-    assert list(cliques(apart)) == expected
-
-
-def test_cliques_of_nothing_and_of_no_relation():
-    assert cliques(np.zeros((0, 0))) == ()
-    with pytest.raises(ValueError, match="apart must be symmetric"):
-        cliques([[0, 1], [0, 0]])
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 12])
@@ -450,7 +480,7 @@ def test_the_interval_over_splits_belongs_to_its_test():
     error = np.std(first - second, ddof=1) * math.sqrt(1 / 4 + 0.25)
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 3, loc=(first - second).mean(), scale=error))
     # At its end the test has a p-value of one less the level.
-    assert resampled_test(first - low, second, 0.25).p == pytest.approx(0.05)
+    assert estimate(first - low - second, 0.25).claim()[1] == pytest.approx(0.05)
     assert score_interval([0.9, 1.0, 0.95], "accuracy", 0.5)[1] == 1.0
     with pytest.raises(ValueError, match="test_to_train must be at least 0; got -0.1"):
         mean_interval([0.1, 0.2], test_to_train=-0.1)

@@ -1,30 +1,63 @@
-"""Every metric against scikit-learn, and what is undefined against its words."""
+"""Every metric against another implementation, and what is undefined against its words."""
 
 import re
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from liquidbench.metrics import METRICS, Metric, score
+from liquidbench.metrics import METRICS, Metric, best_constant, score
 
+
+def _balanced(targets, logits):
+    return np.mean([(logits.argmax(1)[targets == label] == label).mean() for label in set(targets.tolist())])
+
+
+def _f1(targets, logits):
+    predicted, scores = logits.argmax(1), []
+    for label in set(targets.tolist()) | set(predicted.tolist()):
+        hits = ((predicted == label) & (targets == label)).sum()
+        scores.append(2 * hits / ((predicted == label).sum() + (targets == label).sum()))
+    return np.mean(scores)
+
+
+def _auroc(targets, logits):
+    """The share of pairs of either class that are in the right order, equals counting half."""
+    values = logits[:, 1] - logits[:, 0]
+    order = np.sign(values[targets == 1][:, None] - values[targets == 0])
+    return (order + 1).mean() / 2
+
+
+def _average_precision(targets, logits):
+    """Precision at each threshold, weighted by the recall that it adds."""
+    values, total, before = logits[:, 1] - logits[:, 0], 0.0, 0.0
+    for threshold in sorted(set(values.tolist()), reverse=True):
+        taken = values >= threshold
+        recall = (taken & (targets == 1)).sum() / (targets == 1).sum()
+        total += (recall - before) * (taken & (targets == 1)).sum() / taken.sum()
+        before = recall
+    return total
+
+
+def _r2(targets, predictions):
+    return np.mean(1 - ((targets - predictions) ** 2).sum(0) / ((targets - targets.mean(0)) ** 2).sum(0))
+
+
+# scikit-learn's own are in the package where a plain definition is not: each is checked with what the other has.
 CLASSIFICATION = {
     "accuracy": lambda y, z: sk.accuracy_score(y, z.argmax(1)),
-    "balanced_accuracy": lambda y, z: sk.balanced_accuracy_score(y, z.argmax(1)),
-    "f1_macro": lambda y, z: sk.f1_score(y, z.argmax(1), average="macro"),
+    "balanced_accuracy": _balanced,
+    "f1_macro": _f1,
     "cross_entropy": lambda y, z: sk.log_loss(y, np.exp(_log_softmax(z)), labels=range(z.shape[1])),
 }
-BINARY = {
-    "auroc": lambda y, z: sk.roc_auc_score(y, z[:, 1] - z[:, 0]),
-    "auprc": lambda y, z: sk.average_precision_score(y, z[:, 1] - z[:, 0]),
-}
+BINARY = {"auroc": _auroc, "auprc": _average_precision}
 REGRESSION = {
     "mse": sk.mean_squared_error,
     "rmse": lambda y, p: np.sqrt(sk.mean_squared_error(y, p)),
     "mae": sk.mean_absolute_error,
-    "r2": sk.r2_score,
+    "r2": _r2,
 }
 
 
@@ -39,7 +72,7 @@ def test_no_metric_goes_unchecked():
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
 @pytest.mark.parametrize("classes", [2, 5])
-def test_classification_agrees_with_scikit_learn(name, classes):
+def test_classification_agrees_with_another_implementation(name, classes):
     random = np.random.default_rng(1)
     targets = random.integers(0, classes, 300)
     logits = random.normal(size=(300, classes)) + 1.5 * np.eye(classes)[targets]
@@ -47,19 +80,20 @@ def test_classification_agrees_with_scikit_learn(name, classes):
 
 
 @pytest.mark.parametrize("name", ["balanced_accuracy", "f1_macro"])
-def test_classes_that_are_absent_count_as_in_scikit_learn(name):
+def test_classes_that_are_absent_do_not_count(name):
     targets = np.array([0, 0, 2, 2, 2])
     logits = np.eye(5)[[0, 2, 2, 2, 0]]
     assert score(name, targets, logits) == pytest.approx(CLASSIFICATION[name](targets, logits))
 
 
 @pytest.mark.parametrize("name", BINARY)
+@settings(max_examples=40)
 @given(
     pairs=st.lists(st.tuples(st.integers(0, 1), st.integers(-3, 3)), min_size=2, max_size=40).filter(
         lambda pairs: len({target for target, _ in pairs}) == 2
     )
 )
-def test_ranking_metrics_agree_with_scikit_learn_ties_included(name, pairs):
+def test_ranking_metrics_agree_with_their_definitions_ties_included(name, pairs):
     targets = np.array([target for target, _ in pairs])
     logits = np.array([[0.5, 0.5 + value] for _, value in pairs])
     assert score(name, targets, logits) == pytest.approx(BINARY[name](targets, logits), abs=1e-12)
@@ -67,7 +101,7 @@ def test_ranking_metrics_agree_with_scikit_learn_ties_included(name, pairs):
 
 @pytest.mark.parametrize("name", REGRESSION)
 @pytest.mark.parametrize("outputs", [1, 3])
-def test_regression_agrees_with_scikit_learn(name, outputs):
+def test_regression_agrees_with_another_implementation(name, outputs):
     random = np.random.default_rng(2)
     targets = random.normal(size=(200, outputs)) * [[1.0, 10.0, 0.1][:outputs]]
     predictions = targets + random.normal(size=targets.shape)
@@ -110,6 +144,27 @@ def test_direction_of_each_metric_is_right():
 def test_what_cannot_be_scored_is_refused_in_words(name, targets, predictions, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         score(name, targets, predictions)
+
+
+def test_no_constant_is_better_than_the_best():
+    random = np.random.default_rng(4)
+    targets, values = random.choice(3, size=50, p=[0.2, 0.5, 0.3]), random.gamma(2.0, size=(50, 1))
+    shares = np.bincount(targets) / 50
+    assert best_constant("accuracy", targets, 3) == shares.max()
+    assert best_constant("balanced_accuracy", targets, 3) == pytest.approx(1 / 3)
+    assert best_constant("auroc", targets % 2, 2) == 0.5
+    assert best_constant("cross_entropy", targets, 3) == pytest.approx(-(shares * np.log(shares)).sum())
+    assert best_constant("mse", values, 1) == pytest.approx(values.var())
+    assert best_constant("mae", values, 1) == pytest.approx(np.abs(values - np.median(values)).mean())
+    assert best_constant("r2", values, 1) == pytest.approx(0, abs=1e-12)
+    assert best_constant("auroc", targets, 3) is None, "undefined for three classes"
+    for _ in range(20):
+        logits = np.tile(random.normal(size=3), (50, 1))
+        assert score("accuracy", targets, logits) <= best_constant("accuracy", targets, 3)
+        assert score("cross_entropy", targets, logits) >= best_constant("cross_entropy", targets, 3)
+        constant = np.full((50, 1), random.normal(2))
+        assert score("mse", values, constant) >= best_constant("mse", values, 1)
+        assert score("mae", values, constant) >= best_constant("mae", values, 1)
 
 
 class TestOneOfOnesOwn:

@@ -5,6 +5,8 @@ import pytest
 
 from liquidbench import predictions
 from liquidbench.metrics import METRICS, Metric, score
+from liquidbench.system.storage import KeptFileWarning
+from liquidbench.tasks import load
 
 random = np.random.default_rng(0)
 CLASSES = {
@@ -62,3 +64,39 @@ def test_a_metric_that_came_later_needs_no_training(monkeypatch):
     assert found["test", "accuracy"]["value"] == score("accuracy", *CLASSES["test"])
     assert found["test", "auroc"]["value"] is None and "two classes" in found["test", "auroc"]["reason"]
     assert row(corruption="noise", level=1.0) in again
+
+
+def test_scores_without_each_recording_are_those_of_the_rest(tmp_path):
+    targets, logits = CLASSES["test"]
+    recordings = np.repeat([4, 0, 7, 2, 9], 6)
+    predictions.write(tmp_path, "r", CLASSES, recordings)
+    found = predictions.scores_without(tmp_path, "r", "accuracy")
+    kept = [recordings != one for one in np.unique(recordings)]
+    assert found == pytest.approx([score("accuracy", targets[here], logits[here]) for here in kept])
+    assert set(predictions.read(tmp_path, "r")) == {"validation", "test"}
+    predictions.write(tmp_path, "many", CLASSES, np.arange(30) % 3 + 40 * np.arange(30))
+    assert len(predictions.scores_without(tmp_path, "many", "accuracy")) == predictions.MOST_BLOCKS
+
+
+def test_without_recordings_or_a_metric_there_is_nothing_to_say(tmp_path):
+    assert predictions.scores_without(tmp_path, "r", "accuracy") is None
+    predictions.write(tmp_path, "r", CLASSES)
+    assert predictions.scores_without(tmp_path, "r", "accuracy") is None
+    predictions.write(tmp_path, "r", CLASSES, np.arange(30) // 10)
+    assert predictions.scores_without(tmp_path, "r", "return_of_a_rollout") is None
+    assert predictions.scores_without(tmp_path, "r", "auroc") is None, "undefined for three classes"
+    path = predictions.write(tmp_path, "alone", CLASSES, np.zeros(30, dtype=int))
+    assert predictions.scores_without(tmp_path, "alone", "accuracy") is None
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.warns(KeptFileWarning, match="alone.npz is damaged.*verdicts are made without it"):
+        assert predictions.scores_without(tmp_path, "alone", "accuracy") is None
+
+
+@pytest.mark.parametrize("name", ["gesture-excerpt", "cheetah-excerpt"])
+def test_recordings_are_numbered_in_the_order_of_predictions(name):
+    split = load(name).split("test")
+    numbers = predictions.recordings_of(split)
+    names = split.groups or split.recordings
+    expected = [one for one, known in zip(names, split.target_mask, strict=True) for _ in range(int(known.sum()))]
+    assert len(numbers) == split.target_mask.sum()
+    assert len(set(zip(numbers.tolist(), expected, strict=True))) == len(set(expected)) == len(set(numbers.tolist()))

@@ -27,7 +27,7 @@ from liquidbench.facts import Facts, Feature, Source
 from liquidbench.metrics import Measure
 from liquidbench.models import FAMILIES, MODELS, families
 from liquidbench.report import figures, svg, tables
-from liquidbench.report.evidence import Evidence, decimals, marks, outdone
+from liquidbench.report.task_summary import TaskSummary, decimals, marks, outdone
 from liquidbench.results import SCHEMA
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
 from liquidbench.study import Study
@@ -941,6 +941,32 @@ def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, t
     assert "42 mJ" in page.says("task-cheetah-excerpt")
 
 
+def test_the_best_constant_and_the_drift_of_classes_are_shown(tmp_path):
+    shares = {"train": (0.79, 0.21), "validation": (0.6, 0.4), "test": (0.14, 0.86)}
+    drifted = replace(TASKS["occupancy-excerpt"], class_shares=shares, constant=0.86)
+    facts, frame = TASKS | {"occupancy-excerpt": drifted}, make_frame(make_study())
+    path = report.write(make_study(), frame, facts, compare(frame, facts, 0.01), tmp_path / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    overview, section = page.says("overview"), page.says("task-occupancy-excerpt")
+    assert "the classes' shares differ between training and test" in overview and "best constant 0.86" in overview
+    assert "One that reads its inputs beats the best constant on test, 0.86" in section
+    assert "Classes’ shares train empty 79 %, occupied 21 %; validation empty 60 %" in section
+    assert "best constant" not in page.says("task-cheetah-excerpt")
+    assert "best constant" in report.write_tables(
+        make_study(), frame, facts, compare(frame, facts, 0.01), tmp_path, "markdown"
+    )[0].read_text(encoding="utf-8")
+
+
+def test_rules_of_selection_stand_side_by_side(tmp_path):
+    section = Page(made(tmp_path)).says("task-occupancy-excerpt")
+    assert "Liquid’s lead, by how networks are chosen" in section
+    judgements = {one.task: one for one in compare(make_frame(make_study()), TASKS, 0.01).verdict.judgements}
+    found = judgements["occupancy-excerpt"].selections
+    assert len(found) == 3
+    for rule, pair in found.items():
+        assert f"{rule}: {'+' if pair.difference > 0 else '−'}{abs(pair.difference):.3f} [" in section
+
+
 def test_of_several_splits_values_are_splits(tmp_path):
     study = make_study(splits=4)
     facts = {name: replace(known, rows={"train": 900, "validation": 100, "test": 300}) for name, known in TASKS.items()}
@@ -952,15 +978,15 @@ def test_of_several_splits_values_are_splits(tmp_path):
     page = Page(text)
     section = page.says("task-occupancy-excerpt")
     assert "Dots are outer splits, means over seeds, the large mark is their mean" in section
-    assert "over 4 splits, 3 seeds each)" in section and "12 runs in 4 splits" in section
-    assert "4 splits are few" in page.says("overview") and "splits, seeds and tasks" in page.says("overview")
+    assert "over 4 splits, 3 seeds each; " in section and "12 runs in 4 splits" in section
+    assert "splits, seeds and tasks" in page.says("overview")
     assert "on each of 4 outer splits" in page.says("methods")
     assert "1, split 3" in page.says("failures")
     # Each split has its own thread among the learning curves, and each score on damaged data its corrected interval.
     name = "occupancy-excerpt"
-    evidence = Evidence(name, facts[name], frame, marks(study.model_names, study.families), comparison)
-    assert len(evidence.learning("CfC", "train")) == 12
-    spread = evidence.damaged("CfC", "noise", 1.0)
+    task = TaskSummary(name, facts[name], frame, marks(study.model_names, study.families), comparison)
+    assert len(task.learning("CfC", "train")) == 12
+    spread = task.damaged("CfC", "noise", 1.0)
     rows = frame.filter(
         pl.col("task") == "occupancy-excerpt", pl.col("model") == "CfC", pl.col("variant") == "matched"
     ).filter(pl.col("corruption") == "noise", pl.col("level") == 1.0)
@@ -981,11 +1007,11 @@ def test_of_a_task_no_more_is_kept_than_what_is_shown():
     comparison = compare(frame, TASKS, 0.01)
 
     def kept(frame):
-        evidence = Evidence(
+        task = TaskSummary(
             "occupancy-excerpt", TASKS["occupancy-excerpt"], frame, marks(study.model_names, study.families), comparison
         )
-        parts = [getattr(part, "rows", part) for part in vars(evidence).values() if not isinstance(part, pl.DataFrame)]
-        return sum(part.estimated_size() for part in [*parts, evidence.odd] if isinstance(part, pl.DataFrame))
+        parts = [getattr(part, "rows", part) for part in vars(task).values() if not isinstance(part, pl.DataFrame)]
+        return sum(part.estimated_size() for part in [*parts, task.odd] if isinstance(part, pl.DataFrame))
 
     assert 0 < kept(frame) == kept(many) < rows.estimated_size()
 
@@ -1109,7 +1135,8 @@ def test_what_would_change_a_verdict_would(tmp_path, models, smallest, kind):
         limit, margin = float(found.group(2)), float(found.group(3))
         assert margin == pytest.approx(judgement.pair.margin, rel=0.01)
         told += 1
-        for factor in (0.97, 1.03):
+        # Other tasks have another p then, so that the correction may leave more room than is said.
+        for factor in (0.97, 1.4 if kind == "up to" else 1.03):
             again = compare(frame, TASKS, smallest * factor * limit / judgement.pair.margin).verdict
             verdict = next(one.verdict for one in again.judgements if one.task == judgement.task)
             assert (verdict == judgement.verdict) == ((factor < 1) == (kind == "up to"))
@@ -1118,7 +1145,7 @@ def test_what_would_change_a_verdict_would(tmp_path, models, smallest, kind):
 
 def test_what_would_give_a_verdict_at_all(tmp_path):
     page = Page(made(tmp_path, seeds=2))
-    assert "A verdict needs 3 seeds that both models have finished; there are 2." in page.says("overview")
+    assert "A verdict needs 3 seeds that both have finished; there are 2." in page.says("overview")
     study = make_study()
     frame = cut_short(make_frame(study), study.models)
     path = report.write(study, frame, TASKS, compare(frame, TASKS, 0.01), tmp_path / "r.html")

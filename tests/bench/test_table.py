@@ -404,6 +404,17 @@ def test_metric_by_balance(save):
     assert task.trivial_score() == 0.5
 
 
+def test_a_drift_of_classes_is_judged_by_what_a_constant_cannot_win(save):
+    draws = np.random.default_rng(0).random(400)
+    y = np.where(draws < np.linspace(0.8, 0.1, 400), "early", "late")
+    mapping, lines = guess(save(series(y=y)), "y")
+    assert "of test would have to be of another class" in said(lines, "metric: balanced accuracy")
+    facts = tasks.load(mapping).facts()
+    assert facts.metric == "balanced_accuracy" and facts.drift > 0.3 and facts.constant == 0.5
+    steady = np.where(draws < 0.5, "early", "late")
+    assert said(guess(save(series(y=steady)), "y")[1], "metric") == "metric: accuracy"
+
+
 # Leaks
 
 
@@ -1067,7 +1078,7 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path):
     save(series(), "readings.csv")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*reading\.csv; did you mean readings\.csv\?"):
         guess(tmp_path / "reading.csv", "label")
-    with pytest.raises(ValueError, match="it is a folder: name the file in it"):
+    with pytest.raises(ValueError, match="it is a folder: give the file in it"):
         guess(tmp_path, "label")
 
 

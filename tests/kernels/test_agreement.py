@@ -105,6 +105,8 @@ def problem_of(operator, recurrence, batch, time, masked, dtype, seed):
     values = torch.randn(batch, time, recurrence.input_size, generator=g, dtype=dtype)
     initial = torch.randn(batch, sum(recurrence.state_sizes), generator=g).to(dtype)
     inputs = Inputs(values, spans, present, None, reset)
+    if recurrence.reads_mask:
+        inputs = inputs._replace(observed=torch.rand(values.shape, generator=g) < 0.6)
     *tensors, _ = operator.arguments(inputs, initial, recurrence.coefficients())
     count = operator._count
     tensors, settings = [None if t is None else t.detach().clone() for t in tensors[:count]], tuple(tensors[count:])
@@ -370,7 +372,7 @@ def test_a_backend_is_asked_for_by_name():
     with pytest.raises(ValueError, match="backend must be None, 'reference' or 'cpu', but got 'cuda'"):
         lr.LTC(5, 8, backend="cuda")
     with pytest.raises(ValueError, match="backend must be 'reference' or None for this .*, but got 'cpu'"):
-        lr.CTRNN(5, 8, backend="cpu")
+        lr.recurrent.Recurrence().run_on("cpu")
     half = lr.LTC(5, 8, backend="cpu", dtype=torch.bfloat16)
     with pytest.raises(RuntimeError, match="backend='cpu' needs float32 or float64 on the CPU"):
         half(x.bfloat16())
@@ -398,7 +400,7 @@ def test_a_forked_child_computes_too():
 import itertools, os, torch, liquidrnn as lr
 torch.set_num_threads(2)
 inputs = torch.randn(1, 6, 5), torch.randn(64, 20, 5)
-for kind, x in itertools.product((lr.LTC, lr.CfC, lr.LRC), inputs):
+for kind, x in itertools.product((lr.LTC, lr.CfC, lr.LRC, lr.GRU), inputs):
     layer = kind(5, 96, batch_first=True, output_size=3)
     def work():
         output = layer(x)[0]

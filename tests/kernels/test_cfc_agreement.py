@@ -1,4 +1,4 @@
-"""The compiled CfC against the reference that defines it, in all forms, at sizes no kernel likes."""
+"""The compiled CfC and gated cells against the references that define them, in all forms, at sizes no kernel likes."""
 
 import mpmath  # torch brings it
 import numpy as np
@@ -13,7 +13,7 @@ from transforms import check_compiled_graph, check_exported_program, check_gradi
 
 import liquidrnn as lr
 from liquidrnn import kernels
-from liquidrnn.kernels import cfc
+from liquidrnn.kernels import cfc, gated
 from liquidrnn.layers.cfc import gates_apart
 
 pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module is not here")
@@ -39,8 +39,27 @@ FORMS = {
     "wired, memory": {"wired": True, "mixed_memory": True},
     "converted": {"wired": True, "apart": True},
 }
+GATED = {
+    "RNN": {"kind": lr.RNN, "time": "append"},
+    "RNN, relu, decay": {"kind": lr.RNN, "nonlinearity": "relu", "time": "decay", "bias": False},
+    "LSTM": {"kind": lr.LSTM, "time": "append", "bias": False},
+    "LSTM, projected, decay": {"kind": lr.LSTM, "proj_size": True, "time": "decay"},
+    "GRU": {"kind": lr.GRU, "time": "ignore", "bias": False},
+    "GRU, decay": {"kind": lr.GRU, "time": "decay"},
+    "CT-RNN": {"kind": lr.CTRNN, "ode_unfolds": 3},
+    "CT-RNN, euler": {"kind": lr.CTRNN, "solver": "euler", "ode_unfolds": 1},
+    "CT-RNN, heun": {"kind": lr.CTRNN, "solver": "heun", "ode_unfolds": 2},
+    "CT-RNN, rk4": {"kind": lr.CTRNN, "solver": "rk4", "ode_unfolds": 2},
+    "GRU-D": {"kind": lr.GRUD},
+    "GRU-D, of a layer above": {"kind": lr.GRUD, "above": True},
+}
+FORMS |= GATED
 every_form = pytest.mark.parametrize("form", FORMS)
-some_forms = pytest.mark.parametrize("form", ["default", "deep, pure, memory", "wired, memory", "converted"])
+# Of gated cells one of each kind.
+ONE_OF_EACH = ["RNN, relu, decay", "LSTM, projected, decay", "GRU, decay", "CT-RNN, rk4", "GRU-D"]
+distinct_forms = pytest.mark.parametrize("form", [form for form in FORMS if form not in GATED or form in ONE_OF_EACH])
+SOME = ["default", "deep, pure, memory", "wired, memory", "converted", "GRU-D"]
+some_forms = pytest.mark.parametrize("form", SOME)
 
 
 def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
@@ -48,12 +67,15 @@ def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
     settings = {"batch_first": True, "dtype": dtype} | FORMS[form] | more
     generator = torch.Generator().manual_seed(units)
     wired, apart = settings.pop("wired", False), settings.pop("apart", False)
+    kind, above = settings.pop("kind", lr.CfC), settings.pop("above", False)
+    if settings.get("proj_size") is True:
+        settings["proj_size"] = units - 1
     if wired:
         # Layers of a wiring are of neurons in any order.
         hidden = lr.wirings.AutoNCP(units, 2, sparsity=0.4) if units > 5 else lr.wirings.Random(units, sparsity=0.4)
     else:
         hidden = units
-    layer = lr.CfC(inputs, hidden, generator=generator, **settings)
+    layer = kind(inputs, hidden, num_layers=1 + above, generator=generator, **settings)
     if apart:
         recurrence = layer.recurrences[0]
         gates_apart(recurrence, np.random.default_rng(3).random((inputs + units, units)) < 0.5)
@@ -69,15 +91,18 @@ def layer_of(form, units=8, inputs=INPUTS, dtype=torch.float64, **more):
 
 def problem(form, batch, time, units, masked=False, dtype=torch.float64):
     """Arguments of the operator: tensors that require gradients where they can, and settings."""
-    layer = layer_of(form, units, dtype=dtype)
-    return problem_of(cfc.operator, layer.recurrences[0], batch, time, masked, dtype, seed=1)
+    recurrence = layer_of(form, units, dtype=dtype).recurrences[-1]
+    return problem_of(recurrence.operator, recurrence, batch, time, masked, dtype, seed=1)
 
 
 @every_form
 @every_mask
 @pytest.mark.parametrize("units", [1, 7, 33])
 def test_states_and_gradients(form, masked, units):
-    for batch, time in [(0, 3), (2, 0), (1, 1), (1, 70), (3, 5), (17, 5), (33, 2), (8, 9)]:
+    sizes = [(0, 3), (2, 0), (1, 70), (17, 5), (1, 1), (3, 5), (33, 2), (8, 9)]
+    if form in GATED:
+        sizes = [(0, 3), (2, 0), (1, 13), (17, 9)]
+    for batch, time in sizes:
         p = problem(form, batch, time, units, masked)
         expected = p.reference()
         # Nothing to differentiate without a sample.
@@ -92,7 +117,7 @@ def test_states_and_gradients(form, masked, units):
                     torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-11)
 
 
-@every_form
+@distinct_forms
 def test_single_precision(instruction_set, form):
     """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
     p = problem(form, 17, 6, 33, dtype=torch.float32)
@@ -104,7 +129,7 @@ def test_single_precision(instruction_set, form):
 
     def errors(states):
         pairs = zip((states, *differentiated(states, p.tensors)), (exact, *exact_gradients), strict=True)
-        return torch.stack([(a.double() - b).abs().max() / b.abs().max() for a, b in pairs])
+        return torch.stack([(a.double() - b).abs().max() / b.abs().max().clamp(min=1e-30) for a, b in pairs])
 
     found, plain = errors(p.compiled()), errors(p.reference())
     assert (found < 4 * plain + 2e-6).all(), (found, plain)
@@ -130,10 +155,10 @@ def test_gradcheck(form):
 @some_forms
 def test_opcheck(form, masked):
     p = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)
-    torch.library.opcheck(cfc.operator.forward, p.arguments())
+    torch.library.opcheck(p.operator.forward, p.arguments())
     plain = p.arguments(p.detached())
-    states, kept = cfc.operator.forward(*plain)
-    torch.library.opcheck(cfc.operator.backward, (states, kept, torch.randn_like(states), *plain))
+    states, kept = p.operator.forward(*plain)
+    torch.library.opcheck(p.operator.backward, (states, kept, torch.randn_like(states), *plain))
 
 
 @some_forms
@@ -169,7 +194,7 @@ def test_the_same_bits_for_any_number_of_threads(form):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
-@every_form
+@distinct_forms
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_row_and_a_step_have_the_same_bits_as_the_whole(instruction_set, form, dtype):
     """The order of additions is one for any number of rows and samples."""
@@ -243,7 +268,7 @@ def test_compiled_graph(fresh_graphs, form):
 @some_forms
 def test_exported_program_takes_any_batch_and_time(form):
     layer = layer_of(form, dtype=torch.float32)
-    check_exported_program(layer, INPUTS, kernel="cfc")
+    check_exported_program(layer, INPUTS, kernel="gated" if form in GATED else "cfc")
 
 
 @some_forms
@@ -270,7 +295,7 @@ def test_forward_mode_takes_the_reference():
     torch.testing.assert_close(slope, shifted, rtol=1e-5, atol=1e-8)
 
 
-@every_form
+@distinct_forms
 def test_layers_on_either_backend(form):
     """Masks, two directions, traces."""
     named = [layer_of(form, bidirectional=not FORMS[form].get("apart"), backend=name) for name in ("cpu", "reference")]
@@ -347,15 +372,29 @@ def test_the_operator_says_what_is_wrong_with_its_arguments():
         with pytest.raises(ValueError, match=message):
             run(p, n, tensor)
     states, kept = cfc.operator.forward(*p.arguments(p.detached()))
-    with pytest.raises(ValueError, match="kept must be what cfc keeps"):
+    with pytest.raises(ValueError, match="kept must be as many numbers as the kernel keeps"):
         inputs, initial, network = p.grouped(p.detached())
         wrong = kept[:-2].view(2, 3, -1)[..., :-1].contiguous()
         cfc.cpu.KERNEL.forward(inputs, initial, network, states, wrong)
     p = problem("wired", 2, 3, 8, dtype=torch.float32)
     with pytest.raises(ValueError, match="must be indices of sources and units"):
         run(p, 14, p.tensors[14] + 5)
+    # Of a gated cell: parameters follow the six that have rows.
+    for form, n, tensor, message in (
+        ("GRU, decay", 6, torch.zeros(3 * 4, 4), "a parameter of a cell, or its gradient, has the wrong size"),
+        ("GRU, decay", 9, None, "biases go together"),
+        ("GRU, decay", 12, torch.ones(4), "tau belongs to a CT-RNN"),
+        ("LSTM", 1, torch.zeros(2, 4), "initial must have all parts of the cell's state"),
+        ("CT-RNN", 5, torch.ones(2, 3, INPUTS, dtype=torch.bool), "observed must be of a GRU-D"),
+        ("GRU-D", 5, torch.ones(2, 3, 1, dtype=torch.bool), "observed must be of a GRU-D, and shaped as input"),
+        ("GRU-D", 18, None, "a GRU-D has all its parameters"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            run(problem(form, 2, 3, 4, dtype=torch.float32), n, tensor)
 
 
 def test_the_forms_are_those_that_the_kernel_knows():
     assert cfc.reference.MODES == ("default", "pure", "no_gate")
     assert list(cfc.reference.ACTIVATIONS) == ["lecun_tanh", "tanh", "relu", "gelu", "silu"]
+    assert list(gated.reference.GATES) == ["RNN_TANH", "RNN_RELU", "LSTM", "GRU", "CT_RNN", "GRU_D"]
+    assert gated.reference.SOLVERS == ("semi_implicit", "euler", "heun", "rk4")

@@ -72,7 +72,7 @@ def test_states_and_gradients_of_a_random_wiring(case, layout, masked, odd):
 
 @every_odd
 @test_agreement.every_mask
-@test_cfc_agreement.every_form
+@test_cfc_agreement.distinct_forms
 def test_states_and_gradients_of_a_cfc(form, masked, odd):
     """Its reference is dense: with a wiring it multiplies zeros by what is odd, and is finite less often."""
     for batch, units, dtype in [(1, 9, torch.float32), (11, 20, torch.float64)]:

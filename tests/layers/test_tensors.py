@@ -13,7 +13,7 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 import liquidrnn as lr
 
-COMPILED = [case for case in CASES if "cpu" in case.make().recurrences[0].kernels or "mixed_memory" in case.arguments]
+COMPILED = [case for case in CASES if not case.kernel_of_torch]
 compiled = pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.name)
 
 

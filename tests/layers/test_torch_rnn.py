@@ -22,7 +22,35 @@ def test_the_same_numbers_from_the_same_seed(ours, theirs):
     torch.manual_seed(3)
     b = theirs(4, 6, batch_first=True)
     x = torch.randn(2, 5, 4)
-    assert torch.equal(a(x)[0], b(x)[0])
+    assert all(torch.equal(mine, his) for mine, his in zip(a.parameters(), b.parameters(), strict=True))
+    torch.testing.assert_close(a(x)[0], b(x)[0])
+    a.recurrences[0].run_on("reference")
+    assert torch.equal(a(x)[0], b(x)[0]) and not a.exact
+
+
+@pairs
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+def test_gradients_are_torchs(ours, theirs, dtype, ragged):
+    more = {"proj_size": 5} if ours is lr.LSTM else {}
+    b = theirs(4, 17, num_layers=2, bidirectional=True, batch_first=True, dtype=dtype, **more)
+    a = ours(4, 17, 2, bidirectional=True, batch_first=True, dtype=dtype, **more)
+    a.load_state_dict(b.state_dict())
+    lengths = [9, 2, 7, 1, 9, 4, 4, 3, 6, 8] if ragged else [9] * 10
+    sequences = [torch.randn(n, 4, dtype=dtype, requires_grad=True) for n in lengths]
+    found = []
+    for layer in (a, b):
+        x = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False) if ragged else torch.stack(sequences)
+        output, h_n = layer(x)
+        last = sum(part.sin().sum() for part in (h_n if isinstance(h_n, tuple) else (h_n,)))
+        loss = (output.data if ragged else output).square().sum() + last
+        names = (
+            dict(layer.named_parameters()) if layer is b else {n: getattr(layer, n) for n, _ in b.named_parameters()}
+        )
+        found.append(torch.autograd.grad(loss, (*sequences, *names.values())))
+    rough = {"rtol": 1e-10, "atol": 1e-12} if dtype == torch.float64 else {"rtol": 1e-4, "atol": 1e-4}
+    for mine, his in zip(*found, strict=True):
+        torch.testing.assert_close(mine, his, **rough)
 
 
 @pairs

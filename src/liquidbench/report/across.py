@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from liquidbench.report import figures
-from liquidbench.report.evidence import Evidence
+from liquidbench.report.charts import Figure
 from liquidbench.report.figures import MatrixCell
-from liquidbench.report.illustrations import Figure
 from liquidbench.report.svg import Mark
-from liquidbench.statistics import ALPHA, Comparison, Groups, Matchup, Pair, counted, number, p_value, percent
+from liquidbench.report.task_summary import TaskSummary
+from liquidbench.statistics import ALPHA, Comparison, Groups, Matchup, Pair
 from liquidbench.statistics.across import FEWEST_SIGNED
+from liquidbench.wording import counted, number, p_value, percent
 
 MOST_IN_HALF = 10
 """Models up to which a matrix fits half the width of a page."""
 
 
 @dataclass(frozen=True)
-class Duel:
+class MatchupRow:
     """A line of the table of matchups, from the side of the model that leads."""
 
     first: str
@@ -40,7 +41,7 @@ class Across:
     ranking_words: str
     matrix: Figure | None
     matrix_words: str
-    duels: list[Duel]
+    matchups: list[MatchupRow]
 
 
 def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
@@ -56,9 +57,9 @@ def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
         return None
     ranking, words = _ranking(comparison, models)
     matrix, matrix_words = _matrix(comparison, models)
-    duels = [_duel(one, models) for one in over.matchups if one.tasks]
-    duels.sort(key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
-    return Across(over.sentence, ranking, words, matrix, matrix_words, duels)
+    matchups = [_matchup_row(one, models) for one in over.matchups if one.tasks]
+    matchups.sort(key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
+    return Across(over.sentence, ranking, words, matrix, matrix_words, matchups)
 
 
 def _ranking(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure | None, str]:
@@ -108,7 +109,7 @@ def _matrix(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure 
     order = [model for model, _ in over.groups.ranks] if over.groups else [line.model for line in comparison.overall]
     largest = max(abs(one.lead) for one in known.values() if one.lead is not None)
     contests = [
-        [_contest(over.matchup(first, second), models, largest) for first in order[:row]]
+        [_matrix_cell(over.matchup(first, second), models, largest) for first in order[:row]]
         for row, second in enumerate(order)
     ]
     drawing = figures.matrix(
@@ -130,7 +131,7 @@ def _caption(what: str, verdicts: Sequence[str]) -> str:
     )
 
 
-def _contest(one: Matchup, models: Mapping[str, Mark], largest: float) -> MatrixCell | None:
+def _matrix_cell(one: Matchup, models: Mapping[str, Mark], largest: float) -> MatrixCell | None:
     if one.lead is None:
         return None
     shown, equal = one.verdict in ("better", "worse"), one.verdict == "equivalent"
@@ -154,10 +155,10 @@ def heat(lead: float, largest: float) -> float:
     return 0.2 + 0.8 * (math.log(abs(lead)) / math.log(largest) if largest > 1 else 0.0)
 
 
-def _duel(one: Matchup, models: Mapping[str, Mark]) -> Duel:
+def _matchup_row(one: Matchup, models: Mapping[str, Mark]) -> MatchupRow:
     one = one.swapped() if one.lead is not None and one.lead < 0 else one
     better = {"better": one.first, "worse": one.second}.get(one.verdict)
-    return Duel(
+    return MatchupRow(
         first=one.first,
         second=one.second,
         lead="" if one.lead is None else number(one.lead, 1, signed=True),
@@ -170,12 +171,12 @@ def _duel(one: Matchup, models: Mapping[str, Mark]) -> Duel:
     )
 
 
-def task_matrix(evidence: Evidence) -> Figure | None:
+def task_matrix(task: TaskSummary) -> Figure | None:
     """Every two models of one task, as the matrix over tasks shows them; None where leads have no unit."""
     pairs: dict[frozenset[str], Pair] = {
-        frozenset((pair.first, pair.second)): pair for pair in evidence.pairs if pair.difference is not None
+        frozenset((pair.first, pair.second)): pair for pair in task.pairs if pair.difference is not None
     }
-    order: Sequence[str] = evidence.best_first("matched")
+    order: Sequence[str] = task.best_first("matched")
     if not pairs or not all(pair.margin for pair in pairs.values()):
         return None
     largest = max(abs(pair.difference or 0.0) / pair.margin for pair in pairs.values())
@@ -184,21 +185,21 @@ def task_matrix(evidence: Evidence) -> Figure | None:
         pair = pairs.get(frozenset((first, second)))
         if pair is None:
             return None
-        lead, bounds = evidence.lead(pair.difference or 0.0, pair.interval)
+        lead, bounds = task.lead(pair.difference or 0.0, pair.interval)
         if pair.first != first:
             lead, bounds = -lead, (-bounds[1], -bounds[0]) if bounds else None
         p = f", {p_value(pair.p)}" if pair.p is not None else ""
         winner = {"better": pair.first, "worse": pair.second}.get(pair.verdict)
         said = pair.reason or (f"{winner} better" if winner else pair.verdict)
-        scores = f"{evidence.text(lead, signed=True)} {evidence.span(bounds)}".strip()
+        scores = f"{task.text(lead, signed=True)} {task.span(bounds)}".strip()
         hover = f"{first} over {second}: {scores}{p}: {said}"
         shown, equal = winner is not None, pair.verdict == "equivalent"
-        tone = evidence.mark(first if lead >= 0 else second).family
+        tone = task.mark(first if lead >= 0 else second).family
         return MatrixCell(_lead(lead / pair.margin, equal), heat(lead / pair.margin, largest), tone, shown, hover)
 
     contests = [[contest(first, second) for first in order[:row]] for row, second in enumerate(order)]
     drawing = figures.matrix(
-        f"Every model against every other on {evidence.title}", [evidence.mark(model) for model in order], contests
+        f"Every model against every other on {task.title}", [task.mark(model) for model in order], contests
     )
     words = _caption("lead", [pair.verdict for pair in pairs.values()])
     return Figure(drawing, words, len(order) > MOST_IN_HALF)

@@ -13,13 +13,15 @@ import polars as pl
 from liquidbench import results, statistics
 from liquidbench.facts import Facts, Source
 from liquidbench.models import FAMILIES
-from liquidbench.report import figures, illustrations, svg, tables
+from liquidbench.report import charts, figures, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
-from liquidbench.report.evidence import Evidence, decimals, marks
-from liquidbench.report.illustrations import Figure
+from liquidbench.report.charts import Figure
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
+from liquidbench.report.task_summary import TaskSummary, decimals, marks
 from liquidbench.statistics import (
+    ALPHA,
+    CHEAP,
     COST_RULE,
     FEWEST_SEEDS,
     GROUP_RULE,
@@ -28,19 +30,18 @@ from liquidbench.statistics import (
     Comparison,
     Interval,
     Pair,
-    counted,
-    linear_model,
-    number,
-    p_value,
-    significant,
 )
 from liquidbench.study import MATCHINGS, Study, task_name
+from liquidbench.wording import counted, number, p_value, percent, significant
 
 MANY_TASKS = 5
 """From so many on the overview is laid out closely: words of verdicts are folded, scores stand under their drawings."""
 
 WIDEST_TABS = 75
 """Letters of tasks' titles that fit beside one another above the page."""
+
+MOST_SHARES = 5
+"""Classes whose shares are listed."""
 
 MOST_DRAWN_PAIRS = 15
 """Up to so many pairs on a task each has a drawing of its own; more are shown as a matrix."""
@@ -80,6 +81,7 @@ class TaskVerdict:
     svg: str
     change: str
     prices: list[str]
+    selections: list[tuple[str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -211,17 +213,14 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
     names = _in_order(map(task_name, study.tasks), _distinct(rows, "task"))
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
-    found = [Evidence(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
-    pages = [_task_page(evidence, anchors[evidence.name], study.authors) for evidence in found]
-    close, several = len(found) >= MANY_TASKS, sum(bool(evidence.spreads) for evidence in found) > 1
+    found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
+    pages = [_task_page(task, anchors[task.name], study.authors) for task in found]
+    close, several = len(found) >= MANY_TASKS, sum(bool(task.spreads) for task in found) > 1
     together = across(comparison, models)
     over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
+    floors = dict.fromkeys(name for task in found for name in task.floors)
     baselines = [
-        (name, ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)])
-        for name, scores in (
-            ("trivial predictor", [evidence.trivial for evidence in found]),
-            ("linear model", [evidence.linear for evidence in found]),
-        )
+        (name, [task.text(task.floors[name]) if name in task.floors else "" for task in found]) for name in floors
     ]
     return Page(
         name=study.name,
@@ -232,19 +231,17 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         judgements=[one.judgement for one in pages if one.judgement],
         families={family: look.title for family, look in FAMILIES.items()},
         legend=_legend(models),
-        columns=[
-            (anchors[evidence.name], evidence.title, evidence.metric_label, evidence.direction) for evidence in found
-        ],
+        columns=[(anchors[task.name], task.title, task.metric_label, task.direction) for task in found],
         leaderboard=_leaderboard(found, models, comparison, close),
-        baselines=[(name, texts) for name, texts in baselines if any(texts)],
+        baselines=baselines,
         leaderboard_note=_leaderboard_note(found),
         close=close,
         crowded=sum(len(one.title) for one in pages) > WIDEST_TABS,
         over_tasks=comparison.over_tasks.sentence,
-        costs=illustrations.costs_over_tasks(found, comparison.overall, models)
+        costs=charts.costs_over_tasks(found, comparison.overall, models)
         if several
         else next((one.costs for one in pages if one.costs), []),
-        cost_caption=illustrations.cost_caption(found, over_tasks=several),
+        cost_caption=charts.cost_caption(found, over_tasks=several),
         across=together,
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
@@ -261,7 +258,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
     )
 
 
-def _tables(study: Study, found: Sequence[Evidence], comparison: Comparison) -> list[Table]:
+def _tables(study: Study, found: Sequence[TaskSummary], comparison: Comparison) -> list[Table]:
     """Those of the whole study."""
     made = [tables.leaderboard(found, comparison)] if comparison.leaderboard else []
     if len(found) > 1 and comparison.over_tasks.matchups:
@@ -285,46 +282,46 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     return replace(study, tasks=tuple(named)), rows
 
 
-def _task_page(evidence: Evidence, anchor: str, authors: Mapping[str, str]) -> TaskPage:
-    tuning, tuning_words = illustrations.tuning(evidence) if evidence.spreads else (None, "")
-    many = len(evidence.pairs) > MOST_DRAWN_PAIRS
-    loop = tables.loop(evidence, f"{anchor}-loop") if evidence.facts.measurements and evidence.spreads else None
+def _task_page(task: TaskSummary, anchor: str, authors: Mapping[str, str]) -> TaskPage:
+    tuning, tuning_words = charts.tuning(task) if task.spreads else (None, "")
+    many = len(task.pairs) > MOST_DRAWN_PAIRS
+    loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
     return TaskPage(
         anchor=anchor,
-        name=evidence.name,
-        title=evidence.title,
-        description=evidence.facts.description,
-        judgement=_judgement(evidence, anchor),
-        scores=illustrations.scores(evidence),
-        costs=illustrations.costs(evidence),
-        cost_caption=illustrations.cost_caption([evidence], over_tasks=False),
-        learning=illustrations.learning(evidence),
+        name=task.name,
+        title=task.title,
+        description=task.facts.description,
+        judgement=_judgement(task, anchor),
+        scores=charts.scores(task),
+        costs=charts.costs(task),
+        cost_caption=charts.cost_caption([task], over_tasks=False),
+        learning=charts.learning(task),
         tuning=tuning,
         tuning_words=tuning_words,
-        robustness=illustrations.robustness(evidence),
-        matrix=task_matrix(evidence) if many else None,
-        contests=_contests(evidence, drawn=not many),
-        matched=_settings(evidence, "matched"),
-        authors=_settings(evidence, "author"),
-        cost_heads=tables.cost_heads(evidence),
+        robustness=charts.robustness(task),
+        matrix=task_matrix(task) if many else None,
+        contests=_contests(task, drawn=not many),
+        matched=_settings(task, "matched"),
+        authors=_settings(task, "author"),
+        cost_heads=tables.cost_heads(task),
         sources=[
             (f"{model}†", authors.get(model, "not recorded"))
-            for model, variant in evidence.standings
+            for model, variant in task.standings
             if variant == "author"
         ],
-        failures=_failures(evidence),
-        source=evidence.facts.source,
-        facts=_facts(evidence),
-        features=[(feature.name, feature.unit) for feature in evidence.facts.features],
-        tables=[tables.scores(evidence, anchor), tables.pairs(evidence, f"{anchor}-pairs"), *([loop] if loop else [])]
-        if evidence.spreads
+        failures=_failures(task),
+        source=task.facts.source,
+        facts=_facts(task),
+        features=[(feature.name, feature.unit) for feature in task.facts.features],
+        tables=[tables.scores(task, anchor), tables.pairs(task, f"{anchor}-pairs"), *([loop] if loop else [])]
+        if task.spreads
         else [],
         loop=loop,
     )
 
 
 def _under_matchings(
-    found: Sequence[Evidence], comparison: Comparison, anchors: Mapping[str, str]
+    found: Sequence[TaskSummary], comparison: Comparison, anchors: Mapping[str, str]
 ) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Each task's address and title, and its verdict under every matching: a tone, and words."""
     if not comparison.others:
@@ -341,15 +338,15 @@ def _tone(judgement: statistics.Judgement) -> str:
     return {"liquid better": "liquid", "recurrent better": "recurrent"}.get(judgement.verdict, "neutral")
 
 
-def _judgement(evidence: Evidence, anchor: str) -> TaskVerdict | None:
-    judgement = evidence.judgement
+def _judgement(task: TaskSummary, anchor: str) -> TaskVerdict | None:
+    judgement = task.judgement
     if judgement is None:
         return None
     pair, drawn, tone = judgement.pair, "", _tone(judgement)
     if pair is not None and pair.difference is not None:
-        lead, bounds = evidence.lead(pair.difference, pair.interval)
+        lead, bounds = task.lead(pair.difference, pair.interval)
         drawn = figures.difference(
-            f"Lead of {pair.first} over {pair.second} on {evidence.title}. {judgement.sentence}",
+            f"Lead of {pair.first} over {pair.second} on {task.title}. {judgement.sentence}",
             lead,
             bounds,
             pair.margin,
@@ -360,54 +357,62 @@ def _judgement(evidence: Evidence, anchor: str) -> TaskVerdict | None:
     prices = [price.sentence for price in judgement.prices]
     return TaskVerdict(
         anchor=anchor,
-        title=evidence.title,
+        title=task.title,
         sentence=judgement.sentence,
         tag=judgement.short,
         tone=tone,
         svg=drawn,
-        change=_change(judgement.verdict, pair, evidence),
+        change=_change(judgement.verdict, pair, task),
         prices=prices,
+        selections=_selections(judgement, task),
     )
 
 
-def _change(verdict: str, pair: Pair | None, evidence: Evidence) -> str:
+def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
     """What it would take for another verdict, "" where there is nothing to be said."""
     if pair is None or pair.difference is None:
         return ""
     if pair.prospect:
         return pair.prospect.sentence
+    if verdict == "floor not beaten":
+        return "There could be a verdict if a network were shown better than what takes no network."
+    if CHEAP in pair.reason:
+        return "A verdict takes a search of its own for each seed: mode full."
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
-        return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both models have finished; there are {pairs}."
+        return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both have finished; there are {pairs}."
     if pair.reason:
-        score = evidence.trivial
-        beaten = score is None or any(evidence.beats(model, score) for model in (pair.first, pair.second))
-        missing = (
-            "if the time limit had not ended trainings"
-            if beaten
-            else "if a model were better than the trivial predictor"
-        )
-        return f"There could be a verdict {missing}."
-    lead, bounds = evidence.lead(pair.difference, pair.interval)
-    if verdict == "equivalent" and bounds:
-        limit = max(map(abs, bounds))
-        words = f"It holds for every smallest difference above {number(limit, significant([limit]))}"
-    elif verdict.endswith("better"):
-        words = f"It holds for every smallest difference up to {number(abs(lead), significant([lead]))}"
-    else:
+        return "There could be a verdict if the time limit had not ended trainings."
+    # What Holm's correction has made of this p-value; it depends on those of other tasks, so this is approximate.
+    correction = pair.p / pair.uncorrected if pair.p and pair.uncorrected else pair.tests
+    bounds = pair.estimate.interval(1 - ALPHA / correction) if pair.estimate else None
+    if bounds is None or verdict not in ("equivalent", "liquid better", "recurrent better"):
         return ""
+    sizes = sorted(map(abs, bounds))
+    if verdict == "equivalent":
+        words = f"It holds for every smallest difference above {number(sizes[1], significant([sizes[1]]))}"
+    else:
+        words = f"It holds for every smallest difference up to {number(sizes[0], significant([sizes[0]]))}"
     return f"{words}; in this study it is {number(pair.margin, significant([pair.margin]))}."
 
 
-def _contests(evidence: Evidence, drawn: bool) -> list[PairRow]:
-    found = [
-        (pair, *evidence.lead(pair.difference, pair.interval)) for pair in evidence.pairs if pair.difference is not None
+def _selections(judgement: statistics.Judgement, task: TaskSummary) -> list[tuple[str, str, str]]:
+    """By each rule of choosing a family's networks: the rule, liquid's lead, and its interval."""
+    leads = [
+        (rule, task.lead(pair.difference, pair.interval))
+        for rule, pair in judgement.selections.items()
+        if pair.difference is not None
     ]
+    return [(rule, task.text(lead, signed=True), task.span(bounds)) for rule, (lead, bounds) in leads]
+
+
+def _contests(task: TaskSummary, drawn: bool) -> list[PairRow]:
+    found = [(pair, *task.lead(pair.difference, pair.interval)) for pair in task.pairs if pair.difference is not None]
     reach = _reach(end for _, lead, bounds in found for end in (lead, *(bounds or ())))
     widths = [(bounds[1] - bounds[0]) / 2 for _, _, bounds in found if bounds]
-    places = decimals(median(widths), 0) if widths else evidence.places
+    places = decimals(median(widths), 0) if widths else task.places
     contests = []
     for pair, lead, bounds in found:
-        first, second = evidence.mark(pair.first), evidence.mark(pair.second)
+        first, second = task.mark(pair.first), task.mark(pair.second)
         better = {"better": first, "worse": second}.get(pair.verdict)
         verdict = f"{better.label} better" if better else pair.verdict
         tone = better.family if better else "neutral"
@@ -444,10 +449,10 @@ def _legend(models: Mapping[str, Mark]) -> list[tuple[str, list[tuple[str, str]]
 
 
 def _leaderboard(
-    found: Sequence[Evidence], models: Mapping[str, Mark], comparison: Comparison, close: bool
+    found: Sequence[TaskSummary], models: Mapping[str, Mark], comparison: Comparison, close: bool
 ) -> list[Line]:
     overall = {one.model: one for one in comparison.overall}
-    spans = [_range(evidence) for evidence in found]
+    spans = [_range(task) for task in found]
     lines = []
     for model, one in overall.items():
         lines.append(
@@ -456,15 +461,15 @@ def _leaderboard(
                 key=svg.key(models[model]),
                 rank="" if one.rank is None else f"{one.rank:.1f}",
                 interval=f"{one.interval[0]:.1f} to {one.interval[1]:.1f}" if one.interval else "",
-                cells=[_cell(evidence, model, span, close) for evidence, span in zip(found, spans, strict=True)],
+                cells=[_cell(task, model, span, close) for task, span in zip(found, spans, strict=True)],
             )
         )
     return lines
 
 
-def _range(evidence: Evidence) -> Interval:
+def _range(task: TaskSummary) -> Interval:
     """Ends of the bare axes in a task's column."""
-    compared = [spread for (_, variant), spread in evidence.spreads.items() if variant == "matched"]
+    compared = [spread for (_, variant), spread in task.spreads.items() if variant == "matched"]
     ends = [end for spread in compared for end in (spread.mean, *(spread.interval or ()))]
     if not ends:
         return 0.0, 1.0
@@ -472,56 +477,56 @@ def _range(evidence: Evidence) -> Interval:
     return min(ends) - room, max(ends) + room
 
 
-def _cell(evidence: Evidence, model: str, span: Interval, close: bool) -> Cell:
-    standing = evidence.standings.get((model, "matched"))
-    spread = evidence.spreads.get((model, "matched"))
+def _cell(task: TaskSummary, model: str, span: Interval, close: bool) -> Cell:
+    standing = task.standings.get((model, "matched"))
+    spread = task.spreads.get((model, "matched"))
     failures = standing.failures if standing else 0
     if spread is None:
         return Cell("failed" if failures else "not run yet", "", "", failures, bold=False)
-    mark = evidence.mark(model)
-    svg = figures.interval(evidence.spoken(model, spread), mark, spread.mean, spread.interval, span, small=close)
-    return Cell(evidence.text(spread.mean), evidence.span(spread.interval), svg, failures, evidence.unbeaten(model))
+    mark = task.mark(model)
+    svg = figures.interval(task.spoken(model, spread), mark, spread.mean, spread.interval, span, small=close)
+    return Cell(task.text(spread.mean), task.span(spread.interval), svg, failures, task.unbeaten(model))
 
 
-def _leaderboard_note(found: Sequence[Evidence]) -> str:
-    several = any(spread.interval for evidence in found for spread in evidence.spreads.values())
-    splits = max((evidence.splits for evidence in found), default=1)
+def _leaderboard_note(found: Sequence[TaskSummary]) -> str:
+    several = any(spread.interval for task in found for spread in task.spreads.values())
+    splits = max((task.splits for task in found), default=1)
     over = " over outer splits, each a mean over seeds" if splits > 1 else ""
     spread = "with 95 % intervals" if several else "of a single seed, so their spread is unknown"
     words = (
         f"Mean test scores{over}, {spread}; bold: not shown to be worse than the task’s best. "
         f"Rank is the mean place over {'splits, ' * (splits > 1)}seeds and tasks, 1 the best."
     )
-    if any(evidence.linear is not None for evidence in found):
+    if any(task.linear is not None for task in found):
         words += " The linear model has no memory: it reads the current step, or a sequence’s means and last values."
     return words
 
 
-def _settings(evidence: Evidence, variant: str) -> list[Setting]:
-    scored = evidence.best_first(variant)
+def _settings(task: TaskSummary, variant: str) -> list[Setting]:
+    scored = task.best_first(variant)
     rows = []
     for model in [
         *scored,
-        *(name for name, kind in evidence.standings if kind == variant and name not in scored),
+        *(name for name, kind in task.standings if kind == variant and name not in scored),
     ]:
-        standing = evidence.standings[model, variant]
-        spread = evidence.spreads.get((model, variant))
-        mark = evidence.mark(model)
-        epochs, validation = evidence.best_epochs(model, variant), evidence.validation(model, variant)
+        standing = task.standings[model, variant]
+        spread = task.spreads.get((model, variant))
+        mark = task.mark(model)
+        epochs, validation = task.best_epochs(model, variant), task.validation(model, variant)
         rows.append(
             Setting(
                 mark=mark,
                 key=svg.key(mark),
-                score=evidence.text(spread.mean) if spread else "none",
-                interval=evidence.span(spread.interval) if spread else "",
-                validation="" if validation is None else evidence.text(validation),
+                score=task.text(spread.mean) if spread else "none",
+                interval=task.span(spread.interval) if spread else "",
+                validation="" if validation is None else task.text(validation),
                 seeds=tables.seeds(standing),
                 failures=standing.failures,
-                hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
-                rates=_span(evidence.chosen(model, variant, "learning_rate")),
+                hidden=_tally(task.chosen(model, variant, "hidden_size")),
+                rates=_span(task.chosen(model, variant, "learning_rate")),
                 epochs=f"{median(epochs):g}" if epochs else "",
-                ended=_tally(evidence.ended(model, variant)),
-                costs=tables.costs(evidence, model, variant),
+                ended=_tally(task.ended(model, variant)),
+                costs=tables.costs(task, model, variant),
             )
         )
     return rows
@@ -541,15 +546,15 @@ def _span(values: Sequence[float]) -> str:
     return " to ".join(ends)
 
 
-def _failures(evidence: Evidence) -> list[Failure]:
+def _failures(task: TaskSummary) -> list[Failure]:
     """Runs that failed, then what failed within runs that went on: a learning rate, or a score."""
-    failed = evidence.odd.filter(pl.col("status") == "failed")
+    failed = task.odd.filter(pl.col("status") == "failed")
     # The row without a metric speaks of the whole run; others may speak of one learning rate.
     failed = failed.sort(pl.col("metric") != "").unique("run", keep="first", maintain_order=True)
-    parts = evidence.odd.filter(pl.col("status") == "done", pl.col("reason").is_not_null())
+    parts = task.odd.filter(pl.col("status") == "done", pl.col("reason").is_not_null())
     return [
         Failure(
-            task=evidence.title,
+            task=task.title,
             model=row["model"],
             variant="published size and rate" if row["variant"] == "author" else "compared",
             seed="" if row["kind"] == "cost" else _seed(row["seed"], row["fold"]),
@@ -571,12 +576,12 @@ def _what(row: Mapping[str, Any]) -> str:
         return "measurement of cost" if row["kind"] == "cost" else "the whole fit"
     if row["metric"] == "loss":
         return f"one trial, learning rate {row['learning_rate']:.3g}"
-    damage = f", {illustrations.damage(row['corruption'], row['level'])}" if row["corruption"] else ""
+    damage = f", {charts.damage(row['corruption'], row['level'])}" if row["corruption"] else ""
     return f"one score, {row['metric']} on {row['split']}{damage}"
 
 
-def _facts(evidence: Evidence) -> list[tuple[str, str]]:
-    facts = evidence.facts
+def _facts(task: TaskSummary) -> list[tuple[str, str]]:
+    facts = task.facts
     if not facts.known:
         return []
     unit = facts.target_unit
@@ -600,17 +605,19 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
     if facts.selection is not None:
         # It is no predictor that verdicts are about, but a policy.
         trivial = ""
-    if evidence.trivial is not None:
-        trivial += f"{': ' if trivial else ''}{evidence.text(evidence.trivial)}"
+    if task.trivial is not None:
+        trivial += f"{': ' if trivial else ''}{task.text(task.trivial)}"
     loop = ", ".join(measure.label for measure in facts.measurements)
     rows = [
         ("Kind", facts.kind),
         ("Target", target.removeprefix("; ")),
-        ("Score", evidence.score_label if facts.selection else f"{evidence.metric_label}, {evidence.direction}"),
+        ("Score", task.score_label if facts.selection else f"{task.metric_label}, {task.direction}"),
         ("Selected by", f"{facts.selection.label} on validation" if facts.selection else ""),
         ("Measured in a closed loop", loop),
         ("Trivial predictor", trivial),
-        ("Linear model", "" if evidence.linear is None else f"{linear_model(facts)}: {evidence.text(evidence.linear)}"),
+        ("Best constant on test", "" if task.constant is None else task.text(task.constant)),
+        ("Classes’ shares", _shares(facts)),
+        ("Linear model", "" if task.linear is None else f"{facts.linear_name}: {task.text(task.linear)}"),
         ("Split", facts.split_rule),
         ("Sequences", ", ".join(f"{number(count)} {split}" for split, count in facts.sequences.items())),
         ("Longest sequence", f"{number(facts.window)} steps" if facts.window else "as recorded"),
@@ -622,6 +629,17 @@ def _facts(evidence: Evidence) -> list[tuple[str, str]]:
         ("Checksum", f"sha256 {facts.digest}" if facts.digest else ""),
     ]
     return [(name, text) for name, text in rows if text]
+
+
+def _shares(facts: Facts) -> str:
+    """The classes' shares in each part, where there are few enough to be read."""
+    if not facts.classes or len(facts.classes) > MOST_SHARES:
+        return ""
+    parts = (
+        f"{split} " + ", ".join(f"{name} {percent(share)}" for name, share in zip(facts.classes, shares, strict=False))
+        for split, shares in facts.class_shares.items()
+    )
+    return "; ".join(parts)
 
 
 def _distinct(rows: pl.LazyFrame, column: str) -> list[Any]:
@@ -698,7 +716,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
     repeated = {
         "full": "Each seed and split has its own search.",
         "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread leaves "
-        "out that of the search.",
+        "out that of the search: nothing is ranked, and there is no verdict.",
     }[search.mode]
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
@@ -736,7 +754,8 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             "Intervals",
             "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the ends of the "
             "score’s range. It covers other seeds, not other data. Intervals may overlap although the paired "
-            "difference is clear; verdicts use paired differences."
+            "difference is clear; verdicts use paired differences, whose intervals also cover the recordings in test "
+            "where predictions are kept; each verdict says for what it holds."
             + (
                 " On several outer splits, each split’s mean over seeds is one value, and intervals are widened for "
                 "overlapping training data (Nadeau and Bengio); they cover other splits."

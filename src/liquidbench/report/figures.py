@@ -13,7 +13,7 @@ from typing import Literal
 
 from liquidbench.report import svg
 from liquidbench.report.svg import FONT, Axis, Mark, ticks
-from liquidbench.statistics import number
+from liquidbench.wording import number
 
 
 @dataclass(frozen=True)

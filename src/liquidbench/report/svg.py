@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 from liquidbench.models import FAMILIES, Family
-from liquidbench.statistics import number
+from liquidbench.wording import number
 
 Box = tuple[float, float, float, float]
 

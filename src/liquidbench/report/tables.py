@@ -13,10 +13,11 @@ from statistics import median
 from typing import Literal
 
 from liquidbench.metrics import Measure
-from liquidbench.report.evidence import Evidence, decimals
 from liquidbench.report.svg import quantity
-from liquidbench.statistics import COSTS, Comparison, Interval, Standing, number, p_value, percent
+from liquidbench.report.task_summary import TaskSummary, decimals
+from liquidbench.statistics import COSTS, Comparison, Interval, Standing
 from liquidbench.system.names import cell, shown
+from liquidbench.wording import number, p_value, percent
 
 Format = Literal["markdown", "latex", "csv"]
 
@@ -61,32 +62,27 @@ class Bold(str):
 ENDINGS: Mapping[Format, str] = {"markdown": "md", "latex": "tex", "csv": "csv"}
 
 
-def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
+def leaderboard(found: Sequence[TaskSummary], comparison: Comparison) -> Table:
     """All compared models by mean rank, with their scores on each task."""
     with_intervals = len(found) <= MOST_WITH_INTERVALS
     rows = []
     for line in comparison.overall:
         row = ["" if line.rank is None else number(line.rank, 1), line.model]
-        for evidence in found:
-            spread = evidence.spreads.get((line.model, "matched"))
-            text = "" if spread is None else evidence.text(spread.mean)
+        for task in found:
+            spread = task.spreads.get((line.model, "matched"))
+            text = "" if spread is None else task.text(spread.mean)
             if spread and with_intervals:
-                text = f"{text} {evidence.span(spread.interval)}".strip()
-            row.append(Bold(text) if spread and evidence.unbeaten(line.model) else text)
+                text = f"{text} {task.span(spread.interval)}".strip()
+            row.append(Bold(text) if spread and task.unbeaten(line.model) else text)
         rows.append(row)
-    for name, scores in (
-        ("trivial predictor", [evidence.trivial for evidence in found]),
-        ("linear model", [evidence.linear for evidence in found]),
-    ):
-        if any(score is not None for score in scores):
-            texts = ["" if score is None else one.text(score) for one, score in zip(found, scores, strict=True)]
-            rows.append(["", name, *texts])
+    for name in dict.fromkeys(name for task in found for name in task.floors):
+        rows.append(["", name, *(task.text(task.floors[name]) if name in task.floors else "" for task in found)])
     ranks = comparison.ranks
     records = [
         {
-            "task": evidence.name,
-            "metric": evidence.metric,
-            "higher_is_better": evidence.higher,
+            "task": task.name,
+            "metric": task.metric,
+            "higher_is_better": task.higher,
             "model": model,
             "variant": variant,
             "family": standing.family,
@@ -98,8 +94,8 @@ def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
             "rank_on_task": standing.rank,
             "mean_rank": ranks.get(model) if variant == "matched" else None,
         }
-        for evidence in found
-        for (model, variant), standing in evidence.standings.items()
+        for task in found
+        for (model, variant), standing in task.standings.items()
     ]
     intervals = ", with 95 % intervals" if with_intervals else ""
     return Table(
@@ -117,27 +113,27 @@ def leaderboard(found: Sequence[Evidence], comparison: Comparison) -> Table:
     )
 
 
-def scores(evidence: Evidence, name: str) -> Table:
+def scores(task: TaskSummary, name: str) -> Table:
     """One task's models: scores, sizes and costs."""
     rows, records = [], []
-    for model, variant in evidence.standings:
-        standing, spread = evidence.standings[model, variant], evidence.spreads.get((model, variant))
-        validation = evidence.validation(model, variant)
-        text = "" if spread is None else f"{evidence.text(spread.mean)} {evidence.span(spread.interval)}".strip()
-        known = {metric: evidence.cost(model, variant, metric) for metric in COSTS}
+    for model, variant in task.standings:
+        standing, spread = task.standings[model, variant], task.spreads.get((model, variant))
+        validation = task.validation(model, variant)
+        text = "" if spread is None else f"{task.text(spread.mean)} {task.span(spread.interval)}".strip()
+        known = {metric: task.cost(model, variant, metric) for metric in COSTS}
         rows.append(
             [
-                evidence.mark(model, variant).label,
-                Bold(text) if spread and variant == "matched" and evidence.unbeaten(model) else text,
-                "" if validation is None else evidence.text(validation),
+                task.mark(model, variant).label,
+                Bold(text) if spread and variant == "matched" and task.unbeaten(model) else text,
+                "" if validation is None else task.text(validation),
                 seeds(standing) + (f" ({standing.failures} failed)" if standing.failures else ""),
-                *costs(evidence, model, variant),
+                *costs(task, model, variant),
             ]
         )
         records.append(
             {
-                "task": evidence.name,
-                "metric": evidence.metric,
+                "task": task.name,
+                "metric": task.metric,
                 "model": model,
                 "variant": variant,
                 "mean": standing.mean,
@@ -149,49 +145,47 @@ def scores(evidence: Evidence, name: str) -> Table:
                 **known,
             }
         )
-    baselines = (("trivial predictor", evidence.trivial), ("linear model", evidence.linear))
-    for label, score in baselines:
-        if score is not None:
-            rows.append([label, evidence.text(score), *[""] * (2 + len(cost_heads(evidence)))])
-    authors = any(variant == "author" for _, variant in evidence.standings)
+    for label, score in task.floors.items():
+        rows.append([label, task.text(score), *[""] * (2 + len(cost_heads(task)))])
+    authors = any(variant == "author" for _, variant in task.standings)
     apart = " †: at a published size and rate, outside the comparison." if authors else ""
     return Table(
         name,
         "Scores",
-        f"{evidence.title}: {evidence.score_label}. Means over {evidence.over}s with 95 % intervals. Bold: can "
+        f"{task.title}: {task.score_label}. Means over {task.over}s with 95 % intervals. Bold: can "
         f"be compared with the best and is not shown to be worse.{apart}",
         [
             ("Model", False),
             ("Test score", True),
             ("Validation", True),
             ("Seeds", True),
-            *((label, True) for label in cost_heads(evidence)),
+            *((label, True) for label in cost_heads(task)),
         ],
         rows,
         records,
     )
 
 
-def loop(evidence: Evidence, name: str) -> Table:
+def loop(task: TaskSummary, name: str) -> Table:
     """What one task's rollouts measured, of models and of the policies that they are set against."""
-    measures, places = evidence.facts.measurements, {}
+    measures, places = task.facts.measurements, {}
     for measure in measures:
-        found = [evidence.measured_in_loop(*who, measure) for who in evidence.standings]
+        found = [task.measured_in_loop(*who, measure) for who in task.standings]
         known = [one for one in found if one]
         widths = [(one.interval[1] - one.interval[0]) / 2 for one in known if one.interval]
         size = median(abs(one.mean) for one in known) if known else 0.0
         places[measure] = decimals(median(widths) if widths else None, size)
     rows, records = [], []
-    for model, variant in evidence.standings:
+    for model, variant in task.standings:
         texts = []
         for measure in measures:
-            spread, digits = evidence.measured_in_loop(model, variant, measure), places[measure]
+            spread, digits = task.measured_in_loop(model, variant, measure), places[measure]
             bounds = spread.interval if spread else None
             span = f" [{number(bounds[0], digits)}, {number(bounds[1], digits)}]" if bounds else ""
             texts.append(f"{number(spread.mean, digits)}{span}" if spread else "")
             records.append(
                 {
-                    "task": evidence.name,
+                    "task": task.name,
                     "measurement": measure.name,
                     "unit": measure.unit,
                     "higher_is_better": measure.higher_is_better,
@@ -202,15 +196,15 @@ def loop(evidence: Evidence, name: str) -> Table:
                     "seeds": len(spread.values) if spread else 0,
                 }
             )
-        rows.append([evidence.mark(model, variant).label, *texts])
-    for policy, told in evidence.policies.items():
+        rows.append([task.mark(model, variant).label, *texts])
+    for policy, told in task.policies.items():
         values = [told.get(measure.name) for measure in measures]
         texts = ["" if v is None else number(v, places[one]) for v, one in zip(values, measures, strict=True)]
         rows.append([f"{policy} (policy of the task)", *texts])
     return Table(
         name,
         "Closed loop",
-        f"{evidence.title}: what rollouts of the trained networks measured. Means over {evidence.over}s with 95 % "
+        f"{task.title}: what rollouts of the trained networks measured. Means over {task.over}s with 95 % "
         "intervals; every model met the same seeds.",
         [("Model", False), *((_head(measure), True) for measure in measures)],
         rows,
@@ -228,44 +222,45 @@ def seeds(standing: Standing) -> str:
     return f"{standing.seeds}{f' runs in {standing.splits} splits' if standing.splits > 1 else ''}"
 
 
-def cost_heads(evidence: Evidence) -> list[str]:
+def cost_heads(task: TaskSummary) -> list[str]:
     """Heads of the columns that `costs` fills: of what was measured of any model on a task."""
-    return [COSTS[metric].head for metric in _measured(evidence)]
+    return [COSTS[metric].head for metric in _measured(task)]
 
 
-def costs(evidence: Evidence, model: str, variant: str) -> list[str]:
+def costs(task: TaskSummary, model: str, variant: str) -> list[str]:
     """What a model costs on a task, in words."""
-    known = [(evidence.cost(model, variant, metric), COSTS[metric]) for metric in _measured(evidence)]
+    known = [(task.cost(model, variant, metric), COSTS[metric]) for metric in _measured(task)]
     return ["" if value is None else quantity(cost.scale * value, cost.unit) for value, cost in known]
 
 
-def _measured(evidence: Evidence) -> list[str]:
-    return [metric for metric in COSTS if any(evidence.cost(*who, metric) is not None for who in evidence.standings)]
+def _measured(task: TaskSummary) -> list[str]:
+    return [metric for metric in COSTS if any(task.cost(*who, metric) is not None for who in task.standings)]
 
 
-def pairs(evidence: Evidence, name: str) -> Table:
+def pairs(task: TaskSummary, name: str) -> Table:
     """Every two models of one task, from the side of the one that leads."""
     rows, records = [], []
-    for pair in evidence.pairs:
+    for pair in task.pairs:
         records.append(
             {
-                "task": evidence.name,
+                "task": task.name,
                 "first": pair.first,
                 "second": pair.second,
                 "difference": pair.difference,
                 **_ends(pair.interval),
                 "smallest_difference": pair.margin,
                 "seeds": pair.seeds,
-                "splits": len(pair.differences) if pair.over == "split" else 1,
-                "p": pair.outcome.p if pair.outcome else None,
+                "splits": pair.splits,
+                "p": pair.uncorrected,
                 "p_corrected": pair.p,
+                "covers": " and ".join(pair.covers),
                 "verdict": pair.verdict,
                 "reason": pair.reason,
             }
         )
         if pair.difference is None:
             continue
-        lead, bounds = evidence.lead(pair.difference, pair.interval)
+        lead, bounds = task.lead(pair.difference, pair.interval)
         first, second = pair.first, pair.second
         if lead < 0:
             first, second, lead = second, first, -lead
@@ -273,11 +268,11 @@ def pairs(evidence: Evidence, name: str) -> Table:
         winner = {"better": pair.first, "worse": pair.second}.get(pair.verdict)
         verdict = f"{winner} better" if winner else pair.verdict
         p = "" if pair.p is None else _plain_p(pair.p)
-        rows.append([first, second, evidence.text(lead, signed=True), evidence.span(bounds), p, verdict])
+        rows.append([first, second, task.text(lead, signed=True), task.span(bounds), p, verdict])
     return Table(
         name,
         "Pairs",
-        f"{evidence.title}: lead of each first model over the second in {evidence.metric_label}, with 95 % intervals; "
+        f"{task.title}: lead of each first model over the second in {task.metric_label}, with 95 % intervals; "
         "p after Holm’s correction for all pairs of the task.",
         [("First", False), ("Second", False), ("Lead", True), ("Interval", True), ("p", True), ("Verdict", False)],
         rows,
@@ -346,7 +341,7 @@ def matchups(comparison: Comparison) -> Table:
     )
 
 
-def matchings(found: Sequence[Evidence], comparison: Comparison, first: str) -> Table:
+def matchings(found: Sequence[TaskSummary], comparison: Comparison, first: str) -> Table:
     """Each task's verdict under every matching of the study.
 
     Args:
@@ -357,21 +352,21 @@ def matchings(found: Sequence[Evidence], comparison: Comparison, first: str) -> 
     verdicts = {first: comparison.verdict, **comparison.others}
     known = {(one.task, matching): one for matching, verdict in verdicts.items() for one in verdict.judgements}
     rows, records = [], []
-    for evidence in found:
-        judgements = {matching: known.get((evidence.name, matching)) for matching in verdicts}
-        rows.append([evidence.title, *(one.short if one else "not run yet" for one in judgements.values())])
+    for task in found:
+        judgements = {matching: known.get((task.name, matching)) for matching in verdicts}
+        rows.append([task.title, *(one.short if one else "not run yet" for one in judgements.values())])
         for matching, one in judgements.items():
             pair = one.pair if one else None
             records.append(
                 {
-                    "task": evidence.name,
+                    "task": task.name,
                     "matching": matching,
                     "liquid": pair.first if pair else None,
                     "recurrent": pair.second if pair else None,
                     "difference": pair.difference if pair else None,
                     **_ends(pair.interval if pair else None),
                     "smallest_difference": pair.margin if pair else None,
-                    "p": pair.outcome.p if pair and pair.outcome else None,
+                    "p": pair.uncorrected if pair else None,
                     "p_corrected": pair.p if pair else None,
                     "verdict": one.verdict if one else None,
                 }

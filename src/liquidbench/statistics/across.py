@@ -17,18 +17,18 @@ from liquidbench.statistics.inference import (
     Interval,
     PairedTest,
     WinTieLoss,
-    average_ranks,
     bayesian_signed_rank,
-    cliques,
     critical_difference,
     friedman,
     hierarchical_interval,
     holm,
+    places,
     signed_rank_test,
     win_tie_loss,
 )
-from liquidbench.statistics.task_results import Pair, TaskResults
-from liquidbench.statistics.wording import counted, number, p_value, percent
+from liquidbench.statistics.pairs import Pair
+from liquidbench.statistics.task_results import TaskResults
+from liquidbench.wording import counted, number, p_value, percent
 
 FEWEST_RANKED = 3
 """Friedman's test takes so many models and so many tasks."""
@@ -225,8 +225,8 @@ class OverTasks:
         tasks: number of tasks on which all matched models were ranked, and none was cut short by the time limit.
         models: number of these models.
         friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
-        leads: test of liquid against recurrent, each task with a verdict one pair, by leads in units of the smallest
-            difference that counts; None below `FEWEST_SIGNED` tasks, or where any difference counts.
+        leads: test of liquid against recurrent networks, `leads_over_tasks`; None below `FEWEST_SIGNED`
+            tasks, or where any difference counts.
         matchups: every two matched models, in the order of the study's families.
         groups: models that are not shown to differ; None where `friedman` is.
     """
@@ -253,9 +253,8 @@ class OverTasks:
             verdict = "are not shown to differ from" if self.leads.p >= ALPHA else "are better than"
             sides = ("recurrent", "liquid") if self.leads.effect < 0 else ("liquid", "recurrent")
             words.append(
-                f"Over {self.leads.n} tasks the {sides[0]} networks' best {verdict} the {sides[1]} networks' "
-                f"({p_value(self.leads.p)} by {self.leads.test}, each task's lead in units of the smallest difference "
-                "that counts)."
+                f"Over {self.leads.n} tasks {sides[0]} networks {verdict} {sides[1]} ones ({p_value(self.leads.p)} by "
+                f"{self.leads.test} of whether they lead by more than the smallest difference that counts)."
             )
         return " ".join(words)
 
@@ -273,12 +272,33 @@ class OverTasks:
         raise ValueError(f"first and second must be two of the study's matched models; got {first!r} and {second!r}")
 
 
+def leads_over_tasks(tasks: Sequence[TaskResults], pairs: Sequence[Pair | None]) -> PairedTest | None:
+    """Test of whether liquid or recurrent networks lead by more than the smallest difference that counts.
+
+    Each task of which something can be said is one pair; the exact signed-rank test is of leads less that difference.
+
+    Args:
+        tasks: of a study.
+        pairs: liquid against recurrent networks on each of them, judged; None where there is no comparison.
+
+    Returns:
+        None below `FEWEST_SIGNED` tasks, or where any difference counts, so that leads have no common unit.
+    """
+    said = [(task, pair) for task, pair in zip(tasks, pairs, strict=True) if pair and not pair.reason and pair.means]
+    leads = [task.lead(pair.difference or 0.0) / pair.margin for task, pair in said if pair.margin]
+    if not len(leads) == len(said) >= FEWEST_SIGNED:
+        return None
+    side = 1.0 if math.fsum(leads) >= 0 else -1.0
+    outcome = signed_rank_test(leads, np.full(len(leads), side))
+    return outcome if outcome.effect * side > 0 else replace(outcome, p=1.0, effect=0.0)
+
+
 def judge_over_tasks(
     tasks: Sequence[TaskResults],
     models: Sequence[str],
     tables: Sequence[NDArray[np.float64]],
     pairs: Sequence[Pair],
-    contests: Sequence[tuple[Pair, bool]],
+    leads: PairedTest | None,
 ) -> OverTasks:
     """Everything that takes tasks for pairs.
 
@@ -287,21 +307,18 @@ def judge_over_tasks(
         models: the matched ones.
         tables: places on each task where all of them ran and none was cut short, (seeds, models).
         pairs: every two models of each task, judged.
-        contests: liquid against recurrent on each task of which something can be said, and whether higher is better.
+        leads: `leads_over_tasks`.
     """
     ranked = min(len(models), len(tables)) >= FEWEST_RANKED
     scores = np.array([table.mean(axis=0) for table in tables])
-    ranks = dict(zip(models, average_ranks(scores, higher_is_better=False), strict=True)) if len(tables) else {}
+    ranks = dict(zip(models, places(scores, higher_is_better=False).mean(axis=0), strict=True)) if len(tables) else {}
     matchups = _matchups({task.name: task for task in tasks}, models, ranks, pairs)
-    found = [(pair, higher) for pair, higher in contests if pair.difference is not None]
-    leads = [(pair.difference or 0.0) * (1 if higher else -1) / pair.margin for pair, higher in found if pair.margin]
-    tested = len(leads) == len(found) >= FEWEST_SIGNED
     outcome = friedman(scores) if ranked else None
     return OverTasks(
         tasks=len(tables),
         models=len(models),
         friedman=outcome,
-        leads=signed_rank_test(leads, np.zeros(len(leads))) if tested else None,
+        leads=leads,
         matchups=matchups,
         groups=_groups(ranks, len(tables), outcome[1], matchups) if outcome else None,
     )
@@ -404,9 +421,9 @@ def _chances(
 
 def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence[Matchup]) -> Groups:
     order = sorted(ranks, key=lambda model: ranks[model])
-    places = np.array([ranks[model] for model in order])
+    levels = np.array([ranks[model] for model in order])
     critical = critical_difference(len(order), tasks)
-    apart = (np.abs(places[:, None] - places) >= critical) & (p < ALPHA)
+    apart = (np.abs(levels[:, None] - levels) >= critical) & (p < ALPHA)
     shown = np.zeros_like(apart)
     for found in matchups:
         i, j = order.index(found.first), order.index(found.second)
@@ -424,7 +441,12 @@ def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence
 
 
 def _named(order: Sequence[str], apart: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(order[index] for index in group) for group in cliques(apart))
+    """The largest groups of which no two are apart: the maximal cliques of the graph that joins all others."""
+    # Loading it takes a quarter of a second, and only studies of several tasks have groups.
+    import networkx
+
+    groups: list[list[int]] = [sorted(group) for group in networkx.find_cliques(networkx.from_numpy_array(~apart))]
+    return tuple(tuple(order[index] for index in group) for group in sorted(groups))
 
 
 def _listed(groups: Sequence[Sequence[str]]) -> str:

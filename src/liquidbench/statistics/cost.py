@@ -120,7 +120,8 @@ def prices(
         costs: of both, on each task.
         gains: the first's lead on each task.
         interval: of the mean of these.
-        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or "cannot
+            say".
         words: a gain for each doubling in words.
     """
     found = []
@@ -155,20 +156,27 @@ def prices(
 def _sentence(first: str, second: str, label: str, ratio: float, verdict: str, rate: str) -> str:
     if verdict in ("better", "worse"):
         winner, loser, times = (first, second, ratio) if verdict == "better" else (second, first, 1 / ratio)
+        better = f"{winner} {_verb(winner, 'is', 'are')} better than {loser}"
         if times > SAME_COST:
-            return f"{winner} is better than {loser} at {_times(times)} the {label}: {rate} for each doubling."
+            return f"{better} at {_times(times)} the {label}: {rate} for each doubling."
         if times < 1 / SAME_COST:
-            return f"{winner} is better than {loser} at {_times(times)} the {label}: there is no trade-off."
-        return f"{winner} is better than {loser} at about the same {label}."
+            return f"{better} at {_times(times)} the {label}: there is no trade-off."
+        return f"{better} at about the same {label}."
     dear, cheap, times = (first, second, ratio) if ratio >= 1 else (second, first, 1 / ratio)
     if times <= SAME_COST:
         return f"{first} and {second} are about equal in {label}."
     ending = {
         "equivalent": "for an equivalent score",
         "no difference shown": "for no gain that was shown",
+        "floor not beaten": "for a score that takes no network",
         "cannot say": "and the scores cannot be compared",
     }
-    return f"{dear} has {_times(times)} the {label} of {cheap}, {ending[verdict]}."
+    return f"{dear} {_verb(dear, 'has', 'have')} {_times(times)} the {label} of {cheap}, {ending[verdict]}."
+
+
+def _verb(name: str, one: str, many: str) -> str:
+    """The form that fits a model, or the networks of a family."""
+    return many if name.endswith(" networks") else one
 
 
 def _times(ratio: float) -> str:

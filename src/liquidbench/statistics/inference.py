@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,8 @@ from scipy import special, stats
 from liquidbench.metrics import METRICS, Measure
 
 Interval = tuple[float, float]
+Claim = Literal["above", "below", "within"]
+"""Where a true difference is said to lie: beyond the smallest that counts on either side, or within it."""
 
 ALPHA = 0.05
 """A difference is shown where its corrected p-value lies below this."""
@@ -35,9 +38,9 @@ class PairedTest:
 
     Attributes:
         test: its name.
-        statistic: t, or the smaller of the two sums of signed ranks.
+        statistic: the smaller of the two sums of signed ranks.
         p: its p-value, uncorrected.
-        effect: Cohen's d, or the matched-pairs rank-biserial correlation; positive where the first values are larger.
+        effect: the matched-pairs rank-biserial correlation; positive where the first values are larger.
         n: number of pairs.
     """
 
@@ -88,7 +91,7 @@ def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float 
         values: (n,), n at least 2.
         level: confidence, between 0 and 1.
         test_to_train: where the values are of n splits of the same data, samples for testing, divided by those for
-            training. The interval is then the one that belongs to `resampled_test`. 0 for independent values.
+            training (see `estimate`). 0 for independent values.
 
     Returns:
         Its ends; both are the mean where all values are equal.
@@ -101,13 +104,8 @@ def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float 
         >>> round(low, 3), round(high, 3)
         (-0.484, 4.484)
     """
-    if not 0 <= test_to_train < math.inf:
-        raise ValueError(f"test_to_train must be at least 0; got {test_to_train}")
-    sample = _sample("values", values)
-    quantile = float(special.stdtrit(len(sample) - 1, _tails(level)[1]))
-    reach = quantile * float(sample.std(ddof=1)) * math.sqrt(1 / len(sample) + test_to_train)
-    mean = math.fsum(sample) / len(sample)
-    return mean - reach, mean + reach
+    found = estimate(_sample("values", values), test_to_train)
+    return found.interval(level) or (found.difference, found.difference)
 
 
 def score_interval(values: ArrayLike, metric: str | Measure, test_to_train: float = 0.0) -> Interval:
@@ -137,7 +135,7 @@ def hierarchical_interval(
 
         θ* = 1/T Σ_i 1/n_t(i) Σ_j y[t(i), s(i, j)]
 
-    so that the interval speaks of other tasks and other seeds. Values of one group are no independent evidence about
+    so that the interval speaks of other tasks and other seeds. Values of one group are no independent task about
     other groups: a bootstrap of the pooled values is far too narrow wherever groups differ. Its ends are expanded
     percentiles, the tail Φ(-√(T / (T - 1)) · t) with Student's quantile t of T - 1 degrees of freedom, for plain ones
     are too narrow with few groups: of six, at 95 %, they cover in 85 cases of 100. Where groups differ far less than
@@ -184,73 +182,182 @@ def hierarchical_interval(
     return np.quantile(_hierarchical_means(tables, resamples, seed), (tail, 1 - tail), axis=0)
 
 
-def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
-    """Paired t-test, two-sided, with Cohen's d of the differences: for the seeds of one task.
+@dataclass(frozen=True)
+class Estimate:
+    """A mean difference and how far it may be off, by the part that each source of error has in it.
 
-    A test on ranks would need many seeds to show anything: of six, its p-value is never below 0.03, which no
-    correction for several tasks leaves below 0.05.
-
-    Where all pairs differ by the same amount their spread is unknown and t would be infinite, so that three
-    seeds would prove anything. `signed_rank_test` is then used: p is ``2 ** (1 - n)``, or 1 where no pair differs.
-
-    Args:
-        first: (n,), n at least 2.
-        second: (n,), each paired with the same place in `first`.
-
-    Returns:
-        The test that was used and its outcome. Differences below 1e-9 of the largest value are rounding.
-
-    Raises:
-        ValueError: for unequal lengths, fewer than two pairs, or values that are not finite.
-
-    Example:
-        >>> outcome = paired_test([0.91, 0.93, 0.92], [0.90, 0.91, 0.92])
-        >>> outcome.test, round(outcome.p, 3)
-        ('paired t-test', 0.225)
+    Attributes:
+        difference: the estimate.
+        error: its standard error; 0 where all pairs differ by the same amount, so that it is unknown.
+        freedom: degrees of freedom of that error.
+        pairs: number of pairs that it is the mean of.
     """
-    a, b = _paired(first, second)
-    if np.ptp(differences(a, b)) == 0:
-        return signed_rank_test(a, b)
-    return _t_test("paired t-test", a - b, 1 / len(a))
+
+    difference: float
+    error: float
+    freedom: float
+    pairs: int
+
+    def interval(self, level: float = LEVEL) -> Interval | None:
+        """Student's interval; None where the error is unknown."""
+        if not self.error:
+            return None
+        reach = float(special.stdtrit(self.freedom, _tails(level)[1])) * self.error
+        return self.difference - reach, self.difference + reach
+
+    def claim(self, margin: float = 0.0) -> tuple[Claim, float]:
+        """The claim that is best supported, and its p-value.
+
+        There are three: the true difference d is above the margin m, below -m, or within ± m (none for a margin of
+        0). Each is tested by itself, one-sided, at the end of its region where it is hardest to tell; p is twice the
+        smallest of the three::
+
+            p = 2 · min(P(T > (D - m) / e), P(T > (-D - m) / e), max(P(T > (m - D) / e), P(T > (m + D) / e)))
+
+        with the estimate D, its error e and Student's T. Whatever d is, a claim that is false has p below α with a
+        chance of at most α: where d = m exactly, a half each for "above" and "within". With a margin of 0 it is the
+        t-test. Where the error is unknown, p is that of the sign test: ``2 ** (1 - n)``.
+
+        Source: Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987, for equivalence; Murphy and
+        Myors, Journal of Applied Psychology 84, 1999, for a smallest effect.
+
+        Example:
+            >>> estimate([0.03, 0.05, 0.04, 0.05]).claim(margin=0.01)[0]
+            'above'
+        """
+        # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
+        margin, size = margin * (1 - 1e-9), abs(self.difference)
+        outside: Claim = "above" if self.difference > 0 else "below"
+        if not self.error:
+            p = 2.0 ** (1 - self.pairs) if size or margin else 1.0
+            return ("within" if size < margin else outside), p
+
+        def beyond(distance: float) -> float:
+            return float(special.stdtr(self.freedom, -distance / self.error))
+
+        chances: list[tuple[float, Claim]] = [(beyond(size - margin), outside)]
+        if margin:
+            chances.append((beyond(margin - size), "within"))
+        p, found = min(chances)
+        return found, min(1.0, 2 * p)
 
 
-def resampled_test(first: ArrayLike, second: ArrayLike, test_to_train: float) -> PairedTest:
-    """Corrected resampled t-test, two-sided: for one task whose data are split anew for each pair.
+def estimate(
+    differences: ArrayLike, test_to_train: float = 0.0, others: Sequence[tuple[float, float]] = ()
+) -> Estimate:
+    """A mean of paired differences, its variance the sum of those of independent sources of error.
 
-    Training sets that overlap make scores alike, so that the paired t-test finds differences where there are none. The
-    correction adds the ratio of test to training samples to the variance of the mean difference d::
+    The differences' own share is var(d) / n, as in the paired t-test, with n - 1 degrees of freedom. The degrees of a
+    sum of variances v_i with ν_i are Satterthwaite's, (Σ v_i)² / Σ v_i² / ν_i.
 
-        t = mean(d) / √((1/n + n_test/n_train) · var(d)),  n - 1 degrees of freedom
+    Where the data are split anew for each pair, training sets overlap and make scores alike, so that a paired t-test
+    finds differences where there are none. The share is then (1/n + n_test/n_train) · var(d): the corrected resampled
+    t-test. Seeds that train anew on one split need no correction.
 
-    Seeds that train anew on one split need no correction: there `paired_test` speaks of other seeds and claims nothing
-    of other data.
-
-    Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003: the corrected
-    resampled t-test.
+    Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003; Satterthwaite, An
+    Approximate Distribution of Estimates of Variance Components, Biometrics Bulletin 2, 1946.
 
     Args:
-        first: (n,), n at least 2, a score for each split.
-        second: (n,), each paired with the same place in `first`.
-        test_to_train: samples for testing, divided by those for training: 1/9 for ten folds.
-
-    Returns:
-        Its outcome, with Cohen's d.
+        differences: (n,), n at least 2.
+        test_to_train: where they are of n splits of the same data, samples for testing, divided by those for training:
+            1/9 for ten folds. 0 for independent ones.
+        others: (variance, degrees of freedom) of the mean difference for other reasons than what the pairs differ in,
+            such as the recordings that happen to be in test.
 
     Raises:
-        ValueError: for unequal lengths, fewer than two pairs, values that are not finite, differences without a
-            spread, or a ratio that is not positive.
+        ValueError: for fewer than two differences, others than finite ones, or a negative ratio.
 
     Example:
-        >>> first, second = [0.91, 0.93, 0.94], [0.90, 0.91, 0.91]
-        >>> round(paired_test(first, second).p, 3), round(resampled_test(first, second, 1 / 9).p, 3)
+        >>> first, second = np.array([0.91, 0.93, 0.94]), np.array([0.90, 0.91, 0.91])
+        >>> round(estimate(first - second).claim()[1], 3), round(estimate(first - second, 1 / 9).claim()[1], 3)
         (0.074, 0.095)
     """
-    if not 0 < test_to_train < math.inf:
-        raise ValueError(f"test_to_train must be positive; got {test_to_train}: without new splits use paired_test")
-    a, b = _paired(first, second)
-    if np.ptp(differences(a, b)) == 0:
-        raise ValueError("first and second differ by the same amount on every split, so t is undefined")
-    return _t_test("corrected resampled t-test", a - b, 1 / len(a) + test_to_train)
+    if not 0 <= test_to_train < math.inf:
+        raise ValueError(f"test_to_train must be at least 0; got {test_to_train}")
+    sample = _sample("differences", differences)
+    n, spread = len(sample), float(sample.std(ddof=1))
+    # What differs by rounding alone does not differ.
+    spread = 0.0 if spread < 1e-9 * float(np.abs(sample).max()) else spread
+    return combined(math.fsum(sample) / n, n, [((1 / n + test_to_train) * spread**2, n - 1), *others])
+
+
+def combined(difference: float, pairs: int, parts: Sequence[tuple[float, float]]) -> Estimate:
+    """An estimate whose variance is the sum of parts, (variance, degrees of freedom) each; see `estimate`."""
+    variance = math.fsum(part for part, _ in parts)
+    squares = math.fsum(part**2 / freedom for part, freedom in parts if part)
+    return Estimate(difference, math.sqrt(variance), variance**2 / squares if squares else 1.0, pairs)
+
+
+def jackknife(without: ArrayLike) -> tuple[float, float]:
+    """Variance of a score for the recordings that it happens to be computed from, and its degrees of freedom.
+
+    From its values θ_i with each of G blocks of recordings left out::
+
+        var = (G - 1) / G · Σ (θ_i - mean(θ))²,  G - 1 degrees of freedom
+
+    Unlike a formula for each metric it holds for any score that changes smoothly with the data, areas under curves
+    among them, and unlike a bootstrap it needs no more than G scores.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 11.
+
+    Args:
+        without: (G,), G at least 2.
+
+    Example:
+        >>> values = np.array([1.0, 2.0, 4.0, 7.0])
+        >>> variance, freedom = jackknife([np.delete(values, i).mean() for i in range(4)])
+        >>> bool(np.isclose(variance, values.var(ddof=1) / 4)), freedom
+        (True, 3)
+    """
+    sample = _sample("without", without)
+    return float((len(sample) - 1) * sample.var()), len(sample) - 1
+
+
+def best_of(n: int, k: int) -> NDArray[np.float64]:
+    """(n,) chance of each of n, the best first, to be the best of k drawn from them without replacement.
+
+    Example:
+        >>> best_of(4, 2).round(3).tolist(), best_of(3, 3).tolist()
+        ([0.5, 0.333, 0.167, 0.0], [1.0, 0.0, 0.0])
+    """
+    return _chances_of_best(n)[::-1, k - 1]
+
+
+@cache
+def variance_of_best(n: int, k: int) -> float:
+    """Variance of the mean best of k, over all subsets of k, of n independent standard normal values.
+
+    What a family's score owes to which of its networks happen to be in a study. Of a U-statistic, with c members
+    shared by two subsets::
+
+        C(n, k)⁻¹ Σ_c C(k, c) C(n - k, k - c) ζ_c,  ζ_c = var(E[max of k | c of them])
+
+    Source: Hoeffding, A Class of Statistics with Asymptotically Normal Distribution, 1948.
+
+    Example:
+        >>> variance_of_best(5, 1), round(variance_of_best(3, 3), 3)
+        (0.2, 0.559)
+    """
+    if k == 1:
+        return 1 / n
+    x = np.linspace(-8.0, 8.0, 4001)
+    below = special.ndtr(x)
+
+    def density(members: int) -> NDArray[np.float64]:
+        """Of the largest of some values."""
+        return members * below ** (members - 1) * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
+
+    step, total = x[1] - x[0], 0.0
+    for shared in range(1, k + 1):
+        if shared == k:
+            expected = x
+        else:
+            rest = x * density(k - shared)
+            expected = x * below ** (k - shared) + np.cumsum(rest[::-1])[::-1] * step
+        weight = density(shared) * step
+        zeta = float(weight @ expected**2 - (weight @ expected) ** 2)
+        total += math.comb(k, shared) * math.comb(n - k, k - shared) * zeta
+    return total / math.comb(n, k)
 
 
 def signed_rank_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
@@ -447,23 +554,6 @@ def places(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
     return stats.rankdata(costs, axis=1)
 
 
-def average_ranks(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
-    """Mean place of each model, 1 being best.
-
-    Args:
-        scores: (datasets, models); NaN where a model failed, which ranks last.
-        higher_is_better: direction of the score.
-
-    Returns:
-        (models,) mean ranks over data sets. Equal scores share the mean of their places.
-
-    Example:
-        >>> average_ranks([[0.9, 0.8, 0.8], [0.7, float("nan"), 0.9]], higher_is_better=True).tolist()
-        [1.5, 2.75, 1.75]
-    """
-    return places(scores, higher_is_better).mean(axis=0)
-
-
 def friedman(scores: ArrayLike) -> tuple[float, float]:
     """Friedman's test of whether any of several models differs in rank, over data sets.
 
@@ -521,39 +611,6 @@ def critical_difference(models: int, datasets: int, alpha: float = ALPHA) -> flo
         )
     quantile = float(stats.studentized_range.ppf(1 - alpha, models, np.inf))
     return quantile / math.sqrt(2) * math.sqrt(models * (models + 1) / (6 * datasets))
-
-
-def cliques(apart: ArrayLike) -> tuple[tuple[int, ...], ...]:
-    """The largest groups of models of which no two are shown to differ.
-
-    Every two models that are not shown to differ share a group, and no group lies within another; a model may be in
-    several. Where differences are read off one scale, as Nemenyi's are off mean ranks, groups are stretches of the
-    ranking. Where each pair has a test of its own they need not be: drawing such a group as one bar over the ranking
-    would join models that were shown to differ.
-
-    They are the maximal cliques of the graph that joins such models (`networkx.find_cliques`).
-
-    Args:
-        apart: (models, models), symmetric, true where two models are shown to differ; its diagonal is not read.
-
-    Returns:
-        Groups of indices, ascending in each, and of groups by their members; a model that differs from all others is a
-        group of one.
-
-    Raises:
-        ValueError: for another shape, or a matrix that is not symmetric.
-
-    Example:
-        >>> cliques([[0, 0, 1], [0, 0, 0], [1, 0, 0]])
-        ((0, 1), (1, 2))
-    """
-    matrix = np.asarray(apart, dtype=bool)
-    if matrix.ndim != 2 or (matrix != matrix.T).any():
-        raise ValueError(f"apart must be symmetric, (models, models); got shape {matrix.shape}")
-    # Loading it takes a quarter of a second, and only studies of several tasks have groups.
-    import networkx
-
-    return tuple(sorted(tuple(sorted(group)) for group in networkx.find_cliques(networkx.from_numpy_array(~matrix))))
 
 
 def seeds_to_show(
@@ -764,13 +821,6 @@ def differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
     a, b = _paired(first, second)
     unit = 1e-9 * max(np.abs(a).max(), np.abs(b).max())
     return np.rint((a - b) / unit) * unit if unit else np.zeros_like(a)
-
-
-def _t_test(name: str, moved: NDArray[np.float64], variance_factor: float) -> PairedTest:
-    n, mean, spread = len(moved), float(moved.mean()), float(moved.std(ddof=1))
-    t = mean / (math.sqrt(variance_factor) * spread)
-    p = 2 * float(special.stdtr(n - 1, -abs(t)))
-    return PairedTest(name, t, p, mean / spread, n)
 
 
 def _chance_beyond(noncentrality: NDArray[np.float64], freedom: NDArray[np.int64], alpha: float) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import fmean
 from typing import Literal
 
@@ -16,44 +17,56 @@ from liquidbench.facts import Facts
 from liquidbench.models import Family
 from liquidbench.statistics.cost import Price, measured, prices
 from liquidbench.statistics.inference import (
-    ALPHA,
-    LEVEL,
-    MOST_SEEDS,
-    POWER,
-    Effect,
+    Estimate,
     Interval,
-    PairedTest,
+    best_of,
+    combined,
     differences,
     effect_size,
-    holm,
+    estimate,
+    jackknife,
     mean_interval,
-    paired_test,
     places,
-    resampled_test,
     score_interval,
-    seeds_to_equate,
-    seeds_to_show,
+    variance_of_best,
 )
-from liquidbench.statistics.wording import counted, linear_model, number, percent, significant
+from liquidbench.statistics.pairs import FAMILIES_COMPARED, FEWEST_SEEDS, Pair, family_words
+from liquidbench.wording import counted, number, significant
 
-FEWEST_SEEDS = 3
-"""Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
+FEWEST_SPLITS = 5
+"""From so many outer splits on they are the pairs; of fewer, differences would have to be many times their spread."""
 
-FEW_SEEDS = 5
-"""A verdict on a task with fewer comes with a warning."""
+FEWEST_RECORDINGS = 5
+"""From so many test recordings on their spread is known well enough to speak of others."""
 
 FoldAndSeed = tuple[int, int]
 """What tells the runs of one model and variant apart."""
 
-REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
-"""Each word holds up to so many times the seeds that there are."""
+Weights = Mapping[FoldAndSeed, Mapping[str, float]]
+"""For each run the models whose test score counts, and with what weight."""
 
-PROSPECT_RULE = (
-    "Where no difference is shown: the number of seeds that would show one with a power of "
-    f"{percent(POWER)} if difference and spread are as observed, or equivalence where the difference is below the "
-    "smallest that counts. The level is that of Holm's first step. “Within reach”: at most twice the present seeds; "
-    f"“costly”: at most ten times; “out of reach”: more, or more than {MOST_SEEDS:,}."
-)
+Without = Callable[[str], NDArray[np.float64] | None]
+"""From a run's id its test score without each block of test recordings (`liquidbench.predictions.scores_without`)."""
+
+FLOORS = {
+    "trivial": "the trivial predictor",
+    "linear": "the linear model",
+    "boosting": "gradient boosting",
+    "convolution": "MiniRocket",
+}
+"""Scores that take no network, by their metric in results, as sentences call them."""
+
+CONSTANT = "the best constant"
+"""The floor that no prediction from the inputs stands under: see `liquidbench.facts.Facts.constant`."""
+
+CHEAP = "one search serves all seeds (mode: cheap), so what another search would have chosen is unknown"
+
+SELECTIONS = {
+    "validation": "validation score, other seeds",
+    "test": "test score, other seeds (an oracle)",
+    "": "no choice, the family's mean",
+}
+"""How a family's networks are chosen; verdicts are by the first, the others stand beside it."""
 
 
 @dataclass(frozen=True)
@@ -87,111 +100,13 @@ class Standing:
     splits: int = 1
 
 
-@dataclass(frozen=True)
-class Prospect:
-    """What more seeds would show where none has been shown yet, were difference and spread the true ones.
-
-    Attributes:
-        aim: "different", or "equivalent" where the difference seen lies below the smallest that counts.
-        seeds: how many would show that with a chance of `POWER`; None above `MOST_SEEDS`.
-        now: how many there are.
-    """
-
-    aim: Literal["different", "equivalent"]
-    seeds: int | None
-    now: int
-
-    @property
-    def reach(self) -> str:
-        """A word of `REACH`."""
-        return "out of reach" if self.seeds is None else next(w for end, w in REACH if self.seeds <= end * self.now)
-
-    @property
-    def sentence(self) -> str:
-        """That in words."""
-        show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
-        many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
-        text = (
-            f"If difference and spread are as observed, {many} seeds would show {show} with a power of "
-            f"{percent(POWER)} (there are {self.now}): {self.reach}."
-        )
-        return text + " With so few seeds the spread is uncertain." if self.now < FEW_SEEDS else text
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Two models on one task, over the seeds that both finished.
-
-    Where the task was run on several outer splits, pairs are splits: differences are means over the seeds of a split,
-    and test and interval allow for training data that overlap (`resampled_test`).
-
-    Attributes:
-        task: the task's name.
-        first: a model.
-        second: another.
-        difference: mean score of the first less that of the second; None without a common seed.
-        interval: of the difference; None where it is unknown: below two pairs, or where all differ alike.
-        p: corrected by Holm's method; None where there is no `outcome`.
-        outcome: the test before correction; None below two pairs, and for splits that all differ alike.
-        margin: the smallest difference that counts, in units of the score.
-        seeds: number of common seeds; on several splits the smallest of any.
-        left_out: runs that one of the two has not finished.
-        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
-        reason: why nothing can be said; "" where something can.
-        differences: score of the first less that of the second of each pair, in the order of seeds or splits.
-        effect: how large the difference is, positive where the first has the larger score; None below three pairs.
-        tests: number of p-values that the correction counts.
-        over: what the pairs are, "seed" or "split".
-    """
-
-    task: str
-    first: str
-    second: str
-    difference: float | None
-    interval: Interval | None
-    p: float | None
-    outcome: PairedTest | None
-    margin: float
-    seeds: int
-    left_out: int
-    verdict: str
-    reason: str = ""
-    differences: tuple[float, ...] = ()
-    effect: Effect | None = None
-    tests: int = 1
-    over: Literal["seed", "split"] = "seed"
-
-    @property
-    def extent(self) -> str:
-        """What the pairs are, in words."""
-        if self.over == "seed":
-            return counted(self.seeds, "seed")
-        return f"over {counted(len(self.differences), 'split')}, {counted(self.seeds, 'seed')} each"
-
-    @property
-    def prospect(self) -> Prospect | None:
-        """What more seeds would show; None where something is shown, nothing can be said, or the spread is unknown.
-
-        None over splits too: a task has no more of them, and more seeds tell nothing of other data. The level is that
-        of Holm's first step, at worst; a verdict of equivalence is not corrected.
-        """
-        if self.verdict != "no difference shown" or self.difference is None or self.interval is None:
-            return None
-        if self.over == "split":
-            return None
-        spread = float(np.std(self.differences, ddof=1))
-        if _counts(self.difference, self.margin):
-            return Prospect("different", seeds_to_show(self.difference, spread, ALPHA / self.tests), self.seeds)
-        needed = seeds_to_equate(self.difference, spread, self.margin, 1 - LEVEL)
-        return Prospect("equivalent", needed, self.seeds)
-
-
 @dataclass(frozen=True, slots=True)
 class _Scores:
     """One run's scores; NaN where it failed."""
 
     test: float
     validation: float
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,18 +150,20 @@ class TaskResults:
         cells: Mapping[tuple[str, str], Mapping[FoldAndSeed, _Scores]],
         facts: Facts | None,
         trainings: Mapping[str, Trainings],
-        trivial: float | None,
-        linear: float | None,
+        floors: Mapping[str, float],
         costs: Mapping[str, Mapping[str, float]],
         circumstances: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]],
         smallest_difference: float,
         families: Mapping[str, Family],
+        cheap: bool = False,
+        without: Without | None = None,
     ):
-        self.name, self.cells, self.trainings, self.trivial, self.linear = name, cells, trainings, trivial, linear
+        self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
         self.costs, self.circumstances, self.families = costs, circumstances, families
         told = facts or Facts()
+        self.facts, self._without = told, without
         self.title, self.warnings, self.measure = told.title or name, told.warnings, told.measure
-        self.linear_name, self.higher = linear_model(told), told.higher_is_better
+        self.higher = told.higher_is_better
         label = self.measure.label
         self.words = label[:1].lower() + label[1:]
         self.models = [model for model, variant in cells if variant == "matched"]
@@ -300,6 +217,13 @@ class TaskResults:
         """How the trainings of a model ended; none in results of early versions."""
         return self.trainings.get(model, Trainings())
 
+    @property
+    def floor(self) -> tuple[str, float] | None:
+        """The best score that there is without a network, and whose it is."""
+        if not self.floors:
+            return None
+        return (max if self.higher else min)(self.floors.items(), key=lambda floor: floor[1])
+
     def cut_short(self, model: str) -> str:
         """In words, that the time limit ended what was scored of a model; "" where it did not."""
         chosen = self.trainings_of(model).chosen
@@ -311,22 +235,19 @@ class TaskResults:
         runs = [set(self.cells.get((model, "matched"), {})) for model in models]
         return sorted(set.intersection(*runs)) if runs else []
 
-    def representative(self, families: Collection[str]) -> str | None:
-        """The model that validation chooses; the study's order decides between equals.
-
-        Means over other seeds are other quantities, so only seeds count that every matched model of the task has run
-        and no candidate failed.
-        """
-        runs = self.runs_of_all(self.models)
-
-        def finished(model: str) -> set[FoldAndSeed]:
-            cells = self.cells[model, "matched"]
-            return {run for run in runs if math.isfinite(cells[run].test) and math.isfinite(cells[run].validation)}
-
-        members = {model: finished(model) for model in self.members(families)}
+    def candidates(self, families: Collection[str]) -> list[str]:
+        """The matched models of some families that have the fewest failures on the runs that all models have made."""
+        members = {model: self._finished(model) for model in self.members(families)}
         most = max(map(len, members.values()), default=0)
-        candidates = {model: found for model, found in members.items() if len(found) == most}
-        common = set.intersection(*candidates.values()) if candidates else set()
+        return [model for model, runs in members.items() if most and len(runs) == most]
+
+    def representative(self, families: Collection[str]) -> str | None:
+        """The model that validation chooses over all seeds; the study's order decides between equals.
+
+        It is what a user would take; no verdict is built on its score, which that choice flatters.
+        """
+        candidates = self.candidates(families)
+        common = sorted(set.intersection(*map(self._finished, candidates))) if candidates else []
 
         def key(model: str) -> float:
             mean = fmean(self.values({run: self.cells[model, "matched"][run].validation for run in common}))
@@ -334,48 +255,192 @@ class TaskResults:
 
         return min(candidates, key=key) if common else None
 
-    def common(self, first: str, second: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """`values` of two models over the runs that both finished, in one order."""
-        a, b = self.scores(first), self.scores(second)
-        runs = a.keys() & b.keys()
-        return np.array(self.values({run: a[run] for run in runs})), np.array(
-            self.values({run: b[run] for run in runs})
-        )
+    def _finished(self, model: str) -> set[FoldAndSeed]:
+        """The runs of a matched model with both scores, of those that all matched models have made."""
+        cells = self.cells[model, "matched"]
+        return {
+            run
+            for run in self.runs_of_all(self.models)
+            if math.isfinite(cells[run].test) and math.isfinite(cells[run].validation)
+        }
 
     def pair(self, first: str, second: str) -> Pair:
         """Two matched models over the runs that both finished; its p and verdict are still to be corrected."""
-        a, b = self.common(first, second)
         runs = self.scores(first).keys() & self.scores(second).keys()
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
-        spread = len(a) > 1 and np.ptp(differences(a, b)) > 0
-        over = "seed" if self.splits == 1 else "split"
-        outcome = None
-        if over == "seed" and len(a) > 1:
-            outcome = paired_test(a, b)
-        elif over == "split" and spread:
-            outcome = resampled_test(a, b, self.test_to_train)
-        reasons = [words for model in (first, second) if (words := self.cut_short(model))]
-        if not len(a):
+        sides = [dict.fromkeys(runs, {model: 1.0}) for model in (first, second)]
+        return self._compared((first, second), (sides[0], sides[1]), len(planned) - len(runs))
+
+    def family_pair(self, selection: str = "validation") -> Pair | None:
+        """Liquid against recurrent networks; None where a family has none that can be compared.
+
+        Of n networks of one family and m of the other, each family is represented by the best of k = min(n, m) of its
+        networks, averaged over all subsets of k: the best of more would be better for their number alone. The choice
+        for one seed is made on all other seeds of its split, so that no score is counted that was chosen for being
+        high. Where a family has several networks, what they differ by is a source of error: others of the family might
+        have been run.
+
+        Args:
+            selection: a key of `SELECTIONS`.
+        """
+        members = [self.candidates([family]) for family in FAMILIES_COMPARED]
+        if not all(members):
+            return None
+        runs = sorted(set.intersection(*(self._finished(model) for models in members for model in models)))
+        k = min(map(len, members)) if selection else 1
+        names = [
+            models[0] if len(models) == 1 else family for models, family in zip(members, FAMILIES_COMPARED, strict=True)
+        ]
+        planned = {run for models in members for model in models for run in self.cells[model, "matched"]}
+        seeds = Counter(fold for fold, _ in runs)
+        alone = {run for run in runs if seeds[run[0]] == 1}
+        if not runs:
+            return self._compared((names[0], names[1]), ({}, {}), len(planned))
+        if selection and alone and max(map(len, members)) > 1:
+            reason = "choosing among a family's networks takes 2 seeds on each split that all of them have finished"
+            blank = self._compared((names[0], names[1]), ({}, {}), len(planned))
+            return replace(blank, reason=reason, subsets=k)
+        sides = [self._chosen(models, runs, k, selection) for models in members]
+        freedom = sum(map(len, members)) - 2
+        others = [(self._spread(members, runs) * sum(variance_of_best(len(m), k) for m in members), freedom)]
+        pair = self._compared(
+            (names[0], names[1]), (sides[0], sides[1]), len(planned) - len(runs), others if freedom else ()
+        )
+        both = tuple(self._estimate(self._scored(side), pair.over) for side in sides) if pair.estimate else None
+        return replace(pair, subsets=k, sides=both and (both[0], both[1]))
+
+    def _chosen(self, models: list[str], runs: Sequence[FoldAndSeed], k: int, selection: str) -> Weights:
+        """For each run the weights that the other seeds of its split give to the models of a family."""
+        if not selection or len(models) == 1:
+            return dict.fromkeys(runs, dict.fromkeys(models, 1 / len(models)))
+        chances = best_of(len(models), k)
+        table = np.array(
+            [[getattr(self.cells[model, "matched"][run], selection) for run in runs] for model in models]
+        ) * (1 if self.higher else -1)
+        folds = np.array([fold for fold, _ in runs])
+        found: dict[FoldAndSeed, dict[str, float]] = {}
+        for place, run in enumerate(runs):
+            others = (folds == run[0]) & (np.arange(len(runs)) != place)
+            order = np.argsort(-table[:, others].mean(axis=1), kind="stable")
+            found[run] = {models[place]: float(w) for place, w in zip(order.tolist(), chances, strict=True) if w}
+        return found
+
+    def _spread(self, members: Sequence[Sequence[str]], runs: Sequence[FoldAndSeed]) -> float:
+        """Variance of the mean scores of the networks of one family, pooled over both."""
+        squares, freedom = 0.0, 0
+        for models in members:
+            cells = [self.cells[model, "matched"] for model in models]
+            means = [fmean(self.values({run: cell[run].test for run in runs})) for cell in cells]
+            squares += float(np.var(means)) * len(means)
+            freedom += len(means) - 1
+        return squares / max(freedom, 1)
+
+    def _compared(
+        self,
+        names: tuple[str, str],
+        sides: tuple[Weights, Weights],
+        left_out: int,
+        networks: Sequence[tuple[float, float]] = (),
+    ) -> Pair:
+        """Two sides over the same runs; p and verdict are still to be corrected."""
+        runs = sorted(sides[0])
+        first, second = map(self._scored, sides)
+        scores = list(first.values()), list(second.values())
+        apart = dict(zip(runs, differences(*scores).tolist() if len(runs) > 1 else np.subtract(*scores), strict=True))
+        seeds = Counter(fold for fold, _ in runs)
+        folds, fewest = len(seeds), min(seeds.values(), default=0)
+        # Of few splits each is a test set by itself, where seeds and recordings vary.
+        over: Literal["seed", "split"] = "split" if folds >= FEWEST_SPLITS or (folds > 1 and fewest < 2) else "seed"
+        pairs, *both = (
+            self.values(side) if over == "split" else list(side.values()) for side in (apart, first, second)
+        )
+        recordings = self._recordings(sides, runs) if over == "seed" else None
+        others = [*networks, *([recordings] if recordings else [])]
+        # The spread of seeds is a fraction of that of searches, so no interval and no p is made of it.
+        known = not self.cheap and len(pairs) > 1 and (over == "split" or fewest > 1)
+        estimated = self._estimate(apart, over, others) if known else None
+        shares = tuple(self._shares(side) for side in sides)
+        involved = dict.fromkeys(model for share in shares for model in share)
+        reasons = [words for model in involved if (words := self.cut_short(model))]
+        if self.cheap:
+            reasons.append(CHEAP)
+        if not runs:
             reasons.append("they share no seed that both finished")
-        elif len(a) < FEWEST_SEEDS:
-            reasons.append(f"{counted(len(a), over)} {'is' if len(a) == 1 else 'are'} too few")
+        elif len(pairs) < FEWEST_SEEDS:
+            reasons.append(f"{counted(len(pairs), over)} {'is' if len(pairs) == 1 else 'are'} too few")
+        enough = len(pairs) >= FEWEST_SEEDS
+        covers = [f"{over}s", *(["test recordings"] if recordings else [])]
+        covers += ["networks of the families"] if networks else []
         return Pair(
             task=self.name,
-            first=first,
-            second=second,
-            difference=float((a - b).mean()) if len(a) else None,
-            interval=mean_interval(a - b, test_to_train=self.test_to_train) if spread else None,
-            p=outcome.p if outcome else None,
-            outcome=outcome,
+            first=names[0],
+            second=names[1],
+            means=(fmean(self.values(first)), fmean(self.values(second))) if runs else None,
+            sides=None,
+            estimate=estimated,
+            p=None,
+            uncorrected=estimated.claim(self.margin)[1] if estimated else None,
             margin=self.margin,
-            seeds=min(Counter(fold for fold, _ in runs).values(), default=0),
-            left_out=len(planned) - len(runs),
+            seeds=fewest,
+            splits=max(folds, 1),
+            left_out=left_out,
+            covers=tuple(covers),
             verdict="no difference shown",
             reason=" and ".join(reasons),
-            differences=tuple((a - b).tolist()),
-            effect=effect_size(a, b) if len(a) >= FEWEST_SEEDS else None,
+            differences=tuple(pairs),
+            effect=effect_size(*both) if enough else None,
             over=over,
+            shares=(shares[0], shares[1]),
         )
+
+    def _scored(self, side: Weights) -> dict[FoldAndSeed, float]:
+        """A side's test score in each run, in order."""
+        return {
+            run: math.fsum(weight * self.cells[model, "matched"][run].test for model, weight in side[run].items())
+            for run in sorted(side)
+        }
+
+    def _estimate(
+        self, values: Mapping[FoldAndSeed, float], over: str, others: Sequence[tuple[float, float]] = ()
+    ) -> Estimate:
+        """The mean of a number that each run has: over splits, or over the seeds of each split."""
+        if over == "split":
+            return estimate(self.values(values), self.test_to_train, others)
+        by_fold: dict[int, list[float]] = {}
+        for (fold, _), value in values.items():
+            by_fold.setdefault(fold, []).append(value)
+        spreads = [float(np.var(one, ddof=1)) / len(one) for one in by_fold.values() if np.ptp(one)]
+        own = (math.fsum(spreads) / len(by_fold) ** 2, len(values) - len(by_fold))
+        return combined(fmean(map(fmean, by_fold.values())), len(values), [own, *others])
+
+    def _recordings(self, sides: tuple[Weights, Weights], runs: Sequence[FoldAndSeed]) -> tuple[float, float] | None:
+        """What the difference owes to the recordings in test: variance and degrees of freedom; None where unknown."""
+        if self._without is None or not runs:
+            return None
+        by_fold: dict[int, list[NDArray[np.float64]]] = {}
+        for run in runs:
+            total: NDArray[np.float64] | float = 0.0
+            for sign, side in zip((1, -1), sides, strict=True):
+                for model, weight in side[run].items():
+                    scores = self._without(self.cells[model, "matched"][run].run)
+                    if scores is None:
+                        return None
+                    total = total + sign * weight * scores
+            by_fold.setdefault(run[0], []).append(np.asarray(total))
+        if any(len({len(one) for one in found}) > 1 for found in by_fold.values()):
+            return None
+        parts = [jackknife(np.mean(found, axis=0)) for found in by_fold.values()]
+        if sum(freedom + 1 for _, freedom in parts) < FEWEST_RECORDINGS:
+            return None
+        variance = math.fsum(part for part, _ in parts) / len(parts) ** 2
+        return variance, sum(freedom for _, freedom in parts)
+
+    def _shares(self, side: Weights) -> dict[str, float]:
+        """How often each model is the one that counts, the most frequent first."""
+        total: Counter[str] = Counter()
+        for weights in side.values():
+            total.update({model: weight / len(side) for model, weight in weights.items()})
+        return dict(total.most_common())
 
     def lead(self, difference: float) -> float:
         """A difference of scores, positive where the first is better."""
@@ -387,9 +452,9 @@ class TaskResults:
             return ()
         ends = sorted(map(self.lead, pair.interval)) if pair.interval else None
         return prices(
-            pair.first,
-            pair.second,
-            costs=[(self.costs.get(pair.first, {}), self.costs.get(pair.second, {}))],
+            family_words(pair.first),
+            family_words(pair.second),
+            costs=[(self._typical_cost(pair.shares[0]), self._typical_cost(pair.shares[1]))],
             gains=[self.lead(pair.difference)],
             interval=(ends[0], ends[1]) if ends else None,
             verdict=pair.verdict,
@@ -398,16 +463,23 @@ class TaskResults:
             ),
         )
 
-    def family_pair(self) -> Pair | None:
-        """The representatives of liquid and recurrent networks; None where a family has none."""
-        liquid, recurrent = self.representative(["liquid"]), self.representative(["recurrent"])
-        return self.pair(liquid, recurrent) if liquid and recurrent else None
+    def _typical_cost(self, shares: Mapping[str, float]) -> dict[str, float]:
+        """Costs known of all models of a side: geometric means, weighted by how often each is the one that counts."""
+        known = [self.costs.get(model, {}) for model in shares]
+        metrics = set.intersection(*map(set, known)) if known else set()
+        weighted = list(zip(shares.values(), known, strict=True))
+        if len(weighted) == 1:
+            return dict(known[0])
+        return {metric: math.exp(math.fsum(w * math.log(one[metric]) for w, one in weighted)) for metric in metrics}
 
     def places(self, models: Sequence[str]) -> NDArray[np.float64]:
-        """Ranks of some matched models, (runs, models), for the seeds and splits that all of them have run."""
+        """Ranks of some matched models, (runs, models), for the seeds and splits that all of them have run.
+
+        None of a cheap study's runs is ranked: they all hang on one search.
+        """
         cells = [self.cells.get((model, "matched"), {}) for model in models]
         runs = self.runs_of_all(models)
-        if not runs:
+        if self.cheap or not runs:
             return np.empty((0, len(cells)))
         return places(np.array([[known[run].test for known in cells] for run in runs]), self.higher)
 
@@ -447,6 +519,7 @@ def results_by_task(
     tasks: Mapping[str, Facts],
     smallest_difference: float,
     families: Mapping[str, Family],
+    without: Callable[[str, str], NDArray[np.float64] | None] | None = None,
 ) -> list[TaskResults]:
     """The results of each task in a table; `compare` says what it must hold."""
     names = frame.filter(pl.col("kind") == "fit").select(pl.col("task").unique()).collect()["task"]
@@ -460,15 +533,29 @@ def results_by_task(
                 cells=_cells(rows, task, tasks.get(task), families),
                 facts=tasks.get(task),
                 trainings=_trainings(rows),
-                trivial=results.baseline_scores(rows, "trivial").get(task),
-                linear=results.baseline_scores(rows, "linear").get(task),
+                floors=floors(rows, task, tasks.get(task, Facts())),
                 costs=measured(rows),
                 circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
                 families=families,
+                cheap="cheap" in rows.filter(pl.col("variant") == "matched")["search"].unique(),
+                without=partial(_without, without, tasks[task].metric) if without and task in tasks else None,
             )
         )
     return found
+
+
+def floors(rows: pl.DataFrame, task: str, facts: Facts) -> dict[str, float]:
+    """Scores on test that take no network, by whose they are, with the names of `FLOORS` and `CONSTANT`."""
+    scores = {label: results.baseline_scores(rows, floor).get(task) for floor, label in FLOORS.items()}
+    scores[CONSTANT] = facts.constant
+    return {label: score for label, score in scores.items() if score is not None}
+
+
+def _without(
+    source: Callable[[str, str], NDArray[np.float64] | None], metric: str, run: str
+) -> NDArray[np.float64] | None:
+    return source(run, metric)
 
 
 def test_to_train(task: str, facts: Facts) -> float:
@@ -519,7 +606,9 @@ def _cells(
             )
         nothing = run in failed
         known[fold, seed] = _Scores(
-            math.nan if nothing else test.get(run, math.nan), math.nan if nothing else validation.get(run, math.nan)
+            math.nan if nothing else test.get(run, math.nan),
+            math.nan if nothing else validation.get(run, math.nan),
+            run,
         )
     return cells
 
@@ -554,29 +643,3 @@ def _trainings(rows: pl.DataFrame) -> dict[str, Trainings]:
             chosen=[Training(*training) for training in columns.iter_rows()],
         )
     return found
-
-
-def corrected_pairs(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
-    """Pairs with p corrected for their number, and the verdict that follows from it."""
-    raw = {index: pair.p for index, pair in enumerate(pairs) if pair.p is not None}
-    corrected = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
-    judged = []
-    for index, (pair, direction) in enumerate(zip(pairs, higher, strict=True)):
-        pair = replace(pair, p=corrected.get(index), tests=max(len(raw), 1))
-        judged.append(replace(pair, verdict=_word(pair, direction)))
-    return judged
-
-
-def _word(pair: Pair, higher: bool) -> str:
-    if pair.reason:
-        return "cannot say"
-    if pair.interval and -pair.margin < pair.interval[0] and pair.interval[1] < pair.margin:
-        return "equivalent"
-    if pair.difference is None or pair.p is None or not _counts(pair.difference, pair.margin) or pair.p >= ALPHA:
-        return "no difference shown"
-    return "better" if (pair.difference > 0) == higher else "worse"
-
-
-def _counts(difference: float, margin: float) -> bool:
-    # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
-    return abs(difference) >= margin * (1 - 1e-9)

@@ -2,15 +2,17 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from statistics import median
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from liquidbench import models, results
-from liquidbench.facts import Facts
+from liquidbench.facts import DRIFT, Facts
 from liquidbench.models import Family
 from liquidbench.search import LEARNING_RATES
 from liquidbench.statistics.across import (
@@ -21,23 +23,33 @@ from liquidbench.statistics.across import (
     Overall,
     OverTasks,
     judge_over_tasks,
+    leads_over_tasks,
     overall_standings,
 )
 from liquidbench.statistics.cost import Price
-from liquidbench.statistics.inference import ALPHA, LEVEL
-from liquidbench.statistics.task_results import (
+from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
+from liquidbench.statistics.pairs import (
+    FAMILIES_COMPARED,
     FEW_SEEDS,
     FEWEST_SEEDS,
     Pair,
     Prospect,
+    corrected_pairs,
+    family_words,
+)
+from liquidbench.statistics.task_results import (
+    CONSTANT,
+    FEWEST_RECORDINGS,
+    FEWEST_SPLITS,
+    FLOORS,
+    SELECTIONS,
     Standing,
     TaskResults,
     Training,
-    corrected_pairs,
     in_order,
     results_by_task,
 )
-from liquidbench.statistics.wording import counted, number, p_value, percent, significant
+from liquidbench.wording import counted, listed, number, p_value, percent, significant
 
 EDGE = 0.05
 """A learning rate is close to an end of its range within this share of it, on the logarithmic scale of the draws."""
@@ -63,13 +75,14 @@ class Judgement:
 
     Attributes:
         task: the task's name.
-        pair: the liquid representative (first) and the recurrent one, with p corrected over the tasks; None
-            where a family has none.
-        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "cannot say" or "not
-            compared".
+        pair: liquid (first) and recurrent networks, with p corrected over the tasks; None where a family has none.
+        verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "floor not beaten", "cannot
+            say" or "not compared".
         sentence: that in plain words, with the numbers behind it.
         prospect: where no difference is shown, how many seeds would show one, or equivalence; None elsewhere.
         prices: what the lead of one costs, by each cost that was measured of both.
+        selections: the same comparison, uncorrected, by each rule of `SELECTIONS` in words; empty where a family
+            has no choice.
     """
 
     task: str
@@ -78,6 +91,7 @@ class Judgement:
     sentence: str
     prospect: Prospect | None = None
     prices: tuple[Price, ...] = ()
+    selections: Mapping[str, Pair] = field(default_factory=dict)
 
     @property
     def short(self) -> str:
@@ -153,15 +167,13 @@ def compare(
     smallest_difference: float,
     matchings: Sequence[str] = (),
     families: Mapping[str, Family] | None = None,
+    without: Callable[[str, str], NDArray[np.float64] | None] | None = None,
 ) -> Comparison:
     """Judge a study's results.
 
-    Runs are paired by task, outer split and seed. Where a task was run on several splits, it is their mean differences
-    over seeds that are tested, with allowance for training data that overlap (`resampled_test`). A family (liquid,
-    recurrent) is represented on each task by the model with the fewest failures and, among these, the best mean score
-    on *validation*, over the seeds that all matched models of the task have run; the two are compared on test. Where
-    the time limit cut short what is compared, where there are too few seeds or splits, or where the better one is
-    no better than the trivial predictor, the verdict is that nothing can be said.
+    Runs are paired by task, outer split and seed, and scored on test. On each task the best of so many liquid networks
+    as there are recurrent ones (or the other way round) is set against the best of these (`TaskResults.family_pair`).
+    The verdict's `thresholds` say the rules in full.
 
     Args:
         frame: rows of `liquidbench.results.read`, of one study's present runs.
@@ -174,6 +186,8 @@ def compare(
             the verdicts by the rest.
         families: of each model, in the order of the leaderboard: `Study.families`, where a study has models of a user's
             own; None for those that come with the package. Others are of the family "other".
+        without: from a run's id and a metric, its test score without each block of test recordings, or None
+            (`liquidbench.predictions.scores_without`). Without it verdicts are about the test set at hand.
 
     Returns:
         Leaderboard, pairs and verdict; empty where the frame is.
@@ -184,30 +198,26 @@ def compare(
     """
     if matchings:
         first, *rest = (
-            compare(results.compared(frame.lazy(), one), tasks, smallest_difference, (), families) for one in matchings
+            compare(results.compared(frame.lazy(), one), tasks, smallest_difference, (), families, without)
+            for one in matchings
         )
         return replace(first, others={name: one.verdict for name, one in zip(matchings[1:], rest, strict=True)})
     if not smallest_difference >= 0:
         raise ValueError(f"smallest_difference must be at least 0; got {smallest_difference}")
     families = models.families() if families is None else families
-    found = results_by_task(frame.lazy(), tasks, smallest_difference, families)
+    found = results_by_task(frame.lazy(), tasks, smallest_difference, families, without)
     pairs: list[Pair] = []
     for task in found:
         contests = [task.pair(one, other) for one, other in combinations(task.models, 2)]
         pairs += corrected_pairs(contests, [task.higher] * len(contests))
-    contests = {task.name: pair for task in found if (pair := task.family_pair())}
-    directions = [task.higher for task in found if task.name in contests]
-    corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
-    judgements = [_judge(task, corrected.get(task.name)) for task in found]
+    judgements = [
+        _with_single_networks(task, judgement, [pair for pair in pairs if pair.task == task.name])
+        for task, judgement in zip(found, judge(found), strict=True)
+    ]
     names = in_order({model for task in found for model in task.models}, families)
     # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
     places = {task: table for task in found if len(table := task.places(names))}
     whole = [table for task, table in places.items() if not any(map(task.cut_short, task.models))]
-    leads = [
-        (judgement.pair, task.higher)
-        for task, judgement in zip(found, judgements, strict=True)
-        if judgement.pair and not judgement.pair.reason
-    ]
     return Comparison(
         leaderboard=tuple(line for task in found for line in task.standings()),
         overall=overall_standings(found, names, list(places.values()), families),
@@ -218,25 +228,64 @@ def compare(
             warnings=tuple(_warnings(found, judgements)),
             thresholds=_thresholds(smallest_difference),
         ),
-        over_tasks=judge_over_tasks(found, names, whole, pairs, leads),
+        over_tasks=judge_over_tasks(
+            found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
+        ),
     )
+
+
+def _with_single_networks(task: TaskResults, judgement: Judgement, pairs: Sequence[Pair]) -> Judgement:
+    """Where families are not shown to differ, which of their networks are."""
+    if judgement.verdict != "no difference shown" or not judgement.pair or not _of_families(judgement.pair):
+        return judgement
+    found = [
+        (pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first)
+        for pair in sorted(pairs, key=lambda pair: -abs(pair.difference or 0.0))
+        if pair.verdict in ("better", "worse")
+        and {task.families.get(pair.first), task.families.get(pair.second)} == set(FAMILIES_COMPARED)
+    ]
+    if not found:
+        return judgement
+    told = listed([f"{one} is better than {other}" for one, other in found], most=3, quote=False)
+    return replace(judgement, sentence=f"{judgement.sentence} Of single networks, p corrected over this task, {told}.")
+
+
+def judge(tasks: Sequence[TaskResults]) -> list[Judgement]:
+    """Liquid against recurrent on each task, p corrected over the tasks."""
+    contests = {task.name: pair for task in tasks if (pair := task.family_pair())}
+    directions = [task.higher for task in tasks if task.name in contests]
+    corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
+    return [_judge(task, corrected.get(task.name)) for task in tasks]
 
 
 def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
     if pair is None:
         return Judgement(task.name, None, "not compared", f"On {task.title}, there is no comparison: {_gap(task)}.")
-    if task.trivial is not None and pair.verdict in ("better", "worse", "equivalent"):
-        means = [float(scores.mean()) for scores in task.common(pair.first, pair.second)]
-        if not any(task.ahead(mean, task.trivial) for mean in means):
-            reason = f"neither is better than the trivial predictor, {task.words_of(task.trivial)}"
-            pair = replace(pair, verdict="cannot say", reason=reason)
+    floor = task.floor
+    if floor and pair.sides and not pair.reason and not any(_beats(task, side, floor[1]) for side in pair.sides):
+        reason = f"neither is shown better than {floor[0]}, {task.words_of(floor[1])}"
+        pair = replace(pair, verdict="floor not beaten", reason=reason)
     verdict = {"better": "liquid better", "worse": "recurrent better"}.get(pair.verdict, pair.verdict)
-    return Judgement(task.name, pair, verdict, _sentence(task, pair), pair.prospect, task.prices(pair))
+    selections = {label: found for kind, label in SELECTIONS.items() if (found := task.family_pair(kind))}
+    return Judgement(
+        task.name,
+        pair,
+        verdict,
+        _sentence(task, pair),
+        pair.prospect,
+        task.prices(pair),
+        selections if _of_families(pair) else {},
+    )
+
+
+def _beats(task: TaskResults, side: Estimate, floor: float) -> bool:
+    """Whether the whole interval of a mean lies beyond a score that has no spread."""
+    return all(task.ahead(end, floor) for end in side.interval() or (side.difference,))
 
 
 def _gap(task: TaskResults) -> str:
     reasons = []
-    for family in ("liquid", "recurrent"):
+    for family in FAMILIES_COMPARED:
         members = task.members([family])
         if not members:
             reasons.append(f"no {family} network was run")
@@ -244,48 +293,66 @@ def _gap(task: TaskResults) -> str:
             reasons.append(f"no run of a {family} network finished with a score")
         elif task.representative([family]) is None:
             reasons.append(f"no {family} network has validation scores on seeds that all models have run")
-    return " and ".join(reasons)
+    return " and ".join(reasons) or "no seed was finished by liquid and recurrent networks alike"
 
 
 def _sentence(task: TaskResults, pair: Pair) -> str:
     """The judgement in words, the better mean first."""
-    a, b = task.common(pair.first, pair.second)
-    if not len(a):
-        return (
-            f"On {task.title}, this study cannot say whether the liquid networks' best ({pair.first}) or the "
-            f"recurrent networks' best ({pair.second}) is better: {pair.reason}{_left_out(pair)}."
-        )
-    means, interval = [float(a.mean()), float(b.mean())], pair.interval
-    names = [f"the liquid networks' best ({pair.first})", f"the recurrent networks' best ({pair.second})"]
-    if (means[1] > means[0]) == task.higher and means[0] != means[1]:
-        names.reverse()
+    start = f"On {task.title},"
+    if pair.means is None or pair.difference is None:
+        either = f"{family_words(pair.first)} or {family_words(pair.second)} {_are(pair.first)}"
+        return f"{start} this study cannot say whether {either} better: {pair.reason}{_left_out(pair)}."
+    sides, means, bounds = [pair.first, pair.second], list(pair.means), pair.interval
+    if task.lead(pair.difference) < 0:
+        sides.reverse()
         means.reverse()
-        interval = (-interval[1], -interval[0]) if interval else None
+        bounds = (-bounds[1], -bounds[0]) if bounds else None
+    lead = tuple(sorted(map(task.lead, bounds))) if bounds else None
     places = significant(means)
-    numbers = f"{task.words} {number(means[0], places)} against {number(means[1], places)}"
-    if interval:
-        numbers += f", {percent(LEVEL)} interval of the difference "
-        numbers += f"{number(interval[0], places)} to {number(interval[1], places)}"
-    if pair.outcome and pair.p is not None:
+    first, second = map(family_words, sides)
+    span = f"{number(lead[0], places)} to {number(lead[1], places)}" if lead else ""
+    numbers = [f"{task.words} {number(means[0], places)} against {number(means[1], places)}"]
+    if pair.p is not None and pair.uncorrected is not None and pair.verdict != "cannot say":
         # The interval is not corrected, so a reader may find it at odds with the p-value.
-        corrected = " after Holm's correction" if pair.p > pair.outcome.p else ""
-        numbers += f", {p_value(pair.p)} by {pair.outcome.test}{corrected}"
-    numbers += f", {pair.extent}{_left_out(pair)}"
-    start, first, second = f"On {task.title},", *names
-    if pair.verdict == "cannot say":
-        return f"{start} this study cannot say whether {first} or {second} is better: {pair.reason} ({numbers})."
+        corrected = " after Holm's correction" if pair.p > pair.uncorrected else ""
+        numbers.append(f"{p_value(pair.p)}{corrected}")
+    numbers += [f"{pair.extent}{_left_out(pair)}", *_who(pair), pair.scope]
+    told = "; ".join(numbers)
     if pair.verdict in ("better", "worse"):
-        return f"{start} {first} is better than {second} ({numbers})."
+        by = f"by {span}" if span else "by the same amount with every seed"
+        return f"{start} {first} {_are(sides[0])} better than {second} {by} ({told})."
+    if pair.verdict == "floor not beaten":
+        interval = f", {percent(LEVEL)} interval of their difference {span}" if span else ""
+        return f"{start} {pair.reason}: {first} and {second}{interval} ({told})."
+    interval = f", {percent(LEVEL)} interval of the difference {span}" if span else ""
+    if pair.verdict == "cannot say":
+        either = f"{first} or {second} {_are(sides[0])}"
+        return f"{start} this study cannot say whether {either} better: {pair.reason}{interval} ({told})."
     if pair.verdict == "equivalent":
         margin = number(pair.margin, max(places, significant([pair.margin]) - 2))
-        return f"{start} {first} and {second} are equivalent, their difference within ±{margin} ({numbers})."
+        return f"{start} {first} and {second} are equivalent, within ±{margin}{interval} ({told})."
     ending = ""
-    if interval is None and pair.difference:
+    if not span and pair.difference:
         ending = f" All {pair.over}s differ by the same amount, so the spread is unknown."
-    elif pair.p is not None and pair.p < ALPHA:
-        margin = number(pair.margin, significant([pair.margin]))
-        ending = f" The difference is below the smallest that counts, {margin}."
-    return f"{start} {first} and {second} show no difference ({numbers}).{ending}"
+    return f"{start} {first} and {second} show no difference{interval} ({told}).{ending}"
+
+
+def _of_families(pair: Pair) -> bool:
+    """Whether a family of several networks is compared."""
+    return pair.first in FAMILIES_COMPARED or pair.second in FAMILIES_COMPARED
+
+
+def _are(side: str) -> str:
+    return "are" if side in FAMILIES_COMPARED else "is"
+
+
+def _who(pair: Pair) -> list[str]:
+    """In words, which networks stand for families; nothing for two single networks."""
+    if not _of_families(pair):
+        return []
+    most = [max(shares, key=lambda model: shares[model]) for shares in pair.shares if shares]
+    best = f"the best of {pair.subsets} by validation" if pair.subsets > 1 else "the mean of single networks"
+    return [f"{best}, most often {' and '.join(most)}"]
 
 
 def _left_out(pair: Pair) -> str:
@@ -303,16 +370,19 @@ def _headline(judgements: Sequence[Judgement]) -> str:
     parts.append(f"recurrent better on {counts['recurrent better']}")
     parts += [f"equivalent on {counts['equivalent']}"] if counts["equivalent"] else []
     parts.append(f"no difference shown on {counts['no difference shown']}")
+    parts += [f"a floor not beaten on {counts['floor not beaten']}"] if counts["floor not beaten"] else []
     parts += [f"{rest} on {counts[rest]}" for rest in ("cannot say", "not compared") if counts[rest]]
     return f"{', '.join(parts)} of {counted(len(judgements), 'task')}. {_consequence(judgements)}"
 
 
 def _consequence(judgements: Sequence[Judgement]) -> str:
-    """What to do, by the models that were compared and no others."""
+    """What to do, by the networks that were compared and no others."""
     counts = Counter(judgement.verdict for judgement in judgements)
     liquid, recurrent = counts["liquid better"], counts["recurrent better"]
     where = "here" if len(judgements) < FEW_TASKS else "on tasks like these"
-    if len(judgements) == counts["cannot say"] + counts["not compared"]:
+    if counts["floor not beaten"] == len(judgements):
+        return "What takes no network may do as well: use that, or train the networks for longer."
+    if len(judgements) == counts["cannot say"] + counts["not compared"] + counts["floor not beaten"]:
         return "This study cannot say which to use."
     if liquid and recurrent:
         return f"{_named(judgements)}. It depends on the task: try both on your own data."
@@ -343,11 +413,15 @@ def _named(judgements: Sequence[Judgement]) -> str:
         if judgement.pair and judgement.verdict in decided:
             first, second = judgement.pair.first, judgement.pair.second
             found[(second, first) if judgement.verdict == "recurrent better" else (first, second)] += 1
-    verb, word = ("were equivalent", "and") if "equivalent" in decided else ("was better", "than")
     (pair, times), *others = found.most_common()
-    subject = f"{pair[0]} and {pair[1]} {verb}" if word == "and" else f"{pair[0]} {verb} than {pair[1]}"
+    one, other = map(family_words, pair)
+    word = "and" if "equivalent" in decided else "than"
+    was = "were" if pair[0] in FAMILIES_COMPARED else "was"
+    subject = f"{one} and {other} were equivalent" if word == "and" else f"{one} {was} better than {other}"
+    subject = subject if one == pair[0] else subject[0].upper() + subject[1:]
     start = f"{subject} on {times} of {counted(len(judgements), 'task')}"
-    return ", ".join([start, *(f"{one} {word} {other} on {count}" for (one, other), count in others)])
+    more = (f"{family_words(one)} {word} {family_words(other)} on {count}" for (one, other), count in others)
+    return ", ".join([start, *more])
 
 
 def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
@@ -359,6 +433,11 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
         warnings.append(
             f"{counted(len(judgements), 'task')} {'is' if len(judgements) == 1 else 'are'} few: results on fewer than "
             f"{FEW_TASKS} say little about other tasks."
+        )
+    if any(task.cheap for task in tasks):
+        warnings.append(
+            "One search of each network serves all its seeds (mode: cheap): intervals leave out what another search "
+            "would have chosen, which is mostly several times as much, so nothing is ranked and there is no verdict."
         )
     for over in ("seed", "split"):
         few = min((len(pair.differences) for pair in pairs if pair.over == over), default=FEW_SEEDS)
@@ -374,14 +453,25 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
         if failures:
             words = ", ".join(f"{model} {number}" for model, number in failures.items())
             warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are in no mean.")
-        best = [task.mean(m) for f in ("liquid", "recurrent") if (m := task.representative([f]))]
-        if task.trivial is not None and best and not any(task.ahead(mean, task.trivial) for mean in best):
-            warnings.append(
-                f"On {task.title}, neither family's best is better than the trivial predictor "
-                f"({task.words_of(task.trivial)}), so the comparison means little."
-            )
-        warnings += _no_better_than_linear(task)
-    return warnings + _unlike(tasks) + _learning(tasks)
+        warnings += _drifted(task)
+        warnings += _no_better_than_floor(task)
+    return warnings + _narrow(tasks, judgements) + _unlike(tasks) + _learning(tasks)
+
+
+def _narrow(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
+    """Where a claim is made of the recordings in test alone."""
+    decided = {"liquid better", "recurrent better", "equivalent"}
+    titles = [
+        task.title
+        for task, judgement in zip(tasks, judgements, strict=True)
+        if judgement.verdict in decided and judgement.pair and judgement.pair.scope.startswith("on th")
+    ]
+    if not titles:
+        return []
+    return [
+        f"On {listed(titles, quote=False)}, the verdict is about the test set at hand: other recordings might say "
+        f"otherwise, as fewer than {FEWEST_RECORDINGS} are in test or their predictions were not kept."
+    ]
 
 
 def _cut_short(task: TaskResults) -> list[str]:
@@ -402,15 +492,32 @@ def _cut_short(task: TaskResults) -> list[str]:
     return warnings
 
 
-def _no_better_than_linear(task: TaskResults) -> list[str]:
-    linear = task.linear
-    if linear is None:
+def _drifted(task: TaskResults) -> list[str]:
+    """Whether the classes' shares differ between training and test."""
+    if task.facts.drift <= DRIFT:
         return []
-    told = f"{task.linear_name} ({task.words_of(linear)})"
-    if not any(task.shown_ahead(model, linear) for model in task.models):
+    shares = zip(
+        *(task.facts.class_shares[split] for split in ("train", "test")), task.facts.classes or (), strict=False
+    )
+    moved = sorted(shares, key=lambda one: -abs(one[0] - one[1]))[:3]
+    told = listed([f"{name} {percent(train)} and {percent(test)}" for train, test, name in moved], quote=False)
+    best = ""
+    if (constant := task.floors.get(CONSTANT)) is not None:
+        best = f"; {CONSTANT} has {task.words_of(constant)} on test"
+    return [f"{task.title}: the classes' shares differ between training and test ({told}){best}."]
+
+
+def _no_better_than_floor(task: TaskResults) -> list[str]:
+    """Whether networks are not shown better than the best that there is without one."""
+    floor = task.floor
+    if floor is None:
+        return []
+    reads = f" of {task.facts.linear_name.removeprefix('a linear model of ')}" if floor[0] == FLOORS["linear"] else ""
+    told = f"{floor[0]}{reads} ({task.words_of(floor[1])})"
+    if not any(task.shown_ahead(model, floor[1]) for model in task.models):
         return [f"On {task.title}, no network was shown better than {told}."]
-    representatives = [model for family in ("liquid", "recurrent") if (model := task.representative([family]))]
-    behind = [model for model in representatives if not task.shown_ahead(model, linear)]
+    representatives = [model for family in FAMILIES_COMPARED if (model := task.representative([family]))]
+    behind = [model for model in representatives if not task.shown_ahead(model, floor[1])]
     return [f"On {task.title}, {' and '.join(behind)} {_was(behind)} not shown better than {told}."] if behind else []
 
 
@@ -491,32 +598,37 @@ def _was(things: Sequence[object]) -> str:
 
 def _thresholds(smallest_difference: float) -> tuple[str, ...]:
     return (
-        "On each task each family is represented by its model with the fewest failed runs and, among these, the best "
-        "mean score on validation, over the seeds that all matched models of the task have run; the two are compared "
-        "on test, seed by seed. Models of neither family and rows at published sizes and rates do not count.",
-        "Within a task the test is the paired t-test over common seeds, two-sided; where all seeds differ by the same "
-        "amount, t is undefined and the exact signed-rank test is used. On a task with several outer splits the "
-        "pairs are the splits, with their mean scores over seeds, and the test is Nadeau and Bengio's corrected "
-        "resampled t-test, with the ratio of test rows to training rows of the official split. "
-        "p-values are corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in "
-        "its table of pairs.",
+        "A family's networks are those with the fewest failed runs. Of n liquid and m recurrent networks, each "
+        "family is represented by the best of k = min(n, m), averaged over all subsets of k, as the best of more "
+        "would be better for their number alone. Which is best is decided by validation on all other seeds of the "
+        "same split than the one that is scored. Networks of neither family and rows at published sizes and rates do "
+        "not count.",
+        "The variance of the mean difference is the sum of up to three: of seeds (or of outer splits, from "
+        f"{FEWEST_SPLITS} on, with Nadeau and Bengio's correction for training data that overlap); of test recordings, "
+        f"by the jackknife, where predictions are kept and there are at least {FEWEST_RECORDINGS}; and of networks, "
+        "pooled within the families, where a family has several. Degrees of freedom are Satterthwaite's.",
+        f"“Better”: the difference is shown to be larger than {smallest_difference:g} (in units of the score where "
+        "higher is better, up to a greatest value; as a fraction of the recurrent representative's mean where the "
+        "score is an error or has no greatest value). “Equivalent”: it is shown to be smaller. Anything else: “no "
+        f"difference shown”. Shown means that the one-sided t-test of that claim has p below {ALPHA / 2:g}, doubled "
+        "and corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table "
+        "of pairs. So "
+        f"at most {percent(ALPHA)} of studies claim anything false.",
+        "“Cannot say”, which is checked first: the study made one search and trained its choice again (mode: "
+        "cheap); the time limit ended a training that was scored of a network that counts; or there are fewer than "
+        f"{FEWEST_SEEDS} common seeds, or splits. “Floor not beaten”: otherwise, neither mean is shown better (as "
+        f"below) than the best of what was run beside networks ({listed(FLOORS.values(), quote=False)}) and "
+        f"{CONSTANT} on test.",
+        f"Intervals are Student's, at {percent(LEVEL)}, not corrected for the number of comparisons. Those of single "
+        "scores cover other seeds. A verdict “on this test set” covers no other recordings; one “for such recordings” "
+        "covers them, and both hold for the training data at hand; one “for other splits” covers these too.",
         f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
         f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
         "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the time limit ended a "
-        "training that was scored; the signed-rank test leaves out tasks with the verdict “cannot say”.",
-        "“Cannot say”, which is checked first: the time limit ended a training that was scored of one of the two; or "
-        f"they have fewer than {FEWEST_SEEDS} common seeds, or splits; or, where a family would be better or the two "
-        "equivalent, neither mean is better than the trivial predictor's score.",
-        f"“Better”: the corrected p-value is below {ALPHA} and the mean difference is at least "
-        f"{smallest_difference:g} (in units of the score where higher is better, up to a greatest value; as a fraction "
-        "of the recurrent representative's mean where the score is an error or has no greatest value).",
-        f"“Equivalent”: the whole {percent(LEVEL)} interval of the mean difference is within that margin; this "
-        "takes precedence over “better”. Anything else: “no difference shown”.",
-        f"Intervals of means and of mean differences are Student's, at {percent(LEVEL)}, not corrected for the "
-        "number of comparisons: a bootstrap of few seeds would be too narrow. They cover other seeds, not other "
-        "data; on several splits they are those of the corrected test and cover other splits of the same data.",
+        "training that was scored; the signed-rank test leaves out tasks with the verdict “cannot say” or “floor "
+        "not beaten”.",
         f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds, or splits. A network is shown "
-        f"better than the linear model where the whole {percent(LEVEL)} interval of its mean is.",
+        f"better than a floor where the whole {percent(LEVEL)} interval of its mean is.",
         EDGE_RULE,
         RANKING_RULE,
     )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import columns, dates, groups, reading, time_columns
 from liquidbench.tasks.task import Feature
-from liquidbench.tasks.wording import columns_named, counted, listed
+from liquidbench.wording import columns_named, counted, listed
 
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20

@@ -9,10 +9,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from liquidbench.facts import DRIFT, Facts
+from liquidbench.metrics import shares_of
 from liquidbench.tasks import groups, time_columns
 from liquidbench.tasks.meaning import Meaning, labelled
 from liquidbench.tasks.task import SPLITS, Recording
-from liquidbench.tasks.wording import counted, listed
+from liquidbench.wording import counted, listed
 
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8
@@ -341,6 +343,14 @@ class Sequences:
         if share > 0.8:
             self.meaning.lines.append(
                 f"metric: balanced accuracy ({share:.0%} of the training targets are of one class)"
+            )
+            return "balanced_accuracy"
+        classes, test = len(self.meaning.classes), known_targets(self.splits["test"], self.meaning.per)
+        parts = {name: shares_of(part.astype(np.int64), classes) for name, part in (("train", known), ("test", test))}
+        if (drift := Facts(class_shares=parts).drift) > DRIFT:
+            self.meaning.lines.append(
+                f"metric: balanced accuracy ({drift:.0%} of test would have to be of another class for the classes' "
+                "shares to be those of training, so a constant could win by accuracy)"
             )
             return "balanced_accuracy"
         self.meaning.lines.append("metric: accuracy")

@@ -11,7 +11,7 @@ from liquidbench.tasks import dates
 from liquidbench.tasks.meaning import MOST_CLASSES, Meaning, correlation
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS, Scaler
-from liquidbench.tasks.wording import listed
+from liquidbench.wording import listed
 
 LEAK = 0.999
 """Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the

@@ -45,7 +45,7 @@ from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.suspicions import suspicions
 from liquidbench.tasks.task import Source, Task
-from liquidbench.tasks.wording import listed
+from liquidbench.wording import listed
 
 KEYS = (
     *("table", "target", "name", "time", "dates", "group", "kind", "per", "features", "window", "horizon", "decimal"),

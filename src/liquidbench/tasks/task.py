@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.facts import Facts, Feature, Source
-from liquidbench.metrics import METRICS, Measure, Metric, score
+from liquidbench.metrics import METRICS, Measure, Metric, best_constant, score, shares_of
 
 T = TypeVar("T")
 
@@ -615,7 +615,7 @@ class Task:
         Builds every split, so call it when models are chosen.
         """
         judged: Measure = next((one for one in self.measurements if one.name == self.judged), self.main)
-        main = self.main
+        main, known = self.main, {name: self.split(name).targets[self.split(name).target_mask] for name in SPLITS}
         return Facts(
             title=self.title,
             description=self.description,
@@ -643,6 +643,10 @@ class Task:
             folds=self.folds,
             fold_rule=self.fold_rule,
             features=self.features,
+            class_shares={}
+            if self.classes is None
+            else {name: shares_of(known[name], self.outputs) for name in SPLITS},
+            constant=best_constant(main, known["test"], self.outputs) if judged is main else None,
             sequences={name: len(self.split(name)) for name in SPLITS},
             # Windows may overlap in training, rows do not.
             rows={name: len(np.setdiff1d(self.split(name).rows, [-1])) for name in SPLITS},

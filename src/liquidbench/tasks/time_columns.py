@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import dates
 from liquidbench.tasks.dates import DAY, At
-from liquidbench.tasks.wording import listed
+from liquidbench.wording import listed
 
 _UNITS_OF_TIME = {
     **dict.fromkeys("ns nsec nsecs nanosec nanosecs nanosecond nanoseconds nanos".split(), "ns"),

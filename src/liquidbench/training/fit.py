@@ -165,7 +165,7 @@ def _fit(
     if folder is not None:
         predicted = {"validation": validated, "test": tested}
         arrays = {split: (targets.numpy(), values.numpy()) for split, (targets, values) in predicted.items()}
-        predictions.write(folder, run.id(task.data_digest), arrays)
+        predictions.write(folder, run.id(task.data_digest), arrays, predictions.recordings_of(test))
     for needed in filter(None, (task.metric, task.judged)):
         if needed in reasons:
             return rows.failed(f"no {needed} on test: {reasons[needed]}")

@@ -16,6 +16,8 @@ ElasticSynapses: TypeAlias = tuple[Synapses, Array | None]
 Map: TypeAlias = tuple[Array | None, Array | None]
 Form: TypeAlias = tuple[int, int, int, int, int]
 """Mode, activation, backbone units, backbone layers, numbers kept of a sample."""
+CellForm: TypeAlias = tuple[int, int, int, int, int, int]
+"""Kind, units, whether the span is an input, solver, its steps, numbers kept of a sample."""
 
 interface: int
 
@@ -146,6 +148,39 @@ def cfc_stream(
     parameters: Sequence[Array | None],
     wiring: Sequence[Array | None],
     form: Form,
+    input_map: Map,
+    output_map: Map,
+    outputs: int,
+    /,
+) -> Stream | WideStream: ...
+def gated_forward(
+    rows: Rows,
+    observed: Array | None,
+    parameters: Sequence[Array | None],
+    form: CellForm,
+    threads: int,
+    states: Array,
+    kept: Array,
+    /,
+) -> None: ...
+def gated_backward(
+    rows: Rows,
+    observed: Array | None,
+    parameters: Sequence[Array | None],
+    form: CellForm,
+    threads: int,
+    states: Array,
+    kept: Array,
+    upstream: Array,
+    of_rows: tuple[Array, Array, Array],
+    of_parameters: Sequence[Array | None],
+    /,
+) -> None: ...
+def gated_stream(
+    rows: Rows,
+    observed: Array | None,
+    parameters: Sequence[Array | None],
+    form: CellForm,
     input_map: Map,
     output_map: Map,
     outputs: int,

@@ -28,11 +28,13 @@ class StreamBuffers(NamedTuple):
         values: (batch, 1, inputs), overwritten by each sample.
         state: (batch, width), the state after the sample before, overwritten by that after this one.
         timespans: (batch, 1, 1), overwritten by a step that is given a span for all.
+        observed: bool (batch, 1, inputs), of a recurrence that reads it and whose features may be missing.
     """
 
     values: Tensor
     state: Tensor
     timespans: Tensor
+    observed: Tensor | None = None
 
 
 class StreamKernel(Protocol):
@@ -135,7 +137,7 @@ class Form:
 
 
 _ROWS = ("Tensor values", "Tensor initial", "Tensor timespans", "Tensor? present", "Tensor? reset")
-"""The arguments that have a batch as their leading axis."""
+"""The arguments that have a batch as their leading axis, of a recurrence that does not read what was observed."""
 
 _ALL = 2**62
 """More bytes than there are."""
@@ -153,17 +155,25 @@ class Operator:
         name: in torch's registry, where it becomes ``liquidrnn::<name>``.
         equation: the NamedTuple that the parameters come in.
         reference: the states in plain PyTorch, ``reference(inputs, initial, equation)``.
+        observes: whether the recurrence reads which features were observed.
 
     Attributes:
         kernels: by type of device.
     """
 
-    def __init__(self, name: str, equation: type, reference: Callable[[Inputs, Tensor, Equation], Tensor]):
+    def __init__(
+        self,
+        name: str,
+        equation: type,
+        reference: Callable[[Inputs, Tensor, Equation], Tensor],
+        observes: bool = False,
+    ):
         self.reference, self.kernels = reference, dict[str, Kernel]()
         self._form = Form(equation)
-        self._count = len(_ROWS) + len(self._form.tensors)
+        rows = (*_ROWS, "Tensor? observed") if observes else _ROWS
+        self._observes, self._rows, self._count = observes, len(rows), len(rows) + len(self._form.tensors)
         given = [*self._form.tensors.items(), *self._form.settings.items()]
-        arguments = ", ".join([*_ROWS, *(f"{kind} {name.replace('.', '_')}" for name, kind in given), "bool keep"])
+        arguments = ", ".join([*rows, *(f"{kind} {name.replace('.', '_')}" for name, kind in given), "bool keep"])
         library = f"liquidrnn::{name}"
         self.forward = torch.library.custom_op(
             library, self._run_whole, mutates_args=(), schema=f"({arguments}) -> (Tensor, Tensor)"
@@ -222,14 +232,15 @@ class Operator:
 
     def arguments(self, inputs: Inputs, initial: Tensor, equation: Equation, keep: bool = True) -> tuple[Any, ...]:
         """What the operator takes in torch's registry."""
-        values, timespans, present, _, reset = inputs
-        return values, initial, timespans, present, reset, *self._form.flattened(equation), keep
+        values, timespans, present, observed, reset = inputs
+        rows = (values, initial, timespans, present, reset, *((observed,) if self._observes else ()))
+        return *rows, *self._form.flattened(equation), keep
 
     def grouped(self, arguments: Sequence[Any]) -> tuple[Inputs, Tensor, Equation]:
         """Inputs, initial state and equation of which these are the :meth:`arguments`."""
-        (values, initial, timespans, present, reset), rows = arguments[: len(_ROWS)], len(_ROWS)
-        equation = self._form.rebuilt(iter(arguments[rows : self._count]), iter(arguments[self._count :]))
-        return Inputs(values, timespans, present, None, reset), initial, equation
+        values, initial, timespans, present, reset, *observed = arguments[: self._rows]
+        equation = self._form.rebuilt(iter(arguments[self._rows : self._count]), iter(arguments[self._count :]))
+        return Inputs(values, timespans, present, observed[0] if observed else None, reset), initial, equation
 
     def _budget(self, device: str, keep: bool) -> int:
         return self.kernels[device].kept_bytes if keep else 0
@@ -343,7 +354,7 @@ class Operator:
 
     def _map_forward(self, info, in_dims, *arguments):
         """Over what has rows a map is a larger batch; over anything else, a loop."""
-        tensors, rows = arguments[: self._count], len(_ROWS)
+        tensors, rows = arguments[: self._count], self._rows
         settings = *arguments[self._count : -1], False
         if any(dim is not None for dim in in_dims[rows : self._count]):
             return self._loop(lambda *a: self.forward(*a, *settings), info, in_dims, tensors), (0, 0)

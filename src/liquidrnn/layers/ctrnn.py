@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Literal, Unpack
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from liquidrnn.arguments import choice, positive_int
-from liquidrnn.integrate import TABLEAUX, advance
+from liquidrnn.kernels import gated
+from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
 from liquidrnn.synapses import Factory, conductance, drawn, effective
 
@@ -71,7 +71,7 @@ class CTRNN(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        choice("solver", solver, ("semi_implicit", *TABLEAUX))
+        choice("solver", solver, gated.reference.SOLVERS)
         ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
         hidden_size = positive_int("hidden_size", hidden_size)
         factory = factory_of(stacking)
@@ -82,7 +82,9 @@ class CTRNN(RecurrentLayer):
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
 
-class _CTRNNRecurrence(Recurrence):
+class _CTRNNRecurrence(FusedRecurrence):
+    operator = gated.operator
+
     def __init__(self, input_size: int, hidden_size: int, solver: Solver, ode_unfolds: int, factory: Factory):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
@@ -94,23 +96,17 @@ class _CTRNNRecurrence(Recurrence):
         self.bias = nn.Parameter(torch.zeros(hidden_size, device=factory["device"], dtype=factory["dtype"]))
         self.raw_tau = conductance(hidden_size, 1.0, 1.0, "softplus", **factory)
 
-    def coefficients(self) -> tuple[Tensor]:
-        # Training can push it to zero.
-        return (effective(self.raw_tau, "softplus").clamp(min=1e-6),)
+    def coefficients(self) -> Cell:
+        return Cell(
+            self.weight_ih,
+            self.weight_hh,
+            self.bias,
+            # Training can push it to zero.
+            tau=effective(self.raw_tau, "softplus").clamp(min=1e-6),
+            kind="CT_RNN",
+            solver=self.solver,
+            unfolds=self.ode_unfolds,
+        )
 
-    def update(self, coefficients: tuple[Tensor], inputs: Inputs, state: State) -> State:
-        (tau,), (x,) = coefficients, state
-        drive = F.linear(inputs.values, self.weight_ih, self.bias)
-        if self.solver == "semi_implicit":
-            delta = inputs.timespans / self.ode_unfolds
-            for _ in range(self.ode_unfolds):
-                x = (x + delta * torch.tanh(drive + F.linear(x, self.weight_hh))) / (1 + delta / tau)
-            return (x,)
-
-        def slope(x: Tensor) -> Tensor:
-            return torch.tanh(drive + F.linear(x, self.weight_hh)) - x / tau
-
-        return (advance(slope, x, inputs.timespans, self.ode_unfolds, self.solver),)
-
-    def examine(self, coefficients: tuple[Tensor], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        return self.update(coefficients, inputs, state), {"tau": coefficients[0].expand_as(state[0])}
+    def explain(self, equation: Cell, inputs: Inputs, state: State) -> Trace:
+        return gated.reference.explain(equation, inputs, state)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Unpack
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from liquidrnn.arguments import described, positive_int
+from liquidrnn.kernels import gated
+from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
 from liquidrnn.synapses import Factory, drawn
 
@@ -84,7 +85,9 @@ class GRUD(RecurrentLayer):
         super().__init__(build, input_size, num_layers, **stacking)
 
 
-class _GRUDRecurrence(Recurrence):
+class _GRUDRecurrence(FusedRecurrence):
+    operator = gated.operator
+    reads_mask = True
     state_names = ("h", "last", "elapsed")
 
     def __init__(self, input_size: int, hidden_size: int, features: int, mean: Tensor | None, factory: Factory):
@@ -92,7 +95,7 @@ class _GRUDRecurrence(Recurrence):
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
         # The same for all layers, as hx has them.
         self.state_sizes = (hidden_size, features, features)
-        self.remembers = input_size == features
+        remembers = input_size == features
         self.num_synapses = hidden_size * (input_size + hidden_size)
         place: dict[str, Any] = {"device": factory["device"], "dtype": factory["dtype"]}
         bound = hidden_size**-0.5
@@ -103,32 +106,26 @@ class _GRUDRecurrence(Recurrence):
         self.weight_ih, self.weight_mh = uniform(3 * hidden_size, input_size), uniform(3 * hidden_size, input_size)
         self.weight_hh, self.bias = uniform(3 * hidden_size, hidden_size), uniform(3 * hidden_size)
         # Rates below 0 count as 0 and have no gradient there.
-        self.decay_weight = uniform(input_size, low=0.0) if self.remembers else None
-        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place)) if self.remembers else None
+        self.decay_weight = uniform(input_size, low=0.0) if remembers else None
+        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place)) if remembers else None
         self.state_decay_weight = uniform(hidden_size, input_size, low=0.0)
         self.state_decay_bias = nn.Parameter(torch.zeros(hidden_size, **place))
         self.mean: Tensor
         self.register_buffer("mean", torch.zeros(input_size, **place) if mean is None else mean.detach().to(**place))
 
-    def update(self, coefficients: tuple[()], inputs: Inputs, state: State) -> State:
-        return self.examine(coefficients, inputs, state)[0]
+    def coefficients(self) -> Cell:
+        return Cell(
+            self.weight_ih,
+            self.weight_hh,
+            self.bias,
+            weight_mh=self.weight_mh,
+            decay_weight=self.decay_weight,
+            decay_bias=self.decay_bias,
+            state_decay_weight=self.state_decay_weight,
+            state_decay_bias=self.state_decay_bias,
+            mean=self.mean,
+            kind="GRU_D",
+        )
 
-    def examine(self, coefficients: tuple[()], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        h, last, elapsed = state
-        seen = torch.ones_like(inputs.values, dtype=torch.bool) if inputs.observed is None else inputs.observed
-        values, age = inputs.values, inputs.timespans.expand_as(inputs.values)
-        if self.remembers:
-            age = elapsed + inputs.timespans
-            assert self.decay_weight is not None and self.decay_bias is not None
-            keep = torch.exp(-F.relu(self.decay_weight * age + self.decay_bias))
-            values = torch.where(seen, values, self.mean + keep * last)
-            last, elapsed = torch.where(seen, values - self.mean, last), age.masked_fill(seen, 0)
-        decay = torch.exp(-F.relu(F.linear(age, self.state_decay_weight, self.state_decay_bias)))
-        h = decay * h
-        read = F.linear(values, self.weight_ih, self.bias) + F.linear(seen.to(h.dtype), self.weight_mh)
-        of_gates, of_state = self.weight_hh.split((2 * self.hidden_size, self.hidden_size))
-        gates, candidate = read.split((2 * self.hidden_size, self.hidden_size), -1)
-        reset, update = torch.sigmoid(gates + F.linear(h, of_gates)).chunk(2, -1)
-        candidate = torch.tanh(candidate + F.linear(reset * h, of_state))
-        h = (1 - update) * h + update * candidate
-        return (h, last, elapsed), {"gate": update, "decay": decay}
+    def explain(self, equation: Cell, inputs: Inputs, state: State) -> Trace:
+        return gated.reference.explain(equation, inputs, state)

@@ -1,4 +1,4 @@
-"""torch's own RNN, LSTM and GRU behind the contract of the liquid layers."""
+"""torch's RNN, LSTM and GRU behind the contract of the liquid layers."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from liquidrnn.arguments import choice, flag, positive_int, whole
+from liquidrnn.kernels import gated
+from liquidrnn.kernels.gated import Cell
+from liquidrnn.kernels.gated.reference import entering, explain
 from liquidrnn.kernels.loop import Inputs, State
-from liquidrnn.recurrence import Recurrence, Trace
+from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer
 from liquidrnn.synapses import drawn
 
@@ -157,10 +160,14 @@ class _TorchLayer(RecurrentLayer):
 
 
 class LSTM(_TorchLayer):
-    r"""Applies ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equations of ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
 
-    The equations, parameters and kernels of a layer are torch's; without ``time`` so are its numbers, from the same
-    seed. What a discrete network does with ``timespans`` is a choice, ``time``:
+    .. math::
+        i, f, g, o &= W_{ih} u_t + b_{ih} + W_{hh} h_{t-1} + b_{hh} \\
+        c_t &= \sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh g, \qquad h_t = \sigma(o) \odot \tanh c_t
+
+    Equations, parameters and initial values from a seed are torch's. What a discrete network does with ``timespans`` is
+    a choice, ``time``:
 
     - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
     - "ignore": nothing: ``timespans`` is accepted and has no effect.
@@ -168,11 +175,12 @@ class LSTM(_TorchLayer):
     - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned
       rate :math:`\lambda = \mathrm{softplus}(r) \ge 0` per unit; an LSTM's cell state does not shrink.
 
-    Masks mean what they mean for every layer: absent samples are taken out, and torch's kernel runs on the rest.
-
-    Streaming with :meth:`step` equals the whole sequence to rounding, not bit for bit: torch multiplies a whole
-    sequence's inputs at once. ``torch.compile(fullgraph=True)`` and ``torch.func.vmap`` over parameters refuse torch's
-    recurrent networks, here as elsewhere.
+    In float32 and float64 on the CPU a kernel of this library runs them: masks and sequences of unequal length cost
+    nothing there, and streaming gives the bits of the whole sequence (:attr:`exact`). Elsewhere, with
+    ``backend="reference"``, and where hooks or other code have taken the place of torch's module within, torch's own
+    implementation runs (cuDNN on a GPU), on the samples that are there; streaming then agrees to rounding, and
+    ``torch.func.vmap`` over parameters refuses it. ``torch.compile`` breaks its graph at this layer, as at any that
+    holds a recurrent module of torch, and with ``fullgraph=True`` refuses it.
 
     Args:
         input_size: features of one sample.
@@ -188,7 +196,7 @@ class LSTM(_TorchLayer):
         time: what to do with ``timespans``: None, "ignore", "append" or "decay".
         output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
         generator: source of randomness of the initial values.
-        backend: "reference" or None.
+        backend: "cpu", "reference" (torch's own), or None for the fastest that can run.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are pairs (h, c). Parameters of a layer:
@@ -245,9 +253,13 @@ class LSTM(_TorchLayer):
 
 
 class GRU(_TorchLayer):
-    r"""Applies ``torch.nn.GRU`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equations of ``torch.nn.GRU`` to a sequence, with a say in what elapsed time does.
 
-    See :class:`LSTM` for ``time``, masks and streaming, which are the same.
+    .. math::
+        r, z &= \sigma(W_{ir, iz} u_t + b_{ir, iz} + W_{hr, hz} h_{t-1} + b_{hr, hz}) \\
+        h_t &= (1 - z) \odot \tanh\big(W_{in} u_t + b_{in} + r \odot (W_{hn} h_{t-1} + b_{hn})\big) + z \odot h_{t-1}
+
+    See :class:`LSTM` for ``time``, masks, streaming and what runs it, which are the same.
 
     Args:
         input_size: features of one sample.
@@ -262,7 +274,7 @@ class GRU(_TorchLayer):
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
         output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
         generator: source of randomness of the initial values.
-        backend: "reference" or None.
+        backend: as for :class:`LSTM`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.GRU``;
@@ -310,9 +322,12 @@ class GRU(_TorchLayer):
 
 
 class RNN(_TorchLayer):
-    r"""Applies ``torch.nn.RNN`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equation of ``torch.nn.RNN`` to a sequence, with a say in what elapsed time does.
 
-    See :class:`LSTM` for ``time``, masks and streaming, which are the same.
+    .. math::
+        h_t = \tanh(W_{ih} u_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
+
+    See :class:`LSTM` for ``time``, masks, streaming and what runs it, which are the same.
 
     Args:
         input_size: features of one sample.
@@ -328,7 +343,7 @@ class RNN(_TorchLayer):
         time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
         output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
         generator: source of randomness of the initial values.
-        backend: "reference" or None.
+        backend: as for :class:`LSTM`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.RNN``;
@@ -383,20 +398,23 @@ class RNN(_TorchLayer):
         return self.recurrences[0].rnn.nonlinearity  # type: ignore[union-attr,return-value]
 
 
-class _TorchRecurrence(Recurrence):
-    exact = False
+class _OfTorch(Recurrence):
+    """A network of torch's in torch's own implementation, which knows neither masks nor episodes."""
 
-    def __init__(self, rnn: nn.RNNBase, input_size: int, time: Time):
-        super().__init__()
-        self.rnn, self.input_size, self.time = rnn, input_size, time
-        self.uses_timespans = time is not None
-        self.hidden_size, self.output_size = rnn.hidden_size, rnn.proj_size or rnn.hidden_size
-        widths = (self.output_size, self.hidden_size)
-        self.state_sizes = widths if isinstance(rnn, nn.LSTM) else widths[:1]
-        self.num_synapses = self.hidden_size * (input_size + self.output_size)
-        # softplus(-2.25) = 0.1
-        start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
-        self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
+    rnn: nn.RNNBase
+    time: Time
+    raw_decay: nn.Parameter | None
+
+    @property
+    def rate(self) -> Tensor | None:
+        """At which the state decays between samples."""
+        return None if self.raw_decay is None else F.softplus(self.raw_decay)
+
+    def cell(self) -> Cell:
+        """Parameters and form."""
+        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
+        found: dict[str, Any] = {name: getattr(self.rnn, f"{name}_l0", None) for name in names}
+        return Cell(**found, rate=self.rate, kind=self.rnn.mode, appends=self.time == "append")
 
     def _run(self, input: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
         """Torch's own kernel over (batch, time, features), or packed."""
@@ -404,17 +422,8 @@ class _TorchRecurrence(Recurrence):
         output, end = self.rnn(input, hx if len(hx) == 2 else hx[0])
         return output, tuple(s.squeeze(0) for s in (end if isinstance(end, tuple) else (end,)))
 
-    def _entering(self, inputs: Inputs, state: State) -> tuple[Tensor, State]:
-        """Input and state as torch's cell is to see them, once time has had its say."""
-        if self.time == "append":
-            return torch.cat([inputs.values, inputs.timespans], -1), state
-        if self.raw_decay is not None:
-            decay = torch.exp(-F.softplus(self.raw_decay) * inputs.timespans)
-            return inputs.values, (state[0] * decay, *state[1:])
-        return inputs.values, state
-
     def update(self, coefficients: tuple[()], inputs: Inputs, state: State) -> State:
-        values, state = self._entering(inputs, state)
+        values, state = entering(self.time == "append", self.rate, inputs, state)
         return self._run(values.unsqueeze(1), state)[1]
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
@@ -424,7 +433,7 @@ class _TorchRecurrence(Recurrence):
         unknown = not whole and (inputs.values.is_meta or torch.compiler.is_exporting())
         if self.raw_decay is not None or time == 0 or batch == 0 or unknown:
             return super().unroll(inputs, state)
-        values, _ = self._entering(inputs, state)
+        values, _ = entering(self.time == "append", None, inputs, state)
         if whole:
             output, end = self._run(values, state)
             return (output,), end
@@ -459,13 +468,57 @@ class _TorchRecurrence(Recurrence):
         return (states,), ended
 
     def examine(self, coefficients: tuple[()], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        values, state = self._entering(inputs, state)
-        updated = self._run(values.unsqueeze(1), state)[1]
-        if isinstance(self.rnn, nn.RNN):
-            return updated, {}
-        weights: list[Any] = [getattr(self.rnn, f"weight_{name}_l0") for name in ("ih", "hh")]
-        biases: list[Any] = [getattr(self.rnn, f"bias_{name}_l0", None) for name in ("ih", "hh")]
-        gates = F.linear(values, weights[0], biases[0]) + F.linear(state[0], weights[1], biases[1])
-        # The forget gate of an LSTM and the update gate of a GRU both stand second.
-        logit = gates.split(self.hidden_size, -1)[1]
-        return updated, {"gate": torch.sigmoid(logit), "tau": inputs.timespans / F.softplus(-logit)}
+        return self.update(coefficients, inputs, state), explain(self.cell(), inputs, state)
+
+
+class _TorchRecurrence(FusedRecurrence, _OfTorch):
+    operator = gated.operator
+
+    def __init__(self, rnn: nn.RNNBase, input_size: int, time: Time):
+        super().__init__()
+        self.rnn, self.input_size, self.time = rnn, input_size, time
+        self.uses_timespans = time is not None
+        self.hidden_size, self.output_size = rnn.hidden_size, rnn.proj_size or rnn.hidden_size
+        widths = (self.output_size, self.hidden_size)
+        self.state_sizes = widths if isinstance(rnn, nn.LSTM) else widths[:1]
+        self.num_synapses = self.hidden_size * (input_size + self.output_size)
+        # softplus(-2.25) = 0.1
+        start = torch.full_like(rnn.weight_hh_l0[0], -2.25)  # type: ignore[index]
+        self.raw_decay = nn.Parameter(start.detach()) if time == "decay" else None
+
+    @property
+    def exact(self) -> bool:  # type: ignore[override]
+        """Where the kernel runs: torch's own multiplies a whole sequence's inputs at once."""
+        return self.fused()
+
+    def _own_way(self) -> str | None:
+        """Why torch's module within has to be called, if it has."""
+        if type(self.rnn).forward not in _FORWARDS:
+            return "its module of torch was replaced"
+        hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+        return "its module of torch has hooks" if any(getattr(self.rnn, name) for name in hooks) else None
+
+    def fused(self) -> bool:
+        """Whether a kernel of ours can run it: without one torch's own is faster than the reference."""
+        why, asked = self._own_way(), self.backend not in (None, "reference")
+        if why is not None and asked:
+            raise RuntimeError(
+                f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; "
+                "use backend=None or 'reference'"
+            )
+        if why is not None or asked or self.backend == "reference":
+            return asked
+        weight: Any = self.rnn.weight_hh_l0
+        kernel = self.operator.kernels.get(weight.device.type)
+        # ONNX has networks of torch, and no operator of ours.
+        exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
+        return kernel is not None and weight.dtype in kernel.dtypes and not exporting
+
+    def coefficients(self) -> Any:
+        return self.cell() if self.fused() else ()
+
+    def explain(self, equation: Cell, inputs: Inputs, state: State) -> Trace:
+        return explain(equation, inputs, state)
+
+
+_FORWARDS = tuple(kind.forward for kind in (nn.RNN, nn.LSTM, nn.GRU))

@@ -27,10 +27,11 @@ from liquidbench.statistics import (
     Judgement,
     Pair,
     Standing,
-    number,
+    floors,
     score_interval,
     test_to_train,
 )
+from liquidbench.wording import number
 
 CHOSEN = ("hidden_size", "learning_rate")
 """What validation chose of a fit, and is shown."""
@@ -76,7 +77,7 @@ class Spread:
     interval: Interval | None
 
 
-class Evidence:
+class TaskSummary:
     """One task's results.
 
     Args:
@@ -120,8 +121,10 @@ class Evidence:
             for key, one in self.standings.items()
             if one.mean is not None
         }
-        self.trivial: float | None = results.baseline_scores(rows, "trivial").get(name)
-        self.linear: float | None = results.baseline_scores(rows, "linear").get(name)
+        self._floors = {label.removeprefix("the "): score for label, score in floors(rows, name, facts).items()}
+        self.trivial, self.linear, self.constant = map(
+            self._floors.get, ("trivial predictor", "linear model", "best constant")
+        )
         self.searches = _searches(rows)
         done = rows.filter(pl.col("status") == "done", pl.col("value").is_finite())
         fits, costs = (done.filter(pl.col("kind") == kind) for kind in ("fit", "cost"))
@@ -161,9 +164,16 @@ class Evidence:
 
     @property
     def references(self) -> list[tuple[float, str]]:
-        """Scores of the trivial predictor and the linear model with their names, for lines in figures."""
-        known = (("trivial predictor", self.trivial), ("linear model", self.linear))
-        return [(score, f"{name} {self.text(score)}") for name, score in known if score is not None]
+        """`floors` with their names and scores, for lines in figures."""
+        return [(score, f"{name} {self.text(score)}") for name, score in self.floors.items()]
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """What takes no network, by name; the best constant where it is better than the trivial predictor."""
+        ahead = self.constant is not None and (
+            self.trivial is None or self.lead(self.constant - self.trivial, None)[0] > 1e-9 * abs(self.trivial)
+        )
+        return {name: score for name, score in self._floors.items() if ahead or name != "best constant"}
 
     @cached_property
     def places(self) -> int:

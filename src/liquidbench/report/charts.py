@@ -8,9 +8,10 @@ from statistics import geometric_mean
 import numpy as np
 
 from liquidbench.report import figures
-from liquidbench.report.evidence import Evidence, decimals, outdone
 from liquidbench.report.svg import Mark, quantity
-from liquidbench.statistics import COSTS, Overall, counted, expected_best, linear_model, number
+from liquidbench.report.task_summary import TaskSummary, decimals, outdone
+from liquidbench.statistics import COSTS, Overall, expected_best
+from liquidbench.wording import counted, number
 
 DRAWN = {
     metric: COSTS[metric] for metric in ("parameters", "training_memory_bytes", "seconds_per_epoch", "step_latency_us")
@@ -41,89 +42,93 @@ class Figure:
     broad: bool = False
 
 
-def scores(evidence: Evidence) -> Figure | None:
+def scores(task: TaskSummary) -> Figure | None:
     """Every model's test score: seeds, mean and interval."""
     rows = []
     for variant in ("matched", "author"):
-        for model in evidence.best_first(variant):
-            spread, mark = evidence.spreads[model, variant], evidence.mark(model, variant)
-            text = evidence.spoken(mark.label, spread)
+        for model in task.best_first(variant):
+            spread, mark = task.spreads[model, variant], task.mark(model, variant)
+            text = task.spoken(mark.label, spread)
             rows.append(figures.Row(mark, spread.values, spread.mean, spread.interval, text))
     if not rows:
         return None
     words = []
-    compared = evidence.best_first("matched")
+    compared = task.best_first("matched")
     if compared:
-        best = evidence.text(evidence.spreads[compared[0], "matched"].mean)
+        best = task.text(task.spreads[compared[0], "matched"].mean)
         words.append(f"{compared[0]} has the best mean, {best}." if len(compared) > 1 else f"Mean {best}.")
-    for score, beaten in (
-        (evidence.trivial, "A model that has learnt anything beats the trivial predictor"),
-        (evidence.linear, f"One that uses memory beats {linear_model(evidence.facts)}"),
-    ):
-        if compared and score is not None:
-            words.append(f"{beaten}, {evidence.text(score)}: {_who_beats(evidence, compared, score)}.")
+    beaten = {
+        "trivial predictor": "A model that has learnt anything beats the trivial predictor",
+        "best constant": "One that reads its inputs beats the best constant on test",
+        "linear model": f"One that uses memory beats {task.facts.linear_name}",
+    }
+    for floor, score in task.floors.items() if compared else ():
+        says = beaten.get(floor, f"A network that is worth its while beats {floor}")
+        words.append(f"{says}, {task.text(score)}: {_who_beats(task, compared, score)}.")
     words.append(
-        f"Dots are {_dots(evidence)}, the large mark is their mean, the bar its 95 % interval."
+        f"Dots are {_dots(task)}, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
-        else f"One {evidence.over} each, so there are no intervals: what another would give is unknown."
+        else f"One {task.over} each, so there are no intervals: what another would give is unknown."
     )
     if any(row.mark.apart for row in rows):
         words.append("† At a published size and rate, outside the comparison.")
-    title = f"Test scores on {evidence.title}"
+    title = f"Test scores on {task.title}"
     broad = len(compared) > MOST_NAMED + 2
-    drawing = figures.strip(title, rows, evidence.score_label, evidence.references, broad=broad)
+    drawing = figures.strip(title, rows, task.score_label, task.references, broad=broad)
     return Figure(drawing, " ".join(words), broad)
 
 
-def _dots(evidence: Evidence) -> str:
-    return "seeds" if evidence.splits == 1 else "outer splits, means over seeds"
+def _dots(task: TaskSummary) -> str:
+    return "seeds" if task.splits == 1 else "outer splits, means over seeds"
 
 
-def _who_beats(evidence: Evidence, models: Sequence[str], score: float) -> str:
+def _who_beats(task: TaskSummary, models: Sequence[str], score: float) -> str:
     """In words, whose mean is better than a score."""
-    beaten = sum(evidence.beats(model, score) for model in models)
+    beaten = sum(task.beats(model, score) for model in models)
     if beaten == len(models):
         return "every mean does" if beaten > 1 else "it does"
     return f"{beaten} of {len(models)} means do" if beaten else "none does"
 
 
-def costs(evidence: Evidence) -> list[Figure]:
+def costs(task: TaskSummary) -> list[Figure]:
     """Score against each cost that was measured and that models differ in, with the front."""
     drawn = []
     for metric, drawn_cost in DRAWN.items():
         label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
         known = {
             (model, variant): scale * cost
-            for model, variant in evidence.spreads
-            if (cost := evidence.cost(model, variant, metric))
+            for model, variant in task.spreads
+            if (cost := task.cost(model, variant, metric))
         }
         compared = {model: cost for (model, variant), cost in known.items() if variant == "matched"}
         if not known or max(known.values()) / min(known.values()) < SAME:
             continue
         # Where models are matched in a cost, who is the cheapest of them means nothing.
         differ = bool(compared) and max(compared.values()) / min(compared.values()) >= SAME
-        better = evidence.outdone(compared) if differ else {}
+        better = task.outdone(compared) if differ else {}
         points = []
         for (model, variant), cost in known.items():
-            spread, mark = evidence.spreads[model, variant], evidence.mark(model, variant)
+            spread, mark = task.spreads[model, variant], task.mark(model, variant)
             rival = better.get(model, "") if variant == "matched" else ""
-            said = [evidence.spoken(mark.label, spread), f"{label.lower()}: {quantity(cost, unit)}"]
+            said = [task.spoken(mark.label, spread), f"{label.lower()}: {quantity(cost, unit)}"]
             said += [f"{rival} is better and costs no more"] if rival else []
-            whole = evidence.spreads.get((model, "matched"))
+            whole = task.spreads.get((model, "matched"))
             origin = (compared[model], whole.mean) if mark.apart and whole and model in compared else None
             front = variant == "matched" and better.get(model) == ""
             if len(compared) > MOST_NAMED and not front:
                 mark = replace(mark, behind=True)
             points.append(figures.Point(mark, cost, spread.mean, spread.interval, "; ".join(said), origin, front))
-        title = f"{evidence.title}: {evidence.metric_label} against {label.lower()}"
-        direction = "up" if evidence.higher else "down"
-        axis = f"{evidence.metric_label}, {evidence.direction}"
-        drawing = figures.scatter(title, points, axis, label, unit, evidence.references, direction)
+        title = f"{task.title}: {task.metric_label} against {label.lower()}"
+        direction = "up" if task.higher else "down"
+        axis = f"{task.metric_label}, {task.direction}"
+        drawing = figures.scatter(title, points, axis, label, unit, task.references, direction)
         drawn.append(Figure(drawing, _front_caption([model for model, rival in better.items() if not rival])))
     return drawn
 
 
-def costs_over_tasks(study: Sequence[Evidence], overall: Sequence[Overall], models: Mapping[str, Mark]) -> list[Figure]:
+def costs_over_tasks(
+    study: Sequence[TaskSummary], overall: Sequence[Overall], models: Mapping[str, Mark]
+) -> list[Figure]:
     """Mean rank against each cost as a multiple of the cheapest's, geometric means over tasks; with the front."""
     ranks = {line.model: line.rank for line in overall if line.rank is not None}
     drawn = []
@@ -152,9 +157,9 @@ def costs_over_tasks(study: Sequence[Evidence], overall: Sequence[Overall], mode
     return drawn
 
 
-def typical_costs(study: Sequence[Evidence], metric: str, models: Collection[str]) -> dict[str, float]:
+def typical_costs(study: Sequence[TaskSummary], metric: str, models: Collection[str]) -> dict[str, float]:
     """Geometric mean of a cost over the tasks on which it was measured of all these models; empty without any."""
-    tables = [{model: evidence.cost(model, "matched", metric) for model in models} for evidence in study]
+    tables = [{model: task.cost(model, "matched", metric) for model in models} for task in study]
     whole = [table for table in tables if all(table.values())]
     if not whole:
         return {}
@@ -167,24 +172,24 @@ def _front_caption(front: Sequence[str]) -> str:
     return f"At the front: {', '.join(front[:-1])}{' and ' * (len(front) > 1)}{front[-1]}."
 
 
-def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
+def cost_caption(study: Sequence[TaskSummary], over_tasks: bool) -> str:
     """What the costs of some tasks show; "" where there is no score to set against them.
 
     Args:
         study: the tasks.
         over_tasks: whether the figures are of all tasks together.
     """
-    if not any(evidence.spreads for evidence in study):
+    if not any(task.spreads for task in study):
         return ""
-    models = list(dict.fromkeys(model for evidence in study for model in evidence.best_first("matched")))
+    models = list(dict.fromkeys(model for task in study for model in task.best_first("matched")))
     words = []
     for metric, drawn_cost in DRAWN.items():
         label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
         found = [
             scale * cost
-            for evidence in study
-            for model in evidence.best_first("matched")
-            if (cost := evidence.cost(model, "matched", metric))
+            for task in study
+            for model in task.best_first("matched")
+            if (cost := task.cost(model, "matched", metric))
         ]
         typical = typical_costs(study, metric, models)
         if not found:
@@ -205,14 +210,14 @@ def cost_caption(study: Sequence[Evidence], over_tasks: bool) -> str:
         "The line is the Pareto front of the means: no model is both cheaper and better than those on it. "
         "Costs are on logarithmic axes."
     )
-    if not over_tasks and any(variant == "author" for evidence in study for _, variant in evidence.spreads):
+    if not over_tasks and any(variant == "author" for task in study for _, variant in task.spreads):
         words.append("Faint marks, joined to the model: † at a published size and rate, outside the comparison.")
     return " ".join(words)
 
 
-def _kept_back(models: Sequence[str], evidence: Evidence) -> dict[str, Mark]:
+def _kept_back(models: Sequence[str], task: TaskSummary) -> dict[str, Mark]:
     """Marks of models, best first, of which only the first ones are named."""
-    return {model: replace(evidence.mark(model), behind=place >= MOST_NAMED) for place, model in enumerate(models)}
+    return {model: replace(task.mark(model), behind=place >= MOST_NAMED) for place, model in enumerate(models)}
 
 
 def _named_words(models: Sequence[str]) -> list[str]:
@@ -221,12 +226,12 @@ def _named_words(models: Sequence[str]) -> list[str]:
     return [f"Named: the {MOST_NAMED} best by test score; point at a line for its name."]
 
 
-def learning(evidence: Evidence) -> list[Figure]:
+def learning(task: TaskSummary) -> list[Figure]:
     """Training and validation loss by epoch, with the trial that was chosen."""
     found = []
-    marks = _kept_back(evidence.best_first("matched"), evidence)
+    marks = _kept_back(task.best_first("matched"), task)
     for split, label in (("train", "Training loss"), ("validation", "Validation loss")):
-        threads = {model: seeds for model in marks if (seeds := evidence.learning(model, split))}
+        threads = {model: seeds for model in marks if (seeds := task.learning(model, split))}
         shown = sum(map(len, threads.values())) <= MOST_THREADS
         series, lowest = [], []
         for model, seeds in threads.items():
@@ -252,22 +257,20 @@ def learning(evidence: Evidence) -> list[Figure]:
         if any(len(seeds) > 1 for seeds in threads.values()):
             ends = "Thick: the mean, until the first run stops. Thin: each run to its own end."
             words.append(ends if shown else "Means over runs, until the first of them stops.")
-        read, trained = len(threads[series[0].mark.label]), evidence.trained(series[0].mark.label)
+        read, trained = len(threads[series[0].mark.label]), task.trained(series[0].mark.label)
         if read < trained:
             words.append(f"Only the first {read} of {trained} runs.")
         words += _named_words(list(marks))
-        kind = "cross-entropy in nats" if evidence.facts.kind == "classification" else "mean squared error"
-        title = f"{label} by epoch on {evidence.title}"
+        kind = "cross-entropy in nats" if task.facts.kind == "classification" else "mean squared error"
+        title = f"{label} by epoch on {task.title}"
         drawing = figures.curves(title, series, "Epoch", f"{label} ({kind})", whole_steps=True)
         found.append(Figure(drawing, " ".join(words)))
     return found
 
 
-def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
+def tuning(task: TaskSummary) -> tuple[Figure | None, str]:
     """What the best of k trials is expected to come to on validation, or a sentence that says why there is no curve."""
-    searches = {
-        model: evidence.searches[model] for model in evidence.best_first("matched") if model in evidence.searches
-    }
+    searches = {model: task.searches[model] for model in task.best_first("matched") if model in task.searches}
     trials = max((len(search) for found in searches.values() for search in found), default=0)
     if trials < 2:
         single = "Each search had a single trial, so there is no tuning curve."
@@ -277,11 +280,11 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
     known = [value for found in searches.values() for search in found for value in search if value is not None]
     if not known:
         return None, "No trial of any search has a score."
-    selecting = evidence.facts.selecting
+    selecting = task.facts.selecting
     # The trivial predictor is scored as verdicts are.
-    higher, trivial = selecting.higher_is_better, None if evidence.facts.selection else evidence.trivial
+    higher, trivial = selecting.higher_is_better, None if task.facts.selection else task.trivial
     worst = trivial if trivial is not None else min(known) if higher else max(known)
-    marks = _kept_back(list(searches), evidence)
+    marks = _kept_back(list(searches), task)
     many = len(marks) > MOST_NAMED
     series = []
     for model, found in searches.items():
@@ -289,7 +292,7 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
             continue
         filled = [[worst if value is None else value for value in search] for search in found]
         curve = np.mean([expected_best(search, higher) for search in filled], axis=0).tolist()
-        texts = [f"{model}, best of {counted(k, 'trial')}: {evidence.text(at)}" for k, at in enumerate(curve, 1)]
+        texts = [f"{model}, best of {counted(k, 'trial')}: {task.text(at)}" for k, at in enumerate(curve, 1)]
         steps = [float(k) for k in range(1, trials + 1)]
         series.append(
             figures.Series(marks[model], steps, curve, (), () if many else texts, (), texts[-1] if many else "")
@@ -306,26 +309,26 @@ def tuning(evidence: Evidence) -> tuple[Figure | None, str]:
         worth = "the trivial predictor’s score" if trivial is not None else "the worst score"
         words.append(f"{counted(failed, 'failed trial')} {'counts' if failed == 1 else 'count'} as {worth}.")
     words += _named_words(list(marks))
-    title = f"{evidence.title}: expected best validation score over the number of trials"
+    title = f"{task.title}: expected best validation score over the number of trials"
     label = f"{selecting.label} on validation, {'higher' if higher else 'lower'} is better"
     return Figure(figures.curves(title, series, "Trials", label, whole_steps=True), " ".join(words)), ""
 
 
-def robustness(evidence: Evidence) -> list[Figure]:
+def robustness(task: TaskSummary) -> list[Figure]:
     """The test score as test data are damaged."""
     found = []
-    marks = _kept_back(evidence.best_first("matched"), evidence)
+    marks = _kept_back(task.best_first("matched"), task)
     many = len(marks) > MOST_NAMED
     for corruption, label in CORRUPTIONS:
-        levels = evidence.levels(corruption)
+        levels = task.levels(corruption)
         series, losses = [], []
         for model, mark in marks.items():
-            spreads = {level: evidence.damaged(model, corruption, level) for level in levels}
+            spreads = {level: task.damaged(model, corruption, level) for level in levels}
             measured = {level: spread for level, spread in spreads.items() if spread}
             if len(measured) < 2:
                 continue
             spoken = [
-                evidence.spoken(f"{model}, {damage(corruption, level)}", spread) for level, spread in measured.items()
+                task.spoken(f"{model}, {damage(corruption, level)}", spread) for level, spread in measured.items()
             ]
             series.append(
                 figures.Series(
@@ -340,15 +343,15 @@ def robustness(evidence: Evidence) -> list[Figure]:
             )
             clean, worst = spreads[levels[0]], spreads[levels[-1]]
             if clean and worst:
-                losses.append((evidence.lead(worst.mean - clean.mean, None)[0], worst.mean - clean.mean, model))
+                losses.append((task.lead(worst.mean - clean.mean, None)[0], worst.mean - clean.mean, model))
         if not series:
             continue
         words = []
         if len(losses) > 1:
             (_, large, most), (_, small, least) = min(losses), max(losses)
             words.append(
-                f"With {damage(corruption, levels[-1])}, {least} loses least ({evidence.text(small, signed=True)}) "
-                f"and {most} most ({evidence.text(large, signed=True)})."
+                f"With {damage(corruption, levels[-1])}, {least} loses least ({task.text(small, signed=True)}) "
+                f"and {most} most ({task.text(large, signed=True)})."
             )
         words.append("All were trained on undamaged data.")
         if corruption == "removed_steps":
@@ -356,13 +359,13 @@ def robustness(evidence: Evidence) -> list[Figure]:
         if any(bounds for one in series for bounds in one.intervals):
             words.append("Bars are 95 % intervals.")
         words += _named_words(list(marks))
-        title = f"{evidence.metric_label} on {evidence.title}: {label.lower()}"
+        title = f"{task.metric_label} on {task.title}: {label.lower()}"
         drawing = figures.curves(
             title,
             series,
             label,
-            evidence.score_label,
-            references=evidence.references,
+            task.score_label,
+            references=task.references,
             percent=corruption == "removed_steps",
         )
         found.append(Figure(drawing, " ".join(words)))

@@ -1,9 +1,7 @@
-"""Numbers in words."""
+"""Numbers and names in words: how messages and reports count, list and round."""
 
 import math
-from collections.abc import Sequence
-
-from liquidbench.facts import Facts
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, word: str) -> str:
@@ -56,10 +54,22 @@ def significant(numbers: Sequence[float]) -> int:
     return min(max(2 - math.floor(math.log10(largest)), 0), 15) if largest else 3
 
 
-def linear_model(facts: Facts) -> str:
-    """The linear model beside a task's networks, in words: what it reads depends on what a target belongs to."""
-    reads = "each feature's mean and last value" if facts.per == "sequence" else "the current step"
-    return f"a linear model of {reads}"
+def listed(names: Iterable[str], most: int = 8, quote: bool = True) -> str:
+    """The first names, and how many more there are.
+
+    Example:
+        >>> listed("abc"), listed("abc", most=2, quote=False)
+        ("'a', 'b', 'c'", 'a, b and 1 more')
+    """
+    names = list(names)
+    shown = ", ".join(repr(name) if quote else name for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def columns_named(names: Iterable[str]) -> str:
+    """Columns of these names."""
+    names = list(names)
+    return f"column {names[0]!r}" if len(names) == 1 else f"columns {' and '.join(map(repr, names))}"
 
 
 def p_value(value: float) -> str:

@@ -1,0 +1,191 @@
+"""Two sides set against each other on one task, and the verdict that follows: two models, or the two families."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from liquidbench.statistics.inference import (
+    ALPHA,
+    MOST_SEEDS,
+    POWER,
+    Effect,
+    Estimate,
+    Interval,
+    holm,
+    seeds_to_equate,
+    seeds_to_show,
+)
+from liquidbench.wording import counted, percent
+
+FAMILIES_COMPARED = ("liquid", "recurrent")
+
+FEWEST_SEEDS = 3
+"""Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
+
+FEW_SEEDS = 5
+"""A verdict on a task with fewer comes with a warning."""
+
+REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
+"""Each word holds up to so many times the seeds that there are."""
+
+PROSPECT_RULE = (
+    "Where no difference between two networks is shown and seeds are all that the interval covers: the number of seeds "
+    f"that would show one with a power of {percent(POWER)} if difference and spread are as observed, or equivalence "
+    "where the difference is below the smallest that counts. The level is that of Holm's first step. “Within reach”: "
+    "at most twice the present seeds; “costly”: at most ten times; “out of reach”: more, or more than "
+    f"{MOST_SEEDS:,}."
+)
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """What more seeds would show where none has been shown yet, were difference and spread the true ones.
+
+    Attributes:
+        aim: "different", or "equivalent" where the difference seen lies below the smallest that counts.
+        seeds: how many would show that with a chance of `POWER`; None above `MOST_SEEDS`.
+        now: how many there are.
+    """
+
+    aim: Literal["different", "equivalent"]
+    seeds: int | None
+    now: int
+
+    @property
+    def reach(self) -> str:
+        """A word of `REACH`."""
+        return "out of reach" if self.seeds is None else next(w for end, w in REACH if self.seeds <= end * self.now)
+
+    @property
+    def sentence(self) -> str:
+        """That in words."""
+        show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
+        many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
+        text = (
+            f"If difference and spread are as observed, {many} seeds would show {show} with a power of "
+            f"{percent(POWER)} (there are {self.now}): {self.reach}."
+        )
+        return text + " With so few seeds the spread is uncertain." if self.now < FEW_SEEDS else text
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two sides on one task, over the runs that both finished: two models, or the two families.
+
+    Attributes:
+        task: the task's name.
+        first: a model, or a family by its name where it has several.
+        second: another.
+        means: test scores of both, means over splits and seeds; None without a common seed.
+        sides: of the families, with their errors over seeds or splits; None for two models, or without an estimate.
+        estimate: mean score of the first less that of the second, and its error; None below two pairs.
+        p: of the best supported claim (`Estimate.claim`), corrected by Holm's method; None where there is no estimate.
+        uncorrected: the same before correction.
+        margin: the smallest difference that counts, in units of the score.
+        seeds: number of common seeds; on several splits the smallest of any.
+        splits: number of outer splits.
+        left_out: runs that one of the two has not finished.
+        covers: what the interval covers: "seeds" or "splits", and "test recordings" and "networks of the families".
+        verdict: on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or "cannot
+            say".
+        reason: why nothing can be said; "" where something can.
+        differences: score of the first less that of the second of each pair, in the order of splits and seeds.
+        effect: how large the difference is, positive where the first has the larger score; None below three pairs.
+        tests: number of p-values that the correction counts.
+        over: what the pairs are, "seed" or "split".
+        shares: of either side's models, how often each is the one that counts.
+        subsets: of so many networks of each family the best by validation is compared; 1 for two models.
+    """
+
+    task: str
+    first: str
+    second: str
+    means: tuple[float, float] | None
+    sides: tuple[Estimate, Estimate] | None
+    estimate: Estimate | None
+    p: float | None
+    uncorrected: float | None
+    margin: float
+    seeds: int
+    splits: int
+    left_out: int
+    covers: tuple[str, ...]
+    verdict: str
+    reason: str = ""
+    differences: tuple[float, ...] = ()
+    effect: Effect | None = None
+    tests: int = 1
+    over: Literal["seed", "split"] = "seed"
+    shares: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
+    subsets: int = 1
+
+    @property
+    def difference(self) -> float | None:
+        """The mean score of the first less that of the second; None without a common seed."""
+        return self.means[0] - self.means[1] if self.means else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the difference; None where its error is unknown: below two pairs, or where all differ alike."""
+        return self.estimate.interval() if self.estimate else None
+
+    @property
+    def extent(self) -> str:
+        """What the pairs are, in words."""
+        each = counted(self.seeds, "seed")
+        if self.splits == 1:
+            return each
+        return f"over {counted(self.splits, 'split')}, {each} each"
+
+    @property
+    def scope(self) -> str:
+        """For what the claim is made, in words."""
+        if "splits" in self.covers:
+            return "for other splits of such data"
+        where = "on this test set" if self.splits == 1 else "on these test sets"
+        return "for such recordings" if "test recordings" in self.covers else where
+
+    @property
+    def prospect(self) -> Prospect | None:
+        """What more seeds would show; None where something is shown, nothing can be said, or the spread is unknown.
+
+        None too where more seeds are not all that it takes: over splits, recordings or networks. The level is that of
+        Holm's first step, at worst.
+        """
+        if self.verdict != "no difference shown" or self.difference is None or self.interval is None:
+            return None
+        if self.covers != ("seeds",) or self.splits > 1:
+            return None
+        spread, alpha = float(np.std(self.differences, ddof=1)), ALPHA / self.tests
+        beyond = abs(self.difference) - self.margin
+        if beyond > 0:
+            return Prospect("different", seeds_to_show(beyond, spread, alpha), self.seeds)
+        return Prospect("equivalent", seeds_to_equate(self.difference, spread, self.margin, alpha), self.seeds)
+
+
+def corrected_pairs(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
+    """Pairs with p corrected for their number, and the verdict that follows from it."""
+    raw = {index: pair.uncorrected for index, pair in enumerate(pairs) if pair.uncorrected is not None}
+    corrected = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
+    judged = []
+    for index, (pair, direction) in enumerate(zip(pairs, higher, strict=True)):
+        pair = replace(pair, p=corrected.get(index), tests=max(len(raw), 1))
+        judged.append(replace(pair, verdict=_word(pair, direction)))
+    return judged
+
+
+def _word(pair: Pair, higher: bool) -> str:
+    if pair.reason:
+        return "cannot say"
+    if pair.estimate is None or pair.p is None or pair.p >= ALPHA:
+        return "no difference shown"
+    claim, _ = pair.estimate.claim(pair.margin)
+    return "equivalent" if claim == "within" else "better" if (claim == "above") == higher else "worse"
+
+
+def family_words(name: str) -> str:
+    """A side of a pair in a sentence."""
+    return f"{name} networks" if name in FAMILIES_COMPARED else name

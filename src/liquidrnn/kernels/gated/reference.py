@@ -1,0 +1,208 @@
+"""Gated recurrences in plain PyTorch: the definition that every other version is tested against.
+
+torch's RNN, LSTM and GRU with their gates and names, continuous-time RNNs, and GRU-D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from liquidrnn.integrate import advance
+from liquidrnn.kernels import loop
+from liquidrnn.kernels.loop import Inputs, State
+
+
+class Cell(NamedTuple):
+    """Parameters of a cell and its form. N units; G gates, one after the other; R features read, P outputs.
+
+    Attributes:
+        weight_ih: (G * N, R).
+        weight_hh: (G * N, P).
+        bias_ih: (G * N,); None without biases.
+        bias_hh: (G * N,), of torch's cells.
+        weight_hr: (P, N), of an LSTM whose state is projected.
+        rate: (P,), at which the state of torch's cells decays between samples.
+        tau: (N,), time constants of a CT-RNN.
+        weight_mh: (3 * N, inputs), of a GRU-D, as the rest.
+        decay_weight: (inputs,), of missing features; None where none is ever missing.
+        decay_bias: (inputs,).
+        state_decay_weight: (N, inputs).
+        state_decay_bias: (N,).
+        mean: (inputs,), what a missing feature tends to.
+        kind: one of GATES.
+        appends: whether the span is one more feature, after the others.
+        solver: of a CT-RNN, one of SOLVERS.
+        unfolds: its steps for each sample.
+    """
+
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor | None = None
+    bias_hh: Tensor | None = None
+    weight_hr: Tensor | None = None
+    rate: Tensor | None = None
+    tau: Tensor | None = None
+    weight_mh: Tensor | None = None
+    decay_weight: Tensor | None = None
+    decay_bias: Tensor | None = None
+    state_decay_weight: Tensor | None = None
+    state_decay_bias: Tensor | None = None
+    mean: Tensor | None = None
+    kind: str = "GRU"
+    appends: bool = False
+    solver: str = "semi_implicit"
+    unfolds: int = 1
+
+    @property
+    def units(self) -> int:
+        """How many."""
+        return self.weight_ih.shape[0] // GATES[self.kind]
+
+    @property
+    def outputs(self) -> int:
+        """Width of the state that is handed on."""
+        return self.weight_hh.shape[1]
+
+    def widths(self, width: int) -> tuple[int, ...]:
+        """Of each part of a state of this width."""
+        if self.kind == "LSTM":
+            return self.outputs, self.units
+        features = (width - self.units) // 2
+        return (self.units, features, features) if self.kind == "GRU_D" else (self.units,)
+
+
+GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3, "CT_RNN": 1, "GRU_D": 3}
+"""Kinds, those of torch by torch's names, and how many gates a unit has."""
+
+SOLVERS = ("semi_implicit", "euler", "heun", "rk4")
+"""Of CT-RNNs."""
+
+
+def entering(appends: bool, rate: Tensor | None, inputs: Inputs, state: State) -> tuple[Tensor, State]:
+    """Input and state as torch's cell is to see them, once time has had its say; see :class:`Cell`."""
+    values, (h, *more) = inputs.values, state
+    if appends:
+        values = torch.cat([values, inputs.timespans], -1)
+    if rate is not None:
+        h = h * torch.exp(-rate * inputs.timespans)
+    return values, (h, *more)
+
+
+def _logits(cell: Cell, values: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """What inputs and state add to the gates."""
+    return F.linear(values, cell.weight_ih, cell.bias_ih), F.linear(h, cell.weight_hh, cell.bias_hh)
+
+
+def rnn(cell: Cell, inputs: Inputs, state: State) -> State:
+    """``torch.nn.RNN``."""
+    values, (h,) = entering(cell.appends, cell.rate, inputs, state)
+    of_input, of_state = _logits(cell, values, h)
+    return ((torch.tanh if cell.kind == "RNN_TANH" else torch.relu)(of_input + of_state),)
+
+
+def lstm(cell: Cell, inputs: Inputs, state: State) -> State:
+    """``torch.nn.LSTM``."""
+    values, (h, c) = entering(cell.appends, cell.rate, inputs, state)
+    of_input, of_state = _logits(cell, values, h)
+    write, forget, candidate, read = (of_input + of_state).chunk(4, -1)
+    c = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
+    h = torch.sigmoid(read) * torch.tanh(c)
+    return (h if cell.weight_hr is None else F.linear(h, cell.weight_hr)), c
+
+
+def gru(cell: Cell, inputs: Inputs, state: State) -> State:
+    """``torch.nn.GRU``."""
+    values, (h,) = entering(cell.appends, cell.rate, inputs, state)
+    (r, z, candidate), (of_r, of_z, of_candidate) = (logits.chunk(3, -1) for logits in _logits(cell, values, h))
+    z = torch.sigmoid(z + of_z)
+    candidate = torch.tanh(candidate + torch.sigmoid(r + of_r) * of_candidate)
+    return ((1 - z) * candidate + z * h,)
+
+
+def ct_rnn(cell: Cell, inputs: Inputs, state: State) -> State:
+    """Solver steps, the input held."""
+    (x,), tau = state, cell.tau
+    assert tau is not None
+    drive = F.linear(inputs.values, cell.weight_ih, cell.bias_ih)
+    if cell.solver == "semi_implicit":
+        delta = inputs.timespans / cell.unfolds
+        for _ in range(cell.unfolds):
+            x = (x + delta * torch.tanh(drive + F.linear(x, cell.weight_hh))) / (1 + delta / tau)
+        return (x,)
+
+    def slope(x: Tensor) -> Tensor:
+        return torch.tanh(drive + F.linear(x, cell.weight_hh)) - x / tau
+
+    return (advance(slope, x, inputs.timespans, cell.unfolds, cell.solver),)
+
+
+def gru_d(cell: Cell, inputs: Inputs, state: State) -> State:
+    """Che et al. 2018, equations 10 to 15."""
+    return _gru_d(cell, inputs, state)[0]
+
+
+def _gru_d(cell: Cell, inputs: Inputs, state: State) -> tuple[State, dict[str, Tensor]]:
+    h, last, elapsed = state
+    seen = torch.ones_like(inputs.values, dtype=torch.bool) if inputs.observed is None else inputs.observed
+    values, age = inputs.values, inputs.timespans.expand_as(inputs.values)
+    assert cell.weight_mh is not None and cell.state_decay_weight is not None
+    if cell.decay_weight is not None and cell.decay_bias is not None and cell.mean is not None:
+        age = elapsed + inputs.timespans
+        keep = torch.exp(-F.relu(cell.decay_weight * age + cell.decay_bias))
+        values = torch.where(seen, values, cell.mean + keep * last)
+        last, elapsed = torch.where(seen, values - cell.mean, last), age.masked_fill(seen, 0)
+    decay = torch.exp(-F.relu(F.linear(age, cell.state_decay_weight, cell.state_decay_bias)))
+    h = decay * h
+    read = F.linear(values, cell.weight_ih, cell.bias_ih) + F.linear(seen.to(h.dtype), cell.weight_mh)
+    of_gates, of_state = cell.weight_hh.split((2 * cell.units, cell.units))
+    gates, candidate = read.split((2 * cell.units, cell.units), -1)
+    reset, update = torch.sigmoid(gates + F.linear(h, of_gates)).chunk(2, -1)
+    candidate = torch.tanh(candidate + F.linear(reset * h, of_state))
+    h = (1 - update) * h + update * candidate
+    return (h, last, elapsed), {"gate": update, "decay": decay}
+
+
+_EQUATIONS: dict[str, Callable[[Cell, Inputs, State], State]] = {
+    "RNN_TANH": rnn,
+    "RNN_RELU": rnn,
+    "LSTM": lstm,
+    "GRU": gru,
+    "CT_RNN": ct_rnn,
+    "GRU_D": gru_d,
+}
+
+
+def explain(cell: Cell, inputs: Inputs, state: State) -> dict[str, Tensor]:
+    """Time constant and gates of one sample of each sequence, from the state that it finds."""
+    if cell.kind == "CT_RNN":
+        assert cell.tau is not None
+        return {"tau": cell.tau.expand_as(state[0])}
+    if cell.kind == "GRU_D":
+        return _gru_d(cell, inputs, state)[1]
+    if cell.kind in ("LSTM", "GRU"):
+        values, (h, *_) = entering(cell.appends, cell.rate, inputs, state)
+        of_input, of_state = _logits(cell, values, h)
+        # The forget gate of an LSTM and the update gate of a GRU both stand second.
+        logit = (of_input + of_state).split(cell.units, -1)[1]
+        return {"gate": torch.sigmoid(logit), "tau": inputs.timespans / F.softplus(-logit)}
+    return {}
+
+
+def unroll(inputs: Inputs, initial: Tensor, cell: Any) -> Tensor:
+    """States after every sample, (batch, time, width).
+
+    Args:
+        inputs: of sequences.
+        initial: (batch, width), all parts of the state beside one another: the state that is handed on; an LSTM's cell;
+            a GRU-D's last values above their means, and the time since they were observed.
+        cell: parameters and form.
+    """
+    parts = tuple(part.contiguous() for part in initial.split(cell.widths(initial.shape[-1]), -1))
+    states, _ = loop.unroll(partial(_EQUATIONS[cell.kind], cell), inputs, parts)
+    return torch.cat(states, -1)
