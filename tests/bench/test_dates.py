@@ -334,6 +334,7 @@ def test_a_cell_among_many_that_is_no_date_is_missing_and_named():
         ["1 janvier 2024", "2 février 2024", "5 juillet 2024"],
         ["1 de enero de 2024", "3 de agosto de 2024"],
         ["01-Mrz-2024", "02-Mai-2024", "03-Okt-2024", "04-Apr-2024"],
+        ["mars 2024", "mai 2024", "juin 2024"],
     ],
 )
 def test_months_in_other_languages_are_refused_in_words(cells):
@@ -593,6 +594,142 @@ def test_fiscal_years_with_letters_are_joined_with_their_weeks():
     found = parts(150, **{"Fiscal Year": [f"FY{year}" for year in years]}, Week=weeks)
     expected = [datetime.fromisocalendar(2000 + year, week, 1) for year, week in zip(years, weeks, strict=True)]
     assert found.frame["Fiscal Year Week"].to_list() == expected
+
+
+def qualified(year, part, most, rows=60, begin=2011):
+    """Years and what divides them, row by row."""
+    return parts(
+        rows,
+        **{year: [begin + row // most for row in range(rows)], part: [row % most + 1 for row in range(rows)]},
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("sample_year", "sample_month"),
+        ("Year (sample)", "Month (sample)"),
+        ("visitYear", "visitMonth"),
+        ("Academic Year", "month"),
+        ("season", "Calendar Month"),
+    ],
+)
+def test_parts_under_qualified_names_are_joined(names):
+    found = qualified(*names, most=12)
+    assert found.frame.columns == [" ".join(names), "x"]
+    np.testing.assert_array_equal(
+        found.frame.to_series(0).to_numpy(), pandas.date_range("2011-01-01", periods=60, freq="MS").to_numpy()
+    )
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("birth_year", "birth_month"),
+        ("model_year", "month"),
+        ("trip_year", "visit_month"),
+        ("year", "study_day"),
+        ("yearly_cost", "monthly_cost"),
+    ],
+)
+def test_parts_of_other_times_are_not_joined(names):
+    assert qualified(*names, most=12).frame.columns == [*names, "x"]
+
+
+@pytest.mark.parametrize(
+    "names", [("MMWR Year", "MMWR Week"), ("season", "week"), ("epi_year", "week"), ("year", "wk")]
+)
+def test_weeks_of_qualified_years_are_those_of_pythons_calendar(names):
+    found = qualified(*names, most=52, rows=150)
+    expected = [datetime.fromisocalendar(2011 + row // 52, row % 52 + 1, 1) for row in range(150)]
+    assert found.frame[" ".join(names)].to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "most", "ends"),
+    [
+        (("fiscal_year", "fiscal_quarter"), 4, datetime(2025, 10, 1)),
+        (("financial_year", "period"), 12, datetime(2015, 12, 1)),
+        (("school_year", "Term"), 3, datetime(2030, 9, 1)),
+        (("FY", "accounting period"), 13, datetime(2015, 7, 16)),
+    ],
+)
+def test_periods_divide_their_years_evenly(names, most, ends):
+    found = qualified(*names, most=most)
+    times = found.frame[" ".join(names)]
+    assert times[0] == datetime(2011, 1, 1) and times[-1] == ends
+    spans = np.diff(dates.seconds(times)) / 86_400
+    assert spans.min() >= 365 // most - 3 and spans.max() <= 366 / most + 2
+
+
+def test_periods_are_read_with_letters_and_only_where_they_begin_again():
+    years = [f"FY{2017 + row // 12}" for row in range(60)]
+    found = parts(60, FY=years, Period=[f"P{row % 12 + 1:02d}" for row in range(60)])
+    assert found.frame["FY Period"].to_list()[11:14] == [
+        datetime(2017, 12, 1),
+        datetime(2018, 1, 1),
+        datetime(2018, 2, 1),
+    ]
+    assert "file: 'Period' is read as 12 equal parts of each year" in found.remarks
+    on_and_on = parts(60, year=[2017 + row // 12 for row in range(60)], round=[row // 12 + 1 for row in range(60)])
+    assert "round" in on_and_on.frame.columns
+
+
+@pytest.mark.parametrize("name", ["water_year", "season"])
+def test_years_that_begin_within_a_calendar_year(name):
+    when = pandas.date_range("1990-10-01", periods=72, freq="MS")
+    begins = (when.year - (when.month < 10)).to_numpy()
+    pairs = name == "season"
+    years = [f"{year}-{(year + 1) % 100:02d}" for year in begins] if pairs else (begins + 1).tolist()
+    found = parts(72, **{name: years}, month=when.month.to_numpy())
+    np.testing.assert_array_equal(found.frame[f"{name} month"].to_numpy(), when.to_numpy())
+    assert f"file: years of '{name}' begin in month 10, as its rows follow one another" in found.remarks
+
+
+@pytest.mark.parametrize("form", ["{}-{:02d}", "{}/{:02d}", "FY{}-{:02d}", "{} / {:02d}", "{}{:02d}"])
+@pytest.mark.parametrize("begin", [1895, 1996, 2003])
+def test_pairs_of_years_are_the_years_they_begin_in(form, begin):
+    years = list(range(begin, begin + 8))
+    reading = read([form.format(year, (year + 1) % 100) for year in years] * 2, name="winter")
+    assert reading.column.to_list() == [datetime(year, 1, 1) for year in years] * 2
+    months = all(1 <= (year + 1) % 100 <= 12 for year in years)
+    assert (bool(reading.warnings), bool(reading.remarks)) == (months, not months)
+    assert ("if they are months" in str(reading.warnings)) == months
+
+
+@pytest.mark.parametrize("form", ["{}-{}", "{}/{}", "{}{}"])
+def test_pairs_of_years_in_full(form):
+    numbers = [form.format(year, year + 1) for year in range(1987, 1999)]
+    cells = [int(cell) if cell.isdigit() else cell for cell in numbers]
+    assert [when.year for when in read(cells, name="season").column] == list(range(1987, 1999))
+
+
+def test_months_that_follow_one_another_are_no_pairs_of_years():
+    when = pandas.date_range("2001-01-01", periods=48, freq="MS")
+    for pattern in ("%Y-%m", "%Y/%m", "%Y%m"):
+        reading = read(when.strftime(pattern).tolist(), name="month")
+        assert_read_as(reading, when)
+        assert not reading.warnings
+    assert not read(["2001-02"] * 30).warnings
+
+
+def test_moments_of_sas_are_read_alike_whether_asked_for_or_found():
+    when = moments(cells=50, first="1985-01-01", last="2030-01-01")
+    cells = [(moment - pandas.Timestamp("1960-01-01")).total_seconds() for moment in when]
+    for asked in (False, True):
+        assert_read_as(read(cells, name="ASTDTM", asked=asked), when)
+        assert read([21_900 + day for day in range(60)], name="ADT", asked=asked) is None
+
+
+@pytest.mark.parametrize("name", ["Date/Time", "date_time", "DATE TIME"])
+def test_days_of_a_spreadsheet_under_a_date_and_time(name):
+    reading = read([45292.0 + row / 24 for row in range(48)], name=name)
+    assert reading.column[24] == datetime(2024, 1, 2)
+
+
+@pytest.mark.parametrize("cells", [["Day 0", "Day 14", "Day 28"], ["TCK-1000", "TCK-1001"], ["Pump 10", "Motor 12"]])
+def test_words_with_numbers_are_no_months_of_another_language(cells):
+    assert read(cells * 10, name="visit") is None
 
 
 @pytest.mark.parametrize(("how", "start"), [("Windows file times", "1601-01-01"), (".NET ticks", "0001-01-01")])

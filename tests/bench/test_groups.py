@@ -330,6 +330,11 @@ def test_another_name_of_each_group_is_no_feature_though_it_lacks_a_cell(guess):
     assert guess(panel(columns))[0]["features"] == ["x"]
 
 
+def test_signs_and_marks_between_figures_are_no_other_way_to_write_a_name():
+    values = ["A-", "A", "A+", "Day -1", "Day 1", "1-2", "12", "-3", "3", "t 1-1", "t 11"]
+    assert groups.twins(pl.Series(values)) == []
+
+
 @pytest.mark.parametrize(
     ("names", "twins"),
     [
@@ -337,6 +342,9 @@ def test_another_name_of_each_group_is_no_feature_though_it_lacks_a_cell(guess):
         (("P%d", "p%d"), "'P0' and 'p0'"),
         (("site %d", "site  %d"), "'site 0' and 'site  0'"),
         (("%d", "%03d"), "'0' and '000'"),
+        (("Valve %d", "Valve%d"), "'Valve 0' and 'Valve0'"),
+        (("fan-%d", "fan_%d"), "'fan-0' and 'fan_0'"),
+        (("%d-North", "%d north"), "'0-North' and '0 north'"),
     ],
 )
 def test_groups_that_may_be_one_under_two_names_are_warned_of(guess, names, twins):
@@ -691,3 +699,64 @@ def test_what_goes_up_within_each_identifier_is_warned_of(guess):
     mapping, said = guess(frame)
     assert mapping["group"] == "patientunitstayid" and mapping["time"] is None
     assert any("'observationoffset' goes up as a time does, but is not named like one" in line for line in said)
+
+
+@pytest.mark.parametrize("branches", [2, 3, 4])
+@pytest.mark.parametrize("names", [("cohort", "step"), ("vintage", "age class")])
+def test_stacked_series_with_a_counter_of_two_levels_are_warned_of(guess, branches, names):
+    branch, outer, inner = (part.ravel() for part in np.meshgrid(range(branches), range(4), range(8), indexing="ij"))
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame({"branch": [f"b{number}" for number in branch], names[0]: outer, names[1]: inner})
+    frame = frame.with_columns(x=draws.normal(size=len(branch)), y=draws.normal(size=len(branch)))
+    _, lines = guess(frame)
+    (warning,) = [line for line in warnings_of(lines) if "begins again" in line]
+    assert warning.startswith(f"warning: {names[0]!r} begins again with each value of 'branch'")
+    assert ("2 are too few to split by" if branches == 2 else "--group branch keeps") in warning
+
+
+@pytest.mark.parametrize(("year", "part"), [("fiscal_year", "period"), ("MMWR Year", "MMWR Week"), ("season", "round")])
+def test_stacked_series_by_years_and_their_parts_are_groups(guess, year, part):
+    group, outer, inner = (part.ravel() for part in np.meshgrid(range(3), range(4), range(10), indexing="ij"))
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame({"cost_centre": [f"b{number}" for number in group], year: outer + 2015, part: inner + 1})
+    frame = frame.with_columns(x=draws.normal(size=len(group)), y=draws.normal(size=len(group)))
+    mapping, _ = guess(frame)
+    assert (mapping["time"], mapping["group"], mapping["features"]) == (f"{year} {part}", "cost_centre", ["x"])
+    assert table.complete(mapping)[0] == mapping
+
+
+def test_blocks_of_which_no_number_begins_again_are_phases_of_one_recording(guess):
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "phase": np.repeat(["rest", "work", "rest again"], 40),
+            "lap": np.arange(120) // 4,
+            "x": draws.normal(size=120),
+            "y": draws.normal(size=120),
+        }
+    )
+    assert not [line for line in warnings_of(guess(frame)[1]) if "begins again" in line]
+
+
+def test_identifiers_in_blocks_are_the_groups_rather_than_what_each_of_them_passes(guess):
+    bus, stop = (part.ravel() for part in np.meshgrid(range(9), range(15), indexing="ij"))
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {
+            "bus_id": [f"B{number}" for number in bus],
+            "station_id": [f"S{number}" for number in stop],
+            "rank": stop,
+            "time": bus * 20 + stop * 4 + bus % 2,
+            "y": draws.normal(size=len(bus)),
+        }
+    )
+    assert guess(frame)[0]["group"] == "bus_id"
+
+
+@pytest.mark.parametrize("name", ["TradingInterval", "position", "Settlement Period"])
+def test_counters_are_not_recommended_as_groups(guess, name):
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame({"time": np.repeat(np.arange(40), 6), name: list(range(6)) * 40, "y": draws.normal(size=240)})
+    words = rf"--group, or several.*as '{name}' may be a part of it"
+    with pytest.raises(ValueError, match=words):
+        guess(frame)

@@ -1356,6 +1356,44 @@ def test_a_column_of_parts_is_no_feature(save, parts):
     assert said(lines, "warning: 'set' names the parts of a split, which is not used")
 
 
+@pytest.mark.parametrize("name", ["fold", "CV_fold", "kfold", "fold_id"])
+@pytest.mark.parametrize("value", [int, "fold{}".format])
+def test_a_column_of_folds_is_no_feature(save, name, value):
+    rows = np.arange(300)
+    frame = pl.DataFrame(
+        {
+            "subject": [f"s{row // 30}" for row in rows],
+            "x": np.sin(rows),
+            "fold_change": np.cos(rows),
+            name: [value(row // 30 % 5 + 1) for row in rows],
+            "y": np.cos(rows * 3),
+        }
+    )
+    mapping, lines = guess(save(frame), "y")
+    assert mapping["features"] == ["x", "fold_change"]
+    assert said(lines, f"warning: {name!r} names folds of a cross-validation, which are not used")
+
+
+def test_folds_of_a_protein_are_a_feature(save):
+    rows = np.arange(300)
+    frame = pl.DataFrame({"fold": [("TIM", "Rossmann")[row % 2] for row in rows], "x": rows % 7, "y": np.cos(rows * 3)})
+    assert "fold" in guess(save(frame), "y")[0]["features"]
+
+
+def test_times_in_words_are_warned_of(save):
+    rows = np.arange(120)
+    frame = pl.DataFrame(
+        {
+            "patient": [f"p{row // 12}" for row in rows],
+            "visit": [f"Week {row % 12}" for row in rows],
+            "x": np.sin(rows),
+            "y": np.cos(rows * 3),
+        }
+    )
+    _, lines = guess(save(frame), "y")
+    assert said(lines, "warning: 'visit' holds times such as 'Week 0', read as text; rows count as evenly spaced")
+
+
 def test_whole_numbers_taken_for_classes_may_be_amounts(save):
     rows = np.arange(300)
     frame = pl.DataFrame({"x": np.sin(rows), "sales": rows * 7 % 13})

@@ -172,8 +172,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
 
     - wider than they range, and it is one that is often used so (-999, 9999, -200, 32767, ...);
     - wider than three times their range, and many rows have it;
-    - of any width, where it is such a number, the only negative one, and several rows have it. For -1, the others have
-      to be many, since it may be a class or a direction.
+    - of any width, where it is such a number, the only negative one, and several rows have it. For -1, which may be a
+      class or a direction, the others have to be many, or the gap wider than those between the least of them.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
     usual, outer = numbers, []
@@ -216,7 +216,10 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         suspected = value < 0 <= least and count >= max(3, 0.001 * len(numbers))
         if value == -1:
             distinct = usual.n_unique()
-            suspected = suspected and most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
+            lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
+            apart = distinct >= _FEWEST_CATEGORIES and least >= 1 and gap > float(lower.max() or 0)  # pyright: ignore
+            many = most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
+            suspected = suspected and (apart or many)
         else:
             suspected = spread > 0 and (suspected or gap > spread)
     return Sentinel(value, count, least, most) if suspected else None

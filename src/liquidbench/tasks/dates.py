@@ -113,12 +113,17 @@ _OF_TIME = re.compile(
     r"date|time|stamp|epoch|unix|datum|fecha|yyyy|ymd|period|month|(?:^|[ _])(?:ts|t|utc)(?:$|[ _])", re.I
 )
 _OF_DATES = re.compile(
-    r"(?:.*[ _])?(?:date|dates|date_?num|date_?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
+    r"(?:.*[ _])?(?:date|dates|date_?num|date[ _/]?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
 )
 _OF_CLOCKS = re.compile(r"(?:.*[ _(])?(?:hh:?mm(?::?ss)?|clock|clock[ _]time)(?:[ _)].*)?", re.I)
 _UNIT = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_OF_SAS = re.compile(r"A(?:ST|EN)?DT(M)?", re.I)
+"""Dates and moments as CDISC calls them, which SAS counts from 1960 in days and in seconds."""
+_SAS_TO_1970 = 3653 * 86_400
+_SAS = (20 * 365.25 * 86_400, 100 * 365.25 * 86_400)
+"""Seconds since 1960 that are moments of 1980 to 2060."""
 _TICKS = {
     "Windows file times, tenths of a microsecond since 1601": (1.26e17, 1.45e17, 116_444_736_000_000_000),
     ".NET ticks, tenths of a microsecond since the year 1": (6.3e17, 6.5e17, 621_355_968_000_000_000),
@@ -139,15 +144,19 @@ class Reading:
         column: ``Datetime`` or ``Duration``, null where a cell is missing or cannot be read.
         order: one of `ORDERS` where cells could be read in several.
         remarks: what had to be guessed, a sentence each.
+        warnings: the same, of what deserves a look.
         question: why the dates cannot be used as they are, and what to do; None where they can.
         local: whether they are those of a clock of which no zone is known.
+        years: whether they are whole years, by their first days.
     """
 
     column: pl.Series
     order: str | None = None
     remarks: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     question: str | None = None
     local: bool = False
+    years: bool = False
 
 
 def read(column: pl.Series, at: At, order: str | None = None, asked: bool = False) -> Reading | None:
@@ -164,6 +173,8 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     """
     if column.dtype == pl.Time:
         return Reading((column.cast(pl.Int64) // 1000).cast(pl.Duration("us")))
+    if (pairs := _years_in_pairs(column, at)) is not None:
+        return pairs
     if column.dtype.is_numeric():
         return _of_numbers(column, at, order, asked)
     if column.dtype != pl.String:
@@ -199,6 +210,42 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     if reading is None or reading.question:
         return _in_another_language(column, sample) or reading
     return replace(reading, remarks=(*remarks, *reading.remarks))
+
+
+_PAIR = r"^(?:FY ?)?([12][0-9]{3})( ?[-/\x{2013}] ?|)([0-9]{2}|[0-9]{4})$"
+_FEWEST_PAIRS = 3
+"""Distinct figures that are all a year and the next one by no accident, though nothing stands between."""
+
+
+def _years_in_pairs(column: pl.Series, at: At) -> Reading | None:
+    """Read seasons, school years and the like, such as ``2001-02``, as the years that they begin in."""
+    if not (column.dtype == pl.String or column.dtype.is_integer()):
+        return None
+    head = column.drop_nulls().head(20).cast(pl.String)
+    if not head.str.contains(_PAIR).any():
+        return None
+    text = column.cast(pl.String)
+    parts = text.str.extract_groups(_PAIR).struct.unnest()
+    first, next_one = (_integers(parts[place]) for place in ("1", "3"))
+    short = (parts["3"].str.len_chars() == 2).fill_null(False).to_numpy()
+    good = (first > 0) & (next_one == np.where(short, (first + 1) % 100, first + 1))
+    there = column.is_not_null().to_numpy()
+    bad, years = np.flatnonzero(there & ~good), first[good]
+    together = bool((parts["2"].filter(pl.Series(good)) == "").any())
+    if len(bad) > few(int(there.sum())) or len(np.unique(years)) < (_FEWEST_PAIRS if together else 2):
+        return None
+    example = f"{column[int(np.flatnonzero(good)[0])]}"
+    told = f"{column.name!r} holds pairs of years such as {example!r}, read as the first of the two"
+    remarks, warnings = (f"file: {told}",), ()
+    if bool((short & (next_one >= 1) & (next_one <= 12))[good].all()):
+        month = f"{years[0]}-{int(next_one[good][0]):02d}"
+        remarks, warnings = (), (f"{told}; if they are months, write them with a day, as in {month}-01",)
+    if len(bad):
+        remarks += (_unreadable(column, at, bad),)
+    one = np.ones_like(first)
+    days, _ = calendar_days(np.where(good, first, 1970), one, one)
+    dates = pl.Series(column.name, days * DAY).cast(pl.Datetime("us")).set(pl.Series(~good), None)
+    return Reading(dates, remarks=remarks, warnings=warnings, local=True, years=True)
 
 
 def seconds(column: pl.Series) -> NDArray[np.float64]:
@@ -582,9 +629,10 @@ def hours_before_utc(text: str) -> float | None:
 
 def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None:
     """A question where cells look like dates with a month's name that is not English."""
-    words = sample.str.extract(
-        r"^(?:\d{1,4}\.?[-/. ]*)?(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b", 1
-    )
+    # A day in front, or a year behind: without either, 'Day 14' and 'TCK-1000' would be months.
+    after_day = r"^\d{1,4}\.?[-/. ]*(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b"
+    before_year = r"^(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?(?:19|20)\d{2}\b"
+    words = sample.str.extract(after_day, 1).fill_null(sample.str.extract(before_year, 1))
     foreign = sample.filter((months_of(words) < 0) & words.is_not_null())
     if words.null_count() > len(sample) / 2 or not len(foreign) or words.n_unique() > 40:
         return None
@@ -635,6 +683,12 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     whole = column.dtype.is_integer() or bool((known % 1 == 0).all() and high < 2**53)
     if _OF_CLOCKS.fullmatch(name):
         return clock_in_digits(column.cast(pl.Int64), at) if whole and 0 <= low <= high <= 240_000 else None
+    if sas := _OF_SAS.fullmatch(name):
+        if not sas[1] or not _SAS[0] <= low <= high <= _SAS[1]:
+            return None
+        dates = (column.cast(pl.Float64) * 1e6).round().cast(pl.Int64) - _SAS_TO_1970 * 1_000_000
+        dates = dates.cast(pl.Datetime("us")).alias(name)
+        return Reading(dates, remarks=(f"file: {name!r} read as seconds since 1960, {_range(dates)}",), local=True)
     hinted = asked or bool(_OF_TIME.search(name))
     if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, at, order, hinted)):
         return reading

@@ -54,6 +54,10 @@ _PROPERTY = re.compile(
     re.IGNORECASE,
 )
 """Names such as treatment group: what is known of a subject, and not who it is."""
+_FOLDS = re.compile(
+    r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
+)
+_MOST_FOLDS = 20
 _VALUE = re.compile(
     r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
     r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
@@ -97,7 +101,23 @@ class Grouping:
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    return bool(_NAMED.fullmatch(name) or _IS_ID.fullmatch(name)) and not _PROPERTY.fullmatch(name)
+    named = _NAMED.fullmatch(name) or _IS_ID.fullmatch(name)
+    return bool(named) and not _PROPERTY.fullmatch(name) and not _FOLDS.fullmatch(name)
+
+
+def is_fold(column: pl.Series) -> bool:
+    """Whether a column says in which fold of a cross-validation each row was."""
+    values = column.drop_nulls().unique()
+    if not _FOLDS.fullmatch(column.name.strip()) or not 1 < len(values) <= _MOST_FOLDS:
+        return False
+    return bool(values.cast(pl.String).str.contains(r"^(?i:(?:cv|fold)?[ _.-]?)\d{1,2}(?:\.0)?$").all())
+
+
+def counts_within(name: str) -> bool:
+    """Whether a column's name is that of numbers that begin again with each of something, as positions in it do."""
+    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    counters = {"period", "position", "pos", "rank", "sequence", "seq", "order", "step", "place", "interval", "idx"}
+    return bool(words) and words[-1] in counters
 
 
 def is_code(name: str) -> bool:
@@ -146,7 +166,11 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             for name in _candidates(distinct, target, time)
             if name in named or (_in_blocks(distinct, (name,)) and _splits(distinct, target, name))
         ]
-        finest = _finest(frame, [name for name in found if name in named])
+        by_name = [name for name in found if name in named]
+        finest = _finest(frame, by_name)
+        if finest is None:
+            # Of stops on trips, say, those whose rows are scattered are not the recordings.
+            finest = _finest(frame, [name for name in by_name if _in_blocks(frame, (name,))])
         if finest is None and not set(found) & set(named):
             alike = all(
                 _count(frame, (name, found[0])) == _count(frame, (name,)) == _count(frame, (found[0],))
@@ -195,8 +219,8 @@ def _is_chosen(column: pl.Series) -> bool:
 
 
 def come_in_blocks(frame: pl.DataFrame, name: str) -> bool:
-    """Whether the rows of each of at least `FEWEST` values of a column follow one another."""
-    return _in_blocks(frame, (name,))
+    """Whether the rows of each value of a column follow one another."""
+    return _runs(frame, (name,)) == _count(frame, (name,)) > 1
 
 
 def pairs(
@@ -262,13 +286,15 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
 
     That is how subjects and their visits are written: the rows of each value stand together, and the other column has
     no value twice among them. It begins with the same one almost always, or goes up within each and back between them.
+    Years do so too, though they stay the same from one of their months to the next.
     """
     found = {}
     for name in frame.columns:
         if name in (target, time) or is_named(name) or time_columns.is_part(name) or not _may_name(frame[name]):
             continue
         first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
-        if frame[name].null_count() or first.sum() > frame.height / SHORT or not _in_blocks(frame, (name,), SHORT):
+        blocks = int(first.sum())
+        if frame[name].null_count() or not 1 < blocks == _count(frame, (name,)) <= frame.height / SHORT:
             continue
         for other in frame.columns:
             column = frame[other]
@@ -279,9 +305,15 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
                 continue
             if column.dtype.is_numeric():
                 steps = np.diff(column.cast(pl.Float64).to_numpy())
-                if (steps[~first[1:]] > 0).all() and np.mean(steps[first[1:]] < 0) >= ALMOST_ALL:
+                within, between = steps[~first[1:]], steps[first[1:]]
+                # Of few blocks, or where numbers stay the same, there have to be many rows for it to be no accident.
+                strict = (within > 0).all() and blocks >= FEWEST
+                stays = (within >= 0).all() and (within > 0).sum() >= blocks and frame.height >= FEWEST_ROWS * blocks
+                if (strict or stays) and np.mean(between < 0) >= ALMOST_ALL:
                     found[name] = other
                     break
+            if blocks < FEWEST:
+                continue
             begins = column.filter(pl.Series(first))
             if begins.value_counts()["count"].to_numpy().max() < ALMOST_ALL * len(begins):
                 continue
@@ -337,7 +369,9 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
             if is_named(name):
                 found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
     for name in frame.columns:
-        if _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
+        if is_fold(frame[name]):
+            found.pop(name, None)
+        elif _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
             found[name] = "is named like an identifier"
     return found
 
@@ -360,11 +394,14 @@ def _may_be_id(column: pl.Series) -> bool:
 
 
 def twins(column: pl.Series) -> list[tuple[str, str]]:
-    """Values of a column of text that differ in no more than case, blanks, or how the same number is written."""
+    """Values of a column of text that differ only in case, blanks, hyphens, or how the same number is written."""
     first: dict[str, str] = {}
     found = []
     for value in column.drop_nulls().unique(maintain_order=True):
         plain = " ".join(unicodedata.normalize("NFKC", value).casefold().split())
+        # Marks between figures, and the sign of a number, mean something; those between words hardly ever.
+        plain = re.sub(r"(?<![^\s(])-(?=\d)", "\N{MINUS SIGN}", plain)
+        plain = re.sub(r"(?<=[^\W\d_])[\s_-]+(?=[^\W_])|(?<=\d)[\s_-]+(?=[^\W\d_])", "", plain)
         if re.fullmatch(r"\d{1,15}(\.0*)?", plain):
             plain = str(int(float(plain)))
         if first.setdefault(plain, value) != value:
@@ -433,9 +470,12 @@ def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
 
 
 def _in_blocks(frame: pl.DataFrame, key: tuple[str, ...], rows: int = FEWEST_ROWS) -> bool:
-    known = frame.select(key).drop_nulls()
-    groups = _count(known, key)
-    return FEWEST <= groups <= known.height / rows and len(known.select(pl.struct(key).rle()).to_series()) == groups
+    groups = _count(frame, key)
+    return FEWEST <= groups <= frame.select(key).drop_nulls().height / rows and _runs(frame, key) == groups
+
+
+def _runs(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
+    return len(frame.select(key).drop_nulls().select(pl.struct(key).rle()).to_series())
 
 
 def _finest(frame: pl.DataFrame, names: list[str]) -> str | None:

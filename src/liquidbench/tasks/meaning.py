@@ -281,6 +281,11 @@ class Meaning:
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
                 )
+            for name in [name for name in free if name not in named and time_columns.counts_in_words(self.frame[name])]:
+                self.warnings.append(
+                    f"{name!r} holds times such as {self.frame[name].drop_nulls()[0]!r}, read as text; rows count as "
+                    f"evenly spaced (as numbers alone, --time {shlex.quote(name)} takes them for the time)"
+                )
             of = [(other,) for other in groups.named(self.frame, self.target, None)]
             within = [None, *(groups.codes(self.frame, key) for key in ([self.key] if self.key else of))]
             goes_on = [
@@ -432,28 +437,30 @@ class Meaning:
     def _suspect_recordings(self) -> None:
         """Warn of several recordings that are read as one."""
         for name in groups.recurring(self.frame, self.target, self.time):
-            values = self.frame[name].drop_nulls().n_unique()
-            way = f"--group {shlex.quote(name)} keeps them apart"
-            if values < groups.FEWEST:
-                way = f"take the rows of one ({values} are too few to split by)"
             self.warnings.append(
                 f"{name!r} is named like an identifier, but the file is read as one recording that goes on from one of "
-                f"its values to another; if each has a series of its own, {way}"
+                f"its values to another; if each has a series of its own, {self._way_apart(name)}"
             )
-
         restarting = groups.restarting(self.frame, self.target, self.time)
         for name, counter in restarting.items():
             self.warnings.append(
                 f"{counter!r} begins again with each value of {name!r}, as in a table of several recordings, but the "
-                f"file is read as one; if each has a series of its own, --group {shlex.quote(name)} keeps them apart"
+                f"file is read as one; if each has a series of its own, {self._way_apart(name)}"
             )
         for name in groups.unnamed_blocks(self.frame, self.target, self.time):
             if name in restarting:
                 continue
             self.warnings.append(
                 f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
-                f"as one recording; if each has a series of its own, --group {shlex.quote(name)} keeps them apart"
+                f"as one recording; if each has a series of its own, {self._way_apart(name)}"
             )
+
+    def _way_apart(self, name: str) -> str:
+        """What to do where the values of a column are recordings."""
+        values = self.frame[name].drop_nulls().n_unique()
+        if values < groups.FEWEST:
+            return f"take the rows of one ({values} are too few to split by)"
+        return f"--group {shlex.quote(name)} keeps them apart"
 
     def _long_form(self) -> str:
         """What a table of names and values is, and what to do; empty for others."""
@@ -645,9 +652,16 @@ class Meaning:
             within = f"within a group of {columns_named(self.key)}" if self.key else "with other content"
             pairs = [sorted(pair, key=self.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
             alone = [] if self.key else groups.candidates(*table)
+            in_file = self.frame[np.argsort(self.row)]
+            clocks = [name for name in alone if not groups.come_in_blocks(in_file, name)]
+            # What comes again at each time may be a place, or number what is at it; identifiers are surer.
+            sure = [name for name in alone if groups.is_named(name) or name not in clocks]
+            alone = sure or [name for name in alone if not groups.counts_within(name)]
             names = [*alone, *(",".join(pair) for pair in pairs if set(self.key) <= set(pair))]
+            names = [name for name in names if not any(map(groups.counts_within, name.split(",")))]
             hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
-            clocks = [name for name in alone if not groups.come_in_blocks(self.frame[np.argsort(self.row)], name)]
+            if sure and all(self.frame[name].n_unique() < groups.FEWEST for name in sure):
+                hint = f", but of {sure[0]!r} {self._way_apart(sure[0])}"
             hour = f", as {listed(clocks)} may be a part of it" if clocks else ""
             daylight = f" Or {self.daylight}; write times in UTC, or with their offset." if self.daylight else ""
             long = self._long_form()
@@ -707,6 +721,12 @@ class Meaning:
             if name in taken:
                 continue
             reason = self._unfit(name) or self._repeats_target(name)
+            if not reason and groups.is_fold(self.frame[name]):
+                reason = "names folds of a cross-validation (--features asks for it)"
+                self.warnings.append(
+                    f"{name!r} names folds of a cross-validation, which are not used: results are not to be compared "
+                    "with others' on those folds"
+                )
             if not reason and _names_parts(self.frame[name]):
                 reason = "names the parts of a split"
                 self.warnings.append(

@@ -67,9 +67,28 @@ _PARTS = {
     "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
     "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
 }
+_SEASONS = r"season|saison|temporada|stagione|seizoen"
+"""Names of years, where their numbers are those of years."""
+_PERIODS = (
+    r"period|term|semester|trimester|bimester|half|fortnight|round|(?:match|game)[ _]?(?:day|week)|spieltag|gw|"
+    r"(?:accounting|posting)[ _]?period"
+)
+"""Names of what a year may be divided into, the same number each year."""
+_CALENDARS = frozenset(
+    "fiscal financial fin fy calendar cal iso water hydrological epi epidemiological epidemic mmwr cdc school academic "
+    "study survey obs observation observed measurement sample sampling record reporting season crop growing tax "
+    "accounting budget trading".split()
+)
+"""Words beside the name of a part that say whose calendar it is, or which time of a row's."""
+_OF_OTHERS = frozenset(
+    "birth born dob built build construction model founded foundation manufacture install installation start end first "
+    "last purchase hire hired graduation entry death expiry vintage release retirement mean min max avg num no count "
+    "per of n".split()
+)
+"""Words beside the name of a part that make it that of another time, or none."""
 _LIMITS = {
     "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "week": (0, 53), "quarter": (1, 4),
-    "hour": (0, 24), "minute": (0, 59), "second": (0, 60),
+    "period": (1, 60), "hour": (0, 24), "minute": (0, 59), "second": (0, 60),
 }  # fmt: skip
 
 
@@ -84,6 +103,7 @@ class Found:
         orders: the order in which a column's dates are read, where cells could be read in several.
         questions: columns that would be dates, and why they cannot be used so.
         joined: the name of the joined column by those of its parts.
+        years: columns of whole years, by their first days.
         local: columns of dates that a clock shows of which no zone is known.
     """
 
@@ -93,6 +113,7 @@ class Found:
     orders: dict[str, str] = field(default_factory=dict)
     questions: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
+    years: set[str] = field(default_factory=set)
     local: set[str] = field(default_factory=set)
 
 
@@ -132,6 +153,8 @@ def find(
             found.orders[name] = reading.order
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
+        found.warnings += reading.warnings
+        found.years |= {name} if reading.years else set()
         found.local |= {name} if reading.local else set()
     for name in frame.columns:
         if _STUDY_DAY.fullmatch(name) and name.upper().endswith("DY") and name not in whole:
@@ -221,9 +244,33 @@ def counts_samples(column: pl.Series) -> bool:
     return column.dtype.is_numeric() and bool(re.fullmatch(form, column.name.strip(), re.I))
 
 
+def counts_in_words(column: pl.Series) -> bool:
+    """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
+    if column.dtype != pl.String:
+        return False
+    words = column.drop_nulls().unique().str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).str.to_lowercase()
+    return len(words) > 1 and bool(words.is_in(list(_UNITS_OF_TIME)).fill_null(False).all())
+
+
 def is_part(name: str) -> bool:
     """Whether a column's name is that of a part of a time, such as the hour."""
-    return any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values())
+    if any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values()):
+        return True
+    return any(
+        owner and _CALENDARS.issuperset(owner) and re.fullmatch(_PARTS[part], bare, re.I)
+        for owner, bare in _with_owners(name)
+        for part in ("year", "month", "week", "quarter")
+    )
+
+
+def _with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
+    """The ways to read a name as that of a part of a time, and the words beside it."""
+    words = _words(name)
+    ways: list[tuple[tuple[str, ...], str]] = [((), name.strip().lstrip("#"))]
+    for at in (len(words) - 1, 0) if len(words) > 1 else ():
+        if not _OF_OTHERS.intersection(words) and len(words[at]) > 1:
+            ways.append((tuple(words[:at] + words[at + 1 :]), words[at]))
+    return ways
 
 
 def is_elapsed(column: pl.Series) -> bool:
@@ -259,7 +306,13 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     days = [name for name in dated if not (frame[name].cast(pl.Int64) % DAY != 0).any()]
     if len(days) < len(dated) or len(days) > 1:
         return
-    roles = _roles(frame, whole)
+    if days and days[0] in found.years:
+        # A year may have its months or weeks in another column.
+        as_years = frame.with_columns(frame[days[0]].dt.year().cast(pl.Int64))
+        of_year = _roles(as_years, whole, found.years)
+        if of_year.get("year") == days[0] and any(all(part in of_year for part in finer) for finer in _BELOW_YEAR):
+            frame, days, dated = as_years, [], []
+    roles = _roles(frame, whole, found.years)
     clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration and name not in whole]
     if days:
         repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
@@ -291,6 +344,11 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
         return
     part_of = {name: part for part, name in roles.items()}
+    if begins := _begins_in(frame, parts, part_of, found.years):
+        year, month = parts[0], pl.Series(_months_in(frame[roles["month"]]))
+        # A pair of years begins in its first one, and a year of one number is called by that in which it ends.
+        later = (month < begins).cast(pl.Int64) if year in found.years else -(month >= begins).cast(pl.Int64)
+        frame = frame.with_columns(_numbers_of(frame[year], "year").cast(pl.Int64) + later)
     joined, bad, short = _sum_of_parts(frame, parts, part_of)
     known = joined.null_count() < len(joined)
     if not known:
@@ -302,6 +360,8 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         else f"{name!r} read as the first days of years"
     )
     found.remarks.append(f"file: {what}")
+    if begins:
+        found.remarks.append(f"file: years of {parts[0]!r} begin in month {begins}, as its rows follow one another")
     if len(bad):
         cells = "-".join(str(frame[part][int(bad[0])]) for part in parts)
         found.remarks.append(
@@ -309,10 +369,37 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
             "taken as missing"
         )
     if short:
-        found.remarks.append(f"file: {parts[0]!r} has {dates.SHORT_YEARS}")
+        counts = frame[parts[0]].dtype.is_numeric() and bool((frame[parts[0]] < 10).all())
+        how = "counts years, from 2000 on so that its times have spans" if counts else f"has {dates.SHORT_YEARS}"
+        found.remarks.append(f"file: {parts[0]!r} {how}")
+    for period in [part for part in parts if part_of.get(part) == "period"]:
+        among = int(_numbers_of(frame[period], "period").max() or 1)  # pyright: ignore[reportArgumentType]
+        found.remarks.append(f"file: {period!r} is read as {among} equal parts of each year")
     if any(part_of.get(part) == "week" for part in parts):
         found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
     _replace(found, parts, joined.alias(name), kept)
+
+
+def _months_in(column: pl.Series) -> NDArray[np.int64]:
+    months = dates.months_of(column.fill_null("jan")) if column.dtype == pl.String else column.fill_null(1)
+    return months.cast(pl.Int64).to_numpy()
+
+
+def _begins_in(frame: pl.DataFrame, parts: list[str], part_of: dict[str, str], years: Collection[str]) -> int:
+    """The month in which years such as a water year begin where that is not January, by the order of the rows; 0."""
+    month = next((part for part in parts if part_of.get(part) == "month"), None)
+    if month is None or part_of.get(parts[0]) != "year":
+        return 0
+    year = _numbers_of(frame[parts[0]], "year").cast(pl.Float64)
+    if year.has_nulls() or frame[month].has_nulls() or ((year < 1000).any() and parts[0] not in years):
+        return 0
+    months, steps = _months_in(frame[month]), np.diff(year.to_numpy())
+    into = np.flatnonzero(steps == 1)
+    # From December on to January in one year, and to the next year always in the same month.
+    turns = (steps == 0) & (months[:-1] == 12) & (months[1:] == 1)
+    firsts = np.unique(months[into + 1])
+    follow = len(firsts) == 1 and bool(((months[into] % 12) + 1 == firsts[0]).all())
+    return int(firsts[0]) if follow and turns.sum() >= 2 and firsts[0] != 1 else 0
 
 
 def _replace(found: Found, parts: list[str], joined: pl.Series, kept: set[str]) -> None:
@@ -330,7 +417,7 @@ def _replace(found: Found, parts: list[str], joined: pl.Series, kept: set[str]) 
 
 
 _WHOLE_DAYS = (("month", "day"), ("of_year",))
-_BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",))
+_BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",), ("period",))
 """What may say when in a year a row is, the finest first."""
 
 
@@ -548,25 +635,90 @@ def _shifted(times: pl.Series, zones: pl.Series, hours: dict[Any, float | str], 
     return result
 
 
-def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
-    """Which column is which part of a time, by name and content."""
+def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) -> dict[str, str]:
+    """Which column is which part of a time, by name and content.
+
+    Args:
+        frame: the table.
+        whole: columns that are none.
+        years: columns of years whatever their names.
+    """
+    ways = {name: _with_owners(name) for name in frame.columns if name not in whole}
+    bare = _matched(frame, {name: of[0][1] for name, of in ways.items()}, years)
+    if any(all(part in bare for part in ("year", *finer)) for finer in _BELOW_YEAR):
+        return bare
+    # Owners are as many as columns where a table is wide, and hardly one of them has a year.
+    with_year = {
+        owner
+        for name, of in ways.items()
+        for owner, part in of
+        if name in years or re.fullmatch(rf"{_PARTS['year']}|{_SEASONS}", part, re.I)
+    }
+    for owner in sorted(with_year, key=lambda owner: (bool(owner), owner)):
+        # Parts of one owner belong together, as do those of a calendar and a year.
+        names = {name: part for name, of in ways.items() for its, part in of if its == owner}
+        of_owner = _matched(frame, names, years)
+        if "year" not in of_owner:
+            continue
+        near = {
+            name: part
+            for name, of in ways.items()
+            for its, part in of
+            if _CALENDARS.issuperset((*owner, *its))
+            and name not in of_owner.values()
+            and _is_one_of(part, _BY_CALENDAR)
+        }
+        roles = _matched(frame, names | near, {*years, of_owner["year"]})
+        if any(all(part in roles for part in finer) for finer in _BELOW_YEAR):
+            return roles
+    return bare
+
+
+_BY_CALENDAR = ("month", "week", "quarter", "period")
+
+
+def _is_one_of(bare: str, parts: Collection[str]) -> bool:
+    return any(re.fullmatch(_PARTS.get(part, _PERIODS), bare, re.I) for part in parts)
+
+
+def _matched(frame: pl.DataFrame, names: dict[str, str], years: Collection[str]) -> dict[str, str]:
+    """Which column is which part, by what of its name says so."""
     roles: dict[str, str] = {}
-    names = [name for name in frame.columns if name not in whole]
-    for part, pattern in _PARTS.items():
-        for name in names:
-            bare = name.strip().lstrip("#")
-            if not re.fullmatch(pattern, bare, re.I) or name in roles.values():
+    for part, pattern in {**_PARTS, "period": _PERIODS}.items():
+        for name, bare in names.items():
+            season = part == "year" and (name in years or re.fullmatch(_SEASONS, bare, re.I))
+            if not (season or re.fullmatch(pattern, bare, re.I)) or name in roles.values():
                 continue
             # 'MM' beside 'mm' is the month, and 'mm' beside a month the minute.
             if part == "month" and bare == "mm" and any(other.strip() in ("MM", "month", "Month") for other in names):
                 continue
-            if part not in roles and _fits(frame[name], part):
-                roles[part] = name
+            if part in roles or not _fits(frame[name], part):
+                continue
+            if season and name not in years and not (frame[name] >= 1000).all():
+                continue
+            if part == "period" and not _divides(frame, roles, name):
+                continue
+            roles[part] = name
     if "hour" not in roles:
         roles.pop("minute", None)
     if "minute" not in roles:
         roles.pop("second", None)
     return roles
+
+
+def _divides(frame: pl.DataFrame, roles: dict[str, str], name: str) -> bool:
+    """Whether numbers count the parts of each year, the same again in others."""
+    if "year" not in roles:
+        return False
+    periods = _numbers_of(frame[name], "period")
+    known = pl.DataFrame([frame[roles["year"]].alias("year"), periods.alias("period")]).drop_nulls().unique()
+    return bool(
+        known.height >= 2 * known["year"].n_unique() and 1 < known["period"].n_unique() == known["period"].max()
+    )
+
+
+def _numbers_of(column: pl.Series, part: str) -> pl.Series:
+    return _without_letters(column, part) if column.dtype == pl.String else column
 
 
 def _fits(column: pl.Series, part: str) -> bool:
@@ -585,7 +737,12 @@ def _fits(column: pl.Series, part: str) -> bool:
     return inside and years and (part == "second" or bool((known % 1 == 0).all()))
 
 
-_LETTERED = {"year": "fy", "week": "kw|w|wk|week", "quarter": "q|qtr|quarter|t"}
+_LETTERED = {
+    "year": "fy",
+    "week": "kw|w|wk|week",
+    "quarter": "q|qtr|quarter|t",
+    "period": "p|period|term|t|sem|semester|s|h|r|round",
+}
 
 
 def _without_letters(column: pl.Series, part: str) -> pl.Series:
@@ -655,6 +812,15 @@ def _sum_of_parts(
         year = dates.four_figures(whole["year"], np.full(frame.height, 2 if short else 4))
         month = whole.get("month", whole.get("quarter", ones) * 3 - 2)
         days, valid = dates.calendar_days(year, month, whole.get("day", ones))
+        if "period" in whole:
+            among = int(whole["period"][given].max(initial=1))
+            length = dates.calendar_days(year + 1, ones, ones)[0] - days
+            # Whole months, where they come to that.
+            days = (
+                dates.calendar_days(year, (whole["period"] - 1) * 12 // among + 1, ones)[0]
+                if 12 % among == 0
+                else days + (whole["period"] - 1) * length // among
+            )
         if "week" in whole:
             # The 4th of January is in the first week, and 1970 began on a Thursday.
             days = days + 3 - (days + 6) % 7 + 7 * (whole["week"] - 1)
