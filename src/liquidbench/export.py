@@ -34,17 +34,17 @@ class _Run:
 
     Attributes:
         facts: what is the same in all its rows.
-        curves: losses, columns ``trial``, ``split``, ``epoch``, ``value``, in this order.
+        curves: losses, columns ``trial``, ``split``, ``place`` (step, or epoch), ``value``, in this order.
         trials: what each came to on validation, columns ``trial``, ``value``.
         scores: of the finished model on whole data, columns ``split``, ``metric``, ``value``.
-        best_epoch: whose weights were kept.
+        best: the step, or epoch, whose weights were kept.
     """
 
     facts: dict[str, Any]
     curves: pl.DataFrame
     trials: pl.DataFrame
     scores: pl.DataFrame
-    best_epoch: int
+    best: int
 
     @property
     def began(self) -> float:
@@ -55,7 +55,7 @@ class _Run:
     def checksum(self) -> str:
         """Of all that is exported."""
         tables = [frame.rows() for frame in (self.curves, self.trials, self.scores)]
-        return hashlib.sha256(json.dumps([self.facts, tables, self.best_epoch]).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps([self.facts, tables, self.best]).encode()).hexdigest()[:32]
 
 
 def export(
@@ -114,21 +114,22 @@ def _runs(frame: pl.DataFrame) -> Iterator[_Run]:
     shared = (*_ASKED, "status", "hidden_size", "parameters", "version", "commit", "machine")
     for rows in fits.partition_by("run", maintain_order=True):
         told = rows.filter(pl.col("value").is_not_null())
-        best = told.filter(metric="best_epoch")
+        best = told.filter(pl.col("metric").is_in(results.BEST))
         facts = rows.select("run", "started", "seconds", *shared).row(-1, named=True)
         for column in ("learning_rate", "settings"):
             facts[column] = best[column][0] if len(best) else None
         facts["reason"] = rows["reason"].drop_nulls().first() if facts["status"] == "failed" else None
-        curves = told.filter(pl.col("metric") == "loss", pl.col("epoch").is_not_null())
+        curves = told.filter(pl.col("metric") == "loss", results.PLACE.is_not_null())
+        curves = curves.with_columns(place=results.PLACE)
         scores = told.filter(
             pl.col("split").is_in(["validation", "test"]),
-            pl.col("epoch").is_null(),
+            results.PLACE.is_null(),
             pl.col("corruption") == "",
             pl.col("metric") != "trial_score",
         )
         yield _Run(
             facts,
-            curves.select("trial", "split", "epoch", "value").sort("trial", "split", "epoch"),
+            curves.select("trial", "split", "place", "value").sort("trial", "split", "place"),
             told.filter(metric="trial_score").select("trial", "value").sort("trial"),
             scores.select("split", "metric", "value").sort("split", "metric"),
             int(best["value"][0]) if len(best) else 0,
@@ -164,18 +165,18 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
         _clear(part)
         for (trial,), curve in run.curves.partition_by("trial", as_dict=True).items():
             writer = EventFileWriter(str(part / f"trial-{trial}"))
-            for split, epoch, value in curve.select("split", "epoch", "value").rows():
+            for split, place, value in curve.select("split", "place", "value").rows():
                 point = summary.Value(tag=f"loss/{split}", simple_value=value)
-                writer.add_event(event(wall_time=run.began, step=epoch, summary=summary(value=[point])))
+                writer.add_event(event(wall_time=run.began, step=place, summary=summary(value=[point])))
             for (value,) in run.trials.filter(trial=trial).select("value").rows():
                 point = summary.Value(tag="trial_score", simple_value=value)
-                writer.add_event(event(wall_time=run.began, step=len(curve) // 2, summary=summary(value=[point])))
+                writer.add_event(event(wall_time=run.began, step=curve["place"].max(), summary=summary(value=[point])))
             writer.close()
         writer = EventFileWriter(str(part))
         points = [
             summary.Value(tag=f"{split}/{metric}", simple_value=value) for split, metric, value in run.scores.rows()
         ]
-        writer.add_event(event(wall_time=run.began, step=run.best_epoch, summary=summary(value=points)))
+        writer.add_event(event(wall_time=run.began, step=run.best, summary=summary(value=points)))
         writer.close()
         (part / _MARK).write_text(f"{run.checksum}\n{name}\n")
         _clear(place)
@@ -261,12 +262,12 @@ def _into_store(client: Any, runs: Iterator[_Run], store: Path, name: str) -> tu
         label = f"{facts['task']} {facts['model']}{fold} seed {facts['seed']}"
         made = client.create_run(experiment, began, tags, label).info.run_id
         points = [
-            Metric(f"trial-{trial}/loss/{split}", value, began, epoch)
-            for trial, split, epoch, value in run.curves.rows()
+            Metric(f"trial-{trial}/loss/{split}", value, began, place)
+            for trial, split, place, value in run.curves.rows()
         ]
         points += [Metric(f"trial-{trial}/trial_score", value, began, 0) for trial, value in run.trials.rows()]
         points += [
-            Metric(f"{split}/{metric}", value, began, run.best_epoch) for split, metric, value in run.scores.rows()
+            Metric(f"{split}/{metric}", value, began, run.best) for split, metric, value in run.scores.rows()
         ]
         told = (*_ASKED, "learning_rate", "settings", "hidden_size", "parameters", "version", "machine")
         params = [Param(key, str(facts[key])) for key in told if facts[key] not in (None, "")]

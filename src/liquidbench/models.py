@@ -67,6 +67,9 @@ class Author:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+READOUTS = ("last", "mean", "attention")
+"""How the outputs of any model become one where a sequence has one target; see `liquidbench.catalogue.SequenceModel`."""
+
 Count = Callable[[Any], tuple[int, int]]
 """What a recurrence computes for a sample: multiply-adds, and synapse evaluations; see `matching.Operations`."""
 

@@ -22,7 +22,7 @@ from liquidbench.system.processes import Stopped, Stops, stoppable
 from liquidbench.system.storage import KeptFileWarning
 
 if TYPE_CHECKING:
-    from liquidbench.training.fit import TrialEpoch
+    from liquidbench.training.fit import TrialStage
 
 ATTEMPTS = 3
 """How often a run is begun whose worker is lost each time, before that is its result."""
@@ -46,15 +46,15 @@ class Event:
             ``"lost"`` and it is started again. One that is ``"elsewhere"`` was ended by another driver, one that is
             ``"held"`` is waited for, as another driver is at it and nothing else is left to do.
         run: to whom.
-        epoch: for ``"epoch"``, which one.
+        stage: for ``"stage"``, how far it has come.
         score: for a ``"finished"`` fit, its score on test by the task's main metric.
         reason: for ``"failed"`` and ``"lost"``, why; for ``"doing"``, what it does; for ``"held"``, who holds it.
         seconds: for ``"finished"`` and ``"failed"``, how long it took.
     """
 
-    kind: Literal["started", "doing", "epoch", "lost", "finished", "failed", "elsewhere", "held"]
+    kind: Literal["started", "doing", "stage", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
-    epoch: "TrialEpoch | None" = None
+    stage: "TrialStage | None" = None
     score: float | None = None
     reason: str | None = None
     seconds: float | None = None
@@ -282,8 +282,8 @@ class _Driver:
                 raise ValueError(reason)
             case Unkept(number, reason, file):
                 raise OSError(number, reason, file)
-            case epoch:
-                self.on_event(Event("epoch", run, epoch))
+            case stage:
+                self.on_event(Event("stage", run, stage))
 
     def _keep(self, run: Run, ended: Ended) -> None:
         self._stand()

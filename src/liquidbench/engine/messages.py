@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training.fit import TrialEpoch
+    from liquidbench.training.fit import TrialStage
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Noted:
 
 @dataclass(frozen=True)
 class Doing:
-    """The worker is at something that is no epoch, and may last.
+    """The worker is at something that is no step, and may last.
 
     Attributes:
         what: in words: what it loads, or whom it waits for.
@@ -111,5 +111,5 @@ class Unkept:
     file: str | None = None
 
 
-Message: TypeAlias = "Started | Doing | TrialEpoch | Noted | Ended | Lost | Stale | Unkept"
-"""What is told of a job: `Started`, what it does, epochs, notes; at last one of the others, which may come at once."""
+Message: TypeAlias = "Started | Doing | TrialStage | Noted | Ended | Lost | Stale | Unkept"
+"""What is told of a job: `Started`, what it does, stages, notes; at last one of the others, which may come at once."""

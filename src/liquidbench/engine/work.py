@@ -77,7 +77,7 @@ class Work:
 
         Args:
             job: the job.
-            tell: is told that it has started, and of its epochs.
+            tell: is told that it has started, and of its stages.
         """
         try:
             return self._done(job, tell)

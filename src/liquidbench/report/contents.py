@@ -34,7 +34,7 @@ from liquidbench.statistics import (
     p_value,
     significant,
 )
-from liquidbench.study import MATCHINGS, Study, task_name
+from liquidbench.study import MATCHINGS, Study, Training, task_name
 
 MANY_TASKS = 5
 """From so many on the overview is laid out closely: words of verdicts are folded, scores stand under their drawings."""
@@ -507,7 +507,7 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
         standing = evidence.standings[model, variant]
         spread = evidence.spreads.get((model, variant))
         mark = evidence.mark(model)
-        epochs, validation = evidence.best_epochs(model, variant), evidence.validation(model, variant)
+        places, validation = evidence.best_places(model, variant), evidence.validation(model, variant)
         rows.append(
             Setting(
                 mark=mark,
@@ -519,12 +519,21 @@ def _settings(evidence: Evidence, variant: str) -> list[Setting]:
                 failures=standing.failures,
                 hidden=_tally(evidence.chosen(model, variant, "hidden_size")),
                 rates=_span(evidence.chosen(model, variant, "learning_rate")),
-                epochs=f"{median(epochs):g}" if epochs else "",
+                epochs=f"{evidence.unit} {median(places):g}" if places else "",
                 ended=_tally(evidence.ended(model, variant)),
                 costs=tables.costs(evidence, model, variant),
             )
         )
     return rows
+
+
+def _length(training: Training) -> str:
+    if training.epochs is not None:
+        return counted(training.epochs, "epoch")
+    asked = training.steps
+    steps = sorted(set(asked.values())) if isinstance(asked, Mapping) else [asked or 0]
+    many = f"{steps[0]:,} to {steps[-1]:,} steps, as the task needs," if len(steps) > 1 else counted(steps[0], "step")
+    return many
 
 
 def _tally(values: Iterable[float | str]) -> str:
@@ -700,20 +709,30 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread leaves "
         "out that of the search.",
     }[search.mode]
+    drawn, halving, choice = (
+        ("patience", "", "Validation loss chooses the epoch, the validation score the trial.")
+        if training.epochs is not None
+        else (
+            "what is read out of a sequence",
+            "A trial goes on after an eighth, a quarter and half of its steps only if it is in the better half of the "
+            "trials up to it. ",
+            "The validation score chooses the step and the trial.",
+        )
+    )
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
     words = [
         (
             "The same for every model",
-            f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {counted(training.epochs, 'epoch')} "
+            f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {_length(training)} "
             f"in batches of {training.batch_size}; {counted(len(study.seeds), 'seed')}{splits}, each with the same "
             "data in the same order.",
         ),
         (
             "Search",
-            "Trials draw the learning rate, optimiser, schedule, clipping, weight decay and patience from ranges that "
+            f"Trials draw the learning rate, optimiser, schedule, clipping, weight decay and {drawn} from ranges that "
             "are the same for all models, and one of the model’s few structures at the given size. The k-th trial "
-            f"draws the same values for all models. {repeated}",
+            f"draws the same values for all models. {halving}{repeated}",
         ),
         *(
             [
@@ -729,7 +748,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         ),
         (
             "Test data come last",
-            "Validation loss chooses the epoch, the validation score the trial. Test data are built only then, and "
+            f"{choice} Test data are built only then, and "
             "nothing is chosen on them. Scalers are fitted on training data; no raw row is in two splits.",
         ),
         (

@@ -397,7 +397,7 @@ def _cut_short(task: TaskResults) -> list[str]:
             warnings.append(
                 f"{task.title}: {len(cut)} of {counted(trainings.number, 'training')} of {model} "
                 f"{'was' if len(cut) == 1 else 'were'} ended by the time limit, after a median of "
-                f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
+                f"{median(cut):g} {trainings.unit}{'' if median(cut) == 1 else 's'}; {consequence}."
             )
     return warnings
 
@@ -441,18 +441,19 @@ def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
 
 
 def _learning(tasks: Sequence[TaskResults]) -> list[str]:
-    """Whether more epochs, or rates beyond their range, might have changed the scores."""
+    """Whether more steps, or rates beyond their range, might have changed the scores."""
     chosen = [(model, one) for task in tasks for model in task.models for one in task.trainings_of(model).chosen]
     warnings = []
+    unit = next((training.unit for _, training in chosen), "step")
     improving = [
-        model for model, training in chosen if training.best_epoch == training.epochs and training.ended != "patience"
+        model for model, training in chosen if training.improving
     ]
     if improving:
         warnings.append(
             f"{len(improving)} of {counted(len(chosen), 'chosen fit')} {_was(improving)} still improving at their last "
-            f"epoch ({_tally(improving)}): more epochs may change the scores."
+            f"{unit} ({_tally(improving)}): more {unit}s may change the scores."
         )
-    untrained = [model for model, training in chosen if training.best_epoch == 0]
+    untrained = [model for model, training in chosen if training.best == 0]
     if untrained:
         warnings.append(
             f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
