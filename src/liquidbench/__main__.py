@@ -986,15 +986,14 @@ def _afforded(
     # A twentieth of the minutes, and neither more nor less than is of use.
     seconds = min(max(3 * options.minutes, 1.0), 60.0)
     found = allowance.paces(task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step)
-    steps = -(-len(task.split("train")) // batch_size)
-    fitting = allowance.allot(found, options.minutes, processes, steps, setup)
+    fitting = allowance.allot(found, options.minutes, processes, setup)
     study = replace(
         study,
         models=fitting.models,
         parameters=parameters,
         seeds=tuple(range(fitting.seeds)),
         search=replace(study.search, trials=fitting.trials, minutes=fitting.cap),
-        training=replace(study.training, epochs=fitting.epochs),
+        training=replace(study.training, steps=fitting.steps),
     )
     return study, allowance.in_words(fitting, parameters, options.minutes, processes, found, setup)
 

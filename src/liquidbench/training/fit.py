@@ -22,6 +22,7 @@ from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.models import READOUTS
 from liquidbench.search import RUNGS, Halt, Settings, Space, Trial
 from liquidbench.study import Run
+from liquidbench.tasks import floors
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, own_generators, predict
@@ -202,6 +203,8 @@ def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
             rows.add("trivial", task.trivial_score(), split="test")
         if task.linear:
             rows.add("linear", task.linear_score(), split="test")
+        for name, (value, reason) in floors.scores(task).items():
+            rows.add(name, value, split="test", reason=reason)
     for name, policy in task.policies.items():
         found = measured(task, policy, seed_of(task, run.seed, "test"))
         rows.add_measured(found, of=name, split="test")
