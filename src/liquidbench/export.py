@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -137,17 +137,7 @@ def _runs(frame: pl.DataFrame) -> Iterator[_Run]:
 
 
 def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int, int]:
-    try:
-        # Their names are made when they are loaded, so type checkers do not know them.
-        from tensorboard.compat.proto import event_pb2, summary_pb2  # pyright: ignore[reportMissingImports]
-        from tensorboard.summary.writer.event_file_writer import (  # pyright: ignore[reportMissingImports]
-            EventFileWriter,
-        )
-    except ImportError:
-        raise _missing("tensorboard") from None
-    event: Any = vars(event_pb2)["Event"]
-    summary: Any = vars(summary_pb2)["Summary"]
-
+    events = _event_files()
     exported = before = 0
     # Of this study; others may have theirs in the same folder.
     others = {mark.parent for mark in folder.glob(f"*/*/seed-*/{_MARK}") if _marked(mark.parent)[1:] == [name]}
@@ -164,26 +154,44 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
         part = place.with_name(f".{place.name}.part")
         _clear(part)
         for (trial,), curve in run.curves.partition_by("trial", as_dict=True).items():
-            writer = EventFileWriter(str(part / f"trial-{trial}"))
-            for split, place, value in curve.select("split", "place", "value").rows():
-                point = summary.Value(tag=f"loss/{split}", simple_value=value)
-                writer.add_event(event(wall_time=run.began, step=place, summary=summary(value=[point])))
-            for (value,) in run.trials.filter(trial=trial).select("value").rows():
-                point = summary.Value(tag="trial_score", simple_value=value)
-                writer.add_event(event(wall_time=run.began, step=curve["place"].max(), summary=summary(value=[point])))
-            writer.close()
-        writer = EventFileWriter(str(part))
-        points = [
-            summary.Value(tag=f"{split}/{metric}", simple_value=value) for split, metric, value in run.scores.rows()
-        ]
-        writer.add_event(event(wall_time=run.began, step=run.best, summary=summary(value=points)))
-        writer.close()
+            points = [(place, {f"loss/{split}": value}) for split, place, value in curve.drop("trial").rows()]
+            tried = run.trials.filter(trial=trial)["value"].to_list()
+            points += [(curve["place"].max(), {"trial_score": value}) for value in tried]
+            events(part / f"trial-{trial}", run.began, points)
+        scores = {f"{split}/{metric}": value for split, metric, value in run.scores.rows()}
+        events(part, run.began, [(run.best, scores)])
         (part / _MARK).write_text(f"{run.checksum}\n{name}\n")
         _clear(place)
         part.rename(place)
         exported += 1
     _tell_others(len(others), folder)
     return exported, before
+
+
+def _event_files() -> Callable[[Path, float, Sequence[tuple[int, Mapping[str, float]]]], None]:
+    """What writes one event file into a folder: values by tag at steps, all at one time.
+
+    TensorBoard's own writer writes from a thread, which a full disk ends with a traceback.
+    """
+    try:
+        # Their names are made when they are loaded, so type checkers do not know them.
+        from tensorboard.compat.proto import event_pb2, summary_pb2  # pyright: ignore[reportMissingImports]
+        from tensorboard.summary.writer.record_writer import RecordWriter  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        raise _missing("tensorboard") from None
+    event: Any = vars(event_pb2)["Event"]
+    summary: Any = vars(summary_pb2)["Summary"]
+
+    def write(folder: Path, when: float, points: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"events.out.tfevents.{when:010.0f}.liquidbench").open("wb") as file:
+            records = RecordWriter(file)
+            records.write(event(wall_time=when, file_version="brain.Event:2").SerializeToString())
+            for step, values in points:
+                told = [summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+                records.write(event(wall_time=when, step=step, summary=summary(value=told)).SerializeToString())
+
+    return write
 
 
 def _marked(place: Path) -> list[str]:

@@ -28,6 +28,8 @@ from liquidbench.models import MODELS
 from liquidbench.study import Robustness, Search, Study, Training
 from liquidbench.tasks.task import SPLITS
 from liquidbench.training import fit
+from liquidrnn import kernels
+from liquidrnn.kernels import cfc, lrc, ltc
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -102,6 +104,10 @@ def demo(tmp_path_factory) -> Path:
 def test_python_blocks_run(page, demo, monkeypatch):
     if "results/demo" in text(page):
         monkeypatch.chdir(demo)
+    # A page may add a device; other tests in this process are not to meet it.
+    monkeypatch.setattr(kernels, "_backends", dict(kernels._backends))
+    for operator in (cfc.operator, lrc.operator, ltc.operator):
+        monkeypatch.setattr(operator, "kernels", dict(operator.kernels))
     # The examples are ordinary programs.
     torch.use_deterministic_algorithms(False)
     namespace = {"__name__": "__main__"}

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import columns, dates, numerals, table
+from liquidbench.tasks import columns, numerals, reading, table, time_columns
 
 START = datetime(2024, 3, 9, 22, 30)
 ROWS = 60
@@ -131,7 +131,7 @@ def test_every_form_holds_the_same_table(read, form):
     found = read(FORMS[form])
     frame = found.frame
     assert frame.columns == ["when", "level", "flow"]
-    times = dates.find(frame, found.at).frame["when"].to_list()
+    times = time_columns.find(frame, found.at).frame["when"].to_list()
     assert times == [START + timedelta(minutes=15 * row) for row in range(ROWS)]
     assert frame["level"].to_list() == [level(row) for row in range(ROWS)]
     assert frame["flow"].to_list() == [flow(row) for row in range(ROWS)]
@@ -292,7 +292,7 @@ WARNED = {
     "NUL bytes": (plain().encode() + b"\0\0", "the file ends in 2 NUL bytes, which are left out; it may be cut off"),
     "a bad byte": (
         ("ä,ö,ü\n" + lines(lambda row: f"ß,{row},{level(row)}")).encode().replace(b"59,", b"59\xff,"),
-        "the file is UTF-8 but for 1 byte, the first in line 61, read as '\ufffd'",
+        "the file is UTF-8 but for a byte in line 61, read as '\ufffd'",
     ),
     "a line break": (
         plain().replace(f"{level(20)},{flow(20)}\n", f'"{level(20)}\n",{flow(20)}\n'),
@@ -903,7 +903,7 @@ def test_numbers_with_words_are_shown_where_they_are_left_out(plan):
         return f"{number},{number * 7} {'km' if number % 4 else 'm'},{level(number)},{flow(number) / 2}"
 
     said = plan("when,dist,x,y\n" + lines(row, rows=90), "y")[1]
-    assert "'dist' holds cells such as '0 m', which are read as text, 90 distinct values" in "".join(said)
+    assert "'dist' holds cells such as '0 m' in line 2, which are read as text, 90 distinct values" in "".join(said)
 
 
 def test_words_that_count_as_missing_among_numbers_are_said(read):
@@ -933,3 +933,123 @@ def test_whole_numbers_of_any_width_in_parquet(tmp_path):
     assert found.frame["short"].dtype == pl.Int64
     mapping, _ = table.complete({"table": str(path), "target": "y"})
     assert mapping["features"] == ["short"]
+
+
+@pytest.mark.parametrize("accents", [1, 3])
+def test_a_bad_byte_costs_its_own_cell_and_no_other(read, accents):
+    places = ["Zürich"] * accents + ["Bern"] * (ROWS - accents)
+    content = lines(lambda row: f"{row},{places[row]}", "row,place\n").encode()
+    spoilt = content.replace(b"30,Bern", b"30,K\xf6ln")
+    made = read(spoilt)
+    assert made.frame["place"].to_list() == [*places[:30], "K\ufffdln", *places[31:]]
+    assert made.warnings == ["the file is UTF-8 but for a byte in line 32, read as '\ufffd'"]
+    other = read(content.decode().encode("cp1252"))
+    assert other.frame["place"].to_list() == places and "read as Windows-1252" in other.remarks[0]
+
+
+CODES = {
+    "ICD9_CODE": ["250.00", "250.0", "401.9", "428.0"],
+    "diagnosis": ["250.00", "V45.81", "E880.9"],
+    "zip": ["01067", "10115", "80331"],
+    "weather_code": ["3", "51", "95"],
+    "statusCode": ["200", "404", "500"],
+    "Product No": ["100.10", "100.20", "205.10"],
+}
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_codes_in_figures_are_no_numbers(plan, name):
+    cells = CODES[name]
+    content = lines(
+        lambda row: f"{row},{cells[row % 7 % len(cells)]},{level(row)},{flow(row)}", f"t,{name},x,y\n", rows=200
+    )
+    mapping, said = plan(content, "y")
+    task = table.load(mapping)
+    assert [f.name for f in task.features if f.name != "x"] == [f"{name} = {cell}" for cell in sorted(cells)]
+    assert any(line.startswith(f"file: {name!r} is read as text") for line in said)
+
+
+def test_many_codes_are_no_features(plan):
+    content = lines(lambda row: f"{row},{row % 13},{level(row)},{flow(row)}", "t,status_code,x,y\n", rows=200)
+    mapping, said = plan(content, "y")
+    (out,) = [line for line in said if line.startswith("left out: ")]
+    assert out == "left out: 'status_code' holds codes by its name, 13 distinct ones (rename it if they are amounts)"
+    assert mapping["features"] == ["x"]
+    with pytest.raises(ValueError, match=r"must not name 'status_code': it holds codes by its name, 13 distinct"):
+        plan(content, "y", features=["x", "status_code"])
+
+
+def test_codes_of_a_form_are_no_numbers_whatever_their_name(plan):
+    def form(row):
+        return f"{row},{f'V{row % 3 + 10}.1' if row % 20 == 7 else f'{row % 2 + 401}.9'},{level(row)},{flow(row)}"
+
+    mapping, said = plan(lines(form, "t,c,x,y\n", rows=200), "y")
+    assert "file: 'c' is read as text, codes such as '401.9'" in said
+    assert len(table.load(mapping).features) == 2 + 3 + 1
+
+
+def test_figures_with_zeros_in_front_are_asked_about(plan):
+    content = lines(
+        lambda row: f"{row},{('01067', '10115')[row % 2]},{level(row)},{flow(row)}", "t,ort,x,y\n", rows=200
+    )
+    assert (
+        "warning: 'ort' holds figures such as '01067', read as numbers; if they are codes, leave it out (--features)"
+        in plan(content, "y")[1]
+    )
+
+
+def test_a_minus_behind_a_number_is_one(read):
+    column, made = column_of(read, ["20.16-", "3.5", "1,020.00-", "7"] * 4)
+    assert column.to_list() == [-20.16, 3.5, -1020.0, 7.0] * 4
+    assert "file: 'c' is written with the minus behind negative numbers ('20.16-')" in made.remarks
+
+
+@pytest.mark.parametrize("cells", [["20.16", "-3", "7.5-", "8.1-", "9-"], ["20.5", "2.5k", "3.1k", "7.7k"]])
+def test_the_cell_that_spoils_a_column_is_shown_with_its_line(plan, cells):
+    content = lines(lambda row: f"{row},{cells[row % len(cells)]},{level(row)},{flow(row)}", "t,v,x,y\n", rows=200)
+    content = re.sub(r"(?m)^(\d+),([^,]*\d)([-k]),", lambda cell: f"{cell[1]},{cell[1]}{cell[2]}{cell[3]},", content)
+    (out,) = [line for line in plan(content, "y")[1] if line.startswith("left out")]
+    first = next(number for number, line in enumerate(content.splitlines(), 1) if re.search(r",[^,]*\d[-k],", line))
+    assert re.search(rf"'v' holds cells such as '[\d.]+[-k]' in line {first}, which are read as text", out), out
+
+
+def test_a_unit_that_few_cells_have_is_no_number(read):
+    column, made = column_of(read, [f"{row}.5 mg" if row % 40 else "0.5 g" for row in range(200)])
+    assert column.to_list() == [row + 0.5 if row % 40 else None for row in range(200)]
+    assert any("'0.5 g' in line 2" in warning for warning in made.warnings)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("Temp (°C)", "Temp (°F)"), ("speed [km/h]", "speed_mph"), ("Level [m]", "level [ft]")]
+)
+def test_a_quantity_in_two_units_is_warned_of(plan, first, second):
+    content = lines(
+        lambda row: f"{row},{level(row)},{1.8 * level(row) + 32:.1f},{flow(row) / 2}", f"t,{first},{second},y\n"
+    )
+    mapping, said = plan(content, "y")
+    assert (
+        f"warning: {first!r} and {second!r} are one quantity in two units; leave one of them out (--features)" in said
+    )
+    assert mapping["features"] == [first, second]
+    assert [f.unit for f in table.load(mapping).features] == [reading.unit_in(name)[1] for name in (first, second)]
+
+
+def test_a_column_of_units_that_change_is_warned_of_and_is_no_identifier(plan):
+    content = lines(
+        lambda row: f"{row},{level(row)},{('mg/dL', 'mmol/L')[row // 7 % 2]},{flow(row) / 2}",
+        "t,value,unit,y\n",
+        rows=200,
+    )
+    assert [line for line in plan(content, "y")[1] if line.startswith("warning")] == [
+        "warning: 'unit' says that values are in 'mg/dL', 'mmol/L'; numbers in several units count as they stand: "
+        "bring them to one unit first"
+    ]
+
+
+def test_a_letter_that_comes_again_beside_one_number_is_a_category(plan):
+    content = lines(
+        lambda row: f"{row},{'a' if row % 30 == 4 else 0},{level(row)},{flow(row)}", "t,holiday,x,y\n", rows=200
+    )
+    mapping, said = plan(content, "y")
+    assert [feature.name for feature in table.load(mapping).features] == ["holiday = 0", "holiday = a", "x"]
+    assert not [line for line in said if "no number" in line]

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, meaning, table
+from liquidbench.tasks import dates, meaning, table, time_columns
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -371,7 +371,7 @@ def test_numbers_are_no_dates(numbers, name):
 
 def found(frame, **asked):
     frame = pl.DataFrame(frame)
-    return dates.find(frame, at, **asked)
+    return time_columns.find(frame, at, **asked)
 
 
 WHEN = pandas.date_range("2023-12-20", periods=1000, freq="h")
@@ -537,18 +537,18 @@ def test_figures_that_fit_both_orders_are_a_question(tmp_path):
     ],
 )
 def test_names_of_times(name, unit):
-    assert dates.time_name(name) == dates.TimeName(unit)
+    assert time_columns.time_name(name) == time_columns.TimeName(unit)
 
 
 @pytest.mark.parametrize(
     "name", ["temperature [C]", "t1", "response time", "Messzeit", "hour", "min", "min_temp", "timer_fault", ""]
 )
 def test_names_of_other_things(name):
-    assert dates.time_name(name) is None
+    assert time_columns.time_name(name) is None
 
 
 def parts(rows, **columns):
-    return dates.find(pl.DataFrame({**columns, "x": [float(row) for row in range(rows)]}), str)
+    return time_columns.find(pl.DataFrame({**columns, "x": [float(row) for row in range(rows)]}), str)
 
 
 @pytest.mark.parametrize(("name", "form"), [("iso_week", "{}"), ("Woche", "KW {:02d}"), ("Week No", "W{}")])
@@ -627,3 +627,136 @@ def test_dates_that_are_a_question_are_no_categories(tmp_path):
     mapping, lines = table.complete({"table": str(path), "target": "y", "group": None})
     assert (mapping["time"], mapping["features"]) == ("t [s]", ["x"])
     assert "left out: 'Data' holds dates, which serve as times only" in lines
+
+
+def halves(moments, unit):
+    """Whole seconds since 1970 of moments, and the rest in a smaller unit."""
+    nanoseconds = moments.astype("datetime64[ns]").astype(np.int64).to_numpy()
+    return nanoseconds // 10**9, nanoseconds % 10**9 // {"ms": 10**6, "us": 10**3, "ns": 1}[unit]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rest", "unit"),
+    [
+        ("sec", "nanosec", "ns"),
+        ("header.stamp.secs", "header.stamp.nsecs", "ns"),
+        ("imu.header.stamp.sec", "imu.header.stamp.nanosec", "ns"),
+        ("tv_sec", "tv_usec", "us"),
+        ("timestamp_s", "timestamp_ns", "ns"),
+        ("timestamp", "timestamp_us", "us"),
+        ("timestamp", "millisecond", "ms"),
+        ("stampSec", "stampNsec", "ns"),
+    ],
+)
+def test_seconds_and_what_is_left_of_them_are_one_time(seconds, rest, unit):
+    when = pandas.date_range("2024-05-31 13:45", periods=100, freq="123456789ns").floor(
+        {"ns": "1ns"}.get(unit, f"1{unit}")
+    )
+    whole, left = halves(when, unit)
+    result = found({seconds: whole, rest: left, "x": np.arange(100.0)})
+    assert result.frame.columns == [f"{seconds} {rest}", "x"]
+    assert (
+        result.frame.to_series(0).cast(pl.Int64).to_list()
+        == (when.astype("datetime64[ns]") if unit != "ms" else when.astype("datetime64[us]")).astype(np.int64).tolist()
+    )
+    assert f"file: {seconds!r} and {rest!r} are joined into one time, '{seconds} {rest}'" in result.remarks
+    assert result.joined == {seconds: f"{seconds} {rest}", rest: f"{seconds} {rest}"}
+
+
+def test_milliseconds_go_with_a_date_and_a_clock_and_with_parts():
+    when = pandas.date_range("2024-05-31 13:45", periods=100, freq="377ms")
+    left = (when.microsecond // 1000).to_numpy()
+    for columns in (
+        {"Date": when.strftime("%d.%m.%Y").tolist(), "Time": when.strftime("%H:%M:%S").tolist(), "ms": left},
+        {"Time": when.strftime("%Y-%m-%d %H:%M:%S").tolist(), "Milliseconds": left},
+        {part: getattr(when, part).to_numpy() for part in ("year", "month", "day", "hour", "minute", "second")}
+        | {"millisecond": left},
+    ):
+        frame = found({**columns, "x": np.arange(100.0)}).frame
+        assert frame.columns == [" ".join(columns), "x"]
+        np.testing.assert_array_equal(frame.to_series(0).to_numpy(), when.to_numpy())
+
+
+@pytest.mark.parametrize("names", [("secs", "nsecs"), ("minute", "second"), ("hours", "minutes")])
+def test_elapsed_times_in_two_columns_are_one(names):
+    scale, per = {"secs": (1e-9, 10**9), "minute": (1, 60), "hours": (60, 60)}[names[0]]
+    counts = np.cumsum(np.random.default_rng(0).integers(1, per // 2, size=100))
+    frame = found({names[0]: counts // per, names[1]: counts % per, "x": np.arange(100.0)}).frame
+    assert frame.columns == [" ".join(names), "x"]
+    assert dates.seconds(frame.to_series(0)) == pytest.approx((counts - counts[0]) * scale, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        # A duration beside a time of its own, a whole time in either unit, a minimum and a deviation, a countdown.
+        {"time": WHEN[:60].strftime("%Y-%m-%d %H:%M:%S").tolist(), "ms": np.arange(60) * 7 % 900},
+        {"timestamp_s": 1_700_000_000 + np.arange(60), "timestamp_ms": 1_700_000_000_000 + 1000 * np.arange(60)},
+        {"min": np.arange(60) % 7, "s": np.arange(60) % 11},
+        {"speed_s": np.arange(60), "latency_ms": np.arange(60) * 7 % 900},
+        {"day": WHEN[:60].strftime("%Y-%m-%d").tolist(), "ms": np.arange(60) * 7 % 900},
+    ],
+)
+def test_what_is_no_rest_of_a_time_stays(columns):
+    assert found(columns).frame.columns == list(columns)
+
+
+CLOCKS = pandas.date_range("2024-03-30", periods=200, freq="15min")
+BERLIN = CLOCKS.tz_localize("UTC").tz_convert("Europe/Berlin")
+SUMMER = np.array([moment.utcoffset().total_seconds() == 7200 for moment in BERLIN])
+
+
+@pytest.mark.parametrize(
+    ("name", "zones"),
+    [
+        ("tz", np.where(SUMMER, "+02:00", "+01:00")),
+        ("utc_offset", np.where(SUMMER, "+0200", "UTC+1")),
+        ("utc_offset", np.where(SUMMER, 2, 1)),
+        ("tz_offset_min", np.where(SUMMER, 120, 60)),
+        ("gmt offset (s)", np.where(SUMMER, 7200.0, 3600.0)),
+        ("TimeZone", np.where(SUMMER, "CEST", "CET")),
+        ("zone", np.full(200, "Europe/Berlin")),
+        ("is_dst", SUMMER),
+    ],
+)
+def test_zones_in_a_column_of_their_own_are_applied(name, zones):
+    columns = {"when": BERLIN.strftime("%Y-%m-%d %H:%M").tolist(), name: zones.tolist(), "x": np.arange(200.0)}
+    result = found(columns)
+    assert result.frame.columns == ["when", "x"] and result.remarks == [f"file: 'when' brought to UTC by {name!r}"]
+    times = result.frame["when"] + (timedelta(hours=1) if name == "is_dst" else timedelta(0)) * -1
+    np.testing.assert_array_equal(times.to_numpy(), CLOCKS.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("name", "zones", "words"),
+    [
+        ("timezone", np.where(SUMMER, "W. Europe Daylight Time", "CET"), "'W. Europe Daylight Time' in data row 101"),
+        ("timezoneOffset", np.where(SUMMER, -120, -60), "fit better as the time that UTC is ahead of the clock"),
+        ("tz", np.where(SUMMER, 37, 21), "21 is no offset of hours, minutes or seconds"),
+        ("tz", np.where(SUMMER, 200, 100), ""),
+        ("tz", np.where(SUMMER, 300, 600), "may be hours and minutes, or minutes alone"),
+    ],
+)
+def test_zones_that_are_not_plain_are_a_question(name, zones, words):
+    columns = {"when": BERLIN.strftime("%Y-%m-%d %H:%M").tolist(), name: zones.tolist(), "x": np.arange(200.0)}
+    result = found(columns)
+    if not words:
+        np.testing.assert_array_equal(result.frame["when"].to_numpy(), CLOCKS.to_numpy())
+        return
+    assert words in result.questions["when"] and "write offsets such as +02:00" in result.questions["when"]
+
+
+@pytest.mark.parametrize(
+    ("when", "zones"),
+    [
+        ("%Y-%m-%d %H:%M%z", np.where(SUMMER, "+02:00", "+01:00")),
+        ("%Y-%m-%d %H:%M", np.full(200, "+02:00")),
+        ("%Y-%m-%d %H:%M", np.where(SUMMER, "north", "south")),
+        ("%Y-%m-%d", np.where(SUMMER, "CEST", "CET")),
+    ],
+)
+def test_a_column_of_zones_says_nothing_new_where_times_have_theirs_or_there_is_one(when, zones):
+    columns = {"when": BERLIN.strftime(when).tolist(), "zone": zones.tolist()}
+    with_it, without = found(columns), found({"when": columns["when"]})
+    assert with_it.frame.columns == ["when", "zone"] and not with_it.questions
+    assert with_it.frame["when"].equals(without.frame["when"])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import warnings
 from pathlib import Path
 
@@ -262,6 +263,24 @@ def test_a_place_that_cannot_be_made_is_said(to, name, finished, tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ValueError, match=r"cannot be written to .*/(file|n+)\S* \(.*\); name a .* with --out"):
         export(results.read(finished), to, tmp_path / name, "s")
+
+
+@pytest.mark.parametrize("to", ["tensorboard", "mlflow"])
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
+def test_a_full_disk_is_said_and_nothing_else(to, finished, tmp_path, monkeypatch):
+    pytest.importorskip(to, reason=f"needs the extra {to}")
+    import resource
+
+    frame, fallen = results.read(finished), []
+    monkeypatch.setattr(threading, "excepthook", fallen.append)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(ValueError, match=r"(written to|used as) .*\(.*\); name a.* with --out"):
+            export(frame, to, tmp_path / "there", "s")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not fallen, "a thread's traceback would be printed"
 
 
 def test_the_command_line(finished, tmp_path, capsys):

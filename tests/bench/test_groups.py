@@ -466,7 +466,9 @@ def test_classes_and_categories_that_differ_in_case_are_warned_of(guess):
     assert warnings[0].count(" and ") >= 3 and "of 'valve' count as different values" in warnings[0]
 
 
-@pytest.mark.parametrize(("variable", "value"), [("parameter", "Wert"), ("itemid", "valuenum"), ("sensor", "value")])
+@pytest.mark.parametrize(
+    ("variable", "value"), [("parameter", "Wert"), ("itemid", "valuenum"), ("_field", "_value"), ("sensor", "value")]
+)
 def test_a_long_table_is_shown_the_way_to_a_wide_one(guess, variable, value):
     names = [101, 102, 103] if variable == "itemid" else ["hr", "temp", "sbp"]
     frame = pl.DataFrame(
@@ -576,3 +578,116 @@ def test_hours_begin_again_with_each_day_of_one_recording(guess):
         {"time": hours, "serial": hours.dt.ordinal_day(), "hour": hours.dt.hour(), "x": draws[0], "y": draws[1]}
     )
     assert not any("begins again" in line for line in guess(frame)[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "feature"),
+    [
+        ("age", [61, 34, 58, 77, 45, 29, 50, 66], True),
+        ("dose", [10, 25, 50, 75, 100, 150, 200, 300], True),
+        ("income", [1_250_000, 3_450_000, 2_200_000, 1_800_000, 4_100_000, 5_050_000, 2_700_000, 6_000_000], True),
+        ("number of units", [4, 7, 2, 9, 12, 5, 20, 3], True),
+        ("place", [3, 1, 2, 8, 5, 4, 7, 6], False),
+        ("badge", [61, 34, 58, 77, 45, 29, 50, 66], False),
+        ("mark", [884_201, 790_113, 655_982, 120_405, 333_871, 990_071, 450_026, 512_349], False),
+        ("patient number", [61, 34, 58, 77, 45, 29, 50, 66], False),
+    ],
+)
+def test_a_whole_number_of_each_subject_is_a_feature_unless_it_numbers_them(guess, name, values, feature):
+    mapping, lines = guess(visits(sessions=1).with_columns(pl.Series(name, np.repeat(values, 20))))
+    assert mapping["group"] == "subject" and (name in mapping["features"]) == feature
+    assert feature or any(line.startswith("left out: ") and repr(name) in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["treatment_group", "age group", "dose.group", "risk-group"])
+def test_a_group_of_treatment_or_age_is_known_of_a_subject_and_is_not_whom_a_split_keeps_whole(guess, name):
+    mapping, _ = guess(visits(sessions=1).with_columns(pl.Series(name, np.repeat(list("abcdabcd"), 20))))
+    assert mapping["group"] == "subject" and name in mapping["features"]
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("ADY", "d"),
+        ("VSDY", "d"),
+        ("visitdy", "d"),
+        ("study_day", "d"),
+        ("StudyDay", "d"),
+        ("relative day", "d"),
+        ("week_in_study", "week"),
+        ("weeks since baseline", "week"),
+        ("hours_post_dose", "h"),
+    ],
+)
+def test_days_of_a_study_are_times_though_each_subject_has_few(guess, name, unit):
+    days = np.tile([-7, 1, 8, 29], 20)
+    draws = np.random.default_rng(0)
+    frame = pl.DataFrame(
+        {"USUBJID": np.repeat([f"s{n:02d}" for n in range(20)], 4), name: days, "x": draws.normal(size=80)}
+        | {"y": draws.normal(size=80)}
+    )
+    mapping, lines = guess(frame)
+    assert (mapping["time"], mapping["group"], mapping["features"]) == (name, "USUBJID", ["x"])
+    # CDISC's days have none of number 0.
+    median = 7 if name.upper().endswith("DY") else 8
+    (spans,) = [line for line in lines if line.startswith("spans: ")]
+    assert spans.startswith(f"spans: uneven, 7 to 21 {unit}, median {median};")
+    assert table.load(mapping).time_unit == unit
+
+
+@pytest.mark.parametrize(("who", "count"), [("pid", "wave"), ("nflId", "frameId"), ("respondent", "Round No")])
+def test_waves_and_frames_are_times_of_whom_they_count(guess, who, count):
+    draws = np.random.default_rng(0)
+    # By wave, and not by whom: in the order of the file nothing follows.
+    frame = pl.DataFrame({count: np.repeat(np.arange(1, 6), 60), who: np.tile(np.arange(10_001, 10_061), 5)})
+    frame = frame.with_columns(x=pl.Series(draws.normal(size=300)), y=pl.Series(draws.normal(size=300)))
+    mapping, _ = guess(frame)
+    assert (mapping["time"], mapping["group"], mapping["features"]) == (count, who, ["x"])
+
+
+def test_waves_in_words_are_no_times(guess):
+    frame = visits(40, 1, 5).with_columns(wave=pl.Series([f"Wave {n}" for n in range(5)] * 40)).drop("t")
+    assert guess(frame.sample(fraction=1, shuffle=True, seed=0))[0]["time"] is None
+
+
+HEADERS = {
+    "dates": [f"2024-01-{day:02d}" for day in range(1, 9)],
+    "years": [str(year) for year in range(2015, 2023)],
+    "weeks": [f"week {week}" for week in range(1, 9)],
+    "clocks": [f"{hour:02d}:00" for hour in range(8)],
+}
+
+
+@pytest.mark.parametrize("names", HEADERS.values(), ids=HEADERS)
+def test_times_in_the_header_are_warned_of(guess, names):
+    values = np.random.default_rng(0).normal(size=(120, len(names)))
+    frame = pl.DataFrame({"station": [f"s{n}" for n in range(120)], **dict(zip(names, values.T, strict=True))})
+    frame = frame.with_columns(y=pl.Series(np.arange(120) % 3))
+    (warning,) = [line for line in guess(frame)[1] if line.startswith("warning: the table looks wide")]
+    assert f"the names of {len(names)} columns are times ({names[0]!r}, " in warning
+    assert "table.melt(id_vars=['station', 'y'], var_name='time')" in warning
+    frame = frame.rename({name: f"t{place}" for place, name in enumerate(names)}).with_columns(
+        time=pl.Series(range(120))
+    )
+    assert not [line for line in guess(frame)[1] if "looks wide" in line], "several temperatures"
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "step", "unit"),
+    [
+        ("ADT", 22_000, 30, "d"),
+        ("time_in_cycles", 1, 1, "units of 'time_in_cycles'"),
+    ],
+)
+def test_dates_of_sas_and_cycles_are_times(guess, name, first, step, unit):
+    frame = visits(sessions=1, rows=10).rename({"t": name}).with_columns(pl.col(name) * step + first)
+    mapping, _ = guess(frame)
+    assert (mapping["time"], mapping["group"], mapping["features"]) == (name, "subject", ["x"])
+    assert table.load(mapping).time_unit == unit
+
+
+def test_what_goes_up_within_each_identifier_is_warned_of(guess):
+    frame = visits(sessions=1, rows=10).rename({"t": "observationoffset", "subject": "patientunitstayid"})
+    mapping, said = guess(frame)
+    assert mapping["group"] == "patientunitstayid" and mapping["time"] is None
+    assert any("'observationoffset' goes up as a time does, but is not named like one" in line for line in said)

@@ -121,7 +121,7 @@ def test_resume_runs_what_is_missing_and_nothing_else(finished, capsys):
     fits = results.read(finished).filter(kind="fit", seed=1)
     lost = fits["run"][0]
     lose(finished, lost)
-    assert main(["resume", str(finished), "--processes", "1"]) == 0
+    assert main(["resume", str(finished), "--in-process"]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"\] started: ", out)) == 1 and re.search(r"\[6/6\] done: .*, seed 1, accuracy 0\.", out)
     after = stamps(finished)
@@ -308,7 +308,7 @@ def table(path: Path) -> str:
 
 def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     path = table(tmp_path / "pump room.csv")
-    command = ["compare", path, "--target", "state", "--minutes", "0.02", "--models", "RNN", "CfC", "--processes", "1"]
+    command = ["compare", path, "--target", "state", "--minutes", "0.02", "--models", "RNN", "CfC", "--in-process"]
     assert main([*command, "--results", str(tmp_path / "results")]) == 0
     out = capsys.readouterr().out
     assert re.search(r"^time: column 'seconds'", out, re.MULTILINE)
@@ -330,7 +330,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     assert "table: pump room.csv" in report and str(tmp_path) not in report
     lose(directory, frame["run"][0])
     monkeypatch.chdir("/")
-    assert main(["resume", str(directory), "--processes", "1"]) == 0
+    assert main(["resume", str(directory), "--in-process"]) == 0
     assert "(8 of 8 runs)" in capsys.readouterr().out
 
 
@@ -576,7 +576,9 @@ def interruptible() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal as a terminal does")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
     path = written(tmp_path / "long.yaml", training={"epochs": 4000}, models=["GRU"])
     words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
@@ -634,7 +636,7 @@ def test_damaged_predictions_are_made_again(finished, capsys):
     out = capsys.readouterr().out
     assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To do these fits again: liquidbench res" in out
     assert set(results.done(finished)) == set(before["run"]) - {fits[1]} and not path.exists()
-    assert main(["resume", str(finished), "--processes", "1"]) == 0
+    assert main(["resume", str(finished), "--in-process"]) == 0
     shown = ["run", "split", "metric", "epoch", "trial", "value"]
     fit, again = (frame.filter(run=fits[1]).select(shown).sort(shown) for frame in (before, results.read(finished)))
     assert again.equals(fit) and path.exists()
@@ -832,7 +834,7 @@ def test_results_of_an_earlier_version_get_a_plain_message(tmp_path, capsys):
 def test_several_matchings_and_a_cheap_search_are_run_and_the_first_matching_is_reported(tmp_path, capsys):
     changes = {"models": ["RNN", "CfC"], "matching": ["state", "parameters"], "search": {"trials": 2, "mode": "cheap"}}
     path = written(tmp_path / "small.yaml", **changes)
-    assert main(["run", path, "--results", str(tmp_path / "results"), "--processes", "2", "--plain"]) == 0
+    assert main(["run", path, "--results", str(tmp_path / "results"), "--in-process", "--plain"]) == 0
     out = capsys.readouterr().out
     assert "done: CfC at equal state on occupancy-excerpt, seed 1" in out and "(12 of 12 runs)" in out
     frame = results.read(tmp_path / "results" / "small")

@@ -19,6 +19,7 @@ from liquidbench.facts import Facts
 from liquidbench.own import CodeError
 from liquidbench.rows import Row, failure
 from liquidbench.study import Run
+from liquidbench.system.processes import Stopped
 from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks.task import Task
 from liquidbench.training import fit
@@ -115,7 +116,10 @@ class Work:
                     rows = fit.fit(run, task, folder, tell, doing)
                 else:
                     rows = measuring.measure_cost(run, task, folder)
-            except Exception as error:
+            except Stopped:
+                raise
+            except BaseException as error:
+                # A user's model may well call `sys.exit`; only a signal ends more than the run.
                 if isinstance(error, OSError) and self._is_of_disks(error):
                     return _unkept(error)
                 traceback.print_exc()

@@ -47,6 +47,7 @@ class Table(NamedTuple):
         units: units of columns, where a row of the file gives them.
         bad: columns of numbers some of whose cells hold none, and are missing therefore.
         spoilt: columns of text that would be of numbers but for many cells; what is said of each.
+        padded: a cell of columns of numbers whose figures are all of one length, with zeros in front, as codes are.
         lines: number in the file of each row's line; None for Parquet.
     """
 
@@ -57,6 +58,7 @@ class Table(NamedTuple):
     units: dict[str, str]
     bad: list[str]
     spoilt: dict[str, str]
+    padded: dict[str, str]
     lines: NDArray[np.int64] | None
 
     def at(self, row: int) -> str:
@@ -70,6 +72,7 @@ def read(
     wanted: Collection[str] = (),
     target: str | None = None,
     labels: Callable[[str], bool] = lambda name: False,
+    codes: Callable[[str], bool] = lambda name: False,
     decimal: str | None = None,
     missing: Sequence[object] = (),
     fewest: int = 1,
@@ -81,6 +84,7 @@ def read(
         wanted: names that the columns must have; by them the row of names is known where several could be it.
         target: the column whose values may be classes.
         labels: whether a column of this name tells things apart, so that its cells are kept as they are written.
+        codes: whether figures in a column of this name are codes, which are text.
         decimal: the decimal mark of all numbers, a point or a comma; found out if None.
         missing: values that mean that there is none: a value, for all columns, or text ``column=value``. ``column=``
             alone leaves only empty cells missing in a column of text.
@@ -112,7 +116,7 @@ def read(
                     f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
                     "you trust it, save it as CSV"
                 )
-            table = Table(lazy.collect(), digest, [], [], {}, [], {}, None)
+            table = Table(lazy.collect(), digest, [], [], {}, [], {}, {}, None)
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
         separator = None
@@ -126,7 +130,7 @@ def read(
                 f"{path.name}: unpacked, this is {what.split(';')[0]}; unpack it, and name the table in it"
             )
         sheet = reading.read(path.name, raw, wanted, decimal)
-        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, sheet.lines)
+        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, {}, sheet.lines)
         separator = sheet.separator
     if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
@@ -139,7 +143,7 @@ def read(
         )
     try:
         asked = _by_column(missing, table.frame.columns)
-        frame = _Typing(table, separator, target, labels, decimal, asked).frame
+        frame = _Typing(table, separator, target, labels, codes, decimal, asked).frame
     except ValueError as problem:
         raise ValueError(f"{path.name}: {problem}") from problem
     return table._replace(frame=frame)
@@ -227,10 +231,11 @@ class _Typing:
         separator: str | None,
         target: str | None,
         labels: Callable[[str], bool],
+        codes: Callable[[str], bool],
         decimal: str | None,
         missing: Mapping[str, Sequence[str]],
     ):
-        self.table, self.target, self.labels, self.missing = table, target, labels, missing
+        self.table, self.target, self.labels, self.codes, self.missing = table, target, labels, codes, missing
         self.emptied: dict[str, int] = {}
         self.exponents: dict[str, str] = {}
         self.bad = table.bad
@@ -263,6 +268,9 @@ class _Typing:
                 self.words[name] = column
             elif (numbers := _plain_numbers(figures)) is not None:
                 quick[name], text[name] = numbers, figures
+            elif numerals.are_mixed_codes(figures) and name != target:
+                table.remarks.append(f"file: {name!r} is read as text, codes such as {figures.drop_nulls()[0]!r}")
+                self.words[name] = column
             elif numerals.looks_numeric(figures, 0.5):
                 self.open[name] = figures
                 self.words[name] = column
@@ -276,6 +284,7 @@ class _Typing:
                 table.remarks.append(self.exponents[name])
         for name in self.words.keys() - done.keys():
             done[name] = self._as_words(self.words[name])
+        self._keep_codes(text, done)
         for name in missing:
             done[name] = self._without(done[name], missing[name])
         self._tell_missing(missing)
@@ -346,6 +355,10 @@ class _Typing:
         if not len(odd):
             return True
         words = self.words.get(name, column)
+        others = words.filter(numbers.is_null() & column.is_not_null()).value_counts()["count"]
+        if numbers.n_unique() <= _FEWEST_CATEGORIES and (others.to_numpy() >= _FEWEST_CATEGORIES).all():
+            # A word that comes again beside two numbers is a category, such as 'a' beside 0.
+            return False
         some = [f"{words[int(place)]!r} in {self.table.at(int(place))}" for place in odd[:3]]
         more = f" and {len(odd) - len(some)} more" if len(odd) > len(some) else ""
         if len(odd) > max(BAD_CELLS * there, 1) or there - len(odd) < 5 or self.labels(name):
@@ -396,6 +409,18 @@ class _Typing:
                 f"file: {name!r} is written with {word} between thousands ({grouped[0]!r} is {shown})"
             )
 
+    def _keep_codes(self, text: Mapping[str, pl.Series], done: dict[str, pl.Series]) -> None:
+        """Make figures text in columns whose names are those of codes."""
+        named = [name for name, column in done.items() if column.dtype.is_numeric() and self.codes(name)]
+        for name in named:
+            cells = text[name].str.strip_chars() if name in text else done[name].cast(pl.String)
+            done[name] = cells.set(done[name].is_null(), None)
+        if named:
+            self.table.remarks.append(
+                f"file: {', '.join(map(repr, named))} {'is' if len(named) == 1 else 'are'} read as text, as named like "
+                "codes"
+            )
+
     def _kept_apart(self, text: pl.Series, numbers: pl.Series) -> pl.Series:
         """Numbers, or text where numbers would not keep apart what it does."""
         name = numbers.name
@@ -413,6 +438,8 @@ class _Typing:
         distinct = cells.drop_nulls().n_unique()
         keeps = distinct == numbers.drop_nulls().n_unique()
         if keeps and not label and not (name == self.target and distinct <= _MOST_CLASSES):
+            if name != self.target and cells.str.len_chars().n_unique() == 1 and distinct > 1 and not self.codes(name):
+                self.table.padded[name] = cells.filter(cells.str.starts_with("0"))[0]
             return numbers
         if not keeps or numbers.dtype != pl.Int64:
             self.table.remarks.append(
@@ -487,6 +514,7 @@ class _Typing:
 
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
+_FEWEST_CATEGORIES = 3
 _MOST_TOLD = 8
 _SIDEWAYS = 10
 """Times as many columns as rows from which on a table of few rows most likely lies on its side."""

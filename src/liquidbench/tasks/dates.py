@@ -9,7 +9,7 @@ Dates are ``Datetime``, in UTC where they have a zone. Times of day and elapsed 
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -21,8 +21,8 @@ ORDERS = {"day-first": "day, month, year", "month-first": "month, day, year", "y
 At = Callable[[int], str]
 HOW_TO_DECIDE = "say which with --dates (dates: in a study), day-first, month-first or year-first"
 
-_SHORT_YEARS = "years of two figures; 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068"
-_DAY = 86_400_000_000
+SHORT_YEARS = "years of two figures; 69 to 99 are read as 1969 to 1999, 00 to 68 as 2000 to 2068"
+DAY = 86_400_000_000
 _MONTHS = {name: number for number, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _LONG_MONTHS = "january february march april may june july august september october november december sept".split()
 
@@ -130,44 +130,6 @@ _DAY_COUNTS = {
     "Julian dates": (2_400_000.5, 2_500_000, -2_440_587.5),
 }
 
-_UNITS_OF_TIME = {
-    **dict.fromkeys("ns nanosec nanosecond nanoseconds nanos".split(), "ns"),
-    **dict.fromkeys("us µs usec microsec microsecond microseconds micros".split(), "us"),
-    **dict.fromkeys("ms msec millisec millisecond milliseconds millis".split(), "ms"),
-    **dict.fromkeys("s sec secs second seconds sek sekunde sekunden segundos secondes secondi".split(), "s"),
-    **dict.fromkeys("min mins minute minutes minuten minutos minuti".split(), "min"),
-    **dict.fromkeys("h hr hrs hour hours std stunde stunden heures horas ore".split(), "h"),
-    **dict.fromkeys("d day days tag tage jours dias giorni".split(), "d"),
-}
-_UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
-_WORDS_OF_TIME = frozenset(
-    "time timestamp date datetime t ts seconds step epoch uptime zeit zeitpunkt zeitstempel uhrzeit datum temps "
-    "horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間 "
-    "日期 日時 日付 時刻".split()
-)
-_BESIDE_TIME = frozenset(
-    "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
-    "in since from start begin beginning after the of admission verstrichene vergangene".split()
-)
-_SINCE = frozenset("elapsed relative rel since from after verstrichene vergangene".split())
-
-_PARTS = {
-    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
-    "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
-    "day": r"day|dd|dy|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
-    "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
-    "week": r"(?:iso|calendar)?[ _-]?(?:week|wk)(?:[ _-]?(?:no|nr|num|number|of[ _]year))?|kw|kalenderwoche|woche|"
-    r"semaine|semana|settimana",
-    "quarter": r"quarter|qtr|quartal|trimestre|kwartaal",
-    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur",
-    "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
-    "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
-}
-_LIMITS = {
-    "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "week": (0, 53), "quarter": (1, 4),
-    "hour": (0, 24), "minute": (0, 59), "second": (0, 60),
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -178,73 +140,14 @@ class Reading:
         order: one of `ORDERS` where cells could be read in several.
         remarks: what had to be guessed, a sentence each.
         question: why the dates cannot be used as they are, and what to do; None where they can.
+        local: whether they are those of a clock of which no zone is known.
     """
 
     column: pl.Series
     order: str | None = None
     remarks: tuple[str, ...] = ()
     question: str | None = None
-
-
-@dataclass
-class Found:
-    """The dates of a table.
-
-    Attributes:
-        frame: the table with dates in the place of text and numbers, and one column for those that were joined.
-        remarks: a line for each guess.
-        warnings: the same, of what deserves a look.
-        orders: the order in which a column's dates are read, where cells could be read in several.
-        questions: columns that would be dates, and why they cannot be used so.
-        joined: the name of the joined column by those of its parts.
-    """
-
-    frame: pl.DataFrame
-    remarks: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    orders: dict[str, str] = field(default_factory=dict)
-    questions: dict[str, str] = field(default_factory=dict)
-    joined: dict[str, str] = field(default_factory=dict)
-
-
-def find(
-    frame: pl.DataFrame,
-    at: At,
-    order: str | None = None,
-    time: str | None = None,
-    kept: Collection[str] = (),
-    whole: Collection[str] = (),
-    join: bool = True,
-) -> Found:
-    """Find the dates of a table.
-
-    Args:
-        frame: columns as `liquidbench.tasks.columns.read` gives them.
-        at: where a row stands in the file, in words.
-        order: one of `ORDERS` in which dates in figures are read where they leave a choice; None: found out.
-        time: the column that holds the times, where that is known.
-        kept: columns that are used for something else too: their numbers stay numbers, and they stay beside what is
-            joined of them.
-        whole: columns that are not to be touched at all.
-        join: whether parts of a time in several columns become one.
-    """
-    found = Found(frame)
-    for name in frame.columns:
-        if name in whole or (name in kept and frame[name].dtype != pl.String):
-            continue
-        reading = read(frame[name], at, order, asked=name == time)
-        if reading is None:
-            continue
-        if reading.question:
-            found.questions[name] = reading.question
-            continue
-        if reading.order:
-            found.orders[name] = reading.order
-        found.frame = found.frame.with_columns(reading.column)
-        found.remarks += reading.remarks
-    if join:
-        _join(found, at, time, set(kept), set(whole))
-    return found
+    local: bool = False
 
 
 def read(column: pl.Series, at: At, order: str | None = None, asked: bool = False) -> Reading | None:
@@ -276,7 +179,7 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
         if not (asked or _OF_TIME.search(column.name) or _OF_CLOCKS.fullmatch(column.name)):
             return None
         if _OF_CLOCKS.fullmatch(column.name):
-            return _clock_in_digits(column, at)
+            return clock_in_digits(column, at)
         return _in_digits(column, at, order, hinted=True)
     written, remarks = column, []
     for pattern, plain, lost in _PLAINER:
@@ -315,63 +218,16 @@ def seconds(column: pl.Series) -> NDArray[np.float64]:
 
 
 def unrolled(clock: pl.Series) -> tuple[pl.Series, int]:
-    """Times of day that follow one another, with a day more after each midnight; the number of midnights."""
-    passed = clock.cast(pl.Int64).fill_null(strategy="forward").fill_null(0).to_numpy()
-    midnights = np.cumsum(np.diff(passed, prepend=passed[:1]) < -_DAY // 2)
-    shifted = (clock.cast(pl.Int64) + pl.Series(midnights * _DAY)).cast(pl.Duration("us")).alias(clock.name)
-    return shifted, int(midnights[-1]) if len(midnights) else 0
+    """Times of day that follow one another, with a day more after each midnight; the number of midnights.
 
-
-@dataclass(frozen=True)
-class TimeName:
-    """What a column's name says where it is that of a time, such as ``Zeit [s]`` or ``elapsed_minutes``.
-
-    Attributes:
-        unit: of the time, in short, such as ``ms``; None where the name gives none.
+    What goes beyond a day is no time of day, and stays.
     """
-
-    unit: str | None
-
-
-def time_name(name: str) -> TimeName | None:
-    """Read a column's name as that of a time; None for all others, also for those of parts such as hour or day.
-
-    Example:
-        >>> time_name("Uptime (h)"), time_name("t1")
-        (TimeName(unit='h'), None)
-    """
-    if any(letter.isdigit() for letter in name):
-        return None
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
-    words = re.findall(r"[^\W_]+", spaced.casefold())
-    units = [_UNITS_OF_TIME[word] for word in words if word in _UNITS_OF_TIME]
-    if not all(word in _UNITS_OF_TIME or word in _WORDS_OF_TIME or word in _BESIDE_TIME for word in words):
-        return None
-    named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and bool(_SINCE.intersection(words)))
-    return TimeName(units[-1] if units else None) if named else None
-
-
-def is_part(name: str) -> bool:
-    """Whether a column's name is that of a part of a time, such as the hour."""
-    return any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values())
-
-
-def is_elapsed(column: pl.Series) -> bool:
-    """Whether a column named like a part of a time goes up beyond it, as hours since admission do, row by row."""
-    named = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", column.name.strip(), re.I)
-    if not named or not column.dtype.is_numeric() or column.null_count() == len(column):
-        return False
-    values = column.drop_nulls().cast(pl.Float64).to_numpy()
-    goes_up = np.mean(np.diff(values) > 0) >= 0.8 if len(values) > 1 else False
-    return bool(goes_up and values.max() > _LIMITS[named[1].lower()][1])
-
-
-def goes_on(column: pl.Series) -> bool:
-    """Whether numbers go up and hardly ever down, as the times of recordings one below another do."""
-    if not column.dtype.is_numeric() or column.null_count() or len(column) < _NO_ACCIDENT:
-        return False
-    steps = np.diff(column.cast(pl.Float64).to_numpy())
-    return bool(np.mean(steps < 0) <= 0.05 and np.mean(steps > 0) >= 0.2)
+    passed = clock.cast(pl.Duration("us")).cast(pl.Int64).fill_null(strategy="forward").fill_null(0).to_numpy()
+    if passed.max(initial=0) > DAY:
+        return clock, 0
+    midnights = np.cumsum(np.diff(passed, prepend=passed[:1]) < -DAY // 2)
+    added = pl.Series(midnights * DAY).cast(pl.Duration("us")).cast(clock.dtype)
+    return (clock + added).alias(clock.name), int(midnights[-1]) if len(midnights) else 0
 
 
 def few(cells: int) -> int:
@@ -443,9 +299,10 @@ def _in_words_and_figures(
     if len(bad):
         remarks.append(_unreadable(column, at, bad))
     if dates.short_year.any():
-        remarks.append(f"file: {column.name!r} has {_SHORT_YEARS}")
+        remarks.append(f"file: {column.name!r} has {SHORT_YEARS}")
     result = pl.Series(column.name, values).cast(pl.Datetime("us")).set(pl.Series(~valid), None)
-    return Reading(result, chosen if in_figures.any() else None, tuple(remarks))
+    local = not (zones.str.strip_chars() != "").any()
+    return Reading(result, chosen if in_figures.any() else None, tuple(remarks), local=local)
 
 
 def _halves(text: pl.Series) -> tuple[pl.Series, pl.Series]:
@@ -492,9 +349,9 @@ def _dates_in(text: pl.Series, forms: Collection[str]) -> _Dates:
             year = parts["year"].str.strip_chars("'")
             digits = year.str.len_chars().to_numpy()
             short_year[place] = digits == 2
-            readings = dict.fromkeys(ORDERS, _in_calendar(_four_figures(_integers(year), digits), parts, number))
+            readings = dict.fromkeys(ORDERS, _in_calendar(four_figures(_integers(year), digits), parts, number))
         for name, (days, good) in readings.items():
-            orders[name][0][place], orders[name][1][place] = days * _DAY + of_day, good & sound
+            orders[name][0][place], orders[name][1][place] = days * DAY + of_day, good & sound
     return _Dates(orders, matched, in_figures, points, short_year)
 
 
@@ -504,7 +361,7 @@ def _ordered(
     """Days since 1970 by three numbers in each order; with a year of four figures in front there is but one."""
     a, b, c = (number[name] for name in "abc")
     digits = {name: parts[name].str.len_chars().to_numpy() for name in "abc"}
-    first, last = _four_figures(a, digits["a"]), _four_figures(c, digits["c"])
+    first, last = four_figures(a, digits["a"]), four_figures(c, digits["c"])
     whole = digits["a"] == 4
     readings = {}
     for name, year, month, day, fits in (
@@ -512,7 +369,7 @@ def _ordered(
         ("month-first", last, a, b, digits["a"] <= 2),
         ("year-first", first, b, c, (digits["a"] == 2) & (digits["c"] <= 2)),
     ):
-        days, good = _days(np.where(whole, a, year), np.where(whole, b, month), np.where(whole, c, day))
+        days, good = calendar_days(np.where(whole, a, year), np.where(whole, b, month), np.where(whole, c, day))
         readings[name] = days, good & np.where(whole, digits["c"] <= 2, fits)
     return readings
 
@@ -524,21 +381,21 @@ def _in_calendar(
     one = np.ones_like(year)
     if "week" in number:
         # The fourth of January is in the first week, which begins on a Monday; day 0 of 1970 was a Thursday.
-        (fourth, good), (following, _) = _days(year, one, 4 * one), _days(year + 1, one, 4 * one)
+        (fourth, good), (following, _) = calendar_days(year, one, 4 * one), calendar_days(year + 1, one, 4 * one)
         monday, next_monday = fourth - (fourth + 3) % 7, following - (following + 3) % 7
         days = monday + (number["week"] - 1) * 7 + np.maximum(number["weekday"], 1) - 1
         return days, good & (days >= monday) & (days < next_monday)
     if "of_year" in number:
-        (first, good), (following, _) = _days(year, one, one), _days(year + 1, one, one)
+        (first, good), (following, _) = calendar_days(year, one, one), calendar_days(year + 1, one, one)
         days = first + number["of_year"] - 1
         return days, good & (days >= first) & (days < following)
     if "name" in parts.columns:
-        month = _months_of(parts["name"]).to_numpy()
+        month = months_of(parts["name"]).to_numpy()
     elif "quarter" in number:
         month = number["quarter"] * 3 - 2
     else:
         month = np.maximum(number["month"], number.get("short", -one))
-    return _days(year, month, number.get("day", one))
+    return calendar_days(year, month, number.get("day", one))
 
 
 def _clocks_in(text: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.bool_], pl.Series]:
@@ -555,18 +412,18 @@ def _integers(text: pl.Series) -> NDArray[np.int64]:
     return text.cast(pl.Int64, strict=False).fill_null(-1).to_numpy()
 
 
-def _months_of(names: pl.Series) -> pl.Series:
+def months_of(names: pl.Series) -> pl.Series:
     """Numbers of months by their names, -1 where there is none."""
     known = _MONTHS | {name: _MONTHS[name[:3]] for name in _LONG_MONTHS}
     return names.str.to_lowercase().replace_strict(known, default=-1, return_dtype=pl.Int64)
 
 
-def _four_figures(year: NDArray[np.int64], digits: NDArray[np.int64]) -> NDArray[np.int64]:
+def four_figures(year: NDArray[np.int64], digits: NDArray[np.int64]) -> NDArray[np.int64]:
     """Years of two figures as POSIX reads them; -1 for those of one or three."""
     return np.where(digits == 4, year, np.where(digits == 2, year + np.where(year < 69, 2000, 1900), -1))
 
 
-def _days(
+def calendar_days(
     year: NDArray[np.int64], month: NDArray[np.int64], day: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Days since 1970, and which of them there are in the calendar."""
@@ -664,7 +521,7 @@ def _zone_offsets(
         zone_of: number of each cell's.
         valid: which cells are dates at all.
     """
-    kinds = {kind: _zone(kind) for kind in zones.unique().to_list()}
+    kinds = {kind: hours_before_utc(kind) for kind in zones.unique().to_list()}
     offset_of = {kind: 0 if hours is None else round(hours * 3600e6) for kind, hours in kinds.items()}
     offsets = zones.replace_strict(offset_of, return_dtype=pl.Int64).to_numpy()
     known = zones.is_in([kind for kind, hours in kinds.items() if hours is not None]).to_numpy()
@@ -707,8 +564,8 @@ def _zone_offsets(
     return offsets, known, remarks, None
 
 
-def _zone(text: str) -> float | None:
-    """Hours before UTC that a zone stands for; None where it is unknown."""
+def hours_before_utc(text: str) -> float | None:
+    """Hours before UTC that a zone such as ``+02:00`` or ``CEST`` stands for; None where it is unknown."""
     match = re.fullmatch(r"\s*\(?([A-Za-z]*)\)?\s*(?:([+\-\u2212])(\d{1,2})(?::?(\d{2}))?)?", text)
     if match is None:
         return None
@@ -728,7 +585,7 @@ def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None
     words = sample.str.extract(
         r"^(?:\d{1,4}\.?[-/. ]*)?(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b", 1
     )
-    foreign = sample.filter((_months_of(words) < 0) & words.is_not_null())
+    foreign = sample.filter((months_of(words) < 0) & words.is_not_null())
     if words.null_count() > len(sample) / 2 or not len(foreign) or words.n_unique() > 40:
         return None
     return Reading(
@@ -742,12 +599,12 @@ def _elapsed(column: pl.Series, at: At) -> Reading | None:
     """Clocks, and elapsed times of any length."""
     parts = column.str.extract_groups(_ELAPSED).struct.unnest()
     number = {name: np.maximum(_integers(parts[name]), 0) for name in ("days", "hour", "minute", "second")}
-    elapsed = _elapsed_of(parts, number["hour"], number["minute"], number["second"]) + number["days"] * _DAY
+    elapsed = _elapsed_of(parts, number["hour"], number["minute"], number["second"]) + number["days"] * DAY
     good = parts["hour"].is_not_null().to_numpy() & (number["minute"] < 60) & (number["second"] <= 60)
     return _durations(column, at, elapsed, good)
 
 
-def _clock_in_digits(column: pl.Series, at: At) -> Reading | None:
+def clock_in_digits(column: pl.Series, at: At) -> Reading | None:
     """Clocks as HHMM or HHMMSS."""
     text = column.cast(pl.Int64, strict=False)
     digits, known = text.fill_null(0).to_numpy(), text.is_not_null().to_numpy()
@@ -777,16 +634,16 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     assert isinstance(low, int | float) and isinstance(high, int | float)
     whole = column.dtype.is_integer() or bool((known % 1 == 0).all() and high < 2**53)
     if _OF_CLOCKS.fullmatch(name):
-        return _clock_in_digits(column.cast(pl.Int64), at) if whole and 0 <= low <= high <= 240_000 else None
+        return clock_in_digits(column.cast(pl.Int64), at) if whole and 0 <= low <= high <= 240_000 else None
     hinted = asked or bool(_OF_TIME.search(name))
     if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, at, order, hinted)):
         return reading
     if not hinted:
         return None
-    if whole and 0 <= low and 100 <= high <= 240_000 and known.n_unique() >= _NO_ACCIDENT:
+    if whole and 0 <= low and 100 <= high <= 240_000 and known.n_unique() >= NO_ACCIDENT:
         counted = known.cast(pl.Int64)
         minutes = (counted % 100 < 60).all() and (high <= 2400 or (counted // 100 % 100 < 60).all())
-        if minutes and (counted % 100 > 0).any() and (clock := _clock_in_digits(column.cast(pl.Int64), at)) is not None:
+        if minutes and (counted % 100 > 0).any() and (clock := clock_in_digits(column.cast(pl.Int64), at)) is not None:
             remark = f"file: {name!r} read as a clock, {'HHMM' if high <= 2400 else 'HHMMSS'}"
             return replace(clock, remarks=(remark, *clock.remarks))
     for words, (least, most, start) in _TICKS.items():
@@ -816,7 +673,7 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     if unit is None and _OF_DATES.fullmatch(name):
         for words, (least, most, origin) in _DAY_COUNTS.items():
             if least <= low and high <= most:
-                dates = ((column.cast(pl.Float64) + origin) * _DAY).round().cast(pl.Int64).cast(pl.Datetime("us"))
+                dates = ((column.cast(pl.Float64) + origin) * DAY).round().cast(pl.Int64).cast(pl.Datetime("us"))
                 remark = (
                     f"file: {name!r} read as {words}, {_range(dates)}; days counted from elsewhere have the same spans"
                 )
@@ -824,7 +681,7 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     return None
 
 
-_NO_ACCIDENT = 25
+NO_ACCIDENT = 25
 """Distinct numbers that all have the form of a date or clock by no accident: of seconds since 1970, 24 in a row may."""
 _MONTH = "(?:0[1-9]|1[0-2])"
 _DAY_OF_MONTH = "(?:0[1-9]|[12][0-9]|3[01])"
@@ -840,7 +697,7 @@ def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Re
     assert isinstance(shortest, int) and isinstance(longest, int)
     if longest > 17 or longest < (5 if hinted else 8):
         return None
-    if longest >= 9 and column.n_unique() >= _NO_ACCIDENT and (turned := _year_in_front(text, longest, order)):
+    if longest >= 9 and column.n_unique() >= NO_ACCIDENT and (turned := _year_in_front(text, longest, order)):
         how, turned_text = turned
         if how is None:
             ways = f"{ORDERS['day-first']} or {ORDERS['month-first']}"
@@ -900,197 +757,3 @@ def _year_in_front(text: pl.Series, longest: int, order: str | None) -> tuple[st
 
 def _range(dates: pl.Series) -> str:
     return f"{dates.min():%Y-%m-%d %H:%M} to {dates.max():%Y-%m-%d %H:%M}"
-
-
-def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
-    """Make one column of times where a table has it in several."""
-    frame = found.frame
-    dates = [name for name in frame.columns if frame[name].dtype == pl.Datetime and name not in whole]
-    days = [name for name in dates if not (frame[name].cast(pl.Int64) % _DAY != 0).any()]
-    if len(days) < len(dates) or len(days) > 1:
-        return
-    roles = _roles(frame, whole)
-    clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration and name not in whole]
-    if days:
-        repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
-        if not clocks and repeated and (clock := _as_clock(frame, days[0], kept | whole)) is not None:
-            found.frame = frame = frame.with_columns(clock)
-            clocks = [clock.name]
-        parts = [days[0]]
-        if clocks:
-            parts.append(clocks[0])
-        elif not clocks and "hour" in roles and repeated:
-            parts += _down_from(roles, "hour")
-    elif "year" in roles:
-        finest = next((finer for finer in _BELOW_YEAR if all(part in roles for part in finer)), ())
-        parts = [roles[part] for part in ("year", *finest)]
-        if finest in _WHOLE_DAYS:
-            parts += clocks[:1] or _down_from(roles, "hour")
-    else:
-        lone = [roles[part] for part in ("month", "day", "of_year", "week", "hour") if part in roles]
-        if len(lone) > 1 and not dates:
-            found.warnings.append(
-                f"{', '.join(map(repr, lone))} look like parts of a time, but there is no year; if they are, join them "
-                "into one column of times"
-            )
-        return
-    if time in frame.columns and time not in parts:
-        return
-    if len(clocks) > 1:
-        found.warnings.append(f"of the clocks {', '.join(map(repr, clocks))}, the first is joined with the date")
-    if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
-        return
-    part_of = {name: part for part, name in roles.items()}
-    joined, bad, short = _sum_of_parts(frame, parts, part_of)
-    known = joined.null_count() < len(joined)
-    if not known:
-        return
-    name = " ".join(parts)
-    what = (
-        f"{', '.join(map(repr, parts[:-1]))} and {parts[-1]!r} are joined into one time, {name!r}"
-        if len(parts) > 1
-        else f"{name!r} read as the first days of years"
-    )
-    found.remarks.append(f"file: {what}")
-    if len(bad):
-        cells = "-".join(str(frame[part][int(bad[0])]) for part in parts)
-        found.remarks.append(
-            f"file: {name!r} is no date in {len(bad)} rows, the first of them {cells} in {at(int(bad[0]))}; "
-            "taken as missing"
-        )
-    if short:
-        found.remarks.append(f"file: {parts[0]!r} has {_SHORT_YEARS}")
-    if any(part_of.get(part) == "week" for part in parts):
-        found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
-    if len(parts) > 1:
-        found.joined |= dict.fromkeys(parts, name)
-    place = frame.columns.index(parts[0])
-    gone = [part for part in parts if part not in kept or part == name]
-    rest = frame.drop(gone)
-    found.frame = (
-        rest.insert_column(min(place, rest.width), joined.alias(name))
-        if name not in rest.columns
-        else rest.with_columns(joined.alias(name))
-    )
-
-
-_WHOLE_DAYS = (("month", "day"), ("of_year",))
-_BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",))
-"""What may say when in a year a row is, the finest first."""
-
-
-def _roles(frame: pl.DataFrame, whole: set[str]) -> dict[str, str]:
-    """Which column is which part of a time, by name and content."""
-    roles: dict[str, str] = {}
-    names = [name for name in frame.columns if name not in whole]
-    for part, pattern in _PARTS.items():
-        for name in names:
-            bare = name.strip().lstrip("#")
-            if not re.fullmatch(pattern, bare, re.I) or name in roles.values():
-                continue
-            # 'MM' beside 'mm' is the month, and 'mm' beside a month the minute.
-            if part == "month" and bare == "mm" and any(other.strip() in ("MM", "month", "Month") for other in names):
-                continue
-            if part not in roles and _fits(frame[name], part):
-                roles[part] = name
-    if "hour" not in roles:
-        roles.pop("minute", None)
-    if "minute" not in roles:
-        roles.pop("second", None)
-    return roles
-
-
-def _fits(column: pl.Series, part: str) -> bool:
-    if part == "month" and column.dtype == pl.String:
-        return bool((_months_of(column.drop_nulls()) > 0).all()) and column.null_count() < len(column)
-    if part in _LETTERED and column.dtype == pl.String:
-        column = _without_letters(column, part)
-        if column.has_nulls():
-            return False
-    if not column.dtype.is_numeric() or column.null_count() == len(column):
-        return False
-    known = column.drop_nulls().cast(pl.Float64)
-    low, high = _LIMITS[part]
-    inside = bool(((known >= low) & (known <= high)).all())
-    years = part != "year" or bool((known >= 1000).all() or (known < 100).all())
-    return inside and years and (part == "second" or bool((known % 1 == 0).all()))
-
-
-_LETTERED = {"year": "fy", "week": "kw|w|wk|week", "quarter": "q|qtr|quarter|t"}
-
-
-def _without_letters(column: pl.Series, part: str) -> pl.Series:
-    """Years, weeks and quarters such as ``FY24``, ``W05`` and ``Q1`` as numbers."""
-    return column.str.extract(rf"^(?i:{_LETTERED[part]})\.?\s?(\d{{1,2}}|\d{{4}})$").cast(pl.Int64)
-
-
-def _down_from(roles: dict[str, str], part: str) -> list[str]:
-    """The columns of a part and of the finer ones, as far as there are all between."""
-    order = ("hour", "minute", "second")
-    found = []
-    for finer in order[order.index(part) :]:
-        if finer not in roles:
-            break
-        found.append(roles[finer])
-    return found
-
-
-def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None:
-    """A column of numbers that is named like a time and can be HHMM in each row beside a date."""
-    for name in frame.columns:
-        if name in kept or name == day or not re.fullmatch(r"(?:.*[ _])?time(?:[ _].*)?", name, re.I):
-            continue
-        if not frame[name].dtype.is_integer() or not (frame[name] >= 60).any():
-            continue
-        reading = _clock_in_digits(frame[name], str)
-        if reading is not None:
-            return reading.column
-    return None
-
-
-def _follows(frame: pl.DataFrame, parts: list[str], whole: set[str]) -> bool:
-    """Whether years alone are times: each in one row, or in one row of each of some others."""
-    year = frame[parts[0]]
-    if not year.null_count() and year.is_unique().all():
-        return True
-    others = [name for name in frame.columns if name != parts[0] and frame[name].dtype == pl.String]
-    others += [name for name in whole if name in frame.columns and name not in others]
-    return any(frame.select(parts[0], name).is_unique().all() for name in others)
-
-
-def _sum_of_parts(
-    frame: pl.DataFrame, parts: list[str], part_of: dict[str, str]
-) -> tuple[pl.Series, NDArray[np.int64], bool]:
-    """Times from their parts; the rows in which they make none though all are there; whether years were short."""
-    ones = np.ones(frame.height, dtype=np.int64)
-    given = ~frame.select(pl.any_horizontal(pl.col(parts).is_null())).to_series().to_numpy()
-    micro, good, short = np.zeros(frame.height, dtype=np.int64), given.copy(), False
-    whole: dict[str, NDArray[np.int64]] = {}
-    for name in parts:
-        column = frame[name]
-        if column.dtype.is_temporal():
-            micro = micro + column.cast(pl.Int64).fill_null(0).to_numpy()
-        elif part_of[name] == "second":
-            micro = micro + (column.cast(pl.Float64).fill_null(0).to_numpy() * 1e6).round().astype(np.int64)
-        elif column.dtype == pl.String:
-            part = part_of[name]
-            whole[part] = (
-                _months_of(column.fill_null("jan")) if part == "month" else _without_letters(column, part).fill_null(1)
-            ).to_numpy()
-        else:
-            whole[part_of[name]] = column.cast(pl.Float64).fill_null(1).cast(pl.Int64).to_numpy()
-    if "year" in whole:
-        short = bool((whole["year"] < 100).all())
-        year = _four_figures(whole["year"], np.full(frame.height, 2 if short else 4))
-        month = whole.get("month", whole.get("quarter", ones) * 3 - 2)
-        days, valid = _days(year, month, whole.get("day", ones))
-        if "week" in whole:
-            # The 4th of January is in the first week, and 1970 began on a Thursday.
-            days = days + 3 - (days + 6) % 7 + 7 * (whole["week"] - 1)
-        if "of_year" in whole:
-            days = days + whole["of_year"] - 1
-            valid &= days < _days(year + 1, ones, ones)[0]
-        micro, good = micro + days * _DAY, good & valid
-    micro = micro + whole.get("hour", 0 * ones) * 3_600_000_000 + whole.get("minute", 0 * ones) * 60_000_000
-    times = pl.Series(micro).cast(pl.Datetime("us")).set(pl.Series(~good), None)
-    return times, np.flatnonzero(given & ~good), short

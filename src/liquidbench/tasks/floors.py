@@ -11,6 +11,7 @@ Both see what networks see, standardised and clipped as for these, within the sa
 strong the ridge's penalty is, validation decides.
 """
 
+import zlib
 from collections.abc import Callable, Mapping
 from itertools import combinations
 
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liquidbench.metrics import score
-from liquidbench.tasks.task import Split, Task
+from liquidbench.tasks.task import SPLITS, Split, Task
 
 ROUNDS = 60
 """Trees for each output, at most."""
@@ -219,9 +220,10 @@ FLOORS: Mapping[str, Callable[[Task, str], Floats]] = {
 def scores(task: Task) -> dict[str, tuple[float | None, str | None]]:
     """Each floor's score on test by the task's main metric, or None and why there is none; of those that apply.
 
-    They are worked out once for each outer split of a task's data in a process.
+    They are worked out once in a process for the same data.
     """
-    key = (task.name, task.data_digest, task.fold)
+    parts = [getattr(task.split(split), name) for split in SPLITS for name in ("values", "mask", "targets", "target_mask")]
+    key = (task.metric, *(zlib.crc32(np.ascontiguousarray(part).view(np.uint8).reshape(-1)) for part in parts))
     if key not in _known:
         found: dict[str, tuple[float | None, str | None]] = {}
         for name, predictions in FLOORS.items():
@@ -237,7 +239,7 @@ def scores(task: Task) -> dict[str, tuple[float | None, str | None]]:
     return _known[key]
 
 
-_known: dict[tuple[str, str, int], dict[str, tuple[float | None, str | None]]] = {}
+_known: dict[tuple[str | int, ...], dict[str, tuple[float | None, str | None]]] = {}
 
 
 def _rows(task: Task, split: Split) -> tuple[Floats, NDArray[np.int64] | NDArray[np.float32]]:

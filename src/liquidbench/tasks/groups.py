@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates
+from liquidbench.tasks import dates, reading, time_columns
 
 FEWEST = 3
 """Groups that a split needs, one for each part."""
@@ -30,6 +30,8 @@ MOST_CLASSES = 20
 """Distinct whole numbers up to which they may be classes."""
 FEW_MISSING = 0.05
 """Share of the rows that a column may lack and still be no more than another name of each recording."""
+COUNTED = 0.95
+"""Share of the steps of 1 from which on whole numbers from 0 or 1, one for each group, count the groups."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
 
@@ -37,13 +39,21 @@ _WHO = (
     "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
     "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
-    "messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
+    "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
+    "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
+    "donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
 )
 _NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
 _WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_PROPERTY = re.compile(
+    r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
+    r"trt|weight)[ _.-]?groups?(?:[ _.-]?(?:id|no|nr|number|name))?|(?:number|num|no|nr|count)[ _.-]of[ _.-].*",
+    re.IGNORECASE,
+)
+"""Names such as treatment group: what is known of a subject, and not who it is."""
 _VALUE = re.compile(
     r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
     r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
@@ -51,11 +61,22 @@ _VALUE = re.compile(
 )
 _VARIABLE = re.compile(
     r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
-    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|analyte|item_?id|concept|observation)"
+    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
     r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
     re.IGNORECASE,
 )
 _MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
+_CODE = re.compile(
+    r"(?:.*[ _.-])?(?:icd(?:[ _-]?\d+)?(?:[ _-]?cm)?|atc|ndc|cpt|hcpcs|drg|loinc|snomed|diag(?:nosis)?\d*|dx\d*|zip|"
+    r"postal|plz|fips|naics|nace|sic|isin|cusip|isbn|ean|gtin|upc|asin|sku|article|artikel|product|item|phone|fax|"
+    r"part[ _]?(?:no|number)|(?:zip|post|postal|bar)?code)(?:[ _.-]?(?:id|no|nr|number|code))?|(?-i:.*[a-z]Code)",
+    re.IGNORECASE,
+)
+_IS_NUMBERED = re.compile(
+    r"(?:.*[ _.-])?(?:badge|barcode|chip|code|hash|index|key|licen[cs]e|no|nr|num|number|passport|plate|rfid|serial|"
+    r"ssn|tag)(?:[ _.-]?(?:no|nr|num|number|code))?",
+    re.IGNORECASE,
+)
 _IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 
 
@@ -76,7 +97,32 @@ class Grouping:
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    return bool(_NAMED.fullmatch(name))
+    return bool(_NAMED.fullmatch(name) or _IS_ID.fullmatch(name)) and not _PROPERTY.fullmatch(name)
+
+
+def is_code(name: str) -> bool:
+    """Whether a column's name is that of codes, such as ICD's or postal ones, whose figures count nothing."""
+    return bool(_CODE.fullmatch(name))
+
+
+def is_unit(column: pl.Series) -> bool:
+    """Whether a column of text says in which units values are."""
+    told = re.fullmatch(
+        r"(?:.*[ _.])?(?:units?|uom|einheit|unit[ _]of[ _]measure(?:ment)?|valueuom)", column.name, re.I
+    )
+    if not told or column.dtype != pl.String:
+        return False
+    values = column.drop_nulls().unique()
+    return bool(len(values)) and 2 * sum(map(reading.is_unit, values)) >= len(values)
+
+
+def named(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns that are named like identifiers, and of which at least one in two rows shares its value with another."""
+    return [
+        name
+        for name in _usable(frame, target, time)
+        if is_named(name) and _count(frame, (name,)) <= frame.height / 2 and not frame[name].has_nulls()
+    ]
 
 
 def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
@@ -184,7 +230,7 @@ def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
     return any(
         is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and _nested(frame, name, (other,))
         for other in frame.columns
-        if other != name and _may_be_id(frame[other]) and not dates.is_part(other)
+        if other != name and _may_be_id(frame[other]) and not time_columns.is_part(other)
     )
 
 
@@ -219,7 +265,7 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
     """
     found = {}
     for name in frame.columns:
-        if name in (target, time) or is_named(name) or dates.is_part(name) or not _may_name(frame[name]):
+        if name in (target, time) or is_named(name) or time_columns.is_part(name) or not _may_name(frame[name]):
             continue
         first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
         if frame[name].null_count() or first.sum() > frame.height / SHORT or not _in_blocks(frame, (name,), SHORT):
@@ -229,7 +275,7 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
             if other in (name, target, time) or column.null_count() or not _may_be_id(column):
                 continue
             # A day has hours, and no day is a recording where times go on from one to the next.
-            if time is not None and dates.is_part(other):
+            if time is not None and time_columns.is_part(other):
                 continue
             if column.dtype.is_numeric():
                 steps = np.diff(column.cast(pl.Float64).to_numpy())
@@ -261,13 +307,14 @@ def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time
 def long_form(frame: pl.DataFrame, time: str | None) -> tuple[str, str] | None:
     """The columns of names and of values, where a table has a row for each quantity at each time."""
     numbers = [name for name in frame.columns if name != time and frame[name].dtype.is_numeric()]
-    values = [name for name in numbers if _VALUE.fullmatch(name)]
+    values = [name for name in numbers if _VALUE.fullmatch(name.lstrip("_"))]
     for name in frame.columns:
         column = frame[name].drop_nulls()
         if name == time or not values or not (column.dtype == pl.String or column.dtype.is_integer()):
             continue
+        bare = name.lstrip("_")
         # The name of a sensor may be that of a quantity too, where nothing else was measured.
-        told = _VARIABLE.fullmatch(name) or (_MAY_BE_VARIABLE.fullmatch(name) and column.dtype == pl.String)
+        told = _VARIABLE.fullmatch(bare) or (_MAY_BE_VARIABLE.fullmatch(bare) and column.dtype == pl.String)
         if told and 1 < column.n_unique() <= len(column) / 2:
             return name, values[0]
     return None
@@ -283,7 +330,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
             continue
         values = _count(frame, (name,))
         for level in (key[:1], key):
-            if values == _count(frame, level) and _nested(frame, name, level):
+            if values == _count(frame, level) and _nested(frame, name, level) and _is_numbering(frame[name]):
                 found[name] = f"has one value for each of {' and '.join(map(repr, level))}, and so only names them"
                 break
         else:
@@ -293,6 +340,19 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
         if _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
             found[name] = "is named like an identifier"
     return found
+
+
+def _is_numbering(column: pl.Series) -> bool:
+    """Whether values, one for each group, are names or numbers that were given out; an age or a dose was not."""
+    name = column.name
+    if not column.dtype.is_numeric() or any(form.fullmatch(name) for form in (_NAMED, _IS_NUMBERED, _IS_ID)):
+        return not _PROPERTY.fullmatch(name)
+    values = column.drop_nulls().cast(pl.Int64).unique().sort().to_numpy()
+    counted = values[0] in (0, 1) and np.mean(np.diff(values) == 1) >= COUNTED
+    # What was measured in large numbers is often round, and seldom has as many digits everywhere.
+    return bool(
+        counted or (values[0] >= 10**5 and len(str(values[0])) == len(str(values[-1])) and np.gcd.reduce(values) == 1)
+    )
 
 
 def _may_be_id(column: pl.Series) -> bool:
@@ -340,13 +400,15 @@ def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
         if name not in (target, time)
         and _may_name(frame[name])
         and _count(frame, (name,)) > 1
-        and not dates.is_part(name)
+        and not time_columns.is_part(name)
     ]
 
 
 def _may_name(column: pl.Series) -> bool:
     """Whether a column's values may be names; of fractions, only the column's name tells."""
-    return column.dtype == pl.String or column.dtype.is_integer() or (column.dtype.is_float() and is_named(column.name))
+    if column.dtype == pl.String:
+        return not is_unit(column)
+    return column.dtype.is_integer() or (column.dtype.is_float() and is_named(column.name))
 
 
 def _distinct(frame: pl.DataFrame) -> pl.DataFrame:

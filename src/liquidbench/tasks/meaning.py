@@ -6,7 +6,7 @@ depend on each other, with a line in words for each. `liquidbench.tasks.columns`
 """
 
 import difflib
-import re
+import itertools
 import shlex
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, dates, groups
+from liquidbench.tasks import columns, dates, groups, reading, time_columns
 from liquidbench.tasks.task import Feature
 from liquidbench.tasks.wording import columns_named, counted, listed
 
@@ -27,6 +27,8 @@ FEWEST_ROWS = 12
 """Rows without which there are neither several in each of three groups nor enough to split them in time."""
 SAME_TIME = 1 - 1e-6
 """Correlation with the time from which on a column is the time again."""
+SAME_QUANTITY = 0.999
+"""Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
 PARTS = frozenset("train training test testing val valid validation dev holdout".split())
@@ -78,8 +80,8 @@ class Meaning:
         # Subjects who were recorded one after another are numbered in the order of time.
         self._drop_copies_of_time(but=groups.is_named)
         self.key = self._choose_group()
-        if long := self._long_form():
-            self.warnings.append(long)
+        if odd := self._long_form() or self._wide_form():
+            self.warnings.append(odd)
         self._suspect_names()
         self._drop_identifiers()
         self._drop_copies_of_time()
@@ -89,6 +91,7 @@ class Meaning:
         self.kind = self._choose_kind(others)
         self.features = others
         self._suspect_labels()
+        self._suspect_units()
         self.sentinels = self._suspect_sentinels()
         if self.kind == "forecast":
             self.features = tuple(name for name in self.frame.columns if name in (*others, self.target))
@@ -127,6 +130,7 @@ class Meaning:
             wanted={name for name in named if name},
             target=target if classes else None,
             labels=lambda name: name != target and (name in key or groups.is_named(name)),
+            codes=lambda name: name != target and groups.is_code(name),
             decimal=given.get("decimal"),
             missing=given.get("missing") or (),
             fewest=FEWEST_ROWS,
@@ -138,9 +142,29 @@ class Meaning:
 
     def unit(self, name: str) -> str:
         """The unit that a column's name gives in square brackets, or the file in a row of units."""
-        bracketed = re.search(r"\[([^\[\]]+)\]\s*$", name)
-        named = bracketed[1].strip() if bracketed else ""
-        return named or self.file.units.get(name) or "as in the table"
+        return reading.unit_in(name)[1] or self.file.units.get(name) or "as in the table"
+
+    def _suspect_units(self) -> None:
+        """Warn of a quantity that is there in two units, and of values whose unit another column changes."""
+        of_quantity: dict[str, list[str]] = {}
+        for name in (*self.features, self.target):
+            quantity, unit = reading.unit_in(name)
+            if (unit or name in self.file.units) and self.frame[name].dtype.is_numeric():
+                of_quantity.setdefault(quantity.casefold(), []).append(name)
+        for names in of_quantity.values():
+            for first, second in itertools.combinations(names, 2):
+                both = self.frame.select(first, second).drop_nulls().cast(pl.Float64).to_numpy()
+                if correlation(both[:, 0], both[:, 1]) > SAME_QUANTITY:
+                    self.warnings.append(
+                        f"{first!r} and {second!r} are one quantity in two units; leave one of them out (--features)"
+                    )
+        for name in self.frame.columns:
+            values = self.frame[name].drop_nulls().unique()
+            if name != self.target and len(values) > 1 and groups.is_unit(self.frame[name]):
+                self.warnings.append(
+                    f"{name!r} says that values are in {listed(values.sort(), 4)}; numbers in several units count as "
+                    "they stand: bring them to one unit first"
+                )
 
     def _column(self, role: str, name: str) -> str:
         if name in self.frame.columns:
@@ -177,15 +201,15 @@ class Meaning:
         counts = [
             name
             for name in self.frame.columns
-            if name not in wanted and _counts_rows(self.frame[name]) and not dates.time_name(name)
+            if name not in wanted and _counts_rows(self.frame[name]) and not time_columns.time_name(name)
         ]
         self.left_out |= dict.fromkeys(counts, "only counts the rows")
         self.frame = self.frame.drop(counts)
 
-    def _find_dates(self) -> dates.Found:
+    def _find_dates(self) -> time_columns.Found:
         """Put dates in the place of what they are written as."""
         asked = self.given.get("time")
-        found = dates.find(
+        found = time_columns.find(
             self.frame,
             self.at,
             order=self.given.get("dates"),
@@ -215,10 +239,10 @@ class Meaning:
         times = [
             name for name in free if self.frame[name].dtype.is_temporal() and self.frame[name].dtype != pl.Duration
         ]
-        named = [name for name in free if dates.time_name(name)]
+        named = [name for name in free if time_columns.time_name(name)]
         clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
         numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
-        elapsed = [name for name in free if name not in named and dates.is_elapsed(self.frame[name])]
+        elapsed = [name for name in free if name not in named and time_columns.is_elapsed(self.frame[name])]
         like = [name for name in (*numbers, *elapsed) if self._looks_like_time(name)]
         asking = [name for name in self.found.questions if name in free]
         # A clock alone would leave out the days between its rows.
@@ -237,6 +261,10 @@ class Meaning:
             first, reason = like[0], "named like a time, and its numbers are like one"
         elif clocks:
             first, reason = clocks[0], "a clock that goes on"
+        elif counts := [
+            name for name in free if time_columns.counts_samples(self.frame[name]) and self._looks_like_time(name)
+        ]:
+            first, reason = counts[0], "named like a number of frames or waves, and its numbers go up"
         else:
             text = [name for name in named if self.frame[name].dtype == pl.String]
             for name in (*numbers, *text):
@@ -253,10 +281,15 @@ class Meaning:
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
                 )
+            of = [(other,) for other in groups.named(self.frame, self.target, None)]
+            within = [None, *(groups.codes(self.frame, key) for key in ([self.key] if self.key else of))]
             goes_on = [
                 name
                 for name in free
-                if name not in named and not dates.is_part(name) and dates.goes_on(self.frame[name])
+                if name not in named
+                and not time_columns.is_part(name)
+                and not groups.is_named(name)
+                and any(time_columns.goes_on(self.frame[name], codes) for codes in within)
             ]
             if goes_on:
                 like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
@@ -308,21 +341,30 @@ class Meaning:
         clock, midnights = dates.unrolled(self.frame[name])
         self.frame = self.frame.with_columns(clock)
         passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
-        self.lines.append(f"file: {name!r} holds hours and minutes without a date{passes}")
+        self.lines.append(f"file: {name!r} holds times without a date{passes}")
 
     def _looks_like_time(self, name: str) -> bool:
-        column, codes = self.frame[name], self.codes()
+        """Whether numbers or a clock hardly ever go back, in the table or within what is named like an identifier.
+
+        A temperature may be called t as well, and an hour of the day time.
+        """
+        column = self.frame[name]
         there = column.is_not_null()
         if column.null_count() > dates.few(len(column)) or column.n_unique() < 2:
             return False
-        column, codes = column.filter(there), codes[there.to_numpy()]
-        if column.dtype == pl.Duration:
-            column = dates.unrolled(column)[0]
-        # A temperature may be called t as well, and an hour of the day time; but a time seldom goes back, even where
-        # recordings follow each other, and in a table that was shuffled it does not come twice.
-        back = np.diff(dates.seconds(column)[np.argsort(codes, kind="stable")]) < 0
-        distinct = pl.DataFrame([column, pl.Series("code", codes)]).is_unique().all()
-        return bool(np.mean(back) <= 0.1 or (distinct and "time" in name.lower()))
+        keys = [self.key] if self.key else [(), *((other,) for other in groups.named(self.frame, self.target, name))]
+        for key in keys:
+            codes = groups.codes(self.frame, key)[there.to_numpy()]
+            order = np.argsort(codes, kind="stable")
+            values = column.filter(there)[order]
+            values = dates.unrolled(values)[0] if values.dtype == pl.Duration else values
+            # Recordings follow one another; within one that is known, a time goes on.
+            same = np.diff(codes[order]) == 0 if key else slice(None)
+            if np.mean(np.diff(dates.seconds(values))[same] < 0) <= 0.1:
+                return True
+        # In a table that was shuffled, a time does not come twice.
+        distinct = pl.DataFrame([column, pl.Series("code", self.codes())]).filter(there).is_unique().all()
+        return bool(distinct and "time" in name.lower())
 
     def _check_time(self, name: str) -> None:
         column = self.frame[name]
@@ -427,6 +469,18 @@ class Meaning:
             f"table.pivot(index={index}, columns={variable!r}, values={value!r}).reset_index()"
         )
 
+    def _wide_form(self) -> str:
+        """What a table with times in its header is, and what to do; empty for others."""
+        times = time_columns.in_header(self.frame.columns)
+        if not times or self.time is not None:
+            return ""
+        keys = [name for name in self.frame.columns if name not in times]
+        return (
+            f"the table looks wide: the names of {len(times)} columns are times ({listed(times, 3)}), so that a row is "
+            "a series, and models see each row as one time. Give each time a row of its own first, in pandas: "
+            f"table.melt(id_vars={keys[:8]}, var_name='time')"
+        )
+
     def _suspect_names(self) -> None:
         """Warn of groups that may be one under two names, or none."""
         for name in self.key:
@@ -448,7 +502,13 @@ class Meaning:
                 )
 
     def _suspect_labels(self) -> None:
-        """Warn of classes and categories that may be one under two names."""
+        """Warn of numbers that may be codes, and of classes and categories that may be one under two names."""
+        for name in self.features:
+            if name in self.file.padded and self.frame[name].dtype.is_numeric():
+                self.warnings.append(
+                    f"{name!r} holds figures such as {self.file.padded[name]!r}, read as numbers; if they are codes, "
+                    "leave it out (--features)"
+                )
         for name in (*self.features, *([self.target] if self.kind == "classification" else [])):
             column = self.frame[name]
             if column.dtype == pl.String and (twins := groups.twins(column)):
@@ -718,10 +778,15 @@ class Meaning:
         if name in self.file.spoilt:
             return f"{self.file.spoilt[name]} to use it"
         if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
-            numbers = values.filter(values.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d"))
-            if 2 * len(numbers) > len(values):
+            figures = column.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d").fill_null(False)
+            if groups.is_code(name):
+                return f"holds codes by its name, {values.n_unique()} distinct ones (rename it if they are amounts)"
+            if 2 * figures.sum() > len(values):
+                # One that spoils the others, if there is one.
+                odd = (figures & columns.numbers(column).is_null()).arg_max() or 0
                 return (
-                    f"holds cells such as {numbers[0]!r}, which are read as text, {values.n_unique()} distinct values"
+                    f"holds cells such as {column[odd]!r} in {self.at(odd)}, which are read as text, "
+                    f"{values.n_unique()} distinct values"
                 )
             distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
             return f"holds text, {distinct}"
@@ -736,13 +801,11 @@ class Meaning:
         column, target = pairs[name], pairs[self.target]
         if pairs.height < 2:
             return None
-        if (column.dtype.is_numeric() or column.dtype == target.dtype) and column.dtype.is_numeric() == (
-            target.dtype.is_numeric()
-        ):
-            if (column == target).all():
-                return "equals the target"
+        numbers = column.dtype.is_numeric(), target.dtype.is_numeric()
+        if (all(numbers) or column.dtype == target.dtype) and (column == target).all():
+            return "equals the target"
         # One value for each class: the target under other names. Numbers that are all distinct pair off by chance.
-        elif pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
+        if not all(numbers) and pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
             return "tells the target exactly, value for value"
         return None
 

@@ -8,6 +8,7 @@ only in a column in Fortran's notation, which writes decimals or two figures aft
 """
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 import polars as pl
@@ -43,8 +44,9 @@ _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
 _SIGNS = r"^(?:[€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
 _SUFFIX = re.compile(
-    r"\d\s*([%‰€$£¥]|°\s?[CFK]?|[kKMm]?W(?:h)?|[km]?V|m?A|h?Pa|m?bar|k?Hz|[ckm]?m|k?g|m[lL]|mm|km/h|m/s|rpm|bpm|ppm|"
-    r"mg/dL|mmol/L|EUR|USD|CHF|GBP|kB|MB|GB|ms|s|min|h)$"
+    r"\d\s*([%‰€$£¥]|°\s?[CFK]?|[kKMm]?W(?:h)?|[km]?V|m?A|[hk]?Pa|m?bar|k?Hz|[ckmµn]?m|[kmµun]?g|[mµ]?[lL]|km/h|m/s|mph|"
+    r"kn|ft|mi|lbs?|oz|rpm|bpm|ppm|[mnµ]?g/d?[lL]|[mµ]?mol/[lL]|mEq/[lL]|[mk]?I?U(?:/m?[lL])?|mmHg|EUR|USD|CHF|GBP|[kMG]?B|"
+    r"[mµn]?s|min|h)$"
 )
 
 
@@ -116,6 +118,13 @@ def bare_exponent(column: pl.Series) -> str | None:
     return next(iter(known.filter(known.str.contains(r"^\d+[eE]\d+$")).head(1)), None)
 
 
+def are_mixed_codes(column: pl.Series) -> bool:
+    """Whether all cells that are no numbers have a letter in front of one, as ``V45.81`` beside ``250.00`` of ICD-9."""
+    known = column.drop_nulls()
+    lettered = known.str.contains(r"^[A-Z]\d{2,}(?:\.\d+)?$")
+    return int(lettered.sum()) > 1 and known.filter(~lettered).str.contains(r"^\d{2,}(?:\.\d+)?$").all()
+
+
 def looks_numeric(column: pl.Series, share: float) -> bool:
     """Whether at least this share of the cells, of which a sample is looked at, are numbers in some form."""
     sample = bare(column.drop_nulls().gather_every(max(len(column) // 1000, 1)))[0]
@@ -133,6 +142,11 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
         thousands, and without the unit that all of them have; what of this was there, in words.
     """
     told: list[str] = []
+    # So writes SAP.
+    behind = column.str.contains(r"^[\d.,]*\d-$").fill_null(False)
+    if behind.any() and not column.str.starts_with("-").any():
+        told.append(f"with the minus behind negative numbers ({column.filter(behind)[0]!r})")
+        column = column.str.replace(r"^([\d.,]*\d)-$", "-$1")
     if not column.str.contains(r"[^\d.,eE+-]").any():
         return column, told
     column = column.str.replace("^[−–]", "-")
@@ -140,16 +154,17 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
     if column.str.contains(booked).any():
         column = column.str.replace(booked, "-$1")
         told.append("with parentheses around negative numbers")
-    head = column.drop_nulls().head(50)
-    first = next((found for cell in head if (found := _SUFFIX.search(cell))), None)
-    pattern = _SIGNS.replace("{unit}", re.escape(first[1]) if first else "")
+    head = column.drop_nulls().gather_every(max(column.len() // 50, 1))
+    units = Counter(found[1] for cell in head if (found := _SUFFIX.search(cell)))
+    unit = units.most_common(1)[0][0] if units else ""
+    pattern = _SIGNS.replace("{unit}", re.escape(unit))
     signs = column.drop_nulls().str.extract("^([€$£¥])").drop_nulls()
     # Numbers of two currencies are not of one unit.
-    if signs.n_unique() <= 1 and (first or len(signs)):
+    if signs.n_unique() <= 1 and (unit or len(signs)):
         mean = column.drop_nulls().str.contains(pattern).mean()
         if isinstance(mean, float) and mean >= 0.95:
             column = column.str.replace(pattern, "$1").str.strip_chars()
-            told.append(f"with {first[1]!r} after its numbers" if first else f"with {signs[0]!r} before its numbers")
+            told.append(f"with {unit!r} after its numbers" if unit else f"with {signs[0]!r} before its numbers")
     grouped = column.str.contains(_GROUPED).fill_null(False)
     if grouped.any():
         told.append(f"with blanks or apostrophes between thousands ({column.filter(grouped)[0]!r})")

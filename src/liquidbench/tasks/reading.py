@@ -96,6 +96,33 @@ class Sheet:
     warnings: list[str] = field(default_factory=list)
 
 
+def unit_in(name: str) -> tuple[str, str]:
+    """What a column's name says without a unit at its end, and the unit; empty where there is none.
+
+    Example:
+        >>> unit_in("Temp (°F)"), unit_in("speed_kmh"), unit_in("level [m]"), unit_in("Temp (indoor)")
+        (('Temp', '°F'), ('speed', 'kmh'), ('level', 'm'), ('Temp (indoor)', ''))
+    """
+    if found := re.fullmatch(r"(.*\S)?\s*\[([^\[\]]+)\]\s*", name):
+        return found[1] or "", found[2].strip()
+    found = re.fullmatch(r"(.*\S)\s*\(([^()]+)\)\s*", name)
+    if found and is_unit(found[2].strip()):
+        return found[1], found[2].strip()
+    found = re.fullmatch(
+        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|inhg)",
+        name,
+        re.I,
+    )
+    return (found[1], found[2]) if found else (name, "")
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit, such as ``mg/dL`` or ``°C``."""
+    return bool(_UNIT.fullmatch(text)) and not re.fullmatch(
+        r"-|n/?a|none|unitless|text|string|float|double|int(?:eger)?", text, re.I
+    )
+
+
 def known_format(raw: bytes) -> str | None:
     """What a file is that is no table of text, and what to do with it; None where its beginning does not tell."""
     start = raw[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
@@ -188,11 +215,11 @@ class _Reading:
         except UnicodeDecodeError as problem:
             line = raw[: problem.start].replace(b"\r\n", b"\n").replace(b"\r", b"\n").count(b"\n") + 1
         text = raw.decode("utf-8-sig", errors="replace")
-        odd = text.count("\ufffd")
-        if odd < 0.1 * sum(map(len, re.findall(r"[^\x00-\x7f]+", text))):
-            self.warnings.append(
-                f"the file is UTF-8 but for {_number(odd, 'byte')}, the first in line {line}, read as '\ufffd'"
-            )
+        odd = text.count("\ufffd") - raw.count("\ufffd".encode())
+        # Text in another encoding has next to no letter that is one of UTF-8 by accident.
+        if odd <= len(re.findall(r"[^\x00-\x7f\ufffd]", text)):
+            some = f"{_number(odd, 'byte')}, the first in line {line}" if odd > 1 else f"a byte in line {line}"
+            self.warnings.append(f"the file is UTF-8 but for {some}, read as '\ufffd'")
             return text
         try:
             text, encoding = raw.decode("cp1252"), "Windows-1252"

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, groups
+from liquidbench.tasks import groups, time_columns
 from liquidbench.tasks.meaning import Meaning, labelled
 from liquidbench.tasks.task import SPLITS, Recording
 from liquidbench.tasks.wording import counted, listed
@@ -127,7 +127,7 @@ class Sequences:
         if self.meaning.frame[self.meaning.time].dtype.is_temporal():
             unit = next((unit for unit in ("d", "h", "min") if median >= _SECONDS[unit]), "s")
             scale = _SECONDS[unit]
-        elif (named := dates.time_name(self.meaning.time)) and named.unit:
+        elif (named := time_columns.time_name(self.meaning.time)) and named.unit:
             unit = named.unit
         self.recordings = [
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings

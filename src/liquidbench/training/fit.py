@@ -311,7 +311,7 @@ class _Lessons:
                 self.on_stage(TrialStage(number, trials, evaluation.step, steps, *losses))
 
         rungs = iter(RUNGS)
-        rung = next(rungs)
+        rung = next(rungs, 0)
 
         def at_rung(step: int, score: float | None) -> bool:
             nonlocal rung

@@ -142,6 +142,29 @@ def test_an_error_in_a_run_is_its_result(tmp_path):
     assert "Traceback" in (tmp_path / "workers.log").read_text()
 
 
+@pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt("from a model"), GeneratorExit()], ids=repr)
+def test_a_model_that_ends_the_process_ends_its_run_alone(tmp_path, monkeypatch, end):
+    def ending(run, *rest):
+        if run.seed == 0:
+            raise end
+        return failure(run, made.tasks[run.task_name].digest, "reached")
+
+    made = plan(study(models=["GRU"]), tmp_path)
+    made = replace(made, pending=tuple(fits(made)))
+    monkeypatch.setattr(fit, "fit", ending)
+    outcome = execute(made, InProcess())
+    assert not outcome.interrupted and not outcome.left_out
+    told = results.read(tmp_path).filter(pl.col("status") == "failed")
+    assert dict(told.select("seed", "reason").iter_rows()) == {0: f"{type(end).__name__}: {end}", 1: "reached"}
+
+
+def test_a_signal_in_a_run_ends_the_driver(tmp_path, monkeypatch):
+    made = plan(study(models=["GRU"]), tmp_path)
+    monkeypatch.setattr(fit, "fit", lambda *asked: signal.raise_signal(signal.SIGINT))
+    outcome = execute(made, InProcess())
+    assert outcome.interrupted == signal.SIGINT and not outcome.failed
+
+
 @pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
 def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
