@@ -114,7 +114,7 @@ def rescored(
     rows, metrics = [dict(row) for row in rows], tuple(metrics)
 
     def is_score(row: Mapping[str, Any]) -> bool:
-        return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"] and row["epoch"] is None
+        return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"]
 
     # A task that has none but metrics of its own has no such score.
     pattern = next((row for row in rows if is_score(row)), None) or next(r for r in rows if r["metric"] in ("best_step", "best_epoch"))

@@ -249,7 +249,7 @@ def _conducted(run: Run, space: Space, score_trial: ScoreTrial, storage: BaseSto
         score, record = score_trial(number, space.settings(drawn), halt)
         states = optuna.trial.TrialState
         state = states.FAIL if score is None else states.PRUNED if pruned else states.COMPLETE
-        contest.tell(living, score, state)
+        contest.tell(living, score if state == states.COMPLETE else None, state)
         ended = contest.get_trials(deepcopy=False)[number]
         kept_trials.add_trial(
             optuna.trial.create_trial(

@@ -87,7 +87,7 @@ def demo(tmp_path_factory) -> Path:
         parameters=1000,
         seeds=(0, 1),
         search=replace(whole.search, trials=1),
-        training=replace(whole.training, epochs=1),
+        training=replace(whole.training, epochs=None, steps=10),
         robustness=Robustness(),
         author_defaults=False,
     )

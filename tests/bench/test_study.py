@@ -524,7 +524,8 @@ class TestId:
         assert {name: value for name, value in vars(a_run()).items() if name not in _ALWAYS[Run]} == {"device": "cpu"}
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
-            assert left_out == ({"device"} if kind is Run else set()), kind
+            assert left_out == {Run: {"device"}, Training: {"steps"}}.get(kind, set()), kind
+        assert Training.__dataclass_fields__["steps"].default is None
 
     def test_what_ids_have_always_had_is_in_them_at_its_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""
