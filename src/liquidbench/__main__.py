@@ -343,7 +343,11 @@ def _parser() -> argparse.ArgumentParser:
         help="what each process keeps: the whole network (ddp), or a part of it, for a large one (fsdp) (default: ddp)",
     )
     added.add_argument(
-        "--warm-up", type=float, default=0.05, metavar="S", help="share of the steps in which the rate rises (default: 0.05)"
+        "--warm-up",
+        type=float,
+        default=0.05,
+        metavar="S",
+        help="share of the steps in which the rate rises (default: 0.05)",
     )
     added.add_argument(
         "--readout",

@@ -225,7 +225,9 @@ def allot(
     enough = chosen.seconds <= 60 * minutes
     if enough:
         # Only for what was timed quite wrongly: then one fit does not eat up the time of all others.
-        slowest = max(replace(found[model], step=found[model].slowest).training(chosen.steps) for model in chosen.models)
+        slowest = max(
+            replace(found[model], step=found[model].slowest).training(chosen.steps) for model in chosen.models
+        )
         cap = max(3 * chosen.trials * slowest, 5.0) / 60
     else:
         cap = minutes * min(processes, fits) / fits

@@ -274,9 +274,7 @@ def _into_store(client: Any, runs: Iterator[_Run], store: Path, name: str) -> tu
             for trial, split, place, value in run.curves.rows()
         ]
         points += [Metric(f"trial-{trial}/trial_score", value, began, 0) for trial, value in run.trials.rows()]
-        points += [
-            Metric(f"{split}/{metric}", value, began, run.best) for split, metric, value in run.scores.rows()
-        ]
+        points += [Metric(f"{split}/{metric}", value, began, run.best) for split, metric, value in run.scores.rows()]
         told = (*_ASKED, "learning_rate", "settings", "hidden_size", "parameters", "version", "machine")
         params = [Param(key, str(facts[key])) for key in told if facts[key] not in (None, "")]
         # A store takes so many at a time.

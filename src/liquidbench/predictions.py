@@ -117,7 +117,9 @@ def rescored(
         return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"]
 
     # A task that has none but metrics of its own has no such score.
-    pattern = next((row for row in rows if is_score(row)), None) or next(r for r in rows if r["metric"] in ("best_step", "best_epoch"))
+    pattern = next((row for row in rows if is_score(row)), None) or next(
+        r for r in rows if r["metric"] in ("best_step", "best_epoch")
+    )
     kept = [row for row in rows if not (is_score(row) and row["metric"] in metrics)]
     for split, (targets, predictions) in predicted.items():
         for metric in metrics:

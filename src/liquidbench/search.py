@@ -40,6 +40,9 @@ from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_l
 LEARNING_RATES = (3e-4, 3e-2)
 """Ends of the range of learning rates, which is even on a logarithmic scale."""
 
+EARLIER_LEARNING_RATES = (1e-3, 1e-1)
+"""Those of studies of earlier versions, which counted epochs."""
+
 SHARED: Mapping[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(*LEARNING_RATES, log=True),
     "optimiser": CategoricalDistribution(("adamw", "rmsprop")),

@@ -65,6 +65,17 @@ _MOST_BYTES = 4_000_000
 
 
 STEPS: Mapping[str, int] = {
+    "occupancy": 1_000,
+    "occupancy-excerpt": 1_000,
+    "gesture": 1_000,
+    "gesture-excerpt": 1_000,
+    "cheetah": 4_000,
+    "cheetah-excerpt": 4_000,
+    "walker": 6_000,
+    "physionet2012": 1_000,
+    "physionet2012-excerpt": 1_000,
+    "parity-dense": 20_000,
+    "parity-events": 20_000,
 }
 """Steps of the optimiser that networks need on a task to have learnt, for batches of 64; `docs/tasks.md` has the
 learning curves."""

@@ -238,7 +238,9 @@ def learning(evidence: Evidence) -> list[Figure]:
             lowest.append((low, place, model))
             places = decimals(None, low) + 1
             text = f"{model}: lowest {number(low, places)} in {evidence.unit} {place:.0f}"
-            texts = [f"{model}, {evidence.unit} {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)]
+            texts = [
+                f"{model}, {evidence.unit} {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)
+            ]
             many = len(marks) > MOST_NAMED
             series.append(
                 figures.Series(
@@ -248,7 +250,9 @@ def learning(evidence: Evidence) -> list[Figure]:
         if not series:
             continue
         loss, place, model = min(lowest)
-        words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in {evidence.unit} {place:.0f}."]
+        words = [
+            f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in {evidence.unit} {place:.0f}."
+        ]
         if any(len(seeds) > 1 for seeds in threads.values()):
             ends = "Thick: the mean, until the first run stops. Thin: each run to its own end."
             words.append(ends if shown else "Means over runs, until the first of them stops.")

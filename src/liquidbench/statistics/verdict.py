@@ -12,7 +12,7 @@ import polars as pl
 from liquidbench import models, results
 from liquidbench.facts import Facts
 from liquidbench.models import Family
-from liquidbench.search import LEARNING_RATES
+from liquidbench.search import EARLIER_LEARNING_RATES, LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
     FEWEST_RANKED,
@@ -445,9 +445,7 @@ def _learning(tasks: Sequence[TaskResults]) -> list[str]:
     chosen = [(model, one) for task in tasks for model in task.models for one in task.trainings_of(model).chosen]
     warnings = []
     unit = next((training.unit for _, training in chosen), "step")
-    improving = [
-        model for model, training in chosen if training.improving
-    ]
+    improving = [model for model, training in chosen if training.improving]
     if improving:
         warnings.append(
             f"{len(improving)} of {counted(len(chosen), 'chosen fit')} {_was(improving)} still improving at their last "
@@ -459,10 +457,11 @@ def _learning(tasks: Sequence[TaskResults]) -> list[str]:
             f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
             f"than before training ({_tally(untrained)})."
         )
-    edges = {end: _at_end(chosen, end) for end in ("lower", "upper")}
+    rates = EARLIER_LEARNING_RATES if unit == "epoch" else LEARNING_RATES
+    edges = {end: _at_end(chosen, end, rates) for end in ("lower", "upper")}
     near = [f"{words} to the {end} one" for end, words in edges.items() if words]
     if near:
-        low, high = LEARNING_RATES
+        low, high = rates
         warnings.append(
             f"Many chosen learning rates are close to an end of their range, {low:g} to {high:g}: {'; '.join(near)}. "
             "A rate outside it may do better."
@@ -470,9 +469,9 @@ def _learning(tasks: Sequence[TaskResults]) -> list[str]:
     return warnings
 
 
-def _at_end(chosen: Sequence[tuple[str, Training]], end: str) -> str:
+def _at_end(chosen: Sequence[tuple[str, Training]], end: str, rates: tuple[float, float]) -> str:
     """The models with many chosen rates close to an end of the range, in words; "" for none."""
-    low, high = map(math.log, LEARNING_RATES)
+    low, high = map(math.log, rates)
     fits = Counter(model for model, _ in chosen)
     close: Counter[str] = Counter()
     for model, training in chosen:

@@ -222,7 +222,9 @@ def scores(task: Task) -> dict[str, tuple[float | None, str | None]]:
 
     They are worked out once in a process for the same data.
     """
-    parts = [getattr(task.split(split), name) for split in SPLITS for name in ("values", "mask", "targets", "target_mask")]
+    parts = [
+        getattr(task.split(split), name) for split in SPLITS for name in ("values", "mask", "targets", "target_mask")
+    ]
     key = (task.metric, *(zlib.crc32(np.ascontiguousarray(part).view(np.uint8).reshape(-1)) for part in parts))
     if key not in _known:
         found: dict[str, tuple[float | None, str | None]] = {}
@@ -312,7 +314,9 @@ def _summaries(split: Split) -> Floats:
 
     times = split.timespans.cumsum(1, dtype=np.float64)
     total = times[:, -1:]
-    since = np.where(some, total - np.take_along_axis(times[..., None], np.maximum(last, 0)[:, None], axis=1)[:, 0], np.nan)
+    since = np.where(
+        some, total - np.take_along_axis(times[..., None], np.maximum(last, 0)[:, None], axis=1)[:, 0], np.nan
+    )
     length = there.sum(1, keepdims=True)
     spans = np.where(there, split.timespans, np.nan).astype(np.float64)
     told = [np.nanmean(spans, 1, keepdims=True), np.nanstd(spans, 1, keepdims=True), np.nanmax(spans, 1, keepdims=True)]

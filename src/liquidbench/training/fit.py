@@ -7,7 +7,7 @@ settled is the test split asked for.
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,8 +18,8 @@ from torch import Tensor
 
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
-from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.models import READOUTS
+from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import RUNGS, Halt, Settings, Space, Trial
 from liquidbench.study import Run
 from liquidbench.tasks import floors

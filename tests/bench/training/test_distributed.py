@@ -562,11 +562,16 @@ def test_a_model_of_ones_own(tmp_path, capsys, monkeypatch):
     assert type(distributed.load(folder, task).layer).__name__ == "Mine"
     at = Checkpoint.read(folder / "checkpoint.pt")
     assert re.fullmatch(r"ownmodel:Mine \(checksum [0-9a-f]{12}\)", at.identity["model"])
-    replace(at, identity=at.identity | {"model": "ownmodel:Mine (checksum 000000000000)"}).write(folder / "checkpoint.pt")
+    replace(at, identity=at.identity | {"model": "ownmodel:Mine (checksum 000000000000)"}).write(
+        folder / "checkpoint.pt"
+    )
     with pytest.raises(SystemExit, match="2"):
         main(words)
     assert "model must be 'ownmodel:Mine (checksum 000000000000)', with which" in capsys.readouterr().err
-    for name, expected in (("ownmodel:Yours", "has no 'Yours'; it defines Mine"), ("nowhere:Mine", "no module 'nowhere'")):
+    for name, expected in (
+        ("ownmodel:Yours", "has no 'Yours'; it defines Mine"),
+        ("nowhere:Mine", "no module 'nowhere'"),
+    ):
         with pytest.raises(SystemExit, match="2"):
             main([*words[:2], name])
         assert expected in capsys.readouterr().err

@@ -203,7 +203,9 @@ def test_the_test_split_is_built_when_nothing_is_left_to_choose(drawn):
         seen.append(toy.constructed)
 
     fit(run(), toy, on_stage=watch)
-    assert [(stage.trial, stage.step) for stage in told] == [(trial, step) for trial in (0, 1) for step in (3, 6, 9, 12)]
+    assert [(stage.trial, stage.step) for stage in told] == [
+        (trial, step) for trial in (0, 1) for step in (3, 6, 9, 12)
+    ]
     assert set(seen) == {frozenset({"train", "validation"})}
     assert toy.constructed == {"train", "validation", "test"}
 
