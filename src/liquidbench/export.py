@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from liquidbench import results
 from liquidbench.system.places import within
 
 FORMATS = ("tensorboard", "mlflow")

@@ -68,7 +68,7 @@ class Author:
 
 
 READOUTS = ("last", "mean", "attention")
-"""How the outputs of any model become one where a sequence has one target; see `liquidbench.catalogue.SequenceModel`."""
+"""How outputs become one where a sequence has one target; see `liquidbench.catalogue.SequenceModel`."""
 
 Count = Callable[[Any], tuple[int, int]]
 """What a recurrence computes for a sample: multiply-adds, and synapse evaluations; see `matching.Operations`."""

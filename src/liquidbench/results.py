@@ -82,8 +82,8 @@ SCHEMA = pl.Schema(
 """Columns of a result and their types.
 
 ``fold`` is the outer split; ``matching`` what is equal among models and ``search`` its mode, both "" for published
-sizes. ``level`` is 0 where ``corruption`` is ""; ``step`` counts those of the optimiser, null for a score of the finished
-model, and so does ``epoch`` in studies of earlier versions, which counted passes over the data; ``trial`` is the
+sizes. ``level`` is 0 where ``corruption`` is ""; ``step`` is one of the optimiser, on a training curve, and null for a
+score of the finished model; studies of earlier versions have ``epoch`` in its place; ``trial`` is the
 number of a draw of the search and ``settings`` all that was drawn, as JSON; ``commit`` is "" outside of a checkout;
 ``backend`` is what ran the model's recurrence, such as "cpu", "reference" or "torch", and ``instruction_set`` that of
 compiled kernels, null for others; ``machine`` begins with the processor's model; ``started`` is UTC in ISO 8601 and
@@ -121,7 +121,7 @@ _WORD = pl.Categorical(pl.Categories("words of results", physical=pl.UInt16))
 _TYPES = {
     **{name: _WORD for name, kind in SCHEMA.items() if kind == pl.String},
     **dict.fromkeys(("run", "reason", "started"), pl.Categorical()),
-    **dict.fromkeys(("epoch", "step", "trial", "hidden_size"), pl.Int32()),
+    **dict.fromkeys(("epoch", "step", "trial", "hidden_size", "parameters"), pl.Int32()),
     **dict.fromkeys(("fold", "threads"), pl.Int16()),
 }
 

@@ -5,9 +5,9 @@ study's budget gives it. Draws are independent and uniform, so that the best of 
 that no model gains by having more to set. They come from seed, split, task and number of the trial alone: all models
 draw the same values in their trials of one number, and are equally lucky.
 
-A search stops trials early that do worse, by successive halving (Optuna's `SuccessiveHalvingPruner`): at each rung a trial
-goes on if its best score so far is in the better half of those that it and the trials before it had there. Nothing
-else counts, neither time nor what other processes do, so that a search comes out the same wherever it is made and
+A search stops trials early that do worse, by successive halving (Optuna's `SuccessiveHalvingPruner`): at each rung a
+trial goes on if its best score so far is in the better half of those that it and the trials before it had there.
+Nothing else counts, neither time nor what other processes do, so that a search comes out the same wherever it is made and
 however often it is interrupted.
 
 A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
@@ -116,7 +116,7 @@ class Space:
 
     Attributes:
         structures: of the model.
-        readouts: some of `liquidbench.models.READOUTS`, the same for every model of a task; none where each step has a target.
+        readouts: some of `liquidbench.models.READOUTS`, the same for every model; none where each step has a target.
         higher_is_better: of the score.
     """
 

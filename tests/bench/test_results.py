@@ -41,6 +41,7 @@ def a_row(**changes):
         "corruption": "",
         "level": 0.0,
         "epoch": None,
+        "step": None,
         "trial": None,
         "value": 0.9,
         "reason": None,

@@ -10,7 +10,8 @@ of the batch's loss is
 
 so each process weights its mean loss by its part of the targets, and torch's ``DistributedDataParallel`` sums the
 gradients; or each keeps a part of every parameter and of what the optimiser knows of it, and torch's ``fully_shard``
-gathers a recurrence's parameters when it is read and scatters the sums of its gradients. All processes know the whole batch, hence :math:`n`, before they compute anything.
+gathers a recurrence's parameters when it is read and scatters the sums of its gradients. All processes know the whole
+batch, hence :math:`n`, before they compute anything.
 
 Where a task tells environments apart, there is such a loss for each, and an objective makes one number of them. Its
 derivatives by the losses weight the environments; they are taken where all processes know the losses of the whole
@@ -52,15 +53,15 @@ FEWEST_PATIENCE = 300
 """Steps without a better validation score that are waited for in any case."""
 
 IMPROVING = 0.02
-"""Share of all that a training gained that says, if the last tenth of its steps has brought more, that it is not over."""
+"""A training whose last tenth of steps brought more than this share of all that it gained was still improving."""
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """``objective(losses, counts)``, of the environments in a batch: their mean losses and their numbers of scored targets,
 each (environments,), in the order of their numbers; gives what is minimised, a scalar."""
 
 Sampler = Callable[[Data, int, torch.Generator], Sequence[Tensor]]
-"""``sampler(data, batch_size, generator)`` gives the batches of a pass over the data as indices of sequences. It depends
-on nothing else, for all processes draw the same, and so does a training that goes on within a pass."""
+"""``sampler(data, batch_size, generator)`` gives the batches of a pass over the data as indices of sequences. It
+depends on nothing else, for all processes draw the same, and so does a training that goes on within a pass."""
 
 _SAVE, _STOP = 1.0, 2.0
 
@@ -133,7 +134,7 @@ class Progress:
         best_step: after which the validation score was best; 0 for the untrained network.
         best_score: the score then.
         best_loss: the validation loss then; None before the first validation.
-        best: the network's state then, on the CPU, whole in each process.
+        best: the network's state then, whole in each process.
         ended: why the training is over, "" while it is not.
     """
 
@@ -600,7 +601,11 @@ class Trainer:
         return data.targets[known].cpu(), torch.cat(found).cpu()
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: tensor.cpu().clone() for name, tensor in whole(dict(self.model.state_dict())).items()}
+        # Of a network that is in parts for its size, the device need not hold all of it.
+        return {
+            name: tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor.clone()
+            for name, tensor in self.model.state_dict().items()
+        }
 
     def _load(self, weights: dict[str, Tensor]) -> None:
         now = self.model.state_dict()
