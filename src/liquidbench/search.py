@@ -7,8 +7,8 @@ draw the same values in their trials of one number, and are equally lucky.
 
 A search stops trials early that do worse, by successive halving (Optuna's `SuccessiveHalvingPruner`): at each rung a
 trial goes on if its best score so far is in the better half of those that it and the trials before it had there.
-Nothing else counts, neither time nor what other processes do, so that a search comes out the same wherever it is made and
-however often it is interrupted.
+Nothing else counts, neither time nor what other processes do, so that a search comes out the same wherever it is made
+and however often it is interrupted.
 
 A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
 process that is killed loses the trial that it was at; whoever comes next goes on behind the last one. Each line has a

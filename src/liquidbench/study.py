@@ -235,8 +235,8 @@ class Run:
             raise ValueError(
                 f"training.steps must be the steps of the optimiser of each training; this study counts epochs "
                 f"(training.epochs: {self.training.epochs}), as earlier versions did, whose results can only be read. "
-                "Replace training.epochs by training.steps, or leave it out for the steps that each task needs, and give "
-                "the study another name"
+                "Replace training.epochs by training.steps, or leave it out for the steps that each task needs, and "
+                "give the study another name"
             )
         return self.training.steps
 

@@ -53,7 +53,7 @@ class Course:
         threads: of each process; None for the cores divided among the processes, or what a checkpoint was made with.
         device: what they compute on, one of `liquidbench.study.DEVICES`; each process has a GPU of its own.
         parallel: one of `liquidbench.training.trainer.PARALLEL`: "ddp", each process has the whole network; "fsdp",
-            each keeps a part of its parameters, gradients and optimiser's state, for networks that are too large for one.
+            each keeps a part of its parameters, gradients and optimiser's state, for networks too large for one.
 
     Raises:
         TypeError: for a number of another type.
