@@ -62,14 +62,14 @@ def parts(folder: Path) -> dict[str, float]:
     found = {f"check {len(rows[runs[0]])} rows, make them Parquet (worker)": each(results.pack, rows.values())}
     with Leases(folder) as leases:
         writer = results.Writer(folder, leases.name)
-        found["take the lease"] = each(lambda run: leases.take(made.id(run)), runs)
+        found["take the lease"] = each(lambda run: leases.acquire(made.id(run)), runs)
         found["write, fsync, rename (driver)"] = each(lambda run: writer.add(made.id(run), packed[run]), runs)
-        found["tell the others"] = each(lambda run: leases.end(made.id(run)), runs)
+        found["tell the others"] = each(lambda run: leases.mark_ended(made.id(run)), runs)
         started = time.perf_counter()
         writer.consolidate()
         found["put into a large file, remove the small one"] = 1000 * (time.perf_counter() - started) / len(runs)
         started = time.perf_counter()
-        leases.tidy()
+        leases.clean_up()
         found["remove the leases"] = 1000 * (time.perf_counter() - started) / len(runs)
     return found
 

@@ -1,6 +1,6 @@
 """Draws a neural circuit policy of 32 neurons: 16 inputs, 4 motor neurons.
 
-Run it with the name of the picture: python examples/draw_wiring.py wiring.png
+python examples/draw_wiring.py wiring.png
 """
 
 import sys

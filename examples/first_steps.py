@@ -13,7 +13,7 @@ def sines(sequences: int, samples: int) -> tuple[torch.Tensor, torch.Tensor, tor
     """Noisy samples of a sine at random times, the spans between them, and the value at the next time."""
     spans = 0.2 + 1.6 * torch.rand(sequences, samples + 1)
     values = torch.sin(spans.cumsum(1) + 6.3 * torch.rand(sequences, 1))
-    # What will be after the next span can only be said by a network that is told how long it is.
+    # To predict the value after the next span, the network needs the length of that span.
     inputs = torch.stack([values[:, :-1] + 0.05 * torch.randn(sequences, samples), spans[:, 1:]], -1)
     return inputs, spans[:, :-1], values[:, 1:, None]
 

@@ -1,4 +1,4 @@
-"""The results of a study are a table: which learning rate was chosen, and how models lose when steps are removed.
+"""Reads the results of a study: chosen learning rates, and how scores degrade when steps are removed.
 
 python examples/read_results.py results/demo
 

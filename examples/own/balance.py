@@ -1,4 +1,4 @@
-"""A task in a closed loop: learn from an expert how a cart keeps a pole upright, then keep it upright."""
+"""A task in a closed loop: imitate an expert that balances a pole on a cart, then balance the pole."""
 
 import hashlib
 
@@ -13,7 +13,7 @@ NOISE, GUST = np.array([0.002, 0.001]), 10.0
 
 
 class Cart:
-    """A cart on a rail, two metres to each side, with a pole on it; where they are is seen at uneven times."""
+    """A cart with a pole on a rail, two metres to each side, observed at irregular times."""
 
     def __init__(self, random: np.random.Generator):
         self.random, self.time = random, 0.0
@@ -28,7 +28,7 @@ class Cart:
         return self.state[[0, 2]] + NOISE * self.random.normal(size=2)
 
     def push(self, force: float) -> float:
-        """Some hundredths of a second under a force, in newtons, and gusts; returns how long it was."""
+        """Apply a force in newtons, and random gusts, for a few hundredths of a second; return the time in seconds."""
         span = self.random.uniform(0.02, 0.06)
         gust = GUST * self.random.normal() * (self.random.random() < 0.2)
         for _ in range(5):
@@ -43,7 +43,7 @@ class Cart:
 
 
 class Expert:
-    """Pushes in proportion to where cart and pole are and to how they have moved since they were last seen."""
+    """A linear controller of positions and of their changes since the last observation."""
 
     def reset(self) -> None:
         self.last = None
@@ -65,7 +65,7 @@ class Idle:
 
 
 def rollout(policy: Policy, seed: int) -> dict[str, float]:
-    """Some episodes: how long the pole stays up, and how hard the cart is pushed."""
+    """Run some episodes; measure how long the pole stays up and how hard the cart is pushed."""
     random, upright, forces = np.random.default_rng(seed), [], []
     for _ in range(EPISODES):
         cart, span = Cart(random), None
@@ -79,7 +79,7 @@ def rollout(policy: Policy, seed: int) -> dict[str, float]:
 
 
 def balance(seed: int = 0) -> Task:
-    """What the expert does in many episodes."""
+    """The task of predicting the expert's force in many episodes."""
     random, expert = np.random.default_rng(seed), Expert()
     drawn = {split: [_shown(f"{split} {n}", random, expert) for n in range(size)] for split, size in SIZES.items()}
     everything = iter(numbered([one for split in SIZES for one in drawn[split]]))

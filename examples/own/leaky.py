@@ -1,4 +1,4 @@
-"""A layer of one's own: units that forget at a rate that each of them learns."""
+"""A user-defined layer: leaky units, each with a learned time constant."""
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from liquidrnn.recurrent import RecurrentLayer
 
 
 class Leaky(RecurrentLayer):
-    """Units that decay towards what they read: over a span t a unit keeps exp(-t / tau) of its state."""
+    """Units that decay towards their input: over a span t a unit keeps a share exp(-t / tau) of its state."""
 
     def __init__(self, input_size: int, hidden_size: int, num_layers: int = 1, *, generator=None, **stacking):
         def build(width: int) -> Recurrence:
@@ -30,7 +30,7 @@ class _LeakyRecurrence(Recurrence):
         self.weight_hh = nn.Parameter(torch.empty(hidden_size, hidden_size))
         self.bias = nn.Parameter(torch.zeros(hidden_size))
         self.raw_tau = nn.Parameter(torch.zeros(hidden_size))
-        # All that is drawn comes from the generator, so that a seed is a network.
+        # Only the generator is used for random numbers, so that a seed determines the network.
         nn.init.xavier_uniform_(self.weight_ih, generator=generator)
         nn.init.orthogonal_(self.weight_hh, generator=generator)
 

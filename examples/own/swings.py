@@ -1,4 +1,4 @@
-"""A task of one's own: how fast a damped swing swings, from unevenly spaced glances at it."""
+"""A user-defined task: is a damped swing fast or slow, from observations at irregular times?"""
 
 import hashlib
 
@@ -21,14 +21,14 @@ def swings(seed: int = 0, glances: int = 16) -> Task:
             positions = np.exp(-0.1 * times) * np.sin((0.6 + 0.6 * fast) * times + random.uniform(0, 2 * np.pi))
             values = (positions + 0.1 * random.normal(size=glances))[:, None].astype(np.float32)
             drawn[split].append(Recording(f"{split} {number}", times, values, targets=fast, first_row=0))
-    # Every row has one number, so that no row can be in two splits unseen.
+    # Each row gets a unique number, by which a row in two splits is detected.
     everything = iter(numbered([one for split in SIZES for one in drawn[split]]))
     splits = {split: [next(everything) for _ in drawn[split]] for split in SIZES}
     content = b"".join(one.times.tobytes() + one.values.tobytes() for split in SIZES for one in splits[split])
     return Task(
         name="swings",
         title="Fast or slow swings",
-        description="Whether a damped swing is fast or slow, from 16 noisy positions at uneven times.",
+        description="Whether a damped swing is fast or slow, from 16 noisy positions at irregular times.",
         features=(Feature("position", "m"),),
         kind="classification",
         per="sequence",

@@ -558,8 +558,8 @@ def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
     """Whether others are at work in a folder of results, and who in words; says what it waits for."""
     with Steps(plain=True) as now:
         now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
-        at_work = bool(driver.at_work())
-    return at_work, ", ".join(driver.holders()) if at_work else ""
+        at_work = bool(driver.confirmed_others())
+    return at_work, ", ".join(driver.describe_others()) if at_work else ""
 
 
 def _check_temporary() -> None:

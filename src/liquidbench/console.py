@@ -1,7 +1,7 @@
-"""What a person sees while a study runs, and at its end.
+"""Shows the progress of a study and its result on the console.
 
-On a terminal a board of all runs stays in place and fills; elsewhere, and on request, every event is one line.
-Both take the same calls, and neither knows where the events come from.
+On a terminal it is a live dashboard of all runs; elsewhere, and on request, one line per event. Both have the interface
+of `Progress` and do not know where the events come from.
 """
 
 import sys
@@ -41,20 +41,20 @@ _MARKS: Mapping[State, tuple[str, str, str]] = {
 _MOST_RUNNING = 6
 _MOST_FAILURES = 3
 _SILENCE = (10.0, 60.0)
-"""Seconds without an event after which lines say what is going on: at first, and at most as the silence goes on."""
+"""Seconds without output after which `Lines` prints a status: the first time, and the longest, after doubling."""
 
 
 class Output(Console):
-    """The standard output. When nobody reads it any more that is an error like any other, for `main` to end with."""
+    """Standard output that raises BrokenPipeError when its reader is gone, for `main` to handle."""
 
     def on_broken_pipe(self) -> None:
-        """Called within the handling of the error."""
+        """Called by rich in the handler of the error; raises it again."""
         raise  # noqa: PLE0704
 
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a fit has come: ``trial`` (from 0) of ``trials``, ``step`` of at most ``steps``."""
+    """The progress of a fit: ``trial`` (from 0) of ``trials``, ``step`` of at most ``steps``."""
 
     trial: int
     trials: int
@@ -64,23 +64,23 @@ class Stage:
 
     @property
     def fraction(self) -> float:
-        """Share of the most steps that may be trained."""
+        """Share of the largest possible number of steps."""
         return (self.trial + self.step / self.steps) / self.trials
 
     @property
-    def told(self) -> str:
-        """That in words."""
+    def text(self) -> str:
+        """The progress in words."""
         trial = f"trial {self.trial + 1}/{self.trials}, " if self.trials > 1 else ""
         return f"{trial}step {self.step}/{self.steps}, loss {self.validation_loss:.3g}"
 
 
 class Progress:
-    """The state of every run of a study, and how long the rest may take.
+    """The state of every run of a study, and an estimate of the remaining time.
 
     Args:
-        study: what is run.
+        study: the study.
         metrics: name of each task's main metric.
-        processes: fits at the same time.
+        processes: the number of fits that run in parallel.
     """
 
     def __init__(self, study: Study, metrics: Mapping[str, str], processes: int):
@@ -89,13 +89,13 @@ class Progress:
         self.states: dict[Run, State] = dict.fromkeys(self.runs, "waiting")
         self.stages: dict[Run, Stage] = {}
         self.failures: dict[Run, str] = {}
-        # What a run is at beside training, and since when.
+        # The status of a worker that is not training, and since when.
         self.doings: dict[Run, tuple[str, float]] = {}
         self.waits = ""
-        # Counted as they change: a study may have a hundred thousand runs, and this is drawn four times a second.
+        # Updated incrementally: a study may have a hundred thousand runs, and this is drawn four times a second.
         self.cells: dict[tuple[str, str, str, str], Cell] = {}
         for run in self.runs:
-            self.cells.setdefault(_place(run), Cell()).runs.append(run)
+            self.cells.setdefault(_cell_of(run), Cell()).runs.append(run)
         for cell in self.cells.values():
             cell.counts["waiting"] = len(cell.runs)
         self._counts: Counter[State] = Counter(self.states.values())
@@ -112,37 +112,37 @@ class Progress:
         return None
 
     def known(self, run: Run, state: State, score: float | None = None) -> None:
-        """A run that an earlier call, or another driver, had finished."""
+        """A run was finished by an earlier call or another driver."""
         self._set(run, state, score)
 
     def started(self, run: Run) -> None:
-        """A worker has taken the run."""
+        """A worker has started the run."""
         self._set(run, "running")
         self._begun[run] = time.monotonic()
 
     def stage(self, run: Run, stage: Stage) -> None:
-        """A running fit has trained some more steps."""
+        """A fit has trained some more steps."""
         self.stages[run] = stage
         self.doings.pop(run, None)
         self.waits = ""
 
     def doing(self, run: Run, what: str) -> None:
-        """A worker is at something else than training: it loads data, or waits for another process."""
+        """A worker is not training: it loads data, or waits for another process."""
         self.doings[run] = what, time.monotonic()
 
     def held(self, who: str) -> None:
-        """All that is left is being done by others, which are waited for."""
+        """Other drivers are doing all runs that are left; this one waits for them."""
         self.waits = f"waiting for {who}" if who else ""
 
-    def going_on(self) -> list[str]:
-        """What is going on now, a line each, the most important first."""
+    def status(self) -> list[str]:
+        """Lines that describe what is happening now, the most important first."""
         lines = [self.waits] if self.waits else []
         now = time.monotonic()
         for run, (what, since) in self.doings.items():
             lines.append(f"{described(run)}: {what}, {duration(now - since)} so far")
         for run, stage in self.stages.items():
             if run not in self.doings:
-                lines.append(f"{described(run)}: {stage.told}")
+                lines.append(f"{described(run)}: {stage.text}")
         for cell in self.cells.values():
             for run in cell.running:
                 if run not in self.doings and run not in self.stages:
@@ -153,20 +153,20 @@ class Progress:
         return lines
 
     def lost(self, run: Run, reason: str) -> None:
-        """The run's worker is gone, for a reason that is not the run's, and the run waits for another."""
+        """The run's worker was lost; the run is waiting again."""
         self._set(run, "waiting")
 
     def finished(self, run: Run, score: float | None) -> None:
-        """The run's results are written; ``score`` is its main score on test, None for a measurement of cost."""
+        """The run's results are stored; ``score`` is its main test score, None for a cost measurement."""
         self._ended(run, "done", score)
 
     def failed(self, run: Run, reason: str) -> None:
-        """The run came to nothing, and its results say why."""
+        """The run failed; its results have the reason."""
         self._ended(run, "failed")
         self.failures[run] = reason
 
     def left_out(self, run: Run) -> None:
-        """The time for the study was spent before the run could start."""
+        """The time limit of the study was reached before the run started."""
         self._set(run, "left out")
 
     def counts(self) -> Counter[State]:
@@ -174,18 +174,17 @@ class Progress:
         return self._counts
 
     def remaining(self) -> float | None:
-        """Seconds the rest may take: waiting runs as long as finished ones like them; None before there are any."""
+        """Estimated seconds left, from the durations of similar finished runs; None before any has finished."""
         if not self._seconds:
             return None
         total = 0.0
-        for place, cell in self.cells.items():
-            kind, task, model, _ = place
+        for (kind, task, model, _), cell in self.cells.items():
             likes = ((kind, task, model), (kind, model), (kind,), ())
             seconds, count = next(self._seconds[like] for like in likes if like in self._seconds)
             rest = cell.counts["waiting"] * seconds / count
             for run in cell.running:
                 rest += max(seconds / count - (time.monotonic() - self._begun[run]), 0.0)
-            # Measurements of cost have the machine to themselves.
+            # Cost measurements run one at a time.
             total += rest / (self.processes if kind == "fit" else 1)
         return total
 
@@ -195,14 +194,14 @@ class Progress:
 
     def _ended(self, run: Run, state: State, score: float | None = None) -> None:
         seconds = time.monotonic() - self._begun.get(run, self._started)
-        kind, task, model, _ = _place(run)
+        kind, task, model, _ = _cell_of(run)
         for like in ((kind, task, model), (kind, model), (kind,), ()):
             total, count = self._seconds.get(like, (0.0, 0))
             self._seconds[like] = (total + seconds, count + 1)
         self._set(run, state, score)
 
     def _set(self, run: Run, state: State, score: float | None = None) -> None:
-        cell, before = self.cells[_place(run)], self.states[run]
+        cell, before = self.cells[_cell_of(run)], self.states[run]
         self.states[run] = state
         for counts in (cell.counts, self._counts):
             counts[before] -= 1
@@ -219,7 +218,7 @@ class Progress:
 
 @dataclass
 class Cell:
-    """The runs of one kind of one model and variant on one task: all seeds."""
+    """The runs of one kind, task, model and variant: all seeds."""
 
     runs: list[Run] = field(default_factory=list)
     counts: Counter[State] = field(default_factory=Counter)
@@ -227,24 +226,24 @@ class Cell:
     scores: list[float] = field(default_factory=list)
 
 
-def _place(run: Run) -> tuple[str, str, str, str]:
+def _cell_of(run: Run) -> tuple[str, str, str, str]:
     return run.kind, run.task_name, run.model_name, run.variant
 
 
 class Lines(Progress):
-    """One plain line an event, for files, pipes and ``--plain``.
+    """One plain line per event, for files, pipes and ``--plain``.
 
-    Where there is none for long, the standard error says what is going on.
+    When there has been no event for long, it prints a status to standard error.
     """
 
     def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
         super().__init__(study, metrics, processes)
         self.console = console
         self._over = threading.Event()
-        self._said = threading.Event()
+        self._printed = threading.Event()
 
     def __enter__(self) -> Self:
-        self._watch = threading.Thread(target=self._tell_of_silence, name="liquidbench silence", daemon=True)
+        self._watch = threading.Thread(target=self._print_status, name="liquidbench status", daemon=True)
         self._watch.start()
         return self
 
@@ -252,71 +251,71 @@ class Lines(Progress):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._over.set()
-        self._said.set()
+        self._printed.set()
         self._watch.join()
 
     def held(self, who: str) -> None:
         """See `Progress`."""
         super().held(who)
         if self.waits:
-            self._say(self.waits)
+            self._print(self.waits)
 
     def doing(self, run: Run, what: str) -> None:
         """See `Progress`."""
         super().doing(run, what)
         if what.startswith("waiting"):
-            self._say(f"{described(run)}: {what}")
+            self._print(f"{described(run)}: {what}")
 
-    def _tell_of_silence(self) -> None:
+    def _print_status(self) -> None:
         shortest, longest = _SILENCE
         patience = shortest
         while not self._over.is_set():
-            if self._said.wait(patience):
-                self._said.clear()
+            if self._printed.wait(patience):
+                self._printed.clear()
                 patience = shortest
                 continue
             patience = min(2 * patience, longest)
-            # A dictionary that changes meanwhile is no reason to end: there will be a next time.
+            # Another thread may change a dictionary during iteration; the next time it will work.
             try:
-                lines = self.going_on()
+                lines = self.status()
             except RuntimeError:
                 continue
             more = f"; and {len(lines) - _MOST_RUNNING} more" if len(lines) > _MOST_RUNNING else ""
             left = self.remaining()
             rest = f" (about {duration(left)} left)" if left else ""
-            # Beside the events, which may be read by a program.
+            # Not to standard output, which a program may parse.
             with suppress(OSError, ValueError):
-                print(shown(f"going on{rest}: {'; '.join(lines[:_MOST_RUNNING])}{more}"), file=sys.stderr, flush=True)
+                print(shown(f"running{rest}: {'; '.join(lines[:_MOST_RUNNING])}{more}"), file=sys.stderr, flush=True)
 
     def started(self, run: Run) -> None:
         """See `Progress`."""
         super().started(run)
-        self._say(f"started: {described(run)}")
+        self._print(f"started: {described(run)}")
 
     def finished(self, run: Run, score: float | None) -> None:
         """See `Progress`."""
         seconds = time.monotonic() - self._begun.get(run, self._started)
         super().finished(run, score)
         scored = "" if score is None else f", {self.metrics[run.task_name]} {score:.4g}"
-        self._say(f"done: {described(run)}{scored}, {duration(seconds)}")
+        self._print(f"done: {described(run)}{scored}, {duration(seconds)}")
 
     def lost(self, run: Run, reason: str) -> None:
         """See `Progress`."""
         super().lost(run, reason)
-        self._say(f"lost, to be started again: {described(run)}: {reason}")
+        self._print(f"lost, to be started again: {described(run)}: {reason}")
 
     def failed(self, run: Run, reason: str) -> None:
         """See `Progress`."""
         super().failed(run, reason)
-        self._say(f"FAILED: {described(run)}: {reason}")
+        self._print(f"FAILED: {described(run)}: {reason}")
 
     def left_out(self, run: Run) -> None:
         """See `Progress`."""
         super().left_out(run)
-        self._say(f"left out, the time is spent: {described(run)}")
+        self._print(f"left out, the time is spent: {described(run)}")
 
-    def _say(self, text: str) -> None:
-        self._said.set()
+    def _print(self, text: str) -> None:
+        self._printed.set()
         counts = self.counts()
         ended = len(self.runs) - counts["waiting"] - counts["running"]
         number = f"[{ended:>{len(str(len(self.runs)))}}/{len(self.runs)}]"
@@ -342,7 +341,7 @@ class Dashboard(Progress):
         self._live.__exit__(kind, error, trace)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The board as it stands, no wider than the console."""
+        """The current dashboard, no wider than the console."""
         plain = options.ascii_only
         grid = self._grid(plain)
         unlimited = options.update(width=10_000)
@@ -358,7 +357,7 @@ class Dashboard(Progress):
         yield Group(*parts)
 
     def _grid(self, plain: bool) -> Table:
-        """One row a model, one column a task: a mark for each seed, and the mean score so far."""
+        """One row per model, one column per task: a mark for each seed, and the mean score so far."""
         tasks = list(dict.fromkeys(task for _, task, _, _ in self.cells))
         heads = [Column(Text(f"{shown(task)}\n{self.metrics[task]}"), no_wrap=True) for task in tasks]
         table = Table(Column("", no_wrap=True), *heads, box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -369,7 +368,7 @@ class Dashboard(Progress):
         return table
 
     def _short_grid(self, plain: bool) -> Table:
-        """One row a task, with counts alone, for terminals too narrow for `_grid`."""
+        """One row per task with counts only, for terminals too narrow for `_grid`."""
         table = Table.grid(*(Column(no_wrap=True, overflow="crop") for _ in range(2)), padding=(0, 1))
         for task in dict.fromkeys(task for _, task, _, _ in self.cells):
             counts: Counter[State] = Counter()
@@ -393,7 +392,7 @@ class Dashboard(Progress):
             done = cell.counts["done"] + cell.counts["failed"]
             text.append(f"{done}/{runs}", "green" if done == runs else "")
         if cell.scores:
-            text.append(f" {_told(mean(cell.scores))}", "bold" if len(cell.scores) == runs else "")
+            text.append(f" {_rounded(mean(cell.scores))}", "bold" if len(cell.scores) == runs else "")
         return text
 
     def _running(self, options: ConsoleOptions) -> list[Text | Table]:
@@ -413,15 +412,15 @@ class Dashboard(Progress):
             stage = self.stages.get(run)
             doing, since = self.doings.get(run, ("", self._begun[run]))
             if stage is None or doing:
-                told = f"{doing}, " if doing else ""
-                lines.append(_fitted(f"{what.plain}  {told}{duration(now - since)}", style, options))
+                status = f"{doing}, " if doing else ""
+                lines.append(_fitted(f"{what.plain}  {status}{duration(now - since)}", style, options))
                 continue
-            told = stage.told
-            if cell_len(what.plain) + cell_len(told) + 14 > options.max_width:
-                lines.append(_fitted(f"{what.plain}  {told}", style, options))
+            text = stage.text
+            if cell_len(what.plain) + cell_len(text) + 14 > options.max_width:
+                lines.append(_fitted(f"{what.plain}  {text}", style, options))
                 continue
             row = Table.grid(Column(no_wrap=True), Column(no_wrap=True), Column(no_wrap=True), padding=(0, 1))
-            row.add_row(what, ProgressBar(1.0, stage.fraction, width=10), Text(told, style="dim"))
+            row.add_row(what, ProgressBar(1.0, stage.fraction, width=10), Text(text, style="dim"))
             lines.append(row)
         if len(running) > _MOST_RUNNING:
             lines.append(_fitted(f"  and {len(running) - _MOST_RUNNING} more", "dim", options))
@@ -436,26 +435,26 @@ class Dashboard(Progress):
         remaining = self.remaining()
         if remaining and ended < len(self.runs):
             words.append(f"about {duration(remaining)} left")
-        told = ", ".join(words)
-        room = options.max_width - cell_len(told) - 2
+        text = ", ".join(words)
+        room = options.max_width - cell_len(text) - 2
         if room < 10:
-            return _fitted(told, "", options)
+            return _fitted(text, "", options)
         row = Table.grid(Column(no_wrap=True), Column(no_wrap=True), padding=(0, 1))
-        row.add_row(ProgressBar(len(self.runs), ended, width=min(room, 40)), told)
+        row.add_row(ProgressBar(len(self.runs), ended, width=min(room, 40)), text)
         return row
 
 
 def progress(
     study: Study, metrics: Mapping[str, str], processes: int, *, plain: bool = False, console: Console | None = None
 ) -> Lines | Dashboard:
-    """A board where the output is a terminal, else lines.
+    """A `Dashboard` if the output is a terminal, else `Lines`.
 
     Args:
-        study: what is run.
+        study: the study.
         metrics: name of each task's main metric.
-        processes: fits at the same time.
-        plain: lines even on a terminal.
-        console: where to; the standard output by default.
+        processes: the number of fits that run in parallel.
+        plain: use `Lines` even on a terminal.
+        console: the output; standard output by default.
     """
     console = console or Output()
     kind = Dashboard if console.is_terminal and not console.is_dumb_terminal and not plain else Lines
@@ -495,7 +494,7 @@ def _mark(state: State, plain: bool) -> tuple[str, str]:
 
 
 def _fitted(text: str, style: str, options: ConsoleOptions) -> Text:
-    """One line, cut off where the console ends."""
+    """One line, truncated to the width of the console."""
     line = Text(shown(" ".join(text.split())), style=style, no_wrap=True)
     line.truncate(options.max_width, overflow="crop" if options.ascii_only else "ellipsis")
     return line
@@ -505,8 +504,8 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Facts]
     """Print a study's verdict and its leaderboard.
 
     Args:
-        console: where to.
-        comparison: what `liquidbench.statistics.compare` found.
+        console: the output.
+        comparison: the result of `liquidbench.statistics.compare`.
         tasks: facts by task name.
     """
     verdict = comparison.verdict
@@ -522,7 +521,7 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Facts]
     board = _leaderboard(comparison, tasks)
     needed = console.measure(board, options=console.options.update(width=10_000)).maximum
     if not console.is_terminal:
-        # A file has no edge at which to break off.
+        # A file has no width that lines must fit.
         console = Console(file=console.file, width=max(needed, console.width))
     tables = [board] if needed <= console.width else [_leaderboard(comparison, {task: tasks[task]}) for task in tasks]
     for table in tables:
@@ -530,7 +529,7 @@ def summary(console: Console, comparison: Comparison, tasks: Mapping[str, Facts]
 
 
 def _leaderboard(comparison: Comparison, tasks: Mapping[str, Facts]) -> Table:
-    """Models by rank, those at published sizes below, with mean and interval of the test scores of each task."""
+    """Models by rank, then those at published sizes, with mean and interval of the test scores on each task."""
     heads = [
         Column(Text(f"{shown(task)}\n{facts.metric} ({_better(facts)} is better)")) for task, facts in tasks.items()
     ]
@@ -554,17 +553,17 @@ def _better(facts: Facts) -> str:
     return "higher" if facts.higher_is_better else "lower"
 
 
-def _told(score: float, beside: float | None = None) -> str:
-    """A score with three decimals, or as many more as it, or the one beside it, needs for three figures."""
+def _rounded(score: float, beside: float | None = None) -> str:
+    """A score with three decimals, or more if it, or ``beside``, needs them for three significant digits."""
     return number(score, max(3, significant([score if beside is None else beside])))
 
 
 def _score(standing: Standing) -> Text:
     if standing.mean is None:
         return Text(f"failed {standing.failures} of {standing.failures}", style="red")
-    text = Text(_told(standing.mean))
+    text = Text(_rounded(standing.mean))
     if standing.interval is not None:
-        low, high = (_told(end, standing.mean) for end in standing.interval)
+        low, high = (_rounded(end, standing.mean) for end in standing.interval)
         text.append(f" [{low}, {high}]", style="dim")
     if standing.failures:
         text.append(f" {standing.failures} failed", style="red")

@@ -1,4 +1,4 @@
-"""What the processor's own counters say of the energy that it took."""
+"""Reads the processor's energy counters."""
 
 import re
 import time
@@ -6,23 +6,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 POWERCAP = Path("/sys/class/powercap")
-"""Where Linux shows the counters of Intel's and AMD's processors (RAPL)."""
+"""Where Linux exposes the energy counters (RAPL) of Intel and AMD processors."""
 
 LEAST_SECONDS = 0.5
-"""What is measured is repeated for so long: counters move about once in a millisecond."""
+"""A measurement is repeated for at least so long, since the counters are updated about once per millisecond."""
 
 
 class EnergyCounters:
-    """Counters of the energy that whole processor packages have taken, all that runs on them and idling included.
+    """Energy counters of whole processor packages; they include idle power and everything that runs.
 
-    Domains within a package (cores, graphics) are part of it, and one of the whole machine ("psys") counts it again,
-    so neither is read.
+    Domains within a package (cores, graphics) are part of its counter, and the domain of the whole platform ("psys")
+    includes the packages, so neither is read.
 
     Args:
-        folder: that of the counters.
+        folder: the folder of the counters.
 
     Attributes:
-        missing: why there is nothing to read; "" where there is.
+        missing: why the counters cannot be used; "" if they can.
 
     Source: the Linux kernel's documentation, Power Capping Framework.
     """
@@ -46,14 +46,14 @@ class EnergyCounters:
                 self.missing = f"there are no counters of a processor package in {folder}"
 
     def joules_of(self, action: Callable[[int], object], calls: int) -> float | None:
-        """Energy of one call, a mean over at least so many of them, and over `LEAST_SECONDS`.
+        """Mean energy of one call, over at least ``calls`` calls and `LEAST_SECONDS`.
 
         Args:
-            action: called with the number of the call.
-            calls: fewest calls.
+            action: called with the index of the call.
+            calls: the smallest number of calls.
 
         Returns:
-            Joules; None where `missing` says why, which it then may have come to know.
+            Joules; None if the counters cannot be used, with the reason in `missing`.
         """
         if self.missing:
             return None
@@ -64,7 +64,7 @@ class EnergyCounters:
         after = self._read()
         if before is None or after is None:
             return None
-        # A counter starts again at 0 when it has reached the end of its range.
+        # A counter wraps around to 0 at the end of its range.
         moved = [
             end - start if end >= start else end - start + most
             for start, end, most in zip(before, after, self._ranges, strict=True)
@@ -75,7 +75,7 @@ class EnergyCounters:
         return 1e-6 * sum(moved) / done
 
     def _read(self) -> list[int] | None:
-        """Microjoules, one number a package; None where that fails, and why in `missing`."""
+        """Microjoules by package; None if reading fails, with the reason in `missing`."""
         try:
             return [int(_text(domain / "energy_uj")) for domain in self._domains]
         except (OSError, ValueError) as error:

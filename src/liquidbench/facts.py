@@ -1,4 +1,4 @@
-"""What is known of a task where its data and its code are not: all that planning, judging and reporting ask."""
+"""Facts of a task: what planning, verdicts and reports need when its data and code are not available."""
 
 import math
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from liquidbench.metrics import METRICS, Measure
 
 @dataclass(frozen=True)
 class Feature:
-    """One measured quantity and its unit, ``"1"`` where it has none."""
+    """One measured quantity and its unit, ``"1"`` if it has none."""
 
     name: str
     unit: str
@@ -18,7 +18,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Source:
-    """Where data come from and on what terms."""
+    """Origin and licence of data."""
 
     title: str
     url: str
@@ -28,26 +28,26 @@ class Source:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts of a task, as ``tasks.json`` keeps them; `liquidbench.tasks.task.Task` says more of those it shares.
+    """Facts of a task, as stored in ``tasks.json``; `liquidbench.tasks.task.Task` documents the shared attributes.
 
-    Without arguments, those of a task of which nothing is known.
+    ``Facts()`` stands for a task about which nothing is known.
 
     Attributes:
-        metric: name of the score that verdicts are about.
-        metric_label: what reports call that score.
+        metric: name of the main metric, on which verdicts are based.
+        metric_label: its name in reports.
         higher_is_better: its direction.
         metric_unit: its unit.
-        metric_range: the least and the greatest there can be; None for those of the metric of this name.
-        metrics: names of all scores of predictions.
-        selection: the score that chooses on validation; None where it is the one that verdicts are about.
-        measurements: what its rollout measures, the score of verdicts among them if it is one.
+        metric_range: its smallest and largest possible value; None for those of the metric of this name.
+        metrics: names of all metrics of predictions.
+        selection: the score on validation that model selection uses; None for the main metric.
+        measurements: what its rollout measures, the main metric among them if it is one.
         standardised_targets: whether scores of predictions are in standard deviations of the training targets.
-        baseline: the trivial predictor; "" where there is none.
-        timespan_unit: what a time span of 1 stands for, in `time_unit`; 0 where it is not known.
-        sequences: how many there are, by split.
-        rows: how many raw rows there are, by split.
+        baseline: the trivial predictor; "" if there is none.
+        timespan_unit: length of a time span of 1, in `time_unit`; 0 if unknown.
+        sequences: number of sequences by split.
+        rows: number of raw rows by split.
         digest: checksum of the data.
-        checked: a mark of what the task was checked with; "" where it was not.
+        checked: hash of what the task was checked with; "" if it was not checked.
     """
 
     title: str = ""
@@ -90,7 +90,7 @@ class Facts:
 
     @property
     def measure(self) -> Measure:
-        """The score that verdicts are about."""
+        """The main metric."""
         ends = self.metric_range or getattr(METRICS.get(self.metric), "range", (-math.inf, math.inf))
         return Measure(
             self.metric, self.metric_label or self.metric or "Score", self.higher_is_better, ends, self.metric_unit
@@ -98,36 +98,36 @@ class Facts:
 
     @property
     def selecting(self) -> Measure:
-        """The score that chooses on validation."""
+        """The score on validation that model selection uses."""
         return self.selection or self.measure
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        told = asdict(self)
-        for measure in filter(None, (told["selection"], *told["measurements"])):
+        """A form that JSON can represent."""
+        content = asdict(self)
+        for measure in filter(None, (content["selection"], *content["measurements"])):
             measure["range"] = _bounds(measure["range"])
-        return told | {"metric_range": None if self.metric_range is None else _bounds(self.metric_range)}
+        return content | {"metric_range": None if self.metric_range is None else _bounds(self.metric_range)}
 
     @classmethod
-    def from_json(cls, told: Any) -> Self:
-        """What `to_json` gave, of this version or of one that told less or more.
+    def from_json(cls, content: Any) -> Self:
+        """Facts from the result of `to_json` of this version, or of one with fewer or more attributes.
 
         Raises:
-            ValueError: for what are no facts.
+            ValueError: if the mapping is not one of facts.
         """
-        if not isinstance(told, Mapping):
-            raise ValueError(f"facts of a task must be a mapping; got {type(told).__name__}")
+        if not isinstance(content, Mapping):
+            raise ValueError(f"facts of a task must be a mapping; got {type(content).__name__}")
         blank, found = cls(), {}
         for name in (one.name for one in fields(cls)):
-            if name not in told:
+            if name not in content:
                 continue
             try:
-                found[name] = _READERS[name](told[name]) if name in _READERS else told[name]
+                found[name] = _READERS[name](content[name]) if name in _READERS else content[name]
             except (TypeError, ValueError, KeyError) as error:
                 raise ValueError(f"{name} of a task cannot be read: {error}") from error
             expected: tuple[type, ...] = _TYPES.get(name, (type(getattr(blank, name)),))
             if not isinstance(found[name], expected):
-                raise ValueError(f"{name} of a task must be of type {expected[0].__name__}; got {told[name]!r}")
+                raise ValueError(f"{name} of a task must be of type {expected[0].__name__}; got {content[name]!r}")
         return cls(**found)
 
 
@@ -136,30 +136,30 @@ def _bounds(ends: tuple[float, float]) -> list[float | None]:
     return [end if math.isfinite(end) else None for end in ends]
 
 
-def _range(told: Any) -> tuple[float, float]:
-    least, most = told
+def _range(content: Any) -> tuple[float, float]:
+    least, most = content
     return (-math.inf if least is None else float(least), math.inf if most is None else float(most))
 
 
-def _measure(told: Any) -> Measure:
-    return Measure(**{**told, "range": _range(told["range"])})
+def _measure(content: Any) -> Measure:
+    return Measure(**{**content, "range": _range(content["range"])})
 
 
-def _all_text(told: Any) -> tuple[str, ...]:
-    if isinstance(told, str) or not all(isinstance(one, str) for one in told):
-        raise ValueError(f"it must be a list of texts; got {told!r}")
-    return tuple(told)
+def _all_text(content: Any) -> tuple[str, ...]:
+    if isinstance(content, str) or not all(isinstance(one, str) for one in content):
+        raise ValueError(f"it must be a list of strings; got {content!r}")
+    return tuple(content)
 
 
 _READERS = {
-    "classes": lambda told: None if told is None else _all_text(told),
+    "classes": lambda content: None if content is None else _all_text(content),
     "metrics": _all_text,
     "warnings": _all_text,
-    "metric_range": lambda told: None if told is None else _range(told),
-    "selection": lambda told: None if told is None else _measure(told),
-    "measurements": lambda told: tuple(map(_measure, told)),
-    "source": lambda told: None if told is None else Source(**told),
-    "features": lambda told: tuple(Feature(**one) for one in told),
+    "metric_range": lambda content: None if content is None else _range(content),
+    "selection": lambda content: None if content is None else _measure(content),
+    "measurements": lambda content: tuple(map(_measure, content)),
+    "source": lambda content: None if content is None else Source(**content),
+    "features": lambda content: tuple(Feature(**one) for one in content),
 }
 _TYPES: dict[str, tuple[type, ...]] = {
     "classes": (tuple, type(None)),

@@ -1,4 +1,4 @@
-"""What a study leaves, and where: the one place that knows the names of its files."""
+"""Names of all files in the folder of a study or a training; no other module knows them."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from liquidbench.system.storage import DAMAGED
 
 
 class StudyFolder:
-    """The folder of a study; nothing in it need be there.
+    """Paths in the folder of a study; the files need not exist.
 
     Args:
         root: the folder.
@@ -16,20 +16,20 @@ class StudyFolder:
     Attributes:
         root: the folder.
         study: the study that was run, as YAML.
-        tasks: what a report says about the data.
-        runs: results, in Parquet files of many runs each.
-        incoming: results of the last seconds, a file a run.
-        table: results in one file, where somebody has put them together to hand them on.
-        searches: a journal for each search.
-        predictions: what each fit predicted.
+        tasks: facts of the tasks, for planning and reports.
+        runs: folder of consolidated results: Parquet files of many runs each.
+        incoming: folder of results that are not consolidated yet, one file per run.
+        table: results in one file, for passing them on; optional.
+        searches: folder of search journals.
+        predictions: folder of predictions, one file per fit.
         report: the report.
-        tables: its tables as text.
-        tensorboard: what TensorBoard reads of it.
-        mlflow: what MLflow reads of it.
-        log: what workers print.
-        drivers: who is at work here.
-        leases: who does which run.
-        damaged: files that were damaged, out of the way.
+        tables: folder of the report's tables as text.
+        tensorboard: the export for TensorBoard.
+        mlflow: the export for MLflow.
+        log: output of workers.
+        drivers: folder of heartbeats, one file per driver.
+        leases: folder of leases: which driver does which run.
+        damaged: folder that damaged files are moved to.
 
     Example:
         >>> StudyFolder("results/demo").journal("0123456789abcdef").as_posix()
@@ -59,22 +59,22 @@ class StudyFolder:
         return self.searches / file_name(f"{search}.journal")
 
     def predicted(self, run: str) -> Path:
-        """What a run predicted, by its id."""
+        """The predictions of a run, by its id."""
         return self.predictions / file_name(f"{run}.npz")
 
 
 class TrainingFolder:
-    """The folder of ``liquidbench train``; nothing in it need be there.
+    """Paths in the folder of ``liquidbench train``; the files need not exist.
 
     Args:
         root: the folder.
 
     Attributes:
         root: the folder.
-        checkpoint: what an interrupted training goes on from.
-        model: the network that was trained.
-        summary: its scores, and how it was trained.
-        lock: held by whoever trains.
+        checkpoint: the state that an interrupted training resumes from.
+        model: the trained network.
+        summary: its scores and settings.
+        lock: held while training.
     """
 
     def __init__(self, root: str | os.PathLike[str]):

@@ -1,4 +1,4 @@
-"""What a network costs, measured on this machine: time, memory, and energy."""
+"""Measures what a network costs on this machine: time, memory and energy."""
 
 import os
 import time
@@ -25,43 +25,43 @@ from liquidrnn import Stream, kernels
 
 
 def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = None) -> list[Row]:
-    """Measure what a model costs on the run's device; for numbers that mean something, on an otherwise idle machine.
+    """Measure what a model costs on the run's device. Keep the machine otherwise idle, or the numbers mean nothing.
 
-    The structure and the optimiser are those that the run's search found, if it has been made, else the first that the
-    search space has; the rows say which.
+    The structure and the optimiser are those that the run's search has found, or the first of the search space if there
+    was none; column ``settings`` records them.
 
     - ``seconds_per_epoch``: median wall-clock time of five training steps (forward, backward, clipping,
-      update) on full batches, after one to warm up, times the number of batches.
-    - ``training_sequences_per_second``: sequences of a full batch, divided by that median time of a step.
-    - ``inference_sequences_per_second``: the same for forward passes of the same batches in inference mode, with the
-      median of five after one to warm up.
+      update) on full batches, after one warm-up step, times the number of batches.
+    - ``training_sequences_per_second``: sequences in a full batch, divided by that median time of a step.
+    - ``inference_sequences_per_second``: the same for forward passes of the same batches in inference mode: the median
+      of five after one warm-up pass.
     - ``step_latency_us``: median wall-clock time of 200 samples through a ``liquidrnn.Stream``, one at a time, after
-      20 to warm up.
-    - ``training_memory_bytes``: the most that torch's allocator held, above what it held before, during one
-      training step with a new optimiser; so gradients and the optimiser's state are counted, parameters and
-      data are not. It is the maximum of the running sum of the allocations and releases that
-      ``torch.profiler`` records with ``profile_memory=True``, and to it comes the most that compiled kernels held for
-      themselves: nothing is sampled, no other process counts. On a GPU its allocator says what its peak was.
-    - ``saved_for_backward_bytes``: what autograd keeps between the forward and the backward pass of one batch, the
-      loss included. Each storage counts once, whole, however many views of it are kept; the model's parameters and
-      buffers and the batch's values, time spans, mask and targets, which would be there anyhow, do not count.
-    - ``inference_memory_bytes``: the same as for training for the forward pass of one batch in inference mode.
-    - ``training_energy_joules``: what the processor's packages took (`EnergyCounters`) in training steps, repeated for
-      half a second and at least five times: a mean, times the number of batches. Power at idle and whatever else runs
-      are not subtracted. Where the machine does not tell, and on a GPU, there is no such row.
-    - ``parameters``: the trained ones. ``deployed_bytes``: all parameters and buffers.
+      20 warm-up samples.
+    - ``training_memory_bytes``: peak memory of torch's allocator, above its level before, during one training step with
+      a new optimiser. It includes gradients and the optimiser's state, but not parameters and data. It is the maximum
+      of the running sum of the allocations and releases that ``torch.profiler`` records with ``profile_memory=True``,
+      plus the peak of the compiled kernels' own buffers; so it is exact, and other processes do not count. On a GPU it
+      is the peak that the CUDA allocator reports.
+    - ``saved_for_backward_bytes``: memory that autograd keeps between the forward and the backward pass of one batch,
+      the loss included. Each storage counts once in full, however many views of it are kept. The model's parameters and
+      buffers and the batch's values, time spans, mask and targets, which exist anyway, do not count.
+    - ``inference_memory_bytes``: as ``training_memory_bytes``, for the forward pass of one batch in inference mode.
+    - ``training_energy_joules``: energy that the processor packages used (`EnergyCounters`), as a mean over training
+      steps that are repeated for half a second and at least five times, times the number of batches. Idle power and
+      other programs are not subtracted. There is no such row on a GPU or where the machine has no counters.
+    - ``parameters``: number of trained parameters. ``deployed_bytes``: size of all parameters and buffers.
 
     Args:
         run: what to measure, of kind ``"cost"``.
-        task: its data, of which the test split is not asked for.
-        folder: the study's folder, in which the search's journal lies.
+        task: its data; the test split is not built.
+        folder: the study's folder, which contains the search journal.
 
     Returns:
         Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: the model has no size within the budget on this task, the data break a promise, or the device is
-            not there.
+        ValueError: if the model has no size within the budget on this task, the data fail a check, or the device does
+            not exist.
     """
     device = device_of(run.device)
     with own_generators(device):
@@ -91,11 +91,11 @@ def _measured(run: Run, task: Task, folder: str | os.PathLike[str] | None, devic
     seconds = _median_seconds(training_step(), 5, 1, device)
     rows.add("seconds_per_epoch", seconds * len(batches), **about)
     rows.add("training_sequences_per_second", len(full[0]) / seconds, **about)
-    # What the processor takes is not what a GPU beside it does.
+    # The counters are of the processor; they do not see a GPU.
     joules = EnergyCounters().joules_of(training_step(), calls=5) if device == CPU else None
     if joules is not None:
         rows.add("training_energy_joules", joules * len(batches), **about)
-    # The gradients that the timed steps left are no part of the baseline.
+    # Gradients of the timed steps must not be part of the baseline.
     model.zero_grad(set_to_none=True)
     rows.add("training_memory_bytes", _peak_memory(lambda: training_step()(0), device), **about)
     model.zero_grad(set_to_none=True)
@@ -113,7 +113,7 @@ def _measured(run: Run, task: Task, folder: str | os.PathLike[str] | None, devic
 
 
 def _median_seconds(action: Callable[[int], object], calls: int, warm_up: int, device: torch.device) -> float:
-    """Median wall-clock time of ``action(number of the call)``, till the device has done it."""
+    """Median wall-clock time of ``action(index of the call)``, including its work on the device."""
     seconds = []
     for number in range(warm_up + calls):
         synchronise(device)
@@ -131,20 +131,21 @@ def _step_latency(model: SequenceModel, device: torch.device) -> float:
 
 
 def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
-    """Bytes that autograd keeps of a batch's forward pass, apart from what would be there anyhow."""
+    """Bytes that autograd keeps of a batch's forward pass, without tensors that exist anyway."""
     inputs = data.inputs(batch)
     with Saved() as saved:
         targets, predictions = data.scored(batch, model(*inputs))
         loss = loss_of(targets, predictions)
     given = [tensor for tensor in (*inputs, targets) if tensor is not None]
-    # The loss holds the graph, and that what is kept.
+    # The loss keeps the graph, and so the saved tensors, alive.
     return saved.bytes([*model.parameters(), *model.buffers(), *given]) if loss.requires_grad else 0
 
 
 class Saved:
-    """Context whose `bytes` are what autograd keeps for the backward pass of all computed within, while it lives.
+    """Counts the bytes that autograd saves for the backward pass of what is computed within the block.
 
-    Tensors that functions of one's own save by ``ctx.save_for_backward`` are among it, others that they keep are not.
+    It includes tensors that a ``torch.autograd.Function`` saves with ``ctx.save_for_backward``, but no others that it
+    keeps.
     """
 
     def __init__(self):
@@ -159,13 +160,13 @@ class Saved:
         self._hooks.__exit__(*raised)
 
     def _keep(self, tensor: Tensor) -> Tensor:
-        # Autograd's own reference to it would be a cycle if this were the tensor itself.
+        # Returning the tensor itself would make a reference cycle with autograd.
         same = tensor.detach()
         self._kept.append(weakref.ref(same))
         return same
 
     def bytes(self, apart_from: Iterable[Tensor] = ()) -> int:
-        """Bytes of all storages that are kept now, each counted once.
+        """Bytes of all storages that are alive now, each counted once.
 
         Args:
             apart_from: tensors whose storages do not count.
@@ -177,9 +178,9 @@ class Saved:
 
 
 def _peak_memory(action: Callable[[], object], device: torch.device = CPU) -> int:
-    """Most bytes that were held during ``action``, above what was held before: by torch's allocator and by kernels.
+    """Peak bytes during ``action``, above the level before, of torch's allocator plus the compiled kernels.
 
-    The two may be at their most at different times, so that this is an upper bound.
+    The two may peak at different times, so the sum is an upper bound.
     """
     if device != CPU:
         synchronise(device)
@@ -188,14 +189,14 @@ def _peak_memory(action: Callable[[], object], device: torch.device = CPU) -> in
         action()
         synchronise(device)
         return torch.cuda.max_memory_allocated(device) - before
-    # Else torch's profiler prints on the standard error when it begins and ends.
+    # Otherwise torch's profiler prints to standard error when it starts and stops.
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         within_kernels = kernels.peak_bytes(action)
     assert recorded.profiler is not None and recorded.profiler.kineto_results is not None
-    # Events of operators have sums only; the single allocations and releases are there as "[memory]".
+    # Events of operators have only sums; single allocations and releases are the events named "[memory]".
     events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
     events.sort(key=lambda event: event.start_ns())
-    # The stub of this class, which torch compiles, does not know all of its methods.
+    # The type stub of this compiled class lacks some of its methods.
     changes = (event.nbytes() for event in events)  # pyright: ignore[reportAttributeAccessIssue]
     return max(accumulate(changes, initial=0)) + within_kernels

@@ -1,8 +1,8 @@
-"""The models that a study can name: all that the harness knows of each, in one place and without torch.
+"""The registry of models: everything that the harness knows about each, without importing torch.
 
 A model is one `ModelSpec` in `MODELS`. `liquidbench.catalogue` builds its network, `liquidbench.search` draws from its
-structures, `liquidbench.matching` counts what it computes, and verdicts and reports go by its family. A user's own
-model is a layer or a `ModelSpec` in a module of theirs, which a study names as ``package.module:name``.
+structures, `liquidbench.matching` counts its operations, and verdicts and reports use its family. A user's own model is
+a layer or a `ModelSpec` in a module of theirs, which a study refers to as ``package.module:name``.
 """
 
 import inspect
@@ -17,18 +17,18 @@ from liquidbench import own
 from liquidbench.own import CodeError, Own
 
 Family = Literal["liquid", "recurrent", "other", "yours"]
-"""A verdict compares liquid with recurrent networks; the others are shown beside."""
+"""A verdict compares liquid with recurrent networks; other families are only listed."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What members of a family have in common in reports.
+    """How reports show the members of a family.
 
     Attributes:
-        title: what the family is called.
+        title: name of the family.
         light: colour on a light page.
         dark: colour on a dark page.
-        glyphs: what their marks are: "filled" shapes, "hollow" ones, "strokes" or "stars".
+        glyphs: style of the marks.
     """
 
     title: str
@@ -38,27 +38,27 @@ class Look:
 
 
 FAMILIES: Mapping[Family, Look] = {
-    # Blue against orange holds for every common colour blindness, beside a bluish green; grey stays out of the contest.
+    # Blue, orange and bluish green differ for every common colour blindness; grey is for models outside the verdict.
     "liquid": Look("Liquid", "#0a62ad", "#62b4f6", "filled"),
     "recurrent": Look("Recurrent", "#b24a06", "#f59f5b", "hollow"),
     "other": Look("Other", "#5a6169", "#b3bac1", "strokes"),
     "yours": Look("Yours", "#00664b", "#4fd0ac", "stars"),
 }
-"""How the families look, in the order of legends."""
+"""The families, in the order of legends."""
 
 
 @dataclass(frozen=True)
 class Author:
-    """A published size and learning rate of a model, to be shown beside the matched ones.
+    """A published size and learning rate of a model, reported in addition to the matched size.
 
-    Everything else (epochs, batches, clipping, splits) is the study's, so such a row shows what the sizes and
-    rates do, and is no reproduction of a paper.
+    Everything else (epochs, batches, clipping, splits) is the study's, so such a row shows the effect of size and
+    learning rate; it does not reproduce a paper.
 
     Attributes:
         hidden_size: units.
         learning_rate: of Adam.
-        source: where that is written, in words.
-        arguments: of the layer, where it differs in more than size from the matched one.
+        source: citation of the publication.
+        arguments: further arguments of the layer that differ from the matched one.
     """
 
     hidden_size: int
@@ -71,11 +71,11 @@ READOUTS = ("last", "mean", "attention")
 """How outputs become one where a sequence has one target; see `liquidbench.catalogue.SequenceModel`."""
 
 Count = Callable[[Any], tuple[int, int]]
-"""What a recurrence computes for a sample: multiply-adds, and synapse evaluations; see `matching.Operations`."""
+"""Counts a recurrence's operations per sample: multiply-adds, synapse evaluations; see `matching.Operations`."""
 
 
 def products(recurrence: Any) -> tuple[int, int]:
-    """Operations of a recurrence that multiplies each of its weights once a sample."""
+    """Operations of a recurrence that uses each of its weights in one multiplication per sample."""
     # Biases have one axis; a wired CfC's weights are (heads, connections).
     weights = (p for name, p in recurrence.named_parameters() if p.ndim == 2 and "bias" not in name)
     return sum(weight.numel() for weight in weights), 0
@@ -97,28 +97,28 @@ def _synapses_with_elastance(recurrence: Any) -> tuple[int, int]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelSpec:
-    """All that the harness knows of a model.
+    """Everything that the harness knows about a model.
 
     Its layer is built as ``layer(inputs, hidden_size, batch_first=True, generator=generator, **arguments)``.
 
     Attributes:
-        name: what studies, results and reports call it.
-        layer: a `liquidrnn.recurrent.RecurrentLayer`, or a function that returns one; as ``"module:name"`` it is
-            loaded when a network is built.
-        family: which side of a verdict it is on, if any, and its colour in reports.
-        time: "native" where the layer takes time spans as they are; "append" has it built with ``time="append"``, so
-            that it reads them as one more input.
-        mask: where single features can be missing, "append" has the layer read the mask as further inputs; "native"
-            hands it to a layer that knows missing features.
-        arguments: of the layer, besides sizes.
-        as_wide: arguments of the layer that are given its hidden size, too.
-        wired: the layer gets ``AutoNCP(hidden_size, outputs, sparsity)`` in place of a hidden size: one motor neuron
-            per output, as in the NCP paper. `arguments` must hold ``sparsity``.
-        structures: choices of structure that a search draws from, arguments of the layer; the first of each is the
-            model as it is outside of searches.
-        operations: what one recurrence of the layer computes for a sample, multiply-adds and synapse evaluations.
-            None where nobody has counted: the model cannot be matched by compute.
-        author: a published size and learning rate, if there are any.
+        name: its name in studies, results and reports.
+        layer: a `liquidrnn.recurrent.RecurrentLayer`, or a function that returns one; if given as
+            ``"module:name"``, it is imported when a network is built.
+        family: its side in verdicts, if any, and its colour in reports.
+        time: "native" if the layer uses time spans itself; "append" to build it with ``time="append"``, so that it
+            reads them as an additional input.
+        mask: on tasks where single features can be missing, "append" makes the layer read the mask as additional
+            inputs; "native" passes it to a layer that handles missing features itself.
+        arguments: arguments of the layer, except sizes.
+        as_wide: names of further arguments of the layer that are set to its hidden size.
+        wired: pass ``AutoNCP(hidden_size, outputs, sparsity)`` in place of the hidden size: one motor neuron per
+            output, as in the NCP paper. `arguments` must hold ``sparsity``.
+        structures: choices that a search draws from, by argument of the layer; the first of each is the default without
+            a search.
+        operations: counts the operations of one recurrence of the layer per sample. None if unknown: the model cannot
+            be matched by compute then.
+        author: a published size and learning rate, if any.
     """
 
     name: str
@@ -151,7 +151,7 @@ class ModelSpec:
             if not isinstance(choices, tuple) or not choices:
                 refuse(f"structures[{argument!r}]", "a tuple of choices", choices)
         if self.wired and "sparsity" not in self.arguments:
-            refuse("arguments", "given a sparsity, as it is wired", dict(self.arguments))
+            refuse("arguments", "given a sparsity, since it is wired", dict(self.arguments))
         if self.operations is not None and not callable(self.operations):
             refuse("operations", "a function of a recurrence", self.operations)
         if self.author is not None and not isinstance(self.author, Author):
@@ -159,7 +159,7 @@ class ModelSpec:
 
     @property
     def combinations(self) -> list[dict[str, Any]]:
-        """All combinations of the choices of structure, the first choices first."""
+        """All combinations of structure choices; that of the defaults is the first."""
         return [dict(zip(self.structures, values, strict=True)) for values in product(*self.structures.values())]
 
 
@@ -168,8 +168,8 @@ _RIVALS = f"{_LTC_PAPER}, settings for LTC's rivals: 32 units, learning rate 0.0
 _CFC_SCRIPTS = "the repository raminmh/CfC, Walker2d script, the one on windows of a physical system"
 _LRC_SCRIPTS = "the repository MoniFarsang/LRC, person activity script: 64 units, learning rate 0.001"
 
-# One rule for all budgets: a single backbone layer as wide as the state. The package's fixed width of 128 would put
-# small budgets out of reach; widths in the authors' scripts are 0.25 to 4 times the state's.
+# One rule for all budgets: a single backbone layer as wide as the state. With ncps' fixed width of 128, small budgets
+# could not be met; widths in the authors' scripts are 0.25 to 4 times the state's.
 _CFC: Mapping[str, Any] = {
     "layer": "liquidrnn:CfC",
     "as_wide": ("backbone_units",),
@@ -289,12 +289,12 @@ MODELS: Mapping[str, ModelSpec] = {
         ),
     )
 }
-"""The models that come with the package, by name, in the order of reports."""
+"""The built-in models by name, in the order of reports."""
 
 
 @dataclass(frozen=True)
 class OwnModel(Own):
-    """A user's own model, as a study keeps it.
+    """A user's own model, as a study stores it.
 
     Attributes:
         family: of its `ModelSpec`.
@@ -322,7 +322,7 @@ class OwnModel(Own):
 
     @classmethod
     def found(cls, code: str, name: str = "", family: Family | None = None) -> "OwnModel":
-        """A user's model as it is now.
+        """A user's model with the checksum of its current code.
 
         Args:
             code: ``"package.module:name"`` of a layer or a `ModelSpec`.
@@ -330,7 +330,7 @@ class OwnModel(Own):
             family: where its own will not do.
 
         Raises:
-            CodeError: it is not there, or is neither.
+            CodeError: if it is missing, or is neither.
         """
         spec = _spec(code, own.load(code))
         return cls(
@@ -346,14 +346,14 @@ _TAKEN = {name.lower() for name in MODELS}
 
 
 def find(model: "str | OwnModel | ModelSpec") -> ModelSpec:
-    """All that is known of a model.
+    """The spec of a model.
 
     Args:
-        model: a key of `MODELS`, a user's own as a study keeps it, or already what is asked for.
+        model: a key of `MODELS`, a user's model as a study stores it, or a spec, which is returned.
 
     Raises:
-        ValueError: there is no such model.
-        CodeError: a user's model is not there, or has changed since the study was planned.
+        ValueError: if there is no such model.
+        CodeError: if a user's model is missing, or has changed since the study was planned.
     """
     if isinstance(model, ModelSpec):
         return model
@@ -375,7 +375,7 @@ def family_of(model: "str | OwnModel") -> Family:
 
 
 def author_of(model: "str | OwnModel") -> str:
-    """Where a model's size and learning rate were published; "" where they were not."""
+    """The publication of a model's size and learning rate; "" if there is none."""
     if not isinstance(model, str):
         return model.author
     author = MODELS[model].author
@@ -383,7 +383,7 @@ def author_of(model: "str | OwnModel") -> str:
 
 
 def families(models: "Iterable[str | OwnModel]" = ()) -> dict[str, Family]:
-    """The family of each model that comes with the package, and of a study's own, by name."""
+    """The family of each built-in model and of a study's own models, by name."""
     known: dict[str, Family] = {name: spec.family for name, spec in MODELS.items()}
     known.update((model_name(model), family_of(model)) for model in models)
     return known
@@ -395,17 +395,17 @@ def _found(model: OwnModel) -> ModelSpec:
 
 
 def _spec(code: str, found: Any) -> ModelSpec:
-    """What a user's name stands for, as a `ModelSpec`."""
+    """The `ModelSpec` of a user's object."""
     if isinstance(found, ModelSpec):
         return found
-    # A layer cannot be there unless this is, and what is not is no reason to load torch.
+    # If this module is not loaded, the object cannot be a layer; there is no need to import torch to find out.
     base = getattr(sys.modules.get("liquidrnn.recurrent"), "RecurrentLayer", None)
     if not isinstance(found, type) or base is None or not issubclass(found, base) or inspect.isabstract(found):
         raise CodeError(
             f"{code} must be a layer, that is a subclass of liquidrnn.recurrent.RecurrentLayer, or a "
             f"liquidbench.models.ModelSpec; it is {_described(found)}"
         )
-    # One that extends a layer of ours is told time and counted like it.
+    # A subclass of a built-in layer gets time spans and counts operations as that layer does.
     ours = {spec.layer: spec for spec in reversed(tuple(MODELS.values()))}
     parents = (
         ours.get(f"liquidrnn:{one.__name__}") for one in found.__mro__ if one.__module__.startswith("liquidrnn.")

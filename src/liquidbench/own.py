@@ -1,11 +1,11 @@
-"""Models and tasks of a user's own: `package.module:name` becomes the thing, in whatever process it is needed.
+"""User-defined models and tasks: loads the object that `package.module:name` refers to, in any process.
 
-A study names no file. A module is found where Python finds modules, installed or in a folder of ``PYTHONPATH``, and
-never in the current folder, so that every process finds the same and no file beside some data runs. Standard modules
-and programs are no models, and are not imported.
+A module is found on Python's import path, installed or in a folder of ``PYTHONPATH``, but never in the current folder:
+every process must find the same code, and no file that comes with some data may run. Modules of the standard library
+are not accepted.
 
-A study keeps a checksum of the code that it was planned with, which is part of the names of its runs: results of one
-version are never taken for those of another.
+A study stores a checksum of the code that it was planned with. It is part of the ids of the runs, so that results of
+one version of the code are never mistaken for those of another.
 """
 
 import ast
@@ -27,22 +27,22 @@ from liquidbench.system.processes import closed_path
 _CODE = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*)")
 _NAME = re.compile(r"[^\W_][\w .+-]{0,39}")
 
-NAMES = "1 to 40 letters, digits, blanks, '.', '+', '-' or '_', the first a letter or digit"
-"""What a name of one's own may consist of, in words."""
+NAMES = "1 to 40 letters, digits, spaces, '.', '+', '-' or '_', the first a letter or digit"
+"""The names that users may give, in words."""
 
 
 class CodeError(ValueError):
-    """Code that a study names is not there, cannot be used, or is not what the study was planned with."""
+    """Code that a study refers to is missing, unusable, or not what the study was planned with."""
 
 
 @dataclass(frozen=True)
 class Own:
-    """Something of a user's own, as a study keeps it: enough to report on it where the code is not there.
+    """A user-defined object as a study stores it: enough to report on it when the code is not available.
 
     Attributes:
-        code: where it is, ``"package.module:name"``.
-        name: what it is called in results and reports; "" for the last part of `code`.
-        checksum: of its code (`checksum`); "" for whatever is there now.
+        code: its location, ``"package.module:name"``.
+        name: its name in results and reports; "" for the last part of `code`.
+        checksum: checksum of its code (`checksum`); "" to accept any.
     """
 
     code: str
@@ -59,45 +59,45 @@ class Own:
             raise CodeError(f"the checksum of {self.code} must be text; got {self.checksum!r}")
 
     def load(self) -> Any:
-        """The thing itself.
+        """Load the object.
 
         Raises:
-            CodeError: it is not there, or its code is not what the study was planned with.
+            CodeError: if it is missing, or its code is not what the study was planned with.
         """
         found = load(self.code)
         now = checksum(self.code)
         if self.checksum and self.checksum != now:
             raise CodeError(
                 f"{self.code} has changed since the study was planned: its code has checksum {now}, not "
-                f"{self.checksum}. Put the old code back, or have the study run with the new: liquidbench run "
+                f"{self.checksum}. Restore the old code, or run the study with the new: liquidbench run "
                 "STUDY.yaml --update"
             )
         return found
 
 
 def is_code(text: object) -> bool:
-    """Whether a text names something of a user's own, rightly or not: no name in the package has a colon."""
+    """Whether a text refers to user-defined code, valid or not: no built-in name has a colon."""
     return isinstance(text, str) and ":" in text
 
 
 def check_code(code: object) -> None:
-    """Refuse what names no code.
+    """Refuse a text that cannot refer to user-defined code.
 
     Raises:
-        CodeError: in words.
+        CodeError: with the reason.
     """
     if not isinstance(code, str) or not _CODE.fullmatch(code):
-        raise CodeError(f"code of one's own is named as package.module:name; got {code!r}")
+        raise CodeError(f"your own code must be given as package.module:name; got {code!r}")
     parts = code.partition(":")[0].split(".")
     if parts[0] in sys.stdlib_module_names or "__main__" in parts:
-        raise CodeError(f"code of one's own is in a module of one's own, which {parts[0]!r} is not; got {code!r}")
+        raise CodeError(f"your own code must be in a module of your own, which {parts[0]!r} is not; got {code!r}")
 
 
 def load(code: str) -> Any:
-    """What ``package.module:name`` stands for.
+    """The object that ``package.module:name`` refers to.
 
     Raises:
-        CodeError: no module or name is there, or the module fails when it is imported.
+        CodeError: if the module or the name does not exist, or importing the module fails.
     """
     check_code(code)
     module = _imported(code)
@@ -112,16 +112,17 @@ def load(code: str) -> Any:
 
 
 def checksum(code: str) -> str:
-    """Twelve digits of a SHA-256 of the code behind a name: of its module, and of what this imports of its own package.
+    """First 12 hex digits of a SHA-256 of the code of an object: its module, and the modules of its package it imports.
 
-    A layer's module counts too where it is defined in another, and so do those of the layers that it extends. What is
-    imported from other packages is not looked at.
+    It includes the modules that define the layer and the layers it extends, if these are others. Other packages that
+    are imported are not included.
 
     Raises:
-        CodeError: it is not there, or cannot be read.
+        CodeError: if the code is missing or cannot be read.
     """
     found, module = load(code), _imported(code)
-    # Of the code that this process has loaded, whatever becomes of the file; only importlib.reload takes the new one.
+    # Cached: the checksum is of the code that this process has loaded, even if the file changes. A module that is
+    # loaded again has a new spec.
     if code not in _checksums or _checksums[code][0] is not module.__spec__:
         digest = hashlib.sha256()
         with closed_path():
@@ -138,26 +139,26 @@ _checksums: dict[str, tuple[object, str]] = {}
 def _imported(code: str) -> ModuleType:
     name = code.partition(":")[0]
     try:
-        # As a worker has it: what the driver finds, they find.
+        # With the import path of workers, so that they find the same module as the driver.
         with closed_path():
             module = importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name and (name == error.name or name.startswith(f"{error.name}.")):
             raise CodeError(
-                f"{code}: there is no module {error.name!r}. Install it, or name the folder that it lies in: "
+                f"{code}: there is no module {error.name!r}. Install it, or give the folder that contains it: "
                 f"PYTHONPATH=FOLDER liquidbench ... (the current folder is not searched)"
             ) from None
         raise CodeError(f"{code}: its module needs the module {error.name!r}, which is not installed") from error
-    # A module may fail in any way.
+    # A user's module may raise anything.
     except (Exception, SystemExit) as error:
-        raise CodeError(f"{code}: its module fails when it is imported: {type(error).__name__}: {error}") from error
+        raise CodeError(f"{code}: importing its module fails: {type(error).__name__}: {error}") from error
     if not getattr(module, "__file__", None):
-        raise CodeError(f"{code}: {name} is a folder and no module; name the module in it: {name}.MODULE:NAME")
+        raise CodeError(f"{code}: {name} is a folder, not a module; give the module in it: {name}.MODULE:NAME")
     return module
 
 
 def _origins(thing: Any) -> set[str]:
-    """Names of the modules that define a class and those it extends, or a function, apart from ours and Python's."""
+    """Names of the user's modules that define a class and its base classes, or a function."""
     if isinstance(thing, str):
         return {name for name in (thing.partition(":")[0], *_origins(load(thing))) if _of_users(name)}
     classes: Iterable[Any] = inspect.getmro(thing) if isinstance(thing, type) else [thing]
@@ -165,8 +166,8 @@ def _origins(thing: Any) -> set[str]:
 
 
 def _defined_in(thing: Any) -> str:
-    """The name of the module that defines a thing, or its class; "" where it does not tell."""
-    # A module may hold things that fail in any way when they are asked.
+    """The name of the module that defines an object or its class; "" if unknown."""
+    # Objects in a user's module may raise anything from attribute access.
     with suppress(Exception):
         return str(thing.__module__)
     return ""
@@ -178,7 +179,7 @@ def _of_users(name: str) -> bool:
 
 
 def _contents(code: str, start: Iterable[str]) -> dict[str, bytes]:
-    """What is in the files of some modules, and of those of the same packages that they import, by name."""
+    """Content of the files of some modules, and of the modules of the same packages they import, by module name."""
     found: dict[str, bytes] = {}
     names = list(start)
     while names:
@@ -190,7 +191,7 @@ def _contents(code: str, start: Iterable[str]) -> dict[str, bytes]:
             found[name] = Path(spec.origin).read_bytes()
         except OSError as error:
             raise CodeError(
-                f"{code}: {spec.origin} cannot be read ({error.strerror or error}), so that no change would be seen"
+                f"{code}: {spec.origin} cannot be read ({error.strerror or error}), so changes would go unnoticed"
             ) from None
         package = name if spec.submodule_search_locations is not None else name.rpartition(".")[0]
         top = name.partition(".")[0]
@@ -199,14 +200,14 @@ def _contents(code: str, start: Iterable[str]) -> dict[str, bytes]:
 
 
 def _spec_of(name: str) -> ModuleSpec | None:
-    # What stands behind `from` may be no module, and its package may fail.
+    # The name may not be a module, and its package may raise anything.
     with suppress(Exception):
         return importlib.util.find_spec(name)
     return None
 
 
 def _imports(content: bytes, package: str) -> Iterator[str]:
-    """What a module's text imports anywhere, absolute; of ``from a import b`` both a and a.b, which may be a module."""
+    """Absolute names that a module imports anywhere; both a and a.b for ``from a import b``, as b may be a module."""
     try:
         nodes = list(ast.walk(ast.parse(content)))
     except (SyntaxError, ValueError):

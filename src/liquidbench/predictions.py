@@ -1,8 +1,8 @@
-"""What a fit predicted: one file a run, from which every metric can be computed again, or a new one for the first time.
+"""Predictions of fits, one file per run, from which any metric can be computed later.
 
-A file holds, for validation and test, the targets that are scored and the predictions for them, in the types in which
-training had them, so that scores computed again are equal to the last digit. Targets of classes are stored in the
-smallest type that holds them. Predictions on damaged data are not kept: they would be many times as much.
+A file has the scored targets and the predictions for validation and test, in the types that training used, so that
+scores computed from it are equal to the last digit. Class targets are stored in the smallest integer type that holds
+them. Predictions on corrupted data are not kept, since they would take many times as much space.
 """
 
 import io
@@ -22,24 +22,24 @@ from liquidbench.system.packed import check_zip
 SPLITS = ("validation", "test")
 
 MOST = 2**30
-"""Bytes of a file's arrays, at most."""
+"""Largest total size of a file's arrays, in bytes."""
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
 
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
-    """Where a run's predictions are: ``<directory>/predictions/<run>.npz``."""
+    """The file of a run's predictions: ``<directory>/predictions/<run>.npz``."""
     return StudyFolder(directory).predicted(run)
 
 
 def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
-    """Write one run's predictions, whole or not at all.
+    """Write one run's predictions atomically.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
+        directory: the study's folder; it is created if it does not exist.
         run: the run's id.
-        predicted: targets and predictions by the name of their split.
+        predicted: targets and predictions by split.
 
     Returns:
         The file.
@@ -50,12 +50,12 @@ def write(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, P
 
 
 def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
-    """Write the content of a file that `write` made elsewhere, whole or not at all.
+    """Write atomically the content of a file that `write` created in another folder.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
+        directory: the study's folder; it is created if it does not exist.
         run: the run's id.
-        content: of the file.
+        content: content of the file.
 
     Returns:
         The file.
@@ -66,7 +66,7 @@ def keep(directory: str | os.PathLike[str], run: str, content: bytes) -> Path:
 
 
 def sweep(directory: str | os.PathLike[str]) -> None:
-    """Remove what processes that were killed while they wrote have left; only while nobody is at work there.
+    """Remove temporary files that killed processes left behind; call it only while no other driver is at work.
 
     Args:
         directory: the study's folder.
@@ -83,11 +83,11 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         run: the run's id.
 
     Returns:
-        Targets and predictions by the name of their split.
+        Targets and predictions by split.
 
     Raises:
-        FileNotFoundError: where the run left none: it failed, or measured cost.
-        DamagedFileError: where the file is not what was written, or another run's.
+        FileNotFoundError: if the run has none because it failed or measured cost.
+        DamagedFileError: if the file is damaged or belongs to another run.
     """
     of = path(directory, run)
     with storage.reading(of) as content:
@@ -100,23 +100,23 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
 def rescored(
     rows: Iterable[Mapping[str, Any]], predicted: Mapping[str, Predicted], metrics: Iterable[str]
 ) -> list[dict[str, Any]]:
-    """Rows of one fit with its scores computed anew from its predictions.
+    """Rows of one fit, with its scores recomputed from its predictions.
 
     Args:
         rows: all rows of the fit.
-        predicted: as `read` gives it.
-        metrics: names of the metrics to compute; scores by others are left as they are.
+        predicted: as `read` returns it.
+        metrics: names of the metrics to compute; other scores are unchanged.
 
     Returns:
-        The other rows as they were, then a row for each metric and split; where a metric is undefined, a row without a
-        value that says why.
+        The other rows, then one for each metric and split. Where a metric is undefined, the row has no value but the
+        reason.
     """
     rows, metrics = [dict(row) for row in rows], tuple(metrics)
 
     def is_score(row: Mapping[str, Any]) -> bool:
         return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"]
 
-    # A task that has none but metrics of its own has no such score.
+    # A task whose metrics are all its own has no such score.
     pattern = next((row for row in rows if is_score(row)), None) or next(
         r for r in rows if r["metric"] in ("best_step", "best_epoch")
     )

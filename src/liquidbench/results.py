@@ -1,22 +1,22 @@
-"""The results of a study: one long table in Parquet files, one row a value, each run there whole or not at all.
+"""The results of a study: one long table in Parquet files, one row per value. A run is stored whole or not at all.
 
-A run that ends first gets a file of its own in ``incoming/``, renamed into place when complete. Now and then the
-driver whose run it was rewrites its newest file in ``runs/`` with such runs added, again by renaming a complete
-one into place, and begins another when that is full. So a study can be killed at any time and go on from there,
-and a hundred thousand runs are some dozens of files, each run in one of them, for any reader of Parquet.
+**Writing.** A run that ends is first written to a file of its own in ``incoming/``, by atomic renaming. From time to
+time its driver consolidates such files: it rewrites its newest file in ``runs/`` with these runs added, again
+atomically, and starts another file when that one is full. So a study can be killed at any time and be resumed, and a
+hundred thousand runs are a few dozen files, with each run in one of them, for any reader of Parquet.
 
-Several drivers may write into one folder, as each rewrites none but its own files. Those of a driver that is gone
-are renamed by the next, which succeeds for one. Should a driver that was thought gone write after all, or be
-killed between writing and tidying up, a run is there twice rather than not at all; `read` then takes one, and the
-next driver removes the other.
+**Several drivers** may write to one folder, since each rewrites only its own files. Files of a driver that died are
+claimed by renaming, which succeeds for one driver. If a driver that was taken for dead writes after all, or is killed
+between writing and removing, a run is stored twice rather than lost; `read` takes one copy, and the next driver removes
+the other.
 
-Versions differ in their columns. Of a file that lacks columns which may be null these are read as null, and the driver
-whose file it becomes writes them; columns that this version does not know are left out of what is read, told of, and
-kept. A file of another format of results (`liquidbench.study.RESULTS_FORMAT`) is refused.
+**Versions** differ in their columns. Missing columns that may be null are read as null, and added when a driver
+rewrites the file. Columns that this version does not know are not read, but kept, with a warning. A file of another
+results format (`liquidbench.study.RESULTS_FORMAT`) is refused.
 
-Copies that people and cloud folders make may lie there as well, under any name. No run is read twice for that: of
-files that have the same run, the one that counts is chosen by one rule (`_Found.choose`), and a copy that says
-something else is warned of and, by the next driver, moved to ``damaged/``.
+**Copies** of files, made by users or cloud folders, may be there under any name. No run is read twice because of them:
+of several files with the same run, one rule (`_Found.choose`) decides which counts. A copy with different rows causes a
+warning, and the next driver moves it to ``damaged/``.
 """
 
 import io
@@ -81,20 +81,21 @@ SCHEMA = pl.Schema(
 )
 """Columns of a result and their types.
 
-``fold`` is the outer split; ``matching`` what is equal among models and ``search`` its mode, both "" for published
-sizes. ``level`` is 0 where ``corruption`` is ""; ``step`` is one of the optimiser, on a training curve, and null for a
-score of the finished model; studies of earlier versions have ``epoch`` in its place; ``trial`` is the
-number of a draw of the search and ``settings`` all that was drawn, as JSON; ``commit`` is "" outside of a checkout;
-``backend`` is what ran the model's recurrence, such as "cpu", "reference" or "torch", and ``instruction_set`` that of
-compiled kernels, null for others; ``machine`` begins with the processor's model; ``started`` is UTC in ISO 8601 and
-``seconds`` how long the run took. The other columns say by their names what they are.
+``fold`` is the outer split; ``matching`` is what is equal among models and ``search`` the mode of the search, both ""
+for published sizes. ``level`` is 0 if ``corruption`` is ""; ``step`` is that of the optimiser on a training curve, null
+for a score of the finished model; studies of earlier versions have ``epoch`` in its place;
+``trial`` is the number of a trial of the search and ``settings`` its drawn settings as JSON; ``commit`` is "" outside a
+git checkout; ``backend`` is what ran the model's recurrence, such as "cpu", "reference" or "torch", and
+``instruction_set`` that of the compiled kernels, null for other backends; ``machine`` begins with the processor's
+model; ``started`` is UTC in ISO 8601 and ``seconds`` the duration of the run. The names of the other columns are
+self-explanatory.
 """
 
 NULLABLE = frozenset(
     {"epoch", "step", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate", "settings"}
     | {"backend", "instruction_set"}
 )
-"""Columns that may be null, be left out of a row to write, and not be there in a file: every new column is one."""
+"""Columns that may be null, omitted from a row to write, and missing in a file. Every new column must be one."""
 
 CHOICES: Mapping[str, tuple[str, ...]] = {
     "variant": ("matched", "author"),
@@ -105,7 +106,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "split": ("train", "validation", "test", ""),
     "corruption": ("", "removed_steps", "noise"),
 }
-"""Columns of few words, and the words."""
+"""Columns with a fixed set of values, and the values."""
 
 
 PLACE = pl.coalesce("step", "epoch")
@@ -128,26 +129,26 @@ _TYPES = {
 COMPACT = pl.Schema(
     {name: _TYPES.get(name, kind) for name, kind in SCHEMA.items() if name not in ("study", "search", "settings")}
 )
-"""The columns that a report asks for, in types that take a third of the memory: text is of few words over and over."""
+"""The columns that a report needs, in types that take a third of the memory: text columns repeat few values."""
 
 
 FULL = 200_000
-"""Rows from which on a file of results is left as it is."""
+"""A file of results with at least so many rows is full and not rewritten any more."""
 
 ROW = ("run", "split", "metric", "corruption", "level", "epoch", "step", "trial")
-"""What tells a row from all others: no two rows of a study's results agree in all of these."""
+"""The key of a row: no two rows of a study's results agree in all of these."""
 
 DRIVER = r"\d{8}T\d{6}x[0-9a-f]{8}"
-"""Names of drivers, as a regular expression: when one began, in UTC, and some random digits."""
+"""Regular expression of drivers' names: start time in UTC, and random digits."""
 
 _RUN = r"[A-Za-z0-9_-]+"
 
 _FORMAT = "format of results"
-"""In the metadata of a file, by which format of results it is; not there in files of early versions."""
+"""Metadata key of the results format; missing in files of early versions."""
 
 
 class OtherFormatError(ValueError):
-    """Results of a format that this version cannot read; the message says which, and what to do."""
+    """Results are of a format that this version cannot read; the message says what to do."""
 
 
 def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
@@ -158,38 +159,40 @@ def pack(rows: Sequence[Mapping[str, Any]]) -> bytes:
             left out.
 
     Raises:
-        ValueError: for a missing or unknown column, or a value out of its column's choices.
-        TypeError: for a value of another type than its column's.
+        ValueError: for a missing or unknown column, or a value that is not among its column's `CHOICES`.
+        TypeError: for a value of the wrong type.
     """
     if not rows:
-        raise ValueError("rows must hold at least one row; a run that failed has a row that says why")
+        raise ValueError("rows must hold at least one row; a failed run has a row with the reason")
     table = _checked(rows)
     runs = sorted(set(table["run"]))
     if len(runs) > 1:
-        raise ValueError(f"rows must be of one run, as a file holds one; column 'run' has {', '.join(runs)}")
+        raise ValueError(f"rows must be of one run; column 'run' has {', '.join(runs)}")
     if not re.fullmatch(_RUN, runs[0]):
-        raise ValueError(f"column 'run' must hold letters, digits, '_' and '-', for it names a file; got {runs[0]!r}")
+        raise ValueError(
+            f"column 'run' must hold letters, digits, '_' and '-', since it becomes a file name; got {runs[0]!r}"
+        )
     return sealed(pl.DataFrame(table, schema=SCHEMA))
 
 
 def sealed(frame: pl.DataFrame) -> bytes:
-    """Rows as the content of a Parquet file that carries its checksum, for `liquidbench.system.storage.keep`."""
+    """Rows as the content of a Parquet file with a seal, for `liquidbench.system.storage.keep`."""
     content = io.BytesIO()
     frame.write_parquet(content, metadata={_FORMAT: str(RESULTS_FORMAT), "checksum": storage.SEAL})
     return storage.sealed(content.getvalue())
 
 
 def write(directory: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Write one run's rows into a file of its own, replacing that of an earlier call if there is one.
+    """Write one run's rows to a file of its own, replacing that of an earlier call.
 
-    For a run that a driver has put together with others use `Writer`.
+    Use `Writer` for runs that a driver has consolidated.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
+        directory: the study's folder; it is created if it does not exist.
         rows: as for `pack`, with the same errors.
 
     Returns:
-        The file, ``<directory>/runs/<run>.parquet``. The next driver puts it together with others.
+        The file, ``<directory>/runs/<run>.parquet``. The next driver consolidates it with others.
     """
     content = pack(rows)
     path = StudyFolder(directory).runs / f"{rows[0]['run']}.parquet"
@@ -207,59 +210,55 @@ def read(
 
     Args:
         directory: the study's folder.
-        runs: ids of the runs wanted; None for all there are, which includes those of earlier versions of the
-            study.
-        keep: which rows are wanted, such as ``pl.col("split") == "test"``; None for all. Other rows are dropped
-            file by file, so that they need no memory.
-        schema: which columns are wanted, and their types: `SCHEMA`, or `COMPACT` for many rows.
+        runs: ids of the runs to read; None for all in the folder, including those of earlier versions of the study.
+        keep: filter of rows, such as ``pl.col("split") == "test"``; None for all. It is applied file by file, so that
+            other rows need no memory.
+        schema: columns to read and their types: `SCHEMA`, or `COMPACT` for many rows.
 
     Returns:
-        Rows with these columns; an empty frame with these columns if there are none. No two rows agree in all of
-        `ROW`, whatever files lie there. A file that cannot be used is named in a
-        `liquidbench.system.storage.KeptFileWarning` and left out; files without a checksum, copies of results and
-        files that contradict each other are named in one.
+        A frame with these columns, perhaps empty. No two rows agree in all of `ROW`, whatever files are there. A file
+        that cannot be used is skipped with a `liquidbench.system.storage.KeptFileWarning`; files without a checksum,
+        copies, and files that contradict each other also cause one.
     """
     wanted = None if runs is None else pl.Series("run", list(runs), dtype=pl.String).implode()
 
-    def lessened(rows: pl.LazyFrame) -> pl.LazyFrame:
+    def selected(rows: pl.LazyFrame) -> pl.LazyFrame:
         if wanted is not None:
             rows = rows.filter(pl.col("run").is_in(wanted))
         rows = rows if keep is None else rows.filter(keep)
         return rows.select(pl.col(name).cast(kind) for name, kind in schema.items())
 
-    # What is wrong with `keep` fails here, and is not taken for damage of a file.
-    nothing = lessened(SCHEMA.to_frame().lazy()).collect()
-    return pl.concat([nothing, *_look(directory, lessened).frames.values()])
+    # An error in `keep` is raised here; below it would be taken for damage of a file.
+    nothing = selected(SCHEMA.to_frame().lazy()).collect()
+    return pl.concat([nothing, *_look(directory, selected).frames.values()])
 
 
 def done(directory: str | os.PathLike[str]) -> dict[str, str]:
-    """What is finished.
+    """Statuses of the runs that have ended.
 
     Args:
         directory: the study's folder.
 
     Returns:
-        The id of each run with whole results, and its status: "done" or "failed". What is in a damaged file is
-        not there, so that its runs are repeated.
+        "done" or "failed" by run id. Runs in a damaged file are not included, so that they are repeated.
     """
     found = _look(directory)
     return {run: found.statuses[path][run] for run, path in found.homes.items()}
 
 
 class Writer:
-    """Puts the results of one driver's runs into the study's folder; the head of this module says how.
+    """Writes the results of one driver's runs, as the top of this module describes.
 
-    Files of drivers that are gone become this one's, and so do copies under names that no driver gives. Damaged ones
-    are moved to ``damaged/``, and so are those whose rows are contradicted by another file that counts. Files without
-    a checksum get one.
+    It claims the files of dead drivers, and copies under names that no driver gives. Damaged files are moved to
+    ``damaged/``, and so are those with rows that contradict another file that counts. Files without a checksum get one.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
-        owner: the driver's name, which no other ever has; letters and digits.
-        others: names of the drivers at work there besides, whose files are left alone.
+        directory: the study's folder; it is created if it does not exist.
+        owner: the driver's unique name, of letters and digits.
+        others: names of the other drivers at work, whose files are not touched.
 
     Attributes:
-        known: of each run that was there before, its status: "done" or "failed".
+        known: status, "done" or "failed", of each run that was there before.
     """
 
     def __init__(self, directory: str | os.PathLike[str], owner: str, others: Collection[str] = ()):
@@ -276,16 +275,16 @@ class Writer:
         found = _look(directory, names=names)
         self.known = {run: found.statuses[path][run] for run, path in found.homes.items()}
         mine = {path: statuses for path, statuses in found.statuses.items() if self._is_mine(path)}
-        # Of each run in these files the one whose rows are to stay. What counts may be in another driver's file; the
-        # run stays here all the same, as that driver may take it away.
-        self._homes: dict[str, Path | None] = {run: found.choose(run, paths) for run, paths in _holders(mine).items()}
-        # Files that are no place for results: they are put together with others, then removed or, where they
+        # For each run in these files, the file that keeps its rows. Even if another driver's file counts for a run, it
+        # is kept here too, since that driver may remove it.
+        self._homes: dict[str, Path | None] = {run: found.choose(run, paths) for run, paths in _files_of(mine).items()}
+        # Files that must not stay: their rows are consolidated with others, then they are removed or, if they
         # contradict what counts, set aside.
         self._contrary = found.contrary & mine.keys()
         self._foreign = {path for path in mine if found.is_foreign(path)} | self._contrary
         self._doubled = found.doubled & mine.keys()
         self._full: set[Path] = set()
-        # In the order in which they came.
+        # In order of arrival.
         self._small: dict[Path, None] = {}
         for path in mine:
             whole = path not in found.unsealed | found.earlier | found.doubled | self._foreign
@@ -295,40 +294,40 @@ class Writer:
                 self._full.add(path)
             else:
                 self._small[path] = None
-                self._untidy |= not whole
+                self._must_rewrite |= not whole
         for path in filter(self._is_mine, found.damaged):
             storage.set_aside(path, self._directory)
 
-    _untidy = False
-    """Whether there is something to put together, though nothing may have come in."""
+    _must_rewrite = False
+    """Whether `consolidate` has work even if no runs were added."""
 
     def add(self, run: str, packed: bytes) -> None:
-        """Keep what `pack` made of a run's rows: it is on the disk when this returns.
+        """Store a run's rows as `pack` returned them; they are on disk when this returns.
 
-        It takes the place of what was there of the run before, but for what is in other drivers' files.
+        They replace earlier rows of the run, except for those in other drivers' files.
         """
         path = self._folder.incoming / f"{run}.{self._owner}.parquet"
         _replace(path, packed, self._owner)
-        self._leave(run)
+        self._drop(run)
         self._homes[run] = path
         self._small[path] = None
 
     def remove(self, run: str) -> None:
-        """Take a run's results away, so that it is done again; they are gone after the next `consolidate`.
+        """Remove a run's results with the next `consolidate`, so that it is done again.
 
-        What other drivers' files have of it stays.
+        Rows in other drivers' files are not removed.
         """
-        self._leave(run)
+        self._drop(run)
         self._homes[run] = None
 
     def consolidate(self) -> None:
-        """Put what has come in since the last time together with the newest file in ``runs/``.
+        """Merge the runs added since the last call into the newest file in ``runs/``.
 
-        A file that has been damaged meanwhile is set aside, with a warning: its runs are not there any more.
+        A file that has been damaged in the meantime is set aside with a warning; its runs are lost.
         """
-        if not self._untidy and len(self._small) < 2:
+        if not self._must_rewrite and len(self._small) < 2:
             return
-        # The first that stays is where the others go.
+        # The first file that stays receives the rows of the others.
         frames: dict[Path, pl.DataFrame] = {}
         for path in list(self._small):
             try:
@@ -338,8 +337,8 @@ class Writer:
             except DamagedFileError as error:
                 del self._small[path]
                 warnings.warn(
-                    f"{error}; it is now {storage.set_aside(path, self._directory)}, and `liquidbench resume "
-                    f"{self._directory}` makes its runs again",
+                    f"{error}; it was moved to {storage.set_aside(path, self._directory)}, and `liquidbench resume "
+                    f"{self._directory}` does its runs again",
                     KeptFileWarning,
                     stacklevel=2,
                 )
@@ -358,10 +357,10 @@ class Writer:
                 frames = {}
         if frames:
             self._small[self._join(frames)] = None
-        self._untidy = False
+        self._must_rewrite = False
 
     def _join(self, frames: Mapping[Path, pl.DataFrame]) -> Path:
-        """One file of several, in place of one of them that is in ``runs/`` already, if there is one."""
+        """Merge several files into one: one of them that is in ``runs/`` already, or else a new one."""
         own = (path for path in frames if path.parent.name == "runs" and path not in self._foreign)
         target = next(own, None) or self._next()
         joined = _together(list(frames.values()))
@@ -375,7 +374,7 @@ class Writer:
         return target
 
     def _discard(self, path: Path) -> None:
-        """Take away a file whose rows are elsewhere, or do not count."""
+        """Remove a file whose rows are in another, or do not count."""
         del self._small[path]
         if path in self._contrary:
             with suppress(FileNotFoundError):
@@ -383,16 +382,16 @@ class Writer:
         else:
             path.unlink(missing_ok=True)
 
-    def _leave(self, run: str) -> None:
-        """See that the next `consolidate` leaves out what is there of a run."""
-        self._untidy = True
+    def _drop(self, run: str) -> None:
+        """Mark the stored rows of a run to be dropped by the next `consolidate`."""
+        self._must_rewrite = True
         home = self._homes.get(run)
         if home in self._full:
             self._full.remove(home)
             self._small[home] = None
 
     def _claim(self, path: Path) -> Path | None:
-        """Make a file this driver's, unless another is faster; under a name that no other file has."""
+        """Rename a file to an unused name of this driver; None if another driver was faster."""
         if path.suffix == ".tmp":
             path.unlink(missing_ok=True)
             return None
@@ -402,7 +401,7 @@ class Writer:
             stem, _, _ = path.name.partition(".")
             to = path.with_name(f"{stem}.{self._owner}.parquet")
             if not _is_drivers(path) or os.path.lexists(to):
-                # No run has such a name, so that `add` does not write over it.
+                # No run has such an id, so `add` cannot overwrite it.
                 stem = file_name(stem.partition(_TAKEN)[0])
                 names = (f"{stem}{_TAKEN}{number}.{self._owner}.parquet" for number in itertools.count(1))
                 to = next(to for name in names if not os.path.lexists(to := path.with_name(name)))
@@ -424,12 +423,12 @@ class Writer:
 
 
 def without_curves(seeds: Collection[int]) -> pl.Expr:
-    """What to `read` of a large study: all but the training curves of other seeds than these, which are most rows."""
+    """A filter for `read` that leaves out the training curves of all but some seeds; curves are most of the rows."""
     return (pl.col("metric") != "loss") | PLACE.is_null() | pl.col("seed").is_in(list(seeds))
 
 
 def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "test") -> pl.DataFrame:
-    """Rows of each task's main score on undamaged data, one for each fit that has it.
+    """Rows of each task's main score on uncorrupted data, one for each fit that has it.
 
     Args:
         frame: rows of results.
@@ -447,7 +446,7 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
 
 
 def baseline_scores(frame: pl.DataFrame, baseline: str) -> dict[str, float]:
-    """Main score on test, by task, of the trivial predictor or of the linear model: the mean over outer splits."""
+    """Main test score, by task, of what needs no network, such as "trivial" or "boosting": the mean over outer splits."""
     rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
     splits = rows.group_by("task", "fold").agg(pl.col("value").median())
     return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())
@@ -457,26 +456,27 @@ _Rows = TypeVar("_Rows", pl.DataFrame, pl.LazyFrame)
 
 
 def compared(frame: _Rows, matching: str) -> _Rows:
-    """The part of a study's results that is judged together: one matching, on all outer splits.
+    """The rows that are compared with each other: those of one matching, on all outer splits.
 
     Rows at published sizes belong to every matching.
 
     Args:
-        frame: rows of results, or a lazy frame of them, of which nothing is copied yet.
+        frame: rows of results, eager or lazy.
         matching: one of `liquidbench.study.MATCHINGS`.
     """
     return frame.filter(pl.col("matching").is_in([matching, ""]))
 
 
 def trials(frame: pl.DataFrame) -> pl.DataFrame:
-    """Every trial of the searches in some results: what was drawn, and its score on validation, null where it failed.
+    """All trials of searches: what was drawn, and the validation score, null if the trial failed.
 
     Args:
         frame: rows of results.
 
     Returns:
         Columns ``run``, ``task``, ``model``, ``matching``, ``fold``, ``seed``, ``trial``, ``score``,
-        ``learning_rate`` and ``settings``. Tuning curves come from them: the draws of a search are independent.
+        ``learning_rate`` and ``settings``. The draws of a search are independent, so tuning curves can be computed from
+        them.
     """
     found = frame.filter(pl.col("metric") == "trial_score")
     columns = ("run", "task", "model", "matching", "fold", "seed", "trial")
@@ -484,17 +484,17 @@ def trials(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def trainings(frame: pl.DataFrame) -> pl.DataFrame:
-    """How trainings ended, one row for each trial of a fit that came to an end.
+    """How trainings ended: one row for each completed trial of a fit.
 
     Args:
         frame: rows of results.
 
     Returns:
-        Columns ``run``, ``task``, ``model``, ``variant``, ``seed``, ``learning_rate``; ``length``, how many steps there
-        were, or epochs, as ``unit`` says ("step", or "epoch" in studies of earlier versions); ``ended``, by what ("all
-        steps", "all epochs", "patience", "pruned" or "minutes"); ``best``, after which of them the weights were kept,
-        and ``improving``, whether it was still improving at its end, both
-        null but for the training that validation chose. Ordered by task, model, variant, seed and trial.
+        Columns ``run``, ``task``, ``model``, ``variant``, ``seed``, ``learning_rate``; ``length``, the number of
+        steps, or epochs, as ``unit`` says ("step", or "epoch" in studies of earlier versions); ``ended``, the reason
+        ("all steps", "all epochs", "patience", "pruned" or "minutes"); ``best``, after how many of them the weights were
+        kept, and ``improving``, whether it was still improving at its end, both null except for the trial that
+        validation selected. Sorted by task, model, variant, seed and trial.
     """
     shared = ("run", "task", "model", "variant", "seed", "trial", "learning_rate")
     told = frame.filter(pl.col("value").is_not_null())
@@ -511,15 +511,15 @@ def trainings(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def policy_metric(policy: str, measurement: str) -> str:
-    """What rows call a measurement of one of the policies that a task is set against, on test."""
+    """The metric name of a measurement of one of a task's reference policies, on test."""
     return f"{policy}:{measurement}"
 
 
 def write_tasks(directory: str | os.PathLike[str], tasks: Mapping[str, Facts]) -> Path:
-    """Write what a report says about tasks, so that it can be made without the data.
+    """Write the facts of tasks, so that reports can be built without the data.
 
     Args:
-        directory: the study's folder; it is made where it does not exist.
+        directory: the study's folder; it is created if it does not exist.
         tasks: facts by task name.
 
     Returns:
@@ -540,11 +540,11 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, Facts]:
         Facts by task name.
 
     Raises:
-        FileNotFoundError: where there is no ``tasks.json``.
-        DamagedFileError: where it has changed since, or is no JSON of this form.
+        FileNotFoundError: if there is no ``tasks.json``.
+        DamagedFileError: if it has changed, or is not JSON of this form.
     """
     path = StudyFolder(directory).tasks
-    again = f"make it anew: liquidbench resume {directory}"
+    again = f"create it again: liquidbench resume {directory}"
     try:
         with storage.reading(path) as content:
             tasks = {name: Facts.from_json(told) for name, told in storage.from_json(content).items()}
@@ -573,12 +573,12 @@ def _checked(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
             raise ValueError(f"column {column!r} of rows[{index}] must be one of {words}; got {odd!r}")
     for index, (status, reason) in enumerate(zip(table["status"], table["reason"], strict=True)):
         if status == "failed" and not reason:
-            raise ValueError(f"column 'reason' of rows[{index}] must say why, as its status is 'failed'")
+            raise ValueError(f"column 'reason' of rows[{index}] must give the reason, as its status is 'failed'")
     return table
 
 
 def _column(column: str, kind: pl.DataType, values: list[Any]) -> list[Any]:
-    # Nearly all are what they should be, and there are thousands in a run.
+    # Fast path: a run has thousands of values, nearly all of the right type.
     plain = {pl.String: str, pl.Int64: int, pl.Float64: float}[type(kind)]
     if set(map(type, values)) <= ({plain, type(None)} if column in NULLABLE else {plain}):
         return values
@@ -590,7 +590,7 @@ def _typed(index: int, column: str, kind: pl.DataType, value: Any) -> str | int 
         return None
     if kind == pl.String and isinstance(value, str):
         return str(value)
-    # The abstract classes take NumPy's numbers too. True is a whole number to Python and none to us.
+    # The abstract classes include NumPy's numbers. bool is an int in Python, but not accepted here.
     if kind == pl.Int64 and isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return int(value)
     if kind == pl.Float64 and isinstance(value, numbers.Real) and not isinstance(value, bool):
@@ -602,19 +602,19 @@ def _typed(index: int, column: str, kind: pl.DataType, value: Any) -> str | int 
 
 @dataclass
 class _Found:
-    """What is in a study's folder.
+    """The results found in a study's folder.
 
     Attributes:
-        names: of files that were renamed when they were taken over, what they were called before.
-        frames: by file, what was wanted of its rows.
-        heights: by file, how many rows it has.
-        statuses: by file, the status of each of its runs.
-        homes: of each run, the file whose rows of it count.
-        damaged: files that are of no use, with the reason.
-        unsealed: files of use that have no checksum.
-        earlier: files of use that lack columns.
-        doubled: files with rows that are there twice.
-        contrary: files with rows of a run that contradict those which count.
+        names: earlier names of files that were renamed when they were claimed.
+        frames: the selected rows, by file.
+        heights: the number of rows, by file.
+        statuses: status of each run, by file.
+        homes: the file whose rows count, by run.
+        damaged: unusable files, with the reason.
+        unsealed: usable files without a checksum.
+        earlier: usable files that lack columns.
+        doubled: files with duplicate rows.
+        contrary: files with rows that contradict those which count.
     """
 
     names: Mapping[Path, Path]
@@ -629,41 +629,41 @@ class _Found:
     contrary: set[Path] = field(default_factory=set)
 
     def is_foreign(self, path: Path) -> bool:
-        """Whether neither a driver nor `write` has put the file there: by its name, and the runs in it."""
+        """Whether the file was written by neither a driver nor `write`, judging by its name and runs."""
         name, runs = self.names.get(path, path), self.statuses[path]
         return not _is_drivers(name) and not (name.parent.name == "runs" and list(runs) == [name.stem])
 
     def choose(self, run: str, paths: Collection[Path]) -> Path:
-        """Of files that have a run the one whose rows count: done before failed, no stranger's, the first met."""
+        """The file whose rows of a run count: done before failed, then own before foreign files, then the first."""
         return min(paths, key=lambda path: (self.statuses[path][run] == "failed", self.is_foreign(path)))
 
 
-def _holders(statuses: Mapping[Path, Mapping[str, str]]) -> dict[str, list[Path]]:
-    """The files that have each run."""
-    holders: dict[str, list[Path]] = {}
+def _files_of(statuses: Mapping[Path, Mapping[str, str]]) -> dict[str, list[Path]]:
+    """The files that contain each run."""
+    files: dict[str, list[Path]] = {}
     for path, runs in statuses.items():
         for run in runs:
-            holders.setdefault(run, []).append(path)
-    return holders
+            files.setdefault(run, []).append(path)
+    return files
 
 
-_Lessened = Callable[[pl.LazyFrame], pl.LazyFrame]
-"""What is wanted of a file's rows."""
+_Selection = Callable[[pl.LazyFrame], pl.LazyFrame]
+"""Selects rows and columns of a file."""
 
 
 @dataclass(frozen=True)
 class _Content:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
-        frame: its rows as far as wanted, each once.
-        statuses: of its runs.
-        height: how many rows it has.
-        sealed: whether it carries a checksum.
-        lacking: whether there are columns that it lacks.
+        frame: its selected rows, without duplicates.
+        statuses: status of each run.
+        height: the number of rows.
+        sealed: whether it has a checksum.
+        lacking: whether it lacks columns.
         unknown: columns that this version does not know.
-        twice: runs of which it has rows twice.
-        ambiguous: runs of which it has rows that contradict each other, and which are left out.
+        twice: runs with duplicate rows.
+        ambiguous: runs with rows that contradict each other; they are left out.
     """
 
     frame: pl.DataFrame
@@ -678,14 +678,14 @@ class _Content:
 
 def _look(
     directory: str | os.PathLike[str],
-    lessened: _Lessened | None = None,
+    selection: _Selection | None = None,
     names: Mapping[Path, Path] | None = None,
 ) -> _Found:
-    """Read all files, whatever drivers do to them meanwhile.
+    """Read all files while drivers may be rewriting them.
 
-    A run moves from one file to another by being written there and then removed here. So all are there in a list of
-    files, incoming ones first, of which none was gone before it was read; files that have not changed since they
-    were read for an earlier list need not be read again.
+    A driver moves a run by writing it to its new file before removing the old one. So a listing of the files, incoming
+    ones first, contains all runs if none of the listed files was gone when it was read. Otherwise this lists again;
+    files that have not changed since an earlier listing are not read again.
     """
     kept: dict[Path, tuple[Any, ...]] = {}
     folder = StudyFolder(directory)
@@ -694,14 +694,14 @@ def _look(
         listed = [path for one in folders for path in sorted(one.glob("*.parquet"))]
         listed += [folder.table] if os.path.lexists(folder.table) else []
         try:
-            read = {path: _read(path, lessened, kept) for path in listed}
+            read = {path: _read(path, selection, kept) for path in listed}
         except FileNotFoundError:
             continue
-        # A long list is not made in one moment, and may miss what is renamed meanwhile.
+        # Listing a large folder is not atomic and may miss files that are renamed meanwhile.
         if set(folders[1].glob("*.parquet")) <= read.keys():
             break
     found = _Found(names or {})
-    told = [f"{path} is left out: {content}" for path, content in read.items() if isinstance(content, str)]
+    messages = [f"{path} is left out: {content}" for path, content in read.items() if isinstance(content, str)]
     for path, content in read.items():
         if isinstance(content, str):
             found.damaged[path] = content
@@ -717,14 +717,14 @@ def _look(
         name = found.names.get(path, path)
         if content.ambiguous:
             found.contrary.add(path)
-            told.append(
-                f"{name} holds {_runs(content.ambiguous)} twice, with rows that contradict each other: left out, as if "
-                f"not there. `liquidbench resume {os.fspath(directory)}` does it again"
+            messages.append(
+                f"{name} has {_runs(content.ambiguous)} twice, with rows that contradict each other: ignored. "
+                f"`liquidbench resume {os.fspath(directory)}` does it again"
             )
         if same := sorted({*content.twice} - {*content.ambiguous}):
-            told.append(f"{name} holds rows of {_runs(same)} twice, which are the same: one of each counts")
+            messages.append(f"{name} has duplicate rows of {_runs(same)}: one of each counts")
     doubled: dict[Path, dict[Path, list[str]]] = {}
-    for run, paths in _holders(found.statuses).items():
+    for run, paths in _files_of(found.statuses).items():
         home = found.homes[run] = paths[0] if len(paths) == 1 else found.choose(run, paths)
         for path in paths:
             if path != home:
@@ -733,26 +733,26 @@ def _look(
         left_out = [run for runs in others.values() for run in runs]
         found.frames[path] = found.frames[path].filter(~pl.col("run").is_in(left_out))
         for home, runs in others.items():
-            told += _told_of_double(found, path, home, runs)
+            messages += _about_duplicates(found, path, home, runs)
     unknown = sorted({name for content in read.values() if isinstance(content, _Content) for name in content.unknown})
     if unknown:
-        told.append(
+        messages.append(
             f"results in {os.fspath(directory)} have {'columns' if len(unknown) > 1 else 'the column'} "
-            f"{', '.join(unknown)}, which this version of liquidbench does not know: left out of what is read here, "
-            "and kept. A newer version reads them (pip install --upgrade liquidrnn)"
+            f"{', '.join(unknown)}, which this version of liquidbench does not know: they are ignored here, and "
+            "kept. A newer version reads them (pip install --upgrade liquidrnn)"
         )
-    for words in told:
-        warnings.warn(words, KeptFileWarning, stacklevel=3)
+    for message in messages:
+        warnings.warn(message, KeptFileWarning, stacklevel=3)
     if found.unsealed:
-        storage.tell_unsealed(folder.root if found.unsealed == {folder.table} else folder.runs, stacklevel=4)
+        storage.warn_unsealed(folder.root if found.unsealed == {folder.table} else folder.runs, stacklevel=4)
     return found
 
 
-def _told_of_double(found: _Found, path: Path, home: Path, runs: Sequence[str]) -> list[str]:
-    """What is to be said of runs in two files, of which those in ``home`` count."""
+def _about_duplicates(found: _Found, path: Path, home: Path, runs: Sequence[str]) -> list[str]:
+    """Messages about runs that are in two files, of which ``home`` counts."""
     name, counts = found.names.get(path, path), found.names.get(home, home)
     if _is_drivers(name) and _is_drivers(counts):
-        # What has come in is newer, and not yet put in place of the rest; so is what was done after it had failed.
+        # No message if the incoming file is newer and not consolidated yet, or a failed run has been done since.
         newer = counts.parent.name == "incoming" and name.parent.name == "runs"
         runs = [run for run in runs if not newer and found.statuses[path][run] == found.statuses[home][run]]
     if not runs:
@@ -760,24 +760,24 @@ def _told_of_double(found: _Found, path: Path, home: Path, runs: Sequence[str]) 
     try:
         one, other = (_rows_of(file, runs) for file in (path, home))
     except (FileNotFoundError, DamagedFileError):
-        # A driver has just put it elsewhere; what is left is found at the next look.
+        # A driver has just moved it; the next read finds what is left.
         return []
     differing = [run for run in runs if not one.filter(run=run).equals(other.filter(run=run))]
     same = sorted({*runs} - {*differing})
-    told = []
+    messages = []
     if same and (found.is_foreign(path) or found.is_foreign(home)):
-        told.append(f"{name} is a copy: it holds {_runs(same)} with the same rows as {counts}; they count once")
+        messages.append(f"{name} is a copy: it has {_runs(same)} with the same rows as {counts}; they count once")
     if differing:
         found.contrary.add(path)
-        told.append(
-            f"{name} and {counts} hold different rows of {_runs(differing)}; those of {counts} count. Remove the file "
-            "that is wrong; the next `liquidbench resume` or `rescore` moves the one that does not count to damaged"
+        messages.append(
+            f"{name} and {counts} have different rows of {_runs(differing)}; those of {counts} count. Remove the wrong "
+            "file; the next `liquidbench resume` or `rescore` moves the one that does not count to damaged"
         )
-    return told
+    return messages
 
 
 def _rows_of(path: Path, runs: Sequence[str]) -> pl.DataFrame:
-    """All rows of some runs in a file, in an order that depends on nothing but them."""
+    """All rows of some runs in a file, in an order that depends only on their content."""
     content = storage.content_of(path)
     storage.intact(content, path)
     rows = _known_columns(pl.scan_parquet(content)).filter(pl.col("run").is_in(runs)).collect()
@@ -791,9 +791,9 @@ def _runs(runs: Sequence[str]) -> str:
 
 
 def _doubles(file: pl.LazyFrame) -> tuple[int, list[str], list[str]]:
-    """How many rows a file has, the runs of which it has rows twice, and those of which such rows contradict."""
+    """The number of rows in a file, the runs with duplicate keys, and those of them whose rows contradict."""
     keys = file.select(ROW).collect()
-    # Hashes take little time, and hardly ever agree where rows do not.
+    # Hashing is fast, and different rows hardly ever have equal hashes.
     if keys.hash_rows().n_unique() == keys.height:
         return keys.height, [], []
     twice = keys.filter(keys.is_duplicated())["run"].unique().sort().to_list()
@@ -801,26 +801,25 @@ def _doubles(file: pl.LazyFrame) -> tuple[int, list[str], list[str]]:
 
 
 def _once(frame: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
-    """Rows without those that are there already, and runs that still have two for one thing: these contradict."""
+    """Rows without duplicates, and the runs that still have two rows with one key: these contradict each other."""
     frame = frame.unique(maintain_order=True)
     keys = frame.select(ROW)
     return frame, keys.filter(keys.is_duplicated())["run"].unique().sort().to_list()
 
 
-def _read(path: Path, lessened: _Lessened | None, kept: dict[Path, tuple[Any, ...]]) -> _Content | str:
-    """What a file holds, or why it is of no use."""
-    # Of the link itself, if it is one: what it points to may not be there.
+def _read(path: Path, selection: _Selection | None, kept: dict[Path, tuple[Any, ...]]) -> _Content | str:
+    """The content of a file, or why it is unusable."""
+    # lstat, since the target of a link may not exist.
     stat = path.lstat()
     stamp = stat.st_ino, stat.st_mtime_ns, stat.st_size
     if path not in kept or kept[path][0] != stamp:
-        kept[path] = stamp, _checked_file(path, lessened)
+        kept[path] = stamp, _checked_file(path, selection)
     return kept[path][1]
 
 
-def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
+def _checked_file(path: Path, selection: _Selection | None) -> _Content | str:
     try:
-        # Read in one go: polars opens a path more than once, and between times a writer may have renamed another
-        # file to it.
+        # Read at once: polars opens a path more than once, and a writer may replace the file in between.
         content = storage.content_of(path)
         sealed = storage.intact(content, path)
     except DamagedFileError as error:
@@ -837,11 +836,11 @@ def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
             file = _once(file.collect())[0].filter(~pl.col("run").is_in(ambiguous)).lazy()
         failed = (pl.col("status") == "failed").any()
         runs = file.group_by("run", maintain_order=True).agg(failed=failed).collect()
-        # Where no rows are wanted, all are looked at: runs in a file that cannot be read are to be done again.
-        frame = lessened(file).collect() if lessened else file.collect().clear()
+        # Without a selection all rows are read all the same: runs in an unreadable file must be done again.
+        frame = selection(file).collect() if selection else file.collect().clear()
     except OtherFormatError:
         raise
-    # A file of any content may come here, and polars may fail on it in any way, its own panics included.
+    # The file may contain anything, and polars may raise anything on it, including its own panics.
     except (Exception, pl.exceptions.PanicException) as error:
         return f"it cannot be read ({error})"
     if not height:
@@ -852,50 +851,50 @@ def _checked_file(path: Path, lessened: _Lessened | None) -> _Content | str:
 
 
 def _check_format(path: Path, content: bytes | Path) -> None:
-    """Refuse a file of another format of results, which is not damaged."""
+    """Refuse an intact file of another results format."""
     of = pl.read_parquet_metadata(content).get(_FORMAT, str(RESULTS_FORMAT))
     if of == str(RESULTS_FORMAT):
         return
     newer = of.isdecimal() and int(of) > RESULTS_FORMAT
     remedy = (
-        "Take the newer version of liquidbench that made it (pip install --upgrade liquidrnn)"
+        "Upgrade to the version of liquidbench that wrote it (pip install --upgrade liquidrnn)"
         if newer
-        else "Use the version of liquidbench that made it"
+        else "Use the version of liquidbench that wrote it"
     )
     raise OtherFormatError(
         f"{path} holds results of format {of[:20]}, and this version of liquidbench reads format {RESULTS_FORMAT}; "
-        f"nothing was changed. {remedy}, or move the file to another folder to do without it"
+        f"nothing was changed. {remedy}, or move the file to another folder to ignore it"
     )
 
 
 def _check_formats(folder: StudyFolder) -> None:
-    """Refuse a folder with results of another format, before any of its files is touched."""
+    """Refuse a folder with results of another format before any of its files is changed."""
     for path in (*folder.incoming.glob("*.parquet"), *folder.runs.glob("*.parquet")):
         try:
-            # A pipe would be waited for.
+            # Opening a pipe would block.
             _check_format(path, storage.regular(path, "results"))
         except OtherFormatError:
             raise
-        # What cannot be read is damaged, which whoever reads it finds out.
+        # An unreadable file is damaged, which reading it reports.
         except (Exception, pl.exceptions.PanicException):
             continue
 
 
 def _not_results(schema: pl.Schema) -> str:
-    """Why columns are not those of results; "" where they are, as some version has them."""
+    """Why columns are not those of results; "" if they are those of some version."""
     odd = [name for name in SCHEMA if name not in schema and name not in NULLABLE]
-    # A column that is null throughout may have lost its type in other hands.
+    # Other programs may drop the type of a column that is entirely null.
     odd += [
         f"{name}, which must be {kind} and is {schema[name]}"
         for name, kind in SCHEMA.items()
         if name in schema and schema[name] != kind and not (name in NULLABLE and schema[name] == pl.Null)
     ]
     unknown = [name for name in schema if name not in SCHEMA]
-    return f"it is no result of this version (see {', '.join([*odd, *unknown])})" if odd else ""
+    return f"it has no results of this version (see {', '.join([*odd, *unknown])})" if odd else ""
 
 
 def _known_columns(file: pl.LazyFrame) -> pl.LazyFrame:
-    """The columns that this version knows, null where a file has none."""
+    """The columns that this version knows, null if a file lacks them."""
     there = file.collect_schema()
     return file.select(
         (pl.col(name) if name in there else pl.lit(None, kind).alias(name)).cast(kind) for name, kind in SCHEMA.items()
@@ -903,7 +902,7 @@ def _known_columns(file: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _with_all_columns(frame: pl.DataFrame) -> pl.DataFrame:
-    """The columns that this version knows, and behind them those that it does not."""
+    """The columns that this version knows, followed by those that it does not."""
     known = _known_columns(frame.lazy()).collect()
     return known.hstack(frame.select(name for name in frame.columns if name not in SCHEMA))
 
@@ -920,25 +919,25 @@ def _together(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 _TAKEN = "+"
-"""In the name of a file that was taken over though no driver had given it its name."""
+"""Marks the name of a claimed file whose earlier name was not given by a driver."""
 
 
 def _owner(path: Path) -> str:
-    """The driver whose file it is, "" for none: RUN.OWNER.parquet, OWNER-NUMBER.parquet, .NAME.OWNER.tmp."""
+    """The driver that owns a file, "" for none: RUN.OWNER.parquet, OWNER-NUMBER.parquet, .NAME.OWNER.tmp."""
     if path.suffix == ".tmp":
         return path.name.split(".")[-2]
     return path.stem.partition(".")[2] if path.parent.name == "incoming" else path.stem.rpartition("-")[0]
 
 
 def _is_drivers(path: Path) -> bool:
-    """Whether a driver gives such a name to a file; copies mostly get another."""
+    """Whether a file has a name that a driver gives; copies usually have another."""
     form = rf"{_RUN}\.{DRIVER}" if path.parent.name == "incoming" else rf"{DRIVER}-\d{{4,}}"
     return re.fullmatch(form, path.stem) is not None
 
 
 def _replace(path: Path, content: bytes, owner: str | None = None) -> None:
-    """Write elsewhere and rename, so that no one ever sees half a file."""
-    # Not among the results, for readers that take a folder whole.
+    """Write a file atomically."""
+    # The temporary file is not in ``runs/``, for programs that read the whole folder.
     staging = path.parent.with_name("incoming") if path.parent.name == "runs" else path.parent
     staging.mkdir(parents=True, exist_ok=True)
     storage.keep(path, content, staging / f".{path.name}.{owner or uuid.uuid4().hex}.tmp")

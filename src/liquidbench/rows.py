@@ -1,4 +1,4 @@
-"""Rows of results as a run makes them."""
+"""Builds the rows of results of a run."""
 
 import os
 import platform
@@ -25,12 +25,12 @@ Row = dict[str, Any]
 
 
 def failure(run: Run, data_digest: str, reason: str) -> list[Row]:
-    """The rows of a run that ended outside of `fit` and `measure_cost`: with an error, or with its process.
+    """The rows of a run that failed outside of `fit` and `measure_cost`: with an exception, or with its process.
 
     Args:
-        run: what was to be done.
-        data_digest: the task's.
-        reason: one sentence.
+        run: the run.
+        data_digest: the digest of its task's data.
+        reason: why it failed, in one sentence.
 
     Returns:
         Rows for `liquidbench.results.write`, without the study's name.
@@ -39,7 +39,7 @@ def failure(run: Run, data_digest: str, reason: str) -> list[Row]:
 
 
 def scored_or_why(metric: Metric, predicted: tuple[Tensor, Tensor]) -> tuple[float | None, str | None]:
-    """A score, or None and why there is none."""
+    """A score, or None and the reason why it is undefined."""
     targets, predictions = predicted
     try:
         return score(metric, targets.numpy(), predictions.numpy()), None
@@ -48,7 +48,7 @@ def scored_or_why(metric: Metric, predicted: tuple[Tensor, Tensor]) -> tuple[flo
 
 
 class Rows:
-    """Results of one run as they come, each with what all of them share."""
+    """Collects the rows of one run and adds the columns that all of them share."""
 
     def __init__(self, run: Run, data_digest: str):
         self.rows: list[Row] = []
@@ -69,18 +69,18 @@ class Rows:
         }
 
     def add(self, metric: str, value: float | None, **columns: Any) -> None:
-        """One value; columns that are left out have their neutral value."""
+        """Add a row with one value; columns that are left out get their neutral value."""
         neutral = {"split": "", "corruption": "", "level": 0.0, "step": None, "trial": None, "reason": None}
         neutral |= {"learning_rate": None, "settings": None}
         self.rows.append({**neutral, "metric": metric, "value": value, **columns})
 
     def configured(self, model: SequenceModel, hidden_size: int) -> None:
-        """Say what network the rows speak of that name no other."""
+        """Set the network that rows describe unless they name another."""
         self.parameters, self.hidden_size = matching.count_parameters(model), hidden_size
         self.backend, self.instruction_set = model.backend, model.instruction_set
 
     def add_trial(self, trial: Trial, of_search: bool = True) -> None:
-        """Losses of a trial by step, how it ended, and, of one that a search made, its validation score."""
+        """Add a trial: its losses by step, how it ended and, if it belongs to a search, its validation score."""
         record, settings = trial.record, trial.settings
         shared = {name: record[name] for name in ("hidden_size", "parameters")}
         shared |= {"trial": trial.number, "learning_rate": settings.learning_rate}
@@ -95,23 +95,23 @@ class Rows:
             self.add("trial_score", trial.score, split="validation", **shared, settings=settings.to_json())
 
     def add_scores(self, metrics: Iterable[Metric], predicted: tuple[Tensor, Tensor], **columns: Any) -> dict[str, str]:
-        """Scores; for metrics that are undefined on these data none, but the reason, which is also returned."""
+        """Add scores. A metric that is undefined on these data gets the reason instead; reasons are also returned."""
         return self.add_measured({metric.name: scored_or_why(metric, predicted) for metric in metrics}, **columns)
 
     def add_measured(
         self, found: Mapping[str, tuple[float | None, str | None]], of: str = "", **columns: Any
     ) -> dict[str, str]:
-        """Numbers by name, or why there is none, of a policy if one is named; the reasons are also returned."""
+        """Add values, or the reasons why they are missing, of a policy if ``of`` names one; return the reasons."""
         for name, (value, reason) in found.items():
             self.add(policy_metric(of, name) if of else name, value, **columns, reason=reason)
         return {name: reason for name, (_, reason) in found.items() if reason is not None}
 
     def done(self) -> list[Row]:
-        """All rows of a run that came to its end."""
+        """All rows of a run that completed."""
         return self._finished("done")
 
     def failed(self, reason: str) -> list[Row]:
-        """All rows of a run that failed, and one that says why."""
+        """All rows of a run that failed, and one with the reason."""
         self.add("", None)
         for row in self.rows:
             row["reason"] = row["reason"] or reason
@@ -131,10 +131,10 @@ class Rows:
 
 @cache
 def _commit() -> str:
-    """The commit of the checkout that this module lies in, "" where it lies in none."""
+    """The commit of the checkout that contains this module, "" if it is not in one."""
     folder = Path(__file__).resolve().parent
     root = folder.parent.parent
-    # An installed package may lie within somebody else's repository.
+    # An installed package may be inside another project's repository.
     if not (root / ".git").exists() or folder.parent.name != "src":
         return ""
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40"]
@@ -154,5 +154,5 @@ def _machine(device: str) -> str:
             if line.startswith("model name"):
                 processor = line.partition(":")[2].strip()
                 break
-    beside = f", {torch.cuda.get_device_name()}" if device != "cpu" and torch.cuda.is_available() else ""
-    return f"{processor}, {os.cpu_count()} cores, {platform.system()}{beside}"
+    gpu = f", {torch.cuda.get_device_name()}" if device != "cpu" and torch.cuda.is_available() else ""
+    return f"{processor}, {os.cpu_count()} cores, {platform.system()}{gpu}"

@@ -354,7 +354,7 @@ def _repair(journal: Path) -> None:
         except Exception as error:
             sound, trouble = [], f"{journal} is damaged ({type(error).__name__}: {error})"
         else:
-            storage.tell_unsealed(journal.parent, stacklevel=4)
+            storage.warn_unsealed(journal.parent, stacklevel=4)
     if trouble:
         warnings.warn(
             f"{trouble}; it is now {storage.set_aside(journal)}, and its search goes on behind the "

@@ -1,7 +1,7 @@
-"""What is going on while a command reads, plans and times, before its first run: nobody waits without a word.
+"""Shows what a command is doing before its first run, while it reads data, plans and measures times.
 
-A step that is over at once is not worth a line. One that lasts is named after half a second: on a terminal in one line
-that counts the seconds and goes away, elsewhere in a line of its own that comes back every ten seconds.
+A step is shown after half a second; shorter ones are not. On a terminal it is one line that counts the seconds and then
+disappears; elsewhere it is a line that is repeated every ten seconds.
 """
 
 import sys
@@ -14,18 +14,18 @@ from typing import Self, TextIO
 from liquidbench.system.names import shown
 
 AFTER = 0.5
-"""Seconds after which a step is named."""
+"""Seconds after which a step is shown."""
 
 AGAIN = 10.0
-"""Seconds between two lines about one step where they do not replace each other."""
+"""Seconds between two lines about a step where lines cannot be replaced."""
 
 
 class Steps:
-    """A context within which each call names what is now going on.
+    """Context manager that shows the current step; call it with a description when a step begins.
 
     Args:
-        plain: whole lines, even on a terminal.
-        stream: where to; the standard error by default.
+        plain: print separate lines, even on a terminal.
+        stream: output stream; standard error by default.
 
     Example:
         >>> with Steps() as now:
@@ -38,11 +38,11 @@ class Steps:
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._what: str | None = None
-        self._began = self._told = 0.0
+        self._began = self._printed = 0.0
         self._drawn = False
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._tell, name="liquidbench steps", daemon=True)
+        self._thread = threading.Thread(target=self._show, name="liquidbench steps", daemon=True)
         self._thread.start()
         return self
 
@@ -54,11 +54,11 @@ class Steps:
         self._clear()
 
     def __call__(self, what: str) -> None:
-        """From now on this is what is going on."""
+        """Begin a step."""
         with self._lock:
-            self._what, self._began, self._told = shown(what), time.monotonic(), 0.0
+            self._what, self._began, self._printed = shown(what), time.monotonic(), 0.0
 
-    def _tell(self) -> None:
+    def _show(self) -> None:
         while not self._over.wait(0.1):
             with self._lock:
                 now = time.monotonic()
@@ -68,17 +68,17 @@ class Steps:
                 if self._in_place:
                     self._write(f"\r\x1b[K{self._what} ... {lasted:.0f} s")
                     self._drawn = True
-                elif not self._told or now - self._told >= AGAIN:
-                    since = f", {lasted:.0f} s so far" if self._told else ""
+                elif not self._printed or now - self._printed >= AGAIN:
+                    since = f", {lasted:.0f} s so far" if self._printed else ""
                     self._write(f"liquidbench: {self._what} ...{since}\n")
-                    self._told = now
+                    self._printed = now
 
     def _clear(self) -> None:
         if self._drawn:
             self._write("\r\x1b[K")
 
     def _write(self, text: str) -> None:
-        # Whoever read the errors has gone: no reason to stop.
+        # A closed stream is no reason to stop the command.
         with suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""Checks of arguments, and the words of their errors: name, what was expected, what came, what to do."""
+"""Checks of arguments. Error messages give the name, what was expected, what was passed, and what to do."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 
 def whole(name: str, value: object) -> int:
-    """A whole number, of Python, NumPy or a 0-d tensor, as Python's.
+    """An integer, from Python, NumPy or a 0-d tensor, as a Python int.
 
     Raises:
-        TypeError: it is something else; a bool counts as that.
+        TypeError: it is something else, such as a bool.
     """
     try:
         if not isinstance(value, bool | np.bool_):
@@ -26,7 +26,7 @@ def whole(name: str, value: object) -> int:
 
 
 def positive_int(name: str, value: object) -> int:
-    """A whole number above zero, as Python's; raises for anything else."""
+    """A positive integer as a Python int; raises for anything else."""
     count = whole(name, value)
     if count < 1:
         raise ValueError(f"{name} must be at least 1, but got {count}")
@@ -34,14 +34,14 @@ def positive_int(name: str, value: object) -> int:
 
 
 def flag(name: str, value: object) -> bool:
-    """A bool, as Python's; raises for anything else: a string such as "no" would count as True."""
+    """A bool as a Python bool; raises for anything else, since a string such as "no" would be True."""
     if not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name} must be True or False, but got {value!r}")
     return bool(value)
 
 
 def number(name: str, value: object, low: float, high: float, what: str) -> float:
-    """A finite number in [low, high], which ``what`` says in words, as Python's; raises for anything else."""
+    """A finite number in [low, high] as a Python float; raises for anything else. ``what`` describes it in errors."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be {what}, but got {described(value)}")
     if not (math.isfinite(value) and low <= value <= high):
@@ -50,7 +50,7 @@ def number(name: str, value: object, low: float, high: float, what: str) -> floa
 
 
 def probability(name: str, value: object) -> float:
-    """A number in [0, 1], as Python's; raises for anything else."""
+    """A number in [0, 1] as a Python float; raises for anything else."""
     return number(name, value, 0.0, 1.0, "a probability in [0, 1]")
 
 
@@ -72,7 +72,7 @@ def described(value: object) -> str:
 
 
 def readable(tensor: Tensor) -> bool:
-    """Whether the values of a tensor can decide something now: not while a graph is traced or a function is mapped."""
+    """Whether code can branch on a tensor's values: not while a graph is traced or a function is vmapped."""
     if torch.compiler.is_compiling() or tensor.is_meta or isinstance(tensor, FakeTensor):
         return False
     torch_c, modes = torch._C, torch._C._TorchDispatchModeKey  # pyright: ignore[reportAttributeAccessIssue]

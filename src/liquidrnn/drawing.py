@@ -1,4 +1,4 @@
-"""Pictures of wirings. Needs matplotlib, which nothing else here does."""
+"""Draws wirings with matplotlib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from liquidrnn.wirings import Wiring
 
-# From the palette of Okabe and Ito, which colour-blind readers can tell apart, on white and on black.
+# From the colour-blind-safe palette of Okabe and Ito; readable on white and on black.
 COLOURS = {
     "sensory": "#56B4E9",
     "inter": "#009E73",
@@ -41,7 +41,7 @@ def draw(wiring: Wiring, ax: Axes | None, *, labels: bool, ink: str) -> Axes:
     tallest = max(len(nodes) for _, nodes in columns)
     places: dict[int, tuple[float, float]] = {}
     for x, (_, nodes) in enumerate(columns):
-        # Short columns spread a little, so that they neither huddle nor reach from top to bottom.
+        # Short columns are spread a little, but not over the full height.
         height = 0.0 if len(nodes) == 1 else 0.3 + 0.7 * (len(nodes) - 1) / (tallest - 1)
         heights = np.linspace(height, -height, len(nodes))
         places |= {node: (float(x), y) for node, y in zip(nodes, heights, strict=True)}

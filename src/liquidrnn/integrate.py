@@ -1,4 +1,4 @@
-"""Fixed-step Runge-Kutta methods as data: a method is its tableau."""
+"""Explicit Runge-Kutta methods with fixed steps, each given by its tableau."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ def advance(slope: Callable[[Tensor], Tensor], state: Tensor, span: Tensor | flo
         method: a name in ``TABLEAUX``: "euler", "heun" or "rk4".
 
     Returns:
-        The state after ``span``. Explicit methods diverge where a step is long for the fastest rate of the equation.
+        The state after ``span``. Explicit methods diverge if a step is long compared with the equation's fastest time
+        constant.
 
     Source: Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, 2nd edition, section II.1.
 

@@ -1,6 +1,6 @@
-"""From ncps to here: a trained network, weights and all.
+"""Converts trained networks of ncps, with their weights.
 
-ncps is not imported: a module is recognised by the names of its classes and parts, which are those of ncps 1.0.
+ncps is not imported: modules are recognised by the names of classes and attributes in ncps 1.0.
 """
 
 from __future__ import annotations
@@ -22,23 +22,26 @@ from liquidrnn.recurrent import RecurrentLayer
 from liquidrnn.wirings import Wiring
 
 Origins: TypeAlias = list[tuple[Tensor, list[Tensor]]]
-"""Each parameter of a layer with those of ncps that it holds now."""
+"""Parameters of a layer, each with the ncps parameters whose values it was given."""
 
 
 def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsCompatible:
-    """Makes the layer here that computes what an ncps module computes.
+    """Converts an ncps module to a layer that computes the same.
 
-    Any ``ncps.torch.LTC`` or ``CfC`` of ncps 1.0: full or wired, all modes, mixed memory, projection, softplus or
-    clipped parameters. Weights are copied, outputs and gradients agree, what was frozen stays frozen. Synapses are
-    those of the module's sparsity masks, with which it computes: a loaded state dict brings its own, whatever wiring
-    the module was built with. An LTC's ``wiring`` then has the signs of the reversal potentials; a wired CfC's says
-    what ncps really computed, not what its wiring promised: all units of a layer connected, gates that ignore the
+    It accepts any ``ncps.torch.LTC`` or ``CfC`` of ncps 1.0: full or wired, all modes, mixed memory, projection,
+    softplus or clipped parameters. Weights are copied, outputs and gradients agree, and frozen parameters stay frozen.
+    Synapses are those of the module's sparsity masks, which it computes with; a state dict that was loaded may have
+    replaced those of the wiring that the module was built with. An LTC's ``wiring`` has the signs of the reversal
+    potentials. A wired CfC's
+    is what ncps really computes, not what its wiring specifies: all units of a layer are connected, and gates ignore
+        the
     wiring.
 
-    The result has this library's contract: ``h_n`` has a leading axis for layers, the state of a wired CfC is in the
-    order of neuron numbers, all outputs are returned (``return_sequences=False`` kept only the last), and where ncps
-    has a bug it is right: batched time spans, zero time spans, negative conductances of a network whose constraints
-    were never applied. ``docs/from_ncps.md`` lists every difference, each with its test.
+    The result has this library's interface: ``h_n`` has a leading axis for layers, the state of a wired CfC is in the
+    order of neuron numbers, and all outputs are returned (``return_sequences=False`` kept only the last). Bugs of ncps
+    are
+    fixed: batched time spans, zero time spans, and negative conductances of a network whose constraints were never
+    applied. ``docs/from_ncps.md`` lists every difference with its test.
 
     Args:
         module: an ``ncps.torch.LTC`` or ``ncps.torch.CfC``.
@@ -49,10 +52,10 @@ def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsComp
         An LTC or CfC, or with ``compat`` a :class:`NcpsCompatible` around one.
 
     Raises:
-        TypeError: the module is none of those, computes in a way of its own (methods overridden, hooks, modules
-            replaced), or is one that ncps itself cannot run.
-        ValueError: what the module holds cannot become a layer: parameters that it computes with are not those that it
-            saves, some are frozen of those that are one parameter here, or they are on the meta device.
+        TypeError: the module is not one of these, was customised (overridden methods, hooks, replaced modules), or is
+            one that ncps itself cannot run.
+        ValueError: the module's parameters cannot be converted: it computes with others than it saves, only some of
+            those that become one parameter here are frozen, or they are on the meta device.
 
     Example:
         >>> import ncps.torch
@@ -98,16 +101,15 @@ class NcpsCompatible(nn.Module):
     """A converted network that behaves as ncps does, bugs included; made by ``from_ncps(module, compat=True)``.
 
     - A (batch, time) ``timespans`` loses its batch axis at each sample and is broadcast over the *units*: an error
-      where the batch is neither 1 nor the number of units, another unit's time where it is.
+      unless the batch is 1 or the number of units, and wrong time spans in the latter case.
     - A zero time span makes an LTC's state NaN.
-    - Conductances are used as stored, so those of a network that never called ``apply_weight_constraints`` may be
-      negative.
+    - Conductances are used as stored, so they may be negative if ``apply_weight_constraints`` was never called.
     - A CfC with a wiring of a single layer returns all units, whatever its number of outputs.
 
     Args:
         layer: the converted layer.
         module: the ncps module, for its calling convention.
-        order: (units,) neuron number at each place of ncps' state.
+        order: (units,) neuron number at each index of ncps' state.
     """
 
     def __init__(self, layer: RecurrentLayer, module: Any, order: Tensor):
@@ -118,7 +120,7 @@ class NcpsCompatible(nn.Module):
         self.register_buffer("order", order, persistent=False)
 
     def forward(self, input: Tensor, hx: Tensor | State | None = None, timespans: Tensor | None = None):
-        """Input (batch, time, features) or (time, features) to (output, state), as ncps has it."""
+        """Input (batch, time, features) or (time, features) to (output, state), as in ncps."""
         batched = input.ndim == 3
         axis = 0 if self.batch_first else 1
         if not batched:
@@ -164,14 +166,14 @@ def _updated(recurrence: Recurrence, coefficients: tuple[Any, ...], inputs: Inpu
 
 
 def _evaluation_order(cell: Any) -> Tensor:
-    """Neuron number at each place of the state of an ncps cell: a wired CfC keeps layers in order of evaluation."""
+    """Neuron number at each index of an ncps cell's state; a wired CfC keeps layers in order of evaluation."""
     if type(cell).__name__ == "WiredCfCCell":
         layers = [cell._wiring.get_neurons_of_layer(i) for i in range(cell._wiring.num_layers)]
         return torch.tensor([neuron for layer in layers for neuron in layer])
     return torch.arange(cell.state_size if hasattr(cell, "state_size") else cell.hidden_size)
 
 
-# Methods and properties that decide what a module of ncps computes.
+# Methods and properties that determine what an ncps module computes.
 _COMPUTING = {"forward", "__call__", "_map_inputs", "_map_outputs", "_ode_solver", "_sigmoid"} | {
     "state_size", "sensory_size", "motor_size", "layer_sizes", "num_layers"
 }  # fmt: skip
@@ -179,7 +181,7 @@ _NCPS = {"LTC", "CfC", "LTCCell", "CfCCell", "WiredCfCCell", "LSTMCell", "LeCun"
 
 
 def _of_ncps(part: object) -> type:
-    """The class of ncps, or of torch, that a module is or inherits from; object where there is none."""
+    """The class of ncps or torch that a module is an instance of; object if there is none."""
     ancestors = type(part).__mro__[::-1]
     known = (kind for kind in ancestors if kind.__name__ in _NCPS)
     torchs = [kind for kind in ancestors if kind.__module__.startswith("torch.nn.modules.") and kind is not nn.Module]
@@ -187,7 +189,7 @@ def _of_ncps(part: object) -> type:
 
 
 def _check_part(name: str, part: nn.Module) -> None:
-    """Raises unless a part of an ncps module computes what its class of ncps or torch does."""
+    """Raises unless a submodule computes what its class of ncps or torch does."""
     kind = _of_ncps(part)
     subclasses = type(part).__mro__[: type(part).__mro__.index(kind)]
     changed = sorted(_COMPUTING & {key for subclass in subclasses for key in vars(subclass)})
@@ -210,7 +212,7 @@ def _check_part(name: str, part: nn.Module) -> None:
 
 
 def _freeze(layer: RecurrentLayer, module: nn.Module, origins: Origins) -> None:
-    """Freezes in the layer what is frozen in the module."""
+    """Freezes the layer's parameters that are frozen in the module."""
     for parameter, sources in origins:
         trained = [source.requires_grad for source in sources]
         if any(trained) != all(trained):
@@ -303,7 +305,7 @@ def _ltc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Origins]
 
 
 def _signed(name: str, mask: Tensor, signs: Tensor) -> np.ndarray:
-    """A mask as a wiring's matrix, with a sign for each synapse."""
+    """The matrix of a wiring from a mask, with a sign for each synapse."""
     if not bool(((mask == 0) | (mask == 1)).all()):
         raise ValueError(f"{name} must be 0 or 1 everywhere, as ncps makes it, but holds other values")
     return torch.where(mask == 0, 0, torch.where(signs < 0, -1, 1)).cpu().numpy()
@@ -342,7 +344,7 @@ def _cfc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Origins]
     for mine, theirs in zip((m for m in ours.backbone if isinstance(m, nn.Linear)), linears, strict=True):
         origins += _copy_linear(mine, theirs)
     if dropouts:
-        # ncps never drops after the first layer of a backbone.
+        # ncps has no dropout after the first layer of a backbone.
         ours.backbone[2] = nn.Identity()
     heads = _heads(cell)
     for name in ("weight", "bias"):
@@ -374,7 +376,7 @@ def _wired_cfc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Or
                 f"module computes with another layer_{number} than its state dict has, since ncps holds layers twice: "
                 "replace it in rnn_cell._layers too"
             )
-    # Rows: inputs, then units. Within a layer ncps connects all; its gates also read whole layers.
+    # Rows: inputs, then units. ncps connects all units within a layer, and its gates read whole layers.
     signs = np.concatenate([theirs.sensory_adjacency_matrix, theirs.adjacency_matrix])
     connections, gates = np.zeros_like(signs), np.zeros_like(signs)
     for place, part in _places(cell, layers):
@@ -416,7 +418,7 @@ def _wired_cfc(module: Any, cell: Any, compat: bool) -> tuple[RecurrentLayer, Or
 
 
 def _places(cell: Any, layers: list[np.ndarray]) -> Iterator[tuple[tuple[np.ndarray, ...], Any]]:
-    """Each layer of a wired cell, and where its weights stand in a matrix (inputs and units, units)."""
+    """The layers of a wired cell, each with the index of its weights in a matrix (inputs and units, units)."""
     inputs = cell._wiring.input_dim
     sources = np.arange(inputs)
     for neurons, part in zip(layers, cell._layers, strict=True):

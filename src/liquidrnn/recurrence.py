@@ -1,4 +1,4 @@
-"""One update equation with its parameters, and the ways to run it: sample by sample, or a sequence as one operator."""
+"""An update equation with its parameters, and two ways to run it: sample by sample, or a sequence as one operator."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ class Recurrence(nn.Module):
     """One state-update equation with its parameters: one of a module's layers, in one direction.
 
     A subclass sets ``input_size``, ``hidden_size``, ``output_size``, ``state_sizes`` and ``num_synapses`` and
-    implements :meth:`update`; the rest has defaults. Whatever reads a parameter is called by way of :meth:`forward`.
+    implements :meth:`update`; everything else has defaults. Methods that read parameters are called through
+    :meth:`forward`.
 
     Attributes:
         input_size: features of one sample.
         hidden_size: units.
         output_size: features of one output.
         state_sizes: width of each state tensor; ``(hidden,)``, or ``(hidden, cell)`` with a memory cell.
-        state_names: of each state tensor.
-        num_synapses: connections that exist, from inputs and from units.
-        uses_timespans: whether spans may be passed; an equation that takes no notice of them refuses them.
-        exact: whether a sequence has the bits of its samples read one by one; otherwise they agree to rounding.
-        backend: the one that does; None for the fastest.
+        state_names: name of each state tensor.
+        num_synapses: number of connections, from inputs and from units.
+        uses_timespans: whether spans may be passed; an equation that would ignore them refuses them.
+        exact: whether a whole sequence gives the same bits as its samples one by one; otherwise they agree to rounding.
+        backend: the backend that runs it; None for the fastest.
 
     Example:
         A leaky integrator, as a layer of its own:
@@ -66,7 +67,7 @@ class Recurrence(nn.Module):
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The backends that can run it."""
+        """Names of the backends that can run it."""
         return ("reference",)
 
     @property
@@ -75,28 +76,27 @@ class Recurrence(nn.Module):
         return None
 
     def coefficients(self) -> tuple[Any, ...]:
-        """What the equation needs of the parameters and does not change along a sequence."""
+        """Quantities that depend only on the parameters, computed once per sequence."""
         return ()
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
         """The equation: the state after one sample.
 
         Args:
-            coefficients: what :meth:`coefficients` returned.
-            inputs: one sample of each sequence, (batch, ...); all of them are there.
-            state: before the sample, tuple of (batch, width).
+            coefficients: the result of :meth:`coefficients`.
+            inputs: one sample of each sequence, (batch, ...); none is absent.
+            state: the state before the sample, a tuple of (batch, width).
         """
         raise NotImplementedError
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        """:meth:`update`, and what it did: the effective time constant ("tau") and gates, each (batch, hidden)."""
+        """:meth:`update`, and a trace: the effective time constant ("tau") and gates, each (batch, hidden)."""
         return self.update(coefficients, inputs, state), {}
 
     def output(self, inputs: Inputs, states: State) -> Tensor:
         """Outputs (..., output_size) from samples (..., input_size) and the states after them, (..., width).
 
-        Where a sample is absent, its values are those of one without any observed feature, and the states those that
-        are held.
+        An absent sample has the values of one without any observed feature, and its state is the held one.
         """
         return states[0][..., : self.output_size]
 
@@ -106,28 +106,28 @@ class Recurrence(nn.Module):
         self.backend = backend
 
     def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
-        """A compiled stream over these buffers, with the parameters as they are; None where there is none."""
+        """A compiled stream over these buffers with the current parameters; None if there is no compiled kernel."""
         return None
 
     def restrict(self, wiring: Wiring) -> None:
-        """Keeps of the synapses, and of their parameters, those that ``wiring`` has."""
+        """Removes the synapses that ``wiring`` lacks, with their parameters."""
         raise TypeError(f"{type(self).__name__} has no wiring to restrict")
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
-        """All updates of a sequence.
+        """Applies the update to all samples of sequences.
 
         Args:
-            inputs: of sequences.
-            state: before the first sample, tuple of (batch, width).
+            inputs: the sequences.
+            state: the state before the first sample, a tuple of (batch, width).
 
         Returns:
-            Every part of the state after each sample, (batch, time, width), at least those that :meth:`output` reads;
+            The parts of the state after each sample, (batch, time, width), at least those that :meth:`output` reads;
             and the last state.
         """
         return loop.unroll(partial(self.update, self.coefficients()), inputs, state)
 
     def trace(self, inputs: Inputs, state: State) -> tuple[State, State, Trace]:
-        """:meth:`unroll` with what :meth:`examine` says of every sample, (batch, time, hidden)."""
+        """:meth:`unroll`, with the trace of :meth:`examine` at every sample, (batch, time, hidden)."""
         coefficients, steps = self.coefficients(), []
 
         def update(inputs: Inputs, state: State) -> State:
@@ -140,7 +140,7 @@ class Recurrence(nn.Module):
         return states, end, _where_present(trace, inputs)
 
     def read(self, inputs: Inputs, state: State, return_trace: bool = False) -> tuple[Tensor, State, Trace]:
-        """Outputs of a sequence (batch, time, output_size), the last state, and a trace if it is asked for."""
+        """Outputs of a sequence (batch, time, output_size), the last state, and a trace if ``return_trace``."""
         trace: Trace = {}
         if return_trace:
             states, end, trace = self.trace(inputs, state)
@@ -155,51 +155,51 @@ class Recurrence(nn.Module):
         return self.output(inputs, state), state
 
     def forward(self, method: Callable[..., T], *arguments) -> T:
-        """``method(*arguments)``, as a module is called: :meth:`read`, :meth:`step`, :meth:`stream`, :meth:`output`.
+        """Calls ``method(*arguments)`` (:meth:`read`, :meth:`step`, :meth:`stream` or :meth:`output`) as a module call.
 
-        Hooks then run before anything reads a parameter, which is what those need that compute parameters
-        (``torch.nn.utils.prune``, the older ``weight_norm``) or gather them (``fully_shard``).
+        So the module's hooks run before any parameter is read. Hooks that compute parameters (``torch.nn.utils.prune``,
+        the older ``weight_norm``) or gather them (``fully_shard``) depend on that.
         """
         return method(*arguments)
 
 
 class FusedRecurrence(Recurrence):
-    """A recurrence whose whole sequence is one operator, with a kernel on some devices.
+    """A recurrence that runs a whole sequence as one operator, which has a kernel on some devices.
 
-    A subclass sets :attr:`operator` and returns the operator's equation from :meth:`coefficients`. Where it is not
-    :meth:`fused`, what stands behind it in the order of inheritance runs sample by sample.
+    A subclass sets :attr:`operator` and returns the operator's equation from :meth:`coefficients`. If it is not
+    :meth:`fused`, the next class in the method resolution order runs the sequence sample by sample.
     """
 
     operator: ClassVar[Operator]
 
     @property
     def kernels(self) -> tuple[str, ...]:
-        """The reference, the compiled one, and what else was registered."""
+        """The reference, the compiled kernel, and others that were registered."""
         return tuple(dict.fromkeys(("reference", "cpu", *self.operator.kernels)))
 
     def fused(self) -> bool:
-        """Whether the operator does what the modules of this recurrence, called one by one, would do."""
+        """Whether the operator computes the same as the submodules of this recurrence would, called one by one."""
         return True
 
     def sense(self, values: Tensor) -> Tensor:
-        """What the operator reads of the values (..., input_size)."""
+        """The operator's input, computed from the values (..., input_size)."""
         return values
 
     def maps(self) -> Maps:
-        """:meth:`sense` and :meth:`output` as a stream takes them."""
+        """:meth:`sense` and :meth:`output` in the form that a compiled stream takes."""
         return Maps()
 
     def explain(self, equation: Any, inputs: Inputs, state: State) -> Trace:
-        """What the equation does at many samples (samples, ...), from the states that they find."""
+        """The trace of many samples (samples, ...), given the states before them."""
         return {}
 
     def _states(self, equation: Any, inputs: Inputs, state: State) -> Tensor:
-        """All parts of the state side by side, (batch, time, sum of widths)."""
+        """All parts of the state, concatenated, (batch, time, sum of widths)."""
         inputs = inputs._replace(values=self.sense(inputs.values))
         return self.operator(inputs, _joined(state), equation, self.backend)
 
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
-        """All updates of a sequence."""
+        """See :meth:`Recurrence.unroll`."""
         if not self.fused():
             return super().unroll(inputs, state)
         states = self._states(self.coefficients(), inputs, state)
@@ -207,14 +207,14 @@ class FusedRecurrence(Recurrence):
         return self._parts(states), end
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
-        """A sequence of one sample: streaming is to equal the whole sequence bit for bit."""
+        """Runs a sequence of one sample, so that streaming gives the same bits as the whole sequence."""
         if not self.fused():
             return super().update(coefficients, inputs, state)
         sequence = inputs.mapped(lambda part: part.unsqueeze(1))
         return self._parts(self._states(coefficients, sequence, state).squeeze(1))
 
     def trace(self, inputs: Inputs, state: State) -> tuple[State, State, Trace]:
-        """:meth:`unroll` and what :meth:`explain` says of every sample."""
+        """:meth:`unroll`, with the trace of :meth:`explain` at every sample."""
         if not self.fused():
             return super().trace(inputs, state)
         equation = self.coefficients()
@@ -231,13 +231,13 @@ class FusedRecurrence(Recurrence):
         return self._parts(states), end, _where_present(trace, inputs)
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        """:meth:`update`, and what :meth:`explain` says of it."""
+        """:meth:`update`, and the trace of :meth:`explain`."""
         if not self.fused():
             return super().examine(coefficients, inputs, state)
         return self.update(coefficients, inputs, state), self.explain(coefficients, inputs, state)
 
     def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
-        """Of the kernel, if it has one."""
+        """See :meth:`Recurrence.stream`."""
         if not self.fused():
             return None
         with torch.no_grad():
@@ -252,7 +252,7 @@ def _joined(state: State) -> Tensor:
 
 
 def _where_present(trace: Trace, inputs: Inputs) -> Trace:
-    """A trace with NaN where no sample is."""
+    """A trace with NaN where a sample is absent."""
     if inputs.present is None:
         return trace
     return {name: values.where(inputs.present, torch.nan) for name, values in trace.items()}
@@ -287,7 +287,7 @@ class MixedMemory(Recurrence):
 
     @property
     def wiring(self) -> Wiring | None:
-        """Of the recurrence within."""
+        """That of the wrapped recurrence."""
         return self.inner.wiring
 
     @property
@@ -296,33 +296,33 @@ class MixedMemory(Recurrence):
         return CellParameters(self.weight_ih, self.weight_hh, self.bias)
 
     def coefficients(self) -> tuple[Any, ...]:
-        """Of the recurrence within."""
+        """That of the wrapped recurrence."""
         return self.inner.coefficients()
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
-        """The LSTM cell, then the recurrence within."""
+        """The LSTM cell, then the wrapped recurrence."""
         h, c = lstm_cell(self.cell, inputs.values, *state)
         return *self.inner.update(coefficients, inputs, (h,)), c
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
-        """What the recurrence within says, at the state that the cell hands it."""
+        """The trace of the wrapped recurrence at the state that the cell returns."""
         h, c = lstm_cell(self.cell, inputs.values, *state)
         (h,), trace = self.inner.examine(coefficients, inputs, (h,))
         return (h, c), trace
 
     def output(self, inputs: Inputs, states: State) -> Tensor:
-        """Of the recurrence within."""
+        """That of the wrapped recurrence."""
         return self.inner.output(inputs, states[:1])
 
     def forward(self, method: Callable[..., T], *arguments) -> T:
-        """As of any recurrence, with the hooks of the one within."""
+        """See :meth:`Recurrence.forward`; the wrapped recurrence's hooks run too."""
         return self.inner(method, *arguments)
 
     def restrict(self, wiring: Wiring) -> None:
-        """Of the recurrence within."""
+        """That of the wrapped recurrence."""
         self.inner.restrict(wiring)
         self.num_synapses = self.inner.num_synapses
 
     def run_on(self, backend: str | None) -> None:
-        """Of the recurrence within."""
+        """That of the wrapped recurrence."""
         self.inner.run_on(backend)

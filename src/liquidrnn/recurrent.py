@@ -1,15 +1,15 @@
-"""The main idea of the library: a state-update equation, unrolled over unevenly spaced samples.
+"""The core of the library: a state-update equation, unrolled over unevenly spaced samples.
 
-Two classes share the work:
+There are two classes:
 
-- :class:`~liquidrnn.recurrence.Recurrence` is one update equation with its parameters: one layer, in one direction. A
-  layer's file supplies it, as little more than its equation.
-- :class:`RecurrentLayer` is the module that stands where ``torch.nn.LSTM`` stood. It stacks recurrences into
-  layers and directions and does, once and for all layers, what has nothing to do with the equation: initial
-  states, dropout, readout, streaming.
+- :class:`~liquidrnn.recurrence.Recurrence` is one update equation with its parameters: one layer in one direction. Each
+  layer's module defines one, which is little more than the equation.
+- :class:`RecurrentLayer` is the drop-in replacement for ``torch.nn.LSTM``. It stacks recurrences into layers and
+  directions and implements everything that does not depend on the equation: initial states, dropout, readout,
+  streaming.
 
-Inside, there is one layout, (batch, time, feature). Layouts, time and masks are brought into their final form once, at
-the edge, by :class:`liquidrnn.samples.Samples`: a recurrence sees a span for every sample, and which samples are there.
+Internally there is one layout, (batch, time, feature). :class:`liquidrnn.samples.Samples` converts layouts, time spans
+and masks once, on entry: a recurrence gets a span for every sample, and which samples are present.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from liquidrnn.wirings import Wiring
 
 
 class Stacking(TypedDict, total=False):
-    """Keyword arguments every layer takes, besides those of its equation.
+    """Keyword arguments of every layer, in addition to those of its equation.
 
     Attributes:
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...) instead of
@@ -45,12 +45,12 @@ class Stacking(TypedDict, total=False):
         bidirectional: a second recurrence per layer reads the sequence backwards; outputs are concatenated.
         dropout: probability of zeroing an output between two layers, in training; needs ``num_layers`` > 1.
         output_size: a learned linear readout of this width after the last layer; None returns the states
-            themselves (of the motor neurons, with a wiring that has some).
-        generator: source of randomness for wiring, polarity and initial values; torch's own by default.
-        device: where parameters live, as in torch.
+            (with a wiring that has motor neurons, theirs).
+        generator: random generator for wiring, polarity and initial values; torch's default generator if None.
+        device: device of the parameters, as in torch.
         dtype: floating-point type of the parameters, as in torch.
-        backend: what runs the recurrence: "reference" (plain PyTorch), "cpu" (compiled), or None for the fastest that
-            can run; a name runs that one or raises. See :func:`liquidrnn.backends`.
+        backend: what runs the recurrence: "reference" (plain PyTorch), "cpu" (compiled), or None for the fastest
+            available one. A backend that is named but cannot run raises an error. See :func:`liquidrnn.backends`.
     """
 
     batch_first: bool
@@ -64,52 +64,52 @@ class Stacking(TypedDict, total=False):
 
 
 def factory_of(stacking: Stacking) -> Factory:
-    """What parameters are made with."""
+    """The arguments with which parameters are created."""
     return {name: stacking.get(name) for name in ("generator", "device", "dtype")}  # type: ignore[return-value]
 
 
 class RecurrentLayer(nn.Module):
-    """A state-update equation unrolled over unevenly spaced samples: the one contract of all layers.
+    """A state-update equation unrolled over unevenly spaced samples: the common base class of all layers.
 
     ``output, h_n = layer(input, hx=None, *, timespans=None, mask=None)`` works as ``torch.nn.LSTM`` does:
     ``input`` is (time, batch, input_size), or (batch, time, input_size) with ``batch_first=True``, or
     (time, input_size) without a batch, or a ``PackedSequence``; ``hx`` and ``h_n`` are
     (num_layers * num_directions, batch, width), a pair of such tensors for layers with a memory cell.
 
-    **Time.** ``timespans`` is the time since the previous sample, in the unit for which the layer's constants
-    are meant (1 is a typical step): a number, (time,), or in the layout of ``input`` (batch, time) or
+    **Time.** ``timespans`` is the time since the previous sample, in the unit that the layer's constants
+    assume (1 is a typical step): a number, (time,), or in the layout of ``input`` (batch, time) or
     (batch, time, 1). None means 1 everywhere. The first span of a sequence is the time since ``hx`` was valid. A
     zero span leaves the state of a layer defined by an ODE exactly as it was. :func:`timespans_from_timestamps`
-    makes spans from timestamps.
+    computes spans from timestamps.
 
     **Missing data.** ``mask`` is True where a value was observed, in the layout of ``input``: (batch, time) or
-    (batch, time, feature). An unobserved feature is read as 0, whatever stands there, NaN included: the mean of
-    a standardised feature. A sample without any observed feature is absent: its state is held and repeated, its
-    span is added to the span of the next observed sample. The result is that of the sequence with the absent
-    samples removed, so padding marked by the mask never changes anything.
+    (batch, time, feature). An unobserved feature is read as 0, the mean of a standardised feature, whatever
+    its value is (even NaN). A sample without any observed feature is absent: the state is held and repeated, and its
+    span is added to that of the next observed sample. The result equals that of the sequence without the absent
+    samples, so padding that the mask marks never changes anything.
 
-    **Episodes.** ``reset`` is True where a new episode begins: the state is 0 before that sample, whatever came before,
-    and the result is that of each episode as a sequence of its own. A sample's span then is the time since its episode
-    began, or since the sample before; absent samples add theirs to samples of their own episode alone.
+    **Episodes.** ``reset`` is True where a new episode begins: the state is set to 0 before that sample, so that the
+    result equals that of each episode as a separate sequence. The span of an episode's first sample is the time since
+    the episode began; spans of absent samples are only added to samples of the same episode.
 
-    **Streaming.** :meth:`step` and :class:`~liquidrnn.Stream` read one sample at a time. Where :attr:`exact` is true
-    they give the bits of :meth:`forward`; otherwise a library multiplies a whole sequence at once, and they agree to
-    rounding.
+    **Streaming.** :meth:`step` and :class:`~liquidrnn.Stream` read one sample at a time. If :attr:`exact` is true,
+    they return the same bits as :meth:`forward`; otherwise a library computes whole sequences at once, and they agree
+    to rounding.
 
-    **Backward direction.** The span of a sample is then the time to the next observed sample; the sample that is
-    read first, the last one, has the span of the sequence's first.
+    **Backward direction.** The span of a sample is the time to the next observed sample; the last sample, which is read
+    first, has the span of the sequence's first.
 
-    Under autocast a recurrence computes in the type of its parameters: a state is a long sum.
+    Under autocast a recurrence computes in the dtype of its parameters, since a state accumulates over many samples.
 
     Attributes:
         input_size: features of one sample.
         hidden_size: units of each layer.
         output_size: features of one output.
-        num_layers: layers stacked on one another.
+        num_layers: number of stacked layers.
         num_directions: 2 if bidirectional, else 1.
         batch_first: whether batch comes before time.
         dropout: probability of dropout between layers.
-        backend: what runs the recurrences; None for the fastest that can.
+        backend: the backend that runs the recurrences; None for the fastest available one.
     """
 
     def __init__(
@@ -132,12 +132,12 @@ class RecurrentLayer(nn.Module):
         """Stacks recurrences.
 
         Args:
-            build: makes a recurrence for a number of input features; called once per layer and direction.
+            build: creates a recurrence for a number of input features; called once per layer and direction.
             input_size: features of one sample.
-            num_layers: layers stacked on one another.
-            mixed_memory: put ``wrapper`` around every recurrence.
-            wrapper: what that is, where an equation has a faster way to run with the cell.
-            batch_first: see :class:`Stacking`, as all that follow.
+            num_layers: number of stacked layers.
+            mixed_memory: wrap every recurrence in ``wrapper``.
+            wrapper: :class:`MixedMemory`, or a subclass with a faster implementation for an equation.
+            batch_first: see :class:`Stacking`, as for all that follow.
             bidirectional: see :class:`Stacking`.
             dropout: see :class:`Stacking`.
             output_size: see :class:`Stacking`.
@@ -186,7 +186,7 @@ class RecurrentLayer(nn.Module):
         self._register_load_state_dict_pre_hook(self._rename_older)
 
     def _rename_older(self, state_dict, prefix, *_) -> None:
-        """Gives parameters that an earlier version saved as ``levels.*`` their present names."""
+        """Renames parameters that an earlier version saved as ``levels.*``."""
         for name in [name for name in state_dict if name.startswith(f"{prefix}levels.")]:
             state_dict[f"{prefix}layers.{name.removeprefix(f'{prefix}levels.')}"] = state_dict.pop(name)
 
@@ -197,33 +197,33 @@ class RecurrentLayer(nn.Module):
 
     @property
     def exact(self) -> bool:
-        """Whether :meth:`step` and :class:`~liquidrnn.Stream` give the bits of :meth:`forward`.
+        """Whether :meth:`step` and :class:`~liquidrnn.Stream` return the same bits as :meth:`forward`.
 
-        A readout (``output_size``) is one product over all samples of a sequence, and torch's RNN, LSTM and GRU run
-        whole sequences in kernels of their own. There outputs agree to rounding: to 1e-5 of the largest in float32,
-        1e-13 in float64.
+        They do not with a readout (``output_size``), which is one matrix product over all samples of a sequence, and
+        with torch's RNN, LSTM and GRU, whose kernels run whole sequences. Then outputs agree to rounding: to 1e-5 of
+        the largest in float32, 1e-13 in float64.
         """
         return self.readout is None and all(recurrence.exact for recurrence in self.recurrences)
 
     @property
     def num_synapses(self) -> int:
-        """Connections that exist, from inputs to units and among units, over all layers and directions."""
+        """Number of connections, from inputs to units and among units, over all layers and directions."""
         return sum(recurrence.num_synapses for recurrence in self.recurrences)
 
     @property
     def wiring(self) -> Wiring | None:
-        """The graph, with ``num_layers=1`` and one direction; None for a layer without one.
+        """The graph of a layer with ``num_layers=1`` and one direction; None for a layer without one.
 
-        With several layers or directions there is one in each of :attr:`recurrences`, and None here.
+        With several layers or directions each of :attr:`recurrences` has its own, and this is None.
         """
         return self.recurrences[0].wiring if len(self.recurrences) == 1 else None
 
     def _like(self) -> Tensor:
-        """A tensor of the type and on the device that samples and states have to be: a parameter, if there is one.
+        """A tensor with the dtype and device that samples and states must have: a parameter, if there is one.
 
         Raises:
-            TypeError: parameters are no floating-point numbers.
-            RuntimeError: ``torch.jit.trace`` is at work.
+            TypeError: parameters are not floating-point.
+            RuntimeError: under ``torch.jit.trace``.
         """
         if torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
             raise RuntimeError(
@@ -239,11 +239,11 @@ class RecurrentLayer(nn.Module):
                 f"parameters of this {type(self).__name__} are {parameter.dtype}, but must be floating-point: use "
                 "layer.float()"
             )
-        # Quantised modules hold no parameters, and read and write this.
+        # Quantised modules have no parameters; their inputs and outputs are of this kind.
         return torch.empty(0, dtype=torch.float32, device="cpu")
 
     def __prepare_scriptable__(self):
-        """Called by ``torch.jit.script``, of a layer or of a module around it."""
+        """Called when ``torch.jit.script`` compiles the layer or a module that contains it."""
         raise RuntimeError(f"{type(self).__name__} cannot be scripted by torch.jit: use torch.export.export")
 
     def lesioned(self, wiring: Wiring) -> Self:
@@ -254,7 +254,7 @@ class RecurrentLayer(nn.Module):
                 :meth:`liquidrnn.wirings.Wiring.prune`.
 
         Raises:
-            ValueError: the layer has no wiring, or several; or ``wiring`` has a synapse that this layer lacks.
+            ValueError: the layer has no wiring or several, or ``wiring`` has a synapse that this layer lacks.
 
         Example:
             >>> layer = lr.LTC(4, lr.wirings.AutoNCP(12, outputs=2), batch_first=True)
@@ -287,7 +287,8 @@ class RecurrentLayer(nn.Module):
         """A copy, hooks included."""
         modes = {module: module.training for module in self.modules()}
         if any(module._forward_pre_hooks for module in modes):
-            # What hooks computed hangs on a graph and cannot be copied: they compute it once more, without one.
+            # Tensors that hooks computed are part of an autograd graph and cannot be copied: a forward pass without
+            # gradients makes the hooks compute them again.
             with torch.no_grad(), torch.random.fork_rng(devices=[]):
                 parameter = self._like()
                 self.eval()(torch.zeros(1, 1, self.input_size, dtype=parameter.dtype, device=parameter.device))
@@ -296,7 +297,7 @@ class RecurrentLayer(nn.Module):
         return copy.deepcopy(self)
 
     def extra_repr(self) -> str:
-        """The layer in one line: sizes, what differs from the defaults, and what it costs."""
+        """Sizes, arguments that differ from their defaults, and numbers of parameters and synapses."""
         parts = [f"{self.input_size}, {self.hidden_size}"]
         parts += [f"num_layers={self.num_layers}"] * (self.num_layers > 1)
         parts += ["bidirectional=True"] * (self.num_directions > 1)
@@ -317,7 +318,7 @@ class RecurrentLayer(nn.Module):
         reset: Tensor | PackedSequence | None = None,
         return_trace: bool = False,
     ):
-        """Reads whole sequences.
+        """Processes whole sequences.
 
         Args:
             input: (time, batch, input_size), (batch, time, input_size) if ``batch_first``, (time, input_size), or a
@@ -325,24 +326,24 @@ class RecurrentLayer(nn.Module):
             hx: initial state (num_layers * num_directions, batch, width), without batch for unbatched input; a pair
                 for layers with a memory cell; None is zero.
             timespans: time since the previous sample: a number, (time,), or (batch, time[, 1]) in the layout of
-                ``input``, where ``input`` is packed also packed alike.
+                ``input``; a ``PackedSequence`` if ``input`` is one.
             mask: bool (batch, time[, input_size]) in the layout of ``input``, True where observed.
-            reset: bool (time,) or (batch, time[, 1]) in the layout of ``input``, packed where that is: True where a new
-                episode begins, before the sample.
-            return_trace: also return a dict of what the last layer did at every sample.
+            reset: bool (time,) or (batch, time[, 1]) in the layout of ``input``, a ``PackedSequence`` if that is one:
+                True where a new episode begins with the sample.
+            return_trace: also return a dict with the internal quantities of the last layer at every sample.
 
         Returns:
             ``output`` (batch, time, output_size) in the layout of ``input``, ``h_n`` shaped as ``hx``; with
-            ``return_trace`` also a dict of tensors (batch, time, num_directions * units): "state", which an absent
-            sample repeats; "tau", the effective time constant, where the equation has one; and the layer's gates, by
-            their names in the layer's documentation. The last two are NaN where a sample is absent.
+            ``return_trace`` also a dict of tensors (batch, time, num_directions * units): "state", which is
+            repeated for an absent sample; "tau", the effective time constant, if the equation has one; and the gates,
+            by their names in the layer's documentation. "tau" and gates are NaN where a sample is absent.
 
         Raises:
             ValueError: an argument has the wrong shape or value; the message says which and what to do.
             TypeError: an argument has the wrong type.
 
-        A graph made by ``torch.compile`` or ``torch.export`` checks shapes, but no longer the values of spans; NaN in
-        an observed value makes NaN, as everywhere in torch.
+        Graphs of ``torch.compile`` and ``torch.export`` check shapes, but not the values of spans. NaN in an observed
+        value gives NaN outputs, as everywhere in torch.
         """
         return_trace = flag("return_trace", return_trace)
         self._check_clock("timespans", timespans)
@@ -386,15 +387,15 @@ class RecurrentLayer(nn.Module):
         mask: Tensor | None = None,
         reset: Tensor | bool | None = None,
     ):
-        """Reads one sample: the streaming form of the layer. It equals the whole sequence, see :attr:`exact`.
+        """Processes one sample, for streaming. The result is that of the whole sequence, see :attr:`exact`.
 
         Args:
             input: (batch, input_size) or (input_size,).
             hx: state as :meth:`forward` takes and returns it.
             timespan: time since the previous sample, a number or (batch,); None is 1.
             mask: bool (batch, input_size) or, without batch, (input_size,): True where observed. At least one
-                feature must be: an absent sample is no step. Add its span to the next.
-            reset: bool (batch,), or one for all: True where a new episode begins, from a state of 0.
+                feature must be observed: leave out an absent sample and add its span to the next.
+            reset: bool (batch,), or one bool for all: True where a new episode begins, with state 0.
 
         Returns:
             ``output`` (batch, output_size) and the new state.
@@ -439,7 +440,7 @@ class RecurrentLayer(nn.Module):
         return x if batched else x.squeeze(0), self._final(new_states, batched)
 
     def _check_clock(self, name: str, spans: object) -> None:
-        """Raises where spans are given that no recurrence would read."""
+        """Raises if spans are given but a recurrence would ignore them."""
         if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
             raise ValueError(
                 f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay' to "
@@ -451,7 +452,7 @@ class RecurrentLayer(nn.Module):
         rows = self.num_layers * self.num_directions
         sizes = self.recurrences[0].state_sizes
         if hx is None:
-            # Not the parameter's own new_zeros(): under fully_shard the parameter is a part of a tensor.
+            # Not parameter.new_zeros(): under fully_shard the parameter is a shard of a tensor.
             kind = {"dtype": parameter.dtype, "device": parameter.device}
             return tuple(torch.zeros(rows, batch, size, **kind) for size in sizes)
         given = (hx,) if isinstance(hx, Tensor) else hx
@@ -475,12 +476,12 @@ class RecurrentLayer(nn.Module):
         return tuple((s if batched else s.unsqueeze(1)).to(parameter.dtype) for s in given)
 
     def _final(self, states: list[State], batched: bool) -> Tensor | State:
-        """Last states of all layers and directions, as ``hx`` has them."""
+        """Last states of all layers and directions, in the form of ``hx``."""
         h_n = tuple(torch.stack(tensors) for tensors in zip(*states, strict=True))
         h_n = h_n if batched else tuple(s.squeeze(1) for s in h_n)
         return h_n[0] if len(h_n) == 1 else h_n
 
 
 def full_precision(device: torch.device):
-    """Keeps autocast out of a recurrence; it knows no meta tensors."""
+    """Disables autocast, which does not support meta tensors, for a recurrence."""
     return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""Sequences as they come, brought into the library's one inner form: what was observed, and how much time passed."""
+"""Converts a layer's arguments (sequences, time spans, masks, resets) to the library's internal form."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from liquidrnn.spans import Gaps, checked_spans
 
 
 class Samples:
-    """A batch of sequences, whatever the layout they came in.
+    """A batch of sequences in the internal layout.
 
     Args:
         input: (time, batch, input_size), (batch, time, input_size) if ``batch_first``, (time, input_size), or a
@@ -23,13 +23,13 @@ class Samples:
         reset: bool (time,) or (batch, time[, 1]) in the layout of ``input``, or packed like it, or None.
         input_size: features of one sample.
         batch_first: whether batch comes before time.
-        parameter: one of the layer's, for its dtype and device.
+        parameter: a parameter of the layer, for its dtype and device.
 
     Attributes:
         values: (batch, time, input_size) in the dtype of the parameters, 0 where nothing was observed.
-        observed: bool (batch, time, input_size), or None where every feature was.
-        gaps: time between the samples that are there.
-        batched: whether the input had a batch axis.
+        observed: bool (batch, time, input_size), or None if every feature was.
+        gaps: time between the samples that are present.
+        batched: whether the input has a batch axis.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Samples:
         self.gaps = Gaps(spans, present, self._begins(reset, parameter), parameter.dtype)
 
     def inputs(self, backward: bool) -> Inputs:
-        """What a recurrence reads of these samples, in one direction or the other."""
+        """The input of a recurrence in one direction."""
         spans, present, reset = self.gaps.backward() if backward else self.gaps.forward()
         values, observed = self.values, self.observed
         if backward:
@@ -78,7 +78,7 @@ class Samples:
         return tensor.transpose(0, 1) if self.time_first else tensor if self.batched else tensor.squeeze(0)
 
     def output(self, tensor: Tensor) -> Tensor | PackedSequence:
-        """The layer's output in the layout of the input, packed as it was, row for row."""
+        """The layer's output in the layout of the input; packed, in the same row order, if that is packed."""
         if self.packing is None:
             return self.outer(tensor)
         assert self.lengths is not None
@@ -104,13 +104,13 @@ class Samples:
         return values
 
     def _of_samples(self, name: str, given: Tensor, number: str = "") -> Tensor:
-        """A value of each sample, (batch, time, 1), from one for all, (time,), or (batch, time[, 1]) as the input."""
+        """A value for each sample, (batch, time, 1), from a number, (time,) or the layout of the input."""
         batch, time, values = self.batch, self.time, given
         if values.ndim and values.shape[-1] == 1 and values.ndim == (3 if self.batched else 2):
             values = values.squeeze(-1)
         if values.ndim == 2:
             values = self._inner(values)
-        # Size by size: a graph may know one of two equal sizes as a number and the other as a symbol.
+        # Compared one by one: in a graph one of two equal sizes may be a number and the other a symbol.
         fits = (0 if number else 1) <= values.ndim <= (2 if self.batched else 1)
         fits = fits and all(size == wanted for size, wanted in zip(values.shape[::-1], (time, batch), strict=False))
         if not fits:
@@ -122,7 +122,7 @@ class Samples:
         return values.expand(batch, time).unsqueeze(-1)
 
     def _begins(self, reset: Tensor | None, parameter: Tensor) -> Tensor | None:
-        """Where episodes begin, (batch, time, 1)."""
+        """True where episodes begin, (batch, time, 1)."""
         if reset is None:
             return None
         if not isinstance(reset, Tensor) or reset.dtype != torch.bool:
@@ -133,10 +133,10 @@ class Samples:
     def _observe(
         self, mask: Tensor | None, x: Tensor, parameter: Tensor
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Input with 0 for what was not observed; which features were; which samples are there, (batch, time, 1)."""
+        """Input with 0 where unobserved; which features were observed; which samples are present, (batch, time, 1)."""
         present = None
         if self.lengths is not None:
-            # A packed sequence's padding is never read; a mask may say more.
+            # A packed sequence's padding is absent; a mask may mark more.
             present = (torch.arange(self.time) < self.lengths.unsqueeze(1)).to(x.device).unsqueeze(-1)
         if mask is None:
             return x, None, present
@@ -171,7 +171,7 @@ def check_input(input: object, input_size: int, parameter: Tensor, batch_first: 
 
 
 def check_kind(name: str, tensor: Tensor, parameter: Tensor) -> None:
-    """Raises unless device and dtype of a tensor are those of the parameters; under autocast any float will do."""
+    """Raises unless a tensor has the device and dtype of the parameters; under autocast any floating-point dtype."""
     same_place(name, tensor, parameter)
     if not tensor.is_floating_point():
         raise ValueError(

@@ -1,7 +1,8 @@
-"""Time: what a span may be, spans between the samples that are there, and spans from timestamps.
+"""Time spans: checks, spans between present samples, and spans from timestamps.
 
-There is one rule for whole sequences, steps and streams. A span is a number or a tensor, finite, not negative, and no
-larger than the layer's dtype holds. It is checked in the precision in which it comes, and added up in float32 at least.
+The same rule applies to sequences, steps and streams. A span is a number or a tensor, finite, not negative, and at most
+the largest number of the layer's dtype. It is checked in the precision in which it is given and summed in at least
+float32.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from liquidrnn.arguments import described, readable, same_place
 
 
 def number_of(value: object) -> float | None:
-    """A number of Python or NumPy (0-d arrays too, but no bool) as a float; None for anything else."""
+    """A Python or NumPy number (0-d arrays included, bool excluded) as a float; None for anything else."""
     if isinstance(value, bool):
         return None
     if not isinstance(value, int | float):
@@ -31,10 +32,10 @@ def number_of(value: object) -> float | None:
 
 
 def checked_number(name: str, value: object, dtype: torch.dtype) -> float | None:
-    """A number that may be a span of a layer in ``dtype``; None for what is no number.
+    """A number as a valid span of a layer in ``dtype``; None for anything that is not a number.
 
     Raises:
-        ValueError: it is negative, not finite, or larger than ``dtype`` holds.
+        ValueError: it is negative, not finite, or above the largest number of ``dtype``.
     """
     span = number_of(value)
     if span is not None and not 0 <= span <= torch.finfo(dtype).max:
@@ -43,18 +44,18 @@ def checked_number(name: str, value: object, dtype: torch.dtype) -> float | None
 
 
 def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
-    """Spans in the precision in which they are added up, (): a number, or in the shape in which they came.
+    """Checked spans in the precision in which they are summed: shape () for a number, else the given shape.
 
-    A graph cannot read them: there a span too large for the layer becomes the largest that it holds.
+    While a graph is traced, values cannot be checked: a span too large for the layer is clamped instead.
 
     Args:
-        name: of the argument.
-        spans: a number of Python or NumPy, or a Tensor of real numbers.
-        parameter: one of the layer's, for its dtype and device.
+        name: name of the argument.
+        spans: a Python or NumPy number, or a Tensor of real numbers.
+        parameter: a parameter of the layer, for its dtype and device.
     """
     precise = torch.promote_types(parameter.dtype, torch.float32)
     if torch.compiler.is_compiling() and isinstance(spans, np.ndarray) and not spans.ndim:
-        spans = torch.as_tensor(spans)  # numbers of NumPy as well: a graph takes both for arrays, and knows no values
+        spans = torch.as_tensor(spans)  # a traced NumPy number is an array too, and its value is unknown
     if not isinstance(spans, Tensor):
         number = checked_number(name, spans, parameter.dtype)
         if number is None:
@@ -67,9 +68,9 @@ def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
     if spans.dtype == torch.bool or spans.is_complex():
         raise TypeError(f"{name} must be real numbers, but got {described(spans)}; a bool Tensor is a mask")
     if spans.ndim == 0 and spans.device.type == "cpu":
-        spans = spans.to(parameter.device)  # a number, as everywhere in torch
+        spans = spans.to(parameter.device)  # a 0-d CPU tensor is a number, as everywhere in torch
     same_place(name, spans, parameter)
-    # In float64 a number can be negative or too large that is neither once rounded to float32.
+    # Checked before rounding: a float64 can be negative or too large, and be neither once rounded to float32.
     exact = spans if spans.dtype == torch.float64 else spans.to(precise)
     largest = min(torch.finfo(parameter.dtype).max, torch.finfo(exact.dtype).max)
     if not readable(exact):
@@ -116,7 +117,7 @@ _ADVICE = "count time in a larger unit, such as hours for seconds, or give the l
 
 
 def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype, more: str = "") -> None:
-    """Raises where the sum of spans up to a sample that is there is more than ``dtype`` holds."""
+    """Raises if the sum of spans up to a present sample is above the largest number of ``dtype``."""
     largest = torch.finfo(dtype).max
     if not readable(sums):
         return
@@ -130,13 +131,13 @@ def check_sums(sums: Tensor, there: Tensor | bool, dtype: torch.dtype, more: str
 
 
 class Gaps:
-    """Time between samples that are there, read forward or backward, each episode by itself.
+    """Time between present samples, forward or backward, within each episode.
 
     Args:
         spans: (batch, time, 1), time since the previous sample.
-        present: bool (batch, time, 1), or None where every sample is there.
-        reset: bool (batch, time, 1), True where an episode begins, or None where none does.
-        dtype: of what is returned; sums are made in the dtype of ``spans``.
+        present: bool (batch, time, 1), or None if every sample is present.
+        reset: bool (batch, time, 1), True where an episode begins, or None if none does.
+        dtype: dtype of the result; sums are computed in the dtype of ``spans``.
     """
 
     def __init__(self, spans: Tensor, present: Tensor | None, reset: Tensor | None, dtype: torch.dtype):
@@ -146,22 +147,23 @@ class Gaps:
             return
         batch, time, _ = spans.shape
         there = present.squeeze(-1).long()
-        # The number of the gap that a sample belongs to, which ends at the next sample that is there, itself included,
-        # or with the episode.
+        # Index of the gap that each sample belongs to. A gap ends with a present sample, inclusive, or with the
+        # episode.
         gap, groups = there.cumsum(1) - there, time + 1
         if reset is not None:
             gap, groups = gap + reset.squeeze(-1).long().cumsum(1), 2 * time + 1
         sums = spans.new_zeros(batch, groups).scatter_add(1, gap, spans.squeeze(-1)).gather(1, gap)
         check_sums(sums, present.squeeze(-1), dtype)
-        # No sample ends a gap after the last one, and a graph checks nothing: infinity would become NaN.
+        # Clamped because sums behind the last present sample, and those in a graph, are not checked: infinity would
+        # become NaN.
         self.sums = sums.clamp(max=torch.finfo(dtype).max).unsqueeze(-1)
 
     def forward(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Time since the previous sample that is there, (batch, time, 1); which are there; which begin an episode."""
+        """Time since the previous present sample, (batch, time, 1); which are present; which begin an episode."""
         return self.sums.to(self.dtype), self.present, self.reset
 
     def backward(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The same with the last sample first: time to the next one; for the last of an episode its first span."""
+        """The same in reverse order: time to the next present sample, or the episode's first span for its last one."""
         if self.reset is None and self.present is None:
             return self.spans.roll(-1, 1).flip(1).to(self.dtype), None, None
         spans, time = self.sums.squeeze(-1), self.spans.shape[1]
@@ -169,7 +171,7 @@ class Gaps:
         episode = torch.zeros_like(there, dtype=torch.long)
         if self.reset is not None:
             episode = self.reset.squeeze(-1).long().cumsum(1)
-        # Of samples that are there, in order: the place, the episode, and the first of the same episode.
+        # For present samples in order: index, episode, and the first sample of the same episode.
         number = there.long().cumsum(1) - 1
         place = torch.where(there, number, time)
         kind = torch.arange(time, device=spans.device).expand_as(place)
@@ -190,8 +192,8 @@ class Gaps:
 def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_first: bool = False) -> Tensor:
     """Time since the previous sample, from the time of each sample.
 
-    Whole numbers are subtracted exactly. Floats that are too coarse for their own steps are refused: float32 knows
-    seconds since 1970 to two minutes only, float64 nanoseconds since 1970 to 256.
+    Integers are subtracted exactly. Floating-point numbers that are too coarse for their own steps are refused: for
+    seconds since 1970, float32 has a resolution of two minutes; for nanoseconds since 1970, float64 has one of 256.
 
     Args:
         timestamps: (time,), or (time, batch), or (batch, time) with ``batch_first=True``; never decreasing in time.
@@ -203,9 +205,9 @@ def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_f
         Spans of the same shape, in the same unit; floating-point.
 
     Raises:
-        TypeError: ``timestamps`` is no tensor of real numbers; ``first`` is no number.
-        ValueError: time runs backwards, is not finite, or has steps that its dtype cannot resolve to 1 %; or the shape
-            is not one of those.
+        TypeError: ``timestamps`` is not a tensor of real numbers, or ``first`` is not a number.
+        ValueError: timestamps decrease, are not finite, or have steps that their dtype cannot resolve to 1 %; or their
+            shape is wrong.
 
     Example:
         >>> timespans_from_timestamps(torch.tensor([10.0, 10.5, 12.5]))
@@ -224,7 +226,7 @@ def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_f
     floating = timestamps.is_floating_point()
     if floating and readable(timestamps) and not bool(timestamps.isfinite().all()):
         raise ValueError("timestamps must be finite, but hold NaN or infinity")
-    # A difference of small or unsigned integers may not fit into their own dtype.
+    # Differences of small or unsigned integers may overflow their own dtype.
     spans = (timestamps if floating else timestamps.long()).diff(dim=axis)
     if readable(spans):
         if bool((spans < 0).any()):
@@ -243,10 +245,10 @@ def timespans_from_timestamps(timestamps: Tensor, *, first: float = 1.0, batch_f
 
 
 def _check_resolution(timestamps: Tensor, steps: Tensor) -> None:
-    """Raises where neighbouring floats, at the size of these timestamps, are too far apart for the steps between them.
+    """Raises if the spacing of floating-point numbers at the size of these timestamps is too large for their steps.
 
-    The steps of timestamps that were whole numbers, or quarters, are exact however large. Rounded ones are not all
-    multiples of a number well above the distance of neighbours, or only by a chance of one in a million.
+    Timestamps that are whole numbers, or quarters, have exact steps however large they are. Rounded ones are not all
+    multiples of a number well above the spacing, except with a probability of one in a million.
     """
     if not steps.numel():
         return
@@ -254,7 +256,7 @@ def _check_resolution(timestamps: Tensor, steps: Tensor) -> None:
     largest = stamps.abs().max().item()
     spacing = torch.finfo(timestamps.dtype).eps * 2.0 ** (math.frexp(largest)[1] - 1)
     moved = steps[steps > 0]
-    # Without any step there is no scale; but floats that are no longer all whole numbers may have hidden one.
+    # Equal timestamps have no typical step; but if the spacing is above 1, rounding may have hidden one.
     typical = moved.to(stamps.dtype).median().item() if len(moved) else 50.0 * spacing if spacing > 1 else math.inf
     if spacing <= 0.01 * typical:
         return

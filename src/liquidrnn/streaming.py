@@ -1,4 +1,4 @@
-"""Layers that read one sample after another, prepared once for it."""
+"""Streams: layers prepared once for processing one sample after another."""
 
 from __future__ import annotations
 
@@ -22,27 +22,28 @@ _tracing = torch._C._get_tracing_state
 
 
 class Stream:
-    """A layer that reads one sample after another and keeps the state itself.
+    """Processes one sample after another with a layer, and keeps the state.
 
-    For inference, where each sample is answered as it comes: a control loop, a monitor. What a layer prepares for every
-    call (conductances, sorted synapses, checks) is done once, when the stream is made, from the parameters as they
-    are then; later changes of the layer do not reach the stream. The numbers are those of
-    :meth:`RecurrentLayer.step` in evaluation mode, bit for bit, without gradients; with masks and episodes they equal
-    those of :meth:`RecurrentLayer.forward` as :attr:`RecurrentLayer.exact` says.
+    It is for inference on samples as they arrive, as in a control loop or a monitor. What a layer computes in every
+    call (conductances, sorted synapses, checks) is done once, when the stream is created, from a copy of the
+    parameters: later changes of the layer do not affect the stream. Outputs have the same bits as those of
+    :meth:`RecurrentLayer.step` in evaluation mode, without gradients; with masks and episodes they equal those of
+    :meth:`RecurrentLayer.forward` as :attr:`RecurrentLayer.exact` describes.
 
-    A copy, by ``copy.copy``, ``copy.deepcopy`` or ``pickle``, has a state of its own.
+    A copy, by ``copy.copy``, ``copy.deepcopy`` or ``pickle``, has its own state.
 
-    **NaN.** A NaN in an observed feature makes the state NaN, as everywhere in torch, and it stays so. Where a sensor
-    may fail, say so: ``stream(sample, mask=sample.isfinite())``. A state that is lost already is replaced by
-    :meth:`reset`, for some rows or all, or by :meth:`restore`.
+    **NaN.** A NaN in an observed feature makes the state NaN, as everywhere in torch, and it stays NaN. If a sensor may
+    fail, mask its values: ``stream(sample, mask=sample.isfinite())``. To replace a NaN state, use :meth:`reset`, for
+        some
+    rows or all, or :meth:`restore`.
 
     Args:
-        layer: what to stream; neither bidirectional nor on another device than the CPU if it is to be fast.
+        layer: the layer to stream; not bidirectional. It is fast only on the CPU.
         hx: initial state as :meth:`RecurrentLayer.forward` takes it, without batch if ``batch`` is None; None is zero.
-        batch: how many sequences are read at once; None for samples without a batch axis.
+        batch: number of sequences; None for samples without a batch axis.
 
     Raises:
-        TypeError: ``layer`` is no layer of this library, or its parameters are no plain tensors.
+        TypeError: ``layer`` is not a layer of this library, or its parameters are not plain tensors.
         ValueError: the layer is bidirectional, or ``hx`` has the wrong shape.
 
     Example:
@@ -71,11 +72,11 @@ class Stream:
         self._batch, rows = batch, batch or 1
         self._shape = (layer.input_size,) if batch is None else (batch, layer.input_size)
         kind: dict[str, Any] = {"dtype": parameter.dtype, "device": parameter.device}
-        # Inference tensors could not be written to outside of inference mode.
+        # Inference tensors cannot be written outside inference mode.
         with torch.inference_mode(False), torch.no_grad():
             self._layer = layer._copied().eval().requires_grad_(False)
             self._parameter = self._layer._like()
-            # What each layer reads and writes, and its compiled stream.
+            # Input and state buffers of each layer, for its compiled stream.
             self._buffers = [
                 StreamBuffers(
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
@@ -84,7 +85,7 @@ class Stream:
                 )
                 for recurrence in self._layer.recurrences
             ]
-            # Time that went by with absent samples, to be added to the span of the next observed one.
+            # Time spans of absent samples, to be added to that of the next observed one.
             self._pending = torch.zeros(rows, 1, **kind).to(torch.promote_types(parameter.dtype, torch.float32))
             both = zip(self._layer.recurrences, self._buffers, strict=True)
             compiled = [recurrence(recurrence.stream, buffers) for recurrence, buffers in both]
@@ -92,18 +93,18 @@ class Stream:
         self._compiled = found if len(found) == len(compiled) else None
         self._sizes = [(*self._shape[:-1], recurrence.output_size) for recurrence in self._layer.recurrences]
         self._clocked = all(recurrence.uses_timespans for recurrence in self._layer.recurrences)
-        # A network that takes no notice of time takes no spans, and none are waiting for it.
+        # A network that ignores time takes no spans, and no time is pending.
         self._unit, self._longest = (1.0, torch.finfo(self._dtype).max) if self._clocked else (0.0, -1.0)
         self.reset(hx)
 
     @property
     def backend(self) -> str:
-        """What runs it: "cpu" where every layer is compiled for streams, else "reference"."""
+        """The backend: "cpu" if every layer has a compiled stream, else "reference"."""
         return "reference" if self._compiled is None else "cpu"
 
     @property
     def state(self) -> Tensor | State:
-        """The state after the last sample, as the layer's ``h_n``."""
+        """The state after the last sample, in the form of the layer's ``h_n``."""
         sizes = self._layer.recurrences[0].state_sizes
         states = [buffers.state.clone().split(sizes, -1) for buffers in self._buffers]
         return self._layer._final(states, self._batch is not None)
@@ -111,15 +112,17 @@ class Stream:
     def reset(
         self, hx: Tensor | State | None = None, rows: int | Iterable[int] | Iterable[bool] | Tensor | None = None
     ) -> None:
-        """Begins other sequences, from ``hx`` or from zero.
+        """Starts new sequences, from ``hx`` or from zero.
 
         Args:
-            hx: initial state as :meth:`RecurrentLayer.forward` takes it, of those rows in their order; None is zero.
-            rows: which of the batch begin anew, as indices or as bool (batch,): episodes that ended. None is all.
+            hx: initial state as :meth:`RecurrentLayer.forward` takes it, for the given rows in their order; None is
+                zero.
+            rows: the rows of the batch to reset, such as those whose episode has ended, as indices or as bool (batch,).
+                None is all.
 
         Raises:
             TypeError: ``rows`` are neither indices nor bool.
-            ValueError: ``rows`` are not in the batch, or twice, or the stream has none; ``hx`` has the wrong shape.
+            ValueError: ``rows`` are out of range or repeated, or the stream has no batch; ``hx`` has the wrong shape.
 
         Example:
             >>> stream = lr.Stream(lr.CfC(3, 8), batch=4)
@@ -133,22 +136,22 @@ class Stream:
         self._wait(self._pending.index_fill(0, chosen, 0.0))
 
     def snapshot(self) -> dict[str, Tensor]:
-        """What the stream knows of its sequences, as tensors that ``torch.save`` can keep.
+        """The full state of the stream as tensors, for ``torch.save``.
 
         Returns:
-            "h", the state as ``hx`` has it; "c" with it for a layer with a memory cell; "pending", () or (batch,), the
-            time that went by with absent samples since the last observed one.
+            "h", the state in the form of ``hx``; also "c" for a layer with a memory cell; and "pending", () or
+            (batch,), the sum of the spans of absent samples since the last observed one.
         """
         state, pending = self.state, self._pending.squeeze(-1).clone()
         parts = dict(zip(self._layer.recurrences[0].state_names, _tuple(state), strict=False))
         return parts | {"pending": pending.squeeze(0) if self._batch is None else pending}
 
     def restore(self, snapshot: Mapping[str, Tensor]) -> None:
-        """Goes on from a :meth:`snapshot`, of this stream or of another like it.
+        """Continues from a :meth:`snapshot` of this stream or one with an equal layer.
 
         Raises:
-            TypeError: the snapshot is no mapping to tensors.
-            ValueError: it is of another kind of layer, size, batch or dtype.
+            TypeError: the snapshot is not a mapping to tensors.
+            ValueError: it is from another kind of layer, size, batch or dtype.
 
         Example:
             >>> stream = lr.Stream(lr.LTC(3, 8))
@@ -195,11 +198,12 @@ class Stream:
 
         Args:
             input: (input_size,), or (batch, input_size) with a batch.
-            timespan: time since the sample before: a number, or (batch,) where sequences have clocks of their own; None
-                is 1.
-            mask: bool like ``input``, True where observed. An unobserved feature is read as 0, whatever stands there. A
-                sequence without any observed feature has no sample: its state is held, its output repeated, and its
-                span added to that of its next sample.
+            timespan: time since the previous sample: a number, or (batch,) if sequences have different clocks; None is
+                1.
+            mask: bool like ``input``, True where observed. An unobserved feature is read as 0, whatever its value is. A
+                row without any observed feature is absent: its state is held, its output repeated, and its span added
+                    to
+                that of its next sample.
             reset: bool, or bool (batch,) with a batch: True where a new episode begins with this sample, as after
                 :meth:`reset`.
 
@@ -207,9 +211,9 @@ class Stream:
             (output_size,) or (batch, output_size).
 
         Raises:
-            TypeError: the input is no plain tensor; the span is no number.
-            ValueError: the input has another shape or type than the layer's; the span is negative, not finite, larger
-                than the layer's dtype holds, or has no effect on this layer.
+            TypeError: the input is not a plain tensor, or the span is not a number.
+            ValueError: the input has the wrong shape, dtype or device; or the span is negative, not finite, above the
+                largest number of the layer's dtype, or without effect on this layer.
         """
         if (
             type(input) is not Tensor
@@ -234,7 +238,7 @@ class Stream:
         return self._advance(input, span)
 
     def _advance(self, x: Tensor, span: float | Tensor, mask: Tensor | None = None) -> Tensor:
-        """The output after a sample of every row, with one span for all, or (rows, 1)."""
+        """Processes a sample of every row, with one span for all or (rows, 1), and returns the output."""
         if self._compiled is None:
             if isinstance(span, Tensor):
                 span = span.squeeze(-1)
@@ -255,13 +259,13 @@ class Stream:
         return x if self._layer.readout is None else self._layer.readout(x)
 
     def _begin(self, reset: bool | Tensor) -> None:
-        """:meth:`reset`, of those rows where an episode begins."""
+        """Resets the rows where an episode begins."""
         begins = row_flags("reset", reset, self._batch or 1, self._parameter).flatten()
         if bool(begins.any()):
             self.reset(rows=None if self._batch is None else begins)
 
     def _span(self, timespan: object) -> float | Tensor:
-        """A span for all, or of each row (rows, 1), of a kind that has no short way."""
+        """A checked span for all rows, or for each, (rows, 1): the slow path for anything but a plain number."""
         self._layer._check_clock("timespan", timespan)
         number = checked_number("timespan", timespan, self._dtype)
         if number is not None:
@@ -269,14 +273,15 @@ class Stream:
         return row_spans("timespan", timespan, self._batch or 1, self._parameter).detach()
 
     def _read(self, input: Tensor, span: float | Tensor, mask: Tensor | None) -> Tensor:
-        """The output where something of the sample may be missing, or was missing before."""
+        """Processes samples that may be absent in part, or that follow absent ones, and returns the output."""
         with torch.no_grad():
             x, there, seen = input.detach(), None, mask
             if mask is not None:
                 self._check_mask(mask)
                 x, there = torch.where(mask, x, 0), mask.any(-1).reshape(-1, 1)
                 there = None if bool(there.all()) else there
-                # Rows without a sample are computed and thrown away; a step would refuse them.
+                # Absent rows are computed too and their results dropped, since a step needs an observed feature in
+                # each.
                 seen = mask if there is None else mask | ~there.reshape(*mask.shape[:-1], 1)
             if there is None and not self._waiting:
                 return self._advance(x, span, seen)
@@ -300,7 +305,7 @@ class Stream:
             return output
 
     def _repeated(self) -> Tensor:
-        """The output of the state as it is, where there is no sample."""
+        """The output for the current state, for absent samples."""
         x, spans = torch.zeros_like(self._buffers[0].values[:, 0]), torch.zeros_like(self._buffers[0].timespans[:, 0])
         for recurrence, buffers in zip(self._layer.recurrences, self._buffers, strict=True):
             state = tuple(contiguous_copy(part) for part in buffers.state.split(recurrence.state_sizes, -1))
@@ -310,13 +315,13 @@ class Stream:
         return x if self._batch is not None else x.squeeze(0)
 
     def _write(self, state: State, rows: Tensor | slice = slice(None)) -> None:
-        """Puts a state, a tuple of (layers, rows, width), into rows of the stream's own."""
+        """Writes a state, a tuple of (layers, rows, width), into rows of the stream's state."""
         with torch.no_grad():
             for buffers, parts in zip(self._buffers, zip(*state, strict=True), strict=True):
                 buffers.state[rows] = torch.cat(parts, -1)
 
     def _wait(self, pending: Tensor) -> None:
-        """Sets the time (rows, 1) that went by with absent samples."""
+        """Sets the pending time (rows, 1) of absent samples."""
         self._pending.copy_(pending)
         self._waiting = bool(pending.any())
 
@@ -345,7 +350,7 @@ class Stream:
         return torch.tensor(indices, dtype=torch.long, device=self._device)
 
     def _check(self, input: object) -> None:
-        """Raises unless ``input`` is a sample of the kind that the stream was made for."""
+        """Raises unless ``input`` is a plain tensor with the stream's shape, dtype and device."""
         if not isinstance(input, Tensor):
             raise TypeError(f"input must be a Tensor of shape {self._shape}, but got {described(input)}")
         if not direct([input]):
@@ -365,16 +370,16 @@ class Stream:
             raise ValueError(f"mask must be a plain Tensor on {self._device}, but got {_kind(mask)} on {mask.device}")
 
     def __getstate__(self) -> dict[str, Any]:
-        """The layer and what the stream knows, from which it is prepared anew."""
+        """The layer and a snapshot, from which a copy is created."""
         return {"layer": self._layer, "batch": self._batch, "snapshot": self.snapshot()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Prepares a copy."""
+        """Creates a copy."""
         Stream.__init__(self, state["layer"], batch=state["batch"])
         self.restore(state["snapshot"])
 
     def __repr__(self) -> str:
-        """The layer, and what runs it."""
+        """The layer and the backend."""
         return f"Stream({self._layer!r}, backend={self.backend!r})"
 
 
@@ -382,7 +387,7 @@ _WAY_OUT = "a stream reads memory and writes it, unseen by torch; layer.step() i
 
 
 def _kind(tensor: Tensor) -> str:
-    """What is not plain about a tensor, in words; while a graph is traced its shape is no plain one either."""
+    """Describes why a tensor is not plain, without its shape, which may be symbolic while a graph is traced."""
     if in_transform():
         return "one inside a transform of torch.func"
     return f"a {type(tensor).__name__}{'' if direct([]) else ' inside a dispatch mode or a trace'}"

@@ -1,4 +1,4 @@
-"""Connections of a wiring as tensors: one number per existing synapse, never a dense matrix with a mask."""
+"""Connections of a wiring as tensors: one number per synapse, never a dense matrix with a mask."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Constraint = Literal["softplus", "clamp"] | None
 
 
 class Factory(TypedDict):
-    """Where parameters come from and where they live."""
+    """Random generator, device and dtype of new parameters."""
 
     generator: torch.Generator | None
     device: torch.device | str | None
@@ -28,16 +28,17 @@ class Factory(TypedDict):
 
 
 class Synapses(nn.Module):
-    """Which sources reach which neurons, and with what polarity.
+    """Connections from sources to neurons, with their polarity.
 
-    The indices are buffers: they move with the module and are saved with it, and no optimiser sees them. A state dict
-    may bring others, as many, in any order. A synapse's parameters are vectors of length ``len(synapses)`` in the order
-    of ``pre`` and ``post``, at first row by row of the adjacency matrix.
+    The indices are buffers: they move with the module and are saved with it, but are not trained. A state dict may
+        bring
+    other ones, of the same number and in any order. A synapse's parameters are vectors of length ``len(synapses)`` in
+    the order of ``pre`` and ``post``, at first row by row of the adjacency matrix.
 
     Args:
-        adjacency: (sources, neurons), not 0 where there is a connection.
-        device: where the indices live.
-        polarity: (sources, neurons), -1, 0 or +1; None is ``adjacency``. A connection of polarity 0 is no synapse.
+        adjacency: (sources, neurons), nonzero where there is a connection.
+        device: device of the indices.
+        polarity: (sources, neurons), -1, 0 or +1; None is ``adjacency``. A connection of polarity 0 is not a synapse.
 
     Attributes:
         pre: (synapses,) index of the source.
@@ -87,7 +88,7 @@ class Synapses(nn.Module):
         self.pre, self.post, self.polarity = self.pre[keep], self.post[keep], self.polarity[keep]
 
     def extra_repr(self) -> str:
-        """How many of all possible connections exist."""
+        """Numbers of existing and of possible connections."""
         return f"{len(self):,} of {self.sources:,} x {self.neurons:,}"
 
     def _load_from_state_dict(
@@ -121,8 +122,8 @@ class Synapses(nn.Module):
 class SigmoidSynapses(Synapses):
     r"""Synapses that open with the presynaptic value, :math:`s = \sigma(\sigma_{ij}(y_j - \mu_{ij}))`.
 
-    Calling the module returns its parameters, so that hooks which compute them run first (``torch.nn.utils.prune`` is
-    made of such).
+    Calling the module returns its parameters, so that hooks which compute them, such as those of
+    ``torch.nn.utils.prune``, run first.
 
     Attributes:
         sigma: (synapses,) steepness, initially uniform in [3, 8].
@@ -174,12 +175,13 @@ def drawn(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """A tensor filled by a function of ``torch.nn.init``, in single precision first.
+    """A tensor filled by a function of ``torch.nn.init``, drawn in single precision and then converted.
 
-    So a seed gives the same layer in every type, and half precision gets the matrices that torch cannot draw in it.
+    So a seed gives the same layer in every dtype, and half precision works although torch cannot draw some matrices in
+    it.
     """
     device = torch.get_default_device() if device is None else device
-    # The generator decides where numbers are drawn; a meta tensor has none.
+    # Numbers are drawn on the generator's device; a meta tensor has no numbers.
     source = device if torch.device(device).type == "meta" or generator is None else generator.device
     return init(torch.empty(shape, device=source, dtype=torch.float32), generator=generator).to(
         device, dtype or torch.get_default_dtype()
@@ -203,28 +205,28 @@ def conductance(
     device=None,
     dtype=None,
 ) -> nn.Parameter:
-    """What is stored of a conductance (size,) whose effective value is drawn from [low, high]."""
+    """The stored form of a conductance (size,) whose effective value is drawn from [low, high]."""
     stored = uniform(size, low, high, generator, device, torch.float32).detach()
     stored = stored.expm1().log() if constraint == "softplus" else stored
     return nn.Parameter(stored.to(dtype or torch.get_default_dtype()))
 
 
 def effective(stored: Tensor, constraint: Constraint) -> Tensor:
-    """The conductance itself: not negative, unless ``constraint`` is None."""
+    """The conductance from its stored form: not negative, unless ``constraint`` is None."""
     if constraint == "softplus":
-        # softplus() turns linear beyond its threshold, 20, where float64 still sees the difference.
+        # The default threshold of 20, above which softplus() is linear, is too low for float64.
         return F.softplus(stored, threshold=50)
     if constraint == "clamp":
-        # What is below zero counts as zero but keeps its gradient, as if an optimiser step had been clipped.
+        # Negative values count as zero but keep their gradient, as if the optimiser step had been clipped.
         return stored + (stored.clamp(min=0) - stored).detach()
     return stored
 
 
 def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Generator | None) -> Wiring:
-    """The graph a layer asks for: drawn from a recipe with a seed from ``generator``, or given as it is.
+    """The wiring of a layer: a given one, or one drawn from a recipe with a seed from ``generator``.
 
     Raises:
-        TypeError: ``wiring`` is neither a number of units, nor a recipe, nor a drawn wiring.
+        TypeError: ``wiring`` is not a number of units, a recipe or a drawn wiring.
         ValueError: a drawn wiring is for another number of inputs.
     """
     if isinstance(wiring, Wiring):
@@ -242,7 +244,7 @@ def wire(wiring: int | Recipe | Wiring, input_size: int, generator: torch.Genera
             )
         wiring = FullyConnected(positive_int("hidden_size", wiring))
     where = "cpu" if generator is None else generator.device
-    # Structure is drawn even where tensors are fake.
+    # Structure is drawn for real even in fake tensor mode.
     with unset_fake_temporarily():
         seed = int(torch.randint(2**31, (), generator=generator, device=where))
     return wiring.build(input_size, seed=seed)

@@ -1,4 +1,4 @@
-"""What recurrences over the sigmoid synapses of a wiring share: LTC and the LRC family."""
+"""Base class of recurrences over the sigmoid synapses of a wiring: LTC and the LRC family."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from liquidrnn.wirings import Wiring
 
 
 class SynapticRecurrence(FusedRecurrence):
-    """Neurons of a wiring, each a leaky membrane with synapses that open with the presynaptic value.
+    """Neurons of a wiring: leaky membranes with synapses that open with the presynaptic value.
 
-    A subclass adds parameters of its synapses, names them in :attr:`of_synapses`, and writes the equation.
+    A subclass adds parameters of its synapses, lists them in :attr:`of_synapses`, and implements the equation.
 
     Attributes:
-        drawn: the wiring as it was built; :attr:`wiring` is the present one.
+        drawn: the wiring as it was built; :attr:`wiring` is the current one.
         input_map: scale and shift of each input.
         output_map: scale and shift of each output.
-        synapses: among neurons.
-        sensory_synapses: from inputs to neurons.
-        raw_gleak: what is stored of the leak conductance of each neuron.
+        synapses: synapses among neurons.
+        sensory_synapses: synapses from inputs to neurons.
+        raw_gleak: leak conductance of each neuron, as stored (see :func:`liquidrnn.synapses.effective`).
         vleak: leak potential.
     """
 
     of_synapses: tuple[str, ...] = ()
-    """Parameters of a synapse, but for those of :class:`SigmoidSynapses`; "{}" is where "sensory_" stands."""
+    """Names of synapse parameters besides those of :class:`SigmoidSynapses`; "{}" stands for "" or "sensory_"."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class SynapticRecurrence(FusedRecurrence):
         self.vleak = uniform(wiring.units, -0.2, 0.2, **factory)
 
     def connect(self, factory: Factory) -> None:
-        """Draws what opens the synapses."""
+        """Creates the synapses and draws their parameters."""
         self.synapses = SigmoidSynapses(self.drawn.adjacency, **factory)
         self.sensory_synapses = SigmoidSynapses(self.drawn.sensory_adjacency, **factory)
         self.num_synapses = len(self.synapses) + len(self.sensory_synapses)
@@ -68,7 +68,7 @@ class SynapticRecurrence(FusedRecurrence):
 
     @property
     def wiring(self) -> Wiring:
-        """As it is now: loading and lesions change it."""
+        """The current wiring; loading a state dict and lesions change it."""
         return self.drawn.replaced(self.synapses.adjacency(), self.sensory_synapses.adjacency())
 
     def restrict(self, wiring: Wiring) -> None:
@@ -82,26 +82,26 @@ class SynapticRecurrence(FusedRecurrence):
 
     @staticmethod
     def opening(synapses: SigmoidSynapses) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Ends of synapses, steepness and threshold."""
+        """Source, neuron, steepness and threshold of each synapse."""
         sigma, mu = synapses()
         return synapses.pre, synapses.post, sigma, mu
 
     def sense(self, values: Tensor) -> Tensor:
-        """Inputs through their map."""
+        """Inputs after the input map."""
         return self.input_map(values)
 
     def output(self, inputs: Inputs, states: State) -> Tensor:
-        """States of the motor neurons through their map."""
+        """States of the motor neurons after the output map."""
         return self.output_map(states[0][..., : self.output_size])
 
     def maps(self) -> Maps:
-        """Both."""
+        """The input map and the output map."""
         return Maps(self.input_map.parts(), self.output_map.parts())
 
     def explain(self, equation: Any, inputs: Inputs, state: State) -> dict[str, Tensor]:
-        """Time constant, and what else the equation has."""
+        """The time constant and other quantities of the equation."""
         return self.rates(equation, self.sense(inputs.values), state[0])
 
     def rates(self, equation: Any, values: Tensor, v: Tensor) -> dict[str, Tensor]:
-        """What :meth:`explain` says, from mapped inputs (samples, inputs) and states (samples, units)."""
+        """The result of :meth:`explain`, from mapped inputs (samples, inputs) and states (samples, units)."""
         raise NotImplementedError

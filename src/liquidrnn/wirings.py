@@ -1,10 +1,10 @@
 """Wirings: which inputs and neurons are connected, and with what polarity.
 
-A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) says
-how a wiring is drawn. It knows neither the number of inputs nor a seed, so one recipe serves any number of
-layers. ``build`` draws a :class:`Wiring`, a finished graph that never changes. Layers take either.
+A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) describes how to
+draw a wiring. It does not contain the number of inputs or a seed, so one recipe can be used for any number of layers.
+``build`` draws a :class:`Wiring`, an immutable graph. Layers accept both.
 
-Neurons are numbered from the motor neurons up: motor, command, inter. A layer's outputs are its first states.
+Neurons are numbered from the motor neurons up: motor, command, inter. So a layer's outputs are its first states.
 
 Source of the neuron kinds and of the NCP recipe: Lechner et al., Neural circuit policies enabling auditable
 autonomy, Nature Machine Intelligence 2020.
@@ -37,17 +37,17 @@ class Wiring:
         outputs: number of motor neurons, which are neurons 0 to outputs - 1; None is all.
         kinds: kind of each neuron, such as "inter", "command", "motor"; None is "motor" for the outputs and
             "inter" for the others.
-        layers: neurons in their order of evaluation, sensory side first; None is a single layer.
+        layers: neurons of each layer in order of evaluation, sensory side first; None is a single layer.
 
     Attributes:
         adjacency: (units, units) int8, read-only.
         sensory_adjacency: (inputs, units) int8, read-only.
         output_size: number of motor neurons.
         kinds: kind of each neuron.
-        layers: neurons of each layer, in their order of evaluation.
+        layers: neurons of each layer, in order of evaluation.
 
     Raises:
-        ValueError: shapes or values do not fit together.
+        ValueError: shapes or values are inconsistent.
         TypeError: ``outputs`` is not an int.
 
     Example:
@@ -104,7 +104,7 @@ class Wiring:
         raise AttributeError(f"a Wiring is immutable, so {name} cannot be deleted; build a new one")
 
     def __reduce__(self):
-        # Arrays come out of a pickle or deepcopy writeable, unless the constructor sees them again.
+        # Unpickled and copied arrays are writeable; going through the constructor makes them read-only again.
         return Wiring, (self.adjacency, self.sensory_adjacency, self.output_size, self.kinds, self.layers)
 
     @property
@@ -119,12 +119,12 @@ class Wiring:
 
     @property
     def num_synapses(self) -> int:
-        """Synapses among neurons."""
+        """Number of synapses among neurons."""
         return int(np.count_nonzero(self.adjacency))
 
     @property
     def num_sensory_synapses(self) -> int:
-        """Synapses from inputs to neurons."""
+        """Number of synapses from inputs to neurons."""
         return int(np.count_nonzero(self.sensory_adjacency))
 
     @property
@@ -141,7 +141,7 @@ class Wiring:
 
     @property
     def is_fully_connected(self) -> bool:
-        """Whether every input and every neuron reaches every neuron."""
+        """Whether every input and every neuron has a synapse to every neuron."""
         return bool(self.adjacency.all() and self.sensory_adjacency.all())
 
     def __eq__(self, other: object) -> bool:
@@ -158,7 +158,7 @@ class Wiring:
         return hash((*matrices, self.output_size, self.kinds, self.layers))
 
     def columns(self) -> list[tuple[str, list[int]]]:
-        """Neurons of each layer by kind, from the sensory side, in one layer the motor neurons last."""
+        """Neurons of each layer by kind, from the sensory side; within a layer the motor neurons come last."""
         return [
             (kind, [i for i in layer if self.kinds[i] == kind])
             for layer in self.layers
@@ -177,7 +177,7 @@ class Wiring:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The wiring in lists, ints and strings, which JSON can hold; :meth:`from_dict` reads it back.
+        """The wiring as lists, ints and strings, for JSON; :meth:`from_dict` reads it back.
 
         Example:
             >>> import json
@@ -195,10 +195,10 @@ class Wiring:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Wiring:
-        """The wiring that :meth:`to_dict` wrote.
+        """A wiring from the result of :meth:`to_dict`.
 
         Raises:
-            ValueError: a key is missing or unknown, or the content does not make a wiring.
+            ValueError: a key is missing or unknown, or the content is not a valid wiring.
         """
         expected = {"adjacency", "sensory_adjacency", "outputs", "kinds", "layers"}
         if set(content) != expected:
@@ -209,17 +209,17 @@ class Wiring:
         return cls(**content)
 
     def replaced(self, adjacency: Any, sensory_adjacency: Any, layers: Any = None) -> Wiring:
-        """The same neurons with other synapses, and perhaps in other layers."""
+        """A wiring with the same neurons, other synapses and, if given, other layers."""
         return Wiring(adjacency, sensory_adjacency, self.output_size, self.kinds, layers or self.layers)
 
     def neuron_table(self) -> NeuronTable:
-        """One row a neuron: its number, its kind, and how many synapses of each sort it has.
+        """One row per neuron: its number, its kind, and the numbers of its synapses.
 
-        ``fan_in`` and ``fan_out`` count synapses with neurons, ``sensory_fan_in`` those from inputs;
-        ``excitatory_in`` and ``inhibitory_in`` count both.
+        ``fan_in`` and ``fan_out`` count synapses with neurons, ``sensory_fan_in`` those from inputs; ``excitatory_in``
+        and ``inhibitory_in`` include both.
 
         Returns:
-            A list of dicts, for a data frame say, that prints as an aligned table.
+            A list of dicts, for a data frame for example, which prints as an aligned table.
 
         Example:
             >>> print(Wiring([[0, 1], [-1, 0]], [[1, 1]], outputs=1).neuron_table())
@@ -250,15 +250,15 @@ class Wiring:
         synapses: Iterable[tuple[int, int]] = (),
         sensory_synapses: Iterable[tuple[int, int]] = (),
     ) -> Wiring:
-        """The wiring after a lesion. Neurons keep their numbers; a removed one has no synapses left.
+        """The wiring after a lesion. Neurons keep their numbers; an ablated one has no synapses.
 
         Args:
-            neurons: neurons to cut off.
+            neurons: neurons to disconnect from everything.
             synapses: (pre, post) pairs of neurons to disconnect.
             sensory_synapses: (input, neuron) pairs to disconnect.
 
         Raises:
-            ValueError: a neuron or synapse that is not there.
+            ValueError: a neuron or synapse does not exist.
 
         Example:
             The synapses that remain, in the order of ``wiring.synapses`` and so of a layer's weights:
@@ -288,7 +288,7 @@ class Wiring:
         return Wiring(internal, sensory, self.output_size, self.kinds, self.layers)
 
     def prune(self, fraction: float, *, strength: Any, sensory_strength: Any) -> Wiring:
-        """The wiring without its weakest synapses, internal and sensory ones ranked together.
+        """The wiring without its weakest synapses; internal and sensory ones are ranked together.
 
         Args:
             fraction: share of all synapses to remove, from 0 to 1, rounded to whole synapses.
@@ -296,7 +296,7 @@ class Wiring:
             sensory_strength: (num_sensory_synapses,), in the order of :attr:`sensory_synapses`.
 
         Raises:
-            ValueError: ``fraction`` out of range, or strengths of another shape or not finite.
+            ValueError: ``fraction`` is out of range, or strengths have the wrong shape or are not finite.
 
         Example:
             >>> wiring = Wiring([[0, 1], [-1, 0]], [[1, 1]])
@@ -326,15 +326,15 @@ class Wiring:
         )
 
     def draw(self, ax: Axes | None = None, *, labels: bool = False, ink: str = "#6e7781") -> Axes:
-        """Draws the graph, one column a layer, signals from left to right. Needs matplotlib.
+        """Draws the graph with one column per layer and signals from left to right. Needs matplotlib.
 
-        Synapses to a later column are curves; those within a column or back are arcs with a head, downward on
-        the left and upward on the right; a neuron's synapse to itself is a small ring.
+        Synapses to a later column are curves; those within a column or backwards are arcs with an arrowhead, downward
+        on the left and upward on the right; a synapse of a neuron to itself is a small ring.
 
         Args:
-            ax: where to draw; None makes a figure with a transparent background.
-            labels: write the number of each input and neuron.
-            ink: colour of text; the default can be read on white and on black.
+            ax: axes to draw on; None creates a figure with a transparent background.
+            labels: show the number of each input and neuron.
+            ink: colour of text; the default is readable on white and on black.
 
         Returns:
             The axes.
@@ -366,7 +366,7 @@ class NeuronTable(list[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Recipe(ABC):
-    """How to draw a wiring, for any number of inputs. Recipes are immutable.
+    """Describes how to draw a wiring, for any number of inputs. Recipes are immutable.
 
     Attributes:
         units: number of neurons.
@@ -378,11 +378,11 @@ class Recipe(ABC):
 
     @abstractmethod
     def build(self, input_size: int, seed: int) -> Wiring:
-        """Draws a wiring: the same one for the same seed.
+        """Draws a wiring; the same seed gives the same wiring.
 
         Args:
             input_size: number of inputs.
-            seed: from 0 up; seeds numpy's default generator, and nothing is drawn from any other.
+            seed: seed of a NumPy default generator, the only source of randomness; at least 0.
 
         Raises:
             ValueError: ``input_size`` is below 1, or ``seed`` below 0.
@@ -392,7 +392,7 @@ class Recipe(ABC):
 
 @dataclass(frozen=True)
 class FullyConnected(Recipe):
-    """Every input and every neuron reaches every neuron; a synapse is excitatory with probability 2/3.
+    """Synapses from every input and neuron to every neuron; a synapse is excitatory with probability 2/3.
 
     Args:
         units: number of neurons.
@@ -426,16 +426,16 @@ class FullyConnected(Recipe):
 
 @dataclass(frozen=True)
 class Random(Recipe):
-    """A given share of all synapses, drawn at random; a synapse is excitatory with probability 2/3.
+    """A random share of all possible synapses; a synapse is excitatory with probability 2/3.
 
-    Every input reaches at least one neuron. That it reaches a motor neuron from there is likely, not certain:
-    choose :class:`Layered` where it must.
+    Every input has a synapse to at least one neuron. A path from there to a motor neuron is likely but not guaranteed;
+    with :class:`Layered` it is.
 
     Args:
         units: number of neurons.
         outputs: number of motor neurons; None is all.
-        sparsity: share of the synapses that are missing, at least 0 and below 1; of internal and of sensory
-            synapses alike, rounded to whole synapses.
+        sparsity: share of possible synapses that are absent, at least 0 and below 1; the same for internal and sensory
+            synapses, rounded to whole synapses.
 
     Raises:
         ValueError: a number is out of range.
@@ -459,7 +459,7 @@ class Random(Recipe):
         rng = _generator(input_size, seed)
 
         def draw(taken: np.ndarray) -> np.ndarray:
-            """``taken`` is where synapses must be, (sources, units); the rest is drawn."""
+            """Draws the synapses (sources, units) in addition to those that ``taken`` requires."""
             missing = max(0, round(taken.size * (1 - self.sparsity)) - np.count_nonzero(taken))
             taken.flat[rng.choice(np.flatnonzero(~taken), missing, replace=False)] = True
             return taken * rng.choice(MOSTLY_EXCITATORY, taken.shape)
@@ -474,21 +474,21 @@ class Random(Recipe):
 class Layered(Recipe):
     """Any number of layers from inputs to motor neurons, each sparsely connected to the next.
 
-    Layers are called, from the sensory side, inter (inter 1, inter 2, ... where there are several), command
-    and motor. Each source reaches the same number of neurons of the next layer, except that each motor neuron
-    hears the same number of sources. A neuron nobody reached, and a source that no motor neuron heard, then
-    get the mean number of synapses of their layer, so that every input reaches a motor neuron. A synapse is
-    excitatory with probability 1/2.
+    Layers are called, from the sensory side, inter (inter 1, inter 2, ... if there are several), command and motor.
+    Each source has synapses to the same number of neurons of the next layer; towards the motor layer, each motor neuron
+    has synapses from the same number of sources instead. A neuron without an incoming synapse, and a source without a
+    synapse to a motor neuron, then get the mean number of synapses of their layer, so that there is a path from every
+    input to a motor neuron. A synapse is excitatory with probability 1/2.
 
     Args:
         sizes: neurons of each layer, motor neurons last.
-        density: share of the synapses from the layer before (the inputs, for the first) that exist, above 0
-            and at most 1; one number, or one per layer. At least one synapse a neuron.
-        recurrent: share of the synapses within the layer that exist, from 0 to 1, self-connections included;
-            one number, or one per layer. Shares are rounded to whole synapses.
+        density: share of possible synapses from the previous layer (the inputs, for the first) that exist, above 0 and
+            at most 1; one number, or one per layer. There is at least one synapse per neuron.
+        recurrent: share of possible synapses within the layer that exist, from 0 to 1, self-connections included; one
+            number, or one per layer. Shares are rounded to whole synapses.
 
     Raises:
-        ValueError: a number is out of range, or there is not one per layer.
+        ValueError: a number is out of range, or their count is not that of the layers.
         TypeError: a number has the wrong type.
 
     Example:
@@ -522,7 +522,7 @@ class Layered(Recipe):
                 object.__setattr__(self, name, tuple(given))
             for share in self._per_layer(getattr(self, name)):
                 _check_share(name, share, 0, 1, bounds)
-        # Tuples, so that a recipe made from lists is hashable and equal to its like.
+        # Tuples, so that a recipe made from lists is hashable and equal to one made from tuples.
         object.__setattr__(self, "sizes", tuple(self.sizes))
         object.__setattr__(self, "units", sum(self.sizes))
         object.__setattr__(self, "outputs", self.sizes[-1])
@@ -533,7 +533,7 @@ class Layered(Recipe):
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws synapses and polarities; see :meth:`Recipe.build`."""
         rng = _generator(input_size, seed)
-        # A fan-out counts neurons of the layer itself, the motor neurons' fan-in those of the layer before.
+        # Fan-out is relative to the size of the layer itself, the motor neurons' fan-in to that of the previous layer.
         counted = (*self.sizes[:-1], (input_size, *self.sizes)[-2])
         fans = [max(1, round(d * n)) for d, n in zip(self._per_layer(self.density), counted, strict=True)]
         recurrent = zip(self._per_layer(self.recurrent), self.sizes, strict=True)
@@ -545,27 +545,29 @@ class Layered(Recipe):
 class NCP(Recipe):
     """A neural circuit policy: inter, command and motor neurons, with recurrence among the command neurons.
 
-    Each input reaches ``sensory_fanout`` inter neurons, each inter neuron ``inter_fanout`` command neurons,
-    each motor neuron hears ``motor_fanin`` command neurons, and ``recurrent_command_synapses`` distinct pairs
-    of command neurons are connected, a neuron with itself included. An inter or command neuron nobody
-    reached, and a command neuron that no motor neuron heard, then get the mean number of synapses of their
-    layer. A synapse is excitatory with probability 1/2. :class:`Layered` does it with any number of layers.
+    Each input has synapses to ``sensory_fanout`` inter neurons and each inter neuron to ``inter_fanout`` command
+    neurons; each motor neuron has synapses from ``motor_fanin`` command neurons; and ``recurrent_command_synapses``
+    distinct pairs of command neurons are connected, which may be a neuron and itself. An inter or command neuron
+    without an incoming synapse, and a command neuron without one to a motor neuron, then get the mean number of
+    synapses of their layer. A synapse is excitatory with probability 1/2. :class:`Layered` generalises this to any
+    number of layers.
 
     Args:
         inter: number of inter neurons.
         command: number of command neurons.
         motor: number of motor neurons.
-        sensory_fanout: inter neurons reached by each input.
-        inter_fanout: command neurons reached by each inter neuron.
-        recurrent_command_synapses: synapses among command neurons, exactly.
-        motor_fanin: command neurons heard by each motor neuron.
+        sensory_fanout: number of inter neurons that each input connects to.
+        inter_fanout: number of command neurons that each inter neuron connects to.
+        recurrent_command_synapses: exact number of synapses among command neurons.
+        motor_fanin: number of command neurons that connect to each motor neuron.
 
     Raises:
-        ValueError: a number is out of range, or more synapses are asked for than there are pairs of neurons.
+        ValueError: a number is out of range, or there are fewer pairs of neurons than synapses.
         TypeError: a number is not an int.
 
-    Source: Lechner et al. 2020, methods, and class NCP of the package ncps, which however draws the recurrent
-    pairs with repetition and so ends up with fewer than asked.
+    Source: Lechner et al. 2020, methods, and class NCP of the package ncps, which, however, draws the recurrent pairs
+        with
+    repetition and so gets fewer than specified.
 
     Example:
         The policy that drives a car in the paper, on 32 features:
@@ -609,12 +611,12 @@ class NCP(Recipe):
 
 @dataclass(frozen=True)
 class AutoNCP(Recipe):
-    """A neural circuit policy from two numbers; :attr:`ncp` is the :class:`NCP` they stand for.
+    """A neural circuit policy from two numbers; :attr:`ncp` is the equivalent :class:`NCP`.
 
-    Of the neurons that are not motor, 40 % are command neurons and the others inter neurons. With
-    d = 1 - sparsity, an input reaches d of the inter neurons, an inter neuron d of the command neurons, and a
-    motor neuron hears d of them; there are 2 d recurrent synapses per command neuron. All are rounded down,
-    but at least 1.
+    Of the non-motor neurons, 40 % are command neurons and the others inter neurons. With d = 1 - sparsity, an input
+    connects to a share d of the inter neurons, an inter neuron to a share d of the command neurons, and a share d of
+    the command neurons connects to each motor neuron; there are 2 d recurrent synapses per command neuron. Numbers are
+    rounded down, but are at least 1.
 
     Args:
         units: number of neurons, at least 4.
@@ -643,7 +645,7 @@ class AutoNCP(Recipe):
 
     @property
     def ncp(self) -> NCP:
-        """The recipe in full."""
+        """The equivalent :class:`NCP`."""
         density = 1 - self.sparsity
         command = max(int(0.4 * (self.units - self.outputs)), 1)
         inter = self.units - self.outputs - command
@@ -669,14 +671,15 @@ def _draw_layers(
     fans: Sequence[int],
     within: Sequence[int],
 ) -> Wiring:
-    """Draws layers one after another, from the sensory side to the motor neurons.
+    """Draws the layers from the sensory side to the motor neurons.
 
     Args:
-        rng: source of synapses and polarities.
+        rng: random generator.
         input_size: number of inputs.
         sizes: neurons of each layer.
-        fans: neurons of each layer that one source reaches; for the motor layer, sources one neuron hears.
-        within: synapses inside each layer.
+        fans: number of neurons of each layer that one source connects to; for the motor layer, number of sources that
+            connect to one neuron.
+        within: number of synapses inside each layer.
     """
     units = sum(sizes)
     # Inputs are rows 0 to input_size - 1, neurons the rows after them.
@@ -699,7 +702,7 @@ def _draw_layers(
 
 
 def _fill(rng: np.random.Generator, block: np.ndarray, fan: int) -> None:
-    """Draws ``fan`` synapses into each row, then into each column still empty the mean number of a column."""
+    """Draws ``fan`` synapses in each row, then the mean number per column in each column that is still empty."""
     rows, columns = block.shape
     for i in range(rows):
         block[i, rng.choice(columns, fan, replace=False)] = rng.choice(EVEN, fan)
@@ -721,7 +724,7 @@ def _check_units(units: int, outputs: int | None) -> None:
 
 
 def _check_count(name: str, value: object, least: int = 1, most: int | None = None, of: str = "") -> None:
-    """An int from ``least`` to ``most``, which is ``of`` in words."""
+    """Raises unless a value is an int from ``least`` to ``most``, which ``of`` describes."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an int, but got {value!r}")
     if value < least or (most is not None and value > most):
@@ -730,7 +733,7 @@ def _check_count(name: str, value: object, least: int = 1, most: int | None = No
 
 
 def _check_share(name: str, value: object, low: float, high: float, bounds: str = "[]") -> None:
-    """A number from ``low`` to ``high``; a round bracket in ``bounds`` leaves that end out."""
+    """Raises unless a value is a number from ``low`` to ``high``; a parenthesis in ``bounds`` excludes that end."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, but got {value!r}")
     left_out = (bounds[0] == "(" and value == low) or (bounds[1] == ")" and value == high)
@@ -739,7 +742,7 @@ def _check_share(name: str, value: object, low: float, high: float, bounds: str 
 
 
 def _signs(name: str, matrix: Any) -> np.ndarray:
-    """A read-only int8 copy, checked to hold -1, 0 and +1 only."""
+    """A read-only int8 copy, after checking that it has only -1, 0 and +1."""
     try:
         array = np.asarray(matrix)
     except ValueError as error:

@@ -151,30 +151,30 @@ class TestSilence:
             lines.doing(second, "waiting for process 7 (liquidbench run x.yaml)")
             time.sleep(0.6)
         err = capsys.readouterr().err
-        assert "going on: " in err
+        assert "running: " in err
         assert "CfC on a, seed 0: waiting for process 7 (liquidbench run x.yaml)" in err
         assert "GRU on a, seed 0: trial 2/4, step 7/40, loss 0.5" in err
         told = console.file.getvalue()
         # A wait is an event, too.
-        assert "going on" not in told and "[0/4] CfC on a, seed 0: waiting for process 7" in told
+        assert "running" not in told and "[0/4] CfC on a, seed 0: waiting for process 7" in told
 
     def test_each_state_has_words(self):
         study = Study.parse({"name": "s", "tasks": ["a"], "models": ["GRU"], "seeds": 2})
         progress = Progress(study, {"a": "accuracy"}, 2)
         fit, _, cost = study.runs()
-        assert progress.going_on() == ["starting workers"]
+        assert progress.status() == ["starting workers"]
         progress.started(fit)
-        assert progress.going_on()[0].startswith("GRU on a, seed 0: first steps")
+        assert progress.status()[0].startswith("GRU on a, seed 0: first steps")
         progress.doing(fit, "loading its data")
-        assert progress.going_on()[0].startswith("GRU on a, seed 0: loading its data")
+        assert progress.status()[0].startswith("GRU on a, seed 0: loading its data")
         progress.stage(fit, Stage(0, 1, 2, 3, 1.0))
-        assert progress.going_on() == ["GRU on a, seed 0: step 2/3, loss 1"]
+        assert progress.status() == ["GRU on a, seed 0: step 2/3, loss 1"]
         progress.finished(fit, 0.5)
         progress.started(cost)
-        assert progress.going_on()[0].startswith("time and memory of GRU on a: measuring")
+        assert progress.status()[0].startswith("time and memory of GRU on a: measuring")
         progress.finished(cost, None)
         progress.held("process 5 (liquidbench resume results/s)")
-        assert progress.going_on()[0] == "waiting for process 5 (liquidbench resume results/s)"
+        assert progress.status()[0] == "waiting for process 5 (liquidbench resume results/s)"
 
     def test_a_board_shows_them(self):
         study = Study.parse({"name": "s", "tasks": ["a\x1b[2J"], "models": ["GRU"], "seeds": 2})
@@ -277,7 +277,7 @@ class TestSummary:
 
 
 def test_scores_of_any_size_can_be_read():
-    assert [console._told(score) for score in (0.91, 0.0421, 12.34, 234_567.8, 0.0000123)] == [
+    assert [console._rounded(score) for score in (0.91, 0.0421, 12.34, 234_567.8, 0.0000123)] == [
         "0.910",
         "0.0421",
         "12.340",

@@ -44,7 +44,7 @@ def test_those_of_another_version_are_read_as_far_as_they_go():
     [
         (3, "must be a mapping; got int"),
         ({"metric": 3}, "metric of a task must be of type str; got 3"),
-        ({"classes": "ab"}, "classes of a task cannot be read: it must be a list of texts"),
+        ({"classes": "ab"}, "classes of a task cannot be read: it must be a list of strings"),
         ({"features": [{"name": "a"}]}, "features of a task cannot be read"),
         ({"measurements": [{"name": "a"}]}, "measurements of a task cannot be read"),
         ({"rows": [1]}, "rows of a task must be of type dict"),

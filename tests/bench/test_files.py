@@ -124,7 +124,7 @@ def test_half_an_archive_is_called_damaged(archive, tmp_path):
         {"tables.zip": zipped(MEMBERS)[:50], "extra.txt": b""},
     ):
         put(tmp_path / next(iter(form)) / "tables", form)
-        with pytest.raises(ValueError, match="cannot be unpacked .* damaged or was not copied whole"):
+        with pytest.raises(ValueError, match="cannot be unpacked .* damaged or incomplete"):
             files.read(archive, tmp_path / next(iter(form)))
 
 
@@ -148,7 +148,7 @@ def test_the_argument_goes_before_the_environment_and_the_environment_before_the
 
 def test_a_folder_without_the_files_is_told_where_and_what(archive, tmp_path):
     looked_for = "tables.tar.xz or one.csv + two.csv or tables.zip + extra.txt"
-    words = f"Two tables: {tmp_path / 'tables'} does not hold {looked_for}"
+    words = f"Two tables: {tmp_path / 'tables'} does not contain {looked_for}"
     with pytest.raises(FileNotFoundError, match=re.escape(words)) as caught:
         files.read(archive, tmp_path)
     assert "Put the files there, from http" in str(caught.value)
@@ -156,7 +156,7 @@ def test_a_folder_without_the_files_is_told_where_and_what(archive, tmp_path):
 
 
 def test_a_real_task_says_the_same(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"Occupancy Detection: .* does not hold occupancy_data\.zip"):
+    with pytest.raises(FileNotFoundError, match=r"Occupancy Detection: .* does not contain occupancy_data\.zip"):
         tasks.load("occupancy", data=tmp_path)
 
 
@@ -242,5 +242,5 @@ def test_a_cache_that_cannot_be_written_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     clock = iter(range(0, 1000, 2))
     monkeypatch.setattr(files.time, "perf_counter", lambda: next(clock))
-    with pytest.warns(UserWarning, match="parsed data are not kept for the next process"):
+    with pytest.warns(UserWarning, match="parsed data cannot be cached for the next process"):
         files.parsed_once("0" * 64, slow_parse, [b"abc"])

@@ -59,7 +59,7 @@ def test_a_newer_format_is_refused_with_the_way_out(tmp_path, capsys, command, s
 
 def test_an_earlier_format_is_refused_with_the_way_out(tmp_path):
     left(tmp_path, text(form=RESULTS_FORMAT - 1))
-    with pytest.raises(ValueError, match=r"reads format 2\). Use that version for it, or run the study again into"):
+    with pytest.raises(ValueError, match=r"reads format 2\). Use that version, or run the study again with"):
         kept.read(tmp_path)
 
 
@@ -68,7 +68,7 @@ def test_a_whole_study_that_is_not_understood_is_another_versions(tmp_path, line
     key = line.partition(":")[0]
     body = text().replace("models:\n- GRU\n", "") if key == "models" else text()
     left(tmp_path, body + line)
-    with pytest.raises(ValueError, match=rf"{key}.* this one does not understand it: take a newer one \(pip install"):
+    with pytest.raises(ValueError, match=rf"{key}.* liquidbench does not understand it: use a newer one \(pip install"):
         kept.read(tmp_path)
 
 

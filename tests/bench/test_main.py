@@ -160,8 +160,8 @@ def test_a_study_is_not_changed_under_those_who_are_at_work_at_it(finished, tmp_
 
 
 def test_a_driver_that_was_killed_elsewhere_does_not_forbid_scores_for_good(finished, monkeypatch, capsys):
-    monkeypatch.setattr("liquidbench.engine.leases.SILENCE", 0.1)
-    monkeypatch.setattr("liquidbench.engine.leases.LOOK", 0.02)
+    monkeypatch.setattr("liquidbench.engine.leases.TIMEOUT", 0.1)
+    monkeypatch.setattr("liquidbench.engine.leases.POLL", 0.02)
     (finished / "drivers").mkdir()
     (finished / "drivers" / "20260101T000000x00000000").write_text("mars 000000000001 7\n")
     assert main(["rescore", str(finished)]) == 0
@@ -221,9 +221,9 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("run", "none.yaml"), "there is none at none.yaml"),
-        (("resume", "nowhere"), "nowhere is no folder of a study's results"),
-        (("report", "nowhere"), "nowhere is no folder of a study's results"),
+        (("run", "none.yaml"), "none.yaml must be a study's YAML file; it does not exist"),
+        (("resume", "nowhere"), "nowhere is not a folder of a study's results"),
+        (("report", "nowhere"), "nowhere is not a folder of a study's results"),
         (("compare", "none.csv", "--target", "y"), "none.csv"),
     ],
 )
@@ -513,11 +513,11 @@ def test_a_name_of_any_length_names_a_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (os.mkfifo, "it is a pipe: write what comes from it into a file"),
-        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which is not there"),
-        (lambda path: os.symlink(path, path), "cannot be looked at (Too many levels of symbolic links)"),
+        (os.mkfifo, "it is a pipe: save its content to a file"),
+        (lambda path: os.symlink("elsewhere", path), "it is a link to elsewhere, which does not exist"),
+        (lambda path: os.symlink(path, path), "cannot be accessed (Too many levels of symbolic links)"),
         (lambda path: os.symlink("/dev/zero", path), "it is a device"),
-        (os.mkdir, "it is a folder: name the file in it"),
+        (os.mkdir, "it is a folder: give the file in it"),
     ],
 )
 def test_what_is_no_file_is_named_at_once(make, words, tmp_path, capsys):
@@ -660,7 +660,7 @@ def test_a_damaged_study_is_refused_until_it_is_given_again(finished, capsys):
     assert path.read_text() == content
 
 
-LOST = "its checksum is missing, as if it was cut short or edited"
+LOST = "its checksum is missing, so it was truncated or edited"
 
 
 @pytest.mark.parametrize(
@@ -693,7 +693,7 @@ def test_a_study_that_was_cut_short_or_edited_is_never_read_as_another(change, w
     ):
         said = refusal(capsys, *command)
         assert f"study.yaml is damaged: {words}" in said
-        assert f"keep its results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
+        assert f"keeps the results: liquidbench run STUDY.yaml --update --results {tmp_path}" in said
 
 
 @pytest.mark.parametrize("cut", range(0, 420, 7))

@@ -208,9 +208,9 @@ class TestNames:
             ([{"code": "M:Average", "family": "odd"}], "family of M:Average must be one of liquid, .*'odd'"),
             ([{"code": "M:Average", "familly": "liquid"}], "no key 'familly' .did you mean 'family'"),
             ([{"name": "Average"}], r"models\[0\]: a mapping needs the key 'code'; got name"),
-            ([{"code": 3}], "named as package.module:name; got 3"),
-            (["M:Average:x"], "named as package.module:name"),
-            (["M:"], "named as package.module:name"),
+            ([{"code": 3}], "given as package.module:name; got 3"),
+            (["M:Average:x"], "given as package.module:name"),
+            (["M:"], "given as package.module:name"),
             ([7], r"models\[0\] must be one of LTC, .*; got 7"),
         ],
     )
@@ -253,10 +253,10 @@ class TestFinding:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("raise RuntimeError('not today')", "its module fails when it is imported: RuntimeError: not today"),
-            ("import sys; sys.exit(3)", "fails when it is imported: SystemExit: 3"),
+            ("raise RuntimeError('not today')", "importing its module fails: RuntimeError: not today"),
+            ("import sys; sys.exit(3)", "its module fails: SystemExit: 3"),
             ("import a_module_nobody_has", "its module needs the module 'a_module_nobody_has', which is not installed"),
-            ("def f(:", "fails when it is imported: SyntaxError"),
+            ("def f(:", "its module fails: SyntaxError"),
         ],
     )
     def test_a_module_that_cannot_be_imported_is_said(self, module, text, message):
@@ -265,7 +265,7 @@ class TestFinding:
 
     def test_a_folder_is_no_module(self, module):
         name = module("", "folder_of_mine.inner").partition(".")[0]
-        with pytest.raises(CodeError, match="folder_of_mine is a folder and no module"):
+        with pytest.raises(CodeError, match="folder_of_mine is a folder, not a module"):
             parsed([f"{name}:Layer"])
 
     def test_nothing_is_imported_from_the_current_folder(self, tmp_path, monkeypatch):
@@ -429,10 +429,10 @@ class TestTasks:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("unsaid", r"a function that returns one and says so \(-> Task\); it is of type function"),
+            ("unsaid", r"a function annotated as returning one \(-> Task\); it is of type function"),
             ("wrong", "wrong must return a liquidbench.tasks.task.Task; it returned a str"),
             ("fails", "fails: OSError: disk is gone"),
-            ("occupancy", "has the name of a task that comes with the package, 'occupancy'; give it another: {code: "),
+            ("occupancy", "has the name of a built-in task, 'occupancy'; give it another name: {code: "),
             ("Feature", "it is of type type"),
             ("missing", "has no 'missing'; it defines .*fails, made"),
         ],
@@ -519,7 +519,7 @@ def test_a_name_that_a_process_cannot_import_is_one_line(tmp_path):
     ran = subprocess.run(
         command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}
     )
-    assert "its module fails when it is imported: SystemExit: it ran" in ran.stderr
+    assert "importing its module fails: SystemExit: it ran" in ran.stderr
 
 
 def test_the_registry_is_whole():

@@ -122,8 +122,8 @@ class TestWrongRows:
             ({"accuracy": 1.0}, ValueError, "rows[1] has the column 'accuracy', which is unknown; known are run"),
             ({"split": "valid"}, ValueError, "column 'split' of rows[1] must be one of 'train', 'validation', 'test'"),
             ({"status": "ok"}, ValueError, "column 'status' of rows[1] must be one of 'done', 'failed'; got 'ok'"),
-            ({"status": "failed"}, ValueError, "column 'reason' of rows[1] must say why"),
-            ({"run": "other"}, ValueError, "rows must be of one run, as a file holds one"),
+            ({"status": "failed"}, ValueError, "column 'reason' of rows[1] must give the reason"),
+            ({"run": "other"}, ValueError, "rows must be of one run; column"),
         ],
     )
     def test_the_column_is_named_and_nothing_is_written(self, tmp_path, changes, error, words):
@@ -183,7 +183,7 @@ class TestDamage:
     def test_an_older_column_is_named(self, tmp_path):
         path = results.write(tmp_path, [a_row()])
         pl.read_parquet(path).drop("machine").with_columns(pl.lit(1).alias("gpu")).write_parquet(path)
-        with pytest.warns(KeptFileWarning, match="no result of this version.*machine, gpu"):
+        with pytest.warns(KeptFileWarning, match="no results of this version.*machine, gpu"):
             results.read(tmp_path)
 
     def test_other_files_are_nobodys_business(self, tmp_path):
@@ -466,7 +466,9 @@ class TestGrowth:
         drawn = [self.rows(run).with_columns(pl.lit(value).alias("gpus")) for run, value in (("a", 2), ("b", "two"))]
         for number, frame in enumerate((*drawn, self.rows("c"))):
             self.written(tmp_path / "runs" / f"{FIRST}-000{number}.parquet", frame)
-        with pytest.warns(KeptFileWarning, match="have the column gpus, which this version .* does not know: left out"):
+        with pytest.warns(
+            KeptFileWarning, match="have the column gpus, which this version .* does not know: they are ignored"
+        ):
             assert results.read(tmp_path).columns == list(SCHEMA)
         with pytest.warns(KeptFileWarning, match="gpus"):
             Writer(tmp_path, NEXT).consolidate()
@@ -492,7 +494,7 @@ class TestGrowth:
     @pytest.mark.parametrize(
         ("form", "remedy"),
         [
-            (str(RESULTS_FORMAT + 1), "Take the newer version"),
+            (str(RESULTS_FORMAT + 1), "Upgrade to the version"),
             (str(RESULTS_FORMAT - 1), "Use the version"),
             ("x", "Use"),
         ],
@@ -551,7 +553,7 @@ class TestCopies:
     def test_an_equal_copy_counts_once_with_a_word(self, folder, source, into, form):
         before = results.read(folder).sort("run", "epoch")
         path = self.place(folder, source, into, form)
-        with pytest.warns(KeptFileWarning, match="is a copy: it holds runs? .* they count once") as told:
+        with pytest.warns(KeptFileWarning, match="is a copy: it has runs? .* they count once") as told:
             assert results.read(folder).sort("run", "epoch").equals(before)
         assert path.name in str(told[0].message)
         with pytest.warns(KeptFileWarning, match="is a copy"):
@@ -570,10 +572,10 @@ class TestCopies:
         path = self.place(folder, source, into, form, value=0.1)
         (original,) = (file for file in (folder / source).glob("*.parquet") if file != path)
         content = path.read_bytes()
-        with pytest.warns(KeptFileWarning, match="hold different rows of run") as told:
+        with pytest.warns(KeptFileWarning, match="have different rows of run") as told:
             assert results.read(folder).sort("run", "epoch").equals(before)
         assert str(path) in str(told[0].message) and f"those of {original} count" in str(told[0].message)
-        with pytest.warns(KeptFileWarning, match="hold different rows of run") as told:
+        with pytest.warns(KeptFileWarning, match="have different rows of run") as told:
             writer = Writer(folder, NEXT)
         assert str(path) in str(told[0].message) and f"those of {original} count" in str(told[0].message)
         writer.consolidate()
@@ -609,7 +611,7 @@ class TestCopies:
         self.place(folder, "incoming", "incoming", COPIES[0], value=0.1)
         before = pl.read_parquet(folder / "runs").height
         for name in (AGAIN, NEXT):
-            with pytest.warns(KeptFileWarning, match="hold different rows of run c"):
+            with pytest.warns(KeptFileWarning, match="have different rows of run c"):
                 writer = Writer(folder, name)
         writer.consolidate()
         assert pl.read_parquet(folder / "runs").height == before + 3
@@ -620,7 +622,7 @@ class TestCopies:
         (path,) = (folder / "runs").glob("*.parquet")
         frame = pl.read_parquet(path)
         path.write_bytes(results.sealed(pl.concat([frame, *[frame.filter(run="a")] * again])))
-        with pytest.warns(KeptFileWarning, match=f"{path.name} holds rows of run a twice, which are the same"):
+        with pytest.warns(KeptFileWarning, match=f"{path.name} has duplicate rows of run a: one"):
             assert results.read(folder).filter(run="a").height == 3
         with pytest.warns(KeptFileWarning, match="twice"):
             writer = Writer(folder, NEXT)
@@ -632,7 +634,7 @@ class TestCopies:
         frame = pl.read_parquet(path)
         other = frame.filter(run="a").with_columns(value=pl.lit(0.1))
         path.write_bytes(results.sealed(pl.concat([frame, other])))
-        with pytest.warns(KeptFileWarning, match=f"{path.name} holds run a twice, with rows that contradict .* resume"):
+        with pytest.warns(KeptFileWarning, match=f"{path.name} has run a twice, with rows that contradict .* resume"):
             assert results.read(folder)["run"].unique().sort().to_list() == ["b", "c"]
         with pytest.warns(KeptFileWarning, match="contradict"):
             writer = Writer(folder, NEXT)
@@ -694,7 +696,7 @@ class TestTasks:
     @pytest.mark.parametrize("text", ["{", "[]", '{"a": 1}', ""])
     def test_damaged(self, tmp_path, text):
         (tmp_path / "tasks.json").write_text(text)
-        with pytest.raises(ValueError, match="tasks.json is damaged: .*make it anew: liquidbench resume"):
+        with pytest.raises(ValueError, match="tasks.json is damaged: .*create it again: liquidbench resume"):
             results.read_tasks(tmp_path)
 
     def test_what_json_cannot_hold_is_not_written(self, tmp_path):

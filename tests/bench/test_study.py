@@ -252,7 +252,7 @@ class TestErrors:
         assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value)
 
     def test_a_file_that_is_not_there(self, tmp_path):
-        with pytest.raises(FileNotFoundError, match="there is none at"):
+        with pytest.raises(FileNotFoundError, match="it does not exist"):
             Study.load(tmp_path / "none.yaml")
 
     @pytest.mark.parametrize("control", ["\0", "\x07", "\x1b", "\x7f", "\x9f", "\ufffe"])

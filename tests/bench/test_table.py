@@ -1067,7 +1067,7 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path):
     save(series(), "readings.csv")
     with pytest.raises(FileNotFoundError, match=r"there is no file .*reading\.csv; did you mean readings\.csv\?"):
         guess(tmp_path / "reading.csv", "label")
-    with pytest.raises(ValueError, match="it is a folder: name the file in it"):
+    with pytest.raises(ValueError, match="it is a folder: give the file in it"):
         guess(tmp_path, "label")
 
 

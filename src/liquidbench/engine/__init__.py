@@ -1,8 +1,8 @@
-"""The runs of a study, on one machine or many: what is left to do, who does it, and what is kept of it.
+"""The execution engine: runs a study's pending runs on one machine or on many.
 
-`plan` finds out what is left. `execute` is a driver: it takes a lease of each run (`leases`), hands it to an executor
-(`in_process`, `pool`, `cluster`), which brings it to a worker (`work`), and keeps what comes back. Whatever is killed,
-driver, worker or machine, loses at most the runs in flight. Several drivers may work at one study.
+`plan` finds out which runs are pending. `execute` is the driver: it acquires a lease for each run (`leases`), submits
+the run to an executor (`in_process`, `pool`, `cluster`), whose workers do it (`work`), and stores the results. A killed
+driver, worker or machine loses at most the runs in flight. Several drivers may work on one study at the same time.
 """
 
 from liquidbench.engine.driver import Event, Outcome, execute

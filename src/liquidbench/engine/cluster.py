@@ -1,13 +1,12 @@
-"""Workers of a Ray cluster, or of a Ray on this machine.
+"""An executor on a Ray cluster, or on a Ray instance started on this machine.
 
-Each job is one task of Ray's, which says what happens as it comes and is never retried by Ray: what a loss means is
-for the driver to say. Nothing is shared with the workers but what they are sent, so that they need no folder in common
-with the driver: a search that is known comes with the job, and searches and predictions go back with the results. What
-a lost worker had found out of its search is lost with it. Raw data have to be where the study looks for them on each
-node.
+Each job is one Ray task, which streams its messages. Ray never retries it: the driver decides what to do about a lost
+worker. Workers need no folder in common with the driver: a job carries the journal of its search, and the results carry
+search journals and predictions back. Progress in a search is lost with its worker. The raw data must be on each node,
+where the study looks for them.
 
-Whoever reaches Ray's ports can have code run, as this user. A Ray that is started here therefore listens on this
-machine alone; of any other that is the affair of whoever started it.
+Anyone who can reach Ray's ports can run code as this user. A Ray instance started here therefore listens on the
+loopback interface only; the security of any other one is up to its owner.
 """
 
 import ipaddress
@@ -23,31 +22,31 @@ from pathlib import Path
 from typing import Any
 
 from liquidbench.engine.executor import Worker
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Unkept
+from liquidbench.engine.messages import Ended, InputsChanged, Job, Message, StorageFailed, WorkerLost
 from liquidbench.system.places import private_folder
 
-_AGAIN = 2.0
-"""Seconds after which Ray is asked again how large the cluster is."""
+_POLL = 2.0
+"""Seconds between two queries of the cluster's size."""
 
 _CLUSTERS = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Whether a Ray is for other machines too, on any system, whatever the name says. Ray reads it when it is loaded."""
+"""Ray binds to the loopback interface if this is 0, on every system despite its name. Ray reads it on import."""
 
-_LONGEST_SOCKET = 103 - len("/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store")
-"""Characters of the folder that Ray puts its sockets into, at most."""
+_LONGEST_FOLDER = 103 - len("/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store")
+"""Longest path of the folder for Ray's files; the system limits the paths of the sockets in it."""
 
 
 class Cluster:
-    """Workers of Ray, as many as the cluster has room for, also while it grows and shrinks.
+    """Ray workers, as many as the cluster has cores for, also while it grows and shrinks.
 
     Args:
-        address: ``"auto"`` for the cluster that this machine belongs to, ``"local"`` for a new one on this machine
-            alone, or the address of a cluster.
-        processes: most jobs at a time; None for as many as there are cores for.
-        threads: cores of each job.
-        gpus: GPUs of each job, which may be a fraction.
+        address: ``"auto"`` for the cluster that this machine belongs to, ``"local"`` for a new instance on this machine
+            only, or the address of a cluster.
+        processes: the largest number of jobs at a time; None for as many as there are cores for.
+        threads: the number of cores of each job.
+        gpus: the number of GPUs of each job, which may be a fraction.
     """
 
-    apart = True
+    remote = True
 
     def __init__(self, address: str = "auto", processes: int | None = None, threads: int = 1, gpus: float = 0.0):
         for name, value in (("processes", processes), ("threads", threads)):
@@ -60,97 +59,97 @@ class Cluster:
         except ImportError:
             raise ValueError('Ray is not installed; install it with: pip install "liquidrnn[ray]"') from None
         if address == "local" and os.environ[_CLUSTERS] == "0":
-            # For a program that has loaded Ray before.
+            # For a program that has imported Ray before, so that the variable is read too late.
             vars(sys.modules["ray._private.ray_constants"])["ENABLE_RAY_CLUSTER"] = False
-        # Of no type, for where Ray is not installed.
+        # Any, since Ray may not be installed.
         self._ray: Any = ray
         self._address, self._processes, self._threads, self._gpus = address, processes, threads, gpus
         self._jobs: dict[Any, Job] = {}
         self._size, self._asked = 0, float("-inf")
-        # Measurements of cost are compared with each other, so one machine makes them all while it lives.
+        # The node that measures cost: always the same one while it lives, since measurements are compared.
         self._measuring: str | None = None
 
     def open(self, worker: Worker, log: Path) -> None:
-        """See `liquidbench.engine.executor.Executor`. What is printed at work is in Ray's own logs."""
+        """See `liquidbench.engine.executor.Executor`. What workers print is in Ray's own logs."""
         environment = {"OMP_NUM_THREADS": str(self._threads)}
-        # Nobody asked for a call home.
+        # No usage statistics unless the user asks for them.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            # Ray has workers import from what is the current folder now, before anything else.
+            # Ray puts the current folder first in the workers' import path, and it may hold data.
             with chdir(sys.prefix):
                 self._ray.init(
                     address=self._address,
                     logging_level="ERROR",
                     log_to_driver=False,
                     runtime_env={"env_vars": environment},
-                    **(_alone() if self._address == "local" else {}),
+                    **(_local_options() if self._address == "local" else {}),
                 )
         except ConnectionError as error:
             raise ValueError(
-                f"there is no Ray at {self._address!r} ({error}); start one with `ray start --head`, name its address, "
-                "or take --ray local"
+                f"there is no Ray at {self._address!r} ({error}); start one with `ray start --head`, give its address, "
+                "or use --ray local"
             ) from None
         if self._address == "local":
-            self._check_alone()
+            self._check_loopback()
         self._worker = self._ray.put(worker)
-        # By which a process knows that it has the worker already, with the tasks that it has loaded.
+        # The key under which a process caches the worker, and with it the tasks it has loaded.
         self._name = f"{os.getpid()} {time.time()}"
-        self._do = self._ray.remote(num_returns="streaming", max_retries=0)(_work)
+        self._do = self._ray.remote(num_returns="streaming", max_retries=0)(_serve)
 
     def room(self) -> int:
         """See `liquidbench.engine.executor.Executor`."""
-        if time.monotonic() - self._asked > _AGAIN:
+        if time.monotonic() - self._asked > _POLL:
             cores = self._ray.cluster_resources().get("CPU", 0)
             self._size, self._asked = int(cores // self._threads), time.monotonic()
         most = self._size if self._processes is None else min(self._processes, self._size)
         return max(most - len(self._jobs), 0)
 
-    def begin(self, job: Job, alone: bool) -> None:
+    def submit(self, job: Job, exclusive: bool) -> None:
         """See `liquidbench.engine.executor.Executor`."""
         options: dict[str, Any] = {"num_cpus": self._threads, "num_gpus": self._gpus}
-        if alone:
+        if exclusive:
             options |= self._whole_node()
         self._jobs[self._do.options(**options).remote(self._name, self._worker, job, os.getcwd())] = job
 
-    def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
+    def wait(self, on_message: Callable[[Job, Message], None], seconds: float) -> None:
         """See `liquidbench.engine.executor.Executor`."""
         if not self._jobs:
-            time.sleep(min(seconds, _AGAIN))
+            time.sleep(min(seconds, _POLL))
             return
-        # A cluster that has grown since has room for more.
-        for told in self._ray.wait(list(self._jobs), timeout=min(seconds, _AGAIN), fetch_local=False)[0]:
-            job = self._jobs[told]
+        # Not longer than until the next query of the cluster's size: it may have grown.
+        for stream in self._ray.wait(list(self._jobs), timeout=min(seconds, _POLL), fetch_local=False)[0]:
+            job = self._jobs[stream]
             try:
-                message = self._ray.get(next(told))
+                message = self._ray.get(next(stream))
             except StopIteration:
-                message = Lost("worker ended without a word")
+                message = WorkerLost("worker ended without a result")
             except self._ray.exceptions.RayTaskError as error:
-                raise RuntimeError(f"a worker of Ray's cannot do any run: {_cause(error.cause)}") from error
+                raise RuntimeError(f"a Ray worker cannot do any run: {_cause(error.cause)}") from error
             except self._ray.exceptions.RayError as error:
-                message = Lost(_cause(error))
-            if isinstance(message, Ended | Stale | Unkept | Lost):
-                del self._jobs[told]
-            tell(job, message)
+                message = WorkerLost(_cause(error))
+            if isinstance(message, Ended | InputsChanged | StorageFailed | WorkerLost):
+                del self._jobs[stream]
+            on_message(job, message)
 
     def close(self) -> None:
         """See `liquidbench.engine.executor.Executor`."""
         if self._ray.is_initialized():
-            for told in self._jobs:
-                self._ray.cancel(told, force=True)
+            for stream in self._jobs:
+                self._ray.cancel(stream, force=True)
             self._jobs.clear()
             self._ray.shutdown()
 
-    def _check_alone(self) -> None:
+    def _check_loopback(self) -> None:
         address = self._ray.util.get_node_ip_address()
         if os.environ.get(_CLUSTERS) == "0" and not ipaddress.ip_address(address).is_loopback:
             warnings.warn(
-                f"Ray listens on {address}, where other machines may reach it, and with code have it run. Set "
-                f"{_CLUSTERS}=0 in the environment before Ray is imported, or stop this and use a firewall",
+                f"Ray listens on {address}, where other machines may reach it and run code as this user. Set "
+                f"{_CLUSTERS}=0 in the environment before Ray is imported, or stop this and set up a firewall",
                 stacklevel=2,
             )
 
     def _whole_node(self) -> dict[str, Any]:
-        """Options of a task that has all cores of a node, so that Ray puts nothing beside it."""
+        """Options for a task that reserves all cores of a node, so that Ray runs nothing else there."""
         nodes = {node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in self._ray.nodes() if node["Alive"]}
         if self._measuring not in nodes:
             self._measuring = max(nodes, key=lambda name: (nodes[name], name))
@@ -158,13 +157,13 @@ class Cluster:
         return {"num_cpus": nodes[self._measuring], "scheduling_strategy": affinity}
 
 
-def _alone() -> Mapping[str, Any]:
-    """How a Ray of this machine alone is started, with its files where no other user can meddle."""
+def _local_options() -> Mapping[str, Any]:
+    """Options for a Ray instance on this machine only, with its files out of reach of other users."""
     folder = str(private_folder() / "ray")
-    if len(folder) > _LONGEST_SOCKET:
+    if len(folder) > _LONGEST_FOLDER:
         warnings.warn(
-            f"Ray keeps its files in its usual folder, which other users of this machine can foretell, as the path of "
-            f"{folder} is too long for it; set TMPDIR to a shorter one",
+            f"Ray puts its files into its default folder, whose name other users can predict, since the path {folder} "
+            "is too long for its sockets; set TMPDIR to a shorter path",
             stacklevel=2,
         )
         return {"include_dashboard": False}
@@ -179,24 +178,24 @@ def _cause(error: Exception) -> str:
 _WORKERS: dict[str, Worker] = {}
 
 
-def _work(name: str, worker: Worker, job: Job, folder: str) -> Iterator[Message]:
-    """A job, told as it goes on. Relative paths are meant from the driver's folder, where there is one like it."""
+def _serve(name: str, worker: Worker, job: Job, folder: str) -> Iterator[Message]:
+    """Do a job and yield its messages, in a folder of the driver's path if there is one, for relative paths."""
     with suppress(OSError):
         os.chdir(folder)
     worker = _WORKERS.setdefault(name, worker)
-    told: queue.SimpleQueue[Message | BaseException] = queue.SimpleQueue()
+    messages: queue.SimpleQueue[Message | BaseException] = queue.SimpleQueue()
 
     def do() -> None:
         try:
-            told.put(worker(job, told.put))
+            messages.put(worker(job, messages.put))
         except BaseException as error:
-            told.put(error)
+            messages.put(error)
 
     threading.Thread(target=do, daemon=True).start()
     while True:
-        message = told.get()
+        message = messages.get()
         if isinstance(message, BaseException):
             raise message
         yield message
-        if isinstance(message, Ended | Stale | Unkept):
+        if isinstance(message, Ended | InputsChanged | StorageFailed):
             return

@@ -1,62 +1,63 @@
-"""Where runs are done: the one interface of all executors."""
+"""The interfaces of executors and workers."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from liquidbench.engine.messages import Ended, Job, Message, Stale, Unkept
+from liquidbench.engine.messages import Ended, InputsChanged, Job, Message, StorageFailed
 
 
 class Worker(Protocol):
-    """What an executor moves to its workers and calls there; see `liquidbench.engine.work.Work`."""
+    """The function that workers call for each job; see `liquidbench.engine.work.Work`. It must be picklable."""
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
-        """Do a job."""
+    def __call__(self, job: Job, send: Callable[[Message], None]) -> Ended | InputsChanged | StorageFailed:
+        """Do a job; return its last message and pass earlier ones to ``send``."""
         ...
 
     def failed(self, job: Job) -> Ended:
-        """What is told of a job that was lost too often; called where the driver is."""
+        """The result of a job that was lost too often; called in the driver's process."""
         ...
 
 
 class Executor(Protocol):
-    """Workers, here or elsewhere, each at one job at a time.
+    """A set of workers, local or remote, each of which does one job at a time.
 
-    Executors know nothing of studies, leases and results. They bring jobs to workers and messages back, and tell
-    of workers that are gone; what that means for a job is not theirs to say.
+    An executor delivers jobs to workers and messages to the driver, and reports workers that died. It knows nothing of
+    studies, leases and results, and never retries: that is the driver's decision.
 
     Attributes:
-        apart: whether workers may be where the study's folder is not, and have of it what jobs bring along.
+        remote: whether workers may be without access to the study's folder, so that jobs and results must carry the
+            files they need.
     """
 
-    apart: bool
+    remote: bool
 
     def open(self, worker: Worker, log: Path) -> None:
         """Get ready.
 
         Args:
             worker: does the jobs.
-            log: file for what is printed at work, where the executor can catch that.
+            log: file for what workers print, where the executor can capture it.
         """
         ...
 
     def room(self) -> int:
-        """How many more jobs can begin now."""
+        """How many more jobs can start now."""
         ...
 
-    def begin(self, job: Job, alone: bool) -> None:
-        """Take a job; there is room for it.
+    def submit(self, job: Job, exclusive: bool) -> None:
+        """Start a job. There must be `room`.
 
         Args:
             job: the job.
-            alone: whether it is to have nothing beside it; then it has nothing of this driver's.
+            exclusive: the job needs its machine to itself; the driver submits no other job until it has ended.
         """
         ...
 
-    def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
-        """Tell what has happened; wait for something, but no longer than so."""
+    def wait(self, on_message: Callable[[Job, Message], None], seconds: float) -> None:
+        """Pass on the messages that have arrived, waiting for the first at most so many seconds."""
         ...
 
     def close(self) -> None:
-        """End all workers, those at work in the middle of it."""
+        """Terminate all workers, busy ones included."""
         ...

@@ -1,4 +1,4 @@
-"""Runs one after another in the driver's own process: for debuggers and profilers."""
+"""An executor that does runs one after another in the driver's own process, for debuggers and profilers."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ from liquidbench.engine.messages import Job, Message
 
 
 class InProcess:
-    """One worker, which is this process.
+    """One worker: this process.
 
     Args:
-        threads: how many it computes on.
+        threads: the number of threads that torch computes on.
     """
 
-    apart = False
+    remote = False
 
     def __init__(self, threads: int = 1):
         if threads < 1:
@@ -34,19 +34,19 @@ class InProcess:
         """See `liquidbench.engine.executor.Executor`."""
         return 1 if self._job is None else 0
 
-    def begin(self, job: Job, alone: bool) -> None:
+    def submit(self, job: Job, exclusive: bool) -> None:
         """See `liquidbench.engine.executor.Executor`."""
         self._job = job
 
-    def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
+    def wait(self, on_message: Callable[[Job, Message], None], seconds: float) -> None:
         """See `liquidbench.engine.executor.Executor`."""
         job = self._job
         if job is None:
             time.sleep(seconds)
             return
-        ended = self._worker(job, lambda message: tell(job, message))
+        ended = self._worker(job, lambda message: on_message(job, message))
         self._job = None
-        tell(job, ended)
+        on_message(job, ended)
 
     def close(self) -> None:
         """See `liquidbench.engine.executor.Executor`."""

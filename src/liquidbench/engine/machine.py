@@ -1,7 +1,8 @@
-"""Measurements of cost have their machine to themselves, whoever else is at work on it.
+"""Exclusive use of the machine for cost measurements, across all processes, drivers and studies of this user.
 
-Two locks of the kernel's, which a process loses however it ends: every run is in the room, a measurement alone.
-Before that, it stands in the door, so that no new run enters while it waits for those inside to leave.
+It is a readers-writer lock made of two ``flock`` locks, which the kernel releases however a process ends. Every run
+holds ``room``: shared, or exclusive for a measurement. Every run passes through ``door`` first; a measurement keeps it
+locked while it waits for ``room``, so that no new run gets in and the measurement cannot starve.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,24 +10,22 @@ from contextlib import ExitStack, contextmanager
 from typing import IO
 
 from liquidbench.system.places import private_folder
-from liquidbench.system.processes import holders
+from liquidbench.system.processes import lock_holders
 
 try:
     import fcntl
 except ImportError:
-    # Windows has none; there, only one driver's own runs keep out of each other's way.
+    # Windows has no flock: there, only the runs of one driver are kept apart.
     fcntl = None
 
 
 @contextmanager
-def occupied(alone: bool, on_wait: Callable[[str], None] = lambda reason: None) -> Iterator[None]:
-    """Within it, no run is measured that is not alone on this machine; waits for its turn first.
-
-    It counts all runs of this user, of whatever study and driver.
+def occupied(exclusive: bool, on_wait: Callable[[str], None] = lambda reason: None) -> Iterator[None]:
+    """Hold the machine for a run, after waiting for the lock.
 
     Args:
-        alone: whether this one is to have nothing beside it.
-        on_wait: is told whom it has to wait for, if it has to.
+        exclusive: let no other run of this user run meanwhile, of whatever study and driver.
+        on_wait: called with a description of what it waits for, if it has to wait.
     """
     if fcntl is None:
         yield
@@ -34,19 +33,20 @@ def occupied(alone: bool, on_wait: Callable[[str], None] = lambda reason: None) 
     folder = private_folder()
     with ExitStack() as inside:
         with (folder / "door").open("a") as door:
-            _lock(door, fcntl.LOCK_EX, on_wait, "where a measurement has the machine to itself, or is about to")
+            _lock(door, fcntl.LOCK_EX, on_wait)
             room = inside.enter_context((folder / "room").open("a"))
-            if alone:
-                _lock(room, fcntl.LOCK_EX, on_wait, "since a measurement has the machine to itself")
-        if not alone:
-            _lock(room, fcntl.LOCK_SH, on_wait, "where a measurement has the machine to itself")
+            if exclusive:
+                _lock(room, fcntl.LOCK_EX, on_wait)
+        if not exclusive:
+            _lock(room, fcntl.LOCK_SH, on_wait)
         yield
 
 
-def _lock(file: IO[str], kind: int, on_wait: Callable[[str], None], why: str) -> None:
+def _lock(file: IO[str], kind: int, on_wait: Callable[[str], None]) -> None:
     assert fcntl is not None
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        on_wait(f"waiting for {' and '.join(holders(file.name)) or 'another run on this machine'}, {why}")
+        others = " and ".join(lock_holders(file.name)) or "another run on this machine"
+        on_wait(f"waiting for {others}: a cost measurement needs the machine to itself")
         fcntl.flock(file, kind)

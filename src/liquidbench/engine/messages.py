@@ -1,4 +1,4 @@
-"""What a driver and its workers tell each other of a run."""
+"""The messages between a driver and its workers."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A run given to a worker.
+    """A run for a worker to do.
 
     Attributes:
         run: what to do.
-        losses: why earlier attempts came to nothing, which had nothing to do with the run; the first attempt has none.
-        journal: what is known of the search that it needs, for a worker that cannot look.
+        losses: why earlier attempts were lost, in order; empty on the first attempt. An attempt is
+            lost when its worker or driver dies, which is no failure of the run.
+        journal: content of the search journal that the run needs, for a worker without access to the study's folder.
     """
 
     run: Run
@@ -26,43 +27,43 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """The worker has begun."""
+    """The worker has started the run."""
 
 
 @dataclass(frozen=True)
-class Noted:
-    """The worker has met with a damaged file, without harm to the run.
+class Warned:
+    """The worker found a damaged file; the run goes on.
 
     Attributes:
-        text: which, and what became of it.
+        text: the warning: which file, and what was done about it.
     """
 
     text: str
 
 
 @dataclass(frozen=True)
-class Doing:
-    """The worker is at something that is no step, and may last.
+class Status:
+    """What the worker is doing when that is not a step and may take long.
 
     Attributes:
-        what: in words: what it loads, or whom it waits for.
+        text: what it loads, or what it waits for.
     """
 
-    what: str
+    text: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The worker has come to an end with a run.
+    """The run has completed or failed; either is its result.
 
     Attributes:
-        rows: its results, as `liquidbench.results.pack` gives them.
-        status: whether it came to something.
-        score: of a fit that did, the score on test by the task's main metric.
-        reason: why it did not.
+        rows: its results, as `liquidbench.results.pack` returns them.
+        status: whether it completed.
+        score: of a fit that completed, the test score by the task's main metric.
+        reason: of a run that failed, why.
         seconds: how long it took.
-        predictions: of a fit, the content of their file, from a worker that could not put it into the study's folder.
-        journal: the search that it made or was given, from such a worker.
+        predictions: of a fit, the content of its predictions file, from a worker without access to the study's folder.
+        journal: content of the search journal, from such a worker.
     """
 
     rows: bytes
@@ -75,35 +76,35 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """The worker is gone, or cannot be reached any more.
+class WorkerLost:
+    """The worker died or cannot be reached any more.
 
     Attributes:
-        reason: what is known of how.
+        reason: what is known about the cause.
     """
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Stale:
-    """The run cannot be done, as its data, or a user's code, are not those that the study was planned with.
+class InputsChanged:
+    """The run cannot be done: the data or a user's code differ from those that the study was planned with.
 
     Attributes:
-        reason: which ones.
+        reason: which of them differ.
     """
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Unkept:
-    """The run came to nothing as the worker could not write or read what it keeps, which is not the run's doing.
+class StorageFailed:
+    """The worker could not read or write its files, for a reason outside the run such as a full disk.
 
     Attributes:
-        number: the system's, of the error.
-        reason: its words for it.
-        file: at which it happened, where that is known.
+        number: the error's ``errno``.
+        reason: the system's message.
+        file: the file concerned, where it is known.
     """
 
     number: int
@@ -111,5 +112,7 @@ class Unkept:
     file: str | None = None
 
 
-Message: TypeAlias = "Started | Doing | TrialStage | Noted | Ended | Lost | Stale | Unkept"
-"""What is told of a job: `Started`, what it does, stages, notes; at last one of the others, which may come at once."""
+Message: TypeAlias = "Started | Status | TrialStage | Warned | Ended | WorkerLost | InputsChanged | StorageFailed"
+"""A worker's message about a job: `Started`, statuses, stages and warnings; then one of the others, which is the last.
+
+The last one may also come first, without `Started`."""

@@ -1,4 +1,4 @@
-"""What a study asks for, and what of it is there already."""
+"""Finds out which runs of a study are pending."""
 
 import hashlib
 import os
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study asks for, and what of it is there already.
+    """The runs of a study, and which of them are pending.
 
     Attributes:
         study: the study.
         directory: its folder of results.
-        data: the folder of raw files, None for the usual places (see `liquidbench.tasks.files`).
-        tasks: each task's facts by name, as in ``tasks.json``: its digest and main metric among them.
-        ids: each run's name in the results, in the study's order.
-        status: of each run of the study with results: ``"done"`` or ``"failed"``.
-        pending: runs to do, fits first and the seeds in turn, so that a study cut short has compared all models
-            on the same seeds; costs last.
+        data: the folder of raw data files, None for the default locations (see `liquidbench.tasks.files`).
+        tasks: each task's facts by name, as stored in ``tasks.json``, such as its digest and main metric.
+        ids: each run's id in the results, in the study's order.
+        status: ``"done"`` or ``"failed"``, of each run that has results.
+        pending: the runs to do: fits, seed by seed, so that a study cut short has compared all models on the same
+            seeds; then cost measurements.
     """
 
     study: Study
@@ -46,7 +46,7 @@ class Plan:
     pending: tuple[Run, ...] = ()
 
     def id(self, run: Run) -> str:
-        """The run's name in the results."""
+        """The run's id in the results."""
         return self.ids[run]
 
 
@@ -58,30 +58,30 @@ def plan(
     loaded: "Mapping[str, Task] | None" = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> Plan:
-    """Find out what is to be done, and whether it can be.
+    """Find out which runs are pending, after checking that they can be done.
 
-    Tasks are loaded and checked, and the facts that the report needs about them are written. That builds the test
-    splits, to count and to check them; it happens in this process, and the tasks built here are dropped. A worker
-    that trains loads its own, and builds its test split when its model is chosen.
+    Tasks are loaded and checked, and their facts, which the report needs, are written to ``tasks.json``. Checking
+    builds the test splits, but only in this process, which then drops the tasks. A worker that trains loads its own and
+    builds its test split after its model has been chosen.
 
-    A task that was checked for the same study before is not loaded again: workers refuse data that are not those of
-    its facts. A user's table is, when its file has changed.
+    A task that was checked for the same study before is not loaded again: workers refuse data whose digest differs from
+    the one in its facts. A user's table is loaded again when its file has changed.
 
     Args:
-        study: what to do.
-        directory: the study's folder of results; it is made where it does not exist.
-        data: the folder of raw files, None for the usual places.
-        retry_failed: run again what failed before.
-        loaded: tasks by name that need not be loaded again.
-        on_step: told what is going on, before each thing that may last.
+        study: the study.
+        directory: the study's folder of results; it is created if it does not exist.
+        data: the folder of raw data files, None for the default locations.
+        retry_failed: make failed runs pending again.
+        loaded: tasks by name that are loaded already.
+        on_step: called with a description before each step that may take long.
 
     Returns:
         The plan, for `execute`.
 
     Raises:
-        ValueError: for an unknown task, data that break a promise, more outer splits than a task has, a model with
-            no size within the budget, or runs of a study that counts epochs.
-        FileNotFoundError: where the data are not there.
+        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, a model with no
+            size within the parameter budget, or runs of a study that counts epochs.
+        FileNotFoundError: if data are missing.
     """
     facts = _facts(study, directory, data, loaded or {}, on_step)
     on_step(f"looking for results in {directory}")
@@ -105,14 +105,16 @@ def _facts(
     loaded: "Mapping[str, Task]",
     on_step: Callable[[str], None],
 ) -> dict[str, Facts]:
-    """Facts of the study's tasks, those that are known or else found out and written."""
+    """Facts of the study's tasks: read if known, otherwise determined and written."""
     try:
         known = results.read_tasks(directory)
     except FileNotFoundError:
         known = {}
     except DamagedFileError as error:
         path = StudyFolder(directory).tasks
-        warnings.warn(f"{error}. It is now {storage.set_aside(path)}, and is made anew", KeptFileWarning, stacklevel=3)
+        warnings.warn(
+            f"{error}. It was moved to {storage.set_aside(path)} and is created again", KeptFileWarning, stacklevel=3
+        )
         known = {}
     facts: dict[str, Facts] = {}
     for entry in study.tasks:
@@ -121,7 +123,7 @@ def _facts(
         if name in known and known[name].checked == checked:
             facts[name] = known[name]
             continue
-        # Loads torch, which a study that is all known need not wait for.
+        # Imports torch, which takes seconds; not needed if all tasks are known.
         from liquidbench import matching, tasks
         from liquidbench.tasks.task import check
 
@@ -145,7 +147,7 @@ def _facts(
 
 
 def _checked(study: Study, task: str | Mapping[str, Any] | Own) -> str:
-    """A mark of all that the check of a task depends on, except for the data of a known one."""
+    """A hash of everything that the check of a task depends on, except for the data of a built-in task."""
     asked = hashlib.sha256(f"{liquidbench.__version__} {replace(study, tasks=(task,)).to_yaml()}".encode())
     if isinstance(task, Mapping) and Path(task["table"]).is_file():
         asked.update(Path(task["table"]).read_bytes())

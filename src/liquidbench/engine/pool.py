@@ -1,8 +1,8 @@
-"""Processes on this machine, each doing one run after another.
+"""An executor of worker processes on this machine.
 
-The pool is our own because of what the standard ones do when a process dies: a ``multiprocessing.Pool`` waits for its
-result for ever, a ``ProcessPoolExecutor`` gives up all others. Here each worker has a pipe of its own, for a queue that
-many write to can be left locked by one that is killed. Its end tells that the worker is gone; the others go on.
+The standard library's pools do not survive the death of a worker: ``multiprocessing.Pool`` waits forever for its
+result, and ``ProcessPoolExecutor`` terminates all others. Here each worker has its own pipe, since a worker that is
+killed can leave a shared queue locked. The end of the pipe shows that the worker died; the others go on.
 """
 
 import os
@@ -13,20 +13,21 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 from liquidbench.engine.executor import Worker
-from liquidbench.engine.messages import Ended, Job, Lost, Message, Stale, Unkept
-from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, end_with_parent, start
+from liquidbench.engine.messages import Ended, InputsChanged, Job, Message, StorageFailed, WorkerLost
+from liquidbench.system.processes import CONTEXT, WATCH, StoppedWatch, end_with_parent, start
 
 
 class Pool:
-    """Processes on this machine. A driver that is killed takes them with it.
+    """Worker processes on this machine. They end when the driver is killed.
 
     Args:
-        processes: most of them at a time.
-        threads: how many each computes on.
-        devices: numbers of GPUs, of which each process sees one, in turn; None for those that this process may use.
+        processes: the largest number at a time.
+        threads: the number of threads that each computes on.
+        devices: ids of GPUs, assigned to the processes round-robin, one each; None for those that this process may
+            use.
     """
 
-    apart = False
+    remote = False
 
     def __init__(self, processes: int, threads: int = 1, devices: Sequence[str] | None = None):
         for name, value in (("processes", processes), ("threads", threads)):
@@ -34,11 +35,11 @@ class Pool:
                 raise ValueError(f"{name} must be at least 1; got {value}")
         self._processes, self._threads = processes, threads
         self._devices = _devices() if devices is None else tuple(devices)
-        # By place, of which each has its share of the machine.
+        # By slot; the slot determines the GPU.
         self._idle: dict[int, _Process] = {}
-        # By connection, whose class depends on the operating system.
+        # By connection; the class of a connection depends on the operating system.
         self._busy: dict[object, _Process] = {}
-        self._watch = StandstillWatch()
+        self._watch = StoppedWatch()
 
     def open(self, worker: Worker, log: Path) -> None:
         """See `liquidbench.engine.executor.Executor`."""
@@ -48,29 +49,29 @@ class Pool:
         """See `liquidbench.engine.executor.Executor`."""
         return self._processes - len(self._busy)
 
-    def begin(self, job: Job, alone: bool) -> None:
+    def submit(self, job: Job, exclusive: bool) -> None:
         """See `liquidbench.engine.executor.Executor`."""
-        process = self._free()
+        process = self._idle_process()
         process.begin(job)
         self._busy[process.connection] = process
 
-    def wait(self, tell: Callable[[Job, Message], None], seconds: float) -> None:
+    def wait(self, on_message: Callable[[Job, Message], None], seconds: float) -> None:
         """See `liquidbench.engine.executor.Executor`."""
-        heard = wait([process.connection for process in self._busy.values()], min(seconds, WATCH))
+        ready = wait([process.connection for process in self._busy.values()], min(seconds, WATCH))
         workers = [process.process.pid for process in self._busy.values()]
         self._watch.look(dict.fromkeys((pid for pid in workers if pid), "a worker of the study"))
-        for connection in heard:
+        for connection in ready:
             process = self._busy[connection]
             assert process.job is not None
             try:
                 message: Message = process.connection.recv()
             except (EOFError, OSError):
-                message = Lost(_cause(process.end(patience=5)))
+                message = WorkerLost(_cause(process.end(patience=5)))
                 del self._busy[connection]
             else:
-                if isinstance(message, Ended | Stale | Unkept):
-                    self._idle[process.place] = self._busy.pop(connection)
-            tell(process.job, message)
+                if isinstance(message, Ended | InputsChanged | StorageFailed):
+                    self._idle[process.slot] = self._busy.pop(connection)
+            on_message(process.job, message)
 
     def close(self) -> None:
         """See `liquidbench.engine.executor.Executor`."""
@@ -79,42 +80,42 @@ class Pool:
         self._idle.clear()
         self._busy.clear()
 
-    def _free(self) -> "_Process":
+    def _idle_process(self) -> "_Process":
         while self._idle:
             _, process = self._idle.popitem()
             if process.process.is_alive():
                 return process
             process.end()
-        taken = {process.place for process in self._busy.values()}
-        place = next(place for place in range(self._processes) if place not in taken)
+        used = {process.slot for process in self._busy.values()}
+        slot = next(slot for slot in range(self._processes) if slot not in used)
         environment = {"OMP_NUM_THREADS": str(self._threads)}
         if self._devices:
-            environment["CUDA_VISIBLE_DEVICES"] = self._devices[place % len(self._devices)]
-        return _Process(place, self._worker, self._log, environment)
+            environment["CUDA_VISIBLE_DEVICES"] = self._devices[slot % len(self._devices)]
+        return _Process(slot, self._worker, self._log, environment)
 
 
 class _Process:
-    """The driver's side of a process that does one job after another."""
+    """The driver's handle of a worker process."""
 
-    def __init__(self, place: int, worker: Worker, log: Path, environment: dict[str, str]):
-        self.place = place
+    def __init__(self, slot: int, worker: Worker, log: Path, environment: dict[str, str]):
+        self.slot = slot
         self.connection, theirs = CONTEXT.Pipe()
         arguments = (theirs, worker, log)
-        self.process = CONTEXT.Process(target=_work, args=arguments, name="liquidbench worker")
+        self.process = CONTEXT.Process(target=_serve, args=arguments, name="liquidbench worker")
         start(self.process, environment)
-        # The worker now has the only other end, so that hearing a dead one ends rather than waits.
+        # The worker must have the only other end, or reading from a dead worker would block.
         theirs.close()
         self.job: Job | None = None
 
     def begin(self, job: Job) -> None:
-        """Give it a job, to be heard of at its connection."""
+        """Send it a job; its messages arrive at `connection`."""
         self.job = job
-        # Should it have died this moment, hearing it will tell.
+        # If it has just died, the next read from the connection shows it.
         with suppress(OSError):
             self.connection.send(job)
 
     def end(self, patience: float = 0.0) -> int | None:
-        """End the process, and say how it ended; it has some seconds to do so by itself."""
+        """Terminate the process, if it does not end within so many seconds, and return its exit code."""
         self.process.join(patience)
         self.process.terminate()
         self.process.join(5)
@@ -132,26 +133,26 @@ def _cause(code: int | None) -> str:
 
 
 def _devices() -> tuple[str, ...]:
-    """GPUs that this process may use, found without loading torch."""
+    """Ids of the GPUs that this process may use, found without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return tuple(name.strip() for name in visible.split(",") if name.strip())
     return tuple(sorted(path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")))
 
 
-def _work(connection: Connection, worker: Worker, log: Path) -> None:
-    """A worker's life."""
-    # Through a link, in a folder that somebody else has made, it would be any file of this user's.
+def _serve(connection: Connection, worker: Worker, log: Path) -> None:
+    """Main function of a worker process: does jobs until the connection is closed."""
+    # A symbolic link in a folder made by somebody else could redirect the log to any file of this user.
     opened = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
     for output in (1, 2):
         os.dup2(opened, output)
     end_with_parent()
 
-    def tell(message: Message) -> None:
+    def send(message: Message) -> None:
         try:
             connection.send(message)
         except OSError:
-            # No one listens any more: the driver is gone.
+            # The driver is gone.
             os._exit(1)
 
     while True:
@@ -159,4 +160,4 @@ def _work(connection: Connection, worker: Worker, log: Path) -> None:
             job: Job = connection.recv()
         except EOFError:
             return
-        tell(worker(job, tell))
+        send(worker(job, send))

@@ -1,4 +1,4 @@
-"""What a worker does with a run, wherever it is."""
+"""The worker: does a run, on whatever machine it is."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ from typing import Any
 
 from liquidbench import measuring, models, predictions, results, search, tasks
 from liquidbench.engine.machine import occupied
-from liquidbench.engine.messages import Doing, Ended, Job, Message, Noted, Stale, Started, Unkept
+from liquidbench.engine.messages import Ended, InputsChanged, Job, Message, Started, Status, StorageFailed, Warned
 from liquidbench.facts import Facts
 from liquidbench.own import CodeError
 from liquidbench.rows import Row, failure
@@ -24,47 +24,47 @@ from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks.task import Task
 from liquidbench.training import fit
 
-_OF_DISKS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
+_DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
 
 
-def _unkept(error: OSError) -> Unkept:
-    return Unkept(
+def _storage_failed(error: OSError) -> StorageFailed:
+    return StorageFailed(
         error.errno or 0, error.strerror or str(error), None if error.filename is None else str(error.filename)
     )
 
 
 @contextmanager
-def _noting(tell: Callable[[Message], None]) -> Iterator[None]:
-    """Within it, warnings of kept files go to the driver, where somebody reads them."""
+def _forwarded_warnings(send: Callable[[Message], None]) -> Iterator[None]:
+    """Send every `KeptFileWarning` to the driver, where the user sees it."""
     with warnings.catch_warnings():
         show = warnings.showwarning
 
-        def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        def forward(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
             if issubclass(category, KeptFileWarning):
-                # A driver in this very process warns of it in turn, from within this call.
+                # `InProcess` makes the driver warn in this process, within `send`: that must not come back here.
                 warnings.showwarning = show
                 try:
-                    tell(Noted(str(message)))
+                    send(Warned(str(message)))
                 finally:
-                    warnings.showwarning = note
+                    warnings.showwarning = forward
             else:
                 show(message, category, *where, **more)
 
         warnings.simplefilter("always", KeptFileWarning)
-        warnings.showwarning = note
+        warnings.showwarning = forward
         yield
 
 
 @dataclass
 class Work:
-    """Trains and measures. It is sent to workers as it is.
+    """The `Worker` that trains and measures; it is pickled and sent to each worker.
 
     Attributes:
         study: the study's name.
-        data: the folder of raw files, None for the usual places.
-        tasks: each task's facts.
-        folder: the study's folder, for searches and predictions; None where it may be out of reach, so that these go
-            back with the results.
+        data: the folder of raw data files, None for the default locations.
+        tasks: each task's facts, by name.
+        folder: the study's folder, for search journals and predictions; None for workers that may have no access to it,
+            which return these files with the results.
     """
 
     study: str
@@ -73,91 +73,91 @@ class Work:
     folder: Path | None
     _loaded: dict[str, Task] = field(default_factory=dict)
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
-        """Do a job: an error in it is its result, and the study goes on, but for a full disk and the like.
+    def __call__(self, job: Job, send: Callable[[Message], None]) -> Ended | InputsChanged | StorageFailed:
+        """Do a job. An exception in it is its result, except for errors of the disk, such as a full one.
 
         Args:
             job: the job.
-            tell: is told that it has started, and of its stages.
+            send: called with the messages before the last one, which is returned.
         """
         try:
-            return self._done(job, tell)
+            return self._do(job, send)
         except ConnectionError:
             raise
         except OSError as error:
-            # Not of the run itself: the folders that it needs, of which the one for temporary files may be another's.
-            return _unkept(error)
+            # Raised outside the run itself, by a folder that it needs: the temporary one may belong to another user.
+            return _storage_failed(error)
 
-    def _done(self, job: Job, tell: Callable[[Message], None]) -> Ended | Stale | Unkept:
+    def _do(self, job: Job, send: Callable[[Message], None]) -> Ended | InputsChanged | StorageFailed:
         run = job.run
         facts = self.tasks[run.task_name]
 
-        def doing(what: str) -> None:
-            tell(Doing(what))
+        def on_status(text: str) -> None:
+            send(Status(text))
 
-        with occupied(run.kind == "cost", doing), self._place(job) as folder, _noting(tell):
+        with occupied(run.kind == "cost", on_status), self._working_folder(job) as folder, _forwarded_warnings(send):
             started = time.monotonic()
-            tell(Started())
+            send(Started())
             try:
                 if run.task_name not in self._loaded:
-                    doing("loading its data")
+                    on_status("loading its data")
                 try:
                     models.find(run.model)
                     task = self._task(run)
                 except CodeError as error:
-                    return Stale(str(error))
+                    return InputsChanged(str(error))
                 if task.data_digest != facts.digest:
-                    return Stale(
-                        f"the data of task {run.task_name!r} are not those that the study was planned with (digest "
-                        f"{task.data_digest[:12]}, not {facts.digest[:12]}). Give those, or delete the study's "
-                        "tasks.json to go on with the new ones"
+                    return InputsChanged(
+                        f"the data of task {run.task_name!r} differ from those that the study was planned with (digest "
+                        f"{task.data_digest[:12]}, expected {facts.digest[:12]}). Restore the planned data, or delete "
+                        "the study's tasks.json to continue with the new data"
                     )
                 if run.kind == "fit":
-                    rows = fit.fit(run, task, folder, tell, doing)
+                    rows = fit.fit(run, task, folder, send, on_status)
                 else:
                     rows = measuring.measure_cost(run, task, folder)
             except Stopped:
                 raise
             except BaseException as error:
-                # A user's model may well call `sys.exit`; only a signal ends more than the run.
-                if isinstance(error, OSError) and self._is_of_disks(error):
-                    return _unkept(error)
+                # A user's model may raise SystemExit or KeyboardInterrupt; only a signal may end more than the run.
+                if isinstance(error, OSError) and self._is_disk_error(error):
+                    return _storage_failed(error)
                 traceback.print_exc()
                 rows = self._failure(run, f"{type(error).__name__}: {error}")
             ended = self._ended(job, rows, started)
-            return ended if self.folder is not None else replace(ended, **self._left(run, folder))
+            return ended if self.folder is not None else replace(ended, **self._files(run, folder))
 
-    def _is_of_disks(self, error: OSError) -> bool:
-        """Whether the place where things are kept is at fault; as the result of a run it would stay for good."""
-        if error.errno in _OF_DISKS:
+    def _is_disk_error(self, error: OSError) -> bool:
+        """Whether storage is at fault: as the result of the run, the error would be permanent, as failures are."""
+        if error.errno in _DISK_ERRORS:
             return True
         if self.folder is None or not isinstance(error.filename, str | os.PathLike):
             return False
         return Path(error.filename).absolute().is_relative_to(Path(self.folder).absolute())
 
     def failed(self, job: Job) -> Ended:
-        """What is told of a job that was lost too often."""
+        """The failure of a job that was lost too often."""
         *earlier, last = job.losses
-        reason = f"{last}; so ended each of {len(job.losses)} attempts"
+        reason = f"{last}; all {len(job.losses)} attempts were lost"
         return self._ended(Job(job.run, tuple(earlier)), self._failure(job.run, reason), time.monotonic())
 
     @contextmanager
-    def _place(self, job: Job) -> Iterator[Path]:
-        """The study's folder, or one in its place for this job alone."""
+    def _working_folder(self, job: Job) -> Iterator[Path]:
+        """The study's folder, or a temporary one in its place for this job."""
         if self.folder is not None:
             yield self.folder
             return
-        with tempfile.TemporaryDirectory(prefix="liquidbench-") as place:
+        with tempfile.TemporaryDirectory(prefix="liquidbench-") as temporary:
             if job.journal is not None:
-                search.adopt(search.journal(place, job.run, self._digest(job.run)), job.journal)
-            yield Path(place)
+                search.adopt(search.journal(temporary, job.run, self._digest(job.run)), job.journal)
+            yield Path(temporary)
 
-    def _left(self, run: Run, place: Path) -> dict[str, bytes | None]:
-        """What a run has left in its own folder."""
+    def _files(self, run: Run, folder: Path) -> dict[str, bytes | None]:
+        """Contents of the files that a run has left in its folder, by the field of `Ended` that carries them."""
         digest = self._digest(run)
         files = {
-            "predictions": predictions.path(place, run.id(digest)),
-            "journal": search.journal(place, run, digest),
+            "predictions": predictions.path(folder, run.id(digest)),
+            "journal": search.journal(folder, run, digest),
         }
         return {name: path.read_bytes() if path.is_file() else None for name, path in files.items()}
 
@@ -167,7 +167,7 @@ class Work:
     def _task(self, run: Run) -> Task:
         if run.task_name not in self._loaded:
             self._loaded[run.task_name] = tasks.load(run.task, self.data)
-        # A copy has no splits yet: the test split of the run before must not lie ready for this one.
+        # A copy, which has built no splits yet: this run must not find the test split of an earlier one.
         return replace(self._loaded[run.task_name])
 
     def _failure(self, run: Run, reason: str) -> list[Row]:
@@ -179,8 +179,8 @@ class Work:
         reason = rows[-1]["reason"] if status == "failed" else None
         if job.losses:
             neutral = dict.fromkeys(results.NULLABLE) | {"split": "", "corruption": "", "level": 0.0}
-            told = {"metric": "attempts", "value": 1.0 + len(job.losses), "reason": "; ".join(job.losses)}
-            rows.append({**rows[-1], **neutral, **told})
+            attempts = {"metric": "attempts", "value": 1.0 + len(job.losses), "reason": "; ".join(job.losses)}
+            rows.append({**rows[-1], **neutral, **attempts})
         score = self._score(job.run, rows)
         return Ended(results.pack(rows), status, score, reason, time.monotonic() - started)
 

@@ -1,7 +1,7 @@
-"""What is packed, unpacked within bounds: a file of some hundred bytes can claim to hold, and hold, terabytes.
+"""Unpacks archives and compressed files within limits: a file of a few hundred bytes can expand to terabytes.
 
-All is unpacked in memory and under base names, so that no name in an archive is a path and no link leads anywhere.
-Whatever is wrong with a file is a `ValueError` that says it in words; callers add which file it is and what to do.
+Everything is unpacked in memory under base names, so that no name or link in an archive is used as a path. Any problem
+with a file is a `ValueError` that describes it; callers add which file it is and what to do.
 """
 
 import bz2
@@ -16,19 +16,19 @@ from collections.abc import Callable
 from typing import Any
 
 MOST = 256 * 2**20
-"""Bytes that an archive of a known data set may come to, five times the largest of them."""
+"""Largest unpacked size of a known data set's archive, in bytes: five times the largest there is."""
 
 MOST_MEMBERS = 20_000
-"""Files in an archive, at most, those of archives in it included."""
+"""Most files in an archive, including those in nested archives."""
 
 DEEPEST = 3
-"""Archives within each other, at most; some data sets come as zips in a zip."""
+"""Deepest nesting of archives; some data sets come as zips in a zip."""
 
 _MIB = 2**20
 _MOST_STREAMS = 1_000
 _STREAMS: dict[bytes, Callable[[], Any]] = {
     b"BZh": bz2.BZ2Decompressor,
-    # A header can ask for 4 GiB to unpack a few bytes; the best of the presets takes 65 MiB.
+    # A header can demand 4 GiB of memory to unpack a few bytes; the strongest preset needs 65 MiB.
     b"\xfd7zXZ\0": lambda: lzma.LZMADecompressor(memlimit=128 * _MIB),
 }
 
@@ -37,12 +37,12 @@ def decompressed(raw: bytes, most: int | None = None) -> bytes:
     """The content of a file compressed with gzip, bzip2 or xz.
 
     Args:
-        raw: the file.
-        most: bytes that it may come to; None for a hundred times as many as it has, but 64 MiB at least and 4 GiB at
-            most. Tables of text have a tenth of their size when compressed, seldom a fiftieth.
+        raw: content of the file.
+        most: the largest size that it may unpack to, in bytes; None for a hundred times its own, but between 64 MiB
+            and 4 GiB. Text tables compress to about a tenth, seldom to a fiftieth.
 
     Raises:
-        ValueError: for more bytes than that, or a file that is damaged, cut short, or none of the three.
+        ValueError: if it unpacks to more, or is damaged, truncated, or in another format.
     """
     if most is None:
         most = min(max(100 * len(raw), 64 * _MIB), 4096 * _MIB)
@@ -58,19 +58,19 @@ def decompressed(raw: bytes, most: int | None = None) -> bytes:
             if raw.startswith(magic):
                 return _streams(raw, most, decompressor)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as problem:
-        raise ValueError(f"it is damaged or was not copied whole ({problem})") from problem
+        raise ValueError(f"it is damaged or incomplete ({problem})") from problem
     raise ValueError("it is not compressed with gzip, bzip2 or xz")
 
 
 def check_zip(raw: bytes, most: int) -> None:
-    """Refuse a zip of which anything cannot be unpacked within bounds; nothing is unpacked to find out.
+    """Refuse a zip file with a member that cannot be unpacked within the limits; unpacks nothing.
 
     Args:
-        raw: the file.
-        most: bytes that its members may come to.
+        raw: content of the file.
+        most: the largest total size of its members, in bytes.
 
     Raises:
-        ValueError: for such a zip, or none at all.
+        ValueError: for such a file, or one that is no zip.
     """
     with _zip(raw) as packed:
         for info in packed.infolist():
@@ -79,18 +79,18 @@ def check_zip(raw: bytes, most: int) -> None:
 
 
 def members(files: dict[str, bytes], wanted: str, most: int = MOST) -> dict[str, bytes]:
-    """The wanted files among some, archives of them being unpacked.
+    """The wanted files among the given ones and in archives among them.
 
     Args:
-        files: content by name; zip (``.npz`` included) and tar are known by their endings.
-        wanted: regular expression that base names of wanted files match in full. What else is packed is not unpacked.
-        most: bytes that all may come to.
+        files: content by name; zip (``.npz`` included) and tar archives are recognised by their suffixes.
+        wanted: regular expression that must match the whole base name of a wanted file. Nothing else is unpacked.
+        most: the largest total unpacked size, in bytes.
 
     Returns:
-        Base name -> content.
+        Content by base name.
 
     Raises:
-        ValueError: where an archive is damaged, encrypted, or larger or deeper than allowed; names it.
+        ValueError: if an archive is damaged, encrypted, too large or too deeply nested; names it.
     """
     unpacking = _Unpacking(re.compile(wanted), most)
     for name, raw in files.items():
@@ -99,7 +99,7 @@ def members(files: dict[str, bytes], wanted: str, most: int = MOST) -> dict[str,
 
 
 class _Unpacking:
-    """Files found so far, and what may still come."""
+    """The files found so far, and what is left of the limits."""
 
     def __init__(self, wanted: re.Pattern[str], most: int):
         self.found: dict[str, bytes] = {}
@@ -117,7 +117,7 @@ class _Unpacking:
                     raise ValueError(f"{base} is an archive in {DEEPEST} others; unpack the outer ones")
                 try:
                     unpack(raw, depth + 1)
-                # The modules that unpack raise what comes up in them: struct's errors, a KeyError, a RecursionError.
+                # The standard modules raise anything on bad archives: struct.error, KeyError, RecursionError.
                 except Exception as problem:
                     if isinstance(problem, ValueError) and depth:
                         raise
@@ -127,11 +127,11 @@ class _Unpacking:
         with _zip(raw) as packed:
             for info in packed.infolist():
                 self._count()
-                if self._is_of_use(info.filename):
+                if self._is_relevant(info.filename):
                     _check_member(info)
                     self._spend(info.file_size)
                     with packed.open(info) as file:
-                        # Said how much, for else it unpacks what there is before it looks.
+                        # Without a size, zipfile unpacks everything before it checks.
                         self.take(info.filename, file.read(info.file_size), depth)
 
     def _tar(self, raw: bytes, depth: int) -> None:
@@ -142,18 +142,18 @@ class _Unpacking:
         with tarfile.open(fileobj=io.BytesIO(raw), mode="r:") as packed:
             for entry in packed:
                 self._count()
-                # One of less than no bytes would have the next be one of those before, for ever.
+                # An entry of negative size would make tarfile go back to an earlier one, forever.
                 if entry.offset <= reached or entry.size < 0:
                     raise ValueError("its entries do not follow one another")
                 reached = entry.offset
                 # Neither links nor devices.
-                if entry.isfile() and self._is_of_use(entry.name):
+                if entry.isfile() and self._is_relevant(entry.name):
                     self._spend(entry.size)
                     content = packed.extractfile(entry)
                     assert content is not None
                     self.take(entry.name, content.read(), depth)
 
-    def _is_of_use(self, name: str) -> bool:
+    def _is_relevant(self, name: str) -> bool:
         base = name.rsplit("/", 1)[-1]
         return bool(self._wanted.fullmatch(base) or re.search(r"\.(zip|npz|tar(\.\w+)?|tgz)$", base))
 
@@ -182,26 +182,26 @@ def _streams(raw: bytes, most: int, decompressor: Callable[[], Any]) -> bytes:
 
 
 def _zip(raw: bytes) -> zipfile.ZipFile:
-    # Counted before Python makes an object of each.
+    # Counted first, since zipfile creates an object for each.
     if raw.count(b"PK\x01\x02") > MOST_MEMBERS:
         raise ValueError(f"it holds more than {MOST_MEMBERS:,} files")
     try:
         return zipfile.ZipFile(io.BytesIO(raw))
     except Exception as problem:
-        raise ValueError(f"it is damaged or was not copied whole ({problem})") from problem
+        raise ValueError(f"it is damaged or incomplete ({problem})") from problem
 
 
 def _check_member(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
         raise ValueError(f"{info.filename!r} in it is encrypted; unpack it with its password")
-    # Of these alone Python can be told to unpack no more than so much.
+    # Only for these can Python limit how much it unpacks.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{info.filename!r} in it is packed by another method than deflate; pack it anew")
+        raise ValueError(f"{info.filename!r} in it is not compressed with deflate; compress it anew")
 
 
 def _check_size(size: int, most: int) -> None:
     if size > most:
         raise ValueError(
-            f"unpacked, it is larger than {most / _MIB:,.0f} MiB, which is more than such a file has; if you trust it, "
-            "unpack it yourself"
+            f"unpacked, it is larger than {most / _MIB:,.0f} MiB, the limit for such a file; if you trust it, unpack "
+            "it yourself"
         )

@@ -1,7 +1,7 @@
-"""Where files go: names that become paths, and folders that are this user's alone.
+"""Safe paths: names from untrusted files as parts of paths, and this user's private temporary folder.
 
-Names of tasks and runs come from studies, tables and results that others may have written. Wherever one becomes part
-of a path, `within` makes the path.
+Names of tasks and runs come from studies, tables and results that others may have written. `within` builds every path
+that contains one.
 """
 
 import hashlib
@@ -12,18 +12,19 @@ import tempfile
 from pathlib import Path
 
 LONGEST = 100
-"""Characters of a name in a path, at most; file systems take 255 bytes, and names grow endings."""
+"""Longest name in a path, in characters; file systems allow 255 bytes, and file names get suffixes."""
 
 _HARMLESS = re.compile(r"[^\W_][\w .+=,()@-]*", re.ASCII)
 _ODD = re.compile(r"[^\w.+=,()@-]+", re.ASCII)
-# Windows gives these to devices, whatever their ending.
+# Windows reserves these names for devices, with any suffix.
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def file_name(name: str) -> str:
-    """A name as one part of a path: never a folder above, never a folder and a file, never hidden.
+    """A name as one component of a path: it never leads out of its folder, contains no separator and is not hidden.
 
-    A harmless name stays as it is. Of any other, what is odd is replaced, and a checksum tells it from its like.
+    A harmless name is unchanged. In any other, odd characters are replaced and a checksum is appended, so that
+    different names stay different.
 
     Args:
         name: any text.
@@ -40,33 +41,33 @@ def file_name(name: str) -> str:
 
 
 def within(folder: str | os.PathLike[str], *names: str) -> Path:
-    """A path below a folder, each name being one part of it.
+    """A path below a folder, with each name as one component.
 
     Args:
-        folder: where it has to be.
-        names: of folders and, last, of the file; see `file_name`.
+        folder: the folder that the path must stay in.
+        names: names of subfolders and, last, of the file; see `file_name`.
 
     Raises:
-        ValueError: where a link leads out of the folder.
+        ValueError: if a symbolic link leads out of the folder.
     """
     folder = Path(folder)
     path = folder.joinpath(*map(file_name, names))
     if not path.parent.resolve().is_relative_to(folder.resolve()):
         raise ValueError(
-            f"{path} must be in {folder}, but a link there leads to {path.parent.resolve()}; remove the link, or name "
+            f"{path} must be in {folder}, but a link there leads to {path.parent.resolve()}; remove the link, or give "
             "the folder that it leads to"
         )
     return path
 
 
 def private_folder() -> Path:
-    """This user's folder in the temporary directory, which is the same for all processes and nobody else's.
+    """This user's private folder in the temporary directory, the same for all processes.
 
-    Others can foretell its name and make it first, to read along or to have files written elsewhere through links. So
-    it is taken only if it is a folder, this user's, and closed to others.
+    Its name is predictable, so another user could create it first, to read what is written or to redirect it through
+    links. It is accepted only if it is a real folder that belongs to this user and is closed to others.
 
     Raises:
-        PermissionError: where it is not.
+        PermissionError: if it is not.
     """
     user = os.getuid() if hasattr(os, "getuid") else "all"
     folder = Path(tempfile.gettempdir()) / f"liquidbench-{user}"
@@ -84,6 +85,6 @@ def private_folder() -> Path:
             return folder
         raise PermissionError(
             f"{folder} must be a folder of user {user} with mode 0700, but it {problem}, so others could meddle with "
-            "what is kept there. Remove it, or set TMPDIR to a folder of your own"
+            "its files. Remove it, or set TMPDIR to a folder of your own"
         )
     return folder

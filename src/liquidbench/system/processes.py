@@ -1,4 +1,4 @@
-"""Processes that end with whoever started them, import nothing from the current folder, and end in good order."""
+"""Child processes that end with their parent and import nothing from the current folder; signals; lock holders."""
 
 import multiprocessing
 import os
@@ -16,14 +16,14 @@ from types import FrameType
 from typing import Any
 
 CONTEXT = multiprocessing.get_context("spawn")
-"""How processes are made: anew, for a forked one has half of its parent's threads and all of its locks."""
+"""Processes are spawned: a forked one would inherit its parent's locks, but not the threads that hold them."""
 
 WATCH = 5.0
-"""Seconds between two looks at whether child processes stand still."""
+"""Seconds between two checks whether child processes are stopped."""
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asks this process to end.
+    """Raised when a signal asks this process to end.
 
     Attributes:
         signal: its number.
@@ -35,42 +35,42 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stops:
-    """When signals that ask this process to end may take effect; see `stoppable`."""
+    """Handles the signals that ask this process to end, and can defer them; see `stoppable`."""
 
     def __init__(self) -> None:
-        self._held, self._waiting, self._stopped = 0, 0, False
+        self._depth, self._pending, self._stopped = 0, 0, False
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Within it, what is done is done whole: a signal takes effect at its end."""
-        self._held += 1
+    def deferred(self) -> Iterator[None]:
+        """Defer signals to the end of the block, so that it is not interrupted."""
+        self._depth += 1
         try:
             yield
         finally:
-            self._held -= 1
-        if self._waiting and not self._held:
-            self._stop(self._waiting)
+            self._depth -= 1
+        if self._pending and not self._depth:
+            self._stop(self._pending)
 
-    def hear(self, number: int, frame: FrameType | None) -> None:
+    def handle(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal."""
-        if self._held:
-            self._waiting = self._waiting or number
-        # Who is impatient may press Ctrl-C again.
+        if self._depth:
+            self._pending = self._pending or number
+        # Ctrl-C may be pressed again to interrupt the clean-up.
         elif not self._stopped or number == signal.SIGINT:
             self._stop(number)
 
     def _stop(self, number: int) -> None:
-        self._stopped, self._waiting = True, 0
+        self._stopped, self._pending = True, 0
         raise Stopped(number)
 
 
 @contextmanager
 def stoppable() -> Iterator[Stops]:
-    """Within it, SIGTERM and SIGHUP raise `Stopped` as Ctrl-C does.
+    """Within the block, SIGTERM and SIGHUP raise `Stopped`, as Ctrl-C does.
 
-    That is how a scheduler, a service manager or a closing terminal ends a process. The first one raises; others are
-    ignored until the end of the context, since they often come in pairs and must not cut short what the first began. A
-    signal that was ignored before, as SIGHUP is under ``nohup``, stays so. Outside the main thread it does nothing.
+    Schedulers, service managers and closing terminals end processes with these. The first signal raises; later ones are
+    ignored until the end of the block, since they often come in pairs and must not interrupt the clean-up. A signal
+    that was ignored before, as SIGHUP is under ``nohup``, stays ignored. Outside the main thread this does nothing.
     """
     stops = Stops()
     if threading.current_thread() is not threading.main_thread():
@@ -80,7 +80,7 @@ def stoppable() -> Iterator[Stops]:
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) not in (signal.SIG_IGN, None):
-            before[number] = signal.signal(number, stops.hear)
+            before[number] = signal.signal(number, stops.handle)
     try:
         yield stops
     finally:
@@ -89,18 +89,18 @@ def stoppable() -> Iterator[Stops]:
 
 
 def start(process: BaseProcess, environment: Mapping[str, str] | None = None) -> None:
-    """Start a process of `CONTEXT`, deaf to Ctrl-C, which the terminal sends to it too.
+    """Start a process of `CONTEXT` that ignores Ctrl-C, which a terminal sends to child processes too.
 
-    It imports from where this program does, but never from the current folder, which may hold data: Python itself
-    would take a ``socket.py`` there for its own.
+    It has this program's import path without the current folder, which may hold data: Python would import a
+    ``socket.py`` there in place of its own.
 
     Args:
-        process: not started yet.
-        environment: variables that it has besides those of this process.
+        process: a process that has not been started.
+        environment: environment variables to add to those of this process.
     """
     with ExitStack() as inside:
         inside.enter_context(interrupts_ignored())
-        # It is born as `python -c`, which puts the current folder first; so is multiprocessing's resource tracker.
+        # It starts as `python -c`, which puts the current folder first; so does multiprocessing's resource tracker.
         inside.enter_context(_environment({"PYTHONSAFEPATH": "1", **(environment or {})}))
         inside.enter_context(closed_path())
         process.start()
@@ -108,7 +108,7 @@ def start(process: BaseProcess, environment: Mapping[str, str] | None = None) ->
 
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Within it, new processes are born deaf to Ctrl-C. Outside the main thread it does nothing."""
+    """Within the block, new processes ignore Ctrl-C. Outside the main thread this does nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -116,13 +116,13 @@ def interrupts_ignored() -> Iterator[None]:
     try:
         yield
     finally:
-        # None is a handler that was not set from Python, which cannot be put back.
+        # None stands for a handler that was not set from Python; it cannot be restored.
         signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Within it, new processes are born with these variables: torch reads them when it is loaded."""
+    """Within the block, new processes have these variables from the start: torch reads them on import."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -137,9 +137,9 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def closed_path() -> Iterator[None]:
-    """Within it, the path of imports has no entry for whatever folder is the current one.
+    """Within the block, ``sys.path`` has no entry for the current folder.
 
-    multiprocessing hands the path on, with the current folder's name in the place of that entry.
+    multiprocessing passes the path on to child processes, with the current folder's absolute path in such entries.
     """
     before = sys.path[:]
     sys.path[:] = [entry for entry in before if entry not in ("", ".")]
@@ -150,63 +150,63 @@ def closed_path() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Have this process end as soon as the one that started it has, in whatever way."""
-    threading.Thread(target=_follow, daemon=True).start()
+    """End this process as soon as its parent has ended, in whatever way."""
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-class StandstillWatch:
-    """Says of child processes that they stand still, by SIGSTOP or a debugger, since somebody waits for them."""
+class StoppedWatch:
+    """Warns of child processes that are stopped, by SIGSTOP or a debugger, while this process waits for them."""
 
     def __init__(self) -> None:
-        self._told: set[int] = set()
+        self._warned: set[int] = set()
         self._next = time.monotonic() + WATCH
 
     def look(self, children: Mapping[int, str]) -> None:
-        """Warn of those that have come to a standstill, if the last look was not just now.
+        """Warn once of each process that is stopped; checks at most every `WATCH` seconds.
 
         Args:
-            children: what each is, by its id.
+            children: descriptions by process id.
         """
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + WATCH
         stopped = set(filter(_is_stopped, children))
-        for pid in sorted(stopped - self._told):
+        for pid in sorted(stopped - self._warned):
             warnings.warn(
-                f"{children[pid]} (process {pid}) is stopped and is waited for. To let it go on: kill -CONT {pid}; to "
-                f"give it up: kill -KILL {pid}",
+                f"waiting for {children[pid]} (process {pid}), which is stopped. To let it continue: kill -CONT {pid}; "
+                f"to give it up: kill -KILL {pid}",
                 RuntimeWarning,
                 stacklevel=2,
             )
-        self._told = stopped
+        self._warned = stopped
 
 
 def _is_stopped(pid: int) -> bool:
-    # Not on every system.
+    # Windows has no waitid.
     if not hasattr(os, "waitid"):
         return False
     try:
-        # Only looked at: how the child ends is left for whoever waits for that.
+        # WNOWAIT leaves the child's status for whatever code waits for its end.
         return os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
     except ChildProcessError:
         return False
 
 
-def holders(lock: str | os.PathLike[str]) -> list[str]:
-    """Which processes hold a lock on a file, in words; none where the system does not tell.
+def lock_holders(lock: str | os.PathLike[str]) -> list[str]:
+    """Descriptions of the processes that hold a lock on a file; empty where the system does not list locks.
 
     Args:
-        lock: a file that is locked as a whole (``flock``).
+        lock: a file locked with ``flock``.
 
     Returns:
-        Each process once, with its number and, where it can be seen, its command: that of the command line which
-        started it rather than that of a worker.
+        Each process once, by its id and, where it is visible, its command line; for a worker process, those of the
+        program that started it.
     """
     with suppress(OSError):
         file = os.stat(lock)
         place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
         entries = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-        # "7: FLOCK ADVISORY WRITE 4711 08:01:131 0 EOF"; those that wait have an arrow before FLOCK.
+        # "7: FLOCK ADVISORY WRITE 4711 08:01:131 0 EOF"; waiting processes have an arrow before FLOCK.
         found = [int(entry[4]) for entry in entries if entry[1] == "FLOCK" and entry[5] == place]
         return list(dict.fromkeys(_described(process) for process in found if process > 0))
     return []
@@ -219,14 +219,14 @@ def _described(process: int) -> str:
             words = Path(f"/proc/{first}/cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
             if "--multiprocessing-fork" not in words:
                 break
-            # "4711 (python worker) S 4710 ...": a name in brackets may hold blanks.
+            # "4711 (python worker) S 4710 ...": a name in parentheses may contain spaces.
             first = int(Path(f"/proc/{first}/stat").read_text().rpartition(")")[2].split()[1])
         command = " ".join(words)
         return f"process {first} ({command if len(command) <= 80 else f'{command[:77]}...'})"
     return f"process {process}"
 
 
-def _follow() -> None:
+def _exit_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

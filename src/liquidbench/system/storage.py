@@ -1,9 +1,9 @@
-"""Files that are there whole or not at all and notice damage, and locks that end with their process.
+"""Atomic writes, checksums that detect damage, and file locks that end with their process.
 
-A file that is kept carries a seal: a checksum of everything else in it, in a place that other readers of its format
-skip (the metadata of a Parquet file, the comment of a zip archive, a key of a JSON object). So it is copied, moved and
-replaced together with its file. A reader that finds another checksum raises `DamagedFileError`; whoever can make the
-file again sets it aside and does so. Files of earlier versions have no seal; they are read with a `KeptFileWarning`.
+A kept file carries a seal: a checksum of the rest of its content, in a place that other readers of the format ignore
+(the metadata of a Parquet file, the comment of a zip archive, a key of a JSON object), so that it is copied, moved and
+replaced together with the file. A reader that finds a wrong checksum raises `DamagedFileError`; code that can create
+the file again moves it aside and does so. Files of earlier versions have no seal and are read with a `KeptFileWarning`.
 """
 
 import errno
@@ -20,57 +20,56 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from liquidbench.system.processes import holders
+from liquidbench.system.processes import lock_holders
 
 try:
     import fcntl
 except ImportError:
-    # Windows has none; there nothing stops a second process.
+    # Windows has no flock: there, nothing stops a second process.
     fcntl = None
 
 _HEAD, _TAIL = b"<liquidbench-seal ", b" liquidbench-seal>"
 _BLANK = b"0" * 32
 
 SEAL = (_HEAD + _BLANK + _TAIL).decode()
-"""What a writer puts where the seal is to be, behind all that it does not choose itself."""
+"""Placeholder for the seal. A writer puts it behind all content that it does not control."""
 
 _KEY = "checksum of this file"
 
 DAMAGED = "damaged"
-"""The folder of files that are set aside."""
+"""Name of the folder that damaged files are moved to."""
 
 
 class DamagedFileError(ValueError):
-    """A kept file is not what was written; the message names it and says how that shows."""
+    """A kept file is not what was written; the message names the file and the evidence."""
 
 
 class KeptFileWarning(UserWarning):
-    """A kept file is damaged, or has no checksum that could tell; the message names it."""
+    """A kept file is damaged or has no checksum; the message names it."""
 
 
 def sealed(content: bytes) -> bytes:
-    """The content with its checksum filled in where `SEAL` is.
+    """The content with its checksum in the place of `SEAL`.
 
     Raises:
-        ValueError: where it has no `SEAL`.
+        ValueError: if it does not contain `SEAL`.
     """
     start = content.rfind(SEAL.encode())
     if start < 0:
-        raise ValueError("content must hold SEAL, for its checksum to be filled in there; it does not")
+        raise ValueError("content must contain SEAL, which its checksum replaces; it does not")
     start += len(_HEAD)
     return content[:start] + _checksum(content, start) + content[start + len(_BLANK) :]
 
 
 def intact(content: bytes, name: str | os.PathLike[str]) -> bool:
-    """Whether a content has a seal, which is right.
+    """Whether a content has a seal, after checking that it is right.
 
     Args:
-        content: of a file.
-        name: of the file, for the error.
+        content: content of a file.
+        name: name of the file, for the error.
 
     Raises:
-        DamagedFileError: where its seal is wrong. One damaged bit in the seal itself counts as well: each of its two
-            marks is enough to know that there is one.
+        DamagedFileError: if the seal is wrong or damaged itself; either of its two delimiters shows that there is one.
     """
     start, end = content.rfind(_HEAD), content.rfind(_TAIL)
     if start < 0 and end < 0:
@@ -82,60 +81,60 @@ def intact(content: bytes, name: str | os.PathLike[str]) -> bool:
 
 
 def without_waiting(path: str | os.PathLike[str], flags: int) -> int:
-    """As `os.open`; a pipe is not waited at until somebody opens its other end."""
+    """An opener like `os.open` that does not block on a pipe whose other end nobody opens."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o666)
 
 
 def content_of(path: Path) -> bytes:
-    """The bytes of an ordinary file.
+    """The content of a regular file.
 
     Raises:
-        FileNotFoundError: where there is nothing.
-        DamagedFileError: for a link to nothing, a pipe that would be waited for, a folder, or a disk that fails.
+        FileNotFoundError: if nothing is there.
+        DamagedFileError: for a dangling link, a pipe, a folder, or a read error of the disk.
     """
     try:
         opened = without_waiting(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as error:
         if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
-            raise DamagedFileError(f"{path} is damaged: it is a link to nothing") from error
+            raise DamagedFileError(f"{path} is damaged: it is a link to a file that does not exist") from error
         if error.errno == errno.ENXIO:
-            raise DamagedFileError(f"{path} is damaged: it is not an ordinary file") from error
+            raise DamagedFileError(f"{path} is damaged: it is not a regular file") from error
         raise
     if not stat.S_ISREG(os.fstat(opened).st_mode):
         os.close(opened)
-        raise DamagedFileError(f"{path} is damaged: it is not an ordinary file")
+        raise DamagedFileError(f"{path} is damaged: it is not a regular file")
     with open(opened, "rb") as file:
         try:
             return file.read()
         except OSError as error:
-            raise DamagedFileError(f"{path} is damaged: the disk does not give it back ({error.strerror})") from error
+            raise DamagedFileError(f"{path} is damaged: the disk cannot read it ({error.strerror})") from error
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[bytes]:
-    """The content of a kept file, which is what was written. Within it the content is to be made sense of.
+    """The content of a kept file, after checking its seal. Parse it within the block.
 
-    Where that fails for a file without a checksum, the file is damaged.
+    An exception in the block means that the file is damaged if it has no checksum.
 
     Raises:
-        FileNotFoundError: where there is none.
-        DamagedFileError: where it has changed.
+        FileNotFoundError: if it does not exist.
+        DamagedFileError: if it has changed.
     """
     content = content_of(path)
     sealed = intact(content, path)
     try:
         yield content
-    # It may hold anything, and whatever reads it may fail in any way.
+    # The content may be anything, and the code that parses it may raise anything.
     except Exception as error:
         if sealed or isinstance(error, DamagedFileError):
             raise
         raise DamagedFileError(f"{path} is damaged: {type(error).__name__}: {error}") from error
     if not sealed:
-        tell_unsealed(path.parent, stacklevel=5)
+        warn_unsealed(path.parent, stacklevel=5)
 
 
-def tell_unsealed(folder: Path, stacklevel: int) -> None:
-    """Warn of files without a seal; in the same words for all of a folder, so that it is told once."""
+def warn_unsealed(folder: Path, stacklevel: int) -> None:
+    """Warn of files without a seal; the message is the same for all of a folder, so that it is shown once."""
     warnings.warn(
         f"{folder} has files of an earlier version or written by another program, which carry no checksum, so damage "
         "to them may go unnoticed",
@@ -145,11 +144,11 @@ def tell_unsealed(folder: Path, stacklevel: int) -> None:
 
 
 def keep(path: Path, content: bytes, part: Path | None = None) -> None:
-    """Write a sealed content: its folder is made where there is none, and no one ever sees half of the file.
+    """Write a sealed content atomically; creates its folder.
 
     Args:
-        path: where it is to be.
-        content: as `sealed` gives it.
+        path: the file.
+        content: as `sealed` returns it.
         part: as for `replacing`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -162,10 +161,10 @@ def set_aside(path: Path, into: Path | None = None) -> Path:
 
     Args:
         path: the file.
-        into: the folder whose `DAMAGED` it goes to; None for its own.
+        into: the folder whose subfolder `DAMAGED` it is moved to; None for its own folder.
 
     Returns:
-        Where it is now, beside others of its name that are there already.
+        Its new path; a number is appended if there is such a file already.
     """
     folder = (into or path.parent) / DAMAGED
     folder.mkdir(parents=True, exist_ok=True)
@@ -178,11 +177,11 @@ def set_aside(path: Path, into: Path | None = None) -> Path:
 
 
 def sealed_zip(archive: io.BytesIO, of: str = "") -> bytes:
-    """The content of a zip archive, which ``.npz`` files and those of torch are, with a seal in its comment.
+    """A zip archive, such as a ``.npz`` file or one of torch, with a seal in its comment.
 
     Args:
         archive: the archive.
-        of: whose content it is, one word, for a file that could be taken for another's; `check_owner` compares it.
+        of: id of the owner, without spaces, which `check_owner` compares; "" for none.
     """
     with zipfile.ZipFile(archive, "a") as opened:
         opened.comment = f"{of} {SEAL}".lstrip().encode()
@@ -190,62 +189,62 @@ def sealed_zip(archive: io.BytesIO, of: str = "") -> bytes:
 
 
 def check_owner(content: bytes, of: str, path: Path) -> None:
-    """See that a zip archive is whose it should be, if it says so: files may change places, and each still be whole.
+    """Check the owner of a zip archive that names one: files that were swapped are each intact.
 
     Raises:
-        DamagedFileError: where it is another's.
+        DamagedFileError: if it belongs to another owner.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         owner, mark, _ = archive.comment.partition(b" " + _HEAD)
     if mark and owner != of.encode():
-        raise DamagedFileError(f"{path} is damaged: it holds what belongs to {owner.decode(errors='replace')}")
+        raise DamagedFileError(f"{path} is damaged: its content belongs to {owner.decode(errors='replace')}")
 
 
 def sealed_json(mapping: Mapping[str, Any]) -> bytes:
-    """A mapping as JSON text, with a seal as its last entry."""
+    """A mapping as JSON, with a seal as its last entry."""
     return sealed(f"{json.dumps({**mapping, _KEY: SEAL}, indent=2, ensure_ascii=False, allow_nan=False)}\n".encode())
 
 
 def from_json(content: bytes) -> dict[str, Any]:
-    """The mapping that `sealed_json` was given.
+    """The mapping that was passed to `sealed_json`.
 
     Raises:
-        ValueError: for anything else than a mapping in JSON.
+        ValueError: for anything but a JSON object.
     """
     mapping = json.loads(content)
     if not isinstance(mapping, dict):
-        raise ValueError("it must hold a mapping")
+        raise ValueError("it must contain a mapping")
     mapping.pop(_KEY, None)
     return mapping
 
 
 def regular(path: Path, what: str) -> Path:
-    """The path, if a file of some content is there; a pipe or a device might be waited for without an end.
+    """The path, after checking that it is a regular file: reading a pipe or a device could block forever.
 
     Args:
-        path: of a file that is to be read.
-        what: it is to be, for the message, such as "a table".
+        path: a file to be read.
+        what: description of the file for the message, such as "a table".
 
     Raises:
-        FileNotFoundError: there is none, or a link whose target is not there.
-        ValueError: it is something else; the message says what, and what to do.
+        FileNotFoundError: if it does not exist, or is a dangling link.
+        ValueError: if it is something else; the message says what, and what to do.
     """
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         if path.is_symlink():
             raise FileNotFoundError(
-                f"{path} must be {what}; it is a link to {os.readlink(path)}, which is not there"
+                f"{path} must be {what}; it is a link to {os.readlink(path)}, which does not exist"
             ) from None
-        raise FileNotFoundError(f"there is none at {path}, which must be {what}") from None
+        raise FileNotFoundError(f"{path} must be {what}; it does not exist") from None
     except (OSError, ValueError) as problem:
         reason = problem.strerror if isinstance(problem, OSError) else problem
-        raise ValueError(f"{_short(path)} must be {what}, but cannot be looked at ({reason})") from problem
+        raise ValueError(f"{_short(path)} must be {what}, but cannot be accessed ({reason})") from problem
     if stat.S_ISDIR(mode):
-        raise ValueError(f"{path} must be {what}; it is a folder: name the file in it")
+        raise ValueError(f"{path} must be {what}; it is a folder: give the file in it")
     if not stat.S_ISREG(mode):
         kind = "a pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode) else "a device"
-        raise ValueError(f"{path} must be {what}; it is {kind}: write what comes from it into a file, and name that")
+        raise ValueError(f"{path} must be {what}; it is {kind}: save its content to a file and give that")
     return path
 
 
@@ -255,20 +254,20 @@ def _short(path: Path) -> str:
 
 @contextmanager
 def replacing(path: Path, part: Path | None = None) -> Iterator[IO[bytes]]:
-    """A file to write that takes the place of another at the end, so that no one ever sees half of it.
+    """A file to write, which replaces ``path`` atomically at the end of the block.
 
-    If writing fails, what was at ``path`` stays there.
+    If the block raises, the file at ``path`` is unchanged.
 
     Args:
-        path: where it is to be.
-        part: where it is until then, on the same disk; None for a hidden name beside it that nobody else has.
+        path: the file to replace or create.
+        part: temporary path on the same file system; None for a unique hidden one beside it.
     """
     part = part or path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with part.open("wb") as file:
             yield file
             file.flush()
-            # A rename can reach the disk before the content does; a power cut would then leave an empty file.
+            # A rename can reach the disk before the content: after a power failure the file would be empty.
             os.fsync(file.fileno())
         part.replace(path)
     finally:
@@ -277,15 +276,15 @@ def replacing(path: Path, part: Path | None = None) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def file_lock(lock: Path, wait: bool = True, on_wait: Callable[[str], None] | None = None) -> Iterator[None]:
-    """One process at a time. The system lets go of the lock however a process ends.
+    """Hold a lock; the kernel releases it however the process ends.
 
     Args:
-        lock: a file, made where it does not exist.
-        wait: for another process to end.
-        on_wait: told whom it waits for, if it has to.
+        lock: the lock file; it is created if it does not exist.
+        wait: wait until the lock is free.
+        on_wait: called with a description of what it waits for, if it has to wait.
 
     Raises:
-        BlockingIOError: there is another one, and it is not to be waited for.
+        BlockingIOError: if another process holds the lock and ``wait`` is False.
     """
     with open(lock, "a", opener=without_waiting) as held:
         if fcntl is not None:
@@ -295,13 +294,14 @@ def file_lock(lock: Path, wait: bool = True, on_wait: Callable[[str], None] | No
                 if not wait:
                     raise
                 if on_wait is not None:
-                    on_wait(f"waiting for {' and '.join(holders(lock)) or 'another process'}, which is at the same")
+                    others = " and ".join(lock_holders(lock)) or "another process"
+                    on_wait(f"waiting for {others}, which holds the lock")
                 fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
 
 def _checksum(content: bytes, start: int) -> bytes:
-    """The checksum of all but itself, which begins at ``start``."""
+    """The checksum of everything but the checksum itself, which starts at ``start``."""
     total = hashlib.blake2b(digest_size=len(_BLANK) // 2)
     view = memoryview(content)
     total.update(view[:start])

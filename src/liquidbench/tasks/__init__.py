@@ -1,4 +1,4 @@
-"""The tasks that studies can name, and the way to a user's own table.
+"""Loads tasks: the built-in ones by name, a user's own table, or a task that a user wrote.
 
 Example:
     >>> from liquidbench import tasks
@@ -46,25 +46,24 @@ def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | Non
 
     Args:
         task: one of `names`, or a mapping ``{"table": path, "target": ..., ...}`` (see
-            `liquidbench.tasks.table`), or ``package.module:name`` of a `Task` or of a function that returns one, which
-            says so (``-> Task``) and may have a parameter ``data``. A name with ``-N-ahead`` behind it is that task's
-            forecast, N steps ahead (`liquidbench.tasks.task.Task.with_horizon`).
-        data: the folder in which raw files lie; None looks at the environment variable ``LIQUIDBENCH_DATA``,
-            then in the user's cache, then at the source (see `liquidbench.tasks.files`). Excerpts come with
-            the package and generated tasks need no files, so a study that mixes tasks can use one folder for
-            all.
+            `liquidbench.tasks.table`), or ``package.module:name`` of a `Task` or of a function annotated as
+            returning one (``-> Task``), which may have a parameter ``data``. A name with the suffix ``-N-ahead`` is the
+            forecast of that task, N steps ahead (`liquidbench.tasks.task.Task.with_horizon`).
+        data: the folder of raw data files; None for the environment variable ``LIQUIDBENCH_DATA``, then the user's
+            cache, then a download from the source (see `liquidbench.tasks.files`). Excerpts come with the package and
+            generated tasks need no files.
 
     Returns:
-        The task; its splits are built when asked for.
+        The task; its splits are built on first use.
 
     Raises:
-        ValueError: for an unknown name, or raw files with other content than expected.
-        CodeError: a user's own is not there, is no task, or has changed since the study was planned.
-        FileNotFoundError: where the given folder lacks the files.
-        OSError: where the files would have to be downloaded and could not be.
+        ValueError: for an unknown name, or raw files with unexpected content.
+        CodeError: if a user's task is missing, is not a task, or has changed since the study was planned.
+        FileNotFoundError: if the given folder lacks the files.
+        OSError: if a download fails.
     """
     if isinstance(task, Mapping):
-        # Imported here because it brings in polars, which no other task needs.
+        # Imports polars, which no other task needs.
         from liquidbench.tasks import table
 
         return table.load(task, data)
@@ -87,21 +86,21 @@ def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | Non
 def _yours(task: Own, data: str | os.PathLike[str] | None) -> Task:
     if task.name in _LOADERS:
         raise CodeError(
-            f"{task.code} has the name of a task that comes with the package, {task.name!r}; give it another: "
+            f"{task.code} has the name of a built-in task, {task.name!r}; give it another name: "
             f"{{code: {task.code}, name: ANOTHER}}"
         )
     found = task.load()
     if not isinstance(found, Task):
-        # A study may come from anyone: no function is called that does not say that it is for this.
+        # A study may come from an untrusted source: only functions that are annotated as task loaders are called.
         said = getattr(found, "__annotations__", {}).get("return") if inspect.isfunction(found) else None
         if said is not Task and str(said).strip("'\"").rpartition(".")[2] != "Task":
             raise CodeError(
-                f"{task.code} must be a liquidbench.tasks.task.Task, or a function that returns one and says so "
+                f"{task.code} must be a liquidbench.tasks.task.Task, or a function annotated as returning one "
                 f"(-> Task); it is of type {type(found).__name__}"
             )
         try:
             made = found(**({"data": data} if "data" in inspect.signature(found).parameters else {}))
-        # Somebody else's code may fail in any way; what it says of files that are not there is kept.
+        # A user's code may raise anything.
         except Exception as error:
             raise CodeError(f"{task.code} fails: {type(error).__name__}: {error}") from error
         if not isinstance(made, Task):

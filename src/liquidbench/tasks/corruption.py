@@ -1,7 +1,7 @@
-"""Damage done to a split on purpose, to see how a trained model bears it.
+"""Corrupts a split, to test the robustness of a trained model.
 
-The same seed damages the same places whatever the model, and a larger fraction removes all that a smaller one
-did.
+The same seed corrupts the same places for every model, and a larger fraction removes a superset of the steps that a
+smaller one removes.
 """
 
 from dataclasses import replace
@@ -12,20 +12,20 @@ from liquidbench.tasks.task import Split, carry_spans
 
 
 def remove_steps(split: Split, fraction: float, seed: int) -> Split:
-    """Take steps away, as a sensor does that reports less often.
+    """Remove steps, as if a sensor reported less often.
 
-    Values are removed, not set to zero: the mask says so, and the time that a removed step stood for is added
-    to the next step that is left, so nothing else about the sequence changes.
+    Removed steps are marked as missing in the mask, and their time span is added to that of the next remaining step, so
+    that nothing else about the sequence changes.
 
     Args:
-        split: sequences to thin out.
-        fraction: share of each sequence's observed steps to remove, from 0 to below 1, rounded to whole
-            steps. At least one step of each sequence stays.
-        seed: which steps.
+        split: the sequences.
+        fraction: share of each sequence's observed steps to remove, at least 0 and below 1, rounded to whole steps. At
+            least one step of each sequence remains.
+        seed: chooses the steps.
 
     Returns:
-        A split of the same shape. Removed steps have nothing observed, value 0 and time span 0, and are not
-        scored where targets are per step.
+        A split of the same shape. Removed steps have no observed value, value 0 and time span 0, and are not scored if
+        targets are per step.
 
     Raises:
         ValueError: for a fraction outside [0, 1).
@@ -56,13 +56,13 @@ def add_noise(split: Split, deviation: float, seed: int) -> Split:
     """Add Gaussian noise to the observed values.
 
     Args:
-        split: sequences to disturb.
-        deviation: standard deviation of the noise in the unit of the values, which are standardised: 1 is as
-            much noise as a feature varies in training.
-        seed: the noise; another deviation scales the same noise.
+        split: the sequences.
+        deviation: standard deviation of the noise. Values are standardised, so 1 is the standard deviation of a feature
+            in the training data.
+        seed: chooses the noise; another deviation scales the same noise.
 
     Returns:
-        A split that differs in its observed values alone.
+        A split that differs only in its observed values.
 
     Raises:
         ValueError: for a negative or infinite deviation.

@@ -1,15 +1,14 @@
-"""Does the patient die in hospital? PhysioNet/Computing in Cardiology Challenge 2012.
+"""Mortality in intensive care: the PhysioNet/Computing in Cardiology Challenge 2012.
 
-A stay's first 48 hours: irregularly timed measurements of 37 variables, most of them missing at any one time,
-and four descriptors known at admission. What is done with the records:
+The data are the first 48 hours of a stay: irregularly timed measurements of 37 variables, most of them missing at any
+one time, and four descriptors known at admission. How the records are processed:
 
-- A step is one minute at which anything was recorded, the resolution of the records; nothing is rounded and
-  no record is cut short. Several values of a variable in one minute are averaged.
-- The descriptors (age, gender, height, kind of unit) stand at 00:00 as in the records and are not repeated.
-  ``-1`` is how the records say unknown; it becomes an unobserved value.
-- The records that hold nothing but descriptors (three in set a, seven in set b) stay in, as sequences of one
-    step.
-- Values are taken as recorded. Typing errors such as a pH of 735 are left in, as they are in the papers.
+- A step is a minute at which anything was recorded, which is the resolution of the records: times are not rounded and
+  records are not truncated. Several values of a variable in one minute are averaged.
+- The descriptors (age, gender, height, type of unit) are at 00:00 as in the records and are not repeated. ``-1`` means
+  unknown in the records and becomes a missing value.
+- Records with nothing but descriptors (three in set a, seven in set b) are kept, as sequences of one step.
+- Values are used as recorded. Typing errors such as a pH of 735 are kept, as in the papers.
 """
 
 import os
@@ -129,7 +128,7 @@ def physionet2012_excerpt(data: str | os.PathLike[str] | None = None) -> Task:
 
 
 def outcomes(raw: bytes) -> dict[int, int]:
-    """RecordID -> 1 for a death in hospital, else 0, in the order of an outcome file."""
+    """1 for a death in hospital, else 0, by RecordID, in the order of an outcome file."""
     lines = raw.decode().splitlines()
     column = lines[0].split(",").index("In-hospital_death")
     return {int(cells[0]): int(cells[column]) for cells in (line.split(",") for line in lines[1:] if line)}
@@ -201,22 +200,21 @@ def _mortality(
         irregular=True,
         missing=True,
         folds=FOLDS,
-        fold_rule="By stay: all stays in a circle, test, training, validation, each in their official order, and the "
-        f"splits move on by {step:,} of them{', so that sets a and b mix' if len(deaths) > 4000 else ''}.",
+        fold_rule="By stay: all stays form a circle (test, training, validation, each in official order) and the "
+        f"splits are rotated by {step:,} stays{', so that sets a and b mix' if len(deaths) > 4000 else ''}.",
         dealt=dealt,
     )
 
 
 def _parsed(records: list[bytes]) -> dict[str, NDArray[Any]]:
-    """The steps of all records one after another; those of record i from ``starts[i]`` to ``starts[i + 1]``.
+    """The steps of all records, concatenated; those of record i are from ``starts[i]`` to ``starts[i + 1]``.
 
-    Only what was observed is listed: the value of column ``place % columns`` at step ``place // columns``.
+    Only observed values are listed: the one of column ``place % columns`` at step ``place // columns``.
     """
     minute_of = {f"{minute // 60:02d}:{minute % 60:02d}": minute for minute in range(48 * 60 + 1)}
     column_of = {feature.name: column for column, feature in enumerate(VARIABLES)} | {"RecordID": -1}
     lines, minutes, columns, values = [], [], [], []
-    # Taking many records apart at once is some ten times as fast as line by line; all at once would fill the
-    # memory.
+    # Parsing many records at once is about ten times as fast as line by line; all at once would need too much memory.
     for batch in (records[first : first + 200] for first in range(0, len(records), 200)):
         texts = [files.lines_content(record).split(b"\n", 1)[1] for record in batch]
         lines.extend(text.count(b"\n") + 1 for text in texts)
@@ -227,7 +225,7 @@ def _parsed(records: list[bytes]) -> dict[str, NDArray[Any]]:
     stay = np.repeat(np.arange(len(records)), lines)
     column, value = np.concatenate(columns), np.concatenate(values)
 
-    # The line of the RecordID keeps a step at 00:00 in every record, so that none is without a step.
+    # The line of the RecordID makes a step at 00:00 in every record, so that none is without steps.
     moments, step = np.unique(stay * len(minute_of) + np.concatenate(minutes), return_inverse=True)
     known = (column >= 0) & (value != -1)
     place, entry = np.unique(step[known] * len(VARIABLES) + column[known], return_inverse=True)

@@ -1,4 +1,4 @@
-"""Predicting the next observation of two simulated robots: Half-Cheetah, and Walker2d with steps left out.
+"""Predicting the next observation of two simulated robots: Half-Cheetah, and Walker2d with missing steps.
 
 Both are observations of a MuJoCo environment of OpenAI Gym (version 2 of each) under a trained controller.
 """
@@ -30,8 +30,8 @@ CHEETAH_EXCERPT = replace(
     title="Half-Cheetah traces (excerpt)",
     digest="7d65e6dc8ee8c565dc1d5daea2cce461fab5d8a4c239cb327cd2a6503148f789",
 )
-# The archive at the source could not be downloaded when this was written. Its members are rollout_NNN.npy in
-# float64 by the papers' loaders, which cast to float32, as the checksum does.
+# The archive could not be downloaded from its source for checking. According to the papers' loaders, its members are
+# rollout_NNN.npy in float64, which they convert to float32, as the checksum does.
 WALKER = Archive(
     title="Walker2d rollouts",
     folder="walker",
@@ -43,13 +43,13 @@ WALKER = Archive(
     digest="70c069592d83d9ef8659d9a0cc5d7369ea3e93a2a70721333bced48b572911be",
 )
 
-# Seconds between observations: frames skipped times the simulator's step, 5 * 0.01 s and 4 * 0.002 s.
+# Seconds between observations: frame skip times the simulator's step, 5 * 0.01 s and 4 * 0.002 s.
 CHEETAH_STEP = 0.05
 WALKER_STEP = 0.008
 
-# Training and test traces are the LTC paper's. Its validation traces, 0 to 4, are not used: in 1 and 2 the
-# robot turns over, which puts its pitch up to 56 training deviations off, so that these steps alone would
-# choose the model.
+# Training and test traces are those of the LTC paper. Its validation traces, 0 to 4, are not used: in 1 and 2 the robot
+# turns over and its pitch is up to 56 training standard deviations off, so that these steps alone would select the
+# model.
 CHEETAH_SPLITS = {"train": range(15, 25), "validation": range(25, 31), "test": range(5, 15)}
 CHEETAH_EXCERPT_SPLITS = {"train": range(15, 21), "validation": range(25, 27), "test": range(5, 8)}
 
@@ -114,7 +114,7 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
             licence="Apache-2.0",
             citation="Hasani, Lechner, Amini, Rus and Grosu, Liquid Time-constant Networks, AAAI 2021",
         ),
-        split_rule="By trace, each a run of its own: "
+        split_rule="By trace, each a separate run: "
         + "; ".join(f"{split} {numbers[0]} to {numbers[-1]}" for split, numbers in splits.items())
         + ". Training and test lie within the LTC paper's ranges; validation is from the traces that it left "
         "unused, because the robot turns over in two of the paper's.",
@@ -125,19 +125,18 @@ def _cheetah(name: str, title: str, digest: str, members: dict[str, bytes], spli
         window=32,
         stride=10,
         folds=-(-len(used) // held_out),
-        fold_rule=f"By trace: all traces in a circle, test, training, validation, and the splits move on by {held_out} "
-        "of them, so that each trace is in test at least once.",
+        fold_rule="By trace: all traces form a circle (test, training, validation) and the splits are rotated by "
+        f"{held_out} traces, so that each trace is in test at least once.",
         dealt=dealt,
     )
 
 
 def walker(data: str | os.PathLike[str] | None = None) -> Task:
-    """Walker2d's next observation, one step in ten left out: the 400 rollouts of the ODE-LSTM and CfC papers.
+    """Walker2d's next observation, with one step in ten missing: the 400 rollouts of the ODE-LSTM and CfC papers.
 
-    As in the papers' code, a step is kept with probability 0.9, the model reads the observation of each kept
-    step and the time since the last kept one, and predicts the observation one simulator step later, whether
-    or not that one is kept. Which steps are kept is drawn rollout by rollout from the papers' seed: training,
-    then validation, then test.
+    As in the papers' code, a step is kept with probability 0.9. The model reads the observation of each kept step and
+    the time since the last kept one, and predicts the observation one simulator step later, whether or not that one is
+    kept. The kept steps are drawn from the papers' seed, rollout by rollout: training, then validation, then test.
     """
     members = files.read(WALKER, data)
     names = sorted(members)
@@ -187,22 +186,23 @@ def walker(data: str | os.PathLike[str] | None = None) -> Task:
         stride=16,
         irregular=True,
         folds=7,
-        fold_rule="By rollout: all rollouts in a circle, test, training, validation, each in their official order, and "
-        "the splits move on by 60 of them, so that each rollout is in test at least once. The same steps are kept.",
+        fold_rule="By rollout: all rollouts form a circle (test, training, validation, each in official order) and "
+        "the splits are rotated by 60 rollouts, so that each rollout is in test at least once. The same steps "
+        "are kept.",
         dealt=dealt,
     )
 
 
 def forecasting(name: str, observations: NDArray[np.float32], seconds: float) -> Recording:
-    """A recording whose input at each step is the observation and whose target is the observation after it.
+    """A recording with the observation as input and the next observation as target at each step.
 
     Args:
-        name: of the recording.
-        observations: (n, features), evenly spaced.
+        name: name of the recording.
+        observations: (n, features), evenly spaced in time.
         seconds: time between two observations.
 
     Returns:
-        A recording of n - 1 steps; the last observation is a target only.
+        A recording of n - 1 steps; the last observation is only a target.
     """
     times = np.arange(len(observations), dtype=np.float64) * np.float64(seconds)
     return Recording(name, times, values=observations, targets=observations, first_row=0).ahead(1)

@@ -1,14 +1,13 @@
-"""Parity of a stream of bits, bit by bit and as events: tasks where the time span cannot and must matter.
+"""Parity of a bit stream, read bit by bit or as events: two tasks, in one of which time spans carry the answer.
 
-The streams of both tasks are the same. In ``parity-dense`` each bit is a step of its own, so every time
-span is 1 and tells nothing. In ``parity-events`` only changes are steps, as in an event camera: a run of
-equal bits is one step, and how long it lasts, which decides the parity, is told by time spans alone.
-Without them the best possible guess is right in 56 % of streams of evenly spread lengths, and only because
-short streams give something away; with them, all can be told.
+Both tasks have the same streams. In ``parity-dense`` each bit is a step, so every time span is 1 and carries no
+information. In ``parity-events`` only changes are steps, as in an event camera: a run of equal bits is one step, and
+its length, which decides the parity, is only in the time spans. Without them the best possible guess is right for 56 %
+of streams of uniformly distributed lengths, and only because short streams give something away; with them, every stream
+can be classified.
 
-This is the bit-stream XOR of the ODE-LSTM and CfC papers (``XORData`` in their code), with streams of 2 to 32
-bits; here no stream occurs twice, so that none is in two splits, and the sizes are smaller than the papers'
-100,000.
+This is the bit-stream XOR of the ODE-LSTM and CfC papers (``XORData`` in their code), with streams of 2 to 32 bits.
+Here no stream occurs twice, so that none is in two splits, and there are fewer than the papers' 100,000.
 """
 
 import hashlib
@@ -34,7 +33,7 @@ def parity_dense(
         "parity-dense",
         "Bit parity, bit by bit",
         "Whether a stream of 2 to 32 bits holds an odd number of ones, read bit by bit; time spans are all "
-        "1 and tell nothing.",
+        "1 and carry no information.",
         sizes,
         seed,
         events=False,
@@ -49,13 +48,12 @@ def parity_events(
     """Parity of a bit stream of which only the changes are read.
 
     Args:
-        data: not needed, there are no files; accepted because every task's loader takes it.
-        sizes: streams for training, validation and test.
-        seed: which streams.
+        data: unused; every task's loader accepts it.
+        sizes: numbers of streams for training, validation and test.
+        seed: seed of the streams.
 
     Returns:
-        A task of one feature. Steps are the first bit, each bit that differs from the one before, and the
-        last bit.
+        A task with one feature. Steps are the first bit, each bit that differs from the one before, and the last bit.
 
     Raises:
         ValueError: for sizes that are not positive.
@@ -63,8 +61,8 @@ def parity_events(
     return _parity(
         "parity-events",
         "Bit parity, from events",
-        "Whether a stream of 2 to 32 bits holds an odd number of ones, read as changes only; how long a "
-        "bit lasts is told by time spans alone.",
+        "Whether a stream of 2 to 32 bits holds an odd number of ones, read as changes only; the "
+        "length of a run of bits is only in the time spans.",
         sizes,
         seed,
         events=True,
@@ -102,15 +100,15 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
             "Series, 2020 (arXiv 2006.04418); Hasani et al., Closed-form continuous-time neural networks, "
             "Nature Machine Intelligence 4:992-1003, 2022",
         ),
-        split_rule=f"Streams are drawn with seed {seed}, all different from each other, and dealt out in "
+        split_rule=f"Streams are drawn with seed {seed}, all different from each other, and assigned in "
         "order: " + ", ".join(f"{size:,} {split}" for size, split in zip(sizes, SPLITS, strict=True)) + ".",
         recordings=dealt(0),
         data_digest=hashlib.sha256(b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))).hexdigest(),
         baseline="prior",
         irregular=events,
         folds=sum(sizes) // sizes[2],
-        fold_rule="By stream: all streams in a circle, test, training, validation, and the splits move on by "
-        f"{sizes[2]:,} of them, so that each stream is in test once.",
+        fold_rule="By stream: all streams form a circle (test, training, validation) and the splits are rotated by "
+        f"{sizes[2]:,} streams, so that each stream is in test once.",
         dealt=dealt,
     )
 
@@ -131,7 +129,7 @@ def _recordings(streams: tuple[NDArray[np.int8], ...], numbers: list[int], event
         stream = streams[number]
         steps = np.arange(len(stream))
         if events:
-            # The last bit is a step of its own even where it is no change: it says when the stream ended.
+            # The last bit is a step even if it is no change: it shows where the stream ends.
             changed = np.diff(stream, prepend=1 - stream[0]) != 0
             steps = steps[changed | (steps == len(stream) - 1)]
         recordings.append(

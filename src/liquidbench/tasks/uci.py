@@ -1,4 +1,4 @@
-"""Two sets from the UCI Machine Learning Repository: room occupancy, and phases of gestures."""
+"""Two data sets of the UCI Machine Learning Repository: room occupancy and gesture phases."""
 
 import csv
 import io
@@ -13,9 +13,8 @@ from liquidbench.tasks import files
 from liquidbench.tasks.files import Archive
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 
-# The archives at the repository could not be downloaded when this was written. Their member names are those
-# of the data sets' own descriptions; whatever folders or inner zips they lie in, they are found by base name
-# and then have to pass the checksum.
+# The archives could not be downloaded from the repository for checking. Their member names are those of the data sets'
+# descriptions; members are found by base name in any folder or nested zip, and must then match the checksum.
 OCCUPANCY = Archive(
     title="Occupancy Detection",
     folder="occupancy",
@@ -49,25 +48,24 @@ GESTURE_EXCERPT = replace(
 
 VALIDATION_FROM = np.datetime64("2015-02-09T00:00:00")
 GAP_MINUTES = 60
-# Where the last test file is cut if it has to serve for training and validation; the excerpt of it ends earlier.
+# Where the last test file is split when it is used for training and validation; its excerpt ends earlier.
 VALIDATION_OF_LAST_FILE = {"occupancy": "2015-02-17T00:00:00", "occupancy-excerpt": "2015-02-13T00:00:00"}
 
 PHASES = {"D": "rest", "P": "preparation", "S": "stroke", "H": "hold", "R": "retraction"}
 GESTURE_SPLITS = {"train": ("a1", "a2", "b1", "c1"), "validation": ("b3",), "test": ("a3", "c3")}
 GESTURE_EXCERPT_SPLITS = {"train": ("a2", "b1", "c1"), "validation": ("b3",), "test": ("a3", "c3")}
-# Row i of the velocities belongs to row i + 4 of the positions: the phases of both files agree there, row by
-# row.
+# Row i of the velocities belongs to row i + 4 of the positions: with this offset the phases of both files agree.
 FRAMES_BEFORE_VELOCITY = 4
 
 
 def occupancy(data: str | os.PathLike[str] | None = None) -> Task:
-    """Is the office occupied? All 20,560 minutes."""
+    """Whether an office is occupied: all 20,560 minutes."""
     members = files.read(OCCUPANCY, data)
     return _occupancy("occupancy", "Room occupancy", OCCUPANCY.digest, members, "all of datatest and datatest2")
 
 
 def occupancy_excerpt(data: str | os.PathLike[str] | None = None) -> Task:
-    """Is the office occupied? The same training week, fewer test days; comes with the package."""
+    """Whether an office is occupied: the same training week, fewer test days; comes with the package."""
     members = files.read(OCCUPANCY_EXCERPT, files.EXCERPTS)
     return _occupancy(
         "occupancy-excerpt",
@@ -79,13 +77,13 @@ def occupancy_excerpt(data: str | os.PathLike[str] | None = None) -> Task:
 
 
 def gesture(data: str | os.PathLike[str] | None = None) -> Task:
-    """Which phase of a gesture? Seven videos, 9,873 frames."""
+    """Phase of a gesture: seven videos, 9,873 frames."""
     members = files.read(GESTURE, data)
     return _gesture("gesture", "Gesture phases", GESTURE.digest, members, GESTURE_SPLITS)
 
 
 def gesture_excerpt(data: str | os.PathLike[str] | None = None) -> Task:
-    """Which phase of a gesture? Six videos, in part; comes with the package."""
+    """Phase of a gesture: parts of six videos; comes with the package."""
     members = files.read(GESTURE_EXCERPT, files.EXCERPTS)
     return _gesture(
         "gesture-excerpt",
@@ -149,7 +147,7 @@ def _occupancy(name: str, title: str, digest: str, members: dict[str, bytes], te
         ),
         split_rule="By file, as published, and in time: training is datatraining.txt up to Sunday 8 "
         f"February 2015 23:00, validation the same file from Monday 9 February 00:00 on ({GAP_MINUTES} "
-        f"minutes left out between them, more than a window), test is {test}, recorded in the days before "
+        f"minutes between them are left out, more than a window), test is {test}, recorded in the days before "
         "and after.",
         recordings=dealt(0),
         data_digest=digest,
@@ -179,7 +177,7 @@ def _occupancy_file(name: str, raw: bytes) -> Recording:
 
 
 def _minutes(dates: Any) -> Any:
-    """Minutes since the beginning of February 2015, so that the times of the three files are on one axis."""
+    """Minutes since the beginning of February 2015, so that the three files share one time axis."""
     return (dates - np.datetime64("2015-02-01T00:00:00")) / np.timedelta64(1, "m")
 
 
@@ -211,7 +209,7 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         title=title,
         description="Which phase of a gesture each frame of a video shows (rest, preparation, stroke, hold, "
         "retraction), from velocity and acceleration of hands and wrists of people telling comic stories.",
-        # Positions are relative to head and spine, so without unit; the authors count time in frames. Their
+        # Positions are relative to head and spine, so without a unit; the authors measure time in frames. Their
         # description calls the last four features velocities, but they are the norms of the accelerations.
         features=(
             *(Feature(f"{part} velocity {axis}", "1/frame") for part in parts for axis in "xyz"),
@@ -236,8 +234,8 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         ),
         split_rule="By video: "
         + "; ".join(f"{split} {', '.join(names)}" for split, names in splits.items())
-        + ". The letter is the person, the digit the story: validation and test tell a story that training "
-        "does not hold, told by people that it does (there are three, so a split by person is out of reach).",
+        + ". The letter is the person, the digit the story: validation and test are of a story that is "
+        "not in training, told by people who are (there are only three, so a split by person is not possible).",
         recordings=dealt(0),
         data_digest=digest,
         baseline="prior",
@@ -245,14 +243,14 @@ def _gesture(name: str, title: str, digest: str, members: dict[str, bytes], spli
         stride=16,
         irregular=True,
         folds=len(deals),
-        fold_rule="By story: validation and test tell story 1 or story 3, which training then does not hold, and one "
-        f"person's video of it is validation: {'; '.join(_told(deal) for deal in deals[1:])}. Story 2 was told by one "
-        "person alone.",
+        fold_rule="By story: validation and test are of story 1 or story 3, which is then not in training; "
+        f"one person's video of it is validation: {'; '.join(_described(deal) for deal in deals[1:])}. Story 2 was "
+        "told by only one person.",
         dealt=dealt,
     )
 
 
-def _told(deal: dict[str, tuple[str, ...]]) -> str:
+def _described(deal: dict[str, tuple[str, ...]]) -> str:
     return f"validation {', '.join(deal['validation'])} and test {', '.join(deal['test'])}"
 
 
@@ -260,8 +258,7 @@ def _video(name: str, raw_positions: bytes, raw_velocities: bytes) -> Recording:
     header, *positions = _table(raw_positions)
     velocities = _table(raw_velocities)[1:]
     stamps = np.array([row[header.index("timestamp")] for row in positions], dtype=np.int64)
-    # Stamps read MMSSmmm (5702026 is 57 min 2.026 s), so plain differences would see 40 s at every full
-    # minute.
+    # Timestamps are MMSSmmm (5702026 is 57 min 2.026 s), so plain differences would be 40 s off at every full minute.
     minutes, rest = np.divmod(stamps, 100_000)
     times = (minutes * 60 + rest / 1000)[FRAMES_BEFORE_VELOCITY:]
     return Recording(

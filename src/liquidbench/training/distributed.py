@@ -29,7 +29,7 @@ from liquidbench.own import CodeError
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
 from liquidbench.system import storage
-from liquidbench.system.processes import CONTEXT, WATCH, StandstillWatch, start
+from liquidbench.system.processes import CONTEXT, WATCH, StoppedWatch, start
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, predict
@@ -428,7 +428,7 @@ def _loopback() -> dict[str, str]:
 def _hear(processes: Mapping[Connection, Any], on_evaluation: Callable[[Evaluation], None]) -> str:
     """Listen until the training ends; where a process does, for a few seconds more, and raise what was the cause."""
     running = dict(processes)
-    watch = StandstillWatch()
+    watch = StoppedWatch()
     names = {process.pid: f"process {rank} of {len(processes)}" for rank, process in enumerate(processes.values())}
     troubles: dict[Connection, Exception] = {}
     until = math.inf

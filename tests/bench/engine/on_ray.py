@@ -1,6 +1,6 @@
-"""A study on a Ray cluster of this machine, in a process of its own, for Ray leaves much to the garbage collector.
+"""A study on a Ray cluster of this machine, in a process of its own, since Ray leaves much to the garbage collector.
 
-python on_ray.py CASE DIRECTORY    # prints, as JSON, what became of it
+python on_ray.py CASE DIRECTORY    # prints the outcome as JSON
 """
 
 import json
@@ -26,7 +26,7 @@ from liquidbench.study import Study
 
 @dataclass
 class Unknown(Rehearsal):
-    """It cannot be sent."""
+    """A worker that cannot be unpickled."""
 
     def __setstate__(self, state):
         raise ModuleNotFoundError("no liquidbench on this node")
@@ -34,7 +34,7 @@ class Unknown(Rehearsal):
 
 @contextmanager
 def cluster():
-    """One node with one core."""
+    """A cluster of one node with one core."""
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         yield nodes
@@ -59,21 +59,21 @@ def done(made, nodes, worker, on_event=lambda event: None) -> dict:
 
 @dataclass
 class Placed(Rehearsal):
-    """It writes down in which process of which node it is at what, and comes to no end on one that will be lost."""
+    """A worker that records its node and process for each run, and never finishes on the node that will be lost."""
 
     folder: str = ""
     doomed: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         name = job.run.id(self.tasks[job.run.task_name].digest)
         node = ray.get_runtime_context().get_node_id()
         (Path(self.folder) / f"{name}.node").write_text(f"{node} {os.getpid()}")
         worker = replace(self, seconds=100.0) if node == self.doomed else self
-        return Rehearsal.__call__(worker, job, tell)
+        return Rehearsal.__call__(worker, job, send)
 
 
 def lost_node(made) -> dict:
-    """A second node is lost in the middle of a run."""
+    """A second node is lost during a run."""
     watch, killed, lost = made.directory / "watch", [], []
     with cluster() as nodes:
         second = nodes.add_node(num_cpus=1)
@@ -85,10 +85,10 @@ def lost_node(made) -> dict:
                 node, process = (watch / f"{made.id(event.run)}.node").read_text().split()
                 if node == second.node_id:
                     killed.append(made.id(event.run))
-                    # A machine that is lost takes all processes with it; here this one would outlive the node's own.
+                    # A machine that is lost takes all its processes with it; here this one would survive its node.
                     os.kill(int(process), signal.SIGKILL)
                     nodes.remove_node(second, allow_graceful=False)
-                    # Until Ray knows, it may send the run there again, which is lost once more.
+                    # Until Ray notices, it may send the run there again, which would be lost once more.
                     while any(one["Alive"] and one["NodeID"] == node for one in ray.nodes()):
                         time.sleep(0.05)
 
@@ -97,13 +97,13 @@ def lost_node(made) -> dict:
 
 
 def deadly_runs(made) -> dict:
-    """Some fits kill whatever process does them."""
+    """Some fits kill their process."""
     with cluster() as nodes:
         return done(made, nodes, Deadly("s", made.tasks))
 
 
 def killed_driver(made) -> dict:
-    """Another process drives the study first, and is killed in the middle."""
+    """Another process drives the study first and is killed."""
     with cluster() as nodes:
         command = [sys.executable, __file__, "drive", str(made.directory), nodes.address]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as driver:
@@ -125,11 +125,11 @@ def unfit_node(made) -> dict:
 
 @dataclass
 class Watching(Rehearsal):
-    """It writes down where it would import from, and where this user's processes listen while it is at work."""
+    """A worker that records its import path and the addresses on which this user's processes listen."""
 
     log: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         user, listens = os.getuid(), []
         for kind in ("tcp", "tcp6"):
             for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]:
@@ -137,11 +137,11 @@ class Watching(Rehearsal):
                 if state == "0A" and int(owner) == user:
                     listens.append((inode, local.partition(":")[0]))
         Path(self.log).write_text(json.dumps({"path": sys.path, "listens": listens, "folder": os.getcwd()}))
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 def alone(made) -> dict:
-    """A Ray of this machine alone, started here from a folder of data."""
+    """A local Ray instance, started from a folder of data."""
     data, log = made.directory / "data", made.directory / "log"
     data.mkdir()
     os.chdir(data)
@@ -165,7 +165,7 @@ def nowhere(made) -> dict:
 if __name__ == "__main__":
     case, directory = sys.argv[1], Path(sys.argv[2])
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    # Nodes are processes here, and find these workers so.
+    # Nodes are processes here; this lets them import these workers.
     os.environ["PYTHONPATH"] = str(Path(__file__).parent)
     made = plan(Study.load(directory / "study.yaml"), directory)
     if case == "drive":

@@ -1,4 +1,4 @@
-"""A fake worker for the engine: it trains nothing, and makes up results in the form of real ones."""
+"""A fake worker for the engine, which trains nothing and makes up results in the form of real ones."""
 
 import json
 import random
@@ -23,7 +23,7 @@ class Rehearsal:
         study: the study's name.
         tasks: facts by task name.
         seconds: how long each run sleeps.
-        evaluations: how many to make up for each trial, two rows each.
+        evaluations: number of made-up evaluations per trial, two rows each.
     """
 
     study: str
@@ -31,9 +31,9 @@ class Rehearsal:
     seconds: float = 0.0
     evaluations: int = 5
 
-    def __call__(self, job: Job, tell: Callable[[Message], None]) -> Ended:
+    def __call__(self, job: Job, send: Callable[[Message], None]) -> Ended:
         started = time.monotonic()
-        tell(Started())
+        send(Started())
         time.sleep(self.seconds)
         rows = self.rows(job.run)
         score = rows[-1]["value"] if job.run.kind == "fit" else None

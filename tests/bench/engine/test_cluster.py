@@ -1,4 +1,4 @@
-"""A real Ray on this machine: its workers, nodes and drivers, of which some are lost."""
+"""A real Ray cluster on this machine; some of its workers, nodes and drivers are lost."""
 
 import json
 import os
@@ -22,9 +22,9 @@ SCRIPT = Path(__file__).with_name("on_ray.py")
 
 
 def on_ray(case: str, directory: Path) -> dict:
-    """What `on_ray` says of a case; it has a minute or two."""
+    """The output of `on_ray` for a case."""
     told = directory / "told"
-    # Not through pipes, which processes of Ray's would keep open should this one have to be killed.
+    # Not through pipes, which Ray's processes would keep open if this one had to be killed.
     with told.open("w") as output:
         command = [sys.executable, "-W", "ignore", str(SCRIPT), case, str(directory)]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -75,7 +75,7 @@ def test_a_killed_driver_of_a_cluster_loses_the_runs_in_flight_alone(tmp_path):
 def test_a_worker_that_cannot_work_ends_the_study(tmp_path):
     prepared(tmp_path, 1)
     error = on_ray("unfit_node", tmp_path)["error"]
-    assert error.startswith("a worker of Ray's cannot do any run: ") and "no liquidbench on this node" in error
+    assert error.startswith("a Ray worker cannot do any run: ") and "no liquidbench on this node" in error
     assert not results.done(tmp_path) and not (tmp_path / "leases").exists()
 
 
@@ -85,7 +85,7 @@ def test_a_ray_of_this_machine_is_out_of_reach_and_imports_nothing_from_the_fold
     prepared(tmp_path, 1)
     told = on_ray("alone", tmp_path)
     assert told["finished"]
-    # 127.0.0.1, by itself and as an IPv6 address, in the kernel's order of bytes.
+    # 127.0.0.1, and as an IPv4-mapped IPv6 address, in the kernel's byte order.
     loopback = {"0100007F", "0000000000000000FFFF00000100007F"}
     assert told["listens"] and set(told["listens"]) <= loopback
     assert str(tmp_path / "data") not in told["path"] and "" not in told["path"]
@@ -114,7 +114,7 @@ def test_real_fits_by_the_command_line(tmp_path):
     assert "(3 of 3 runs)" in ended.stdout
     frame = results.read(tmp_path / "small")
     assert set(frame["threads"]) == {1}
-    # What workers had to keep has come here.
+    # The workers' files have been stored here.
     assert len(list((tmp_path / "small" / "searches").glob("*.journal"))) == 1
     for run in frame.filter(kind="fit")["run"].unique():
         assert len(predictions.read(tmp_path / "small", run)["test"][0])

@@ -1,4 +1,4 @@
-"""Studies done by every executor, and by the pool with real processes, of which some die."""
+"""Studies on every executor, and on the pool with real processes, some of which die."""
 
 import errno
 import multiprocessing
@@ -46,7 +46,7 @@ def study(**changes) -> Study:
 
 
 def kinds(events) -> Counter:
-    # How often data are loaded depends on how runs fall to workers.
+    # How often data are loaded depends on which worker does which run.
     return Counter(event.kind for event in events if event.kind != "doing")
 
 
@@ -68,12 +68,12 @@ def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path, executor):
     assert set(outcome.finished) == set(made.pending)
     assert not outcome.failed and not outcome.left_out and not outcome.interrupted
     assert kinds(events) == {"started": 6, "stage": 8, "finished": 6}
-    # Costs are measured when all else is done, one at a time though there are two processes.
+    # Costs are measured last and one at a time, although there are two processes.
     assert [(event.run.kind, event.kind) for event in events[-4:]] == [("cost", "started"), ("cost", "finished")] * 2
     frame = results.read(tmp_path)
     assert set(frame["run"]) == {made.id(run) for run in made.pending}
     assert set(frame["study"]) == {"small"} and set(frame["threads"]) == {1}
-    # The score that is told is the one that is written.
+    # Events have the scores that are stored.
     told = {made.id(event.run): event.score for event in events if event.score is not None}
     written = frame.filter(split="test", metric="accuracy", corruption="")
     assert dict(written.select("run", "value").iter_rows()) == told and len(told) == 4
@@ -104,7 +104,7 @@ def test_a_run_whose_worker_was_killed_is_begun_again(tmp_path):
     outcome = execute(made, Pool(1), kill_it_once)
     assert set(outcome.finished) == set(made.pending) and not outcome.failed
     assert kinds(events)["lost"] == 1
-    # That it was so is written down with its results.
+    # The lost attempt is recorded in its results.
     rows = results.read(tmp_path).filter(metric="attempts")
     assert rows.select("run", "value", "reason").rows() == [
         (made.id(victim), 2.0, "worker died with signal 9, perhaps out of memory")
@@ -120,13 +120,13 @@ def test_a_run_that_kills_every_worker_fails_and_costs_no_other(tmp_path):
     assert len(outcome.finished) == len(made.pending) - 1
     assert kinds(events)["lost"] == 2 and events[-1].kind == "finished"
 
-    # A failure is a result: it is not tried again unasked.
+    # A failure is a result: it is only retried on request.
     assert plan(study(models=["GRU"]), tmp_path).pending == ()
     retried = plan(study(models=["GRU"]), tmp_path, retry_failed=True)
     assert retried.pending == (victim,) and retried.status[victim] == "failed"
     assert execute(retried, Pool(1), worker=Rehearsal("small", made.tasks)).finished == [victim]
     assert set(results.done(tmp_path).values()) == {"done"}
-    # Nothing of the failure is left for those who read the files themselves.
+    # The failure is no longer in the files either.
     assert set(pl.read_parquet(tmp_path / "runs")["status"]) == {"done"}
 
 
@@ -137,7 +137,7 @@ def test_an_error_in_a_run_is_its_result(tmp_path):
     nothing = replace(nothing, ids={run: f"{number}" for number, run in enumerate(nothing.pending)})
     outcome = execute(nothing, Pool(1), events.append)
     assert not outcome.finished and set(outcome.failed) == set(nothing.pending)
-    # It would be so again, and is not tried again.
+    # The error would occur again, so the run is not retried.
     assert kinds(events) == {"started": 2, "failed": 2}
     assert "Traceback" in (tmp_path / "workers.log").read_text()
 
@@ -169,7 +169,7 @@ def test_a_signal_in_a_run_ends_the_driver(tmp_path, monkeypatch):
 def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
     facts = {"occupancy-excerpt": replace(made.tasks["occupancy-excerpt"], digest="f" * 64)}
-    with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' are not those .*tasks.json to go on"):
+    with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' differ from .*tasks.json to continue"):
         execute(replace(made, tasks=facts), executor())
     assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
 
@@ -179,7 +179,7 @@ def test_known_tasks_are_not_loaded_again(tmp_path, monkeypatch):
     monkeypatch.setattr(tasks, "load", lambda *_: pytest.fail("a known task was loaded"))
     again = plan(study(), tmp_path)
     assert again.tasks == made.tasks and again.ids == made.ids
-    # Other models may have no size on this task.
+    # Other models may have no valid size on this task.
     with pytest.raises(pytest.fail.Exception):
         plan(study(models=["GRU", "LTC"]), tmp_path)
 
@@ -217,12 +217,12 @@ def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path
     outcome = execute(made, Pool(1), minutes=1e-9, worker=Rehearsal("small", made.tasks))
     assert outcome.left_out == fits(made) and not outcome.interrupted
     assert {run.kind for run in outcome.finished} == {"cost"}
-    # They wait for another time.
+    # They are still pending.
     assert list(plan(study(seeds=1), tmp_path).pending) == fits(made)
 
 
 def slow_study() -> Study:
-    """One whose steps take minutes, so that a worker has nothing to tell its driver."""
+    """A study whose steps take minutes, so that workers send no messages."""
     return study(models=["LTC"], parameters=20_000, seeds=1, training={"steps": 1000, "batch_size": 1})
 
 
@@ -251,7 +251,7 @@ def driver(study: str, folder: Path) -> Iterator[subprocess.Popen]:
 
 
 def kill(driver: subprocess.Popen) -> None:
-    """Kill a driver, and see that its workers end as well."""
+    """Kill a driver and check that its workers end too."""
     workers = [int(pid) for pid in Path(f"/proc/{driver.pid}/task/{driver.pid}/children").read_text().split()]
     driver.kill()
     driver.wait()
@@ -285,7 +285,7 @@ def test_a_lost_run_says_how_often(tmp_path):
         Job(fits(made)[0], ("node is gone", "node is gone", "worker died"))
     )
     rows = pl.read_parquet(ended.rows)
-    assert ended.status == "failed" and ended.reason == "worker died; so ended each of 3 attempts"
+    assert ended.status == "failed" and ended.reason == "worker died; all 3 attempts were lost"
     assert rows.filter(metric="attempts").select("value", "reason", "status").rows() == [
         (3.0, "node is gone; node is gone", "failed")
     ]
@@ -311,7 +311,7 @@ def test_leftovers_are_swept_when_nobody_else_is_at_work(tmp_path):
         path.write_text("half")
     with Leases(tmp_path):
         execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
-        # It may be just what that one is writing.
+        # The other driver may be writing it.
         assert left[-1].exists()
     execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
     assert not any(path.exists() for path in left)
@@ -340,17 +340,17 @@ def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
     assert not outcome.failed and tried[0] == 2
     scores = results.trials(results.read(tmp_path))
     assert scores["trial"].to_list() == [0, 1, 2, 3]
-    # The best again, if its weights were those of a process that is gone.
+    # The best trial again, if its weights were only in the killed process.
     assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}
 
 
 @dataclass
 class Held(Rehearsal):
-    """The search goes on until a fit has begun that follows nobody."""
+    """A worker whose search runs until an independent fit has started."""
 
     folder: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         begun = Path(self.folder) / "begun"
         if job.run.variant == "author":
             begun.touch()
@@ -359,7 +359,7 @@ class Held(Rehearsal):
             while not begun.exists():
                 assert time.monotonic() < until
                 time.sleep(0.01)
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
@@ -370,7 +370,7 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
         if event.run.kind == "fit":
             told.append((event.kind, event.run.variant, event.run.seed))
 
-    # What is published follows nobody, or the search would never end.
+    # Fits at published settings do not wait for the search, or it would never end.
     outcome = execute(made, Pool(2), hear, worker=Held("small", made.tasks, folder=str(tmp_path)))
     assert not outcome.failed
     ended = told.index(("finished", "matched", 0))
@@ -443,10 +443,10 @@ def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, 
     assert not results.done(tmp_path / "s") and not children()
 
 
-class Apart(InProcess):
-    """As if its worker were on another machine: what reaches it is only what it is sent."""
+class Remote(InProcess):
+    """Its worker has only what it is sent, as on another machine."""
 
-    apart = True
+    remote = True
 
     def open(self, worker, log):
         assert str(log.parent) not in str(worker)
@@ -456,12 +456,12 @@ class Apart(InProcess):
 def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
     asked = study(models=["GRU"], seeds=2, search={"trials": 2, "mode": "cheap"})
     trials = {}
-    for name, executor in (("with", InProcess()), ("without", Apart())):
+    for name, executor in (("with", InProcess()), ("without", Remote())):
         made = plan(asked, tmp_path / name)
         told = []
         outcome = execute(made, executor, lambda event, told=told: event.stage and told.append(event))
         assert len(outcome.finished) == 3
-        # The second seed makes no search: it has the one that came back from the first.
+        # The second seed makes no search: it uses the one of the first.
         trials[name] = [(event.run.seed, event.stage.trial) for event in told]
     assert trials["with"] == trials["without"]
     columns = ("run", "kind", "split", "metric", "step", "trial", "value", "settings", "reason")
@@ -469,7 +469,7 @@ def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
     frames = [results.read(tmp_path / name).filter(pl.col("metric").is_in(told)) for name in trials]
     first, second = (frame.select(columns).sort(columns) for frame in frames)
     assert first.equals(second)
-    # Cost is measured with what the search has found.
+    # Cost is measured with the settings that the search found.
     (costed,) = frames[1].filter(kind="cost")["settings"].unique()
     (chosen,) = frames[1].filter(kind="fit", metric="best_step")["settings"].unique()
     assert costed == chosen

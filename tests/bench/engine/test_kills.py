@@ -1,4 +1,4 @@
-"""Drivers and workers killed at random moments, while others go on and somebody reads."""
+"""Drivers and workers killed at random, while others go on and a reader reads the results."""
 
 import multiprocessing
 import os
@@ -41,13 +41,13 @@ def prepared(directory: Path, seeds: int) -> Study:
 
 
 def hearing() -> None:
-    """Whoever started the tests may have had them ignore signals, which their children would inherit."""
+    """Restore default signal handlers: children inherit ignored signals from the test process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
 
 
 class Driver:
-    """A driver's process, and the runs that it said had ended."""
+    """A driver's process, and the runs that it reported as ended."""
 
     def __init__(self, directory: Path):
         self.ended: list[str] = []
@@ -64,7 +64,7 @@ class Driver:
     def _listen(self) -> None:
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            # A killed one may have been in the middle of a line.
+            # A killed driver may have written half a line.
             if line.endswith("\n"):
                 self.ended.append(line.split()[1])
 
@@ -86,7 +86,7 @@ class Driver:
 
 
 class Reader(threading.Thread):
-    """Reads all the while: what has been there once must stay, and nothing may look damaged."""
+    """Reads all the time: runs must not disappear, and nothing may look damaged."""
 
     def __init__(self, directory: Path):
         super().__init__()
@@ -107,7 +107,7 @@ class Reader(threading.Thread):
 
 
 def whole(directory: Path, study: Study) -> None:
-    """All that was asked for is there once, for any reader of Parquet, and nothing of the work is left."""
+    """Check that every run is stored exactly once, for any reader of Parquet, and that no working files are left."""
     made = plan(study, directory)
     assert not made.pending
     assert not list((directory / "watch").glob("*.clash")), "two were at one run"
@@ -115,7 +115,7 @@ def whole(directory: Path, study: Study) -> None:
     assert frame.sort(pl.all()).equals(results.read(directory).sort(pl.all()))
     rows = Counter(frame.filter(pl.col("metric") != "attempts")["run"].to_list())
     assert set(rows) == set(made.ids.values())
-    # All fits have given the same number of rows, so none is there in part, or twice.
+    # All fits have the same number of rows, so none is stored in part or twice.
     assert (
         len({rows[made.ids[run]] for run, status in made.status.items() if (run.kind, status) == ("fit", "done")}) == 1
     )
@@ -145,7 +145,7 @@ def test_killed_at_random_and_nothing_is_lost_or_done_twice(tmp_path, seeds, kil
                 killed["worker"] += 1
             else:
                 drivers[place].end()
-                # All that a driver said had ended is on the disk, however it ended itself.
+                # Everything that the driver reported is on disk, although it was killed.
                 assert set(drivers[place].ended) <= set(results.done(tmp_path))
                 past.append(drivers[place])
                 drivers[place] = Driver(tmp_path)
@@ -178,7 +178,7 @@ def test_a_second_driver_takes_over_what_a_killed_one_was_at(tmp_path):
             if event.kind == "finished":
                 ended.append(event.run)
             if len(ended) == len(fits) - 1:
-                # Nothing is left but what that one is at; this one would wait for it.
+                # Only the first driver's run is left; this driver would wait for it.
                 first.kill()
 
         outcome = execute(made, Pool(1), kill_first, worker=Rehearsal("s", made.tasks))
@@ -203,7 +203,7 @@ execute(made, InProcess(), lambda event: print(event.kind, flush=True), worker=w
 def test_what_another_driver_has_done_counts(tmp_path):
     study = prepared(tmp_path, 3)
     made = plan(study, tmp_path)
-    # Both have planned all of it; the second finds it done when it gets to work.
+    # Both drivers planned all runs; the second finds them done.
     worker = Rehearsal("s", made.tasks)
     assert len(execute(made, Pool(1), worker=worker).finished) == len(made.pending)
     outcome = execute(made, Pool(1), worker=worker)
@@ -221,7 +221,7 @@ def test_a_driver_that_is_asked_to_end_gives_its_leases_back(tmp_path, number):
             time.sleep(0.01)
         driver.process.send_signal(number)
         if number != signal.SIGINT:
-            # Often there are two, one after the other.
+            # Signals often come in pairs.
             driver.process.send_signal(signal.SIGHUP)
         assert driver.process.wait(60) == 0
     finally:
@@ -239,9 +239,9 @@ for _ in range(12):
     if not os.fork():
         with Leases(directory) as driver:
             for run in runs:
-                attempt = driver.take(run)
+                attempt = driver.acquire(run)
                 if begun == "begun":
-                    driver.begin(run, attempt)
+                    driver.mark_begun(run, attempt)
             os.kill(os.getpid(), signal.SIGKILL)
     os.wait()
 """
@@ -270,14 +270,14 @@ def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_
     lost, ended = made.pending[:2]
     with Leases(tmp_path) as gone:
         for run in (lost, ended):
-            assert gone.take(made.id(run)) == 1
-            gone.end(made.id(run))
+            assert gone.acquire(made.id(run)) == 1
+            gone.mark_ended(made.id(run))
     events = []
     with Leases(tmp_path) as other:
-        # One has been done by a driver that is still there, and its results are.
+        # One was done by a driver that is still alive, and its results are stored.
         writer = results.Writer(tmp_path, other.name)
         writer.add(made.id(ended), Rehearsal("s", made.tasks)(Job(ended), lambda message: None).rows)
-        with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results are not"):
+        with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results"):
             outcome = execute(
                 made, Pool(1), lambda event: events.append((event.kind, event.run)), worker=Rehearsal("s", made.tasks)
             )
@@ -290,12 +290,12 @@ def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_
 
 def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
     made = plan(prepared(tmp_path, 1), tmp_path)
-    monkeypatch.setattr(leases, "QUIET", 0.3)
-    monkeypatch.setattr(driver_module, "LOOK", 0.05)
+    monkeypatch.setattr(leases, "UNRESPONSIVE", 0.3)
+    monkeypatch.setattr(driver_module, "POLL", 0.05)
     with Leases(tmp_path) as still:
         still._beat = lambda: None
         held = made.id(made.pending[0])
-        assert still.take(held) == 1
+        assert still.acquire(held) == 1
         release = threading.Timer(2, still.release, (held, 1))
 
         def hear(event):
@@ -303,7 +303,7 @@ def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
             if event.kind == "held" and not release.is_alive():
                 release.start()
 
-        words = rf"process {os.getpid()} on this machine.*no sign of life.*kill -CONT {os.getpid()}"
+        words = rf"process {os.getpid()} on this machine.*does not respond.*kill -CONT {os.getpid()}"
         with pytest.warns(RuntimeWarning, match=words) as told:
             outcome = execute(made, Pool(1), hear, worker=Rehearsal("s", made.tasks))
         release.join()
@@ -323,7 +323,7 @@ def test_a_worker_that_stands_still_is_told_of(tmp_path, monkeypatch):
             timers.append(threading.Timer(1, os.kill, (worker, signal.SIGCONT)))
             timers[0].start()
 
-    with pytest.warns(RuntimeWarning, match="a worker of the study .process .* is stopped.*kill -CONT") as told:
+    with pytest.warns(RuntimeWarning, match="a worker of the study .process .*, which is stopped.*kill -CONT") as told:
         outcome = execute(made, Pool(1), stop, worker=Rehearsal("s", made.tasks, seconds=0.1))
     timers[0].join()
     assert len(told) == 1 and set(outcome.finished) == set(made.pending)

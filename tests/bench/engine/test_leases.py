@@ -1,4 +1,4 @@
-"""Leases, between drivers in this process and ones that are killed."""
+"""Leases between drivers in this process and drivers that are killed."""
 
 import errno
 import multiprocessing
@@ -19,30 +19,30 @@ SPAWN = multiprocessing.get_context("spawn")
 def test_one_of_two_gets_a_run(tmp_path):
     with Leases(tmp_path) as one, Leases(tmp_path) as two:
         assert one.others() == [two.name] and two.others() == [one.name]
-        assert one.take("a") == 1
-        assert two.take("a") is None and not two.ended("a")
-        assert two.take("b") == 1
+        assert one.acquire("a") == 1
+        assert two.acquire("a") is None and not two.ended("a")
+        assert two.acquire("b") == 1
         one.release("a", 1)
-        assert two.take("a") == 1
-        two.end("a")
-        assert one.take("a") is None and one.ended("a")
-        # As long as somebody is there who might not know, the mark stays.
-        two.tidy()
-        assert one.take("a") is None
+        assert two.acquire("a") == 1
+        two.mark_ended("a")
+        assert one.acquire("a") is None and one.ended("a")
+        # The mark is kept while another driver might not know of it.
+        two.clean_up()
+        assert one.acquire("a") is None
 
 
 def test_nothing_is_left_when_all_is_done(tmp_path):
     with Leases(tmp_path) as one:
         with Leases(tmp_path) as two:
-            assert two.take("a") == 1
-            two.end("a")
-        assert one.take("a") is None and one.ended("a")
-        assert one.take("b") == 1 and one.take("c") == 1
-        one.end("b")
-        one.tidy()
-        # Another that comes now finds the results, so the leases are of no use any more.
+            assert two.acquire("a") == 1
+            two.mark_ended("a")
+        assert one.acquire("a") is None and one.ended("a")
+        assert one.acquire("b") == 1 and one.acquire("c") == 1
+        one.mark_ended("b")
+        one.clean_up()
+        # A driver that starts now finds the results, so the leases are not needed any more.
         assert {path.name for path in (tmp_path / "leases").iterdir()} == {f".{one.name}.card", "c.1"}
-        one.tidy(over=["c"])
+        one.clean_up(stored=["c"])
     assert not list(tmp_path.iterdir())
 
 
@@ -51,7 +51,7 @@ def test_many_threads_get_each_run_once(tmp_path):
 
     def work(driver: Leases) -> None:
         for number in range(200):
-            if driver.take(f"run{number}") is not None:
+            if driver.acquire(f"run{number}") is not None:
                 taken[f"run{number}"] += 1
 
     with Leases(tmp_path) as one, Leases(tmp_path) as two, Leases(tmp_path) as three:
@@ -65,8 +65,8 @@ def test_many_threads_get_each_run_once(tmp_path):
 
 def hold(directory, told) -> None:
     with Leases(directory) as driver:
-        attempts = [driver.take(run) for run in ("running", "over")]
-        driver.end("over")
+        attempts = [driver.acquire(run) for run in ("running", "over")]
+        driver.mark_ended("over")
         told.send((driver.name, attempts))
         time.sleep(600)
 
@@ -86,16 +86,16 @@ def test_runs_of_a_killed_driver_are_taken_over_at_once_and_counted(tmp_path):
     name = killed_holder(tmp_path)
     assert (tmp_path / "drivers" / name).exists()
     with Leases(tmp_path) as one:
-        assert one.take("running") == 2
-        assert one.take("over") is None and one.ended("over")
+        assert one.acquire("running") == 2
+        assert one.acquire("over") is None and one.ended("over")
         assert one.others() == [] and not (tmp_path / "drivers" / name).exists()
         with Leases(tmp_path) as two:
-            assert two.take("running") is None
+            assert two.acquire("running") is None
 
 
 def test_of_a_driver_elsewhere_silence_is_measured_on_ones_own_clock(tmp_path, monkeypatch):
-    monkeypatch.setattr(leases, "SILENCE", 0.6)
-    monkeypatch.setattr(leases, "BEAT", 0.05)
+    monkeypatch.setattr(leases, "TIMEOUT", 0.6)
+    monkeypatch.setattr(leases, "HEARTBEAT", 0.05)
     monkeypatch.setattr(leases, "_machine", lambda: threading.current_thread().machine)
     here = threading.current_thread()
 
@@ -111,52 +111,52 @@ def test_of_a_driver_elsewhere_silence_is_measured_on_ones_own_clock(tmp_path, m
 
     far._beat = beat_on_mars
     with far:
-        assert far.take("a") == 1
-        # A clock that is years off changes nothing, for none is compared.
+        assert far.acquire("a") == 1
+        # A clock that is years off has no effect, since clocks are not compared.
         os.utime(tmp_path / "drivers" / far.name, (0, 0))
         here.machine = "earth"
         with Leases(tmp_path) as near:
             near._beat = lambda: None
             ends = time.monotonic() + 1.5
             while time.monotonic() < ends:
-                assert near.take("a") is None
+                assert near.acquire("a") is None
                 time.sleep(0.05)
-            assert far.standing()
-            # Now mars falls silent.
+            assert far.alive()
+            # Now the heartbeat of mars stops.
             beating.set()
-            assert near.take("a") is None
+            assert near.acquire("a") is None
             ends = time.monotonic() + 5
-            while (attempt := near.take("a")) is None and time.monotonic() < ends:
+            while (attempt := near.acquire("a")) is None and time.monotonic() < ends:
                 time.sleep(0.05)
             assert attempt == 2
-            # The one that was given up notices, should it live.
-            assert not far.standing() and near.standing()
+            # The driver that was taken for dead notices it.
+            assert not far.alive() and near.alive()
 
 
 def test_who_may_have_been_killed_elsewhere_is_waited_for(tmp_path, monkeypatch):
-    monkeypatch.setattr(leases, "SILENCE", 0.3)
-    monkeypatch.setattr(leases, "LOOK", 0.02)
+    monkeypatch.setattr(leases, "TIMEOUT", 0.3)
+    monkeypatch.setattr(leases, "POLL", 0.02)
     (tmp_path / "drivers").mkdir()
     mark = tmp_path / "drivers" / "20260101T000000x00000000"
     mark.write_text("mars 000000000001 7\n")
     with Leases(tmp_path) as here:
         assert here.others() == [mark.name]
-        assert here.at_work() == [] and not mark.exists()
-        # Another gives a sign of life.
+        assert here.confirmed_others() == [] and not mark.exists()
+        # Another driver's heartbeat arrives.
         mark = mark.with_name("20260101T000000x00000001")
         mark.write_text("mars 000000000001 7\n")
         sign = threading.Timer(0.1, mark.write_text, ["mars 000000000002 7\n"])
         sign.start()
-        assert here.at_work() == [mark.name]
+        assert here.confirmed_others() == [mark.name]
         sign.join()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the kernel's locks")
 def test_who_is_at_work_here_is_known_at_once(tmp_path, monkeypatch):
-    # No sleep takes that, and there is nothing to wait for.
-    monkeypatch.setattr(leases, "LOOK", float("nan"))
+    # `time.sleep` raises an error for NaN: nothing may be waited for.
+    monkeypatch.setattr(leases, "POLL", float("nan"))
     with Leases(tmp_path) as one, Leases(tmp_path) as two:
-        assert one.at_work() == [two.name]
+        assert one.confirmed_others() == [two.name]
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP])
@@ -166,7 +166,7 @@ def test_a_file_system_without_hard_links_is_named(tmp_path, monkeypatch, number
 
     monkeypatch.setattr(os, "link", refused)
     with Leases(tmp_path) as one, pytest.raises(OSError, match="its file system makes no hard links"):
-        one.take("a")
+        one.acquire("a")
 
 
 def test_more_leases_than_a_file_may_have_links(tmp_path, monkeypatch):
@@ -180,12 +180,12 @@ def test_more_leases_than_a_file_may_have_links(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "link", few)
     with Leases(tmp_path) as one, Leases(tmp_path) as two:
-        assert [one.take(f"run{number}") for number in range(10)] == [1] * 10
-        assert [two.take(f"run{number}") for number in range(10)] == [None] * 10
+        assert [one.acquire(f"run{number}") for number in range(10)] == [1] * 10
+        assert [two.acquire(f"run{number}") for number in range(10)] == [None] * 10
 
 
 def test_a_server_that_said_no_to_what_it_did(tmp_path, monkeypatch):
-    """NFS repeats a request whose answer was lost, and the second finds what the first has made."""
+    """NFS repeats a request whose answer was lost; the second one finds the link that the first made."""
     link = os.link
 
     def twice(source, target):
@@ -194,27 +194,27 @@ def test_a_server_that_said_no_to_what_it_did(tmp_path, monkeypatch):
 
     with Leases(tmp_path) as one:
         monkeypatch.setattr(os, "link", twice)
-        assert one.take("a") == 1
+        assert one.acquire("a") == 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs the kernel's locks")
 def test_a_driver_that_stands_still_on_this_machine_is_not_dead(tmp_path, monkeypatch):
-    monkeypatch.setattr(leases, "SILENCE", 0.0)
+    monkeypatch.setattr(leases, "TIMEOUT", 0.0)
     with Leases(tmp_path) as one:
         one._beat = lambda: None
-        assert one.take("a") == 1
+        assert one.acquire("a") == 1
         with Leases(tmp_path) as two:
-            assert two.take("a") is None and two.others() == [one.name]
+            assert two.acquire("a") is None and two.others() == [one.name]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="makes pipes and links")
 @pytest.mark.parametrize("odd", [os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.mkdir()])
 def test_odd_files_hold_nothing_up(tmp_path, odd, monkeypatch):
-    monkeypatch.setattr(leases, "SILENCE", 0.0)
+    monkeypatch.setattr(leases, "TIMEOUT", 0.0)
     with Leases(tmp_path) as one:
         odd(tmp_path / "leases" / "a.1")
         odd(tmp_path / "drivers" / "20260101T000000x00000000")
-        assert one.take("a") == 2 and one.others() == [] and one.losses("a", 2) == 0
+        assert one.acquire("a") == 2 and one.others() == [] and one.losses("a", 2) == 0
 
 
 @pytest.mark.parametrize("told", ["", "../elsewhere", "20260101T000000x0000000g", "\xff"])
@@ -222,23 +222,23 @@ def test_a_damaged_lease_is_nobodys(tmp_path, told):
     (tmp_path / "elsewhere").write_text("not to be touched")
     with Leases(tmp_path) as one:
         (tmp_path / "leases" / "a.1").write_text(told)
-        assert one.take("a") == 2
+        assert one.acquire("a") == 2
     assert (tmp_path / "elsewhere").exists()
 
 
 def test_a_lease_tells_whether_a_worker_has_begun(tmp_path):
     with Leases(tmp_path) as one, Leases(tmp_path) as two:
-        assert one.take("a") == 1
-        one.begin("a", 1)
-        assert two.take("a") is None, "begun or not, it is held"
+        assert one.acquire("a") == 1
+        one.mark_begun("a", 1)
+        assert two.acquire("a") is None, "begun or not, it is held"
         for dead in ("begun", "begun", "not"):
             with Leases(tmp_path) as short:
-                attempt = short.take("b")
+                attempt = short.acquire("b")
                 if dead == "begun":
-                    short.begin("b", attempt)
-        assert two.take("b") == 4 and two.losses("b", 4) == 2
-        two.end("b")
+                    short.mark_begun("b", attempt)
+        assert two.acquire("b") == 4 and two.losses("b", 4) == 2
+        two.mark_ended("b")
         two.release("b", 4)
-        assert one.take("b") is None and one.ended("b")
-        one.disown("b")
-        assert one.take("b") == 4 and not one.ended("b")
+        assert one.acquire("b") is None and one.ended("b")
+        one.unmark_ended("b")
+        assert one.acquire("b") == 4 and not one.ended("b")

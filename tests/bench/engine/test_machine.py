@@ -1,4 +1,4 @@
-"""Measurements of cost alone on their machine, whatever processes, drivers and studies are there."""
+"""Cost measurements have the machine to themselves, across processes, drivers and studies."""
 
 import json
 import multiprocessing
@@ -41,20 +41,20 @@ def test_nothing_is_beside_what_is_alone(tmp_path):
     assert len(stays) == 20 + 12 + 8 + 2
     beside = [(one[0], other[0]) for one, other in combinations(stays, 2) if one[1] < other[2] and other[1] < one[2]]
     assert beside and not any(alone for pair in beside for alone in pair)
-    # They need not wait until everybody else has gone home.
+    # Measurements are not starved: they run before all other runs have finished.
     assert min(end for alone, _, end in stays if alone) < max(end for alone, _, end in stays if not alone)
 
 
 @dataclass
 class Measured(Rehearsal):
-    """It writes down when it was at what."""
+    """A worker that records when it did which kind of run."""
 
     path: str = ""
 
-    def __call__(self, job, tell):
-        with occupied(alone=job.run.kind == "cost"):
+    def __call__(self, job, send):
+        with occupied(exclusive=job.run.kind == "cost"):
             began = time.monotonic()
-            ended = super().__call__(job, tell)
+            ended = super().__call__(job, send)
             with open(self.path, "a") as log:
                 log.write(json.dumps([job.run.kind == "cost", began, time.monotonic()]) + "\n")
         return ended
@@ -65,7 +65,7 @@ def test_a_driver_measures_when_its_fits_are_done_one_at_a_time(tmp_path):
     made = plan(study, tmp_path)
     log = tmp_path / "log"
     worker = Measured("s", made.tasks, seconds=0.05, path=str(log))
-    # Costs first in the plan: it is not the order of the plan that keeps them apart.
+    # Costs first in the plan: their exclusivity does not depend on its order.
     outcome = execute(replace(made, pending=made.pending[::-1]), Pool(3), worker=worker)
     assert len(outcome.finished) == 9
     stays = [json.loads(line) for line in log.read_text().splitlines()]
@@ -78,15 +78,15 @@ def test_a_driver_measures_when_its_fits_are_done_one_at_a_time(tmp_path):
 
 @dataclass
 class Environment(Rehearsal):
-    """It writes down what it sees of the machine."""
+    """A worker that records its environment variables."""
 
     path: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         time.sleep(0.05)
         with open(self.path, "a") as log:
             log.write(f"{os.getpid()} {os.environ.get('CUDA_VISIBLE_DEVICES')} {os.environ.get('OMP_NUM_THREADS')}\n")
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """A driver to be killed, and workers for tests. Both start without torch.
 
-python watched.py DIRECTORY PROCESSES    # does what is left there, and prints what ends
+python watched.py DIRECTORY PROCESSES    # does the pending runs, and prints those that end
 """
 
 import multiprocessing
@@ -15,36 +15,36 @@ from pathlib import Path
 from rehearsal import Rehearsal
 
 from liquidbench.engine import Pool, execute, plan
-from liquidbench.engine.messages import Noted
+from liquidbench.engine.messages import Warned
 from liquidbench.study import Study
 
 
 @dataclass
 class Deadly(Rehearsal):
-    """Its first fit is the end of whatever process does it."""
+    """A worker whose first fit kills its process."""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         if job.run.kind == "fit" and job.run.seed == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(job, tell)
+        return super().__call__(job, send)
 
 
 @dataclass
 class Noting(Rehearsal):
-    """It meets with a damaged file each time."""
+    """A worker that warns of a damaged file in each run."""
 
-    def __call__(self, job, tell):
-        tell(Noted(f"some journal is damaged, {job.run.kind} {job.run.model}"))
-        return super().__call__(job, tell)
+    def __call__(self, job, send):
+        send(Warned(f"some journal is damaged, {job.run.kind} {job.run.model}"))
+        return super().__call__(job, send)
 
 
 @dataclass
 class Watched(Rehearsal):
-    """It sees when somebody else is at its run."""
+    """A worker that detects when another one does the same run."""
 
     folder: str = ""
 
-    def __call__(self, job, tell):
+    def __call__(self, job, send):
         name = job.run.id(self.tasks[job.run.task_name].digest)
         driver = multiprocessing.parent_process().pid
         mark = Path(self.folder) / f"{name}.busy"
@@ -52,12 +52,12 @@ class Watched(Rehearsal):
             with mark.open("x") as opened:
                 opened.write(f"{driver}")
         except FileExistsError:
-            # Left by one that was killed, if its driver is gone or is our own.
+            # Left by a killed worker, if its driver is gone or is our own.
             other = mark.read_text()
             if other and int(other) != driver and alive(int(other)):
                 (Path(self.folder) / f"{name}.clash").touch()
         time.sleep(random.uniform(0, 0.03))
-        ended = super().__call__(job, tell)
+        ended = super().__call__(job, send)
         mark.unlink(missing_ok=True)
         return ended
 

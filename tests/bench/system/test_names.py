@@ -1,4 +1,4 @@
-"""What names hold is seen, and computed by no spreadsheet."""
+"""Control characters in names are visible, and spreadsheets do not evaluate names."""
 
 import csv
 import io

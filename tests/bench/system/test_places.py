@@ -1,4 +1,4 @@
-"""Names from strangers stay within their folder, and folders that others made are not taken."""
+"""Untrusted names stay within their folder, and folders made by other users are refused."""
 
 import os
 import unicodedata
@@ -55,7 +55,7 @@ class TestPrivateFolder:
 
     def refused(self, words):
         before = sorted(self.path.parent.rglob("*"))
-        with pytest.raises(PermissionError, match=words) as caught, occupied(alone=False):
+        with pytest.raises(PermissionError, match=words) as caught, occupied(exclusive=False):
             pass
         assert str(self.path) in str(caught.value) and "set TMPDIR to a folder of your own" in str(caught.value)
         assert sorted(self.path.parent.rglob("*")) == before, "nothing is written"
@@ -67,7 +67,7 @@ class TestPrivateFolder:
         finally:
             os.umask(before)
         assert self.path.stat().st_mode & 0o777 == 0o700
-        with occupied(alone=True):
+        with occupied(exclusive=True):
             pass
 
     def test_a_link_is_refused(self, tmp_path):

@@ -1,4 +1,4 @@
-"""Signals, child processes that stand still, and who holds a lock that is waited for."""
+"""Signals, stopped child processes, and holders of locks."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import pytest
 
 from liquidbench.engine.machine import occupied
 from liquidbench.system import processes
-from liquidbench.system.processes import StandstillWatch, Stopped, holders, interrupts_ignored, stoppable
+from liquidbench.system.processes import Stopped, StoppedWatch, interrupts_ignored, lock_holders, stoppable
 from liquidbench.system.storage import file_lock
 
 fcntl = pytest.importorskip("fcntl")
@@ -54,13 +54,13 @@ class Holder:
 @told
 def test_holders_are_named_with_their_command(tmp_path):
     lock = tmp_path / "lock"
-    assert holders(lock) == []
+    assert lock_holders(lock) == []
     lock.touch()
-    assert holders(lock) == []
+    assert lock_holders(lock) == []
     with Holder(lock) as other:
-        (found,) = holders(lock)
+        (found,) = lock_holders(lock)
         assert found.startswith(f"process {other.process.pid} ({sys.executable} -c")
-    assert holders(lock) == []
+    assert lock_holders(lock) == []
 
 
 @told
@@ -68,8 +68,8 @@ def test_several_that_share_a_lock_are_all_named(tmp_path):
     with (tmp_path / "lock").open("a") as one, (tmp_path / "lock").open("a") as two:
         for file in (one, two):
             fcntl.flock(file, fcntl.LOCK_SH)
-        # The same process, which is one.
-        (found,) = holders(tmp_path / "lock")
+        # The same process, listed once.
+        (found,) = lock_holders(tmp_path / "lock")
         assert found.startswith(f"process {os.getpid()} ")
 
 
@@ -92,7 +92,7 @@ def test_a_lock_that_is_waited_for_is_said_once_and_a_free_one_not(tmp_path):
 @pytest.mark.parametrize(("file", "measured"), [("door", False), ("room", False), ("room", True)])
 def test_a_run_that_waits_for_the_machine_says_for_whom(file, measured, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    with occupied(alone=measured):
+    with occupied(exclusive=measured):
         (folder,) = tmp_path.iterdir()
     said: list[str] = []
     with Holder(folder / file) as other:
@@ -102,7 +102,7 @@ def test_a_run_that_waits_for_the_machine_says_for_whom(file, measured, tmp_path
             threading.Thread(target=other.leave).start()
 
         with occupied(measured, hear):
-            assert len(said) == 1 and "a measurement has the machine to itself" in said[0]
+            assert len(said) == 1 and "a cost measurement needs the machine to itself" in said[0]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -130,8 +130,8 @@ def test_what_is_held_is_done_whole(number):
     try:
         steps = []
         with stoppable() as stops, pytest.raises(Stopped) as stopped:
-            with stops.held():
-                with stops.held():
+            with stops.deferred():
+                with stops.deferred():
                     os.kill(os.getpid(), number)
                     steps.append("inner")
                 steps.append("outer")
@@ -167,10 +167,10 @@ def test_other_threads_leave_signals_alone():
 @pytest.mark.skipif(not hasattr(os, "waitid"), reason="the system does not tell")
 def test_a_child_that_stands_still_is_told_of_once_each_time(monkeypatch):
     monkeypatch.setattr(processes, "WATCH", 0.0)
-    watch = StandstillWatch()
+    watch = StoppedWatch()
 
     def looks(pid: int) -> list[str]:
-        # The system takes a moment.
+        # The signal takes a moment.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             until = time.monotonic() + 0.3
@@ -184,7 +184,7 @@ def test_a_child_that_stands_still_is_told_of_once_each_time(monkeypatch):
         for _ in range(2):
             child.send_signal(signal.SIGSTOP)
             (told,) = looks(child.pid)
-            assert told.startswith(f"the sleeper (process {child.pid}) is stopped and is waited for")
+            assert told.startswith(f"waiting for the sleeper (process {child.pid}), which is stopped")
             assert f"kill -CONT {child.pid}" in told and f"kill -KILL {child.pid}" in told
             child.send_signal(signal.SIGCONT)
             assert looks(child.pid) == []

@@ -1,4 +1,4 @@
-"""Single damaged bits, at any place of any kind of file that is kept: noticed, or nothing is changed by them."""
+"""Single damaged bits anywhere in any kind of kept file: detected, or without effect."""
 
 import io
 import json
@@ -34,7 +34,7 @@ from liquidbench.training.trainer import Progress
 
 @dataclass
 class Kind:
-    """A kind of file: how one is made in a folder, and read; what is read is compared as JSON."""
+    """A kind of file: how to create one in a folder and read it; contents are compared as JSON."""
 
     make: Callable[[Path], Path]
     read: Callable[[Path], Any]
@@ -126,7 +126,7 @@ def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path, kind, seed):
     path = kind.make(tmp_path)
     content, expected = path.read_bytes(), plain(kind.read(path))
     draw = random.Random(seed)
-    # The last bytes, where formats and seal have their marks, each once.
+    # Every one of the last bytes, where formats and seal have their marks.
     for bit in [
         *draw.sample(range(8 * len(content)), 40),
         *draw.sample(range(8 * (len(content) - 99), 8 * len(content)), 9),
@@ -178,7 +178,7 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
         KeptFileWarning, match=r"s\.journal is damaged.*it is now .*behind the . trials before the damage"
     ):
         assert search.conduct(a_run(3), ONE, trying, path) == expected
-    # What came before is not done again, what came after is, once.
+    # Trials before the damage are not repeated; those after it are, once.
     before = content[: bit // 8].count(b'"op_code":4') - (b'"op_code":4' in content[: bit // 8].rpartition(b"\n")[2])
     assert tried == list(range(before, 3))
     assert search.conduct(a_run(3), ONE, trying, path) == expected and len(tried) == 3 - before
@@ -194,7 +194,7 @@ def test_predictions_that_changed_places_are_not_read_as_those_of_another_run(tm
     mine = made_predictions(tmp_path)
     theirs = predictions.write(tmp_path, "q", predictions.read(tmp_path, "r"))
     theirs.replace(mine)
-    with pytest.raises(DamagedFileError, match=r"r\.npz is damaged: it holds what belongs to q"):
+    with pytest.raises(DamagedFileError, match=r"r\.npz is damaged: its content belongs to q"):
         predictions.read(tmp_path, "r")
 
 
@@ -214,10 +214,10 @@ def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
 )
 def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, order, trials):
     path = made_journal(tmp_path)
-    # Before it is opened again, which adds a line.
+    # Before opening it again, which adds a line.
     lines = path.read_bytes().splitlines(keepends=True)
     expected = search.kept(path, ONE)
-    # The search's own line, and one a trial.
+    # One line for the search, and one per trial.
     assert len(lines) == 4
     path.write_bytes(b"".join(lines[number] for number in order))
     with pytest.warns(KeptFileWarning, match=f"is not that, but line . of search s; .* behind the {trials} trials"):
@@ -226,7 +226,7 @@ def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, ord
 
 
 class TestEarlierVersions:
-    """Files without a checksum: read, with a note, and given one where they are written again."""
+    """Files without a checksum are read with a warning, and get one when they are rewritten."""
 
     def test_results(self, tmp_path):
         path = results.write(tmp_path, [a_row()])
@@ -316,7 +316,7 @@ def test_what_is_damaged_while_a_driver_is_at_work_is_not_given_a_new_checksum(t
     (path,) = (tmp_path / "runs").iterdir()
     flip(path, path.read_bytes(), 5_000)
     writer.add("d", results.pack([a_row(run="d")]))
-    with pytest.warns(KeptFileWarning, match="liquidbench resume .* makes its runs again"):
+    with pytest.warns(KeptFileWarning, match="liquidbench resume .* does its runs again"):
         writer.consolidate()
     assert results.done(tmp_path) == {"d": "done"}
     assert len(list((tmp_path / "damaged").iterdir())) == 1
@@ -326,7 +326,7 @@ def test_damaged_facts_of_tasks_are_found_out_again(tmp_path):
     made = plan(study(), tmp_path)
     path = tmp_path / "tasks.json"
     flip(path, path.read_bytes(), 999)
-    with pytest.warns(KeptFileWarning, match=r"tasks\.json is damaged.*made anew"):
+    with pytest.warns(KeptFileWarning, match=r"tasks\.json is damaged.*created again"):
         again = plan(study(), tmp_path)
     assert again.tasks == made.tasks and again.ids == made.ids
     assert plan(study(), tmp_path).tasks == made.tasks
@@ -345,7 +345,7 @@ def test_a_damaged_cache_is_made_again(tmp_path, monkeypatch):
     content = path.read_bytes()
     for bit in random.Random(0).sample(range(8 * len(content)), 30):
         flip(path, content, bit)
-        with pytest.warns(KeptFileWarning, match="damaged.*it is made again"):
+        with pytest.warns(KeptFileWarning, match="damaged.*it is created again"):
             assert files.parsed_once("0" * 64, lengths, [b"abc", b"d"])["lengths"].tolist() == [3, 1]
         assert path.read_bytes() == content or storage.intact(path.read_bytes(), path)
 
@@ -361,7 +361,7 @@ def odd_things(folder: Path) -> dict[str, Callable[[Path], Any]]:
 
 
 def in_time(act: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What it returns, unless it hangs."""
+    """The result of a function, unless it hangs."""
     told: list[Any] = []
     thread = threading.Thread(target=lambda: told.append(act()), daemon=True)
     thread.start()
@@ -391,7 +391,7 @@ def test_odd_files_among_results_are_set_aside(tmp_path, odd, folder):
 def test_odd_files_elsewhere_are_named(tmp_path, odd):
     path = tmp_path / "odd"
     odd_things(tmp_path)[odd](path)
-    with pytest.raises(DamagedFileError, match="odd is damaged: it is (not an ordinary file|a link to nothing)"):
+    with pytest.raises(DamagedFileError, match="odd is damaged: it is (not a regular file|a link to a file that)"):
         storage.content_of(path)
 
 
@@ -425,7 +425,7 @@ def test_seals_do_not_keep_others_from_reading(tmp_path):
     assert torch.load(tmp_path / "a.pt", weights_only=True)["a"].tolist() == [0, 1, 2]
     assert json.loads(storage.sealed_json({"a": 1}))["a"] == 1
     assert storage.from_json(storage.sealed_json({"a": 1})) == {"a": 1}
-    with pytest.raises(ValueError, match="must hold SEAL"):
+    with pytest.raises(ValueError, match="must contain SEAL"):
         storage.sealed(b"no place for it")
 
 

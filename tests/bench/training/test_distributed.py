@@ -297,8 +297,8 @@ def test_a_process_that_stands_still_is_told_of(monkeypatch):
         standing.send_signal(signal.SIGSTOP)
         goes_on = threading.Timer(0.5, theirs.send, ("patience",))
         goes_on.start()
-        with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}. is stopped") as told:
-            assert distributed._hear({ours: standing}, lambda evaluation: None) == "patience"
+        with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}., which is stopped") as told:
+            assert distributed._hear({ours: standing}, lambda epoch: None) == "patience"
         standing.kill()
         goes_on.join()
     assert len(told) == 1
