@@ -303,7 +303,9 @@ def _parser() -> argparse.ArgumentParser:
 
     added = command("train", _train, "Train one network on one task with several processes, or go on with it.")
     added.add_argument("task", metavar="TASK", help="a name of `liquidbench list tasks`")
-    added.add_argument("model", metavar="MODEL", help="a name of `liquidbench list models`")
+    added.add_argument(
+        "model", metavar="MODEL", help="a name of `liquidbench list models`, or package.module:name of your own"
+    )
     size = added.add_mutually_exclusive_group()
     size.add_argument("--hidden-size", type=_positive(int), metavar="N", help="units of the layer")
     size.add_argument(
@@ -313,12 +315,17 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="or trained parameters of the whole network, within 5 %% (default: 4000)",
     )
+    added.add_argument(
+        "--steps",
+        type=_positive(int),
+        metavar="N",
+        help="of the optimiser, at most (default: what docs/tasks.md says that the task needs, 2000 on others)",
+    )
     for option, kind, default, meaning in (
-        ("--epochs", int, 50, "passes over the training split, at most"),
         ("--batch-size", int, 64, "sequences a step, over all processes"),
-        ("--learning-rate", float, 0.01, "at the start"),
+        ("--learning-rate", float, 0.003, "when it is warm"),
         ("--clip-norm", float, 1.0, "largest norm of the gradient"),
-        ("--patience", float, 0.2, "share of the epochs without a better validation loss before training stops"),
+        ("--patience", float, 0.2, "share of the steps, 300 at least, without a better score before training stops"),
     ):
         name = "S" if option == "--patience" else "N" if kind is int else "X"
         added.add_argument(
@@ -331,6 +338,25 @@ def _parser() -> argparse.ArgumentParser:
         help="processes that share each batch (default: 1, or those that torchrun has started)",
     )
     added.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what each computes on (default: cpu)")
+    added.add_argument(
+        "--parallel",
+        choices=("ddp", "fsdp"),
+        default="ddp",
+        help="what each process keeps: the whole network (ddp), or a part of it, for a large one (fsdp) (default: ddp)",
+    )
+    added.add_argument(
+        "--warm-up",
+        type=float,
+        default=0.05,
+        metavar="S",
+        help="share of the steps in which the rate rises (default: 0.05)",
+    )
+    added.add_argument(
+        "--readout",
+        choices=("last", "mean", "attention"),
+        default="last",
+        help="what is read out of a sequence with one target (default: last)",
+    )
     added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="of the optimiser (default: 0)")
     for option, choices in (("--optimiser", ("adamw", "rmsprop")), ("--schedule", ("constant", "cosine"))):
         added.add_argument(option, choices=choices, default=choices[0], help=f"default: {choices[0]}")
@@ -618,9 +644,9 @@ def _carry_out(
                 progress.finished(run, event.score)
             elif event.kind == "failed":
                 progress.failed(run, event.reason or "no reason is known")
-            elif event.epoch is not None:
-                at = event.epoch
-                progress.epoch(run, console.Stage(at.trial, at.trials, at.epoch, at.epochs, at.validation_loss))
+            elif event.stage is not None:
+                at = event.stage
+                progress.stage(run, console.Stage(at.trial, at.trials, at.step, at.steps, at.validation_loss))
 
         with _input((ValueError, RuntimeError)), _writing(directory):
             outcome = engine.execute(plan, executor, tell, options.minutes)
@@ -708,7 +734,7 @@ def _rescore(options: argparse.Namespace) -> int:
             wanted = [name for name in facts[task].metrics if name in METRICS]
             again = predictions.rescored(rows, predicted, dict.fromkeys([*wanted, *added[task]]))
             for row in again:
-                if row["metric"] in options.metrics and row["value"] is None and row["epoch"] is None:
+                if row["metric"] in options.metrics and row["value"] is None and row["step"] is None:
                     undefined.setdefault((row["metric"], task, row["reason"] or ""), set()).add(run)
             writer.add(run, results.pack(again))
             scored += 1
@@ -966,15 +992,14 @@ def _afforded(
     # A twentieth of the minutes, and neither more nor less than is of use.
     seconds = min(max(3 * options.minutes, 1.0), 60.0)
     found = allowance.paces(task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step)
-    steps = -(-len(task.split("train")) // batch_size)
-    fitting = allowance.allot(found, options.minutes, processes, steps, setup)
+    fitting = allowance.allot(found, options.minutes, processes, setup)
     study = replace(
         study,
         models=fitting.models,
         parameters=parameters,
         seeds=tuple(range(fitting.seeds)),
         search=replace(study.search, trials=fitting.trials, minutes=fitting.cap),
-        training=replace(study.training, epochs=fitting.epochs),
+        training=replace(study.training, steps=fitting.steps),
     )
     return study, allowance.in_words(fitting, parameters, options.minutes, processes, found, setup)
 
@@ -1050,47 +1075,51 @@ def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from liquidbench import matching, tasks
+    from liquidbench.models import OwnModel, model_name
+    from liquidbench.own import is_code
     from liquidbench.search import Settings
+    from liquidbench.study import STEPS, STEPS_ELSEWHERE
     from liquidbench.training import distributed
     from liquidbench.training.replicas import Course, PeerLost
-    from liquidbench.training.trainer import Epoch
+    from liquidbench.training.trainer import Evaluation
 
-    folder = Path(options.folder or Path("trained") / f"{options.task}-{options.model}")
-    chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience")
+    chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience", "warm_up", "readout")
     settings = Settings(**{name: getattr(options, name) for name in chosen})
 
     with _input():
         task = tasks.load(options.task, options.data)
-        size = options.hidden_size or matching.size_for_budget(options.model, task, options.parameters, options.seed)
+        model = OwnModel.found(options.model) if is_code(options.model) else options.model
+        folder = Path(options.folder or Path("trained") / f"{task.name}-{model_name(model)}")
+        size = options.hidden_size or matching.size_for_budget(model, task, options.parameters, options.seed)
         course = Course(
-            options.model,
+            model,
             size,
             settings,
-            options.epochs,
+            options.steps or STEPS.get(task.name, STEPS_ELSEWHERE),
             options.batch_size,
             options.seed,
             options.devices or distributed.processes(),
             options.threads,
             options.device,
+            options.parallel,
         )
-        sequences = len(task.split("train"))
         parameters = matching.count_parameters(course.build(task))
     # Of the processes that torchrun has started one speaks.
     say = print if distributed.is_first() else lambda *words, **how: None
-    say(f"{course.model} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
+    say(f"{model_name(model)} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
 
-    def tell(epoch: Epoch) -> None:
+    def tell(at: Evaluation) -> None:
+        scored = "undefined" if at.score is None else f"{at.score:.4g}"
         say(
-            f"epoch {epoch.epoch:>{len(str(course.epochs))}}/{course.epochs}: "
-            f"training loss {epoch.train_loss:.4g}, validation loss {epoch.validation_loss:.4g}, "
-            f"{sequences / epoch.seconds:,.0f} sequences/s",
+            f"step {at.step:>{len(str(course.steps))}}/{course.steps}: training loss {at.train_loss:.4g}, validation "
+            f"loss {at.validation_loss:.4g}, {task.metric} {scored}, {at.sequences / at.seconds:,.0f} sequences/s",
             flush=True,
         )
 
     try:
         with _input((ValueError, TypeError)):
             trained = distributed.train(
-                task, course, folder, minutes=options.minutes, save_every=options.save_every, on_epoch=tell
+                task, course, folder, minutes=options.minutes, save_every=options.save_every, on_evaluation=tell
             )
     except (FloatingPointError, ChildProcessError, PeerLost) as problem:
         print(f"liquidbench: {problem}", file=sys.stderr)
@@ -1100,7 +1129,7 @@ def _train(options: argparse.Namespace) -> int:
     if trained.ended == "minutes":
         say(f"Stopped after {options.minutes:g} minutes; the same command goes on")
         return 0
-    say(f"Ended by {trained.ended}; the best epoch was {trained.best_epoch}")
+    say(f"Ended by {trained.ended}; the best step was {trained.best_step}")
     for split, scores in trained.scores.items():
         known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
         say(f"{split}: {', '.join(known)}")

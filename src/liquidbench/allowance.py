@@ -14,11 +14,12 @@ import torch
 
 from liquidbench import catalogue, matching
 from liquidbench.models import OwnModel, family_of, model_name
-from liquidbench.search import MIDDLE_RATE, Settings
+from liquidbench.search import MIDDLE_RATE, RUNGS, Settings
 from liquidbench.statistics import FEWEST_SEEDS, spreads_to_show
+from liquidbench.study import STEPS_ELSEWHERE
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import EVALUATION_BATCH, Data, optimiser_of
-from liquidbench.training.trainer import shuffled, step
+from liquidbench.training.trainer import FEWEST_PATIENCE, interval, shuffled, step
 from liquidbench.wording import counted
 
 TRIALS = 4
@@ -30,14 +31,11 @@ FEWEST_TRIALS = 2
 SEEDS = 5
 """Seeds where time allows: with fewer, a verdict comes with a warning."""
 
-EPOCHS = 40
-"""Passes over the training split where they are short."""
+STEPS = STEPS_ELSEWHERE
+"""Steps of a training where time allows."""
 
-STEPS = 4_000
-"""Steps of a training that are worth more passes; where a single pass has many, there are fewer passes."""
-
-FEWEST_EPOCHS = 5
-"""Passes that there are in any case."""
+FEWEST_STEPS = FEWEST_PATIENCE
+"""Steps that there are in any case: as many as are waited for in vain before a training stops."""
 
 SLACK = 1.25
 """Room for what was timed too short: other work on the machine, fits that are in each other's way."""
@@ -48,16 +46,22 @@ class Pace:
     """What one model takes on a task, in seconds.
 
     Attributes:
-        epoch: one pass over training and one over validation, the mean of its structures.
+        step: one step of training, the mean of its structures.
         slowest: the same of its slowest structure.
+        evaluation: one pass over validation, the mean of its structures.
         scoring: of a chosen network on test, with all corruptions.
         cost: to measure its costs.
     """
 
-    epoch: float
+    step: float
     slowest: float
+    evaluation: float = 0.0
     scoring: float = 0.0
     cost: float = 0.0
+
+    def training(self, steps: int) -> float:
+        """Seconds of a training of so many steps."""
+        return steps * self.step + ceil(steps / interval(steps)) * self.evaluation
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class Allowance:
         models: those that are compared.
         trials: of each search.
         seeds: each with all models.
-        epochs: passes of a training, at most.
-        seconds: the time for all of it if no training stops early.
+        steps: of a training, at most.
+        seconds: the time for all of it if no training stops for want of patience.
         cap: minutes after which a search is cut off, the same for all: far more than it should need, if `enough`.
         enough: whether all trainings can end by themselves within the minutes.
         dropped: what was left out for want of time, in words.
@@ -78,7 +82,7 @@ class Allowance:
     models: tuple[str | OwnModel, ...]
     trials: int
     seeds: int
-    epochs: int
+    steps: int
     seconds: float = 0.0
     cap: float = 0.0
     enough: bool = True
@@ -132,7 +136,6 @@ def _paces(
     on_step: Callable[[str], None],
 ) -> Iterator[tuple[str | OwnModel, Pace]]:
     train, validation = Data(task.split("train")), Data(task.split("validation"))
-    steps = ceil(len(train) / batch_size)
     for model in models:
         on_step(f"timing a training step of {model_name(model)}")
         deadline = time.perf_counter() + seconds / len(models)
@@ -144,16 +147,17 @@ def _paces(
                 break
             settings = Settings(MIDDLE_RATE, structure=structure)
             timed.append(_timed(task, model, size, settings, train, batch_size, deadline))
-        epochs = [steps * training + len(validation) * reading for training, reading in timed]
+        taken = [training for training, _ in timed]
         reading = mean(reading for _, reading in timed)
         # Test is about as large as validation. Costs are some thirty steps and 220 samples, one at a time.
         yield (
             model,
             Pace(
-                mean(epochs),
-                max(epochs),
+                mean(taken),
+                max(taken),
+                len(validation) * reading,
                 (1 + corruptions) * len(validation) * reading,
-                mean(30 * training + 0.5 for training, _ in timed),
+                30 * mean(taken) + 0.5,
             ),
         )
 
@@ -197,24 +201,22 @@ def allot(
     found: Mapping[str | OwnModel, Pace],
     minutes: float,
     processes: int,
-    steps: int,
     setup: float = 0.0,
 ) -> Allowance:
-    """Choose how many models, trials, seeds and passes fit.
+    """Choose how many models, trials, seeds and steps fit.
 
     What goes first for want of time is what costs a verdict least: trials down to `FEWEST_TRIALS`, then seeds down to
     `FEWEST_SEEDS`, then the slowest models, as long as one liquid and one recurrent network are left of those there
-    were, then the choice among trials, then passes down to `FEWEST_EPOCHS`. If not even that fits, it is what is tried,
+    were, then the choice among trials, then steps down to `FEWEST_STEPS`. If not even that fits, it is what is tried,
     cut off by the clock.
 
     Args:
         found: each model's pace.
         minutes: there are.
         processes: fits at the same time.
-        steps: of one pass over the training split.
         setup: seconds in which a worker starts and loads the data.
     """
-    wanted = Allowance(tuple(found), TRIALS, SEEDS, min(EPOCHS, max(FEWEST_EPOCHS, ceil(STEPS / steps))))
+    wanted = Allowance(tuple(found), TRIALS, SEEDS, STEPS)
     chosen = wanted
     for chosen in _fewer(wanted, found):
         chosen = replace(chosen, seconds=_seconds(chosen, found, processes, setup))
@@ -224,8 +226,10 @@ def allot(
     enough = chosen.seconds <= 60 * minutes
     if enough:
         # Only for what was timed quite wrongly: then one fit does not eat up the time of all others.
-        slowest = max(found[model].slowest for model in chosen.models)
-        cap = max(3 * chosen.trials * chosen.epochs * slowest, 5.0) / 60
+        slowest = max(
+            replace(found[model], step=found[model].slowest).training(chosen.steps) for model in chosen.models
+        )
+        cap = max(3 * chosen.trials * slowest, 5.0) / 60
     else:
         cap = minutes * min(processes, fits) / fits
     return replace(chosen, cap=round(cap, 4), enough=enough, dropped=_dropped(wanted, chosen, found))
@@ -243,8 +247,8 @@ def _fewer(wanted: Allowance, found: Mapping[str | OwnModel, Pace]) -> Iterator[
         yield (now := replace(now, models=tuple(model for model in now.models if model != slowest)))
     for trials in range(FEWEST_TRIALS - 1, 0, -1):
         yield (now := replace(now, trials=trials))
-    while now.epochs > FEWEST_EPOCHS:
-        yield (now := replace(now, epochs=max(now.epochs // 2, FEWEST_EPOCHS)))
+    while now.steps > FEWEST_STEPS:
+        yield (now := replace(now, steps=max(now.steps // 2, FEWEST_STEPS)))
 
 
 def _spare(models: Sequence[str | OwnModel], found: Mapping[str | OwnModel, Pace]) -> str | OwnModel | None:
@@ -255,11 +259,22 @@ def _spare(models: Sequence[str | OwnModel], found: Mapping[str | OwnModel, Pace
         for model, family in zip(models, families, strict=True)
         if (families.count(family) > 1 if family in ("liquid", "recurrent") else len(models) > 1)
     ]
-    return max(spare, key=lambda model: found[model].epoch, default=None)
+    return max(spare, key=lambda model: found[model].training(STEPS), default=None)
+
+
+def whole_trainings(trials: int) -> float:
+    """As how many whole trainings a search of so many trials counts, as trials that do worse are stopped at a rung.
+
+    Draws come in any order, so the n-th of them is among the better half of n by chance; it is counted to the end then,
+    and to the first rung else.
+    """
+    first = RUNGS[0] / 8
+    return sum(first + (1 - first) * max(number // 2, 1) / number for number in range(1, trials + 1))
 
 
 def _seconds(asked: Allowance, found: Mapping[str | OwnModel, Pace], processes: int, setup: float) -> float:
-    fits = [asked.trials * asked.epochs * found[model].epoch + found[model].scoring for model in asked.models]
+    work = whole_trainings(asked.trials)
+    fits = [work * found[model].training(asked.steps) + found[model].scoring for model in asked.models]
     # Fits begin one after another as processes get free: at worst the longest is the last to begin.
     at_once = min(processes, len(fits) * asked.seeds)
     work = sum(fits) * asked.seeds / at_once + max(fits) * (1 - 1 / at_once)
@@ -275,14 +290,16 @@ def _dropped(wanted: Allowance, chosen: Allowance, found: Mapping[str | OwnModel
         parts.append(f"{counted(chosen.seeds, 'seed')} rather than {wanted.seeds}")
     if gone := [model for model in wanted.models if model not in chosen.models]:
         parts.append(
-            f"without {', '.join(f'{model_name(model)} (a pass takes {_time(found[model].epoch)})' for model in gone)}"
+            f"without {', '.join(f'{model_name(model)} (a step takes {_time(found[model].step)})' for model in gone)}"
         )
-    if chosen.epochs < wanted.epochs:
-        parts.append(f"{chosen.epochs} passes rather than {wanted.epochs}")
+    if chosen.steps < wanted.steps:
+        parts.append(f"{chosen.steps:,} steps of each training rather than {wanted.steps:,}")
     return tuple(parts)
 
 
 def _time(seconds: float) -> str:
+    if seconds < 0.1:
+        return f"{1000 * seconds:.2g} ms"
     return f"{seconds:.2g} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 
 
@@ -307,7 +324,7 @@ def in_words(
     count = f"{counted(len(allowance.models), 'model')} ({', '.join(map(model_name, allowance.models))})"
     lines = [
         f"plan: {count} of about {parameters:,} parameters, {counted(allowance.trials, 'trial')} of each search, "
-        f"{counted(allowance.seeds, 'seed')}, at most {allowance.epochs} passes over the training part"
+        f"{counted(allowance.seeds, 'seed')}, at most {counted(allowance.steps, 'step')} of each training"
     ]
     at_once = f", {counted(processes, 'fit')} at a time"
     took = f"about {_minutes(allowance.seconds)} if no training stops early"
@@ -320,7 +337,7 @@ def in_words(
             f"only that all works. For a verdict: --minutes {max(ceil(1.1 * allowance.seconds / 60), 1)}"
         )
     if allowance.dropped:
-        wanted = Allowance(tuple(found), TRIALS, SEEDS, allowance.epochs)
+        wanted = Allowance(tuple(found), TRIALS, SEEDS, STEPS)
         full = _seconds(wanted, found, processes, setup)
         lines.append(
             f"left out for want of time: {'; '.join(allowance.dropped)}. All would fit with --minutes "

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import liquidrnn as lr
 from liquidbench import own
-from liquidbench.models import Author, Count, ModelSpec, OwnModel, find
+from liquidbench.models import READOUTS, Author, Count, ModelSpec, OwnModel, find
 from liquidbench.own import CodeError
 from liquidbench.tasks.task import Task
 from liquidrnn import kernels
@@ -25,16 +25,21 @@ from liquidrnn.recurrent import RecurrentLayer
 
 
 class SequenceModel(nn.Module):
-    """A recurrent layer and a linear head: what every model of a study looks like from outside.
+    r"""A recurrent layer and a linear head: what every model of a study looks like from outside.
 
     Args:
         layer: built with ``batch_first=True``.
         outputs: outputs of the head, (batch, time, outputs) or (batch, outputs).
-        per: ``"step"``: the head reads every output of the layer; ``"sequence"``: the last observed one.
+        per: ``"step"``: the head reads every output of the layer; ``"sequence"``: what `readout` makes of them.
         mask: what the layer is told of single features that are missing: "append", it reads ``[values, mask]``;
             "native", it is given the mask; None, nothing.
         generator: source of the head's initial values.
         operations: see `liquidbench.models.ModelSpec`.
+        readout: of outputs :math:`h_t` at the observed steps, the last being :math:`h_T`: ``"last"``, :math:`h_T`;
+            ``"mean"``, their mean; ``"attention"``, :math:`\sum_t a_t h_t` with weights
+            :math:`a = \operatorname{softmax}(h_T^\top h_t / \sqrt{n})` for n units, the dot-product attention of
+            Luong et al. (EMNLP 2015, arXiv 1508.04025). None has parameters of its own, so that a network is as large
+            with any of them.
 
     Example:
         >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
@@ -51,9 +56,12 @@ class SequenceModel(nn.Module):
         mask: Literal["append", "native"] | None,
         generator: torch.Generator,
         operations: Count | None = None,
+        readout: str = "last",
     ):
         super().__init__()
-        self.layer, self.per, self.mask, self.operations = layer, per, mask, operations
+        if readout not in READOUTS:
+            raise ValueError(f"readout must be one of {', '.join(READOUTS)}; got {readout!r}")
+        self.layer, self.per, self.mask, self.operations, self.readout = layer, per, mask, operations, readout
         self.head = nn.Linear(layer.output_size, outputs)
         bound = layer.output_size**-0.5
         for parameter in self.head.parameters():
@@ -94,8 +102,26 @@ class SequenceModel(nn.Module):
             # Which steps are there is the layer's affair; what a missing feature means is for the model to learn.
             mask = mask.any(-1)
         output, _ = self.layer(values, timespans=timespans, mask=mask)
+        if self.per == "step":
+            return self.head(output)
         # An absent step repeats the output before it, so the last output is that of the last observed step.
-        return self.head(output if self.per == "step" else output[:, -1])
+        last = output[:, -1]
+        if self.readout == "last":
+            return self.head(last)
+        there = output.new_ones(output.shape[:2], dtype=torch.bool) if mask is None else mask
+        there = there.any(-1) if there.ndim == 3 else there
+        # Of a sequence without any observed step, the last output.
+        there = torch.where(there.any(1, keepdim=True), there, _only_last(there))
+        if self.readout == "mean":
+            weights = there / there.sum(1, keepdim=True)
+        else:
+            likeness = torch.einsum("btn,bn->bt", output, last) / output.shape[-1] ** 0.5
+            weights = likeness.masked_fill(~there, -torch.inf).softmax(1)
+        return self.head(torch.einsum("bt,btn->bn", weights.to(output.dtype), output))
+
+
+def _only_last(steps: Tensor) -> Tensor:
+    return torch.arange(steps.shape[1], device=steps.device) == steps.shape[1] - 1
 
 
 def build(
@@ -105,6 +131,7 @@ def build(
     seed: int,
     variant: str = "matched",
     structure: Mapping[str, Any] | None = None,
+    readout: str = "last",
 ) -> SequenceModel:
     """A network for a task, its wiring and initial values drawn from a seed.
 
@@ -115,6 +142,7 @@ def build(
         seed: the same seed gives the same network.
         variant: ``"matched"``, or ``"author"`` for a layer built as its `liquidbench.models.Author` says.
         structure: arguments of the layer, one of `liquidbench.models.ModelSpec.combinations`; None for the first.
+        readout: see `SequenceModel`.
 
     Raises:
         ValueError: for an unknown model, or a size at which it does not exist.
@@ -135,7 +163,7 @@ def build(
         layer = make(inputs, size, batch_first=True, generator=generator, **arguments)
     else:
         layer = _yours(spec, make, (inputs, size), {"batch_first": True, "generator": generator, **arguments})
-    return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations)
+    return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations, readout)
 
 
 def _yours(spec: ModelSpec, make: Any, sizes: tuple[Any, ...], arguments: Mapping[str, Any]) -> RecurrentLayer:

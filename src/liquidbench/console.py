@@ -55,24 +55,24 @@ class Output(Console):
 
 @dataclass(frozen=True)
 class Stage:
-    """The progress of a fit: ``trial`` (from 0) of ``trials``, ``epoch`` of at most ``epochs``."""
+    """The progress of a fit: ``trial`` (from 0) of ``trials``, ``step`` of at most ``steps``."""
 
     trial: int
     trials: int
-    epoch: int
-    epochs: int
+    step: int
+    steps: int
     validation_loss: float
 
     @property
     def fraction(self) -> float:
-        """Share of the largest possible number of epochs."""
-        return (self.trial + self.epoch / self.epochs) / self.trials
+        """Share of the largest possible number of steps."""
+        return (self.trial + self.step / self.steps) / self.trials
 
     @property
     def text(self) -> str:
         """The progress in words."""
         trial = f"trial {self.trial + 1}/{self.trials}, " if self.trials > 1 else ""
-        return f"{trial}epoch {self.epoch}/{self.epochs}, loss {self.validation_loss:.3g}"
+        return f"{trial}step {self.step}/{self.steps}, loss {self.validation_loss:.3g}"
 
 
 class Progress:
@@ -121,8 +121,8 @@ class Progress:
         self._set(run, "running")
         self._begun[run] = time.monotonic()
 
-    def epoch(self, run: Run, stage: Stage) -> None:
-        """A fit has completed an epoch."""
+    def stage(self, run: Run, stage: Stage) -> None:
+        """A fit has trained some more steps."""
         self.stages[run] = stage
         self.doings.pop(run, None)
         self.waits = ""
@@ -147,7 +147,7 @@ class Progress:
         for cell in self.cells.values():
             for run in cell.running:
                 if run not in self.doings and run not in self.stages:
-                    what = "measuring" if run.kind == "cost" else "first epoch"
+                    what = "measuring" if run.kind == "cost" else "first steps"
                     lines.append(f"{described(run)}: {what}, {duration(now - self._begun[run])} so far")
         if not lines and self._counts["waiting"]:
             lines.append("starting workers")

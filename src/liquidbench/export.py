@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from liquidbench import results
 from liquidbench.system.places import within
 
 FORMATS = ("tensorboard", "mlflow")
@@ -34,17 +35,17 @@ class _Run:
 
     Attributes:
         facts: what is the same in all its rows.
-        curves: losses, columns ``trial``, ``split``, ``epoch``, ``value``, in this order.
+        curves: losses, columns ``trial``, ``split``, ``place`` (step, or epoch), ``value``, in this order.
         trials: what each came to on validation, columns ``trial``, ``value``.
         scores: of the finished model on whole data, columns ``split``, ``metric``, ``value``.
-        best_epoch: whose weights were kept.
+        best: the step, or epoch, whose weights were kept.
     """
 
     facts: dict[str, Any]
     curves: pl.DataFrame
     trials: pl.DataFrame
     scores: pl.DataFrame
-    best_epoch: int
+    best: int
 
     @property
     def began(self) -> float:
@@ -55,7 +56,7 @@ class _Run:
     def checksum(self) -> str:
         """Of all that is exported."""
         tables = [frame.rows() for frame in (self.curves, self.trials, self.scores)]
-        return hashlib.sha256(json.dumps([self.facts, tables, self.best_epoch]).encode()).hexdigest()[:32]
+        return hashlib.sha256(json.dumps([self.facts, tables, self.best]).encode()).hexdigest()[:32]
 
 
 def export(
@@ -114,21 +115,22 @@ def _runs(frame: pl.DataFrame) -> Iterator[_Run]:
     shared = (*_ASKED, "status", "hidden_size", "parameters", "version", "commit", "machine")
     for rows in fits.partition_by("run", maintain_order=True):
         told = rows.filter(pl.col("value").is_not_null())
-        best = told.filter(metric="best_epoch")
+        best = told.filter(pl.col("metric").is_in(results.BEST))
         facts = rows.select("run", "started", "seconds", *shared).row(-1, named=True)
         for column in ("learning_rate", "settings"):
             facts[column] = best[column][0] if len(best) else None
         facts["reason"] = rows["reason"].drop_nulls().first() if facts["status"] == "failed" else None
-        curves = told.filter(pl.col("metric") == "loss", pl.col("epoch").is_not_null())
+        curves = told.filter(pl.col("metric") == "loss", results.PLACE.is_not_null())
+        curves = curves.with_columns(place=results.PLACE)
         scores = told.filter(
             pl.col("split").is_in(["validation", "test"]),
-            pl.col("epoch").is_null(),
+            results.PLACE.is_null(),
             pl.col("corruption") == "",
             pl.col("metric") != "trial_score",
         )
         yield _Run(
             facts,
-            curves.select("trial", "split", "epoch", "value").sort("trial", "split", "epoch"),
+            curves.select("trial", "split", "place", "value").sort("trial", "split", "place"),
             told.filter(metric="trial_score").select("trial", "value").sort("trial"),
             scores.select("split", "metric", "value").sort("split", "metric"),
             int(best["value"][0]) if len(best) else 0,
@@ -153,12 +155,12 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
         part = place.with_name(f".{place.name}.part")
         _clear(part)
         for (trial,), curve in run.curves.partition_by("trial", as_dict=True).items():
-            points = [(epoch, {f"loss/{split}": value}) for split, epoch, value in curve.drop("trial").rows()]
+            points = [(place, {f"loss/{split}": value}) for split, place, value in curve.drop("trial").rows()]
             tried = run.trials.filter(trial=trial)["value"].to_list()
-            points += [(len(curve) // 2, {"trial_score": value}) for value in tried]
+            points += [(curve["place"].max(), {"trial_score": value}) for value in tried]
             events(part / f"trial-{trial}", run.began, points)
         scores = {f"{split}/{metric}": value for split, metric, value in run.scores.rows()}
-        events(part, run.began, [(run.best_epoch, scores)])
+        events(part, run.began, [(run.best, scores)])
         (part / _MARK).write_text(f"{run.checksum}\n{name}\n")
         _clear(place)
         part.rename(place)
@@ -269,13 +271,11 @@ def _into_store(client: Any, runs: Iterator[_Run], store: Path, name: str) -> tu
         label = f"{facts['task']} {facts['model']}{fold} seed {facts['seed']}"
         made = client.create_run(experiment, began, tags, label).info.run_id
         points = [
-            Metric(f"trial-{trial}/loss/{split}", value, began, epoch)
-            for trial, split, epoch, value in run.curves.rows()
+            Metric(f"trial-{trial}/loss/{split}", value, began, place)
+            for trial, split, place, value in run.curves.rows()
         ]
         points += [Metric(f"trial-{trial}/trial_score", value, began, 0) for trial, value in run.trials.rows()]
-        points += [
-            Metric(f"{split}/{metric}", value, began, run.best_epoch) for split, metric, value in run.scores.rows()
-        ]
+        points += [Metric(f"{split}/{metric}", value, began, run.best) for split, metric, value in run.scores.rows()]
         told = (*_ASKED, "learning_rate", "settings", "hidden_size", "parameters", "version", "machine")
         params = [Param(key, str(facts[key])) for key in told if facts[key] not in (None, "")]
         # A store takes so many at a time.

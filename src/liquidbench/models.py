@@ -67,6 +67,9 @@ class Author:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
+READOUTS = ("last", "mean", "attention")
+"""How outputs become one where a sequence has one target; see `liquidbench.catalogue.SequenceModel`."""
+
 Count = Callable[[Any], tuple[int, int]]
 """Counts a recurrence's operations per sample: multiply-adds, synapse evaluations; see `matching.Operations`."""
 

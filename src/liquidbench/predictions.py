@@ -175,10 +175,12 @@ def rescored(
     rows, metrics = [dict(row) for row in rows], tuple(metrics)
 
     def is_score(row: Mapping[str, Any]) -> bool:
-        return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"] and row["epoch"] is None
+        return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"]
 
     # A task whose metrics are all its own has no such score.
-    pattern = next((row for row in rows if is_score(row)), None) or next(r for r in rows if r["metric"] == "best_epoch")
+    pattern = next((row for row in rows if is_score(row)), None) or next(
+        r for r in rows if r["metric"] in ("best_step", "best_epoch")
+    )
     kept = [row for row in rows if not (is_score(row) and row["metric"] in metrics)]
     for split, (targets, predictions) in predicted.items():
         for metric in metrics:

@@ -59,6 +59,7 @@ SCHEMA = pl.Schema(
         "corruption": pl.String,
         "level": pl.Float64,
         "epoch": pl.Int64,
+        "step": pl.Int64,
         "trial": pl.Int64,
         "value": pl.Float64,
         "reason": pl.String,
@@ -81,7 +82,8 @@ SCHEMA = pl.Schema(
 """Columns of a result and their types.
 
 ``fold`` is the outer split; ``matching`` is what is equal among models and ``search`` the mode of the search, both ""
-for published sizes. ``level`` is 0 if ``corruption`` is ""; ``epoch`` is null for a score of the finished model;
+for published sizes. ``level`` is 0 if ``corruption`` is ""; ``step`` is that of the optimiser on a training curve, null
+for a score of the finished model; studies of earlier versions have ``epoch`` in its place;
 ``trial`` is the number of a trial of the search and ``settings`` its drawn settings as JSON; ``commit`` is "" outside a
 git checkout; ``backend`` is what ran the model's recurrence, such as "cpu", "reference" or "torch", and
 ``instruction_set`` that of the compiled kernels, null for other backends; ``machine`` begins with the processor's
@@ -90,7 +92,7 @@ self-explanatory.
 """
 
 NULLABLE = frozenset(
-    {"epoch", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate", "settings"}
+    {"epoch", "step", "trial", "value", "reason", "parameters", "hidden_size", "learning_rate", "settings"}
     | {"backend", "instruction_set"}
 )
 """Columns that may be null, omitted from a row to write, and missing in a file. Every new column must be one."""
@@ -107,11 +109,20 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
 """Columns with a fixed set of values, and the values."""
 
 
+PLACE = pl.coalesce("step", "epoch")
+"""Where on a training's curve a loss is: after so many steps or, in studies of earlier versions, epochs."""
+
+BEST = ("best_step", "best_epoch")
+"""What rows call the place on the curve whose weights were kept."""
+
+_LENGTHS = {"steps": "step", "epochs": "epoch"}
+"""What rows call the length of a training, and in what it counts."""
+
 _WORD = pl.Categorical(pl.Categories("words of results", physical=pl.UInt16))
 _TYPES = {
     **{name: _WORD for name, kind in SCHEMA.items() if kind == pl.String},
     **dict.fromkeys(("run", "reason", "started"), pl.Categorical()),
-    **dict.fromkeys(("epoch", "trial", "hidden_size"), pl.Int32()),
+    **dict.fromkeys(("epoch", "step", "trial", "hidden_size", "parameters"), pl.Int32()),
     **dict.fromkeys(("fold", "threads"), pl.Int16()),
 }
 
@@ -124,7 +135,7 @@ COMPACT = pl.Schema(
 FULL = 200_000
 """A file of results with at least so many rows is full and not rewritten any more."""
 
-ROW = ("run", "split", "metric", "corruption", "level", "epoch", "trial")
+ROW = ("run", "split", "metric", "corruption", "level", "epoch", "step", "trial")
 """The key of a row: no two rows of a study's results agree in all of these."""
 
 DRIVER = r"\d{8}T\d{6}x[0-9a-f]{8}"
@@ -413,7 +424,7 @@ class Writer:
 
 def without_curves(seeds: Collection[int]) -> pl.Expr:
     """A filter for `read` that leaves out the training curves of all but some seeds; curves are most of the rows."""
-    return (pl.col("metric") != "loss") | pl.col("epoch").is_null() | pl.col("seed").is_in(list(seeds))
+    return (pl.col("metric") != "loss") | PLACE.is_null() | pl.col("seed").is_in(list(seeds))
 
 
 def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "test") -> pl.DataFrame:
@@ -429,13 +440,13 @@ def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "t
         pl.col("metric") == main,
         pl.col("split") == split,
         pl.col("corruption") == "",
-        pl.col("epoch").is_null(),
+        PLACE.is_null(),
         pl.col("value").is_not_null(),
     )
 
 
 def baseline_scores(frame: pl.DataFrame, baseline: str) -> dict[str, float]:
-    """Main test score, by task, of a predictor without a network, such as "trivial": the mean over outer splits."""
+    """Main test score, by task, of a floor such as "trivial" or "boosting": the mean over outer splits."""
     rows = frame.filter(pl.col("metric") == baseline, pl.col("split") == "test", pl.col("value").is_finite())
     splits = rows.group_by("task", "fold").agg(pl.col("value").median())
     return dict(splits.group_by("task").agg(pl.col("value").mean()).iter_rows())
@@ -479,15 +490,23 @@ def trainings(frame: pl.DataFrame) -> pl.DataFrame:
         frame: rows of results.
 
     Returns:
-        Columns ``run``, ``task``, ``model``, ``variant``, ``seed``, ``learning_rate``; ``epochs``, the number of
-        epochs; ``ended``, the reason ("all epochs", "patience" or "minutes"); ``best_epoch``, whose weights were kept,
-        null except for the trial that validation selected. Sorted by task, model, variant, seed and trial.
+        Columns ``run``, ``task``, ``model``, ``variant``, ``seed``, ``learning_rate``; ``length``, the number of
+        steps, or epochs, as ``unit`` says ("step", or "epoch" in studies of earlier versions); ``ended``, the reason
+        ("all steps", "all epochs", "patience", "pruned" or "minutes"); ``best``, after how many of them the weights
+        were kept, and ``improving``, whether it was still improving at its end, both null except for the trial that
+        validation selected. Sorted by task, model, variant, seed and trial.
     """
     shared = ("run", "task", "model", "variant", "seed", "trial", "learning_rate")
     told = frame.filter(pl.col("value").is_not_null())
-    chosen = told.filter(pl.col("metric") == "best_epoch").select("run", "trial", best_epoch="value")
-    ends = told.filter(pl.col("metric") == "epochs").select(*shared, epochs="value", ended="reason")
-    ends = ends.join(chosen, on=("run", "trial"), how="left")
+    chosen = told.filter(pl.col("metric").is_in(BEST)).select("run", "trial", best="value")
+    late = told.filter(pl.col("metric") == "still_improving").select("run", "trial", late=pl.col("value") > 0)
+    unit = pl.col("metric").cast(pl.String).replace_strict(_LENGTHS, return_dtype=pl.String)
+    ends = told.filter(pl.col("metric").is_in(list(_LENGTHS)))
+    ends = ends.select(*shared, length="value", ended="reason", unit=unit)
+    ends = ends.join(chosen, on=("run", "trial"), how="left").join(late, on=("run", "trial"), how="left")
+    # Studies of earlier versions counted as improving whatever was best in its last epoch.
+    last = (pl.col("best") == pl.col("length")) & (pl.col("ended").cast(pl.String) != "patience")
+    ends = ends.with_columns(improving=pl.coalesce("late", last)).drop("late")
     return ends.sort("task", "model", "variant", "seed", "trial").drop("trial")
 
 

@@ -70,7 +70,7 @@ class Rows:
 
     def add(self, metric: str, value: float | None, **columns: Any) -> None:
         """Add a row with one value; columns that are left out get their neutral value."""
-        neutral = {"split": "", "corruption": "", "level": 0.0, "epoch": None, "trial": None, "reason": None}
+        neutral = {"split": "", "corruption": "", "level": 0.0, "step": None, "trial": None, "reason": None}
         neutral |= {"learning_rate": None, "settings": None}
         self.rows.append({**neutral, "metric": metric, "value": value, **columns})
 
@@ -80,17 +80,17 @@ class Rows:
         self.backend, self.instruction_set = model.backend, model.instruction_set
 
     def add_trial(self, trial: Trial, of_search: bool = True) -> None:
-        """Add a trial: its losses by epoch, how it ended and, if it belongs to a search, its validation score."""
+        """Add a trial: its losses by step, how it ended and, if it belongs to a search, its validation score."""
         record, settings = trial.record, trial.settings
         shared = {name: record[name] for name in ("hidden_size", "parameters")}
         shared |= {"trial": trial.number, "learning_rate": settings.learning_rate}
-        for epoch, (train_loss, validation_loss) in enumerate(record["curve"], start=1):
-            self.add("loss", train_loss, split="train", epoch=epoch, **shared)
-            self.add("loss", validation_loss, split="validation", epoch=epoch, **shared)
+        for step, train_loss, validation_loss in record["curve"]:
+            self.add("loss", train_loss, split="train", step=step, **shared)
+            self.add("loss", validation_loss, split="validation", step=step, **shared)
         if record["failure"] is None:
-            self.add("epochs", len(record["curve"]), **shared, reason=record["ended"])
+            self.add("steps", record["steps"], **shared, reason=record["ended"])
         else:
-            self.add("loss", None, split="train", epoch=len(record["curve"]) + 1, **shared, reason=record["failure"])
+            self.add("loss", None, split="train", step=record["steps"] + 1, **shared, reason=record["failure"])
         if of_search:
             self.add("trial_score", trial.score, split="validation", **shared, settings=settings.to_json())
 

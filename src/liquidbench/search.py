@@ -5,6 +5,11 @@ study's budget gives it. Draws are independent and uniform, so that the best of 
 that no model gains by having more to set. They come from seed, split, task and number of the trial alone: all models
 draw the same values in their trials of one number, and are equally lucky.
 
+A search stops trials early that do worse, by successive halving (Optuna's `SuccessiveHalvingPruner`): at each rung a
+trial goes on if its best score so far is in the better half of those that it and the trials before it had there.
+Nothing else counts, neither time nor what other processes do, so that a search comes out the same wherever it is made
+and however often it is interrupted.
+
 A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
 process that is killed loses the trial that it was at; whoever comes next goes on behind the last one. Each line has a
 checksum, and says which line of which search it is, in entries that Optuna does not read, so that a damaged journal is
@@ -32,8 +37,11 @@ from liquidbench.study import Run
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 
-LEARNING_RATES = (1e-3, 1e-1)
+LEARNING_RATES = (3e-4, 3e-2)
 """Ends of the range of learning rates, which is even on a logarithmic scale."""
+
+EARLIER_LEARNING_RATES = (1e-3, 1e-1)
+"""Those of studies of earlier versions, which counted epochs."""
 
 SHARED: Mapping[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(*LEARNING_RATES, log=True),
@@ -41,11 +49,13 @@ SHARED: Mapping[str, BaseDistribution] = {
     "schedule": CategoricalDistribution(("constant", "cosine")),
     "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),
     "clip_norm": FloatDistribution(0.3, 3.0, log=True),
-    "patience": CategoricalDistribution((0.2, 0.4)),
 }
 """Ranges that are the same for every model, in the order in which they are drawn; see `Settings`."""
 
-MIDDLE_RATE = 0.01
+RUNGS = (1, 2, 4)
+"""Successive halving: after so many eighths of its steps a trial goes on if it is in the better half."""
+
+MIDDLE_RATE = 0.003
 """A learning rate in the middle of its range, for what is measured and not trained to an end."""
 
 
@@ -54,13 +64,16 @@ class Settings:
     """All that a trial decides; as it stands here, Adam without decay, for what is not searched.
 
     Attributes:
-        learning_rate: of the optimiser, at the start.
+        learning_rate: of the optimiser, when it is warm.
         optimiser: "adamw" or "rmsprop".
-        schedule: "constant", or "cosine" down to zero over the most epochs there may be.
+        schedule: "constant", or "cosine" down to zero over the most steps there may be.
         weight_decay: decoupled (AdamW's) or, with RMSprop, added to the gradient.
         clip_norm: largest norm of the gradient.
-        patience: epochs without a better validation loss before training stops, as a share of the most there may be.
+        patience: steps without a better validation score before training stops, as a share of the most there may be;
+            `liquidbench.training.trainer.FEWEST_PATIENCE` of them in any case.
         structure: keyword arguments of the model's layer.
+        readout: one of `liquidbench.models.READOUTS`, where a sequence has one target.
+        warm_up: share of the most steps over which the learning rate rises from zero.
     """
 
     learning_rate: float
@@ -70,6 +83,8 @@ class Settings:
     clip_norm: float = 1.0
     patience: float = 0.2
     structure: Mapping[str, Any] = field(default_factory=dict)
+    readout: str = "last"
+    warm_up: float = 0.05
 
     def to_json(self) -> str:
         """As results hold them."""
@@ -85,29 +100,64 @@ class Trial:
         settings: what was drawn.
         score: on validation, by the task's main metric; None where the trial failed.
         record: what whoever scored it wants to be kept, in terms that JSON knows.
+        pruned: whether it was stopped at a rung, for others were better there.
     """
 
     number: int
     settings: Settings
     score: float | None
     record: Mapping[str, Any]
+    pruned: bool = False
 
 
-def draw(run: Run, number: int, structures: Sequence[Mapping[str, Any]]) -> Settings:
+@dataclass(frozen=True)
+class Space:
+    """What a search draws from, besides `SHARED`.
+
+    Attributes:
+        structures: of the model.
+        readouts: some of `liquidbench.models.READOUTS`, the same for every model; none where each step has a target.
+        higher_is_better: of the score.
+    """
+
+    structures: Sequence[Mapping[str, Any]]
+    readouts: tuple[str, ...] = ()
+    higher_is_better: bool = True
+
+    @property
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """As Optuna has them, in the order of drawing: what is drawn alike for all models comes first."""
+        readout = {"readout": CategoricalDistribution(self.readouts)} if self.readouts else {}
+        labels = tuple(map(_label, self.structures))
+        return {**SHARED, **readout, "structure": CategoricalDistribution(labels)}
+
+    def settings(self, drawn: Mapping[str, Any]) -> Settings:
+        """What was drawn, as a training has it."""
+        labelled = {_label(structure): structure for structure in self.structures}
+        return Settings(**{**drawn, "structure": labelled[drawn["structure"]]})
+
+
+Halt = Callable[[int, float], bool]
+"""``halt(eighths, score)``: whether a trial is to be stopped after so many eighths of its steps, one of `RUNGS`."""
+
+ScoreTrial = Callable[[int, Settings, Halt], tuple[float | None, Mapping[str, Any]]]
+
+
+def draw(run: Run, number: int, space: Space) -> Settings:
     """What a trial of a run's search tries.
 
     Args:
         run: whose search; a run of mode "cheap" draws what the one that it follows draws.
         number: of the trial, from 0.
-        structures: to choose from.
+        space: to draw from.
     """
-    return _settings(_drawn(run, number, structures), structures)
+    return space.settings(_drawn(run, number, space))
 
 
 def conduct(
     run: Run,
-    structures: Sequence[Mapping[str, Any]],
-    score_trial: Callable[[int, Settings], tuple[float | None, Mapping[str, Any]]],
+    space: Space,
+    score_trial: ScoreTrial,
     journal: Path | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> list[Trial]:
@@ -117,8 +167,9 @@ def conduct(
 
     Args:
         run: whose search.
-        structures: to choose from.
-        score_trial: trains number and settings; gives the score, None where there is none, and a record to keep.
+        space: to draw from.
+        score_trial: trains number and settings, as long as it is not halted; gives the best score, None where there is
+            none, and a record to keep.
         journal: the file to keep it in, made where it does not exist; None keeps it in memory.
         on_wait: told who else is at the search, where that is waited for.
 
@@ -126,20 +177,20 @@ def conduct(
         As many trials as `run.search` asks for, in the order of their numbers.
     """
     if journal is None:
-        return _conducted(run, structures, score_trial, InMemoryStorage())
+        return _conducted(run, space, score_trial, InMemoryStorage())
     journal.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(journal.with_suffix(".lock"), on_wait=on_wait):
         _repair(journal)
-        return _conducted(run, structures, score_trial, _stored(journal))
+        return _conducted(run, space, score_trial, _stored(journal))
 
 
-def kept(journal: Path, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
+def kept(journal: Path, space: Space) -> list[Trial]:
     """The trials that a journal has; none where there is no journal."""
     if not os.path.lexists(journal):
         return []
     with file_lock(journal.with_suffix(".lock")):
         _repair(journal)
-        return _trials(_opened(_stored(journal)), structures)
+        return _trials(_opened(_stored(journal)), space)
 
 
 def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
@@ -170,33 +221,51 @@ def adopt(journal: Path, content: bytes) -> None:
 
 
 def best(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
-    """The trial with the best score, the first of equals; None where all have failed."""
+    """The trial with the best score, the first of equals; None where all have failed.
+
+    One that was stopped early is taken only where none was trained to its end.
+    """
     scored = [trial for trial in trials if trial.score is not None]
+    scored = [trial for trial in scored if not trial.pruned] or scored
     sign = 1 if higher_is_better else -1
     return max(scored, key=lambda trial: sign * (trial.score or 0.0), default=None)
 
 
-def _conducted(
-    run: Run,
-    structures: Sequence[Mapping[str, Any]],
-    score_trial: Callable[[int, Settings], tuple[float | None, Mapping[str, Any]]],
-    storage: BaseStorage,
-) -> list[Trial]:
-    optuna_study = _opened(storage)
-    for number in range(len(optuna_study.trials), run.search.trials):
-        drawn = _drawn(run, number, structures)
-        score, record = score_trial(number, _settings(drawn, structures))
-        # In one piece when it is done: a journal never holds a trial that nobody is at.
-        optuna_study.add_trial(
+def _conducted(run: Run, space: Space, score_trial: ScoreTrial, storage: BaseStorage) -> list[Trial]:
+    kept_trials = _opened(storage)
+    # Where trials live while they are trained; a journal has them in one piece when they are done, and never one that
+    # nobody is at.
+    contest = optuna.create_study(
+        direction="maximize" if space.higher_is_better else "minimize",
+        pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
+    )
+    contest.add_trials(kept_trials.get_trials(deepcopy=False)[: run.search.trials])
+    for number in range(len(contest.trials), run.search.trials):
+        drawn, living, pruned = _drawn(run, number, space), contest.ask(), False
+
+        def halt(eighths: int, score: float, living: optuna.Trial = living) -> bool:
+            nonlocal pruned
+            living.report(score, eighths)
+            pruned = living.should_prune()
+            return pruned
+
+        score, record = score_trial(number, space.settings(drawn), halt)
+        states = optuna.trial.TrialState
+        state = states.FAIL if score is None else states.PRUNED if pruned else states.COMPLETE
+        contest.tell(living, score if state == states.COMPLETE else None, state)
+        ended = contest.get_trials(deepcopy=False)[number]
+        kept_trials.add_trial(
             optuna.trial.create_trial(
-                state=optuna.trial.TrialState.FAIL if score is None else optuna.trial.TrialState.COMPLETE,
+                state=state,
                 params=drawn,
-                distributions=_space(structures),
+                distributions=space.distributions,
                 value=score,
                 user_attrs=dict(record),
+                system_attrs=ended.system_attrs,
+                intermediate_values=ended.intermediate_values,
             )
         )
-    return _trials(optuna_study, structures)[: run.search.trials]
+    return _trials(kept_trials, space)[: run.search.trials]
 
 
 class _Journal(JournalFileBackend):
@@ -228,29 +297,21 @@ def _opened(storage: BaseStorage) -> optuna.Study:
     return optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
 
 
-def _trials(optuna_study: optuna.Study, structures: Sequence[Mapping[str, Any]]) -> list[Trial]:
+def _trials(optuna_study: optuna.Study, space: Space) -> list[Trial]:
+    pruned = optuna.trial.TrialState.PRUNED
     return [
-        Trial(found.number, _settings(found.params, structures), found.value, found.user_attrs)
+        Trial(found.number, space.settings(found.params), found.value, found.user_attrs, found.state == pruned)
         for found in optuna_study.get_trials(deepcopy=False)
     ]
 
 
-def _space(structures: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
-    return {**SHARED, "structure": CategoricalDistribution(tuple(map(_label, structures)))}
-
-
-def _drawn(run: Run, number: int, structures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _drawn(run: Run, number: int, space: Space) -> dict[str, Any]:
     # Not from the model, so that all draw alike; from the task, so that luck on one says nothing of another.
     source = (*run.tuned, number, zlib.crc32(run.task_name.encode()))
     seed = int(np.random.SeedSequence(source).generate_state(1)[0])
     sampler = optuna.samplers.RandomSampler(seed=seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    return optuna.create_study(sampler=sampler).ask(_space(structures)).params
-
-
-def _settings(drawn: Mapping[str, Any], structures: Sequence[Mapping[str, Any]]) -> Settings:
-    labelled = {_label(structure): structure for structure in structures}
-    return Settings(**{name: drawn[name] for name in SHARED}, structure=labelled[drawn["structure"]])
+    return optuna.create_study(sampler=sampler).ask(space.distributions).params
 
 
 def _label(structure: Mapping[str, Any]) -> str:

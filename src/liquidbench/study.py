@@ -49,6 +49,7 @@ _MOST = {
     "parameters": 100_000_000,
     "splits": 1_000,
     "search.trials": 100_000,
+    "training.steps": 100_000_000,
     "training.epochs": 1_000_000,
     "training.batch_size": 2**31 - 1,
     "seeds": 100_000,
@@ -63,6 +64,26 @@ _MOST_NODES = 200_000
 _MOST_BYTES = 4_000_000
 
 
+STEPS: Mapping[str, int] = {
+    "occupancy": 1_000,
+    "occupancy-excerpt": 1_000,
+    "gesture": 1_000,
+    "gesture-excerpt": 1_000,
+    "cheetah": 4_000,
+    "cheetah-excerpt": 4_000,
+    "walker": 6_000,
+    "physionet2012": 1_000,
+    "physionet2012-excerpt": 1_000,
+    "parity-dense": 20_000,
+    "parity-events": 20_000,
+}
+"""Steps of the optimiser that networks need on a task to have learnt, for batches of 64; `docs/tasks.md` has the
+learning curves."""
+
+STEPS_ELSEWHERE = 2_000
+"""Steps on any other task, where a study does not say how many."""
+
+
 @dataclass(frozen=True)
 class Training:
     """How every model of a study is trained.
@@ -70,16 +91,38 @@ class Training:
     Everything else is searched for; see `liquidbench.search`.
 
     Attributes:
-        epochs: passes over the training split, at most.
+        epochs: passes over the training split, at most, in studies of earlier versions. Their results can be read; what
+            is missing of them cannot be run. None for a budget in steps.
         batch_size: sequences per step.
+        steps: steps of the optimiser, at most: a number for all tasks, or one for each by name. A study fills in
+            `STEPS` for tasks without one. A `Run` has a number.
     """
 
-    epochs: int = 50
+    epochs: int | None = None
     batch_size: int = 64
+    steps: int | Mapping[str, int] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            _set(self, name, _whole(f"training.{name}", getattr(self, name), at_least=1))
+        _set(self, "batch_size", _whole("training.batch_size", self.batch_size, at_least=1))
+        if self.epochs is not None:
+            _set(self, "epochs", _whole("training.epochs", self.epochs, at_least=1))
+            if self.steps is not None:
+                raise ValueError("training must have steps or, in studies of earlier versions, epochs; got both")
+        if isinstance(self.steps, Mapping):
+            most = _MOST["training.steps"]
+            steps = {
+                str(task): _whole(f"training.steps.{task}", count, at_least=1, at_most=most)
+                for task, count in self.steps.items()
+            }
+            _set(self, "steps", steps)
+        elif self.steps is not None:
+            _set(self, "steps", _whole("training.steps", self.steps, at_least=1))
+
+    def on(self, task: str) -> "Training":
+        """How models are trained on one task: with a number of steps."""
+        if self.epochs is not None or isinstance(self.steps, int):
+            return self
+        return replace(self, steps=(self.steps or {}).get(task, STEPS.get(task, STEPS_ELSEWHERE)))
 
 
 @dataclass(frozen=True)
@@ -180,6 +223,22 @@ class Run:
     def model_name(self) -> str:
         """The model's name in results and reports."""
         return model_name(self.model)
+
+    @property
+    def steps(self) -> int:
+        """Steps of each training, at most.
+
+        Raises:
+            ValueError: where the study is of an earlier version and counts epochs.
+        """
+        if not isinstance(self.training.steps, int):
+            raise ValueError(
+                f"training.steps must be the steps of the optimiser of each training; this study counts epochs "
+                f"(training.epochs: {self.training.epochs}), as earlier versions did, whose results can only be read. "
+                "Replace training.epochs by training.steps, or leave it out for the steps that each task needs, and "
+                "give the study another name"
+            )
+        return self.training.steps
 
     @property
     def searches(self) -> bool:
@@ -348,6 +407,9 @@ class Study:
         _set(self, "matching", _names("matching", self.matching, MATCHINGS))
         _set(self, "seeds", _seeds(self.seeds))
         _set(self, "splits", _whole("splits", self.splits, at_least=1))
+        if self.training.epochs is None and not isinstance(self.training.steps, int):
+            names = map(task_name, self.tasks)
+            _set(self, "training", replace(self.training, steps={name: self.training.on(name).steps for name in names}))
         if not isinstance(self.author_defaults, bool):
             raise ValueError(f"author_defaults must be true or false; got {_shown(self.author_defaults)}")
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
@@ -425,7 +487,11 @@ class Study:
             if key in values:
                 _check_keys(key, values[key], part)
                 values[key] = part(**values[key])
-        return cls(**values)
+        study = cls(**values)
+        asked = getattr(values.get("training"), "steps", None)
+        for name in asked if isinstance(asked, Mapping) else ():
+            _known("a task of training.steps", name, [task_name(task) for task in study.tasks])
+        return study
 
     def to_yaml(self) -> str:
         """The study as YAML; parsing it gives an equal study."""
@@ -459,7 +525,7 @@ class Study:
                 fold=fold,
                 matching=matching,
                 parameters=self.parameters if variant == "matched" else None,
-                training=self.training,
+                training=self.training.on(task_name(task)),
                 # What is published is not drawn, but has the time of a whole search.
                 search=self.search if variant == "matched" else Search(trials=1, minutes=self.search.minutes),
                 tuned=first if variant == "matched" and self.search.mode == "cheap" else (seed, fold),

@@ -25,7 +25,7 @@ from liquidbench import results, tasks
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.metrics import METRICS
 from liquidbench.models import MODELS
-from liquidbench.study import Robustness, Search, Study, Training
+from liquidbench.study import STEPS, STEPS_ELSEWHERE, Robustness, Search, Study, Training
 from liquidbench.tasks.task import SPLITS
 from liquidbench.training import fit
 from liquidrnn import kernels
@@ -87,7 +87,7 @@ def demo(tmp_path_factory) -> Path:
         parameters=1000,
         seeds=(0, 1),
         search=replace(whole.search, trials=1),
-        training=replace(whole.training, epochs=1),
+        training=replace(whole.training, epochs=None, steps=10),
         robustness=Robustness(),
         author_defaults=False,
     )
@@ -233,6 +233,13 @@ def test_keys_of_a_table_are_on_the_page():
 
     for key in table.KEYS:
         assert re.search(rf"^\| `{key}` \|", text("comparing.md"), re.M), key
+
+
+def test_budgets_are_on_the_page_of_tasks():
+    assert set(STEPS) == set(tasks.names())
+    for name, steps in {**STEPS, "any other": STEPS_ELSEWHERE}.items():
+        row = f"| `{name}` | {steps:,} |" if name in STEPS else f"| {name} | {steps:,} |"
+        assert row in text("tasks.md"), row
 
 
 @pytest.mark.parametrize("name", tasks.names())

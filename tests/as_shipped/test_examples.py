@@ -36,7 +36,7 @@ def test_it_runs(name, tmp_path):
 def test_a_study_of_a_layer_and_a_task_of_ones_own_runs(tmp_path):
     own = ROOT / "examples" / "own"
     study = yaml.safe_load((own / "study.yaml").read_text())
-    study |= {"seeds": 1, "search": {"trials": 1}, "training": {"epochs": 1}}
+    study |= {"seeds": 1, "search": {"trials": 1}, "training": {"steps": 10}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
     command = [sys.executable, "-m", "liquidbench", "run", "study.yaml", "--in-process", "--plain"]
     environment = os.environ | {"PYTHONPATH": str(own), "OMP_NUM_THREADS": "1"}

@@ -5,7 +5,7 @@ import torch
 from liquidbench import catalogue
 from liquidbench.catalogue import build
 from liquidbench.matching import count_parameters
-from liquidbench.models import MODELS
+from liquidbench.models import MODELS, READOUTS
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 from liquidrnn import kernels
 from liquidrnn.recurrence import FusedRecurrence
@@ -148,3 +148,53 @@ def test_a_layer_that_is_asked_onto_the_reference_says_so():
     for recurrence in network.layer.recurrences:
         recurrence.run_on("reference")
     assert (network.backend, network.instruction_set) == ("reference", None)
+
+
+def by_hand(readout: str, outputs: torch.Tensor) -> torch.Tensor:
+    """What is read out of the outputs of one sequence at its observed steps, (steps, units)."""
+    if readout == "last":
+        return outputs[-1]
+    if readout == "mean":
+        return outputs.mean(0)
+    weights = torch.tensor([float(output @ outputs[-1]) / outputs.shape[1] ** 0.5 for output in outputs]).exp()
+    return sum(weight * output for weight, output in zip(weights / weights.sum(), outputs, strict=True))
+
+
+@pytest.mark.parametrize("model", ["GRU", "CfC", "GRU-D"])
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_readout_is_over_observed_steps_alone(readout, model):
+    """Absent and padded steps, whatever is in them, count for nothing."""
+    network = build(model, task("sequence", missing=True), 5, seed=0, readout=readout).eval()
+    values, spans = tensors(4, 7)
+    mask = torch.ones(4, 7, 3, dtype=torch.bool)
+    mask[1, 4:] = mask[2, ::2] = mask[2, 5:] = False
+    mask[0, 1, 0] = False
+    values = values * mask
+    with torch.no_grad():
+        told = torch.cat([values, mask.float()], -1) if network.mask == "append" else values
+        there = mask.any(-1)
+        outputs, _ = network.layer(told, timespans=spans, mask=mask if network.mask == "native" else there)
+        expected = torch.stack([by_hand(readout, one[seen]) for one, seen in zip(outputs[:3], there[:3], strict=True)])
+        found = network(values, spans, mask)
+        torch.testing.assert_close(found[:3], network.head(expected), rtol=1e-5, atol=1e-6)
+        # Longer padding changes nothing, and nor does having no mask where all is there.
+        longer = [torch.cat([part, torch.zeros_like(part[:, :3])], 1) for part in (values, spans, mask)]
+        torch.testing.assert_close(network(*longer), found, rtol=1e-5, atol=1e-6)
+        mask[3] = True
+        torch.testing.assert_close(network(values[3:], spans[3:], None), network(values, spans, mask)[3:])
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+def test_a_readout_has_no_parameters_and_a_sequence_without_a_sample_has_an_answer(readout):
+    network = build("GRU", task("sequence", missing=True), 5, seed=0, readout=readout)
+    assert count_parameters(network) == count_parameters(build("GRU", task("sequence", missing=True), 5, seed=0))
+    values, spans = tensors(2, 4)
+    mask = torch.ones(2, 4, 3, dtype=torch.bool)
+    mask[0] = False
+    network(values * mask, spans, mask).sum().backward()
+    assert all(bool(p.grad.isfinite().all()) for p in network.parameters())
+
+
+def test_an_unknown_readout_is_named():
+    with pytest.raises(ValueError, match="readout must be one of last, mean, attention; got 'first'"):
+        build("GRU", task("sequence"), 5, seed=0, readout="first")

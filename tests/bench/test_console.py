@@ -62,7 +62,7 @@ def busy_board() -> Dashboard:
     board.started(FITS[2])
     board.failed(FITS[2], "every trial failed: the training loss became nan in epoch 1, and much more to say of it")
     board.started(FITS[3])
-    board.epoch(FITS[3], Stage(trial=1, trials=2, epoch=3, epochs=8, validation_loss=0.531))
+    board.stage(FITS[3], Stage(trial=1, trials=2, step=3, steps=8, validation_loss=0.531))
     board.left_out(FITS[4])
     return board
 
@@ -73,7 +73,7 @@ class TestBoard:
         assert any(line.split()[:3] == ["LTC", "●●", "0.500"] for line in lines)
         assert any(line.split()[:2] == ["GRU", "✕◐"] for line in lines)
         assert any(
-            "GRU on occupancy-excerpt, seed 1" in line and "trial 2/2, epoch 3/8, loss 0.531" in line for line in lines
+            "GRU on occupancy-excerpt, seed 1" in line and "trial 2/2, step 3/8, loss 0.531" in line for line in lines
         )
         assert any("4/12 runs, 1 failed, 1 left out" in line for line in lines)
         assert any("GRU on occupancy-excerpt, seed 0: every trial failed" in line for line in lines)
@@ -109,7 +109,7 @@ class TestLines:
         with Lines(STUDY, METRICS, 2, screen) as lines:
             lines.known(FITS[0], "done", 0.5)
             lines.started(FITS[1])
-            lines.epoch(FITS[1], Stage(0, 2, 1, 8, 0.5))
+            lines.stage(FITS[1], Stage(0, 2, 1, 8, 0.5))
             clock.now += 65
             lines.finished(FITS[1], 0.9375)
             lines.started(COSTS[0])
@@ -147,13 +147,13 @@ class TestSilence:
         console = Console(file=io.StringIO(), width=200)
         with Lines(study, {"a": "accuracy"}, 2, console) as lines:
             lines.started(first)
-            lines.epoch(first, Stage(1, 4, 7, 40, 0.5))
+            lines.stage(first, Stage(1, 4, 7, 40, 0.5))
             lines.doing(second, "waiting for process 7 (liquidbench run x.yaml)")
             time.sleep(0.6)
         err = capsys.readouterr().err
         assert "running: " in err
         assert "CfC on a, seed 0: waiting for process 7 (liquidbench run x.yaml)" in err
-        assert "GRU on a, seed 0: trial 2/4, epoch 7/40, loss 0.5" in err
+        assert "GRU on a, seed 0: trial 2/4, step 7/40, loss 0.5" in err
         told = console.file.getvalue()
         # A wait is an event, too.
         assert "running" not in told and "[0/4] CfC on a, seed 0: waiting for process 7" in told
@@ -164,11 +164,11 @@ class TestSilence:
         fit, _, cost = study.runs()
         assert progress.status() == ["starting workers"]
         progress.started(fit)
-        assert progress.status()[0].startswith("GRU on a, seed 0: first epoch")
+        assert progress.status()[0].startswith("GRU on a, seed 0: first steps")
         progress.doing(fit, "loading its data")
         assert progress.status()[0].startswith("GRU on a, seed 0: loading its data")
-        progress.epoch(fit, Stage(0, 1, 2, 3, 1.0))
-        assert progress.status() == ["GRU on a, seed 0: epoch 2/3, loss 1"]
+        progress.stage(fit, Stage(0, 1, 2, 3, 1.0))
+        assert progress.status() == ["GRU on a, seed 0: step 2/3, loss 1"]
         progress.finished(fit, 0.5)
         progress.started(cost)
         assert progress.status()[0].startswith("time and memory of GRU on a: measuring")

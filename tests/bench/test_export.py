@@ -26,7 +26,7 @@ def finished(tmp_path_factory) -> Path:
         {"name": "s", "tasks": ["occupancy-excerpt"], "models": ["GRU", "LTC"], "seeds": 2} | {"search": {"trials": 2}}
     )
     made = plan(study, directory)
-    worker = Rehearsal("s", made.tasks, epochs=3)
+    worker = Rehearsal("s", made.tasks, evaluations=3)
     execute(made, InProcess(), worker=worker)
     kept.write(study, directory)
     failed = results.read(directory).filter(kind="fit").row(0, named=True)
@@ -35,8 +35,8 @@ def finished(tmp_path_factory) -> Path:
 
 
 def curve(frame, run, trial, split):
-    rows = frame.filter(run=run, trial=trial, split=split, metric="loss").sort("epoch")
-    return dict(rows.select("epoch", "value").rows())
+    rows = frame.filter(run=run, trial=trial, split=split, metric="loss").sort("step")
+    return dict(rows.select("step", "value").rows())
 
 
 def test_tensorboard_reads_what_was_measured(finished, tmp_path):
@@ -89,8 +89,8 @@ for run in runs:
     for trial in (0, 1):
         for split in ("train", "validation"):
             history = client.get_metric_history(run.info.run_id, f"trial-{{trial}}/loss/{{split}}")
-            losses = rows.filter(trial=trial, split=split, metric="loss").sort("epoch")
-            expected = losses.select("epoch", "value").rows()
+            losses = rows.filter(trial=trial, split=split, metric="loss").sort("step")
+            expected = losses.select("step", "value").rows()
             assert sorted((point.step, point.value) for point in history) == expected and len(expected) == 3
     score = rows.filter(split="test", metric="accuracy")["value"].item()
     assert run.data.metrics["test/accuracy"] == score
@@ -120,7 +120,7 @@ CHANGES = {
     "a score": lambda frame, run: changed(frame, run, value=0.5),
     "a score that is new": rescored,
     "when it ran": lambda frame, run: changed(frame, run, seconds=77.0),
-    "curves are shorter": lambda frame, run: frame.filter((pl.col("run") != run) | (pl.col("epoch").fill_null(0) < 3)),
+    "curves are shorter": lambda frame, run: frame.filter((pl.col("run") != run) | (pl.col("step").fill_null(0) < 3)),
 }
 
 

@@ -32,7 +32,7 @@ STUDY = {
     "parameters": 1000,
     "seeds": 2,
     "search": {"trials": 1},
-    "training": {"epochs": 1},
+    "training": {"steps": 10},
     "robustness": {"removed_steps": [0.0, 0.5]},
 }
 
@@ -580,7 +580,7 @@ def interruptible() -> None:
     ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
 )
 def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
-    path = written(tmp_path / "long.yaml", training={"epochs": 4000}, models=["GRU"])
+    path = written(tmp_path / "long.yaml", training={"steps": 400000}, models=["GRU"])
     words = [sys.executable, "-m", "liquidbench", "run", path, "--results", str(tmp_path), "--processes", "1"]
     with subprocess.Popen(
         words,
@@ -637,7 +637,7 @@ def test_damaged_predictions_are_made_again(finished, capsys):
     assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To do these fits again: liquidbench res" in out
     assert set(results.done(finished)) == set(before["run"]) - {fits[1]} and not path.exists()
     assert main(["resume", str(finished), "--in-process"]) == 0
-    shown = ["run", "split", "metric", "epoch", "trial", "value"]
+    shown = ["run", "split", "metric", "step", "trial", "value"]
     fit, again = (frame.filter(run=fits[1]).select(shown).sort(shown) for frame in (before, results.read(finished)))
     assert again.equals(fit) and path.exists()
     capsys.readouterr()

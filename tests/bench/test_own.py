@@ -462,7 +462,7 @@ def write_study(folder: Path, layers: str, task: str) -> Path:
     path = folder / "study.yaml"
     path.write_text(
         f"name: mine\ntasks: [{task}:made]\nmodels: [GRU, {layers}:Average, {layers}:COUNTED]\nparameters: 400\n"
-        "seeds: 1\nsearch: {trials: 1}\ntraining: {epochs: 1}\nauthor_defaults: true\n"
+        "seeds: 1\nsearch: {trials: 1}\ntraining: {steps: 10}\nauthor_defaults: true\n"
     )
     return path
 
@@ -582,7 +582,7 @@ def balance(tmp_path, monkeypatch):
     study = tmp_path / "study.yaml"
     study.write_text(
         "{name: loop, tasks: ['balance:balance'], models: [CfC, GRU], parameters: 1000, seeds: 2, search: {trials: 1}, "
-        "training: {epochs: 1, batch_size: 48}, robustness: {noise: [1.0]}}"
+        "training: {steps: 10, batch_size: 48}, robustness: {noise: [1.0]}}"
     )
     return study
 
@@ -695,7 +695,7 @@ BOLD = Metric("bold", "Boldness", False, (0.0, float("inf")), kind="classificati
     study = tmp_path / "study.yaml"
     study.write_text(
         f"{{name: mine, tasks: ['{module(text)}:made'], models: [GRU], parameters: 1000, seeds: 2, "
-        "search: {trials: 1}, training: {epochs: 1}}"
+        "search: {trials: 1}, training: {steps: 10}}"
     )
     assert main(["run", str(study), "--results", str(tmp_path), "--plain", "--in-process"]) == 0
     before = results.read(tmp_path / "mine")
@@ -706,7 +706,7 @@ BOLD = Metric("bold", "Boldness", False, (0.0, float("inf")), kind="classificati
     assert "Left as they were, of made: bold (a metric of the task's own code)" in capsys.readouterr().out
     after = results.read(tmp_path / "mine")
     assert after.filter(pl.col("metric") == "accuracy").height == 4
-    columns = ["run", "metric", "split", "trial", "epoch"]
+    columns = ["run", "metric", "split", "trial", "step"]
     assert after.filter(pl.col("metric") != "accuracy").sort(columns).equals(before.sort(columns))
 
 

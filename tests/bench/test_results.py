@@ -41,6 +41,7 @@ def a_row(**changes):
         "corruption": "",
         "level": 0.0,
         "epoch": None,
+        "step": None,
         "trial": None,
         "value": 0.9,
         "reason": None,
@@ -737,7 +738,25 @@ def test_trainings_tell_how_each_ended_and_which_was_chosen():
     # A rate that diverged has no end to tell of.
     rows.append(a_row(metric="loss", trial=2, learning_rate=0.1, value=None, reason="nan", epoch=1))
     found = results.trainings(pl.DataFrame(rows, schema=SCHEMA)).select(
-        "learning_rate", "epochs", "ended", "best_epoch"
+        "learning_rate", "length", "unit", "ended", "best", "improving"
     )
-    assert found.rows() == [(0.01, 3.0, "minutes", None), (0.001, 8.0, "all epochs", 8.0)]
+    assert found.rows() == [
+        (0.01, 3.0, "epoch", "minutes", None, None),
+        (0.001, 8.0, "epoch", "all epochs", 8.0, True),
+    ]
     assert results.trainings(SCHEMA.to_frame()).is_empty()
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_training_in_steps_says_itself_whether_it_was_still_improving(late):
+    rows = [
+        a_row(metric="steps", trial=0, value=2000.0, reason="all steps", split=""),
+        a_row(metric="steps", trial=1, value=250.0, reason="pruned", split=""),
+        a_row(metric="best_step", trial=0, value=2000.0, split=""),
+        a_row(metric="still_improving", trial=0, value=float(late), split=""),
+    ]
+    found = results.trainings(pl.DataFrame(rows, schema=SCHEMA)).select("length", "unit", "ended", "best", "improving")
+    assert found.rows() == [
+        (2000.0, "step", "all steps", 2000.0, late),
+        (250.0, "step", "pruned", None, None),
+    ]

@@ -16,12 +16,12 @@ import optuna
 import pytest
 
 from liquidbench import search
-from liquidbench.models import MODELS, find
-from liquidbench.search import SHARED, Settings, conduct, draw
+from liquidbench.models import MODELS, READOUTS, find
+from liquidbench.search import SHARED, Settings, Space, Trial, conduct, draw
 from liquidbench.study import RESULTS_FORMAT, Robustness, Run, Search, Training
 from liquidbench.system import storage
 
-ONE = [{"num_layers": 1}, {"num_layers": 2}]
+ONE = Space([{"num_layers": 1}, {"num_layers": 2}])
 
 
 def a_run(trials=4, **changes) -> Run:
@@ -34,7 +34,7 @@ def a_run(trials=4, **changes) -> Run:
         fold=0,
         matching="parameters",
         parameters=4000,
-        training=Training(),
+        training=Training(steps=80),
         search=Search(trials=trials),
         tuned=(1, 0),
         robustness=Robustness(),
@@ -42,7 +42,7 @@ def a_run(trials=4, **changes) -> Run:
     return replace(made, **changes)
 
 
-def scored(number, settings):
+def scored(number, settings, halt):
     """A score that is as good as the rate is near 0.01."""
     return -abs(settings.learning_rate - 0.01), {"number": number}
 
@@ -58,7 +58,7 @@ def test_every_model_has_few_structures_and_the_first_is_its_own():
 def test_all_models_draw_alike_and_tasks_seeds_splits_and_trials_do_not():
     def drawn(number=0, **changes):
         run = a_run(**changes)
-        return replace(draw(run, number, MODELS[run.model].combinations), structure={})
+        return replace(draw(run, number, Space(MODELS[run.model].combinations, READOUTS)), structure={})
 
     assert len({drawn(model=model).to_json() for model in MODELS}) == 1
     others = [drawn(1), drawn(tuned=(2, 0)), drawn(tuned=(1, 1)), drawn(task="other")]
@@ -75,7 +75,7 @@ def test_draws_fill_their_ranges():
             middle = (distribution.low * distribution.high) ** 0.5
             assert distribution.low <= min(values) and max(values) <= distribution.high
             assert 70 < sum(value < middle for value in values) < 130, "even on a scale of ratios"
-    assert 70 < sum(one.structure == ONE[0] for one in drawn) < 130
+    assert 70 < sum(one.structure == ONE.structures[0] for one in drawn) < 130
 
 
 def test_settings_go_through_json():
@@ -90,7 +90,7 @@ def test_a_search_can_be_read_again_and_gone_on_with(tmp_path):
     in_memory = conduct(a_run(4), ONE, scored)
     assert in_memory == made == search.kept(journal, ONE)
 
-    def never(number, settings):
+    def never(number, settings, halt):
         raise AssertionError("all trials are there")
 
     assert conduct(a_run(4), ONE, never, journal) == made
@@ -106,9 +106,58 @@ def test_a_search_can_be_read_again_and_gone_on_with(tmp_path):
 
 
 def test_a_trial_without_a_score_is_a_trial():
-    made = conduct(a_run(2), ONE, lambda number, settings: (None if number == 0 else 1.0, {}))
+    made = conduct(a_run(2), ONE, lambda number, settings, halt: (None if number == 0 else 1.0, {}))
     assert [trial.score for trial in made] == [None, 1.0]
     assert search.best(made, True) == made[1] and search.best(made[:1], True) is None
+
+
+def raced(number, settings, halt):
+    """A trial that is as good as the rate is near 0.01, and better with every eighth of its steps."""
+    best = -abs(settings.learning_rate - 0.01)
+    for eighths in search.RUNGS:
+        if halt(eighths, best + eighths / 1000):
+            return best + eighths / 1000, {"eighths": eighths}
+    return best + 0.008, {"eighths": 8}
+
+
+def test_a_trial_goes_on_if_it_is_in_the_better_half_of_those_up_to_it(tmp_path):
+    made = conduct(a_run(12), ONE, raced, tmp_path / "s.journal")
+    # By hand: at each rung, what it and the trials before it had there.
+    there = {rung: [] for rung in search.RUNGS}
+    for trial in made:
+        best, expected = -abs(trial.settings.learning_rate - 0.01), 8
+        for rung in search.RUNGS:
+            there[rung].append(best)
+            if best < sorted(there[rung], reverse=True)[max(len(there[rung]) // 2, 1) - 1]:
+                expected = rung
+                break
+        assert (trial.record["eighths"], trial.pruned) == (expected, expected < 8)
+    assert {trial.record["eighths"] for trial in made} >= {1, 8}
+    assert search.best(made, True).settings.learning_rate == min(
+        (trial.settings.learning_rate for trial in made), key=lambda rate: abs(rate - 0.01)
+    )
+
+
+def test_stopped_anywhere_a_search_stops_the_same_trials(tmp_path):
+    whole = conduct(a_run(8), ONE, raced)
+    for trials in range(1, 8):
+        journal = tmp_path / f"{trials}.journal"
+
+        def killed(number, settings, halt, trials=trials):
+            if number == trials:
+                halt(search.RUNGS[0], 1.0)
+                raise KeyboardInterrupt
+            return raced(number, settings, halt)
+
+        with pytest.raises(KeyboardInterrupt):
+            conduct(a_run(8), ONE, killed, journal)
+        assert conduct(a_run(8), ONE, raced, journal) == whole == search.kept(journal, ONE)
+    assert conduct(a_run(8), replace(ONE, higher_is_better=False), raced) != whole
+
+
+def test_of_trials_that_are_stopped_early_none_is_chosen_before_one_that_was_not():
+    trials = [Trial(0, Settings(0.1), 0.5, {}), Trial(1, Settings(0.1), 0.9, {}, pruned=True)]
+    assert search.best(trials, True) == trials[0] and search.best(trials[1:], True) == trials[1]
 
 
 def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
@@ -124,9 +173,9 @@ def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
         os.symlink(part, f"{part}.lock")
         tried = []
 
-        def remembering(number, settings, tried=tried):
+        def remembering(number, settings, halt, tried=tried):
             tried.append(number)
-            return scored(number, settings)
+            return scored(number, settings, halt)
 
         again = conduct(a_run(3), ONE, remembering, part)
         assert again == made
@@ -158,10 +207,10 @@ KILLED = """
 import sys, time
 sys.path.insert(0, {here!r})
 from test_search import *
-def slowly(number, settings):
+def slowly(number, settings, halt):
     print(number, flush=True)
     time.sleep(0.05)
-    return scored(number, settings)
+    return scored(number, settings, halt)
 conduct(a_run(40), ONE, slowly, Path({journal!r}))
 """
 
@@ -185,10 +234,10 @@ def test_a_killed_search_loses_the_trial_in_flight(tmp_path):
 
 
 def _conduct(journal, tried):
-    def slowly(number, settings):
+    def slowly(number, settings, halt):
         tried.append(number)
         time.sleep(0.02)
-        return scored(number, settings)
+        return scored(number, settings, halt)
 
     conduct(a_run(5), ONE, slowly, journal)
 
@@ -207,7 +256,7 @@ def test_two_processes_make_a_search_once(tmp_path):
 
 
 SPACE = {
-    "shared": "e27be4da",
+    "shared": "4b2d1f6f",
     "LTC": "c592b81f",
     "LTC-NCP": "8b9deb59",
     "CfC": "9d91b782",
@@ -225,7 +274,10 @@ SPACE = {
 
 
 def test_another_space_wants_another_format_of_results():
-    """Pinned: ids of runs do not tell the space, so a change of it wants a new RESULTS_FORMAT; a new model does not."""
+    """Pinned: ids of runs do not tell the space, so a change of it wants a new RESULTS_FORMAT; a new model does not.
+
+    That of trainings which count epochs was another; their ids say so (`Training.epochs`), and they are run no more.
+    """
 
     def digest(content):
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:8]

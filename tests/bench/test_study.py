@@ -12,11 +12,25 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from liquidbench import kept, results
 from liquidbench.models import OwnModel
-from liquidbench.study import _ALWAYS, _NEVER, Robustness, Run, Search, Study, Training, _content, task_name
+from liquidbench.study import (
+    _ALWAYS,
+    _NEVER,
+    STEPS,
+    STEPS_ELSEWHERE,
+    Robustness,
+    Run,
+    Search,
+    Study,
+    Training,
+    _content,
+    task_name,
+)
 
 MAPPING = {
     "name": "try",
@@ -524,7 +538,8 @@ class TestId:
         assert {name: value for name, value in vars(a_run()).items() if name not in _ALWAYS[Run]} == {"device": "cpu"}
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
-            assert left_out == ({"device"} if kind is Run else set()), kind
+            assert left_out == {Run: {"device"}, Training: {"steps"}}.get(kind, set()), kind
+        assert Training.__dataclass_fields__["steps"].default is None
 
     def test_what_ids_have_always_had_is_in_them_at_its_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""
@@ -552,3 +567,59 @@ def test_it_loads_nothing_heavy():
     program = "import json, sys, liquidbench.study; print(json.dumps(sorted(sys.modules)))"
     outcome = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not {"torch", "polars", "numpy", "liquidrnn"} & set(json.loads(outcome.stdout))
+
+
+MINIMAL = {"name": "s", "tasks": ["occupancy"], "models": ["GRU"]}
+
+
+class TestSteps:
+    def test_each_task_has_its_own_unless_the_study_says_otherwise(self):
+        study = Study.parse(MINIMAL | {"tasks": ["occupancy", "cheetah", {"table": "mine.csv", "target": "y"}]})
+        known = {name: STEPS.get(name, STEPS_ELSEWHERE) for name in ("occupancy", "cheetah", "mine")}
+        assert study.training.steps == known and study.training.epochs is None
+        assert {run.task_name: run.steps for run in study.runs()} == known
+        some = Study.parse(MINIMAL | {"tasks": ["occupancy", "cheetah"], "training": {"steps": {"cheetah": 7}}})
+        assert some.training.steps == {"occupancy": STEPS["occupancy"], "cheetah": 7}
+        one = Study.parse(MINIMAL | {"tasks": ["occupancy", "cheetah"], "training": {"steps": 9}})
+        assert {run.steps for run in one.runs()} == {9}
+        for made in (study, some, one):
+            assert Study.parse(yaml.safe_load(made.to_yaml())) == made
+        # One number and the same for each is the same training.
+        each = Study.parse(MINIMAL | {"training": {"steps": {"occupancy": 9}}})
+        all_alike = Study.parse(MINIMAL | {"training": {"steps": 9}})
+        assert [run.id("d") for run in each.runs()] == [run.id("d") for run in all_alike.runs()]
+        assert each.runs()[0].id("d") != Study.parse(MINIMAL | {"training": {"steps": 10}}).runs()[0].id("d")
+
+    @pytest.mark.parametrize(
+        ("training", "words"),
+        [
+            ({"steps": {"occupancie": 5}}, "a task of training.steps must be one of occupancy; got 'occupancie'.*mean"),
+            ({"steps": {"occupancy": 0}}, "training.steps.occupancy must be a whole number of at least 1; got 0"),
+            ({"steps": 1.5}, "training.steps must be a whole number of at least 1; got 1.5"),
+            ({"steps": 10**12}, "training.steps must be at most 100,000,000"),
+            (
+                {"steps": 5, "epochs": 5},
+                "training must have steps or, in studies of earlier versions, epochs; got both",
+            ),
+        ],
+    )
+    def test_bad_steps_are_refused(self, training, words):
+        with pytest.raises(ValueError, match=words):
+            Study.parse(MINIMAL | {"training": training})
+
+    def test_a_study_in_epochs_is_read_and_not_run(self):
+        study = Study.parse(MINIMAL | {"training": {"epochs": 8}})
+        assert study.training == Training(epochs=8) and study.training.steps is None
+        with pytest.raises(
+            ValueError, match="counts epochs .training.epochs: 8.*Replace training.epochs by training.st"
+        ):
+            _ = study.runs()[0].steps
+
+
+RESULTS = Path(__file__).parents[2] / "docs" / "results"
+
+
+@pytest.mark.parametrize("name", ["demo", "small"])
+def test_committed_results_are_those_of_their_study(name):
+    study, facts = kept.read(RESULTS / name), results.read_tasks(RESULTS / name)
+    assert {run.id(facts[run.task_name].digest) for run in study.runs()} == set(results.done(RESULTS / name))

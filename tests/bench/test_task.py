@@ -599,3 +599,29 @@ class TestScores:
     def test_what_contradicts_itself_is_refused(self, changes, message):
         with pytest.raises(ValueError, match=message):
             task(**changes)
+
+
+def test_columns_are_clipped_at_training_percentiles_and_what_a_forecast_continues_is_not():
+    draw = np.random.default_rng(0)
+    values = draw.normal(7.4, 0.05, size=(2000, 2))
+    values[[3, 700]] = 735.0
+    observed = np.ones(values.shape, dtype=bool)
+    scaler = Scaler.fit(values, observed, clipped=np.array([True, False]))
+    least, most = np.quantile(values[:, 0], [0.005, 0.995])
+    assert (scaler.low[0], scaler.high[0]) == (least - (most - least), most + (most - least))
+    assert (scaler.low[1], scaler.high[1]) == (-np.inf, np.inf)
+    clipped = np.clip(values[:, 0], scaler.low[0], scaler.high[0])
+    assert scaler.mean[0] == pytest.approx(clipped.mean()) and scaler.deviation[0] == pytest.approx(clipped.std())
+    assert scaler.deviation[0] < 0.06 < 1 < scaler.deviation[1]
+    scaled = scaler.standardise(values)
+    assert np.abs(scaled[:, 0]).max() < 9 and np.abs(np.delete(scaled[:, 0], [3, 700])).max() < 4.5
+    # Nothing is far out where quantiles are one value, however rare the others are.
+    rare = np.zeros((1000, 1))
+    rare[:3] = 5.0
+    assert Scaler.fit(rare, np.ones(rare.shape, dtype=bool), np.array([True])).standardise(rare).max() > 10
+
+
+def test_what_is_clipped_is_a_tasks_affair():
+    forecast = task(with_targets(lambda record: np.abs(record.values)), **REGRESSION)
+    continued = replace(forecast, baseline="last value", carried=tuple(one.name for one in forecast.features))
+    assert np.isfinite(forecast.input_scaler.low).any() and not np.isfinite(continued.input_scaler.low).any()

@@ -32,7 +32,7 @@ from liquidbench.system.processes import Stopped, Stops, stoppable
 from liquidbench.system.storage import KeptFileWarning
 
 if TYPE_CHECKING:
-    from liquidbench.training.fit import TrialEpoch
+    from liquidbench.training.fit import TrialStage
 
 MAX_ATTEMPTS = 3
 """A run whose worker is lost this many times has failed."""
@@ -56,16 +56,16 @@ class Event:
             the run is started again. ``"elsewhere"``: another driver has ended the run. ``"held"``: another driver is
             doing the run, and this one has nothing else left to do but wait. ``"doing"``: a status of the worker.
         run: the run.
-        epoch: for ``"epoch"``, which one.
+        stage: for ``"stage"``, how far it has come.
         score: for a ``"finished"`` fit, its test score by the task's main metric.
         reason: for ``"failed"`` and ``"lost"``, why; for ``"doing"``, the status; for ``"held"``, the drivers it waits
             for.
         seconds: for ``"finished"`` and ``"failed"``, how long it took.
     """
 
-    kind: Literal["started", "doing", "epoch", "lost", "finished", "failed", "elsewhere", "held"]
+    kind: Literal["started", "doing", "stage", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
-    epoch: "TrialEpoch | None" = None
+    stage: "TrialStage | None" = None
     score: float | None = None
     reason: str | None = None
     seconds: float | None = None
@@ -296,8 +296,8 @@ class _Driver:
                 raise ValueError(reason)
             case StorageFailed(number, reason, file):
                 raise OSError(number, reason, file)
-            case epoch:
-                self.on_event(Event("epoch", run, epoch))
+            case stage:
+                self.on_event(Event("stage", run, stage))
 
     def _store(self, run: Run, ended: Ended) -> None:
         self._check_alive()

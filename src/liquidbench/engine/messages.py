@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training.fit import TrialEpoch
+    from liquidbench.training.fit import TrialStage
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Warned:
 
 @dataclass(frozen=True)
 class Status:
-    """What the worker is doing when that is not an epoch and may take long.
+    """What the worker is doing when that is not a step and may take long.
 
     Attributes:
         text: what it loads, or what it waits for.
@@ -112,7 +112,7 @@ class StorageFailed:
     file: str | None = None
 
 
-Message: TypeAlias = "Started | Status | TrialEpoch | Warned | Ended | WorkerLost | InputsChanged | StorageFailed"
-"""A worker's message about a job: `Started`, statuses, epochs and warnings; then one of the others, which is the last.
+Message: TypeAlias = "Started | Status | TrialStage | Warned | Ended | WorkerLost | InputsChanged | StorageFailed"
+"""A worker's message about a job: `Started`, statuses, stages and warnings; then one of the others, which is the last.
 
 The last one may also come first, without `Started`."""

@@ -79,8 +79,8 @@ def plan(
         The plan, for `execute`.
 
     Raises:
-        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, or a model with no
-            size within the parameter budget.
+        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, a model with no
+            size within the parameter budget, or runs of a study that counts epochs.
         FileNotFoundError: if data are missing.
     """
     facts = _facts(study, directory, data, loaded or {}, on_step)
@@ -92,6 +92,9 @@ def plan(
     to_do = (None, "failed") if retry_failed else (None,)
     pending = [run for run in runs if status.get(run) in to_do]
     pending.sort(key=study.turn)
+    for run in pending:
+        # Says what to do where the study counts epochs, before anything is done.
+        run.steps  # noqa: B018
     return Plan(study, Path(directory), None if data is None else str(data), facts, ids, status, tuple(pending))
 
 

@@ -227,7 +227,7 @@ def _named_words(models: Sequence[str]) -> list[str]:
 
 
 def learning(task: TaskSummary) -> list[Figure]:
-    """Training and validation loss by epoch, with the trial that was chosen."""
+    """Training and validation loss by step, with the trial that was chosen."""
     found = []
     marks = _kept_back(task.best_first("matched"), task)
     for split, label in (("train", "Training loss"), ("validation", "Validation loss")):
@@ -237,13 +237,13 @@ def learning(task: TaskSummary) -> list[Figure]:
         for model, seeds in threads.items():
             # The mean ends where the first run stopped: beyond, it would jump as runs drop out.
             together = list(zip(*seeds, strict=False))
-            x = [epochs[0][0] for epochs in together]
-            y = [math.fsum(loss for _, loss in epochs) / len(seeds) for epochs in together]
-            low, epoch = min(zip(y, x, strict=True))
-            lowest.append((low, epoch, model))
+            x = [places[0][0] for places in together]
+            y = [math.fsum(loss for _, loss in places) / len(seeds) for places in together]
+            low, place = min(zip(y, x, strict=True))
+            lowest.append((low, place, model))
             places = decimals(None, low) + 1
-            text = f"{model}: lowest {number(low, places)} in epoch {epoch:.0f}"
-            texts = [f"{model}, epoch {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)]
+            text = f"{model}: lowest {number(low, places)} in {task.unit} {place:.0f}"
+            texts = [f"{model}, {task.unit} {at:.0f}: {number(loss, places)}" for at, loss in zip(x, y, strict=True)]
             many = len(marks) > MOST_NAMED
             series.append(
                 figures.Series(
@@ -252,8 +252,10 @@ def learning(task: TaskSummary) -> list[Figure]:
             )
         if not series:
             continue
-        loss, epoch, model = min(lowest)
-        words = [f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in epoch {epoch:.0f}."]
+        loss, place, model = min(lowest)
+        words = [
+            f"{label} falls lowest for {model}, to {number(loss, decimals(None, loss))} in {task.unit} {place:.0f}."
+        ]
         if any(len(seeds) > 1 for seeds in threads.values()):
             ends = "Thick: the mean, until the first run stops. Thin: each run to its own end."
             words.append(ends if shown else "Means over runs, until the first of them stops.")
@@ -262,8 +264,8 @@ def learning(task: TaskSummary) -> list[Figure]:
             words.append(f"Only the first {read} of {trained} runs.")
         words += _named_words(list(marks))
         kind = "cross-entropy in nats" if task.facts.kind == "classification" else "mean squared error"
-        title = f"{label} by epoch on {task.title}"
-        drawing = figures.curves(title, series, "Epoch", f"{label} ({kind})", whole_steps=True)
+        title = f"{label} by {task.unit} on {task.title}"
+        drawing = figures.curves(title, series, task.unit.capitalize(), f"{label} ({kind})", whole_steps=True)
         found.append(Figure(drawing, " ".join(words)))
     return found
 

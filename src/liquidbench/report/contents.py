@@ -31,7 +31,7 @@ from liquidbench.statistics import (
     Interval,
     Pair,
 )
-from liquidbench.study import MATCHINGS, Study, task_name
+from liquidbench.study import MATCHINGS, Study, Training, task_name
 from liquidbench.wording import counted, number, p_value, percent, significant
 
 MANY_TASKS = 5
@@ -512,7 +512,7 @@ def _settings(task: TaskSummary, variant: str) -> list[Setting]:
         standing = task.standings[model, variant]
         spread = task.spreads.get((model, variant))
         mark = task.mark(model)
-        epochs, validation = task.best_epochs(model, variant), task.validation(model, variant)
+        places, validation = task.best_places(model, variant), task.validation(model, variant)
         rows.append(
             Setting(
                 mark=mark,
@@ -524,12 +524,21 @@ def _settings(task: TaskSummary, variant: str) -> list[Setting]:
                 failures=standing.failures,
                 hidden=_tally(task.chosen(model, variant, "hidden_size")),
                 rates=_span(task.chosen(model, variant, "learning_rate")),
-                epochs=f"{median(epochs):g}" if epochs else "",
+                epochs=f"{task.unit} {median(places):g}" if places else "",
                 ended=_tally(task.ended(model, variant)),
                 costs=tables.costs(task, model, variant),
             )
         )
     return rows
+
+
+def _length(training: Training) -> str:
+    if training.epochs is not None:
+        return counted(training.epochs, "epoch")
+    asked = training.steps
+    steps = sorted(set(asked.values())) if isinstance(asked, Mapping) else [asked or 0]
+    many = f"{steps[0]:,} to {steps[-1]:,} steps, as the task needs," if len(steps) > 1 else counted(steps[0], "step")
+    return many
 
 
 def _tally(values: Iterable[float | str]) -> str:
@@ -718,20 +727,30 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread leaves "
         "out that of the search: nothing is ranked, and there is no verdict.",
     }[search.mode]
+    drawn, halving, choice = (
+        ("patience", "", "Validation loss chooses the epoch, the validation score the trial.")
+        if training.epochs is not None
+        else (
+            "what is read out of a sequence",
+            "A trial goes on after an eighth, a quarter and half of its steps only if it is in the better half of the "
+            "trials up to it. ",
+            "The validation score chooses the step and the trial.",
+        )
+    )
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
     words = [
         (
             "The same for every model",
-            f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {counted(training.epochs, 'epoch')} "
+            f"{_budget(study)}; {counted(search.trials, 'trial')}{cap}, each up to {_length(training)} "
             f"in batches of {training.batch_size}; {counted(len(study.seeds), 'seed')}{splits}, each with the same "
             "data in the same order.",
         ),
         (
             "Search",
-            "Trials draw the learning rate, optimiser, schedule, clipping, weight decay and patience from ranges that "
+            f"Trials draw the learning rate, optimiser, schedule, clipping, weight decay and {drawn} from ranges that "
             "are the same for all models, and one of the model’s few structures at the given size. The k-th trial "
-            f"draws the same values for all models. {repeated}",
+            f"draws the same values for all models. {halving}{repeated}",
         ),
         *(
             [
@@ -747,7 +766,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         ),
         (
             "Test data come last",
-            "Validation loss chooses the epoch, the validation score the trial. Test data are built only then, and "
+            f"{choice} Test data are built only then, and "
             "nothing is chosen on them. Scalers are fitted on training data; no raw row is in two splits.",
         ),
         (

@@ -133,8 +133,9 @@ class TaskSummary:
         self._scores = _Parts(kept.sort("seed", maintain_order=True), "model", "variant", "split")
         self._curves = _Parts(_curves(fits, scores), "model", "split")
         trainings = results.trainings(rows.filter(pl.col("status") == "done"))
-        trainings = trainings.filter(pl.col("best_epoch").is_not_null())
-        self._trainings = _Parts(trainings.select("model", "variant", "best_epoch", "ended"), "model", "variant")
+        trainings = trainings.filter(pl.col("best").is_not_null())
+        self.unit: str = next(iter(trainings["unit"]), "step")
+        self._trainings = _Parts(trainings.select("model", "variant", "best", "ended"), "model", "variant")
         self._measured = _measured(fits, costs)
         self._damaged = self._on_damaged_data(fits)
         self._looped = self._in_loops(fits)
@@ -282,10 +283,10 @@ class TaskSummary:
         return found
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
-        """Loss by epoch of each run, (epoch, loss), of the training that validation chose."""
+        """Loss by step of each run, (step, loss), of the training that validation chose; see `unit`."""
         threads: dict[str, list[tuple[float, float]]] = {}
-        for run, epoch, loss in self._curves.of(model, split).select("run", "epoch", "value").iter_rows():
-            threads.setdefault(run, []).append((float(epoch), loss))
+        for run, place, loss in self._curves.of(model, split).select("run", "place", "value").iter_rows():
+            threads.setdefault(run, []).append((float(place), loss))
         return list(threads.values())
 
     def trained(self, model: str) -> int:
@@ -300,9 +301,9 @@ class TaskSummary:
         """One of the columns `CHOSEN` of the finished fits, one value a seed."""
         return self._scores.of(model, variant, "test")[column].drop_nulls().to_list()
 
-    def best_epochs(self, model: str, variant: str) -> list[float]:
-        """The epoch that validation chose, one a seed."""
-        return self._trainings.of(model, variant)["best_epoch"].to_list()
+    def best_places(self, model: str, variant: str) -> list[float]:
+        """The step, or epoch, that validation chose, one a seed; see `unit`."""
+        return self._trainings.of(model, variant)["best"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
         """What ended the trainings that validation chose, one a seed."""
@@ -352,11 +353,11 @@ def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str,
 
 
 def _curves(fits: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
-    """Losses by epoch of the trainings behind the compared models' test scores."""
+    """Losses by step, or epoch, of the trainings behind the compared models' test scores."""
     chosen = scores.filter(pl.col("split") == "test", pl.col("variant") == "matched").select("run", "trial")
-    losses = fits.filter(pl.col("metric") == "loss", pl.col("epoch").is_not_null())
-    losses = losses.join(chosen, on=("run", "trial"), how="semi", nulls_equal=True)
-    return losses.sort("fold", "seed", "epoch").select("model", "split", "run", "epoch", "value")
+    losses = fits.filter(pl.col("metric") == "loss", results.PLACE.is_not_null())
+    losses = losses.with_columns(place=results.PLACE).join(chosen, on=("run", "trial"), how="semi", nulls_equal=True)
+    return losses.sort("fold", "seed", "place").select("model", "split", "run", "place", "value")
 
 
 def _measured(fits: pl.DataFrame, costs: pl.DataFrame) -> dict[tuple[str, str], dict[str, float]]:

@@ -110,12 +110,14 @@ class _Scores:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a training ended whose weights were scored."""
+    """How a training ended whose weights were scored; see `liquidbench.results.trainings`."""
 
     learning_rate: float
-    epochs: int
+    length: int
+    unit: str
     ended: str
-    best_epoch: int
+    best: int
+    improving: bool
 
 
 CIRCUMSTANCES: Mapping[str, Sequence[str]] = {
@@ -131,13 +133,15 @@ class Trainings:
 
     Attributes:
         number: how many there were, those of all trials.
-        cut: of each that the time limit ended, its epochs.
+        cut: of each that the time limit ended, its steps, or epochs.
         chosen: those whose weights were scored, one a run.
+        unit: what they count in, "step" or "epoch".
     """
 
     number: int = 0
     cut: Sequence[float] = ()
     chosen: Sequence[Training] = ()
+    unit: str = "step"
 
 
 class TaskResults:
@@ -634,11 +638,12 @@ def _trainings(rows: pl.DataFrame) -> dict[str, Trainings]:
     done = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
     found = {}
     for (model,), ended in results.trainings(done).partition_by("model", as_dict=True).items():
-        chosen = ended.filter(pl.col("best_epoch").is_not_null())
-        columns = chosen.select("learning_rate", "epochs", "ended", "best_epoch")
+        chosen = ended.filter(pl.col("best").is_not_null())
+        columns = chosen.select("learning_rate", "length", "unit", "ended", "best", "improving")
         found[model] = Trainings(
             number=ended.height,
-            cut=ended.filter(pl.col("ended") == "minutes")["epochs"].to_list(),
+            cut=ended.filter(pl.col("ended") == "minutes")["length"].to_list(),
             chosen=[Training(*training) for training in columns.iter_rows()],
+            unit=ended["unit"][0],
         )
     return found

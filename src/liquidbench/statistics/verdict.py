@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from liquidbench import models, results
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.models import Family
-from liquidbench.search import LEARNING_RATES
+from liquidbench.search import EARLIER_LEARNING_RATES, LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
     FEWEST_RANKED,
@@ -487,7 +487,7 @@ def _cut_short(task: TaskResults) -> list[str]:
             warnings.append(
                 f"{task.title}: {len(cut)} of {counted(trainings.number, 'training')} of {model} "
                 f"{'was' if len(cut) == 1 else 'were'} ended by the time limit, after a median of "
-                f"{median(cut):g} {'epoch' if median(cut) == 1 else 'epochs'}; {consequence}."
+                f"{median(cut):g} {trainings.unit}{'' if median(cut) == 1 else 's'}; {consequence}."
             )
     return warnings
 
@@ -548,27 +548,27 @@ def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
 
 
 def _learning(tasks: Sequence[TaskResults]) -> list[str]:
-    """Whether more epochs, or rates beyond their range, might have changed the scores."""
+    """Whether more steps, or rates beyond their range, might have changed the scores."""
     chosen = [(model, one) for task in tasks for model in task.models for one in task.trainings_of(model).chosen]
     warnings = []
-    improving = [
-        model for model, training in chosen if training.best_epoch == training.epochs and training.ended != "patience"
-    ]
+    unit = next((training.unit for _, training in chosen), "step")
+    improving = [model for model, training in chosen if training.improving]
     if improving:
         warnings.append(
             f"{len(improving)} of {counted(len(chosen), 'chosen fit')} {_was(improving)} still improving at their last "
-            f"epoch ({_tally(improving)}): more epochs may change the scores."
+            f"{unit} ({_tally(improving)}): more {unit}s may change the scores."
         )
-    untrained = [model for model, training in chosen if training.best_epoch == 0]
+    untrained = [model for model, training in chosen if training.best == 0]
     if untrained:
         warnings.append(
             f"{len(untrained)} of {counted(len(chosen), 'chosen fit')} {_was(untrained)} never better on validation "
             f"than before training ({_tally(untrained)})."
         )
-    edges = {end: _at_end(chosen, end) for end in ("lower", "upper")}
+    rates = EARLIER_LEARNING_RATES if unit == "epoch" else LEARNING_RATES
+    edges = {end: _at_end(chosen, end, rates) for end in ("lower", "upper")}
     near = [f"{words} to the {end} one" for end, words in edges.items() if words]
     if near:
-        low, high = LEARNING_RATES
+        low, high = rates
         warnings.append(
             f"Many chosen learning rates are close to an end of their range, {low:g} to {high:g}: {'; '.join(near)}. "
             "A rate outside it may do better."
@@ -576,9 +576,9 @@ def _learning(tasks: Sequence[TaskResults]) -> list[str]:
     return warnings
 
 
-def _at_end(chosen: Sequence[tuple[str, Training]], end: str) -> str:
+def _at_end(chosen: Sequence[tuple[str, Training]], end: str, rates: tuple[float, float]) -> str:
     """The models with many chosen rates close to an end of the range, in words; "" for none."""
-    low, high = map(math.log, LEARNING_RATES)
+    low, high = map(math.log, rates)
     fits = Counter(model for model, _ in chosen)
     close: Counter[str] = Counter()
     for model, training in chosen:

@@ -26,12 +26,16 @@ SPLITS = ("train", "validation", "test")
 LINEAR_PENALTY = 1.0
 """Weight of the squared coefficients in the ridge regression of `Task.linear_predictions`."""
 
+CLIPPED = (0.005, 0.995)
+"""Quantiles of the training values of a column. What lies further outside of them than they are apart is clipped: a
+typing error must not be the largest signal there is, and what is merely far out stays what it is."""
+
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}")
 
 RESERVED = frozenset(
     ("loss", "epochs", "trial_score", "best_epoch", "attempts", "trivial", "linear", "parameters", "state_size")
-    + ("multiply_adds", "synapse_evaluations")
+    + ("multiply_adds", "synapse_evaluations", "steps", "best_step", "still_improving", "boosting", "convolution")
 )
 """Names in the results that no score of a task may have."""
 
@@ -207,14 +211,35 @@ class Split:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and standard deviation of each column, as ``standardise`` needs them."""
+    """Mean and standard deviation of each column, as ``standardise`` needs them, and where it is clipped before.
+
+    Attributes:
+        mean: (columns,), of clipped values.
+        deviation: (columns,), of clipped values.
+        low: (columns,), the least that is not clipped; None where nothing is.
+        high: (columns,), the greatest.
+    """
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    low: NDArray[np.float64] | None = None
+    high: NDArray[np.float64] | None = None
 
     @classmethod
-    def fit(cls, values: NDArray[Any], observed: NDArray[np.bool_]) -> "Scaler":
-        """Fit on the observed entries of values (n, columns); a column that never varies is only centred."""
+    def fit(
+        cls, values: NDArray[Any], observed: NDArray[np.bool_], clipped: NDArray[np.bool_] | None = None
+    ) -> "Scaler":
+        """Fit on the observed entries of values (n, columns); a column that never varies is only centred.
+
+        Args:
+            values: (n, columns).
+            observed: bool (n, columns).
+            clipped: bool (columns,), which of them are clipped, see `CLIPPED`; None for none.
+        """
+        if clipped is not None:
+            low, high = _limits(values, observed, clipped)
+            fitted = cls.fit(np.clip(values, low, high), observed)
+            return cls(fitted.mean, fitted.deviation, low, high)
         counts = np.maximum(observed.sum(axis=0), 1)
         kept = np.where(observed, values, 0.0).astype(np.float64)
         mean = kept.sum(axis=0) / counts
@@ -228,12 +253,26 @@ class Scaler:
         return cls(mean, np.where(constant, 1.0, deviation))
 
     def standardise(self, values: NDArray[Any]) -> NDArray[np.float32]:
-        """Values (..., columns) with mean 0 and deviation 1 on the data of the fit."""
+        """Values (..., columns), clipped, with mean 0 and deviation 1 on the data of the fit."""
+        if self.low is not None:
+            values = np.clip(values, self.low, self.high)
         return ((values - self.mean) / self.deviation).astype(np.float32)
 
     def restore(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Undo `standardise`."""
         return values * self.deviation + self.mean
+
+
+def _limits(
+    values: NDArray[Any], observed: NDArray[np.bool_], clipped: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What columns are clipped at, infinite where they are not: where quantiles do not differ, nothing is far out."""
+    low, high = np.full(values.shape[1], -np.inf), np.full(values.shape[1], np.inf)
+    for column in np.flatnonzero(clipped & observed.any(axis=0)):
+        least, most = np.quantile(values[observed[:, column], column].astype(np.float64), CLIPPED)
+        if most > least:
+            low[column], high[column] = least - (most - least), most + (most - least)
+    return low, high
 
 
 def carry_spans(spans: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[Any]:
@@ -530,7 +569,7 @@ class Task:
 
     @property
     def input_scaler(self) -> Scaler:
-        """Statistics of the observed training values, in the features' units."""
+        """Statistics of the observed training values, in the features' units, and where values are clipped."""
         return self._fitted[0]
 
     @property
@@ -683,6 +722,8 @@ class Task:
         inputs = Scaler.fit(
             np.concatenate([recording.values for recording in recordings]),
             np.concatenate([recording.observed for recording in recordings]),
+            # A forecast continues its column from wherever it has got to.
+            clipped=np.array([feature.name not in self.carried for feature in self.features]),
         )
         targets = None
         if self.kind == "regression" and self.standardise_targets:

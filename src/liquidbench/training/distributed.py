@@ -24,6 +24,8 @@ import torch.distributed as dist
 import liquidbench
 from liquidbench.catalogue import SequenceModel
 from liquidbench.folder import TrainingFolder
+from liquidbench.models import OwnModel
+from liquidbench.own import CodeError
 from liquidbench.rows import scored_or_why
 from liquidbench.search import Settings
 from liquidbench.system import storage
@@ -44,7 +46,7 @@ from liquidbench.training.replicas import (
     unpacked,
     work,
 )
-from liquidbench.training.trainer import Epoch, NoTargetsError, Progress, check_targets
+from liquidbench.training.trainer import Evaluation, NoTargetsError, Progress, check_targets
 
 _PATIENCE = 3.0
 
@@ -54,19 +56,19 @@ class Trained:
     """What a training gave.
 
     Attributes:
-        model: the network with the weights of its best epoch.
+        model: the network with the weights of its best step.
         course: how it was trained, with the number of threads that was used.
-        curve: every epoch that is complete.
-        best_epoch: the one with the lowest validation loss; 0 for the untrained network.
-        ended: ``"all epochs"``, ``"patience"``, or ``"minutes"`` where the same call would go on.
+        curve: its evaluations.
+        best_step: after which it was best on validation, by the task's main metric; 0 for the untrained network.
+        ended: ``"all steps"``, ``"patience"``, or ``"minutes"`` where the same call would go on.
         scores: by split, ``"validation"`` and ``"test"``, the task's metrics, None where one is undefined; empty
             while the training can go on.
     """
 
     model: SequenceModel
     course: Course
-    curve: tuple[Epoch, ...]
-    best_epoch: int
+    curve: tuple[Evaluation, ...]
+    best_step: int
     ended: str
     scores: Mapping[str, Mapping[str, float | None]]
 
@@ -78,7 +80,7 @@ def train(
     *,
     minutes: float | None = None,
     save_every: float = 60.0,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_evaluation: Callable[[Evaluation], None] | None = None,
 ) -> Trained:
     """Train one network, or go on with its training, and score it.
 
@@ -90,7 +92,7 @@ def train(
     With the same course on the same machine, losses and weights are the same to the bit, however often the training
     was stopped in between; with another number of devices or threads only up to rounding.
 
-    The folder holds ``checkpoint.pt``, written after each epoch and every so many seconds, whole or not at all. At
+    The folder holds ``checkpoint.pt``, written after each evaluation and every so many seconds, whole or not at all. At
     the end there are also ``model.pt``, for `load`, and ``training.json`` with curve and scores. Test is asked for
     when everything else is settled. Each file carries a checksum; a damaged checkpoint is moved to ``damaged/`` with a
     warning, and the training begins anew.
@@ -102,8 +104,8 @@ def train(
         course: what to train and how.
         folder: made where it does not exist. Where it has a checkpoint of the same course, that is gone on with.
         minutes: stop at a checkpoint after so many minutes of training; the same call goes on. None for no limit.
-        save_every: seconds between checkpoints within an epoch, at least; 0 for one after each step.
-        on_epoch: called in this process for every epoch, first for those that an earlier call has trained.
+        save_every: seconds between checkpoints between evaluations, at least; 0 for one after each step.
+        on_evaluation: called in this process for every evaluation, first for those of an earlier call.
 
     Returns:
         The network and how it did.
@@ -119,28 +121,28 @@ def train(
         >>> from tempfile import TemporaryDirectory
         >>> from liquidbench import tasks
         >>> task = tasks.load("occupancy-excerpt")
-        >>> course = Course("GRU", 8, Settings(learning_rate=0.01), epochs=2)
+        >>> course = Course("GRU", 8, Settings(learning_rate=0.01), steps=20)
         >>> with TemporaryDirectory() as folder:
         ...     trained = train(task, course, folder)
         >>> trained.ended, len(trained.curve), "accuracy" in trained.scores["test"]
-        ('all epochs', 2, True)
+        ('all steps', 2, True)
     """
     for name, value, least in (("minutes", minutes, "above 0"), ("save_every", save_every, "at least 0")):
         if value is not None and not (value >= 0 and (value or name == "save_every")):
             raise ValueError(f"{name} must be {least}; got {value}")
     folder = Path(folder)
     if dist.is_torchelastic_launched():
-        return _train_joined(task, course, folder, minutes, save_every, on_epoch)
+        return _train_joined(task, course, folder, minutes, save_every, on_evaluation)
     for rank in range(course.devices):
         device_of(course.device, rank)
     with ExitStack() as inside:
         course, at = _begin(task, course, folder, inside)
         model, path = course.build(task), TrainingFolder(folder).checkpoint
-        tell = on_epoch or (lambda epoch: None)
-        for epoch in at.progress.curve:
-            tell(epoch)
+        tell = on_evaluation or (lambda evaluation: None)
+        for evaluation in at.progress.curve:
+            tell(evaluation)
         ended = at.progress.ended or _conduct(course, model, at, task, path, minutes, save_every, tell)
-        return _finish(task, course, model, Checkpoint.read(path).progress, ended, folder)
+        return _finish(task, course, Checkpoint.read(path).progress, ended, folder)
 
 
 def processes() -> int:
@@ -159,7 +161,7 @@ def _train_joined(
     folder: Path,
     minutes: float | None,
     save_every: float,
-    on_epoch: Callable[[Epoch], None] | None,
+    on_evaluation: Callable[[Evaluation], None] | None,
 ) -> Trained:
     """`train` in one of the processes that torchrun has started. The folder is the first one's affair."""
     started, here = processes(), int(os.environ["LOCAL_WORLD_SIZE"])
@@ -180,18 +182,16 @@ def _train_joined(
         course = _settled(course, task, at, path)
         assert course.threads is not None
         torch.set_num_threads(course.threads)
-        model = course.build(task)
-        tell = on_epoch if first and on_epoch else lambda epoch: None
-        for epoch in at.progress.curve:
-            tell(epoch)
+        tell = on_evaluation if first and on_evaluation else lambda evaluation: None
+        for evaluation in at.progress.curve:
+            tell(evaluation)
         ended = at.progress.ended
         if not ended:
             learnt, validation = _splits(task)
             seconds = math.inf if minutes is None else 60 * minutes
-            ended = replicate(
-                course, model, at, learnt.to(device), validation.to(device), path, save_every, seconds, tell
-            )
-        trained = _finish(task, course, model, at.progress, ended, folder if first else None)
+            data = learnt.to(device), validation.to(device)
+            ended = replicate(course, course.build(task), at, *data, path, task.main, save_every, seconds, tell)
+        trained = _finish(task, course, at.progress, ended, folder if first else None)
         # Who leaves early could take from another what it has not read yet.
         dist.barrier()
         dist.destroy_process_group()
@@ -253,13 +253,12 @@ def _begin(task: Task, course: Course, folder: Path, inside: ExitStack) -> tuple
     return course, kept or Checkpoint.first(course, task, course.build(task))
 
 
-def _finish(
-    task: Task, course: Course, model: SequenceModel, progress: Progress, ended: str, folder: Path | None
-) -> Trained:
+def _finish(task: Task, course: Course, progress: Progress, ended: str, folder: Path | None) -> Trained:
     """Score what was trained, and keep it in the folder."""
+    model = course.build(task)
     model.load_state_dict(progress.best)
     if ended == "minutes":
-        return Trained(model, course, tuple(progress.curve), progress.best_epoch, ended, {})
+        return Trained(model, course, tuple(progress.curve), progress.best_step, ended, {})
 
     # From here on there is nothing left to choose.
     device, scores = device_of(course.device), {}
@@ -267,7 +266,7 @@ def _finish(
     for split in ("validation", "test"):
         predicted = predict(model, Data(task.split(split), device))
         scores[split] = {name: scored_or_why(metric, predicted)[0] for name, metric in task.scores.items()}
-    trained = Trained(model.cpu(), course, tuple(progress.curve), progress.best_epoch, ended, scores)
+    trained = Trained(model.cpu(), course, tuple(progress.curve), progress.best_step, ended, scores)
     if folder is not None:
         _keep(trained, task, folder)
     return trained
@@ -294,6 +293,7 @@ def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
         FileNotFoundError: where there is none.
         ValueError: for another task than that it was trained on.
         DamagedFileError: where the file is not what was written.
+        CodeError: a user's model is not there any more, or has changed.
     """
     path = Path(path)
     path = TrainingFolder(path).model if path.is_dir() else path
@@ -302,9 +302,13 @@ def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
     try:
         content = loaded(path)
         name, course, state = content["task"], content["course"], content["state"]
-        course = Course(**{**course, "settings": Settings(**course["settings"])})
+        known = course["model"]
+        known = OwnModel(**known) if isinstance(known, Mapping) else known
+        course = Course(**{**course, "model": known, "settings": Settings(**course["settings"])})
     except DamagedFileError as error:
         raise DamagedFileError(f"{error}; train again in its folder, and it is made from the checkpoint") from error
+    except CodeError:
+        raise
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is no model that `liquidbench train` has left ({error}); train it again") from error
     if name != task.name:
@@ -366,7 +370,7 @@ def _conduct(
     path: Path,
     minutes: float | None,
     save_every: float,
-    on_epoch: Callable[[Epoch], None],
+    on_evaluation: Callable[[Evaluation], None],
 ) -> str:
     """Start the processes and hear them to their end; why the training ended."""
     splits = _splits(task)
@@ -385,17 +389,29 @@ def _conduct(
             theirs.close()
             running[ours] = process
         # Not among the arguments: `start` would wait for ever where a process dies before it has read so much.
-        packed = pickle.dumps((model, at))
+        packed = _pickled(model, at, task)
         for connection in running:
             # Should it have died already, hearing it will tell.
             with suppress(OSError):
                 connection.send_bytes(packed)
-        return _hear(running, on_epoch)
+        return _hear(running, on_evaluation)
     finally:
         for process in running.values():
             process.kill()
             process.join()
         rendezvous.unlink(missing_ok=True)
+
+
+def _pickled(model: SequenceModel, at: Checkpoint, task: Task) -> bytes:
+    """What each process is sent. Of a task of a user's own, the functions that it needs must be found there."""
+    try:
+        return pickle.dumps((model, at, task.main))
+    # Somebody else's layer or function may fail in any way.
+    except Exception as error:
+        raise ValueError(
+            f"model and metric must be such that other processes can have them; those of this training cannot be sent "
+            f"({type(error).__name__}: {error}): define layers and functions of your own at the top level of a module"
+        ) from error
 
 
 def _loopback() -> dict[str, str]:
@@ -409,7 +425,7 @@ def _loopback() -> dict[str, str]:
     return next(({"GLOO_SOCKET_IFNAME": name} for name in ("lo", "lo0") if name in known), {})
 
 
-def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]) -> str:
+def _hear(processes: Mapping[Connection, Any], on_evaluation: Callable[[Evaluation], None]) -> str:
     """Listen until the training ends; where a process does, for a few seconds more, and raise what was the cause."""
     running = dict(processes)
     watch = StoppedWatch()
@@ -429,8 +445,8 @@ def _hear(processes: Mapping[Connection, Any], on_epoch: Callable[[Epoch], None]
                 if connection in troubles:
                     continue
                 message = _death(process, list(processes).index(connection), len(processes))
-            if isinstance(message, Epoch):
-                on_epoch(message)
+            if isinstance(message, Evaluation):
+                on_evaluation(message)
             elif isinstance(message, str):
                 return message
             else:
@@ -460,9 +476,9 @@ def _keep(trained: Trained, task: Task, folder: Path) -> None:
     content = {
         "course": trained.course.identity(task),
         "ended": trained.ended,
-        "best_epoch": trained.best_epoch,
+        "best_step": trained.best_step,
         "scores": trained.scores,
-        "curve": [asdict(epoch) for epoch in trained.curve],
+        "curve": list(map(asdict, trained.curve)),
         "version": liquidbench.__version__,
         "torch": str(torch.__version__),
     }

@@ -1,13 +1,13 @@
 """A fit: a run and its task in, rows of results out.
 
-Every model gets the same: for one seed the same batches in the same order, and as many trials, epochs and minutes as
-any other. Validation loss says when to stop, the validation score of the main metric says which trial was best, and
-only when both are settled is the test split asked for.
+Every model gets the same: for one seed the same batches in the same order, and as many trials, steps and minutes as
+any other. The validation score of the main metric says when to stop and which trial was best, and only when both are
+settled is the test split asked for.
 """
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,47 +18,51 @@ from torch import Tensor
 
 from liquidbench import catalogue, matching, predictions, search
 from liquidbench.catalogue import SequenceModel
+from liquidbench.models import READOUTS
 from liquidbench.rows import Row, Rows, scored_or_why
-from liquidbench.search import Settings, Trial
+from liquidbench.search import RUNGS, Halt, Settings, Space, Trial
 from liquidbench.study import Run
+from liquidbench.tasks import floors
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, own_generators, predict
 from liquidbench.training.policy import NetworkPolicy, measured, seed_of
-from liquidbench.training.trainer import Epoch, NoTargetsError, Trainer
+from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer
 
 
 @dataclass(frozen=True)
-class TrialEpoch:
-    """What `fit` tells its caller after each epoch.
+class TrialStage:
+    """What `fit` tells its caller after each evaluation.
 
     Attributes:
         trial: number of the trial, from 0.
         trials: number of trials.
-        epoch: from 1.
-        epochs: most epochs of a trial.
-        train_loss: mean over the epoch's training targets, as they were met.
-        validation_loss: after the epoch.
+        step: after how many steps.
+        steps: most steps of a trial.
+        train_loss: mean over training targets since the evaluation before, as they were met.
+        validation_loss: after these steps.
     """
 
     trial: int
     trials: int
-    epoch: int
-    epochs: int
+    step: int
+    steps: int
     train_loss: float
     validation_loss: float
 
 
 @dataclass
 class _Trained:
-    """A network with the weights of its best epoch, and how its training went."""
+    """A network with the weights of its best step, and how its training went."""
 
     model: SequenceModel
     hidden_size: int
-    curve: list[tuple[float, float]] = field(default_factory=list)
-    ended: str = "all epochs"
+    curve: list[tuple[int, float, float]] = field(default_factory=list)
+    ended: str = "all steps"
     failure: str | None = None
-    best_epoch: int = 0
+    steps: int = 0
+    best_step: int = 0
+    improving: bool = False
     best_score: float | None = None
     validated: tuple[Tensor, Tensor] | None = None
 
@@ -69,7 +73,9 @@ class _Trained:
             "curve": self.curve,
             "ended": self.ended,
             "failure": self.failure,
-            "best_epoch": self.best_epoch,
+            "steps": self.steps,
+            "best_step": self.best_step,
+            "improving": self.improving,
             "hidden_size": self.hidden_size,
             "parameters": matching.count_parameters(self.model),
         }
@@ -79,7 +85,7 @@ def fit(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None = None,
-    on_epoch: Callable[[TrialEpoch], None] | None = None,
+    on_stage: Callable[[TrialStage], None] | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> list[Row]:
     """Search, train one model on one task with one seed, and score the best on test.
@@ -95,7 +101,7 @@ def fit(
         task: its data. Train and validation are asked for at the start, test when the model is chosen.
         folder: the study's folder, for the search's journal, with which a run that was stopped goes on, and for the
             predictions; None keeps neither.
-        on_epoch: called after every epoch.
+        on_stage: called after every evaluation on validation.
         on_wait: told whom the search has to wait for, where another process is at it.
 
     Returns:
@@ -106,20 +112,19 @@ def fit(
             not there.
     """
     with own_generators(device_of(run.device)):
-        return _fit(run, task, folder, on_epoch, on_wait)
+        return _fit(run, task, folder, on_stage, on_wait)
 
 
 def _fit(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None,
-    on_epoch: Callable[[TrialEpoch], None] | None,
+    on_stage: Callable[[TrialStage], None] | None,
     on_wait: Callable[[str], None] | None,
 ) -> list[Row]:
     task = task.with_fold(run.fold)
-    higher = task.main.higher_is_better
     rows = Rows(run, task.data_digest)
-    lessons = _Lessons(run, task, on_epoch)
+    lessons = _Lessons(run, task, on_stage)
     trained: dict[int, _Trained] = {}
     if run.variant == "author":
         number, settings = 0, Settings(catalogue.author(run.model).learning_rate)
@@ -128,7 +133,7 @@ def _fit(
         if run.searches:
             for trial in trials:
                 rows.add_trial(trial)
-        chosen = search.best(trials, higher)
+        chosen = search.best(trials, task.main.higher_is_better)
         if chosen is None:
             first = f"the first, with learning rate {trials[0].settings.learning_rate:.3g}"
             return rows.failed(f"all of {len(trials)} trials failed; {first}: {trials[0].record['failure']}")
@@ -144,7 +149,8 @@ def _fit(
     model = best.model
     rows.configured(model, best.hidden_size)
     about = {"trial": number, "learning_rate": settings.learning_rate, "settings": settings.to_json()}
-    rows.add("best_epoch", best.best_epoch, **about)
+    rows.add("best_step", best.best_step, **about)
+    rows.add("still_improving", float(best.improving), **about)
     operations = None if model.operations is None else matching.count_operations(model)
     for metric, value in (
         ("parameters", matching.count_parameters(model)),
@@ -197,6 +203,8 @@ def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
             rows.add("trivial", task.trivial_score(), split="test")
         if task.linear:
             rows.add("linear", task.linear_score(), split="test")
+        for name, (value, reason) in floors.scores(task).items():
+            rows.add(name, value, split="test", reason=reason)
     for name, policy in task.policies.items():
         found = measured(task, policy, seed_of(task, run.seed, "test"))
         rows.add_measured(found, of=name, split="test")
@@ -216,19 +224,21 @@ def _searched(
     seed, fold = run.tuned
     searching = replace(run, seed=seed, fold=fold)
     # The search of another run is made here where it is not there yet: whoever makes it, it is the same.
-    teaching = lessons if run.searches else _Lessons(searching, task.with_fold(fold), lessons.on_epoch)
+    teaching = lessons if run.searches else _Lessons(searching, task.with_fold(fold), lessons.on_stage)
     sign = 1 if task.main.higher_is_better else -1
     best: dict[int, _Trained] = {}
 
-    def score_trial(number: int, settings: Settings) -> tuple[float | None, dict[str, Any]]:
-        made = teaching.train(settings, number, run.search.trials)
+    def score_trial(number: int, settings: Settings, halt: Halt) -> tuple[float | None, dict[str, Any]]:
+        made = teaching.train(settings, number, run.search.trials, halt)
+        if made.ended == "pruned":
+            return made.best_score, made.record
         beaten = [other.best_score for other in best.values() if other.best_score is not None]
         if made.best_score is not None and all(sign * made.best_score > sign * score for score in beaten):
             best.clear()
             best[number] = made
         return made.best_score, made.record
 
-    trials = search.conduct(searching, _structures(searching, task), score_trial, _journal(run, task, folder), on_wait)
+    trials = search.conduct(searching, _space(searching, task), score_trial, _journal(run, task, folder), on_wait)
     return trials, best if run.searches else {}
 
 
@@ -236,10 +246,11 @@ def _journal(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Pat
     return None if folder is None else search.journal(folder, run, task.data_digest)
 
 
-def _structures(run: Run, task: Task) -> list[Mapping[str, Any]]:
+def _space(run: Run, task: Task) -> Space:
     assert run.parameters is not None
     offered = matching.structures(run.model, task, run.parameters, run.seed, run.matching)
-    return [structure for structure, _ in offered]
+    readouts = READOUTS if task.per == "sequence" else ()
+    return Space([structure for structure, _ in offered], readouts, task.main.higher_is_better)
 
 
 def settings_so_far(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Settings:
@@ -247,11 +258,11 @@ def settings_so_far(run: Run, task: Task, folder: str | os.PathLike[str] | None)
     if run.variant == "author":
         return Settings(catalogue.author(run.model).learning_rate)
     searching = replace(run, seed=run.tuned[0], fold=run.tuned[1])
-    structures = _structures(searching, task)
+    space = _space(searching, task)
     journal = _journal(run, task, folder)
-    trials = [] if journal is None else search.kept(journal, structures)
-    found = search.best(trials, task.main.higher_is_better)
-    return found.settings if found else Settings(search.MIDDLE_RATE, structure=structures[0])
+    trials = [] if journal is None else search.kept(journal, space)
+    found = search.best(trials, space.higher_is_better)
+    return found.settings if found else Settings(search.MIDDLE_RATE, structure=space.structures[0])
 
 
 def network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, int]:
@@ -269,14 +280,14 @@ def network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, in
         if sizes
         else matching.size_for_budget(run.model, task, run.parameters, run.seed, run.matching, structure)
     )
-    return catalogue.build(run.model, task, size, run.seed, structure=structure), size
+    return catalogue.build(run.model, task, size, run.seed, structure=structure, readout=settings.readout), size
 
 
 class _Lessons:
     """A run's training data, asked for when they are needed, and how networks learn from them."""
 
-    def __init__(self, run: Run, task: Task, on_epoch: Callable[[TrialEpoch], None] | None):
-        self.run, self.task, self.on_epoch, self.device = run, task, on_epoch, device_of(run.device)
+    def __init__(self, run: Run, task: Task, on_stage: Callable[[TrialStage], None] | None):
+        self.run, self.task, self.on_stage, self.device = run, task, on_stage, device_of(run.device)
 
     @cached_property
     def train_data(self) -> Data:
@@ -286,39 +297,54 @@ class _Lessons:
     def validation(self) -> Data:
         return Data(self.task.split("validation"), self.device)
 
-    def train(self, settings: Settings, number: int, trials: int) -> _Trained:
-        """Train one network, and score it on validation."""
-        run, epochs = self.run, self.run.training.epochs
+    def train(
+        self, settings: Settings, number: int, trials: int, halt: Halt = lambda eighths, score: False
+    ) -> _Trained:
+        """Train one network, unless it is halted at one of the search's rungs, and score it on validation."""
+        run, steps = self.run, self.run.steps
         model, hidden_size = network(run, self.task, settings)
         trained = _Trained(model, hidden_size)
 
-        def tell(epoch: Epoch) -> None:
-            if self.on_epoch is not None:
-                losses = epoch.train_loss, epoch.validation_loss
-                self.on_epoch(TrialEpoch(number, trials, epoch.epoch, epochs, *losses))
+        def tell(evaluation: Evaluation) -> None:
+            if self.on_stage is not None:
+                losses = evaluation.train_loss, evaluation.validation_loss
+                self.on_stage(TrialStage(number, trials, evaluation.step, steps, *losses))
+
+        rungs = iter(RUNGS)
+        rung = next(rungs, 0)
+
+        def at_rung(step: int, score: float | None) -> bool:
+            nonlocal rung
+            # With few steps one evaluation may be that of several rungs.
+            while rung and 8 * step >= rung * steps:
+                if halt(rung, math.nan if score is None else score):
+                    return True
+                rung = next(rungs, 0)
+            return False
 
         # Dropout draws from the global generator.
         torch.manual_seed(run.seed)
-        progress = None
+        trainer = None
         try:
             trainer = Trainer(
                 model,
                 settings,
                 self.train_data,
                 self.validation,
-                epochs=epochs,
+                steps=steps,
                 batch_size=run.training.batch_size,
                 seed=run.seed,
+                metric=self.task.main,
             )
-            progress = trainer.progress
-            trained.ended = trainer.run(
-                seconds=math.inf if run.search.cap is None else 60 * run.search.cap, on_epoch=tell
-            )
+            seconds = math.inf if run.search.cap is None else 60 * run.search.cap
+            trained.ended = trainer.run(seconds=seconds, on_evaluation=tell, halt=at_rung)
         except (NoTargetsError, FloatingPointError) as error:
             trained.failure = str(error)
-        if progress is not None:
-            trained.curve = [(epoch.train_loss, epoch.validation_loss) for epoch in progress.curve]
-            trained.best_epoch = progress.best_epoch
+        if trainer is not None:
+            at = trainer.progress
+            trained.curve = [(one.step, one.train_loss, one.validation_loss) for one in at.curve]
+            trained.steps, trained.best_step = at.step, at.best_step
+            trained.improving = trained.failure is None and trainer.improving
         if trained.failure is None:
             trained.validated = predict(model, self.validation)
             trained.best_score, reason = scored_or_why(self.task.main, trained.validated)

@@ -135,19 +135,28 @@ def optimiser_of(model: SequenceModel, settings: Settings) -> torch.optim.Optimi
     raise ValueError(f"optimiser must be one of adamw, rmsprop; got {settings.optimiser!r}")
 
 
-def learning_rate(settings: Settings, epoch: int, epochs: int) -> float:
-    """What the schedule that settings name makes of the learning rate in an epoch, counted from 1, of so many."""
+def learning_rate(settings: Settings, step: int, steps: int) -> float:
+    """The learning rate of a step, counted from 1, of so many: it rises evenly, then the schedule has it.
+
+    Example:
+        >>> settings = Settings(0.01, schedule="cosine", warm_up=0.1)
+        >>> [round(learning_rate(settings, step, 100), 6) for step in (1, 5, 10, 11, 56, 101)]
+        [0.001, 0.005, 0.01, 0.01, 0.005, 0.0]
+    """
+    rising = round(settings.warm_up * steps)
+    if step <= rising:
+        return settings.learning_rate * step / rising
     if settings.schedule == "cosine":
-        return settings.learning_rate * (1 + math.cos(math.pi * (epoch - 1) / epochs)) / 2
+        return settings.learning_rate * (1 + math.cos(math.pi * (step - 1 - rising) / (steps - rising))) / 2
     return settings.learning_rate
 
 
 @torch.inference_mode()
-def predict(model: SequenceModel, data: Data, index: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Targets and predictions of some sequences, or all, (n,) and (n, outputs) where there is a target; on the CPU."""
+def predict(model: SequenceModel, data: Data) -> tuple[Tensor, Tensor]:
+    """Targets and predictions of all sequences, (n,) and (n, outputs) where there is a target; on the CPU."""
     model.eval()
-    index = torch.arange(len(data)) if index is None else index
-    parts = [data.scored(batch, model(*data.inputs(batch))) for batch in index.split(EVALUATION_BATCH)]
+    batches = torch.arange(len(data)).split(EVALUATION_BATCH)
+    parts = [data.scored(batch, model(*data.inputs(batch))) for batch in batches]
     targets, predictions = zip(*parts, strict=True)
     return torch.cat(targets).cpu(), torch.cat(predictions).cpu()
 

@@ -22,18 +22,19 @@ from torch import Tensor
 
 from liquidbench import catalogue
 from liquidbench.catalogue import SequenceModel
-from liquidbench.models import find
+from liquidbench.metrics import Metric
+from liquidbench.models import READOUTS, OwnModel, find
 from liquidbench.search import Settings
-from liquidbench.study import DEVICES
+from liquidbench.study import DEVICES, STEPS_ELSEWHERE
 from liquidbench.system import storage
 from liquidbench.system.packed import check_zip
 from liquidbench.system.processes import end_with_parent
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, optimiser_of
-from liquidbench.training.trainer import Epoch, Progress, Trainer
+from liquidbench.training.trainer import PARALLEL, Evaluation, Progress, Trainer
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -41,34 +42,39 @@ class Course:
     """All that decides how one network is trained, save the data.
 
     Attributes:
-        model: a key of `liquidbench.models.MODELS`.
+        model: a key of `liquidbench.models.MODELS`, or a user's own.
         hidden_size: its units.
-        settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience, structure.
-        epochs: passes over the training split, at most.
+        settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience, warm-up,
+            structure, readout.
+        steps: of the optimiser, at most.
         batch_size: sequences a step, over all processes.
         seed: of initial values, of the order of the data, and of dropout.
         devices: processes that share each batch.
         threads: of each process; None for the cores divided among the processes, or what a checkpoint was made with.
         device: what they compute on, one of `liquidbench.study.DEVICES`; each process has a GPU of its own.
+        parallel: one of `liquidbench.training.trainer.PARALLEL`: "ddp", each process has the whole network; "fsdp",
+            each keeps a part of its parameters, gradients and optimiser's state, for networks too large for one.
 
     Raises:
         TypeError: for a number of another type.
         ValueError: for an unknown model or a number out of range.
+        CodeError: a user's model is not there, or has changed.
     """
 
-    model: str
+    model: str | OwnModel
     hidden_size: int
     settings: Settings
-    epochs: int = 50
+    steps: int = STEPS_ELSEWHERE
     batch_size: int = 64
     seed: int = 0
     devices: int = 1
     threads: int | None = None
     device: str = "cpu"
+    parallel: str = "ddp"
 
     def __post_init__(self) -> None:
         find(self.model)
-        for name in ("hidden_size", "epochs", "batch_size", "seed", "devices", "threads"):
+        for name in ("hidden_size", "steps", "batch_size", "seed", "devices", "threads"):
             value, least = getattr(self, name), 0 if name == "seed" else 1
             if name == "threads" and value is None:
                 continue
@@ -86,7 +92,8 @@ class Course:
             ("learning_rate", settings.learning_rate > 0, "above 0"),
             ("clip_norm", settings.clip_norm > 0, "above 0"),
             ("weight_decay", settings.weight_decay >= 0, "at least 0"),
-            ("patience", 0 < settings.patience <= 1, "above 0 and at most 1, a share of the epochs"),
+            ("patience", 0 < settings.patience <= 1, "above 0 and at most 1, a share of the steps"),
+            ("warm_up", 0 <= settings.warm_up < 1, "at least 0 and below 1, a share of the steps"),
         ):
             value = getattr(settings, name)
             if not (allowed and math.isfinite(value)):
@@ -94,19 +101,27 @@ class Course:
         for name, value, known in (
             ("optimiser", settings.optimiser, ("adamw", "rmsprop")),
             ("schedule", settings.schedule, ("constant", "cosine")),
+            ("readout", settings.readout, READOUTS),
             ("device", self.device, DEVICES),
+            ("parallel", self.parallel, PARALLEL),
         ):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
     def build(self, task: Task) -> SequenceModel:
         """The network with its initial values."""
-        return catalogue.build(self.model, task, self.hidden_size, self.seed, structure=self.settings.structure)
+        settings = self.settings
+        return catalogue.build(
+            self.model, task, self.hidden_size, self.seed, structure=settings.structure, readout=settings.readout
+        )
 
     def identity(self, task: Task) -> dict[str, Any]:
         """Everything on which the losses depend, by name."""
         content = asdict(self)
         settings = content.pop("settings")
+        if isinstance(self.model, OwnModel):
+            # Under whichever name: another version of its code is another model.
+            content["model"] = f"{self.model.code} (checksum {self.model.checksum})"
         return {"task": task.name, "data": task.data_digest, "fold": task.fold, **content, **settings}
 
 
@@ -166,7 +181,7 @@ class Checkpoint:
                     f"reads {_FORMAT}; go on with that version, or remove the file to begin anew"
                 )
             progress = dict(content.pop("progress"))
-            progress["curve"] = [Epoch(**epoch) for epoch in progress["curve"]]
+            progress["curve"] = [Evaluation(**evaluation) for evaluation in progress["curve"]]
             return cls(**content, progress=Progress(**progress))
         except (KeyError, AttributeError, TypeError) as error:
             raise DamagedFileError(f"{path} is no checkpoint ({error})") from error
@@ -174,7 +189,7 @@ class Checkpoint:
     @property
     def content(self) -> dict[str, Any]:
         """All of it as tensors, numbers and text."""
-        progress = vars(self.progress) | {"curve": [asdict(epoch) for epoch in self.progress.curve]}
+        progress = vars(self.progress) | {"curve": list(map(asdict, self.progress.curve))}
         return {"format": _FORMAT, **vars(self), "progress": progress}
 
     def write(self, path: Path) -> None:
@@ -263,22 +278,24 @@ def replicate(
     train: Data,
     validation: Data,
     path: Path,
+    metric: Metric,
     save_every: float,
     seconds: float,
-    on_epoch: Callable[[Epoch], None],
+    on_evaluation: Callable[[Evaluation], None],
 ) -> str:
     """One process's part in a training by all of the default group, from a checkpoint on.
 
     Args:
         course: what is trained.
-        model: a network to fill; at the end it has the weights of its best epoch.
+        model: a network to fill; at the end it has the weights of its best step.
         checkpoint: where to begin; it moves on with the training.
         train: the training split, on this process's device.
         validation: the validation split, there too.
         path: the checkpoint's file, which the first process writes.
-        save_every: seconds between checkpoints, besides those after each epoch.
+        metric: chooses the best step.
+        save_every: seconds between checkpoints, besides those after each evaluation.
         seconds: of training, after which it stops at a checkpoint.
-        on_epoch: called after every epoch, its checkpoint being written.
+        on_evaluation: called after every evaluation, its checkpoint being written.
 
     Returns:
         Why it ended.
@@ -294,10 +311,12 @@ def replicate(
             course.settings,
             train,
             validation,
-            epochs=course.epochs,
+            steps=course.steps,
             batch_size=course.batch_size,
             seed=course.seed,
+            metric=metric,
             group=group,
+            parallel=course.parallel,
         )
         at = {"model": checkpoint.model, "optimiser": checkpoint.optimiser}
         trainer.load_state_dict({**at, "generator": checkpoint.generators[rank]})
@@ -311,7 +330,7 @@ def replicate(
                 checkpoint.model, checkpoint.optimiser = state["model"], state["optimiser"]
                 checkpoint.write(path)
 
-        return trainer.run(seconds=seconds, pause=True, save=save, save_every=save_every, on_epoch=on_epoch)
+        return trainer.run(seconds=seconds, pause=True, save=save, save_every=save_every, on_evaluation=on_evaluation)
 
 
 def work(
@@ -327,7 +346,7 @@ def work(
 ) -> None:
     """A process's life, as `liquidbench.training.distributed.train` starts it.
 
-    Over the connection the first process tells every `Epoch` and, at last, why the training ended; any of them an
+    Over the connection the first process tells every `Evaluation` and, at last, why the training ended; any of them an
     exception that ends it.
 
     Args:
@@ -337,7 +356,8 @@ def work(
         validation: the validation split.
         path: the checkpoint's file.
         rendezvous: a file by which the processes find each other.
-        connection: to the driver. Model and checkpoint come from there, pickled, so that each process has its own.
+        connection: to the driver. Model, checkpoint and metric come from there, pickled, so that each process has its
+            own.
         save_every: see `replicate`.
         seconds: see `replicate`.
     """
@@ -345,19 +365,19 @@ def work(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
 
-    def tell(what: Epoch | str) -> None:
+    def tell(what: Evaluation | str) -> None:
         if rank == 0:
             connection.send(what)
 
     try:
         assert course.threads is not None
         torch.set_num_threads(course.threads)
-        model, checkpoint = pickle.loads(connection.recv_bytes())  # noqa: S301
+        model, checkpoint, metric = pickle.loads(connection.recv_bytes())  # noqa: S301
         device = device_of(course.device, rank)
         join(device, init_method=f"file://{rendezvous}", rank=rank, world_size=course.devices)
         for data in (train, validation):
             data.to(device)
-        tell(replicate(course, model, checkpoint, train, validation, path, save_every, seconds, tell))
+        tell(replicate(course, model, checkpoint, train, validation, path, metric, save_every, seconds, tell))
         # The driver ends all. On a way out of its own, now and then threads of torch abort the process, and one that
         # leaves early could take from another what it has not read yet.
         threading.Event().wait()

@@ -9,7 +9,9 @@ of the batch's loss is
     \nabla \frac{1}{n} \sum_{i} \ell_i = \sum_r \frac{n_r}{n} \, \nabla \Big( \frac{1}{n_r} \sum_{i \in r} \ell_i \Big)
 
 so each process weights its mean loss by its part of the targets, and torch's ``DistributedDataParallel`` sums the
-gradients. All processes know the whole batch, hence :math:`n`, before they compute anything.
+gradients; or each keeps a part of every parameter and of what the optimiser knows of it, and torch's ``fully_shard``
+gathers a recurrence's parameters when it is read and scatters the sums of its gradients. All processes know the whole
+batch, hence :math:`n`, before they compute anything.
 
 Where a task tells environments apart, there is such a loss for each, and an objective makes one number of them. Its
 derivatives by the losses weight the environments; they are taken where all processes know the losses of the whole
@@ -26,19 +28,40 @@ from typing import Any, NamedTuple
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from liquidbench.catalogue import SequenceModel
+from liquidbench.metrics import Metric, score
 from liquidbench.search import Settings
-from liquidbench.training.learning import Data, learning_rate, loss_of, optimiser_of, predict, synchronise
+from liquidbench.training.learning import (
+    EVALUATION_BATCH,
+    Data,
+    learning_rate,
+    loss_of,
+    optimiser_of,
+    predict,
+    synchronise,
+)
+
+PARALLEL = ("ddp", "fsdp")
+"""How processes share a network: each has all of it, or a part of each of its parameters."""
+
+FEWEST_PATIENCE = 300
+"""Steps without a better validation score that are waited for in any case."""
+
+IMPROVING = 0.02
+"""A training whose last tenth of steps brought more than this share of all that it gained was still improving."""
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 """``objective(losses, counts)``, of the environments in a batch: their mean losses and their numbers of scored targets,
 each (environments,), in the order of their numbers; gives what is minimised, a scalar."""
 
 Sampler = Callable[[Data, int, torch.Generator], Sequence[Tensor]]
-"""``sampler(data, batch_size, generator)`` gives the batches of an epoch as indices of sequences. It depends on nothing
-else, for all processes draw the same, and so does a training that goes on within an epoch."""
+"""``sampler(data, batch_size, generator)`` gives the batches of a pass over the data as indices of sequences. It
+depends on nothing else, for all processes draw the same, and so does a training that goes on within a pass."""
 
 _SAVE, _STOP = 1.0, 2.0
 
@@ -74,20 +97,24 @@ def check_targets(train: Data, validation: Data) -> None:
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """What came of an epoch.
+class Evaluation:
+    """How a training stands after some of its steps.
 
     Attributes:
-        epoch: from 1.
-        train_loss: mean over the epoch's training targets, as they were met.
-        validation_loss: after the epoch.
-        seconds: its steps took, without validation and checkpoints.
+        step: after how many.
+        train_loss: mean over the training targets since the evaluation before, as they were met.
+        validation_loss: mean over validation targets.
+        score: on validation, by the metric that chooses; None where that is undefined.
+        seconds: that the steps since the evaluation before took, without validation and checkpoints.
+        sequences: that these steps read, over all processes.
     """
 
-    epoch: int
+    step: int
     train_loss: float
     validation_loss: float
+    score: float | None
     seconds: float
+    sequences: int
 
 
 @dataclass
@@ -95,30 +122,41 @@ class Progress:
     """How far a training has come.
 
     Attributes:
-        order: state, at the beginning of the epoch, of the generator that draws batches.
-        epoch: the one it is in, from 1.
-        step: batches of it that are done.
-        total: sum over these of the batch's loss times its targets.
-        scored: sum of targets.
-        seconds: they took.
-        curve: the epochs that are complete.
-        best_epoch: the one with the lowest validation loss; 0 for the untrained network.
-        best_loss: that loss; None before the first validation.
-        best: the network's state then.
+        order: state, at the beginning of this pass over the data, of the generator that draws batches.
+        batch: batches of the pass that are done.
+        step: steps that are done.
+        total: since the last evaluation, sum of each batch's loss times its targets.
+        scored: since then, targets.
+        sequences: since then, sequences.
+        seconds: since then, of steps.
+        curve: all evaluations after training began.
+        untrained: score before training, None where it is undefined.
+        best_step: after which the validation score was best; 0 for the untrained network.
+        best_score: the score then.
+        best_loss: the validation loss then; None before the first validation.
+        best: the network's state then, whole in each process.
         ended: why the training is over, "" while it is not.
     """
 
     order: Tensor
-    epoch: int = 1
+    batch: int = 0
     step: int = 0
     total: float = 0.0
     scored: int = 0
+    sequences: int = 0
     seconds: float = 0.0
-    curve: list[Epoch] = field(default_factory=list)
-    best_epoch: int = 0
+    curve: list[Evaluation] = field(default_factory=list)
+    untrained: float | None = None
+    best_step: int = 0
+    best_score: float | None = None
     best_loss: float | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
     ended: str = ""
+
+
+def interval(steps: int) -> int:
+    """Steps from one evaluation on validation to the next: a fiftieth of the most there may be, but at least 10."""
+    return max(10, steps // 50)
 
 
 class Step(NamedTuple):
@@ -211,13 +249,22 @@ def _parts(data: Data, batch: Tensor, scored: int, share: Tensor, predictions: T
     return stacked, stacked.new_tensor(counts)
 
 
-def spread(model: SequenceModel, group: dist.ProcessGroup) -> DistributedDataParallel:
+def spread(model: SequenceModel, group: dist.ProcessGroup, parallel: str = "ddp") -> nn.Module:
     """A network whose gradients are summed over a group of processes in the backward pass.
 
-    The sum is to have the same bits whenever it is made. Its order depends on where in torch's buckets a gradient lies,
-    and torch arranges them anew after the first step, so that a training that goes on from a checkpoint would add up in
-    another order than one that was never stopped; but not where it is to look for unused parameters in each step.
+    Args:
+        model: the network; with "fsdp" its parameters become `DTensor`, of which each process has a part.
+        group: the processes.
+        parallel: one of `PARALLEL`.
     """
+    return _replicated(model, group) if parallel == "ddp" else _Sharded(model, group)
+
+
+def _replicated(model: SequenceModel, group: dist.ProcessGroup) -> DistributedDataParallel:
+    # The sum is to have the same bits whenever it is made. Its order depends on where in torch's buckets a gradient
+    # lies, and torch arranges them anew after the first step, so that a training that goes on from a checkpoint would
+    # add up in another order than one that was never stopped; but not where it is to look for unused parameters in each
+    # step.
     with warnings.catch_warnings():
         # The argument's new name is not known to all versions of torch that we run with.
         warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
@@ -227,6 +274,43 @@ def spread(model: SequenceModel, group: dist.ProcessGroup) -> DistributedDataPar
     # Without a hook it would be their mean.
     together.register_comm_hook(group, _sum)
     return together
+
+
+class _Sharded(nn.Module):
+    """A network of which each process keeps a part; a recurrence's parameters are whole while it reads its inputs."""
+
+    def __init__(self, model: SequenceModel, group: dist.ProcessGroup):
+        super().__init__()
+        mesh = DeviceMesh.from_group(group, next(model.parameters()).device.type)
+        for part in (*model.layer.recurrences, model):
+            sharded = fully_shard(part, mesh=mesh)
+            assert isinstance(sharded, FSDPModule)
+            # Sums of gradients, not their means; gloo can only add.
+            sharded.set_gradient_divide_factor(1.0)
+            sharded.set_force_sum_reduction_for_comms(True)
+        self.model = model
+
+    def forward(self, *inputs: Tensor | None) -> Tensor:
+        with warnings.catch_warnings():
+            # Nobody changes these outputs in place.
+            warnings.filterwarnings("ignore", "FSDP2-wrapped module", UserWarning)
+            return self.model(*inputs)
+
+
+def whole(state: Any) -> Any:
+    """A state of a network or an optimiser with its tensors whole, which all processes of a group must ask for."""
+    if isinstance(state, dict):
+        return {name: whole(part) for name, part in state.items()}
+    return state.full_tensor() if isinstance(state, DTensor) else state
+
+
+def parted(state: Any, like: Tensor) -> Any:
+    """A tensor, or all in a dictionary that are as large as one, as parts of a whole; each process has the whole."""
+    if isinstance(state, dict):
+        return {name: parted(part, like) for name, part in state.items()}
+    if not isinstance(like, DTensor) or not isinstance(state, Tensor) or state.shape != like.shape:
+        return state
+    return distribute_tensor(state.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
 
 
 class _WithUnused(nn.Module):
@@ -250,22 +334,26 @@ def _sum(
 
 
 class Trainer:
-    """Trains one network until its validation loss stops improving, or epochs or time are spent.
+    """Trains one network until its validation score stops improving, or steps or time are spent.
 
-    Dropout draws from torch's global generator of the device, which is for the caller to seed.
+    After every `interval` of steps it is scored on validation, by the metric or, where two scores are equal or there
+    is no metric, by the loss. Dropout draws from torch's global generator of the device, which is for the caller to
+    seed.
 
     Args:
-        model: the network, which is moved to the device of the data; at the end it has the weights of its best epoch.
-        settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience.
+        model: the network, which is moved to the device of the data; at the end it has the weights of its best step.
+        settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience, warm-up.
         train: the training split.
         validation: the validation split, on the same device.
-        epochs: passes over the training split, at most.
+        steps: updates of the network, at most. A batch without targets is none.
         batch_size: sequences a step, over all processes.
         seed: of the order of the data.
+        metric: chooses the best step on validation; None for the loss.
         objective: what a step minimises. Validation loss is the mean over targets, whatever it is.
         sampler: draws the batches.
         group: the processes that train together, None for this one alone. Those on other devices than the CPU each have
             one of their own.
+        parallel: one of `PARALLEL`: how they share the network.
 
     Raises:
         NoTargetsError: for a split without targets.
@@ -275,11 +363,12 @@ class Trainer:
         >>> task = tasks.load("occupancy-excerpt")
         >>> train, validation = (Data(task.split(name)) for name in ("train", "validation"))
         >>> model = catalogue.build("GRU", task, hidden_size=8, seed=0)
-        >>> trainer = Trainer(model, Settings(learning_rate=0.01), train, validation, epochs=2, batch_size=64)
+        >>> how = {"steps": 20, "batch_size": 64, "metric": task.main}
+        >>> trainer = Trainer(model, Settings(learning_rate=0.01), train, validation, **how)
         >>> trainer.run()
-        'all epochs'
-        >>> len(trainer.progress.curve)
-        2
+        'all steps'
+        >>> [evaluation.step for evaluation in trainer.progress.curve]
+        [10, 20]
     """
 
     def __init__(
@@ -289,39 +378,61 @@ class Trainer:
         train: Data,
         validation: Data,
         *,
-        epochs: int,
+        steps: int,
         batch_size: int,
         seed: int = 0,
+        metric: Metric | None = None,
         objective: Objective = erm,
         sampler: Sampler = shuffled,
         group: dist.ProcessGroup | None = None,
+        parallel: str = "ddp",
     ):
         check_targets(train, validation)
         self.model, self.settings, self.train, self.validation = model.to(train.device), settings, train, validation
-        self.epochs, self.batch_size, self.objective, self.sampler = epochs, batch_size, objective, sampler
-        self.group = group
-        self._network = model if group is None else spread(model, group)
+        self.steps, self.batch_size, self.metric = steps, batch_size, metric
+        self.objective, self.sampler, self.group = objective, sampler, group
+        self._network = model if group is None else spread(model, group, parallel)
         self._optimiser = optimiser_of(model, settings)
         self._order = torch.Generator().manual_seed(seed)
         self.progress = Progress(self._order.get_state())
 
     @property
     def patience(self) -> int:
-        """Epochs without a better validation loss before training stops."""
-        return max(1, round(self.settings.patience * self.epochs))
+        """Steps without a better validation score before training stops."""
+        return max(FEWEST_PATIENCE, round(self.settings.patience * self.steps))
+
+    @property
+    def improving(self) -> bool:
+        """Whether the training was still improving when its steps were spent, so that more might change its score.
+
+        It was where the last tenth of its steps brought more than `IMPROVING` of all that it gained on validation.
+        """
+        at = self.progress
+        if at.ended != "all steps":
+            return False
+        first = self._worth(at.untrained, 0.0)[0]
+        worth = [(one.step, self._worth(one.score, one.validation_loss)[0]) for one in at.curve]
+        late = max(value for _, value in worth)
+        early = max([first, *(value for step, value in worth if step <= 0.9 * self.steps)])
+        return math.isfinite(first) and late - early > IMPROVING * (late - first)
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, optimiser and dropout's generator: with `progress`, all that the next step depends on."""
+        """Network, optimiser and dropout's generator: with `progress`, all that the next step depends on.
+
+        Of several processes all must ask.
+        """
         return {
-            "model": self.model.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
+            "model": whole(dict(self.model.state_dict())),
+            "optimiser": whole(self._optimiser.state_dict()),
             "generator": self._generator_state(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave, also in a process before."""
-        self.model.load_state_dict(state["model"])
-        self._optimiser.load_state_dict(state["optimiser"])
+        self._load(state["model"])
+        optimiser, parameters = state["optimiser"], list(self.model.parameters())
+        parts = {number: parted(known, parameters[number]) for number, known in optimiser["state"].items()}
+        self._optimiser.load_state_dict({**optimiser, "state": parts})
         self._set_generator_state(state["generator"])
 
     def run(
@@ -331,7 +442,8 @@ class Trainer:
         pause: bool = False,
         save: Callable[[], None] = lambda: None,
         save_every: float = math.inf,
-        on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+        on_evaluation: Callable[[Evaluation], None] = lambda evaluation: None,
+        halt: Callable[[int, float | None], bool] = lambda step, best_score: False,
     ) -> str:
         """Train to the end, or as long as there is time.
 
@@ -339,13 +451,15 @@ class Trainer:
 
         Args:
             seconds: after which it stops at the next step.
-            pause: go on another time from that step; else the training is over, and the epoch counts as it is.
-            save: called in all processes where the training could go on: before it, after each epoch, and at a pause.
-            save_every: seconds between two calls within an epoch.
-            on_epoch: called after every epoch that is saved.
+            pause: go on another time from that step; else the training is over, and it is evaluated as it is.
+            save: called in all processes where the training could go on: before it, after each evaluation, and at a
+                pause.
+            save_every: seconds between two calls between evaluations.
+            on_evaluation: called after every evaluation, when it is saved.
+            halt: called after that with the steps that are done and the best score so far; whether to stop for good.
 
         Returns:
-            Why it ended: "all epochs", "patience" or "minutes".
+            Why it ended: "all steps", "patience", "pruned" where it was halted, or "minutes".
 
         Raises:
             FloatingPointError: where a loss stops being finite.
@@ -359,91 +473,143 @@ class Trainer:
         at = self.progress
         if at.best_loss is None:
             # The untrained network is the first to beat: one that only got worse has learnt nothing.
-            at.best_loss, _ = self._validate(0.0)
+            at.best_loss, at.untrained = self._validate()
             if not math.isfinite(at.best_loss):
                 raise FloatingPointError(f"validation loss is {at.best_loss} before training")
-            at.best = self._weights()
+            at.best_score, at.best = at.untrained, self._weights()
             kept()
         while not at.ended:
-            stopped = self._train_epoch(clock, kept)
+            stopped = self._train(clock, kept)
             if stopped and pause:
                 kept()
                 return "minutes"
-            epoch = self._close_epoch(clock, pause)
+            evaluation = self._evaluate(stopped)
             kept()
-            on_epoch(epoch)
-        self.model.load_state_dict(at.best)
+            on_evaluation(evaluation)
+            if not at.ended and halt(at.step, at.best_score):
+                at.ended = "pruned"
+        self._load(at.best)
         return at.ended
 
-    def _train_epoch(self, clock: "_Clock", kept: Callable[[], None]) -> bool:
-        """Go on to the epoch's end; whether time was up before."""
-        at = self.progress
-        for parameters in self._optimiser.param_groups:
-            parameters["lr"] = learning_rate(self.settings, at.epoch, self.epochs)
+    def _train(self, clock: "_Clock", kept: Callable[[], None]) -> bool:
+        """Go on to the next evaluation; whether time was up before."""
+        at, every = self.progress, interval(self.steps)
         self._network.train()
-        self._order.set_state(at.order)
-        for batch in self.sampler(self.train, self.batch_size, self._order)[at.step :]:
-            began = time.monotonic()
-            try:
-                loss, scored, wish = step(
-                    self._network,
-                    self._optimiser,
-                    self.train,
-                    batch,
-                    self.settings.clip_norm,
-                    self.objective,
-                    self.group,
-                    clock.wish(),
-                )
-            except FloatingPointError as error:
-                raise FloatingPointError(f"{error} in epoch {at.epoch}") from error
-            synchronise(self.train.device)
-            at.total, at.scored, at.step = at.total + loss * scored, at.scored + scored, at.step + 1
-            at.seconds += time.monotonic() - began
-            if wish == _STOP:
-                return True
-            if wish == _SAVE:
-                kept()
-        return False
+        evaluated = at.curve[-1].step if at.curve else 0
+        until = min((evaluated // every + 1) * every, self.steps)
+        while True:
+            self._order.set_state(at.order)
+            batches = self.sampler(self.train, self.batch_size, self._order)
+            before = at.step if at.batch == 0 else -1
+            for batch in batches[at.batch :]:
+                if at.step == until:
+                    return False
+                wish = self._step(batch, clock)
+                if wish == _STOP:
+                    return True
+                if wish == _SAVE:
+                    kept()
+            if at.step == before:
+                raise NoTargetsError("no batch has a target")
+            at.batch, at.order = 0, self._order.get_state()
 
-    def _close_epoch(self, clock: "_Clock", pause: bool) -> Epoch:
+    def _step(self, batch: Tensor, clock: "_Clock") -> float:
+        """One update, if the batch has targets; what is to be done after it."""
+        at, began = self.progress, time.monotonic()
+        for parameters in self._optimiser.param_groups:
+            parameters["lr"] = learning_rate(self.settings, at.step + 1, self.steps)
+        try:
+            loss, scored, wish = step(
+                self._network,
+                self._optimiser,
+                self.train,
+                batch,
+                self.settings.clip_norm,
+                self.objective,
+                self.group,
+                clock.wish(),
+            )
+        except FloatingPointError as error:
+            raise FloatingPointError(f"{error} in step {at.step + 1}") from error
+        synchronise(self.train.device)
+        at.batch += 1
+        if scored:
+            at.step, at.sequences = at.step + 1, at.sequences + len(batch)
+            at.total, at.scored = at.total + loss * scored, at.scored + scored
+            at.seconds += time.monotonic() - began
+        return wish
+
+    def _evaluate(self, stopped: bool) -> Evaluation:
         """Validate, and see whether the training has ended."""
         at = self.progress
-        loss, wish = self._validate(clock.wish())
+        loss, found = self._validate()
         if not math.isfinite(loss):
-            raise FloatingPointError(f"validation loss became {loss} in epoch {at.epoch}")
-        epoch = Epoch(at.epoch, at.total / at.scored, loss, at.seconds)
-        at.curve.append(epoch)
+            raise FloatingPointError(f"validation loss became {loss} in step {at.step}")
+        trained = at.total / at.scored if at.scored else math.nan
+        evaluation = Evaluation(at.step, trained, loss, found, at.seconds, at.sequences)
+        at.curve.append(evaluation)
         assert at.best_loss is not None
-        if loss < at.best_loss:
-            at.best_epoch, at.best_loss, at.best = at.epoch, loss, self._weights()
-        if wish == _STOP and not pause:
+        if self._worth(found, loss) > self._worth(at.best_score, at.best_loss):
+            at.best_step, at.best_score, at.best_loss, at.best = at.step, found, loss, self._weights()
+        if stopped:
             at.ended = "minutes"
-        elif at.epoch - at.best_epoch >= self.patience:
+        elif at.step == self.steps:
+            at.ended = "all steps"
+        elif at.step - at.best_step >= self.patience:
             at.ended = "patience"
-        elif at.epoch == self.epochs:
-            at.ended = "all epochs"
-        at.epoch, at.step, at.total, at.scored, at.seconds = at.epoch + 1, 0, 0.0, 0, 0.0
-        at.order = self._order.get_state()
-        return epoch
+        at.total, at.scored, at.sequences, at.seconds = 0.0, 0, 0, 0.0
+        return evaluation
 
-    def _validate(self, wish: float) -> tuple[float, float]:
-        """Mean loss on validation, of which each process predicts a share, and the sum of wishes."""
-        index = torch.arange(len(self.validation))
-        share = index if self.group is None else index.tensor_split(self.group.size())[self.group.rank()]
-        sums = torch.tensor([0.0, 0.0, wish], dtype=torch.float64)
-        if len(share):
-            targets, predictions = predict(self.model, self.validation, share)
-            if len(targets):
-                sums[0], sums[1] = float(loss_of(targets, predictions)) * len(targets), len(targets)
-        if self.group is not None:
-            sums = sums.to(self.validation.device)
-            dist.all_reduce(sums, group=self.group)
-        total, scored, wish = sums.tolist()
-        return total / scored, wish
+    def _worth(self, found: float | None, loss: float) -> tuple[float, float]:
+        """What is to be as large as can be: the score, and of equal scores that with the lower loss."""
+        if self.metric is None:
+            return -loss if found is None else -found, -loss
+        if found is None:
+            return -math.inf, -loss
+        return (found if self.metric.higher_is_better else -found), -loss
+
+    def _validate(self) -> tuple[float, float | None]:
+        """Mean loss on validation and the score, which is the loss where there is no metric."""
+        targets, predictions = predict(self.model, self.validation) if self.group is None else self._predicted()
+        loss = float(loss_of(targets, predictions))
+        if self.metric is None:
+            return loss, loss
+        try:
+            return loss, score(self.metric, targets.numpy(), predictions.numpy())
+        except ValueError:
+            # Undefined on these targets: whoever reports on the training says why.
+            return loss, None
+
+    @torch.no_grad()
+    def _predicted(self) -> tuple[Tensor, Tensor]:
+        """As `predict`, each process a share of each batch, so that all of them pass through the network as often."""
+        assert self.group is not None
+        data, size, rank = self.validation, self.group.size(), self.group.rank()
+        known = data.target_mask
+        self._network.eval()
+        found = []
+        for batch in torch.arange(len(data)).split(size * EVALUATION_BATCH):
+            shares = batch.tensor_split(size)
+            own = shares[rank]
+            _, predictions = data.scored(own, self._network(*data.inputs(own if len(own) else batch[:1]))[: len(own)])
+            counts = [int(known[share].sum()) for share in shares]
+            together = [predictions.new_zeros(max(counts), predictions.shape[-1]) for _ in shares]
+            padded = torch.zeros_like(together[0])
+            padded[: len(predictions)] = predictions
+            dist.all_gather(together, padded, group=self.group)
+            found += [part[:count] for part, count in zip(together, counts, strict=True)]
+        return data.targets[known].cpu(), torch.cat(found).cpu()
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+        # Of a network that is in parts for its size, the device need not hold all of it.
+        return {
+            name: tensor.full_tensor().cpu() if isinstance(tensor, DTensor) else tensor.clone()
+            for name, tensor in self.model.state_dict().items()
+        }
+
+    def _load(self, weights: dict[str, Tensor]) -> None:
+        now = self.model.state_dict()
+        self.model.load_state_dict({name: parted(tensor, now[name]) for name, tensor in weights.items()})
 
     def _generator_state(self) -> Tensor:
         device = self.train.device
@@ -465,7 +631,7 @@ class _Clock:
         self._deadline, self._save_every, self._first = self.saved + seconds, save_every, first
 
     def wish(self) -> float:
-        """What is to be done after the step or the epoch."""
+        """What is to be done after the step."""
         now = time.monotonic()
         if not self._first:
             return 0.0

@@ -23,13 +23,13 @@ class Rehearsal:
         study: the study's name.
         tasks: facts by task name.
         seconds: how long each run sleeps.
-        epochs: number of made-up epochs per trial, two rows each.
+        evaluations: number of made-up evaluations per trial, two rows each.
     """
 
     study: str
     tasks: Mapping[str, Facts]
     seconds: float = 0.0
-    epochs: int = 5
+    evaluations: int = 5
 
     def __call__(self, job: Job, send: Callable[[Message], None]) -> Ended:
         started = time.monotonic()
@@ -63,10 +63,10 @@ class Rehearsal:
         for trial in range(run.search.trials if run.searches else 1):
             rate = 10 ** drawn.uniform(-3, -1)
             tried = {"trial": trial, "learning_rate": rate}
-            for epoch in range(1, self.epochs + 1):
+            for number in range(1, self.evaluations + 1):
                 for split in ("train", "validation"):
-                    add(split=split, metric="loss", value=1 / epoch, epoch=epoch, **tried)
-            told = {"metric": "epochs", "value": float(self.epochs), "reason": "all epochs"}
+                    add(split=split, metric="loss", value=1 / number, step=number, **tried)
+            told = {"metric": "steps", "value": float(self.evaluations), "reason": "all steps"}
             add(split="", **tried, **told)
             tried["settings"] = json.dumps({"learning_rate": rate})
             score = drawn.gauss(skill, 0.03)
@@ -74,7 +74,7 @@ class Rehearsal:
                 add(split="validation", metric="trial_score", value=score, **tried)
             if score > best:
                 chosen, best = tried, score
-        add(split="", metric="best_epoch", value=float(self.epochs), **chosen)
+        add(split="", metric="best_step", value=float(self.evaluations), **chosen)
         for name in ("trivial", "linear"):
             add(split="test", metric=name, value=0.5)
         add(split="validation", metric=metric, value=best, **chosen)

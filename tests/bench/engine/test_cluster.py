@@ -106,7 +106,7 @@ def test_real_fits_by_the_command_line(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(
         "{name: small, tasks: [occupancy-excerpt], models: [GRU], parameters: 1000, seeds: 2, "
-        "search: {trials: 2, mode: cheap}, training: {epochs: 1}}"
+        "search: {trials: 2, mode: cheap}, training: {steps: 10}}"
     )
     command = [sys.executable, "-m", "liquidbench", "run", str(path), "--results", str(tmp_path), "--ray", "local"]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=150)

@@ -40,7 +40,7 @@ def study(**changes) -> Study:
         "parameters": 1000,
         "seeds": 2,
         "search": {"trials": 1},
-        "training": {"epochs": 2},
+        "training": {"steps": 20},
     }
     return Study.parse(content | changes)
 
@@ -67,7 +67,7 @@ def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path, executor):
 
     assert set(outcome.finished) == set(made.pending)
     assert not outcome.failed and not outcome.left_out and not outcome.interrupted
-    assert kinds(events) == {"started": 6, "epoch": 8, "finished": 6}
+    assert kinds(events) == {"started": 6, "stage": 8, "finished": 6}
     # Costs are measured last and one at a time, although there are two processes.
     assert [(event.run.kind, event.kind) for event in events[-4:]] == [("cost", "started"), ("cost", "finished")] * 2
     frame = results.read(tmp_path)
@@ -188,7 +188,7 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
     made = plan(study(), tmp_path)
     met = []
 
-    def failing(run, task, folder, on_epoch, on_wait):
+    def failing(run, task, folder, on_stage, on_wait):
         met.append(task.constructed)
         task.split("test")
         return failure(run, task.data_digest, "not tried")
@@ -201,10 +201,10 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
-    made = plan(study(training={"epochs": 2000}, seeds=[0, 1, 2]), tmp_path)
+    made = plan(study(training={"steps": 20000}, seeds=[0, 1, 2]), tmp_path)
 
     def interrupt(event):
-        if event.kind == "epoch":
+        if event.kind == "stage":
             raise KeyboardInterrupt
 
     outcome = execute(made, Pool(1), interrupt)
@@ -222,8 +222,8 @@ def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path
 
 
 def slow_study() -> Study:
-    """A study whose epochs take minutes, so that workers send no messages."""
-    return study(models=["LTC"], parameters=20_000, seeds=1, training={"epochs": 1, "batch_size": 1})
+    """A study whose steps take minutes, so that workers send no messages."""
+    return study(models=["LTC"], parameters=20_000, seeds=1, training={"steps": 1000, "batch_size": 1})
 
 
 DRIVER = """
@@ -331,12 +331,12 @@ def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
     made = plan(study(models=["GRU"], seeds=1, search={"trials": 4}), tmp_path)
 
     def interrupt(event):
-        if event.epoch is not None and event.epoch.trial == 2:
+        if event.stage is not None and event.stage.trial == 2:
             raise KeyboardInterrupt
 
     assert execute(made, Pool(1), interrupt).interrupted
     tried = []
-    outcome = execute(made, Pool(1), lambda event: event.epoch and tried.append(event.epoch.trial))
+    outcome = execute(made, Pool(1), lambda event: event.stage and tried.append(event.stage.trial))
     assert not outcome.failed and tried[0] == 2
     scores = results.trials(results.read(tmp_path))
     assert scores["trial"].to_list() == [0, 1, 2, 3]
@@ -380,7 +380,7 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
 
 @pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
 def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, executor):
-    made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1, training={"steps": 10}), tmp_path)
     (run,) = fits(made)
     journal = search.journal(tmp_path, run, made.tasks[run.task_name].digest)
     journal.parent.mkdir()
@@ -397,7 +397,7 @@ def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, exec
     ids=["pool", "process"],
 )
 def test_what_cannot_be_kept_is_no_failure_of_the_run(tmp_path, executor, folder):
-    made = plan(study(models=["GRU"], seeds=1, training={"epochs": 1}), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1, training={"steps": 10}), tmp_path)
     made = replace(made, pending=tuple(fits(made)))
     (tmp_path / folder).touch()
     with pytest.raises(OSError, match=folder):
@@ -459,19 +459,19 @@ def test_a_worker_without_the_folder_gives_what_one_with_it_does(tmp_path):
     for name, executor in (("with", InProcess()), ("without", Remote())):
         made = plan(asked, tmp_path / name)
         told = []
-        outcome = execute(made, executor, lambda event, told=told: event.epoch and told.append(event))
+        outcome = execute(made, executor, lambda event, told=told: event.stage and told.append(event))
         assert len(outcome.finished) == 3
         # The second seed makes no search: it uses the one of the first.
-        trials[name] = [(event.run.seed, event.epoch.trial) for event in told]
+        trials[name] = [(event.run.seed, event.stage.trial) for event in told]
     assert trials["with"] == trials["without"]
-    columns = ("run", "kind", "split", "metric", "epoch", "trial", "value", "settings", "reason")
-    told = ["loss", "accuracy", "trial_score", "best_epoch", "parameters", "trivial"]
+    columns = ("run", "kind", "split", "metric", "step", "trial", "value", "settings", "reason")
+    told = ["loss", "accuracy", "trial_score", "best_step", "parameters", "trivial"]
     frames = [results.read(tmp_path / name).filter(pl.col("metric").is_in(told)) for name in trials]
     first, second = (frame.select(columns).sort(columns) for frame in frames)
     assert first.equals(second)
     # Cost is measured with the settings that the search found.
     (costed,) = frames[1].filter(kind="cost")["settings"].unique()
-    (chosen,) = frames[1].filter(kind="fit", metric="best_epoch")["settings"].unique()
+    (chosen,) = frames[1].filter(kind="fit", metric="best_step")["settings"].unique()
     assert costed == chosen
     for run in frames[0].filter(kind="fit")["run"].unique():
         one, other = (predictions.read(tmp_path / name, run) for name in trials)

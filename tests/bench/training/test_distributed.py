@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -31,20 +32,24 @@ from liquidbench.training import distributed, learning
 from liquidbench.training.distributed import train
 from liquidbench.training.learning import Data, loss_of, optimiser_of, predict
 from liquidbench.training.replicas import Checkpoint, Course
-from liquidbench.training.trainer import Epoch, erm, shuffled, spread, step
+from liquidbench.training.trainer import Evaluation, erm, shuffled, spread, step, whole
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 COURSE = Course(
     "GRU",
     6,
     Settings(0.02, schedule="cosine", weight_decay=0.01, patience=1.0, structure={"num_layers": 2, "dropout": 0.3}),
-    epochs=3,
+    steps=21,
     batch_size=33,
     devices=2,
     threads=1,
 )
 CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence"), (False,)))
 CASES += [("GRU", kind, per, True) for kind in ("classification", "regression") for per in ("step", "sequence")]
+# Dense parameters behind masks, parametrised ones, those of compiled kernels, of torch's own, and of a cell before.
+SHARDED = [("LTC-NCP", "regression", "step", False), ("CfC-NCP", "classification", "step", False)]
+SHARDED += [(model, "classification", "sequence", False) for model in ("LTC", "CfC-mm", "GRU-D")]
+SHARDED += [("GRU", "regression", "step", True)]
 
 
 def parity():
@@ -104,25 +109,26 @@ def uneven(losses: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
     return losses.mean() + 3 * losses.var(correction=0)
 
 
-def learnt(group, number: int):
+def learnt(group, case, parallel: str = "ddp"):
     """Losses, gradients and weights of a case, step by step."""
-    model, kind, per, environments = CASES[number]
+    model, kind, per, environments = case
     data, net = split(kind, per), network(model, per)
     if environments:
         data.environments = torch.tensor([4, 0, 0, 4, 4, 9, 9, 0, 0, 4, 9, 9])
     objective = uneven if environments else erm
+    together = net if group is None else spread(net, group, parallel)
     optimiser = optimiser_of(net, Settings(0.01, weight_decay=0.1))
-    whole = net if group is None else spread(net, group)
     for batch in batches(data):
-        told = step(whole, optimiser, data, batch, 0.05, objective, group)
-        yield told, [None if p.grad is None else p.grad.clone() for p in net.parameters()], [*net.state_dict().values()]
+        told = step(together, optimiser, data, batch, 0.05, objective, group)
+        gradients = [None if p.grad is None else whole(p.grad).clone() for p in net.parameters()]
+        yield told, gradients, [*whole(dict(net.state_dict())).values()]
 
 
 def replica(rank: int, rendezvous: str, connection) -> None:
     dist.init_process_group("gloo", init_method=f"file://{rendezvous}", rank=rank, world_size=2)
     torch.set_num_threads(1)
-    for number in range(len(CASES)):
-        for told, gradients, weights in learnt(dist.group.WORLD, number):
+    for case, parallel in [*product(CASES, ["ddp"]), *product(SHARDED, ["fsdp"])]:
+        for told, gradients, weights in learnt(dist.group.WORLD, case, parallel):
             # As arrays, since a tensor is sent as memory that ends with its process.
             arrays = [None if g is None else g.numpy() for g in gradients], [w.numpy() for w in weights]
             connection.send((told[:2], *arrays))
@@ -150,8 +156,8 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         processes[-1].start()
         theirs.close()
         ends.append(ours)
-    for number, case in enumerate(CASES):
-        for (loss, scored, _), gradients, weights in learnt(None, number):
+    for case in [*CASES, *SHARDED]:
+        for (loss, scored, _), gradients, weights in learnt(None, case):
             first, second = (end.recv() for end in ends)
             np.testing.assert_equal(first, second)
             (their_loss, their_scored), their_gradients, their_weights = first
@@ -175,7 +181,7 @@ def content(folder) -> dict:
     """All that a training leaves, without how long it took."""
     at = Checkpoint.read(folder / "checkpoint.pt")
     at.progress.seconds = 0.0
-    at.progress.curve = [replace(epoch, seconds=0.0) for epoch in at.progress.curve]
+    at.progress.curve = [replace(evaluation, seconds=0.0) for evaluation in at.progress.curve]
     summary = json.loads((folder / "training.json").read_text())
     return at.content | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
 
@@ -205,21 +211,26 @@ def undisturbed(tmp_path_factory) -> dict:
 def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed):
     """Without dropout, which draws elsewhere; and two processes do up to rounding."""
     course = replace(COURSE, devices=1, settings=replace(COURSE.settings, structure={}))
-    told: list[Epoch] = []
-    trained = train(parity(), course, tmp_path / "one", on_epoch=told.append)
-    assert tuple(told) == trained.curve and [epoch.epoch for epoch in told] == [1, 2, 3]
+    told: list[Evaluation] = []
+    trained = train(parity(), course, tmp_path / "one", on_evaluation=told.append)
+    assert tuple(told) == trained.curve and [evaluation.step for evaluation in told] == [10, 20, 21]
 
     data, validation = (Data(parity().split(name)) for name in ("train", "validation"))
     net, order = course.build(parity()), torch.Generator().manual_seed(0)
     optimiser = optimiser_of(net, course.settings)
-    losses = []
-    for epoch in (1, 2, 3):
-        optimiser.param_groups[0]["lr"] = learning.learning_rate(course.settings, epoch, 3)
+    losses, steps = [], []
+    drawn = [batch for _ in range(3) for batch in shuffled(data, 33, order)]
+    for number, batch in enumerate(drawn, start=1):
+        optimiser.param_groups[0]["lr"] = learning.learning_rate(course.settings, number, 21)
         net.train()
-        steps = [step(net, optimiser, data, batch, 1.0) for batch in shuffled(data, 33, order)]
-        loss = sum(loss * scored for loss, scored, _ in steps) / 200
-        losses.append((loss, float(loss_of(*predict(net, validation)))))
-    assert [(epoch.train_loss, epoch.validation_loss) for epoch in told] == losses
+        steps.append(step(net, optimiser, data, batch, 1.0))
+        if number in (10, 20, 21):
+            loss = sum(loss * scored for loss, scored, _ in steps) / sum(scored for _, scored, _ in steps)
+            targets, predictions = predict(net, validation)
+            hits = float((predictions.argmax(1) == targets).double().mean())
+            losses.append((loss, float(loss_of(targets, predictions)), hits))
+            steps.clear()
+    assert [(at.train_loss, at.validation_loss, at.score) for at in told] == losses
 
     again = distributed.load(tmp_path / "one", parity())
     assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
@@ -229,27 +240,43 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed)
         assert two.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
 
 
-def test_stopped_within_an_epoch_and_then_a_process_is_killed(tmp_path, undisturbed):
+def test_stopped_between_evaluations_and_then_a_process_is_killed(tmp_path, undisturbed):
     paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
     assert not (tmp_path / "model.pt").exists()
     kept = Checkpoint.read(tmp_path / "checkpoint.pt").progress
-    assert (kept.epoch, kept.step) == (1, 1) and kept.total > 0
+    assert (kept.batch, kept.step) == (1, 1) and kept.total > 0
 
     killed = []
 
-    def kill(_: Epoch) -> None:
+    def kill(_: Evaluation) -> None:
         if not killed:
             killed.append(time.monotonic())
             os.kill(next(p.pid for p in multiprocessing.active_children() if p.name == "liquidbench 1"), signal.SIGKILL)
 
     with pytest.raises(ChildProcessError, match=r"process 1 of 2 .*was killed by signal 9.*same command goes on"):
-        train(parity(), COURSE, tmp_path, save_every=0, on_epoch=kill)
+        train(parity(), COURSE, tmp_path, save_every=0, on_evaluation=kill)
     assert time.monotonic() - killed[0] < 10
     assert not multiprocessing.active_children()
 
     train(parity(), COURSE, tmp_path)
     assert_same(content(tmp_path), undisturbed)
+
+
+@pytest.mark.slow
+def test_a_network_in_parts_is_trained_saved_and_gone_on_with(tmp_path, undisturbed):
+    course = replace(COURSE, parallel="fsdp")
+    trained = train(parity(), course, tmp_path / "whole")
+    assert train(parity(), course, tmp_path / "paused", minutes=1e-9).ended == "minutes"
+    assert train(parity(), course, tmp_path / "paused", save_every=0).ended == "all steps"
+    expected = content(tmp_path / "whole")
+    assert_same(content(tmp_path / "paused"), expected)
+    again = distributed.load(tmp_path / "paused", parity())
+    assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
+    # What replicas learn, up to rounding: the same seeds, batches and dropout.
+    for name, tensor in undisturbed["model"].items():
+        torch.testing.assert_close(expected["model"][name], tensor, rtol=1e-3, atol=1e-4)
+    assert expected["optimiser"].keys() == undisturbed["optimiser"].keys()
 
 
 def test_a_process_that_dies_at_its_start(tmp_path, monkeypatch, capfd):
@@ -282,7 +309,7 @@ import sys
 from test_distributed import COURSE, parity
 from liquidbench.training.distributed import train
 if __name__ == "__main__":
-    train(parity(), COURSE, sys.argv[1], save_every=0, on_epoch=lambda epoch: print(epoch, flush=True))
+    train(parity(), COURSE, sys.argv[1], save_every=0, on_evaluation=lambda at: print(at, flush=True))
 """
 
 
@@ -318,14 +345,14 @@ calls, step = [], trainer.step
 
 def dies(*arguments):
     calls.append(arguments)
-    # In the second epoch, seven batches being one.
+    # Shortly before the first evaluation.
     if len(calls) == 10 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*arguments)
 
 trainer.step = dies
 told = []
-trained = train(parity(), COURSE, sys.argv[1], save_every=0, on_epoch=told.append)
+trained = train(parity(), COURSE, sys.argv[1], save_every=0, on_evaluation=told.append)
 assert set(trained.scores) == {"validation", "test"} and len(told) == (3 if os.environ["RANK"] == "0" else 0)
 """
 
@@ -388,7 +415,7 @@ def test_killed_again_and_again(tmp_path, undisturbed, seed):
     while True:
         before = checkpoint.stat().st_mtime_ns if checkpoint.exists() else 0
         with driver(tmp_path) as running:
-            started = time.monotonic() + (draw.uniform(0, 4) if draw.random() < 0.2 else 30)
+            started = time.monotonic() + (draw.uniform(0, 4) if draw.random() < 0.2 else 120)
             while running.poll() is None and time.monotonic() < started:
                 if checkpoint.exists() and checkpoint.stat().st_mtime_ns != before:
                     break
@@ -436,14 +463,17 @@ def children(pid: int) -> list[int]:
         ({"settings": Settings(0.0)}, "learning_rate must be above 0"),
         ({"settings": Settings(0.1, optimiser="sgd")}, "optimiser must be one of adamw, rmsprop; got 'sgd'"),
         ({"settings": Settings(0.1, patience=2)}, "patience must be above 0 and at most 1"),
+        ({"settings": Settings(0.1, warm_up=1.0)}, "warm_up must be at least 0 and below 1"),
+        ({"settings": Settings(0.1, readout="first")}, "readout must be one of last, mean, attention; got 'first'"),
+        ({"parallel": "tp"}, "parallel must be one of ddp, fsdp; got 'tp'"),
         ({"settings": Settings(0.1, weight_decay=float("nan"))}, "weight_decay must be at least 0"),
     ],
 )
 def test_a_bad_course_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
         replace(COURSE, **changes)
-    with pytest.raises(TypeError, match="epochs must be a whole number; got 2.5"):
-        replace(COURSE, epochs=2.5)
+    with pytest.raises(TypeError, match="steps must be a whole number; got 2.5"):
+        replace(COURSE, steps=2.5)
 
 
 @pytest.mark.parametrize(
@@ -451,6 +481,7 @@ def test_a_bad_course_is_refused(changes, words):
     [
         ({"devices": 1}, "devices must be 2, .*got 1. .*no longer be the same to the bit. Go on with 2"),
         ({"threads": 7}, "threads must be 1"),
+        ({"parallel": "fsdp"}, "parallel must be 'ddp'"),
         ({"batch_size": 16}, "batch_size must be 33, .*got 16. Go on with that, or begin anew"),
         ({"settings": replace(COURSE.settings, clip_norm=2.0)}, "clip_norm must be 1.0"),
         ({"settings": replace(COURSE.settings, structure={"num_layers": 2})}, "structure must be {.*dropout"),
@@ -508,20 +539,58 @@ def test_bad_arguments_are_refused(tmp_path):
         distributed.load(tmp_path, parity())
 
 
+OWN = """
+import liquidrnn
+
+class Mine(liquidrnn.CfC):
+    pass
+"""
+
+
+def test_a_model_of_ones_own(tmp_path, capsys, monkeypatch):
+    """It is trained, gone on with, and loaded; another version of its code is another model."""
+    (tmp_path / "ownmodel.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "occupancy-excerpt", "ownmodel:Mine", "--hidden-size", "4", "--steps", "12", "--threads", "1"]
+    assert main([*words, "--minutes", "0.0001"]) == 0
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "Stopped after" in told and "Mine with 4 units" in told and "step 12/12: training loss" in told
+    task, folder = tasks.load("occupancy-excerpt"), tmp_path / "trained" / "occupancy-excerpt-Mine"
+    assert type(distributed.load(folder, task).layer).__name__ == "Mine"
+    at = Checkpoint.read(folder / "checkpoint.pt")
+    assert re.fullmatch(r"ownmodel:Mine \(checksum [0-9a-f]{12}\)", at.identity["model"])
+    replace(at, identity=at.identity | {"model": "ownmodel:Mine (checksum 000000000000)"}).write(
+        folder / "checkpoint.pt"
+    )
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    assert "model must be 'ownmodel:Mine (checksum 000000000000)', with which" in capsys.readouterr().err
+    for name, expected in (
+        ("ownmodel:Yours", "has no 'Yours'; it defines Mine"),
+        ("nowhere:Mine", "no module 'nowhere'"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main([*words[:2], name])
+        assert expected in capsys.readouterr().err
+
+
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     task = parity()
     task.split("train").values[60] = np.inf
-    with pytest.raises(FloatingPointError, match="training loss became nan in epoch 1") as raised:
+    with pytest.raises(FloatingPointError, match="training loss became nan in step [1-7]") as raised:
         train(task, replace(COURSE, devices=1), tmp_path)
     assert "in process" in raised.value.__notes__[0]
 
 
 def test_from_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = ["train", "occupancy-excerpt", "GRU", "--hidden-size", "4", "--epochs", "2", "--threads", "1"]
+    words = ["train", "occupancy-excerpt", "GRU", "--hidden-size", "4", "--steps", "12", "--threads", "1"]
     assert main(words) == 0
     told = capsys.readouterr().out
-    assert "GRU with 4 units" in told and "epoch 2/2: training loss" in told
+    assert "GRU with 4 units" in told and "step 12/12: training loss" in told
     assert "test: accuracy" in told
     assert distributed.load("trained/occupancy-excerpt-GRU", tasks.load("occupancy-excerpt")).layer.hidden_size == 4
     with pytest.raises(SystemExit, match="2"):

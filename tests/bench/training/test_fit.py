@@ -14,6 +14,7 @@ from liquidbench.measuring import measure_cost
 from liquidbench.rows import failure
 from liquidbench.study import Robustness, Run, Search, Training
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
+from liquidbench.training import fit as fit_module
 from liquidbench.training import learning, trainer
 from liquidbench.training.fit import fit
 from liquidrnn import kernels
@@ -95,7 +96,7 @@ def run(kind="fit", model="GRU", **changes) -> Run:
         fold=0,
         matching="parameters",
         parameters=1250,
-        training=Training(epochs=4, batch_size=8),
+        training=Training(steps=12, batch_size=8),
         search=Search(trials=2),
         tuned=(4, 0),
         robustness=CORRUPTION if kind == "fit" else Robustness(),
@@ -104,18 +105,30 @@ def run(kind="fit", model="GRU", **changes) -> Run:
     return made if "tuned" in changes else replace(made, tuned=(made.seed, made.fold))
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    """Trainings are so short here that they are evaluated after each pass of three batches."""
+    monkeypatch.setattr(trainer, "interval", lambda steps: 3)
+    monkeypatch.setattr(trainer, "FEWEST_PATIENCE", 3)
+
+
 @pytest.fixture
 def drawn(monkeypatch):
-    """Has trials try given learning rates, with Adam and all epochs unless told otherwise."""
+    """Has trials try given learning rates to their ends, with Adam and all steps unless told otherwise."""
 
     def instead(*rates, **others):
-        common = {"optimiser": "adamw", "schedule": "constant", "weight_decay": 0.0, "clip_norm": 1.0, "patience": 1.0}
+        common = {"optimiser": "adamw", "schedule": "constant", "weight_decay": 0.0, "clip_norm": 1.0}
+        common |= {"patience": 1.0, "warm_up": 0.0}
 
-        def of_trial(run, number, structures):
-            return common | others | {"learning_rate": rates[number], "structure": search._label(structures[0])}
+        def of_trial(run, number, space):
+            readout = {"readout": "last"} if space.readouts else {}
+            structure = {"structure": search._label(space.structures[0])}
+            return common | others | readout | structure | {"learning_rate": rates[number]}
 
-        for name in ("learning_rate", "clip_norm", "weight_decay", "patience"):
+        for name in ("learning_rate", "clip_norm", "weight_decay", "patience", "warm_up"):
             monkeypatch.setitem(search.SHARED, name, FloatDistribution(0.0, 1e30))
+        # None is stopped for another.
+        monkeypatch.setattr(fit_module, "RUNGS", ())
         monkeypatch.setattr(search, "_drawn", of_trial)
 
     return instead
@@ -134,7 +147,7 @@ def numbers(rows):
     return [{name: row[name] for name in row if name not in ("started", "seconds")} for row in rows]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def fitted():
     return fit(run(), task())
 
@@ -150,7 +163,7 @@ def test_a_fit_gives_the_rows_that_are_promised(tmp_path, drawn, kind, per, miss
     frame = results.read(tmp_path)
     assert set(frame["status"]) == {"done"} and set(frame["run"]) == {run().id(toy.data_digest)}
 
-    clean = {"split": "test", "corruption": "", "level": 0.0, "epoch": None}
+    clean = {"split": "test", "corruption": "", "level": 0.0, "step": None}
     for metric in toy.metrics:
         assert math.isfinite(value(rows, metric=metric, **clean))
         assert math.isfinite(value(rows, metric=metric, **(clean | {"split": "validation"})))
@@ -164,8 +177,8 @@ def test_a_fit_gives_the_rows_that_are_promised(tmp_path, drawn, kind, per, miss
     for trial in (0, 1):
         for split in ("train", "validation"):
             curve = select(rows, metric="loss", split=split, trial=trial)
-            assert [row["epoch"] for row in curve] == [1, 2, 3, 4]
-    (best,) = select(rows, metric="best_epoch")
+            assert [row["step"] for row in curve] == [3, 6, 9, 12]
+    (best,) = select(rows, metric="best_step")
     assert value(rows, metric="parameters") == best["parameters"]
     assert {row["fold"] for row in rows} == {0} and {row["matching"] for row in rows} == {"parameters"}
     scores = [row["value"] for row in select(rows, metric="trial_score")]
@@ -177,7 +190,7 @@ def test_a_fit_gives_the_rows_that_are_promised(tmp_path, drawn, kind, per, miss
 @pytest.mark.parametrize("model", ["LTC", "CfC", "LRCU", "LSTM"])
 def test_it_learns(drawn, model):
     drawn(0.03, 0.01)
-    rows = fit(run(model=model, training=Training(epochs=25, batch_size=8)), task("regression", "sequence"))
+    rows = fit(run(model=model, training=Training(steps=75, batch_size=8)), task("regression", "sequence"))
     assert value(rows, metric="mse", split="test", corruption="") < 0.8 * value(rows, metric="trivial")
 
 
@@ -185,13 +198,13 @@ def test_the_test_split_is_built_when_nothing_is_left_to_choose(drawn):
     drawn(0.03, 0.01)
     toy, told, seen = task(), [], []
 
-    def watch(epoch):
-        told.append(epoch)
+    def watch(stage):
+        told.append(stage)
         seen.append(toy.constructed)
 
-    fit(run(), toy, on_epoch=watch)
-    assert [(epoch.trial, epoch.epoch) for epoch in told] == [
-        (trial, epoch) for trial in (0, 1) for epoch in range(1, 5)
+    fit(run(), toy, on_stage=watch)
+    assert [(stage.trial, stage.step) for stage in told] == [
+        (trial, step) for trial in (0, 1) for step in (3, 6, 9, 12)
     ]
     assert set(seen) == {frozenset({"train", "validation"})}
     assert toy.constructed == {"train", "validation", "test"}
@@ -241,35 +254,34 @@ def test_masked_targets_and_padding_count_for_nothing(drawn):
     assert numbers(one) == numbers(other)
 
 
-def test_the_best_epoch_of_the_best_trial_is_what_is_scored(drawn):
+def test_the_best_step_of_the_best_trial_is_what_is_scored(drawn):
     drawn(1e-6, 0.1, patience=0.25)
     toy = task()
-    hasty = run(training=Training(epochs=12, batch_size=8))
+    hasty = run(training=Training(steps=36, batch_size=8))
     rows = fit(hasty, toy)
-    trial = select(rows, metric="best_epoch")[0]["trial"]
+    trial = select(rows, metric="best_step")[0]["trial"]
     assert trial == 1
     curve = [row["value"] for row in select(rows, metric="loss", split="validation", trial=trial)]
-    best = int(value(rows, metric="best_epoch"))
-    assert curve[best - 1] == min(curve)
-    # Patience was spent, so the weights of the last epoch are not those of the best.
-    assert best < len(curve) == best + 3 or len(curve) == 12
-    restored = value(rows, metric="cross_entropy", split="validation", epoch=None)
-    assert restored == pytest.approx(min(curve), rel=1e-5)
+    best = int(value(rows, metric="best_step"))
+    # Patience was spent, so the weights of the last step are not those of the best.
+    assert best / 3 < len(curve) == best / 3 + 3 or len(curve) == 12
+    restored = value(rows, metric="cross_entropy", split="validation", step=None)
+    assert restored == pytest.approx(curve[best // 3 - 1], rel=1e-5)
 
 
 def test_patience_ends_a_trial(drawn):
-    # At such a rate nothing improves on the first epochs for long.
+    # At such a rate nothing improves on the first steps for long.
     drawn(0.5, patience=2 / 60)
-    rows = fit(run(search=Search(trials=1), training=Training(epochs=60, batch_size=8)), task())
-    (epochs,) = select(rows, metric="epochs")
-    assert epochs["reason"] == "patience"
-    assert epochs["value"] == value(rows, metric="best_epoch") + 2 < 60
+    rows = fit(run(search=Search(trials=1), training=Training(steps=180, batch_size=8)), task())
+    (steps,) = select(rows, metric="steps")
+    assert steps["reason"] == "patience"
+    assert steps["value"] == value(rows, metric="best_step") + 6 < 180
 
 
-def test_minutes_cap_a_trial_even_within_an_epoch(monkeypatch):
-    capped = run(training=Training(epochs=50, batch_size=8), search=Search(trials=2, minutes=1e-9))
+def test_minutes_cap_a_trial_even_between_evaluations(monkeypatch):
+    capped = run(training=Training(steps=150, batch_size=8), search=Search(trials=2, minutes=1e-9))
     rows = fit(capped, task())
-    assert [(row["value"], row["reason"]) for row in select(rows, metric="epochs")] == [(1, "minutes")] * 2
+    assert [(row["value"], row["reason"]) for row in select(rows, metric="steps")] == [(1, "minutes")] * 2
     one_batch_a_trial = batches_of(capped, monkeypatch)
     assert len(one_batch_a_trial) == 2
 
@@ -280,7 +292,7 @@ def test_a_trial_that_diverges_is_recorded_and_the_other_goes_on(tmp_path, drawn
     assert [row["value"] is None for row in select(rows, metric="trial_score")] == [True, False]
     (diverged,) = [row for row in rows if row["metric"] == "loss" and row["value"] is None]
     assert diverged["trial"] == 0 and "training loss became" in diverged["reason"]
-    assert select(rows, metric="best_epoch")[0]["trial"] == 1
+    assert select(rows, metric="best_step")[0]["trial"] == 1
     results.write(tmp_path, [row | {"study": "s"} for row in rows])
     assert set(results.done(tmp_path).values()) == {"done"}
 
@@ -324,8 +336,8 @@ def test_an_undefined_metric_is_a_reason_and_no_number():
 
 def test_authors_sizes_and_rates_are_taken_from_the_catalogue():
     rows = fit(run(model="LSTM", variant="author", matching="", parameters=None, search=Search(trials=1)), task())
-    assert not select(rows, metric="trial_score") and len(select(rows, metric="epochs")) == 1
-    (best,) = select(rows, metric="best_epoch")
+    assert not select(rows, metric="trial_score") and len(select(rows, metric="steps")) == 1
+    (best,) = select(rows, metric="best_step")
     assert (best["hidden_size"], best["learning_rate"]) == (32, 0.001)
 
 
@@ -389,7 +401,7 @@ def test_rows_say_what_they_were_made_with(tmp_path, drawn, model, compiled):
     drawn(0.03)
     compiled &= kernels.cpu is not None
     expected = ("cpu", kernels.cpu.instruction_set()) if compiled else ("reference", None)
-    short = {"search": Search(trials=1), "training": Training(epochs=1, batch_size=8)}
+    short = {"search": Search(trials=1), "training": Training(steps=3, batch_size=8)}
     for rows in (fit(run(model=model, **short), task()), measure_cost(run("cost", model=model, **short), task())):
         results.write(tmp_path, [row | {"study": "s"} for row in rows])
         assert {(row["backend"], row["instruction_set"]) for row in rows} == {expected}
@@ -419,10 +431,10 @@ def test_batches_are_cut_to_their_longest_sequence_without_changing_anything():
 
 def test_a_training_that_only_gets_worse_keeps_the_untrained_network(drawn):
     drawn(1e6, patience=3 / 20)
-    rows = fit(run(search=Search(trials=1), training=Training(epochs=20, batch_size=8)), task())
-    assert value(rows, metric="best_epoch") == 0
-    (epochs,) = select(rows, metric="epochs")
-    assert (epochs["value"], epochs["reason"]) == (3, "patience")
+    rows = fit(run(search=Search(trials=1), training=Training(steps=60, batch_size=8)), task())
+    assert value(rows, metric="best_step") == 0
+    (steps,) = select(rows, metric="steps")
+    assert (steps["value"], steps["reason"]) == (9, "patience")
 
 
 def test_a_cosine_ends_near_zero(drawn, monkeypatch):
@@ -436,8 +448,7 @@ def test_a_cosine_ends_near_zero(drawn, monkeypatch):
     monkeypatch.setattr(trainer, "step", watched)
     drawn(0.01, schedule="cosine")
     fit(run(search=Search(trials=1)), task())
-    # Three batches an epoch, four epochs.
-    assert rates[::3] == pytest.approx([0.01 * (1 + math.cos(math.pi * done / 4)) / 2 for done in range(4)])
+    assert rates == pytest.approx([0.01 * (1 + math.cos(math.pi * done / 12)) / 2 for done in range(12)])
 
 
 @pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)])
@@ -450,15 +461,15 @@ def test_settings_reach_the_optimiser(name, kind):
 def test_a_fit_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
     whole = fit(run(search=Search(trials=3)), task(), tmp_path / "whole")
 
-    def stop(epoch):
-        if (epoch.trial, epoch.epoch) == (2, 2):
+    def stop(stage):
+        if (stage.trial, stage.step) == (2, 3):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fit(run(search=Search(trials=3)), task(), tmp_path / "stopped", stop)
     trained = []
-    rest = fit(run(search=Search(trials=3)), task(), tmp_path / "stopped", lambda epoch: trained.append(epoch.trial))
-    best = select(whole, metric="best_epoch")[0]["trial"]
+    rest = fit(run(search=Search(trials=3)), task(), tmp_path / "stopped", lambda stage: trained.append(stage.trial))
+    best = select(whole, metric="best_step")[0]["trial"]
     # The trial in flight again, and the best of those before it, whose weights are gone.
     assert set(trained) == {2, best}
     assert numbers(rest) == numbers(whole)
@@ -468,7 +479,7 @@ def test_a_fit_that_was_stopped_goes_on_and_ends_as_if_it_had_not_been(tmp_path,
     assert numbers(fit(run(search=Search(trials=3)), task(), tmp_path / "whole", lambda e: trained.append(e.trial)))
     assert set(trained) == {best}
     trained.clear()
-    fit(run(search=Search(trials=4)), task(), tmp_path / "whole", lambda epoch: trained.append(epoch.trial))
+    fit(run(search=Search(trials=4)), task(), tmp_path / "whole", lambda stage: trained.append(stage.trial))
     assert trained[0] == 3
 
 
@@ -477,11 +488,11 @@ def test_a_cheap_search_is_made_once_and_its_best_is_trained_with_other_seeds(tm
     first = fit(run(search=cheap, tuned=(4, 0)), task(), tmp_path)
     told = []
     other = fit(run(seed=5, search=cheap, tuned=(4, 0)), task(), tmp_path, told.append)
-    (best,), (followed,) = (select(rows, metric="best_epoch") for rows in (first, other))
+    (best,), (followed,) = (select(rows, metric="best_step") for rows in (first, other))
     assert (best["trial"], best["settings"]) == (followed["trial"], followed["settings"])
-    assert {epoch.trial for epoch in told} == {best["trial"]}
+    assert {stage.trial for stage in told} == {best["trial"]}
     assert len(select(first, metric="trial_score")) == 3 and not select(other, metric="trial_score")
-    assert len(select(other, metric="epochs")) == 1
+    assert len(select(other, metric="steps")) == 1
     assert {row["search"] for row in first + other} == {"cheap"}
     losses = [[row["value"] for row in select(rows, metric="loss", trial=best["trial"])] for rows in (first, other)]
     assert losses[0] != losses[1]
@@ -519,7 +530,7 @@ def test_cost_is_that_of_what_the_search_found(tmp_path):
     before = measure_cost(run("cost"), task(), tmp_path)
     assert json.loads(before[0]["settings"])["structure"] == {"num_layers": 1}
     rows = fit(run(search=Search(trials=6)), task(), tmp_path)
-    (best,) = select(rows, metric="best_epoch")
+    (best,) = select(rows, metric="best_step")
     after = measure_cost(run("cost"), task(), tmp_path)
     assert {row["settings"] for row in after} == {best["settings"]}
     assert after[0]["hidden_size"] == best["hidden_size"] and after[0]["parameters"] == best["parameters"]

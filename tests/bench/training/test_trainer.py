@@ -9,6 +9,7 @@ import torch
 from test_fit import task
 
 from liquidbench import catalogue
+from liquidbench.metrics import Metric
 from liquidbench.search import Settings
 from liquidbench.training import trainer
 from liquidbench.training.learning import Data, loss_of, optimiser_of
@@ -33,7 +34,7 @@ def built(toy, seed=0):
 
 def made(toy, **changes) -> Trainer:
     train, validation = (Data(toy.split(name)) for name in ("train", "validation"))
-    how = {"epochs": 3, "batch_size": 8, "seed": 1} | changes
+    how = {"steps": 9, "batch_size": 8, "seed": 1} | changes
     ready = Trainer(built(toy), SETTINGS, train, validation, **how)
     torch.manual_seed(5)
     return ready
@@ -138,7 +139,7 @@ def test_a_pause_after_each_step_changes_no_bit(environments):
     toy = with_environments(task()) if environments else task()
     how = {"sampler": balanced, "batch_size": 6, "objective": lambda losses, _: losses.max()} if environments else {}
     whole = made(toy, **how)
-    assert whole.run() in ("all epochs", "patience")
+    assert whole.run() == "all steps"
 
     state, progress, calls = None, None, 0
     while True:
@@ -150,20 +151,74 @@ def test_a_pause_after_each_step_changes_no_bit(environments):
             break
         state, progress, calls = again.state_dict(), again.progress, calls + 1
     assert calls >= 9
-    curves = [[replace(epoch, seconds=0.0) for epoch in one.progress.curve] for one in (whole, again)]
+    curves = [[replace(at, seconds=0.0) for at in one.progress.curve] for one in (whole, again)]
     assert curves[0] == curves[1]
     assert torch.equal(weights(whole.model), weights(again.model))
 
 
 def test_it_saves_where_it_could_go_on():
     calls = []
-    training = made(task())
-    training.run(save=lambda: calls.append((training.progress.epoch, training.progress.step)))
-    assert calls == [(1, 0), (2, 0), (3, 0), (4, 0)]
+    training = made(task(), steps=25)
+    training.run(save=lambda: calls.append((training.progress.step, training.progress.batch)))
+    # Three batches are a pass over the data.
+    assert calls == [(0, 0), (10, 1), (20, 2), (25, 1)]
     calls.clear()
-    training = made(task())
-    training.run(save=lambda: calls.append((training.progress.epoch, training.progress.step)), save_every=0)
-    assert calls[:6] == [(1, 0), (1, 1), (1, 2), (1, 3), (2, 0), (2, 1)]
+    training = made(task(), steps=25)
+    training.run(save=lambda: calls.append((training.progress.step, training.progress.batch)), save_every=0)
+    assert calls[:6] == [(0, 0), (1, 1), (2, 2), (3, 3), (4, 1), (5, 2)]
+
+
+def test_the_metric_chooses_and_patience_is_in_steps(monkeypatch):
+    monkeypatch.setattr(trainer, "FEWEST_PATIENCE", 25)
+    toy = task("classification")
+    scores = iter([0.5, 0.6, 0.7, 0.7, 0.65, 0.7, 0.6, 0.6])
+
+    def next_score(targets, predictions):
+        return next(scores)
+
+    metric = Metric("made_up", "Made up", True, kind="classification", function=next_score)
+    training = made(toy, steps=80, metric=metric)
+    training.settings = replace(SETTINGS, patience=0.1)
+    # Of steps 20, 30 and 50, which are equally good, the one with the least loss.
+    monkeypatch.setattr(trainer, "loss_of", lambda *_: torch.tensor(1.0))
+    monkeypatch.setattr(trainer, "step", lambda *_: trainer.Step(1.0, 8, 0.0))
+    assert training.run() == "patience"
+    assert (training.progress.best_step, training.progress.best_score, training.progress.step) == (20, 0.7, 50)
+    assert [one.score for one in training.progress.curve] == [0.6, 0.7, 0.7, 0.65, 0.7]
+    assert not training.improving and training.progress.untrained == 0.5
+
+
+@pytest.mark.parametrize(("last", "improving"), [(0.9, True), (0.805, False)])
+def test_a_training_is_still_improving_where_its_last_tenth_brought_much(monkeypatch, last, improving):
+    scores = iter([0.5, *[0.8] * 9, last])
+    metric = Metric("made_up", "Made up", True, kind="classification", function=lambda *_: next(scores))
+    training = made(task("classification"), steps=100, metric=metric)
+    monkeypatch.setattr(trainer, "step", lambda *_: trainer.Step(1.0, 8, 0.0))
+    assert training.run() == "all steps"
+    assert training.progress.best_step == 100 and training.improving == improving
+
+
+def test_it_is_halted_for_good():
+    asked = []
+
+    def halt(step, best):
+        asked.append(step)
+        return step == 20
+
+    training = made(task(), steps=40)
+    assert training.run(halt=halt) == "pruned" and asked == [10, 20]
+    assert training.progress.step == 20
+
+
+def test_batches_without_targets_are_no_steps():
+    toy = task()
+    toy.split("train").target_mask[5:] = False
+    training = made(toy, steps=10, batch_size=1)
+    training.run()
+    assert training.progress.step == 10 and training.progress.curve[-1].sequences == 10
+    training = made(toy, steps=10, sampler=lambda *_: [torch.tensor([20])])
+    with pytest.raises(NoTargetsError, match="no batch has a target"):
+        training.run()
 
 
 def test_without_targets_there_is_nothing_to_learn():
