@@ -242,7 +242,9 @@ def test_budgets_are_on_the_page_of_tasks():
         assert row in text("tasks.md"), row
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "physionet2012")) for name in tasks.names()]
+)
 def test_tasks_are_on_their_page_as_they_are(name):
     try:
         task = tasks.load(name, DATA)

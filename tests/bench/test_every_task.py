@@ -88,8 +88,15 @@ FOLDS = {
     "parity-dense": 6,
     "parity-events": 6,
 }
+LARGE = ("physionet2012", "walker", "parity-dense", "parity-events")
+"""Tasks whose splits take seconds to build: the others of their outer splits are checked with the slow tests."""
+
 every_fold = [
-    pytest.param((name, fold), marks=mark(name).marks, id=f"{name}-{fold}")
+    pytest.param(
+        (name, fold),
+        marks=[*mark(name).marks, *[pytest.mark.slow] * (name in LARGE and fold > 1)],
+        id=f"{name}-{fold}",
+    )
     for name in RECORDED
     for fold in range(FOLDS[name])
 ]

@@ -123,8 +123,14 @@ def test_state_is_what_the_layer_hands_on():
     assert count_state(build("LSTM", task(), 9, seed=0)) == 2 * 9
 
 
-@pytest.mark.parametrize("matching", MEASURES)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    ("model", "matching"),
+    [
+        pytest.param(model, matching, marks=[pytest.mark.slow] * (matching == "state" and model not in ("LTC", "GRU")))
+        for model in MODELS
+        for matching in MEASURES
+    ],
+)
 def test_structures_on_offer_are_as_large_as_the_reference(model, matching):
     wanted = budget(task(), 4000, matching)
     offered = structures(model, task(), 4000, 3, matching)

@@ -88,7 +88,8 @@ def test_an_exported_graph_without_a_batch_reads_any_length():
         agree(graph, module, None, time)
 
 
-@pytest.mark.parametrize("kind", ["mixed LTC", pytest.param("mixed LRC", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mixed LTC", "mixed LRC"])
 def test_what_has_no_kernel_is_exported_for_any_length_too(kind):
     module = Whole(IN_LOOPS[kind](batch_first=True))
     graph = exported(module, 3, 4, dynamic={0: BATCH, 1: TIME}).module()

@@ -91,7 +91,7 @@ def test_seeds_come_in_turn_and_costs_last(tmp_path):
 
 
 def test_a_run_whose_worker_was_killed_is_begun_again(tmp_path):
-    made = plan(study(models=["GRU"]), tmp_path)
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
     victim = fits(made)[0]
     events = []
 
@@ -327,6 +327,7 @@ def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_pat
     assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
     made = plan(study(models=["GRU"], seeds=1, search={"trials": 4}), tmp_path)
 

@@ -240,6 +240,7 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path, undisturbed)
         assert two.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_stopped_between_evaluations_and_then_a_process_is_killed(tmp_path, undisturbed):
     paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})

@@ -387,19 +387,18 @@ def test_peak_memory_knows_what_kernels_hold_for_themselves():
     assert measuring._peak_memory(action) > within + kept
 
 
-def test_unrolled_solver_steps_cost_memory_in_training_alone():
-    memory = {}
-    for model in ("CTRNN", "GRU"):
-        rows = measure_cost(run("cost", model), task())
-        memory[model] = {row["metric"]: row["value"] for row in rows}
-    assert memory["CTRNN"]["training_memory_bytes"] > 2 * memory["GRU"]["training_memory_bytes"]
-    assert memory["CTRNN"]["inference_memory_bytes"] < memory["CTRNN"]["training_memory_bytes"] / 5
+def test_training_takes_more_memory_than_inference():
+    memory = {row["metric"]: row["value"] for row in measure_cost(run("cost", "CTRNN"), task())}
+    assert memory["inference_memory_bytes"] < memory["training_memory_bytes"] - memory["saved_for_backward_bytes"] / 2
 
 
-@pytest.mark.parametrize(("model", "compiled"), [("LTC", True), ("GRU", False)])
-def test_rows_say_what_they_were_made_with(tmp_path, drawn, model, compiled):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_rows_say_what_they_were_made_with(tmp_path, drawn, monkeypatch, compiled):
     drawn(0.03)
     compiled &= kernels.cpu is not None
+    model = "LTC"
+    if not compiled:
+        monkeypatch.setattr(kernels.ltc.operator, "kernels", {})
     expected = ("cpu", kernels.cpu.instruction_set()) if compiled else ("reference", None)
     short = {"search": Search(trials=1), "training": Training(steps=3, batch_size=8)}
     for rows in (fit(run(model=model, **short), task()), measure_cost(run("cost", model=model, **short), task())):
