@@ -564,10 +564,10 @@ def test_for_want_of_time_a_model_on_neither_side_goes_before_the_last_of_a_side
     sided = OwnModel("mymodule:Sided", checksum="0", family="liquid")
     pace = allowance.Pace(1.0, 1.0)
     found = {mine: pace, sided: allowance.Pace(2.0, 2.0), "GRU": pace}
-    chosen = allowance.allot(found, minutes=4.0, processes=1, steps=200)
+    chosen = allowance.allot(found, minutes=4.0, processes=1)
     assert chosen.models == (sided, "GRU")
     said = allowance.in_words(chosen, 1000, 4.0, 1, found, 0.0)
-    assert "(Sided, GRU)" in said[0] and any("without Mine (a pass takes 1 s)" in line for line in said)
+    assert "(Sided, GRU)" in said[0] and any("without Mine (a step takes 1 s)" in line for line in said)
 
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "own"

@@ -105,6 +105,35 @@ def test_a_search_can_be_read_again_and_gone_on_with(tmp_path):
     assert summary.n_trials == 6
 
 
+def halving(number, settings, halt):
+    """Scores that are the same at all rungs: as good as the rate is near 0.01."""
+    score, record = scored(number, settings, halt)
+    stopped = next((eighths for eighths in search.RUNGS if halt(eighths, score)), None)
+    return score, record | {"stopped": stopped}
+
+
+def test_a_trial_goes_on_while_it_is_in_the_better_half():
+    made = conduct(a_run(16), ONE, halving)
+    for place, trial in enumerate(made):
+        # Those up to it that came to the first rung are all: it is in their better half, or it ends there.
+        better = sum(other.score > trial.score for other in made[: place + 1])
+        assert (trial.record["stopped"] == search.RUNGS[0]) == (better >= max((place + 1) // 2, 1)), place
+        assert trial.pruned == (trial.record["stopped"] is not None)
+    assert 0 < sum(trial.pruned for trial in made) < 16
+    best = search.best(made, True)
+    assert not best.pruned and best.score == max(trial.score for trial in made)
+
+
+def test_a_search_that_goes_on_stops_the_same_trials(tmp_path):
+    whole = conduct(a_run(9), ONE, halving)
+    for trials in (1, 4, 9):
+        found = conduct(a_run(trials), ONE, halving, tmp_path / "s.journal")
+        assert found == whole[:trials]
+    # Lower is better: the others are stopped.
+    upside_down = conduct(a_run(9), replace(ONE, higher_is_better=False), halving)
+    assert [trial.pruned for trial in upside_down] != [trial.pruned for trial in whole]
+
+
 def test_a_trial_without_a_score_is_a_trial():
     made = conduct(a_run(2), ONE, lambda number, settings, halt: (None if number == 0 else 1.0, {}))
     assert [trial.score for trial in made] == [None, 1.0]

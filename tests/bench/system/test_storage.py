@@ -170,9 +170,9 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
     flip(path, content, bit)
     tried = []
 
-    def trying(number, settings):
+    def trying(number, settings, halt):
         tried.append(number)
-        return scored(number, settings)
+        return scored(number, settings, halt)
 
     with pytest.warns(
         KeptFileWarning, match=r"s\.journal is damaged.*it is now .*behind the . trials before the damage"
@@ -201,7 +201,7 @@ def test_predictions_that_changed_places_are_not_read_as_those_of_another_run(tm
 def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
     path = made_journal(tmp_path)
     expected = search.kept(path, ONE)
-    search.conduct(a_run(3), ONE, lambda number, settings: (-1.0, {}), tmp_path / "other.journal")
+    search.conduct(a_run(3), ONE, lambda *_: (-1.0, {}), tmp_path / "other.journal")
     (tmp_path / "other.journal").replace(path)
     with pytest.warns(KeptFileWarning, match="line 1 is not that, but line 1 of search other; .* behind the 0 trials"):
         assert search.conduct(a_run(3), ONE, scored, path) == expected
