@@ -32,18 +32,18 @@ demo: $(BENCH)
 	$(BIN)/liquidbench run studies/demo.yaml
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 3 --dist worksteal
 
 slow: $(READY)
 	$(BIN)/python -m pytest -m slow
 
 # The same with the share of lines that tests reach. CI asks for as much.
 coverage: $(READY)
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term --cov-fail-under=94
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term --cov-fail-under=94
 
 # The library's tests with the oldest versions that it supports, in an environment of their own.
 oldest: .venv-oldest/ready
-	.venv-oldest/bin/python -m pytest tests/kernels tests/layers tests/test_spans.py tests/test_streaming.py -n 2
+	.venv-oldest/bin/python -m pytest tests/kernels tests/layers tests/test_spans.py tests/test_streaming.py -n 3 --dist worksteal
 
 .venv-oldest/ready: pyproject.toml $(wildcard cpp/*)
 	test -d .venv-oldest || $(PYTHON) -m venv .venv-oldest

@@ -32,15 +32,12 @@ def from_ncps(module: Any, *, compat: bool = False) -> RecurrentLayer | NcpsComp
     softplus or clipped parameters. Weights are copied, outputs and gradients agree, and frozen parameters stay frozen.
     Synapses are those of the module's sparsity masks, which it computes with; a state dict that was loaded may have
     replaced those of the wiring that the module was built with. An LTC's ``wiring`` has the signs of the reversal
-    potentials. A wired CfC's
-    is what ncps really computes, not what its wiring specifies: all units of a layer are connected, and gates ignore
-        the
-    wiring.
+    potentials. A wired CfC's is what ncps really computes, not what its wiring specifies: all units of a layer are
+    connected, and gates ignore the wiring.
 
     The result has this library's interface: ``h_n`` has a leading axis for layers, the state of a wired CfC is in the
     order of neuron numbers, and all outputs are returned (``return_sequences=False`` kept only the last). Bugs of ncps
-    are
-    fixed: batched time spans, zero time spans, and negative conductances of a network whose constraints were never
+    are fixed: batched time spans, zero time spans, and negative conductances of a network whose constraints were never
     applied. ``docs/from_ncps.md`` lists every difference with its test.
 
     Args:

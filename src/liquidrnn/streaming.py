@@ -34,8 +34,7 @@ class Stream:
 
     **NaN.** A NaN in an observed feature makes the state NaN, as everywhere in torch, and it stays NaN. If a sensor may
     fail, mask its values: ``stream(sample, mask=sample.isfinite())``. To replace a NaN state, use :meth:`reset`, for
-        some
-    rows or all, or :meth:`restore`.
+    some rows or all, or :meth:`restore`.
 
     Args:
         layer: the layer to stream; not bidirectional. It is fast only on the CPU.
@@ -207,8 +206,7 @@ class Stream:
                 1.
             mask: bool like ``input``, True where observed. An unobserved feature is read as 0, whatever its value is. A
                 row without any observed feature is absent: its state is held, its output repeated, and its span added
-                    to
-                that of its next sample.
+                to that of its next sample.
             reset: bool, or bool (batch,) with a batch: True where a new episode begins with this sample, as after
                 :meth:`reset`.
 

@@ -31,9 +31,8 @@ class Synapses(nn.Module):
     """Connections from sources to neurons, with their polarity.
 
     The indices are buffers: they move with the module and are saved with it, but are not trained. A state dict may
-        bring
-    other ones, of the same number and in any order. A synapse's parameters are vectors of length ``len(synapses)`` in
-    the order of ``pre`` and ``post``, at first row by row of the adjacency matrix.
+    bring other ones, of the same number and in any order. A synapse's parameters are vectors of length
+    ``len(synapses)`` in the order of ``pre`` and ``post``, at first row by row of the adjacency matrix.
 
     Args:
         adjacency: (sources, neurons), nonzero where there is a connection.

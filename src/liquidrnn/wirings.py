@@ -566,8 +566,7 @@ class NCP(Recipe):
         TypeError: a number is not an int.
 
     Source: Lechner et al. 2020, methods, and class NCP of the package ncps, which, however, draws the recurrent pairs
-        with
-    repetition and so gets fewer than specified.
+    with repetition and so gets fewer than specified.
 
     Example:
         The policy that drives a car in the paper, on 32 features:
