@@ -106,6 +106,7 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
         data_digest=hashlib.sha256(b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))).hexdigest(),
         baseline="prior",
         irregular=events,
+        shortest_first=True,
         folds=sum(sizes) // sizes[2],
         fold_rule="By stream: all streams form a circle (test, training, validation) and the splits are rotated by "
         f"{sizes[2]:,} streams, so that each stream is in test once.",

@@ -342,6 +342,8 @@ class Task:
         baseline: the trivial predictor: ``"prior"`` (class frequencies of the training targets), ``"mean"``
             (of the training targets), ``"last value"`` (each target is what `carried` was last observed to be); None
             for none.
+        shortest_first: whether training begins with the short sequences: for tasks that networks do not learn from long
+            ones alone (`liquidbench.training.trainer.shortest_first`).
         linear: whether there is a linear model to compare with (`linear_predictions`).
         carried: for ``"last value"``, the name of the feature that each target column continues.
         standardise_targets: whether regression targets are standardised with training statistics; metrics
@@ -376,6 +378,7 @@ class Task:
     recordings: Callable[[str], list[Recording]] = field(repr=False)
     data_digest: str
     baseline: Literal["prior", "mean", "last value"] | None = None
+    shortest_first: bool = False
     linear: bool = True
     carried: tuple[str, ...] = ()
     classes: tuple[str, ...] | None = None

@@ -190,7 +190,8 @@ def _train_joined(
             learnt, validation = _splits(task)
             seconds = math.inf if minutes is None else 60 * minutes
             data = learnt.to(device), validation.to(device)
-            ended = replicate(course, course.build(task), at, *data, path, task.main, save_every, seconds, tell)
+            how = (path, task.main, sampler_of(task), save_every, seconds, tell)
+            ended = replicate(course, course.build(task), at, *data, *how)
         trained = _finish(task, course, at.progress, ended, folder if first else None)
         # Who leaves early could take from another what it has not read yet.
         dist.barrier()
@@ -405,7 +406,7 @@ def _conduct(
 def _pickled(model: SequenceModel, at: Checkpoint, task: Task) -> bytes:
     """What each process is sent. Of a task of a user's own, the functions that it needs must be found there."""
     try:
-        return pickle.dumps((model, at, task.main))
+        return pickle.dumps((model, at, task.main, sampler_of(task)))
     # Somebody else's layer or function may fail in any way.
     except Exception as error:
         raise ValueError(

@@ -27,7 +27,7 @@ from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, own_generators, predict
 from liquidbench.training.policy import NetworkPolicy, measured, seed_of
-from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer
+from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer, sampler_of
 
 
 @dataclass(frozen=True)
@@ -335,6 +335,7 @@ class _Lessons:
                 batch_size=run.training.batch_size,
                 seed=run.seed,
                 metric=self.task.main,
+                sampler=sampler_of(self.task),
             )
             seconds = math.inf if run.search.cap is None else 60 * run.search.cap
             trained.ended = trainer.run(seconds=seconds, on_evaluation=tell, halt=at_rung)

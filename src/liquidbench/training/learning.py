@@ -70,6 +70,8 @@ class Data:
         device: where the tensors are.
 
     Attributes:
+        lengths: (sequence,) steps of each sequence.
+        durations: (sequence,) sum of the time spans of these steps.
         environments: (sequence,) the environment that each sequence is from; None where no one tells them apart.
     """
 
@@ -84,6 +86,7 @@ class Data:
             needed = needed | self.target_mask
         steps = torch.arange(1, needed.shape[1] + 1)
         self.lengths = (needed * steps).amax(1).clamp(min=1)
+        self.durations = (self.timespans * (steps <= self.lengths[:, None])).sum(1)
         self.environments = None if split.environments is None else torch.from_numpy(split.environments)
         self.to(device)
 

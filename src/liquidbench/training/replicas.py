@@ -32,7 +32,7 @@ from liquidbench.system.processes import end_with_parent
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, optimiser_of
-from liquidbench.training.trainer import PARALLEL, Evaluation, Progress, Trainer
+from liquidbench.training.trainer import PARALLEL, Evaluation, Progress, Sampler, Trainer
 
 _FORMAT = 3
 
@@ -279,6 +279,7 @@ def replicate(
     validation: Data,
     path: Path,
     metric: Metric,
+    sampler: Sampler,
     save_every: float,
     seconds: float,
     on_evaluation: Callable[[Evaluation], None],
@@ -293,6 +294,7 @@ def replicate(
         validation: the validation split, there too.
         path: the checkpoint's file, which the first process writes.
         metric: chooses the best step.
+        sampler: draws the batches.
         save_every: seconds between checkpoints, besides those after each evaluation.
         seconds: of training, after which it stops at a checkpoint.
         on_evaluation: called after every evaluation, its checkpoint being written.
@@ -315,6 +317,7 @@ def replicate(
             batch_size=course.batch_size,
             seed=course.seed,
             metric=metric,
+            sampler=sampler,
             group=group,
             parallel=course.parallel,
         )
@@ -356,8 +359,8 @@ def work(
         validation: the validation split.
         path: the checkpoint's file.
         rendezvous: a file by which the processes find each other.
-        connection: to the driver. Model, checkpoint and metric come from there, pickled, so that each process has its
-            own.
+        connection: to the driver. Model, checkpoint, metric and sampler come from there, pickled, so that each
+            process has its own.
         save_every: see `replicate`.
         seconds: see `replicate`.
     """
@@ -372,12 +375,12 @@ def work(
     try:
         assert course.threads is not None
         torch.set_num_threads(course.threads)
-        model, checkpoint, metric = pickle.loads(connection.recv_bytes())  # noqa: S301
+        model, checkpoint, metric, sampler = pickle.loads(connection.recv_bytes())  # noqa: S301
         device = device_of(course.device, rank)
         join(device, init_method=f"file://{rendezvous}", rank=rank, world_size=course.devices)
         for data in (train, validation):
             data.to(device)
-        tell(replicate(course, model, checkpoint, train, validation, path, metric, save_every, seconds, tell))
+        tell(replicate(course, model, checkpoint, train, validation, path, metric, sampler, save_every, seconds, tell))
         # The driver ends all. On a way out of its own, now and then threads of torch abort the process, and one that
         # leaves early could take from another what it has not read yet.
         threading.Event().wait()

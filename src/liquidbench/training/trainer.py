@@ -36,6 +36,7 @@ from torch.nn.parallel import DistributedDataParallel
 from liquidbench.catalogue import SequenceModel
 from liquidbench.metrics import Metric, score
 from liquidbench.search import Settings
+from liquidbench.tasks.task import Task
 from liquidbench.training.learning import (
     EVALUATION_BATCH,
     Data,
@@ -59,9 +60,13 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """``objective(losses, counts)``, of the environments in a batch: their mean losses and their numbers of scored targets,
 each (environments,), in the order of their numbers; gives what is minimised, a scalar."""
 
-Sampler = Callable[[Data, int, torch.Generator], Sequence[Tensor]]
-"""``sampler(data, batch_size, generator)`` gives the batches of a pass over the data as indices of sequences. It
-depends on nothing else, for all processes draw the same, and so does a training that goes on within a pass."""
+Sampler = Callable[[Data, int, torch.Generator, float], Sequence[Tensor]]
+"""``sampler(data, batch_size, generator, done)`` gives the batches of a pass over the data as indices of sequences;
+``done`` is the share of the training's steps that came before the pass. The batches must depend on these arguments
+alone: every process draws them for itself, and so does a training that resumes within a pass."""
+
+CURRICULUM = 0.6
+"""The share of steps after which `shortest_first` draws from all sequences."""
 
 _SAVE, _STOP = 1.0, 2.0
 
@@ -76,9 +81,28 @@ def erm(losses: Tensor, counts: Tensor) -> Tensor:
     return (losses * (counts / counts.sum())).sum()
 
 
-def shuffled(data: Data, batch_size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+def shuffled(data: Data, batch_size: int, generator: torch.Generator, done: float = 0.0) -> tuple[Tensor, ...]:
     """All sequences in a drawn order, the last batch perhaps smaller."""
     return torch.randperm(len(data), generator=generator).split(batch_size)
+
+
+def shortest_first(data: Data, batch_size: int, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
+    """A curriculum: the short sequences in a drawn order, then longer ones too.
+
+    The longest duration in a pass grows linearly with the steps, from the shortest in the data to the longest, which it
+    reaches when `CURRICULUM` of the steps are done. A pass has at least one full batch, if the data have.
+
+    Source: Bengio, Louradour, Collobert and Weston, Curriculum learning, ICML 2009.
+    """
+    durations, order = data.durations.sort(stable=True)
+    longest = durations[0] + (durations[-1] - durations[0]) * min(1.0, done / CURRICULUM)
+    short = max(int((durations <= longest).sum()), min(batch_size, len(data)))
+    return order[torch.randperm(short, generator=generator)].split(batch_size)
+
+
+def sampler_of(task: Task) -> Sampler:
+    """The sampler that a task asks for."""
+    return shortest_first if task.shortest_first else shuffled
 
 
 class NoTargetsError(ValueError):
@@ -123,6 +147,7 @@ class Progress:
 
     Attributes:
         order: state, at the beginning of this pass over the data, of the generator that draws batches.
+        begun: steps that were done then.
         batch: batches of the pass that are done.
         step: steps that are done.
         total: since the last evaluation, sum of each batch's loss times its targets.
@@ -139,6 +164,7 @@ class Progress:
     """
 
     order: Tensor
+    begun: int = 0
     batch: int = 0
     step: int = 0
     total: float = 0.0
@@ -499,7 +525,7 @@ class Trainer:
         until = min((evaluated // every + 1) * every, self.steps)
         while True:
             self._order.set_state(at.order)
-            batches = self.sampler(self.train, self.batch_size, self._order)
+            batches = self.sampler(self.train, self.batch_size, self._order, at.begun / self.steps)
             before = at.step if at.batch == 0 else -1
             for batch in batches[at.batch :]:
                 if at.step == until:
@@ -511,7 +537,7 @@ class Trainer:
                     kept()
             if at.step == before:
                 raise NoTargetsError("no batch has a target")
-            at.batch, at.order = 0, self._order.get_state()
+            at.batch, at.begun, at.order = 0, at.step, self._order.get_state()
 
     def _step(self, batch: Tensor, clock: "_Clock") -> float:
         """One update, if the batch has targets; what is to be done after it."""

@@ -8,12 +8,12 @@ import pytest
 import torch
 from test_fit import task
 
-from liquidbench import catalogue
+from liquidbench import catalogue, tasks
 from liquidbench.metrics import Metric
 from liquidbench.search import Settings
 from liquidbench.training import trainer
 from liquidbench.training.learning import Data, loss_of, optimiser_of
-from liquidbench.training.trainer import NoTargetsError, Trainer, erm, shuffled, step
+from liquidbench.training.trainer import CURRICULUM, NoTargetsError, Trainer, erm, shortest_first, shuffled, step
 
 SETTINGS = Settings(0.02, schedule="cosine", patience=1.0, structure={"num_layers": 2, "dropout": 0.3})
 
@@ -109,7 +109,7 @@ def test_an_objective_that_is_not_finite_changes_nothing():
     assert torch.equal(weights(model), before)
 
 
-def balanced(data, batch_size, generator):
+def balanced(data, batch_size, generator, done):
     """As many sequences of each environment in every batch."""
     numbers = data.environments.unique()
     each = batch_size // len(numbers)
@@ -132,6 +132,41 @@ def test_a_sampler_draws_the_batches(monkeypatch):
     monkeypatch.setattr(trainer, "step", watched)
     made(toy, batch_size=6, sampler=balanced).run()
     assert batches == [[2, 2, 2]] * 9
+
+
+def test_short_sequences_come_first():
+    """Longer ones as steps are done: their durations count, not their numbers of steps."""
+    parity = tasks.load("parity-events")
+    data = Data(parity.split("train"))
+    bits = torch.tensor([recording.times[-1] + 1 for recording in parity.recordings("train")])
+    assert torch.equal(data.durations, bits.float())
+    generator = torch.Generator().manual_seed(0)
+
+    def drawn(done, batch_size=64):
+        batches = shortest_first(data, batch_size, generator, done)
+        assert all(len(batch) == batch_size for batch in batches[:-1])
+        together = torch.cat(batches)
+        assert len(together.unique()) == len(together)
+        return together
+
+    for done in (0.0, 0.1, 0.3, 0.599):
+        longest = bits.min() + (bits.max() - bits.min()) * done / CURRICULUM
+        expected = (bits <= longest).nonzero().flatten()
+        assert torch.equal(drawn(done, 4).sort().values, expected)
+    assert len(drawn(CURRICULUM)) == len(drawn(1.0)) == len(data)
+    assert len(drawn(0.0, 64)) == 64, "a pass has a full batch"
+    assert not torch.equal(drawn(0.5), drawn(0.5)), "in another order each time"
+
+
+def test_a_curriculum_counts_steps_from_the_beginning_of_a_pass():
+    toy, told = task(), []
+
+    def watched(data, batch_size, generator, done):
+        told.append(done)
+        return shuffled(data, batch_size, generator)
+
+    made(toy, steps=12, batch_size=8, sampler=watched).run()
+    assert sorted(set(told)) == [0, 3 / 12, 6 / 12, 9 / 12, 1]
 
 
 @pytest.mark.parametrize("environments", [False, True])
