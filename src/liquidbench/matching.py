@@ -211,7 +211,8 @@ def _nearest(
     # Counts grow at least with the size and at most with its square, so that the root falls short rather than beyond.
     below, above = smallest - 1, smallest
     while count(above) < wanted:
-        below, above = above, max(2 * above, int(above * (wanted / count(above)) ** 0.5))
+        root = (wanted / count(above)) ** 0.5 if above > smallest else 2
+        below, above = above, max(2 * above, int(above * root))
         if count(above) <= count(below):
             raise ValueError(
                 f"the hidden size of {spec.name} must decide how large it is, but with {below} and {above} "
