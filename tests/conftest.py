@@ -1,10 +1,14 @@
 """What every test starts from: seeds, and uninitialised memory filled with NaN."""
 
+import hypothesis
 import matplotlib
 import pytest
 import torch
 
 matplotlib.use("Agg")
+# How long an example takes says nothing on a machine that others use too.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

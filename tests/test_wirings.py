@@ -62,7 +62,7 @@ others = st.one_of(
 
 any_recipe = st.one_of(policies(), layered(), automatic, others)
 # Hypothesis' time limit for a single example would fail tests on a busy machine.
-relaxed = settings(deadline=None, max_examples=60)
+relaxed = settings(max_examples=60)
 
 
 @st.composite

@@ -13,8 +13,8 @@ parameters, has on the same task, so that one number serves all tasks. Compute g
 small networks cannot come nearer than the tolerance says.
 """
 
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -201,21 +201,33 @@ def _nearest(
 
     @cache
     def count(size: int) -> int:
-        # Without memory or numbers: only sizes count. A user's layer may need numbers to be built.
-        with torch.device("meta" if isinstance(model, str) else "cpu"):
+        # Only sizes count. A build on the meta device takes the same time at any size, more than one of few units with
+        # its numbers; a user's layer may need numbers to be built.
+        meta = size > 128 and isinstance(model, str)
+        # Numbers drawn for counting must not change those that are drawn afterwards.
+        with torch.random.fork_rng(devices=()), torch.device("meta") if meta else nullcontext():
             return MEASURES[matching](catalogue.build(model, task, size, seed, structure=structure))
 
-    largest = smallest
-    while count(largest) < wanted:
-        if count(2 * largest) <= count(largest):
+    # Counts grow at least with the size and at most with its square, so that the root falls short rather than beyond.
+    below, above = smallest - 1, smallest
+    while count(above) < wanted:
+        root = (wanted / count(above)) ** 0.5 if above > smallest else 2
+        below, above = above, max(2 * above, int(above * root))
+        if count(above) <= count(below):
             raise ValueError(
-                f"the hidden size of {spec.name} must decide how large it is, but with {largest} and {2 * largest} "
-                f"units it has {count(largest):,} and {count(2 * largest):,} {MATCHINGS[matching]}"
+                f"the hidden size of {spec.name} must decide how large it is, but with {below} and {above} "
+                f"units it has {count(below):,} and {count(above):,} {MATCHINGS[matching]}"
             )
-        largest *= 2
-    above = smallest + bisect_left(range(smallest, largest + 1), wanted, key=count)
+    halve = False
+    while above - below > 1:
+        # Interpolation is near at once; halving in turn bounds the steps for counts of any shape.
+        share = 0.5 if halve else (wanted - count(below)) / (count(above) - count(below))
+        tried = min(max(round(below + share * (above - below)), below + 1), above - 1)
+        below, above = (tried, above) if count(tried) < wanted else (below, tried)
+        halve = not halve
     # A drawn wiring's count does not rise strictly with its size, so neighbours are looked at as well.
-    near = sorted(range(max(smallest, above - 3), above + 3), key=lambda size: abs(count(size) - wanted))
+    reach = 3 if spec.wired else 1
+    near = sorted(range(max(smallest, above - reach), above + reach), key=lambda size: abs(count(size) - wanted))
     return near[0], {size: count(size) for size in near[:2]}
 
 

@@ -8,7 +8,6 @@ import baycomp
 import numpy as np
 import polars as pl
 import pytest
-import scikit_posthocs
 from results_table import ACCURACY, CUT, ERROR, PATIENCE, costs, table
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
@@ -204,6 +203,9 @@ def test_matchups_are_corrected_for_all_pairs():
 
 
 def test_groups_are_those_of_the_tests():
+    # Seconds to import, with seaborn behind it.
+    import scikit_posthocs
+
     comparison = everyone()
     over, groups = comparison.over_tasks, comparison.over_tasks.groups
     order = [model for model, _ in groups.ranks]

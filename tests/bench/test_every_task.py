@@ -88,13 +88,13 @@ FOLDS = {
     "parity-dense": 6,
     "parity-events": 6,
 }
-LARGE = ("physionet2012", "walker", "parity-dense", "parity-events")
-"""Tasks whose splits take seconds to build: the others of their outer splits are checked with the slow tests."""
+LARGE = {"physionet2012": 0, "walker": 0, "parity-dense": 1, "parity-events": 1}
+"""Tasks whose splits take seconds to build: outer splits above these are checked with the slow tests."""
 
 every_fold = [
     pytest.param(
         (name, fold),
-        marks=[*mark(name).marks, *[pytest.mark.slow] * (name in LARGE and fold > 1)],
+        marks=[*mark(name).marks, *[pytest.mark.slow] * (fold > LARGE.get(name, fold))],
         id=f"{name}-{fold}",
     )
     for name in RECORDED

@@ -6,7 +6,6 @@ from itertools import combinations
 import baycomp
 import numpy as np
 import pytest
-import scikit_posthocs
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
@@ -387,6 +386,9 @@ def test_critical_differences_are_those_in_print():
 
 @pytest.mark.parametrize("shape", [(5, 3), (12, 8), (30, 20)])
 def test_the_critical_difference_separates_what_scikit_posthocs_does(shape):
+    # Seconds to import, with seaborn behind it.
+    import scikit_posthocs
+
     scores = np.random.default_rng(0).normal(np.arange(shape[1]) / 4, 1.0, size=shape)
     ranks = places(scores, higher_is_better=True).mean(axis=0)
     apart = np.abs(ranks[:, None] - ranks) >= critical_difference(shape[1], shape[0])

@@ -63,7 +63,7 @@ def finished(tmp_path_factory) -> Path:
     """Folder of results of a study that has run."""
     folder = tmp_path_factory.mktemp("study")
     path = written(folder / "small.yaml")
-    assert main(["run", path, "--results", str(folder / "results"), "--processes", "1"]) == 0
+    assert main(["run", path, "--results", str(folder / "results"), "--in-process"]) == 0
     return folder / "results" / "small"
 
 

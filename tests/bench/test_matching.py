@@ -5,6 +5,7 @@ import torch
 from test_catalogue import task
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from liquidbench import catalogue
 from liquidbench.catalogue import build
 from liquidbench.matching import (
     MEASURES,
@@ -158,3 +159,14 @@ def test_budgets_of_other_matchings_are_those_of_a_gru():
 def test_an_ltc_of_equal_compute_is_smaller_by_its_solver_steps():
     equal = {model: size_for_budget(model, task(), 4000, matching="compute") for model in ("LTC", "STC")}
     assert equal["LTC"] < 0.6 * equal["STC"]
+
+
+@pytest.mark.parametrize("model", ["LTC", "LTC-NCP", "GRU"])
+def test_few_networks_are_built_to_find_a_size_and_no_random_number_is_used_up(model, monkeypatch):
+    built = []
+    monkeypatch.setattr(catalogue, "build", lambda *given, **more: built.append(given[2]) or build(*given, **more))
+    before = torch.get_rng_state()
+    size = size_for_budget(model, task(), 200_000, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    # Doubling alone takes as many to come near, halving as many again.
+    assert size > 100 and len(built) == len(set(built)) <= 14

@@ -587,7 +587,11 @@ def balance(tmp_path, monkeypatch):
     return study
 
 
-@pytest.mark.parametrize("how", [["--in-process"], ["--processes", "1"]], ids=["in process", "pool"])
+@pytest.mark.parametrize(
+    "how",
+    [["--in-process"], pytest.param(["--processes", "1"], marks=pytest.mark.slow)],
+    ids=["in process", "pool"],
+)
 def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, tmp_path, capsys):
     assert main(["run", str(balance), "--results", str(tmp_path), "--plain", *how]) == 0
     directory = tmp_path / "loop"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from liquidbench import kept, results
@@ -101,7 +101,6 @@ class TestParsing:
         minutes=st.none() | st.floats(1e-3, 1e6),
     )
     @example(seeds=[0], noise=[], name="0E0", question="1e5", minutes=None)
-    @settings(deadline=None)
     def test_any_study_survives_yaml(self, tmp_path_factory, seeds, noise, name, question, minutes):
         study = Study(
             name=name,

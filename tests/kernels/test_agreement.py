@@ -136,7 +136,7 @@ def differentiated(states, tensors):
 @every_layout
 @pytest.mark.parametrize("dense", [True, False], ids=["dense", "sparse"])
 @every_mask
-@pytest.mark.parametrize("units", [1, 7, 33])
+@pytest.mark.parametrize("units", [1, pytest.param(7, marks=pytest.mark.slow), 33])
 def test_states_and_gradients(case, layout, dense, masked, units):
     for batch, time in [(0, 3), (2, 0), (1, 1), (1, 5), (3, 5), (17, 5), (33, 2)]:
         p = problem(case, batch, time, units, dense, masked)

@@ -97,7 +97,7 @@ def problem(form, batch, time, units, masked=False, dtype=torch.float64):
 
 @every_form
 @every_mask
-@pytest.mark.parametrize("units", [1, 7, 33])
+@pytest.mark.parametrize("units", [1, pytest.param(7, marks=pytest.mark.slow), 33])
 def test_states_and_gradients(form, masked, units):
     sizes = [(0, 3), (2, 0), (1, 70), (17, 5), (1, 1), (3, 5), (33, 2), (8, 9)]
     if form in GATED:
@@ -151,7 +151,7 @@ def test_gradcheck(form):
     assert torch.autograd.gradgradcheck(run, [p.tensors[n] for n in wanted], fast_mode=True)
 
 
-@every_mask
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), "episodes"])
 @some_forms
 def test_opcheck(form, masked):
     p = problem(form, 3, 4, 7, masked=masked, dtype=torch.float32)

@@ -64,8 +64,21 @@ def agree(graph, module, *sizes):
 BATCH, TIME = Dim("batch", min=1), Dim("time", min=1)
 
 
-@pytest.mark.parametrize("options", [{}, {"bidirectional": True, "num_layers": 2, "output_size": 2}], ids=str)
-@pytest.mark.parametrize("kind", COMPILED)
+STACKED = {"bidirectional": True, "num_layers": 2, "output_size": 2}
+
+
+# Stacking is above the operators, and the same for all.
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        *((kind, {}) for kind in COMPILED),
+        *(
+            pytest.param(kind, STACKED, marks=[pytest.mark.slow] * (kind not in ("wired LTC", "GRU")))
+            for kind in COMPILED
+        ),
+    ],
+    ids=str,
+)
 def test_an_exported_graph_reads_any_batch_and_any_length(kind, options):
     module = Whole(COMPILED[kind](batch_first=True, **options), masked=not options)
     graph = exported(module, 3, 7, dynamic={0: BATCH, 1: TIME}).module()

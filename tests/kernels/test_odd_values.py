@@ -17,6 +17,8 @@ pytestmark = pytest.mark.skipif(kernels.cpu is None, reason="the compiled module
 
 ODD = {"inf": torch.inf, "-inf": -torch.inf, "nan": torch.nan, "large": 0.9, "-large": -0.9}
 every_odd = pytest.mark.parametrize("odd", ODD)
+# In episodes some samples are there and some are not.
+masks = pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), "episodes"])
 RECURRENCES = test_agreement.CASES
 every_recurrence = pytest.mark.parametrize("case", RECURRENCES, ids=lambda case: case.name)
 
@@ -57,7 +59,7 @@ def check_against(expected, run, tensors):
 @every_odd
 @every_recurrence
 @test_agreement.every_layout
-@test_agreement.every_mask
+@masks
 def test_states_and_gradients_of_a_random_wiring(case, layout, masked, odd):
     for seed, (batch, units, dtype) in enumerate(
         [(1, 9, torch.float32), (5, 21, torch.float64), (18, 9, torch.float32)]
@@ -71,7 +73,7 @@ def test_states_and_gradients_of_a_random_wiring(case, layout, masked, odd):
 
 
 @every_odd
-@test_agreement.every_mask
+@masks
 @test_cfc_agreement.distinct_forms
 def test_states_and_gradients_of_a_cfc(form, masked, odd):
     """Its reference is dense: with a wiring it multiplies zeros by what is odd, and is finite less often."""

@@ -589,7 +589,9 @@ def test_an_optimiser_can_train_it(case):
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("kind", [lr.LTC, lr.LRCU, lr.CfC, pytest.param(lr.CTRNN, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "kind", [lr.CfC, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (lr.LTC, lr.LRCU, lr.CTRNN))]
+)
 def test_a_compiled_layer_takes_spans_after_another_batch_size(kind):
     """The batch is a symbol then in input, and a number in spans that are seen for the first time."""
     torch.compiler.reset()

@@ -62,7 +62,7 @@ def test_ltc_solves_its_equation_to_first_order():
     assert abs(errors[0] / errors[2] - 4) < 0.5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(span=st.floats(0, 1e4), scale=st.floats(0, 1e6), unfolds=st.integers(1, 6), seed=st.integers(0, 2**31 - 1))
 def test_ltc_states_stay_between_leak_and_reversal_potentials(span, scale, unfolds, seed):
     g = torch.Generator().manual_seed(seed)
@@ -151,7 +151,7 @@ def test_lrcu_is_one_explicit_step_of_lrc():
     assert torch.equal(a(x)[0], b(x)[0])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     span=st.floats(0, 1e4),
     scale=st.floats(0, 1e6),

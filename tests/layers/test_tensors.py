@@ -102,7 +102,15 @@ def test_parameters_may_be_labelled(case):
             torch.testing.assert_close(torch.Tensor(found.grad), expected.grad)
 
 
-@every
+# Tracing takes half a second each; the first case of each layer stands for the others.
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=[pytest.mark.slow] * any(case.kind is earlier.kind for earlier in CASES[:number]))
+        for number, case in enumerate(CASES)
+    ],
+    ids=lambda case: case.name,
+)
 def test_a_traced_graph_computes_anew_with_gradients(case):
     layer = case.make().double()
     parameters = {name: p.detach().requires_grad_() for name, p in layer.named_parameters()}
@@ -166,7 +174,9 @@ def test_selective_checkpointing_finds_the_operator(case):
     assert torch.equal(once.grad, twice.grad) and any("liquidrnn" in name for name in found)
 
 
-@pytest.mark.parametrize("case", COMPILED[:5:4], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [pytest.param(COMPILED[0], marks=pytest.mark.slow), COMPILED[4]], ids=lambda case: case.name
+)
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_autograd(case):
     layer, (x, _) = case.make().double(), data()

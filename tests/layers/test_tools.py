@@ -50,7 +50,7 @@ def test_a_script_of_torch_jit_is_refused_in_words(kind, around):
             torch.jit.script(around(KINDS[kind]()))
 
 
-@pytest.mark.parametrize("kind", [lr.LSTM, lr.GRU, lr.RNN])
+@pytest.mark.parametrize("kind", [lr.LSTM, *(pytest.param(kind, marks=pytest.mark.slow) for kind in (lr.GRU, lr.RNN))])
 @torch.no_grad()
 def test_torchs_own_networks_break_a_compiled_graph_as_in_torch(kind):
     layer, x = kind(INPUT, 4), torch.randn(3, 2, INPUT)

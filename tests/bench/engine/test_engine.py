@@ -12,14 +12,14 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from rehearsal import Rehearsal
-from watched import Deadly
+from watched import Deadly, Held
 
 from liquidbench import predictions, results, search, tasks
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
@@ -256,7 +256,7 @@ def kill(driver: subprocess.Popen) -> None:
     driver.kill()
     driver.wait()
     assert len(workers) >= 2
-    ends = time.monotonic() + 5
+    ends = time.monotonic() + 60
     while any(map(alive, workers)):
         assert time.monotonic() < ends, "a worker outlives its driver"
         time.sleep(0.02)
@@ -322,7 +322,7 @@ def test_splits_that_a_task_has_not_are_refused_and_those_it_has_are_run(tmp_pat
         plan(study(splits=5), tmp_path)
     made = plan(study(models=["GRU"], seeds=1, splits=2), tmp_path)
     assert [(run.kind, run.fold) for run in made.pending] == [("fit", 0), ("fit", 1), ("cost", 0)]
-    assert not execute(made, Pool(1)).failed
+    assert not execute(made, InProcess()).failed
     frame = results.read(tmp_path).filter(pl.col("metric") == "trivial")
     assert dict(frame.select("fold", "value").iter_rows()) == pytest.approx({0: 0.673787, 1: 0.787670}, abs=1e-5)
 
@@ -345,24 +345,6 @@ def test_a_stopped_study_goes_on_within_its_searches(tmp_path):
     assert set(tried) <= {2, 3, scores.sort("score")["trial"][-1]}
 
 
-@dataclass
-class Held(Rehearsal):
-    """A worker whose search runs until an independent fit has started."""
-
-    folder: str = ""
-
-    def __call__(self, job, send):
-        begun = Path(self.folder) / "begun"
-        if job.run.variant == "author":
-            begun.touch()
-        elif job.run.kind == "fit" and job.run.seed == 0:
-            until = time.monotonic() + 60
-            while not begun.exists():
-                assert time.monotonic() < until
-                time.sleep(0.01)
-        return super().__call__(job, send)
-
-
 def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
     made = plan(study(models=["GRU"], seeds=4, search={"mode": "cheap"}, author_defaults=True), tmp_path)
     told = []
@@ -379,7 +361,11 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
     assert len(told) == 2 * 8
 
 
-@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
+@pytest.mark.parametrize(
+    "executor",
+    [lambda: InProcess(), pytest.param(lambda: Pool(1), marks=pytest.mark.slow)],
+    ids=["in process", "pool"],
+)
 def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1, training={"steps": 10}), tmp_path)
     (run,) = fits(made)
@@ -394,8 +380,12 @@ def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, exec
 
 @pytest.mark.parametrize(
     ("folder", "executor"),
-    [("searches", lambda: Pool(1)), ("predictions", lambda: InProcess())],
-    ids=["pool", "process"],
+    [
+        pytest.param("searches", lambda: Pool(1), marks=pytest.mark.slow),
+        ("searches", lambda: InProcess()),
+        ("predictions", lambda: InProcess()),
+    ],
+    ids=["pool", "search in process", "predictions in process"],
 )
 def test_what_cannot_be_kept_is_no_failure_of_the_run(tmp_path, executor, folder):
     made = plan(study(models=["GRU"], seeds=1, training={"steps": 10}), tmp_path)

@@ -211,7 +211,10 @@ def test_what_another_driver_has_done_counts(tmp_path):
     whole(tmp_path, study)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGTERM, *(pytest.param(number, marks=pytest.mark.slow) for number in (signal.SIGINT, signal.SIGHUP))],
+)
 def test_a_driver_that_is_asked_to_end_gives_its_leases_back(tmp_path, number):
     study = prepared(tmp_path, 400)
     driver = Driver(tmp_path)

@@ -39,6 +39,24 @@ class Noting(Rehearsal):
 
 
 @dataclass
+class Held(Rehearsal):
+    """A worker whose search runs until an independent fit has started."""
+
+    folder: str = ""
+
+    def __call__(self, job, send):
+        begun = Path(self.folder) / "begun"
+        if job.run.variant == "author":
+            begun.touch()
+        elif job.run.kind == "fit" and job.run.seed == 0:
+            until = time.monotonic() + 60
+            while not begun.exists():
+                assert time.monotonic() < until
+                time.sleep(0.01)
+        return super().__call__(job, send)
+
+
+@dataclass
 class Watched(Rehearsal):
     """A worker that detects when another one does the same run."""
 
