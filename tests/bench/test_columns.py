@@ -646,6 +646,7 @@ SENTINELS = {
     "0 of a sensor that fell out": ([0.0] * 9, np.linspace(99, 101, 200)),
     "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
     "no answer, in three ways": ([97.0] * 4 + [98.0] * 3 + [99.0] * 5, np.linspace(1, 5, 200).round()),
+    "no answer, in three figures": ([777.0] * 4 + [888.0] * 30, np.linspace(1, 5, 200).round()),
     "no answer, in negative codes": ([-9.0] * 4 + [-8.0] * 3 + [-7.0] * 5, np.linspace(1, 60, 200).round()),
     "netCDF": ([9.969209968386869e36] * 2, np.linspace(-5, 5, 200)),
     "both ends": ([-9999.0] * 2 + [9999.0] * 2, np.linspace(-5, 5, 200)),

@@ -296,6 +296,16 @@ class Meaning:
                 and not groups.is_named(name)
                 and any(time_columns.goes_on(self.frame[name], codes) for codes in within)
             ]
+            # An hour or a year alone is whole; one with fractions, such as 1990.25, may be the whole time.
+            parts = [name for name in free if time_columns.is_part(name) and self.frame[name].dtype.is_float()]
+            for name in parts:
+                if (self.frame[name] % 1 != 0).any() and any(
+                    time_columns.goes_on(self.frame[name], codes) for codes in within
+                ):
+                    self.warnings.append(
+                        f"{name!r} goes up in fractions as a time does; rows count as evenly spaced (--time "
+                        f"{shlex.quote(name)} takes it for the time)"
+                    )
             if goes_on:
                 like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
                 self.warnings.append(
