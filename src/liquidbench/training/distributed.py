@@ -46,7 +46,7 @@ from liquidbench.training.replicas import (
     unpacked,
     work,
 )
-from liquidbench.training.trainer import Evaluation, NoTargetsError, Progress, check_targets
+from liquidbench.training.trainer import Evaluation, NoTargetsError, Progress, check_targets, sampler_of
 
 _PATIENCE = 3.0
 
