@@ -2,21 +2,21 @@
 
 import pytest
 import torch
-from test_catalogue import task
+from test_networks import task
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from liquidbench.catalogue import build
 from liquidbench.matching import (
-    MEASURES,
+    COUNTS,
     TOLERANCE,
     budget,
     count_operations,
     count_parameters,
     count_state,
+    fitting_structures,
     size_for_budget,
-    structures,
 )
 from liquidbench.models import MODELS
+from liquidbench.networks import build
 from liquidrnn.kernels.loop import Inputs
 
 
@@ -128,15 +128,15 @@ def test_state_is_what_the_layer_hands_on():
     [
         pytest.param(model, matching, marks=[pytest.mark.slow] * (matching == "state" and model not in ("LTC", "GRU")))
         for model in MODELS
-        for matching in MEASURES
+        for matching in COUNTS
     ],
 )
 def test_structures_on_offer_are_as_large_as_the_reference(model, matching):
     wanted = budget(task(), 4000, matching)
-    offered = structures(model, task(), 4000, 3, matching)
+    offered = fitting_structures(model, task(), 4000, 3, matching)
     assert offered[0][0] == MODELS[model].combinations[0]
     for structure, size in offered:
-        spent = MEASURES[matching](build(model, task(), size, seed=3, structure=structure))
+        spent = COUNTS[matching](build(model, task(), size, seed=3, structure=structure))
         assert abs(spent - wanted) <= TOLERANCE[matching] * wanted
         assert size == size_for_budget(model, task(), 4000, 3, matching, structure)
     left_out = [one for one in MODELS[model].combinations if one not in [structure for structure, _ in offered]]
