@@ -23,7 +23,7 @@ from statistics import median
 
 import polars as pl
 
-from liquidbench import kept, report, results, statistics
+from liquidbench import report, results, statistics, study_file
 from liquidbench.engine import InProcess, Pool, execute, plan
 from liquidbench.engine.leases import Leases
 from liquidbench.models import MODELS
@@ -135,7 +135,7 @@ def large(folder: Path, runs: int) -> Path:
     study = Study.parse({"name": "large", "tasks": tasks, "models": list(MODELS), "seeds": SEEDS})
     directory = folder / "large"
     directory.mkdir()
-    kept.write(study, directory)
+    study_file.write(study, directory)
     return directory
 
 

@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from liquidbench import kept, results
+from liquidbench import results, study_file
 from liquidbench.folder import StudyFolder
 from liquidbench.statistics import Standing, compare
 from liquidbench.study import Study
@@ -112,8 +112,8 @@ def main() -> None:
     options = parser.parse_args()
     found, to = StudyFolder(options.results / options.study), StudyFolder(ROOT / "docs/results" / options.study)
     to.root.mkdir(parents=True, exist_ok=True)
-    study = kept.read(found.root)
-    kept.write(study, to.root)
+    study = study_file.read(found.root)
+    study_file.write(study, to.root)
     results.write_tasks(to.root, results.read_tasks(found.root))
     shutil.copy(found.report, to.report)
     to.table.write_bytes(results.sealed(results.read(found.root)))

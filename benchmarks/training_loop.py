@@ -35,7 +35,7 @@ def shares(run, task) -> tuple[float, float, float, float]:
         return sum(t[3] for (path, _, name), t in times.items() if path.endswith(file) and name in names)
 
     whole = spent("fit.py", "fit")
-    network = spent("catalogue.py", "forward") + spent("_tensor.py", "backward")
+    network = spent("networks.py", "forward") + spent("_tensor.py", "backward")
     optimiser = (
         spent("adam.py", "step")
         + spent("adamw.py", "step")

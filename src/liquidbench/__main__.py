@@ -1,15 +1,15 @@
-"""The command line: run a study, go on with one, report on one, or compare networks on one's own table.
+"""The command line: run, resume and report on studies, compare networks on a table, train one network.
 
-Exit codes: 0 for success, 1 where every fit failed, 2 for a wrong command or input (said in one sentence), 130 when
-stopped with Ctrl-C, 143 with SIGTERM, 129 with SIGHUP, 141 when nobody reads the output any more. Modules are imported
-where a command needs them, so that help, ``list`` and ``report`` never load torch.
+Exit codes: 0 for success, 1 if every fit failed, 2 for a wrong command or bad input (with a message of one sentence),
+130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if the reader of the output has gone. Modules are imported
+where a command needs them, so help, ``list`` and ``report`` never load torch.
 """
 
 import os
 import sys
 
 if __name__ == "__main__" and not sys.flags.safe_path:
-    # `python -m` puts the current folder first: a socket.py there, beside the data, would be taken for Python's own.
+    # `python -m` puts the current folder first on the path: a socket.py there would hide Python's own.
     if os.path.realpath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.realpath(__file__))):
         del sys.path[0]
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from liquidbench.engine import Executor, Plan
     from liquidbench.engine.leases import Leases
     from liquidbench.facts import Facts
-    from liquidbench.models import OwnModel
+    from liquidbench.models import UserModel
     from liquidbench.study import Run, Study
     from liquidbench.tasks.task import Task
 
@@ -52,39 +52,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        arguments: words of the command line, without the program's name; None takes those it was called with.
+        arguments: the command line without the program's name; None for ``sys.argv``.
 
     Returns:
         The exit code.
     """
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
-        # An output that knows no curly quotes must not end a study.
+        # A character that the output cannot encode must not end a study.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-    # One line each, without the source line that Python would show below it; once, though a command may read the same
-    # files several times.
-    told: set[str] = set()
+    # Print each warning once, as one line without source code.
+    printed: set[str] = set()
 
     def line(message: Warning | str, *_: Any, **__: Any) -> str:
         text = f"liquidbench: {shown(str(message))}\n"
-        if text in told:
+        if text in printed:
             return ""
-        told.add(text)
+        printed.add(text)
         return text
 
     warnings.formatwarning = line
     try:
         return options.command(options)
     except BrokenPipeError:
-        return _unread()
+        return _end_quietly()
     except KeyboardInterrupt:
         print("liquidbench: stopped", file=sys.stderr)
         return 130
 
 
-def _unread() -> int:
-    """Whoever read the output has gone, as `head` does: end without a word, also when Python flushes at its end."""
+def _end_quietly() -> int:
+    """The reader of the output has gone (as `head` does): prevent an error when Python flushes the output at exit."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
@@ -97,7 +96,7 @@ def _unread() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="liquidbench",
-        description="Should I use a liquid network here? An experiment whose numbers can be believed.",
+        description="Should I use a liquid network here? Fair comparisons of liquid and recurrent networks.",
         epilog="begin with:\n  liquidbench run studies/demo.yaml\n  liquidbench compare TABLE.csv --target COLUMN",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -112,9 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     def add_data(added: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--data",
-            type=_folder,
+            type=_existing_folder,
             metavar="DIR",
-            help="folder with raw data; by default $LIQUIDBENCH_DATA, else they are downloaded once",
+            help="folder with raw data (default: $LIQUIDBENCH_DATA; else they are downloaded once)",
         )
 
     def add_running(added: argparse.ArgumentParser) -> None:
@@ -122,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
             "--processes",
             type=_positive(int, 4096),
             metavar="N",
-            help=f"fits at the same time (default: as many as there are cores for, {_cores()} cores here)",
+            help=f"number of parallel fits (default: cores divided by threads; there are {_cores()} cores)",
         )
         added.add_argument(
             "--threads", type=_positive(int, 4096), metavar="N", default=1, help="cores for each fit (default: 1)"
@@ -130,28 +129,28 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--ray",
             metavar="ADDRESS",
-            help="on the workers of a Ray cluster: `auto` for this machine's, `local` for one on this machine alone, "
-            "or an address; N is then the most fits at the same time, by default all there is room for",
+            help="use a Ray cluster: its address, `auto` for the running one, or `local` to start one on this machine; "
+            "--processes then limits the number of parallel fits (default: as many as fit)",
         )
         added.add_argument(
             "--in-process",
             action="store_true",
-            help="one run after another in this very process, for debuggers and profilers",
+            help="one run after another in this process, for debuggers and profilers",
         )
-        added.add_argument("--plain", action="store_true", help="one line an event, even on a terminal")
-        added.add_argument("--retry-failed", action="store_true", help="run those again that have failed before")
+        added.add_argument("--plain", action="store_true", help="print one line per event, even on a terminal")
+        added.add_argument("--retry-failed", action="store_true", help="repeat runs that have failed before")
 
     def add_results(added: argparse.ArgumentParser) -> None:
         added.add_argument(
             "--update",
             action="store_true",
-            help="take this version of a study that has changed: runs in both versions are kept, the new ones are run",
+            help="accept changes of the study since its last run: results of runs in both versions are kept",
         )
         added.add_argument(
             "--results",
             metavar="DIR",
             default="results",
-            help="folder for the study's folder of results (default: results)",
+            help="parent of the study's folder of results (default: results)",
         )
 
     added = command("run", _run, "Run a study: all its fits, measurements of cost, and a report.")
@@ -163,41 +162,41 @@ def _parser() -> argparse.ArgumentParser:
         "--minutes",
         type=_positive(float),
         metavar="M",
-        help="start no further fit after so many minutes; `resume` goes on",
+        help="start no more fits after this time; `resume` continues",
     )
 
-    added = command("resume", _resume, "Go on with a study that was stopped: only what is missing is run.")
+    added = command("resume", _resume, "Continue an interrupted study: do the runs that are missing.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     add_data(added)
     add_running(added)
     added.add_argument("--minutes", type=_positive(float), metavar="M", help="as for `run`")
 
-    added = command("report", _report, "Make a study's report again from its results; needs no data, no torch.")
+    added = command("report", _report, "Write a study's report from its results; needs neither data nor torch.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     added.add_argument(
         "--format",
         choices=("html", "markdown", "latex", "csv"),
         default="html",
-        help="html for the report (default); else its tables as text, into DIR/tables",
+        help="html for the report (default); other formats write its tables as text to DIR/tables",
     )
 
     added = command(
         "rescore",
         _rescore,
-        "Compute scores again from the predictions that fits have left, and report; trains nothing.",
+        "Compute scores again from stored predictions, and report; trains nothing.",
     )
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     added.add_argument(
-        "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute besides those of each task"
+        "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute in addition to those of each task"
     )
 
-    added = command("export", _export, "Copy a study's curves and scores to where TensorBoard or MLflow reads them.")
+    added = command("export", _export, "Export a study's curves and scores for TensorBoard or MLflow.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
-    added.add_argument("--to", required=True, choices=("tensorboard", "mlflow"), help="whose format")
+    added.add_argument("--to", required=True, choices=("tensorboard", "mlflow"), help="format of the export")
     added.add_argument(
         "--out",
         metavar="PATH",
-        help="TensorBoard's folder or MLflow's SQLite file (default: in DIR, named for its reader)",
+        help="TensorBoard's folder or MLflow's SQLite file (default: DIR/tensorboard or DIR/mlflow.db)",
     )
 
     added = command("list", _list, "List tasks, models, or studies in ./studies and ./results.")
@@ -207,24 +206,24 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument(
         "table",
         metavar="FILE",
-        help="a table with one row a time step: .csv, .tsv, .txt, .dat, .data (also with .gz) or .parquet",
+        help="a table with one row per time step: .csv, .tsv, .txt, .dat, .data (also with .gz) or .parquet",
     )
-    added.add_argument("--target", required=True, metavar="COLUMN", help="what is to be predicted")
+    added.add_argument("--target", required=True, metavar="COLUMN", help="column to predict")
     for role, meaning, without in (
         ("time", "when each row was measured", "rows are evenly spaced"),
         (
             "group",
-            "whose row it is (subject, machine, trip); of several (subject,session) a split keeps the first whole, and "
-            "all together tell recordings apart",
+            "what the row belongs to (subject, machine, trip). With several columns (subject,session), splits keep "
+            "each value of the first together, and all columns together identify a recording",
             "the file is one recording",
         ),
     ):
-        # What is not asked for is left out, to be guessed; None asks for none.
+        # Options that are not given are guessed; None means that there is no such column.
         either = added.add_mutually_exclusive_group()
         either.add_argument(
             f"--{role}",
             metavar="COLUMN" if role == "time" else "A,B,...",
-            type=str if role == "time" else _parted("column names"),
+            type=str if role == "time" else _comma_separated("column names"),
             default=argparse.SUPPRESS,
             help=f"{meaning}; guessed by default",
         )
@@ -240,44 +239,44 @@ def _parser() -> argparse.ArgumentParser:
         "--dates",
         choices=("day-first", "month-first", "year-first"),
         default=argparse.SUPPRESS,
-        help="how to read dates such as 01/02/2024; found out by default, where cells tell",
+        help="how to read dates such as 01/02/2024 (default: inferred from the cells if possible)",
     )
     added.add_argument(
         "--features",
-        type=_parted("column names"),
+        type=_comma_separated("column names"),
         metavar="A,B,...",
         default=argparse.SUPPRESS,
-        help="columns to predict from (default: all of use); quote a name with a comma in it: '\"a, b\",c'",
+        help="columns to predict from (default: all useful ones); quote a name that contains a comma: '\"a, b\",c'",
     )
     added.add_argument(
         "--task",
         dest="kind",
         choices=("classification", "regression", "forecast"),
         default=argparse.SUPPRESS,
-        help="what kind of prediction; guessed by default from the target",
+        help="kind of prediction (default: guessed from the target)",
     )
     added.add_argument(
         "--missing",
-        type=_parted("values, or COLUMN=VALUE,"),
+        type=_comma_separated("values, or COLUMN=VALUE,"),
         action="extend",
         metavar="VALUE,COLUMN=VALUE,...",
         default=argparse.SUPPRESS,
-        help="values that mean that there is none, in all columns or in one: --missing=-999,hum=-200. COLUMN= alone: "
-        "only empty cells are missing in that column of text",
+        help="values that mark missing cells, in all columns or in one: --missing=-999,hum=-200. COLUMN= alone: only "
+        "empty cells are missing in that text column",
     )
     added.add_argument(
         "--decimal",
         choices=(".", ","),
         metavar="MARK",
         default=argparse.SUPPRESS,
-        help="the mark before decimals, . or , (default: found out)",
+        help="decimal separator, . or , (default: inferred)",
     )
     added.add_argument(
         "--minutes",
         type=_positive(float),
         default=10.0,
         metavar="M",
-        help="time to spend on fits (default: 10); fewer trials, seeds and models are run where it is short",
+        help="time to spend on fits (default: 10); if it is short, there are fewer trials, seeds and models",
     )
     added.add_argument(
         "--models",
@@ -290,18 +289,20 @@ def _parser() -> argparse.ArgumentParser:
         "--parameters",
         type=_positive(int),
         metavar="N",
-        help="trained parameters of each model (default: the first number from 4000 up that all models can have)",
+        help="trained parameters of each model (default: 4000, or more if a model cannot be that small)",
     )
     added.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the whole plan (columns, parts, models, what the minutes allow); train and write nothing",
+        help="print the plan (columns, splits, models, what the time allows); train and write nothing",
     )
     add_results(added)
     add_running(added)
     added.set_defaults(data=None)
 
-    added = command("train", _train, "Train one network on one task with several processes, or go on with it.")
+    added = command(
+        "train", _train, "Train one network on one task with one or more processes; resumes if interrupted."
+    )
     added.add_argument("task", metavar="TASK", help="a name of `liquidbench list tasks`")
     added.add_argument(
         "model", metavar="MODEL", help="a name of `liquidbench list models`, or package.module:name of your own"
@@ -319,13 +320,13 @@ def _parser() -> argparse.ArgumentParser:
         "--steps",
         type=_positive(int),
         metavar="N",
-        help="of the optimiser, at most (default: what docs/tasks.md says that the task needs, 2000 on others)",
+        help="largest number of optimiser steps (default: see docs/tasks.md; 2000 for tasks that are not listed)",
     )
     for option, kind, default, meaning in (
-        ("--batch-size", int, 64, "sequences a step, over all processes"),
-        ("--learning-rate", float, 0.003, "when it is warm"),
-        ("--clip-norm", float, 1.0, "largest norm of the gradient"),
-        ("--patience", float, 0.2, "share of the steps, 300 at least, without a better score before training stops"),
+        ("--batch-size", int, 64, "sequences per step, over all processes"),
+        ("--learning-rate", float, 0.003, "learning rate after warm-up"),
+        ("--clip-norm", float, 1.0, "norm that the gradient is clipped to"),
+        ("--patience", float, 0.2, "share of the steps, at least 300, without a better score before training stops"),
     ):
         name = "S" if option == "--patience" else "N" if kind is int else "X"
         added.add_argument(
@@ -335,41 +336,44 @@ def _parser() -> argparse.ArgumentParser:
         "--devices",
         type=_positive(int),
         metavar="N",
-        help="processes that share each batch (default: 1, or those that torchrun has started)",
+        help="number of processes that share each batch (default: 1, or those that torchrun has started)",
     )
-    added.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what each computes on (default: cpu)")
+    added.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="device of each process (default: cpu)")
     added.add_argument(
         "--parallel",
         choices=("ddp", "fsdp"),
         default="ddp",
-        help="what each process keeps: the whole network (ddp), or a part of it, for a large one (fsdp) (default: ddp)",
+        help="each process has the whole network (ddp), or a part of it, for large networks (fsdp) (default: ddp)",
     )
     added.add_argument(
         "--warm-up",
         type=float,
         default=0.05,
         metavar="S",
-        help="share of the steps in which the rate rises (default: 0.05)",
+        help="share of the steps during which the learning rate rises (default: 0.05)",
     )
     added.add_argument(
         "--readout",
         choices=("last", "mean", "attention"),
         default="last",
-        help="what is read out of a sequence with one target (default: last)",
+        help="how outputs are combined if a sequence has one target (default: last)",
     )
-    added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="of the optimiser (default: 0)")
+    added.add_argument("--weight-decay", type=float, default=0.0, metavar="X", help="weight decay (default: 0)")
     for option, choices in (("--optimiser", ("adamw", "rmsprop")), ("--schedule", ("constant", "cosine"))):
         added.add_argument(option, choices=choices, default=choices[0], help=f"default: {choices[0]}")
-    added.add_argument("--seed", type=_seed, default=0, metavar="N", help="of everything that is drawn (default: 0)")
+    added.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all random numbers (default: 0)")
     added.add_argument(
-        "--threads", type=_positive(int), metavar="N", help="of each process (default: cores divided among them)"
+        "--threads",
+        type=_positive(int),
+        metavar="N",
+        help="threads per process (default: cores divided by the number of processes)",
     )
     added.add_argument(
         "--folder", metavar="DIR", help="for checkpoint, network and scores (default: trained/TASK-MODEL)"
     )
     add_data(added)
     added.add_argument(
-        "--minutes", type=_positive(float), metavar="M", help="stop after so many; the same command goes on"
+        "--minutes", type=_positive(float), metavar="M", help="stop after this time; the same command continues"
     )
     added.add_argument(
         "--save-every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (default: 60)"
@@ -385,10 +389,10 @@ def _positive(kind: type[int] | type[float], most: float | None = None) -> Calla
             value = 0
         if not 0 < value < float("inf"):
             noun = "whole number" if kind is int else "number"
-            raise argparse.ArgumentTypeError(f"must be a {noun} above 0; got {_brief(text)}")
+            raise argparse.ArgumentTypeError(f"must be a {noun} above 0; got {_shortened(text)}")
         largest = (_MOST if kind is int else sys.float_info.max) if most is None else most
         if value > largest:
-            raise argparse.ArgumentTypeError(f"must be at most {largest:,}; got {_brief(text)}")
+            raise argparse.ArgumentTypeError(f"must be at most {largest:,}; got {_shortened(text)}")
         return value
 
     return parse
@@ -400,25 +404,25 @@ def _seed(text: str) -> int:
     except ValueError:
         value = -1
     if not 0 <= value < 2**63:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {2**63 - 1:,}; got {_brief(text)}")
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to {2**63 - 1:,}; got {_shortened(text)}")
     return value
 
 
-def _brief(text: str) -> str:
+def _shortened(text: str) -> str:
     return repr(text if len(text) <= 60 else f"{text[:60]}...")
 
 
-def _folder(text: str) -> str:
+def _existing_folder(text: str) -> str:
     if not Path(text).expanduser().is_dir():
         raise argparse.ArgumentTypeError(f"must be a folder, but there is none at {text!r}")
     return text
 
 
-def _parted(what: str) -> Callable[[str], list[str]]:
+def _comma_separated(what: str) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         parts = [part.strip() for line in csv.reader([text], skipinitialspace=True) for part in line]
         if not parts or not all(parts) or len(set(parts)) < len(parts):
-            raise argparse.ArgumentTypeError(f"must be distinct {what} parted by commas; got {text!r}")
+            raise argparse.ArgumentTypeError(f"must be distinct {what} separated by commas; got {text!r}")
         return parts
 
     return parse
@@ -429,8 +433,8 @@ def _cores() -> int:
 
 
 @contextmanager
-def _input(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSError)) -> Iterator[None]:
-    """Input that is refused ends the command with one sentence; other errors keep their traceback."""
+def _refusing(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSError)) -> Iterator[None]:
+    """End the command with one sentence for errors that mean bad input; others keep their traceback."""
     try:
         yield
     except kinds as problem:
@@ -438,8 +442,8 @@ def _input(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSError)
 
 
 @contextmanager
-def _writing(directory: Path) -> Iterator[None]:
-    """A full or read-only disk, or something else in the way, ends the command with one sentence."""
+def _refusing_write_errors(directory: Path) -> Iterator[None]:
+    """End the command with one sentence if results cannot be written, as on a full disk."""
     try:
         yield
     except (BrokenPipeError, ConnectionError):
@@ -447,37 +451,37 @@ def _writing(directory: Path) -> Iterator[None]:
     except OSError as problem:
         if isinstance(problem, FileNotFoundError) and not StudyFolder(directory).study.exists():
             _refuse(
-                f"{directory} was moved, renamed or removed while liquidbench was at work in it; what was in flight is "
-                "lost. What was finished is where the folder is now; to go on there: liquidbench resume FOLDER"
+                f"{directory} was moved, renamed or removed while liquidbench was using it. Results of unfinished runs "
+                "are lost; finished ones are in the moved folder. To continue there: liquidbench resume FOLDER"
             )
         _refuse(
-            f"results cannot be written to {directory} ({problem.strerror or problem}); what was finished is kept. "
-            f"{_remedy(problem)}, then: liquidbench resume {directory}"
+            f"results cannot be written to {directory} ({problem.strerror or problem}); finished runs are kept. "
+            f"{_write_remedy(problem)}, then: liquidbench resume {directory}"
         )
 
 
-def _remedy(problem: OSError) -> str:
+def _write_remedy(problem: OSError) -> str:
     """What to do about a file that cannot be written."""
-    # Of a file that was to be renamed the place is what counts.
+    # If renaming failed, the target is what matters.
     named = problem.filename2 or problem.filename
     if problem.errno == errno.EISDIR and named:
-        return f"Move {named} away, which is a folder where a file is to be"
+        return f"Move {named} away: it is a folder, but a file is needed there"
     if problem.errno in (errno.ENOTDIR, errno.EEXIST) and named:
-        return f"Move {named} away, which is a file where a folder is to be"
+        return f"Move {named} away: it is a file, but a folder is needed there"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Allow writing there"
     if problem.errno in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK):
-        return "Move the folder to a disk that can do this"
+        return "Move the folder to a file system that supports this"
     return "Make room or allow writing there"
 
 
 @contextmanager
-def _placing(directory: Path, options: argparse.Namespace) -> Iterator[None]:
-    """A folder of results that cannot be made or looked at is said in one sentence, before anything is run."""
+def _checking_folder(directory: Path, options: argparse.Namespace) -> Iterator[None]:
+    """Raise a ValueError with one sentence if the folder of results cannot be created or read."""
     try:
         yield
     except OSError as problem:
-        # Of the folder, of what is in it, or of one above it; what else fails is no fault of the folder.
+        # Only errors about the folder, its content, or its parents.
         named = [os.path.abspath(name) for name in (problem.filename, problem.filename2) if isinstance(name, str)]
         place = os.path.abspath(directory)
         if not any(
@@ -488,13 +492,13 @@ def _placing(directory: Path, options: argparse.Namespace) -> Iterator[None]:
             above = next((part for part in [directory, *directory.parents] if os.path.lexists(part)), directory)
             reason = f"{above} is a file" if not above.is_dir() else f"{named[-1]} is a file"
         else:
-            # So says a file system that holds no files of anybody's, such as /proc.
-            reason = "no folder can be made there" if problem.errno == errno.ENOENT else str(problem.strerror)
+            # Virtual file systems such as /proc report ENOENT.
+            reason = "no folder can be created there" if problem.errno == errno.ENOENT else str(problem.strerror)
         option = "--results" if hasattr(options, "results") else "--results of `liquidbench run`"
         text = str(directory)
         raise ValueError(
-            f"results cannot be kept in {text if len(text) <= 200 else f'{text[:200]}...'} ({reason}). Name a folder "
-            f"that is there or can be made, and can be written to: {option}"
+            f"results cannot be stored in {text if len(text) <= 200 else f'{text[:200]}...'} ({reason}). Choose a "
+            f"writable folder with {option}"
         ) from problem
 
 
@@ -506,66 +510,66 @@ def _refuse(sentence: str) -> NoReturn:
 def _run(options: argparse.Namespace) -> int:
     from liquidbench.study import Study
 
-    with _input():
+    with _refusing():
         study = Study.load(options.study)
         directory = Path(options.results) / study.name
-        with _placing(directory, options):
-            _check_kept(study, directory, options.update)
-    return _carry_out(study, directory, options)
+        with _checking_folder(directory, options):
+            _check_stored_study(study, directory, options.update)
+    return _execute(study, directory, options)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from liquidbench import kept
+    from liquidbench import study_file
 
     directory = Path(options.directory)
-    with _input():
-        study = kept.read(directory)
-    return _carry_out(study, directory, options)
+    with _refusing():
+        study = study_file.read(directory)
+    return _execute(study, directory, options)
 
 
-def _check_kept(study: "Study", directory: Path, update: bool) -> None:
-    """Refuse a folder with results of another version of the study, unless that is wanted and nobody is at it."""
-    from liquidbench import kept
+def _check_stored_study(study: "Study", directory: Path, update: bool) -> None:
+    """Refuse a folder with results of another version of the study, unless ``update`` is given and it is not in use."""
+    from liquidbench import study_file
 
     if not update:
-        kept.check(study, directory)
+        study_file.check(study, directory)
     elif StudyFolder(directory).study.is_file():
-        _check_alone(study, directory)
+        _check_no_other_driver(study, directory)
 
 
-def _check_alone(study: "Study", directory: Path) -> None:
-    """Refuse to change a study under those who are at work at it: they would report what its file does not say."""
-    from liquidbench import kept
+def _check_no_other_driver(study: "Study", directory: Path) -> None:
+    """Refuse to change a study while another liquidbench is running it: its report would not match the study's file."""
+    from liquidbench import study_file
     from liquidbench.engine.leases import Leases
 
     def differs() -> bool:
-        # A damaged file says nothing of what others do; to write it again is what `--update` is for.
+        # A damaged file does not show what others are running; `--update` replaces it.
         with suppress(ValueError):
-            return kept.read(directory) != study
+            return study_file.read(directory) != study
         return False
 
     if not differs():
         return
     with Leases(directory) as driver:
-        at_work, who = _at_work(driver, directory)
-        # The same change given several times is one change: who came first has written it before it went to work.
-        if at_work and differs():
+        others = _other_drivers(driver, directory)
+        # Check again: another liquidbench may have made the same change in the meantime.
+        if others and differs():
             raise ValueError(
-                f"another liquidbench is at work in {directory} at another version of study {study.name!r} ({who}). "
-                "Give --update when it has ended or was stopped (Ctrl-C)"
+                f"another liquidbench is running another version of study {study.name!r} in {directory} ({others}). "
+                "Use --update when it has ended, or stop it (Ctrl-C)"
             )
 
 
-def _at_work(driver: "Leases", directory: Path) -> tuple[bool, str]:
-    """Whether others are at work in a folder of results, and who in words; says what it waits for."""
+def _other_drivers(driver: "Leases", directory: Path) -> str:
+    """Description of the other drivers that use a folder of results; "" if there are none."""
     with Steps(plain=True) as now:
-        now(f"looking whether another liquidbench, which has left its mark in {directory}, is still at work")
-        at_work = bool(driver.confirmed_others())
-    return at_work, ", ".join(driver.describe_others()) if at_work else ""
+        now(f"checking whether another liquidbench is still running in {directory}")
+        confirmed = driver.confirmed_others()
+    return ", ".join(driver.describe_others()) if confirmed else ""
 
 
 def _check_temporary() -> None:
-    """Refuse a folder for temporary files that is named and is none: Python would quietly take another one."""
+    """Refuse a TMPDIR that cannot be used: Python would silently use another folder."""
     for name in ("TMPDIR", "TEMP", "TMP"):
         folder = os.environ.get(name)
         if not folder:
@@ -576,7 +580,7 @@ def _check_temporary() -> None:
         except OSError as problem:
             raise ValueError(
                 f"{name} must name a folder for temporary files that can be written to; got {folder} "
-                f"({problem.strerror or problem}). Make it, or unset {name}"
+                f"({problem.strerror or problem}). Create it, or unset {name}"
             ) from problem
     try:
         tempfile.gettempdir()
@@ -584,44 +588,44 @@ def _check_temporary() -> None:
         raise ValueError(f"there is no folder for temporary files ({problem.strerror}); name one in TMPDIR") from None
 
 
-def _carry_out(
+def _execute(
     study: "Study",
     directory: Path,
     options: argparse.Namespace,
     loaded: "Mapping[str, Task] | None" = None,
     asked: str = "",
 ) -> int:
-    """Run what is missing of a study and report on all of it.
+    """Do the missing runs of a study, then report on all runs.
 
     Args:
-        study: what to run.
+        study: the study.
         directory: its folder.
-        options: of the command line.
-        loaded: tasks by name that need not be loaded again.
-        asked: a line for the study's file that says for what it was made.
+        options: options of the command line.
+        loaded: tasks that are already loaded, by name.
+        asked: a comment line for the study's file that says what the study was made for.
     """
-    with _input(), Steps(options.plain) as now:
+    with _refusing(), Steps(options.plain) as now:
         now("starting")
-        from liquidbench import console, engine, kept, results
+        from liquidbench import console, engine, results, study_file
 
         _check_temporary()
         executor, processes = _executor(options)
-        # Workers of Ray have devices of their own.
+        # Ray workers may be on machines with other devices.
         if study.device != "cpu" and not options.ray:
             from liquidbench.training.learning import device_of
 
             device_of(study.device)
-        with _placing(directory, options):
+        with _checking_folder(directory, options):
             plan = engine.plan(study, directory, options.data, options.retry_failed, loaded, now)
-            # Only now, so that a study that cannot be run leaves no folder that a corrected one would clash with.
-            kept.write(study, directory, asked)
-        now("looking for scores that are there")
+            # Written after planning: a study that cannot be run must not leave a folder that blocks the corrected one.
+            study_file.write(study, directory, asked)
+        now("reading known scores")
         scores = _known_scores(plan)
     if not plan.pending:
         failed = sum(status == "failed" for status in plan.status.values())
-        again = f", {failed} of them failed (--retry-failed runs those again)" if failed else ""
-        print(f"All {len(plan.status)} runs of study {study.name!r} are there{again}; nothing is left to run.")
-        return _report_on(study, directory)
+        again = f", {failed} of them failed (--retry-failed repeats those)" if failed else ""
+        print(f"All {len(plan.status)} runs of study {study.name!r} are finished{again}; nothing is left to run.")
+        return _write_report(study, directory)
 
     metrics = {task: facts.metric for task, facts in plan.tasks.items()}
     with console.progress(study, metrics, processes, plain=options.plain) as progress:
@@ -648,36 +652,37 @@ def _carry_out(
                 at = event.stage
                 progress.stage(run, console.Stage(at.trial, at.trials, at.step, at.steps, at.validation_loss))
 
-        with _input((ValueError, RuntimeError)), _writing(directory):
+        with _refusing((ValueError, RuntimeError)), _refusing_write_errors(directory):
             outcome = engine.execute(plan, executor, tell, options.minutes)
         if not outcome.interrupted:
             for run in outcome.left_out:
                 progress.left_out(run)
     if outcome.interrupted:
-        # Counted on the disk: a run may have ended after the last that was heard of it.
+        # Counted on disk: a run may have finished after its last message.
         ended = len(results.done(directory).keys() & set(plan.ids.values()))
         print(
-            f"Stopped; {ended} of {len(plan.ids)} runs are finished and kept. To go on: liquidbench resume {directory}"
+            f"Stopped; {ended} of {len(plan.ids)} runs are finished and stored. "
+            f"To continue: liquidbench resume {directory}"
         )
         return 128 + outcome.interrupted
-    code = _report_on(study, directory)
+    code = _write_report(study, directory)
     if outcome.elsewhere:
-        print(f"{counted(len(outcome.elsewhere), 'run')} of these were done by another liquidbench meanwhile.")
+        print(f"Another liquidbench did {counted(len(outcome.elsewhere), 'run')} of these in the meantime.")
     if outcome.left_out:
         print(
-            f"{options.minutes:g} minutes were spent, {counted(len(outcome.left_out), 'run')} left out. "
-            f"To go on: liquidbench resume {directory}"
+            f"The {options.minutes:g} minutes are over, {counted(len(outcome.left_out), 'run')} left out. "
+            f"To continue: liquidbench resume {directory}"
         )
     return code
 
 
 def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":
-    """Who does the runs, and how many of them at a time."""
+    """The executor that the options ask for, and its number of parallel runs."""
     from liquidbench import engine
 
     if options.in_process:
         if options.processes or options.ray:
-            raise ValueError("--in-process is one process, this one; leave out --processes and --ray")
+            raise ValueError("--in-process uses this process only; leave out --processes and --ray")
         return engine.InProcess(options.threads), 1
     if options.ray:
         from liquidbench.engine.cluster import Cluster
@@ -688,16 +693,16 @@ def _executor(options: argparse.Namespace) -> "tuple[Executor, int]":
 
 
 def _report(options: argparse.Namespace) -> int:
-    from liquidbench import kept
+    from liquidbench import study_file
 
     directory = Path(options.directory)
-    with _input():
-        study = kept.read(directory)
-    return _report_on(study, directory, options.format)
+    with _refusing():
+        study = study_file.read(directory)
+    return _write_report(study, directory, options.format)
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from liquidbench import kept, predictions, results
+    from liquidbench import predictions, results, study_file
     from liquidbench.engine.leases import Leases
     from liquidbench.metrics import METRICS
     from liquidbench.system import storage
@@ -705,18 +710,17 @@ def _rescore(options: argparse.Namespace) -> int:
     directory, scored, left, damaged = Path(options.directory), 0, 0, 0
     # Runs by metric, task and reason.
     undefined: dict[tuple[str, str, str], set[str]] = {}
-    with _input():
-        study = kept.read(directory)
-        facts = kept.facts(study, directory)
-        added = _applicable(options.metrics, facts)
-    with _input((ValueError,)), _writing(directory), Leases(directory) as driver:
-        at_work, who = _at_work(driver, directory)
-        if at_work:
-            raise ValueError(f"another liquidbench is at work in {directory} ({who}); rescore when it has ended")
+    with _refusing():
+        study = study_file.read(directory)
+        facts = study_file.facts(study, directory)
+        added = _metrics_by_task(options.metrics, facts)
+    with _refusing((ValueError,)), _refusing_write_errors(directory), Leases(directory) as driver:
+        if others := _other_drivers(driver, directory):
+            raise ValueError(f"another liquidbench is running in {directory} ({others}); rescore when it has ended")
         writer = results.Writer(directory, driver.name)
-        # Copies that it has taken over are gone before anything is read, and told of.
+        # Before reading, so that no copies are left, and damaged files are reported.
         writer.consolidate()
-        frame = results.read(directory, kept.run_ids(study, facts))
+        frame = results.read(directory, study_file.run_ids(study, facts))
         fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
         for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
             run, task = rows[0]["run"], rows[0]["task"]
@@ -739,30 +743,30 @@ def _rescore(options: argparse.Namespace) -> int:
             writer.add(run, results.pack(again))
             scored += 1
         writer.consolidate()
-    print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
-    for task, told in facts.items():
-        if kept := _not_rescored(told):
-            print(f"Left as they were, of {shown(task)}: {shown(', '.join(kept))}")
+    print(f"Scored again: {scored} fits{f'; {left} have no stored predictions' if left else ''}")
+    for task, task_facts in facts.items():
+        if unchanged := _not_rescored(task_facts):
+            print(f"Unchanged on {shown(task)}: {shown(', '.join(unchanged))}")
     if options.metrics and scored:
         at = StudyFolder(directory).runs
-        print(f"Computed besides: {', '.join(options.metrics)}; they are in {at}, one row a score")
+        print(f"Also computed: {', '.join(options.metrics)}; they are in {at}, one row per score")
     for (metric, task, reason), runs in undefined.items():
-        print(f"Without a score: {metric} of {len(runs)} fits of {shown(task)} ({shown(reason)})")
+        print(f"Undefined: {metric} of {len(runs)} fits on {shown(task)} ({shown(reason)})")
     if damaged:
-        print(f"The predictions of {damaged} more were damaged. To do these fits again: liquidbench resume {directory}")
-    return _report_on(study, directory)
+        print(f"The predictions of {damaged} more were damaged. To repeat these fits: liquidbench resume {directory}")
+    return _write_report(study, directory)
 
 
 def _not_rescored(facts: "Facts") -> list[str]:
-    """What cannot be computed from predictions alone, each with what it takes."""
+    """Scores that cannot be computed from predictions, each with the reason."""
     from liquidbench.metrics import METRICS
 
     own = [f"{name} (a metric of the task's own code)" for name in facts.metrics if name not in METRICS]
     return own + [f"{one.name} (measured in a closed loop, which needs the network)" for one in facts.measurements]
 
 
-def _applicable(metrics: Sequence[str], facts: "Mapping[str, Facts]") -> dict[str, list[str]]:
-    """By task, which of the metrics that were asked for score it; those that score none of them are refused."""
+def _metrics_by_task(metrics: Sequence[str], facts: "Mapping[str, Facts]") -> dict[str, list[str]]:
+    """The requested metrics that apply to each task; a metric that applies to no task is refused."""
     from liquidbench.metrics import METRICS
 
     kinds = {task.kind for task in facts.values()}
@@ -773,16 +777,16 @@ def _applicable(metrics: Sequence[str], facts: "Mapping[str, Facts]") -> dict[st
         kind = METRICS[name].kind
         if kind not in kinds:
             raise ValueError(
-                f"--metrics must be among {', '.join(known)}, which score {' and '.join(sorted(kinds))}, as all tasks "
-                f"here are; {name} scores {kind}. Nothing was scored"
+                f"--metrics must be among {', '.join(known)}, as all tasks of this study are "
+                f"{' and '.join(sorted(kinds))}; {name} scores {kind}. Nothing was scored"
             )
-        if others := [task for task, told in facts.items() if told.kind != kind]:
+        if others := [task for task, known in facts.items() if known.kind != kind]:
             print(f"{name} scores {kind} and is left out for {shown(', '.join(others))}", file=sys.stderr)
-    return {task: [name for name in metrics if METRICS[name].kind == told.kind] for task, told in facts.items()}
+    return {task: [name for name in metrics if METRICS[name].kind == known.kind] for task, known in facts.items()}
 
 
 def _export(options: argparse.Namespace) -> int:
-    from liquidbench import kept, results
+    from liquidbench import results, study_file
     from liquidbench.export import export
 
     directory = Path(options.directory)
@@ -792,43 +796,43 @@ def _export(options: argparse.Namespace) -> int:
         "mlflow": (folder.mlflow, "mlflow ui --backend-store-uri sqlite:///{}"),
     }[options.to]
     path = Path(options.out or default)
-    with _input():
-        study = kept.read(directory)
-        frame = results.read(directory, kept.run_ids(study, kept.facts(study, directory)))
+    with _refusing():
+        study = study_file.read(directory)
+        frame = results.read(directory, study_file.run_ids(study, study_file.facts(study, directory)))
         exported, before = export(frame, options.to, path, study.name)
         if not exported and not before:
             raise ValueError(
-                f"{directory} holds no finished fit to export; `liquidbench resume {directory}` makes what is missing"
+                f"{directory} has no finished fit to export; do the missing runs: liquidbench resume {directory}"
             )
-    known = f", {before} were there" if before else ""
-    print(f"Exported {counted(exported, 'fit')} to {path}{known}; look: {look.format(path)}")
+    known = f", {before} were up to date" if before else ""
+    print(f"Exported {counted(exported, 'fit')} to {path}{known}; view them: {look.format(path)}")
     return 0
 
 
-def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
-    """Judge the results there are, write the report or its tables, print the verdict and the paths."""
+def _write_report(study: "Study", directory: Path, form: Literal["html", "markdown", "latex", "csv"] = "html") -> int:
+    """Evaluate the results, write the report or its tables, and print the verdict and the paths."""
     import polars as pl
 
-    from liquidbench import console, kept, predictions, report, results, statistics
+    from liquidbench import console, predictions, report, results, statistics, study_file
 
     folder = StudyFolder(directory)
-    with _input():
-        facts = kept.facts(study, directory)
-        runs = kept.run_ids(study, facts)
-        # Curves of hundreds of seeds are for no one to see, and would be most of the report.
+    with _refusing():
+        facts = study_file.facts(study, directory)
+        runs = study_file.run_ids(study, facts)
+        # Nobody can read the curves of hundreds of seeds, and they would dominate the size of the report.
         seeds = study.seeds[: max(_MOST_CURVES // (len(study.tasks) * len(study.models)), 1)]
         keep = None if seeds == study.seeds else results.without_curves(seeds)
         with warnings.catch_warnings():
-            # What there is to say of damaged files is said once, below.
+            # `read` below gives the same warnings about damaged files.
             warnings.simplefilter("ignore")
             others = len(results.done(directory).keys() - runs)
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
-            raise ValueError(f"{directory} holds no results yet; make some: liquidbench resume {directory}")
-        # Every pair of models asks for the same runs.
+            raise ValueError(f"{directory} has no results yet; do the runs: liquidbench resume {directory}")
+        # Cached, as every pair of models asks for the same runs.
         without = cache(partial(predictions.scores_without, directory))
     comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families, without)
-    with _writing(directory):
+    with _refusing_write_errors(directory):
         path = folder.report if form == "html" else folder.tables
         if form == "html":
             report.write(study, frame, facts, comparison, path)
@@ -839,7 +843,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
     at = folder.runs if folder.runs.exists() else folder.table
     print(f"Results: {at} ({frame['run'].n_unique()} of {len(runs)} runs)")
     if others:
-        print(f"Ignored: {others} more there, which are of other versions of the study or of its data")
+        print(f"Ignored: {others} more runs there, which are from other versions of the study or its data")
     fits = set(frame.lazy().filter(pl.col("kind") == "fit").select(pl.col("status").unique()).collect()["status"])
     if fits == {"failed"}:
         print("liquidbench: every fit failed; the report lists the reasons", file=sys.stderr)
@@ -848,7 +852,7 @@ def _report_on(study: "Study", directory: Path, form: Literal["html", "markdown"
 
 
 def _known_scores(plan: "Plan") -> dict["Run", float]:
-    """Main score on the clean test split, of the runs that have one."""
+    """The main score on the uncorrupted test split, for the runs that have one."""
     from liquidbench import results
 
     runs = {plan.id(run): run for run in plan.status}
@@ -874,8 +878,8 @@ def _tasks() -> list[tuple[str, str]]:
 
     def origin(name: str) -> str:
         if name.endswith("-excerpt"):
-            return "comes with the package"
-        return "made up when asked for" if name.startswith("parity-") else "raw data given with --data, or downloaded"
+            return "included in the package"
+        return "generated on demand" if name.startswith("parity-") else "raw data given with --data, or downloaded"
 
     return [(name, origin(name)) for name in tasks.names()]
 
@@ -887,7 +891,7 @@ def _models() -> list[tuple[str, str]]:
 
 
 def _studies() -> list[tuple[str, str]]:
-    from liquidbench import kept, results
+    from liquidbench import results, study_file
     from liquidbench.study import Study
 
     rows = []
@@ -898,9 +902,9 @@ def _studies() -> list[tuple[str, str]]:
             rows.append((str(path), f"cannot be read: {problem}"))
     for path in sorted(Path("results").glob(f"*/{StudyFolder('').study}")):
         try:
-            study = kept.read(path.parent)
-            runs = kept.run_ids(study, kept.facts(study, path.parent))
-            told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are there. {study.question}"
+            study = study_file.read(path.parent)
+            runs = study_file.run_ids(study, study_file.facts(study, path.parent))
+            told = f"{len(runs & results.done(path.parent).keys())} of {len(runs)} runs are finished. {study.question}"
         except (ValueError, OSError) as problem:
             told = f"cannot be read: {problem}"
         rows.append((f"{path.parent}{os.sep}", told))
@@ -908,9 +912,9 @@ def _studies() -> list[tuple[str, str]]:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    with _input(), Steps(options.plain) as now:
-        now(f"reading {options.table}{_size(Path(options.table))}")
-        from liquidbench import kept
+    with _refusing(), Steps(options.plain) as now:
+        now(f"reading {options.table}{_file_size(Path(options.table))}")
+        from liquidbench import study_file
         from liquidbench.study import Study
         from liquidbench.tasks import table
 
@@ -920,79 +924,81 @@ def _compare(options: argparse.Namespace) -> int:
         asked = {key: value for key, value in vars(options).items() if key in choices}
         planned = table.plan({"table": options.table, "target": options.target, **asked})
         task = planned.task
-        now("building the parts for training and validation")
-        # Its models' names and all that needs no timing are checked before anything is timed.
-        study = Study.parse(_comparison(task, planned.mapping, options))
+        now("building the splits for training and validation")
+        # Check model names and other settings before timing anything.
+        study = Study.parse(_comparison_study(task, planned.mapping, options))
         directory = Path(options.results) / study.name
         at = StudyFolder(directory).study
-        note = _asked(options)
-        with _placing(directory, options):
-            before = None if options.update else kept.made_before(study, directory, note)
+        note = _origin_line(options)
+        with _checking_folder(directory, options):
+            before = None if options.update else study_file.find_earlier(study, directory, note)
         if before is None:
             task.split("validation")
             setup = time.monotonic() - began
-            study, budget = _afforded(study, task, options, setup, now)
+            study, budget = _fit_to_time(study, task, options, setup, now)
         else:
-            study, budget = before, [f"plan: as it was made before for the same question, in {at}"]
+            study, budget = before, [f"plan: the existing one for the same question, in {at}"]
         if options.dry_run:
-            now("building the test part")
-            described = _described(task, planned.lines)
+            now("building the test split")
+            described = _description(task, planned.lines)
         else:
             described = planned.lines
     for line in (*described, *budget):
         print(shown(line))
     would = "would be" if options.dry_run else "is"
-    print(f"\nThe study {would} kept in {shown(str(at))}\n", flush=True)
-    with _input(), _placing(directory, options):
-        _check_kept(study, directory, options.update)
+    print(f"\nThe study {would} stored in {shown(str(at))}\n", flush=True)
+    with _refusing(), _checking_folder(directory, options):
+        _check_stored_study(study, directory, options.update)
     if options.dry_run:
-        print("Nothing was trained or written; without --dry-run it is run.")
+        print("Nothing was trained or written; leave out --dry-run to run the comparison.")
         return 0
     if before is None:
-        # What was timed too short goes on for half as long again, rather than end without the last seed.
+        # If the times were underestimated, allow half as much time again rather than lose the last seed.
         options.minutes *= 1.5
-    return _carry_out(study, directory, options, {task.name: task}, note)
+    return _execute(study, directory, options, {task.name: task}, note)
 
 
-def _size(path: Path) -> str:
+def _file_size(path: Path) -> str:
     try:
         size = path.stat().st_size
     except (OSError, ValueError):
-        # What is wrong with it is said by whoever reads it.
+        # Reading the file will report the error.
         return ""
     return f" ({size / 1e6:,.0f} MB)" if size >= 1e6 else f" ({size / 1e3:,.0f} kB)"
 
 
-def _asked(options: argparse.Namespace) -> str:
-    """A line that says what a comparison was made for, so that the same command goes on with it.
+def _origin_line(options: argparse.Namespace) -> str:
+    """A comment line with the options of a comparison, by which the same command finds and continues its study.
 
-    Timing anew would give another study, as no two measurements of time agree.
+    Another timing would give another study.
     """
     named = {name: getattr(options, name) for name in ("minutes", "models", "parameters")}
     return f"# made by compare for {json.dumps(named)}\n"
 
 
-def _afforded(
+def _fit_to_time(
     study: "Study", task: "Task", options: argparse.Namespace, setup: float, on_step: Callable[[str], None]
 ) -> "tuple[Study, list[str]]":
-    """The comparison cut to the time there is, and what that means in words."""
+    """The comparison reduced to fit into the available time, and a description of the result."""
     on_step("loading torch")
     began = time.monotonic()
     from dataclasses import replace
 
-    from liquidbench import allowance
+    from liquidbench import time_budget
 
-    # So long it takes a worker, too.
+    # A worker needs this time, too.
     setup += time.monotonic() - began
     on_step("finding sizes that all networks can have")
-    parameters = options.parameters or _budget(task, study.models)
+    parameters = options.parameters or _choose_parameters(task, study.models)
     processes = 1 if options.in_process else options.processes or max(_cores() // options.threads, 1)
     batch_size = study.training.batch_size
     corruptions = len(study.robustness.removed_steps) + len(study.robustness.noise)
-    # A twentieth of the minutes, and neither more nor less than is of use.
+    # A twentieth of the available time, within limits.
     seconds = min(max(3 * options.minutes, 1.0), 60.0)
-    found = allowance.paces(task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step)
-    fitting = allowance.allot(found, options.minutes, processes, setup)
+    found = time_budget.time_models(
+        task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step
+    )
+    fitting = time_budget.choose_scope(found, options.minutes, processes, setup)
     study = replace(
         study,
         models=fitting.models,
@@ -1001,11 +1007,11 @@ def _afforded(
         search=replace(study.search, trials=fitting.trials, minutes=fitting.cap),
         training=replace(study.training, steps=fitting.steps),
     )
-    return study, allowance.in_words(fitting, parameters, options.minutes, processes, found, setup)
+    return study, time_budget.describe(fitting, parameters, options.minutes, processes, found, setup)
 
 
-def _described(task: "Task", lines: Sequence[str]) -> list[str]:
-    """All that is known of a table before anything is trained; what deserves a look at the end."""
+def _description(task: "Task", lines: Sequence[str]) -> list[str]:
+    """What is known about a table before training, with warnings at the end."""
     facts = task.facts()
     inputs = ", ".join(f"{feature.name}{_in_unit(feature.unit)}" for feature in task.features)
     target = f"{facts.kind} of {', '.join(task.classes)}" if task.classes else facts.kind
@@ -1017,9 +1023,9 @@ def _described(task: "Task", lines: Sequence[str]) -> list[str]:
     return [
         *(line for line in lines if line not in warned),
         f"predicted: {task.description} ({target}{_in_unit(task.target_unit)})",
-        f"time: in {task.time_unit}; a span of 1 is {task.timespan_unit:g} of these",
+        f"time: in units of {task.time_unit}; a time span of 1 is {task.timespan_unit:g} of these",
         f"inputs: {len(task.features)} ({inputs})",
-        "parts:",
+        "splits:",
         *parts,
         *warned,
     ]
@@ -1029,16 +1035,16 @@ def _in_unit(unit: str) -> str:
     return "" if unit in ("1", "as in the table") else f" [{unit}]"
 
 
-def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
-    """The study for a user's table, before it is cut to the time there is.
+def _comparison_study(task: "Task", mapping: Mapping[str, Any], options: argparse.Namespace) -> dict[str, Any]:
+    """The study for a user's table, before it is reduced to fit into the available time.
 
-    Batches are small enough for sixteen steps an epoch, if there are so many sequences.
+    The batch size allows sixteen steps per epoch if there are enough sequences.
     """
     batch_size = min(max(len(task.split("train")) // 16, 1), 64)
     named = f"{Path(options.table).stem}-{options.target}"
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", named).strip("-._")
     if len(name) > _LONGEST_NAME:
-        # No folder has a name of any length; what is cut off still tells two of them apart.
+        # Names of folders have a maximum length; the hash keeps two long names apart.
         name = f"{name[: _LONGEST_NAME - 9]}-{hashlib.sha256(named.encode(errors='replace')).hexdigest()[:8]}"
     return {
         "name": name or "table",
@@ -1051,11 +1057,11 @@ def _comparison(task: "Task", mapping: Mapping[str, Any], options: argparse.Name
     }
 
 
-def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
-    """The first budget from 4,000 parameters up that every model can keep: with many columns, sizes are coarse."""
+def _choose_parameters(task: "Task", models: "Sequence[str | UserModel]") -> int:
+    """The smallest budget, from 4,000 parameters, that every model can meet; with many columns, sizes are coarse."""
     from liquidbench import matching
     from liquidbench.models import model_name
-    from liquidbench.own import CodeError
+    from liquidbench.user_code import CodeError
 
     for budget in (4_000, 6_000, 8_000, 12_000, 16_000, 24_000, 32_000, 64_000):
         try:
@@ -1068,30 +1074,30 @@ def _budget(task: "Task", models: "Sequence[str | OwnModel]") -> int:
             last = problem
     named = ", ".join(map(model_name, models))
     raise ValueError(
-        f"no number of parameters up to 64,000 suits all of {named} with {len(task.features)} features "
+        f"no number of parameters up to 64,000 is possible for all of {named} with {len(task.features)} features "
         f"({last}); choose one with --parameters, fewer columns with --features, or other --models"
     )
 
 
 def _train(options: argparse.Namespace) -> int:
     from liquidbench import matching, tasks
-    from liquidbench.models import OwnModel, model_name
-    from liquidbench.own import is_code
+    from liquidbench.models import UserModel, model_name
     from liquidbench.search import Settings
     from liquidbench.study import STEPS, STEPS_ELSEWHERE
     from liquidbench.training import distributed
-    from liquidbench.training.replicas import Course, PeerLost
+    from liquidbench.training.replicas import PeerLostError, TrainingConfig
     from liquidbench.training.trainer import Evaluation
+    from liquidbench.user_code import is_code
 
     chosen = ("learning_rate", "optimiser", "schedule", "weight_decay", "clip_norm", "patience", "warm_up", "readout")
     settings = Settings(**{name: getattr(options, name) for name in chosen})
 
-    with _input():
+    with _refusing():
         task = tasks.load(options.task, options.data)
-        model = OwnModel.found(options.model) if is_code(options.model) else options.model
+        model = UserModel.from_code(options.model) if is_code(options.model) else options.model
         folder = Path(options.folder or Path("trained") / f"{task.name}-{model_name(model)}")
         size = options.hidden_size or matching.size_for_budget(model, task, options.parameters, options.seed)
-        course = Course(
+        config = TrainingConfig(
             model,
             size,
             settings,
@@ -1103,33 +1109,33 @@ def _train(options: argparse.Namespace) -> int:
             options.device,
             options.parallel,
         )
-        parameters = matching.count_parameters(course.build(task))
-    # Of the processes that torchrun has started one speaks.
+        parameters = matching.count_parameters(config.build(task))
+    # Under torchrun, only one process prints.
     say = print if distributed.is_first() else lambda *words, **how: None
     say(f"{model_name(model)} with {size} units, {parameters:,} parameters, on {task.name}, in {folder}", flush=True)
 
     def tell(at: Evaluation) -> None:
         scored = "undefined" if at.score is None else f"{at.score:.4g}"
         say(
-            f"step {at.step:>{len(str(course.steps))}}/{course.steps}: training loss {at.train_loss:.4g}, validation "
+            f"step {at.step:>{len(str(config.steps))}}/{config.steps}: training loss {at.train_loss:.4g}, validation "
             f"loss {at.validation_loss:.4g}, {task.metric} {scored}, {at.sequences / at.seconds:,.0f} sequences/s",
             flush=True,
         )
 
     try:
-        with _input((ValueError, TypeError)):
+        with _refusing((ValueError, TypeError)):
             trained = distributed.train(
-                task, course, folder, minutes=options.minutes, save_every=options.save_every, on_evaluation=tell
+                task, config, folder, minutes=options.minutes, save_every=options.save_every, on_evaluation=tell
             )
-    except (FloatingPointError, ChildProcessError, PeerLost) as problem:
+    except (FloatingPointError, ChildProcessError, PeerLostError) as problem:
         print(f"liquidbench: {problem}", file=sys.stderr)
         return 1
     except OSError as problem:
         _refuse(f"{folder} must be a folder that can be written to ({problem.strerror or problem}); choose another one")
     if trained.ended == "minutes":
-        say(f"Stopped after {options.minutes:g} minutes; the same command goes on")
+        say(f"Stopped after {options.minutes:g} minutes; the same command continues")
         return 0
-    say(f"Ended by {trained.ended}; the best step was {trained.best_step}")
+    say(f"Ended: {trained.ended}; the best step was {trained.best_step}")
     for split, scores in trained.scores.items():
         known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
         say(f"{split}: {', '.join(known)}")

@@ -1,8 +1,7 @@
-"""A study's curves and scores in the formats of other tools: TensorBoard's event files, or a store of MLflow's.
+"""Exports a study's curves and scores for other tools: as TensorBoard event files, or to an MLflow store.
 
-Both are copies to look at. What counts is in the results. Each fit is kept there with a checksum of all that was
-written of it: as long as that stays the same, it is left as it is; where the results say something else, it is written
-anew in place of what was there.
+The export is a copy for viewing. Each exported fit has a checksum of its content; a later export rewrites only the fits
+whose content has changed.
 """
 
 import hashlib
@@ -24,21 +23,21 @@ from liquidbench.system.places import within
 FORMATS = ("tensorboard", "mlflow")
 
 _MARK = "liquidbench.content"
-"""Where the checksum is: a file in the folder of a fit, or a tag of MLflow's run."""
+"""Name of the checksum: of a file in a fit's TensorBoard folder, or of a tag of its MLflow run."""
 
-_ASKED = ("task", "model", "variant", "matching", "search", "fold", "seed")
+_IDENTITY = ("task", "model", "variant", "matching", "search", "fold", "seed")
 
 
 @dataclass(frozen=True)
-class _Run:
-    """One fit.
+class _Fit:
+    """The exported content of one fit.
 
     Attributes:
-        facts: what is the same in all its rows.
-        curves: losses, columns ``trial``, ``split``, ``place`` (step, or epoch), ``value``, in this order.
-        trials: what each came to on validation, columns ``trial``, ``value``.
-        scores: of the finished model on whole data, columns ``split``, ``metric``, ``value``.
-        best: the step, or epoch, whose weights were kept.
+        facts: the columns that are equal in all its rows.
+        curves: losses, sorted by their columns ``trial``, ``split``, ``place`` (step or epoch), ``value``.
+        trials: validation score of each trial, columns ``trial``, ``value``.
+        scores: scores of the final model on uncorrupted data, columns ``split``, ``metric``, ``value``.
+        best: the step or epoch of the final weights.
     """
 
     facts: dict[str, Any]
@@ -49,12 +48,12 @@ class _Run:
 
     @property
     def began(self) -> float:
-        """When, in seconds since 1970; a curve's points have no other time, for none was written down."""
+        """Start of the run in seconds since 1970; all points of its curves get this time."""
         return datetime.fromisoformat(self.facts["started"]).timestamp()
 
     @property
     def checksum(self) -> str:
-        """Of all that is exported."""
+        """Checksum of the exported content."""
         tables = [frame.rows() for frame in (self.curves, self.trials, self.scores)]
         return hashlib.sha256(json.dumps([self.facts, tables, self.best]).encode()).hexdigest()[:32]
 
@@ -62,20 +61,20 @@ class _Run:
 def export(
     frame: pl.DataFrame, to: Literal["tensorboard", "mlflow"], path: str | os.PathLike[str], name: str
 ) -> tuple[int, int]:
-    """Write what other tools show of a study.
+    """Export the fits of a study.
 
     Args:
         frame: rows of `liquidbench.results.read`.
-        to: whose format: event files in a folder for each trial of a fit, or one run for each fit in an SQLite store.
-        path: the folder, or the store's file; it is made where it does not exist.
-        name: the study's, that of MLflow's experiment.
+        to: "tensorboard" for event files in one folder per trial, "mlflow" for one MLflow run per fit in an SQLite
+            store.
+        path: the folder, or the store's file; created if it does not exist.
+        name: name of the study, which becomes MLflow's experiment.
 
     Returns:
-        How many fits were exported, those in place of an older copy included, and how many were there as they are.
+        The number of fits that were written, including rewritten ones, and the number that were up to date.
 
     Raises:
-        ValueError: for an unknown format, where the tool is not installed, or for a path that cannot be the folder or
-            the store, or cannot be written to.
+        ValueError: if the format is unknown, the tool is not installed, or the path cannot be used or written to.
     """
     if to not in FORMATS:
         raise ValueError(f"to must be one of {', '.join(FORMATS)}; got {to!r}")
@@ -84,16 +83,15 @@ def export(
         return 0, 0
     try:
         _check_place(path, to)
-        return (_to_tensorboard if to == "tensorboard" else _to_mlflow)(_runs(frame), path, name)
+        return (_to_tensorboard if to == "tensorboard" else _to_mlflow)(_fits(frame), path, name)
     except OSError as problem:
         raise ValueError(
-            f"what is exported cannot be written to {path} ({problem.strerror or problem}); name a place that can be "
-            "written to with --out"
+            f"the export cannot be written to {path} ({problem.strerror or problem}); choose a writable path with --out"
         ) from problem
 
 
 def _check_place(path: Path, to: Literal["tensorboard", "mlflow"]) -> None:
-    """Refuse what is there and cannot be what is to be written."""
+    """Refuse an existing path that is not a TensorBoard folder or an MLflow store."""
     if to == "tensorboard":
         if path.exists() and not path.is_dir():
             raise ValueError(f"{path} must be a folder for TensorBoard; it is a file: name a folder with --out")
@@ -110,50 +108,51 @@ def _check_place(path: Path, to: Literal["tensorboard", "mlflow"]) -> None:
         raise ValueError(f"{path} must be MLflow's SQLite file; it is a file of another kind: name another with --out")
 
 
-def _runs(frame: pl.DataFrame) -> Iterator[_Run]:
+def _fits(frame: pl.DataFrame) -> Iterator[_Fit]:
     fits = frame.filter(kind="fit")
-    shared = (*_ASKED, "status", "hidden_size", "parameters", "version", "commit", "machine")
+    shared = (*_IDENTITY, "status", "hidden_size", "parameters", "version", "commit", "machine")
     for rows in fits.partition_by("run", maintain_order=True):
-        told = rows.filter(pl.col("value").is_not_null())
-        best = told.filter(pl.col("metric").is_in(results.BEST))
+        present = rows.filter(pl.col("value").is_not_null())
+        best = present.filter(pl.col("metric").is_in(results.BEST))
         facts = rows.select("run", "started", "seconds", *shared).row(-1, named=True)
         for column in ("learning_rate", "settings"):
             facts[column] = best[column][0] if len(best) else None
         facts["reason"] = rows["reason"].drop_nulls().first() if facts["status"] == "failed" else None
-        curves = told.filter(pl.col("metric") == "loss", results.PLACE.is_not_null())
+        curves = present.filter(pl.col("metric") == "loss", results.PLACE.is_not_null())
         curves = curves.with_columns(place=results.PLACE)
-        scores = told.filter(
+        scores = present.filter(
             pl.col("split").is_in(["validation", "test"]),
             results.PLACE.is_null(),
             pl.col("corruption") == "",
             pl.col("metric") != "trial_score",
         )
-        yield _Run(
+        yield _Fit(
             facts,
             curves.select("trial", "split", "place", "value").sort("trial", "split", "place"),
-            told.filter(metric="trial_score").select("trial", "value").sort("trial"),
+            present.filter(metric="trial_score").select("trial", "value").sort("trial"),
             scores.select("split", "metric", "value").sort("split", "metric"),
             int(best["value"][0]) if len(best) else 0,
         )
 
 
-def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int, int]:
+def _to_tensorboard(runs: Iterator[_Fit], folder: Path, name: str) -> tuple[int, int]:
     events = _event_files()
     exported = before = 0
-    # Of this study; others may have theirs in the same folder.
-    others = {mark.parent for mark in folder.glob(f"*/*/seed-*/{_MARK}") if _marked(mark.parent)[1:] == [name]}
+    # Fits of this study that the results lack. Other studies may be in the same folder.
+    others = {mark.parent for mark in folder.glob(f"*/*/seed-*/{_MARK}") if _read_mark(mark.parent)[1:] == [name]}
     for run in runs:
         facts = run.facts
         model = "-".join(filter(None, (facts["model"], facts["variant"], facts["matching"])))
         fold = f"-split-{facts['fold']}" if facts["fold"] else ""
         place = within(folder, facts["task"], model, f"seed-{facts['seed']}{fold}-{facts['run']}")
         others.discard(place)
-        if _marked(place)[:1] == [run.checksum]:
+        if _read_mark(place)[:1] == [run.checksum]:
             before += 1
             continue
-        # Named last, so that what was cut off is exported again; what that has left would be read as well.
+        # Rename at the end: if the export is interrupted, this fit is exported again. TensorBoard would also read
+        # incomplete files.
         part = place.with_name(f".{place.name}.part")
-        _clear(part)
+        _remove(part)
         for (trial,), curve in run.curves.partition_by("trial", as_dict=True).items():
             points = [(place, {f"loss/{split}": value}) for split, place, value in curve.drop("trial").rows()]
             tried = run.trials.filter(trial=trial)["value"].to_list()
@@ -162,20 +161,20 @@ def _to_tensorboard(runs: Iterator[_Run], folder: Path, name: str) -> tuple[int,
         scores = {f"{split}/{metric}": value for split, metric, value in run.scores.rows()}
         events(part, run.began, [(run.best, scores)])
         (part / _MARK).write_text(f"{run.checksum}\n{name}\n")
-        _clear(place)
+        _remove(place)
         part.rename(place)
         exported += 1
-    _tell_others(len(others), folder)
+    _warn_of_others(len(others), folder)
     return exported, before
 
 
 def _event_files() -> Callable[[Path, float, Sequence[tuple[int, Mapping[str, float]]]], None]:
-    """What writes one event file into a folder: values by tag at steps, all at one time.
+    """A function that writes one event file to a folder: values by tag at each step, all with one time.
 
-    TensorBoard's own writer writes from a thread, which a full disk ends with a traceback.
+    TensorBoard's own writer uses a thread, which prints a traceback if the disk is full.
     """
     try:
-        # Their names are made when they are loaded, so type checkers do not know them.
+        # Their classes are created at import, so type checkers do not know them.
         from tensorboard.compat.proto import event_pb2, summary_pb2  # pyright: ignore[reportMissingImports]
         from tensorboard.summary.writer.record_writer import RecordWriter  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -195,31 +194,31 @@ def _event_files() -> Callable[[Path, float, Sequence[tuple[int, Mapping[str, fl
     return write
 
 
-def _marked(place: Path) -> list[str]:
-    """The checksum of what was exported to a folder, and the study's name; nothing where there is no such mark."""
+def _read_mark(place: Path) -> list[str]:
+    """The checksum of the fit exported to a folder, and the study's name; empty if there is none."""
     mark = place / _MARK
     return mark.read_text(errors="replace").splitlines() if mark.is_file() else []
 
 
-def _tell_others(number: int, path: Path) -> None:
-    """Warn of fits that the results have no more, or never had; they may be from another folder of the same study."""
+def _warn_of_others(number: int, path: Path) -> None:
+    """Warn of exported fits that are not in the results."""
     if number:
         warnings.warn(
-            f"{path} has {number} more fits of this study, which are not in these results: of another version of the "
-            f"study, taken away since, or from another folder. They stay; to be rid of them, delete {path} and export "
-            "again",
+            f"{path} has {number} more fits of this study, which are not in these results: they are from another "
+            "version of the study or another folder, or were removed from the results. They stay; to remove them, "
+            f"delete {path} and export again",
             stacklevel=4,
         )
 
 
-def _clear(place: Path) -> None:
+def _remove(place: Path) -> None:
     if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
     else:
         place.unlink(missing_ok=True)
 
 
-def _to_mlflow(runs: Iterator[_Run], store: Path, name: str) -> tuple[int, int]:
+def _to_mlflow(runs: Iterator[_Fit], store: Path, name: str) -> tuple[int, int]:
     try:
         from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]
         from mlflow.exceptions import MlflowException  # pyright: ignore[reportMissingImports]
@@ -228,9 +227,9 @@ def _to_mlflow(runs: Iterator[_Run], store: Path, name: str) -> tuple[int, int]:
         raise _missing("mlflow") from None
 
     if any(mark in str(store.resolve()) for mark in "?%"):
-        raise ValueError(f"{store} must have no ? or % in its path, which MLflow reads as something else; see --out")
+        raise ValueError(f"{store} must have no ? or % in its path, which MLflow interprets; choose another with --out")
     store.parent.mkdir(parents=True, exist_ok=True)
-    # MLflow says of a file that cannot be opened that it tries again, for minutes.
+    # If the file cannot be opened, fail now: MLflow would retry for minutes.
     with store.open("ab"):
         pass
     try:
@@ -242,7 +241,7 @@ def _to_mlflow(runs: Iterator[_Run], store: Path, name: str) -> tuple[int, int]:
         ) from problem
 
 
-def _into_store(client: Any, runs: Iterator[_Run], store: Path, name: str) -> tuple[int, int]:
+def _into_store(client: Any, runs: Iterator[_Fit], store: Path, name: str) -> tuple[int, int]:
     from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]
 
     known = client.get_experiment_by_name(name)
@@ -260,7 +259,7 @@ def _into_store(client: Any, runs: Iterator[_Run], store: Path, name: str) -> tu
     for run in runs:
         facts = run.facts
         copies = there.pop(facts["run"], [])
-        # A run that has not ended was cut off while it was written.
+        # A run whose status is RUNNING was not written completely.
         whole = [one for one in copies if one.info.status != "RUNNING" and one.data.tags.get(_MARK) == run.checksum]
         if whole and len(copies) == 1:
             before += 1
@@ -276,20 +275,20 @@ def _into_store(client: Any, runs: Iterator[_Run], store: Path, name: str) -> tu
         ]
         points += [Metric(f"trial-{trial}/trial_score", value, began, 0) for trial, value in run.trials.rows()]
         points += [Metric(f"{split}/{metric}", value, began, run.best) for split, metric, value in run.scores.rows()]
-        told = (*_ASKED, "learning_rate", "settings", "hidden_size", "parameters", "version", "machine")
-        params = [Param(key, str(facts[key])) for key in told if facts[key] not in (None, "")]
-        # A store takes so many at a time.
+        columns = (*_IDENTITY, "learning_rate", "settings", "hidden_size", "parameters", "version", "machine")
+        params = [Param(key, str(facts[key])) for key in columns if facts[key] not in (None, "")]
+        # MLflow limits the number of metrics per call.
         for start in range(0, max(len(points), 1), 1000):
             client.log_batch(made, points[start : start + 1000], params if start == 0 else ())
-        # Ended last, so that what was cut off is exported again.
+        # Set the status at the end: if the export is interrupted, this fit is exported again.
         status = "FAILED" if facts["status"] == "failed" else "FINISHED"
         client.set_terminated(made, status, began + int(1000 * facts["seconds"]))
-        # Only now, so that one is there at any time.
+        # Delete old copies only now, so that there is always one.
         for one in copies:
             client.delete_run(one.info.run_id)
         exported += 1
-    # What bears no tag was put there by somebody else.
-    _tell_others(len(there.keys() - {""}), store)
+    # Runs without the tag are not ours.
+    _warn_of_others(len(there.keys() - {""}), store)
     return exported, before
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from liquidbench.metrics import METRICS, Measure
 
 DRIFT = 0.1
-"""Classes' shares that differ by more between training and test (`Facts.drift`) are told of."""
+"""Reports warn if `Facts.drift` between training and test is larger."""
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,13 @@ class Facts:
 
     @property
     def drift(self) -> float:
-        """What part of test would have to be of another class for its classes' shares to be those of training."""
+        """Total variation distance between the class shares of the training and the test split."""
         train, test = (self.class_shares.get(split, ()) for split in ("train", "test"))
         return sum(abs(one - other) for one, other in zip(train, test, strict=False)) / 2
 
     @property
     def linear_name(self) -> str:
-        """The linear model that is set beside networks, in words: what it reads depends on what a target belongs to."""
+        """The linear model that networks are compared with, in words; its inputs depend on `per`."""
         reads = "each feature's mean and last value" if self.per == "sequence" else "the current step"
         return f"a linear model of {reads}"
 
@@ -129,10 +129,10 @@ class Facts:
 
     @classmethod
     def from_json(cls, content: Any) -> Self:
-        """Facts from the result of `to_json` of this version, or of one with fewer or more attributes.
+        """Facts from the result of `to_json` in this version, or in one with fewer or more attributes.
 
         Raises:
-            ValueError: if the mapping is not one of facts.
+            ValueError: if an attribute has a wrong type.
         """
         if not isinstance(content, Mapping):
             raise ValueError(f"facts of a task must be a mapping; got {type(content).__name__}")

@@ -1,4 +1,4 @@
-"""How large a network is, by three measures, and the hidden size at which it is as large as the others.
+"""Measures the size of a network in three ways, and finds the hidden size at which it is as large as the others.
 
 ==========  ========================================================  =========
 matching    what is equal                                             tolerance
@@ -8,9 +8,9 @@ compute     multiply-adds and synapse evaluations a sample            10 %
 state       numbers carried from one sample to the next               5 %
 ==========  ========================================================  =========
 
-A study names one budget, in parameters. For the other two matchings a network gets what `REFERENCE`, with that many
-parameters, has on the same task, so that one number serves all tasks. Compute grows with the square of the width, so
-small networks cannot come nearer than the tolerance says.
+A study has one budget, in parameters. For the other two matchings, the budget is the compute or state of a `REFERENCE`
+network with that many parameters on the same task, so that one number serves all tasks. Compute grows with the square
+of the width, so small networks need the larger tolerance.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,37 +22,36 @@ from typing import Any
 import torch
 from torch import nn
 
-from liquidbench import catalogue
-from liquidbench.catalogue import SequenceModel
-from liquidbench.models import ModelSpec, OwnModel, find
+from liquidbench import networks
+from liquidbench.models import ModelSpec, UserModel, find
+from liquidbench.networks import SequenceModel
 from liquidbench.study import MATCHINGS
 from liquidbench.tasks.task import Task
 from liquidrnn.recurrent import MixedMemory
 
 REFERENCE = "GRU"
-"""The model whose compute and state stand for a number of parameters."""
+"""The model that converts a number of parameters to compute and state."""
 
 TOLERANCE = {"parameters": 0.05, "compute": 0.10, "state": 0.05}
-"""How far, relatively, a matched model may lie from the budget."""
+"""Largest relative deviation of a matched model from the budget."""
 
 
 @dataclass(frozen=True)
 class Operations:
-    """What a network computes for one sample of one sequence.
+    """The operations of a network for one sample of one sequence.
 
-    Terms of sums over connections are counted, and nothing that is done once for a unit: a width of n costs n² of the
-    first and n of the second.
+    Only operations per connection count, of which a layer of n units has about n². Operations per unit do not.
 
-    - A weight in a matrix product is one multiply-add.
-    - A synapse of LTC, STC, LRC or LRCU is one evaluation of its sigmoid and three multiply-adds: the argument, and
-      the terms of two sums; with an elastance (LRC, LRCU) four. Synapses among units count once for each solver step,
+    - Each weight of a matrix product is one multiply-add.
+    - Each synapse of LTC, STC, LRC or LRCU is one evaluation of its sigmoid and three multiply-adds (the argument, and
+      the terms of two sums), or four with an elastance (LRC, LRCU). Synapses between units count once per solver step,
       those from inputs once.
-    - A connection that a wiring lacks counts nothing, whatever a dense implementation multiplies by zero.
-    - The head counts where each step has a target.
+    - Connections that a wiring does not have do not count, even if a dense implementation multiplies by zero.
+    - The head counts if each step has a target.
 
     Attributes:
-        multiply_adds: products that are added up.
-        synapse_evaluations: sigmoids of synapses.
+        multiply_adds: number of multiply-adds.
+        synapse_evaluations: number of sigmoids of synapses.
     """
 
     multiply_adds: int
@@ -60,7 +59,7 @@ class Operations:
 
     @property
     def total(self) -> int:
-        """Both, an evaluation counted as one."""
+        """The sum of both."""
         return self.multiply_adds + self.synapse_evaluations
 
     def __add__(self, other: "Operations") -> "Operations":
@@ -70,85 +69,86 @@ class Operations:
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Trained parameters: every number that the optimiser changes, once."""
+    """Number of trained parameters; shared ones count once."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def count_operations(network: SequenceModel) -> Operations:
-    """Operations a sample; see `Operations` for what counts.
+    """Operations per sample; see `Operations`.
 
     Raises:
-        ValueError: nobody has said what the layer computes.
+        ValueError: if the model's `liquidbench.models.ModelSpec` does not count its operations.
     """
     head = Operations(network.head.weight.numel() if network.per == "step" else 0, 0)
     return sum((_operations(network, recurrence) for recurrence in network.layer.recurrences), head)
 
 
 def count_state(network: SequenceModel) -> int:
-    """Numbers carried from one sample to the next, those of memory cells included."""
+    """Size of the state that is carried from one sample to the next, including memory cells."""
     return sum(sum(recurrence.state_sizes) for recurrence in network.layer.recurrences)
 
 
-MEASURES: Mapping[str, Callable[[SequenceModel], int]] = {
+COUNTS: Mapping[str, Callable[[SequenceModel], int]] = {
     "parameters": count_parameters,
     "compute": lambda network: count_operations(network).total,
     "state": count_state,
 }
-"""What each of `liquidbench.study.MATCHINGS` makes equal."""
+"""The count that each of `liquidbench.study.MATCHINGS` makes equal."""
 
 
 def budget(task: Task, parameters: int, matching: str = "parameters") -> int:
-    """What a network may have on a task, in the measure of a matching.
+    """The budget on a task, in the unit of a matching.
 
     Args:
-        task: for the sizes of inputs and outputs.
+        task: the task, for the number of inputs and outputs.
         parameters: the study's budget.
-        matching: a key of `MEASURES`.
+        matching: a key of `COUNTS`.
 
     Raises:
-        ValueError: for an unknown matching, or where `REFERENCE` has no size within the budget.
+        ValueError: if the matching is unknown, or `REFERENCE` has no size within the budget.
     """
-    if matching not in MEASURES:
-        raise ValueError(f"matching must be one of {', '.join(MEASURES)}; got {matching!r}")
+    if matching not in COUNTS:
+        raise ValueError(f"matching must be one of {', '.join(COUNTS)}; got {matching!r}")
     if matching == "parameters":
         return parameters
     size = size_for_budget(REFERENCE, task, parameters)
-    return MEASURES[matching](catalogue.build(REFERENCE, task, size, seed=0))
+    return COUNTS[matching](networks.build(REFERENCE, task, size, seed=0))
 
 
 def size_for_budget(
-    model: str | OwnModel | ModelSpec,
+    model: str | UserModel | ModelSpec,
     task: Task,
     parameters: int,
     seed: int = 0,
     matching: str = "parameters",
     structure: Mapping[str, Any] | None = None,
 ) -> int:
-    """The hidden size at which a model is as large as a budget allows.
+    """The hidden size at which a model is nearest to the budget.
 
     Args:
         model: see `liquidbench.models.find`.
-        task: for the sizes of inputs and outputs.
+        task: the task, for the number of inputs and outputs.
         parameters: the study's budget.
-        seed: of the network; a drawn wiring has a few synapses more or fewer with another one.
-        matching: what counts, a key of `MEASURES`.
-        structure: as in `liquidbench.catalogue.build`.
+        seed: seed of the network; the number of synapses of a random wiring depends on it.
+        matching: a key of `COUNTS`.
+        structure: as in `liquidbench.networks.build`.
 
     Returns:
-        The size whose count comes nearest; it is within `TOLERANCE` of the budget.
+        The hidden size; its count is within `TOLERANCE` of the budget.
 
     Raises:
-        ValueError: for an unknown model or matching, or where no size comes that near; the message names the nearest.
+        ValueError: if the model or the matching is unknown, or no size is within `TOLERANCE`; the message has the
+            nearest sizes.
     """
     wanted, tolerance = budget(task, parameters, matching), TOLERANCE[matching]
-    size, counts = _nearest(model, task, wanted, seed, matching, structure)
+    size, counts = _nearest_size(model, task, wanted, seed, matching, structure)
     if abs(counts[size] - wanted) > tolerance * wanted:
         nearest = " and ".join(f"{counts[size]:,} with {size} units" for size in sorted(counts)[:2])
         means = "" if matching == "parameters" else f", {wanted:,} {MATCHINGS[matching]}"
         raise ValueError(
-            f"parameters must be within {tolerance:.0%} of what {find(model).name} can have on {task.name!r} (matching "
-            f"{matching}); got {parameters:,}{means}, but the nearest are {nearest}: choose another budget, or a "
-            "larger one"
+            f"parameters must be within {tolerance:.0%} of a size that {find(model).name} can have on {task.name!r} "
+            f"(matching {matching}); got {parameters:,}{means}, but the nearest are {nearest}: choose another budget, "
+            "or a larger one"
         )
     return size
 
@@ -156,22 +156,22 @@ def size_for_budget(
 _sizes: dict[tuple[Any, ...], tuple[tuple[Mapping[str, Any], int], ...]] = {}
 
 
-def structures(
-    model: str | OwnModel | ModelSpec, task: Task, parameters: int, seed: int = 0, matching: str = "parameters"
+def fitting_structures(
+    model: str | UserModel | ModelSpec, task: Task, parameters: int, seed: int = 0, matching: str = "parameters"
 ) -> tuple[tuple[Mapping[str, Any], int], ...]:
     """The structures of a model that fit a budget, each with its hidden size.
 
     Args:
         model: see `liquidbench.models.find`.
-        task: for the sizes of inputs and outputs.
+        task: the task, for the number of inputs and outputs.
         parameters: the study's budget.
-        seed: of the network.
-        matching: what counts, a key of `MEASURES`.
+        seed: seed of the network.
+        matching: a key of `COUNTS`.
 
     Raises:
-        ValueError: where not even the first, which is the model as the catalogue builds it, fits.
+        ValueError: if the first structure, the model's default, does not fit.
     """
-    # Counting takes some hundredths of a second, and a worker does many runs of one task; only wirings depend on seeds.
+    # Cached, as counting is slow and a worker does many runs of one task. Only wirings depend on the seed.
     spec = find(model)
     drawn = seed if spec.wired else None
     key = (model, len(task.features), task.missing, task.outputs, task.per, parameters, matching, drawn)
@@ -180,22 +180,22 @@ def structures(
         fitting = [(first, size_for_budget(model, task, parameters, seed, matching, first))]
         for structure in others:
             wanted = budget(task, parameters, matching)
-            size, counts = _nearest(model, task, wanted, seed, matching, structure)
+            size, counts = _nearest_size(model, task, wanted, seed, matching, structure)
             if abs(counts[size] - wanted) <= TOLERANCE[matching] * wanted:
                 fitting.append((structure, size))
         _sizes[key] = tuple(fitting)
     return _sizes[key]
 
 
-def _nearest(
-    model: str | OwnModel | ModelSpec,
+def _nearest_size(
+    model: str | UserModel | ModelSpec,
     task: Task,
     wanted: int,
     seed: int,
     matching: str,
     structure: Mapping[str, Any] | None,
 ) -> tuple[int, dict[int, int]]:
-    """The size whose count is nearest to the one wanted, and the counts of the nearest, best first."""
+    """The size whose count is nearest to the one wanted, and the counts of the two nearest sizes, best first."""
     spec = find(model)
     smallest = task.outputs + 3 if spec.wired else 1
 
@@ -206,7 +206,7 @@ def _nearest(
         meta = size > 128 and isinstance(model, str)
         # Numbers drawn for counting must not change those that are drawn afterwards.
         with torch.random.fork_rng(devices=()), torch.device("meta") if meta else nullcontext():
-            return MEASURES[matching](catalogue.build(model, task, size, seed, structure=structure))
+            return COUNTS[matching](networks.build(model, task, size, seed, structure=structure))
 
     # Counts grow at least with the size and at most with its square, so that the root falls short rather than beyond.
     below, above = smallest - 1, smallest
@@ -215,8 +215,8 @@ def _nearest(
         below, above = above, max(2 * above, int(above * root))
         if count(above) <= count(below):
             raise ValueError(
-                f"the hidden size of {spec.name} must decide how large it is, but with {below} and {above} "
-                f"units it has {count(below):,} and {count(above):,} {MATCHINGS[matching]}"
+                f"{spec.name} must become larger with its hidden size, but with {below} and {above} units it "
+                f"has {count(below):,} and {count(above):,} {MATCHINGS[matching]}"
             )
     halve = False
     while above - below > 1:
@@ -225,7 +225,7 @@ def _nearest(
         tried = min(max(round(below + share * (above - below)), below + 1), above - 1)
         below, above = (tried, above) if count(tried) < wanted else (below, tried)
         halve = not halve
-    # A drawn wiring's count does not rise strictly with its size, so neighbours are looked at as well.
+    # The count of a random wiring is not strictly increasing in the size, so check the neighbours too.
     reach = 3 if spec.wired else 1
     near = sorted(range(max(smallest, above - reach), above + reach), key=lambda size: abs(count(size) - wanted))
     return near[0], {size: count(size) for size in near[:2]}
@@ -237,7 +237,7 @@ def _operations(network: SequenceModel, recurrence: Any) -> Operations:
         return Operations(memory, 0) + _operations(network, recurrence.inner)
     if network.operations is None:
         raise ValueError(
-            f"operations of {type(network.layer).__name__} must be known to match by compute: name a "
-            "liquidbench.models.ModelSpec that says what it computes"
+            f"operations of {type(network.layer).__name__} must be known to match by compute: give a "
+            "liquidbench.models.ModelSpec with operations"
         )
     return Operations(*network.operations(recurrence))

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 from torch.profiler import ProfilerActivity, profile
 
-from liquidbench.catalogue import SequenceModel
 from liquidbench.energy import EnergyCounters
+from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows
 from liquidbench.study import Run
 from liquidbench.tasks.task import Task
-from liquidbench.training.fit import network, settings_so_far
-from liquidbench.training.learning import CPU, Data, device_of, loss_of, optimiser_of, own_generators, synchronise
+from liquidbench.training.fit import best_known_settings, network
+from liquidbench.training.learning import CPU, Data, device_of, forked_generators, loss_of, optimiser_of, synchronise
 from liquidbench.training.trainer import shuffled, step
 from liquidrnn import Stream, kernels
 
@@ -64,13 +64,13 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
             not exist.
     """
     device = device_of(run.device)
-    with own_generators(device):
-        return _measured(run, task, folder, device)
+    with forked_generators(device):
+        return _measure(run, task, folder, device)
 
 
-def _measured(run: Run, task: Task, folder: str | os.PathLike[str] | None, device: torch.device) -> list[Row]:
+def _measure(run: Run, task: Task, folder: str | os.PathLike[str] | None, device: torch.device) -> list[Row]:
     task = task.with_fold(run.fold)
-    settings = settings_so_far(run, task, folder)
+    settings = best_known_settings(run, task, folder)
     rows = Rows(run, task.data_digest)
     torch.manual_seed(run.seed)
     model, hidden_size = network(run, task, settings)
@@ -133,7 +133,7 @@ def _step_latency(model: SequenceModel, device: torch.device) -> float:
 def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
     """Bytes that autograd keeps of a batch's forward pass, without tensors that exist anyway."""
     inputs = data.inputs(batch)
-    with Saved() as saved:
+    with SavedTensors() as saved:
         targets, predictions = data.scored(batch, model(*inputs))
         loss = loss_of(targets, predictions)
     given = [tensor for tensor in (*inputs, targets) if tensor is not None]
@@ -141,7 +141,7 @@ def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
     return saved.bytes([*model.parameters(), *model.buffers(), *given]) if loss.requires_grad else 0
 
 
-class Saved:
+class SavedTensors:
     """Counts the bytes that autograd saves for the backward pass of what is computed within the block.
 
     It includes tensors that a ``torch.autograd.Function`` saves with ``ctx.save_for_backward``, but no others that it
@@ -149,7 +149,7 @@ class Saved:
     """
 
     def __init__(self):
-        self._kept: list[weakref.ref[Tensor]] = []
+        self._saved: list[weakref.ref[Tensor]] = []
         self._hooks = saved_tensors_hooks(self._keep, lambda tensor: tensor)
 
     def __enter__(self) -> Self:
@@ -162,7 +162,7 @@ class Saved:
     def _keep(self, tensor: Tensor) -> Tensor:
         # Returning the tensor itself would make a reference cycle with autograd.
         same = tensor.detach()
-        self._kept.append(weakref.ref(same))
+        self._saved.append(weakref.ref(same))
         return same
 
     def bytes(self, apart_from: Iterable[Tensor] = ()) -> int:
@@ -171,9 +171,9 @@ class Saved:
         Args:
             apart_from: tensors whose storages do not count.
         """
-        kept = [tensor.untyped_storage() for one in self._kept if (tensor := one()) is not None]
+        alive = [tensor.untyped_storage() for one in self._saved if (tensor := one()) is not None]
         others = {tensor.untyped_storage().data_ptr() for tensor in apart_from}
-        sizes = {storage.data_ptr(): storage.nbytes() for storage in kept}
+        sizes = {storage.data_ptr(): storage.nbytes() for storage in alive}
         return sum(size for place, size in sizes.items() if place not in others)
 
 

@@ -1,6 +1,6 @@
 """The registry of models: everything that the harness knows about each, without importing torch.
 
-A model is one `ModelSpec` in `MODELS`. `liquidbench.catalogue` builds its network, `liquidbench.search` draws from its
+A model is one `ModelSpec` in `MODELS`. `liquidbench.networks` builds its network, `liquidbench.search` draws from its
 structures, `liquidbench.matching` counts its operations, and verdicts and reports use its family. A user's own model is
 a layer or a `ModelSpec` in a module of theirs, which a study refers to as ``package.module:name``.
 """
@@ -13,15 +13,15 @@ from functools import cache
 from itertools import product
 from typing import Any, Literal
 
-from liquidbench import own
-from liquidbench.own import CodeError, Own
+from liquidbench import user_code
+from liquidbench.user_code import CodeError, UserCode
 
 Family = Literal["liquid", "recurrent", "other", "yours"]
-"""A verdict compares liquid with recurrent networks; other families are only listed."""
+"""The family of a model. A verdict compares liquid with recurrent networks; other families are only listed."""
 
 
 @dataclass(frozen=True)
-class Look:
+class FamilyStyle:
     """How reports show the members of a family.
 
     Attributes:
@@ -37,12 +37,12 @@ class Look:
     glyphs: Literal["filled", "hollow", "strokes", "stars"]
 
 
-FAMILIES: Mapping[Family, Look] = {
+FAMILIES: Mapping[Family, FamilyStyle] = {
     # Blue, orange and bluish green differ for every common colour blindness; grey is for models outside the verdict.
-    "liquid": Look("Liquid", "#0a62ad", "#62b4f6", "filled"),
-    "recurrent": Look("Recurrent", "#b24a06", "#f59f5b", "hollow"),
-    "other": Look("Other", "#5a6169", "#b3bac1", "strokes"),
-    "yours": Look("Yours", "#00664b", "#4fd0ac", "stars"),
+    "liquid": FamilyStyle("Liquid", "#0a62ad", "#62b4f6", "filled"),
+    "recurrent": FamilyStyle("Recurrent", "#b24a06", "#f59f5b", "hollow"),
+    "other": FamilyStyle("Other", "#5a6169", "#b3bac1", "strokes"),
+    "yours": FamilyStyle("Yours", "#00664b", "#4fd0ac", "stars"),
 }
 """The families, in the order of legends."""
 
@@ -68,7 +68,7 @@ class Author:
 
 
 READOUTS = ("last", "mean", "attention")
-"""How outputs become one where a sequence has one target; see `liquidbench.catalogue.SequenceModel`."""
+"""How the outputs of a sequence with one target become one vector; see `liquidbench.networks.SequenceModel`."""
 
 Count = Callable[[Any], tuple[int, int]]
 """Counts a recurrence's operations per sample: multiply-adds, synapse evaluations; see `matching.Operations`."""
@@ -140,7 +140,7 @@ class ModelSpec:
         if not isinstance(self.name, str) or not self.name:
             raise ValueError(f"name of a ModelSpec must be text; got {self.name!r}")
         if not callable(self.layer):
-            own.check_code(self.layer)
+            user_code.check_code(self.layer)
         if not isinstance(self.family, str) or self.family not in FAMILIES:
             refuse("family", f"one of {', '.join(FAMILIES)}", self.family)
         if self.time not in ("native", "append"):
@@ -293,12 +293,12 @@ MODELS: Mapping[str, ModelSpec] = {
 
 
 @dataclass(frozen=True)
-class OwnModel(Own):
-    """A user's own model, as a study stores it.
+class UserModel(UserCode):
+    """A user-defined model as a study stores it.
 
     Attributes:
-        family: of its `ModelSpec`.
-        author: where its size and learning rate were published; "" where they were not.
+        family: the family of its `ModelSpec`.
+        author: the publication of its size and learning rate; "" if there is none.
     """
 
     family: Family = "yours"
@@ -312,31 +312,29 @@ class OwnModel(Own):
             object.__setattr__(self, "name", f"{module.rpartition('.')[2].strip('_')}.{self.name}")
             super().__post_init__()
         if self.name.lower() in _TAKEN:
-            raise CodeError(
-                f"the name of {self.code} is that of a model which comes with the package; got {self.name!r}"
-            )
+            raise CodeError(f"the name of {self.code} must not be that of a built-in model; got {self.name!r}")
         if not isinstance(self.family, str) or self.family not in FAMILIES:
             raise CodeError(f"the family of {self.code} must be one of {', '.join(FAMILIES)}; got {self.family!r}")
         if not isinstance(self.author, str):
             raise CodeError(f"author of {self.code} must be text; got {self.author!r}")
 
     @classmethod
-    def found(cls, code: str, name: str = "", family: Family | None = None) -> "OwnModel":
-        """A user's model with the checksum of its current code.
+    def from_code(cls, code: str, name: str = "", family: Family | None = None) -> "UserModel":
+        """A user-defined model with the checksum of its current code.
 
         Args:
             code: ``"package.module:name"`` of a layer or a `ModelSpec`.
-            name: what to call it, where its own name will not do.
-            family: where its own will not do.
+            name: its name; "" for the name of the layer or spec.
+            family: its family; None for the family of the spec.
 
         Raises:
-            CodeError: if it is missing, or is neither.
+            CodeError: if it is missing, or neither a layer nor a `ModelSpec`.
         """
-        spec = _spec(code, own.load(code))
+        spec = _to_spec(code, user_code.load(code))
         return cls(
             code=code,
             name=name or spec.name,
-            checksum=own.checksum(code),
+            checksum=user_code.checksum(code),
             family=family or spec.family,
             author=spec.author.source if spec.author else "",
         )
@@ -345,7 +343,7 @@ class OwnModel(Own):
 _TAKEN = {name.lower() for name in MODELS}
 
 
-def find(model: "str | OwnModel | ModelSpec") -> ModelSpec:
+def find(model: "str | UserModel | ModelSpec") -> ModelSpec:
     """The spec of a model.
 
     Args:
@@ -357,24 +355,24 @@ def find(model: "str | OwnModel | ModelSpec") -> ModelSpec:
     """
     if isinstance(model, ModelSpec):
         return model
-    if isinstance(model, OwnModel):
-        return _found(model)
+    if isinstance(model, UserModel):
+        return _load_spec(model)
     if model not in MODELS:
         raise ValueError(f"model must be one of {', '.join(MODELS)}; got {model!r}")
     return MODELS[model]
 
 
-def model_name(model: "str | OwnModel") -> str:
+def model_name(model: "str | UserModel") -> str:
     """A model's name in results and reports."""
     return model if isinstance(model, str) else model.name
 
 
-def family_of(model: "str | OwnModel") -> Family:
+def family_of(model: "str | UserModel") -> Family:
     """The family of a model of a study."""
     return MODELS[model].family if isinstance(model, str) else model.family
 
 
-def author_of(model: "str | OwnModel") -> str:
+def author_of(model: "str | UserModel") -> str:
     """The publication of a model's size and learning rate; "" if there is none."""
     if not isinstance(model, str):
         return model.author
@@ -382,7 +380,7 @@ def author_of(model: "str | OwnModel") -> str:
     return author.source if author else ""
 
 
-def families(models: "Iterable[str | OwnModel]" = ()) -> dict[str, Family]:
+def families(models: "Iterable[str | UserModel]" = ()) -> dict[str, Family]:
     """The family of each built-in model and of a study's own models, by name."""
     known: dict[str, Family] = {name: spec.family for name, spec in MODELS.items()}
     known.update((model_name(model), family_of(model)) for model in models)
@@ -390,11 +388,11 @@ def families(models: "Iterable[str | OwnModel]" = ()) -> dict[str, Family]:
 
 
 @cache
-def _found(model: OwnModel) -> ModelSpec:
-    return _spec(model.code, model.load())
+def _load_spec(model: UserModel) -> ModelSpec:
+    return _to_spec(model.code, model.load())
 
 
-def _spec(code: str, found: Any) -> ModelSpec:
+def _to_spec(code: str, found: Any) -> ModelSpec:
     """The `ModelSpec` of a user's object."""
     if isinstance(found, ModelSpec):
         return found

@@ -15,8 +15,8 @@ from torch import Tensor
 
 import liquidbench
 from liquidbench import matching
-from liquidbench.catalogue import SequenceModel
 from liquidbench.metrics import Metric, score
+from liquidbench.networks import SequenceModel
 from liquidbench.results import policy_metric
 from liquidbench.search import Trial
 from liquidbench.study import Run

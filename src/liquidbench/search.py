@@ -1,19 +1,17 @@
-"""What is searched for, and how: all search spaces in one place, the same effort for every model.
+"""Hyperparameter search: the search space, the draws and the journal of a search. All models get the same effort.
 
-Every trial draws `SHARED`, which is the same for all models, and one of the model's structures, at the size that the
-study's budget gives it. Draws are independent and uniform, so that the best of k of them can be told for any k, and so
-that no model gains by having more to set. They come from seed, split, task and number of the trial alone: all models
-draw the same values in their trials of one number, and are equally lucky.
+Every trial draws the settings in `SHARED`, whose ranges are the same for all models, and one of the model's structures,
+at the size that the study's budget allows. Draws are independent and uniform, so the expected best of k can be computed
+for any k, and no model gains from having more settings. They depend only on seed, split, task and trial number: in the
+trials of one number, all models draw the same values.
 
-A search stops trials early that do worse, by successive halving (Optuna's `SuccessiveHalvingPruner`): at each rung a
-trial goes on if its best score so far is in the better half of those that it and the trials before it had there.
-Nothing else counts, neither time nor what other processes do, so that a search comes out the same wherever it is made
-and however often it is interrupted.
+Successive halving (Optuna's `SuccessiveHalvingPruner`) stops poor trials early: at each rung, a trial continues if its
+best score so far is in the better half of the scores that it and the trials before it had there. Nothing else matters,
+neither time nor other processes, so a search has the same result on any machine and after any interruption.
 
-A search is kept in a journal of Optuna's, one file a search, to which a trial is added when it has been scored. A
-process that is killed loses the trial that it was at; whoever comes next goes on behind the last one. Each line has a
-checksum, and says which line of which search it is, in entries that Optuna does not read, so that a damaged journal is
-gone on with behind its last sound line.
+Each search has one Optuna journal, to which every trial is appended when it is scored. A process that is killed loses
+only its current trial; the next process continues after the last one. Each line has a checksum and states its search
+and line number, in entries that Optuna ignores, so that a damaged journal can be continued after its last intact line.
 """
 
 import json
@@ -38,10 +36,10 @@ from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
 
 LEARNING_RATES = (3e-4, 3e-2)
-"""Ends of the range of learning rates, which is even on a logarithmic scale."""
+"""Smallest and largest learning rate; draws are log-uniform."""
 
 EARLIER_LEARNING_RATES = (1e-3, 1e-1)
-"""Those of studies of earlier versions, which counted epochs."""
+"""`LEARNING_RATES` of studies that count epochs, made with earlier versions."""
 
 SHARED: Mapping[str, BaseDistribution] = {
     "learning_rate": FloatDistribution(*LEARNING_RATES, log=True),
@@ -50,30 +48,30 @@ SHARED: Mapping[str, BaseDistribution] = {
     "weight_decay": FloatDistribution(1e-6, 1e-2, log=True),
     "clip_norm": FloatDistribution(0.3, 3.0, log=True),
 }
-"""Ranges that are the same for every model, in the order in which they are drawn; see `Settings`."""
+"""Distributions that are the same for every model, in the order in which they are drawn; see `Settings`."""
 
 RUNGS = (1, 2, 4)
-"""Successive halving: after so many eighths of its steps a trial goes on if it is in the better half."""
+"""Rungs of successive halving, in eighths of the steps: there a trial continues if it is in the better half."""
 
 MIDDLE_RATE = 0.003
-"""A learning rate in the middle of its range, for what is measured and not trained to an end."""
+"""A learning rate in the middle of its range, for networks that are timed rather than trained."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a trial decides; as it stands here, Adam without decay, for what is not searched.
+    """Hyperparameters of one trial. The defaults, Adam without weight decay, apply outside of a search.
 
     Attributes:
-        learning_rate: of the optimiser, when it is warm.
+        learning_rate: learning rate after warm-up.
         optimiser: "adamw" or "rmsprop".
-        schedule: "constant", or "cosine" down to zero over the most steps there may be.
+        schedule: "constant", or "cosine" for a decay to zero over the largest number of steps.
         weight_decay: decoupled (AdamW's) or, with RMSprop, added to the gradient.
-        clip_norm: largest norm of the gradient.
-        patience: steps without a better validation score before training stops, as a share of the most there may be;
-            `liquidbench.training.trainer.FEWEST_PATIENCE` of them in any case.
+        clip_norm: norm that the gradient is clipped to.
+        patience: steps without a better validation score before training stops, as a share of the largest number of
+            steps; at least `liquidbench.training.trainer.FEWEST_PATIENCE`.
         structure: keyword arguments of the model's layer.
-        readout: one of `liquidbench.models.READOUTS`, where a sequence has one target.
-        warm_up: share of the most steps over which the learning rate rises from zero.
+        readout: one of `liquidbench.models.READOUTS`, for tasks with one target per sequence.
+        warm_up: share of the largest number of steps over which the learning rate rises from zero.
     """
 
     learning_rate: float
@@ -87,20 +85,20 @@ class Settings:
     warm_up: float = 0.05
 
     def to_json(self) -> str:
-        """As results hold them."""
+        """The form in which results store them."""
         return json.dumps(asdict(self), separators=(", ", ": "))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One draw, and what became of it.
+    """One draw and its result.
 
     Attributes:
-        number: from 0.
-        settings: what was drawn.
-        score: on validation, by the task's main metric; None where the trial failed.
-        record: what whoever scored it wants to be kept, in terms that JSON knows.
-        pruned: whether it was stopped at a rung, for others were better there.
+        number: number of the trial, from 0.
+        settings: the settings drawn.
+        score: validation score of the task's main metric; None if the trial failed.
+        record: what the caller stored about the trial; JSON can represent it.
+        pruned: whether it was stopped at a rung.
     """
 
     number: int
@@ -112,12 +110,12 @@ class Trial:
 
 @dataclass(frozen=True)
 class Space:
-    """What a search draws from, besides `SHARED`.
+    """The part of the search space that depends on model and task; `SHARED` is the rest.
 
     Attributes:
-        structures: of the model.
-        readouts: some of `liquidbench.models.READOUTS`, the same for every model; none where each step has a target.
-        higher_is_better: of the score.
+        structures: the model's structures.
+        readouts: some of `liquidbench.models.READOUTS`, the same for every model; empty if each step has a target.
+        higher_is_better: direction of the score.
     """
 
     structures: Sequence[Mapping[str, Any]]
@@ -126,104 +124,104 @@ class Space:
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
-        """As Optuna has them, in the order of drawing: what is drawn alike for all models comes first."""
+        """Optuna's distributions, in the order in which they are drawn: those shared by all models first."""
         readout = {"readout": CategoricalDistribution(self.readouts)} if self.readouts else {}
         labels = tuple(map(_label, self.structures))
         return {**SHARED, **readout, "structure": CategoricalDistribution(labels)}
 
     def settings(self, drawn: Mapping[str, Any]) -> Settings:
-        """What was drawn, as a training has it."""
+        """The settings for Optuna's parameters."""
         labelled = {_label(structure): structure for structure in self.structures}
         return Settings(**{**drawn, "structure": labelled[drawn["structure"]]})
 
 
-Halt = Callable[[int, float], bool]
-"""``halt(eighths, score)``: whether a trial is to be stopped after so many eighths of its steps, one of `RUNGS`."""
+ShouldPrune = Callable[[int, float], bool]
+"""``should_prune(eighths, score)``: whether to stop a trial at a rung, given in eighths of its steps (see `RUNGS`)."""
 
-ScoreTrial = Callable[[int, Settings, Halt], tuple[float | None, Mapping[str, Any]]]
+ScoreTrial = Callable[[int, Settings, ShouldPrune], tuple[float | None, Mapping[str, Any]]]
 
 
-def draw(run: Run, number: int, space: Space) -> Settings:
-    """What a trial of a run's search tries.
+def draw_settings(run: Run, number: int, space: Space) -> Settings:
+    """Draw the settings of one trial.
 
     Args:
-        run: whose search; a run of mode "cheap" draws what the one that it follows draws.
-        number: of the trial, from 0.
-        space: to draw from.
+        run: the run that searches. In mode "cheap", runs that share a search draw the same settings.
+        number: number of the trial, from 0.
+        space: the search space.
     """
-    return space.settings(_drawn(run, number, space))
+    return space.settings(_draw(run, number, space))
 
 
-def conduct(
+def run_search(
     run: Run,
     space: Space,
     score_trial: ScoreTrial,
     journal: Path | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> list[Trial]:
-    """All trials of a run's search: those that the journal has, then the others, one after another.
+    """Carry out a search, or the rest of it: the trials that are missing in the journal, one after another.
 
-    While one process is at it, others that need the same search wait.
+    While one process carries out a search, others that need the same search wait.
 
     Args:
-        run: whose search.
-        space: to draw from.
-        score_trial: trains number and settings, as long as it is not halted; gives the best score, None where there is
-            none, and a record to keep.
-        journal: the file to keep it in, made where it does not exist; None keeps it in memory.
-        on_wait: told who else is at the search, where that is waited for.
+        run: the run that needs the search.
+        space: the search space.
+        score_trial: ``score_trial(number, settings, should_prune)`` trains a trial until ``should_prune`` says stop;
+            returns its best score, None if it failed, and a record to store.
+        journal: the journal file, created if it does not exist; None keeps the trials in memory.
+        on_wait: called with a description of the other process if this one must wait.
 
     Returns:
-        As many trials as `run.search` asks for, in the order of their numbers.
+        The number of trials that `run.search` asks for, in order.
     """
     if journal is None:
-        return _conducted(run, space, score_trial, InMemoryStorage())
+        return _run_trials(run, space, score_trial, InMemoryStorage())
     journal.parent.mkdir(parents=True, exist_ok=True)
     with file_lock(journal.with_suffix(".lock"), on_wait=on_wait):
         _repair(journal)
-        return _conducted(run, space, score_trial, _stored(journal))
+        return _run_trials(run, space, score_trial, _journal_storage(journal))
 
 
-def kept(journal: Path, space: Space) -> list[Trial]:
-    """The trials that a journal has; none where there is no journal."""
+def read_trials(journal: Path, space: Space) -> list[Trial]:
+    """The trials in a journal; empty if there is no journal."""
     if not os.path.lexists(journal):
         return []
     with file_lock(journal.with_suffix(".lock")):
         _repair(journal)
-        return _trials(_opened(_stored(journal)), space)
+        return _to_trials(_optuna_study(_journal_storage(journal)), space)
 
 
-def journal(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
-    """Where the search of a run is kept: ``<directory>/searches/<its id>.journal``."""
+def journal_path(directory: str | os.PathLike[str], run: Run, data_digest: str) -> Path:
+    """The journal of a run's search: ``<directory>/searches/<search id>.journal``."""
     return StudyFolder(directory).journal(run.search_id(data_digest))
 
 
-def adopt(journal: Path, content: bytes) -> None:
-    """Keep a journal that was written elsewhere, unless the one that is here has as many trials.
+def import_journal(journal: Path, content: bytes) -> None:
+    """Store a journal from another machine, unless the local one has at least as many trials.
 
     Args:
-        journal: the file, made where it does not exist.
-        content: of the other one. While somebody is making the search here, it is dropped.
+        journal: the local file, created if it does not exist.
+        content: content of the other journal. It is ignored while a process carries out the search here.
     """
     journal.parent.mkdir(parents=True, exist_ok=True)
     with suppress(BlockingIOError), file_lock(journal.with_suffix(".lock"), wait=False):
         part = journal.with_suffix(".part")
-        # Written anew: through a link that lies there it would be written elsewhere.
+        # Remove it first: writing through a symbolic link would change another file.
         part.unlink(missing_ok=True)
         part.write_bytes(content)
         trials = []
         for file in (journal, part):
             _repair(file)
-            trials.append(len(_opened(_stored(file)).trials) if file.is_file() else 0)
+            trials.append(len(_optuna_study(_journal_storage(file)).trials) if file.is_file() else 0)
         if trials[0] < trials[1]:
             part.replace(journal)
         part.unlink(missing_ok=True)
 
 
-def best(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
-    """The trial with the best score, the first of equals; None where all have failed.
+def best_trial(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
+    """The trial with the best score, the first if several are equal; None if all failed.
 
-    One that was stopped early is taken only where none was trained to its end.
+    A pruned trial is chosen only if no trial was trained to its end.
     """
     scored = [trial for trial in trials if trial.score is not None]
     scored = [trial for trial in scored if not trial.pruned] or scored
@@ -231,30 +229,29 @@ def best(trials: Sequence[Trial], higher_is_better: bool) -> Trial | None:
     return max(scored, key=lambda trial: sign * (trial.score or 0.0), default=None)
 
 
-def _conducted(run: Run, space: Space, score_trial: ScoreTrial, storage: BaseStorage) -> list[Trial]:
-    kept_trials = _opened(storage)
-    # Where trials live while they are trained; a journal has them in one piece when they are done, and never one that
-    # nobody is at.
-    contest = optuna.create_study(
+def _run_trials(run: Run, space: Space, score_trial: ScoreTrial, storage: BaseStorage) -> list[Trial]:
+    stored = _optuna_study(storage)
+    # The pruner needs running trials; the journal gets each trial only when it is finished.
+    pruning = optuna.create_study(
         direction="maximize" if space.higher_is_better else "minimize",
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
     )
-    contest.add_trials(kept_trials.get_trials(deepcopy=False)[: run.search.trials])
-    for number in range(len(contest.trials), run.search.trials):
-        drawn, living, pruned = _drawn(run, number, space), contest.ask(), False
+    pruning.add_trials(stored.get_trials(deepcopy=False)[: run.search.trials])
+    for number in range(len(pruning.trials), run.search.trials):
+        drawn, live, pruned = _draw(run, number, space), pruning.ask(), False
 
-        def halt(eighths: int, score: float, living: optuna.Trial = living) -> bool:
+        def should_prune(eighths: int, score: float, live: optuna.Trial = live) -> bool:
             nonlocal pruned
-            living.report(score, eighths)
-            pruned = living.should_prune()
+            live.report(score, eighths)
+            pruned = live.should_prune()
             return pruned
 
-        score, record = score_trial(number, space.settings(drawn), halt)
+        score, record = score_trial(number, space.settings(drawn), should_prune)
         states = optuna.trial.TrialState
         state = states.FAIL if score is None else states.PRUNED if pruned else states.COMPLETE
-        contest.tell(living, score if state == states.COMPLETE else None, state)
-        ended = contest.get_trials(deepcopy=False)[number]
-        kept_trials.add_trial(
+        pruning.tell(live, score if state == states.COMPLETE else None, state)
+        ended = pruning.get_trials(deepcopy=False)[number]
+        stored.add_trial(
             optuna.trial.create_trial(
                 state=state,
                 params=drawn,
@@ -265,39 +262,39 @@ def _conducted(run: Run, space: Space, score_trial: ScoreTrial, storage: BaseSto
                 intermediate_values=ended.intermediate_values,
             )
         )
-    return _trials(kept_trials, space)[: run.search.trials]
+    return _to_trials(stored, space)[: run.search.trials]
 
 
 class _Journal(JournalFileBackend):
-    """Optuna's, with a checksum in each line; whoever opens it is alone with it."""
+    """Optuna's journal file with a checksum in each line; the caller holds the journal's lock."""
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         path = Path(self._file_path)
-        there = path.read_bytes().count(b"\n") if path.exists() else 0
-        lines = b"".join(_line(log, path.stem, number) for number, log in enumerate(logs, there))
+        written = path.read_bytes().count(b"\n") if path.exists() else 0
+        lines = b"".join(_sealed_line(log, path.stem, number) for number, log in enumerate(logs, written))
         with path.open("ab") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
 
 
-def _line(log: Mapping[str, Any], search: str, number: int) -> bytes:
-    # Whose line it is and which: journals may change places and lines be there twice, each of them whole.
+def _sealed_line(log: Mapping[str, Any], search: str, number: int) -> bytes:
+    # Search and line number reveal swapped journals and duplicate lines, which have valid checksums.
     entries = {**log, "search": search, "line": number, "checksum": storage.SEAL}
     return storage.sealed(f"{json.dumps(entries, separators=(',', ':'))}\n".encode())
 
 
-def _stored(journal: Path) -> BaseStorage:
+def _journal_storage(journal: Path) -> BaseStorage:
     return JournalStorage(_Journal(str(journal)))
 
 
-def _opened(storage: BaseStorage) -> optuna.Study:
+def _optuna_study(storage: BaseStorage) -> optuna.Study:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    # Which way is better is the task's affair; Optuna only keeps the scores.
+    # The direction does not matter here: Optuna only stores the scores.
     return optuna.create_study(storage=storage, study_name="search", direction="maximize", load_if_exists=True)
 
 
-def _trials(optuna_study: optuna.Study, space: Space) -> list[Trial]:
+def _to_trials(optuna_study: optuna.Study, space: Space) -> list[Trial]:
     pruned = optuna.trial.TrialState.PRUNED
     return [
         Trial(found.number, space.settings(found.params), found.value, found.user_attrs, found.state == pruned)
@@ -305,8 +302,8 @@ def _trials(optuna_study: optuna.Study, space: Space) -> list[Trial]:
     ]
 
 
-def _drawn(run: Run, number: int, space: Space) -> dict[str, Any]:
-    # Not from the model, so that all draw alike; from the task, so that luck on one says nothing of another.
+def _draw(run: Run, number: int, space: Space) -> dict[str, Any]:
+    # Equal for all models, so that they draw the same; different for each task, so that tasks are independent.
     source = (*run.tuned, number, zlib.crc32(run.task_name.encode()))
     seed = int(np.random.SeedSequence(source).generate_state(1)[0])
     sampler = optuna.samplers.RandomSampler(seed=seed)
@@ -319,11 +316,11 @@ def _label(structure: Mapping[str, Any]) -> str:
 
 
 def _repair(journal: Path) -> None:
-    """See that all lines of a journal are sound.
+    """Check and repair a journal.
 
-    What a process that was killed while it wrote has left is taken away: half a line, and Optuna's own lock. A journal
-    with a damaged line is set aside, and what comes before that line goes on. Lines of earlier versions, which have no
-    checksum, get one.
+    Remove what a process that was killed during writing may have left: an incomplete last line and Optuna's lock. If a
+    line is damaged, move the journal away and keep a copy of the lines before it. Add checksums to lines of earlier
+    versions, which have none.
     """
     journal.with_name(f"{journal.name}.lock").unlink(missing_ok=True)
     if not os.path.lexists(journal):
@@ -338,9 +335,9 @@ def _repair(journal: Path) -> None:
             place = (log.get("search", journal.stem), log.get("line", number))
             if place != (journal.stem, number):
                 other = f"line {place[1] + 1} of search {place[0]}"
-                raise DamagedFileError(f"{journal} is damaged: its line {number + 1} is not that, but {other}")
-            sound.append(_line(log, journal.stem, number))
-        # A whole line but for its end is no half of one.
+                raise DamagedFileError(f"{journal} is damaged: instead of line {number + 1} it has {other}")
+            sound.append(_sealed_line(log, journal.stem, number))
+        # A complete line whose newline has changed is damage, not an interrupted write.
         if half and half.endswith(b"}", 0, -1) and storage.intact(half[:-1] + b"\n", journal):
             raise DamagedFileError(f"{journal} is damaged: the end of its last line has changed")
     except DamagedFileError as error:
@@ -349,16 +346,16 @@ def _repair(journal: Path) -> None:
         trouble = f"{journal} is damaged ({error})"
     if unsealed and not trouble:
         try:
-            _trials_of(sound)
-        # Without checksums lines may say anything, and Optuna fails on it in any way.
+            _count_trials(sound)
+        # Lines without checksums may have any content, for which Optuna may raise anything.
         except Exception as error:
             sound, trouble = [], f"{journal} is damaged ({type(error).__name__}: {error})"
         else:
             storage.warn_unsealed(journal.parent, stacklevel=4)
     if trouble:
         warnings.warn(
-            f"{trouble}; it is now {storage.set_aside(journal)}, and its search goes on behind the "
-            f"{_trials_of(sound)} trials before the damage",
+            f"{trouble}; it is now {storage.set_aside(journal)}, and its search continues after the "
+            f"{_count_trials(sound)} trials before the damage",
             KeptFileWarning,
             stacklevel=3,
         )
@@ -366,8 +363,8 @@ def _repair(journal: Path) -> None:
         storage.keep(journal, b"".join(sound))
 
 
-class _Lines(BaseJournalBackend):
-    """Lines in memory."""
+class _InMemoryJournal(BaseJournalBackend):
+    """A read-only journal in memory."""
 
     def __init__(self, lines: Sequence[bytes]):
         self._logs = [json.loads(line) for line in lines]
@@ -379,5 +376,5 @@ class _Lines(BaseJournalBackend):
         self._logs += logs
 
 
-def _trials_of(lines: Sequence[bytes]) -> int:
-    return len(_opened(JournalStorage(_Lines(lines))).trials)
+def _count_trials(lines: Sequence[bytes]) -> int:
+    return len(_optuna_study(JournalStorage(_InMemoryJournal(lines))).trials)

@@ -19,9 +19,9 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from liquidbench.models import MODELS, Family, OwnModel, author_of, families, model_name
-from liquidbench.own import CodeError, Own, checksum, is_code
+from liquidbench.models import MODELS, Family, UserModel, author_of, families, model_name
 from liquidbench.system.storage import regular
+from liquidbench.user_code import CodeError, UserCode, checksum, is_code
 
 RESULTS_FORMAT = 2
 """Version of what results mean. It is part of a run's id: results that meant something else are never mistaken.
@@ -197,8 +197,8 @@ class Run:
     """
 
     kind: Literal["fit", "cost"]
-    task: str | Mapping[str, Any] | Own = field(hash=False)
-    model: str | OwnModel
+    task: str | Mapping[str, Any] | UserCode = field(hash=False)
+    model: str | UserModel
     variant: Literal["matched", "author"]
     seed: int
     fold: int
@@ -312,12 +312,12 @@ _ALWAYS: Mapping[type, tuple[str, ...]] = {
     Search: ("trials", "mode", "minutes"),
     Robustness: ("removed_steps", "noise"),
     # What a model counts as, and where it was published, decides no number.
-    OwnModel: ("code", "name", "checksum"),
-    Own: ("code", "name", "checksum"),
+    UserModel: ("code", "name", "checksum"),
+    UserCode: ("code", "name", "checksum"),
 }
 """The fields that are in every id. They stay what they are; a new field is not added here."""
 
-_NEVER: Mapping[type, tuple[str, ...]] = {OwnModel: ("family", "author")}
+_NEVER: Mapping[type, tuple[str, ...]] = {UserModel: ("family", "author")}
 """Fields that are in no id, as they decide no number."""
 
 
@@ -350,7 +350,7 @@ class Study:
         tasks: names of tasks, mappings with a key ``table`` for a user's own, or ``package.module:name`` of a task that
             a user has written.
         models: keys of `liquidbench.models.MODELS`, or ``package.module:name`` of a user's own. What is given so, or as
-            a mapping with a key ``code``, becomes an `Own` with the checksum of its code.
+            a mapping with a key ``code``, becomes an `UserCode` with the checksum of its code.
         question: what the study asks, in one sentence.
         parameters: budget of trained parameters for the whole model; sizes are chosen within 5 % of it.
         matching: keys of `MATCHINGS`, by each of which all models run; verdicts are those of the first. For compute
@@ -373,8 +373,8 @@ class Study:
     """
 
     name: str
-    tasks: tuple[str | Mapping[str, Any] | Own, ...] = field(hash=False)
-    models: tuple[str | OwnModel, ...]
+    tasks: tuple[str | Mapping[str, Any] | UserCode, ...] = field(hash=False)
+    models: tuple[str | UserModel, ...]
     question: str = ""
     parameters: int = 4000
     matching: tuple[str, ...] = ("parameters",)
@@ -547,12 +547,12 @@ class Study:
         matching = self.matching.index(run.matching) if run.matching else 0
         return run.kind == "cost", matching, run.variant == "author", run.fold, self.seeds.index(run.seed)
 
-    def _variants(self, model: str | OwnModel) -> list[tuple[Literal["matched", "author"], str]]:
+    def _variants(self, model: str | UserModel) -> list[tuple[Literal["matched", "author"], str]]:
         variants: list[tuple[Literal["matched", "author"], str]] = [("matched", matching) for matching in self.matching]
         return [*variants, ("author", "")] if self.author_defaults and author_of(model) else variants
 
 
-def task_name(task: str | Mapping[str, Any] | Own) -> str:
+def task_name(task: str | Mapping[str, Any] | UserCode) -> str:
     """A task's name in results and reports.
 
     Args:
@@ -563,7 +563,7 @@ def task_name(task: str | Mapping[str, Any] | Own) -> str:
     """
     if isinstance(task, str):
         return task
-    if isinstance(task, Own):
+    if isinstance(task, UserCode):
         return task.name
     return str(task["name"]) if "name" in task else Path(task["table"]).stem
 
@@ -671,14 +671,14 @@ def _nearest(word: object, allowed: Iterable[str]) -> str:
     return f" (did you mean {close[found[0]]!r}?)" if found else ""
 
 
-def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | Own, ...]:
+def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | UserCode, ...]:
     entries = _list("tasks", tasks, "names, or mappings with a table")
     for index, task in enumerate(entries):
         where = f"tasks[{index}]"
-        if isinstance(task, Own):
+        if isinstance(task, UserCode):
             continue
         if is_code(task) or (isinstance(task, Mapping) and "code" in task):
-            entries[index] = _own(where, task, ("name",), _found_task, Own)
+            entries[index] = _own(where, task, ("name",), _found_task, UserCode)
         elif isinstance(task, Mapping):
             for key in task:
                 _text(f"a key of {where}", key)
@@ -704,14 +704,14 @@ def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | Own, ...]:
     return tuple(dict(task) if isinstance(task, Mapping) else task for task in entries)
 
 
-def _models(models: Any) -> tuple[str | OwnModel, ...]:
+def _models(models: Any) -> tuple[str | UserModel, ...]:
     entries = _list("models", models, f"names among {', '.join(MODELS)}, or package.module:name of your own")
     for index, model in enumerate(entries):
         where = f"models[{index}]"
-        if isinstance(model, OwnModel):
+        if isinstance(model, UserModel):
             continue
         if is_code(model) or isinstance(model, Mapping):
-            entries[index] = _own(where, model, ("name", "family"), OwnModel.found, OwnModel)
+            entries[index] = _own(where, model, ("name", "family"), UserModel.from_code, UserModel)
         else:
             _known(where, model, MODELS)
     # Names become folders, and not every system tells capitals apart.
@@ -724,7 +724,7 @@ def _models(models: Any) -> tuple[str | OwnModel, ...]:
 _APART = "name each once; give one of your own another name with {code: package.module:NAME, name: ANOTHER}"
 
 
-def _own(where: str, entry: Any, besides: tuple[str, ...], found: Callable[..., Own], kind: type[Own]) -> Any:
+def _own(where: str, entry: Any, besides: tuple[str, ...], found: Callable[..., UserCode], kind: type[UserCode]) -> Any:
     """A user's own model or task: as it is now, or, where the entry has a checksum, as a study was planned with it."""
     entry = {"code": entry} if isinstance(entry, str) else entry
     kept = entry.get("checksum", "") != ""
@@ -742,8 +742,8 @@ def _own(where: str, entry: Any, besides: tuple[str, ...], found: Callable[..., 
         raise CodeError(f"{where}: {error}") from error
 
 
-def _found_task(code: str, name: str = "") -> Own:
-    return Own(code, name, checksum(code))
+def _found_task(code: str, name: str = "") -> UserCode:
+    return UserCode(code, name, checksum(code))
 
 
 def _names(what: str, names: Any, known: Collection[str]) -> tuple[str, ...]:

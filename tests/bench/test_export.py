@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from rehearsal import Rehearsal
 
-from liquidbench import kept, results
+from liquidbench import results, study_file
 from liquidbench.__main__ import main
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.export import export
@@ -28,7 +28,7 @@ def finished(tmp_path_factory) -> Path:
     made = plan(study, directory)
     worker = Rehearsal("s", made.tasks, evaluations=3)
     execute(made, InProcess(), worker=worker)
-    kept.write(study, directory)
+    study_file.write(study, directory)
     failed = results.read(directory).filter(kind="fit").row(0, named=True)
     results.write(directory, [{**failed, "run": "bad", "seed": 7, "metric": "", "status": "failed", "reason": "nan"}])
     return directory
@@ -261,7 +261,9 @@ def test_a_place_that_cannot_be_it_is_refused_and_left_alone(to, make, words, fi
 def test_a_place_that_cannot_be_made_is_said(to, name, finished, tmp_path):
     pytest.importorskip(to, reason=f"needs the extra {to}")
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(ValueError, match=r"cannot be written to .*/(file|n+)\S* \(.*\); name a .* with --out"):
+    with pytest.raises(
+        ValueError, match=r"cannot be written to .*/(file|n+)\S* \(.*\); choose a writable path with --out"
+    ):
         export(results.read(finished), to, tmp_path / name, "s")
 
 
@@ -288,7 +290,8 @@ def test_the_command_line(finished, tmp_path, capsys):
     assert main(["export", str(finished), "--to", "tensorboard", "--out", str(tmp_path / "e")]) == 0
     # The failed one is of no run of the study.
     assert (
-        capsys.readouterr().out == f"Exported 4 fits to {tmp_path / 'e'}; look: tensorboard --logdir {tmp_path / 'e'}\n"
+        capsys.readouterr().out
+        == f"Exported 4 fits to {tmp_path / 'e'}; view them: tensorboard --logdir {tmp_path / 'e'}\n"
     )
     assert main(["export", str(finished), "--to", "tensorboard", "--out", str(tmp_path / "e")]) == 0
     assert "Exported 0 fits" in capsys.readouterr().out

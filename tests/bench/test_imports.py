@@ -91,12 +91,12 @@ def test_a_whole_study_by_the_command_line(trap):
     (trap / "t.csv").write_text(f"time,a,y\n{rows}")
     (trap / "s.yaml").write_text(
         "{name: s, tasks: [{table: t.csv, target: y, kind: regression}], models: [GRU], parameters: 500, seeds: 1, "
-        "search: {trials: 1}, training: {epochs: 1}}"
+        "search: {trials: 1}, training: {steps: 10}}"
     )
     assert "(2 of 2 runs)" in ran([sys.executable, "-m", "liquidbench", "run", "s.yaml", "--plain"], trap)
 
 
 @pytest.mark.slow
 def test_processes_that_train_together(trap):
-    words = "train occupancy-excerpt GRU --hidden-size 4 --epochs 1 --devices 2".split()
-    assert "Ended by all epochs" in ran([sys.executable, "-m", "liquidbench", *words], trap)
+    words = "train occupancy-excerpt GRU --hidden-size 4 --steps 10 --devices 2".split()
+    assert "Ended: all steps" in ran([sys.executable, "-m", "liquidbench", *words], trap)

@@ -16,8 +16,8 @@ import torch
 import yaml
 
 from liquidbench import __main__ as main_module
-from liquidbench import kept, matching, predictions, report, results, tasks
-from liquidbench.__main__ import _applicable, main
+from liquidbench import matching, predictions, report, results, study_file, tasks
+from liquidbench.__main__ import _metrics_by_task, main
 from liquidbench.engine.leases import Leases
 from liquidbench.facts import Facts
 from liquidbench.models import MODELS
@@ -111,7 +111,7 @@ def test_run_again_says_that_nothing_is_left(finished, capsys):
     study = finished.parents[1] / "small.yaml"
     assert main(["run", str(study), "--results", str(finished.parent)]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("All 6 runs of study 'small' are there; nothing is left to run.")
+    assert out.startswith("All 6 runs of study 'small' are finished; nothing is left to run.")
     assert "GRU" in out and str(finished / "report.html") in out and "(6 of 6 runs)" in out
     assert stamps(finished) == before
 
@@ -139,8 +139,8 @@ def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsy
         assert main(["run", changed, "--results", str(finished.parent), "--update", "--minutes", "1e-9"]) == 0
         out = capsys.readouterr().out
         assert "left out, the time is spent: GRU on occupancy-excerpt, seed 7" in out
-        assert "minutes were spent, 1 run left out. To go on: liquidbench resume" in out and "(3 of 4 runs)" in out
-        assert "Ignored: 3 more there, which are of other versions of the study or of its data" in out
+        assert "minutes are over, 1 run left out. To continue: liquidbench resume" in out and "(3 of 4 runs)" in out
+        assert "Ignored: 3 more runs there, which are from other versions of the study or its data" in out
         assert "CfC" not in (finished / "report.html").read_text(encoding="utf-8")
         assert stamps(finished) == before
     finally:
@@ -152,7 +152,11 @@ def test_a_study_is_not_changed_under_those_who_are_at_work_at_it(finished, tmp_
     kept, facts = (finished / "study.yaml").read_bytes(), (finished / "tasks.json").read_bytes()
     with Leases(finished):
         said = refusal(capsys, "run", changed, "--results", finished.parent, "--update")
-        assert "is at work" in said and str(os.getpid()) in said and "Give --update when it has ended" in said
+        assert (
+            "is running another version" in said
+            and str(os.getpid()) in said
+            and "Use --update when it has ended" in said
+        )
         assert (finished / "study.yaml").read_bytes() == kept and (finished / "tasks.json").read_bytes() == facts
         # The study that they are at is no change.
         same = written(tmp_path / "same.yaml")
@@ -175,7 +179,7 @@ def test_a_study_that_cannot_be_run_leaves_no_trace(tmp_path, capsys):
 
 
 def test_a_folder_that_is_gone_while_its_study_runs_is_one_sentence(tmp_path, capsys):
-    with pytest.raises(SystemExit), main_module._writing(tmp_path / "gone"):
+    with pytest.raises(SystemExit), main_module._refusing_write_errors(tmp_path / "gone"):
         raise FileNotFoundError(2, "No such file or directory", str(tmp_path / "gone" / "incoming" / "x"))
     said = capsys.readouterr().err
     assert "gone was moved, renamed or removed while liquidbench was at work in it" in said
@@ -242,7 +246,7 @@ def test_what_is_not_there_is_said_in_one_sentence(arguments, words, tmp_path, m
         ({"tasks": ["occupancy"]}, "occupancy_data.zip"),
         pytest.param(
             {"device": "cuda"},
-            "device must be one that is there; got 'cuda'",
+            "device must exist; got 'cuda'",
             marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is one"),
         ),
     ],
@@ -272,7 +276,7 @@ def test_list(finished, monkeypatch, capsys):
         assert re.search(rf"^  {name} ", out, re.MULTILINE)
     assert re.search(r"studies/one.yaml +Does it run\?", out)
     assert re.search(r"studies/two.yaml +cannot be read: ", out)
-    assert re.search(r"results/small/ +6 of 6 runs are there", out)
+    assert re.search(r"results/small/ +6 of 6 runs are finished", out)
 
     assert main(["list", "models"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(MODELS)
@@ -282,7 +286,7 @@ def test_list(finished, monkeypatch, capsys):
 def test_light_commands_never_import_torch(finished, command):
     script = """
 import sys
-from liquidbench.__main__ import _applicable, main
+from liquidbench.__main__ import _metrics_by_task, main
 try:
     code = main(sys.argv[1:])
 except SystemExit as ended:
@@ -314,7 +318,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
     assert re.search(r"^time: column 'seconds'", out, re.MULTILINE)
     assert re.search(r"^group: column 'machine'", out, re.MULTILINE)
     assert "2 models (RNN, CfC) of about 4,000 parameters, 1 trial of each search, 3 seeds" in out
-    assert "0.02 min are too few for a verdict" in out and "For a verdict: --minutes " in out
+    assert "0.02 min are too short for a verdict" in out and "For a verdict: --minutes " in out
     directory = tmp_path / "results" / "pump-room-state"
     study = Study.load(directory / "study.yaml")
     assert study.models == ("RNN", "CfC") and study.seeds == (0, 1, 2) and study.training.batch_size == 1
@@ -336,7 +340,7 @@ def test_compare_on_a_table(tmp_path, monkeypatch, capsys):
 
 def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
     path = table(tmp_path / "pumps.csv")
     command = ["compare", path, "--target", "state", "--results", str(tmp_path), "--models", "GRU"]
     assert (
@@ -370,7 +374,7 @@ def test_compare_without_time_or_group_and_on_chosen_columns(tmp_path, monkeypat
 
 def test_compare_takes_a_group_of_several_columns_and_an_order_of_dates(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
     rows = [
         f"{subject},{visit},0{day}/0{month}/2024,{(subject * 7 + visit * 5 + day * month) % 11}\n"
         for subject in range(6)
@@ -405,11 +409,11 @@ def test_compare_takes_a_group_of_several_columns_and_an_order_of_dates(tmp_path
     [
         (("--time", "seconds", "--no-time"), "argument --no-time: not allowed with argument --time"),
         (("--no-group", "--group", "machine"), "argument --group: not allowed with argument --no-group"),
-        (("--features", "flow,,pressure"), "must be distinct column names parted by commas; got 'flow,,pressure'"),
+        (("--features", "flow,,pressure"), "must be distinct column names separated by commas; got 'flow,,pressure'"),
         (("--decimal", ";"), "argument --decimal: invalid choice: ';'"),
         (("--missing", "-999,,"), "argument --missing"),
-        (("--features", "flow,flow"), "must be distinct column names parted by commas"),
-        (("--features", ""), "must be distinct column names parted by commas; got ''"),
+        (("--features", "flow,flow"), "must be distinct column names separated by commas"),
+        (("--features", ""), "must be distinct column names separated by commas; got ''"),
     ],
 )
 def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_path, capsys):
@@ -420,7 +424,7 @@ def test_compare_refuses_options_that_contradict_themselves(options, words, tmp_
 
 def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch, capsys):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
     random = np.random.default_rng(0)
     path = tmp_path / "wide.csv"
     np.savetxt(
@@ -438,7 +442,7 @@ def test_compare_takes_a_budget_that_every_model_can_keep(tmp_path, monkeypatch,
     assert [matching.size_for_budget(model, task, found.parameters) for model in found.models]
 
     capsys.readouterr()
-    assert "within 5% of what LTC can have" in refusal(capsys, *command, "--parameters", "4000")
+    assert "within 5% of a size that LTC can have" in refusal(capsys, *command, "--parameters", "4000")
     assert main([*command, "--parameters", str(found.parameters), "--models", "GRU"]) == 0
     assert seen[1].parameters == found.parameters
 
@@ -474,23 +478,23 @@ def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, caps
 
     def carried(study, directory, options, loaded, asked):
         directory.mkdir(parents=True, exist_ok=True)
-        kept.write(study, directory, asked)
+        study_file.write(study, directory, asked)
         seen.append(study)
         return 0
 
-    monkeypatch.setattr(main_module, "_carry_out", carried)
+    monkeypatch.setattr(main_module, "_execute", carried)
     command = ["compare", table(tmp_path / "pumps.csv"), "--target", "state", "--models", "CfC", "GRU"]
     command += ["--results", str(tmp_path / "results"), "--minutes"]
     assert main([*command, "2"]) == 0
     capsys.readouterr()
-    monkeypatch.setattr("liquidbench.allowance.paces", None)
+    monkeypatch.setattr("liquidbench.time_budget.time_models", None)
     assert main([*command, "2"]) == 0 and seen[0] == seen[1]
-    assert "plan: as it was made before" in capsys.readouterr().out
+    assert "plan: the existing one" in capsys.readouterr().out
     # `resume` leaves the line that says so where it is.
-    kept.write(seen[0], tmp_path / "results" / "pumps-state", "")
+    study_file.write(seen[0], tmp_path / "results" / "pumps-state", "")
     assert main([*command, "2"]) == 0
     monkeypatch.undo()
-    monkeypatch.setattr(main_module, "_carry_out", carried)
+    monkeypatch.setattr(main_module, "_execute", carried)
     with pytest.raises(SystemExit):
         main([*command, "0.01"])
     assert "holds the results of another version" in capsys.readouterr().err
@@ -498,8 +502,8 @@ def test_the_same_comparison_goes_on_though_time_is_measured_anew(tmp_path, caps
 
 def test_a_name_of_any_length_names_a_folder(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("liquidbench.__main__._carry_out", lambda study, *_: seen.append(study) or 0)
-    monkeypatch.setattr("liquidbench.__main__._afforded", lambda study, *_: (study, []))
+    monkeypatch.setattr("liquidbench.__main__._execute", lambda study, *_: seen.append(study) or 0)
+    monkeypatch.setattr("liquidbench.__main__._fit_to_time", lambda study, *_: (study, []))
     for end in ("a", "b"):
         path = tmp_path / "long.csv"
         name = 400 * "y" + end
@@ -596,7 +600,7 @@ def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
         # It takes a second; where all cores are busy with other tests, more.
         out, err = process.communicate(timeout=120)
     assert process.returncode == code and "Traceback" not in err
-    assert f"Stopped; 0 of 3 runs are finished and kept. To go on: liquidbench resume {tmp_path / 'small'}" in out
+    assert f"Stopped; 0 of 3 runs are finished and stored. To continue: liquidbench resume {tmp_path / 'small'}" in out
 
 
 def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, capsys):
@@ -608,7 +612,7 @@ def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, c
     assert after.sort(columns).equals(before.sort(columns)), "equal to the last digit"
 
     with Leases(finished):
-        assert "another liquidbench is at work in" in refusal(capsys, "rescore", finished)
+        assert "another liquidbench is running in" in refusal(capsys, "rescore", finished)
 
     # Another metric of the kind, without a training.
     name = "cross_entropy"
@@ -705,10 +709,10 @@ def test_no_part_of_an_earlier_versions_study_is_taken_for_one(cut, tmp_path):
     with pytest.warns(
         KeptFileWarning, match="files of an earlier version or written by another program, which carry no checksum"
     ):
-        assert kept.read(tmp_path) == Study.parse(STUDY)
+        assert study_file.read(tmp_path) == Study.parse(STUDY)
     path.write_bytes(text[: min(cut, len(text) - 1)])
     with pytest.raises(ValueError, match=r"study\.yaml is damaged: it"):
-        kept.read(tmp_path)
+        study_file.read(tmp_path)
 
 
 def test_the_folder_that_is_to_be_named_again_is_the_right_one(finished, tmp_path, monkeypatch, capsys):
@@ -726,7 +730,9 @@ def test_the_folder_that_is_to_be_named_again_is_the_right_one(finished, tmp_pat
         ("n" * 300, "File name too long"),
         ("d/" * 2500, "File name too long"),
         pytest.param(
-            "/proc", "no folder can be made there", marks=pytest.mark.skipif(sys.platform != "linux", reason="has none")
+            "/proc",
+            "no folder can be created there",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="has none"),
         ),
     ],
 )
@@ -734,7 +740,11 @@ def test_a_folder_that_cannot_be_one_of_results_is_said(results_at, words, tmp_p
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("mine")
     said = refusal(capsys, "run", written(tmp_path / "small.yaml"), "--results", results_at)
-    assert words in said and "results cannot be kept in" in said and said.endswith("can be written to: --results\n")
+    assert (
+        words in said
+        and "results cannot be stored in" in said
+        and said.endswith("Choose a writable folder with --results\n")
+    )
     assert len(said) < 500 and Path("file").read_text() == "mine"
     if "n" in results_at:
         assert "no folder of a study's results" in refusal(capsys, "report", results_at)
@@ -746,13 +756,13 @@ def test_what_is_in_the_way_of_a_report_is_named(finished, tmp_path, capsys):
     (directory / "report.html").unlink()
     (directory / "report.html").mkdir()
     said = refusal(capsys, "report", directory)
-    assert f"Move {directory / 'report.html'} away, which is a folder where a file is to be" in said
+    assert f"Move {directory / 'report.html'} away: it is a folder, but a file is needed there" in said
     assert "Make room" not in said
     (directory / "report.html").rmdir()
     shutil.rmtree(directory / "tables", ignore_errors=True)
     (directory / "tables").write_text("mine")
     said = refusal(capsys, "report", directory, "--format", "csv")
-    assert f"Move {directory / 'tables'} away, which is a file where a folder is to be" in said
+    assert f"Move {directory / 'tables'} away: it is a file, but a folder is needed there" in said
 
 
 @pytest.mark.parametrize(
@@ -772,7 +782,7 @@ def test_metrics_of_another_kind_are_refused_with_those_that_apply(kind, wrong, 
 
 def test_metrics_are_left_out_for_tasks_of_another_kind_with_a_word(capsys):
     facts = {"here": Facts(kind="classification"), "there": Facts(kind="regression")}
-    assert _applicable(["mae", "f1_macro"], facts) == {"here": ["f1_macro"], "there": ["mae"]}
+    assert _metrics_by_task(["mae", "f1_macro"], facts) == {"here": ["f1_macro"], "there": ["mae"]}
     assert capsys.readouterr().err.splitlines() == [
         "mae scores regression and is left out for here",
         "f1_macro scores classification and is left out for there",
@@ -789,7 +799,7 @@ def test_a_metric_that_is_undefined_everywhere_is_said(finished, tmp_path, monke
     monkeypatch.setattr(predictions, "score", undefined)
     assert main(["rescore", str(directory), "--metrics", "auprc"]) in (0, 1)
     said = capsys.readouterr().out
-    assert "Without a score: auprc of 4 fits of occupancy-excerpt (it is defined for two classes)\n" in said
+    assert "Undefined: auprc of 4 fits on occupancy-excerpt (it is defined for two classes)\n" in said
 
 
 def test_a_copy_of_results_does_not_make_a_seed_count_twice(finished, tmp_path, capsys):

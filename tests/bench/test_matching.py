@@ -2,22 +2,21 @@
 
 import pytest
 import torch
-from test_catalogue import task
+from test_networks import task
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from liquidbench import catalogue
-from liquidbench.catalogue import build
 from liquidbench.matching import (
-    MEASURES,
+    COUNTS,
     TOLERANCE,
     budget,
     count_operations,
     count_parameters,
     count_state,
+    fitting_structures,
     size_for_budget,
-    structures,
 )
 from liquidbench.models import MODELS
+from liquidbench.networks import build
 from liquidrnn.kernels.loop import Inputs
 
 
@@ -129,15 +128,15 @@ def test_state_is_what_the_layer_hands_on():
     [
         pytest.param(model, matching, marks=[pytest.mark.slow] * (matching == "state" and model not in ("LTC", "GRU")))
         for model in MODELS
-        for matching in MEASURES
+        for matching in COUNTS
     ],
 )
 def test_structures_on_offer_are_as_large_as_the_reference(model, matching):
     wanted = budget(task(), 4000, matching)
-    offered = structures(model, task(), 4000, 3, matching)
+    offered = fitting_structures(model, task(), 4000, 3, matching)
     assert offered[0][0] == MODELS[model].combinations[0]
     for structure, size in offered:
-        spent = MEASURES[matching](build(model, task(), size, seed=3, structure=structure))
+        spent = COUNTS[matching](build(model, task(), size, seed=3, structure=structure))
         assert abs(spent - wanted) <= TOLERANCE[matching] * wanted
         assert size == size_for_budget(model, task(), 4000, 3, matching, structure)
     left_out = [one for one in MODELS[model].combinations if one not in [structure for structure, _ in offered]]
@@ -164,7 +163,7 @@ def test_an_ltc_of_equal_compute_is_smaller_by_its_solver_steps():
 @pytest.mark.parametrize("model", ["LTC", "LTC-NCP", "GRU"])
 def test_few_networks_are_built_to_find_a_size_and_no_random_number_is_used_up(model, monkeypatch):
     built = []
-    monkeypatch.setattr(catalogue, "build", lambda *given, **more: built.append(given[2]) or build(*given, **more))
+    monkeypatch.setattr(networks, "build", lambda *given, **more: built.append(given[2]) or build(*given, **more))
     before = torch.get_rng_state()
     size = size_for_budget(model, task(), 200_000, seed=3)
     assert torch.equal(torch.get_rng_state(), before)

@@ -13,7 +13,7 @@ from torch import nn
 import liquidrnn as lr
 from liquidbench import energy, measuring
 from liquidbench.energy import EnergyCounters
-from liquidbench.measuring import Saved, measure_cost
+from liquidbench.measuring import SavedTensors, measure_cost
 from liquidrnn import kernels
 
 
@@ -23,7 +23,7 @@ def measured(rows):
 
 def test_saved_tensors_of_two_linear_layers():
     model, x, targets = nn.Sequential(nn.Linear(3, 7), nn.Tanh(), nn.Linear(7, 2)), torch.randn(5, 3), torch.randn(5, 2)
-    with Saved() as saved:
+    with SavedTensors() as saved:
         loss = nn.functional.mse_loss(model(x), targets)
     # Tanh keeps its result, which the layer behind it keeps too; the loss keeps the output.
     assert saved.bytes([*model.parameters(), x, targets]) == 4 * (5 * 7 + 5 * 2)
@@ -38,7 +38,7 @@ def test_saved_tensors_of_an_lstm():
     time, batch, hidden = 6, 4, 5
     model, x = nn.LSTM(3, hidden), torch.randn(time, batch, 3)
     # oneDNN's own LSTM keeps what nobody can look into.
-    with torch.backends.mkldnn.flags(enabled=False), Saved() as saved:
+    with torch.backends.mkldnn.flags(enabled=False), SavedTensors() as saved:
         loss = model(x)[0].sum()
     # Of each sample: four gates in one piece, the cell and the state before, and the tangent of the cell.
     assert loss.requires_grad and saved.bytes([*model.parameters(), x]) == 4 * time * batch * hidden * 7
@@ -48,7 +48,7 @@ def test_saved_tensors_of_an_lstm():
 def test_saved_tensors_of_a_compiled_layer_are_counted():
     def kept(steps):
         layer, x = lr.LTC(5, 64), torch.randn(steps, 32, 5)
-        with Saved() as saved:
+        with SavedTensors() as saved:
             loss = layer(x)[0].sum()
         assert loss.requires_grad
         return saved.bytes([*layer.parameters(), x])

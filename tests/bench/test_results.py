@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquidbench import kept, results
+from liquidbench import results, study_file
 from liquidbench.facts import Facts
 from liquidbench.results import COMPACT, NULLABLE, SCHEMA, Writer
 from liquidbench.study import RESULTS_FORMAT
@@ -521,8 +521,8 @@ class TestGrowth:
         folder = Path(__file__).parents[2] / "docs" / "results" / name
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KeptFileWarning)
-            study = kept.read(folder)
-            assert results.done(folder).keys() == kept.run_ids(study, kept.facts(study, folder))
+            study = study_file.read(folder)
+            assert results.done(folder).keys() == study_file.run_ids(study, study_file.facts(study, folder))
 
 
 class TestCopies:

@@ -17,7 +17,7 @@ import pytest
 
 from liquidbench import search
 from liquidbench.models import MODELS, READOUTS, find
-from liquidbench.search import SHARED, Settings, Space, Trial, conduct, draw
+from liquidbench.search import SHARED, Settings, Space, Trial, draw_settings, run_search
 from liquidbench.study import RESULTS_FORMAT, Robustness, Run, Search, Training
 from liquidbench.system import storage
 
@@ -58,7 +58,7 @@ def test_every_model_has_few_structures_and_the_first_is_its_own():
 def test_all_models_draw_alike_and_tasks_seeds_splits_and_trials_do_not():
     def drawn(number=0, **changes):
         run = a_run(**changes)
-        return replace(draw(run, number, Space(MODELS[run.model].combinations, READOUTS)), structure={})
+        return replace(draw_settings(run, number, Space(MODELS[run.model].combinations, READOUTS)), structure={})
 
     assert len({drawn(model=model).to_json() for model in MODELS}) == 1
     others = [drawn(1), drawn(tuned=(2, 0)), drawn(tuned=(1, 1)), drawn(task="other")]
@@ -66,7 +66,7 @@ def test_all_models_draw_alike_and_tasks_seeds_splits_and_trials_do_not():
 
 
 def test_draws_fill_their_ranges():
-    drawn = [draw(a_run(), number, ONE) for number in range(200)]
+    drawn = [draw_settings(a_run(), number, ONE) for number in range(200)]
     for name, distribution in SHARED.items():
         values = [getattr(one, name) for one in drawn]
         if isinstance(distribution, optuna.distributions.CategoricalDistribution):
@@ -79,26 +79,26 @@ def test_draws_fill_their_ranges():
 
 
 def test_settings_go_through_json():
-    settings = draw(a_run(), 0, ONE)
+    settings = draw_settings(a_run(), 0, ONE)
     assert Settings(**json.loads(settings.to_json())) == settings
 
 
 def test_a_search_can_be_read_again_and_gone_on_with(tmp_path):
     journal = tmp_path / "s.journal"
-    made = conduct(a_run(4), ONE, scored, journal)
+    made = run_search(a_run(4), ONE, scored, journal)
     assert [trial.number for trial in made] == [0, 1, 2, 3] == [trial.record["number"] for trial in made]
-    in_memory = conduct(a_run(4), ONE, scored)
-    assert in_memory == made == search.kept(journal, ONE)
+    in_memory = run_search(a_run(4), ONE, scored)
+    assert in_memory == made == search.read_trials(journal, ONE)
 
     def never(number, settings, halt):
         raise AssertionError("all trials are there")
 
-    assert conduct(a_run(4), ONE, never, journal) == made
-    assert conduct(a_run(2), ONE, never, journal) == made[:2]
-    more = conduct(a_run(6), ONE, scored, journal)
-    assert more[:4] == made and more == conduct(a_run(6), ONE, scored)
-    assert search.best(more, True) == max(more, key=lambda trial: trial.score)
-    assert search.best(more, False) == min(more, key=lambda trial: trial.score)
+    assert run_search(a_run(4), ONE, never, journal) == made
+    assert run_search(a_run(2), ONE, never, journal) == made[:2]
+    more = run_search(a_run(6), ONE, scored, journal)
+    assert more[:4] == made and more == run_search(a_run(6), ONE, scored)
+    assert search.best_trial(more, True) == max(more, key=lambda trial: trial.score)
+    assert search.best_trial(more, False) == min(more, key=lambda trial: trial.score)
     # It is Optuna's own: its tools read it.
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal)))
     (summary,) = optuna.get_all_study_summaries(storage)
@@ -113,31 +113,31 @@ def halving(number, settings, halt):
 
 
 def test_a_trial_goes_on_while_it_is_in_the_better_half():
-    made = conduct(a_run(16), ONE, halving)
+    made = run_search(a_run(16), ONE, halving)
     for place, trial in enumerate(made):
         # Those up to it that came to the first rung are all: it is in their better half, or it ends there.
         better = sum(other.score > trial.score for other in made[: place + 1])
         assert (trial.record["stopped"] == search.RUNGS[0]) == (better >= max((place + 1) // 2, 1)), place
         assert trial.pruned == (trial.record["stopped"] is not None)
     assert 0 < sum(trial.pruned for trial in made) < 16
-    best = search.best(made, True)
+    best = search.best_trial(made, True)
     assert not best.pruned and best.score == max(trial.score for trial in made)
 
 
 def test_a_search_that_goes_on_stops_the_same_trials(tmp_path):
-    whole = conduct(a_run(9), ONE, halving)
+    whole = run_search(a_run(9), ONE, halving)
     for trials in (1, 4, 9):
-        found = conduct(a_run(trials), ONE, halving, tmp_path / "s.journal")
+        found = run_search(a_run(trials), ONE, halving, tmp_path / "s.journal")
         assert found == whole[:trials]
     # Lower is better: the others are stopped.
-    upside_down = conduct(a_run(9), replace(ONE, higher_is_better=False), halving)
+    upside_down = run_search(a_run(9), replace(ONE, higher_is_better=False), halving)
     assert [trial.pruned for trial in upside_down] != [trial.pruned for trial in whole]
 
 
 def test_a_trial_without_a_score_is_a_trial():
-    made = conduct(a_run(2), ONE, lambda number, settings, halt: (None if number == 0 else 1.0, {}))
+    made = run_search(a_run(2), ONE, lambda number, settings, halt: (None if number == 0 else 1.0, {}))
     assert [trial.score for trial in made] == [None, 1.0]
-    assert search.best(made, True) == made[1] and search.best(made[:1], True) is None
+    assert search.best_trial(made, True) == made[1] and search.best_trial(made[:1], True) is None
 
 
 def raced(number, settings, halt):
@@ -150,7 +150,7 @@ def raced(number, settings, halt):
 
 
 def test_a_trial_goes_on_if_it_is_in_the_better_half_of_those_up_to_it(tmp_path):
-    made = conduct(a_run(12), ONE, raced, tmp_path / "s.journal")
+    made = run_search(a_run(12), ONE, raced, tmp_path / "s.journal")
     # By hand: at each rung, what it and the trials before it had there.
     there = {rung: [] for rung in search.RUNGS}
     for trial in made:
@@ -162,13 +162,13 @@ def test_a_trial_goes_on_if_it_is_in_the_better_half_of_those_up_to_it(tmp_path)
                 break
         assert (trial.record["eighths"], trial.pruned) == (expected, expected < 8)
     assert {trial.record["eighths"] for trial in made} >= {1, 8}
-    assert search.best(made, True).settings.learning_rate == min(
+    assert search.best_trial(made, True).settings.learning_rate == min(
         (trial.settings.learning_rate for trial in made), key=lambda rate: abs(rate - 0.01)
     )
 
 
 def test_stopped_anywhere_a_search_stops_the_same_trials(tmp_path):
-    whole = conduct(a_run(8), ONE, raced)
+    whole = run_search(a_run(8), ONE, raced)
     for trials in range(1, 8):
         journal = tmp_path / f"{trials}.journal"
 
@@ -179,19 +179,19 @@ def test_stopped_anywhere_a_search_stops_the_same_trials(tmp_path):
             return raced(number, settings, halt)
 
         with pytest.raises(KeyboardInterrupt):
-            conduct(a_run(8), ONE, killed, journal)
-        assert conduct(a_run(8), ONE, raced, journal) == whole == search.kept(journal, ONE)
-    assert conduct(a_run(8), replace(ONE, higher_is_better=False), raced) != whole
+            run_search(a_run(8), ONE, killed, journal)
+        assert run_search(a_run(8), ONE, raced, journal) == whole == search.read_trials(journal, ONE)
+    assert run_search(a_run(8), replace(ONE, higher_is_better=False), raced) != whole
 
 
 def test_of_trials_that_are_stopped_early_none_is_chosen_before_one_that_was_not():
     trials = [Trial(0, Settings(0.1), 0.5, {}), Trial(1, Settings(0.1), 0.9, {}, pruned=True)]
-    assert search.best(trials, True) == trials[0] and search.best(trials[1:], True) == trials[1]
+    assert search.best_trial(trials, True) == trials[0] and search.best_trial(trials[1:], True) == trials[1]
 
 
 def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
     whole = tmp_path / "s.journal"
-    made = conduct(a_run(3), ONE, scored, whole)
+    made = run_search(a_run(3), ONE, scored, whole)
     content = whole.read_bytes()
     ends = [place for place, byte in enumerate(content) if byte == ord(b"\n")]
     for cut in [0, 1, ends[0], ends[0] + 1, *range(ends[1] + 1, len(content), 97), len(content) - 1]:
@@ -206,7 +206,7 @@ def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
             tried.append(number)
             return scored(number, settings, halt)
 
-        again = conduct(a_run(3), ONE, remembering, part)
+        again = run_search(a_run(3), ONE, remembering, part)
         assert again == made
         complete = sum(b'"op_code":4' in line for line in content[:cut].split(b"\n")[:-1])
         assert tried == list(range(complete, 3))
@@ -214,22 +214,22 @@ def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
 
 def test_of_two_journals_the_one_with_more_trials_stays(tmp_path):
     here, there = tmp_path / "here" / "s.journal", tmp_path / "there" / "s.journal"
-    conduct(a_run(3), ONE, scored, there)
-    search.adopt(here, there.read_bytes())
-    assert search.kept(here, ONE) == search.kept(there, ONE)
+    run_search(a_run(3), ONE, scored, there)
+    search.import_journal(here, there.read_bytes())
+    assert search.read_trials(here, ONE) == search.read_trials(there, ONE)
     # Gone on with at both places: fewer trials there leave what is here, more take its place.
-    more = conduct(a_run(5), ONE, scored, here)
-    search.adopt(here, there.read_bytes())
-    assert search.kept(here, ONE) == more
-    more = conduct(a_run(6), ONE, scored, there)
-    search.adopt(here, there.read_bytes()[:-1])
+    more = run_search(a_run(5), ONE, scored, here)
+    search.import_journal(here, there.read_bytes())
+    assert search.read_trials(here, ONE) == more
+    more = run_search(a_run(6), ONE, scored, there)
+    search.import_journal(here, there.read_bytes()[:-1])
     # Half a line is no trial.
-    assert search.kept(here, ONE) == more[:5]
-    search.adopt(here, there.read_bytes())
-    assert search.kept(here, ONE) == more
+    assert search.read_trials(here, ONE) == more[:5]
+    search.import_journal(here, there.read_bytes())
+    assert search.read_trials(here, ONE) == more
     with storage.file_lock(here.with_suffix(".lock")):
-        search.adopt(here, b"")
-    assert search.kept(here, ONE) == more
+        search.import_journal(here, b"")
+    assert search.read_trials(here, ONE) == more
 
 
 KILLED = """
@@ -240,7 +240,7 @@ def slowly(number, settings, halt):
     print(number, flush=True)
     time.sleep(0.05)
     return scored(number, settings, halt)
-conduct(a_run(40), ONE, slowly, Path({journal!r}))
+run_search(a_run(40), ONE, slowly, Path({journal!r}))
 """
 
 
@@ -259,23 +259,23 @@ def test_a_killed_search_loses_the_trial_in_flight(tmp_path):
             time.sleep(0.013 * kills)
             process.send_signal(signal.SIGKILL)
             begun = first + 1 + kills + len(process.stdout.read().split())
-    assert conduct(a_run(40), ONE, scored, journal) == conduct(a_run(40), ONE, scored)
+    assert run_search(a_run(40), ONE, scored, journal) == run_search(a_run(40), ONE, scored)
 
 
-def _conduct(journal, tried):
+def _search_slowly(journal, tried):
     def slowly(number, settings, halt):
         tried.append(number)
         time.sleep(0.02)
         return scored(number, settings, halt)
 
-    conduct(a_run(5), ONE, slowly, journal)
+    run_search(a_run(5), ONE, slowly, journal)
 
 
 def test_two_processes_make_a_search_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         tried = manager.list()
-        both = [context.Process(target=_conduct, args=(tmp_path / "s.journal", tried)) for _ in range(2)]
+        both = [context.Process(target=_search_slowly, args=(tmp_path / "s.journal", tried)) for _ in range(2)]
         for process in both:
             process.start()
         for process in both:

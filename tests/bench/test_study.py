@@ -16,8 +16,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from liquidbench import kept, results
-from liquidbench.models import OwnModel
+from liquidbench import results, study_file
+from liquidbench.models import UserModel
 from liquidbench.study import (
     _ALWAYS,
     _NEVER,
@@ -506,10 +506,10 @@ class TestId:
             gaps: tuple[float, ...] = ()
 
         @dataclass(frozen=True)
-        class LaterModel(OwnModel):
+        class LaterModel(UserModel):
             weights: str = ""
 
-        own = OwnModel("mine:Layer", checksum="abc")
+        own = UserModel("mine:Layer", checksum="abc")
 
         def later(run, momentum=0.9, sampler="random", gaps=(), weights="", **more):
             return LaterRun(
@@ -620,5 +620,5 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 
 @pytest.mark.parametrize("name", ["demo", "small"])
 def test_committed_results_are_those_of_their_study(name):
-    study, facts = kept.read(RESULTS / name), results.read_tasks(RESULTS / name)
+    study, facts = study_file.read(RESULTS / name), results.read_tasks(RESULTS / name)
     assert {run.id(facts[run.task_name].digest) for run in study.runs()} == set(results.done(RESULTS / name))

@@ -32,7 +32,7 @@ from liquidbench.system.processes import Stopped, Stops, stoppable
 from liquidbench.system.storage import KeptFileWarning
 
 if TYPE_CHECKING:
-    from liquidbench.training.fit import TrialStage
+    from liquidbench.training.fit import TrialProgress
 
 MAX_ATTEMPTS = 3
 """A run whose worker is lost this many times has failed."""
@@ -65,7 +65,7 @@ class Event:
 
     kind: Literal["started", "doing", "stage", "lost", "finished", "failed", "elsewhere", "held"]
     run: Run
-    stage: "TrialStage | None" = None
+    stage: "TrialProgress | None" = None
     score: float | None = None
     reason: str | None = None
     seconds: float | None = None
@@ -307,7 +307,7 @@ class _Driver:
             del self.attempts[run]
             # The results last: they show that everything is stored.
             if ended.journal is not None:
-                search.adopt(self._journal(run), ended.journal)
+                search.import_journal(self._journal(run), ended.journal)
             if ended.predictions is not None:
                 predictions.keep(self.plan.directory, name, ended.predictions)
             self.writer.add(name, ended.rows)
@@ -322,7 +322,7 @@ class _Driver:
         self.on_event(event)
 
     def _journal(self, run: Run) -> Path:
-        return search.journal(self.plan.directory, run, self.plan.tasks[run.task_name].digest)
+        return search.journal_path(self.plan.directory, run, self.plan.tasks[run.task_name].digest)
 
     def _is_stored(self, run: Run, statuses: Mapping[str, str]) -> bool:
         """Whether a run has results; a failure that this plan is to retry does not count."""

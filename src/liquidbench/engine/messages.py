@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from liquidbench.study import Run
 
 if TYPE_CHECKING:
-    from liquidbench.training.fit import TrialStage
+    from liquidbench.training.fit import TrialProgress
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class StorageFailed:
     file: str | None = None
 
 
-Message: TypeAlias = "Started | Status | TrialStage | Warned | Ended | WorkerLost | InputsChanged | StorageFailed"
+Message: TypeAlias = "Started | Status | TrialProgress | Warned | Ended | WorkerLost | InputsChanged | StorageFailed"
 """A worker's message about a job: `Started`, statuses, stages and warnings; then one of the others, which is the last.
 
 The last one may also come first, without `Started`."""

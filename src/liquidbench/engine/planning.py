@@ -13,10 +13,10 @@ import liquidbench
 from liquidbench import results
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
-from liquidbench.own import Own
 from liquidbench.study import Run, Study, task_name
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning
+from liquidbench.user_code import UserCode
 
 if TYPE_CHECKING:
     from liquidbench.tasks.task import Task
@@ -146,7 +146,7 @@ def _facts(
     return facts
 
 
-def _checked(study: Study, task: str | Mapping[str, Any] | Own) -> str:
+def _checked(study: Study, task: str | Mapping[str, Any] | UserCode) -> str:
     """A hash of everything that the check of a task depends on, except for the data of a built-in task."""
     asked = hashlib.sha256(f"{liquidbench.__version__} {replace(study, tasks=(task,)).to_yaml()}".encode())
     if isinstance(task, Mapping) and Path(task["table"]).is_file():

@@ -16,13 +16,13 @@ from liquidbench import measuring, models, predictions, results, search, tasks
 from liquidbench.engine.machine import occupied
 from liquidbench.engine.messages import Ended, InputsChanged, Job, Message, Started, Status, StorageFailed, Warned
 from liquidbench.facts import Facts
-from liquidbench.own import CodeError
 from liquidbench.rows import Row, failure
 from liquidbench.study import Run
 from liquidbench.system.processes import Stopped
 from liquidbench.system.storage import KeptFileWarning
 from liquidbench.tasks.task import Task
 from liquidbench.training import fit
+from liquidbench.user_code import CodeError
 
 _DISK_ERRORS = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EIO")}
 
@@ -149,7 +149,7 @@ class Work:
             return
         with tempfile.TemporaryDirectory(prefix="liquidbench-") as temporary:
             if job.journal is not None:
-                search.adopt(search.journal(temporary, job.run, self._digest(job.run)), job.journal)
+                search.import_journal(search.journal_path(temporary, job.run, self._digest(job.run)), job.journal)
             yield Path(temporary)
 
     def _files(self, run: Run, folder: Path) -> dict[str, bytes | None]:
@@ -157,7 +157,7 @@ class Work:
         digest = self._digest(run)
         files = {
             "predictions": predictions.path(folder, run.id(digest)),
-            "journal": search.journal(folder, run, digest),
+            "journal": search.journal_path(folder, run, digest),
         }
         return {name: path.read_bytes() if path.is_file() else None for name, path in files.items()}
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from liquidbench.own import CodeError, Own, is_code
 from liquidbench.tasks import icu, mujoco_traces, synthetic, uci
 from liquidbench.tasks.task import Task
+from liquidbench.user_code import CodeError, UserCode, is_code
 
 _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "occupancy": uci.occupancy,
@@ -41,7 +41,7 @@ def names() -> tuple[str, ...]:
     return tuple(_LOADERS)
 
 
-def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | None = None) -> Task:
+def load(task: str | Mapping[str, Any] | UserCode, data: str | os.PathLike[str] | None = None) -> Task:
     """Load a task by name, a user's table, or a task that a user has written.
 
     Args:
@@ -68,8 +68,8 @@ def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | Non
 
         return table.load(task, data)
     if isinstance(task, str) and is_code(task):
-        task = Own(task)
-    if isinstance(task, Own):
+        task = UserCode(task)
+    if isinstance(task, UserCode):
         return _yours(task, data)
     if ahead := _AHEAD.fullmatch(str(task)):
         return load(ahead[1], data).with_horizon(int(ahead[2]))
@@ -83,7 +83,7 @@ def load(task: str | Mapping[str, Any] | Own, data: str | os.PathLike[str] | Non
     return _LOADERS[task](data)
 
 
-def _yours(task: Own, data: str | os.PathLike[str] | None) -> Task:
+def _yours(task: UserCode, data: str | os.PathLike[str] | None) -> Task:
     if task.name in _LOADERS:
         raise CodeError(
             f"{task.code} has the name of a built-in task, {task.name!r}; give it another name: "

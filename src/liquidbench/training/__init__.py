@@ -1,4 +1,5 @@
-"""How networks learn: a study's fits and `liquidbench train`, by one process or by several.
+"""Training: the fits of a study, and `liquidbench train` with one or several processes.
 
-`fit` makes a run of a study, `distributed` one training by several processes; both drive the one loop in `trainer`.
+`fit` carries out one run of a study, `distributed` trains one network with several processes. Both use the training
+loop in `trainer`.
 """

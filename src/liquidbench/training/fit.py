@@ -1,8 +1,8 @@
-"""A fit: a run and its task in, rows of results out.
+"""Fits one model to one task: searches, trains, and returns rows of results.
 
-Every model gets the same: for one seed the same batches in the same order, and as many trials, steps and minutes as
-any other. The validation score of the main metric says when to stop and which trial was best, and only when both are
-settled is the test split asked for.
+With one seed, all models see the same batches in the same order, and have the same number of trials, steps and minutes.
+The validation score of the main metric decides when to stop and which trial is best. The test split is read only after
+both decisions.
 """
 
 import math
@@ -16,31 +16,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from liquidbench import catalogue, matching, predictions, search
-from liquidbench.catalogue import SequenceModel
+from liquidbench import matching, networks, predictions, search
 from liquidbench.models import READOUTS
+from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
-from liquidbench.search import RUNGS, Halt, Settings, Space, Trial
+from liquidbench.search import RUNGS, Settings, ShouldPrune, Space, Trial
 from liquidbench.study import Run
 from liquidbench.tasks import floors
 from liquidbench.tasks.corruption import add_noise, remove_steps
 from liquidbench.tasks.task import Task
-from liquidbench.training.learning import Data, device_of, own_generators, predict
-from liquidbench.training.policy import NetworkPolicy, measured, seed_of
+from liquidbench.training.learning import Data, device_of, forked_generators, predict
+from liquidbench.training.policy import NetworkPolicy, measure_policy, rollout_seed
 from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer, sampler_of
 
 
 @dataclass(frozen=True)
-class TrialStage:
-    """What `fit` tells its caller after each evaluation.
+class TrialProgress:
+    """Progress of a trial, which `fit` reports after each evaluation.
 
     Attributes:
         trial: number of the trial, from 0.
         trials: number of trials.
-        step: after how many steps.
-        steps: most steps of a trial.
-        train_loss: mean over training targets since the evaluation before, as they were met.
-        validation_loss: after these steps.
+        step: steps done.
+        steps: largest number of steps of a trial.
+        train_loss: mean training loss of the steps since the last evaluation.
+        validation_loss: validation loss after these steps.
     """
 
     trial: int
@@ -52,8 +52,8 @@ class TrialStage:
 
 
 @dataclass
-class _Trained:
-    """A network with the weights of its best step, and how its training went."""
+class _TrialResult:
+    """A trained network with the weights of its best step, and how its training went."""
 
     model: SequenceModel
     hidden_size: int
@@ -68,7 +68,7 @@ class _Trained:
 
     @property
     def record(self) -> dict[str, Any]:
-        """What a search keeps of it."""
+        """What the search journal stores about the trial."""
         return {
             "curve": self.curve,
             "ended": self.ended,
@@ -85,33 +85,33 @@ def fit(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None = None,
-    on_stage: Callable[[TrialStage], None] | None = None,
+    on_stage: Callable[[TrialProgress], None] | None = None,
     on_wait: Callable[[str], None] | None = None,
 ) -> list[Row]:
-    """Search, train one model on one task with one seed, and score the best on test.
+    """Search hyperparameters, train one model on one task with one seed, and score the best trial on test.
 
-    Batches are drawn from the run's seed alone, so all models with one seed see the same batches in the same
-    order, and so do all trials; the corruptions of the test split are drawn from it too.
+    Batches depend only on the run's seed, so all models and all trials with one seed see the same batches in the same
+    order. The seed also determines the corruptions of the test split.
 
-    A trial whose loss stops being finite has failed, and a row says why. When all trials have failed, or the
-    chosen one has no score on test, so has the run.
+    A trial fails if its loss becomes infinite or NaN; a row states the reason. The run fails if all trials fail, or if
+    the best one has no score on test.
 
     Args:
-        run: what to train, of kind ``"fit"``.
-        task: its data. Train and validation are asked for at the start, test when the model is chosen.
-        folder: the study's folder, for the search's journal, with which a run that was stopped goes on, and for the
-            predictions; None keeps neither.
+        run: the run, of kind ``"fit"``.
+        task: the task. Training and validation data are read at the start, test data after the model is chosen.
+        folder: the study's folder, in which the search journal and the predictions are stored. An interrupted run
+            continues from the journal. None stores neither.
         on_stage: called after every evaluation on validation.
-        on_wait: told whom the search has to wait for, where another process is at it.
+        on_wait: called with a description of the other process if the search must wait for one.
 
     Returns:
         Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: the model has no size within the budget on this task, the data break a promise, or the device is
-            not there.
+        ValueError: if the model has no size within the budget on this task, the data fail a check, or the device does
+            not exist.
     """
-    with own_generators(device_of(run.device)):
+    with forked_generators(device_of(run.device)):
         return _fit(run, task, folder, on_stage, on_wait)
 
 
@@ -119,28 +119,29 @@ def _fit(
     run: Run,
     task: Task,
     folder: str | os.PathLike[str] | None,
-    on_stage: Callable[[TrialStage], None] | None,
+    on_stage: Callable[[TrialProgress], None] | None,
     on_wait: Callable[[str], None] | None,
 ) -> list[Row]:
     task = task.with_fold(run.fold)
     rows = Rows(run, task.data_digest)
-    lessons = _Lessons(run, task, on_stage)
-    trained: dict[int, _Trained] = {}
+    trainer = _TrialTrainer(run, task, on_stage)
+    trained: dict[int, _TrialResult] = {}
     if run.variant == "author":
-        number, settings = 0, Settings(catalogue.author(run.model).learning_rate)
+        number, settings = 0, Settings(networks.published(run.model).learning_rate)
     else:
-        trials, trained = _searched(run, task, lessons, folder, on_wait)
+        trials, trained = _search_trials(run, task, trainer, folder, on_wait)
         if run.searches:
             for trial in trials:
                 rows.add_trial(trial)
-        chosen = search.best(trials, task.main.higher_is_better)
+        chosen = search.best_trial(trials, task.main.higher_is_better)
         if chosen is None:
             first = f"the first, with learning rate {trials[0].settings.learning_rate:.3g}"
             return rows.failed(f"all of {len(trials)} trials failed; {first}: {trials[0].record['failure']}")
         number, settings = chosen.number, chosen.settings
     if number not in trained:
-        # With another seed than the search, or stopped between the search and its end: trained, as then, from the seed.
-        again = trained[number] = lessons.train(settings, number, run.search.trials)
+        # The weights of the best trial are not in memory: it was another run's search, or an interrupted one. Training
+        # from the same seed gives the same weights.
+        again = trained[number] = trainer.train(settings, number, run.search.trials)
         if not run.searches:
             rows.add_trial(Trial(number, settings, again.best_score, again.record), of_search=False)
         if again.failure is not None:
@@ -161,13 +162,13 @@ def _fit(
     validated = best.validated
     assert validated is not None
     rows.add_scores(task.scores.values(), validated, split="validation", **about)
-    _roll_out(rows, run, task, model, "validation", **about)
+    _add_rollout(rows, run, task, model, "validation", **about)
 
-    # From here on there is nothing left to choose.
+    # All choices are made: test data may be read now.
     test = task.split("test")
-    tested = predict(model, Data(test, lessons.device))
+    tested = predict(model, Data(test, trainer.device))
     reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
-    reasons |= _roll_out(rows, run, task, model, "test", **about)
+    reasons |= _add_rollout(rows, run, task, model, "test", **about)
     if folder is not None:
         predicted = {"validation": validated, "test": tested}
         arrays = {split: (targets.numpy(), values.numpy()) for split, (targets, values) in predicted.items()}
@@ -182,22 +183,22 @@ def _fit(
     )
     for corruption, levels, damage in damages:
         for level in levels:
-            damaged = predict(model, Data(damage(test, level, run.seed), lessons.device))
+            damaged = predict(model, Data(damage(test, level, run.seed), trainer.device))
             where = {"split": "test", "corruption": corruption, "level": level}
             rows.add_scores((task.main,), damaged, **where, **about)
     return rows.done()
 
 
-def _roll_out(rows: Rows, run: Run, task: Task, model: SequenceModel, split: str, **about: Any) -> dict[str, str]:
-    """Put the network into the task's closed loop, if it has one, and say why where nothing was measured."""
+def _add_rollout(rows: Rows, run: Run, task: Task, model: SequenceModel, split: str, **about: Any) -> dict[str, str]:
+    """Measure the network in the task's closed loop, if it has one; return the reasons for missing values."""
     if task.rollout is None:
         return {}
-    found = measured(task, NetworkPolicy(model, task), seed_of(task, run.seed, split))
+    found = measure_policy(task, NetworkPolicy(model, task), rollout_seed(task, run.seed, split))
     return rows.add_measured(found, split=split, **about)
 
 
 def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
-    """What a network is to be set against: predictors on the score that verdicts are about, and the task's policies."""
+    """Add the scores that a network should beat: those of simple predictors, and of the task's own policies."""
     if not task.judged:
         if task.baseline is not None:
             rows.add("trivial", task.trivial_score(), split="test")
@@ -206,30 +207,30 @@ def _add_baselines(rows: Rows, run: Run, task: Task) -> None:
         for name, (value, reason) in floors.scores(task).items():
             rows.add(name, value, split="test", reason=reason)
     for name, policy in task.policies.items():
-        found = measured(task, policy, seed_of(task, run.seed, "test"))
+        found = measure_policy(task, policy, rollout_seed(task, run.seed, "test"))
         rows.add_measured(found, of=name, split="test")
         if name == "trivial" and task.judged:
             value, reason = found[task.judged]
             rows.add("trivial", value, split="test", reason=reason)
 
 
-def _searched(
+def _search_trials(
     run: Run,
     task: Task,
-    lessons: "_Lessons",
+    trainer: "_TrialTrainer",
     folder: str | os.PathLike[str] | None,
     on_wait: Callable[[str], None] | None,
-) -> tuple[list[Trial], dict[int, _Trained]]:
-    """All trials of the search that the run makes or follows, and the best training if it was among those made here."""
+) -> tuple[list[Trial], dict[int, _TrialResult]]:
+    """All trials of the run's search, and the result of the best one if it was trained in this call."""
     seed, fold = run.tuned
     searching = replace(run, seed=seed, fold=fold)
-    # The search of another run is made here where it is not there yet: whoever makes it, it is the same.
-    teaching = lessons if run.searches else _Lessons(searching, task.with_fold(fold), lessons.on_stage)
+    # If the run follows another run's search that is not finished, finish it here: the result is the same.
+    searcher = trainer if run.searches else _TrialTrainer(searching, task.with_fold(fold), trainer.on_stage)
     sign = 1 if task.main.higher_is_better else -1
-    best: dict[int, _Trained] = {}
+    best: dict[int, _TrialResult] = {}
 
-    def score_trial(number: int, settings: Settings, halt: Halt) -> tuple[float | None, dict[str, Any]]:
-        made = teaching.train(settings, number, run.search.trials, halt)
+    def score_trial(number: int, settings: Settings, should_prune: ShouldPrune) -> tuple[float | None, dict[str, Any]]:
+        made = searcher.train(settings, number, run.search.trials, should_prune)
         if made.ended == "pruned":
             return made.best_score, made.record
         beaten = [other.best_score for other in best.values() if other.best_score is not None]
@@ -238,55 +239,55 @@ def _searched(
             best[number] = made
         return made.best_score, made.record
 
-    trials = search.conduct(searching, _space(searching, task), score_trial, _journal(run, task, folder), on_wait)
+    trials = search.run_search(searching, _space(searching, task), score_trial, _journal(run, task, folder), on_wait)
     return trials, best if run.searches else {}
 
 
 def _journal(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Path | None:
-    return None if folder is None else search.journal(folder, run, task.data_digest)
+    return None if folder is None else search.journal_path(folder, run, task.data_digest)
 
 
 def _space(run: Run, task: Task) -> Space:
     assert run.parameters is not None
-    offered = matching.structures(run.model, task, run.parameters, run.seed, run.matching)
+    offered = matching.fitting_structures(run.model, task, run.parameters, run.seed, run.matching)
     readouts = READOUTS if task.per == "sequence" else ()
     return Space([structure for structure, _ in offered], readouts, task.main.higher_is_better)
 
 
-def settings_so_far(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Settings:
-    """The best that is known of a run without training anything."""
+def best_known_settings(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Settings:
+    """The settings of the best finished trial, or defaults if there is none; trains nothing."""
     if run.variant == "author":
-        return Settings(catalogue.author(run.model).learning_rate)
+        return Settings(networks.published(run.model).learning_rate)
     searching = replace(run, seed=run.tuned[0], fold=run.tuned[1])
     space = _space(searching, task)
     journal = _journal(run, task, folder)
-    trials = [] if journal is None else search.kept(journal, space)
-    found = search.best(trials, space.higher_is_better)
+    trials = [] if journal is None else search.read_trials(journal, space)
+    found = search.best_trial(trials, space.higher_is_better)
     return found.settings if found else Settings(search.MIDDLE_RATE, structure=space.structures[0])
 
 
 def network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, int]:
-    """A run's network with its initial values, and its hidden size."""
+    """Build the run's untrained network; return it with its hidden size."""
     if run.variant == "author":
-        size = catalogue.author(run.model).hidden_size
-        return catalogue.build(run.model, task, size, run.seed, run.variant), size
+        size = networks.published(run.model).hidden_size
+        return networks.build(run.model, task, size, run.seed, run.variant), size
     assert run.parameters is not None
     structure = settings.structure
-    offered = matching.structures(run.model, task, run.parameters, run.seed, run.matching)
+    offered = matching.fitting_structures(run.model, task, run.parameters, run.seed, run.matching)
     sizes = [size for known, size in offered if known == structure]
-    # With another seed a drawn wiring may have left the tolerance; that is then said.
+    # A random wiring may be outside the tolerance with another seed; then `size_for_budget` raises an error.
     size = (
         sizes[0]
         if sizes
         else matching.size_for_budget(run.model, task, run.parameters, run.seed, run.matching, structure)
     )
-    return catalogue.build(run.model, task, size, run.seed, structure=structure, readout=settings.readout), size
+    return networks.build(run.model, task, size, run.seed, structure=structure, readout=settings.readout), size
 
 
-class _Lessons:
-    """A run's training data, asked for when they are needed, and how networks learn from them."""
+class _TrialTrainer:
+    """Trains the trials of a run; loads the data when the first trial needs them."""
 
-    def __init__(self, run: Run, task: Task, on_stage: Callable[[TrialStage], None] | None):
+    def __init__(self, run: Run, task: Task, on_stage: Callable[[TrialProgress], None] | None):
         self.run, self.task, self.on_stage, self.device = run, task, on_stage, device_of(run.device)
 
     @cached_property
@@ -298,31 +299,31 @@ class _Lessons:
         return Data(self.task.split("validation"), self.device)
 
     def train(
-        self, settings: Settings, number: int, trials: int, halt: Halt = lambda eighths, score: False
-    ) -> _Trained:
-        """Train one network, unless it is halted at one of the search's rungs, and score it on validation."""
+        self, settings: Settings, number: int, trials: int, should_prune: ShouldPrune = lambda eighths, score: False
+    ) -> _TrialResult:
+        """Train one network, or stop at a rung if ``should_prune`` says so, and score it on validation."""
         run, steps = self.run, self.run.steps
         model, hidden_size = network(run, self.task, settings)
-        trained = _Trained(model, hidden_size)
+        trained = _TrialResult(model, hidden_size)
 
         def tell(evaluation: Evaluation) -> None:
             if self.on_stage is not None:
                 losses = evaluation.train_loss, evaluation.validation_loss
-                self.on_stage(TrialStage(number, trials, evaluation.step, steps, *losses))
+                self.on_stage(TrialProgress(number, trials, evaluation.step, steps, *losses))
 
         rungs = iter(RUNGS)
         rung = next(rungs, 0)
 
         def at_rung(step: int, score: float | None) -> bool:
             nonlocal rung
-            # With few steps one evaluation may be that of several rungs.
+            # With few steps, one evaluation may cover several rungs.
             while rung and 8 * step >= rung * steps:
-                if halt(rung, math.nan if score is None else score):
+                if should_prune(rung, math.nan if score is None else score):
                     return True
                 rung = next(rungs, 0)
             return False
 
-        # Dropout draws from the global generator.
+        # Dropout uses the global generator.
         torch.manual_seed(run.seed)
         trainer = None
         try:

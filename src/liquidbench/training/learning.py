@@ -1,6 +1,6 @@
-"""What a network learns from and by: a split as tensors, the optimiser, the schedule, the loss, and what it predicts.
+"""The parts of training: a split as tensors, the optimiser, the learning-rate schedule, the loss, and predictions.
 
-Everything that is computed on is moved to a device here: splits by `Data.to`, networks by their trainer.
+`Data.to` moves splits to a device; the trainer moves networks.
 """
 
 import math
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from liquidbench.catalogue import SequenceModel
+from liquidbench.networks import SequenceModel
 from liquidbench.search import Settings
 from liquidbench.study import DEVICES
 from liquidbench.tasks.task import Split
@@ -22,14 +22,14 @@ CPU = torch.device("cpu")
 
 
 def device_of(kind: str, number: int = 0) -> torch.device:
-    """The device of a kind that a process computes on.
+    """The torch device that a process computes on.
 
     Args:
         kind: one of `liquidbench.study.DEVICES`.
-        number: which of this machine's, where each process has one of its own.
+        number: index of the device on this machine, if each process has its own.
 
     Raises:
-        ValueError: for an unknown kind, or a device that is not there.
+        ValueError: if the kind is unknown or the device does not exist.
     """
     if kind not in DEVICES:
         raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {kind!r}")
@@ -38,48 +38,48 @@ def device_of(kind: str, number: int = 0) -> torch.device:
     there = torch.cuda.device_count()
     if not there:
         raise ValueError(
-            f"device must be one that is there; got {kind!r}, but torch {torch.__version__} finds no CUDA device on "
-            "this machine. Take 'cpu', or install a torch that is built for its GPU and driver"
+            f"device must exist; got {kind!r}, but torch {torch.__version__} finds no CUDA device on this machine. "
+            "Use 'cpu', or install a torch that is built for its GPU and driver"
         )
     if number >= there:
         raise ValueError(
-            f"device must be one that is there; got {kind!r} for process {number} of this machine, counted from 0, and "
-            f"it has {there}. Take fewer processes, one for each"
+            f"device must exist; got {kind!r} for process {number} of this machine, counted from 0, but it has only "
+            f"{there}. Use at most one process per device"
         )
     return torch.device(kind, number)
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done all that it was given, so that a clock can be read."""
+    """Wait until a device has finished all queued work, so that time can be measured."""
     if device.type != "cpu":
         torch.cuda.synchronize(device)
 
 
 @contextmanager
-def own_generators(device: torch.device) -> Iterator[None]:
-    """Within it, draws from torch's global generators leave them as they were for the caller."""
+def forked_generators(device: torch.device) -> Iterator[None]:
+    """Context manager that restores torch's global random generators at its end."""
     with torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]):
         yield
 
 
 class Data:
-    """A split as torch tensors, made once; batches are cut from it by index.
+    """A split as torch tensors, from which batches are selected by index.
 
     Args:
         split: the arrays.
-        device: where the tensors are.
+        device: the device of the tensors.
 
     Attributes:
-        lengths: (sequence,) steps of each sequence.
-        durations: (sequence,) sum of the time spans of these steps.
-        environments: (sequence,) the environment that each sequence is from; None where no one tells them apart.
+        lengths: (sequence,) the number of steps of each sequence.
+        durations: (sequence,) the sum of the time spans of these steps.
+        environments: (sequence,) the environment of each sequence; None if the task has no environments.
     """
 
     def __init__(self, split: Split, device: torch.device = CPU):
         self.values, self.timespans = torch.from_numpy(split.values), torch.from_numpy(split.timespans)
         self.targets, self.target_mask = torch.from_numpy(split.targets), torch.from_numpy(split.target_mask)
         mask = torch.from_numpy(split.mask)
-        # Layers are quicker where nothing is missing, and give the same numbers.
+        # Without a mask, layers are faster and compute the same.
         self.mask = None if bool(mask.all()) else mask
         needed = mask.any(-1)
         if self.target_mask.ndim == 2:
@@ -91,7 +91,7 @@ class Data:
         self.to(device)
 
     def to(self, device: torch.device) -> Self:
-        """Move it to a device, and return it."""
+        """Move all tensors to a device, in place; return self."""
         for name, tensor in vars(self).items():
             if tensor is not None:
                 setattr(self, name, tensor.to(device))
@@ -99,27 +99,27 @@ class Data:
 
     @property
     def device(self) -> torch.device:
-        """Where the tensors are."""
+        """The device of the tensors."""
         return self.values.device
 
     def __len__(self) -> int:
         return len(self.values)
 
     def inputs(self, index: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Values, time spans and mask of some sequences, cut to the longest of them."""
+        """Values, time spans and mask of some sequences, cut to the length of the longest."""
         length = int(self.lengths[index].max())
         mask = None if self.mask is None else self.mask[index, :length]
         return self.values[index, :length], self.timespans[index, :length], mask
 
     def scored(self, index: Tensor, predictions: Tensor) -> tuple[Tensor, Tensor]:
-        """Targets and predictions where there is a target, the sequences and steps in one axis."""
+        """Targets and predictions at all steps that have a target, flattened over sequences and steps."""
         known, targets = self.target_mask[index], self.targets[index]
         if known.ndim == 2:
             known, targets = known[:, : predictions.shape[1]], targets[:, : predictions.shape[1]]
         return targets[known], predictions[known]
 
     def scored_environments(self, index: Tensor, steps: int) -> Tensor:
-        """The environment of each prediction that `scored` gives for so many steps; for data with environments."""
+        """The environment of each prediction that `scored` returns, given the number of predicted steps."""
         assert self.environments is not None
         known, environments = self.target_mask[index], self.environments[index]
         if known.ndim == 2:
@@ -129,7 +129,7 @@ class Data:
 
 
 def optimiser_of(model: SequenceModel, settings: Settings) -> torch.optim.Optimizer:
-    """The optimiser that settings name, over all parameters of a model."""
+    """The optimiser given in the settings, over all parameters of a model."""
     parameters, rate, decay = model.parameters(), settings.learning_rate, settings.weight_decay
     if settings.optimiser == "adamw":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
@@ -139,7 +139,7 @@ def optimiser_of(model: SequenceModel, settings: Settings) -> torch.optim.Optimi
 
 
 def learning_rate(settings: Settings, step: int, steps: int) -> float:
-    """The learning rate of a step, counted from 1, of so many: it rises evenly, then the schedule has it.
+    """The learning rate of a step, counted from 1: linear warm-up, then the schedule.
 
     Example:
         >>> settings = Settings(0.01, schedule="cosine", warm_up=0.1)
@@ -156,7 +156,7 @@ def learning_rate(settings: Settings, step: int, steps: int) -> float:
 
 @torch.inference_mode()
 def predict(model: SequenceModel, data: Data) -> tuple[Tensor, Tensor]:
-    """Targets and predictions of all sequences, (n,) and (n, outputs) where there is a target; on the CPU."""
+    """All n targets of the data, (n,), and their predictions, (n, outputs), on the CPU."""
     model.eval()
     batches = torch.arange(len(data)).split(EVALUATION_BATCH)
     parts = [data.scored(batch, model(*data.inputs(batch))) for batch in batches]
@@ -165,7 +165,7 @@ def predict(model: SequenceModel, data: Data) -> tuple[Tensor, Tensor]:
 
 
 def loss_of(targets: Tensor, predictions: Tensor) -> Tensor:
-    """Mean cross-entropy of class numbers, mean squared error of values."""
+    """Mean cross-entropy for class indices, mean squared error for real values."""
     if targets.is_floating_point():
         return F.mse_loss(predictions, targets)
     return F.cross_entropy(predictions, targets)

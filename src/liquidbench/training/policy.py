@@ -1,4 +1,4 @@
-"""A trained network in a task's closed loop: NumPy on both sides, in the units of the task."""
+"""A trained network as a policy in a task's closed loop, with NumPy arrays in the task's units."""
 
 import math
 from collections.abc import Mapping
@@ -8,19 +8,19 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from liquidbench.catalogue import SequenceModel
+from liquidbench.networks import SequenceModel
 from liquidbench.tasks.task import Policy, Rollout, Task
 from liquidrnn import Stream
 
 
 class NetworkPolicy:
-    """A network that reads one observation after another and answers each, as it does with a whole sequence.
+    """A policy that gives one observation after another to a network and returns its predictions.
 
-    What it was trained on is standardised and counted in spans of its own; that is done and undone here.
+    It standardises observations and time spans for the network, and converts predictions back to the task's units.
 
     Args:
-        model: trained on the task.
-        task: for its scalers and its unit of time.
+        model: a network trained on the task.
+        task: the task, whose scalers and time unit are used.
 
     Example:
         >>> policy = NetworkPolicy(model, task)  # doctest: +SKIP
@@ -44,8 +44,9 @@ class NetworkPolicy:
         """See `liquidbench.tasks.task.Policy`.
 
         Raises:
-            ValueError: the observation or its mask has another shape than the task's features, or an observed feature
-                is not finite; the time span is negative or not finite; a feature is unobserved in a task where none is.
+            ValueError: if the observation or its mask does not have one entry per feature, an observed feature is not
+                finite, the time span is negative or not finite, or only some features are observed although the task
+                has ``missing=False``.
         """
         task, size = self._task, (len(self._task.features),)
         values = np.asarray(observation, dtype=np.float64)
@@ -58,7 +59,7 @@ class NetworkPolicy:
         if not np.isfinite(values[observed]).all():
             raise ValueError(f"observation must be finite where it is observed; got {values.tolist()}")
         if not task.missing and observed.any() and not observed.all():
-            raise ValueError("mask must have all features or none, as the task does not say missing=True")
+            raise ValueError("mask must be True for all features or for none, as the task has missing=False")
         span = 1.0 if timespan is None else float(timespan) / task.timespan_unit
         if not 0 <= span < math.inf:
             raise ValueError(f"timespan must be finite and not negative; got {timespan}")
@@ -68,7 +69,7 @@ class NetworkPolicy:
         sample = torch.as_tensor(inputs, dtype=self._parameter.dtype, device=self._parameter.device)
         seen = None
         if not observed.any():
-            # No sample at all: its time goes to the next.
+            # Nothing was observed: the stream adds the time span to that of the next sample.
             seen = torch.zeros_like(sample, dtype=torch.bool)
         elif self._mask == "native":
             seen = torch.as_tensor(observed, device=sample.device)
@@ -80,32 +81,32 @@ class NetworkPolicy:
         return answer if task.target_scaler is None else task.target_scaler.restore(answer)
 
 
-def seed_of(task: Task, seed: int, split: str) -> int:
-    """The seed of a rollout: the same for every model, another for each seed of a study, outer split, and split."""
+def rollout_seed(task: Task, seed: int, split: str) -> int:
+    """The seed of a rollout: the same for all models, different for each study seed, outer split and split."""
     words = np.random.SeedSequence([seed, task.fold, ("validation", "test").index(split)]).generate_state(1)
     return int(words[0])
 
 
-def measured(task: Task, policy: Policy, seed: int) -> dict[str, tuple[float | None, str | None]]:
-    """What a policy's rollout measures: by measurement a number, or None and why there is none.
+def measure_policy(task: Task, policy: Policy, seed: int) -> dict[str, tuple[float | None, str | None]]:
+    """Run a task's rollout with a policy; return each measurement, or None and the reason why it is missing.
 
-    A rollout may be anybody's code: however it fails, that is its result.
+    A rollout is user code: if it raises an exception, that is the reason.
 
     Args:
-        task: has a rollout.
-        policy: is put to the test.
-        seed: for the rollout.
+        task: a task with a rollout.
+        policy: the policy to measure.
+        seed: seed of the rollout.
     """
     names = [one.name for one in task.measurements]
     assert task.rollout is not None
     try:
-        found = _told(task.rollout, policy, seed, names)
+        found = _run_rollout(task.rollout, policy, seed, names)
     except Exception as error:
         return dict.fromkeys(names, (None, f"the rollout failed: {type(error).__name__}: {error}"))
-    return {name: _number(name, found.get(name)) for name in names}
+    return {name: _finite(name, found.get(name)) for name in names}
 
 
-def _told(rollout: Rollout, policy: Policy, seed: int, names: list[str]) -> Mapping[str, Any]:
+def _run_rollout(rollout: Rollout, policy: Policy, seed: int, names: list[str]) -> Mapping[str, Any]:
     policy.reset()
     found = rollout(policy, seed)
     if not isinstance(found, Mapping):
@@ -115,7 +116,7 @@ def _told(rollout: Rollout, policy: Policy, seed: int, names: list[str]) -> Mapp
     return found
 
 
-def _number(name: str, value: Any) -> tuple[float | None, str | None]:
+def _finite(name: str, value: Any) -> tuple[float | None, str | None]:
     if value is None:
         return None, f"the rollout gave no {name}"
     try:

@@ -1,4 +1,4 @@
-"""A training's course, its checkpoint, and what each of the processes does that train together."""
+"""Configuration and checkpoints of `liquidbench train`, and the work of each of its processes."""
 
 import io
 import math
@@ -20,10 +20,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from liquidbench import catalogue
-from liquidbench.catalogue import SequenceModel
+from liquidbench import networks
 from liquidbench.metrics import Metric
-from liquidbench.models import READOUTS, OwnModel, find
+from liquidbench.models import READOUTS, UserModel, find
+from liquidbench.networks import SequenceModel
 from liquidbench.search import Settings
 from liquidbench.study import DEVICES, STEPS_ELSEWHERE
 from liquidbench.system import storage
@@ -38,30 +38,31 @@ _FORMAT = 3
 
 
 @dataclass(frozen=True)
-class Course:
-    """All that decides how one network is trained, save the data.
+class TrainingConfig:
+    """How one network is trained: everything that determines the result, except the data.
 
     Attributes:
-        model: a key of `liquidbench.models.MODELS`, or a user's own.
-        hidden_size: its units.
-        settings: learning rate, optimiser, schedule, weight decay, largest norm of the gradient, patience, warm-up,
-            structure, readout.
-        steps: of the optimiser, at most.
-        batch_size: sequences a step, over all processes.
-        seed: of initial values, of the order of the data, and of dropout.
-        devices: processes that share each batch.
-        threads: of each process; None for the cores divided among the processes, or what a checkpoint was made with.
-        device: what they compute on, one of `liquidbench.study.DEVICES`; each process has a GPU of its own.
-        parallel: one of `liquidbench.training.trainer.PARALLEL`: "ddp", each process has the whole network; "fsdp",
-            each keeps a part of its parameters, gradients and optimiser's state, for networks too large for one.
+        model: a key of `liquidbench.models.MODELS`, or a user-defined model.
+        hidden_size: number of units.
+        settings: learning rate, optimiser, schedule, weight decay, gradient clipping, patience, warm-up, structure,
+            readout.
+        steps: largest number of optimiser steps.
+        batch_size: sequences per step, over all processes.
+        seed: seed of initial values, order of the data, and dropout.
+        devices: number of processes that share each batch.
+        threads: threads per process; None for the number that the checkpoint was made with or, without a checkpoint,
+            the cores divided by the number of processes.
+        device: one of `liquidbench.study.DEVICES`; with "cuda", each process has its own GPU.
+        parallel: one of `liquidbench.training.trainer.PARALLEL`: with "ddp" each process has the whole network; with
+            "fsdp" each has a part of the parameters, gradients and optimiser state, for networks too large for one GPU.
 
     Raises:
-        TypeError: for a number of another type.
-        ValueError: for an unknown model or a number out of range.
-        CodeError: a user's model is not there, or has changed.
+        TypeError: if a number has the wrong type.
+        ValueError: if the model is unknown or a number is out of range.
+        CodeError: if a user-defined model is missing or has changed.
     """
 
-    model: str | OwnModel
+    model: str | UserModel
     hidden_size: int
     settings: Settings
     steps: int = STEPS_ELSEWHERE
@@ -84,8 +85,8 @@ class Course:
                 raise ValueError(f"{name} must be at least {least}; got {value}")
         if self.devices > self.batch_size:
             raise ValueError(
-                f"devices must be at most batch_size, {self.batch_size}, or some would never have a sequence; got "
-                f"{self.devices}: use fewer, or a larger batch_size"
+                f"devices must be at most batch_size, {self.batch_size}, as each process needs a sequence of each "
+                f"batch; got {self.devices}: use fewer, or a larger batch_size"
             )
         settings = self.settings
         for name, allowed, bound in (
@@ -109,33 +110,33 @@ class Course:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
     def build(self, task: Task) -> SequenceModel:
-        """The network with its initial values."""
+        """Build the untrained network."""
         settings = self.settings
-        return catalogue.build(
+        return networks.build(
             self.model, task, self.hidden_size, self.seed, structure=settings.structure, readout=settings.readout
         )
 
     def identity(self, task: Task) -> dict[str, Any]:
-        """Everything on which the losses depend, by name."""
+        """Everything that the losses depend on, by name."""
         content = asdict(self)
         settings = content.pop("settings")
-        if isinstance(self.model, OwnModel):
-            # Under whichever name: another version of its code is another model.
+        if isinstance(self.model, UserModel):
+            # The checksum identifies the model; its name does not matter.
             content["model"] = f"{self.model.code} (checksum {self.model.checksum})"
         return {"task": task.name, "data": task.data_digest, "fold": task.fold, **content, **settings}
 
 
 @dataclass
 class Checkpoint:
-    """What a training goes on from.
+    """The state from which a training is resumed.
 
     Attributes:
-        identity: the course's, with the data's.
-        torch: version that it was begun with.
+        identity: `TrainingConfig.identity`.
+        torch: version of torch with which the training started.
         model: the network's state.
-        optimiser: its state.
-        generators: state of the generator of dropout of each process.
-        progress: how far it has come.
+        optimiser: the optimiser's state.
+        generators: state of each process's dropout generator.
+        progress: the trainer's progress.
     """
 
     identity: dict[str, Any]
@@ -146,56 +147,56 @@ class Checkpoint:
     progress: Progress
 
     @classmethod
-    def first(cls, course: Course, task: Task, model: SequenceModel) -> Self:
-        """Where a training begins."""
+    def initial(cls, config: TrainingConfig, task: Task, model: SequenceModel) -> Self:
+        """The state before the first step."""
         seeds = [
-            int(np.random.SeedSequence((course.seed, rank)).generate_state(1)[0]) for rank in range(course.devices)
+            int(np.random.SeedSequence((config.seed, rank)).generate_state(1)[0]) for rank in range(config.devices)
         ]
         return cls(
-            course.identity(task),
+            config.identity(task),
             str(torch.__version__),
             model.state_dict(),
-            optimiser_of(model, course.settings).state_dict(),
-            [torch.Generator(course.device).manual_seed(seed).get_state() for seed in seeds],
-            Progress(torch.Generator().manual_seed(course.seed).get_state()),
+            optimiser_of(model, config.settings).state_dict(),
+            [torch.Generator(config.device).manual_seed(seed).get_state() for seed in seeds],
+            Progress(torch.Generator().manual_seed(config.seed).get_state()),
         )
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The one that a file holds.
+        """Read a checkpoint file.
 
         Raises:
-            DamagedFileError: where the file is not what was written, or none.
-            ValueError: where it is one of another version.
+            FileNotFoundError: if there is no file.
+            DamagedFileError: if the file is damaged or not a checkpoint.
+            ValueError: if another version of liquidbench wrote it.
         """
-        return cls.of(loaded(path), path)
+        return cls.from_content(read_file(path), path)
 
     @classmethod
-    def of(cls, content: Any, path: Path) -> Self:
-        """The one that `content` gave, which stands in a file of that name; see `read`."""
+    def from_content(cls, content: Any, path: Path) -> Self:
+        """The checkpoint with this `content`; error messages name ``path``. Raises as `read` does."""
         try:
             version = content.pop("format")
             if version != _FORMAT or content.keys() != {entry.name for entry in fields(cls)}:
                 raise ValueError(
-                    f"{path} is a checkpoint of another version of liquidbench, of format {version}, and this one "
-                    f"reads {_FORMAT}; go on with that version, or remove the file to begin anew"
+                    f"{path} was written by another version of liquidbench, in format {version}; this one reads format "
+                    f"{_FORMAT}. Continue with that version, or remove the file to start again"
                 )
             progress = dict(content.pop("progress"))
             progress["curve"] = [Evaluation(**evaluation) for evaluation in progress["curve"]]
             return cls(**content, progress=Progress(**progress))
         except (KeyError, AttributeError, TypeError) as error:
-            raise DamagedFileError(f"{path} is no checkpoint ({error})") from error
+            raise DamagedFileError(f"{path} is not a checkpoint ({error})") from error
 
     @property
     def content(self) -> dict[str, Any]:
-        """All of it as tensors, numbers and text."""
+        """The checkpoint as tensors, numbers and text."""
         progress = vars(self.progress) | {"curve": list(map(asdict, self.progress.curve))}
         return {"format": _FORMAT, **vars(self), "progress": progress}
 
     def write(self, path: Path) -> None:
-        """Replace a file: whatever happens, either the old content is there or the new."""
-        # Under a name of its own till then: processes of a driver that was killed may take a moment to notice.
-        save(self.content, path)
+        """Write the file atomically: at any time it has either the old content or the new."""
+        write_file(self.content, path)
         if os.name == "posix":
             folder = os.open(path.parent, os.O_RDONLY)
             try:
@@ -204,75 +205,75 @@ class Checkpoint:
                 os.close(folder)
 
 
-def packed(content: Mapping[str, Any]) -> io.BytesIO:
-    """`torch.save` into memory."""
+def serialise(content: Mapping[str, Any]) -> io.BytesIO:
+    """`torch.save` to memory."""
     archive = io.BytesIO()
     torch.save(content, archive)
     return archive
 
 
-def unpacked(archive: bytes) -> Any:
-    """What `packed` was given, with its tensors on the CPU: no code in it runs."""
+def deserialise(archive: bytes) -> Any:
+    """The inverse of `serialise`, with tensors on the CPU; executes no code of the archive."""
     return torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
 
 
-def save(content: Mapping[str, Any], path: Path) -> None:
-    """Write a torch file that carries its checksum and is there whole or not at all."""
-    storage.keep(path, storage.sealed_zip(packed(content)))
+def write_file(content: Mapping[str, Any], path: Path) -> None:
+    """Write a torch file atomically, with a checksum."""
+    storage.keep(path, storage.sealed_zip(serialise(content)))
 
 
-def loaded(path: Path) -> Any:
-    """What `save` wrote, from a file that may come from anyone: tensors, numbers and text. No code of it runs.
+def read_file(path: Path) -> Any:
+    """Read a file that `write_file` wrote: tensors, numbers and text. The file need not be trusted; none of it runs.
 
     Raises:
-        FileNotFoundError: where there is no file.
-        DamagedFileError: where it is not what was written.
+        FileNotFoundError: if there is no file.
+        DamagedFileError: if the file is damaged.
     """
     with storage.reading(path) as content:
-        # torch packs without compressing; what unpacks to more than the file is none of its making.
+        # torch does not compress; an archive that unpacks to more than its own size is not one of torch's.
         check_zip(content, len(content))
-        # Checksums of parts, which torch does not look at, are all that files of earlier versions have.
+        # Files of earlier versions have only the checksums of the archive's members, which torch ignores.
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if (part := archive.testzip()) is not None:
                 raise DamagedFileError(f"{path} is damaged: {part} in it does not match its checksum")
         try:
-            return unpacked(content)
-        # Its reader fails on odd files in many ways, and then advises to run what is in them.
+            return deserialise(content)
+        # torch may raise anything for a bad file, and its messages recommend weights_only=False, which runs code.
         except Exception as error:
             reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0].partition('.')[0]}"
-            raise DamagedFileError(f"{path} is none of ours, or damaged ({reason})") from error
+            raise DamagedFileError(f"{path} is damaged, or liquidbench did not write it ({reason})") from error
 
 
-class PeerLost(RuntimeError):
-    """Another process did not answer: it has ended, and knows why."""
+class PeerLostError(RuntimeError):
+    """Another process does not answer. It has ended, and reports the cause itself."""
 
 
 @contextmanager
-def exchanging() -> Iterator[None]:
-    """Within it, what torch raises of an exchange between processes is `PeerLost`."""
+def peer_errors() -> Iterator[None]:
+    """Context manager that turns torch's communication errors into `PeerLostError`."""
     try:
         yield
     except RuntimeError as error:
-        # gloo raises nothing more telling than a RuntimeError with the place in its source.
+        # gloo raises a plain RuntimeError whose message has the path of its source file.
         if isinstance(error, dist.DistError) or "/gloo/" in str(error):
-            raise PeerLost(str(error)) from error
+            raise PeerLostError(str(error)) from error
         raise
 
 
-def join(device: torch.device, **where: Any) -> None:
-    """Make this process one of torch's default group.
+def join_group(device: torch.device, **where: Any) -> None:
+    """Add this process to torch's default process group.
 
     Args:
-        device: that it computes on; processes exchange tensors on it, and on the CPU.
-        **where: arguments of ``torch.distributed.init_process_group``, by which the processes find each other.
+        device: the process's device; tensors are exchanged on it and on the CPU.
+        **where: arguments of ``torch.distributed.init_process_group`` by which the processes find each other.
     """
     backend, device_id = ("gloo", None) if device.type == "cpu" else ("cpu:gloo,cuda:nccl", device)
-    with exchanging():
+    with peer_errors():
         dist.init_process_group(backend, device_id=device_id, **where)
 
 
-def replicate(
-    course: Course,
+def train_rank(
+    config: TrainingConfig,
     model: SequenceModel,
     checkpoint: Checkpoint,
     train: Data,
@@ -284,42 +285,42 @@ def replicate(
     seconds: float,
     on_evaluation: Callable[[Evaluation], None],
 ) -> str:
-    """One process's part in a training by all of the default group, from a checkpoint on.
+    """Train as one rank of the default process group, from a checkpoint on.
 
     Args:
-        course: what is trained.
-        model: a network to fill; at the end it has the weights of its best step.
-        checkpoint: where to begin; it moves on with the training.
+        config: the configuration.
+        model: the network; at the end it has the weights of its best step.
+        checkpoint: the state to start from; it is updated during training.
         train: the training split, on this process's device.
-        validation: the validation split, there too.
-        path: the checkpoint's file, which the first process writes.
-        metric: chooses the best step.
+        validation: the validation split, on this process's device.
+        path: the checkpoint file, which rank 0 writes.
+        metric: the metric that chooses the best step.
         sampler: draws the batches.
-        save_every: seconds between checkpoints, besides those after each evaluation.
-        seconds: of training, after which it stops at a checkpoint.
-        on_evaluation: called after every evaluation, its checkpoint being written.
+        save_every: seconds between checkpoints, in addition to one after each evaluation.
+        seconds: training time after which it stops with a checkpoint.
+        on_evaluation: called after every evaluation, when its checkpoint is written.
 
     Returns:
-        Why it ended.
+        Why training ended.
 
     Raises:
-        FloatingPointError: in all processes, where a loss stops being finite.
-        PeerLost: where another process has ended.
+        FloatingPointError: in all processes, if a loss is infinite or NaN.
+        PeerLostError: if another process has ended.
     """
     rank, group = dist.get_rank(), dist.group.WORLD
-    with exchanging():
+    with peer_errors():
         trainer = Trainer(
             model,
-            course.settings,
+            config.settings,
             train,
             validation,
-            steps=course.steps,
-            batch_size=course.batch_size,
-            seed=course.seed,
+            steps=config.steps,
+            batch_size=config.batch_size,
+            seed=config.seed,
             metric=metric,
             sampler=sampler,
             group=group,
-            parallel=course.parallel,
+            parallel=config.parallel,
         )
         at = {"model": checkpoint.model, "optimiser": checkpoint.optimiser}
         trainer.load_state_dict({**at, "generator": checkpoint.generators[rank]})
@@ -336,9 +337,9 @@ def replicate(
         return trainer.run(seconds=seconds, pause=True, save=save, save_every=save_every, on_evaluation=on_evaluation)
 
 
-def work(
+def run_process(
     rank: int,
-    course: Course,
+    config: TrainingConfig,
     train: Data,
     validation: Data,
     path: Path,
@@ -347,24 +348,24 @@ def work(
     save_every: float,
     seconds: float,
 ) -> None:
-    """A process's life, as `liquidbench.training.distributed.train` starts it.
+    """Main function of the processes that `liquidbench.training.distributed.train` starts.
 
-    Over the connection the first process tells every `Evaluation` and, at last, why the training ended; any of them an
-    exception that ends it.
+    Rank 0 sends every `Evaluation` over its connection and, at the end, the reason why training ended. Every rank sends
+    the exception that ends it.
 
     Args:
         rank: number of the process.
-        course: what is trained.
-        train: the training split, in memory that the processes share.
-        validation: the validation split.
-        path: the checkpoint's file.
-        rendezvous: a file by which the processes find each other.
-        connection: to the driver. Model, checkpoint, metric and sampler come from there, pickled, so that each
-            process has its own.
-        save_every: see `replicate`.
-        seconds: see `replicate`.
+        config: the configuration.
+        train: the training split, in shared memory.
+        validation: the validation split, in shared memory.
+        path: the checkpoint file.
+        rendezvous: the file through which the processes find each other.
+        connection: the connection to the driver, which sends the pickled model, checkpoint, metric and
+            sampler over it.
+        save_every: see `train_rank`.
+        seconds: see `train_rank`.
     """
-    # Ctrl-C is for the driver, which ends its processes.
+    # The driver handles Ctrl-C and ends its processes.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent()
 
@@ -373,18 +374,18 @@ def work(
             connection.send(what)
 
     try:
-        assert course.threads is not None
-        torch.set_num_threads(course.threads)
+        assert config.threads is not None
+        torch.set_num_threads(config.threads)
         model, checkpoint, metric, sampler = pickle.loads(connection.recv_bytes())  # noqa: S301
-        device = device_of(course.device, rank)
-        join(device, init_method=f"file://{rendezvous}", rank=rank, world_size=course.devices)
+        device = device_of(config.device, rank)
+        join_group(device, init_method=f"file://{rendezvous}", rank=rank, world_size=config.devices)
         for data in (train, validation):
             data.to(device)
-        tell(replicate(course, model, checkpoint, train, validation, path, metric, sampler, save_every, seconds, tell))
-        # The driver ends all. On a way out of its own, now and then threads of torch abort the process, and one that
-        # leaves early could take from another what it has not read yet.
+        tell(train_rank(config, model, checkpoint, train, validation, path, metric, sampler, save_every, seconds, tell))
+        # Wait for the driver to kill this process. If it exited by itself, torch's threads would sometimes abort it,
+        # and another process might lose data that it has not read yet.
         threading.Event().wait()
     except Exception as error:
-        error.add_note(f"in process {rank} of {course.devices}:\n{traceback.format_exc()}")
+        error.add_note(f"in process {rank} of {config.devices}:\n{traceback.format_exc()}")
         connection.send(error)
         os._exit(1)

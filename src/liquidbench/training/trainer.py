@@ -33,8 +33,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from liquidbench.catalogue import SequenceModel
 from liquidbench.metrics import Metric, score
+from liquidbench.networks import SequenceModel
 from liquidbench.search import Settings
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import (
@@ -385,10 +385,10 @@ class Trainer:
         NoTargetsError: for a split without targets.
 
     Example:
-        >>> from liquidbench import catalogue, tasks
+        >>> from liquidbench import networks, tasks
         >>> task = tasks.load("occupancy-excerpt")
         >>> train, validation = (Data(task.split(name)) for name in ("train", "validation"))
-        >>> model = catalogue.build("GRU", task, hidden_size=8, seed=0)
+        >>> model = networks.build("GRU", task, hidden_size=8, seed=0)
         >>> how = {"steps": 20, "batch_size": 64, "metric": task.main}
         >>> trainer = Trainer(model, Settings(learning_rate=0.01), train, validation, **how)
         >>> trainer.run()

@@ -369,10 +369,10 @@ def test_a_fit_begins_when_the_search_that_it_follows_has_ended(tmp_path):
 def test_a_fit_with_a_damaged_journal_is_done_and_the_damage_told(tmp_path, executor):
     made = plan(study(models=["GRU"], seeds=1, training={"steps": 10}), tmp_path)
     (run,) = fits(made)
-    journal = search.journal(tmp_path, run, made.tasks[run.task_name].digest)
+    journal = search.journal_path(tmp_path, run, made.tasks[run.task_name].digest)
     journal.parent.mkdir()
     journal.write_bytes(b"\0" * 99 + b"\n")
-    with pytest.warns(KeptFileWarning, match="journal is damaged .* behind the 0 trials before the damage"):
+    with pytest.warns(KeptFileWarning, match="journal is damaged .* after the 0 trials before the damage"):
         outcome = execute(replace(made, pending=(run,)), executor())
     assert outcome.finished == [run] and not outcome.failed
     assert [path.name for path in (journal.parent / "damaged").iterdir()] == [journal.name]

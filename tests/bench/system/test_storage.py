@@ -20,7 +20,7 @@ from rehearsal import Rehearsal
 from test_results import a_row
 from test_search import ONE, a_run, scored
 
-from liquidbench import kept, predictions, results, search
+from liquidbench import predictions, results, search, study_file
 from liquidbench.engine import InProcess, execute, plan
 from liquidbench.facts import Facts
 from liquidbench.study import Study
@@ -45,7 +45,7 @@ def study() -> Study:
 
 
 def made_study(folder: Path) -> Path:
-    kept.write(study(), folder)
+    study_file.write(study(), folder)
     return folder / "study.yaml"
 
 
@@ -84,7 +84,7 @@ def made_checkpoint(folder: Path) -> Path:
 
 
 def made_journal(folder: Path) -> Path:
-    search.conduct(a_run(3), ONE, scored, folder / "s.journal")
+    search.run_search(a_run(3), ONE, scored, folder / "s.journal")
     return folder / "s.journal"
 
 
@@ -105,11 +105,11 @@ KINDS = {
     "predictions": Kind(made_predictions, lambda path: predictions.read(path.parents[1], "r")),
     "checkpoint": Kind(made_checkpoint, Checkpoint.read),
     "network": Kind(
-        lambda folder: (replicas.save({"state": torch.arange(50.0)}, folder / "m.pt"), folder / "m.pt")[1],
-        replicas.loaded,
+        lambda folder: (replicas.write_file({"state": torch.arange(50.0)}, folder / "m.pt"), folder / "m.pt")[1],
+        replicas.read_file,
     ),
     "facts of tasks": Kind(made_tasks, lambda path: results.read_tasks(path.parent)),
-    "study": Kind(made_study, lambda path: kept.read(path.parent).to_yaml()),
+    "study": Kind(made_study, lambda path: study_file.read(path.parent).to_yaml()),
 }
 
 
@@ -164,7 +164,7 @@ def test_a_cut_file_is_noticed(tmp_path, kind, cut):
 @pytest.mark.parametrize("seed", range(60))
 def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
     path = made_journal(tmp_path)
-    expected, content = search.kept(path, ONE), path.read_bytes()
+    expected, content = search.read_trials(path, ONE), path.read_bytes()
     draw = random.Random(seed)
     bit = draw.randrange(8 * len(content)) if seed else 8 * len(content) - 1
     flip(path, content, bit)
@@ -175,13 +175,13 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
         return scored(number, settings, halt)
 
     with pytest.warns(
-        KeptFileWarning, match=r"s\.journal is damaged.*it is now .*behind the . trials before the damage"
+        KeptFileWarning, match=r"s\.journal is damaged.*it is now .*after the . trials before the damage"
     ):
-        assert search.conduct(a_run(3), ONE, trying, path) == expected
+        assert search.run_search(a_run(3), ONE, trying, path) == expected
     # Trials before the damage are not repeated; those after it are, once.
     before = content[: bit // 8].count(b'"op_code":4') - (b'"op_code":4' in content[: bit // 8].rpartition(b"\n")[2])
     assert tried == list(range(before, 3))
-    assert search.conduct(a_run(3), ONE, trying, path) == expected and len(tried) == 3 - before
+    assert search.run_search(a_run(3), ONE, trying, path) == expected and len(tried) == 3 - before
     (aside,) = (tmp_path / "damaged").iterdir()
     assert aside.name == "s.journal" and len(aside.read_bytes()) == len(content)
     (summary,) = optuna.get_all_study_summaries(
@@ -200,11 +200,11 @@ def test_predictions_that_changed_places_are_not_read_as_those_of_another_run(tm
 
 def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
     path = made_journal(tmp_path)
-    expected = search.kept(path, ONE)
-    search.conduct(a_run(3), ONE, lambda *_: (-1.0, {}), tmp_path / "other.journal")
+    expected = search.read_trials(path, ONE)
+    search.run_search(a_run(3), ONE, lambda *_: (-1.0, {}), tmp_path / "other.journal")
     (tmp_path / "other.journal").replace(path)
-    with pytest.warns(KeptFileWarning, match="line 1 is not that, but line 1 of search other; .* behind the 0 trials"):
-        assert search.conduct(a_run(3), ONE, scored, path) == expected
+    with pytest.warns(KeptFileWarning, match="instead of line 1 it has line 1 of search other; .* after the 0 trials"):
+        assert search.run_search(a_run(3), ONE, scored, path) == expected
 
 
 @pytest.mark.parametrize(
@@ -216,13 +216,15 @@ def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, ord
     path = made_journal(tmp_path)
     # Before opening it again, which adds a line.
     lines = path.read_bytes().splitlines(keepends=True)
-    expected = search.kept(path, ONE)
+    expected = search.read_trials(path, ONE)
     # One line for the search, and one per trial.
     assert len(lines) == 4
     path.write_bytes(b"".join(lines[number] for number in order))
-    with pytest.warns(KeptFileWarning, match=f"is not that, but line . of search s; .* behind the {trials} trials"):
-        assert search.conduct(a_run(3), ONE, scored, path) == expected
-    assert search.kept(path, ONE) == expected
+    with pytest.warns(
+        KeptFileWarning, match=f"instead of line . it has line . of search s; .* after the {trials} trials"
+    ):
+        assert search.run_search(a_run(3), ONE, scored, path) == expected
+    assert search.read_trials(path, ONE) == expected
 
 
 class TestEarlierVersions:
@@ -265,25 +267,25 @@ class TestEarlierVersions:
 
     def test_a_journal_gets_checksums(self, tmp_path):
         path = made_journal(tmp_path)
-        expected = search.kept(path, ONE)
+        expected = search.read_trials(path, ONE)
         logs = [json.loads(line) for line in path.read_bytes().splitlines()]
         for log in logs:
             del log["checksum"], log["search"], log["line"]
         path.write_text("".join(f"{json.dumps(log)}\n" for log in logs))
         with pytest.warns(KeptFileWarning, match="earlier version"):
-            assert search.kept(path, ONE) == expected
-        assert search.kept(path, ONE) == expected and not (tmp_path / "damaged").exists()
+            assert search.read_trials(path, ONE) == expected
+        assert search.read_trials(path, ONE) == expected and not (tmp_path / "damaged").exists()
 
     def test_a_journal_that_optuna_cannot_make_sense_of(self, tmp_path):
         path = tmp_path / "s.journal"
         path.write_text('{"op_kode": 0}\n')
-        with pytest.warns(KeptFileWarning, match="is damaged .KeyError.*behind the 0 trials"):
-            assert search.kept(path, ONE) == []
+        with pytest.warns(KeptFileWarning, match="is damaged .KeyError.*after the 0 trials"):
+            assert search.read_trials(path, ONE) == []
 
 
 def test_a_damaged_network_is_not_loaded(tmp_path):
     model = tmp_path / "model.pt"
-    replicas.save({"task": "parity", "state": {}}, model)
+    replicas.write_file({"task": "parity", "state": {}}, model)
     flip(model, model.read_bytes(), 999)
     with pytest.raises(DamagedFileError, match=r"model\.pt is damaged.*train again in its folder"):
         distributed.load(tmp_path, synthetic.parity_dense(sizes=(60, 20, 20)))
@@ -421,7 +423,7 @@ def test_seals_do_not_keep_others_from_reading(tmp_path):
     archive = io.BytesIO()
     np.savez(archive, a=np.arange(3))
     assert np.load(io.BytesIO(storage.sealed_zip(archive)))["a"].tolist() == [0, 1, 2]
-    replicas.save({"a": torch.arange(3)}, tmp_path / "a.pt")
+    replicas.write_file({"a": torch.arange(3)}, tmp_path / "a.pt")
     assert torch.load(tmp_path / "a.pt", weights_only=True)["a"].tolist() == [0, 1, 2]
     assert json.loads(storage.sealed_json({"a": 1}))["a"] == 1
     assert storage.from_json(storage.sealed_json({"a": 1})) == {"a": 1}

@@ -21,7 +21,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import catalogue, tasks
+from liquidbench import networks, tasks
 from liquidbench.__main__ import main
 from liquidbench.search import Settings
 from liquidbench.system import processes, storage
@@ -31,11 +31,11 @@ from liquidbench.tasks.task import Feature, Split
 from liquidbench.training import distributed, learning
 from liquidbench.training.distributed import train
 from liquidbench.training.learning import Data, loss_of, optimiser_of, predict
-from liquidbench.training.replicas import Checkpoint, Course
+from liquidbench.training.replicas import Checkpoint, TrainingConfig
 from liquidbench.training.trainer import Evaluation, erm, shortest_first, spread, step, whole
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
-COURSE = Course(
+CONFIG = TrainingConfig(
     "GRU",
     6,
     Settings(0.02, schedule="cosine", weight_decay=0.01, patience=1.0, structure={"num_layers": 2, "dropout": 0.3}),
@@ -83,11 +83,11 @@ def split(kind: str, per: str) -> Data:
     return data
 
 
-def network(model: str, per: str) -> catalogue.SequenceModel:
+def network(model: str, per: str) -> networks.SequenceModel:
     task = replace(
         parity(), features=(Feature("a", "1"), Feature("b", "1")), outputs=3, classes=("a", "b", "c"), per=per
     )
-    built = catalogue.build(model, task, 7, seed=3).double()
+    built = networks.build(model, task, 7, seed=3).double()
     built.idle = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
     return built
 
@@ -141,7 +141,7 @@ def replica(rank: int, rendezvous: str, connection) -> None:
         step(spread(net, group), optimiser_of(net, Settings(0.01)), data, torch.arange(12), 1.0, group=group)
     except FloatingPointError as error:
         connection.send((str(error), all(map(torch.equal, before, net.parameters()))))
-    # As in `replicas.work`: threads of torch's may abort a process that ends by itself.
+    # As in `replicas.run_process`: threads of torch's may abort a process that ends by itself.
     signal.pause()
 
 
@@ -204,26 +204,26 @@ def assert_same(found, expected, where: str = "") -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> dict:
     folder = tmp_path_factory.mktemp("undisturbed")
-    train(parity(), COURSE, folder)
+    train(parity(), CONFIG, folder)
     return content(folder)
 
 
 def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
     """Without dropout, which draws elsewhere; and two processes do up to rounding."""
-    course = replace(COURSE, devices=1, settings=replace(COURSE.settings, structure={}))
+    config = replace(CONFIG, devices=1, settings=replace(CONFIG.settings, structure={}))
     told: list[Evaluation] = []
-    trained = train(parity(), course, tmp_path / "one", on_evaluation=told.append)
+    trained = train(parity(), config, tmp_path / "one", on_evaluation=told.append)
     assert tuple(told) == trained.curve and [evaluation.step for evaluation in told] == [10, 20, 21]
 
     data, validation = (Data(parity().split(name)) for name in ("train", "validation"))
-    net, order = course.build(parity()), torch.Generator().manual_seed(0)
-    optimiser = optimiser_of(net, course.settings)
+    net, order = config.build(parity()), torch.Generator().manual_seed(0)
+    optimiser = optimiser_of(net, config.settings)
     losses, steps = [], []
     drawn = []
     while len(drawn) < 21:
         drawn += shortest_first(data, 33, order, len(drawn) / 21)
     for number, batch in enumerate(drawn[:21], start=1):
-        optimiser.param_groups[0]["lr"] = learning.learning_rate(course.settings, number, 21)
+        optimiser.param_groups[0]["lr"] = learning.learning_rate(config.settings, number, 21)
         net.train()
         steps.append(step(net, optimiser, data, batch, 1.0))
         if number in (10, 20, 21):
@@ -236,7 +236,7 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
 
     again = distributed.load(tmp_path / "one", parity())
     assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
-    both = train(parity(), replace(course, devices=2), tmp_path / "two")
+    both = train(parity(), replace(config, devices=2), tmp_path / "two")
     for one, two in zip(trained.curve, both.curve, strict=True):
         assert two.train_loss == pytest.approx(one.train_loss, rel=1e-5)
         assert two.validation_loss == pytest.approx(one.validation_loss, rel=1e-5)
@@ -244,7 +244,7 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
 
 @pytest.mark.slow
 def test_stopped_between_evaluations_and_then_a_process_is_killed(tmp_path, undisturbed):
-    paused = train(parity(), COURSE, tmp_path, minutes=1e-9)
+    paused = train(parity(), CONFIG, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
     assert not (tmp_path / "model.pt").exists()
     kept = Checkpoint.read(tmp_path / "checkpoint.pt").progress
@@ -257,21 +257,21 @@ def test_stopped_between_evaluations_and_then_a_process_is_killed(tmp_path, undi
             killed.append(time.monotonic())
             os.kill(next(p.pid for p in multiprocessing.active_children() if p.name == "liquidbench 1"), signal.SIGKILL)
 
-    with pytest.raises(ChildProcessError, match=r"process 1 of 2 .*was killed by signal 9.*same command goes on"):
-        train(parity(), COURSE, tmp_path, save_every=0, on_evaluation=kill)
+    with pytest.raises(ChildProcessError, match=r"process 1 of 2 .*was killed by signal 9.*same command continues"):
+        train(parity(), CONFIG, tmp_path, save_every=0, on_evaluation=kill)
     assert time.monotonic() - killed[0] < 10
     assert not multiprocessing.active_children()
 
-    train(parity(), COURSE, tmp_path)
+    train(parity(), CONFIG, tmp_path)
     assert_same(content(tmp_path), undisturbed)
 
 
 @pytest.mark.slow
 def test_a_network_in_parts_is_trained_saved_and_gone_on_with(tmp_path, undisturbed):
-    course = replace(COURSE, parallel="fsdp")
-    trained = train(parity(), course, tmp_path / "whole")
-    assert train(parity(), course, tmp_path / "paused", minutes=1e-9).ended == "minutes"
-    assert train(parity(), course, tmp_path / "paused", save_every=0).ended == "all steps"
+    config = replace(CONFIG, parallel="fsdp")
+    trained = train(parity(), config, tmp_path / "whole")
+    assert train(parity(), config, tmp_path / "paused", minutes=1e-9).ended == "minutes"
+    assert train(parity(), config, tmp_path / "paused", save_every=0).ended == "all steps"
     expected = content(tmp_path / "whole")
     assert_same(content(tmp_path / "paused"), expected)
     again = distributed.load(tmp_path / "paused", parity())
@@ -287,7 +287,7 @@ def test_a_process_that_dies_at_its_start(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(sys.modules["__main__"], "__file__", str(tmp_path / "gone.py"), raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__spec__", None, raising=False)
     with pytest.raises(ChildProcessError, match="ended with exit code 1"):
-        train(parity(), replace(COURSE, hidden_size=256), tmp_path / "folder")
+        train(parity(), replace(CONFIG, hidden_size=256), tmp_path / "folder")
     assert "gone.py" in capfd.readouterr().err
 
 
@@ -301,7 +301,7 @@ def test_a_process_that_stands_still_is_told_of(monkeypatch):
         goes_on = threading.Timer(0.5, theirs.send, ("patience",))
         goes_on.start()
         with pytest.warns(RuntimeWarning, match=rf"process 0 of 1 .process {standing.pid}., which is stopped") as told:
-            assert distributed._hear({ours: standing}, lambda epoch: None) == "patience"
+            assert distributed._listen({ours: standing}, lambda epoch: None) == "patience"
         standing.kill()
         goes_on.join()
     assert len(told) == 1
@@ -309,10 +309,10 @@ def test_a_process_that_stands_still_is_told_of(monkeypatch):
 
 DRIVER = """
 import sys
-from test_distributed import COURSE, parity
+from test_distributed import CONFIG, parity
 from liquidbench.training.distributed import train
 if __name__ == "__main__":
-    train(parity(), COURSE, sys.argv[1], save_every=0, on_evaluation=lambda at: print(at, flush=True))
+    train(parity(), CONFIG, sys.argv[1], save_every=0, on_evaluation=lambda at: print(at, flush=True))
 """
 
 
@@ -330,9 +330,9 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
     with driver(tmp_path, stdout=subprocess.PIPE) as running:
         running.stdout.readline()
         with pytest.raises(ValueError, match="another process does"):
-            train(parity(), COURSE, tmp_path)
+            train(parity(), CONFIG, tmp_path)
         running.kill()
-    train(parity(), COURSE, tmp_path)
+    train(parity(), CONFIG, tmp_path)
     assert_same(content(tmp_path), undisturbed)
     # Nothing is left of the dead but the lock's file.
     assert {path.name for path in tmp_path.iterdir()} == {".lock", "checkpoint.pt", "model.pt", "training.json"}
@@ -340,7 +340,7 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
 
 STARTED = """
 import os, signal, sys
-from test_distributed import COURSE, parity
+from test_distributed import CONFIG, parity
 from liquidbench.training import trainer
 from liquidbench.training.distributed import train
 
@@ -355,7 +355,7 @@ def dies(*arguments):
 
 trainer.step = dies
 told = []
-trained = train(parity(), COURSE, sys.argv[1], save_every=0, on_evaluation=told.append)
+trained = train(parity(), CONFIG, sys.argv[1], save_every=0, on_evaluation=told.append)
 assert set(trained.scores) == {"validation", "test"} and len(told) == (3 if os.environ["RANK"] == "0" else 0)
 """
 
@@ -398,14 +398,14 @@ def test_restarts_of_torchrun_that_may_hang_are_warned_of(launched, monkeypatch)
 
 def test_another_number_than_torchrun_has_started_is_refused(launched, tmp_path):
     assert distributed.processes() == 2 and distributed.is_first()
-    with pytest.raises(ValueError, match="devices must be the processes that torchrun has started, 2; got 3"):
-        train(parity(), replace(COURSE, devices=3), tmp_path)
+    with pytest.raises(ValueError, match="devices must be the number of processes that torchrun has started, 2; got 3"):
+        train(parity(), replace(CONFIG, devices=3), tmp_path)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 def test_a_device_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="device must be one that is there; got 'cuda', .*Take 'cpu'"):
-        train(parity(), replace(COURSE, device="cuda"), tmp_path / "folder")
+    with pytest.raises(ValueError, match="device must exist; got 'cuda', .*Use 'cpu'"):
+        train(parity(), replace(CONFIG, device="cuda"), tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 
 
@@ -473,32 +473,32 @@ def children(pid: int) -> list[int]:
 )
 def test_a_bad_course_is_refused(changes, words):
     with pytest.raises(ValueError, match=words):
-        replace(COURSE, **changes)
+        replace(CONFIG, **changes)
     with pytest.raises(TypeError, match="steps must be a whole number; got 2.5"):
-        replace(COURSE, steps=2.5)
+        replace(CONFIG, steps=2.5)
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"devices": 1}, "devices must be 2, .*got 1. .*no longer be the same to the bit. Go on with 2"),
+        ({"devices": 1}, "devices must be 2, .*got 1. .*the last bits of the losses. Continue with 2"),
         ({"threads": 7}, "threads must be 1"),
         ({"parallel": "fsdp"}, "parallel must be 'ddp'"),
-        ({"batch_size": 16}, "batch_size must be 33, .*got 16. Go on with that, or begin anew"),
-        ({"settings": replace(COURSE.settings, clip_norm=2.0)}, "clip_norm must be 1.0"),
-        ({"settings": replace(COURSE.settings, structure={"num_layers": 2})}, "structure must be {.*dropout"),
+        ({"batch_size": 16}, "batch_size must be 33, .*got 16. Continue with 33, or start again"),
+        ({"settings": replace(CONFIG.settings, clip_norm=2.0)}, "clip_norm must be 1.0"),
+        ({"settings": replace(CONFIG.settings, structure={"num_layers": 2})}, "structure must be {.*dropout"),
     ],
 )
 def test_another_course_than_the_checkpoints_is_refused(tmp_path, changes, words):
     begun(tmp_path)
     with pytest.raises(ValueError, match=words):
-        train(parity(), replace(COURSE, **changes), tmp_path)
+        train(parity(), replace(CONFIG, **changes), tmp_path)
 
 
 def test_other_data_than_the_checkpoints_are_refused(tmp_path):
     begun(tmp_path)
     with pytest.raises(ValueError, match="data must be '"):
-        train(synthetic.parity_dense(sizes=(200, 41, 41)), COURSE, tmp_path)
+        train(synthetic.parity_dense(sizes=(200, 41, 41)), CONFIG, tmp_path)
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(tmp_path, undisturbed):
@@ -506,8 +506,8 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(tmp_path
     path = tmp_path / "checkpoint.pt"
     content_before = path.read_bytes()
     path.write_bytes(content_before[:1000] + b"?" + content_before[1001:])
-    with pytest.warns(KeptFileWarning, match=r"checkpoint\.pt is damaged.*it is now .*the training begins anew"):
-        train(parity(), COURSE, tmp_path)
+    with pytest.warns(KeptFileWarning, match=r"checkpoint\.pt is damaged.*it is now .*training starts again"):
+        train(parity(), CONFIG, tmp_path)
     assert_same(content(tmp_path), undisturbed)
     assert [path.name for path in (tmp_path / "damaged").iterdir()] == ["checkpoint.pt"]
     # For others to read, and sealed all the same.
@@ -517,26 +517,26 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew(tmp_path
 def test_another_version_of_torch_is_told(tmp_path):
     at = begun(tmp_path)
     replace(at, torch="1.0").write(tmp_path / "checkpoint.pt")
-    with pytest.warns(UserWarning, match="begun with torch 1.0"):
-        distributed._settled(COURSE, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt")
+    with pytest.warns(UserWarning, match="started with torch 1.0"):
+        distributed._settled(CONFIG, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt")
 
 
 def test_threads_are_those_of_the_checkpoint(tmp_path):
     at = begun(tmp_path)
-    assert distributed._settled(replace(COURSE, threads=None), parity(), at, tmp_path / "checkpoint.pt") == COURSE
+    assert distributed._settled(replace(CONFIG, threads=None), parity(), at, tmp_path / "checkpoint.pt") == CONFIG
 
 
 def begun(folder) -> Checkpoint:
-    at = Checkpoint.first(COURSE, parity(), COURSE.build(parity()))
+    at = Checkpoint.first(CONFIG, parity(), CONFIG.build(parity()))
     at.write(folder / "checkpoint.pt")
     return at
 
 
 def test_bad_arguments_are_refused(tmp_path):
     with pytest.raises(ValueError, match="minutes must be above 0; got 0"):
-        train(parity(), COURSE, tmp_path, minutes=0)
+        train(parity(), CONFIG, tmp_path, minutes=0)
     with pytest.raises(ValueError, match="save_every must be at least 0; got -1"):
-        train(parity(), COURSE, tmp_path, save_every=-1)
+        train(parity(), CONFIG, tmp_path, save_every=-1)
     with pytest.raises(FileNotFoundError, match="there is none at"):
         distributed.load(tmp_path, parity())
 
@@ -585,7 +585,7 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path):
     train_split = task.split("train")
     train_split.values[train_split.timespans.sum(1).argmin()] = np.inf
     with pytest.raises(FloatingPointError, match="training loss became nan in step [1-7]") as raised:
-        train(task, replace(COURSE, devices=1), tmp_path)
+        train(task, replace(CONFIG, devices=1), tmp_path)
     assert "in process" in raised.value.__notes__[0]
 
 

@@ -9,7 +9,7 @@ from optuna.distributions import FloatDistribution
 
 import liquidbench
 import liquidrnn as lr
-from liquidbench import catalogue, measuring, predictions, results, search
+from liquidbench import measuring, networks, predictions, results, search
 from liquidbench.measuring import measure_cost
 from liquidbench.rows import failure
 from liquidbench.study import Robustness, Run, Search, Training
@@ -129,7 +129,7 @@ def drawn(monkeypatch):
             monkeypatch.setitem(search.SHARED, name, FloatDistribution(0.0, 1e30))
         # None is stopped for another.
         monkeypatch.setattr(fit_module, "RUNGS", ())
-        monkeypatch.setattr(search, "_drawn", of_trial)
+        monkeypatch.setattr(search, "_draw", of_trial)
 
     return instead
 
@@ -418,7 +418,7 @@ def test_a_failure_outside_is_a_row():
 def test_batches_are_cut_to_their_longest_sequence_without_changing_anything():
     toy = task(missing=True)
     data = learning.Data(toy.split("train"))
-    model = catalogue.build("GRU", toy, 8, seed=0)
+    model = networks.build("GRU", toy, 8, seed=0)
     index = torch.tensor([int(data.lengths.argmin())])
     values, timespans, mask = data.inputs(index)
     assert values.shape[1] == int(data.lengths[index]) < data.values.shape[1]
@@ -452,7 +452,7 @@ def test_a_cosine_ends_near_zero(drawn, monkeypatch):
 
 @pytest.mark.parametrize(("name", "kind"), [("adamw", torch.optim.AdamW), ("rmsprop", torch.optim.RMSprop)])
 def test_settings_reach_the_optimiser(name, kind):
-    model = catalogue.build("GRU", task(), 4, seed=0)
+    model = networks.build("GRU", task(), 4, seed=0)
     optimiser = learning.optimiser_of(model, search.Settings(0.02, optimiser=name, weight_decay=0.3))
     assert type(optimiser) is kind and optimiser.defaults["lr"] == 0.02 and optimiser.defaults["weight_decay"] == 0.3
 

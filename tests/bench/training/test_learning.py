@@ -113,7 +113,7 @@ def test_the_emulation_tells_devices_apart(emulated):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 def test_a_device_that_is_not_there_is_refused_in_words():
     for asked in (lambda: fit(run(device="cuda"), task()), lambda: measure_cost(run("cost", device="cuda"), task())):
-        with pytest.raises(ValueError, match="device must be one that is there; got 'cuda', .*finds no CUDA device"):
+        with pytest.raises(ValueError, match="device must exist; got 'cuda', .*finds no CUDA device"):
             asked()
     with pytest.raises(ValueError, match="device must be one of cpu, cuda; got 'gpu'"):
         device_of("gpu")
@@ -122,7 +122,9 @@ def test_a_device_that_is_not_there_is_refused_in_words():
 def test_each_process_has_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert [device_of("cuda", number) for number in (0, 1)] == [torch.device("cuda", 0), torch.device("cuda", 1)]
-    with pytest.raises(ValueError, match="got 'cuda' for process 2 of this machine, .* has 2. Take fewer processes"):
+    with pytest.raises(
+        ValueError, match="got 'cuda' for process 2 of this machine, .* has only 2. Use at most one process"
+    ):
         device_of("cuda", 2)
 
 
@@ -137,7 +139,7 @@ def test_a_fit_and_its_costs_on_a_gpu():
 
 def test_the_generators_are_left_as_they_were():
     torch.manual_seed(3)
-    with learning.own_generators(device_of("cpu")):
+    with learning.forked_generators(device_of("cpu")):
         torch.rand(5)
     drawn = torch.rand(1)
     torch.manual_seed(3)

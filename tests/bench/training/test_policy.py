@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from liquidbench import catalogue
+from liquidbench import networks
 from liquidbench.metrics import Measure
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 from liquidbench.training.learning import Data
-from liquidbench.training.policy import NetworkPolicy, measured, seed_of
+from liquidbench.training.policy import NetworkPolicy, measure_policy, rollout_seed
 
 HELD = Measure("held", "Time held", True, (0.0, 9.0), "s")
 
@@ -69,7 +69,7 @@ def task(kind="regression", missing=False, per="step", **changes) -> Task:
 @pytest.mark.parametrize("kind", ["regression", "classification"])
 def test_a_policy_says_of_a_recording_what_the_network_says_of_its_sequence(model, missing, kind):
     toy = task(kind, missing)
-    network = catalogue.build(model, toy, 6, seed=1).double()
+    network = networks.build(model, toy, 6, seed=1).double()
     split, policy = toy.split("test"), NetworkPolicy(network, toy)
     data = Data(split)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def test_a_policy_says_of_a_recording_what_the_network_says_of_its_sequence(mode
 
 def test_a_policy_for_one_target_a_sequence_says_at_the_end_what_the_network_says():
     toy = task(per="sequence")
-    network = catalogue.build("CfC", toy, 5, seed=2)
+    network = networks.build("CfC", toy, 5, seed=2)
     data, policy = Data(toy.split("validation")), NetworkPolicy(network, toy)
     with torch.no_grad():
         whole = network(data.values, data.timespans, None).numpy()
@@ -109,13 +109,16 @@ def test_a_policy_for_one_target_a_sequence_says_at_the_end_what_the_network_say
         ({"observation": np.ones(3)}, r"must have shape \(2,\).*got shapes \(3,\)"),
         ({"observation": [1.0, math.nan]}, "finite where it is observed; got .*nan"),
         ({"observation": np.ones(2), "mask": np.array([1, 0])}, "the mask bool; got .* of int64"),
-        ({"observation": np.ones(2), "mask": np.array([True, False])}, "mask must have all features or none"),
+        (
+            {"observation": np.ones(2), "mask": np.array([True, False])},
+            "mask must be True for all features or for none",
+        ),
         ({"observation": np.ones(2), "timespan": -1.0}, "timespan must be finite and not negative; got -1.0"),
     ],
 )
 def test_what_no_policy_can_read_is_said(arguments, message):
     toy = task()
-    policy = NetworkPolicy(catalogue.build("GRU", toy, 3, seed=0), toy)
+    policy = NetworkPolicy(networks.build("GRU", toy, 3, seed=0), toy)
     with pytest.raises(ValueError, match=message):
         policy(arguments.pop("observation"), **arguments)
 
@@ -151,11 +154,11 @@ def _raises(error):
     ],
 )
 def test_however_a_rollout_ends_there_is_a_number_or_a_reason(rollout, value, reason):
-    found, said = measured(task(rollout=rollout, measurements=(HELD,)), Nothing(), 1)["held"]
+    found, said = measure_policy(task(rollout=rollout, measurements=(HELD,)), Nothing(), 1)["held"]
     assert found == value and (said is None if reason is None else reason in said)
 
 
 def test_seeds_of_rollouts_are_those_of_every_model_and_of_one_split_alone():
     toy = task()
-    seeds = [seed_of(toy, seed, split) for seed in range(3) for split in ("validation", "test")]
-    assert len(set(seeds)) == 6 and seeds[1] == seed_of(replace(toy, title="Another"), 0, "test")
+    seeds = [rollout_seed(toy, seed, split) for seed in range(3) for split in ("validation", "test")]
+    assert len(set(seeds)) == 6 and seeds[1] == rollout_seed(replace(toy, title="Another"), 0, "test")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from test_fit import task
 
-from liquidbench import catalogue, tasks
+from liquidbench import networks, tasks
 from liquidbench.metrics import Metric
 from liquidbench.search import Settings
 from liquidbench.training import trainer
@@ -29,7 +29,7 @@ def with_environments(toy, numbers=(3, 1, 8)):
 
 
 def built(toy, seed=0):
-    return catalogue.build("GRU", toy, 6, seed, structure=SETTINGS.structure)
+    return networks.build("GRU", toy, 6, seed, structure=SETTINGS.structure)
 
 
 def made(toy, **changes) -> Trainer:

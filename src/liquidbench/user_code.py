@@ -36,7 +36,7 @@ class CodeError(ValueError):
 
 
 @dataclass(frozen=True)
-class Own:
+class UserCode:
     """A user-defined object as a study stores it: enough to report on it when the code is not available.
 
     Attributes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from liquidbench import kept, results
+from liquidbench import results, study_file
 from liquidbench.__main__ import main
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder, TrainingFolder
@@ -28,20 +28,20 @@ def text(study: Study = STUDY, form: int = RESULTS_FORMAT) -> str:
 
 
 def test_what_is_written_is_read_and_what_says_the_same_is_left_alone(tmp_path):
-    kept.write(STUDY, tmp_path, "# made by compare for it\n")
+    study_file.write(STUDY, tmp_path, "# made by compare for it\n")
     before = StudyFolder(tmp_path).study.read_bytes()
-    kept.write(STUDY, tmp_path)
-    assert kept.read(tmp_path) == STUDY and StudyFolder(tmp_path).study.read_bytes() == before
-    assert kept.made_before(STUDY, tmp_path, "# made by compare for it\n") == STUDY
-    assert kept.made_before(STUDY, tmp_path, "# made by compare for another\n") is None
+    study_file.write(STUDY, tmp_path)
+    assert study_file.read(tmp_path) == STUDY and StudyFolder(tmp_path).study.read_bytes() == before
+    assert study_file.find_earlier(STUDY, tmp_path, "# made by compare for it\n") == STUDY
+    assert study_file.find_earlier(STUDY, tmp_path, "# made by compare for another\n") is None
 
 
 @pytest.mark.parametrize("key", ["device", "splits", "question", "smallest_difference"])
 def test_a_study_from_before_a_key_has_its_default(tmp_path, key):
     lines = [line for line in text().splitlines(keepends=True) if not line.startswith(f"{key}:")]
     left(tmp_path, "".join(lines))
-    assert kept.read(tmp_path) == STUDY
-    kept.check(STUDY, tmp_path)
+    assert study_file.read(tmp_path) == STUDY
+    study_file.check(STUDY, tmp_path)
 
 
 @pytest.mark.parametrize("sealed", [True, False])
@@ -60,7 +60,7 @@ def test_a_newer_format_is_refused_with_the_way_out(tmp_path, capsys, command, s
 def test_an_earlier_format_is_refused_with_the_way_out(tmp_path):
     left(tmp_path, text(form=RESULTS_FORMAT - 1))
     with pytest.raises(ValueError, match=r"reads format 2\). Use that version, or run the study again with"):
-        kept.read(tmp_path)
+        study_file.read(tmp_path)
 
 
 @pytest.mark.parametrize("line", ["ensemble: 4\n", "models:\n- NoSuchModel\n"])
@@ -69,11 +69,11 @@ def test_a_whole_study_that_is_not_understood_is_another_versions(tmp_path, line
     body = text().replace("models:\n- GRU\n", "") if key == "models" else text()
     left(tmp_path, body + line)
     with pytest.raises(ValueError, match=rf"{key}.* liquidbench does not understand it: use a newer one \(pip install"):
-        kept.read(tmp_path)
+        study_file.read(tmp_path)
 
 
 def test_a_table_of_another_format_ends_a_command_in_one_sentence(tmp_path, capsys, monkeypatch):
-    kept.write(STUDY, tmp_path)
+    study_file.write(STUDY, tmp_path)
     results.write_tasks(tmp_path, {"occupancy-excerpt": Facts(digest="d", kind="classification")})
     monkeypatch.setattr(results, "RESULTS_FORMAT", RESULTS_FORMAT + 1)
     StudyFolder(tmp_path).runs.mkdir()

@@ -138,7 +138,7 @@ def check(study: Study, directory: str | os.PathLike[str]) -> None:
         )
 
 
-def made_before(study: Study, directory: str | os.PathLike[str], asked: str) -> Study | None:
+def find_earlier(study: Study, directory: str | os.PathLike[str], asked: str) -> Study | None:
     """The study in a folder if it was created for the same tables and question; else None.
 
     Args:

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from liquidbench import catalogue
-from liquidbench.catalogue import build
+from liquidbench import networks
 from liquidbench.matching import count_parameters
 from liquidbench.models import MODELS, READOUTS
+from liquidbench.networks import build
 from liquidbench.tasks.task import Feature, Recording, Source, Task, numbered
 from liquidrnn import kernels
 from liquidrnn.recurrence import FusedRecurrence
@@ -55,7 +55,7 @@ def test_an_unknown_model_is_named():
     with pytest.raises(ValueError, match="model must be one of LTC.*; got 'LSMT'"):
         build("LSMT", task(), 4, seed=0)
     with pytest.raises(ValueError, match="'author'; got 'RNN'"):
-        catalogue.author("RNN")
+        networks.published("RNN")
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -119,7 +119,7 @@ def test_a_seed_is_a_network(model):
 
 @pytest.mark.parametrize("model", [name for name, spec in MODELS.items() if spec.author])
 def test_authors_networks_can_be_built_and_say_where_they_are_from(model):
-    author = catalogue.author(model)
+    author = networks.published(model)
     network = build(model, task(), author.hidden_size, seed=0, variant="author")
     assert network.layer.hidden_size == author.hidden_size
     for printed in (f"{author.hidden_size} units", f"learning rate {author.learning_rate:g}"):

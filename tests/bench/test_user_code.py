@@ -16,12 +16,12 @@ import pytest
 import torch
 
 import liquidrnn as lr
-from liquidbench import allowance, catalogue, matching, models, own, results, tasks
+from liquidbench import matching, models, networks, results, tasks, time_budget, user_code
 from liquidbench.__main__ import main
-from liquidbench.models import FAMILIES, MODELS, Family, ModelSpec, OwnModel, find
-from liquidbench.own import CodeError, Own, checksum
+from liquidbench.models import FAMILIES, MODELS, Family, ModelSpec, UserModel, find
 from liquidbench.study import Study
 from liquidbench.training.fit import fit
+from liquidbench.user_code import CodeError, UserCode, checksum
 
 LAYERS = '''
 import torch
@@ -203,7 +203,7 @@ class TestNames:
         [
             (["M:Average", "M:Average"], "'Average' comes twice.*another name with {code: "),
             (["M:Average", {"code": "M:Fixed", "name": "AVERAGE"}], "'average' comes twice"),
-            (["M:LSTM_SPEC"], r"models\[0\]: the name of M:LSTM_SPEC is that of a model which comes with the package"),
+            (["M:LSTM_SPEC"], r"models\[0\]: the name of M:LSTM_SPEC must not be that of a built-in model"),
             ([{"code": "M:Average", "name": "../x"}], r"models\[0\]: the name of M:Average must be 1 to 40 letters"),
             ([{"code": "M:Average", "family": "odd"}], "family of M:Average must be one of liquid, .*'odd'"),
             ([{"code": "M:Average", "familly": "liquid"}], "no key 'familly' .did you mean 'family'"),
@@ -296,7 +296,7 @@ class TestChange:
         changed = parsed([f"{layers}:Average"])
         assert changed.models[0].name == study.models[0].name
         assert not {run.id("d") for run in study.runs()} & {run.id("d") for run in changed.runs()}
-        models._found.cache_clear()
+        models._load_spec.cache_clear()
         with pytest.raises(CodeError, match=f"{layers}:Average has changed since the study was planned.*--update"):
             find(study.models[0])
         find(changed.models[0])
@@ -362,43 +362,43 @@ class TestNetworks:
         for equal in ("parameters", "state"):
             size = matching.size_for_budget(model, toy, 1000, matching=equal)
             wanted = matching.budget(toy, 1000, equal)
-            count = matching.MEASURES[equal](catalogue.build(model, toy, size, 0))
+            count = matching.COUNTS[equal](networks.build(model, toy, size, 0))
             assert abs(count - wanted) <= 0.05 * wanted
-        assert matching.structures(model, toy, 1000) == (({}, matching.size_for_budget(model, toy, 1000)),)
+        assert matching.fitting_structures(model, toy, 1000) == (({}, matching.size_for_budget(model, toy, 1000)),)
 
     def test_by_compute_only_where_somebody_has_counted(self, layers, toy):
         with pytest.raises(ValueError, match="operations of Average must be known to match by compute"):
             matching.size_for_budget(self.own_model(layers, "Average"), toy, 1000, matching="compute")
         counted = self.own_model(layers, "COUNTED")
         size = matching.size_for_budget(counted, toy, 1000, matching="compute")
-        assert matching.count_operations(catalogue.build(counted, toy, size, 0)).multiply_adds == 2 * size
+        assert matching.count_operations(networks.build(counted, toy, size, 0)).multiply_adds == 2 * size
 
     def test_a_layer_that_extends_one_of_ours_is_told_time_and_counted_like_it(self, layers, toy):
-        ours, mine = (catalogue.build(one, toy, 9, 4) for one in ("GRU", self.own_model(layers, "GRU")))
+        ours, mine = (networks.build(one, toy, 9, 4) for one in ("GRU", self.own_model(layers, "GRU")))
         assert all(map(torch.equal, ours.state_dict().values(), mine.state_dict().values()))
         assert matching.count_operations(ours) == matching.count_operations(mine)
 
     def test_it_is_told_time_whatever_its_signature(self, layers, toy):
-        network = catalogue.build(self.own_model(layers, "Long"), toy, 6, 0)
+        network = networks.build(self.own_model(layers, "Long"), toy, 6, 0)
         values, spans = torch.randn(2, 5, 2), torch.ones(2, 5)
         with torch.no_grad():
             assert not torch.allclose(network(values, spans, None), network(values, 3 * spans, None))
 
     def test_outside_of_searches_it_has_the_first_of_its_structures(self, layers, toy):
         model = self.own_model(layers, "TWO")
-        assert catalogue.build(model, toy, 6, 0).layer.num_layers == 2
-        assert catalogue.build(model, toy, 6, 0, structure={"num_layers": 1}).layer.num_layers == 1
+        assert networks.build(model, toy, 6, 0).layer.num_layers == 2
+        assert networks.build(model, toy, 6, 0, structure={"num_layers": 1}).layer.num_layers == 1
 
     def test_structures_of_a_spec_are_what_a_search_draws_from(self, layers, toy):
-        offered = matching.structures(self.own_model(layers, "TWO"), toy, 1000)
+        offered = matching.fitting_structures(self.own_model(layers, "TWO"), toy, 1000)
         assert [structure for structure, _ in offered] == [{"num_layers": 2}, {"num_layers": 1}]
 
     @pytest.mark.parametrize(
         ("name", "message"),
         [
             ("Broken", r"Broken cannot be built: Broken\(2, 1, .*batch_first=True\) raises RuntimeError: no such unit"),
-            ("Fixed", "the hidden size of Fixed must decide how large it is, but with 1 and 2 units it has"),
-            ("Timeless", "Timeless must be told the time, .*time='append'"),
+            ("Fixed", "Fixed must become larger with its hidden size, but with 1 and 2 units it has"),
+            ("Timeless", "Timeless must use the elapsed time, .*time='append'"),
         ],
     )
     def test_a_layer_that_will_not_do_is_said(self, layers, toy, name, message):
@@ -408,12 +408,12 @@ class TestNetworks:
     def test_what_is_built_must_be_a_layer_that_reads_forward(self, toy):
         spec = ModelSpec(name="odd", layer=torch.nn.GRU)
         with pytest.raises(CodeError, match="odd cannot be built: GRU"):
-            catalogue.build(spec, toy, 3, 0)
+            networks.build(spec, toy, 3, 0)
         with pytest.raises(CodeError, match="odd must be a liquidrnn.recurrent.RecurrentLayer; .* of type list"):
-            catalogue.build(replace(spec, layer=lambda *sizes, **arguments: []), toy, 3, 0)
+            networks.build(replace(spec, layer=lambda *sizes, **arguments: []), toy, 3, 0)
         both_ways = ModelSpec(name="odd", layer=lr.CTRNN, arguments={"bidirectional": True})
         with pytest.raises(CodeError, match="odd must read .* has batch_first=True and 2 directions"):
-            catalogue.build(both_ways, toy, 3, 0)
+            networks.build(both_ways, toy, 3, 0)
 
 
 class TestTasks:
@@ -527,7 +527,7 @@ def test_the_registry_is_whole():
     assert [spec.name for spec in MODELS.values()] == list(MODELS)
     assert {spec.family for spec in MODELS.values()} == {"liquid", "recurrent", "other"}
     assert all(spec.operations and spec.structures for spec in MODELS.values())
-    assert all(not own.is_code(name) for name in MODELS)
+    assert all(not user_code.is_code(name) for name in MODELS)
     assert set(get_args(Family)) == set(FAMILIES)
 
 
@@ -554,19 +554,19 @@ def test_a_spec_says_what_is_wrong_with_it(changes, message):
 
 def test_what_a_study_keeps_is_checked():
     with pytest.raises(CodeError, match="checksum of a:b must be text"):
-        Own("a:b", "b", 3)
+        UserCode("a:b", "b", 3)
     with pytest.raises(CodeError, match="author of a:b must be text"):
-        OwnModel("a:b", "b", "c", "yours", 3)
+        UserModel("a:b", "b", "c", "yours", 3)
 
 
 def test_for_want_of_time_a_model_on_neither_side_goes_before_the_last_of_a_side():
-    mine = OwnModel("mymodule:Mine", checksum="0")
-    sided = OwnModel("mymodule:Sided", checksum="0", family="liquid")
-    pace = allowance.Pace(1.0, 1.0)
-    found = {mine: pace, sided: allowance.Pace(2.0, 2.0), "GRU": pace}
-    chosen = allowance.allot(found, minutes=4.0, processes=1)
+    mine = UserModel("mymodule:Mine", checksum="0")
+    sided = UserModel("mymodule:Sided", checksum="0", family="liquid")
+    pace = time_budget.Timing(1.0, 1.0)
+    found = {mine: pace, sided: time_budget.Timing(2.0, 2.0), "GRU": pace}
+    chosen = time_budget.choose_scope(found, minutes=4.0, processes=1)
     assert chosen.models == (sided, "GRU")
-    said = allowance.in_words(chosen, 1000, 4.0, 1, found, 0.0)
+    said = time_budget.describe(chosen, 1000, 4.0, 1, found, 0.0)
     assert "(Sided, GRU)" in said[0] and any("without Mine (a step takes 1 s)" in line for line in said)
 
 
@@ -637,7 +637,7 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
     before = results.read(directory)
     capsys.readouterr()
     assert main(["rescore", str(directory), "--metrics", "mae"]) == 0
-    assert "Left as they were, of balance: upright (measured in a closed loop" in capsys.readouterr().out
+    assert "Unchanged on balance: upright (measured in a closed loop" in capsys.readouterr().out
     after = results.read(directory)
     assert after.filter(pl.col("metric") != "mae").height == before.height
 
@@ -707,7 +707,7 @@ BOLD = Metric("bold", "Boldness", False, (0.0, float("inf")), kind="classificati
     assert "Boldness" in (tmp_path / "mine" / "report.html").read_text()
     capsys.readouterr()
     assert main(["rescore", str(tmp_path / "mine"), "--metrics", "accuracy"]) == 0
-    assert "Left as they were, of made: bold (a metric of the task's own code)" in capsys.readouterr().out
+    assert "Unchanged on made: bold (a metric of the task's own code)" in capsys.readouterr().out
     after = results.read(tmp_path / "mine")
     assert after.filter(pl.col("metric") == "accuracy").height == 4
     columns = ["run", "metric", "split", "trial", "step"]

@@ -1,10 +1,10 @@
-"""Names in a study, and the networks they stand for: all with one head, all told the elapsed time.
+"""Builds the network of a model: its recurrent layer and a linear head.
 
-The layers with an equation in time take time spans natively; torch's read them as one more input
-(``time="append"``), so no model is kept in the dark about the clock. Where single features can be missing,
-models read the mask as further inputs, but for those that know what to do with it.
+Every model is given the elapsed time: continuous-time layers use time spans in their equations, torch's layers read
+them as an additional input (``time="append"``). On tasks where single features can be missing, models read the mask as
+additional inputs, unless their layer handles missing features itself.
 
-Which size a network has to be as large as the others is the affair of `liquidbench.matching`.
+`liquidbench.matching` chooses the hidden size at which models are equally large.
 """
 
 from collections.abc import Mapping
@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 import liquidrnn as lr
-from liquidbench import own
-from liquidbench.models import READOUTS, Author, Count, ModelSpec, OwnModel, find
-from liquidbench.own import CodeError
+from liquidbench import user_code
+from liquidbench.models import READOUTS, Author, Count, ModelSpec, UserModel, find
 from liquidbench.tasks.task import Task
+from liquidbench.user_code import CodeError
 from liquidrnn import kernels
 from liquidrnn.kernels import chosen
 from liquidrnn.recurrence import FusedRecurrence
@@ -25,21 +25,22 @@ from liquidrnn.recurrent import RecurrentLayer
 
 
 class SequenceModel(nn.Module):
-    r"""A recurrent layer and a linear head: what every model of a study looks like from outside.
+    r"""A recurrent layer and a linear head: the form of every network in a study.
 
     Args:
-        layer: built with ``batch_first=True``.
-        outputs: outputs of the head, (batch, time, outputs) or (batch, outputs).
-        per: ``"step"``: the head reads every output of the layer; ``"sequence"``: what `readout` makes of them.
-        mask: what the layer is told of single features that are missing: "append", it reads ``[values, mask]``;
-            "native", it is given the mask; None, nothing.
-        generator: source of the head's initial values.
+        layer: the recurrent layer, with ``batch_first=True``.
+        outputs: number of outputs of the head.
+        per: with ``"step"`` the head reads the layer's output at each step; with ``"sequence"`` it reads the one vector
+            that `readout` computes.
+        mask: how the layer learns about missing features: with "append" it reads ``[values, mask]``, with "native" it
+            is given the mask, with None it is not told.
+        generator: random generator for the head's initial values.
         operations: see `liquidbench.models.ModelSpec`.
-        readout: of outputs :math:`h_t` at the observed steps, the last being :math:`h_T`: ``"last"``, :math:`h_T`;
-            ``"mean"``, their mean; ``"attention"``, :math:`\sum_t a_t h_t` with weights
+        readout: how the outputs :math:`h_1 \ldots h_T` at the observed steps become one vector: ``"last"``,
+            :math:`h_T`; ``"mean"``, their mean; ``"attention"``, :math:`\sum_t a_t h_t` with weights
             :math:`a = \operatorname{softmax}(h_T^\top h_t / \sqrt{n})` for n units, the dot-product attention of
-            Luong et al. (EMNLP 2015, arXiv 1508.04025). None has parameters of its own, so that a network is as large
-            with any of them.
+            Luong et al. (EMNLP 2015, arXiv 1508.04025). No readout has parameters, so it does not change the size of
+            the network.
 
     Example:
         >>> layer = lr.GRU(5, 8, time="append", batch_first=True)
@@ -69,7 +70,7 @@ class SequenceModel(nn.Module):
 
     @property
     def backend(self) -> str:
-        """What runs the layer: a name of `liquidrnn.backends`."""
+        """The backend that runs the layer: a name of `liquidrnn.backends`."""
         like = next(self.parameters())
         found = {
             chosen(recurrence.backend, like, recurrence.operator.kernels)
@@ -81,51 +82,51 @@ class SequenceModel(nn.Module):
 
     @property
     def instruction_set(self) -> str | None:
-        """That of the compiled kernels which run the layer; None where none do."""
+        """The instruction set of the compiled kernels that run the layer; None without compiled kernels."""
         return kernels.cpu.instruction_set() if kernels.cpu is not None and "cpu" in self.backend else None
 
     def forward(self, values: Tensor, timespans: Tensor, mask: Tensor | None) -> Tensor:
-        """Predictions: logits, or values in the scale of the targets.
+        """Compute predictions: logits, or values on the scale of the targets.
 
         Args:
-            values: (batch, time, feature), 0 where nothing was observed.
+            values: (batch, time, feature), 0 where unobserved.
             timespans: (batch, time), as in `liquidbench.tasks.task.Split`.
-            mask: bool (batch, time, feature), True where observed; None where everything is.
+            mask: bool (batch, time, feature), True where observed; None if everything is observed.
 
         Returns:
-            (batch, time, outputs) or, per sequence, (batch, outputs).
+            (batch, time, outputs) if ``per`` is "step", else (batch, outputs).
         """
         if self.mask == "append":
             observed = torch.ones_like(values) if mask is None else mask.to(values.dtype)
             values = torch.cat([values, observed], -1)
         if mask is not None and self.mask != "native":
-            # Which steps are there is the layer's affair; what a missing feature means is for the model to learn.
+            # The layer skips steps without any observation. What a missing feature means, the model must learn.
             mask = mask.any(-1)
         output, _ = self.layer(values, timespans=timespans, mask=mask)
         if self.per == "step":
             return self.head(output)
-        # An absent step repeats the output before it, so the last output is that of the last observed step.
+        # A skipped step repeats the previous output, so the last output is that of the last observed step.
         last = output[:, -1]
         if self.readout == "last":
             return self.head(last)
-        there = output.new_ones(output.shape[:2], dtype=torch.bool) if mask is None else mask
-        there = there.any(-1) if there.ndim == 3 else there
-        # Of a sequence without any observed step, the last output.
-        there = torch.where(there.any(1, keepdim=True), there, _only_last(there))
+        observed = output.new_ones(output.shape[:2], dtype=torch.bool) if mask is None else mask
+        observed = observed.any(-1) if observed.ndim == 3 else observed
+        # For a sequence without any observed step, use the last output.
+        observed = torch.where(observed.any(1, keepdim=True), observed, _last_step(observed))
         if self.readout == "mean":
-            weights = there / there.sum(1, keepdim=True)
+            weights = observed / observed.sum(1, keepdim=True)
         else:
-            likeness = torch.einsum("btn,bn->bt", output, last) / output.shape[-1] ** 0.5
-            weights = likeness.masked_fill(~there, -torch.inf).softmax(1)
+            similarity = torch.einsum("btn,bn->bt", output, last) / output.shape[-1] ** 0.5
+            weights = similarity.masked_fill(~observed, -torch.inf).softmax(1)
         return self.head(torch.einsum("bt,btn->bn", weights.to(output.dtype), output))
 
 
-def _only_last(steps: Tensor) -> Tensor:
+def _last_step(steps: Tensor) -> Tensor:
     return torch.arange(steps.shape[1], device=steps.device) == steps.shape[1] - 1
 
 
 def build(
-    model: str | OwnModel | ModelSpec,
+    model: str | UserModel | ModelSpec,
     task: Task,
     hidden_size: int,
     seed: int,
@@ -133,20 +134,20 @@ def build(
     structure: Mapping[str, Any] | None = None,
     readout: str = "last",
 ) -> SequenceModel:
-    """A network for a task, its wiring and initial values drawn from a seed.
+    """Build a network for a task; its wiring and initial values depend on the seed.
 
     Args:
         model: see `liquidbench.models.find`.
-        task: for the sizes of inputs and outputs; no data are read.
-        hidden_size: units of the layer.
+        task: the task, for the number of inputs and outputs; no data are read.
+        hidden_size: number of units of the layer.
         seed: the same seed gives the same network.
-        variant: ``"matched"``, or ``"author"`` for a layer built as its `liquidbench.models.Author` says.
+        variant: ``"matched"``, or ``"author"`` for a layer with the arguments of its `liquidbench.models.Author`.
         structure: arguments of the layer, one of `liquidbench.models.ModelSpec.combinations`; None for the first.
         readout: see `SequenceModel`.
 
     Raises:
-        ValueError: for an unknown model, or a size at which it does not exist.
-        CodeError: a user's layer cannot be loaded or built.
+        ValueError: if the model is unknown or cannot have this size.
+        CodeError: if a user-defined layer cannot be loaded or built.
     """
     spec = find(model)
     generator = torch.Generator().manual_seed(seed)
@@ -154,26 +155,29 @@ def build(
     inputs = len(task.features) * (1 + (mask == "append"))
     arguments = {**spec.arguments, **dict.fromkeys(spec.as_wide, hidden_size)}
     arguments |= spec.combinations[0] if structure is None else structure
-    arguments |= author(spec).arguments if variant == "author" else {}
+    arguments |= published(spec).arguments if variant == "author" else {}
     if spec.time == "append":
         arguments["time"] = "append"
     size: Any = lr.wirings.AutoNCP(hidden_size, task.outputs, arguments.pop("sparsity")) if spec.wired else hidden_size
-    make = own.load(spec.layer) if isinstance(spec.layer, str) else spec.layer
+    make = user_code.load(spec.layer) if isinstance(spec.layer, str) else spec.layer
     if isinstance(model, str):
         layer = make(inputs, size, batch_first=True, generator=generator, **arguments)
     else:
-        layer = _yours(spec, make, (inputs, size), {"batch_first": True, "generator": generator, **arguments})
+        arguments |= {"batch_first": True, "generator": generator}
+        layer = _build_user_layer(spec, make, (inputs, size), arguments)
     return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations, readout)
 
 
-def _yours(spec: ModelSpec, make: Any, sizes: tuple[Any, ...], arguments: Mapping[str, Any]) -> RecurrentLayer:
-    """A user's layer, built and looked at."""
+def _build_user_layer(
+    spec: ModelSpec, make: Any, sizes: tuple[Any, ...], arguments: Mapping[str, Any]
+) -> RecurrentLayer:
+    """Build a user-defined layer and check that it has the interface that a study needs."""
     named = getattr(make, "__qualname__", str(make))
     told = {name: value for name, value in arguments.items() if name != "generator"}
     words = ", ".join([*map(str, sizes), "generator=...", *(f"{name}={value!r}" for name, value in told.items())])
     try:
         layer = make(*sizes, **arguments)
-    # Somebody else's code may fail in any way.
+    # User code may raise anything.
     except Exception as error:
         raise CodeError(
             f"{spec.name} cannot be built: {named}({words}) raises {type(error).__name__}: {error}"
@@ -190,17 +194,17 @@ def _yours(spec: ModelSpec, make: Any, sizes: tuple[Any, ...], arguments: Mappin
         )
     if not all(recurrence.uses_timespans for recurrence in layer.recurrences):
         raise CodeError(
-            f"{spec.name} must be told the time, as all models are, but {named} takes no notice of time spans: name a "
-            "ModelSpec with time='append', or have its recurrences use them"
+            f"{spec.name} must use the elapsed time, as all models do, but {named} ignores time spans: give a "
+            "ModelSpec with time='append', or use time spans in its recurrences"
         )
     return layer
 
 
-def author(model: str | OwnModel | ModelSpec) -> Author:
+def published(model: str | UserModel | ModelSpec) -> Author:
     """The published size and learning rate of a model.
 
     Raises:
-        ValueError: for a model without such.
+        ValueError: if nothing was published for it.
     """
     spec = find(model)
     if spec.author is None:
