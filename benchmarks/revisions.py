@@ -6,7 +6,7 @@
 
 Each revision is installed in a folder of its own and runs in a process of its own. Cases are those of ``speed.py``. A
 round times both, one after the other and in turn first; a ratio is the median over rounds of new over old, with its
-quartiles. Ratios above ``--most`` whose lower quartile is above 1 are named, and the command then fails.
+quartiles. With one thread times are processor times. Ratios above ``--most`` whose lower quartile is above 1 are named, and the command then fails.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -71,6 +72,7 @@ def serve(path: str, threads: int) -> None:
 
     assert Path(liquidrnn.__file__).is_relative_to(path), liquidrnn.__file__
     torch.set_num_threads(threads)
+    speed.clock = time.thread_time if threads == 1 else time.perf_counter
     cases, calls = {f"{case.name} {case.task}": case for case in speed.cases()}, {}
     for line in sys.stdin:
         question = json.loads(line)

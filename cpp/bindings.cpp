@@ -113,6 +113,19 @@ void expect_states(const Data<T>& data, const States& states) {
     expect(states.size() == timespans.size() * initial.shape(1), "states must be (batch, time, units)");
 }
 
+// The same where gradients of input and timespans may be left out.
+template <class T>
+using SomeDataGradients = std::tuple<std::optional<Out<T, 3>>, Out<T, 2>, std::optional<Out<T, 3>>>;
+
+template <class T>
+void expect_gradients(const Data<T>& data, const SomeDataGradients<T>& gradients) {
+    const auto& [of_input, of_initial, of_timespans] = gradients;
+    expect((!of_input || of_input->size() == std::get<0>(data).size()) &&
+               of_initial.size() == std::get<1>(data).size() &&
+               (!of_timespans || of_timespans->size() == std::get<2>(data).size()),
+           kWrongGradient);
+}
+
 template <class T>
 void expect_gradients(const Data<T>& data, const DataGradients<T>& gradients) {
     expect(std::get<0>(gradients).size() == std::get<0>(data).size() &&
@@ -576,7 +589,7 @@ void gated_forward(const Data<T>& data, const std::optional<In<bool, 3>>& observ
 template <class T>
 void gated_backward(const Data<T>& data, const std::optional<In<bool, 3>>& observed, const CellArrays<T>& parameters,
                     const CellSettings& settings, int threads, const In<T, 3>& states, const In<T, 3>& kept,
-                    const In<T, 3>& state_gradients, const DataGradients<T>& d_data,
+                    const In<T, 3>& state_gradients, const SomeDataGradients<T>& d_data,
                     const CellOutputs<T>& d_parameters) {
     const GatedProblem<T> problem = gated_problem(data, observed, parameters, settings, threads);
     expect_states(data, states);
@@ -585,8 +598,8 @@ void gated_backward(const Data<T>& data, const std::optional<In<bool, 3>>& obser
     expect_kept(problem, kept, table<T>().gated_kept(problem));
     expect_gradients(data, d_data);
     expect_alike(parameters, d_parameters);
-    const GatedGradients<T> gradients{std::get<0>(d_data).data(), std::get<1>(d_data).data(),
-                                      std::get<2>(d_data).data(), parameters_of<T*>(problem, d_parameters)};
+    const GatedGradients<T> gradients{data_or_null(std::get<0>(d_data)), std::get<1>(d_data).data(),
+                                      data_or_null(std::get<2>(d_data)), parameters_of<T*>(problem, d_parameters)};
     nb::gil_scoped_release release;
     table<T>().gated_backward(problem, states.data(), kept.data(), state_gradients.data(), gradients);
 }
@@ -736,7 +749,7 @@ void bind(nb::module_& module, const char* stream) {
 
 NB_MODULE(_cpu, module) {
     module.doc() = "Recurrences compiled for the CPU.";
-    module.attr("interface") = 3;  // as src/liquidrnn/kernels/__init__.py has it
+    module.attr("interface") = 4;  // as src/liquidrnn/kernels/__init__.py has it
     module.def(
         "instruction_sets",
         [] {

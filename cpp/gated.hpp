@@ -118,6 +118,7 @@ class Gated {
     struct BackwardWorkspace {
         Block block;
         Buffer<T> before, sources, slopes, read_gradient, span_sums, scratch;
+        Buffer<T> unasked;  // where a gradient of the input goes that nobody asks for
         Buffer<T> state, moving, carry;  // gradients: of states, of those that a sample leads to, of what a link read
 
         explicit BackwardWorkspace(const Gated& self)
@@ -128,6 +129,7 @@ class Gated {
               read_gradient(kSamples * self.cell.read_size),
               span_sums(kSamples * width),
               scratch(kRows * 2 * self.cell.stride),
+              unasked(self.p.inputs),
               state(kRows * self.cell.state_size),
               moving(kRows * self.cell.state_size),
               carry(kRows * self.cell.stride) {}
@@ -358,8 +360,10 @@ class Gated {
                     if (begins(sequence[first + row], t0 + step)) clear(&work.state[row * n], n - memory_size());
                 }
             }
-            accumulate(work, sums);
-            hand_on(first, rows, t0, count, state_gradients, gradients, work, sums);
+            // Memory of inputs has gradients by way of what was read, in any case.
+            const bool asked = Kind::imputes || gradients.input || gradients.timespans;
+            accumulate(work, asked, sums);
+            if (asked) hand_on(first, rows, t0, count, state_gradients, gradients, work, sums);
         }
         for (std::int64_t row = 0; row < rows; ++row) {
             gather(&work.state[row * n], gradients.initial + sequence[first + row] * p.width);
@@ -422,26 +426,27 @@ class Gated {
         }
     }
 
-    // Gradients of weights, and of what was read, from a block of samples.
-    void accumulate(BackwardWorkspace& work, T* sums) const {
+    // Gradients of weights, and, where it is asked for, of what was read, from a block of samples.
+    void accumulate(BackwardWorkspace& work, bool of_read, T* sums) const {
         const std::int64_t samples = work.block.samples;
         if (!samples) return;
         const T* slopes = work.slopes.get();
-        for (std::int64_t k = 0; k < cell.biased; k += width) {
-            T* to = sums + cell.bias_at + k;
-            V sum = load(to);
-            for (std::int64_t s = 0; s < samples; ++s) sum += load(slopes + s * cell.width + k);
-            store(to, sum);
+        T* of_bias = sums + cell.bias_at;
+        for (std::int64_t s = 0; s < samples; ++s) {
+            for (std::int64_t k = 0; k < cell.biased; k += width) {
+                store(of_bias + k, load(of_bias + k) + load(slopes + s * cell.width + k));
+            }
         }
         for (int i = 0; i < cell.links; ++i) {
             const T* source = i ? work.sources.get() + (i - 1) * kSamples * cell.stride : work.before.get();
             collect(cell.link(i), samples, slopes, source, i ? cell.stride : cell.state_size, sums);
         }
-        clear(work.read_gradient.get(), samples * cell.read_size);
+        if (of_read) clear(work.read_gradient.get(), samples * cell.read_size);
         for (int i = 0; i < cell.into_count; ++i) {
             const Link& link = cell.into[i];
             const Matrix& m = link.matrix;
             collect(link, samples, slopes, work.block.read.get(), cell.read_size, sums);
+            if (!of_read) continue;
             const Rows<T> to{work.read_gradient.get() + link.from, cell.read_size};
             product<T>(samples, m.stride / width, m.out, {slopes + link.to, cell.width, 1},
                        {weights.get() + m.at, width, m.stride}, {to.data, to.stride}, to);
@@ -465,22 +470,21 @@ class Gated {
         for (std::int64_t step = count - 1; step >= 0; --step) {
             for (std::int64_t row = rows - 1; row >= 0; --row) {
                 const std::int64_t sample = sequence[first + row] * p.time + t0 + step;
-                T *memory = &work.state[row * n] + aside, *to = gradients.input + sample * p.inputs;
+                T *memory = &work.state[row * n] + aside, *to = gradients.input ? gradients.input + sample * p.inputs : work.unasked.get();
+                T of_span = 0;
                 for (int i = updated(); i < cell.parts; ++i) {
                     add(state_gradients + sample * p.width + cell.part[i].outer, cell.part[i].size,
                         &work.state[row * n + cell.part[i].offset]);
                 }
                 if (p.present && !p.present[sample]) {
                     clear(to, p.inputs);
-                    gradients.timespans[sample] = 0;
                 } else {
                     --s;
-                    const T of_span = cell.unread(&work.read_gradient[s * cell.read_size], observed(sample),
-                                                  &block.read[s * cell.read_size], &work.before[s * n] + aside, memory, to,
-                                                  sums);
-                    gradients.timespans[sample] =
-                        of_span + (Kind::timed ? horizontal_sum<T>(load(&work.span_sums[s * width])) : T(0));
+                    of_span = cell.unread(&work.read_gradient[s * cell.read_size], observed(sample),
+                                          &block.read[s * cell.read_size], &work.before[s * n] + aside, memory, to, sums);
+                    if (Kind::timed) of_span += horizontal_sum<T>(load(&work.span_sums[s * width]));
                 }
+                if (gradients.timespans) gradients.timespans[sample] = of_span;
                 if (Kind::imputes && begins(sequence[first + row], t0 + step)) clear(memory, memory_size());
             }
         }

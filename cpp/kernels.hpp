@@ -149,7 +149,7 @@ struct GatedProblem {
 
 template <class T>
 struct GatedGradients {
-    T *input, *initial, *timespans;  // shaped as in GatedProblem
+    T *input, *initial, *timespans;  // shaped as in GatedProblem; the first and the last null where nobody asks
     CellParameters<T*> parameters;
 };
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import nullcontext
-from itertools import chain
 from typing import Self, TypedDict
 
 import torch
@@ -230,10 +229,12 @@ class RecurrentLayer(nn.Module):
                 f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: "
                 "use torch.export.export, or torch.onnx.export(..., dynamo=True)"
             )
-        tensors = chain(self.parameters(), self.buffers())
-        found = next((tensor for tensor in tensors if tensor.is_floating_point()), None)
-        if found is not None:
-            return found
+        # Not parameters(), which takes longer to find the first than a short sequence does.
+        for kind in ("_parameters", "_buffers"):
+            for module in self.modules():
+                for tensor in getattr(module, kind).values():
+                    if tensor is not None and tensor.is_floating_point():
+                        return tensor
         for parameter in self.parameters():
             raise TypeError(
                 f"parameters of this {type(self).__name__} are {parameter.dtype}, but must be floating-point: use "

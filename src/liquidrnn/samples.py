@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from liquidrnn.arguments import described, same_place
 from liquidrnn.kernels.loop import Inputs
@@ -47,7 +47,11 @@ class Samples:
         if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
             raise TypeError(f"mask must be a bool Tensor, True where observed, but got {described(mask)}")
         if isinstance(input, PackedSequence):
-            x, self.lengths = pad_packed_sequence(input, batch_first=True)
+            self.places, self.lengths = _unpacking(input)
+            batch, time = len(self.lengths), len(input.batch_sizes)
+            data = input.data
+            x = data.new_zeros(batch * time, *data.shape[1:]).index_copy(0, self.places, data)
+            x = x.unflatten(0, (batch, time))
             x = x if batch_first else x.transpose(0, 1)
         else:
             x, self.lengths = input, None
@@ -81,13 +85,10 @@ class Samples:
         """The layer's output in the layout of the input; packed, in the same row order, if that is packed."""
         if self.packing is None:
             return self.outer(tensor)
-        assert self.lengths is not None
-        order = self.packing.sorted_indices
-        if order is not None:
-            tensor = tensor.index_select(0, order)
-        lengths = self.lengths if order is None else self.lengths[order.cpu()]
-        packed = pack_padded_sequence(tensor, lengths, batch_first=True)
-        return PackedSequence(packed.data, self.packing.batch_sizes, order, self.packing.unsorted_indices)
+        data = tensor.flatten(0, 1).index_select(0, self.places)
+        return PackedSequence(
+            data, self.packing.batch_sizes, self.packing.sorted_indices, self.packing.unsorted_indices
+        )
 
     def _inner(self, tensor: Tensor) -> Tensor:
         return tensor.transpose(0, 1) if self.time_first else tensor if self.batched else tensor.unsqueeze(0)
@@ -153,6 +154,21 @@ class Samples:
         there = inner.any(-1, keepdim=True)
         present = there if present is None else there & present
         return torch.where(inner, x, 0), inner.expand_as(x), present
+
+
+def _unpacking(packed: PackedSequence) -> tuple[Tensor, Tensor]:
+    """Where each row of packed data stands in (batch * time), and the lengths of the sequences, these on the CPU.
+
+    Gradients of one selection of rows take a fraction of the time that those of torch's packing take.
+    """
+    sizes, order = packed.batch_sizes, packed.sorted_indices
+    there = torch.arange(int(sizes[0])) < sizes.unsqueeze(1)
+    time, row = there.nonzero(as_tuple=True)
+    lengths = there.sum(0)
+    if order is not None:
+        order = order.cpu()
+        row, lengths = order[row], torch.empty_like(lengths).index_copy(0, order, lengths)
+    return (row * len(sizes) + time).to(packed.data.device), lengths
 
 
 def check_input(input: object, input_size: int, parameter: Tensor, batch_first: bool) -> None:

@@ -265,6 +265,21 @@ def test_compiled_graph(fresh_graphs, form):
     check_compiled_graph(layer, torch.randn(4, 6, INPUTS))
 
 
+@distinct_forms
+def test_gradients_that_nobody_asks_for_change_none_of_the_others(form):
+    p = problem(form, 3, 9, 8, masked="episodes")
+    found = dict(zip(wanted_of(p), differentiated(p.compiled(), p.tensors), strict=True))
+    # Without those of values and spans, with theirs alone, and without those of the first parameter.
+    for asked in (set(found) - {0, 2}, {0}, {2}, set(found) - {p.operator._rows}):
+        tensors = [None if t is None else t.detach().requires_grad_(at in asked) for at, t in enumerate(p.tensors)]
+        for at, gradient in zip(sorted(asked), differentiated(p.compiled(tensors), tensors), strict=True):
+            assert torch.equal(gradient, found[at]), at
+
+
+def wanted_of(p):
+    return [at for at, t in enumerate(p.tensors) if t is not None and t.requires_grad]
+
+
 @some_forms
 def test_exported_program_takes_any_batch_and_time(form):
     layer = layer_of(form, dtype=torch.float32)

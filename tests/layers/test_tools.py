@@ -59,6 +59,9 @@ def test_torchs_own_networks_break_a_compiled_graph_as_in_torch(kind):
     torch._dynamo.reset()
     with pytest.raises(torch._dynamo.exc.Unsupported, match="RNN, GRU, or LSTM|SKIPPED INLINING"):
         torch.compile(layer, fullgraph=True, backend="eager")(x)
+    torch._dynamo.reset()
+    with torch._dynamo.config.patch(allow_rnn=True):
+        torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x)[0], layer(x)[0])
 
 
 def quantised(layer):

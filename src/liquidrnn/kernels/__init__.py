@@ -22,7 +22,7 @@ from liquidrnn.arguments import choice, described
 _missing: str | None = None
 
 
-INTERFACE = 3
+INTERFACE = 4
 """Of the compiled module, as `cpp/bindings.cpp` has it: one more with each change of what its functions take."""
 
 

@@ -172,7 +172,7 @@ def gated_backward(
     states: Array,
     kept: Array,
     upstream: Array,
-    of_rows: tuple[Array, Array, Array],
+    of_rows: tuple[Array | None, Array, Array | None],
     of_parameters: Sequence[Array | None],
     /,
 ) -> None: ...

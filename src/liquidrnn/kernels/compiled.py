@@ -18,7 +18,7 @@ def rows(inputs: Inputs, initial: Tensor) -> tuple[Any, ...]:
 
 
 def gradients_of_rows(inputs: Inputs, initial: Tensor) -> tuple[Any, ...]:
-    """Their gradients, which are to be filled."""
+    """Their gradients, which are to be filled, or None."""
     return capsules((inputs.values, initial, inputs.timespans))
 
 
@@ -28,13 +28,11 @@ def capsules(tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
     Raises:
         TypeError: a tensor is of a subclass that has operators of its own, so that its memory is not its values.
     """
-    return tuple([None if t is None else to_dlpack(_plain(t)) for t in tensors])
+    return tuple([None if t is None else to_dlpack(t if type(t) in PLAIN else _plain(t)) for t in tensors])
 
 
 def _plain(tensor: Tensor) -> Tensor:
     """The tensor without its subclass, which may name or label values, but not be something else than them."""
-    if type(tensor) in PLAIN:
-        return tensor
     if type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__:  # pyright: ignore[reportAttributeAccessIssue]
         return tensor.as_subclass(Tensor)
     raise TypeError(

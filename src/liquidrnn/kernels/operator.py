@@ -65,6 +65,7 @@ class Kernel(NamedTuple):
         backward: ``backward(inputs, initial, equation, states, kept, upstream, gradients)``, with ``upstream`` the
             gradient of ``states``, fills the last: inputs, initial and equation again, each with a tensor for every
             floating-point one, else None.
+        spares: whether ``gradients`` may have None for values and timespans, where nobody asks for their gradient.
         stream: ``stream(buffers, equation, maps, outputs)``: one sample after another, of which the first ``outputs``
             units are answered; None where there is no such thing.
         partly: whether some samples, the last, may be kept; otherwise it is all or none.
@@ -79,6 +80,7 @@ class Kernel(NamedTuple):
     backward: Callable[[Inputs, Tensor, Equation, Tensor, Tensor, Tensor, Gradients], None]
     stream: Callable[[StreamBuffers, Equation, Maps, int], StreamKernel] | None = None
     partly: bool = False
+    spares: bool = False
     kept_bytes: int = 64 * 2**20
     dtypes: tuple[torch.dtype, ...] = (torch.float32, torch.float64)
 
@@ -98,9 +100,12 @@ class Form:
 
     def __init__(self, kind: type, prefix: str = ""):
         self.kind = kind
+        self._flat = True
         self._parts: list[Form | bool] = []  # of each field: its own form, or whether it is a tensor
         self.tensors: dict[str, str] = {}  # names, and types as a schema has them
         self.settings: dict[str, str] = {}
+        self._tensor_at: list[int] = []
+        self._setting_at: list[int] = []
         for name, hint in get_type_hints(kind).items():
             path = f"{prefix}{name}"
             optional = get_origin(hint) in (types.UnionType,) or type(None) in get_args(hint)
@@ -110,13 +115,17 @@ class Form:
                 self._parts.append(part)
                 self.tensors |= part.tensors
                 self.settings |= part.settings
+                self._flat = False
                 continue
             self._parts.append(given is Tensor)
+            (self._tensor_at if given is Tensor else self._setting_at).append(len(self._parts) - 1)
             where = self.tensors if given is Tensor else self.settings
             where[path] = self.SCHEMA[get_origin(given) or given] + "?" * optional
 
     def flattened(self, value: Any) -> list[Any]:
         """Tensors, then settings."""
+        if self._flat:
+            return [value[at] for at in self._tensor_at] + [value[at] for at in self._setting_at]
         tensors, settings = [], []
         self._flatten(value, tensors, settings)
         return tensors + settings
@@ -131,8 +140,10 @@ class Form:
     def rebuilt(self, tensors: Iterator[Tensor | None], settings: Iterator[Any]) -> Any:
         """The value of which these are the tensors and the settings."""
         return self.kind._make(  # type: ignore[attr-defined]
-            part.rebuilt(tensors, settings) if isinstance(part, Form) else next(tensors if part else settings)
-            for part in self._parts
+            [
+                next(tensors) if part is True else next(settings) if part is False else part.rebuilt(tensors, settings)
+                for part in self._parts
+            ]
         )
 
 
@@ -141,6 +152,9 @@ _ROWS = ("Tensor values", "Tensor initial", "Tensor timespans", "Tensor? present
 
 _ALL = 2**62
 """More bytes than there are."""
+
+_SPARED = (0, 2)
+"""Places of values and timespans among the arguments."""
 
 _SPARE = 2
 """Numbers more than are kept. Graphs have guards on sizes that may be 0 or 1, which this one never is."""
@@ -180,12 +194,12 @@ class Operator:
         )
         self.backward = torch.library.custom_op(
             f"{library}_backward",
-            self.run_back,
+            self._run_back_whole,
             mutates_args=(),
             schema=f"(Tensor states, Tensor kept, Tensor upstream, {arguments}) -> Tensor[]",
         )
         self.forward.register_fake(self._fake)
-        self.backward.register_fake(lambda states, kept, upstream, *arguments: self._empty_gradients(arguments))
+        self.backward.register_fake(lambda states, kept, upstream, *arguments: _found(self._empty_gradients(arguments)))
         self.forward.register_autograd(self._differentiate, setup_context=self._save)
         self.forward.register_vmap(self._map_forward)
         self.backward.register_vmap(self._map_backward)
@@ -226,9 +240,12 @@ class Operator:
         if not direct(tensors):
             return self.forward(*arguments)[0]
         # The way through torch.library takes longer than a short sequence does.
-        if keep and any(t is not None and t.requires_grad for t in tensors):
-            return _Eager.apply(self, *arguments)
-        return self._run(*arguments[:-1], budget=0)[0]
+        groups = inputs, initial, equation
+        if keep:
+            wanted = [at for at, tensor in enumerate(tensors) if tensor is not None and tensor.requires_grad]
+            if wanted:
+                return _Eager.apply(self, groups, arguments, wanted, *[tensors[at] for at in wanted])
+        return self._run(arguments, 0, groups)[0]
 
     def arguments(self, inputs: Inputs, initial: Tensor, equation: Equation, keep: bool = True) -> tuple[Any, ...]:
         """What the operator takes in torch's registry."""
@@ -245,10 +262,24 @@ class Operator:
     def _budget(self, device: str, keep: bool) -> int:
         return self.kernels[device].kept_bytes if keep else 0
 
-    def _run(self, *arguments, budget: int) -> tuple[Tensor, Tensor]:
-        """States, and what is kept for the backward pass in so many bytes; without derivatives."""
-        arguments = (*dense(arguments[: self._count]), *arguments[self._count :])
-        inputs, initial, equation = self.grouped(arguments)
+    def _dense(self, arguments: Sequence[Any], groups: tuple[Inputs, Tensor, Equation] | None = None):
+        """Inputs, initial state and equation in memory without gaps; ``groups`` where they are that already."""
+        tensors = arguments[: self._count]
+        if groups is not None and all([t is None or t.is_contiguous() and not t.is_neg() for t in tensors]):
+            return groups
+        return self.grouped((*dense(tensors), *arguments[self._count :]))
+
+    def _run(
+        self, arguments: Sequence[Any], budget: int, groups: tuple[Inputs, Tensor, Equation] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """States, and what is kept for the backward pass in so many bytes; without derivatives.
+
+        Args:
+            arguments: of the operator, without regard to whether to keep.
+            budget: in bytes.
+            groups: that these are the arguments of, if they are at hand.
+        """
+        inputs, initial, equation = self._dense(arguments, groups)
         kernel = self.kernels[initial.device.type]
         numbers = kernel.numbers(inputs, initial, equation)
         states, kept = _empty(kernel, inputs.values, initial, numbers, budget)
@@ -257,19 +288,31 @@ class Operator:
 
     def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
         """:meth:`_run` with every number of its results set, as an operator's have to be."""
-        *arguments, keep = arguments
-        states, kept = self._run(*arguments, budget=self._budget(arguments[0].device.type, keep))
+        states, kept = self._run(arguments, self._budget(arguments[0].device.type, arguments[-1]))
         kept[-_SPARE:].zero_()
         return states, kept
 
-    def run_back(self, states: Tensor, kept: Tensor, upstream: Tensor, *arguments) -> list[Tensor]:
+    def _run_back_whole(self, states: Tensor, kept: Tensor, upstream: Tensor, *arguments) -> list[Tensor]:
         """Gradients of the floating-point tensors, in their order."""
-        arguments = (*dense(arguments[: self._count]), *arguments[self._count : -1])
-        inputs, initial, equation = self.grouped(arguments)
-        kernel, found = self.kernels[initial.device.type], self._empty_gradients(arguments)
+        return _found(self.run_back(states, kept, upstream, arguments))
+
+    def run_back(
+        self,
+        states: Tensor,
+        kept: Tensor,
+        upstream: Tensor,
+        arguments: Sequence[Any],
+        wanted: Sequence[int] | None = None,
+    ) -> list[Tensor | None]:
+        """Gradients of the tensors among the arguments, at least of those at the places ``wanted``; None is all."""
+        inputs, initial, equation = self._dense(arguments)
+        kernel = self.kernels[initial.device.type]
         numbers = kernel.numbers(inputs, initial, equation)
         kept, states, upstream = _by_sample(kept, len(initial), numbers), states.contiguous(), upstream.contiguous()
+        found = self._empty_gradients(arguments)
         if kernel.partly or kept.shape[1] == states.shape[1]:
+            if wanted is not None and kernel.spares:
+                found = [None if at in _SPARED and at not in wanted else tensor for at, tensor in enumerate(found)]
             kernel.backward(inputs, initial, equation, states, kept, upstream, self._filled(arguments, found))
         else:
             self._fill_in_pieces(kernel, numbers, arguments, states, upstream, found)
@@ -283,15 +326,15 @@ class Operator:
         numbers = kernel.numbers(inputs, initial, equation)
         return _empty(kernel, inputs.values, initial, numbers, self._budget(device, keep))
 
-    def _empty_gradients(self, arguments) -> list[Tensor]:
-        tensors = [t for t in arguments[: self._count] if _has_gradient(t)]
-        return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in tensors]
+    def _empty_gradients(self, arguments: Sequence[Any]) -> list[Tensor | None]:
+        return [
+            torch.empty_like(t, memory_format=torch.contiguous_format) if _has_gradient(t) else None
+            for t in arguments[: self._count]
+        ]
 
-    def _filled(self, arguments: Sequence[Any], found: Sequence[Tensor]) -> Gradients:
+    def _filled(self, arguments: Sequence[Any], found: Sequence[Tensor | None]) -> Gradients:
         """Gradients in the groups of the arguments that they belong to."""
-        remaining, tensors = iter(found), arguments[: self._count]
-        of_tensors = [next(remaining) if _has_gradient(t) else None for t in tensors]
-        return Gradients(*self.grouped([*of_tensors, *arguments[self._count :]]))
+        return Gradients(*self.grouped([*found, *arguments[self._count :]]))
 
     def _fill_in_pieces(
         self,
@@ -300,57 +343,71 @@ class Operator:
         arguments: Sequence[Any],
         states: Tensor,
         upstream: Tensor,
-        found: list[Tensor],
+        found: Sequence[Tensor | None],
     ) -> None:
         """Gradients where nothing was kept: forward again, a piece of the time at once, the last first."""
         inputs, initial, equation = self.grouped(arguments)
         batch, time = states.shape[:2]
         sample = batch * numbers * states.element_size()
-        of_values, of_initial, of_timespans, *of_parameters = found
-        for tensor in (of_initial, *of_parameters):
+        of_values, of_initial, of_timespans, *of_others = _found(found)
+        for tensor in (of_initial, *of_others):
             tensor.zero_()
         length = max(kernel.kept_bytes // max(sample, 1), 1)
         for start in reversed(range(0, time, length)):
             now = slice(start, start + length)
             before = states[:, start - 1] if start else initial
             some = inputs.mapped(lambda part, now=now: part[:, now])
-            piece = self.arguments(some, before, equation)[:-1]
-            piece = (*dense(piece[: self._count]), *piece[self._count :])
+            groups = self._dense(self.arguments(some, before, equation))
+            piece = self.arguments(*groups)
             gradients = self._empty_gradients(piece)
             of_states = upstream[:, now].clone()
             of_states[:, -1] += of_initial
-            again, kept = self._run(*piece, budget=_ALL)
+            again, kept = self._run(piece, _ALL, groups)
             kept = _by_sample(kept, batch, numbers)
-            kernel.backward(*self.grouped(piece), again, kept, of_states, self._filled(piece, gradients))
-            of_values[:, now], of_timespans[:, now] = gradients[0], gradients[2]
-            of_initial.copy_(gradients[1])
-            for total, more in zip(of_parameters, gradients[3:], strict=True):
-                total += more
+            kernel.backward(*groups, again, kept, of_states, self._filled(piece, gradients))
+            of_values[:, now], before, of_timespans[:, now], *more = _found(gradients)
+            of_initial.copy_(before)
+            for total, part in zip(of_others, more, strict=True):
+                total += part
 
     def _save(self, ctx, inputs, output) -> None:
         states, kept = output
         ctx.settings = inputs[self._count :]
         ctx.save_for_backward(states, kept, *inputs[: self._count])
 
-    def _differentiate(self, ctx, upstream: Tensor, _: Tensor | None, eager: bool = False):
-        states, kept, *tensors = ctx.saved_tensors
+    def _differentiate(self, ctx, upstream: Tensor, _: Tensor | None):
+        saved = ctx.saved_tensors
+        wanted = [at for at, tensor in enumerate(saved[2:]) if _has_gradient(tensor)]
+        found = dict(zip(wanted, self.derived(saved, ctx.settings, upstream, wanted), strict=True))
+        return *(found.get(at) for at in range(self._count)), *(None for _ in ctx.settings)
+
+    def derived(
+        self, saved: Sequence[Any], settings: Sequence[Any], upstream: Tensor, wanted: Sequence[int], eager: bool = False
+    ) -> list[Tensor]:
+        """Gradients of the tensors at the places ``wanted`` among the arguments that were saved."""
+        states, kept, *tensors = saved
         # What torch.autograd.grad(is_grads_batched=True) maps over has no memory, and no operator of ours knows it.
         if torch.is_grad_enabled() or not (torch._C._has_storage(upstream) or in_transform()):
-            found = self._differentiably(tensors, ctx.settings, upstream)
+            return self._differentiably(tensors, settings, upstream, wanted)
+        if eager and direct((upstream, states, *tensors)):
+            found = self.run_back(states, kept, upstream, (*tensors, *settings), wanted)
         else:
-            back = self.run_back if eager and direct((upstream, states, *tensors)) else self.backward
-            found = back(states, kept, upstream, *tensors, *ctx.settings)
-        remaining = iter(found)
-        return *(next(remaining) if _has_gradient(t) else None for t in tensors), *(None for _ in ctx.settings)
+            remaining = iter(self.backward(states, kept, upstream, *tensors, *settings))
+            found = [next(remaining) if _has_gradient(t) else None for t in tensors]
+        return [found[at] for at in wanted]  # type: ignore[misc]
 
-    def _differentiably(self, tensors: Sequence[Tensor | None], settings: Sequence[Any], upstream: Tensor):
+    def _differentiably(
+        self, tensors: Sequence[Tensor | None], settings: Sequence[Any], upstream: Tensor, wanted: Sequence[int]
+    ) -> list[Tensor]:
         """The same gradients by the reference, with gradients of their own where they may have some."""
         again = torch.is_grad_enabled()
         with torch.enable_grad():
             copies = [None if t is None else t.view_as(t) for t in tensors]
-            wanted = [t.requires_grad_() for t in copies if t is not None and _has_gradient(t)]
+            for at in wanted:
+                copies[at].requires_grad_()  # type: ignore[union-attr]
             states = self.reference(*self.grouped([*copies, *settings]))
-            return torch.autograd.grad(states, wanted, upstream, create_graph=again, materialize_grads=True)
+            sources: Any = [copies[at] for at in wanted]
+            return list(torch.autograd.grad(states, sources, upstream, create_graph=again, materialize_grads=True))
 
     def _map_forward(self, info, in_dims, *arguments):
         """Over what has rows a map is a larger batch; over anything else, a loop."""
@@ -389,26 +446,27 @@ class _Eager(torch.autograd.Function):
     """An operator outside graphs and transforms."""
 
     @staticmethod
-    def forward(ctx, operator: Operator, *arguments):
-        device = arguments[0].device.type
-        output = operator._run(*arguments[:-1], budget=operator._budget(device, True))
+    def forward(ctx, operator: Operator, groups, arguments: Sequence[Any], wanted: Sequence[int], *_: Tensor):
+        output = operator._run(arguments, operator._budget(arguments[0].device.type, True), groups)
         operator._save(ctx, arguments, output)
-        ctx.operator = operator
+        ctx.operator, ctx.wanted = operator, wanted
         return output[0]
 
     @staticmethod
-    def backward(ctx, *upstream):
-        return None, *ctx.operator._differentiate(ctx, *upstream, None, eager=True)
+    def backward(ctx, upstream):
+        return None, None, None, None, *ctx.operator.derived(ctx.saved_tensors, ctx.settings, upstream, ctx.wanted, True)
 
 
 def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget: int) -> tuple[Tensor, Tensor]:
     """Room for states, and for as many numbers of each sample as are kept in so many bytes."""
     # Without branches, for batch and time may be symbols.
     batch, time = values.shape[:2]
+    plain = type(batch) is type(time) is type(numbers) is int
+    larger, smaller = (max, min) if plain else (torch.sym_max, torch.sym_min)
     sample = batch * numbers
-    fitting = budget // (torch.sym_max(sample, 1) * values.element_size())
-    whole = time * torch.sym_min(fitting // torch.sym_max(time, 1), 1)
-    samples: Any = torch.sym_min(fitting, time) if kernel.partly else whole
+    fitting = budget // (larger(sample, 1) * values.element_size())
+    whole = time * smaller(fitting // larger(time, 1), 1)
+    samples: Any = smaller(fitting, time) if kernel.partly else whole
     return values.new_empty(batch, time, initial.shape[1]), values.new_empty(sample * samples + _SPARE)
 
 
@@ -421,6 +479,10 @@ def _by_sample(kept: Tensor, batch: int, numbers: int) -> Tensor:
 def dense(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
     """The same values in memory without gaps, and with the signs that they have."""
     return [None if t is None else t.resolve_neg().contiguous() for t in tensors]
+
+
+def _found(tensors: Sequence[Tensor | None]) -> list[Tensor]:
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 def _has_gradient(tensor: Tensor | None) -> bool:

@@ -139,7 +139,8 @@ class _TorchLayer(RecurrentLayer):
 
     def _place(self, name: str) -> tuple[nn.RNNBase, str] | None:
         """The module that has a parameter of torch's name, and its name there."""
-        match = _TORCHS.fullmatch(name)
+        # Every module within is looked up by way of here.
+        match = _TORCHS.fullmatch(name) if name[0] in "wb" else None
         if match is None or "layers" not in self._modules:
             return None
         place = int(match[2]) * self.num_directions + (match[3] is not None)
@@ -180,7 +181,8 @@ class LSTM(_TorchLayer):
     ``backend="reference"``, and where hooks or other code have taken the place of torch's module within, torch's own
     implementation runs (cuDNN on a GPU), on the samples that are there; streaming then agrees to rounding, and
     ``torch.func.vmap`` over parameters refuses it. ``torch.compile`` breaks its graph at this layer, as at any that
-    holds a recurrent module of torch, and with ``fullgraph=True`` refuses it.
+    holds a recurrent module of torch, and with ``fullgraph=True`` refuses it, unless
+    ``torch._dynamo.config.allow_rnn`` is set to True before.
 
     Args:
         input_size: features of one sample.
@@ -412,9 +414,12 @@ class _OfTorch(Recurrence):
 
     def cell(self) -> Cell:
         """Parameters and form."""
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
-        found: dict[str, Any] = {name: getattr(self.rnn, f"{name}_l0", None) for name in names}
-        return Cell(**found, rate=self.rate, kind=self.rnn.mode, appends=self.time == "append")
+        rnn: Any = self.rnn
+        biases = (rnn.bias_ih_l0, rnn.bias_hh_l0) if rnn.bias else (None, None)
+        projection = rnn.weight_hr_l0 if rnn.proj_size else None
+        return Cell(
+            rnn.weight_ih_l0, rnn.weight_hh_l0, *biases, projection, self.rate, kind=rnn.mode, appends=self.time == "append"
+        )
 
     def _run(self, input: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
         """Torch's own kernel over (batch, time, features), or packed."""
@@ -500,13 +505,15 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
 
     def fused(self) -> bool:
         """Whether a kernel of ours can run it: without one torch's own is faster than the reference."""
-        why, asked = self._own_way(), self.backend not in (None, "reference")
+        if self.backend == "reference":
+            return False
+        why, asked = self._own_way(), self.backend is not None
         if why is not None and asked:
             raise RuntimeError(
                 f"backend={self.backend!r} cannot run this {self.rnn.mode}, since {why}; "
                 "use backend=None or 'reference'"
             )
-        if why is not None or asked or self.backend == "reference":
+        if why is not None or asked:
             return asked
         weight: Any = self.rnn.weight_hh_l0
         kernel = self.operator.kernels.get(weight.device.type)

@@ -68,4 +68,4 @@ def _stream(buffers: StreamBuffers, cell: Cell, maps: Maps, outputs: int) -> Str
     return module.gated_stream(*_groups(inputs, buffers.state, cell, 0), *map(capsules, maps), outputs)
 
 
-KERNEL = Kernel(_numbers, _forward, _backward, _stream)
+KERNEL = Kernel(_numbers, _forward, _backward, _stream, spares=True)
