@@ -99,6 +99,7 @@ def test_every_guess_is_said_with_its_reason(save):
     }
     assert said(lines, "time") == "time: column 'when' (the only column of dates)"
     assert said(lines, "kind") == "kind: classification (target 'label' holds 3 distinct values that are no numbers)"
+    assert said(lines, "classes").startswith("classes: 'high' in ")
     assert said(lines, "features") == (
         "features: 2 columns of numbers ('x', 'z'); 'on' as 0 and 1; 'place' as 2 columns of 0 and 1, one for each "
         "value"

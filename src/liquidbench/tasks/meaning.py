@@ -47,8 +47,8 @@ class Meaning:
         frame: the rows in the order of the recordings; `row` has their numbers in the file, `height` how many it has.
         target, time, key: the columns of these roles; the first of the key is what a split keeps whole.
         kind, per, horizon, classes: of the prediction.
-        features: columns to predict from. `left_out` says why others are none, `sentinels` names those
-            with numbers that may mean that there is no value.
+        features: columns to predict from. `left_out` says why others are none, `sentinels` has the
+            numbers that may mean that there is no value, by column.
         feature_columns, sources, values, observed: the features as numbers, (rows, features), and which column each is
             from.
     """
@@ -770,8 +770,8 @@ class Meaning:
                 "is not"
             )
 
-    def _suspect_sentinels(self) -> set[str]:
-        """Warn of numbers that may mean that there is no value; the columns that have some."""
+    def _suspect_sentinels(self) -> dict[str, list[float]]:
+        """Warn of numbers that may mean that there is no value, and return them by column."""
         found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
         for name in dict.fromkeys((*self.features, self.target)):
             if not self.frame[name].dtype.is_numeric():
@@ -786,12 +786,23 @@ class Meaning:
                 f"{sentinel.most:.5g})"
                 for name, sentinel in where
             ]
-            way = columns.option(where[0][0], value) if len(where) == 1 else f"--missing={value}"
+            names = [name for name, _ in where]
+            # A 0, say, may be a value like any other in a flag.
+            elsewhere = any(
+                (self.frame[name] == where[0][1].value).any()
+                for name in self.frame.columns
+                if name not in names and self.frame[name].dtype.is_numeric()
+            )
+            apart = len(where) == 1 or elsewhere
+            way = " ".join(columns.option(name, value) for name in names) if apart else f"--missing={value}"
             self.warnings.append(
                 f"{value} stands apart from the other values of {listed(some, 4, quote=False)}; if it means that "
                 f"there is no value, say {way} (missing: in a study)"
             )
-        return {name for where in found.values() for name, _ in where}
+        by_column: dict[str, list[float]] = {}
+        for name, sentinel in itertools.chain.from_iterable(found.values()):
+            by_column.setdefault(name, []).append(sentinel.value)
+        return by_column
 
     def _unfit(self, name: str) -> str | None:
         """Why a column cannot be a feature."""
@@ -872,6 +883,8 @@ class Meaning:
                 f"{MOST_CLASSES}). {way}"
             )
         self.lines.append(f"kind: {kind} ({reason})")
+        if kind == "classification":
+            self.lines.append(f"classes: {self._rows_of_classes()}")
         return kind
 
     def _refuse_lost_features(self) -> None:
@@ -930,6 +943,12 @@ class Meaning:
 
     def _class_names(self) -> tuple[str, ...]:
         return tuple(labelled(self.frame[self.target].drop_nulls().unique().sort()))
+
+    def _rows_of_classes(self) -> str:
+        """The classes and how many rows each has, in words."""
+        of = self.frame[self.target].drop_nulls().value_counts().sort(self.target)
+        rows = [counted(count, "row") for count in of["count"]]
+        return listed(map("{!r} in {}".format, labelled(of[self.target]), rows), 20, quote=False)
 
     def _encode(self) -> tuple[tuple[Feature, ...], tuple[str, ...], NDArray[np.float64], NDArray[np.bool_]]:
         """Features by name and unit, the column of each, their values (rows, features), and where they are observed."""
