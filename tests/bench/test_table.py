@@ -785,11 +785,44 @@ def test_a_clock_is_never_the_group(save):
             assert "repeat the time of another row" in str(refusal)
 
 
+def test_minutes_and_seconds_are_told_from_a_clock(save):
+    clock = [f"{row // 60:02d}:{row % 60:02d}" for row in range(400)]
+    _, lines = guess(save(series(time=clock).drop("when")), "label")
+    warning = said(lines, "warning: the clocks of 'time' have two numbers")
+    assert "name the column 'time (mm:ss)', or write an hour in front" in warning
+    mapping, lines = guess(save(series(**{"time (mm:ss)": clock}).drop("when")), "label")
+    assert mapping["time"] == "time (mm:ss)" and said(lines, "spans") == "spans: even, 1 s"
+    assert "file: 'time (mm:ss)' read as minutes and seconds" in lines
+    # Spreadsheets leave out the hour.
+    shown = [f"{row * 30 // 60 % 60:02d}:{row * 30 % 60:02d}.0" for row in range(400)]
+    _, lines = guess(save(series(time=shown).drop("when")), "label")
+    assert "file: 'time' read as minutes and seconds; it begins a new hour 3 times, and each adds an hour" in lines
+    assert said(lines, "spans") == "spans: even, 30 s"
+
+
+@pytest.mark.parametrize("asked", [{}, {"group": "patient"}])
+def test_groups_in_merged_cells_are_to_be_filled_down(save, asked):
+    patient = [f"P{row // 40}" if row % 40 == 0 else None for row in range(400)]
+    frame = series(patient=patient, time=[row % 40 for row in range(400)]).drop("when")
+    with pytest.raises(ValueError, match="'patient' .*is empty in 390 rows of 400 and written only where it changes"):
+        guess(save(frame), "label", **asked)
+    filled = save(frame.with_columns(pl.col("patient").forward_fill()))
+    assert guess(filled, "label")[0]["group"] == "patient"
+
+
+def test_text_under_the_name_of_a_time_is_warned_of(save):
+    terms = [f"term {1 + row % 3} of {1900 + row // 3}" for row in range(400)]
+    _, lines = guess(save(series(period=terms).drop("when")), "label")
+    assert said(lines, "warning: 'period' is named like a time, but 'term 1 of 1900' is no number or date")
+
+
 def test_a_clock_alone_is_a_time_that_goes_on_after_midnight(save):
     clock = [f"{START + timedelta(minutes=10 * row):%H:%M}" for row in range(400)]
     mapping, lines = guess(save(series(time=clock).drop("when")), "label")
     assert mapping["time"] == "time" and said(lines, "spans") == "spans: even, 10 min"
-    assert "file: 'time' holds times without a date; it passes midnight 3 times, and each adds a day" in lines
+    read = "file: 'time' holds times without a date, read as hours and minutes"
+    assert f"{read}; it passes midnight 3 times, and each adds a day" in lines
+    assert not any("mm:ss" in line for line in lines)
 
 
 def test_an_hour_that_is_there_twice_is_warned_of(save):

@@ -281,6 +281,14 @@ def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
     ]
 
 
+def merged(column: pl.Series) -> bool:
+    """Whether a column, in the order of the file, is filled only where it changes, as merged cells of a sheet are."""
+    known = column.drop_nulls()
+    return bool(
+        1 < len(known) <= len(column) / SHORT and column[0] is not None and len(known.rle_id().unique()) == len(known)
+    )
+
+
 def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, str]:
     """Columns, named in no way like identifiers, with whose every value another column begins again.
 

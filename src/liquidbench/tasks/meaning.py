@@ -266,7 +266,12 @@ class Meaning:
         ]:
             first, reason = counts[0], "named like a number of frames or waves, and its numbers go up"
         else:
-            text = [name for name in named if self.frame[name].dtype == pl.String]
+            text = [
+                name
+                for name in free
+                if (name in named and self.frame[name].dtype == pl.String)
+                or (time_columns.may_be_time(self.frame[name]) and self.frame[name].n_unique() > MOST_CATEGORIES)
+            ]
             for name in (*numbers, *text):
                 values = self.frame[name].drop_nulls()
                 why = (
@@ -356,7 +361,15 @@ class Meaning:
         clock, midnights = dates.unrolled(self.frame[name])
         self.frame = self.frame.with_columns(clock)
         passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
-        self.lines.append(f"file: {name!r} holds times without a date{passes}")
+        minutes = ", read as hours and minutes" if name in self.found.in_minutes else ""
+        self.lines.append(f"file: {name!r} holds times without a date{minutes}{passes}")
+        hours = clock.drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
+        # A clock that is read for a day goes on to its last hour.
+        if minutes and not midnights and (hours.max() >= 24 or (hours[0] == 0 and hours.max() < 23)):
+            self.warnings.append(
+                f"the clocks of {name!r} have two numbers, read as hours and minutes; if they are minutes and seconds, "
+                f"name the column '{name} (mm:ss)', or write an hour in front, as in 00:12:34"
+            )
 
     def _looks_like_time(self, name: str) -> bool:
         """Whether numbers or a clock hardly ever go back, in the table or within what is named like an identifier.
@@ -434,6 +447,12 @@ class Meaning:
             asked = f"{columns_named(self.key)}, as asked" if self.key else "none, as asked; the file is one recording"
             self.lines.append(f"group: {asked}")
             return self.key
+        for name in self.frame.columns:
+            if name not in (self.target, self.time) and groups.is_named(name) and self._merged(name):
+                self.refuse(
+                    f"column {name!r} is named like a group, but {self._merged(name)}. Or name another with --group, "
+                    "or none with --no-group"
+                )
         choice = groups.choose(self.frame, self.target, self.time)
         if choice.key:
             self.lines.append(f"group: {columns_named(choice.key)} ({choice.reason})")
@@ -443,6 +462,16 @@ class Meaning:
         if not choice.key:
             self._suspect_recordings()
         return choice.key
+
+    def _merged(self, name: str) -> str:
+        """What a column that is filled only where it changes is, and what to do; empty for others."""
+        column = self.frame[name][np.argsort(self.row)]
+        if not groups.merged(column):
+            return ""
+        return (
+            f"is empty in {counted(column.null_count(), 'row')} of {len(column)} and written only where it changes, as "
+            f"merged cells are. Fill it down first, in pandas: table[{name!r}] = table[{name!r}].ffill()"
+        )
 
     def _suspect_recordings(self) -> None:
         """Warn of several recordings that are read as one."""
@@ -553,6 +582,8 @@ class Meaning:
         for name in self.key:
             lacking = np.flatnonzero(self.frame[name].is_null().to_numpy())
             if len(lacking):
+                if what := self._merged(name):
+                    self.refuse(f"group column {name!r} {what}")
                 self.refuse(
                     f"group column {name!r} is missing in {counted(len(lacking), 'row')}, the first of them "
                     f"{self.at(lacking[0])}; fill it in, or remove those rows"
