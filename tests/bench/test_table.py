@@ -810,6 +810,46 @@ def test_groups_in_merged_cells_are_to_be_filled_down(save, asked):
     assert guess(filled, "label")[0]["group"] == "patient"
 
 
+def test_dates_in_merged_cells_are_to_be_filled_down(save):
+    frame = series()
+    days = [when.date() for when in frame["when"]]
+    day = [day if row == 0 or day != days[row - 1] else None for row, day in enumerate(days)]
+    clock = [f"{when:%H:%M}" for when in frame["when"]]
+    path = save(frame.drop("when").with_columns(pl.Series("date", day), pl.Series("clock", clock)))
+    with pytest.raises(ValueError, match="time column 'date' is empty in .* as merged cells are. Fill it down first"):
+        guess(path, "label")
+
+
+def test_a_unit_that_shares_labels_between_parts_is_warned_of(save):
+    rows = range(360)
+    frame = pl.DataFrame(
+        {
+            "subject": [f"S{row // 60}" for row in rows],
+            "session": [row // 20 % 3 for row in rows],
+            "time": [row % 20 for row in rows],
+            "x": [row * 37 % 101 for row in rows],
+            "ill": [int(row < 120) for row in rows],
+        }
+    )
+    mapping, lines = guess(save(frame), "ill")
+    assert mapping["group"] == ["session", "subject"]
+    assert said(lines, "target").endswith("'ill' is constant within each of 'session' and 'subject'")
+    assert "'ill' is constant within each of 'subject', whose values are in several parts" in " ".join(lines)
+
+
+@pytest.mark.parametrize("form", ["%H:%M %d.%m.%Y", "%H:%M:%S, %Y-%m-%d", "%Y-%m-%d %H.%M", "%d.%m.%Y %Hh%M"])
+def test_a_clock_is_read_before_its_date_and_with_other_marks(save, form):
+    when = [f"{START + timedelta(minutes=15 * row):{form}}" for row in range(400)]
+    mapping, lines = guess(save(series(when=when)), "label")
+    assert mapping["time"] == "when" and said(lines, "spans") == "spans: even, 15 min"
+
+
+def test_text_that_looks_like_times_is_warned_of(save):
+    when = [f"{START + timedelta(minutes=15 * row):%j/%Y %H:%M}" for row in range(400)]
+    _, lines = guess(save(series(when=when)), "label")
+    assert "rows count as evenly spaced (write times as 2024" in said(lines, "warning: 'when' holds what looks like")
+
+
 def test_text_under_the_name_of_a_time_is_warned_of(save):
     terms = [f"term {1 + row % 3} of {1900 + row // 3}" for row in range(400)]
     _, lines = guess(save(series(period=terms).drop("when")), "label")

@@ -286,6 +286,13 @@ class Meaning:
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
                 )
+            for name in free:
+                if name not in named and name not in text and time_columns.looks_like_dates(self.frame[name]):
+                    some = self.frame[name].drop_nulls()[0]
+                    self.warnings.append(
+                        f"{name!r} holds what looks like times, such as {some!r}, and is read as text; rows count as "
+                        "evenly spaced (write times as 2024-05-31 13:45:00)"
+                    )
             for name in [name for name in free if name not in named and time_columns.counts_in_words(self.frame[name])]:
                 self.warnings.append(
                     f"{name!r} holds times such as {self.frame[name].drop_nulls()[0]!r}, read as text; rows count as "
@@ -329,10 +336,18 @@ class Meaning:
     def _drop_rows_without_time(self) -> None:
         lacking = np.isnan(self.times())
         if lacking.any():
-            self.lines.append(
-                f"rows: {counted(lacking.sum(), 'row')} without a time dropped, the first of them "
+            told = (
+                f"{counted(lacking.sum(), 'row')} without a time dropped, the first of them "
                 f"{self.at(int(lacking.argmax()))}"
             )
+            for name in (self.time, *(part for part, joined in self.found.joined.items() if joined == self.time)):
+                cells = self.file.frame[name] if name in self.file.frame.columns else None
+                if cells is not None and (what := _merged(cells)):
+                    self.refuse(f"time column {name!r} {what}. Or name another with --time, or none with --no-time")
+            if 2 * lacking.sum() > len(lacking):
+                self.warnings.append(f"{told}; these are {lacking.mean():.0%} of all rows")
+            else:
+                self.lines.append(f"rows: {told}")
             self._keep(~lacking)
 
     def _drop_copies_of_time(self, but: Callable[[str], bool] = lambda name: False) -> None:
@@ -448,9 +463,10 @@ class Meaning:
             self.lines.append(f"group: {asked}")
             return self.key
         for name in self.frame.columns:
-            if name not in (self.target, self.time) and groups.is_named(name) and self._merged(name):
+            what = groups.is_named(name) and _merged(self.frame[name])
+            if what and name not in (self.target, self.time):
                 self.refuse(
-                    f"column {name!r} is named like a group, but {self._merged(name)}. Or name another with --group, "
+                    f"column {name!r} is named like a group, but {what}. Or name another with --group, "
                     "or none with --no-group"
                 )
         choice = groups.choose(self.frame, self.target, self.time)
@@ -462,16 +478,6 @@ class Meaning:
         if not choice.key:
             self._suspect_recordings()
         return choice.key
-
-    def _merged(self, name: str) -> str:
-        """What a column that is filled only where it changes is, and what to do; empty for others."""
-        column = self.frame[name][np.argsort(self.row)]
-        if not groups.merged(column):
-            return ""
-        return (
-            f"is empty in {counted(column.null_count(), 'row')} of {len(column)} and written only where it changes, as "
-            f"merged cells are. Fill it down first, in pandas: table[{name!r}] = table[{name!r}].ffill()"
-        )
 
     def _suspect_recordings(self) -> None:
         """Warn of several recordings that are read as one."""
@@ -582,7 +588,7 @@ class Meaning:
         for name in self.key:
             lacking = np.flatnonzero(self.frame[name].is_null().to_numpy())
             if len(lacking):
-                if what := self._merged(name):
+                if what := _merged(self.frame[name][np.argsort(self.row)]):
                     self.refuse(f"group column {name!r} {what}")
                 self.refuse(
                     f"group column {name!r} is missing in {counted(len(lacking), 'row')}, the first of them "
@@ -944,8 +950,8 @@ class Meaning:
 
     def _choose_per(self) -> Any:
         codes = self.codes()
-        groups = int(codes.max()) + 1
-        if self.group is not None and len(codes) == groups:
+        recordings = int(codes.max()) + 1
+        if self.group is not None and len(codes) == recordings:
             self.refuse(
                 f"each row has a value of its own in group column {self.group!r}, so there is no series in any of "
                 "them; name the column that many rows share"
@@ -967,9 +973,9 @@ class Meaning:
         if per is None:
             per = "sequence" if constant else "step"
             if constant:
-                self.lines.append(
-                    f"target: one for each group, as {self.target!r} is constant within each of {self.group!r}"
-                )
+                alone = groups.nested(self.frame, self.target, self.key[:1])
+                within = " and ".join(map(repr, self.key[:1] if alone else self.key))
+                self.lines.append(f"target: one for each group, as {self.target!r} is constant within each of {within}")
         return per
 
     def _class_names(self) -> tuple[str, ...]:
@@ -1033,6 +1039,16 @@ def labelled(column: pl.Series) -> list[str]:
 
 def _is_usable(column: pl.Series) -> bool:
     return column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Datetime)
+
+
+def _merged(column: pl.Series) -> str:
+    """What a column, in the order of the file, is that is filled only where it changes, and what to do; else empty."""
+    if not groups.merged(column):
+        return ""
+    return (
+        f"is empty in {counted(column.null_count(), 'row')} of {len(column)} and written only where it changes, as "
+        f"merged cells are. Fill it down first, in pandas: table[{column.name!r}] = table[{column.name!r}].ffill()"
+    )
 
 
 def _names_parts(column: pl.Series) -> bool:

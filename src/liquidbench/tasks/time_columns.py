@@ -253,6 +253,15 @@ def may_be_time(column: pl.Series) -> bool:
     return column.dtype == pl.String and bool(named) and 2 * column.str.contains("[0-9]").sum() > len(column)
 
 
+def looks_like_dates(column: pl.Series) -> bool:
+    """Whether text, hardly a cell twice, has a clock or a date in figures in it."""
+    if column.dtype != pl.String or 2 * column.n_unique() < len(column):
+        return False
+    date = r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{3}/\d{4}"
+    form = rf"(?:^|[^\d.:])(?:\d{{1,2}}:\d{{2}}(?::\d{{2}})?|{date})(?:[^\d.:]|$)"
+    return bool(2 * column.str.contains(form).sum() > len(column))
+
+
 def counts_in_words(column: pl.Series) -> bool:
     """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
     if column.dtype != pl.String:
