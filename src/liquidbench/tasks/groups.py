@@ -285,7 +285,7 @@ def merged(column: pl.Series) -> bool:
     """Whether a column, in the order of the file, is filled only where it changes, as merged cells of a sheet are."""
     known = column.drop_nulls()
     return bool(
-        1 < len(known) <= len(column) / SHORT and column[0] is not None and len(known.rle_id().unique()) == len(known)
+        0 < len(known) <= len(column) / SHORT and column[0] is not None and len(known.rle_id().unique()) == len(known)
     )
 
 

@@ -464,7 +464,7 @@ class Meaning:
             return self.key
         for name in self.frame.columns:
             what = groups.is_named(name) and _merged(self.frame[name])
-            if what and name not in (self.target, self.time):
+            if what and name not in (self.target, self.time) and self.frame[name].drop_nulls().n_unique() > 1:
                 self.refuse(
                     f"column {name!r} is named like a group, but {what}. Or name another with --group, "
                     "or none with --no-group"
