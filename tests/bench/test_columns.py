@@ -644,6 +644,10 @@ SENTINELS = {
     "-1, beside answers from 1 on": ([-1.0] * 6, [1.0, 2, 3, 4] * 40),
     "85, as often as it takes": ([850.0] * 9, np.linspace(15, 30, 200)),
     "0 of a sensor that fell out": ([0.0] * 9, np.linspace(99, 101, 200)),
+    "0 for a glucose": ([0.0] * 20, np.linspace(70, 180, 200)),
+    "0 for an index of body mass": ([0.0] * 22, np.linspace(20, 40, 200)),
+    "0 for a signal's strength": ([0.0] * 20, np.linspace(-90, -40, 200)),
+    "0 below a few that are low": ([0.0] * 5, [24.0, 30, 38, 46, *np.linspace(52, 90, 200)]),
     "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
     "no answer, in three ways": ([97.0] * 4 + [98.0] * 3 + [99.0] * 5, np.linspace(1, 5, 200).round()),
     "no answer, in three figures": ([777.0] * 4 + [888.0] * 30, np.linspace(1, 5, 200).round()),
@@ -677,10 +681,33 @@ def test_numbers_that_stand_apart_are_suspects(case):
         [0, 1] * 200,
         np.linspace(-1, 1, 300),
         [999.0] * 300,
+        [*np.random.default_rng(2).poisson(4, 400)],
+        [0.0] * 60 + list(np.random.default_rng(3).lognormal(3, 1, 300).round(2)),
+        [0.0] * 150 + list(np.linspace(20, 40, 150)),
+        [0.0] * 30 + [*range(5, 65, 5)] * 9,
+        [0.0, *np.linspace(20, 40, 200)],
+        [*np.random.default_rng(4).normal(size=300)],
     ],
 )
 def test_what_is_only_spread_wide_is_no_suspect(values):
     assert columns.sentinels(pl.Series(values).cast(pl.Float64)) == []
+
+
+def test_a_zero_is_made_missing_only_where_it_may_mean_so(plan):
+    text = lines(
+        lambda row: (
+            f"{stamp(row)},{0 if row % 9 == 4 else 70 + row % 50},{0 if row % 8 == 1 else 20 + row % 21},"
+            f"{row * 7 % 3 % 2},{flow(row) / 2}"
+        ),
+        "when,glucose,bmi,flag,y\n",
+        rows=200,
+    )
+    warning = next(line for line in plan(text, "y")[1] if "0 stands apart" in line)
+    assert "'glucose' in 22 rows of 200 (else 70 to 119), 'bmi' in 25 rows of 200 (else 20 to 40)" in warning
+    assert "say --missing glucose=0 --missing bmi=0 (missing: in a study)" in warning
+    # A suspected mark hides no value that is far from all others.
+    said = plan(text.replace(",72,", ",54321,", 1), "y")[1]
+    assert any("'glucose' reaches 5.432e+04" in line for line in said)
 
 
 def test_one_value_or_nothing_is_presence(plan):

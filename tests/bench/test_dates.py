@@ -4,6 +4,7 @@ import math
 from datetime import datetime, timedelta
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -897,3 +898,49 @@ def test_a_column_of_zones_says_nothing_new_where_times_have_theirs_or_there_is_
     with_it, without = found(columns), found({"when": columns["when"]})
     assert with_it.frame.columns == ["when", "zone"] and not with_it.questions
     assert with_it.frame["when"].equals(without.frame["when"])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "PT{0}H{1}M",
+        "P{2}DT{3}H{1}M0.0S",
+        "P0Y0M{2}DT{3}H{1}M0S",
+        "{2}d {3}h {1}m",
+        "{0}h{1}min",
+        "{2} days, {3} hours, {1} minutes",
+        "{2}.{3:02d}:{1:02d}:00",
+        "{2}.{3:02d}:{1:02d}:00.0000000",
+    ],
+)
+def test_elapsed_times_in_units_are_read(form):
+    minutes = [37 * row for row in range(200)]
+    cells = [form.format(m // 60, m % 60, m // 1440, m // 60 % 24) for m in minutes]
+    reading = dates.read(pl.Series("elapsed", cells), at)
+    assert reading is not None
+    expected = pd.to_timedelta(minutes, unit="min").as_unit("us")
+    np.testing.assert_array_equal(reading.column.cast(pl.Int64).to_numpy(), expected.asi8)
+
+
+@pytest.mark.parametrize("cells", [["5 m", "7 m", "12 m"] * 30, ["2h 5m", "3h 1m"] * 30, ["5mm", "5.5h x"] * 40])
+def test_amounts_and_categories_are_no_elapsed_times(cells):
+    assert dates.read(pl.Series("length", cells), at) is None
+
+
+@pytest.mark.parametrize(
+    ("form", "months"),
+    [("Q{1}-{0}", 3), ("Q{1} {0}", 3), ("{1}Q{0}", 3), ("{0}:Q{1}", 3), ("{0}-S{1}", 6), ("H{1}-{0}", 6)],
+)
+def test_quarters_and_halves_are_read_in_either_order(form, months):
+    starts = pd.date_range("1950-01-01", periods=40, freq=f"{months}MS")
+    cells = [form.format(start.year, 1 + (start.month - 1) // months) for start in starts]
+    reading = dates.read(pl.Series("period", cells), at)
+    assert reading is not None and reading.column.to_list() == list(starts.to_pydatetime())
+
+
+def test_counts_from_1960_are_pointed_out():
+    seconds = [2_020_000_000 + 3600 * row for row in range(40)]
+    reading = dates.read(pl.Series("datetime", seconds), at)
+    assert reading is not None and "counts from 1960 (SAS, Stata) have the same spans" in reading.remarks[0]
+    reading = dates.read(pl.Series("unix_time", seconds), at)
+    assert reading is not None and "1960" not in reading.remarks[0]

@@ -99,6 +99,7 @@ def test_every_guess_is_said_with_its_reason(save):
     }
     assert said(lines, "time") == "time: column 'when' (the only column of dates)"
     assert said(lines, "kind") == "kind: classification (target 'label' holds 3 distinct values that are no numbers)"
+    assert said(lines, "classes").startswith("classes: 'high' in ")
     assert said(lines, "features") == (
         "features: 2 columns of numbers ('x', 'z'); 'on' as 0 and 1; 'place' as 2 columns of 0 and 1, one for each "
         "value"
@@ -784,11 +785,84 @@ def test_a_clock_is_never_the_group(save):
             assert "repeat the time of another row" in str(refusal)
 
 
+def test_minutes_and_seconds_are_told_from_a_clock(save):
+    clock = [f"{row // 60:02d}:{row % 60:02d}" for row in range(400)]
+    _, lines = guess(save(series(time=clock).drop("when")), "label")
+    warning = said(lines, "warning: the clocks of 'time' have two numbers")
+    assert "name the column 'time (mm:ss)', or write an hour in front" in warning
+    mapping, lines = guess(save(series(**{"time (mm:ss)": clock}).drop("when")), "label")
+    assert mapping["time"] == "time (mm:ss)" and said(lines, "spans") == "spans: even, 1 s"
+    assert "file: 'time (mm:ss)' read as minutes and seconds" in lines
+    # Spreadsheets leave out the hour.
+    shown = [f"{row * 30 // 60 % 60:02d}:{row * 30 % 60:02d}.0" for row in range(400)]
+    _, lines = guess(save(series(time=shown).drop("when")), "label")
+    assert "file: 'time' read as minutes and seconds; it begins a new hour 3 times, and each adds an hour" in lines
+    assert said(lines, "spans") == "spans: even, 30 s"
+
+
+@pytest.mark.parametrize("asked", [{}, {"group": "patient"}])
+def test_groups_in_merged_cells_are_to_be_filled_down(save, asked):
+    patient = [f"P{row // 40}" if row % 40 == 0 else None for row in range(400)]
+    frame = series(patient=patient, time=[row % 40 for row in range(400)]).drop("when")
+    with pytest.raises(ValueError, match="'patient' .*is empty in 390 rows of 400 and written only where it changes"):
+        guess(save(frame), "label", **asked)
+    filled = save(frame.with_columns(pl.col("patient").forward_fill()))
+    assert guess(filled, "label")[0]["group"] == "patient"
+
+
+def test_dates_in_merged_cells_are_to_be_filled_down(save):
+    frame = series()
+    days = [when.date() for when in frame["when"]]
+    day = [day if row == 0 or day != days[row - 1] else None for row, day in enumerate(days)]
+    clock = [f"{when:%H:%M}" for when in frame["when"]]
+    path = save(frame.drop("when").with_columns(pl.Series("date", day), pl.Series("clock", clock)))
+    with pytest.raises(ValueError, match="time column 'date' is empty in .* as merged cells are. Fill it down first"):
+        guess(path, "label")
+
+
+def test_a_unit_that_shares_labels_between_parts_is_warned_of(save):
+    rows = range(360)
+    frame = pl.DataFrame(
+        {
+            "subject": [f"S{row // 60}" for row in rows],
+            "session": [row // 20 % 3 for row in rows],
+            "time": [row % 20 for row in rows],
+            "x": [row * 37 % 101 for row in rows],
+            "ill": [int(row < 120) for row in rows],
+        }
+    )
+    mapping, lines = guess(save(frame), "ill")
+    assert mapping["group"] == ["session", "subject"]
+    assert said(lines, "target").endswith("'ill' is constant within each of 'session' and 'subject'")
+    assert "'ill' is constant within each of 'subject', whose values are in several parts" in " ".join(lines)
+
+
+@pytest.mark.parametrize("form", ["%H:%M %d.%m.%Y", "%H:%M:%S, %Y-%m-%d", "%Y-%m-%d %H.%M", "%d.%m.%Y %Hh%M"])
+def test_a_clock_is_read_before_its_date_and_with_other_marks(save, form):
+    when = [f"{START + timedelta(minutes=15 * row):{form}}" for row in range(400)]
+    mapping, lines = guess(save(series(when=when)), "label")
+    assert mapping["time"] == "when" and said(lines, "spans") == "spans: even, 15 min"
+
+
+def test_text_that_looks_like_times_is_warned_of(save):
+    when = [f"{START + timedelta(minutes=15 * row):%j/%Y %H:%M}" for row in range(400)]
+    _, lines = guess(save(series(when=when)), "label")
+    assert "rows count as evenly spaced (write times as 2024" in said(lines, "warning: 'when' holds what looks like")
+
+
+def test_text_under_the_name_of_a_time_is_warned_of(save):
+    terms = [f"term {1 + row % 3} of {1900 + row // 3}" for row in range(400)]
+    _, lines = guess(save(series(period=terms).drop("when")), "label")
+    assert said(lines, "warning: 'period' is named like a time, but 'term 1 of 1900' is no number or date")
+
+
 def test_a_clock_alone_is_a_time_that_goes_on_after_midnight(save):
     clock = [f"{START + timedelta(minutes=10 * row):%H:%M}" for row in range(400)]
     mapping, lines = guess(save(series(time=clock).drop("when")), "label")
     assert mapping["time"] == "time" and said(lines, "spans") == "spans: even, 10 min"
-    assert "file: 'time' holds times without a date; it passes midnight 3 times, and each adds a day" in lines
+    read = "file: 'time' holds times without a date, read as hours and minutes"
+    assert f"{read}; it passes midnight 3 times, and each adds a day" in lines
+    assert not any("mm:ss" in line for line in lines)
 
 
 def test_an_hour_that_is_there_twice_is_warned_of(save):

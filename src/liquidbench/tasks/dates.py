@@ -72,7 +72,11 @@ _FORMS = {
     "day of year": r"(?P<year>\d{4})-?(?P<of_year>\d{3})",
     "year month": r"(?P<year>\d{4})(?:[-/. ]?[Mm]?(?P<month>\d{2})|[-/.Mm](?P<short>\d))",
     "month year": r"(?P<month>\d{1,2})[-/. ](?P<year>\d{4})",
-    "quarter": r"(?P<year>\d{4})[-/ ]?[Qq](?P<quarter>[1-4])",
+    "quarter": r"(?P<year>\d{4})[-/.: ]?[Qq](?P<quarter>[1-4])",
+    "quarter year": r"[Qq](?P<quarter>[1-4])[-/.: ]*(?P<year>\d{4}|'\d{2})",
+    "quarter in front": r"(?P<quarter>[1-4])[Qq][-/.: ]?(?P<year>\d{4})",
+    "half": r"(?P<year>\d{4})[-/.: ]?[HhSs](?P<half>[12])",
+    "half year": r"[HhSs](?P<half>[12])[-/.: ]*(?P<year>\d{4}|'\d{2})",
     "run together": r"(?P<a>\d{2})(?P<mark>)(?P<b>\d{2})(?P<c>\d{4}|\d{2})",
 }
 _FORMS = {
@@ -89,9 +93,22 @@ _OF_DAY = (
     r"(?P<zone>\s*\(?(?:[A-Za-z]{1,4}\b)?\)?\s*(?:[+\-\x{2212}][0-9]{1,2}(?::?[0-9]{2})?)?)(?:\s*[\[(][^\])]*[\])])?$"
 )
 _ELAPSED = (
-    r"^(?:(?P<days>[0-9]+)\s*d(?:ays?)?,?\s+)?(?P<hour>[0-9]{1,5}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
+    r"^(?:(?P<days>[0-9]+)(?:\s*d(?:ays?)?,?\s+|\.))?(?P<hour>[0-9]{1,5}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})"
     r"(?:[.,](?P<fraction>[0-9]{1,9}))?)?\s*(?P<half>[AaPp]\.?\s?[Mm]\.?)?$"
 )
+_MINUTES = r"^(?P<minute>[0-9]{1,5}):(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?$"
+_OF_MINUTES = re.compile(r"(?:.*[ _(\[])?(?:mm?:ss?|min:s(?:ec)?)(?:[ _.)\]].*)?", re.I)
+"""Names that say that clocks are minutes and seconds."""
+_AMOUNT = r"[0-9]+(?:[.,][0-9]+)?)\s*"
+_IN_UNITS = (
+    r"^(?i:(?P<iso>P)?(?:0+Y)?(?:0+M)?"
+    rf"(?:(?P<week>{_AMOUNT}(?:weeks?|wks?|w))?[, ]*(?:(?P<days>{_AMOUNT}(?:days?|d))?[, ]*T?"
+    rf"(?:(?P<hour>{_AMOUNT}(?:hours?|hrs?|h))?[, ]*(?:(?P<minute>{_AMOUNT}(?:minutes?|mins?|m))?[, ]*"
+    rf"(?:(?P<second>{_AMOUNT}(?:seconds?|secs?|s))?)$"
+)
+"""Elapsed times in units, such as ``PT1H30M`` as in ISO 8601, or ``1d 2h``."""
+_MOST_IN_CATEGORIES = 10
+"""Distinct texts up to which a column under any name may be one of categories."""
 # Other ways to write the same, made plain where most cells have them; what is lost by it.
 _PLAINER = (
     (
@@ -99,6 +116,13 @@ _PLAINER = (
         "$1",
         "holds intervals; their beginnings are the times",
     ),
+    # A clock in front of its date, or with a point or an h in it.
+    (
+        r"^(\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[AaPp][Mm])?),?\s+(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4})$",
+        "$2 $1",
+        "",
+    ),
+    (r"^(\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}[ T])(\d{1,2})(?:[.]| ?[hH] ?)(\d{2})$", "$1$2:$3", ""),
     (r"([ T])(\d{1,2})\.(\d{2})\.(\d{2})($|\s|,|\.\d+)", "$1$2:$3:$4$5", ""),
     (
         r"^(?:[A-Za-z]{3}\s+)?([A-Za-z]{3}\s+\d{1,2})\s+(\d{1,2}:\d{2}:\d{2})((?:\s+[A-Z]{1,4})?)\s+(\d{4})$",
@@ -148,6 +172,7 @@ class Reading:
         question: why the dates cannot be used as they are, and what to do; None where they can.
         local: whether they are those of a clock of which no zone is known.
         years: whether they are whole years, by their first days.
+        in_minutes: whether they are clocks of two numbers, taken for hours and minutes.
     """
 
     column: pl.Series
@@ -157,6 +182,7 @@ class Reading:
     question: str | None = None
     local: bool = False
     years: bool = False
+    in_minutes: bool = False
 
 
 def read(column: pl.Series, at: At, order: str | None = None, asked: bool = False) -> Reading | None:
@@ -201,8 +227,15 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     # 18.00.00 is a clock, 18.01.00 may be a date.
     if sample.str.contains(_DOTTED).all() and not any(good.mean() > 0.9 for _, good in likely.orders.values()):
         sample, written = sample.str.replace(_DOTTED, "$1:$2:$3"), written.str.replace(_DOTTED, "$1:$2:$3")
+    # Without a name for it, 12:34 is an hour and its minutes, and only 12:34.5 is not.
+    minutes = _MINUTES if _OF_MINUTES.fullmatch(column.name) else _MINUTES.replace(")?$", ")$")
+    if sample.str.contains(minutes).sum() > len(sample) / 2:
+        return _minutes(written, at)
     if sample.str.contains(_ELAPSED).sum() > len(sample) / 2:
         return _elapsed(written, at)
+    if sample.str.contains(_IN_UNITS).sum() > len(sample) / 2:
+        spoken = asked or _OF_TIME.search(column.name) or "elapsed" in column.name.lower()
+        return _in_units(column, at) if spoken or known.n_unique() > _MOST_IN_CATEGORIES else None
     if likely.matched.sum() <= len(sample) / 2:
         return _in_another_language(column, sample)
     meant = asked or bool(_OF_TIME.search(column.name))
@@ -248,6 +281,11 @@ def _years_in_pairs(column: pl.Series, at: At) -> Reading | None:
     return Reading(dates, remarks=remarks, warnings=warnings, local=True, years=True)
 
 
+def speaks_of_time(name: str) -> bool:
+    """Whether a name speaks of a time, though it may be another's than a row's."""
+    return bool(_OF_TIME.search(name))
+
+
 def seconds(column: pl.Series) -> NDArray[np.float64]:
     """Seconds for dates, else numbers as they are, NaN where missing; whole numbers counted from their least.
 
@@ -264,16 +302,16 @@ def seconds(column: pl.Series) -> NDArray[np.float64]:
     return column.cast(pl.Float64).fill_null(float("nan")).to_numpy() / scale
 
 
-def unrolled(clock: pl.Series) -> tuple[pl.Series, int]:
+def unrolled(clock: pl.Series, turn: int = DAY) -> tuple[pl.Series, int]:
     """Times of day that follow one another, with a day more after each midnight; the number of midnights.
 
-    What goes beyond a day is no time of day, and stays.
+    What goes beyond a day is no time of day, and stays. A clock may also turn after an hour, in microseconds.
     """
     passed = clock.cast(pl.Duration("us")).cast(pl.Int64).fill_null(strategy="forward").fill_null(0).to_numpy()
-    if passed.max(initial=0) > DAY:
+    if passed.max(initial=0) > turn:
         return clock, 0
-    midnights = np.cumsum(np.diff(passed, prepend=passed[:1]) < -DAY // 2)
-    added = pl.Series(midnights * DAY).cast(pl.Duration("us")).cast(clock.dtype)
+    midnights = np.cumsum(np.diff(passed, prepend=passed[:1]) < -turn // 2)
+    added = pl.Series(midnights * turn).cast(pl.Duration("us")).cast(clock.dtype)
     return (clock + added).alias(clock.name), int(midnights[-1]) if len(midnights) else 0
 
 
@@ -440,6 +478,8 @@ def _in_calendar(
         month = months_of(parts["name"]).to_numpy()
     elif "quarter" in number:
         month = number["quarter"] * 3 - 2
+    elif "half" in number:
+        month = number["half"] * 6 - 5
     else:
         month = np.maximum(number["month"], number.get("short", -one))
     return calendar_days(year, month, number.get("day", one))
@@ -649,7 +689,40 @@ def _elapsed(column: pl.Series, at: At) -> Reading | None:
     number = {name: np.maximum(_integers(parts[name]), 0) for name in ("days", "hour", "minute", "second")}
     elapsed = _elapsed_of(parts, number["hour"], number["minute"], number["second"]) + number["days"] * DAY
     good = parts["hour"].is_not_null().to_numpy() & (number["minute"] < 60) & (number["second"] <= 60)
-    return _durations(column, at, elapsed, good)
+    reading = _durations(column, at, elapsed, good)
+    short = not (parts["second"].is_not_null() | parts["half"].is_not_null() | parts["days"].is_not_null()).any()
+    return replace(reading, in_minutes=short) if reading else None
+
+
+def _minutes(column: pl.Series, at: At) -> Reading | None:
+    """Minutes and seconds, an hour later after each full hour, as spreadsheets show the end of a clock."""
+    parts = column.str.extract_groups(_MINUTES).struct.unnest()
+    minute, second = (np.maximum(_integers(parts[name]), 0) for name in ("minute", "second"))
+    parts = parts.with_columns(half=pl.lit(None, dtype=pl.String))
+    elapsed = _elapsed_of(parts, np.zeros_like(minute), minute, second)
+    good = parts["minute"].is_not_null().to_numpy() & (second <= 60)
+    reading = _durations(column, at, elapsed, good)
+    if reading is None:
+        return None
+    told = f"file: {column.name!r} read as minutes and seconds"
+    if minute.max(initial=0) < 60:
+        clock, hours = unrolled(reading.column, 3_600_000_000)
+        reading = replace(reading, column=clock)
+        told += f"; it begins a new hour {hours} times, and each adds an hour" if hours else ""
+    return replace(reading, remarks=(told, *reading.remarks))
+
+
+def _in_units(column: pl.Series, at: At) -> Reading | None:
+    """Elapsed times whose numbers have units."""
+    parts = column.str.extract_groups(_IN_UNITS).struct.unnest()
+    units = ["week", "days", "hour", "minute", "second"]
+    given = parts.select(pl.col(units).is_not_null()).sum_horizontal().to_numpy()
+    # '5 m' alone may be metres, and '5 s' is a number with its unit.
+    if not parts["iso"].is_not_null().any() and np.median(given[given > 0]) < 2:
+        return None
+    amounts = parts.select(pl.col(units).str.replace(",", ".").cast(pl.Float64).fill_null(0.0)).to_numpy()
+    elapsed = (amounts @ np.array([604_800.0, 86_400, 3600, 60, 1]) * 1e6).round().astype(np.int64)
+    return _durations(column, at, elapsed, given > 0)
 
 
 def clock_in_digits(column: pl.Series, at: At) -> Reading | None:
@@ -721,9 +794,10 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
             else:
                 resolution, counted = "us", (column * (1e6 / scale)).round().cast(pl.Int64)
             dates = counted.cast(pl.Datetime(resolution)).alias(name)
-            return Reading(
-                dates, remarks=(f"file: {name!r} read as {_EPOCH_WORDS[short]} since 1970, {_range(dates)}",)
-            )
+            remark = f"file: {name!r} read as {_EPOCH_WORDS[short]} since 1970, {_range(dates)}"
+            if not re.search("unix|epoch|posix", name, re.I) and short in ("s", "ms"):
+                remark += "; counts from 1960 (SAS, Stata) have the same spans"
+            return Reading(dates, remarks=(remark,))
     if unit is None and _OF_DATES.fullmatch(name):
         for words, (least, most, origin) in _DAY_COUNTS.items():
             if least <= low and high <= most:

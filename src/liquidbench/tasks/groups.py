@@ -252,7 +252,7 @@ def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
 def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
     """Whether a column has one value for each of something that is named like an identifier and has several rows."""
     return any(
-        is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and _nested(frame, name, (other,))
+        is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and nested(frame, name, (other,))
         for other in frame.columns
         if other != name and _may_be_id(frame[other]) and not time_columns.is_part(other)
     )
@@ -279,6 +279,14 @@ def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
         and _may_be_id(frame[name])
         and (_count(frame, (name,)) <= frame.height / FEWEST_ROWS or _in_blocks(frame, (name,), SHORT))
     ]
+
+
+def merged(column: pl.Series) -> bool:
+    """Whether a column, in the order of the file, is filled only where it changes, as merged cells of a sheet are."""
+    known = column.drop_nulls()
+    return bool(
+        0 < len(known) <= len(column) / SHORT and column[0] is not None and len(known.rle_id().unique()) == len(known)
+    )
 
 
 def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, str]:
@@ -358,11 +366,11 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
     for name in _usable(frame, target, time):
         # A measurement that was taken once of each tells more than a name.
         seldom = frame[name].null_count() > FEW_MISSING * frame.height and not is_named(name)
-        if not key or name in key or seldom or not _nested(frame, name, key):
+        if not key or name in key or seldom or not nested(frame, name, key):
             continue
         values = _count(frame, (name,))
         for level in (key[:1], key):
-            if values == _count(frame, level) and _nested(frame, name, level) and _is_numbering(frame[name]):
+            if values == _count(frame, level) and nested(frame, name, level) and _is_numbering(frame[name]):
                 found[name] = f"has one value for each of {' and '.join(map(repr, level))}, and so only names them"
                 break
         else:
@@ -424,7 +432,7 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     names = [
         name
         for name in _usable(frame, target, time)
-        if name not in key and is_named(name) and _count(frame, (name,)) < groups and _nested(frame, name, key[:1])
+        if name not in key and is_named(name) and _count(frame, (name,)) < groups and nested(frame, name, key[:1])
     ]
     return sorted(names, key=lambda name: _count(frame, (name,)))
 
@@ -463,7 +471,7 @@ def _count(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
     return frame.select(key).drop_nulls().select(pl.struct(key).n_unique()).item()
 
 
-def _nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
+def nested(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> bool:
     """Whether a column is the same within each value of the key."""
     known = frame.select(name, *key).drop_nulls()
     return _count(known, (*key, name)) == _count(known, key)
@@ -481,7 +489,7 @@ def _runs(frame: pl.DataFrame, key: tuple[str, ...]) -> int:
 def _finest(frame: pl.DataFrame, names: list[str]) -> str | None:
     """Of identifiers that hold one another, that with most values; None where there are none, or they cross."""
     ordered = sorted(names, key=lambda name: _count(frame, (name,)))
-    if any(not _nested(frame, coarse, (fine,)) for coarse, fine in itertools.pairwise(ordered)):
+    if any(not nested(frame, coarse, (fine,)) for coarse, fine in itertools.pairwise(ordered)):
         return None
     long = [name for name in ordered if _count(frame, (name,)) <= frame.height / FEWEST_ROWS]
     if not ordered:
@@ -495,7 +503,7 @@ def _coarsest(frame: pl.DataFrame, target: str, finest: str, others: list[str], 
     """The key of recordings told apart by one column, split by the coarsest that holds them."""
     groups = _count(frame, (finest,))
     above = sorted(
-        (name for name in others if _count(frame, (name,)) < groups and _nested(frame, name, (finest,))),
+        (name for name in others if _count(frame, (name,)) < groups and nested(frame, name, (finest,))),
         key=lambda name: _count(frame, (name,)),
     )
     enough = [name for name in above if _splits(frame, target, name)]
@@ -538,6 +546,13 @@ def _several(frame: pl.DataFrame, target: str, time: str | None, named: list[str
             f"times are distinct only within {' and '.join(map(repr, key))} together, so the split is by {key[0]!r} "
             f"and the sequences by {rest} within it; --group names others"
         ]
+        for name in key[1:]:
+            # Parts that share a subject share its label, too.
+            if not _WITHIN.fullmatch(name) and nested(frame, target, (name,)):
+                warnings.append(
+                    f"{target!r} is constant within each of {name!r}, whose values are in several parts, as there are "
+                    f"too few to split by; what is learnt of one in training is asked again in test"
+                )
         others = [together for together in ordered[1:] if set(together) != set(key)]
         if others:
             warnings.append(f"{' or '.join(','.join(together) for together in others[:3])} would do as well (--group)")
@@ -550,7 +565,7 @@ def _splits(frame: pl.DataFrame, target: str, name: str) -> bool:
     known = frame.select(name, target).drop_nulls()
     if _count(known if known.height else frame, (name,)) < FEWEST:
         return False
-    if not known.height or known[target].n_unique() > known.height / 10 or not _nested(known, target, (name,)):
+    if not known.height or known[target].n_unique() > known.height / 10 or not nested(known, target, (name,)):
         return True
     column = known[target]
     numbers = column.dtype.is_numeric() and (column.n_unique() > MOST_CLASSES or bool((column % 1 != 0).any()))

@@ -47,8 +47,8 @@ class Meaning:
         frame: the rows in the order of the recordings; `row` has their numbers in the file, `height` how many it has.
         target, time, key: the columns of these roles; the first of the key is what a split keeps whole.
         kind, per, horizon, classes: of the prediction.
-        features: columns to predict from. `left_out` says why others are none, `sentinels` names those
-            with numbers that may mean that there is no value.
+        features: columns to predict from. `left_out` says why others are none, `sentinels` has the
+            numbers that may mean that there is no value, by column.
         feature_columns, sources, values, observed: the features as numbers, (rows, features), and which column each is
             from.
     """
@@ -266,7 +266,12 @@ class Meaning:
         ]:
             first, reason = counts[0], "named like a number of frames or waves, and its numbers go up"
         else:
-            text = [name for name in named if self.frame[name].dtype == pl.String]
+            text = [
+                name
+                for name in free
+                if (name in named and self.frame[name].dtype == pl.String)
+                or (time_columns.may_be_time(self.frame[name]) and self.frame[name].n_unique() > MOST_CATEGORIES)
+            ]
             for name in (*numbers, *text):
                 values = self.frame[name].drop_nulls()
                 why = (
@@ -281,6 +286,13 @@ class Meaning:
                 self.warnings.append(
                     f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
                 )
+            for name in free:
+                if name not in named and name not in text and time_columns.looks_like_dates(self.frame[name]):
+                    some = self.frame[name].drop_nulls()[0]
+                    self.warnings.append(
+                        f"{name!r} holds what looks like times, such as {some!r}, and is read as text; rows count as "
+                        "evenly spaced (write times as 2024-05-31 13:45:00)"
+                    )
             for name in [name for name in free if name not in named and time_columns.counts_in_words(self.frame[name])]:
                 self.warnings.append(
                     f"{name!r} holds times such as {self.frame[name].drop_nulls()[0]!r}, read as text; rows count as "
@@ -324,10 +336,18 @@ class Meaning:
     def _drop_rows_without_time(self) -> None:
         lacking = np.isnan(self.times())
         if lacking.any():
-            self.lines.append(
-                f"rows: {counted(lacking.sum(), 'row')} without a time dropped, the first of them "
+            told = (
+                f"{counted(lacking.sum(), 'row')} without a time dropped, the first of them "
                 f"{self.at(int(lacking.argmax()))}"
             )
+            for name in (self.time, *(part for part, joined in self.found.joined.items() if joined == self.time)):
+                cells = self.file.frame[name] if name in self.file.frame.columns else None
+                if cells is not None and (what := _merged(cells)):
+                    self.refuse(f"time column {name!r} {what}. Or name another with --time, or none with --no-time")
+            if 2 * lacking.sum() > len(lacking):
+                self.warnings.append(f"{told}; these are {lacking.mean():.0%} of all rows")
+            else:
+                self.lines.append(f"rows: {told}")
             self._keep(~lacking)
 
     def _drop_copies_of_time(self, but: Callable[[str], bool] = lambda name: False) -> None:
@@ -356,7 +376,15 @@ class Meaning:
         clock, midnights = dates.unrolled(self.frame[name])
         self.frame = self.frame.with_columns(clock)
         passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
-        self.lines.append(f"file: {name!r} holds times without a date{passes}")
+        minutes = ", read as hours and minutes" if name in self.found.in_minutes else ""
+        self.lines.append(f"file: {name!r} holds times without a date{minutes}{passes}")
+        hours = clock.drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
+        # A clock that is read for a day goes on to its last hour.
+        if minutes and not midnights and (hours.max() >= 24 or (hours[0] == 0 and hours.max() < 23)):
+            self.warnings.append(
+                f"the clocks of {name!r} have two numbers, read as hours and minutes; if they are minutes and seconds, "
+                f"name the column '{name} (mm:ss)', or write an hour in front, as in 00:12:34"
+            )
 
     def _looks_like_time(self, name: str) -> bool:
         """Whether numbers or a clock hardly ever go back, in the table or within what is named like an identifier.
@@ -434,6 +462,13 @@ class Meaning:
             asked = f"{columns_named(self.key)}, as asked" if self.key else "none, as asked; the file is one recording"
             self.lines.append(f"group: {asked}")
             return self.key
+        for name in self.frame.columns:
+            what = groups.is_named(name) and _merged(self.frame[name])
+            if what and name not in (self.target, self.time) and self.frame[name].drop_nulls().n_unique() > 1:
+                self.refuse(
+                    f"column {name!r} is named like a group, but {what}. Or name another with --group, "
+                    "or none with --no-group"
+                )
         choice = groups.choose(self.frame, self.target, self.time)
         if choice.key:
             self.lines.append(f"group: {columns_named(choice.key)} ({choice.reason})")
@@ -553,6 +588,8 @@ class Meaning:
         for name in self.key:
             lacking = np.flatnonzero(self.frame[name].is_null().to_numpy())
             if len(lacking):
+                if what := _merged(self.frame[name][np.argsort(self.row)]):
+                    self.refuse(f"group column {name!r} {what}")
                 self.refuse(
                     f"group column {name!r} is missing in {counted(len(lacking), 'row')}, the first of them "
                     f"{self.at(lacking[0])}; fill it in, or remove those rows"
@@ -770,8 +807,8 @@ class Meaning:
                 "is not"
             )
 
-    def _suspect_sentinels(self) -> set[str]:
-        """Warn of numbers that may mean that there is no value; the columns that have some."""
+    def _suspect_sentinels(self) -> dict[str, list[float]]:
+        """Warn of numbers that may mean that there is no value, and return them by column."""
         found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
         for name in dict.fromkeys((*self.features, self.target)):
             if not self.frame[name].dtype.is_numeric():
@@ -786,12 +823,23 @@ class Meaning:
                 f"{sentinel.most:.5g})"
                 for name, sentinel in where
             ]
-            way = columns.option(where[0][0], value) if len(where) == 1 else f"--missing={value}"
+            names = [name for name, _ in where]
+            # A 0, say, may be a value like any other in a flag.
+            elsewhere = any(
+                (self.frame[name] == where[0][1].value).any()
+                for name in self.frame.columns
+                if name not in names and self.frame[name].dtype.is_numeric()
+            )
+            apart = len(where) == 1 or elsewhere
+            way = " ".join(columns.option(name, value) for name in names) if apart else f"--missing={value}"
             self.warnings.append(
                 f"{value} stands apart from the other values of {listed(some, 4, quote=False)}; if it means that "
                 f"there is no value, say {way} (missing: in a study)"
             )
-        return {name for where in found.values() for name, _ in where}
+        by_column: dict[str, list[float]] = {}
+        for name, sentinel in itertools.chain.from_iterable(found.values()):
+            by_column.setdefault(name, []).append(sentinel.value)
+        return by_column
 
     def _unfit(self, name: str) -> str | None:
         """Why a column cannot be a feature."""
@@ -872,6 +920,8 @@ class Meaning:
                 f"{MOST_CLASSES}). {way}"
             )
         self.lines.append(f"kind: {kind} ({reason})")
+        if kind == "classification":
+            self.lines.append(f"classes: {self._rows_of_classes()}")
         return kind
 
     def _refuse_lost_features(self) -> None:
@@ -900,8 +950,8 @@ class Meaning:
 
     def _choose_per(self) -> Any:
         codes = self.codes()
-        groups = int(codes.max()) + 1
-        if self.group is not None and len(codes) == groups:
+        recordings = int(codes.max()) + 1
+        if self.group is not None and len(codes) == recordings:
             self.refuse(
                 f"each row has a value of its own in group column {self.group!r}, so there is no series in any of "
                 "them; name the column that many rows share"
@@ -923,13 +973,19 @@ class Meaning:
         if per is None:
             per = "sequence" if constant else "step"
             if constant:
-                self.lines.append(
-                    f"target: one for each group, as {self.target!r} is constant within each of {self.group!r}"
-                )
+                alone = groups.nested(self.frame, self.target, self.key[:1])
+                within = " and ".join(map(repr, self.key[:1] if alone else self.key))
+                self.lines.append(f"target: one for each group, as {self.target!r} is constant within each of {within}")
         return per
 
     def _class_names(self) -> tuple[str, ...]:
         return tuple(labelled(self.frame[self.target].drop_nulls().unique().sort()))
+
+    def _rows_of_classes(self) -> str:
+        """The classes and how many rows each has, in words."""
+        of = self.frame[self.target].drop_nulls().value_counts().sort(self.target)
+        rows = [counted(count, "row") for count in of["count"]]
+        return listed(map("{!r} in {}".format, labelled(of[self.target]), rows), 20, quote=False)
 
     def _encode(self) -> tuple[tuple[Feature, ...], tuple[str, ...], NDArray[np.float64], NDArray[np.bool_]]:
         """Features by name and unit, the column of each, their values (rows, features), and where they are observed."""
@@ -983,6 +1039,16 @@ def labelled(column: pl.Series) -> list[str]:
 
 def _is_usable(column: pl.Series) -> bool:
     return column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.String, pl.Datetime)
+
+
+def _merged(column: pl.Series) -> str:
+    """What a column, in the order of the file, is that is filled only where it changes, and what to do; else empty."""
+    if not groups.merged(column):
+        return ""
+    return (
+        f"is empty in {counted(column.null_count(), 'row')} of {len(column)} and written only where it changes, as "
+        f"merged cells are. Fill it down first, in pandas: table[{column.name!r}] = table[{column.name!r}].ffill()"
+    )
 
 
 def _names_parts(column: pl.Series) -> bool:

@@ -153,11 +153,14 @@ def _outliers(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """Training values so far from the others that they alone set the scale of their feature."""
     values = np.concatenate([recording.values for recording in sequences.splits["train"]])
     observed = np.concatenate([recording.observed for recording in sequences.splits["train"]])
+    # What may mean that there is no value is warned of already, and would hide what is far from the others.
+    for column, source in enumerate(meaning.sources):
+        observed[:, column] &= ~np.isin(values[:, column], meaning.sentinels.get(source, []))
     distances = np.abs(Scaler.fit(values, observed).standardise(values)) * observed
     for column, feature in enumerate(meaning.feature_columns):
         here = values[observed[:, column], column]
         # A flag that is seldom set is far from its mean, and right.
-        if len(np.unique(here)) <= 2 or feature.name in meaning.sentinels:
+        if len(np.unique(here)) <= 2:
             continue
         row = int(distances[:, column].argmax())
         distance = float(distances[row, column])
@@ -172,8 +175,9 @@ def _outliers(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
 
 def _outlying_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     targets = known_targets(sequences.splits["train"], meaning.per).reshape(-1)
-    spread = float(targets.std())
-    if meaning.target in meaning.sentinels or not spread:
+    targets = targets[~np.isin(targets, meaning.sentinels.get(meaning.target, []))]
+    spread = float(targets.std()) if len(targets) else 0.0
+    if not spread:
         return
     distances = np.abs(targets - targets.mean()) / spread
     worst = int(distances.argmax())

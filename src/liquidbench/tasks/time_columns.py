@@ -32,8 +32,8 @@ _UNITS_OF_TIME = {
 }
 _UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
 _WORDS_OF_TIME = frozenset(
-    "time timestamp date datetime t ts seconds step epoch uptime zeit zeitpunkt zeitstempel uhrzeit datum temps "
-    "horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間 "
+    "time timestamp date datetime t ts seconds step epoch elapsed uptime zeit zeitpunkt zeitstempel uhrzeit datum "
+    "temps horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間 "
     "日期 日時 日付 時刻".split()
 )
 _BESIDE_TIME = frozenset(
@@ -105,6 +105,7 @@ class Found:
         joined: the name of the joined column by those of its parts.
         years: columns of whole years, by their first days.
         local: columns of dates that a clock shows of which no zone is known.
+        in_minutes: columns of clocks of two numbers, taken for hours and minutes.
     """
 
     frame: pl.DataFrame
@@ -115,6 +116,7 @@ class Found:
     joined: dict[str, str] = field(default_factory=dict)
     years: set[str] = field(default_factory=set)
     local: set[str] = field(default_factory=set)
+    in_minutes: set[str] = field(default_factory=set)
 
 
 def find(
@@ -156,6 +158,7 @@ def find(
         found.warnings += reading.warnings
         found.years |= {name} if reading.years else set()
         found.local |= {name} if reading.local else set()
+        found.in_minutes |= {name} if reading.in_minutes else set()
     for name in frame.columns:
         if _STUDY_DAY.fullmatch(name) and name.upper().endswith("DY") and name not in whole:
             _close_gap_at_zero(found, name)
@@ -242,6 +245,21 @@ def counts_samples(column: pl.Series) -> bool:
     """Whether numbers are, by their name, those of samples, such as the frames of a video or the waves of a survey."""
     form = r"(?:frame|wave|round|occasion|time[ _]?point|scan)[ _.-]?(?:id|no|nr|num|number|index)?"
     return column.dtype.is_numeric() and bool(re.fullmatch(form, column.name.strip(), re.I))
+
+
+def may_be_time(column: pl.Series) -> bool:
+    """Whether text has figures under the name of a time, or of a part of one."""
+    named = time_name(column.name) or is_part(column.name) or dates.speaks_of_time(column.name)
+    return column.dtype == pl.String and bool(named) and 2 * column.str.contains("[0-9]").sum() > len(column)
+
+
+def looks_like_dates(column: pl.Series) -> bool:
+    """Whether text, hardly a cell twice, has a clock or a date in figures in it."""
+    if column.dtype != pl.String or 2 * column.n_unique() < len(column):
+        return False
+    date = r"\d{1,2}[-/.]\d{1,2}[-/.]\d{4}|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{3}/\d{4}"
+    form = rf"(?:^|[^\d.:])(?:\d{{1,2}}:\d{{2}}(?::\d{{2}})?|{date})(?:[^\d.:]|$)"
+    return bool(2 * column.str.contains(form).sum() > len(column))
 
 
 def counts_in_words(column: pl.Series) -> bool:
