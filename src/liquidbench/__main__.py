@@ -739,7 +739,13 @@ def _rescore(options: argparse.Namespace) -> int:
             writer.add(run, results.pack(again))
             scored += 1
         writer.consolidate()
-    print(f"Scored again: {scored} fits{f'; {left} have left no predictions' if left else ''}")
+    print(f"Scored again: {counted(scored, 'fit')}")
+    if left:
+        print(
+            f"Left as {'it was' if left == 1 else 'they were'}: {counted(left, 'fit')} without predictions in "
+            f"{StudyFolder(directory).predictions}. Put the missing files back and rescore again; to train these fits "
+            "again instead, run the study in another folder (--results)"
+        )
     for task, told in facts.items():
         if kept := _not_rescored(told):
             print(f"Left as they were, of {shown(task)}: {shown(', '.join(kept))}")
@@ -747,7 +753,7 @@ def _rescore(options: argparse.Namespace) -> int:
         at = StudyFolder(directory).runs
         print(f"Computed besides: {', '.join(options.metrics)}; they are in {at}, one row a score")
     for (metric, task, reason), runs in undefined.items():
-        print(f"Without a score: {metric} of {len(runs)} fits of {shown(task)} ({shown(reason)})")
+        print(f"Without a score: {metric} of {counted(len(runs), 'fit')} of {shown(task)} ({shown(reason)})")
     if damaged:
         print(f"The predictions of {damaged} more were damaged. To do these fits again: liquidbench resume {directory}")
     return _report_on(study, directory)

@@ -36,6 +36,7 @@ from liquidbench.folder import StudyFolder
 from liquidbench.study import Run
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
+from liquidbench.wording import counted
 
 LEARNING_RATES = (3e-4, 3e-2)
 """Ends of the range of learning rates, which is even on a logarithmic scale."""
@@ -357,8 +358,8 @@ def _repair(journal: Path) -> None:
             storage.warn_unsealed(journal.parent, stacklevel=4)
     if trouble:
         warnings.warn(
-            f"{trouble}; it is now {storage.set_aside(journal)}, and its search goes on behind the "
-            f"{_trials_of(sound)} trials before the damage",
+            f"{trouble}; it is now {storage.set_aside(journal)}, and its search goes on after "
+            f"{counted(_trials_of(sound), 'trial')} before the damage",
             KeptFileWarning,
             stacklevel=3,
         )

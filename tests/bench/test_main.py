@@ -715,7 +715,34 @@ def test_the_folder_that_is_to_be_named_again_is_the_right_one(finished, tmp_pat
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "study.yaml").touch()
     monkeypatch.chdir(tmp_path / "small")
-    assert "--update --results .." in refusal(capsys, "report", ".")
+    said = refusal(capsys, "report", ".")
+    assert "--update --results ... If the folder was renamed, first give it the study's name again" in said
+
+
+def test_facts_of_tasks_that_were_removed_are_created_as_the_error_says(finished, capsys):
+    path = finished / "tasks.json"
+    content = path.read_bytes()
+    path.unlink()
+    for command in (["report", finished], ["rescore", finished], ["export", finished, "--to", "tensorboard"]):
+        said = refusal(capsys, *command)
+        assert f"tasks.json does not exist. If it was removed, create it again: liquidbench resume {finished}" in said
+    assert main(["resume", str(finished), "--plain"]) == 0
+    assert path.read_bytes() == content
+
+
+def test_fits_whose_predictions_are_missing_keep_their_scores_and_are_counted(finished, tmp_path, capsys):
+    before = results.read(finished).drop("started", "seconds").sort(pl.all())
+    paths = sorted((finished / "predictions").iterdir())
+    for left_as, missing in (("it was: 1 fit without", paths[:1]), ("they were: 2 fits without", paths[:2])):
+        for path in missing:
+            path.rename(tmp_path / path.name)
+        assert main(["rescore", str(finished)]) == 0
+        out = capsys.readouterr().out
+        assert f"Left as {left_as} predictions in {finished / 'predictions'}. Put the missing files back" in out
+        assert f"Scored again: {4 - len(missing)} fits\n" in out
+        for path in missing:
+            (tmp_path / path.name).rename(path)
+    assert results.read(finished).drop("started", "seconds").sort(pl.all()).equals(before)
 
 
 @pytest.mark.parametrize(

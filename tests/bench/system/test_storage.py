@@ -4,6 +4,7 @@ import io
 import json
 import os
 import random
+import re
 import threading
 import zipfile
 from collections.abc import Callable
@@ -175,7 +176,7 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
         return scored(number, settings, halt)
 
     with pytest.warns(
-        KeptFileWarning, match=r"s\.journal is damaged.*it is now .*behind the . trials before the damage"
+        KeptFileWarning, match=r"s\.journal is damaged.*it is now .*after . trials? before the damage"
     ):
         assert search.conduct(a_run(3), ONE, trying, path) == expected
     # Trials before the damage are not repeated; those after it are, once.
@@ -302,10 +303,14 @@ def test_damaged_results_are_set_aside_and_a_resume_makes_them_again_once(tmp_pa
     with pytest.warns(KeptFileWarning, match="is left out: its content does not match its checksum"):
         made = plan(study(), tmp_path)
     assert len(made.pending) == 6
-    with pytest.warns(KeptFileWarning, match="is left out"):
+    # Under the name that the user knows, although the driver that claimed the file has renamed it.
+    aside = tmp_path / "damaged" / path.name
+    with pytest.warns(
+        KeptFileWarning, match=re.escape(f"{path} is left out") + f".*it was moved to {re.escape(str(aside))}"
+    ):
         outcome = execute(made, InProcess(), worker=worker)
     assert len(outcome.finished) == 6
-    assert len(list((tmp_path / "damaged").iterdir())) == 1
+    assert list((tmp_path / "damaged").iterdir()) == [aside]
     assert results.read(tmp_path).select(columns).sort(columns).equals(before)
     assert not plan(study(), tmp_path).pending
 
@@ -382,7 +387,7 @@ def test_odd_files_among_results_are_set_aside(tmp_path, odd, folder):
     assert in_time(lambda: results.done(tmp_path)) == {"good": "done"}
     writer = in_time(lambda: results.Writer(tmp_path, "me"))
     assert writer.known == {"good": "done"} and not os.path.lexists(path)
-    assert len(list((tmp_path / "damaged").iterdir())) == 1
+    assert [aside.name for aside in (tmp_path / "damaged").iterdir()] == ["odd.parquet"]
     assert pl.read_parquet(tmp_path / "runs").height == 1
 
 
