@@ -175,9 +175,7 @@ def test_a_damaged_journal_is_gone_on_with(tmp_path, seed):
         tried.append(number)
         return scored(number, settings, halt)
 
-    with pytest.warns(
-        KeptFileWarning, match=r"s\.journal is damaged.*it is now .*after . trials? before the damage"
-    ):
+    with pytest.warns(KeptFileWarning, match=r"s\.journal is damaged.*it is now .*after . trials? before the damage"):
         assert search.conduct(a_run(3), ONE, trying, path) == expected
     # Trials before the damage are not repeated; those after it are, once.
     before = content[: bit // 8].count(b'"op_code":4') - (b'"op_code":4' in content[: bit // 8].rpartition(b"\n")[2])
@@ -204,7 +202,7 @@ def test_a_journal_that_changed_places_is_not_gone_on_with(tmp_path):
     expected = search.kept(path, ONE)
     search.conduct(a_run(3), ONE, lambda *_: (-1.0, {}), tmp_path / "other.journal")
     (tmp_path / "other.journal").replace(path)
-    with pytest.warns(KeptFileWarning, match="line 1 is not that, but line 1 of search other; .* behind the 0 trials"):
+    with pytest.warns(KeptFileWarning, match="line 1 is not that, but line 1 of search other; .* after 0 trial"):
         assert search.conduct(a_run(3), ONE, scored, path) == expected
 
 
@@ -221,7 +219,7 @@ def test_lines_of_a_journal_that_are_whole_but_not_in_their_places(tmp_path, ord
     # One line for the search, and one per trial.
     assert len(lines) == 4
     path.write_bytes(b"".join(lines[number] for number in order))
-    with pytest.warns(KeptFileWarning, match=f"is not that, but line . of search s; .* behind the {trials} trials"):
+    with pytest.warns(KeptFileWarning, match=f"is not that, but line . of search s; .* after {trials} trial"):
         assert search.conduct(a_run(3), ONE, scored, path) == expected
     assert search.kept(path, ONE) == expected
 
@@ -278,7 +276,7 @@ class TestEarlierVersions:
     def test_a_journal_that_optuna_cannot_make_sense_of(self, tmp_path):
         path = tmp_path / "s.journal"
         path.write_text('{"op_kode": 0}\n')
-        with pytest.warns(KeptFileWarning, match="is damaged .KeyError.*behind the 0 trials"):
+        with pytest.warns(KeptFileWarning, match="is damaged .KeyError.*after 0 trial"):
             assert search.kept(path, ONE) == []
 
 
