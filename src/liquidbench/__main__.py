@@ -743,7 +743,13 @@ def _rescore(options: argparse.Namespace) -> int:
             writer.add(run, results.pack(again))
             scored += 1
         writer.consolidate()
-    print(f"Scored again: {scored} fits{f'; {left} have no stored predictions' if left else ''}")
+    print(f"Scored again: {counted(scored, 'fit')}")
+    if left:
+        print(
+            f"Unchanged: {counted(left, 'fit')} without predictions in {StudyFolder(directory).predictions}. Put the "
+            "missing files back and rescore again; to train these fits again instead, run the study in another folder "
+            "(--results)"
+        )
     for task, task_facts in facts.items():
         if unchanged := _not_rescored(task_facts):
             print(f"Unchanged on {shown(task)}: {shown(', '.join(unchanged))}")
@@ -751,7 +757,7 @@ def _rescore(options: argparse.Namespace) -> int:
         at = StudyFolder(directory).runs
         print(f"Also computed: {', '.join(options.metrics)}; they are in {at}, one row per score")
     for (metric, task, reason), runs in undefined.items():
-        print(f"Undefined: {metric} of {len(runs)} fits on {shown(task)} ({shown(reason)})")
+        print(f"Undefined: {metric} of {counted(len(runs), 'fit')} on {shown(task)} ({shown(reason)})")
     if damaged:
         print(f"The predictions of {damaged} more were damaged. To repeat these fits: liquidbench resume {directory}")
     return _write_report(study, directory)

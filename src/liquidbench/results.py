@@ -265,7 +265,8 @@ class Writer:
         self._directory, self._owner, self._number = Path(directory), owner, 0
         self._folder = StudyFolder(directory)
         others = frozenset(others)
-        names: dict[Path, Path] = {}
+        # What claimed files were called before: users know them by these names.
+        names = self._names = dict[Path, Path]()
         _check_formats(self._folder)
         for folder in (self._folder.incoming, self._folder.runs):
             folder.mkdir(parents=True, exist_ok=True)
@@ -295,8 +296,13 @@ class Writer:
             else:
                 self._small[path] = None
                 self._must_rewrite |= not whole
-        for path in filter(self._is_mine, found.damaged):
-            storage.set_aside(path, self._directory)
+        for path, reason in found.damaged.items():
+            if self._is_mine(path):
+                warnings.warn(
+                    f"{names[path]} is left out: {reason}; it was moved to {self._set_aside(path)}",
+                    KeptFileWarning,
+                    stacklevel=2,
+                )
 
     _must_rewrite = False
     """Whether `consolidate` has work even if no runs were added."""
@@ -337,7 +343,7 @@ class Writer:
             except DamagedFileError as error:
                 del self._small[path]
                 warnings.warn(
-                    f"{error}; it was moved to {storage.set_aside(path, self._directory)}, and `liquidbench resume "
+                    f"{error}; it was moved to {self._set_aside(path)}, and `liquidbench resume "
                     f"{self._directory}` does its runs again",
                     KeptFileWarning,
                     stacklevel=2,
@@ -378,9 +384,12 @@ class Writer:
         del self._small[path]
         if path in self._contrary:
             with suppress(FileNotFoundError):
-                storage.set_aside(path, self._directory)
+                self._set_aside(path)
         else:
             path.unlink(missing_ok=True)
+
+    def _set_aside(self, path: Path) -> Path:
+        return storage.set_aside(path, self._directory, self._names.get(path, path).name)
 
     def _drop(self, run: str) -> None:
         """Mark the stored rows of a run to be dropped by the next `consolidate`."""
@@ -549,7 +558,9 @@ def read_tasks(directory: str | os.PathLike[str]) -> dict[str, Facts]:
         with storage.reading(path) as content:
             tasks = {name: Facts.from_json(told) for name, told in storage.from_json(content).items()}
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"directory must be a study's folder of results; {path} does not exist") from error
+        raise FileNotFoundError(
+            f"directory must be a study's folder of results; {path} does not exist. If it was removed, {again}"
+        ) from error
     except DamagedFileError as error:
         raise DamagedFileError(f"{error}; {again}") from error
     return tasks
@@ -701,10 +712,13 @@ def _look(
         if set(folders[1].glob("*.parquet")) <= read.keys():
             break
     found = _Found(names or {})
-    messages = [f"{path} is left out: {content}" for path, content in read.items() if isinstance(content, str)]
+    messages: list[str] = []
     for path, content in read.items():
         if isinstance(content, str):
             found.damaged[path] = content
+            # Whoever has claimed a file says what becomes of it.
+            if path not in found.names:
+                messages.append(f"{path} is left out: {content}")
             continue
         found.frames[path], found.heights[path] = content.frame, content.height
         found.statuses[path] = content.statuses

@@ -34,6 +34,7 @@ from liquidbench.folder import StudyFolder
 from liquidbench.study import Run
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
+from liquidbench.wording import counted
 
 LEARNING_RATES = (3e-4, 3e-2)
 """Smallest and largest learning rate; draws are log-uniform."""
@@ -354,8 +355,8 @@ def _repair(journal: Path) -> None:
             storage.warn_unsealed(journal.parent, stacklevel=4)
     if trouble:
         warnings.warn(
-            f"{trouble}; it is now {storage.set_aside(journal)}, and its search continues after the "
-            f"{_count_trials(sound)} trials before the damage",
+            f"{trouble}; it is now {storage.set_aside(journal)}, and its search continues after "
+            f"{counted(_count_trials(sound), 'trial')} before the damage",
             KeptFileWarning,
             stacklevel=3,
         )

@@ -52,7 +52,10 @@ def read(directory: str | os.PathLike[str]) -> Study:
             "`liquidbench run` created, such as results/demo"
         )
     above = os.path.normpath(folder.root / os.pardir)
-    again = f"Pass the correct study, which keeps the results: liquidbench run STUDY.yaml --update --results {above}"
+    again = (
+        f"Pass the correct study, which keeps the results: liquidbench run STUDY.yaml --update --results {above}. "
+        "If the folder was renamed, first give it the study's name again"
+    )
     try:
         content = storage.content_of(path)
         sealed = storage.intact(content, path)

@@ -219,7 +219,7 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
 
     # A failure is a result: to try again takes more than to run again.
     assert main(["resume", str(directory)]) == 1
-    assert "6 of them failed (--retry-failed runs those again)" in capsys.readouterr().out
+    assert "6 of them failed (--retry-failed repeats those)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -638,7 +638,7 @@ def test_damaged_predictions_are_made_again(finished, capsys):
     with pytest.warns(KeptFileWarning, match=f"{fits[1]}.npz is damaged.*it is now .*damaged"):
         assert main(["rescore", str(finished)]) == 0
     out = capsys.readouterr().out
-    assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To do these fits again: liquidbench res" in out
+    assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To repeat these fits: liquidbench res" in out
     assert set(results.done(finished)) == set(before["run"]) - {fits[1]} and not path.exists()
     assert main(["resume", str(finished), "--in-process"]) == 0
     shown = ["run", "split", "metric", "step", "trial", "value"]
@@ -719,7 +719,34 @@ def test_the_folder_that_is_to_be_named_again_is_the_right_one(finished, tmp_pat
     (tmp_path / "small").mkdir()
     (tmp_path / "small" / "study.yaml").touch()
     monkeypatch.chdir(tmp_path / "small")
-    assert "--update --results .." in refusal(capsys, "report", ".")
+    said = refusal(capsys, "report", ".")
+    assert "--update --results ... If the folder was renamed, first give it the study's name again" in said
+
+
+def test_facts_of_tasks_that_were_removed_are_created_as_the_error_says(finished, capsys):
+    path = finished / "tasks.json"
+    content = path.read_bytes()
+    path.unlink()
+    for command in (["report", finished], ["rescore", finished], ["export", finished, "--to", "tensorboard"]):
+        said = refusal(capsys, *command)
+        assert f"tasks.json does not exist. If it was removed, create it again: liquidbench resume {finished}" in said
+    assert main(["resume", str(finished), "--plain"]) == 0
+    assert path.read_bytes() == content
+
+
+def test_fits_whose_predictions_are_missing_keep_their_scores_and_are_counted(finished, tmp_path, capsys):
+    before = results.read(finished).drop("started", "seconds").sort(pl.all())
+    paths = sorted((finished / "predictions").iterdir())
+    for counted, missing in (("1 fit", paths[:1]), ("2 fits", paths[:2])):
+        for path in missing:
+            path.rename(tmp_path / path.name)
+        assert main(["rescore", str(finished)]) == 0
+        out = capsys.readouterr().out
+        assert f"Unchanged: {counted} without predictions in {finished / 'predictions'}. Put the missing files back" in out
+        assert f"Scored again: {4 - len(missing)} fits\n" in out
+        for path in missing:
+            (tmp_path / path.name).rename(path)
+    assert results.read(finished).drop("started", "seconds").sort(pl.all()).equals(before)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import torch
 from test_networks import task
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from liquidbench import networks
 from liquidbench.matching import (
     COUNTS,
     TOLERANCE,

@@ -156,22 +156,24 @@ def keep(path: Path, content: bytes, part: Path | None = None) -> None:
         file.write(content)
 
 
-def set_aside(path: Path, into: Path | None = None) -> Path:
+def set_aside(path: Path, into: Path | None = None, name: str = "") -> Path:
     """Move a damaged file out of the way.
 
     Args:
         path: the file.
         into: the folder whose subfolder `DAMAGED` it is moved to; None for its own folder.
+        name: its name there; by default the one it has.
 
     Returns:
         Its new path; a number is appended if there is such a file already.
     """
     folder = (into or path.parent) / DAMAGED
     folder.mkdir(parents=True, exist_ok=True)
-    to, number = folder / path.name, 1
+    name = name or path.name
+    to, number = folder / name, 1
     while os.path.lexists(to):
         number += 1
-        to = folder / f"{path.name}.{number}"
+        to = folder / f"{name}.{number}"
     path.rename(to)
     return to
 
