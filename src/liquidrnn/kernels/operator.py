@@ -382,7 +382,12 @@ class Operator:
         return *(found.get(at) for at in range(self._count)), *(None for _ in ctx.settings)
 
     def derived(
-        self, saved: Sequence[Any], settings: Sequence[Any], upstream: Tensor, wanted: Sequence[int], eager: bool = False
+        self,
+        saved: Sequence[Any],
+        settings: Sequence[Any],
+        upstream: Tensor,
+        wanted: Sequence[int],
+        eager: bool = False,
     ) -> list[Tensor]:
         """Gradients of the tensors at the places ``wanted`` among the arguments that were saved."""
         states, kept, *tensors = saved
@@ -453,8 +458,9 @@ class _Eager(torch.autograd.Function):
         return output[0]
 
     @staticmethod
-    def backward(ctx, upstream):
-        return None, None, None, None, *ctx.operator.derived(ctx.saved_tensors, ctx.settings, upstream, ctx.wanted, True)
+    def backward(ctx, *upstream):
+        found = ctx.operator.derived(ctx.saved_tensors, ctx.settings, *upstream, ctx.wanted, eager=True)
+        return None, None, None, None, *found
 
 
 def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget: int) -> tuple[Tensor, Tensor]:

@@ -418,7 +418,13 @@ class _OfTorch(Recurrence):
         biases = (rnn.bias_ih_l0, rnn.bias_hh_l0) if rnn.bias else (None, None)
         projection = rnn.weight_hr_l0 if rnn.proj_size else None
         return Cell(
-            rnn.weight_ih_l0, rnn.weight_hh_l0, *biases, projection, self.rate, kind=rnn.mode, appends=self.time == "append"
+            rnn.weight_ih_l0,
+            rnn.weight_hh_l0,
+            *biases,
+            projection,
+            self.rate,
+            kind=rnn.mode,
+            appends=self.time == "append",
         )
 
     def _run(self, input: Tensor | PackedSequence, state: State) -> tuple[Any, State]:
