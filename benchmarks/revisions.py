@@ -6,8 +6,8 @@
 
 Each revision is installed in a folder of its own and runs in a process of its own. Cases are those of ``speed.py``. A
 round times both, one after the other and in turn first; a ratio is the median over rounds of new over old, with its
-quartiles. With one thread times are processor times. Ratios above ``--most`` whose lower quartile is above 1 are named,
-and the command then fails.
+quartiles. With ``--threads 1`` times are processor times. Ratios above ``--most`` whose lower quartile is above 1 are
+named, and the command then fails.
 """
 
 from __future__ import annotations

@@ -93,7 +93,12 @@ LIQUID_INLINE Vector<T> exponential(Vector<T> x) {
 
 template <class T>
 LIQUID_INLINE Vector<T> sigmoid(Vector<T> x) {
-    return x < -Exponential<T>::limit ? Vector<T>{} : quotient<T>(broadcast(T(1)), T(1) + exponential<T>(-x));
+    constexpr T limit = Exponential<T>::limit;
+    // Where e^-x would be 0 it is so small that 1 + e^-x is 1.
+    const Vector<T> above = x > limit ? broadcast(limit) : x;
+    const Power<T> power(above < -limit ? broadcast(limit) : -above);
+    const Vector<T> open = quotient<T>(broadcast(T(1)), T(1) + fma(power.scale, power.rest, power.scale));
+    return x < -limit ? Vector<T>{} : open;
 }
 
 // (e^2x - 1) / (e^2x + 1), its numerator without cancellation. From 20 on tanh is 1 even in double.

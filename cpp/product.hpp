@@ -30,8 +30,9 @@ struct Rows {
     std::int64_t stride;
 };
 
+// Inlined: a call would pass its structs by way of memory, which the callee reads before it is there.
 template <class T, int R, int C>
-void product_block(std::int64_t inner, Left<T> a, Right<T> b, Rows<const T> start, Rows<T> to) {
+LIQUID_INLINE void product_block(std::int64_t inner, Left<T> a, Right<T> b, Rows<const T> start, Rows<T> to) {
     constexpr int width = Simd<T>::width;
     Vector<T> sums[R][C];
 #pragma GCC unroll 8
@@ -65,7 +66,8 @@ constexpr int kBlockRows = 4;
 #endif
 
 template <class T, int C>
-void product_columns(std::int64_t rows, std::int64_t inner, Left<T> a, Right<T> b, Rows<const T> start, Rows<T> to) {
+void product_columns(std::int64_t rows, std::int64_t inner, const Left<T>& a, const Right<T>& b, const Rows<const T>& start,
+                     const Rows<T>& to) {
     for (std::int64_t row = 0; row < rows;) {
         const Left<T> left{a.data + row * a.rows, a.rows, a.inner};
         const Rows<const T> from{start.data + row * start.stride, start.stride};

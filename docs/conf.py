@@ -17,7 +17,7 @@ extensions = [
 ]
 # Single backquotes in docstrings are code, as in Markdown.
 default_role = "code"
-included = [f"results/speed/{name}.md" for name in ("scaling", "rivals", "tables", "avx2/tables")]
+included = [f"results/speed/{name}.md" for name in ("scaling", "rivals", "revisions", "tables", "avx2/tables")]
 exclude_patterns = [*included, "_build"]
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3

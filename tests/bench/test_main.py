@@ -90,7 +90,7 @@ def test_a_study_from_its_file_to_its_report(finished):
     assert len(stamps(finished)) == 2 * 2 + 2
     # One file, and nothing that is left of the work.
     assert sorted(path.name for path in finished.iterdir()) == [
-        "incoming", "predictions", "report.html", "runs", "searches", "study.yaml", "tasks.json", "workers.log",
+        "incoming", "predictions", "report.html", "runs", "searches", "study.yaml", "tasks.json",
     ]  # fmt: skip
     assert len(list((finished / "runs").iterdir())) == 1 and not list((finished / "incoming").iterdir())
     assert Study.load(finished / "study.yaml") == Study.parse(STUDY)
@@ -182,7 +182,7 @@ def test_a_folder_that_is_gone_while_its_study_runs_is_one_sentence(tmp_path, ca
     with pytest.raises(SystemExit), main_module._refusing_write_errors(tmp_path / "gone"):
         raise FileNotFoundError(2, "No such file or directory", str(tmp_path / "gone" / "incoming" / "x"))
     said = capsys.readouterr().err
-    assert "gone was moved, renamed or removed while liquidbench was at work in it" in said
+    assert "gone was moved, renamed or removed while liquidbench was using it" in said
     assert "liquidbench resume FOLDER" in said and "Make room" not in said
 
 
@@ -803,7 +803,7 @@ def test_metrics_of_another_kind_are_refused_with_those_that_apply(kind, wrong, 
     results.write_tasks(directory, facts)
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     said = refusal(capsys, "rescore", directory, "--metrics", right, wrong)
-    assert f"which score {kind}, as all tasks here are; {wrong} scores" in said and f" {right}" in said
+    assert f"as all tasks of this study are {kind}; {wrong} scores" in said and f" {right}" in said
     assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
 
 

@@ -458,14 +458,9 @@ class _Eager(torch.autograd.Function):
         return output[0]
 
     @staticmethod
-    def backward(ctx, upstream):
-        return (
-            None,
-            None,
-            None,
-            None,
-            *ctx.operator.derived(ctx.saved_tensors, ctx.settings, upstream, ctx.wanted, True),
-        )
+    def backward(ctx, *upstream):
+        found = ctx.operator.derived(ctx.saved_tensors, ctx.settings, *upstream, ctx.wanted, eager=True)
+        return None, None, None, None, *found
 
 
 def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget: int) -> tuple[Tensor, Tensor]:

@@ -329,7 +329,7 @@ def driver(folder, stdout=subprocess.DEVNULL) -> subprocess.Popen:
 def test_the_driver_is_killed(tmp_path, undisturbed):
     with driver(tmp_path, stdout=subprocess.PIPE) as running:
         running.stdout.readline()
-        with pytest.raises(ValueError, match="another process does"):
+        with pytest.raises(ValueError, match="another process trains in"):
             train(parity(), CONFIG, tmp_path)
         running.kill()
     train(parity(), CONFIG, tmp_path)
@@ -527,7 +527,7 @@ def test_threads_are_those_of_the_checkpoint(tmp_path):
 
 
 def begun(folder) -> Checkpoint:
-    at = Checkpoint.first(CONFIG, parity(), CONFIG.build(parity()))
+    at = Checkpoint.initial(CONFIG, parity(), CONFIG.build(parity()))
     at.write(folder / "checkpoint.pt")
     return at
 
