@@ -742,7 +742,9 @@ def test_fits_whose_predictions_are_missing_keep_their_scores_and_are_counted(fi
             path.rename(tmp_path / path.name)
         assert main(["rescore", str(finished)]) == 0
         out = capsys.readouterr().out
-        assert f"Unchanged: {counted} without predictions in {finished / 'predictions'}. Put the missing files back" in out
+        assert (
+            f"Unchanged: {counted} without predictions in {finished / 'predictions'}. Put the missing files back" in out
+        )
         assert f"Scored again: {4 - len(missing)} fits\n" in out
         for path in missing:
             (tmp_path / path.name).rename(path)
