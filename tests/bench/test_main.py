@@ -182,7 +182,7 @@ def test_a_folder_that_is_gone_while_its_study_runs_is_one_sentence(tmp_path, ca
     with pytest.raises(SystemExit), main_module._refusing_write_errors(tmp_path / "gone"):
         raise FileNotFoundError(2, "No such file or directory", str(tmp_path / "gone" / "incoming" / "x"))
     said = capsys.readouterr().err
-    assert "gone was moved, renamed or removed while liquidbench was at work in it" in said
+    assert "gone was moved, renamed or removed while liquidbench was using it" in said
     assert "liquidbench resume FOLDER" in said and "Make room" not in said
 
 
@@ -219,7 +219,7 @@ def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_p
 
     # A failure is a result: to try again takes more than to run again.
     assert main(["resume", str(directory)]) == 1
-    assert "6 of them failed (--retry-failed runs those again)" in capsys.readouterr().out
+    assert "6 of them failed (--retry-failed repeats those)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -638,7 +638,7 @@ def test_damaged_predictions_are_made_again(finished, capsys):
     with pytest.warns(KeptFileWarning, match=f"{fits[1]}.npz is damaged.*it is now .*damaged"):
         assert main(["rescore", str(finished)]) == 0
     out = capsys.readouterr().out
-    assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To do these fits again: liquidbench res" in out
+    assert "Scored again: 3 fits\n" in out and "of 1 more were damaged. To repeat these fits: liquidbench res" in out
     assert set(results.done(finished)) == set(before["run"]) - {fits[1]} and not path.exists()
     assert main(["resume", str(finished), "--in-process"]) == 0
     shown = ["run", "split", "metric", "step", "trial", "value"]
@@ -776,7 +776,7 @@ def test_metrics_of_another_kind_are_refused_with_those_that_apply(kind, wrong, 
     results.write_tasks(directory, facts)
     before = {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
     said = refusal(capsys, "rescore", directory, "--metrics", right, wrong)
-    assert f"which score {kind}, as all tasks here are; {wrong} scores" in said and f" {right}" in said
+    assert f"as all tasks of this study are {kind}; {wrong} scores" in said and f" {right}" in said
     assert {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()} == before
 
 
