@@ -1,7 +1,7 @@
-"""A study: one YAML file, one question, and the list of runs that answers it.
+"""Studies: a YAML file with one question becomes the list of runs that answer it.
 
-Everything that decides a result is in a `Run`, and a run's id is a hash of that content and of the data. Two
-machines that parse one study therefore agree about which runs are finished.
+A `Run` has everything that determines its result except the data, and its id is a hash of its content and the data.
+Any two machines therefore agree about which runs of a study are finished.
 """
 
 import dataclasses
@@ -24,10 +24,9 @@ from liquidbench.system.storage import regular
 from liquidbench.user_code import CodeError, UserCode, checksum, is_code
 
 RESULTS_FORMAT = 2
-"""Version of what results mean. It is part of a run's id: results that meant something else are never mistaken.
+"""Version of the meaning of results. It is part of every run's id, so results with another meaning are never reused.
 
-What is only added wants no new one: a field of a run with the default that says what was done before, or a column that
-may be null.
+Additions need no new version: a field of a run whose default is the former behaviour, or a column that may be null.
 """
 
 MATCHINGS: Mapping[str, str] = {
@@ -35,15 +34,15 @@ MATCHINGS: Mapping[str, str] = {
     "compute": "multiply-adds and synapse evaluations a sample",
     "state": "numbers carried from sample to sample",
 }
-"""By what networks are made equally large, in words; `liquidbench.matching` counts it."""
+"""The quantities by which networks can be matched in size, in words; `liquidbench.matching` counts them."""
 
 MODES = ("full", "cheap")
 
 DEVICES = ("cpu", "cuda")
-"""What networks can be trained and measured on."""
+"""Devices on which networks can be trained and measured."""
 
 MOST_RUNS = 1_000_000
-"""Runs of a study, at most: each is a fit, or a measurement."""
+"""Largest number of runs of a study."""
 
 _MOST = {
     "parameters": 100_000_000,
@@ -54,7 +53,7 @@ _MOST = {
     "training.batch_size": 2**31 - 1,
     "seeds": 100_000,
 }
-"""The largest whole numbers there may be: more is a slip, and would be counted up to for hours."""
+"""Largest accepted whole numbers: larger ones are mistakes, and would take hours or exhaust memory."""
 
 _LARGEST_SEED = 2**63 - 1
 
@@ -77,11 +76,10 @@ STEPS: Mapping[str, int] = {
     "parity-dense": 20_000,
     "parity-events": 20_000,
 }
-"""Steps of the optimiser that networks need on a task to have learnt, for batches of 64; `docs/tasks.md` has the
-learning curves."""
+"""Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
 STEPS_ELSEWHERE = 2_000
-"""Steps on any other task, where a study does not say how many."""
+"""Default number of steps on other tasks."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +89,11 @@ class Training:
     Everything else is searched for; see `liquidbench.search`.
 
     Attributes:
-        epochs: passes over the training split, at most, in studies of earlier versions. Their results can be read; what
-            is missing of them cannot be run. None for a budget in steps.
+        epochs: largest number of epochs, only in studies of earlier versions. Their results can be read, but missing
+            runs cannot be done. None for a budget in steps.
         batch_size: sequences per step.
-        steps: steps of the optimiser, at most: a number for all tasks, or one for each by name. A study fills in
-            `STEPS` for tasks without one. A `Run` has a number.
+        steps: largest number of optimiser steps: one number for all tasks, or a mapping by task name. A study adds
+            `STEPS` for tasks without a number. In a `Run` it is a number.
     """
 
     epochs: int | None = None
@@ -130,10 +128,10 @@ class Search:
     """How hyperparameters are found, with the same effort for every model; what is drawn is in `liquidbench.search`.
 
     Attributes:
-        trials: how many draws are trained.
-        mode: "full" searches anew for each seed and outer split; "cheap" searches with the first seed on the first
-            split alone, and every other seed and split trains once with what that found.
-        minutes: wall-clock cap of a search, shared equally among its trials, in minutes; None for no cap. A training
+        trials: number of draws that are trained.
+        mode: "full" searches for each seed and outer split; "cheap" searches only with the first seed on the first
+            split, and every other seed and split trains once with the best settings found.
+        minutes: wall-clock limit of a search in minutes, shared equally among its trials; None for no limit. A training
             outside of a search has the share of one trial.
     """
 
@@ -156,7 +154,7 @@ class Search:
 
 @dataclass(frozen=True)
 class Robustness:
-    """How far the test split is corrupted, after training on the clean one.
+    """Corruptions of the test split, for models trained on uncorrupted data.
 
     Attributes:
         removed_steps: fractions of the time steps removed, each at least 0 and below 1.
@@ -177,21 +175,21 @@ class Robustness:
 
 @dataclass(frozen=True)
 class Run:
-    """One fit, or one measurement of cost: all that decides its result, save the data.
+    """One fit, or one measurement of cost: everything that determines its result, except the data.
 
     Attributes:
         kind: "fit" searches, trains and scores; "cost" measures time and memory.
-        task: a task's name, the mapping that describes a user's table, or code of a user's own.
-        model: a key of `liquidbench.models.MODELS`, or a user's own.
-        variant: "matched" has the study's size and searches; "author" takes size and learning rate from a
-            publication, so that `matching` is "" and `parameters` None.
-        seed: decides initial values and data order, and the draws of a search of its own.
-        fold: which of the task's outer splits, 0 being the official one.
-        matching: a key of `MATCHINGS`: what is equal among models.
-        parameters: budget of trained parameters, or None; for another matching, see `liquidbench.matching`.
+        task: name of a task, mapping that describes a user's table, or user-defined task.
+        model: a key of `liquidbench.models.MODELS`, or a user-defined model.
+        variant: "matched" for the study's size and a search; "author" for a published size and learning rate, with
+            `matching` "" and `parameters` None.
+        seed: seed of initial values, order of the data, and the draws of the run's own search.
+        fold: number of the task's outer split; 0 is the official one.
+        matching: a key of `MATCHINGS`: the quantity that is equal for all models.
+        parameters: budget of trained parameters, or None; for other matchings, see `liquidbench.matching`.
         training: see `Training`.
         search: see `Search`.
-        tuned: seed and fold of the search whose best draw it trains; its own, but for mode "cheap".
+        tuned: seed and fold of the search that chooses its settings; its own, except in mode "cheap".
         robustness: see `Robustness`.
         device: one of `DEVICES`.
     """
@@ -226,10 +224,10 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """Steps of each training, at most.
+        """Largest number of steps of each training.
 
         Raises:
-            ValueError: where the study is of an earlier version and counts epochs.
+            ValueError: if the study is from an earlier version and counts epochs.
         """
         if not isinstance(self.training.steps, int):
             raise ValueError(
@@ -242,16 +240,16 @@ class Run:
 
     @property
     def searches(self) -> bool:
-        """Whether it makes the search itself."""
+        """Whether the run has its own search."""
         return self.variant == "matched" and self.tuned == (self.seed, self.fold)
 
     def id(self, data_digest: str) -> str:
-        """The run's name in the results: 16 hexadecimal digits.
+        """The run's id in the results: 16 hexadecimal digits.
 
-        It depends on the run's content, the data's digest and `RESULTS_FORMAT`; neither on the order of keys
-        nor on where a user's table lies, for the digest says what is in it. Code of a user's own counts with its
-        checksum, so that another version of it makes other runs. A field that ids have not always had is left out
-        where it is at its default, so that results from before it are found.
+        It depends on the run's content, the digest of the data and `RESULTS_FORMAT`, but not on the order of keys or
+        the path of a user's table. User-defined code is included by its checksum, so another version of the code gives
+        other runs. Fields that were added later are left out if they have their default, so that earlier results are
+        found.
 
         Args:
             data_digest: the task's ``data_digest``.
@@ -262,7 +260,7 @@ class Run:
         return self._digest(data_digest)
 
     def columns(self, data_digest: str) -> dict[str, Any]:
-        """What each row of its results says of it.
+        """The columns that identify the run in each row of its results.
 
         Args:
             data_digest: the task's ``data_digest``.
@@ -280,10 +278,10 @@ class Run:
         }
 
     def search_id(self, data_digest: str) -> str:
-        """The name of the search that the run makes, or whose best draw it trains: 16 hexadecimal digits.
+        """The id of the search that chooses the run's settings: 16 hexadecimal digits.
 
-        Runs that differ in nothing that a search depends on share it. The number of trials is not part of it, so that
-        a search can be gone on with for more.
+        It depends only on what influences a search, so several runs may share one. It does not depend on the number of
+        trials, so that a search can be continued with more.
 
         Args:
             data_digest: the task's ``data_digest``.
@@ -311,18 +309,18 @@ _ALWAYS: Mapping[type, tuple[str, ...]] = {
     Training: ("epochs", "batch_size"),
     Search: ("trials", "mode", "minutes"),
     Robustness: ("removed_steps", "noise"),
-    # What a model counts as, and where it was published, decides no number.
+    # Family and publication of a model do not influence results.
     UserModel: ("code", "name", "checksum"),
     UserCode: ("code", "name", "checksum"),
 }
-"""The fields that are in every id. They stay what they are; a new field is not added here."""
+"""The fields that are always part of an id. Never add a new field here."""
 
 _NEVER: Mapping[type, tuple[str, ...]] = {UserModel: ("family", "author")}
-"""Fields that are in no id, as they decide no number."""
+"""Fields that are never part of an id, as they do not influence results."""
 
 
 def _content(part: Any, always: tuple[str, ...] | None = None) -> dict[str, Any]:
-    """What an id says of a part of a run: fields that ids have always had, and others that are not at their default.
+    """The part of an id for a run or one of its parts: fields in `_ALWAYS`, and others that are not at their default.
 
     Args:
         part: a `Run`, or a part of one.
@@ -343,7 +341,7 @@ def _content(part: Any, always: tuple[str, ...] | None = None) -> dict[str, Any]
 
 @dataclass(frozen=True)
 class Study:
-    """One question and what is to be run for it.
+    """A question and the runs that answer it.
 
     Attributes:
         name: the study's name and that of its folder of results.
@@ -543,7 +541,7 @@ class Study:
         return fits + costs
 
     def turn(self, run: Run) -> tuple[int, ...]:
-        """When it is a run's turn: seed by seed, so that a study cut short has compared all models on the same."""
+        """Sort key of a run: seed by seed, so that an interrupted study has all models with the same seeds."""
         matching = self.matching.index(run.matching) if run.matching else 0
         return run.kind == "cost", matching, run.variant == "author", run.fold, self.seeds.index(run.seed)
 
@@ -569,7 +567,7 @@ def task_name(task: str | Mapping[str, Any] | UserCode) -> str:
 
 
 def normal(text: str) -> tuple[tuple[str, ...], str]:
-    """The keys of a YAML mapping, and the mapping as `Study.to_yaml` would write it; nothing where it is none."""
+    """The keys of a YAML mapping, and the mapping in the form of `Study.to_yaml`; empty if it is not a mapping."""
     try:
         content = yaml.load(text, _Loader)  # noqa: S506
     except (ValueError, yaml.YAMLError):
@@ -582,15 +580,12 @@ def _dumped(content: Any) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that reads 1e-3 as a number and refuses a key given twice; PyYAML by itself does neither.
-
-    Nor does it bound what a few anchors that stand for each other unfold to, or how deep lists lie in lists.
-    """
+    """A YAML loader that reads 1e-3 as a number, refuses duplicate keys, and limits nesting and the size of anchors."""
 
     def __init__(self, stream: str):
         super().__init__(stream)
         self._depth = 0
-        # Of each node, with all that is in it; an anchor counts as often as it is named.
+        # Number of nodes in each node; an anchor counts as often as it is used.
         self._sizes: dict[yaml.Node, int] = {}
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:

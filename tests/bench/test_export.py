@@ -278,7 +278,7 @@ def test_a_full_disk_is_said_and_nothing_else(to, finished, tmp_path, monkeypatc
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
     try:
-        with pytest.raises(ValueError, match=r"(written to|used as) .*\(.*\); name a.* with --out"):
+        with pytest.raises(ValueError, match=r"(written to|used as) .*\(.*\); (name|choose) a.* with --out"):
             export(frame, to, tmp_path / "there", "s")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -173,7 +173,7 @@ def _front_caption(front: Sequence[str]) -> str:
 
 
 def cost_caption(study: Sequence[TaskSummary], over_tasks: bool) -> str:
-    """What the costs of some tasks show; "" where there is no score to set against them.
+    """The caption of the charts of scores against costs; "" if there are no scores.
 
     Args:
         study: the tasks.
@@ -271,7 +271,7 @@ def learning(task: TaskSummary) -> list[Figure]:
 
 
 def tuning(task: TaskSummary) -> tuple[Figure | None, str]:
-    """What the best of k trials is expected to come to on validation, or a sentence that says why there is no curve."""
+    """The expected validation score of the best of k trials, or a sentence that says why there is no curve."""
     searches = {model: task.searches[model] for model in task.best_first("matched") if model in task.searches}
     trials = max((len(search) for found in searches.values() for search in found), default=0)
     if trials < 2:

@@ -101,7 +101,7 @@ class PairRow:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a model was on a task: its score, its size, what validation chose, what ended training, what it cost."""
+    """A model on a task: score, size, chosen settings, why training ended, and cost."""
 
     mark: Mark
     key: str
@@ -369,7 +369,7 @@ def _judgement(task: TaskSummary, anchor: str) -> TaskVerdict | None:
 
 
 def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
-    """What it would take for another verdict, "" where there is nothing to be said."""
+    """What would change the verdict; "" if nothing is known about that."""
     if pair is None or pair.difference is None:
         return ""
     if pair.prospect:
@@ -652,7 +652,7 @@ def _shares(facts: Facts) -> str:
 
 
 def _distinct(rows: pl.LazyFrame, column: str) -> list[Any]:
-    """What a column holds but null, in the order of its first coming."""
+    """Distinct values of a column without null, in order of first appearance."""
     return rows.select(pl.col(column).drop_nulls().unique(maintain_order=True)).collect()[column].to_list()
 
 

@@ -218,7 +218,7 @@ def _front_line(front: Sequence[tuple[float, float]], bounds: svg.Box) -> str:
 
 
 def _front_area(front: Sequence[tuple[float, float]], bounds: svg.Box) -> str:
-    """What lies behind the front."""
+    """The area of the chart that the front dominates, as SVG."""
     if not front:
         return ""
     steps = "".join(f"V{y:.1f}H{end:.1f}" for (_, y), end in _steps(front, bounds[2]))

@@ -254,12 +254,12 @@ def key(mark: Mark) -> str:
 
 
 def classes(mark: Mark) -> str:
-    """What gives a model its colour in the style sheet."""
+    """The CSS classes that give a model its colour."""
     return mark.family + (" apart" if mark.apart else "") + (" behind" if mark.behind else "")
 
 
 def style_of_families() -> str:
-    """What the style sheet says of each family: its colour, and how its glyphs are filled."""
+    """CSS rules of each family: its colour, and the fill of its glyphs."""
     glyphs = {
         "hollow": ".{0} .glyph {{ fill: var(--card); }} .{0} .spot {{ fill: var(--c); }}",
         "strokes": ".{0} .glyph {{ fill: none; stroke-width: 2.2; }} .{0} .spot {{ fill: var(--c); }}",
@@ -349,7 +349,7 @@ def grid_y(axis: Axis, left: float, right: float, label: str) -> str:
 
 
 def held(values: Sequence[float], references: Sequence[tuple[float, str]]) -> list[float]:
-    """What an axis must hold: the data, and each reference that would not squeeze them into a corner."""
+    """Values that an axis must include: the data, and references that are not too far from them."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return []

@@ -167,7 +167,7 @@ def scores(task: TaskSummary, name: str) -> Table:
 
 
 def loop(task: TaskSummary, name: str) -> Table:
-    """What one task's rollouts measured, of models and of the policies that they are set against."""
+    """The measurements of a task's rollouts, for models and reference policies."""
     measures, places = task.facts.measurements, {}
     for measure in measures:
         found = [task.measured_in_loop(*who, measure) for who in task.standings]
@@ -228,7 +228,7 @@ def cost_heads(task: TaskSummary) -> list[str]:
 
 
 def costs(task: TaskSummary, model: str, variant: str) -> list[str]:
-    """What a model costs on a task, in words."""
+    """The cost of a model on a task, in words."""
     known = [(task.cost(model, variant, metric), COSTS[metric]) for metric in _measured(task)]
     return ["" if value is None else quantity(cost.scale * value, cost.unit) for value, cost in known]
 

@@ -148,7 +148,7 @@ class TaskSummary:
 
     @property
     def over(self) -> str:
-        """What a score's single values are of: a "seed", or a "split", where they are means over its seeds."""
+        """The unit of a score's single values: "seed", or "split" if they are means over the seeds of a split."""
         return "seed" if self.splits == 1 else "split"
 
     @property
@@ -170,7 +170,7 @@ class TaskSummary:
 
     @property
     def floors(self) -> dict[str, float]:
-        """What takes no network, by name; the best constant where it is better than the trivial predictor."""
+        """Floors by name, with the best constant prediction if it is better than the trivial predictor."""
         ahead = self.constant is not None and (
             self.trivial is None or self.lead(self.constant - self.trivial, None)[0] > 1e-9 * abs(self.trivial)
         )
@@ -240,7 +240,7 @@ class TaskSummary:
         return self._spread(values, self.facts.measure)
 
     def measured_in_loop(self, model: str, variant: str, measure: Measure) -> Spread | None:
-        """What the rollouts of a model on test measured."""
+        """The measurements of a model's rollouts on test."""
         values = self._looped.get((model, variant, measure.name), ())
         return self._spread(values, measure) if values else None
 
@@ -306,7 +306,7 @@ class TaskSummary:
         return self._trainings.of(model, variant)["best"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
-        """What ended the trainings that validation chose, one a seed."""
+        """Why the trainings of the chosen trials ended, one per seed."""
         return self._trainings.of(model, variant)["ended"].drop_nulls().to_list()
 
     def validation(self, model: str, variant: str) -> float | None:

@@ -219,7 +219,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class OverTasks:
-    """What the tasks say together.
+    """The joint result of all tasks.
 
     Attributes:
         tasks: number of tasks on which all matched models were ranked, and none was cut short by the time limit.

@@ -65,7 +65,7 @@ COST_RULE = (
 
 @dataclass(frozen=True)
 class Price:
-    """What one model's lead over another costs: on a task, or over tasks.
+    """The cost of one model's lead over another, on a task or over tasks.
 
     Attributes:
         cost: one of `WEIGHED`.

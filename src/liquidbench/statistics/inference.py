@@ -648,9 +648,9 @@ def seeds_to_show(
 
 
 def spreads_to_show(seeds: int, alpha: float = ALPHA, power: float = POWER) -> float:
-    """How large a difference is that so many seeds would show by the paired t-test, in spreads of the differences.
+    """The smallest difference that a paired t-test with this number of seeds would show.
 
-    The other way round than `seeds_to_show`.
+    The inverse of `seeds_to_show`.
 
     Args:
         seeds: at least 2.
@@ -658,7 +658,7 @@ def spreads_to_show(seeds: int, alpha: float = ALPHA, power: float = POWER) -> f
         power: chance of showing it.
 
     Returns:
-        The least true difference, divided by the standard deviation of the paired differences.
+        The smallest true difference, divided by the standard deviation of the paired differences.
 
     Raises:
         ValueError: for fewer seeds, or chances outside 0 to 1.
@@ -726,7 +726,7 @@ def seeds_to_equate(
 
 
 def gain_per_doubling(gains: ArrayLike, cost_ratios: ArrayLike) -> float:
-    """What a model gains on another for each doubling of cost, over some tasks.
+    """The gain of a model over another per doubling of cost, over some tasks.
 
     An exchange rate between two points, mean gain over mean number of doublings, and no law of how scores grow with
     cost::

@@ -43,7 +43,7 @@ PROSPECT_RULE = (
 
 @dataclass(frozen=True)
 class Prospect:
-    """What more seeds would show where none has been shown yet, were difference and spread the true ones.
+    """What more seeds would show if the observed difference and spread were the true ones.
 
     Attributes:
         aim: "different", or "equivalent" where the difference seen lies below the smallest that counts.
@@ -130,7 +130,7 @@ class Pair:
 
     @property
     def interval(self) -> Interval | None:
-        """Of the difference; None where its error is unknown: below two pairs, or where all differ alike."""
+        """Interval of the difference; None if its error is unknown: with fewer than two pairs, or equal differences."""
         return self.estimate.interval() if self.estimate else None
 
     @property
@@ -140,7 +140,7 @@ class Pair:
 
     @property
     def extent(self) -> str:
-        """What the pairs are, in words."""
+        """The unit of the pairs, in words."""
         each = counted(self.seeds, "seed")
         if self.splits == 1:
             return each
@@ -156,7 +156,7 @@ class Pair:
 
     @property
     def prospect(self) -> Prospect | None:
-        """What more seeds would show; None where something is shown, nothing can be said, or the spread is unknown.
+        """What more seeds would show; None if a difference is shown, or the spread is unknown.
 
         None too where more seeds are not all that it takes: over splits, recordings or networks. The level is that of
         Holm's first step, at worst.

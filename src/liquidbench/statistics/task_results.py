@@ -145,7 +145,7 @@ class Trainings:
 
 
 class TaskResults:
-    """What the runs of one task scored, by model."""
+    """The scores of the runs on one task, by model."""
 
     def __init__(
         self,
@@ -416,7 +416,7 @@ class TaskResults:
         return combined(fmean(map(fmean, by_fold.values())), len(values), [own, *others])
 
     def _recordings(self, sides: tuple[Weights, Weights], runs: Sequence[FoldAndSeed]) -> tuple[float, float] | None:
-        """What the difference owes to the recordings in test: variance and degrees of freedom; None where unknown."""
+        """Variance of the difference due to the test recordings, and its degrees of freedom; None if unknown."""
         if self._without is None or not runs:
             return None
         by_fold: dict[int, list[NDArray[np.float64]]] = {}
@@ -450,7 +450,7 @@ class TaskResults:
         return difference if self.higher else -difference
 
     def prices(self, pair: Pair) -> tuple[Price, ...]:
-        """What the lead of a pair's first over its second costs; nothing without a common seed."""
+        """The cost of the lead of a pair's first model over its second; empty without a common seed."""
         if pair.difference is None:
             return ()
         ends = sorted(map(self.lead, pair.interval)) if pair.interval else None

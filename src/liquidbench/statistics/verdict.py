@@ -103,7 +103,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a study answers.
+    """The answer of a study.
 
     Attributes:
         headline: the answer and what follows from it.
@@ -376,7 +376,7 @@ def _headline(judgements: Sequence[Judgement]) -> str:
 
 
 def _consequence(judgements: Sequence[Judgement]) -> str:
-    """What to do, by the networks that were compared and no others."""
+    """The recommendation, which is about the compared networks only."""
     counts = Counter(judgement.verdict for judgement in judgements)
     liquid, recurrent = counts["liquid better"], counts["recurrent better"]
     where = "here" if len(judgements) < FEW_TASKS else "on tasks like these"

@@ -284,7 +284,7 @@ def test_a_damaged_network_is_not_loaded(tmp_path):
     model = tmp_path / "model.pt"
     replicas.write_file({"task": "parity", "state": {}}, model)
     flip(model, model.read_bytes(), 999)
-    with pytest.raises(DamagedFileError, match=r"model\.pt is damaged.*run the same `liquidbench train` again"):
+    with pytest.raises(DamagedFileError, match=r"model\.pt is damaged.*run the same .liquidbench train. again"):
         distributed.load(tmp_path, synthetic.parity_dense(sizes=(60, 20, 20)))
 
 

@@ -518,12 +518,12 @@ def test_another_version_of_torch_is_told(tmp_path):
     at = begun(tmp_path)
     replace(at, torch="1.0").write(tmp_path / "checkpoint.pt")
     with pytest.warns(UserWarning, match="started with torch 1.0"):
-        distributed._settled(CONFIG, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt")
+        distributed._settle_config(CONFIG, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt")
 
 
 def test_threads_are_those_of_the_checkpoint(tmp_path):
     at = begun(tmp_path)
-    assert distributed._settled(replace(CONFIG, threads=None), parity(), at, tmp_path / "checkpoint.pt") == CONFIG
+    assert distributed._settle_config(replace(CONFIG, threads=None), parity(), at, tmp_path / "checkpoint.pt") == CONFIG
 
 
 def begun(folder) -> Checkpoint:
