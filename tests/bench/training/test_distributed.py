@@ -518,7 +518,9 @@ def test_another_version_of_torch_is_told(tmp_path):
     at = begun(tmp_path)
     replace(at, torch="1.0").write(tmp_path / "checkpoint.pt")
     with pytest.warns(UserWarning, match="started with torch 1.0"):
-        distributed._settle_config(CONFIG, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt")
+        distributed._settle_config(
+            CONFIG, parity(), Checkpoint.read(tmp_path / "checkpoint.pt"), tmp_path / "checkpoint.pt"
+        )
 
 
 def test_threads_are_those_of_the_checkpoint(tmp_path):
