@@ -468,3 +468,14 @@ def test_a_compiled_function_may_call_a_stream():
     for sample in x:
         assert torch.equal(fast(sample), other(2 * sample) + 1)
     torch.compiler.reset()
+
+
+def test_a_refused_mask_resets_nothing():
+    stream = lr.Stream(lr.LTC(4, 5))
+    stream(torch.randn(4))
+    before = stream.snapshot()
+    with pytest.raises(ValueError, match="mask must be bool"):
+        stream(torch.randn(4), mask=torch.ones(3, dtype=torch.bool), reset=True)
+    after = stream.snapshot()
+    assert all(torch.equal(after[name], part) for name, part in before.items() if isinstance(part, torch.Tensor))
+    assert any(isinstance(part, torch.Tensor) and part.any() for part in before.values())

@@ -281,7 +281,6 @@ class MixedMemory(Recurrence):
         self.inner = inner
         self.input_size, self.hidden_size, self.output_size = inner.input_size, inner.hidden_size, inner.output_size
         self.state_sizes = (inner.hidden_size, inner.hidden_size)
-        self.num_synapses = inner.num_synapses
         units = inner.hidden_size
         factory = {"generator": generator, "device": device, "dtype": dtype}
         self.weight_ih = nn.Parameter(drawn(nn.init.xavier_uniform_, 4 * units, inner.input_size, **factory))
@@ -321,10 +320,14 @@ class MixedMemory(Recurrence):
         """See :meth:`Recurrence.forward`; the wrapped recurrence's hooks run too."""
         return self.inner(method, *arguments)
 
+    @property
+    def num_synapses(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """That of the wrapped recurrence."""
+        return self.inner.num_synapses
+
     def restrict(self, wiring: Wiring) -> None:
         """That of the wrapped recurrence."""
         self.inner.restrict(wiring)
-        self.num_synapses = self.inner.num_synapses
 
     def run_on(self, backend: str | None) -> None:
         """That of the wrapped recurrence."""

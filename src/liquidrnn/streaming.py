@@ -234,6 +234,8 @@ class Stream:
             span = timespan
         else:
             span = self._span(timespan)
+        if mask is not None:
+            self._check_mask(mask)
         if reset is not None:
             self._begin(reset)
         if mask is not None or self._waiting:
@@ -283,7 +285,6 @@ class Stream:
         with torch.no_grad():
             x, there, seen = input.detach(), None, mask
             if mask is not None:
-                self._check_mask(mask)
                 x, there = torch.where(mask, x, 0), mask.any(-1).reshape(-1, 1)
                 there = None if bool(there.all()) else there
                 # Absent rows are computed too and their results dropped, since a step needs an observed feature in

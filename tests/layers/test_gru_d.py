@@ -88,3 +88,16 @@ def test_levels_above_have_nothing_missing():
     outputs = below(x, mask=mask)[0]
     present = mask.any(-1)
     torch.testing.assert_close(layer(x, mask=mask)[0], above(outputs, mask=present)[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_the_means_are_a_copy(dtype):
+    mean = torch.tensor([1, 2, 3, 4], dtype=dtype)
+    one, other = lr.GRUD(4, 5, mean=mean), lr.GRUD(4, 5, mean=mean, bidirectional=True)
+    inputs, mask = torch.randn(9, 1, 4), torch.rand(9, 1, 4) > 0.5
+    before = one(inputs, mask=mask)[0]
+    other.load_state_dict(lr.GRUD(4, 5, mean=torch.full((4,), 7.0), bidirectional=True).state_dict())
+    mean.zero_()
+    assert torch.equal(one(inputs, mask=mask)[0], before)
+    first, second = (recurrence.mean for recurrence in other.recurrences)
+    assert first.data_ptr() != second.data_ptr() and first.dtype == torch.float32

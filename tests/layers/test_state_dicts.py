@@ -174,3 +174,17 @@ def test_names_of_an_earlier_version_load(make):
     torch.nn.Sequential(layer).load_state_dict({f"0.{name}": tensor for name, tensor in older.items()})
     for name, tensor in layer.state_dict().items():
         assert torch.equal(tensor, saved[name])
+
+
+@pytest.mark.parametrize("mixed_memory", [False, True])
+def test_the_number_of_synapses_is_that_of_the_loaded_graph(mixed_memory):
+    """Two graphs may differ in it and have parameters of the same shapes."""
+    layers = []
+    for seed in (0, 8):
+        torch.manual_seed(seed)
+        layers.append(lr.CfC(4, lr.wirings.AutoNCP(12, outputs=3), mixed_memory=mixed_memory))
+    one, other = layers
+    assert one.num_synapses != other.num_synapses
+    other.load_state_dict(one.state_dict())
+    assert other.num_synapses == one.num_synapses
+    assert f"{one.num_synapses:,} synapses" in repr(other)

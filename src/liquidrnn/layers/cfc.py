@@ -314,7 +314,6 @@ class _WiredRecurrence(_CfCRecurrence):
         super().__init__(wiring.units, mode, factory)
         device = factory["device"]
         self.input_size, self.output_size, self.drawn = wiring.input_size, wiring.output_size, wiring
-        self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
         connections = _connections(wiring)
         self.synapses = _with_own_states(wiring, device)
         self.weight = nn.Parameter(_xavier(connections, self.heads_per_unit, factory))
@@ -334,6 +333,12 @@ class _WiredRecurrence(_CfCRecurrence):
     def order(self) -> tuple[Tensor, ...]:
         """Neurons of each layer, in order of evaluation."""
         return cfc.reference.in_order(self.layer, self.layer_sizes)
+
+    @property
+    def num_synapses(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """As it is now, or, without numbers to read, as it was drawn."""
+        wiring = self.wiring if readable(self.layer) else self.drawn
+        return wiring.num_synapses + wiring.num_sensory_synapses
 
     @property
     def wiring(self) -> Wiring:
@@ -367,7 +372,6 @@ class _WiredRecurrence(_CfCRecurrence):
         self.synapses.restrict(_connections(wiring), self, ("weight",))
         if self.gate_synapses is not None:
             self.gate_synapses.restrict(_connections(wiring), self, ("gate_weight",))
-        self.num_synapses = wiring.num_synapses + wiring.num_sensory_synapses
 
     def network(self, cell: CellParameters | None) -> Network:
         gate = self.gate_synapses

@@ -111,7 +111,8 @@ class _GRUDRecurrence(FusedRecurrence):
         self.state_decay_weight = uniform(hidden_size, input_size, low=0.0)
         self.state_decay_bias = nn.Parameter(torch.zeros(hidden_size, **place))
         self.mean: Tensor
-        self.register_buffer("mean", torch.zeros(input_size, **place) if mean is None else mean.detach().to(**place))
+        like = torch.empty(input_size, **place)
+        self.register_buffer("mean", torch.zeros_like(like) if mean is None else mean.detach().to(like, copy=True))
 
     def coefficients(self) -> Cell:
         return Cell(
