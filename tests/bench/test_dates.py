@@ -357,6 +357,27 @@ def test_text_is_no_date(cells):
 
 
 @pytest.mark.parametrize(
+    ("form", "hours"),
+    [
+        *((form, 2) for form in ("%b %d %H:%M", "%B %d %H:%M:%S", "%b %d, %H:%M", "%b-%d %I:%M %p", "%b %-d %H:%M")),
+        ("%a %b %d %H:%M", 7), ("%b %d %H:%M", 24 * 30), ("%b %d", 24), ("%b-%d", 24), ("%B %d", 7 * 24),
+    ],
+)  # fmt: skip
+def test_a_month_and_a_day_are_no_month_and_year(form, hours):
+    moments = [datetime(2023, 3, 1) + timedelta(hours=hours * step) for step in range(90)]
+    assert read(written(moments, form)) is None
+    assert read([None, *written(moments[::-1], form)]) is None
+
+
+@pytest.mark.parametrize("months", [1, 3, 12])
+def test_months_and_years_of_two_figures_are_no_days(months):
+    when = pandas.date_range("1998-03-01", periods=40, freq=f"{months}MS")
+    assert_read_as(read(written(when, "%b %y")), when)
+    later = pandas.date_range("2001-01-01", periods=40, freq="MS")
+    assert_read_as(read(written(later, "%b-%y")), later)
+
+
+@pytest.mark.parametrize(
     ("numbers", "name"),
     [
         ([20240131, 20240231], "order"), ([12345678, 20240131], "order"), ([1, 2, 3], "date"), ([5.0, 6.5], "date"),

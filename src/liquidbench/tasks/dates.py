@@ -83,6 +83,7 @@ _FORMS = {
     form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
     for form, pattern in _FORMS.items()
 }
+_MONTH_AND_FIGURES = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?(?P<name>[A-Za-z]{3,9})\.?[-/., ]*(?P<day>[0-9]{1,2})$"
 _SEPARATED = tuple(form for form in _FORMS if form != "run together")
 _DOTTED = r"^(\d{1,2})\.(\d{2})\.(\d{2})$"
 # Where a clock begins that follows a date, and what it says.
@@ -354,6 +355,8 @@ def _in_words_and_figures(
     # There are far fewer days, and times of day, than cells.
     heads, tails = _halves(written)
     (days, day_of), (clocks, clock_of) = _distinct(heads), _distinct(tails)
+    if _lack_years(days, day_of, (clocks != "").to_numpy()[clock_of]):
+        return None
     dates = _dates_in(days, forms)
     of_day, clock_good, zones = _clocks_in(clocks)
     offset, zone_known, said, question = _zone_offsets(column, at, zones, clock_of, dates.matched[day_of])
@@ -402,6 +405,28 @@ def _distinct(text: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
     codes = text.fill_null("").cast(pl.Categorical).to_physical().to_numpy()
     _, first, code_of = np.unique(codes, return_index=True, return_inverse=True)
     return text.fill_null("").gather(first), code_of
+
+
+def _lack_years(days: pl.Series, day_of: NDArray[np.int64], with_clock: NDArray[np.bool_]) -> bool:
+    """Whether cells such as ``Mar 01`` are a month and a day: a clock follows, or they change within a month.
+
+    Years change with each month, or beyond 31.
+
+    Args:
+        days: the distinct texts.
+        day_of: number of each cell's.
+        with_clock: whether a clock follows it.
+    """
+    parts = days.str.extract_groups(_MONTH_AND_FIGURES).struct.unnest()
+    month, figures = months_of(parts["name"].fill_null("")).to_numpy()[day_of], _integers(parts["day"])[day_of]
+    there = (days != "").to_numpy()[day_of]
+    month, figures, with_clock = month[there], figures[there], with_clock[there]
+    named = month > 0
+    if not len(month) or named.mean() < 0.9 or ((figures < 1) | (figures > 31))[named].any():
+        return False
+    changed = (np.diff(month) != 0) | (np.diff(figures) != 0)
+    within = changed & (np.diff(month) == 0)
+    return bool(with_clock.mean() > 0.5 or 2 * within.sum() > changed.sum())
 
 
 def _unreadable(column: pl.Series, at: At, bad: NDArray[np.int64]) -> str:
