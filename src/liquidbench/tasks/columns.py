@@ -364,6 +364,12 @@ class _Typing:
             numbers = numerals.parse(column, mark)
             if not self._take_numbers(name, column, numbers):
                 continue
+            if mark == "." and decimal is None and of_file is None and marks[name].may_be_thousands:
+                cell = column.drop_nulls().filter(column.drop_nulls().str.contains(".", literal=True))[0]
+                self.table.remarks.append(
+                    f"file: {name!r} is read with decimal points, though {cell!r} may be {cell.replace('.', '')} "
+                    "(--decimal , reads it so)"
+                )
             if name in quick and numbers.equals(quick[name], check_dtypes=False):
                 continue
             quick[name], text[name] = numbers, column

@@ -785,9 +785,9 @@ def _size(most: float) -> str:
 
 
 def _clock_in_numbers(column: pl.Series, at: At) -> Reading | None:
-    """Numbers that are a clock by no accident: HHMM, HHMMSS, HHMMSSmmm, or HH.MM as their hours and minutes with a point.
+    """Numbers that are a clock by no accident, as HHMM, HHMMSS, HHMMSSmmm or HH.MM.
 
-    All are a time of day, and at whole minutes, say, steps are more alike than as numbers, where 55 goes on to 100.
+    All are a time of day, and steps are no less alike than as numbers, where 55 goes on to 100.
     """
     known = column.drop_nulls()
     low, high = float(known.min()), float(known.max())  # pyright: ignore[reportArgumentType]
