@@ -508,6 +508,29 @@ def test_cells_that_excel_is_told_to_keep(read):
     assert frame["plz"].to_list()[7] == "00007" and frame["a"].to_list() == [level(row) for row in range(ROWS)]
 
 
+def test_points_that_may_be_between_thousands_are_said(read):
+    told = "file: 'a' is read with decimal points, though '1.107' may be 1107 (--decimal , reads it so)"
+
+    def cells(row):
+        return f"{row % 9 + 1}.{107 + 7 * row % 800}"
+
+    def written(cell, separator=";", more=""):
+        return lines(
+            lambda row: f"{stamp(row)}{separator}x{separator}{cell(row)}", f"when{separator}b{separator}a{more}\n"
+        )
+
+    found, asked = read(written(cells)), read(written(cells), decimal=",")
+    assert told in found.remarks and found.frame["a"].to_list() == [float(cells(row)) for row in range(ROWS)]
+    assert asked.frame["a"].to_list() == [int(cells(row).replace(".", "")) for row in range(ROWS)]
+    for content in (
+        written(cells, ","),
+        written(lambda row: f"0{cells(row)[1:]}" if row == 9 else cells(row)),
+        written(lambda row: "1500" if row == 9 else cells(row)),
+        written(lambda row: f"{cells(row)};{level(row)}", more=";c"),
+    ):
+        assert not any("decimal points" in remark for remark in read(content).remarks)
+
+
 def test_two_numbers_in_a_cell_are_no_decimal_comma(read):
     # As in surface observations: value and quality.
     frame = read(lines(lambda row: f'"{stamp(row)}","+{row:04d},1"', '"DATE","TMP"\n')).frame
@@ -1000,6 +1023,20 @@ def test_codes_in_figures_are_no_numbers(plan, name):
     task = table.load(mapping)
     assert [f.name for f in task.features if f.name != "x"] == [f"{name} = {cell}" for cell in sorted(cells)]
     assert any(line.startswith(f"file: {name!r} is read as text") for line in said)
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_a_target_of_codes_is_classes_unless_amounts_are_asked_for(plan, name):
+    cells = CODES[name]
+    content = lines(lambda row: f"{row},{cells[row % 7 % len(cells)]},{level(row)}", f"t,{name},x\n", rows=200)
+    mapping, said = plan(content, name)
+    assert mapping["kind"] == "classification" and table.load(mapping).classes == tuple(sorted(cells))
+    # Zeros in front keep a target's figures text under any name.
+    assert name == "zip" or any(line.startswith(f"file: {name!r} is read as text") for line in said)
+    if name != "diagnosis":
+        assert plan(content, name, kind="regression")[0]["kind"] == "regression"
+    amounts = lines(lambda row: f"{row},{row * 7919 % 200 / 8},{level(row)}", f"t,{name},x\n", rows=200)
+    assert plan(amounts, name)[0]["kind"] == "regression"
 
 
 def test_many_codes_are_no_features(plan):

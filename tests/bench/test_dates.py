@@ -357,6 +357,27 @@ def test_text_is_no_date(cells):
 
 
 @pytest.mark.parametrize(
+    ("form", "hours"),
+    [
+        *((form, 2) for form in ("%b %d %H:%M", "%B %d %H:%M:%S", "%b %d, %H:%M", "%b-%d %I:%M %p", "%b %-d %H:%M")),
+        ("%a %b %d %H:%M", 7), ("%b %d %H:%M", 24 * 30), ("%b %d", 24), ("%b-%d", 24), ("%B %d", 7 * 24),
+    ],
+)  # fmt: skip
+def test_a_month_and_a_day_are_no_month_and_year(form, hours):
+    moments = [datetime(2023, 3, 1) + timedelta(hours=hours * step) for step in range(90)]
+    assert read(written(moments, form)) is None
+    assert read([None, *written(moments[::-1], form)]) is None
+
+
+@pytest.mark.parametrize("months", [1, 3, 12])
+def test_months_and_years_of_two_figures_are_no_days(months):
+    when = pandas.date_range("1998-03-01", periods=40, freq=f"{months}MS")
+    assert_read_as(read(written(when, "%b %y")), when)
+    later = pandas.date_range("2001-01-01", periods=40, freq="MS")
+    assert_read_as(read(written(later, "%b-%y")), later)
+
+
+@pytest.mark.parametrize(
     ("numbers", "name"),
     [
         ([20240131, 20240231], "order"), ([12345678, 20240131], "order"), ([1, 2, 3], "date"), ([5.0, 6.5], "date"),
@@ -506,6 +527,50 @@ def test_a_clock_without_separators_under_any_name(form, minutes, how, tmp_path)
     path.write_text("time,x,y\n" + "\n".join(f"{m:{form}},{k % 7},{k % 11}" for k, m in enumerate(moments)))
     _, lines = table.complete({"table": str(path), "target": "y"})
     assert f"file: 'time' read as a clock, {how}" in lines and any(line.startswith("spans: even") for line in lines)
+
+
+def clocks(minutes, form, first=0, steps=96):
+    moments = [datetime(2023, 3, 2) + timedelta(minutes=first + k * minutes) for k in range(steps)]
+    return [float(f"{m:{form}}"[: 9 if form.endswith("%f") else None]) for m in moments]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "form", "first", "how"),
+    [
+        (5, "%H%M%S", 0, "HHMMSS"), (3, "%H%M%S", 480, "HHMMSS"), (1, "%H%M%S", 540, "HHMMSS"),
+        (0.7, "%H%M%S%f", 540.00205, "HHMMSS and milliseconds"), (0.1, "%H%M%S%f", 100, "HHMMSS and milliseconds"),
+        (10, "%H.%M", 0, "HH.MM"), (15, "%H.%M", 480, "HH.MM"), (15, "%H%M", 480, "HHMM"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["time", "clock", "Uhrzeit", "heure", "hora", "ora", "klokke", "tid", "Zeit"])
+def test_whole_minutes_in_figures_are_a_clock_under_all_words_for_one(name, minutes, form, first, how):
+    reading = read(clocks(minutes, form, first), name)
+    assert reading.remarks == (f"file: {name!r} read as a clock, {how}",) and reading.in_minutes == (how == "HH.MM")
+    passed = np.diff(dates.unrolled(reading.column)[0].dt.total_milliseconds().to_numpy())
+    np.testing.assert_array_equal(passed, round(minutes * 60_000))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [5000 * k for k in range(49)], [5000 * k for k in range(60) if k % 7], [100 * k for k in range(60)],
+        [0.5 * k for k in range(48)], [0.5 * k for k in range(48) if k % 7], [0.25 * k for k in range(90)],
+        [0.01 * k for k in range(60) if k % 7], [50_000 * k for k in range(90)], [7000 * k for k in range(90)],
+        [*range(24), *range(24)],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["time", "Zeit", "heure"])
+def test_counts_are_no_clocks(name, numbers):
+    assert read(numbers, name) is None
+
+
+@pytest.mark.parametrize("name", ["time", "Uhrzeit", "heure"])
+def test_a_clock_in_figures_is_joined_with_a_date_in_any_language(name):
+    when = pandas.date_range("2023-03-01", periods=60, freq="h")
+    columns = {"Datum": when.strftime("%Y-%m-%d").tolist(), name: [100 * moment.hour for moment in when]}
+    assert (
+        time_columns.find(pl.DataFrame(columns), at).frame[f"Datum {name}"].to_list() == when.to_pydatetime().tolist()
+    )
 
 
 @pytest.mark.parametrize("numbers", [[1_709_251_200 + 7 * k for k in range(200)], [5 * k for k in range(200)]])

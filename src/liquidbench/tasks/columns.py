@@ -290,7 +290,7 @@ class _Typing:
                 self.words[name] = column
             elif (numbers := _plain_numbers(figures)) is not None:
                 quick[name], text[name] = numbers, figures
-            elif numerals.are_mixed_codes(figures) and name != target:
+            elif numerals.are_mixed_codes(figures) and (name != target or codes(name)):
                 table.remarks.append(f"file: {name!r} is read as text, codes such as {figures.drop_nulls()[0]!r}")
                 self.words[name] = column
             elif numerals.looks_numeric(figures, 0.5):
@@ -364,6 +364,12 @@ class _Typing:
             numbers = numerals.parse(column, mark)
             if not self._take_numbers(name, column, numbers):
                 continue
+            if mark == "." and decimal is None and of_file is None and marks[name].may_be_thousands:
+                cell = column.drop_nulls().filter(column.drop_nulls().str.contains(".", literal=True))[0]
+                self.table.remarks.append(
+                    f"file: {name!r} is read with decimal points, though {cell!r} may be {cell.replace('.', '')} "
+                    "(--decimal , reads it so)"
+                )
             if name in quick and numbers.equals(quick[name], check_dtypes=False):
                 continue
             quick[name], text[name] = numbers, column
@@ -434,6 +440,12 @@ class _Typing:
     def _keep_codes(self, text: Mapping[str, pl.Series], done: dict[str, pl.Series]) -> None:
         """Make figures text in columns whose names are those of codes."""
         named = [name for name, column in done.items() if column.dtype.is_numeric() and self.codes(name)]
+        # A target is named like codes and an amount where hardly a number comes again, as in 'product'.
+        named = [
+            name
+            for name in named
+            if name != self.target or done[name].n_unique() <= min(_MOST_CLASSES, len(done[name]) / 10)
+        ]
         for name in named:
             cells = text[name].str.strip_chars() if name in text else done[name].cast(pl.String)
             done[name] = cells.set(done[name].is_null(), None)

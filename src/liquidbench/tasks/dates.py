@@ -83,6 +83,7 @@ _FORMS = {
     form: r"^(?:(?i:mon|tue|wed|thu|fri|sat|sun)[A-Za-z]*\.?,?\s+)?" + pattern.replace(r"\d", "[0-9]") + "$"
     for form, pattern in _FORMS.items()
 }
+_MONTH_AND_FIGURES = r"^(?:[A-Za-z]{3,9}\.?,?\s+)?(?P<name>[A-Za-z]{3,9})\.?[-/., ]*(?P<day>[0-9]{1,2})$"
 _SEPARATED = tuple(form for form in _FORMS if form != "run together")
 _DOTTED = r"^(\d{1,2})\.(\d{2})\.(\d{2})$"
 # Where a clock begins that follows a date, and what it says.
@@ -132,14 +133,23 @@ _PLAINER = (
     (r"^(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日?(.*)$", "$1-$2-$3$4", ""),
 )
 
+# Words for what a clock shows: those that mean nothing else, and those that may count as well.
+_CLOCK = "clock(?:[ _]time)?|uhrzeit|klokke(?:slett|slæt)?|klockslag|kellonaika"
+_HOUR = (
+    "heure|hora|ora|orario|horaire|hor[áa]rio|tid|tidspunkt|tijd|tijdstip|zeit|czas|godzina|čas|saat|время|时间|時間"
+)
 # Numbers are looked at where the name speaks of time; where it speaks of days, they may count them.
 _OF_TIME = re.compile(
-    r"date|time|stamp|epoch|unix|datum|fecha|yyyy|ymd|period|month|(?:^|[ _])(?:ts|t|utc)(?:$|[ _])", re.I
+    r"date|time|stamp|epoch|unix|datum|fecha|yyyy|ymd|period|month|"
+    rf"(?:^|[ _])(?:ts|t|utc|{_CLOCK}|{_HOUR})(?:$|[ _])",
+    re.I,
 )
 _OF_DATES = re.compile(
     r"(?:.*[ _])?(?:date|dates|date_?num|date[ _/]?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
 )
-_OF_CLOCKS = re.compile(r"(?:.*[ _(])?(?:hh:?mm(?::?ss)?|clock|clock[ _]time)(?:[ _)].*)?", re.I)
+_IN_HOURS_AND_MINUTES = re.compile(r"(?:.*[ _(])?hh:?mm(?::?ss)?(?:[ _)].*)?", re.I)
+_OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:hh:?mm(?::?ss)?|{_CLOCK})(?:[ _)].*)?", re.I)
+_MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
 _UNIT = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -354,6 +364,8 @@ def _in_words_and_figures(
     # There are far fewer days, and times of day, than cells.
     heads, tails = _halves(written)
     (days, day_of), (clocks, clock_of) = _distinct(heads), _distinct(tails)
+    if _lack_years(days, day_of, (clocks != "").to_numpy()[clock_of]):
+        return None
     dates = _dates_in(days, forms)
     of_day, clock_good, zones = _clocks_in(clocks)
     offset, zone_known, said, question = _zone_offsets(column, at, zones, clock_of, dates.matched[day_of])
@@ -402,6 +414,28 @@ def _distinct(text: pl.Series) -> tuple[pl.Series, NDArray[np.int64]]:
     codes = text.fill_null("").cast(pl.Categorical).to_physical().to_numpy()
     _, first, code_of = np.unique(codes, return_index=True, return_inverse=True)
     return text.fill_null("").gather(first), code_of
+
+
+def _lack_years(days: pl.Series, day_of: NDArray[np.int64], with_clock: NDArray[np.bool_]) -> bool:
+    """Whether cells such as ``Mar 01`` are a month and a day: a clock follows, or they change within a month.
+
+    Years change with each month, or beyond 31.
+
+    Args:
+        days: the distinct texts.
+        day_of: number of each cell's.
+        with_clock: whether a clock follows it.
+    """
+    parts = days.str.extract_groups(_MONTH_AND_FIGURES).struct.unnest()
+    month, figures = months_of(parts["name"].fill_null("")).to_numpy()[day_of], _integers(parts["day"])[day_of]
+    there = (days != "").to_numpy()[day_of]
+    month, figures, with_clock = month[there], figures[there], with_clock[there]
+    named = month > 0
+    if not len(month) or named.mean() < 0.9 or ((figures < 1) | (figures > 31))[named].any():
+        return False
+    changed = (np.diff(month) != 0) | (np.diff(figures) != 0)
+    within = changed & (np.diff(month) == 0)
+    return bool(with_clock.mean() > 0.5 or 2 * within.sum() > changed.sum())
 
 
 def _unreadable(column: pl.Series, at: At, bad: NDArray[np.int64]) -> str:
@@ -726,15 +760,57 @@ def _in_units(column: pl.Series, at: At) -> Reading | None:
 
 
 def clock_in_digits(column: pl.Series, at: At) -> Reading | None:
-    """Clocks as HHMM or HHMMSS."""
+    """Clocks as HHMM, HHMMSS, or HHMMSSmmm with milliseconds."""
     text = column.cast(pl.Int64, strict=False)
     digits, known = text.fill_null(0).to_numpy(), text.is_not_null().to_numpy()
-    if digits.max(initial=0) > 2400:
+    rest = np.zeros_like(digits)
+    if digits.max(initial=0) > 240_000:
+        digits, rest = digits // 1000, digits % 1000
+        hour, minute, second = digits // 10_000, digits // 100 % 100, digits % 100
+    elif digits.max(initial=0) > 2400:
         hour, minute, second = digits // 10_000, digits // 100 % 100, digits % 100
     else:
         hour, minute, second = digits // 100, digits % 100, np.zeros_like(digits)
     good = known & (hour <= 24) & (minute < 60) & (second <= 60) & ((hour < 24) | (minute + second == 0))
-    return _durations(column, at, (hour * 3600 + minute * 60 + second) * 1_000_000, good)
+    return _durations(column, at, ((hour * 3600 + minute * 60 + second) * 1000 + rest) * 1000, good)
+
+
+def may_be_clock(name: str) -> bool:
+    """Whether a name is one that clocks have, in some language."""
+    return bool(_MAY_BE_CLOCK.fullmatch(name))
+
+
+def _size(most: float) -> str:
+    return "HHMM" if most <= 2400 else "HHMMSS" if most <= 240_000 else "HHMMSS and milliseconds"
+
+
+def _clock_in_numbers(column: pl.Series, at: At) -> Reading | None:
+    """Numbers that are a clock by no accident, as HHMM, HHMMSS, HHMMSSmmm or HH.MM.
+
+    All are a time of day, and steps are no less alike than as numbers, where 55 goes on to 100.
+    """
+    known = column.drop_nulls()
+    low, high = float(known.min()), float(known.max())  # pyright: ignore[reportArgumentType]
+    pointed = bool((known % 1 != 0).any())
+    figures = (column * 100).round() if pointed else column
+    if low < 0 or not (high <= 24 if pointed else 100 <= high < 240_000_000) or known.n_unique() < NO_ACCIDENT:
+        return None
+    if pointed and ((column * 100 - figures).abs() > 1e-6).any():
+        return None
+    figures = figures.cast(pl.Int64)
+    clock = clock_in_digits(figures, at)
+    if clock is None or clock.remarks:
+        return None
+    as_numbers, as_clock = (
+        np.unique(step[step > 0])
+        for step in (np.diff(of.drop_nulls().cast(pl.Int64).to_numpy()) for of in (figures, clock.column))
+    )
+    several = clock.column.dt.total_minutes().n_unique() > 1 if high > 240_000 else (figures // 100).n_unique() > 1
+    alike = several and len(as_clock) <= len(as_numbers) > 1
+    if not alike and (pointed or high > 240_000 or not (figures % 100 > 0).any()):
+        return None
+    remark = f"file: {column.name!r} read as a clock, {'HH.MM' if pointed else _size(high)}"
+    return replace(clock, remarks=(remark,), in_minutes=pointed)
 
 
 def _durations(column: pl.Series, at: At, elapsed: NDArray[np.int64], good: NDArray[np.bool_]) -> Reading | None:
@@ -754,8 +830,12 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     low, high = known.min(), known.max()
     assert isinstance(low, int | float) and isinstance(high, int | float)
     whole = column.dtype.is_integer() or bool((known % 1 == 0).all() and high < 2**53)
-    if _OF_CLOCKS.fullmatch(name):
-        return clock_in_digits(column.cast(pl.Int64), at) if whole and 0 <= low <= high <= 240_000 else None
+    in_figures = _IN_HOURS_AND_MINUTES.fullmatch(name)
+    # Under other words for a clock, 0 to 23 are hours.
+    if _OF_CLOCKS.fullmatch(name) and whole and 0 <= low and (0 if in_figures else 100) <= high <= 240_000:
+        if (clock := clock_in_digits(column.cast(pl.Int64), at)) is not None:
+            said = () if in_figures else (f"file: {name!r} read as a clock, {_size(high)}",)
+            return replace(clock, remarks=(*said, *clock.remarks))
     if sas := _OF_SAS.fullmatch(name):
         if not sas[1] or not _SAS[0] <= low <= high <= _SAS[1]:
             return None
@@ -767,17 +847,13 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
         return reading
     if not hinted:
         return None
-    if whole and 0 <= low and 100 <= high <= 240_000 and known.n_unique() >= NO_ACCIDENT:
-        counted = known.cast(pl.Int64)
-        minutes = (counted % 100 < 60).all() and (high <= 2400 or (counted // 100 % 100 < 60).all())
-        if minutes and (counted % 100 > 0).any() and (clock := clock_in_digits(column.cast(pl.Int64), at)) is not None:
-            remark = f"file: {name!r} read as a clock, {'HHMM' if high <= 2400 else 'HHMMSS'}"
-            return replace(clock, remarks=(remark, *clock.remarks))
+    unit = _UNIT.fullmatch(name)
+    if (whole or unit is None) and (clock := _clock_in_numbers(column, at)) is not None:
+        return clock
     for words, (least, most, start) in _TICKS.items():
         if whole and least <= low and high <= most:
             dates = ((column.cast(pl.Int64) - start) * 100).cast(pl.Datetime("ns")).alias(name)
             return Reading(dates, remarks=(f"file: {name!r} read as {words}, {_range(dates)}",))
-    unit = _UNIT.fullmatch(name)
     for short, scale in _EPOCHS.items():
         if unit and unit[1].lower()[: 1 if short == "s" else 2] != short:
             continue

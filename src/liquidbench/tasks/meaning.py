@@ -130,7 +130,7 @@ class Meaning:
             wanted={name for name in named if name},
             target=target if classes else None,
             labels=lambda name: name != target and (name in key or groups.is_named(name)),
-            codes=lambda name: name != target and groups.is_code(name),
+            codes=lambda name: (name != target or classes) and groups.is_code(name),
             decimal=given.get("decimal"),
             missing=given.get("missing") or (),
             fewest=FEWEST_ROWS,

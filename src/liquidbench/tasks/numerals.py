@@ -70,6 +70,11 @@ class Marks:
     small: bool
     large: bool
 
+    @property
+    def may_be_thousands(self) -> bool:
+        """Whether all points could be between thousands, and no cell says that they are or are not."""
+        return bool(self.either["."]) and not (self.point or self.comma or self.large)
+
     @classmethod
     def of(cls, column: pl.Series) -> "Marks":
         """Count the marks of a column of text, `bare`."""

@@ -780,11 +780,11 @@ def _down_from(roles: dict[str, str], part: str) -> list[str]:
 
 
 def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None:
-    """A column of numbers that is named like a time and can be HHMM in each row beside a date."""
+    """A column of numbers that is named like a clock and can be HHMM in each row beside a date."""
     for name in frame.columns:
-        if name in kept or name == day or not re.fullmatch(r"(?:.*[ _])?time(?:[ _].*)?", name, re.I):
+        if name in kept or name == day or not dates.may_be_clock(name):
             continue
-        if not frame[name].dtype.is_integer() or not (frame[name] >= 60).any():
+        if not frame[name].dtype.is_integer() or not (frame[name] >= 60).any() or (frame[name] > 240_000).any():
             continue
         reading = dates.clock_in_digits(frame[name], str)
         if reading is not None:
