@@ -128,10 +128,8 @@ void expect_gradients(const Data<T>& data, const SomeDataGradients<T>& gradients
 
 template <class T>
 void expect_gradients(const Data<T>& data, const DataGradients<T>& gradients) {
-    expect(std::get<0>(gradients).size() == std::get<0>(data).size() &&
-               std::get<1>(gradients).size() == std::get<1>(data).size() &&
-               std::get<2>(gradients).size() == std::get<2>(data).size(),
-           kWrongGradient);
+    const auto& [of_input, of_initial, of_timespans] = gradients;
+    expect_gradients(data, SomeDataGradients<T>{of_input, of_initial, of_timespans});
 }
 
 template <class T>

@@ -470,7 +470,8 @@ class Gated {
         for (std::int64_t step = count - 1; step >= 0; --step) {
             for (std::int64_t row = rows - 1; row >= 0; --row) {
                 const std::int64_t sample = sequence[first + row] * p.time + t0 + step;
-                T *memory = &work.state[row * n] + aside, *to = gradients.input ? gradients.input + sample * p.inputs : work.unasked.get();
+                T *memory = &work.state[row * n] + aside;
+                T* to = gradients.input ? gradients.input + sample * p.inputs : work.unasked.get();
                 T of_span = 0;
                 for (int i = updated(); i < cell.parts; ++i) {
                     add(state_gradients + sample * p.width + cell.part[i].outer, cell.part[i].size,

@@ -147,8 +147,9 @@ _OF_TIME = re.compile(
 _OF_DATES = re.compile(
     r"(?:.*[ _])?(?:date|dates|date_?num|date[ _/]?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
 )
-_IN_HOURS_AND_MINUTES = re.compile(r"(?:.*[ _(])?hh:?mm(?::?ss)?(?:[ _)].*)?", re.I)
-_OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:hh:?mm(?::?ss)?|{_CLOCK})(?:[ _)].*)?", re.I)
+_HHMM = "hh:?mm(?::?ss)?"
+_IN_HOURS_AND_MINUTES = re.compile(rf"(?:.*[ _(])?{_HHMM}(?:[ _)].*)?", re.I)
+_OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:{_HHMM}|{_CLOCK})(?:[ _)].*)?", re.I)
 _MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
 _UNIT = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}

@@ -72,6 +72,7 @@ class Data:
     Attributes:
         lengths: (sequence,) the number of steps of each sequence.
         durations: (sequence,) the sum of the time spans of these steps.
+        by_duration: (sequence,) indices of the sequences, the shortest first.
         environments: (sequence,) the environment of each sequence; None if the task has no environments.
     """
 
@@ -87,6 +88,7 @@ class Data:
         steps = torch.arange(1, needed.shape[1] + 1)
         self.lengths = (needed * steps).amax(1).clamp(min=1)
         self.durations = (self.timespans * (steps <= self.lengths[:, None])).sum(1)
+        self.by_duration = self.durations.argsort(stable=True)
         self.environments = None if split.environments is None else torch.from_numpy(split.environments)
         self.to(device)
 

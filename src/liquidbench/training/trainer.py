@@ -94,7 +94,8 @@ def shortest_first(data: Data, batch_size: int, generator: torch.Generator, done
 
     Source: Bengio, Louradour, Collobert and Weston, Curriculum learning, ICML 2009.
     """
-    durations, order = data.durations.sort(stable=True)
+    order = data.by_duration
+    durations = data.durations[order]
     longest = durations[0] + (durations[-1] - durations[0]) * min(1.0, done / CURRICULUM)
     short = max(int((durations <= longest).sum()), min(batch_size, len(data)))
     return order[torch.randperm(short, generator=generator)].split(batch_size)
