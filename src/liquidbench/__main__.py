@@ -74,9 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     warnings.formatwarning = line
     try:
-        return options.command(options)
+        code = options.command(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except BrokenPipeError:
         return _end_quietly()
+    except OSError as problem:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _end_quietly()
+            _refuse(
+                f"the output cannot be written ({problem.strerror or problem}). Make room where it is redirected to, "
+                "or redirect it elsewhere, then repeat the command"
+            )
+        raise
     except KeyboardInterrupt:
         print("liquidbench: stopped", file=sys.stderr)
         return 130

@@ -219,6 +219,17 @@ def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp
     )
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit) as ended:
+            main(["list", "models"])
+    said = capfd.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1
+    assert "the output cannot be written (No space left on device)" in said
+
+
 def test_a_broken_yaml_is_one_sentence(tmp_path, capsys):
     path = tmp_path / "s.yaml"
     path.write_text("name: [open\nmodels: LTC\n")
