@@ -81,8 +81,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return _end_quietly()
     except OSError as problem:
+        # Whether it was the output: what could not be written is not always kept for another try.
         try:
-            sys.stdout.flush()
+            print(flush=True)
         except OSError:
             _end_quietly()
             _refuse(

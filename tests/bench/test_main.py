@@ -220,9 +220,11 @@ def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch):
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch, size):
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(main_module, "_list", lambda _: print("x" * size) or 0)
         with pytest.raises(SystemExit) as ended:
             main(["list", "models"])
     said = capfd.readouterr().err
