@@ -1,5 +1,6 @@
 """The command line, as it is typed."""
 
+import argparse
 import os
 import re
 import shutil
@@ -197,6 +198,38 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(finished, tmp_path, cap
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.count("\n") == 1
     assert f"cannot be written to {finished} (No space left on device)" in said and "liquidbench resume" in said
+
+
+@pytest.mark.parametrize("guard", ["_refusing", "_refusing_write_errors", "_checking_folder"])
+def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp_path, capsys, monkeypatch, guard):
+    guards = {
+        "_refusing": main_module._refusing,
+        "_refusing_write_errors": lambda: main_module._refusing_write_errors(tmp_path),
+        "_checking_folder": lambda: main_module._checking_folder(tmp_path, argparse.Namespace()),
+    }
+    path = tmp_path / "runs.parquet"
+    path.touch()
+    # Root may read everything.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SystemExit), main_module._refusing(), guards[guard]():
+        raise PermissionError(13, "Permission denied", str(path))
+    said = capsys.readouterr().err
+    assert (
+        said == f"liquidbench: {path} cannot be read (Permission denied); allow reading it, then repeat the command\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch, size):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(main_module, "_list", lambda _: print("x" * size) or 0)
+        with pytest.raises(SystemExit) as ended:
+            main(["list", "models"])
+    said = capfd.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1
+    assert "the output cannot be written (No space left on device)" in said
 
 
 def test_a_broken_yaml_is_one_sentence(tmp_path, capsys):
