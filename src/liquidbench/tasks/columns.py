@@ -173,7 +173,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
     - wider than they range, and it is one that is often used so (-999, 9999, -200, 32767, ...);
     - wider than three times their range, and many rows have it;
     - wide for the bulk of them and for the gaps between those of them that are near it, where it is 0 in a few rows
-      in a hundred or more, though not in so many that it is as usual as they are;
+      in a hundred or more, or any number that comes again and again as the others do not, though not in so many rows
+      that it is as usual as they are;
     - of any width, where it is such a number, the only negative one, and several rows have it. For -1, which may be a
       class or a direction, the others have to be many, or the gap wider than those between the least of them.
     """
@@ -213,8 +214,10 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     spread, gap = most - least, max(least - value, value - most)
     count = int((numbers == value).sum())
     if not often_used:
-        many = count >= max(5, 0.001 * len(numbers)) and usual.n_unique() > 10
-        suspected = many and (gap > 3 * spread > 0 or (value == 0 and _is_odd_zero(usual, gap, count)))
+        many = count >= max(5, 0.001 * len(numbers)) and usual.n_unique() >= _FEWEST_CATEGORIES
+        # Of few values, each is many rows, and the one far from the others may be as good as they are.
+        rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
+        suspected = many and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))
     else:
         suspected = value < 0 <= least and count >= max(3, 0.001 * len(numbers))
         if value == -1:
@@ -228,20 +231,22 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     return Sentinel(value, count, least, most) if suspected else None
 
 
-def _is_odd_zero(usual: pl.Series, gap: float, count: int) -> bool:
-    """Whether 0 stands so far from other numbers, and is so much rarer, that it hardly is one of them.
+_MOST_ODD = 0.4
+"""Share of the other values from which on a value is as usual as they are."""
 
-    A count, a sum of money or a signal has small values too, or is often 0.
+
+def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int) -> bool:
+    """Whether a value stands so far from other numbers, and is so much rarer, that it hardly is one of them.
+
+    A count, a sum of money or a signal has small values too, or is often 0. What is not 0 has to come again as no
+    measurement does.
     """
-    sizes = usual.abs().to_numpy()
-    low, high = np.quantile(sizes, (0.05, 0.95))
-    near = np.unique(sizes)
+    distances = (usual - value).abs().to_numpy()
+    low, high = np.quantile(distances, (0.05, 0.95))
+    near, counts = np.unique(distances, return_counts=True)
     near = near[: max(len(near) // 2, 2)]
-    return (
-        gap > 0.4 * (high - low) > 0
-        and gap > 2 * np.diff(near).max()
-        and 0.01 * len(usual) <= count <= 0.4 * len(usual)
-    )
+    enough = count >= 0.01 * len(usual) if value == 0 else count > 3 * counts.max()
+    return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= _MOST_ODD * len(usual)
 
 
 class _Typing:

@@ -814,8 +814,8 @@ class Meaning:
             if not self.frame[name].dtype.is_numeric():
                 continue
             for sentinel in columns.sentinels(self.frame[name]):
-                # A class is often -1.
-                if sentinel.value != -1 or name != self.target or self.kind != "classification":
+                # A class is often -1, or 0 where others begin at 100.
+                if sentinel.value not in (-1, 0) or name != self.target or self.kind != "classification":
                     found.setdefault(f"{sentinel.value:.15g}", []).append((name, sentinel))
         for value, where in found.items():
             some = [
