@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import columns, numerals, reading, table, time_columns
+from liquidbench.tasks import columns, numerals, table, time_columns, words
 
 START = datetime(2024, 3, 9, 22, 30)
 ROWS = 60
@@ -1114,7 +1114,7 @@ def test_a_quantity_in_two_units_is_warned_of(plan, first, second):
         f"warning: {first!r} and {second!r} are one quantity in two units; leave one of them out (--features)" in said
     )
     assert mapping["features"] == [first, second]
-    assert [f.unit for f in table.load(mapping).features] == [reading.unit_in(name)[1] for name in (first, second)]
+    assert [f.unit for f in table.load(mapping).features] == [words.unit_in(name)[1] for name in (first, second)]
 
 
 def test_a_column_of_units_that_change_is_warned_of_and_is_no_identifier(plan):

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, meaning, table, time_columns
+from liquidbench.tasks import dates, meaning, table, time_columns, words
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -604,14 +604,14 @@ def test_figures_that_fit_both_orders_are_a_question(tmp_path):
     ],
 )
 def test_names_of_times(name, unit):
-    assert time_columns.time_name(name) == time_columns.TimeName(unit)
+    assert words.time_name(name) == words.TimeName(unit)
 
 
 @pytest.mark.parametrize(
     "name", ["temperature [C]", "t1", "response time", "Messzeit", "hour", "min", "min_temp", "timer_fault", ""]
 )
 def test_names_of_other_things(name):
-    assert time_columns.time_name(name) is None
+    assert words.time_name(name) is None
 
 
 def parts(rows, **columns):

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import groups, table
+from liquidbench.tasks import groups, table, words
 from liquidbench.tasks.task import SPLITS, check
 
 
@@ -547,7 +547,7 @@ def test_a_date_of_each_subject_is_not_the_time_of_its_rows(guess):
 
 @pytest.mark.parametrize("name", ["USUBJID", "SubjID", "Gerät", "Fahrzeug-Nr", "capteur id", "MRN"])
 def test_identifiers_under_more_names(name):
-    assert groups.is_named(name)
+    assert words.is_named(name)
 
 
 def test_blocks_of_rows_under_a_name_that_says_nothing_are_warned_of(guess):

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, dates, groups, reading, time_columns
+from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.task import Feature
 from liquidbench.wording import columns_named, counted, listed
 
@@ -31,8 +31,6 @@ SAME_QUANTITY = 0.999
 """Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
 COUNTING = 0.95
 """Share of the steps of 1 from which on distinct whole numbers are a row's number and not a measurement."""
-PARTS = frozenset("train training test testing val valid validation dev holdout".split())
-"""What people call the parts of a split."""
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
@@ -78,7 +76,7 @@ class Meaning:
         self.time = self._choose_time()
         self._drop_rows_without_time()
         # Subjects who were recorded one after another are numbered in the order of time.
-        self._drop_copies_of_time(but=groups.is_named)
+        self._drop_copies_of_time(but=words.is_named)
         self.key = self._choose_group()
         if odd := self._long_form() or self._wide_form():
             self.warnings.append(odd)
@@ -129,8 +127,8 @@ class Meaning:
             self.path,
             wanted={name for name in named if name},
             target=target if classes else None,
-            labels=lambda name: name != target and (name in key or groups.is_named(name)),
-            codes=lambda name: (name != target or classes) and groups.is_code(name),
+            labels=lambda name: name != target and (name in key or words.is_named(name)),
+            codes=lambda name: (name != target or classes) and words.is_code(name),
             decimal=given.get("decimal"),
             missing=given.get("missing") or (),
             fewest=FEWEST_ROWS,
@@ -142,13 +140,13 @@ class Meaning:
 
     def unit(self, name: str) -> str:
         """The unit that a column's name gives in square brackets, or the file in a row of units."""
-        return reading.unit_in(name)[1] or self.file.units.get(name) or "as in the table"
+        return words.unit_in(name)[1] or self.file.units.get(name) or "as in the table"
 
     def _suspect_units(self) -> None:
         """Warn of a quantity that is there in two units, and of values whose unit another column changes."""
         of_quantity: dict[str, list[str]] = {}
         for name in (*self.features, self.target):
-            quantity, unit = reading.unit_in(name)
+            quantity, unit = words.unit_in(name)
             if (unit or name in self.file.units) and self.frame[name].dtype.is_numeric():
                 of_quantity.setdefault(quantity.casefold(), []).append(name)
         for names in of_quantity.values():
@@ -201,7 +199,7 @@ class Meaning:
         counts = [
             name
             for name in self.frame.columns
-            if name not in wanted and _counts_rows(self.frame[name]) and not time_columns.time_name(name)
+            if name not in wanted and _counts_rows(self.frame[name]) and not words.time_name(name)
         ]
         self.left_out |= dict.fromkeys(counts, "only counts the rows")
         self.frame = self.frame.drop(counts)
@@ -239,7 +237,7 @@ class Meaning:
         times = [
             name for name in free if self.frame[name].dtype.is_temporal() and self.frame[name].dtype != pl.Duration
         ]
-        named = [name for name in free if time_columns.time_name(name)]
+        named = [name for name in free if words.time_name(name)]
         clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
         numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
         elapsed = [name for name in free if name not in named and time_columns.is_elapsed(self.frame[name])]
@@ -304,12 +302,12 @@ class Meaning:
                 name
                 for name in free
                 if name not in named
-                and not time_columns.is_part(name)
-                and not groups.is_named(name)
+                and not words.is_part(name)
+                and not words.is_named(name)
                 and any(time_columns.goes_on(self.frame[name], codes) for codes in within)
             ]
             # An hour or a year alone is whole; one with fractions, such as 1990.25, may be the whole time.
-            parts = [name for name in free if time_columns.is_part(name) and self.frame[name].dtype.is_float()]
+            parts = [name for name in free if words.is_part(name) and self.frame[name].dtype.is_float()]
             for name in parts:
                 if (self.frame[name] % 1 != 0).any() and any(
                     time_columns.goes_on(self.frame[name], codes) for codes in within
@@ -463,7 +461,7 @@ class Meaning:
             self.lines.append(f"group: {asked}")
             return self.key
         for name in self.frame.columns:
-            what = groups.is_named(name) and _merged(self.frame[name])
+            what = words.is_named(name) and _merged(self.frame[name])
             if what and name not in (self.target, self.time) and self.frame[name].drop_nulls().n_unique() > 1:
                 self.refuse(
                     f"column {name!r} is named like a group, but {what}. Or name another with --group, "
@@ -523,7 +521,7 @@ class Meaning:
 
     def _wide_form(self) -> str:
         """What a table with times in its header is, and what to do; empty for others."""
-        times = time_columns.in_header(self.frame.columns)
+        times = words.in_header(self.frame.columns)
         if not times or self.time is not None:
             return ""
         keys = [name for name in self.frame.columns if name not in times]
@@ -546,11 +544,11 @@ class Meaning:
                     f"{first!r} and {second!r} in {name!r} {more}count as different, though they may mean the same; if "
                     "they do, write them alike, or what belongs together is in several parts"
                 )
-            if words := groups.words_among_numbers(column):
-                place = self.at(column.to_list().index(words[0]))
+            if odd := groups.words_among_numbers(column):
+                place = self.at(column.to_list().index(odd[0]))
                 self.warnings.append(
-                    f"{words[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means "
-                    f"that there is none, say {columns.option(name, words[0])} (missing: in a study)"
+                    f"{odd[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means "
+                    f"that there is none, say {columns.option(name, odd[0])} (missing: in a study)"
                 )
 
     def _suspect_labels(self) -> None:
@@ -702,10 +700,10 @@ class Meaning:
             in_file = self.frame[np.argsort(self.row)]
             clocks = [name for name in alone if not groups.come_in_blocks(in_file, name)]
             # What comes again at each time may be a place, or number what is at it; identifiers are surer.
-            sure = [name for name in alone if groups.is_named(name) or name not in clocks]
-            alone = sure or [name for name in alone if not groups.counts_within(name)]
+            sure = [name for name in alone if words.is_named(name) or name not in clocks]
+            alone = sure or [name for name in alone if not words.counts_within(name)]
             names = [*alone, *(",".join(pair) for pair in pairs if set(self.key) <= set(pair))]
-            names = [name for name in names if not any(map(groups.counts_within, name.split(",")))]
+            names = [name for name in names if not any(map(words.counts_within, name.split(",")))]
             hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
             if sure and all(self.frame[name].n_unique() < groups.FEWEST for name in sure):
                 hint = f", but of {sure[0]!r} {self._way_apart(sure[0])}"
@@ -857,7 +855,7 @@ class Meaning:
             return f"{self.file.spoilt[name]} to use it"
         if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
             figures = column.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d").fill_null(False)
-            if groups.is_code(name):
+            if words.is_code(name):
                 return f"holds codes by its name, {values.n_unique()} distinct ones (rename it if they are amounts)"
             if 2 * figures.sum() > len(values):
                 # One that spoils the others, if there is one.
@@ -1056,7 +1054,7 @@ def _names_parts(column: pl.Series) -> bool:
     if column.dtype != pl.String:
         return False
     values = {value.strip().casefold() for value in column.drop_nulls().unique()}
-    return len(values) > 1 and values <= PARTS and not values.isdisjoint({"train", "training"})
+    return words.are_parts(values)
 
 
 def _kind_of_content(column: pl.Series) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.metrics import shares_of
-from liquidbench.tasks import groups, time_columns
+from liquidbench.tasks import groups, words
 from liquidbench.tasks.meaning import Meaning, labelled
 from liquidbench.tasks.task import SPLITS, Recording
 from liquidbench.wording import counted, listed
@@ -129,7 +129,7 @@ class Sequences:
         if self.meaning.frame[self.meaning.time].dtype.is_temporal():
             unit = next((unit for unit in ("d", "h", "min") if median >= _SECONDS[unit]), "s")
             scale = _SECONDS[unit]
-        elif (named := time_columns.time_name(self.meaning.time)) and named.unit:
+        elif (named := words.time_name(self.meaning.time)) and named.unit:
             unit = named.unit
         self.recordings = [
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
