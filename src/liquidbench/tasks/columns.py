@@ -44,7 +44,7 @@ class Table(NamedTuple):
         digest: the file's SHA-256.
         remarks: what was found out or guessed, in words.
         warnings: what deserves a look.
-        units: units of columns, where a row of the file gives them.
+        units: units of columns, where a row of the file or their cells give them.
         bad: columns of numbers some of whose cells hold none, and are missing therefore.
         spoilt: columns of text that would be of numbers but for many cells; what is said of each.
         padded: a cell of columns of numbers whose figures are all of one length, with zeros in front, as codes are.
@@ -346,18 +346,18 @@ class _Typing:
     ) -> None:
         """Read the columns that are of numbers, but not as a computer writes them; `quick` gets them."""
         bare = {name: numerals.bare(column) for name, column in self.open.items()}
-        marks = {name: numerals.Marks.of(column) for name, (column, _) in bare.items()}
+        marks = {name: numerals.Marks.of(column) for name, (column, _, _) in bare.items()}
         if separator not in (",", None) or any(found.comma or found.either[","] for found in marks.values()):
             # Points that were taken for decimal marks may be between thousands.
             floats = {name: text[name] for name, numbers in quick.items() if numbers.dtype == pl.Float64}
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
-                bare[name], marks[name] = (text[name], []), numerals.Marks.of(text[name])
+                bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])
             evident = [found for name, found in marks.items() if name not in alone]
             of_file = numerals.mark_of_file(evident, points=len(floats) > len(alone))
         else:
             of_file = "."
-        for name, (column, told) in bare.items():
+        for name, (column, told, unit) in bare.items():
             try:
                 usual = "." if separator in (",", None) else None
                 mark = decimal or numerals.decimal_mark(name, column, marks[name], of_file, usual)
@@ -380,6 +380,8 @@ class _Typing:
             quick[name], text[name] = numbers, column
             self.words.pop(name, None)
             self._tell_form(name, column, mark, told)
+            if unit:
+                self.table.units.setdefault(name, unit)
 
     def _take_numbers(self, name: str, column: pl.Series, numbers: pl.Series) -> bool:
         """Whether a column is one of numbers; its few other cells are said."""

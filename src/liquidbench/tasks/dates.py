@@ -754,16 +754,18 @@ def _size(most: float) -> str:
     return "HHMM" if most <= 2400 else "HHMMSS" if most <= 240_000 else "HHMMSS and milliseconds"
 
 
-def _clock_in_numbers(column: pl.Series, at: At) -> Reading | None:
+def _clock_in_numbers(column: pl.Series, at: At, unit: str | None) -> Reading | None:
     """Numbers that are a clock by no accident, as HHMM, HHMMSS, HHMMSSmmm or HH.MM.
 
-    All are a time of day, and steps are no less alike than as numbers, where 55 goes on to 100.
+    All are a time of day, of several hours (minutes), and steps are no less alike than as numbers, where 55 goes on to
+    100, or there are so many minutes below 60 that some of a count would be above. Where that may be an accident, the
+    numbers stay, with a warning. A `unit` in the name makes them a count.
     """
     known = column.drop_nulls()
     low, high = float(known.min()), float(known.max())  # pyright: ignore[reportArgumentType]
     pointed = bool((known % 1 != 0).any())
     figures = (column * 100).round() if pointed else column
-    if low < 0 or not (high <= 24 if pointed else 100 <= high < 240_000_000) or known.n_unique() < NO_ACCIDENT:
+    if unit or low < 0 or not (high <= 24 if pointed else 100 <= high < 240_000_000):
         return None
     if pointed and ((column * 100 - figures).abs() > 1e-6).any():
         return None
@@ -777,10 +779,25 @@ def _clock_in_numbers(column: pl.Series, at: At) -> Reading | None:
     )
     several = clock.column.dt.total_minutes().n_unique() > 1 if high > 240_000 else (figures // 100).n_unique() > 1
     alike = several and len(as_clock) <= len(as_numbers) > 1
-    if not alike and (pointed or high > 240_000 or not (figures % 100 > 0).any()):
+    below_60 = several and not (pointed or high > 240_000) and (figures % 100).n_unique() >= _FEWEST_MINUTES
+    how = "HH.MM" if pointed else _size(high)
+    if known.n_unique() >= NO_ACCIDENT and (alike or below_60):
+        remark = f"file: {column.name!r} read as a clock, {how}"
+        return replace(clock, remarks=(remark,), in_minutes=pointed)
+    likely = below_60 or (alike and len(as_clock) < len(as_numbers))
+    if not likely or known.n_unique() < _FEWEST_MINUTES or pointed or high > 240_000:
         return None
-    remark = f"file: {column.name!r} read as a clock, {'HH.MM' if pointed else _size(high)}"
-    return replace(clock, remarks=(remark,), in_minutes=pointed)
+    return Reading(
+        column,
+        warnings=(
+            f"the numbers of {column.name!r}, such as {known[-1]}, may be a clock, {how}, and count as they stand; if "
+            f"they are a clock, name the column '{column.name} ({how})', or write them as 09:30:00",
+        ),
+    )
+
+
+_FEWEST_MINUTES = 8
+"""Distinct minutes or seconds that are all below 60 by hardly an accident: of a count, two in five are not."""
 
 
 def _durations(column: pl.Series, at: At, elapsed: NDArray[np.int64], good: NDArray[np.bool_]) -> Reading | None:
@@ -813,12 +830,14 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
         dates = dates.cast(pl.Datetime("us")).alias(name)
         return Reading(dates, remarks=(f"file: {name!r} read as seconds since 1960, {_range(dates)}",), local=True)
     hinted = asked or words.speaks_of_time(name)
-    if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, at, order, hinted)):
+    # One number in all rows tells nothing but by its name, as the date of a day's log.
+    several = known.n_unique() > 1 or words.speaks_of_dates(name)
+    if whole and low > 0 and several and (reading := _in_digits(column, at, order, hinted)):
         return reading
     if not hinted:
         return None
     unit = words.unit_of_count(name)
-    if (whole or unit is None) and (clock := _clock_in_numbers(column, at)) is not None:
+    if (asked or words.may_be_clock(name)) and (clock := _clock_in_numbers(column, at, unit)) is not None:
         return clock
     for what, (least, most, start) in _TICKS.items():
         if whole and least <= low and high <= most:
@@ -849,7 +868,8 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
             if least <= low and high <= most:
                 dates = ((column.cast(pl.Float64) + origin) * DAY).round().cast(pl.Int64).cast(pl.Datetime("us"))
                 remark = (
-                    f"file: {name!r} read as {what}, {_range(dates)}; days counted from elsewhere have the same spans"
+                    f"file: {name!r} read as {what}, {_range(dates)}; days counted from elsewhere, as from 1960 (SAS, "
+                    "Stata) or 1970 (R), have the same spans"
                 )
                 return Reading(dates.alias(name), remarks=(remark,))
     return None

@@ -231,12 +231,15 @@ class Meaning:
             name = self._column("time", self.found.joined.get(asked, asked))
             self._check_time(name)
             self.lines.append(f"time: column {name!r}, as asked")
+            self._tell_doubts(name)
             self._unroll(name)
             return name
         free = [name for name in self.frame.columns if name not in (self.target, *self.key)]
         times = [
             name for name in free if self.frame[name].dtype.is_temporal() and self.frame[name].dtype != pl.Duration
         ]
+        # The date of a day's log is no time of its rows.
+        times = [name for name in times if self.frame[name].n_unique() > 1]
         named = [name for name in free if words.time_name(name)]
         clocks = [name for name in free if self.frame[name].dtype == pl.Duration and self._looks_like_time(name)]
         numbers = [name for name in named if self.frame[name].dtype.is_numeric()]
@@ -306,15 +309,15 @@ class Meaning:
                 and not words.is_named(name)
                 and any(time_columns.goes_on(self.frame[name], codes) for codes in within)
             ]
-            # An hour or a year alone is whole; one with fractions, such as 1990.25, may be the whole time.
-            parts = [name for name in free if words.is_part(name) and self.frame[name].dtype.is_float()]
+            # An hour or a year alone is whole; one with fractions, such as 1990.25, or beyond what a year, say, can be,
+            # may be the whole time.
+            parts = [name for name in free if words.is_part(name) and self.frame[name].dtype.is_numeric()]
             for name in parts:
-                if (self.frame[name] % 1 != 0).any() and any(
-                    time_columns.goes_on(self.frame[name], codes) for codes in within
-                ):
+                column = self.frame[name]
+                if not time_columns.is_part(column) and any(time_columns.goes_on(column, codes) for codes in within):
                     self.warnings.append(
-                        f"{name!r} goes up in fractions as a time does; rows count as evenly spaced (--time "
-                        f"{shlex.quote(name)} takes it for the time)"
+                        f"{name!r} goes up as a time does, in numbers that no part of a date has; rows count as evenly "
+                        f"spaced (--time {shlex.quote(name)} takes it for the time)"
                     )
             if goes_on:
                 like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
@@ -328,6 +331,7 @@ class Meaning:
             return None
         self._check_time(first)
         self.lines.append(f"time: column {first!r} ({reason})")
+        self._tell_doubts(first)
         self._unroll(first)
         return first
 
@@ -367,18 +371,24 @@ class Meaning:
         self.left_out |= dict.fromkeys(copies, f"says the same as the time, {self.time!r}")
         self.frame = self.frame.drop(copies)
 
+    def _tell_doubts(self, time: str) -> None:
+        """Warn of what is not sure in how the times were read."""
+        for name, doubts in self.found.doubts.items():
+            if time in (name, self.found.joined.get(name)):
+                self.warnings += doubts
+
     def _unroll(self, name: str) -> None:
         """Add a day to a clock after each midnight."""
         if self.frame[name].dtype != pl.Duration:
             return
+        hours = self.frame[name].drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
         clock, midnights = dates.unrolled(self.frame[name])
         self.frame = self.frame.with_columns(clock)
         passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
         minutes = ", read as hours and minutes" if name in self.found.in_minutes else ""
         self.lines.append(f"file: {name!r} holds times without a date{minutes}{passes}")
-        hours = clock.drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
-        # A clock that is read for a day goes on to its last hour.
-        if minutes and not midnights and (hours.max() >= 24 or (hours[0] == 0 and hours.max() < 23)):
+        # A clock that is read for a day or for several goes on to their last hour.
+        if minutes and not words.is_clock(name) and (hours.max() >= 24 or (hours[0] == 0 and hours.max() < 23)):
             self.warnings.append(
                 f"the clocks of {name!r} have two numbers, read as hours and minutes; if they are minutes and seconds, "
                 f"name the column '{name} (mm:ss)', or write an hour in front, as in 00:12:34"

@@ -131,6 +131,8 @@ class Sequences:
             scale = _SECONDS[unit]
         elif (named := words.time_name(self.meaning.time)) and named.unit:
             unit = named.unit
+        elif in_cells := words.unit_of_time(self.meaning.file.units.get(self.meaning.time, "")):
+            unit = in_cells
         self.recordings = [
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
         ]

@@ -31,6 +31,7 @@ class Found:
         frame: the table with dates in the place of text and numbers, and one column for those that were joined.
         remarks: a line for each guess.
         warnings: the same, of what deserves a look.
+        doubts: the same, of what does where a column is the time, by column.
         orders: the order in which a column's dates are read, where cells could be read in several.
         questions: columns that would be dates, and why they cannot be used so.
         joined: the name of the joined column by those of its parts.
@@ -42,6 +43,7 @@ class Found:
     frame: pl.DataFrame
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     questions: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
@@ -86,7 +88,7 @@ def find(
             found.orders[name] = reading.order
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
-        found.warnings += reading.warnings
+        found.doubts[name] = reading.warnings
         found.years |= {name} if reading.years else set()
         found.local |= {name} if reading.local else set()
         found.in_minutes |= {name} if reading.in_minutes else set()
@@ -146,6 +148,17 @@ def is_elapsed(column: pl.Series) -> bool:
     return bool(goes_up and values.max() > _LIMITS[part][1])
 
 
+def is_part(column: pl.Series) -> bool:
+    """Whether a column is a part of a time by its name, and its numbers, if it has any, can be those of one.
+
+    Years with decimals, such as 1990.25, or before 0, and months since 1960, are whole times.
+    """
+    if not words.is_part(column.name) or not column.dtype.is_numeric():
+        return words.is_part(column.name)
+    named = {bare for _, bare in words.with_owners(column.name)}
+    return any(_fits(column, part) for part in words.PARTS if any(words.is_part_named(part, bare) for bare in named))
+
+
 def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
     """Whether numbers go up and hardly ever down, as the times of recordings one below another do.
 
@@ -193,6 +206,8 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         if finest in _WHOLE_DAYS:
             parts += clocks[:1] or _down_from(roles, "hour")
     else:
+        if "month" not in roles and not dated and _join_days(found, at, roles, clocks, time, kept, whole):
+            return
         lone = [roles[part] for part in ("month", "day", "of_year", "week", "hour") if part in roles]
         if len(lone) > 1 and not dated:
             found.warnings.append(
@@ -241,6 +256,49 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     if any(part_of.get(part) == "week" for part in parts):
         found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
     _replace(found, parts, joined.alias(name), kept)
+
+
+def _join_days(
+    found: Found, at: At, roles: dict[str, str], clocks: list[str], time: str | None, kept: set[str], whole: set[str]
+) -> bool:
+    """Join days of a count, such as those of a study, with the clock that each of them has; whether they are.
+
+    A clock alone would leave out the days between its rows. Days go up from row to row, or within each of something.
+    """
+    frame = found.frame
+    of_study = (name for name in frame.columns if name not in whole and words.time_name(name) == words.TimeName("d"))
+    day = roles.get("day") or roles.get("of_year") or next(of_study, None)
+    if day is None or not clocks or (time in frame.columns and time not in (day, clocks[0])):
+        return False
+    days, clock = frame[day], frame[clocks[0]].cast(pl.Duration("us"))
+    if not days.dtype.is_numeric() or days.has_nulls() or days.n_unique() < 2 or (days.cast(pl.Float64) % 1 != 0).any():
+        return False
+    of_day = clock.cast(pl.Int64)
+    if clock.null_count() == len(clock) or (of_day < 0).any() or (of_day > DAY).any():
+        return False
+    steps = np.diff(days.cast(pl.Float64).to_numpy())
+    owners = [name for name in frame.columns if name in whole or words.is_named(name) or frame[name].dtype == pl.String]
+    goes_up = (steps >= 0).all() or any(
+        frame.group_by(name, maintain_order=True).agg((pl.col(day).diff().min() >= 0).fill_null(True))[day].all()
+        for name in owners
+        if 1 < frame[name].n_unique() <= frame.height / 2
+    )
+    if goes_up:
+        name = f"{day} {clocks[0]}"
+        joined = (days.cast(pl.Int64) * DAY).cast(pl.Duration("us")) + clock
+        found.remarks.append(f"file: {day!r} and {clocks[0]!r} are joined into one time, {name!r}")
+        _replace(found, [day, clocks[0]], joined.alias(name), kept)
+        return True
+    midnights = np.diff(of_day.fill_null(strategy="forward").fill_null(0).to_numpy()) < -DAY // 2
+    leaps = np.flatnonzero((steps >= 0) & (steps != midnights))
+    if len(leaps):
+        back = int(np.flatnonzero(steps < 0)[0]) + 1
+        found.questions[clocks[0]] = (
+            f"{day!r} says on which day its clock is, and goes on from {days[int(leaps[0])]} to "
+            f"{days[int(leaps[0]) + 1]} in {at(int(leaps[0]) + 1)}, but back in {at(back)}; name what has days of its "
+            "own with --group, or write a date beside each clock"
+        )
+    return False
 
 
 def _months_in(column: pl.Series) -> NDArray[np.int64]:

@@ -153,6 +153,13 @@ _HHMM = "hh:?mm(?::?ss)?"
 _IN_HOURS_AND_MINUTES = re.compile(rf"(?:.*[ _(])?{_HHMM}(?:[ _)].*)?", re.I)
 _OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:{_HHMM}|{_CLOCK})(?:[ _)].*)?", re.I)
 _MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
+_DURATIONS = frozenset(
+    "response reaction run running wait waiting lead travel trip ride journey transit flight air processing execution "
+    "execute cpu cycle dwell residence service delay downtime uptime turnaround total remaining left recovery exposure "
+    "half settling rise fall decay lag latency loading load idle drive screen sleep play playing split lap duration "
+    "elapsed relative since survival followup".split()
+)
+"""Words that make a time an amount of it."""
 _UNIT_BEHIND = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _OF_MINUTES = re.compile(r"(?:.*[ _(\[])?(?:mm?:ss?|min:s(?:ec)?)(?:[ _.)\]].*)?", re.I)
 """Names that say that clocks are minutes and seconds."""
@@ -166,8 +173,8 @@ def speaks_of_time(name: str) -> bool:
 
 
 def may_be_clock(name: str) -> bool:
-    """Whether a name is one that clocks have, in some language."""
-    return bool(_MAY_BE_CLOCK.fullmatch(name))
+    """Whether a name is one that clocks have, in some language, and not that of an amount of time."""
+    return bool(_MAY_BE_CLOCK.fullmatch(name)) and _DURATIONS.isdisjoint(split(name))
 
 
 def speaks_of_dates(name: str) -> bool:
