@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.metrics import shares_of
 from liquidbench.tasks import groups, words
-from liquidbench.tasks.meaning import Meaning, labelled
+from liquidbench.tasks.draft import labelled
+from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.task import SPLITS, Recording
 from liquidbench.wording import counted, listed
 
