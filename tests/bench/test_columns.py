@@ -675,6 +675,7 @@ SENTINELS = {
     "0 beside three doses": ([0.0] * 6, [36.5, 36.6, 37.0] * 40),
     "250 beside five levels": ([250.0] * 6, [1.0, 2, 3, 4, 5] * 30),
     "85 of a sensor that starts": ([85.0] * 6, np.linspace(6, 33, 200)),
+    "85 of a sensor that starts three times": ([85.0] * 3, np.linspace(15, 30, 200)),
     "85 of a sensor outdoors": ([85.0] * 6, np.linspace(-15, 38, 200)),
     "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
     "no answer, in three ways": ([97.0] * 4 + [98.0] * 3 + [99.0] * 5, np.linspace(1, 5, 200).round()),

@@ -407,6 +407,7 @@ WHEN = pandas.date_range("2023-12-20", periods=1000, freq="h")
         ("Year Month Day Hour Minute", "year month day hour minute"),
         ("#YY MM DD hh mm", "year month day hour minute"),
         ("yyyy mm dd hh", "year month day hour"),
+        ("YR MO DA HR MI", "year month day hour minute"),
         ("year doy hour", "year day_of_year hour"),
     ],
 )

@@ -933,12 +933,9 @@ def test_a_unit_in_the_cells_is_the_unit(save):
     assert next(feature.unit for feature in table.load(mapping).features if feature.name == "x") == "mV"
 
 
-def test_years_before_the_common_era_are_warned_of(save):
-    path = save(series(Year=range(-2000, 2000, 10)).drop("when"))
-    assert "--time Year takes it for the time" in said(
-        guess(path, "label")[1], "warning: 'Year' goes up as a time does"
-    )
-    assert said(guess(path, "label", time="Year")[1], "spans") == "spans: even, 10 units of 'Year'"
+def test_one_date_for_all_rows_is_no_time_of_theirs(save):
+    mapping, lines = guess(save(series(date=["2024-01-02"] * 400).drop("when")), "label")
+    assert mapping["time"] is None and "rows count as evenly spaced" in said(lines, "warning: 'date' is the same date")
 
 
 def test_a_column_of_text_with_a_slip_says_where(save):

@@ -214,7 +214,7 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     spread, gap = most - least, max(least - value, value - most)
     count = int((numbers == value).sum())
     if not often_used:
-        many = count >= max(5, 0.001 * len(numbers)) and usual.n_unique() >= _FEWEST_CATEGORIES
+        many = count >= max(3, 0.001 * len(numbers)) and usual.n_unique() >= _FEWEST_CATEGORIES
         # Of few values, each is many rows, and the one far from the others may be as good as they are.
         rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
         suspected = many and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))

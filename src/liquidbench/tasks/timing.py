@@ -55,7 +55,8 @@ def _choose(draft: Draft) -> str | None:
     free = [name for name in draft.frame.columns if name not in (draft.target, *draft.key)]
     times = [name for name in free if draft.frame[name].dtype.is_temporal() and draft.frame[name].dtype != pl.Duration]
     # The date of a day's log is no time of its rows.
-    times = [name for name in times if draft.frame[name].n_unique() > 1]
+    constant = [name for name in times if draft.frame[name].n_unique() == 1]
+    times = [name for name in times if name not in constant]
     named = [name for name in free if words.time_name(name)]
     clocks = [name for name in free if draft.frame[name].dtype == pl.Duration and _looks_like_time(draft, name)]
     numbers = [name for name in named if draft.frame[name].dtype.is_numeric()]
@@ -140,6 +141,11 @@ def _choose(draft: Draft) -> str | None:
             draft.warnings.append(
                 f"{listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
                 f"{shlex.quote(goes_on[0])} takes it for the time)"
+            )
+        if constant:
+            draft.warnings.append(
+                f"{listed(constant)} {'is' if len(constant) == 1 else 'are'} the same date in every row, and nothing "
+                "found says when on it a row was; rows count as evenly spaced"
             )
         draft.lines.append(
             "time: no column found; rows count as evenly spaced, in the order of the file (--time names one)"

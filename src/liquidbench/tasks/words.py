@@ -219,7 +219,7 @@ def sas_unit(name: str) -> str | None:
 PARTS = {
     "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
     "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
-    "day": r"day|dd|dy|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
+    "day": r"day|dd|dy|da|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
     "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
     "week": r"(?:iso|calendar)?[ _-]?(?:week|wk)(?:[ _-]?(?:no|nr|num|number|of[ _]year))?|kw|kalenderwoche|woche|"
     r"semaine|semana|settimana",
