@@ -933,6 +933,14 @@ def test_a_unit_in_the_cells_is_the_unit(save):
     assert next(feature.unit for feature in table.load(mapping).features if feature.name == "x") == "mV"
 
 
+def test_ages_that_go_down_are_warned_of(save):
+    ages = np.cumsum(np.random.default_rng(0).uniform(5, 50, 400)).round(1)
+    _, lines = guess(save(series(age_BP=ages[::-1]).drop("when")), "label")
+    assert "If that is the time, write it with a minus" in said(lines, "warning: 'age_BP' goes down from row to row")
+    _, lines = guess(save(series(age_BP=-ages[::-1]).drop("when")), "label", time="age_BP")
+    assert said(lines, "spans").startswith("spans: uneven, 5")
+
+
 def test_one_date_for_all_rows_is_no_time_of_theirs(save):
     mapping, lines = guess(save(series(date=["2024-01-02"] * 400).drop("when")), "label")
     assert mapping["time"] is None and "rows count as evenly spaced" in said(lines, "warning: 'date' is the same date")

@@ -175,6 +175,13 @@ def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
     return len(steps) >= dates.NO_ACCIDENT and bool(np.mean(steps > 0) >= 0.95)
 
 
+def counts_down(column: pl.Series) -> bool:
+    """Whether numbers go down from row to row, as times before the present do."""
+    if not column.dtype.is_numeric() or column.null_count() or len(column) < dates.NO_ACCIDENT:
+        return False
+    return bool(np.mean(np.diff(column.cast(pl.Float64).to_numpy()) < 0) >= 0.95)
+
+
 def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
     """Make one column of times where a table has it in several."""
     frame = found.frame
@@ -194,6 +201,7 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
         if not clocks and repeated and (clock := _as_clock(frame, days[0], kept | whole)) is not None:
             found.frame = frame = frame.with_columns(clock)
+            found.doubts.pop(clock.name, None)
             clocks = [clock.name]
         parts = [days[0]]
         if clocks:

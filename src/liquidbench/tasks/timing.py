@@ -142,6 +142,11 @@ def _choose(draft: Draft) -> str | None:
                 f"{listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
                 f"{shlex.quote(goes_on[0])} takes it for the time)"
             )
+        if down := [name for name in free if name not in named and time_columns.counts_down(draft.frame[name])]:
+            draft.warnings.append(
+                f"{listed(down)} {'goes' if len(down) == 1 else 'go'} down from row to row, as times before the "
+                "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with a minus"
+            )
         if constant:
             draft.warnings.append(
                 f"{listed(constant)} {'is' if len(constant) == 1 else 'are'} the same date in every row, and nothing "
