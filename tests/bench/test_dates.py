@@ -543,7 +543,9 @@ def clocks(minutes, form, first=0, steps=96):
         (10, "%H.%M", 0, "HH.MM"), (15, "%H.%M", 480, "HH.MM"), (15, "%H%M", 480, "HHMM"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["time", "clock", "Uhrzeit", "heure", "hora", "ora", "klokke", "tid", "Zeit"])
+@pytest.mark.parametrize(
+    "name", ["time", "clock", "Uhrzeit", "heure", "hora", "ora", "klokke", "tid", "Zeit", "<TIME>", "utc", "dep_time"]
+)
 def test_whole_minutes_in_figures_are_a_clock_under_all_words_for_one(name, minutes, form, first, how):
     reading = read(clocks(minutes, form, first), name)
     assert reading.remarks == (f"file: {name!r} read as a clock, {how}",) and reading.in_minutes == (how == "HH.MM")

@@ -1,8 +1,7 @@
 """Dates and times of day, in whatever form people write them.
 
-`find` looks through the columns of a table for them and joins what is spread over several: a date and a clock, or
-year, month, day, hour. `read` does one column. A cell's form is found from a sample of the column; all its cells are
-then read at once, by one regular expression and whole-array arithmetic.
+`read` reads one column. A cell's form is found from a sample of the column; all its cells are then read at once, by one
+regular expression and whole-array arithmetic.
 
 Dates are ``Datetime``, in UTC where they have a zone. Times of day and elapsed times are ``Duration``.
 """
@@ -181,7 +180,7 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     Args:
         column: text or numbers.
         at: where a row stands in the file, in words.
-        order: as for `find`.
+        order: one of `ORDERS` in which dates in figures are read where they leave a choice; None: found out.
         asked: whether this is known to be the column of times, so that its name need not say so.
 
     Returns:
@@ -837,7 +836,7 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     if not hinted:
         return None
     unit = words.unit_of_count(name)
-    if (asked or words.may_be_clock(name)) and (clock := _clock_in_numbers(column, at, unit)) is not None:
+    if (asked or not words.is_amount(name)) and (clock := _clock_in_numbers(column, at, unit)) is not None:
         return clock
     for what, (least, most, start) in _TICKS.items():
         if whole and least <= low and high <= most:

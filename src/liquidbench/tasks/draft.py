@@ -85,7 +85,7 @@ class Draft:
         return self.file.at(int(self.row[position]))
 
     def unit(self, name: str) -> str:
-        """The unit that a column's name gives in square brackets, or the file in a row of units."""
+        """The unit that a column's name gives in square brackets, or the file in a row of units or in its cells."""
         return words.unit_in(name)[1] or self.file.units.get(name) or "as in the table"
 
     def column(self, role: str, name: str) -> str:

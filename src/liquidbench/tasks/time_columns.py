@@ -1,7 +1,7 @@
 """The times of a table: columns of dates and clocks, and what of a time stands in several columns.
 
 `find` reads each column by `liquidbench.tasks.dates` and joins what is spread: a date and a clock, or year, month, day,
-hour. `time_name` and `is_part` say what columns of numbers are by their names.
+hour. What names say, `liquidbench.tasks.words` knows.
 """
 
 from collections.abc import Collection

@@ -145,7 +145,8 @@ def _choose(draft: Draft) -> str | None:
         if down := [name for name in free if name not in named and time_columns.counts_down(draft.frame[name])]:
             draft.warnings.append(
                 f"{listed(down)} {'goes' if len(down) == 1 else 'go'} down from row to row, as times before the "
-                "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with a minus"
+                "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with "
+                "a minus"
             )
         if constant:
             draft.warnings.append(

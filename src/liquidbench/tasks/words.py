@@ -174,7 +174,12 @@ def speaks_of_time(name: str) -> bool:
 
 def may_be_clock(name: str) -> bool:
     """Whether a name is one that clocks have, in some language, and not that of an amount of time."""
-    return bool(_MAY_BE_CLOCK.fullmatch(name)) and _DURATIONS.isdisjoint(split(name))
+    return bool(_MAY_BE_CLOCK.fullmatch(name)) and not is_amount(name)
+
+
+def is_amount(name: str) -> bool:
+    """Whether a word of a name makes its time an amount, such as a response time, and not when something was."""
+    return not _DURATIONS.isdisjoint(split(name))
 
 
 def speaks_of_dates(name: str) -> bool:
