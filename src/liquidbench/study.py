@@ -76,6 +76,7 @@ STEPS: Mapping[str, int] = {
     "physionet2012-excerpt": 1_000,
     "parity-dense": 20_000,
     "parity-events": 20_000,
+    "parity-running": 300,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
@@ -249,10 +250,10 @@ class Run:
     def id(self, data_digest: str) -> str:
         """The run's id in the results: 16 hexadecimal digits.
 
-        It depends on the run's content, the digest of the data, the version of liquidbench and `RESULTS_FORMAT`, but not
-        on the order of keys or the path of a user's table. User-defined code is included by its checksum, so another version of the code gives
-        other runs. Fields that were added later are left out if they have their default, so that earlier results are
-        found.
+        It depends on the run's content, the version of liquidbench included, the digest of the data and
+        `RESULTS_FORMAT`, but not on the order of keys or the path of a user's table. User-defined code is included by
+        its checksum, so another version of the code gives other runs. Fields that were added later are left out if they
+        have their default, so that earlier results are found.
 
         Args:
             data_digest: the task's ``data_digest``.

@@ -44,8 +44,7 @@ class Mark:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``,
-    ``"cores"``.
+    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``, ``"cores"``.
 
     ``"×"`` is a multiple and ``"/s"`` a rate; these have no prefix.
 
