@@ -41,7 +41,7 @@ def parity_dense(
 
 def parity_running(
     data: str | os.PathLike[str] | None = None,
-    sizes: tuple[int, int, int] = (1000, 250, 500),
+    sizes: tuple[int, int, int] = (1000, 500, 500),
     seed: int = 0,
 ) -> Task:
     """Parity of the bits read so far, after each bit: a task that a network with a memory of one bit solves exactly.
