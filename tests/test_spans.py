@@ -93,6 +93,23 @@ def test_the_largest_span_is_what_the_dtype_holds(dtype):
         assert "must be finite" in words[0] or f"must be at most {largest:g}, the largest number that" in words[0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", [lr.LTC, lr.CfC, lr.STC, lr.LRC, lr.LRCU, lr.CTRNN, lr.GRUD])
+def test_backends_agree_up_to_the_largest_span(kind, dtype):
+    largest, eps = torch.finfo(dtype).max, torch.finfo(dtype).eps
+    for span in (largest**0.5, largest * 1e-8, largest * 1e-4, largest * 1e-2, largest):
+        found = []
+        for backend in (None, "reference"):
+            layer = kind(2, 9, dtype=dtype, backend=backend, generator=torch.Generator().manual_seed(0))
+            found.append(three_ways(layer, span))
+            x = torch.ones(3, 4, 2, dtype=dtype)
+            output = layer(x, timespans=torch.full((3, 4), span, dtype=dtype, requires_grad=True))[0]
+            output.sum().backward()
+            found[-1] += [output.detach(), *(p.grad for p in layer.parameters())]
+        for mine, reference in zip(*found, strict=True):
+            torch.testing.assert_close(mine, reference, rtol=2e3 * eps, atol=2e3 * eps)
+
+
 @pytest.mark.parametrize("span", [-1e-300, -1, float("nan"), float("inf"), np.float64("inf"), -(10**400)], ids=repr)
 def test_spans_are_finite_and_not_negative(span):
     given = [span] if abs(span) > 1e300 and isinstance(span, int) else [span, torch.tensor(span, dtype=torch.float64)]

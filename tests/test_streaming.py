@@ -440,6 +440,63 @@ def test_what_is_not_plain_memory_is_refused(make):
         assert torch.equal(stream(x), expected)
 
 
+@pytest.mark.parametrize("make", [LAYERS["LTC"], LAYERS["GRU-D"], SLOW["CT-RNN"]])
+def test_states_spans_and_flags_must_be_plain_memory_too(make):
+    layer = make()
+    stream = lr.Stream(layer, batch=2)
+    x, mask = torch.randn(2, 5), torch.ones(2, 5, dtype=torch.bool)
+    stream(x)
+    before = stream.snapshot()
+    escaped = []
+    torch.vmap(lambda row: escaped.append(row) or row)(torch.ones(3, 2))
+    mode = FakeTensorMode()
+
+    def calls(odd):
+        """Every way to hand over a tensor that is not plain."""
+        parts = [odd(part) for part in (stream.state if isinstance(stream.state, tuple) else (stream.state,))]
+        hx, flags = parts[0] if len(parts) == 1 else tuple(parts), torch.tensor([True, False])
+        yield "hx", lambda: stream.reset(hx)
+        yield "hx", lambda: lr.Stream(layer, hx, batch=2)
+        yield "rows", lambda: stream.reset(rows=odd(flags))
+        yield "snapshot", lambda: stream.restore({name: odd(part) for name, part in before.items()})
+        yield "timespan", lambda: stream(x, timespan=odd(torch.ones(2)))
+        yield "mask", lambda: stream(x, mask=odd(mask))
+        yield "reset", lambda: stream(x, reset=odd(flags))
+
+    def refused(name, call):
+        with pytest.raises(TypeError, match=rf"{name} must be a plain Tensor .*, but got .*layer.step\(\) is seen"):
+            call()
+
+    for odd in (mode.from_tensor, lambda part: TwoTensor(part, part)):
+        for name, call in calls(odd):
+            refused(name, call)
+    refused("timespan", lambda: stream(x, timespan=escaped[0]))
+    for _, call in list(calls(lambda part: part))[:4]:
+        with mode:
+            with pytest.raises(TypeError, match="outside of graphs and modes"):
+                call()
+        with Watch(), pytest.raises(TypeError, match="outside of graphs and modes"):
+            call()
+    with mode, pytest.raises(TypeError, match="a stream must be called outside of graphs and modes"):
+        stream.reset()
+    refused("hx", lambda: torch.vmap(lambda h: stream.reset(h))(torch.ones(2, 1, 2, 9)))
+    assert all(torch.equal(part, before[name]) for name, part in stream.snapshot().items())
+
+
+def test_a_compiled_function_may_reset_a_stream():
+    torch.compiler.reset()
+    stream, x = lr.Stream(lr.LTC(5, 9), batch=2), torch.randn(2, 5)
+    first = stream(x)
+
+    @torch.compile(backend="eager")
+    def again(sample, span):
+        stream.reset()
+        return stream(sample, timespan=span) + 0
+
+    assert torch.equal(again(x, torch.ones(2)), first) and torch.equal(again(x, torch.ones(2)), first)
+    torch.compiler.reset()
+
+
 class Watch(TorchDispatchMode):
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         return function(*args, **(kwargs or {}))

@@ -402,7 +402,8 @@ def test_the_operator_says_what_is_wrong_with_its_arguments():
         ("LSTM", 1, torch.zeros(2, 4), "initial must have all parts of the cell's state"),
         ("CT-RNN", 5, torch.ones(2, 3, INPUTS, dtype=torch.bool), "observed must be of a GRU-D"),
         ("GRU-D", 5, torch.ones(2, 3, 1, dtype=torch.bool), "observed must be of a GRU-D, and shaped as input"),
-        ("GRU-D", 18, None, "a GRU-D has all its parameters"),
+        ("GRU-D", 16, None, "a GRU-D has all its parameters"),
+        ("GRU-D", 18, None, "a GRU-D has decay_weight, decay_bias and mean, or none of them"),
     ):
         with pytest.raises(ValueError, match=message):
             run(problem(form, 2, 3, 4, dtype=torch.float32), n, tensor)

@@ -394,6 +394,18 @@ def test_same_seed_same_numbers(case):
 
 
 @every
+@pytest.mark.parametrize("output_size", [None, 4])
+def test_a_generator_alone_decides_the_initial_values(case, output_size):
+    before, made = torch.get_rng_state(), []
+    for _ in range(2):
+        made.append(case.make(num_layers=2, output_size=output_size))
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.rand(3)
+        before = torch.get_rng_state()
+    assert all(torch.equal(*pair) for pair in zip(*(layer.parameters() for layer in made), strict=True))
+
+
+@every
 def test_parameters_are_trained_and_constants_are_buffers(case):
     layer = case.make()
     assert all(p.requires_grad for p in layer.parameters())

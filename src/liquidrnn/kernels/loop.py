@@ -37,6 +37,18 @@ class Inputs(NamedTuple):
         return Inputs(*(None if part is None else function(part) for part in self))  # type: ignore[arg-type]
 
 
+_LONGEST = {torch.float32: 1e30, torch.bfloat16: 1e30, torch.float64: 1e290}
+
+
+def implicit_step(timespans: Tensor, unfolds: int) -> Tensor:
+    """Length of each step of an implicit solver that takes ``unfolds`` steps per sample, at most 1e30 (float64: 1e290).
+
+    At that length the state has reached its limit. With longer steps, products overflow and their inverses underflow.
+    """
+    delta = timespans / unfolds
+    return delta.clamp(max=_LONGEST[delta.dtype]) if delta.dtype in _LONGEST else delta
+
+
 Update: TypeAlias = Callable[[Inputs, State], State]
 """The state after one sample of each sequence, from the sample and the state before."""
 

@@ -15,7 +15,7 @@ from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
 from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, Synapses, drawn, wire
+from liquidrnn.synapses import Factory, Synapses, drawn, module_of_torch, wire
 from liquidrnn.wirings import Recipe, Wiring
 
 Mode = Literal["default", "pure", "no_gate"]
@@ -238,15 +238,14 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
         super().__init__(hidden_size, mode, factory)
         self.input_size, self.output_size, self.activation = input_size, hidden_size, form.activation
         self.num_synapses = (input_size + hidden_size) * hidden_size
-        place = {"device": factory["device"], "dtype": factory["dtype"]}
         width = input_size + hidden_size
         backbone: list[nn.Module] = []
         for _ in range(form.layers):
-            backbone += [nn.Linear(width, form.units, **place), ACTIVATIONS[form.activation]()]
+            backbone += [module_of_torch(nn.Linear, width, form.units, **factory), ACTIVATIONS[form.activation]()]
             backbone += [nn.Dropout(form.dropout)] if form.dropout else []
             width = form.units
         self.backbone = nn.Sequential(*backbone)
-        self.heads = nn.Linear(width, self.heads_per_unit * hidden_size, **place)
+        self.heads = module_of_torch(nn.Linear, width, self.heads_per_unit * hidden_size, **factory)
         for linear in [*(m for m in backbone if isinstance(m, nn.Linear)), self.heads]:
             units, rows = linear.in_features, hidden_size if linear is self.heads else linear.out_features
             with torch.no_grad():

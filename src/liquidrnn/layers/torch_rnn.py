@@ -17,8 +17,8 @@ from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.gated.reference import entering, explain
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
-from liquidrnn.recurrent import RecurrentLayer
-from liquidrnn.synapses import drawn
+from liquidrnn.recurrent import RecurrentLayer, factory_of
+from liquidrnn.synapses import drawn, module_of_torch
 
 Time = Literal["ignore", "append", "decay"] | None
 
@@ -45,13 +45,12 @@ class _TorchLayer(RecurrentLayer):
     ):
         hidden_size = positive_int("hidden_size", hidden_size)
         choice("time", time, ("ignore", "append", "decay", None))
-        generator, device, dtype = (stacking[name] for name in ("generator", "device", "dtype"))
-        options = {"bias": flag("bias", bias), "batch_first": True, "device": device, "dtype": dtype, **options}
+        factory = factory_of(stacking)  # type: ignore[arg-type]
+        options = {"bias": flag("bias", bias), "batch_first": True, **options}
 
         def build(width: int) -> Recurrence:
-            rnn = kind(width + (time == "append"), hidden_size, **options)
-            if generator is not None:
-                factory = {"generator": generator, "device": device, "dtype": dtype}
+            rnn = module_of_torch(kind, width + (time == "append"), hidden_size, **factory, **options)
+            if factory["generator"] is not None:
                 with torch.no_grad():
                     for parameter in rnn.parameters():
                         start = drawn(nn.init.uniform_, *parameter.shape, **factory)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from liquidrnn.integrate import advance
 from liquidrnn.kernels import loop
-from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.kernels.loop import Inputs, State, implicit_step
 
 
 class Cell(NamedTuple):
@@ -34,7 +34,7 @@ class Cell(NamedTuple):
         decay_bias: (inputs,).
         state_decay_weight: (N, inputs).
         state_decay_bias: (N,).
-        mean: (inputs,), what a missing feature tends to.
+        mean: (inputs,), what a missing feature tends to; None where none is ever missing.
         kind: one of GATES.
         appends: whether the span is one more feature, after the others.
         solver: of a CT-RNN, one of SOLVERS.
@@ -131,7 +131,7 @@ def ct_rnn(cell: Cell, inputs: Inputs, state: State) -> State:
     assert tau is not None
     drive = F.linear(inputs.values, cell.weight_ih, cell.bias_ih)
     if cell.solver == "semi_implicit":
-        delta = inputs.timespans / cell.unfolds
+        delta = implicit_step(inputs.timespans, cell.unfolds)
         for _ in range(cell.unfolds):
             x = (x + delta * torch.tanh(drive + F.linear(x, cell.weight_hh))) / (1 + delta / tau)
         return (x,)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from liquidrnn.kernels.connections import collected, spread, unroll_synapses
-from liquidrnn.kernels.loop import Inputs
+from liquidrnn.kernels.loop import Inputs, implicit_step
 
 
 class Membrane(NamedTuple):
@@ -93,7 +93,7 @@ def sample(values: Tensor, v: Tensor, timespan: Tensor, equation: Equation) -> T
     units = v.shape[-1]
     sensory_drive, sensory_total = sums(sensory, values, units)
     held_drive, held_total = leak_drive + sensory_drive, leak + sensory_total
-    delta = timespan / unfolds
+    delta = implicit_step(timespan, unfolds)
     for _ in range(unfolds):
         drive, total = sums(internal, v, units)
         drive, total = held_drive + drive, held_total + total
