@@ -157,7 +157,7 @@ def test_a_span_without_effect_is_refused_in_the_same_words(make):
     for span in (1.0, 0, torch.tensor(0.5), np.float32(1)):
         words = three_ways(make(2, 3), span)
         assert len(set(words)) == 1
-        assert words[0].startswith(f"this {make.__name__} takes no notice of timespan(s): build it with time='append'")
+        assert words[0].startswith(f"this {make.__name__} does not use timespan(s): build it with time='append'")
     assert all(isinstance(found, torch.Tensor) for found in three_ways(make(2, 3), None))
     assert all(isinstance(found, torch.Tensor) for found in three_ways(make(2, 3, time="ignore"), 5.0))
 

@@ -419,8 +419,8 @@ class RecurrentLayer(nn.Module):
                 raise ValueError(f"mask of step() must be bool {tuple(input.shape)}, but got {described(mask)}")
             if readable(mask) and not bool(mask.any(-1).all()):
                 raise ValueError(
-                    "mask of step() must have an observed feature in every row: a sample that is not there is no step; "
-                    "leave it out and add its time span to the next"
+                    "mask of step() must have an observed feature in every row: leave out an absent sample and add its "
+                    "time span to the next"
                 )
             x = torch.where(mask, x, 0)
             mask = mask if batched else mask.unsqueeze(0)
@@ -446,7 +446,7 @@ class RecurrentLayer(nn.Module):
         """Raises if spans are given but a recurrence would ignore them."""
         if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
             raise ValueError(
-                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay' to "
+                f"this {type(self).__name__} does not use {name}: build it with time='append' or time='decay' to "
                 "use them, or with time='ignore' to accept and ignore them"
             )
 

@@ -64,7 +64,9 @@ class Stream:
         if batch is not None:
             batch = positive_int("batch", batch)
         if layer.num_directions == 2:
-            raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
+            raise ValueError(
+                "a stream reads forward in time, but the layer is bidirectional: build it with bidirectional=False"
+            )
         parameter = layer._like()
         if not direct([parameter]):
             raise TypeError(f"layer must have plain tensors as parameters outside of graphs and modes, {_WAY_OUT}")
@@ -300,7 +302,7 @@ class Stream:
             if there is None and not self._waiting:
                 return self._advance(x, span, seen)
             passed = self._pending + span
-            way_out = "; reset() begins such a sequence anew, with rows= that one alone"
+            way_out = "; reset() starts such a sequence again, with rows= only that one"
             check_sums(passed, True if there is None else there, self._dtype, way_out)
             if there is None:
                 output = self._advance(x, passed, seen)
@@ -345,7 +347,9 @@ class Stream:
         if rows is None:
             return torch.arange(size, device=self._device)
         if self._batch is None:
-            raise ValueError("rows are of a batch, but this stream was made without: leave rows out, or give it batch=")
+            raise ValueError(
+                "rows need a batch, but this stream has none: leave rows out, or create the stream with batch="
+            )
         wanted = f"rows must be indices from 0 to {size - 1}, or bool ({size},)"
         try:
             if not isinstance(rows, Tensor | np.ndarray):
@@ -370,8 +374,8 @@ class Stream:
         _check_plain("input", input)
         if input.shape != self._shape or input.dtype != self._dtype or input.device != self._device:
             raise ValueError(
-                f"input must be {self._shape} of {self._dtype} on {self._device}, one sample as the stream was made "
-                f"for, but got {described(input)} on {input.device}"
+                f"input must be {self._shape} of {self._dtype} on {self._device}, one sample, as the stream was "
+                f"created for, but got {described(input)} on {input.device}"
             )
 
     def _check_mask(self, mask: object) -> None:
@@ -395,7 +399,7 @@ class Stream:
         return f"Stream({self._layer!r}, backend={self.backend!r})"
 
 
-_WAY_OUT = "a stream reads memory and writes it, unseen by torch; layer.step() is seen"
+_WAY_OUT = "a stream reads and writes memory, bypassing torch; use layer.step()"
 
 
 def _check_plain(name: str, *given: object) -> None:

@@ -122,7 +122,7 @@ def _sampled(sequences):
     [
         (task(), "each step has a target"),
         (task(per="sequence", missing=True), "values are missing"),
-        (waves(lengths=(30, 41)), "sequences have from 30 to 41 steps"),
+        (waves(lengths=(30, 41)), "sequences have different lengths, 30 to 41 steps"),
     ],
 )
 def test_convolutions_are_for_equally_long_complete_even_sequences(toy, words):

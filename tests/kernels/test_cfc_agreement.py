@@ -345,12 +345,12 @@ def test_pruned_and_hooked_modules_within_are_called():
     layer(x)
     assert len(called) == 5
     layer.recurrences[0].run_on("cpu")
-    with pytest.raises(RuntimeError, match="backend='cpu' cannot run this CfC, since a module within it has hooks"):
+    with pytest.raises(RuntimeError, match="backend='cpu' cannot run this CfC, since a module inside has hooks"):
         layer(x)
     handle.remove()
     layer(x)
     layer.recurrences[0].backbone[1] = torch.nn.ELU()
-    with pytest.raises(RuntimeError, match="since a module within it was replaced; use backend=None"):
+    with pytest.raises(RuntimeError, match="since a module inside was replaced; use backend=None"):
         layer(x)
 
 
@@ -358,7 +358,7 @@ def test_pruned_and_hooked_modules_within_are_called():
 def test_dropout_in_the_backbone_is_drawn_at_every_sample(mixed_memory):
     layer = lr.CfC(INPUTS, 8, backbone_dropout=0.5, batch_first=True, backend="cpu", mixed_memory=mixed_memory)
     x = torch.randn(2, 5, INPUTS)
-    with pytest.raises(RuntimeError, match="since backbone_dropout draws anew at every sample in training"):
+    with pytest.raises(RuntimeError, match="since backbone_dropout has a new mask at every sample in training"):
         layer(x)
     layer.eval()
     expected = layer(x)[0]

@@ -86,9 +86,7 @@ def test_packed_sequences_are_torchs(ours, theirs):
 @pytest.mark.parametrize("ours", [kind for kind, _ in PAIRS])
 def test_what_time_does(ours):
     x, spans = torch.randn(2, 5, 4), torch.rand(2, 5)
-    with pytest.raises(
-        ValueError, match=f"this {ours.__name__} takes no notice of timespans: build it with time='append'"
-    ):
+    with pytest.raises(ValueError, match=f"this {ours.__name__} does not use timespans: build it with time='append'"):
         ours(4, 6, batch_first=True)(x, timespans=spans)
     with pytest.raises(ValueError, match="time must be 'ignore', 'append', 'decay' or None, but got 'add'"):
         ours(4, 6, time="add")
