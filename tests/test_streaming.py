@@ -40,7 +40,7 @@ compiled = pytest.mark.skipif("cannot" in lr.backends()["cpu"], reason="the comp
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch", [None, 1, 3, 20])
 @pytest.mark.parametrize("make", [*LAYERS.values(), *SLOW.values()], ids=[*LAYERS, *SLOW])
-def test_a_stream_is_the_step(make, batch, dtype):
+def test_a_stream_equals_the_step(make, batch, dtype):
     layer = make(dtype=dtype, generator=torch.Generator().manual_seed(0)).eval()
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -68,7 +68,7 @@ def test_other_layers_stream_too():
     assert all(lr.Stream(make()).backend == "reference" for make in SLOW.values())
 
 
-def test_a_stream_is_of_the_parameters_as_they_were_and_in_evaluation():
+def test_a_stream_copies_the_parameters_and_is_in_evaluation_mode():
     layer = lr.LSTM(3, 4, 2, dropout=0.9, time="ignore")
     before, stream = copy.deepcopy(layer).eval(), lr.Stream(layer)
     x = torch.randn(3)
@@ -177,7 +177,7 @@ EVERY = LAYERS | SLOW | OTHERS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch", [None, 4, 20])
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_a_stream_with_masks_is_the_whole_sequence(make, batch, dtype):
+def test_a_stream_with_masks_equals_the_whole_sequence(make, batch, dtype):
     layer = make(dtype=dtype, batch_first=True, generator=torch.Generator().manual_seed(0)).eval()
     x, spans, mask = masked(layer, batch or 1)
     spans = None if isinstance(layer, lr.LSTM) and layer.time is None else spans
@@ -196,7 +196,7 @@ def test_a_stream_with_masks_is_the_whole_sequence(make, batch, dtype):
 
 
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_time_waits_until_a_sample_is_there(make):
+def test_spans_of_absent_samples_are_added_to_the_next(make):
     layer = make().eval()
     if getattr(layer, "time", "") is None:
         pytest.skip("takes no spans")
@@ -211,7 +211,7 @@ def test_time_waits_until_a_sample_is_there(make):
     assert torch.equal(late(x[0]), whole(x[0]))  # and only once
 
 
-def test_rows_have_clocks_of_their_own():
+def test_rows_may_have_different_spans():
     for make in (*LAYERS.values(), *SLOW.values()):
         layer = make().eval()
         x, spans = torch.randn(2, 3, 5), torch.tensor([[0.0, 2.0, 0.5], [1.0, 0.25, 3.0]])
@@ -274,7 +274,7 @@ def test_a_sum_of_spans_beyond_the_dtype_is_refused_and_can_be_reset():
     ids=repr,
 )
 @pytest.mark.parametrize("make", [LAYERS["LTC, wired, two layers"], LAYERS["CfC, mixed memory"], SLOW["LSTM"]])
-def test_rows_begin_anew_one_by_one(make, rows):
+def test_single_rows_can_be_reset(make, rows):
     layer = make().eval()
     stream, fresh = lr.Stream(layer, batch=4), lr.Stream(layer, batch=4)
     x = torch.randn(4, 5)
@@ -289,7 +289,7 @@ def test_rows_begin_anew_one_by_one(make, rows):
     assert torch.equal(stream(x)[[1, 3]], fresh(x)[[1, 3]])
 
 
-def test_rows_begin_from_a_state():
+def test_rows_can_be_reset_to_a_state():
     layer = lr.LTC(5, 9)
     stream, start = lr.Stream(layer, batch=4), torch.rand(1, 2, 9, requires_grad=True)
     stream.reset(start, rows=[2, 0])
@@ -389,7 +389,7 @@ def test_a_snapshot_is_checked():
 
 @pytest.mark.parametrize("made_in", [True, False], ids=["made in inference mode", "made outside"])
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_inference_mode_is_no_matter(make, made_in):
+def test_streams_work_inside_and_outside_inference_mode(make, made_in):
     with torch.inference_mode(made_in):
         layer = make()
         stream = lr.Stream(layer, batch=2)
@@ -412,7 +412,7 @@ def test_inference_mode_is_no_matter(make, made_in):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
 @pytest.mark.parametrize("make", [LAYERS["LTC"], LAYERS["CfC, wired"], SLOW["CT-RNN"]])
-def test_what_is_not_plain_memory_is_refused(make):
+def test_inputs_that_are_not_plain_memory_are_refused(make):
     stream = lr.Stream(make())
     x = torch.randn(5)
     expected = copy.copy(stream)(x)

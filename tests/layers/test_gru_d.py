@@ -50,7 +50,7 @@ def test_the_equations(mean):
         np.testing.assert_allclose(states[row].detach().numpy(), expected, rtol=1e-12, atol=1e-13)
 
 
-def test_a_feature_that_is_missing_changes_with_time_alone():
+def test_a_missing_feature_depends_only_on_time():
     layer = lr.GRUD(2, 4, batch_first=True)
     x, mask = torch.randn(1, 6, 2), torch.ones(1, 6, 2, dtype=torch.bool)
     mask[0, 2:4, 1] = False
@@ -61,7 +61,7 @@ def test_a_feature_that_is_missing_changes_with_time_alone():
     assert not torch.allclose(layer(x, timespans=3.0, mask=mask)[0][0, 3], expected[0, 3])
 
 
-def test_each_feature_has_an_age_that_goes_on():
+def test_ages_of_features_continue_in_the_state():
     layer = lr.GRUD(2, 4, batch_first=True)
     mask = torch.tensor([[[True, True], [True, False], [False, False], [True, False]]])
     _, (_, last, elapsed) = layer(torch.ones(1, 4, 2), timespans=torch.tensor([1.0, 2.0, 4.0, 8.0]), mask=mask)
@@ -85,7 +85,7 @@ def test_every_parameter_learns(layers, directions, units, backend):
     ]
 
 
-def test_what_nothing_used_in_an_earlier_version_is_dropped_on_loading():
+def test_unused_parameters_of_earlier_versions_are_dropped_on_loading():
     layer, other = lr.GRUD(3, 3, 2), lr.GRUD(3, 3, 2)
     older = layer.state_dict()
     older |= {f"layers.1.0.{name}": torch.ones(3) for name in ("decay_weight", "decay_bias", "mean")}

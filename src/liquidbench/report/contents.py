@@ -811,8 +811,8 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             (
                 "† At published sizes and rates",
                 "Models also ran at a published size and learning rate; each task names the sources. Epochs, "
-                "batches and splits are those of this study, so this does not reproduce a paper. These rows are marked †, "
-                "are listed separately, and count neither in ranks nor in verdicts.",
+                "batches and splits are those of this study, so this does not reproduce a paper. These rows are marked "
+                "†, are listed separately, and count neither in ranks nor in verdicts.",
             )
         )
     return words
