@@ -526,7 +526,7 @@ def test_no_results_and_duplicate_runs():
     twice = pl.concat([frame, frame.with_columns(run=pl.lit("stale"))])
     with pytest.raises(ValueError, match="is there twice"):
         compare(twice, {"t": ACCURACY}, 0.01)
-    with pytest.raises(ValueError, match="'t' is not among them"):
+    with pytest.raises(ValueError, match="'t' is missing"):
         compare(frame, {}, 0.01)
 
 
@@ -669,7 +669,7 @@ def test_splits_that_all_differ_alike_have_no_interval():
 
 
 def test_several_splits_need_the_rows_behind_them():
-    with pytest.raises(ValueError, match="tasks must tell the rows of 't' in training and test"):
+    with pytest.raises(ValueError, match="tasks must have the numbers of training and test rows of 't'"):
         compare(over_splits([0.05, 0.06, 0.07, 0.05, 0.06]), {"t": ACCURACY}, 0.01)
 
 
