@@ -233,7 +233,8 @@ def test_too_few_tasks_for_the_number_of_pairs_are_reported():
     # Ten pairs: 2 / 2^8 is 0.0078, ten times that more than 0.05; of nine tasks it is 0.039.
     assert groups.enough == 9
     assert groups.sentence.endswith(
-        "With 6 tasks no signed-rank test corrected for all pairs of 5 models can show a difference; 9 tasks are needed."
+        "With 6 tasks no signed-rank test corrected for all pairs of 5 models can show a difference; "
+        "9 tasks are needed."
     )
     assert len(groups.signed_rank) == 1
     assert everyone(tasks=5).over_tasks.groups.signed_rank is None

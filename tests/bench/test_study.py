@@ -250,7 +250,10 @@ class TestErrors:
                 "{name: a, tasks: [occupancy], models: [GRU], training: {epochs: 1, epochs: 2}}",
                 "'epochs' is given twice",
             ),
-            ("{name: a, tasks: [{table: a.csv, from: 2020-01-01}], models: [GRU]}", "quote text that YAML reads as something else"),
+            (
+                "{name: a, tasks: [{table: a.csv, from: 2020-01-01}], models: [GRU]}",
+                "quote text that YAML reads as something else",
+            ),
             ("{[a]: b}", "unhashable"),
             ("{name: !!python/name:os.system x}", "could not determine a constructor"),
         ],
@@ -276,8 +279,8 @@ class TestErrors:
         with pytest.raises(ValueError) as caught:
             Study.load(path)
         assert str(caught.value) == (
-            f"{path}: line {line} has a control character ({ord(control):#04x}), which YAML does not allow; remove it, or "
-            "save the study as text in UTF-8"
+            f"{path}: line {line} has a control character ({ord(control):#04x}), which YAML does not allow; remove it, "
+            "or save the study as text in UTF-8"
         )
 
     def test_a_binary_file_is_refused(self, tmp_path):
@@ -304,7 +307,10 @@ class TestBounds:
             ("name: &a [*a]", "line 1: an anchor contains itself"),
             ("name: &a\n  <<: *a", "line 2: an anchor contains itself"),
             ("[" * 50_000, "line 1: lists and mappings are nested more than 20 deep"),
-            ("\n".join(" " * n + f"k{n}:" for n in range(900)), "line 20: lists and mappings are nested more than 20 deep"),
+            (
+                "\n".join(" " * n + f"k{n}:" for n in range(900)),
+                "line 20: lists and mappings are nested more than 20 deep",
+            ),
             ("x" * 4_000_001, "a study has at most 4,000,000 bytes"),
             ("seeds: " + "7" * 5000, "line 1: 77777777777777777777... is a whole number of 5000 digits"),
         ],
