@@ -85,7 +85,7 @@ class Stream:
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
                     torch.zeros(rows, sum(recurrence.state_sizes), **kind),
                     torch.zeros(rows, 1, 1, **kind),
-                    # The layers above read outputs, of which none is ever missing.
+                    # The layers above read outputs, which are never missing.
                     observed if recurrence.reads_mask and not number else None,
                 )
                 for number, recurrence in enumerate(self._layer.recurrences)

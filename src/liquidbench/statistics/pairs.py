@@ -100,7 +100,7 @@ class Pair:
         tests: number of p-values that the correction counts.
         over: the unit of the pairs, "seed" or "split".
         shares: for each side, how often each of its models represents it.
-        subsets: number of networks of each family of which the best by validation is compared; 1 for two models.
+        subsets: size of the subsets of each family's networks whose best by validation is compared; 1 for two models.
     """
 
     task: str

@@ -293,7 +293,7 @@ def _gap(task: TaskResults) -> str:
             reasons.append(f"no run of a {family} network finished with a score")
         elif task.representative([family]) is None:
             reasons.append(f"no {family} network has validation scores on seeds that all models have run")
-    return " and ".join(reasons) or "no seed was finished by liquid and recurrent networks alike"
+    return " and ".join(reasons) or "no seed was finished by both liquid and recurrent networks"
 
 
 def _sentence(task: TaskResults, pair: Pair) -> str:
