@@ -748,7 +748,7 @@ void bind(nb::module_& module, const char* stream) {
 
 NB_MODULE(_cpu, module) {
     module.doc() = "Recurrences compiled for the CPU.";
-    module.attr("interface") = 4;  // as src/liquidrnn/kernels/__init__.py has it
+    module.attr("interface") = 5;  // as src/liquidrnn/kernels/__init__.py has it
     module.def(
         "instruction_sets",
         [] {

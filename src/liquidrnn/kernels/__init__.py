@@ -21,7 +21,7 @@ from liquidrnn.arguments import choice, described
 _missing: str | None = None
 
 
-INTERFACE = 4
+INTERFACE = 5
 """Interface version of the compiled module, as in `cpp/bindings.cpp`; it increases when arguments change."""
 
 
