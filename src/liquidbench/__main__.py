@@ -74,9 +74,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     warnings.formatwarning = line
     try:
-        return options.command(options)
+        code = options.command(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except BrokenPipeError:
         return _end_quietly()
+    except OSError as problem:
+        # Whether it was the output: what could not be written is not always kept for another try.
+        try:
+            print(flush=True)
+        except OSError:
+            _end_quietly()
+            _refuse(
+                f"the output cannot be written ({problem.strerror or problem}). Make room where it is redirected to, "
+                "or redirect it elsewhere, then repeat the command"
+            )
+        raise
     except KeyboardInterrupt:
         print("liquidbench: stopped", file=sys.stderr)
         return 130
@@ -438,7 +452,17 @@ def _refusing(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSErr
     try:
         yield
     except kinds as problem:
-        _refuse(str(problem))
+        _refuse(_unreadable(problem) or str(problem))
+
+
+def _unreadable(problem: Exception) -> str:
+    """One sentence if the error is that this user may not read a file or folder, else ""."""
+    if not isinstance(problem, PermissionError) or problem.filename2 or not isinstance(problem.filename, str):
+        return ""
+    name = problem.filename
+    if not os.path.lexists(name) or os.access(name, os.R_OK):
+        return ""
+    return f"{name} cannot be read ({problem.strerror}); allow reading it, then repeat the command"
 
 
 @contextmanager
@@ -454,6 +478,8 @@ def _refusing_write_errors(directory: Path) -> Iterator[None]:
                 f"{directory} was moved, renamed or removed while liquidbench was using it. Results of unfinished runs "
                 "are lost; finished ones are in the moved folder. To continue there: liquidbench resume FOLDER"
             )
+        if sentence := _unreadable(problem):
+            _refuse(sentence)
         _refuse(
             f"results cannot be written to {directory} ({problem.strerror or problem}); finished runs are kept. "
             f"{_write_remedy(problem)}, then: liquidbench resume {directory}"
@@ -488,6 +514,8 @@ def _checking_folder(directory: Path, options: argparse.Namespace) -> Iterator[N
             (name + os.sep).startswith(place + os.sep) or (place + os.sep).startswith(name + os.sep) for name in named
         ):
             raise
+        if sentence := _unreadable(problem):
+            raise ValueError(sentence) from problem
         if problem.errno == errno.ENOTDIR or (problem.errno == errno.EEXIST and not os.path.isdir(named[-1])):
             above = next((part for part in [directory, *directory.parents] if os.path.lexists(part)), directory)
             reason = f"{above} is a file" if not above.is_dir() else f"{named[-1]} is a file"

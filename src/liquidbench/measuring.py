@@ -5,6 +5,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from itertools import accumulate
+from pathlib import Path
 from statistics import median
 from typing import Any, Self
 
@@ -49,6 +50,8 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
     - ``training_energy_joules``: energy that the processor packages used (`EnergyCounters`), as a mean over training
       steps that are repeated for half a second and at least five times, times the number of batches. Idle power and
       other programs are not subtracted. There is no such row on a GPU or where the machine has no counters.
+    - ``other_load``: cores that other programs kept busy while times were measured, as a mean (`OtherLoad`). There is no
+      such row where the operating system does not count them.
     - ``parameters``: number of trained parameters. ``deployed_bytes``: size of all parameters and buffers.
 
     Args:
@@ -88,7 +91,9 @@ def _measure(run: Run, task: Task, folder: str | os.PathLike[str] | None, device
     def forward_pass(number: int) -> object:
         return model(*data.inputs(full[number % len(full)]))
 
-    seconds = _median_seconds(training_step(), 5, 1, device)
+    others = OtherLoad()
+    with others:
+        seconds = _median_seconds(training_step(), 5, 1, device)
     rows.add("seconds_per_epoch", seconds * len(batches), **about)
     rows.add("training_sequences_per_second", len(full[0]) / seconds, **about)
     # The counters are of the processor; they do not see a GPU.
@@ -102,10 +107,15 @@ def _measure(run: Run, task: Task, folder: str | os.PathLike[str] | None, device
     rows.add("saved_for_backward_bytes", _saved_for_backward(model, data, full[0]), **about)
     model.eval()
     with torch.inference_mode():
-        seconds = _median_seconds(forward_pass, 5, 1, device)
+        with others:
+            seconds = _median_seconds(forward_pass, 5, 1, device)
         rows.add("inference_sequences_per_second", len(full[0]) / seconds, **about)
         rows.add("inference_memory_bytes", _peak_memory(lambda: model(*data.inputs(full[0])), device), **about)
-        rows.add("step_latency_us", 1e6 * _step_latency(model, device), **about)
+        with others:
+            latency = _step_latency(model, device)
+        rows.add("step_latency_us", 1e6 * latency, **about)
+    if others.cores is not None:
+        rows.add("other_load", others.cores, **about)
     rows.add("parameters", rows.parameters, **about)
     deployed = sum(tensor.numel() * tensor.element_size() for tensor in model.state_dict().values())
     rows.add("deployed_bytes", deployed, **about)
@@ -139,6 +149,45 @@ def _saved_for_backward(model: SequenceModel, data: Data, batch: Tensor) -> int:
     given = [tensor for tensor in (*inputs, targets) if tensor is not None]
     # The loss keeps the graph, and so the saved tensors, alive.
     return saved.bytes([*model.parameters(), *model.buffers(), *given]) if loss.requires_grad else 0
+
+
+class OtherLoad:
+    """Cores that other programs keep busy within the blocks that it manages, as a mean over their time.
+
+    On Linux, the processor time of the whole machine without that of this process; None elsewhere. The system counts
+    in hundredths of a second, so a block of a few milliseconds tells nothing by itself.
+    """
+
+    def __init__(self):
+        self._busy = self._seconds = 0.0
+        self._began: tuple[float, float] | None = None
+
+    def __enter__(self) -> Self:
+        self._began = self._now()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        began, ended = self._began, self._now()
+        if began is not None and ended is not None:
+            self._seconds += ended[0] - began[0]
+            self._busy += ended[1] - began[1]
+
+    @property
+    def cores(self) -> float | None:
+        """The mean number of cores; None where nothing was measured."""
+        return max(self._busy, 0.0) / self._seconds if self._seconds else None
+
+    @staticmethod
+    def _now() -> tuple[float, float] | None:
+        """Wall-clock time and the processor time of others, in seconds."""
+        try:
+            counted = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
+        except (OSError, ValueError):
+            return None
+        # user, nice, system, idle, iowait, irq, softirq, steal; guests are part of user and nice.
+        user, nice, system, _, _, *interrupts = map(int, counted[:8])
+        busy = (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), busy - time.process_time()
 
 
 class SavedTensors:

@@ -1,9 +1,9 @@
 """Predictions of fits, one file per run, from which any metric can be computed later.
 
-A file has the scored targets and the predictions for validation and test, in the types that training used, so that
-scores computed from it are equal to the last digit. Class targets are stored in the smallest integer type that holds
-them. The file also has the recording of each test target, so that the influence of the choice of recordings can be
-computed. Predictions on corrupted data are not kept, since they would take many times as much space.
+A file has the scored targets and the predictions for validation, test, and test at each level of corruption, in the
+types that training used, so that scores computed from it are equal to the last digit. Class targets are stored in the
+smallest integer type that holds them. The file also has the recording of each test target, so that the influence of the
+choice of recordings can be computed.
 """
 
 import io
@@ -23,6 +23,7 @@ from liquidbench.system.packed import check_zip
 from liquidbench.tasks.task import Split
 
 SPLITS = ("validation", "test")
+"""The keys of uncorrupted predictions; `corrupted` makes the others."""
 
 MOST = 2**30
 """Largest total size of a file's arrays, in bytes."""
@@ -31,9 +32,20 @@ MOST_BLOCKS = 30
 """Blocks of recordings at most, each left out once (`scores_without`): so many tell a variance well enough."""
 
 _RECORDINGS = "test_recordings"
+_TARGETS, _PREDICTIONS = "_targets", "_predictions"
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
+
+
+def corrupted(corruption: str, level: float) -> str:
+    """The key of predictions on the test split at a level of a corruption.
+
+    Example:
+        >>> corrupted("noise", 0.5)
+        'test noise 0.5'
+    """
+    return f"test {corruption} {level!r}"
 
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
@@ -52,7 +64,7 @@ def write(
     Args:
         directory: the study's folder; it is created if it does not exist.
         run: the run's id.
-        predicted: targets and predictions by split.
+        predicted: targets and predictions by key: `SPLITS`, and those of `corrupted`.
         recordings: (n,) the recording of each test target, as `recordings_of` numbers them.
 
     Returns:
@@ -100,14 +112,15 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         run: the run's id.
 
     Returns:
-        Targets and predictions by split.
+        Targets and predictions by key: `SPLITS`, and those of `corrupted` unless an earlier version wrote the file.
 
     Raises:
         FileNotFoundError: if the run has none because it failed or measured cost.
         DamagedFileError: if the file is damaged or belongs to another run.
     """
     arrays = _read(directory, run)
-    return {split: (arrays[f"{split}_targets"], arrays[f"{split}_predictions"]) for split in SPLITS}
+    keys = [*SPLITS, *(name.removesuffix(_TARGETS) for name in arrays if name.startswith("test ") and name.endswith(_TARGETS))]
+    return {key: (arrays[f"{key}{_TARGETS}"], arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
 
 
 def recordings_of(split: Split) -> NDArray[np.int64]:
@@ -169,28 +182,36 @@ def rescored(
         metrics: names of the metrics to compute; other scores are unchanged.
 
     Returns:
-        The other rows, then one for each metric and split. Where a metric is undefined, the row has no value but the
-        reason.
+        The other rows, then one for each metric and key of ``predicted``. Where a metric is undefined, the row has no
+        value but the reason.
     """
     rows, metrics = [dict(row) for row in rows], tuple(metrics)
+    places = {key: _place(key) for key in predicted}
 
     def is_score(row: Mapping[str, Any]) -> bool:
-        return row["metric"] in METRICS and row["split"] in predicted and not row["corruption"]
+        place = {"split": row["split"], "corruption": row["corruption"], "level": row["level"]}
+        return row["metric"] in METRICS and place in places.values()
 
     # A task whose metrics are all its own has no such score.
     pattern = next((row for row in rows if is_score(row)), None) or next(
         r for r in rows if r["metric"] in ("best_step", "best_epoch")
     )
     kept = [row for row in rows if not (is_score(row) and row["metric"] in metrics)]
-    for split, (targets, predictions) in predicted.items():
+    for key, (targets, predictions) in predicted.items():
         for metric in metrics:
             value, reason = None, None
             try:
                 value = score(metric, targets, predictions)
             except ValueError as error:
                 reason = str(error)
-            kept.append(pattern | {"split": split, "metric": metric, "value": value, "reason": reason})
+            kept.append(pattern | places[key] | {"metric": metric, "value": value, "reason": reason})
     return kept
+
+
+def _place(key: str) -> dict[str, Any]:
+    """The columns of a row of results that say which data were predicted."""
+    split, corruption, level = key.split() if " " in key else (key, "", "0")
+    return {"split": split, "corruption": corruption, "level": float(level)}
 
 
 def _read(directory: str | os.PathLike[str], run: str) -> dict[str, NDArray[Any]]:
@@ -199,14 +220,15 @@ def _read(directory: str | os.PathLike[str], run: str) -> dict[str, NDArray[Any]
         check_zip(content, MOST)
         storage.check_owner(content, run, of)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-            needed = (f"{split}_{part}" for split in SPLITS for part in ("targets", "predictions"))
-            return {name: arrays[name] for name in (*needed, *({_RECORDINGS} & set(arrays)))}
+            needed = [f"{split}{part}" for split in SPLITS for part in (_TARGETS, _PREDICTIONS)]
+            found = [name for name in arrays if name == _RECORDINGS or name.startswith("test ")]
+            return {name: arrays[name] for name in (*needed, *found)}
 
 
 def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:
     arrays = {}
-    for split, (targets, predictions) in predicted.items():
+    for key, (targets, predictions) in predicted.items():
         if np.issubdtype(targets.dtype, np.integer) and targets.size:
             targets = targets.astype(np.min_scalar_type(int(targets.max())))
-        arrays |= {f"{split}_targets": targets, f"{split}_predictions": predictions}
+        arrays |= {f"{key}{_TARGETS}": targets, f"{key}{_PREDICTIONS}": predictions}
     return arrays

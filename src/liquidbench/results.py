@@ -270,7 +270,7 @@ class Writer:
         _check_formats(self._folder)
         for folder in (self._folder.incoming, self._folder.runs):
             folder.mkdir(parents=True, exist_ok=True)
-            for path in [*folder.glob("*.parquet"), *folder.glob(".*.tmp")]:
+            for path in [*_listed(folder), *folder.glob(".*.tmp")]:
                 if _owner(path) not in others and (now := self._claim(path)) is not None:
                     names[now] = path
         found = _look(directory, names=names)
@@ -702,14 +702,14 @@ def _look(
     folder = StudyFolder(directory)
     folders = [folder.incoming, folder.runs]
     while True:
-        listed = [path for one in folders for path in sorted(one.glob("*.parquet"))]
+        listed = [path for one in folders for path in _listed(one)]
         listed += [folder.table] if os.path.lexists(folder.table) else []
         try:
             read = {path: _read(path, selection, kept) for path in listed}
         except FileNotFoundError:
             continue
         # Listing a large folder is not atomic and may miss files that are renamed meanwhile.
-        if set(folders[1].glob("*.parquet")) <= read.keys():
+        if set(_listed(folders[1])) <= read.keys():
             break
     found = _Found(names or {})
     messages: list[str] = []
@@ -760,6 +760,21 @@ def _look(
     if found.unsealed:
         storage.warn_unsealed(folder.root if found.unsealed == {folder.table} else folder.runs, stacklevel=4)
     return found
+
+
+def _listed(folder: Path) -> list[Path]:
+    """The Parquet files in a folder, by name; none if it does not exist.
+
+    Raises:
+        OSError: if it exists and cannot be listed, or is a link to nowhere, as of a disk that is not mounted.
+            ``Path.glob`` would find nothing in it, and all runs would look missing.
+    """
+    try:
+        return sorted(folder / name for name in os.listdir(folder) if name.endswith(".parquet"))
+    except FileNotFoundError:
+        if folder.is_symlink():
+            raise
+        return []
 
 
 def _about_duplicates(found: _Found, path: Path, home: Path, runs: Sequence[str]) -> list[str]:
@@ -883,7 +898,7 @@ def _check_format(path: Path, content: bytes | Path) -> None:
 
 def _check_formats(folder: StudyFolder) -> None:
     """Refuse a folder with results of another format before any of its files is changed."""
-    for path in (*folder.incoming.glob("*.parquet"), *folder.runs.glob("*.parquet")):
+    for path in (*_listed(folder.incoming), *_listed(folder.runs)):
         try:
             # Opening a pipe would block.
             _check_format(path, storage.regular(path, "results"))

@@ -19,6 +19,7 @@ from typing import Any, Literal, Self
 
 import yaml
 
+from liquidbench import __version__
 from liquidbench.models import MODELS, Family, UserModel, author_of, families, model_name
 from liquidbench.system.storage import regular
 from liquidbench.user_code import CodeError, UserCode, checksum, is_code
@@ -192,6 +193,7 @@ class Run:
         tuned: seed and fold of the search that chooses its settings; its own, except in mode "cheap".
         robustness: see `Robustness`.
         device: one of `DEVICES`.
+        version: the version of liquidbench that does it; "" in studies of versions that did not record theirs.
     """
 
     kind: Literal["fit", "cost"]
@@ -207,6 +209,7 @@ class Run:
     tuned: tuple[int, int]
     robustness: Robustness
     device: str = "cpu"
+    version: str = ""
 
     def __hash__(self) -> int:
         # A mapping has none; without the task's name, the runs of all tasks would share one.
@@ -246,8 +249,8 @@ class Run:
     def id(self, data_digest: str) -> str:
         """The run's id in the results: 16 hexadecimal digits.
 
-        It depends on the run's content, the digest of the data and `RESULTS_FORMAT`, but not on the order of keys or
-        the path of a user's table. User-defined code is included by its checksum, so another version of the code gives
+        It depends on the run's content, the digest of the data, the version of liquidbench and `RESULTS_FORMAT`, but not
+        on the order of keys or the path of a user's table. User-defined code is included by its checksum, so another version of the code gives
         other runs. Fields that were added later are left out if they have their default, so that earlier results are
         found.
 
@@ -363,6 +366,8 @@ class Study:
         smallest_difference: a difference below it does not matter; in the metric's unit for bounded scores,
             as a fraction of the recurrent networks' score for errors (see `liquidbench.statistics.compare`).
         device: one of `DEVICES`, on which everything is trained and measured.
+        version: the version of liquidbench that does the runs; by default this one. Another version may train
+            differently, so it does not add runs to the study.
 
     Example:
         >>> study = Study.parse({"name": "try", "tasks": ["occupancy"], "models": ["CfC", "GRU"], "seeds": 2})
@@ -384,6 +389,7 @@ class Study:
     author_defaults: bool = False
     smallest_difference: float = 0.01
     device: str = "cpu"
+    version: str = __version__
 
     def __post_init__(self) -> None:
         _text("name", self.name)
@@ -413,6 +419,8 @@ class Study:
         _set(self, "smallest_difference", _number("smallest_difference", self.smallest_difference, at_least=0))
         if self.device not in DEVICES:
             raise ValueError(f"device must be one of {', '.join(DEVICES)}; got {_shown(self.device)}")
+        if not isinstance(self.version, str):
+            raise ValueError(f"version must be text, such as {__version__!r}; got {_shown(self.version)}: quote it")
         variants = sum(len(self._variants(model)) for model in self.models)
         fits = len(self.tasks) * variants * self.splits * len(self.seeds)
         if fits > MOST_RUNS:
@@ -422,11 +430,12 @@ class Study:
             )
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], version: str = __version__) -> Self:
         """Read a study from a YAML file.
 
         Args:
             path: the file. A relative ``table`` in it is relative to the file's folder.
+            version: the study's version if the file names none.
 
         Returns:
             The study.
@@ -441,7 +450,7 @@ class Study:
         try:
             text = path.read_text(encoding="utf-8-sig")
             content = yaml.load(text, _Loader)  # noqa: S506
-            study = cls.parse(content)
+            study = cls.parse({"version": version, **content} if isinstance(content, dict) else content)
         except yaml.MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
             raise ValueError(f"{path}: {line}{error.problem or error}: this is not valid YAML") from error
@@ -529,6 +538,7 @@ class Study:
                 tuned=first if variant == "matched" and self.search.mode == "cheap" else (seed, fold),
                 robustness=self.robustness,
                 device=self.device,
+                version=self.version,
             )
             for task in self.tasks
             for model in self.models

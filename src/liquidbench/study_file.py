@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
-from liquidbench import results
+from liquidbench import __version__, results
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.study import RESULTS_FORMAT, Study, normal, task_name
@@ -83,7 +83,7 @@ def read(directory: str | os.PathLike[str]) -> Study:
         )
     if sealed:
         try:
-            return Study.load(path)
+            return Study.load(path, version="")
         except ValueError as error:
             raise ValueError(
                 f"{error}. The file is intact, but this version of liquidbench does not understand it: use a newer one "
@@ -92,7 +92,7 @@ def read(directory: str | os.PathLike[str]) -> Study:
     # Early versions wrote no checksum. A file that lost its checksum must not be taken for one of theirs.
     study = None
     with suppress(ValueError):
-        study = Study.load(path)
+        study = Study.load(path, version="")
     # They wrote every key, always in the same form, and no checksum in any file.
     body = re.sub(r"\A[^\n]*\n(# made by compare for [^\n]*\n)?", "", content.decode(errors="replace"))
     if not study or normal(body) != (_UNSEALED_KEYS, body) or _carries_seal(folder.tasks):
@@ -131,14 +131,40 @@ def check(study: Study, directory: str | os.PathLike[str]) -> None:
     kept = read(directory)
     if kept != study:
         changed = [f.name for f in fields(study) if getattr(kept, f.name) != getattr(study, f.name)]
+        if changed == ["version"]:
+            raise ValueError(_other_version(kept, directory))
         # These settings are part of every run's id.
-        every = {"parameters", "training", "search", "robustness"} & set(changed)
+        every = {"parameters", "training", "search", "robustness", "version"} & set(changed)
         shared = "which has no run in common with it" if every else "and keep the runs that both share"
         raise ValueError(
             f"{directory} holds the results of another version of study {study.name!r}, which differs in "
             f"{', '.join(changed)}. To continue that one: liquidbench resume {directory}. To switch to this one, "
             f"{shared}: --update. To keep both: use another name, or another folder with --results"
         )
+
+
+def check_version(study: Study, directory: str | os.PathLike[str]) -> None:
+    """Refuse to add runs of this version to a study of another one.
+
+    Raises:
+        ValueError: if the study belongs to another version. Studies that name none can be continued by any.
+    """
+    if study.version not in ("", __version__):
+        raise ValueError(_other_version(study, directory))
+
+
+def _other_version(kept: Study, directory: str | os.PathLike[str]) -> str:
+    begun = f"liquidbench {kept.version}" if kept.version else "an earlier version of liquidbench"
+    finish = (
+        f"To finish it: pip install liquidrnn=={kept.version}, then liquidbench resume {directory}"
+        if kept.version not in ("", __version__)
+        else f"To continue it: liquidbench resume {directory}"
+    )
+    return (
+        f"{directory} holds results of {begun}, and this is {__version__}, which may train differently: runs of both "
+        f"must not be compared. {finish}. To do all runs again with this version: run or compare with --update. To keep "
+        "both: use another folder with --results"
+    )
 
 
 def find_earlier(study: Study, directory: str | os.PathLike[str], asked: str) -> Study | None:

@@ -13,7 +13,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import columns, numerals, reading, table, time_columns
+from liquidbench.tasks import columns, numerals, table, time_columns, words
 
 START = datetime(2024, 3, 9, 22, 30)
 ROWS = 60
@@ -671,6 +671,12 @@ SENTINELS = {
     "0 for an index of body mass": ([0.0] * 22, np.linspace(20, 40, 200)),
     "0 for a signal's strength": ([0.0] * 20, np.linspace(-90, -40, 200)),
     "0 below a few that are low": ([0.0] * 5, [24.0, 30, 38, 46, *np.linspace(52, 90, 200)]),
+    "0 beside few whole numbers": ([0.0] * 10, [5.0, 6, 7, 8, 9, 10] * 20),
+    "0 beside three doses": ([0.0] * 6, [36.5, 36.6, 37.0] * 40),
+    "250 beside five levels": ([250.0] * 6, [1.0, 2, 3, 4, 5] * 30),
+    "85 of a sensor that starts": ([85.0] * 6, np.linspace(6, 33, 200)),
+    "85 of a sensor that starts three times": ([85.0] * 3, np.linspace(15, 30, 200)),
+    "85 of a sensor outdoors": ([85.0] * 6, np.linspace(-15, 38, 200)),
     "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
     "no answer, in three ways": ([97.0] * 4 + [98.0] * 3 + [99.0] * 5, np.linspace(1, 5, 200).round()),
     "no answer, in three figures": ([777.0] * 4 + [888.0] * 30, np.linspace(1, 5, 200).round()),
@@ -710,6 +716,14 @@ def test_numbers_that_stand_apart_are_suspects(case):
         [0.0] * 30 + [*range(5, 65, 5)] * 9,
         [0.0, *np.linspace(20, 40, 200)],
         [*np.random.default_rng(4).normal(size=300)],
+        [0, 1, 2, 3] * 50,
+        [0.0, 5, 10, 20] * 50,
+        [0.0] * 100 + [80.0, 100, 120] * 30,
+        [10.0] * 60 + [1.0, 2, 3] * 10,
+        [4095.0] * 30 + list(np.linspace(10, 4000, 300)),
+        [100.0] * 30 + list(np.linspace(10, 90, 200)),
+        [0.0, 0, 0, *np.linspace(20, 40, 400)],
+        [*np.random.default_rng(5).choice([9.99, 14.99, 19.99, 24.99, 49.99], 300)],
     ],
 )
 def test_what_is_only_spread_wide_is_no_suspect(values):
@@ -1101,7 +1115,7 @@ def test_a_quantity_in_two_units_is_warned_of(plan, first, second):
         f"warning: {first!r} and {second!r} are one quantity in two units; leave one of them out (--features)" in said
     )
     assert mapping["features"] == [first, second]
-    assert [f.unit for f in table.load(mapping).features] == [reading.unit_in(name)[1] for name in (first, second)]
+    assert [f.unit for f in table.load(mapping).features] == [words.unit_in(name)[1] for name in (first, second)]
 
 
 def test_a_column_of_units_that_change_is_warned_of_and_is_no_identifier(plan):

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from liquidbench.tasks import dates, meaning, table, time_columns
+from liquidbench.tasks import dates, meaning, table, time_columns, words
 
 pandas = pytest.importorskip("pandas")
 parser = pytest.importorskip("dateutil.parser")
@@ -407,6 +407,7 @@ WHEN = pandas.date_range("2023-12-20", periods=1000, freq="h")
         ("Year Month Day Hour Minute", "year month day hour minute"),
         ("#YY MM DD hh mm", "year month day hour minute"),
         ("yyyy mm dd hh", "year month day hour"),
+        ("YR MO DA HR MI", "year month day hour minute"),
         ("year doy hour", "year day_of_year hour"),
     ],
 )
@@ -542,7 +543,9 @@ def clocks(minutes, form, first=0, steps=96):
         (10, "%H.%M", 0, "HH.MM"), (15, "%H.%M", 480, "HH.MM"), (15, "%H%M", 480, "HHMM"),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("name", ["time", "clock", "Uhrzeit", "heure", "hora", "ora", "klokke", "tid", "Zeit"])
+@pytest.mark.parametrize(
+    "name", ["time", "clock", "Uhrzeit", "heure", "hora", "ora", "klokke", "tid", "Zeit", "<TIME>", "utc", "dep_time"]
+)
 def test_whole_minutes_in_figures_are_a_clock_under_all_words_for_one(name, minutes, form, first, how):
     reading = read(clocks(minutes, form, first), name)
     assert reading.remarks == (f"file: {name!r} read as a clock, {how}",) and reading.in_minutes == (how == "HH.MM")
@@ -556,6 +559,9 @@ def test_whole_minutes_in_figures_are_a_clock_under_all_words_for_one(name, minu
         [5000 * k for k in range(49)], [5000 * k for k in range(60) if k % 7], [100 * k for k in range(60)],
         [0.5 * k for k in range(48)], [0.5 * k for k in range(48) if k % 7], [0.25 * k for k in range(90)],
         [0.01 * k for k in range(60) if k % 7], [50_000 * k for k in range(90)], [7000 * k for k in range(90)],
+        [50 * k for k in range(48)], [50 * k for k in range(48) if k % 7], [50 * k for k in range(20)],
+        [100 + k % 60 for k in range(0, 300, 7)], [10_000 + k % 60 for k in range(0, 300, 7)],
+        [0, 30, 100, 200, 400, 800],
         [*range(24), *range(24)],
     ],
 )  # fmt: skip
@@ -564,13 +570,79 @@ def test_counts_are_no_clocks(name, numbers):
     assert read(numbers, name) is None
 
 
+@pytest.mark.parametrize("name", ["response_time", "Reaction Time", "waitTime", "time (s)", "time_ms", "elapsed_time"])
+def test_amounts_of_time_are_no_clocks(name):
+    assert read(clocks(5, "%H%M%S"), name) is None
+
+
+@pytest.mark.parametrize(
+    ("numbers", "how"),
+    [
+        (clocks(37 / 60, "%H%M%S", 570.0, 20), "HHMMSS"), (clocks(15, "%H%M", 480, 12), "HHMM"),
+        ([801.0, 817, 845, 912, 934, 1003, 1026, 1051, 1109, 1138], "HHMM"),
+    ],
+)  # fmt: skip
+def test_few_numbers_that_may_be_a_clock_stay_numbers_with_a_warning(numbers, how):
+    reading = read(numbers, "time")
+    (warning,) = reading.warnings
+    assert reading.column.to_list() == numbers and f"may be a clock, {how}, and count as they stand" in warning
+    assert read(numbers, f"time ({how})").column.dtype == pl.Duration
+
+
+@pytest.mark.parametrize("date", ["2023-03-01", 20230301])
+def test_a_date_that_is_the_same_in_all_rows_goes_with_its_clock(date):
+    numbers = [int(number) for number in clocks(0.7, "%H%M%S%f", 540.00205)]
+    found = time_columns.find(pl.DataFrame({"date": [date] * 96, "time": numbers}), at)
+    when = pandas.to_datetime([f"20230301{number:09d}" for number in numbers], format="%Y%m%d%H%M%S%f")
+    assert found.frame["date time"].to_list() == when.to_pydatetime().tolist()
+
+
+@pytest.mark.parametrize("name", ["day", "Tag", "study_day", "VISITDY"])
+@pytest.mark.parametrize("subjects", [1, 3])
+def test_days_that_are_counted_go_with_their_clock(name, subjects):
+    passed = pandas.to_timedelta(np.cumsum([0, *[9] * 30, 77, *[9] * 30]), unit="h") + pandas.Timedelta("1D 8h")
+    columns = {
+        "subject": np.repeat([f"s{k}" for k in range(subjects)], len(passed)),
+        name: [moment.days for moment in passed] * subjects,
+        "clock": [f"{pandas.Timestamp(0) + moment:%H:%M}" for moment in passed] * subjects,
+    }
+    found = time_columns.find(pl.DataFrame(columns), at)
+    assert found.frame[f"{name} clock"].to_list() == passed.to_pytimedelta().tolist() * subjects
+    assert found.remarks == [f"file: {name!r} and 'clock' are joined into one time, '{name} clock'"]
+    alone = time_columns.find(pl.DataFrame(columns).drop("subject"), at)
+    assert bool(alone.questions) == (subjects > 1)
+    if subjects > 1:
+        assert "name what has days of its own with --group, or write a date" in alone.questions["clock"]
+
+
+def test_a_day_of_the_week_leaves_its_clock_alone():
+    hours = range(24 * 16)
+    columns = {"day": [hour // 24 % 7 + 1 for hour in hours], "clock": [f"{hour % 24:02d}:30" for hour in hours]}
+    found = time_columns.find(pl.DataFrame(columns), at)
+    assert found.frame.columns == ["day", "clock"] and not found.questions and not found.remarks
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "part"),
+    [
+        ("Year", range(-2000, 10, 10), False), ("year", range(800, 1990, 10), False), ("year", [1990.25], False),
+        ("month", range(600, 720), False), ("fiscal_year", range(1990, 2020), True), ("hour", range(24), True),
+        ("day", range(1, 367), True), ("time", range(9), False),
+    ],
+)  # fmt: skip
+def test_parts_of_a_time_have_numbers_within_limits(name, numbers, part):
+    assert time_columns.is_part(pl.Series(name, numbers)) is part
+
+
 @pytest.mark.parametrize("name", ["time", "Uhrzeit", "heure"])
 def test_a_clock_in_figures_is_joined_with_a_date_in_any_language(name):
-    when = pandas.date_range("2023-03-01", periods=60, freq="h")
-    columns = {"Datum": when.strftime("%Y-%m-%d").tolist(), name: [100 * moment.hour for moment in when]}
-    assert (
-        time_columns.find(pl.DataFrame(columns), at).frame[f"Datum {name}"].to_list() == when.to_pydatetime().tolist()
-    )
+    when = pandas.date_range("2023-03-01", periods=60, freq="90min")
+    columns = {
+        "Datum": when.strftime("%Y-%m-%d").tolist(),
+        name: [100 * moment.hour + moment.minute for moment in when],
+    }
+    found = time_columns.find(pl.DataFrame(columns), at)
+    assert found.frame[f"Datum {name}"].to_list() == when.to_pydatetime().tolist() and not found.doubts.get(name)
 
 
 @pytest.mark.parametrize("numbers", [[1_709_251_200 + 7 * k for k in range(200)], [5 * k for k in range(200)]])
@@ -604,14 +676,14 @@ def test_figures_that_fit_both_orders_are_a_question(tmp_path):
     ],
 )
 def test_names_of_times(name, unit):
-    assert time_columns.time_name(name) == time_columns.TimeName(unit)
+    assert words.time_name(name) == words.TimeName(unit)
 
 
 @pytest.mark.parametrize(
     "name", ["temperature [C]", "t1", "response time", "Messzeit", "hour", "min", "min_temp", "timer_fault", ""]
 )
 def test_names_of_other_things(name):
-    assert time_columns.time_name(name) is None
+    assert words.time_name(name) is None
 
 
 def parts(rows, **columns):

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liquidbench.tasks import groups, table
+from liquidbench.tasks import groups, table, words
 from liquidbench.tasks.task import SPLITS, check
 
 
@@ -519,14 +519,18 @@ def test_what_goes_up_like_a_time_under_another_name_is_warned_of(guess):
 
 
 @pytest.mark.parametrize(
-    ("name", "first", "step", "said"), [("year", 1990, 1 / 12, 1), ("doy", 1, 0.25, 1), ("doy", 1, 1, 0)]
+    ("name", "first", "step", "said"),
+    [("year", 1990, 1 / 12, 1), ("Year", -2000, 10, 1), ("year", 800, 5, 1), ("doy", 1, 0.25, 1), ("doy", 1, 1, 0)],
 )
-def test_a_part_of_a_date_that_goes_up_in_fractions_is_warned_of(guess, name, first, step, said):
+def test_a_part_of_a_date_that_goes_up_beyond_one_is_warned_of(guess, name, first, step, said):
     rows = np.arange(240)
     frame = pl.DataFrame({name: first + rows * step, "x": np.sin(rows), "y": np.cos(rows * 3) + 1})
     mapping, lines = guess(frame)
     assert mapping["time"] is None
-    assert sum(line.startswith(f"warning: {name!r} goes up in fractions as a time does") for line in lines) == said
+    assert (
+        sum(line.startswith(f"warning: {name!r} goes up as a time does, in numbers that no part") for line in lines)
+        == said
+    )
 
 
 def test_a_date_of_each_subject_is_not_the_time_of_its_rows(guess):
@@ -547,7 +551,7 @@ def test_a_date_of_each_subject_is_not_the_time_of_its_rows(guess):
 
 @pytest.mark.parametrize("name", ["USUBJID", "SubjID", "Gerät", "Fahrzeug-Nr", "capteur id", "MRN"])
 def test_identifiers_under_more_names(name):
-    assert groups.is_named(name)
+    assert words.is_named(name)
 
 
 def test_blocks_of_rows_under_a_name_that_says_nothing_are_warned_of(guess):

@@ -1,5 +1,6 @@
 """The command line, as it is typed."""
 
+import argparse
 import os
 import re
 import shutil
@@ -197,6 +198,38 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(finished, tmp_path, cap
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.count("\n") == 1
     assert f"cannot be written to {finished} (No space left on device)" in said and "liquidbench resume" in said
+
+
+@pytest.mark.parametrize("guard", ["_refusing", "_refusing_write_errors", "_checking_folder"])
+def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp_path, capsys, monkeypatch, guard):
+    guards = {
+        "_refusing": main_module._refusing,
+        "_refusing_write_errors": lambda: main_module._refusing_write_errors(tmp_path),
+        "_checking_folder": lambda: main_module._checking_folder(tmp_path, argparse.Namespace()),
+    }
+    path = tmp_path / "runs.parquet"
+    path.touch()
+    # Root may read everything.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SystemExit), main_module._refusing(), guards[guard]():
+        raise PermissionError(13, "Permission denied", str(path))
+    said = capsys.readouterr().err
+    assert (
+        said == f"liquidbench: {path} cannot be read (Permission denied); allow reading it, then repeat the command\n"
+    )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch, size):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(main_module, "_list", lambda _: print("x" * size) or 0)
+        with pytest.raises(SystemExit) as ended:
+            main(["list", "models"])
+    said = capfd.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1
+    assert "the output cannot be written (No space left on device)" in said
 
 
 def test_a_broken_yaml_is_one_sentence(tmp_path, capsys):
@@ -702,14 +735,16 @@ def test_a_study_that_was_cut_short_or_edited_is_never_read_as_another(change, w
 
 @pytest.mark.parametrize("cut", range(0, 420, 7))
 def test_no_part_of_an_earlier_versions_study_is_taken_for_one(cut, tmp_path):
-    # They knew of no device.
-    text = f"# results of liquidbench, format 2\n{Study.parse(STUDY).to_yaml()}".replace("device: cpu\n", "").encode()
+    # They wrote no device and no version.
+    kept = Study.parse(STUDY | {"version": ""})
+    body = kept.to_yaml().replace("device: cpu\n", "").replace("version: ''\n", "")
+    text = f"# results of liquidbench, format 2\n{body}".encode()
     path = tmp_path / "study.yaml"
     path.write_bytes(text)
     with pytest.warns(
         KeptFileWarning, match="files of an earlier version or written by another program, which carry no checksum"
     ):
-        assert study_file.read(tmp_path) == Study.parse(STUDY)
+        assert study_file.read(tmp_path) == kept
     path.write_bytes(text[: min(cut, len(text) - 1)])
     with pytest.raises(ValueError, match=r"study\.yaml is damaged: it"):
         study_file.read(tmp_path)

@@ -172,3 +172,25 @@ def test_the_profiler_prints_nothing():
     code = "import torch; from liquidbench import measuring; print(measuring._peak_memory(lambda: torch.ones(1000)))"
     ended = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
     assert int(ended.stdout) >= 4000 and not ended.stderr
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux counts what others use")
+def test_the_load_of_others_is_theirs_and_not_ours():
+    others, program = measuring.OtherLoad(), "import time\nwhile True: pass"
+    assert others.cores is None
+    busy = [subprocess.Popen([sys.executable, "-c", program]) for _ in range(os.cpu_count() or 1)]
+    try:
+        with others:
+            time.sleep(0.5)
+    finally:
+        for one in busy:
+            one.kill()
+            one.wait()
+    # They take what they get; whatever else runs here only adds to it.
+    assert others.cores is not None and others.cores > 0.4
+    own, began, used = measuring.OtherLoad(), time.perf_counter(), time.process_time()
+    with own:
+        while time.perf_counter() - began < 0.3:
+            pass
+    used = (time.process_time() - used) / (time.perf_counter() - began)
+    assert own.cores is not None and own.cores <= (os.cpu_count() or 1) - used + 0.2

@@ -66,6 +66,19 @@ def test_new_metrics_need_no_training(monkeypatch):
     assert row(corruption="noise", level=1.0) in again
 
 
+def test_corrupted_data_are_scored_again_where_their_predictions_are_kept(tmp_path):
+    key = predictions.corrupted("noise", 0.5)
+    noisy = CLASSES["test"][0], random.normal(size=(30, 3)).astype(np.float32)
+    predictions.write(tmp_path, "r", CLASSES | {key: noisy})
+    found = predictions.read(tmp_path, "r")
+    assert set(found) == {"validation", "test", key} and np.array_equal(found[key][1], noisy[1])
+    rows = [row(), row(corruption="noise", level=0.5), row(corruption="noise", level=1.0)]
+    again = predictions.rescored(rows, found, ("accuracy",))
+    values = {(one["split"], one["corruption"], one["level"]): one["value"] for one in again}
+    assert len(again) == 4 and values["test", "noise", 0.5] == score("accuracy", *noisy)
+    assert values["test", "noise", 1.0] == 0.5, "its predictions were not kept"
+
+
 def test_scores_without_each_recording_are_those_of_the_rest(tmp_path):
     targets, logits = CLASSES["test"]
     recordings = np.repeat([4, 0, 7, 2, 9], 6)

@@ -194,6 +194,33 @@ class TestDamage:
         assert results.read(tmp_path).height == 1
         assert list(results.done(tmp_path)) == ["0123456789abcdef"]
 
+    @pytest.mark.parametrize("name", ["runs", "incoming"])
+    def test_a_folder_that_may_not_be_listed_is_not_an_empty_one(self, tmp_path, monkeypatch, name):
+        results.write(tmp_path, [a_row()])
+        (tmp_path / name).mkdir(exist_ok=True)
+
+        # Root may list everything.
+        def denied(call):
+            def listing(path="."):
+                if os.fspath(path).endswith(name):
+                    raise PermissionError(13, "Permission denied", os.fspath(path))
+                return call(path)
+
+            return listing
+
+        monkeypatch.setattr(os, "listdir", denied(os.listdir))
+        monkeypatch.setattr(os, "scandir", denied(os.scandir))
+        for use in (results.read, results.done, lambda folder: Writer(folder, "a")):
+            with pytest.raises(PermissionError, match=name):
+                use(tmp_path)
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs links")
+    def test_a_link_to_a_disk_that_is_not_mounted_is_not_an_empty_folder(self, tmp_path):
+        (tmp_path / "runs").symlink_to(tmp_path / "nowhere")
+        for use in (results.read, results.done, lambda folder: Writer(folder, "a")):
+            with pytest.raises(FileNotFoundError, match="runs"):
+                use(tmp_path)
+
     def test_a_repeated_run_replaces_its_damaged_file(self, tmp_path):
         results.write(tmp_path, [a_row()]).write_bytes(b"half")
         results.write(tmp_path, [a_row(value=0.7)])

@@ -1,10 +1,12 @@
 """The study of a folder of results: what other versions have left there is read, or refused with the way out."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import liquidbench
 from liquidbench import results, study_file
 from liquidbench.__main__ import main
 from liquidbench.facts import Facts
@@ -42,6 +44,38 @@ def test_a_study_from_before_a_key_has_its_default(tmp_path, key):
     left(tmp_path, "".join(lines))
     assert study_file.read(tmp_path) == STUDY
     study_file.check(STUDY, tmp_path)
+
+
+class TestVersions:
+    """Runs of two versions are not in one study unless a user wants it."""
+
+    def test_a_study_names_the_version_that_does_it_and_so_do_its_runs(self, tmp_path):
+        study_file.write(STUDY, tmp_path)
+        assert study_file.read(tmp_path).version == liquidbench.__version__
+        ids = {study.runs()[0].id("d") for study in (STUDY, replace(STUDY, version="9.9"), replace(STUDY, version=""))}
+        assert len(ids) == 3
+
+    def test_a_study_without_a_version_is_an_earlier_ones_and_can_be_continued(self, tmp_path):
+        left(tmp_path, text(replace(STUDY, version="")).replace("version: ''\n", ""))
+        kept = study_file.read(tmp_path)
+        assert kept.version == ""
+        study_file.check_version(kept, tmp_path)
+        with pytest.raises(ValueError, match=r"results of an earlier version of liquidbench.*To continue it: .*resume"):
+            study_file.check(STUDY, tmp_path)
+
+    def test_missing_runs_of_another_version_are_refused_and_its_report_is_not(self, tmp_path, capsys):
+        study_file.write(replace(STUDY, version="0.0.1"), tmp_path)
+        with pytest.raises(SystemExit) as ended:
+            main(["resume", str(tmp_path)])
+        said = capsys.readouterr().err
+        assert ended.value.code == 2 and "pip install liquidrnn==0.0.1" in said and "--update" in said
+        assert not list(tmp_path.glob("runs/*"))
+        with pytest.raises(ValueError, match=r"liquidbench 0\.0\.1, and this is"):
+            study_file.check(STUDY, tmp_path)
+
+    def test_a_version_is_text(self):
+        with pytest.raises(ValueError, match=r"version must be text, such as '.*'; got 0\.1: quote it"):
+            Study.parse({"name": "s", "tasks": ["occupancy"], "models": ["GRU"], "version": 0.1})
 
 
 @pytest.mark.parametrize("sealed", [True, False])

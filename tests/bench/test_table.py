@@ -790,6 +790,8 @@ def test_minutes_and_seconds_are_told_from_a_clock(save):
     _, lines = guess(save(series(time=clock).drop("when")), "label")
     warning = said(lines, "warning: the clocks of 'time' have two numbers")
     assert "name the column 'time (mm:ss)', or write an hour in front" in warning
+    _, lines = guess(save(series(clock=clock).drop("when")), "label")
+    assert not any("have two numbers" in line for line in lines)
     mapping, lines = guess(save(series(**{"time (mm:ss)": clock}).drop("when")), "label")
     assert mapping["time"] == "time (mm:ss)" and said(lines, "spans") == "spans: even, 1 s"
     assert "file: 'time (mm:ss)' read as minutes and seconds" in lines
@@ -922,6 +924,26 @@ def test_a_unit_in_the_name_is_the_unit(save):
         ("speed [m/s]", "m/s"),
         ("z", "as in the table"),
     ]
+
+
+def test_a_unit_in_the_cells_is_the_unit(save):
+    path = save(series(elapsed=[f"{30 * row} min" for row in range(400)], x=[f"{row % 7} mV" for row in range(400)]))
+    mapping, lines = guess(path, "label", time="elapsed")
+    assert said(lines, "spans") == "spans: even, 30 min"
+    assert next(feature.unit for feature in table.load(mapping).features if feature.name == "x") == "mV"
+
+
+def test_ages_that_go_down_are_warned_of(save):
+    ages = np.cumsum(np.random.default_rng(0).uniform(5, 50, 400)).round(1)
+    _, lines = guess(save(series(age_BP=ages[::-1]).drop("when")), "label")
+    assert "If that is the time, write it with a minus" in said(lines, "warning: 'age_BP' goes down from row to row")
+    _, lines = guess(save(series(age_BP=-ages[::-1]).drop("when")), "label", time="age_BP")
+    assert said(lines, "spans").startswith("spans: uneven, 5")
+
+
+def test_one_date_for_all_rows_is_no_time_of_theirs(save):
+    mapping, lines = guess(save(series(date=["2024-01-02"] * 400).drop("when")), "label")
+    assert mapping["time"] is None and "rows count as evenly spaced" in said(lines, "warning: 'date' is the same date")
 
 
 def test_a_column_of_text_with_a_slip_says_where(save):

@@ -146,6 +146,19 @@ def test_costs_that_cannot_be_compared_are_said(column, values, words):
     assert not unlike(table(CLEAR), measured.with_columns(first.alias(column)))
 
 
+def test_times_measured_beside_other_programs_are_said():
+    def said(cfc, gru):
+        loads = {"CfC": {"seconds_per_epoch": 2.0, "other_load": cfc}, "GRU": {"other_load": gru}}
+        warnings = compare(pl.concat([table(CLEAR), costs(loads)]), {"t": ACCURACY}, 0.01).verdict.warnings
+        return [one for one in warnings if "other programs" in one]
+
+    assert not said(0.1, 0.0)
+    assert said(0.1, 1.26) == [
+        "During 1 of 2 measurements of cost, other programs used more than 0.2 cores, up to 1.3: times are longer, and "
+        "not equally so for all models."
+    ]
+
+
 @pytest.mark.parametrize(
     ("column", "values", "words"),
     [

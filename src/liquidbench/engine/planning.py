@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liquidbench
-from liquidbench import results
+from liquidbench import results, study_file
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.study import Run, Study, task_name
@@ -80,7 +80,7 @@ def plan(
 
     Raises:
         ValueError: for an unknown task, data that fail a check, more outer splits than a task has, a model with no
-            size within the parameter budget, or runs of a study that counts epochs.
+            size within the parameter budget, or runs of a study that counts epochs or that another version began.
         FileNotFoundError: if data are missing.
     """
     facts = _facts(study, directory, data, loaded or {}, on_step)
@@ -92,6 +92,8 @@ def plan(
     to_do = (None, "failed") if retry_failed else (None,)
     pending = [run for run in runs if status.get(run) in to_do]
     pending.sort(key=study.turn)
+    if pending:
+        study_file.check_version(study, directory)
     for run in pending:
         # Says what to do where the study counts epochs, before anything is done.
         run.steps  # noqa: B018

@@ -44,7 +44,8 @@ class Mark:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``, ...
+    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``,
+    ``"cores"``.
 
     ``"×"`` is a multiple and ``"/s"`` a rate; these have no prefix.
 
@@ -56,6 +57,8 @@ def quantity(value: float, unit: str) -> str:
     """
     if unit == "1":
         return number(round(value))
+    if unit == "cores":
+        return f"{value:.2f}{THIN_SPACE}cores"
     if unit == "×":
         return f"{float(f'{value:.2g}'):,g}×"
     if unit == "/s":

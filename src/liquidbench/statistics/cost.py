@@ -28,6 +28,12 @@ class Cost:
     scale: float = 1.0
 
 
+OTHER_LOAD = "other_load"
+"""Cores that other programs used while times were measured."""
+
+BUSY = 0.2
+"""Cores of other programs above which times are not believed without a warning."""
+
 COSTS: Mapping[str, Cost] = {
     "parameters": Cost("parameters", "Parameters", "Trained parameters", "1"),
     "seconds_per_epoch": Cost("training time", "One epoch", "Time for one training epoch", "s"),
@@ -40,6 +46,7 @@ COSTS: Mapping[str, Cost] = {
     "saved_for_backward_bytes": Cost("memory for backward", "Kept for backward", "Memory kept for backward", "B"),
     "inference_memory_bytes": Cost("memory in use", "Memory, use", "Peak memory in use", "B"),
     "training_energy_joules": Cost("training energy", "Energy, one epoch", "Energy for one training epoch", "J"),
+    OTHER_LOAD: Cost("load of other programs", "Other programs", "Cores that other programs used", "cores"),
 }
 """The measured costs by metric, in the order of tables."""
 
@@ -97,7 +104,7 @@ def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     fits = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
     sizes = fits.group_by("model").agg(pl.col("parameters").median())
     found = {model: {"parameters": size} for model, size in sizes.iter_rows()}
-    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(WEIGHED), pl.col("value") > 0)
+    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0)
     for model, metric, value in costs.group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
         found.setdefault(model, {})[metric] = value
     return found

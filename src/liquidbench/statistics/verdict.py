@@ -26,7 +26,7 @@ from liquidbench.statistics.across import (
     leads_over_tasks,
     overall_standings,
 )
-from liquidbench.statistics.cost import Price
+from liquidbench.statistics.cost import BUSY, OTHER_LOAD, Price
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
 from liquidbench.statistics.pairs import (
     FAMILIES_COMPARED,
@@ -455,7 +455,7 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
             warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are left out of means.")
         warnings += _drifted(task)
         warnings += _no_better_than_floor(task)
-    return warnings + _narrow(tasks, judgements) + _unlike(tasks) + _learning(tasks)
+    return warnings + _narrow(tasks, judgements) + _unlike(tasks) + _disturbed(tasks) + _learning(tasks)
 
 
 def _narrow(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
@@ -544,6 +544,18 @@ def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
     return [
         f"On {', '.join(titles[:-1])}{' and ' * (len(titles) > 1)}{titles[-1]}, {text}"
         for text, titles in found.items()
+    ]
+
+
+def _disturbed(tasks: Sequence[TaskResults]) -> list[str]:
+    """Whether other programs were busy while times were measured."""
+    loads = [costs[OTHER_LOAD] for task in tasks for costs in task.costs.values() if OTHER_LOAD in costs]
+    busy = [load for load in loads if load > BUSY]
+    if not busy:
+        return []
+    return [
+        f"During {len(busy)} of {counted(len(loads), 'measurement')} of cost, other programs used more than {BUSY:g} "
+        f"cores, up to {max(busy):.1f}: times are longer, and not equally so for all models."
     ]
 
 

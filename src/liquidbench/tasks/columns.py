@@ -44,7 +44,7 @@ class Table(NamedTuple):
         digest: the file's SHA-256.
         remarks: what was found out or guessed, in words.
         warnings: what deserves a look.
-        units: units of columns, where a row of the file gives them.
+        units: units of columns, where a row of the file or their cells give them.
         bad: columns of numbers some of whose cells hold none, and are missing therefore.
         spoilt: columns of text that would be of numbers but for many cells; what is said of each.
         padded: a cell of columns of numbers whose figures are all of one length, with zeros in front, as codes are.
@@ -173,7 +173,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
     - wider than they range, and it is one that is often used so (-999, 9999, -200, 32767, ...);
     - wider than three times their range, and many rows have it;
     - wide for the bulk of them and for the gaps between those of them that are near it, where it is 0 in a few rows
-      in a hundred or more, though not in so many that it is as usual as they are;
+      in a hundred or more, or any number that comes again and again as the others do not, though not in so many rows
+      that it is as usual as they are;
     - of any width, where it is such a number, the only negative one, and several rows have it. For -1, which may be a
       class or a direction, the others have to be many, or the gap wider than those between the least of them.
     """
@@ -213,8 +214,10 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     spread, gap = most - least, max(least - value, value - most)
     count = int((numbers == value).sum())
     if not often_used:
-        many = count >= max(5, 0.001 * len(numbers)) and usual.n_unique() > 10
-        suspected = many and (gap > 3 * spread > 0 or (value == 0 and _is_odd_zero(usual, gap, count)))
+        many = count >= max(3, 0.001 * len(numbers)) and usual.n_unique() >= _FEWEST_CATEGORIES
+        # Of few values, each is many rows, and the one far from the others may be as good as they are.
+        rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
+        suspected = many and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))
     else:
         suspected = value < 0 <= least and count >= max(3, 0.001 * len(numbers))
         if value == -1:
@@ -228,20 +231,22 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     return Sentinel(value, count, least, most) if suspected else None
 
 
-def _is_odd_zero(usual: pl.Series, gap: float, count: int) -> bool:
-    """Whether 0 stands so far from other numbers, and is so much rarer, that it hardly is one of them.
+_MOST_ODD = 0.4
+"""Share of the other values from which on a value is as usual as they are."""
 
-    A count, a sum of money or a signal has small values too, or is often 0.
+
+def _is_odd_one_out(usual: pl.Series, value: float, gap: float, count: int) -> bool:
+    """Whether a value stands so far from other numbers, and is so much rarer, that it hardly is one of them.
+
+    A count, a sum of money or a signal has small values too, or is often 0. What is not 0 has to come again as no
+    measurement does.
     """
-    sizes = usual.abs().to_numpy()
-    low, high = np.quantile(sizes, (0.05, 0.95))
-    near = np.unique(sizes)
+    distances = (usual - value).abs().to_numpy()
+    low, high = np.quantile(distances, (0.05, 0.95))
+    near, counts = np.unique(distances, return_counts=True)
     near = near[: max(len(near) // 2, 2)]
-    return (
-        gap > 0.4 * (high - low) > 0
-        and gap > 2 * np.diff(near).max()
-        and 0.01 * len(usual) <= count <= 0.4 * len(usual)
-    )
+    enough = count >= 0.01 * len(usual) if value == 0 else count > 3 * counts.max()
+    return gap > 0.4 * (high - low) > 0 and gap > 2 * np.diff(near).max() and enough and count <= _MOST_ODD * len(usual)
 
 
 class _Typing:
@@ -341,18 +346,18 @@ class _Typing:
     ) -> None:
         """Read the columns that are of numbers, but not as a computer writes them; `quick` gets them."""
         bare = {name: numerals.bare(column) for name, column in self.open.items()}
-        marks = {name: numerals.Marks.of(column) for name, (column, _) in bare.items()}
+        marks = {name: numerals.Marks.of(column) for name, (column, _, _) in bare.items()}
         if separator not in (",", None) or any(found.comma or found.either[","] for found in marks.values()):
             # Points that were taken for decimal marks may be between thousands.
             floats = {name: text[name] for name, numbers in quick.items() if numbers.dtype == pl.Float64}
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
-                bare[name], marks[name] = (text[name], []), numerals.Marks.of(text[name])
+                bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])
             evident = [found for name, found in marks.items() if name not in alone]
             of_file = numerals.mark_of_file(evident, points=len(floats) > len(alone))
         else:
             of_file = "."
-        for name, (column, told) in bare.items():
+        for name, (column, told, unit) in bare.items():
             try:
                 usual = "." if separator in (",", None) else None
                 mark = decimal or numerals.decimal_mark(name, column, marks[name], of_file, usual)
@@ -375,6 +380,8 @@ class _Typing:
             quick[name], text[name] = numbers, column
             self.words.pop(name, None)
             self._tell_form(name, column, mark, told)
+            if unit:
+                self.table.units.setdefault(name, unit)
 
     def _take_numbers(self, name: str, column: pl.Series, numbers: pl.Series) -> bool:
         """Whether a column is one of numbers; its few other cells are said."""

@@ -1,8 +1,7 @@
 """Dates and times of day, in whatever form people write them.
 
-`find` looks through the columns of a table for them and joins what is spread over several: a date and a clock, or
-year, month, day, hour. `read` does one column. A cell's form is found from a sample of the column; all its cells are
-then read at once, by one regular expression and whole-array arithmetic.
+`read` reads one column. A cell's form is found from a sample of the column; all its cells are then read at once, by one
+regular expression and whole-array arithmetic.
 
 Dates are ``Datetime``, in UTC where they have a zone. Times of day and elapsed times are ``Duration``.
 """
@@ -14,6 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+
+from liquidbench.tasks import words
 
 ORDERS = {"day-first": "day, month, year", "month-first": "month, day, year", "year-first": "year, month, day"}
 """The orders in which a date in figures may be written, and how to say them."""
@@ -98,8 +99,6 @@ _ELAPSED = (
     r"(?:[.,](?P<fraction>[0-9]{1,9}))?)?\s*(?P<half>[AaPp]\.?\s?[Mm]\.?)?$"
 )
 _MINUTES = r"^(?P<minute>[0-9]{1,5}):(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]{1,9}))?$"
-_OF_MINUTES = re.compile(r"(?:.*[ _(\[])?(?:mm?:ss?|min:s(?:ec)?)(?:[ _.)\]].*)?", re.I)
-"""Names that say that clocks are minutes and seconds."""
 _AMOUNT = r"[0-9]+(?:[.,][0-9]+)?)\s*"
 _IN_UNITS = (
     r"^(?i:(?P<iso>P)?(?:0+Y)?(?:0+M)?"
@@ -133,29 +132,8 @@ _PLAINER = (
     (r"^(\d{4})\s*年\s*(\d{1,2})\s*月\s*(\d{1,2})\s*日?(.*)$", "$1-$2-$3$4", ""),
 )
 
-# Words for what a clock shows: those that mean nothing else, and those that may count as well.
-_CLOCK = "clock(?:[ _]time)?|uhrzeit|klokke(?:slett|slæt)?|klockslag|kellonaika"
-_HOUR = (
-    "heure|hora|ora|orario|horaire|hor[áa]rio|tid|tidspunkt|tijd|tijdstip|zeit|czas|godzina|čas|saat|время|时间|時間"
-)
-# Numbers are looked at where the name speaks of time; where it speaks of days, they may count them.
-_OF_TIME = re.compile(
-    r"date|time|stamp|epoch|unix|datum|fecha|yyyy|ymd|period|month|"
-    rf"(?:^|[ _])(?:ts|t|utc|{_CLOCK}|{_HOUR})(?:$|[ _])",
-    re.I,
-)
-_OF_DATES = re.compile(
-    r"(?:.*[ _])?(?:date|dates|date_?num|date[ _/]?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
-)
-_HHMM = "hh:?mm(?::?ss)?"
-_IN_HOURS_AND_MINUTES = re.compile(rf"(?:.*[ _(])?{_HHMM}(?:[ _)].*)?", re.I)
-_OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:{_HHMM}|{_CLOCK})(?:[ _)].*)?", re.I)
-_MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
-_UNIT = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _EPOCHS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _EPOCH_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-_OF_SAS = re.compile(r"A(?:ST|EN)?DT(M)?", re.I)
-"""Dates and moments as CDISC calls them, which SAS counts from 1960 in days and in seconds."""
 _SAS_TO_1970 = 3653 * 86_400
 _SAS = (20 * 365.25 * 86_400, 100 * 365.25 * 86_400)
 """Seconds since 1960 that are moments of 1980 to 2060."""
@@ -202,7 +180,7 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     Args:
         column: text or numbers.
         at: where a row stands in the file, in words.
-        order: as for `find`.
+        order: one of `ORDERS` in which dates in figures are read where they leave a choice; None: found out.
         asked: whether this is known to be the column of times, so that its name need not say so.
 
     Returns:
@@ -224,9 +202,9 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     if sample.str.contains("[0-9]").sum() <= len(sample) / 2:
         return None
     if sample.str.contains("^[0-9]+$").all():
-        if not (asked or _OF_TIME.search(column.name) or _OF_CLOCKS.fullmatch(column.name)):
+        if not (asked or words.speaks_of_time(column.name) or words.is_clock(column.name)):
             return None
-        if _OF_CLOCKS.fullmatch(column.name):
+        if words.is_clock(column.name):
             return clock_in_digits(column, at)
         return _in_digits(column, at, order, hinted=True)
     written, remarks = column, []
@@ -239,17 +217,17 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
     if sample.str.contains(_DOTTED).all() and not any(good.mean() > 0.9 for _, good in likely.orders.values()):
         sample, written = sample.str.replace(_DOTTED, "$1:$2:$3"), written.str.replace(_DOTTED, "$1:$2:$3")
     # Without a name for it, 12:34 is an hour and its minutes, and only 12:34.5 is not.
-    minutes = _MINUTES if _OF_MINUTES.fullmatch(column.name) else _MINUTES.replace(")?$", ")$")
+    minutes = _MINUTES if words.in_minutes_and_seconds(column.name) else _MINUTES.replace(")?$", ")$")
     if sample.str.contains(minutes).sum() > len(sample) / 2:
         return _minutes(written, at)
     if sample.str.contains(_ELAPSED).sum() > len(sample) / 2:
         return _elapsed(written, at)
     if sample.str.contains(_IN_UNITS).sum() > len(sample) / 2:
-        spoken = asked or _OF_TIME.search(column.name) or "elapsed" in column.name.lower()
+        spoken = asked or words.speaks_of_time(column.name) or "elapsed" in column.name.lower()
         return _in_units(column, at) if spoken or known.n_unique() > _MOST_IN_CATEGORIES else None
     if likely.matched.sum() <= len(sample) / 2:
         return _in_another_language(column, sample)
-    meant = asked or bool(_OF_TIME.search(column.name))
+    meant = asked or words.speaks_of_time(column.name)
     reading = _in_words_and_figures(column, written, at, order, meant=meant)
     if reading is None or reading.question:
         return _in_another_language(column, sample) or reading
@@ -290,11 +268,6 @@ def _years_in_pairs(column: pl.Series, at: At) -> Reading | None:
     days, _ = calendar_days(np.where(good, first, 1970), one, one)
     dates = pl.Series(column.name, days * DAY).cast(pl.Datetime("us")).set(pl.Series(~good), None)
     return Reading(dates, remarks=remarks, warnings=warnings, local=True, years=True)
-
-
-def speaks_of_time(name: str) -> bool:
-    """Whether a name speaks of a time, though it may be another's than a row's."""
-    return bool(_OF_TIME.search(name))
 
 
 def seconds(column: pl.Series) -> NDArray[np.float64]:
@@ -707,9 +680,9 @@ def _in_another_language(column: pl.Series, sample: pl.Series) -> Reading | None
     # A day in front, or a year behind: without either, 'Day 14' and 'TCK-1000' would be months.
     after_day = r"^\d{1,4}\.?[-/. ]*(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?\d{2,4}\b"
     before_year = r"^(?:de )?(\p{L}{3,10})\.?[-/. ]+(?:de )?(?:\d{1,2},? )?(?:19|20)\d{2}\b"
-    words = sample.str.extract(after_day, 1).fill_null(sample.str.extract(before_year, 1))
-    foreign = sample.filter((months_of(words) < 0) & words.is_not_null())
-    if words.null_count() > len(sample) / 2 or not len(foreign) or words.n_unique() > 40:
+    months = sample.str.extract(after_day, 1).fill_null(sample.str.extract(before_year, 1))
+    foreign = sample.filter((months_of(months) < 0) & months.is_not_null())
+    if months.null_count() > len(sample) / 2 or not len(foreign) or months.n_unique() > 40:
         return None
     return Reading(
         column,
@@ -776,25 +749,22 @@ def clock_in_digits(column: pl.Series, at: At) -> Reading | None:
     return _durations(column, at, ((hour * 3600 + minute * 60 + second) * 1000 + rest) * 1000, good)
 
 
-def may_be_clock(name: str) -> bool:
-    """Whether a name is one that clocks have, in some language."""
-    return bool(_MAY_BE_CLOCK.fullmatch(name))
-
-
 def _size(most: float) -> str:
     return "HHMM" if most <= 2400 else "HHMMSS" if most <= 240_000 else "HHMMSS and milliseconds"
 
 
-def _clock_in_numbers(column: pl.Series, at: At) -> Reading | None:
+def _clock_in_numbers(column: pl.Series, at: At, unit: str | None) -> Reading | None:
     """Numbers that are a clock by no accident, as HHMM, HHMMSS, HHMMSSmmm or HH.MM.
 
-    All are a time of day, and steps are no less alike than as numbers, where 55 goes on to 100.
+    All are a time of day, of several hours (minutes), and steps are no less alike than as numbers, where 55 goes on to
+    100, or there are so many minutes below 60 that some of a count would be above. Where that may be an accident, the
+    numbers stay, with a warning. A `unit` in the name makes them a count.
     """
     known = column.drop_nulls()
     low, high = float(known.min()), float(known.max())  # pyright: ignore[reportArgumentType]
     pointed = bool((known % 1 != 0).any())
     figures = (column * 100).round() if pointed else column
-    if low < 0 or not (high <= 24 if pointed else 100 <= high < 240_000_000) or known.n_unique() < NO_ACCIDENT:
+    if unit or low < 0 or not (high <= 24 if pointed else 100 <= high < 240_000_000):
         return None
     if pointed and ((column * 100 - figures).abs() > 1e-6).any():
         return None
@@ -808,10 +778,25 @@ def _clock_in_numbers(column: pl.Series, at: At) -> Reading | None:
     )
     several = clock.column.dt.total_minutes().n_unique() > 1 if high > 240_000 else (figures // 100).n_unique() > 1
     alike = several and len(as_clock) <= len(as_numbers) > 1
-    if not alike and (pointed or high > 240_000 or not (figures % 100 > 0).any()):
+    below_60 = several and not (pointed or high > 240_000) and (figures % 100).n_unique() >= _FEWEST_MINUTES
+    how = "HH.MM" if pointed else _size(high)
+    if known.n_unique() >= NO_ACCIDENT and (alike or below_60):
+        remark = f"file: {column.name!r} read as a clock, {how}"
+        return replace(clock, remarks=(remark,), in_minutes=pointed)
+    likely = below_60 or (alike and len(as_clock) < len(as_numbers))
+    if not likely or known.n_unique() < _FEWEST_MINUTES or pointed or high > 240_000:
         return None
-    remark = f"file: {column.name!r} read as a clock, {'HH.MM' if pointed else _size(high)}"
-    return replace(clock, remarks=(remark,), in_minutes=pointed)
+    return Reading(
+        column,
+        warnings=(
+            f"the numbers of {column.name!r}, such as {known[-1]}, may be a clock, {how}, and count as they stand; if "
+            f"they are a clock, name the column '{column.name} ({how})', or write them as 09:30:00",
+        ),
+    )
+
+
+_FEWEST_MINUTES = 8
+"""Distinct minutes or seconds that are all below 60 by hardly an accident: of a count, two in five are not."""
 
 
 def _durations(column: pl.Series, at: At, elapsed: NDArray[np.int64], good: NDArray[np.bool_]) -> Reading | None:
@@ -831,32 +816,34 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
     low, high = known.min(), known.max()
     assert isinstance(low, int | float) and isinstance(high, int | float)
     whole = column.dtype.is_integer() or bool((known % 1 == 0).all() and high < 2**53)
-    in_figures = _IN_HOURS_AND_MINUTES.fullmatch(name)
+    in_figures = words.in_hours_and_minutes(name)
     # Under other words for a clock, 0 to 23 are hours.
-    if _OF_CLOCKS.fullmatch(name) and whole and 0 <= low and (0 if in_figures else 100) <= high <= 240_000:
+    if words.is_clock(name) and whole and 0 <= low and (0 if in_figures else 100) <= high <= 240_000:
         if (clock := clock_in_digits(column.cast(pl.Int64), at)) is not None:
             said = () if in_figures else (f"file: {name!r} read as a clock, {_size(high)}",)
             return replace(clock, remarks=(*said, *clock.remarks))
-    if sas := _OF_SAS.fullmatch(name):
-        if not sas[1] or not _SAS[0] <= low <= high <= _SAS[1]:
+    if sas := words.sas_unit(name):
+        if sas == "d" or not _SAS[0] <= low <= high <= _SAS[1]:
             return None
         dates = (column.cast(pl.Float64) * 1e6).round().cast(pl.Int64) - _SAS_TO_1970 * 1_000_000
         dates = dates.cast(pl.Datetime("us")).alias(name)
         return Reading(dates, remarks=(f"file: {name!r} read as seconds since 1960, {_range(dates)}",), local=True)
-    hinted = asked or bool(_OF_TIME.search(name))
-    if whole and low > 0 and known.n_unique() > 1 and (reading := _in_digits(column, at, order, hinted)):
+    hinted = asked or words.speaks_of_time(name)
+    # One number in all rows tells nothing but by its name, as the date of a day's log.
+    several = known.n_unique() > 1 or words.speaks_of_dates(name)
+    if whole and low > 0 and several and (reading := _in_digits(column, at, order, hinted)):
         return reading
     if not hinted:
         return None
-    unit = _UNIT.fullmatch(name)
-    if (whole or unit is None) and (clock := _clock_in_numbers(column, at)) is not None:
+    unit = words.unit_of_count(name)
+    if (asked or not words.is_amount(name)) and (clock := _clock_in_numbers(column, at, unit)) is not None:
         return clock
-    for words, (least, most, start) in _TICKS.items():
+    for what, (least, most, start) in _TICKS.items():
         if whole and least <= low and high <= most:
             dates = ((column.cast(pl.Int64) - start) * 100).cast(pl.Datetime("ns")).alias(name)
-            return Reading(dates, remarks=(f"file: {name!r} read as {words}, {_range(dates)}",))
+            return Reading(dates, remarks=(f"file: {name!r} read as {what}, {_range(dates)}",))
     for short, scale in _EPOCHS.items():
-        if unit and unit[1].lower()[: 1 if short == "s" else 2] != short:
+        if unit and unit[: 1 if short == "s" else 2] != short:
             continue
         if 1e8 * scale <= low and high <= 5e9 * scale:
             if whole:
@@ -872,15 +859,16 @@ def _of_numbers(column: pl.Series, at: At, order: str | None, asked: bool) -> Re
                 resolution, counted = "us", (column * (1e6 / scale)).round().cast(pl.Int64)
             dates = counted.cast(pl.Datetime(resolution)).alias(name)
             remark = f"file: {name!r} read as {_EPOCH_WORDS[short]} since 1970, {_range(dates)}"
-            if not re.search("unix|epoch|posix", name, re.I) and short in ("s", "ms"):
+            if not words.is_since_1970(name) and short in ("s", "ms"):
                 remark += "; counts from 1960 (SAS, Stata) have the same spans"
             return Reading(dates, remarks=(remark,))
-    if unit is None and _OF_DATES.fullmatch(name):
-        for words, (least, most, origin) in _DAY_COUNTS.items():
+    if unit is None and words.speaks_of_dates(name):
+        for what, (least, most, origin) in _DAY_COUNTS.items():
             if least <= low and high <= most:
                 dates = ((column.cast(pl.Float64) + origin) * DAY).round().cast(pl.Int64).cast(pl.Datetime("us"))
                 remark = (
-                    f"file: {name!r} read as {words}, {_range(dates)}; days counted from elsewhere have the same spans"
+                    f"file: {name!r} read as {what}, {_range(dates)}; days counted from elsewhere, as from 1960 (SAS, "
+                    "Stata) or 1970 (R), have the same spans"
                 )
                 return Reading(dates.alias(name), remarks=(remark,))
     return None
@@ -923,7 +911,7 @@ def _in_digits(column: pl.Series, at: At, order: str | None, hinted: bool) -> Re
         if form == "year month" and not written.str.contains("^(?:1[6-9]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])$").all():
             continue
         reading = _in_words_and_figures(written, written, at, order, (form,))
-        if reading is None or (reading.question and (form != "run together" or not _OF_DATES.fullmatch(column.name))):
+        if reading is None or (reading.question and (form != "run together" or not words.speaks_of_dates(column.name))):
             continue
         how = {"year month": "YYYYMM", "day of year": "YYYYDDD", "compact": "YYYYMMDDHHMMSSFFF"[:longest]}
         remark = f"file: {column.name!r} read as dates written as {how.get(form, 'figures run together')}"

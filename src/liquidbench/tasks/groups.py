@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates, reading, time_columns
+from liquidbench.tasks import dates, words
 
 FEWEST = 3
 """Groups that a split needs, one for each part."""
@@ -34,54 +34,7 @@ COUNTED = 0.95
 """Share of the steps of 1 from which on whole numbers from 0 or 1, one for each group, count the groups."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
-
-_WHO = (
-    "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
-    "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
-    "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
-    "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
-    "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
-    "donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
-)
-_WHICH_TIME = (
-    "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
-)
-_NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
-_WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
-_PROPERTY = re.compile(
-    r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
-    r"trt|weight)[ _.-]?groups?(?:[ _.-]?(?:id|no|nr|number|name))?|(?:number|num|no|nr|count)[ _.-]of[ _.-].*",
-    re.IGNORECASE,
-)
-"""Names such as treatment group: what is known of a subject, and not who it is."""
-_FOLDS = re.compile(
-    r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
-)
 _MOST_FOLDS = 20
-_VALUE = re.compile(
-    r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
-    r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
-    re.IGNORECASE,
-)
-_VARIABLE = re.compile(
-    r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
-    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
-    r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
-    re.IGNORECASE,
-)
-_MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
-_CODE = re.compile(
-    r"(?:.*[ _.-])?(?:icd(?:[ _-]?\d+)?(?:[ _-]?cm)?|atc|ndc|cpt|hcpcs|drg|loinc|snomed|diag(?:nosis)?\d*|dx\d*|zip|"
-    r"postal|plz|fips|naics|nace|sic|isin|cusip|isbn|ean|gtin|upc|asin|sku|article|artikel|product|item|phone|fax|"
-    r"part[ _]?(?:no|number)|(?:zip|post|postal|bar)?code)(?:[ _.-]?(?:id|no|nr|number|code))?|(?-i:.*[a-z]Code)",
-    re.IGNORECASE,
-)
-_IS_NUMBERED = re.compile(
-    r"(?:.*[ _.-])?(?:badge|barcode|chip|code|hash|index|key|licen[cs]e|no|nr|num|number|passport|plate|rfid|serial|"
-    r"ssn|tag)(?:[ _.-]?(?:no|nr|num|number|code))?",
-    re.IGNORECASE,
-)
-_IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
 
 
 @dataclass(frozen=True)
@@ -99,41 +52,20 @@ class Grouping:
     warnings: list[str] = field(default_factory=list)
 
 
-def is_named(name: str) -> bool:
-    """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    named = _NAMED.fullmatch(name) or _IS_ID.fullmatch(name)
-    return bool(named) and not _PROPERTY.fullmatch(name) and not _FOLDS.fullmatch(name)
-
-
 def is_fold(column: pl.Series) -> bool:
     """Whether a column says in which fold of a cross-validation each row was."""
     values = column.drop_nulls().unique()
-    if not _FOLDS.fullmatch(column.name.strip()) or not 1 < len(values) <= _MOST_FOLDS:
+    if not words.is_folds(column.name) or not 1 < len(values) <= _MOST_FOLDS:
         return False
     return bool(values.cast(pl.String).str.contains(r"^(?i:(?:cv|fold)?[ _.-]?)\d{1,2}(?:\.0)?$").all())
 
 
-def counts_within(name: str) -> bool:
-    """Whether a column's name is that of numbers that begin again with each of something, as positions in it do."""
-    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
-    counters = {"period", "position", "pos", "rank", "sequence", "seq", "order", "step", "place", "interval", "idx"}
-    return bool(words) and words[-1] in counters
-
-
-def is_code(name: str) -> bool:
-    """Whether a column's name is that of codes, such as ICD's or postal ones, whose figures count nothing."""
-    return bool(_CODE.fullmatch(name))
-
-
 def is_unit(column: pl.Series) -> bool:
     """Whether a column of text says in which units values are."""
-    told = re.fullmatch(
-        r"(?:.*[ _.])?(?:units?|uom|einheit|unit[ _]of[ _]measure(?:ment)?|valueuom)", column.name, re.I
-    )
-    if not told or column.dtype != pl.String:
+    if not words.is_units(column.name) or column.dtype != pl.String:
         return False
     values = column.drop_nulls().unique()
-    return bool(len(values)) and 2 * sum(map(reading.is_unit, values)) >= len(values)
+    return bool(len(values)) and 2 * sum(map(words.is_unit, values)) >= len(values)
 
 
 def named(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
@@ -141,7 +73,7 @@ def named(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
     return [
         name
         for name in _usable(frame, target, time)
-        if is_named(name) and _count(frame, (name,)) <= frame.height / 2 and not frame[name].has_nulls()
+        if words.is_named(name) and _count(frame, (name,)) <= frame.height / 2 and not frame[name].has_nulls()
     ]
 
 
@@ -156,7 +88,7 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         target: its target, which is no identifier.
         time: its column of times, None where rows only have an order.
     """
-    named = [name for name in _usable(frame, target, time) if is_named(name)]
+    named = [name for name in _usable(frame, target, time) if words.is_named(name)]
     distinct = _distinct(frame)
     if _repeat(distinct, time):
         reason = "times repeat in the table, but never within one value of {}"
@@ -187,7 +119,7 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         finest = _finest(frame, found)
         if finest is None:
             return Grouping()
-        within = [name for name in named if _WITHIN.fullmatch(name) and name not in found]
+        within = [name for name in named if words.is_within(name) and name not in found]
         for name in within if time is None else ():
             if _in_blocks(frame, (finest, name)):
                 warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
@@ -212,7 +144,7 @@ def _candidates(distinct: pl.DataFrame, target: str, time: str | None) -> list[s
 
 def _is_chosen(column: pl.Series) -> bool:
     """Whether a column's values may have been given to it; a whole number that was measured goes up and down."""
-    if column.dtype == pl.String or is_named(column.name):
+    if column.dtype == pl.String or words.is_named(column.name):
         return True
     steps = np.diff(column.drop_nulls().cast(pl.Float64).to_numpy())
     return bool(len(steps) and (np.mean(steps == 0) >= 2 / 3 or np.mean(steps > 0) >= 0.6))
@@ -252,9 +184,9 @@ def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
 def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
     """Whether a column has one value for each of something that is named like an identifier and has several rows."""
     return any(
-        is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and nested(frame, name, (other,))
+        words.is_named(other) and 1 < _count(frame, (other,)) <= frame.height / 2 and nested(frame, name, (other,))
         for other in frame.columns
-        if other != name and _may_be_id(frame[other]) and not time_columns.is_part(other)
+        if other != name and _may_be_id(frame[other]) and not words.is_part(other)
     )
 
 
@@ -264,7 +196,7 @@ def unnamed_blocks(frame: pl.DataFrame, target: str, time: str | None) -> list[s
         name
         for name in _usable(frame, target, time)
         if frame[name].dtype == pl.String
-        and not is_named(name)
+        and not words.is_named(name)
         and _count(frame, (name,)) >= MANY_BLOCKS
         and _in_blocks(frame, (name,))
     ]
@@ -275,7 +207,7 @@ def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
     return [
         name
         for name in _usable(frame, target, time)
-        if is_named(name)
+        if words.is_named(name)
         and _may_be_id(frame[name])
         and (_count(frame, (name,)) <= frame.height / FEWEST_ROWS or _in_blocks(frame, (name,), SHORT))
     ]
@@ -298,7 +230,7 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
     """
     found = {}
     for name in frame.columns:
-        if name in (target, time) or is_named(name) or time_columns.is_part(name) or not _may_name(frame[name]):
+        if name in (target, time) or words.is_named(name) or words.is_part(name) or not _may_name(frame[name]):
             continue
         first = frame[name].rle_id().diff().fill_null(1).to_numpy() == 1
         blocks = int(first.sum())
@@ -309,7 +241,7 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
             if other in (name, target, time) or column.null_count() or not _may_be_id(column):
                 continue
             # A day has hours, and no day is a recording where times go on from one to the next.
-            if time is not None and time_columns.is_part(other):
+            if time is not None and words.is_part(other):
                 continue
             if column.dtype.is_numeric():
                 steps = np.diff(column.cast(pl.Float64).to_numpy())
@@ -347,14 +279,13 @@ def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time
 def long_form(frame: pl.DataFrame, time: str | None) -> tuple[str, str] | None:
     """The columns of names and of values, where a table has a row for each quantity at each time."""
     numbers = [name for name in frame.columns if name != time and frame[name].dtype.is_numeric()]
-    values = [name for name in numbers if _VALUE.fullmatch(name.lstrip("_"))]
+    values = [name for name in numbers if words.is_value(name)]
     for name in frame.columns:
         column = frame[name].drop_nulls()
         if name == time or not values or not (column.dtype == pl.String or column.dtype.is_integer()):
             continue
-        bare = name.lstrip("_")
         # The name of a sensor may be that of a quantity too, where nothing else was measured.
-        told = _VARIABLE.fullmatch(bare) or (_MAY_BE_VARIABLE.fullmatch(bare) and column.dtype == pl.String)
+        told = words.is_variable(name) or (words.may_be_variable(name) and column.dtype == pl.String)
         if told and 1 < column.n_unique() <= len(column) / 2:
             return name, values[0]
     return None
@@ -365,7 +296,7 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
     found = {}
     for name in _usable(frame, target, time):
         # A measurement that was taken once of each tells more than a name.
-        seldom = frame[name].null_count() > FEW_MISSING * frame.height and not is_named(name)
+        seldom = frame[name].null_count() > FEW_MISSING * frame.height and not words.is_named(name)
         if not key or name in key or seldom or not nested(frame, name, key):
             continue
         values = _count(frame, (name,))
@@ -374,12 +305,12 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
                 found[name] = f"has one value for each of {' and '.join(map(repr, level))}, and so only names them"
                 break
         else:
-            if is_named(name):
+            if words.is_named(name):
                 found[name] = f"is an identifier, the same throughout each of {' and '.join(map(repr, key))}"
     for name in frame.columns:
         if is_fold(frame[name]):
             found.pop(name, None)
-        elif _IS_ID.fullmatch(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
+        elif words.is_id(name) and name not in (*found, *key, target, time) and _may_be_id(frame[name]):
             found[name] = "is named like an identifier"
     return found
 
@@ -387,8 +318,8 @@ def identifiers(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: st
 def _is_numbering(column: pl.Series) -> bool:
     """Whether values, one for each group, are names or numbers that were given out; an age or a dose was not."""
     name = column.name
-    if not column.dtype.is_numeric() or any(form.fullmatch(name) for form in (_NAMED, _IS_NUMBERED, _IS_ID)):
-        return not _PROPERTY.fullmatch(name)
+    if not column.dtype.is_numeric() or words.is_numbered(name):
+        return not words.is_property(name)
     values = column.drop_nulls().cast(pl.Int64).unique().sort().to_numpy()
     counted = values[0] in (0, 1) and np.mean(np.diff(values) == 1) >= COUNTED
     # What was measured in large numbers is often round, and seldom has as many digits everywhere.
@@ -420,10 +351,10 @@ def twins(column: pl.Series) -> list[tuple[str, str]]:
 def words_among_numbers(column: pl.Series) -> list[str]:
     """Values of a column of text that are no numbers, where they are few and all others are."""
     counts = column.drop_nulls().value_counts()
-    words = counts.filter(~counts[column.name].str.contains(r"\d"))
-    few = 0 < words["count"].sum() <= dates.few(len(column)) and 2 * words.height < counts.height
+    others = counts.filter(~counts[column.name].str.contains(r"\d"))
+    few = 0 < others["count"].sum() <= dates.few(len(column)) and 2 * others.height < counts.height
     numbers = counts.filter(counts[column.name].str.contains(r"\d"))[column.name].str.contains(r"^\d+(\.0*)?$").all()
-    return words[column.name].to_list() if few and numbers else []
+    return others[column.name].to_list() if few and numbers else []
 
 
 def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> list[str]:
@@ -432,7 +363,7 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     names = [
         name
         for name in _usable(frame, target, time)
-        if name not in key and is_named(name) and _count(frame, (name,)) < groups and nested(frame, name, key[:1])
+        if name not in key and words.is_named(name) and _count(frame, (name,)) < groups and nested(frame, name, key[:1])
     ]
     return sorted(names, key=lambda name: _count(frame, (name,)))
 
@@ -445,7 +376,7 @@ def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
         if name not in (target, time)
         and _may_name(frame[name])
         and _count(frame, (name,)) > 1
-        and not time_columns.is_part(name)
+        and not words.is_part(name)
     ]
 
 
@@ -453,7 +384,7 @@ def _may_name(column: pl.Series) -> bool:
     """Whether a column's values may be names; of fractions, only the column's name tells."""
     if column.dtype == pl.String:
         return not is_unit(column)
-    return column.dtype.is_integer() or (column.dtype.is_float() and is_named(column.name))
+    return column.dtype.is_integer() or (column.dtype.is_float() and words.is_named(column.name))
 
 
 def _distinct(frame: pl.DataFrame) -> pl.DataFrame:
@@ -533,7 +464,7 @@ def _several(frame: pl.DataFrame, target: str, time: str | None, named: list[str
         if not found:
             continue
         # Sessions are within subjects, whatever their numbers; else the table's order says what is within what.
-        ordered = [tuple(sorted(together, key=lambda name: bool(_WITHIN.fullmatch(name)))) for together in found]
+        ordered = [tuple(sorted(together, key=lambda name: words.is_within(name))) for together in found]
         ordered = [together for together in ordered if _splits(frame, target, together[0])] or ordered
         key = ordered[0]
         if not _splits(frame, target, key[0]):
@@ -548,7 +479,7 @@ def _several(frame: pl.DataFrame, target: str, time: str | None, named: list[str
         ]
         for name in key[1:]:
             # Parts that share a subject share its label, too.
-            if not _WITHIN.fullmatch(name) and nested(frame, target, (name,)):
+            if not words.is_within(name) and nested(frame, target, (name,)):
                 warnings.append(
                     f"{target!r} is constant within each of {name!r}, whose values are in several parts, as there are "
                     f"too few to split by; what is learnt of one in training is asked again in test"

@@ -139,12 +139,12 @@ def looks_numeric(column: pl.Series, share: float) -> bool:
     return bool(found.mean() >= share)  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
 
 
-def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
+def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
     """Cells without what does not depend on the decimal mark.
 
     Returns:
         The cells, with an ASCII minus, also for numbers in parentheses, without blanks or apostrophes between
-        thousands, and without the unit that all of them have; what of this was there, in words.
+        thousands, and without the unit that all of them have; what of this was there, in words; and the unit.
     """
     told: list[str] = []
     # So writes SAP.
@@ -153,7 +153,7 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
         told.append(f"with the minus behind negative numbers ({column.filter(behind)[0]!r})")
         column = column.str.replace(r"^([\d.,]*\d)-$", "-$1")
     if not column.str.contains(r"[^\d.,eE+-]").any():
-        return column, told
+        return column, told, ""
     column = column.str.replace("^[−–]", "-")
     booked = r"^\(([\d.,]+)\)$"
     if column.str.contains(booked).any():
@@ -164,17 +164,19 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str]]:
     unit = units.most_common(1)[0][0] if units else ""
     pattern = _SIGNS.replace("{unit}", re.escape(unit))
     signs = column.drop_nulls().str.extract("^([€$£¥])").drop_nulls()
+    found_unit = ""
     # Numbers of two currencies are not of one unit.
     if signs.n_unique() <= 1 and (unit or len(signs)):
         mean = column.drop_nulls().str.contains(pattern).mean()
         if isinstance(mean, float) and mean >= 0.95:
             column = column.str.replace(pattern, "$1").str.strip_chars()
+            found_unit = unit
             told.append(f"with {unit!r} after its numbers" if unit else f"with {signs[0]!r} before its numbers")
     grouped = column.str.contains(_GROUPED).fill_null(False)
     if grouped.any():
         told.append(f"with blanks or apostrophes between thousands ({column.filter(grouped)[0]!r})")
         column = column.str.replace_all(_GROUP, "").zip_with(grouped, column)
-    return column, told
+    return column, told, found_unit
 
 
 def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None, usual: str | None) -> str:

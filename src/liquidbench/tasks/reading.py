@@ -19,6 +19,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from liquidbench.tasks import words
+
 BLANKS = " "
 """What `Sheet.separator` is where any run of blanks and tabs separates."""
 
@@ -42,14 +44,6 @@ _END = "\x00"
 _FIGURE = re.compile(
     r"[(<>~]?[+\-−$€£]?\s?[.,]?\d[\d.,:/+\-\s'’eETZ%)]*(?:[ap]\.?m\.?)?(?:UTC|GMT)?"
     r"|(?:\d{1,2}|\w{3})[-\s./]+[^\W\d]{3,9}\.?[-\s./,]+\d{2,4}.*",
-    re.IGNORECASE,
-)
-_UNIT = re.compile(
-    r"\[.*\]|\(.*\)|[°º]?[CFK]|deg(?:rees?)?(?:[ _]?[CFK])?|celsius|fahrenheit|kelvin|[µunmck]?s(?:ec(?:onds?)?)?|"
-    r"min(?:utes?)?|h(?:ours?|rs?)?|d(?:ays?)?|UTC|GMT|TS|RN|[munpkMG]?(?:m|g|V|A|W|Wh|Hz|Pa|bar|N|J|L|l|Ohm|Ω|eV|mol|B|VA|VAr?)"
-    r"[-^]?\d?(?:\s?[\s/*·.]\s?[A-Za-zµ°]{1,4}[-^]?\d?){0,3}|volts?|amps?|watts?|meters?|metres?|percent|%|‰|"
-    r"ppmv?|ppb|ppt|psu|[cd]m|mm(?:/h|Hg)?|inch(?:es)?|in|ft|knots?|kts?|kn|mph|rpm|bpm|lux|lx|dB[A-Za-z]*|pH|counts?|-|n/?a|none|"
-    r"unitless|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*",
     re.IGNORECASE,
 )
 _RULER = r"^[\s|+:=-]*--[\s|+:=-]*$"
@@ -94,33 +88,6 @@ class Sheet:
     units: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-
-
-def unit_in(name: str) -> tuple[str, str]:
-    """What a column's name says without a unit at its end, and the unit; empty where there is none.
-
-    Example:
-        >>> unit_in("Temp (°F)"), unit_in("speed_kmh"), unit_in("level [m]"), unit_in("Temp (indoor)")
-        (('Temp', '°F'), ('speed', 'kmh'), ('level', 'm'), ('Temp (indoor)', ''))
-    """
-    if found := re.fullmatch(r"(.*\S)?\s*\[([^\[\]]+)\]\s*", name):
-        return found[1] or "", found[2].strip()
-    found = re.fullmatch(r"(.*\S)\s*\(([^()]+)\)\s*", name)
-    if found and is_unit(found[2].strip()):
-        return found[1], found[2].strip()
-    found = re.fullmatch(
-        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|inhg)",
-        name,
-        re.I,
-    )
-    return (found[1], found[2]) if found else (name, "")
-
-
-def is_unit(text: str) -> bool:
-    """Whether a text is a unit, such as ``mg/dL`` or ``°C``."""
-    return bool(_UNIT.fullmatch(text)) and not re.fullmatch(
-        r"-|n/?a|none|unitless|text|string|float|double|int(?:eger)?", text, re.I
-    )
 
 
 def known_format(raw: bytes) -> str | None:
@@ -534,7 +501,7 @@ class _Reading:
             self.kept[number - 1] = False
             if all(re.fullmatch(r"[-=_+:]+", cell) for cell in there):
                 continue
-            if not units and 2 * sum(bool(_UNIT.fullmatch(cell)) for cell in there) >= len(there):
+            if not units and 2 * sum((words.below_names(cell)) for cell in there) >= len(there):
                 cells = cells[len(cells) - len(header) :] if len(cells) == len(header) + 1 and cells[-1] else cells
                 units = {
                     name: "1" if cell == "-" else cell.strip("[]() ") for name, cell in zip(header, cells, strict=False)

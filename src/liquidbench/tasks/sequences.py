@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.metrics import shares_of
-from liquidbench.tasks import groups, time_columns
-from liquidbench.tasks.meaning import Meaning, labelled
+from liquidbench.tasks import groups, words
+from liquidbench.tasks.draft import labelled
+from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.task import SPLITS, Recording
 from liquidbench.wording import counted, listed
 
@@ -129,8 +130,10 @@ class Sequences:
         if self.meaning.frame[self.meaning.time].dtype.is_temporal():
             unit = next((unit for unit in ("d", "h", "min") if median >= _SECONDS[unit]), "s")
             scale = _SECONDS[unit]
-        elif (named := time_columns.time_name(self.meaning.time)) and named.unit:
+        elif (named := words.time_name(self.meaning.time)) and named.unit:
             unit = named.unit
+        elif in_cells := words.unit_of_time(self.meaning.file.units.get(self.meaning.time, "")):
+            unit = in_cells
         self.recordings = [
             replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
         ]

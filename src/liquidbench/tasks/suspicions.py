@@ -8,7 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import dates
-from liquidbench.tasks.meaning import MOST_CLASSES, Meaning, correlation
+from liquidbench.tasks.draft import correlation
+from liquidbench.tasks.features import MOST_CLASSES
+from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS, Scaler
 from liquidbench.wording import listed

@@ -1,10 +1,9 @@
 """The times of a table: columns of dates and clocks, and what of a time stands in several columns.
 
 `find` reads each column by `liquidbench.tasks.dates` and joins what is spread: a date and a clock, or year, month, day,
-hour. `time_name` and `is_part` say what columns of numbers are by their names.
+hour. What names say, `liquidbench.tasks.words` knows.
 """
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,78 +13,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import dates
+from liquidbench.tasks import dates, words
 from liquidbench.tasks.dates import DAY, At
 from liquidbench.wording import listed
 
-_UNITS_OF_TIME = {
-    **dict.fromkeys("ns nsec nsecs nanosec nanosecs nanosecond nanoseconds nanos".split(), "ns"),
-    **dict.fromkeys("us µs usec usecs microsec microsecs microsecond microseconds micros".split(), "us"),
-    **dict.fromkeys("ms msec msecs millisec millisecs millisecond milliseconds millis".split(), "ms"),
-    **dict.fromkeys("s sec secs second seconds sek sekunde sekunden segundos secondes secondi".split(), "s"),
-    **dict.fromkeys("min mins minute minutes minuten minutos minuti".split(), "min"),
-    **dict.fromkeys("h hr hrs hour hours std stunde stunden heures horas ore".split(), "h"),
-    **dict.fromkeys("d day days tag tage jours dias giorni".split(), "d"),
-    **dict.fromkeys("week weeks wk wks wochen semaines".split(), "week"),
-    **dict.fromkeys("month months monate mois".split(), "month"),
-    **dict.fromkeys("year years jahre".split(), "year"),
-}
-_UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
-_WORDS_OF_TIME = frozenset(
-    "time timestamp date datetime t ts seconds step epoch elapsed uptime zeit zeitpunkt zeitstempel uhrzeit datum "
-    "temps horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間 "
-    "日期 日時 日付 時刻".split()
-)
-_BESIDE_TIME = frozenset(
-    "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
-    "cycle cycles in since from start begin beginning after the of admission verstrichene vergangene".split()
-)
-_SINCE = frozenset("elapsed relative rel since from after post verstrichene vergangene".split())
-_EVENTS = frozenset(
-    "baseline randomization randomisation enrollment enrolment inclusion onset symptom diagnosis dose dosing infusion "
-    "injection surgery operation treatment therapy discharge transplant birth icu hospital study trial first last "
-    "visit".split()
-)
-_STUDY_DAY = re.compile(
-    r"(?:study|trial|treatment|protocol|visit)[ _.]?(?:day|week)s?|"
-    r"(?:day|week)s?[ _](?:on|in|of)[ _](?:study|trial|treatment)|"
-    r"(?:A|VISIT|AE|AG|BE|CE|CM|CV|DA|DS|DV|EC|EG|EX|FA|FT|HO|IE|IS|LB|MB|MH|MI|MK|ML|MS|NV|OE|PC|PE|PP|PR|QS|RE|RS|"
-    r"SC|SS|SU|SV|TR|TU|UR|VS)(?:ST|EN)?DY",
-    re.I,
-)
-"""Days of a clinical study, and what CDISC calls them, which counts ... -2, -1, 1, 2 ... without a day 0."""
-
-_PARTS = {
-    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
-    "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
-    "day": r"day|dd|dy|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
-    "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
-    "week": r"(?:iso|calendar)?[ _-]?(?:week|wk)(?:[ _-]?(?:no|nr|num|number|of[ _]year))?|kw|kalenderwoche|woche|"
-    r"semaine|semana|settimana",
-    "quarter": r"quarter|qtr|quartal|trimestre|kwartaal",
-    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur",
-    "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
-    "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
-}
-_SEASONS = r"season|saison|temporada|stagione|seizoen"
-"""Names of years, where their numbers are those of years."""
-_PERIODS = (
-    r"period|term|semester|trimester|bimester|half|fortnight|round|(?:match|game)[ _]?(?:day|week)|spieltag|gw|"
-    r"(?:accounting|posting)[ _]?period"
-)
-"""Names of what a year may be divided into, the same number each year."""
-_CALENDARS = frozenset(
-    "fiscal financial fin fy calendar cal iso water hydrological epi epidemiological epidemic mmwr cdc school academic "
-    "study survey obs observation observed measurement sample sampling record reporting season crop growing tax "
-    "accounting budget trading".split()
-)
-"""Words beside the name of a part that say whose calendar it is, or which time of a row's."""
-_OF_OTHERS = frozenset(
-    "birth born dob built build construction model founded foundation manufacture install installation start end first "
-    "last purchase hire hired graduation entry death expiry vintage release retirement mean min max avg num no count "
-    "per of n".split()
-)
-"""Words beside the name of a part that make it that of another time, or none."""
 _LIMITS = {
     "year": (0, 2200), "month": (1, 12), "day": (1, 31), "of_year": (1, 366), "week": (0, 53), "quarter": (1, 4),
     "period": (1, 60), "hour": (0, 24), "minute": (0, 59), "second": (0, 60),
@@ -100,6 +31,7 @@ class Found:
         frame: the table with dates in the place of text and numbers, and one column for those that were joined.
         remarks: a line for each guess.
         warnings: the same, of what deserves a look.
+        doubts: the same, of what does where a column is the time, by column.
         orders: the order in which a column's dates are read, where cells could be read in several.
         questions: columns that would be dates, and why they cannot be used so.
         joined: the name of the joined column by those of its parts.
@@ -111,6 +43,7 @@ class Found:
     frame: pl.DataFrame
     remarks: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    doubts: dict[str, tuple[str, ...]] = field(default_factory=dict)
     orders: dict[str, str] = field(default_factory=dict)
     questions: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
@@ -155,12 +88,12 @@ def find(
             found.orders[name] = reading.order
         found.frame = found.frame.with_columns(reading.column)
         found.remarks += reading.remarks
-        found.warnings += reading.warnings
+        found.doubts[name] = reading.warnings
         found.years |= {name} if reading.years else set()
         found.local |= {name} if reading.local else set()
         found.in_minutes |= {name} if reading.in_minutes else set()
     for name in frame.columns:
-        if _STUDY_DAY.fullmatch(name) and name.upper().endswith("DY") and name not in whole:
+        if words.is_study_day(name) and name not in whole:
             _close_gap_at_zero(found, name)
     if join:
         _join(found, at, time, set(kept), set(whole))
@@ -177,79 +110,14 @@ def _close_gap_at_zero(found: Found, name: str) -> None:
         found.remarks.append(f"file: {name!r} has no day 0, as CDISC counts; its days from 1 on are read as 0, 1, ...")
 
 
-@dataclass(frozen=True)
-class TimeName:
-    """What a column's name says where it is that of a time, such as ``Zeit [s]`` or ``elapsed_minutes``.
-
-    Attributes:
-        unit: of the time, in short, such as ``ms``; None where the name gives none.
-    """
-
-    unit: str | None
-
-
-def time_name(name: str) -> TimeName | None:
-    """Read a column's name as that of a time; None for all others, also for those of parts such as hour or day.
-
-    Example:
-        >>> time_name("Uptime (h)"), time_name("t1")
-        (TimeName(unit='h'), None)
-    """
-    if any(letter.isdigit() for letter in name):
-        return None
-    words = _words(name)
-    if found := re.fullmatch(r"A(?:ST|EN)?DT(M)?", name, re.I):
-        # SAS counts from 1960, dates in days and moments in seconds.
-        return TimeName("s" if found[1] else "d")
-    if _STUDY_DAY.fullmatch(" ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).split())):
-        return TimeName("week" if "week" in name.casefold() else "d")
-    units = [_UNITS_OF_TIME[word] for word in words if word in _UNITS_OF_TIME]
-    since = bool(_SINCE.intersection(words))
-    known = (_UNITS_OF_TIME, _WORDS_OF_TIME, _BESIDE_TIME, _SINCE, _EVENTS if since else ())
-    if not all(any(word in some for some in known) for word in words):
-        return None
-    named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and since)
-    return TimeName(units[-1] if units else None) if named else None
-
-
-_FEWEST_IN_HEADER = 4
-
-
-def in_header(names: Collection[str]) -> list[str]:
-    """Names that are times one after another, as those of the columns of a wide table; empty where they are few."""
-    for form in (
-        r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?",
-        r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
-        r"\d{1,2}:\d{2}(?::\d{2})?",
-    ):
-        times = [name for name in names if re.fullmatch(form, name.strip())]
-        if len(times) >= _FEWEST_IN_HEADER:
-            return times
-    # Such as t0, t1, ... or week 1, week 2, ...
-    of_word: dict[str, list[tuple[int, str]]] = {}
-    for name in names:
-        if found := re.fullmatch(
-            r"(t|(?:time|day|week|month|year|hour|wave|visit|tag|woche|jour|semaine)s?)[ _.-]?(\d{1,4})",
-            name.strip(),
-            re.I,
-        ):
-            of_word.setdefault(found[1].casefold(), []).append((int(found[2]), name))
-    for word, found in of_word.items():
-        numbers = [number for number, _ in found]
-        if len(numbers) >= _FEWEST_IN_HEADER and (word != "t" or np.diff(numbers).min() > 0):
-            return [name for _, name in found]
-    return []
-
-
 def counts_samples(column: pl.Series) -> bool:
     """Whether numbers are, by their name, those of samples, such as the frames of a video or the waves of a survey."""
-    form = r"(?:frame|wave|round|occasion|time[ _]?point|scan)[ _.-]?(?:id|no|nr|num|number|index)?"
-    return column.dtype.is_numeric() and bool(re.fullmatch(form, column.name.strip(), re.I))
+    return column.dtype.is_numeric() and words.counts_samples(column.name)
 
 
 def may_be_time(column: pl.Series) -> bool:
     """Whether text has figures under the name of a time, or of a part of one."""
-    named = time_name(column.name) or is_part(column.name) or dates.speaks_of_time(column.name)
+    named = words.time_name(column.name) or words.is_part(column.name) or words.speaks_of_time(column.name)
     return column.dtype == pl.String and bool(named) and 2 * column.str.contains("[0-9]").sum() > len(column)
 
 
@@ -266,39 +134,29 @@ def counts_in_words(column: pl.Series) -> bool:
     """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
     if column.dtype != pl.String:
         return False
-    words = column.drop_nulls().unique().str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).str.to_lowercase()
-    return len(words) > 1 and bool(words.is_in(list(_UNITS_OF_TIME)).fill_null(False).all())
-
-
-def is_part(name: str) -> bool:
-    """Whether a column's name is that of a part of a time, such as the hour."""
-    if any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in _PARTS.values()):
-        return True
-    return any(
-        owner and _CALENDARS.issuperset(owner) and re.fullmatch(_PARTS[part], bare, re.I)
-        for owner, bare in _with_owners(name)
-        for part in ("year", "month", "week", "quarter")
-    )
-
-
-def _with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
-    """The ways to read a name as that of a part of a time, and the words beside it."""
-    words = _words(name)
-    ways: list[tuple[tuple[str, ...], str]] = [((), name.strip().lstrip("#"))]
-    for at in (len(words) - 1, 0) if len(words) > 1 else ():
-        if not _OF_OTHERS.intersection(words) and len(words[at]) > 1:
-            ways.append((tuple(words[:at] + words[at + 1 :]), words[at]))
-    return ways
+    units = column.drop_nulls().unique().str.extract(r"^([A-Za-z]{3,}) ?[-+]?\d{1,4}$", 1).str.to_lowercase()
+    return len(units) > 1 and all(unit is not None and words.unit_of_time(unit) for unit in units)
 
 
 def is_elapsed(column: pl.Series) -> bool:
     """Whether a column named like a part of a time goes up beyond it, as hours since admission do, row by row."""
-    named = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", column.name.strip(), re.I)
-    if not named or not column.dtype.is_numeric() or column.null_count() == len(column):
+    part = words.may_go_on(column.name)
+    if part is None or not column.dtype.is_numeric() or column.null_count() == len(column):
         return False
     values = column.drop_nulls().cast(pl.Float64).to_numpy()
     goes_up = np.mean(np.diff(values) > 0) >= 0.8 if len(values) > 1 else False
-    return bool(goes_up and values.max() > _LIMITS[named[1].lower()][1])
+    return bool(goes_up and values.max() > _LIMITS[part][1])
+
+
+def is_part(column: pl.Series) -> bool:
+    """Whether a column is a part of a time by its name, and its numbers, if it has any, can be those of one.
+
+    Years with decimals, such as 1990.25, or before 0, and months since 1960, are whole times.
+    """
+    if not words.is_part(column.name) or not column.dtype.is_numeric():
+        return words.is_part(column.name)
+    named = {bare for _, bare in words.with_owners(column.name)}
+    return any(_fits(column, part) for part in words.PARTS if any(words.is_part_named(part, bare) for bare in named))
 
 
 def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
@@ -315,6 +173,13 @@ def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
         return bool(np.mean(steps < 0) <= 0.05 and np.mean(steps > 0) >= 0.2)
     steps = steps[np.diff(codes) == 0]
     return len(steps) >= dates.NO_ACCIDENT and bool(np.mean(steps > 0) >= 0.95)
+
+
+def counts_down(column: pl.Series) -> bool:
+    """Whether numbers go down from row to row, as times before the present do."""
+    if not column.dtype.is_numeric() or column.null_count() or len(column) < dates.NO_ACCIDENT:
+        return False
+    return bool(np.mean(np.diff(column.cast(pl.Float64).to_numpy()) < 0) >= 0.95)
 
 
 def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
@@ -336,6 +201,7 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
         if not clocks and repeated and (clock := _as_clock(frame, days[0], kept | whole)) is not None:
             found.frame = frame = frame.with_columns(clock)
+            found.doubts.pop(clock.name, None)
             clocks = [clock.name]
         parts = [days[0]]
         if clocks:
@@ -348,6 +214,8 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         if finest in _WHOLE_DAYS:
             parts += clocks[:1] or _down_from(roles, "hour")
     else:
+        if "month" not in roles and not dated and _join_days(found, at, roles, clocks, time, kept, whole):
+            return
         lone = [roles[part] for part in ("month", "day", "of_year", "week", "hour") if part in roles]
         if len(lone) > 1 and not dated:
             found.warnings.append(
@@ -398,6 +266,49 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     _replace(found, parts, joined.alias(name), kept)
 
 
+def _join_days(
+    found: Found, at: At, roles: dict[str, str], clocks: list[str], time: str | None, kept: set[str], whole: set[str]
+) -> bool:
+    """Join days of a count, such as those of a study, with the clock that each of them has; whether they are.
+
+    A clock alone would leave out the days between its rows. Days go up from row to row, or within each of something.
+    """
+    frame = found.frame
+    of_study = (name for name in frame.columns if name not in whole and words.time_name(name) == words.TimeName("d"))
+    day = roles.get("day") or roles.get("of_year") or next(of_study, None)
+    if day is None or not clocks or (time in frame.columns and time not in (day, clocks[0])):
+        return False
+    days, clock = frame[day], frame[clocks[0]].cast(pl.Duration("us"))
+    if not days.dtype.is_numeric() or days.has_nulls() or days.n_unique() < 2 or (days.cast(pl.Float64) % 1 != 0).any():
+        return False
+    of_day = clock.cast(pl.Int64)
+    if clock.null_count() == len(clock) or (of_day < 0).any() or (of_day > DAY).any():
+        return False
+    steps = np.diff(days.cast(pl.Float64).to_numpy())
+    owners = [name for name in frame.columns if name in whole or words.is_named(name) or frame[name].dtype == pl.String]
+    goes_up = (steps >= 0).all() or any(
+        frame.group_by(name, maintain_order=True).agg((pl.col(day).diff().min() >= 0).fill_null(True))[day].all()
+        for name in owners
+        if 1 < frame[name].n_unique() <= frame.height / 2
+    )
+    if goes_up:
+        name = f"{day} {clocks[0]}"
+        joined = (days.cast(pl.Int64) * DAY).cast(pl.Duration("us")) + clock
+        found.remarks.append(f"file: {day!r} and {clocks[0]!r} are joined into one time, {name!r}")
+        _replace(found, [day, clocks[0]], joined.alias(name), kept)
+        return True
+    midnights = np.diff(of_day.fill_null(strategy="forward").fill_null(0).to_numpy()) < -DAY // 2
+    leaps = np.flatnonzero((steps >= 0) & (steps != midnights))
+    if len(leaps):
+        back = int(np.flatnonzero(steps < 0)[0]) + 1
+        found.questions[clocks[0]] = (
+            f"{day!r} says on which day its clock is, and goes on from {days[int(leaps[0])]} to "
+            f"{days[int(leaps[0]) + 1]} in {at(int(leaps[0]) + 1)}, but back in {at(back)}; name what has days of its "
+            "own with --group, or write a date beside each clock"
+        )
+    return False
+
+
 def _months_in(column: pl.Series) -> NDArray[np.int64]:
     months = dates.months_of(column.fill_null("jan")) if column.dtype == pl.String else column.fill_null(1)
     return months.cast(pl.Int64).to_numpy()
@@ -440,12 +351,12 @@ _BELOW_YEAR = (*_WHOLE_DAYS, ("week",), ("month",), ("quarter",), ("period",))
 
 
 _NANOSECONDS = {"h": 3_600_000_000_000, "min": 60_000_000_000, "s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_OF_A_CLOCK = {*_WORDS_OF_TIME, "tv", "stamp", "unix", "posix", "utc", "gmt", "gps", "elapsed", "sim", "ros"}
 
 
 def _join_units(found: Found, time: str | None, kept: set[str], whole: set[str]) -> None:
     """Join times whose whole seconds, say, are in one column, and what is left of them in another."""
-    rests = [(name, *unit) for name in found.frame.columns if (unit := _in_unit(name)) and name not in (*kept, *whole)]
+    free = [name for name in found.frame.columns if name not in (*kept, *whole)]
+    rests = [(name, *unit) for name in free if (unit := words.in_unit(name))]
     for rest, owner, unit in sorted(rests, key=lambda of: -_NANOSECONDS[of[2]]):
         base = next((name for name in found.frame.columns if name not in whole and _goes_with(found, name, rest)), None)
         if base is None or (time in found.frame.columns and time not in (base, rest)):
@@ -455,34 +366,25 @@ def _join_units(found: Found, time: str | None, kept: set[str], whole: set[str])
         resolution = "ns" if unit in ("us", "ns") else "us"
         left = (found.frame[rest].cast(pl.Float64) * scale).round().cast(pl.Int64).cast(pl.Duration("ns"))
         if column.dtype.is_numeric():
-            _, of_base = _in_unit(base) or (owner, "s")
+            _, of_base = words.in_unit(base) or (owner, "s")
             since_1970 = of_base == "s" and float(column.min() or 0) >= 1e8  # pyright: ignore[reportArgumentType]
             column = (column.cast(pl.Int64) * _NANOSECONDS[of_base]).cast(pl.Datetime("ns"))
             column = column if since_1970 else column.cast(pl.Int64).cast(pl.Duration("ns"))
             found.local.discard(base)
         kind = pl.Datetime if column.dtype == pl.Datetime else pl.Duration
         joined = (column.cast(kind("ns")) + left).cast(kind(resolution)).alias(name)
-        if (_in_unit(base) or (owner, ""))[1] in ("h", "min") and not _steps_on(found, base, rest, joined):
+        if (words.in_unit(base) or (owner, ""))[1] in ("h", "min") and not _steps_on(found, base, rest, joined):
             continue
         found.remarks.append(f"file: {base!r} and {rest!r} are joined into one time, {name!r}")
         _replace(found, [base, rest], joined, kept)
 
 
-def _in_unit(name: str) -> tuple[tuple[str, ...], str] | None:
-    """The words before the unit of time that a name ends in, and the unit in short: tv, us of ``tv_usec``."""
-    words = _words(name)
-    unit = _UNITS_OF_TIME.get(words[-1]) if words else None
-    return (tuple(words[:-1]), unit) if unit in _NANOSECONDS else None
-
-
-def _words(name: str) -> list[str]:
-    return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
-
-
 def _goes_with(found: Found, base: str, rest: str) -> bool:
     """Whether a column holds times in whole units, and another what is left of them in a smaller one."""
-    column, left, (owner, unit) = found.frame[base], found.frame[rest], _in_unit(rest) or ((), "")
-    if base == rest or not left.dtype.is_numeric() or left.n_unique() < 2 or (owner and owner[-1] not in _OF_A_CLOCK):
+    column, left, (owner, unit) = found.frame[base], found.frame[rest], words.in_unit(rest) or ((), "")
+    if base == rest or not left.dtype.is_numeric() or left.n_unique() < 2:
+        return False
+    if owner and not words.is_of_a_clock(owner[-1]):
         return False
     if column.dtype in (pl.Datetime, pl.Duration):
         ticks = column.cast(column.dtype.__class__("ns")).cast(pl.Int64).drop_nulls()
@@ -492,21 +394,22 @@ def _goes_with(found: Found, base: str, rest: str) -> bool:
             return False
         of_base = whole[0] if unit == "s" else next((of for of in whole if of != "min"), "")
         parts = [part for part, whole in found.joined.items() if whole == base] or [base]
-        same = not owner or any(owner in (tuple(_words(part)), (_in_unit(part) or [None])[0]) for part in parts)
+        owners = [(tuple(words.split(part)), (words.in_unit(part) or [None])[0]) for part in parts]
+        same = not owner or any(owner in ways for ways in owners)
         # What is named 'ms' alone may be a duration.
-        sure = owner or (len(_words(rest)[-1]) > 2 and unit != "s")
+        sure = owner or (len(words.split(rest)[-1]) > 2 and unit != "s")
         if not of_base or not (sure or column.is_duplicated().any()):
             return False
     else:
-        named = _in_unit(base)
-        if named is None and not (owner and time_name(base)):
+        named = words.in_unit(base)
+        if named is None and not (owner and words.time_name(base)):
             return False
-        same = owner == (named[0] if named else tuple(_words(base)))
+        same = owner == (named[0] if named else tuple(words.split(base)))
         of_base = named[1] if named else "s"
         if not column.dtype.is_numeric() or not column.drop_nulls().len() or (column.drop_nulls() % 1 != 0).any():
             return False
         # 'min' and 's' may be a minimum and a deviation.
-        if not owner and (len(_words(base)[-1]) < 3 or (of_base == "min" and unit != "s")):
+        if not owner and (len(words.split(base)[-1]) < 3 or (of_base == "min" and unit != "s")):
             return False
     if not same or _NANOSECONDS[of_base] <= _NANOSECONDS[unit]:
         return False
@@ -529,20 +432,12 @@ def _steps_on(found: Found, base: str, rest: str, joined: pl.Series) -> bool:
     return False
 
 
-_OF_ZONES = re.compile(
-    r"(?:.*[ _.])?(?:(?:tz|time[ _]?zone|zone)|(?:(?:tz|time[ _]?zone|utc|gmt|zone)[ _-]?)?offset)"
-    r"(?:[ _](?:from|to)[ _](?:utc|gmt))?(?:[ _]?(?:name|id))?"
-    r"(?:[ _(\[]+(?P<unit>h|hours?|hrs?|min|mins|minutes?|s|secs?|seconds?)[)\]]?)?",
-    re.I,
-)
-_OF_DAYLIGHT = re.compile(r"(?:is[ _]?)?(?:dst|daylight[ _]?savings?(?:[ _]time)?|summer[ _]?time)(?:[ _]?flag)?", re.I)
-_IN_UTC = re.compile(r"(?:.*[ _.(\[])?(?:utc|gmt|zulu|z)(?:[ _.)\]].*)?", re.I)
 _MOST_HOURS = 14
 
 
 def _bring_to_utc(found: Found, at: At, used: set[str]) -> None:
     """Bring dates to UTC by the zones, offsets or flags of daylight saving that stand in a column of their own."""
-    local = [name for name in found.frame.columns if name in found.local and not _IN_UTC.fullmatch(name)]
+    local = [name for name in found.frame.columns if name in found.local and not words.is_in_utc(name)]
     local = [name for name in local if (found.frame[name].cast(pl.Int64) % DAY != 0).any()]
     for zone in [name for name in found.frame.columns if name not in used] if local else ():
         column = found.frame[zone]
@@ -579,22 +474,19 @@ def _odd_spans(times: pl.Series) -> int:
 
 def _zones_in(column: pl.Series, at: At) -> tuple[dict[Any, float | str], str]:
     """Hours ahead of UTC, or a place, by value of a column of zones, and what is wrong with it; empty for others."""
-    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", column.name.strip())
     values = column.drop_nulls().unique(maintain_order=True)
-    if _OF_DAYLIGHT.fullmatch(name) and values.cast(pl.String).is_in(["0", "1", "true", "false"]).all():
+    if words.is_of_daylight(column.name) and values.cast(pl.String).is_in(["0", "1", "true", "false"]).all():
         return {value: float(value) for value in values}, ""
-    named = _OF_ZONES.fullmatch(name)
+    named = words.zone_name(column.name)
     if not named or not len(values) or column.dtype == pl.Boolean:
         return {}, ""
-    sure = bool(re.search("tz|time[ _]?zone|utc|gmt", name, re.I))
     if column.dtype == pl.Duration:
         return {value: value.total_seconds() / 3600 for value in values}, ""
     if column.dtype.is_numeric():
-        if not sure:
+        if not named.sure:
             return {}, ""
-        unit = _UNITS_OF_TIME.get((named["unit"] or "").casefold())
         numbers = {value: float(value) for value in values}
-        read = {how: of for how, of in _hours_of_numbers(numbers).items() if unit in (None, how)}
+        read = {how: of for how, of in _hours_of_numbers(numbers).items() if named.unit in (None, how)}
         if len(read) == 1 or "h" in read:
             return dict(read.get("h") or next(iter(read.values()))), ""
         if not read:
@@ -606,7 +498,7 @@ def _zones_in(column: pl.Series, at: At) -> tuple[dict[Any, float | str], str]:
     unknown = [value for value, zone in hours.items() if zone is None]
     if not unknown:
         return {value: zone for value, zone in hours.items() if zone is not None}, ""
-    if len(values) < 2 or (len(unknown) > len(hours) / 2 and not sure):
+    if len(values) < 2 or (len(unknown) > len(hours) / 2 and not named.sure):
         return {}, ""
     return {}, f"{unknown[0]!r} in {at(column.to_list().index(unknown[0]))} is no zone known here"
 
@@ -661,7 +553,7 @@ def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) ->
         whole: columns that are none.
         years: columns of years whatever their names.
     """
-    ways = {name: _with_owners(name) for name in frame.columns if name not in whole}
+    ways = {name: words.with_owners(name) for name in frame.columns if name not in whole}
     bare = _matched(frame, {name: of[0][1] for name, of in ways.items()}, years)
     if any(all(part in bare for part in ("year", *finer)) for finer in _BELOW_YEAR):
         return bare
@@ -670,7 +562,7 @@ def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) ->
         owner
         for name, of in ways.items()
         for owner, part in of
-        if name in years or re.fullmatch(rf"{_PARTS['year']}|{_SEASONS}", part, re.I)
+        if name in years or words.is_part_named("year", part) or words.is_season(part)
     }
     for owner in sorted(with_year, key=lambda owner: (bool(owner), owner)):
         # Parts of one owner belong together, as do those of a calendar and a year.
@@ -682,9 +574,9 @@ def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) ->
             name: part
             for name, of in ways.items()
             for its, part in of
-            if _CALENDARS.issuperset((*owner, *its))
+            if words.are_of_calendars((*owner, *its))
             and name not in of_owner.values()
-            and _is_one_of(part, _BY_CALENDAR)
+            and words.is_part_by_calendar(part)
         }
         roles = _matched(frame, names | near, {*years, of_owner["year"]})
         if any(all(part in roles for part in finer) for finer in _BELOW_YEAR):
@@ -692,20 +584,13 @@ def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) ->
     return bare
 
 
-_BY_CALENDAR = ("month", "week", "quarter", "period")
-
-
-def _is_one_of(bare: str, parts: Collection[str]) -> bool:
-    return any(re.fullmatch(_PARTS.get(part, _PERIODS), bare, re.I) for part in parts)
-
-
 def _matched(frame: pl.DataFrame, names: dict[str, str], years: Collection[str]) -> dict[str, str]:
     """Which column is which part, by what of its name says so."""
     roles: dict[str, str] = {}
-    for part, pattern in {**_PARTS, "period": _PERIODS}.items():
+    for part in (*words.PARTS, "period"):
         for name, bare in names.items():
-            season = part == "year" and (name in years or re.fullmatch(_SEASONS, bare, re.I))
-            if not (season or re.fullmatch(pattern, bare, re.I)) or name in roles.values():
+            season = part == "year" and (name in years or words.is_season(bare))
+            if not (season or words.is_part_named(part, bare)) or name in roles.values():
                 continue
             # 'MM' beside 'mm' is the month, and 'mm' beside a month the minute.
             if part == "month" and bare == "mm" and any(other.strip() in ("MM", "month", "Month") for other in names):
@@ -742,7 +627,7 @@ def _numbers_of(column: pl.Series, part: str) -> pl.Series:
 def _fits(column: pl.Series, part: str) -> bool:
     if part == "month" and column.dtype == pl.String:
         return bool((dates.months_of(column.drop_nulls()) > 0).all()) and column.null_count() < len(column)
-    if part in _LETTERED and column.dtype == pl.String:
+    if part in words.LETTERED and column.dtype == pl.String:
         column = _without_letters(column, part)
         if column.has_nulls():
             return False
@@ -755,17 +640,9 @@ def _fits(column: pl.Series, part: str) -> bool:
     return inside and years and (part == "second" or bool((known % 1 == 0).all()))
 
 
-_LETTERED = {
-    "year": "fy",
-    "week": "kw|w|wk|week",
-    "quarter": "q|qtr|quarter|t",
-    "period": "p|period|term|t|sem|semester|s|h|r|round",
-}
-
-
 def _without_letters(column: pl.Series, part: str) -> pl.Series:
     """Years, weeks and quarters such as ``FY24``, ``W05`` and ``Q1`` as numbers."""
-    return column.str.extract(rf"^(?i:{_LETTERED[part]})\.?\s?(\d{{1,2}}|\d{{4}})$").cast(pl.Int64)
+    return column.str.extract(rf"^(?i:{words.LETTERED[part]})\.?\s?(\d{{1,2}}|\d{{4}})$").cast(pl.Int64)
 
 
 def _down_from(roles: dict[str, str], part: str) -> list[str]:
@@ -782,7 +659,7 @@ def _down_from(roles: dict[str, str], part: str) -> list[str]:
 def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None:
     """A column of numbers that is named like a clock and can be HHMM in each row beside a date."""
     for name in frame.columns:
-        if name in kept or name == day or not dates.may_be_clock(name):
+        if name in kept or name == day or not words.may_be_clock(name):
             continue
         if not frame[name].dtype.is_integer() or not (frame[name] >= 60).any() or (frame[name] > 240_000).any():
             continue

@@ -169,14 +169,7 @@ def _fit(
     tested = predict(model, Data(test, trainer.device))
     reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
     reasons |= _add_rollout(rows, run, task, model, "test", **about)
-    if folder is not None:
-        predicted = {"validation": validated, "test": tested}
-        arrays = {split: (targets.numpy(), values.numpy()) for split, (targets, values) in predicted.items()}
-        predictions.write(folder, run.id(task.data_digest), arrays, predictions.recordings_of(test))
-    for needed in filter(None, (task.metric, task.judged)):
-        if needed in reasons:
-            return rows.failed(f"no {needed} on test: {reasons[needed]}")
-    _add_baselines(rows, run, task)
+    predicted = {"validation": validated, "test": tested}
     damages = (
         ("removed_steps", run.robustness.removed_steps, remove_steps),
         ("noise", run.robustness.noise, add_noise),
@@ -184,8 +177,16 @@ def _fit(
     for corruption, levels, damage in damages:
         for level in levels:
             damaged = predict(model, Data(damage(test, level, run.seed), trainer.device))
+            predicted[predictions.corrupted(corruption, level)] = damaged
             where = {"split": "test", "corruption": corruption, "level": level}
-            rows.add_scores((task.main,), damaged, **where, **about)
+            rows.add_scores(task.scores.values(), damaged, **where, **about)
+    if folder is not None:
+        arrays = {key: (targets.numpy(), values.numpy()) for key, (targets, values) in predicted.items()}
+        predictions.write(folder, run.id(task.data_digest), arrays, predictions.recordings_of(test))
+    for needed in filter(None, (task.metric, task.judged)):
+        if needed in reasons:
+            return rows.failed(f"no {needed} on test: {reasons[needed]}")
+    _add_baselines(rows, run, task)
     return rows.done()
 
 

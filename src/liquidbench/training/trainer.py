@@ -424,8 +424,13 @@ class Trainer:
         self.progress = Progress(self._order.get_state())
 
     @property
+    def curriculum(self) -> int:
+        """Steps of the curriculum: until then scores on validation, which has all lengths, do not end a training."""
+        return round(CURRICULUM * self.steps) if self.sampler is shortest_first else 0
+
+    @property
     def patience(self) -> int:
-        """Steps without a better validation score before training stops."""
+        """Steps without a better validation score, after any curriculum, before training stops."""
         return max(FEWEST_PATIENCE, round(self.settings.patience * self.steps))
 
     @property
@@ -483,7 +488,8 @@ class Trainer:
                 pause.
             save_every: seconds between two calls between evaluations.
             on_evaluation: called after every evaluation, when it is saved.
-            halt: called after that with the steps that are done and the best score so far; whether to stop for good.
+            halt: called after that, once any curriculum is over, with the steps that are done and the best score so
+                far; whether to stop for good.
 
         Returns:
             Why it ended: "all steps", "patience", "pruned" where it was halted, or "minutes".
@@ -513,7 +519,7 @@ class Trainer:
             evaluation = self._evaluate(stopped)
             kept()
             on_evaluation(evaluation)
-            if not at.ended and halt(at.step, at.best_score):
+            if not at.ended and at.step >= self.curriculum and halt(at.step, at.best_score):
                 at.ended = "pruned"
         self._load(at.best)
         return at.ended
@@ -582,7 +588,7 @@ class Trainer:
             at.ended = "minutes"
         elif at.step == self.steps:
             at.ended = "all steps"
-        elif at.step - at.best_step >= self.patience:
+        elif at.step - max(at.best_step, self.curriculum) >= self.patience:
             at.ended = "patience"
         at.total, at.scored, at.sequences, at.seconds = 0.0, 0, 0, 0.0
         return evaluation

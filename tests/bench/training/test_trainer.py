@@ -169,6 +169,22 @@ def test_a_curriculum_counts_steps_from_the_beginning_of_a_pass():
     assert sorted(set(told)) == [0, 3 / 12, 6 / 12, 9 / 12, 1]
 
 
+def test_neither_patience_nor_a_rung_ends_a_training_before_its_curriculum(monkeypatch):
+    monkeypatch.setattr(trainer, "FEWEST_PATIENCE", 1)
+    monkeypatch.setattr(trainer, "interval", lambda steps: 1)
+    halted = []
+
+    def trained(sampler):
+        training = made(task(), steps=20, sampler=sampler)
+        # A rate of nothing: no step is better than the one before training.
+        training.settings = replace(SETTINGS, learning_rate=1e-30, patience=0.1)
+        return training.run(halt=lambda step, score: halted.append(step) or False), training.progress.step
+
+    assert trained(shuffled) == ("patience", 2)
+    halted.clear()
+    assert trained(shortest_first) == ("patience", CURRICULUM * 20 + 2) and halted == [12, 13]
+
+
 @pytest.mark.parametrize("environments", [False, True])
 def test_a_pause_after_each_step_changes_no_bit(environments):
     toy = with_environments(task()) if environments else task()

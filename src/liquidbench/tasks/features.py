@@ -1,0 +1,406 @@
+"""What is predicted from what: the kind of prediction, the features, and what is odd in them."""
+
+import itertools
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks import columns, groups, words
+from liquidbench.tasks.draft import Draft, correlation, is_usable, kind_of_content, labelled
+from liquidbench.tasks.task import Feature
+from liquidbench.wording import counted, listed
+
+MOST_CLASSES = 50
+MOST_CLASSES_OF_NUMBERS = 20
+MOST_CATEGORIES = 10
+SAME_QUANTITY = 0.999
+"""Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
+
+
+def choose(draft: Draft) -> None:
+    """Choose the kind of prediction and what it is made from, and make numbers of the features."""
+    _check_target(draft)
+    others = _choose_features(draft)
+    draft.kind = _choose_kind(draft, others)
+    draft.features = others
+    _suspect_labels(draft)
+    _suspect_units(draft)
+    draft.sentinels = _suspect_sentinels(draft)
+    if draft.kind == "forecast":
+        draft.features = tuple(name for name in draft.frame.columns if name in (*others, draft.target))
+    _check_features(draft)
+    draft.horizon = _choose_horizon(draft)
+    draft.per = _choose_per(draft)
+    draft.classes = _class_names(draft) if draft.kind == "classification" else None
+    draft.feature_columns, draft.sources, draft.values, draft.observed = _encode(draft)
+    _describe_features(draft)
+
+
+def _check_target(draft: Draft) -> None:
+    name, column = draft.target, draft.frame[draft.target]
+    if not is_usable(column) or column.dtype.is_temporal():
+        draft.refuse(f"target {name!r} holds {kind_of_content(column)}; expected numbers, text or true and false")
+    missing = column.null_count()
+    if missing == len(column):
+        draft.refuse(f"target {name!r} has no value in any row; nothing to learn from")
+    if column.drop_nulls().n_unique() == 1:
+        draft.refuse(
+            f"target {name!r} is {labelled(column.drop_nulls())[0]!r} in every row where it is known; there is "
+            f"nothing to predict{'. If its empty cells mean 0 or no, write that into them' if missing else ''}"
+        )
+    draft.refuse_infinite(name)
+    if name in draft.file.spoilt and draft.given.get("kind") != "classification":
+        draft.refuse(f"target {name!r} {draft.file.spoilt[name]} or correct them")
+    if missing:
+        draft.lines.append(
+            f"target: missing in {counted(missing, 'row')} of {len(column)}; they are read as inputs, not scored"
+        )
+
+
+def _choose_features(draft: Draft) -> tuple[str, ...]:
+    taken = {draft.target, draft.time, *draft.key}
+    _read_presence(draft, taken)
+    if "features" in draft.given:
+        names = [draft.column("features", name) for name in draft.given["features"]]
+        for name in names:
+            if name in taken - {draft.target}:
+                draft.refuse(f"features must not name {name!r}, which is the column of times or groups")
+            if reason := _unfit(draft, name):
+                draft.refuse(f"features must not name {name!r}: it {reason}")
+        if draft.target in names and draft.given.get("kind") != "forecast":
+            draft.refuse(
+                f"features must not name the target, {draft.target!r}; only a forecast (kind: forecast) sees it"
+            )
+        for name in draft.frame.columns:
+            if name not in names and name not in taken:
+                draft.left_out[name] = "not asked for"
+        return tuple(name for name in names if name != draft.target)
+    features = []
+    for name in draft.frame.columns:
+        if name in taken:
+            continue
+        reason = _unfit(draft, name) or _repeats_target(draft, name)
+        if not reason and groups.is_fold(draft.frame[name]):
+            reason = "names folds of a cross-validation (--features asks for it)"
+            draft.warnings.append(
+                f"{name!r} names folds of a cross-validation, which are not used: results are not to be compared "
+                "with others' on those folds"
+            )
+        if not reason and _names_parts(draft.frame[name]):
+            reason = "names the parts of a split"
+            draft.warnings.append(
+                f"{name!r} names the parts of a split, which is not used: rows that it calls test may be trained "
+                "on here, and results are not to be compared with others' on that split"
+            )
+        if reason:
+            draft.left_out[name] = reason
+        else:
+            features.append(name)
+    return tuple(features)
+
+
+def _read_presence(draft: Draft, taken: Collection[str | None]) -> None:
+    """Make columns that hold one value or nothing tell whether it is there: events are often written so."""
+    asked = draft.given.get("features")
+    present = [
+        name
+        for name in draft.frame.columns
+        if name not in taken
+        and (asked is None or name in asked)
+        and is_usable(draft.frame[name])
+        and name not in draft.file.bad
+        and 0 < draft.frame[name].null_count() < draft.frame.height
+        and draft.frame[name].drop_nulls().n_unique() == 1
+    ]
+    if present:
+        draft.frame = draft.frame.with_columns(pl.col(present).is_not_null())
+        verb = "holds" if len(present) == 1 else "hold"
+        draft.lines.append(
+            f"presence: {listed(present)} {verb} one value or nothing; read as 1 where it is there and 0 where it "
+            "is not"
+        )
+
+
+def _unfit(draft: Draft, name: str) -> str | None:
+    """Why a column cannot be a feature."""
+    column = draft.frame[name]
+    values = column.drop_nulls()
+    if not is_usable(column):
+        return f"holds {kind_of_content(column)}, which are no features"
+    if not len(values):
+        return "is empty"
+    if column.dtype.is_temporal() or name in draft.found.questions:
+        return "holds dates, which serve as times only"
+    if values.n_unique() == 1:
+        return "is the same in every row"
+    if name in draft.file.spoilt:
+        return f"{draft.file.spoilt[name]} to use it"
+    if column.dtype == pl.String and values.n_unique() > MOST_CATEGORIES:
+        figures = column.str.contains(r"^[<>~≈±+-]?\s?[.,]?\d").fill_null(False)
+        if words.is_code(name):
+            return f"holds codes by its name, {values.n_unique()} distinct ones (rename it if they are amounts)"
+        if 2 * figures.sum() > len(values):
+            # One that spoils the others, if there is one.
+            odd = (figures & columns.numbers(column).is_null()).arg_max() or 0
+            return (
+                f"holds cells such as {column[odd]!r} in {draft.at(odd)}, which are read as text, "
+                f"{values.n_unique()} distinct values"
+            )
+        distinct = "all distinct" if values.is_unique().all() else f"{values.n_unique()} distinct values"
+        return f"holds text, {distinct}"
+    draft.refuse_infinite(name)
+    return None
+
+
+def _repeats_target(draft: Draft, name: str) -> str | None:
+    if draft.given.get("kind") == "forecast":
+        return None
+    # Selected from a table of thousands of columns, each pair would take as long as the table is wide.
+    pairs = pl.DataFrame([draft.frame[name], draft.frame[draft.target]]).drop_nulls().unique()
+    column, target = pairs[name], pairs[draft.target]
+    if pairs.height < 2:
+        return None
+    numbers = column.dtype.is_numeric(), target.dtype.is_numeric()
+    if (all(numbers) or column.dtype == target.dtype) and (column == target).all():
+        return "equals the target"
+    # One value for each class: the target under other names. Numbers that are all distinct pair off by chance.
+    if not all(numbers) and pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
+        return "tells the target exactly, value for value"
+    return None
+
+
+def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
+    column = draft.frame[draft.target].drop_nulls()
+    distinct = column.n_unique()
+    numeric = column.dtype.is_numeric()
+    whole = numeric and bool((column.cast(pl.Float64) % 1 == 0).all())
+    kind = draft.given.get("kind")
+    if kind is not None:
+        reason = "as asked"
+    elif not numeric:
+        kind, reason = (
+            "classification",
+            f"target {draft.target!r} holds {distinct} distinct values that are no numbers",
+        )
+    elif not features:
+        _refuse_lost_features(draft)
+        kind, reason = "forecast", f"there is nothing but the past of {draft.target!r} to predict it from"
+    elif whole and distinct <= min(MOST_CLASSES_OF_NUMBERS, max(2, len(column) / 10)):
+        way = "; --task regression takes them as amounts" * (distinct > 2)
+        kind, reason = "classification", f"target {draft.target!r} holds {distinct} distinct whole numbers{way}"
+    else:
+        kind, reason = "regression", f"target {draft.target!r} holds numbers, {distinct} of them distinct"
+    if kind != "classification" and not numeric:
+        draft.refuse(
+            f"a {kind} needs a target of numbers; {draft.target!r} holds {kind_of_content(column)} such as "
+            f"{labelled(column)[0]!r}. Try --task classification"
+        )
+    if kind == "classification" and distinct > MOST_CLASSES:
+        way = "Try --task regression" if numeric else "Merge classes, or name another target"
+        draft.refuse(
+            f"target {draft.target!r} holds {distinct} distinct values, too many to be classes (at most "
+            f"{MOST_CLASSES}). {way}"
+        )
+    draft.lines.append(f"kind: {kind} ({reason})")
+    if kind == "classification":
+        draft.lines.append(f"classes: {_rows_of_classes(draft)}")
+    return kind
+
+
+def _refuse_lost_features(draft: Draft) -> None:
+    """Refuse to forecast only because columns that were meant to predict from cannot be read."""
+    lost = {name: reason for name, reason in draft.left_out.items() if reason.startswith("holds ")}
+    lost = {name: reason for name, reason in lost.items() if "holds dates" not in reason}
+    if lost:
+        reasons = "; ".join(f"{name!r} {reason}" for name, reason in lost.items())
+        draft.refuse(
+            f"no column is left to predict {draft.target!r} from: {reasons}. Correct that, or ask for a forecast "
+            "of the target from its own past (--task forecast)"
+        )
+
+
+def _suspect_labels(draft: Draft) -> None:
+    """Warn of numbers that may be codes, and of classes and categories that may be one under two names."""
+    for name in draft.features:
+        if name in draft.file.padded and draft.frame[name].dtype.is_numeric():
+            draft.warnings.append(
+                f"{name!r} holds figures such as {draft.file.padded[name]!r}, read as numbers; if they are codes, "
+                "leave it out (--features)"
+            )
+    for name in (*draft.features, *([draft.target] if draft.kind == "classification" else [])):
+        column = draft.frame[name]
+        if column.dtype == pl.String and (twins := groups.twins(column)):
+            what = "classes" if name == draft.target else "values"
+            some = listed((f"{first!r} and {second!r}" for first, second in twins), 3, quote=False)
+            draft.warnings.append(
+                f"{some} of {name!r} count as different {what}, though they may mean the same; if they do, write "
+                "them alike"
+            )
+
+
+def _suspect_units(draft: Draft) -> None:
+    """Warn of a quantity that is there in two units, and of values whose unit another column changes."""
+    of_quantity: dict[str, list[str]] = {}
+    for name in (*draft.features, draft.target):
+        quantity, unit = words.unit_in(name)
+        if (unit or name in draft.file.units) and draft.frame[name].dtype.is_numeric():
+            of_quantity.setdefault(quantity.casefold(), []).append(name)
+    for names in of_quantity.values():
+        for first, second in itertools.combinations(names, 2):
+            both = draft.frame.select(first, second).drop_nulls().cast(pl.Float64).to_numpy()
+            if correlation(both[:, 0], both[:, 1]) > SAME_QUANTITY:
+                draft.warnings.append(
+                    f"{first!r} and {second!r} are one quantity in two units; leave one of them out (--features)"
+                )
+    for name in draft.frame.columns:
+        values = draft.frame[name].drop_nulls().unique()
+        if name != draft.target and len(values) > 1 and groups.is_unit(draft.frame[name]):
+            draft.warnings.append(
+                f"{name!r} says that values are in {listed(values.sort(), 4)}; numbers in several units count as "
+                "they stand: bring them to one unit first"
+            )
+
+
+def _suspect_sentinels(draft: Draft) -> dict[str, list[float]]:
+    """Warn of numbers that may mean that there is no value, and return them by column."""
+    found: dict[str, list[tuple[str, columns.Sentinel]]] = {}
+    for name in dict.fromkeys((*draft.features, draft.target)):
+        if not draft.frame[name].dtype.is_numeric():
+            continue
+        for sentinel in columns.sentinels(draft.frame[name]):
+            # A class is often -1, or 0 where others begin at 100.
+            if sentinel.value not in (-1, 0) or name != draft.target or draft.kind != "classification":
+                found.setdefault(f"{sentinel.value:.15g}", []).append((name, sentinel))
+    for value, where in found.items():
+        some = [
+            f"{name!r} in {counted(sentinel.count, 'row')} of {draft.frame.height} (else {sentinel.least:.5g} to "
+            f"{sentinel.most:.5g})"
+            for name, sentinel in where
+        ]
+        names = [name for name, _ in where]
+        # A 0, say, may be a value like any other in a flag.
+        elsewhere = any(
+            (draft.frame[name] == where[0][1].value).any()
+            for name in draft.frame.columns
+            if name not in names and draft.frame[name].dtype.is_numeric()
+        )
+        apart = len(where) == 1 or elsewhere
+        way = " ".join(columns.option(name, value) for name in names) if apart else f"--missing={value}"
+        draft.warnings.append(
+            f"{value} stands apart from the other values of {listed(some, 4, quote=False)}; if it means that "
+            f"there is no value, say {way} (missing: in a study)"
+        )
+    by_column: dict[str, list[float]] = {}
+    for name, sentinel in itertools.chain.from_iterable(found.values()):
+        by_column.setdefault(name, []).append(sentinel.value)
+    return by_column
+
+
+def _check_features(draft: Draft) -> None:
+    if not draft.features:
+        reasons = "; ".join(f"{name!r} {reason}" for name, reason in draft.left_out.items())
+        draft.refuse(
+            f"no column is left to predict {draft.target!r} from ({reasons or 'there are no others'}). Give it "
+            "feature columns, or ask for a forecast of the target from its own past (--task forecast)"
+        )
+
+
+def _choose_horizon(draft: Draft) -> int:
+    if "horizon" in draft.given and draft.kind != "forecast":
+        draft.refuse(f"horizon is for a forecast; this is a {draft.kind}. Leave it out, or set kind: forecast")
+    return draft.given.get("horizon", 1)
+
+
+def _choose_per(draft: Draft) -> Any:
+    codes = draft.codes()
+    recordings = int(codes.max()) + 1
+    if draft.group is not None and len(codes) == recordings:
+        draft.refuse(
+            f"each row has a value of its own in group column {draft.group!r}, so there is no series in any of "
+            "them; name the column that many rows share"
+        )
+    constant = draft.group is not None and draft.kind != "forecast"
+    if constant:
+        known = draft.frame.select(draft.target, code=codes).drop_nulls()
+        constant = known.unique().height == known["code"].n_unique()
+    per = draft.given.get("per")
+    if per == "sequence" and not constant:
+        why = (
+            "a forecast has a target at each row"
+            if draft.kind == "forecast"
+            else "there are no groups"
+            if draft.group is None
+            else f"{draft.target!r} varies within groups of {draft.group!r}"
+        )
+        draft.refuse(f"per: sequence needs groups within which the target is constant, but {why}; set per: step")
+    if per is None:
+        per = "sequence" if constant else "step"
+        if constant:
+            alone = groups.nested(draft.frame, draft.target, draft.key[:1])
+            within = " and ".join(map(repr, draft.key[:1] if alone else draft.key))
+            draft.lines.append(f"target: one for each group, as {draft.target!r} is constant within each of {within}")
+    return per
+
+
+def _class_names(draft: Draft) -> tuple[str, ...]:
+    return tuple(labelled(draft.frame[draft.target].drop_nulls().unique().sort()))
+
+
+def _rows_of_classes(draft: Draft) -> str:
+    """The classes and how many rows each has, in words."""
+    of = draft.frame[draft.target].drop_nulls().value_counts().sort(draft.target)
+    rows = [counted(count, "row") for count in of["count"]]
+    return listed(map("{!r} in {}".format, labelled(of[draft.target]), rows), 20, quote=False)
+
+
+def _encode(draft: Draft) -> tuple[tuple[Feature, ...], tuple[str, ...], NDArray[np.float64], NDArray[np.bool_]]:
+    """Features by name and unit, the column of each, their values (rows, features), and where they are observed."""
+    features, sources, values, observed = [], [], [], []
+    for name in draft.features:
+        column = draft.frame[name]
+        there = column.is_not_null().to_numpy()
+        if column.dtype == pl.String:
+            for value in column.drop_nulls().unique().sort():
+                features.append(Feature(f"{name} = {value}", "1"))
+                values.append((column == value).fill_null(False).to_numpy())
+                observed.append(there)
+        else:
+            features.append(Feature(name, "1" if column.dtype == pl.Boolean else draft.unit(name)))
+            values.append(column.cast(pl.Float64).fill_null(0.0).to_numpy())
+            observed.append(there)
+        sources += [name] * (len(features) - len(sources))
+    values = np.stack(values, axis=1).astype(np.float64)
+    return tuple(features), tuple(sources), values, np.stack(observed, axis=1)
+
+
+def _describe_features(draft: Draft) -> None:
+    kinds = {name: draft.frame[name].dtype for name in draft.features}
+    text = [name for name, dtype in kinds.items() if dtype == pl.String]
+    flags = [name for name, dtype in kinds.items() if dtype == pl.Boolean]
+    numbers = [name for name in draft.features if name not in (*text, *flags)]
+    parts = [f"{counted(len(numbers), 'column')} of numbers ({listed(numbers)})"] if numbers else []
+    if flags:
+        parts.append(f"{listed(flags)} as 0 and 1")
+    for name in text:
+        parts.append(f"{name!r} as {draft.frame[name].drop_nulls().n_unique()} columns of 0 and 1, one for each value")
+    draft.lines.append(f"features: {'; '.join(parts)}")
+    if draft.left_out:
+        out = "; ".join(f"{name!r} {reason}" for name, reason in draft.left_out.items())
+        draft.lines.append(f"left out: {out}")
+    missing = 1 - float(draft.observed.mean())
+    if missing:
+        draft.lines.append(f"missing: {max(missing, 0.001):.1%} of the feature values; models are told which")
+    for name, reason in draft.left_out.items():
+        if "the target" in reason:
+            draft.warnings.append(f"leak: {name!r} {reason}; it is left out")
+
+
+def _names_parts(column: pl.Series) -> bool:
+    """Whether a column says which rows somebody trained and tested on."""
+    if column.dtype != pl.String:
+        return False
+    values = {value.strip().casefold() for value in column.drop_nulls().unique()}
+    return words.are_parts(values)

@@ -1,0 +1,283 @@
+"""Which rows of a user's table are one recording, and in which order they are."""
+
+import shlex
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks import columns, groups, words
+from liquidbench.tasks.draft import Draft, filled_where_it_changes
+from liquidbench.wording import columns_named, counted, listed
+
+MIXED = 1.5
+"""Times what a recording spans that its stretches cover together, from which on they are several recordings."""
+
+
+def choose(draft: Draft) -> None:
+    """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
+    draft.key = _choose(draft)
+    if odd := _long_form(draft) or _wide_form(draft):
+        draft.warnings.append(odd)
+    _suspect_names(draft)
+
+
+def _choose(draft: Draft) -> tuple[str, ...]:
+    if "group" in draft.given:
+        asked = f"{columns_named(draft.key)}, as asked" if draft.key else "none, as asked; the file is one recording"
+        draft.lines.append(f"group: {asked}")
+        return draft.key
+    for name in draft.frame.columns:
+        what = words.is_named(name) and filled_where_it_changes(draft.frame[name])
+        if what and name not in (draft.target, draft.time) and draft.frame[name].drop_nulls().n_unique() > 1:
+            draft.refuse(
+                f"column {name!r} is named like a group, but {what}. Or name another with --group, "
+                "or none with --no-group"
+            )
+    choice = groups.choose(draft.frame, draft.target, draft.time)
+    if choice.key:
+        draft.lines.append(f"group: {columns_named(choice.key)} ({choice.reason})")
+    else:
+        draft.lines.append("group: no column found; the file is one recording (--group names one)")
+    draft.warnings += choice.warnings
+    if not choice.key:
+        _suspect_recordings(draft)
+    return choice.key
+
+
+def _suspect_recordings(draft: Draft) -> None:
+    """Warn of several recordings that are read as one."""
+    for name in groups.recurring(draft.frame, draft.target, draft.time):
+        draft.warnings.append(
+            f"{name!r} is named like an identifier, but the file is read as one recording that goes on from one of "
+            f"its values to another; if each has a series of its own, {_way_apart(draft, name)}"
+        )
+    restarting = groups.restarting(draft.frame, draft.target, draft.time)
+    for name, counter in restarting.items():
+        draft.warnings.append(
+            f"{counter!r} begins again with each value of {name!r}, as in a table of several recordings, but the "
+            f"file is read as one; if each has a series of its own, {_way_apart(draft, name)}"
+        )
+    for name in groups.unnamed_blocks(draft.frame, draft.target, draft.time):
+        if name in restarting:
+            continue
+        draft.warnings.append(
+            f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
+            f"as one recording; if each has a series of its own, {_way_apart(draft, name)}"
+        )
+
+
+def _way_apart(draft: Draft, name: str) -> str:
+    """What to do where the values of a column are recordings."""
+    values = draft.frame[name].drop_nulls().n_unique()
+    if values < groups.FEWEST:
+        return f"take the rows of one ({values} are too few to split by)"
+    return f"--group {shlex.quote(name)} keeps them apart"
+
+
+def _long_form(draft: Draft) -> str:
+    """What a table of names and values is, and what to do; empty for others."""
+    if (found := groups.long_form(draft.frame, draft.time)) is None:
+        return ""
+    variable, value = found
+    index = [*draft.key, draft.time or "COLUMN OF TIMES", *([] if draft.target == value else [draft.target])]
+    index = [name for name in index if name != variable]
+    some = listed(map(str, draft.frame[variable].drop_nulls().unique(maintain_order=True).head(3)))
+    return (
+        f"the table looks long: {value!r} holds one quantity after another, {variable!r} says which ({some}), and "
+        "models do not see them together. Give each a column of its own first, in pandas: "
+        f"table.pivot(index={index}, columns={variable!r}, values={value!r}).reset_index()"
+    )
+
+
+def _wide_form(draft: Draft) -> str:
+    """What a table with times in its header is, and what to do; empty for others."""
+    times = words.in_header(draft.frame.columns)
+    if not times or draft.time is not None:
+        return ""
+    keys = [name for name in draft.frame.columns if name not in times]
+    return (
+        f"the table looks wide: the names of {len(times)} columns are times ({listed(times, 3)}), so that a row is "
+        "a series, and models see each row as one time. Give each time a row of its own first, in pandas: "
+        f"table.melt(id_vars={keys[:8]}, var_name='time')"
+    )
+
+
+def _suspect_names(draft: Draft) -> None:
+    """Warn of groups that may be one under two names, or none."""
+    for name in draft.key:
+        column = draft.frame[name]
+        if column.dtype != pl.String:
+            continue
+        if twins := groups.twins(column):
+            first, second = twins[0]
+            more = f"and {counted(len(twins) - 1, 'more pair')} " if len(twins) > 1 else ""
+            draft.warnings.append(
+                f"{first!r} and {second!r} in {name!r} {more}count as different, though they may mean the same; if "
+                "they do, write them alike, or what belongs together is in several parts"
+            )
+        if odd := groups.words_among_numbers(column):
+            place = draft.at(column.to_list().index(odd[0]))
+            draft.warnings.append(
+                f"{odd[0]!r} in {place} counts as a value of {name!r}, whose others are numbers; if it means "
+                f"that there is none, say {columns.option(name, odd[0])} (missing: in a study)"
+            )
+
+
+def drop_identifiers(draft: Draft) -> None:
+    """Drop columns that only say whose or which a row is, and warn where they hold several groups."""
+    if draft.key and "group" in draft.given:
+        for name in groups.coarser(draft.frame, draft.key, draft.target, draft.time):
+            draft.warnings.append(
+                f"each value of {draft.group!r} belongs to one of {name!r}, so that parts share values of {name!r}; "
+                f"--group {','.join((name, *draft.key))} keeps them apart"
+            )
+    for name, reason in groups.identifiers(draft.frame, draft.key, draft.target, draft.time).items():
+        if name not in (draft.given.get("features") or ()):
+            draft.left_out[name] = f"{reason} (--features asks for it)"
+            draft.frame = draft.frame.drop(name)
+
+
+def put_in_order(draft: Draft) -> None:
+    """Put the rows in the order of recordings and times, and see to those that repeat a time."""
+    for name in draft.key:
+        lacking = np.flatnonzero(draft.frame[name].is_null().to_numpy())
+        if len(lacking):
+            if what := filled_where_it_changes(draft.frame[name][np.argsort(draft.row)]):
+                draft.refuse(f"group column {name!r} {what}")
+            draft.refuse(
+                f"group column {name!r} is missing in {counted(len(lacking), 'row')}, the first of them "
+                f"{draft.at(lacking[0])}; fill it in, or remove those rows"
+                f"{'' if 'group' in draft.given else '. Or name another with --group, or none with --no-group'}"
+            )
+    codes, times = draft.codes(), draft.times()
+    by_group = np.argsort(codes, kind="stable")
+    _suspect_daylight_saving(draft, codes[by_group], times[by_group], by_group)
+    back = (np.diff(times[by_group]) < 0) & (np.diff(codes[by_group]) == 0)
+    if back.any():
+        first = int(np.min(by_group[1:][back]))
+        draft.lines.append(
+            f"order: rows were not in time order ({draft.at(first)} is the first to go back); sorted by {draft.time!r}"
+        )
+    draft.keep(np.lexsort((times, codes)))
+    _merge_repeated_rows(draft)
+    _suspect_mixed_recordings(draft)
+
+
+def _suspect_mixed_recordings(draft: Draft) -> None:
+    """Refuse a table whose times begin again and again, and which sorting would mix."""
+    if draft.time is None:
+        return
+    order = np.lexsort((draft.row, draft.codes()))
+    times, codes = draft.times()[order], draft.codes()[order]
+    same = np.diff(codes) == 0
+    back = same & (np.diff(times) < 0)
+    runs = np.concatenate([[0], np.flatnonzero(back | ~same) + 1, [len(times)]])
+    covered = (times[runs[1:] - 1] - times[runs[:-1]]).sum()
+    firsts = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(times)]])
+    by_code = zip(firsts[:-1], firsts[1:], strict=True)
+    spanned = sum(float(np.ptp(times[first:end])) for first, end in by_code)
+    # A log in several pieces covers each time once in whatever order they are.
+    if not back.any() or covered <= MIXED * spanned or len(times) / (len(runs) - 1) < groups.FEWEST_ROWS:
+        return
+    first = int(order[int(back.argmax()) + 1])
+    what = (
+        f"the time goes back {counted(int(back.sum()), 'time')} (first in {draft.at(first)}), and what follows "
+        f"covers the same times again, as where several recordings stand one below another"
+    )
+    if "group" in draft.given:
+        swapped = f"; or its dates are not {draft.date_order}" if draft.date_order else ""
+        draft.warnings.append(f"{what}: sorted by time, their rows are mixed{swapped}")
+        return
+    frame = draft.frame[order]
+    names = groups.ascending(frame, times, draft.target, draft.time)
+    names = [name for name in names if name not in draft.key]
+    hint = f" ({listed(names, 4)} would do)" if names else ""
+    draft.refuse(
+        f"{what}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
+        f"--group{hint}, or add one; if it is one recording all the same, say --no-group"
+    )
+
+
+def _suspect_daylight_saving(
+    draft: Draft, codes: NDArray[np.int64], times: NDArray[np.float64], rows: NDArray[np.int64]
+) -> None:
+    """Warn where a clock goes back by an hour and on as before, at a time of year when clocks do so."""
+    if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
+        return
+    spans = np.diff(times)[np.diff(codes) == 0]
+    if not (spans > 0).any():
+        return
+    usual = float(np.median(spans[spans > 0]))
+    back = np.flatnonzero(
+        (np.diff(codes) == 0) & (np.diff(times) <= 0) & (np.abs(np.diff(times) + 3600 - usual) <= 0.1 * usual)
+    )
+    when = draft.frame[draft.time].gather(rows[back + 1])
+    turning = (
+        when.dt.weekday().is_in([6, 7]) & when.dt.month().is_in([3, 4, 5, 9, 10, 11]) & (when.dt.hour() <= 4)
+    ).to_numpy()
+    if turning.any():
+        first = int(rows[back[turning][0] + 1])
+        draft.daylight = (
+            f"the clock goes back an hour in {draft.at(first)}, at {draft.frame[draft.time][first]}, as at the end "
+            "of daylight saving"
+        )
+        draft.warnings.append(
+            f"{draft.daylight}, so that an hour is there twice and its rows are mixed or dropped; write times in "
+            "UTC, or with their offset, as in 2024-05-31 13:45:00+02:00"
+        )
+
+
+def _merge_repeated_rows(draft: Draft) -> None:
+    identical = ~draft.frame.select(pl.struct(pl.all()).is_first_distinct()).to_series().to_numpy()
+    if draft.time is None:
+        # Without times, two equal rows may well be two equal measurements.
+        if identical.mean() > 0.01:
+            draft.warnings.append(
+                f"{counted(identical.sum(), 'row')} of {len(identical)} repeat an earlier row in every column; "
+                "kept, as no time tells them apart. If they are copies, what is learnt in training is "
+                "asked again in test"
+            )
+        return
+    if identical.any():
+        draft.lines.append(
+            f"rows: {counted(identical.sum(), 'row')} dropped that repeat another in every column, the first of "
+            f"them {draft.at(int(identical.argmax()))}"
+        )
+        draft.keep(~identical)
+    same = np.diff(draft.times()) == 0
+    same = np.concatenate([[False], same & (np.diff(draft.codes()) == 0)])
+    if not same.any():
+        return
+    first = int(same.argmax())
+    example = f"{draft.at(first - 1)} and {draft.at(first)}, both at {draft.frame[draft.time][first]}"
+    if same.mean() > 0.01:
+        table = draft.frame, draft.target, draft.time
+        within = f"within a group of {columns_named(draft.key)}" if draft.key else "with other content"
+        pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
+        alone = [] if draft.key else groups.candidates(*table)
+        in_file = draft.frame[np.argsort(draft.row)]
+        clocks = [name for name in alone if not groups.come_in_blocks(in_file, name)]
+        # What comes again at each time may be a place, or number what is at it; identifiers are surer.
+        sure = [name for name in alone if words.is_named(name) or name not in clocks]
+        alone = sure or [name for name in alone if not words.counts_within(name)]
+        names = [*alone, *(",".join(pair) for pair in pairs if set(draft.key) <= set(pair))]
+        names = [name for name in names if not any(map(words.counts_within, name.split(",")))]
+        hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
+        if sure and all(draft.frame[name].n_unique() < groups.FEWEST for name in sure):
+            hint = f", but of {sure[0]!r} {_way_apart(draft, sure[0])}"
+        hour = f", as {listed(clocks)} may be a part of it" if clocks else ""
+        daylight = f" Or {draft.daylight}; write times in UTC, or with their offset." if draft.daylight else ""
+        long = _long_form(draft)
+        draft.refuse(
+            f"{counted(same.sum(), 'row')} of {len(same)} repeat the time of another row {within}, the first of "
+            f"them {example}. If the table holds several recordings, name the column that tells them apart "
+            f"with --group{hint}, or several (--group A,B); if the time is in two columns{hour}, join them into "
+            f"one; else merge these rows first, or name a finer time with --time.{daylight}"
+            f"{f' Besides, {long}' * bool(long)}"
+        )
+    draft.lines.append(
+        f"rows: {counted(same.sum(), 'row')} dropped that repeat the time of another row with other values, of "
+        f"which the first is kept ({example})"
+    )
+    draft.keep(~same)

@@ -1,0 +1,274 @@
+"""Which column of a user's table is the time, and what becomes of its rows by it."""
+
+import shlex
+from collections.abc import Callable
+
+import numpy as np
+import polars as pl
+
+from liquidbench.tasks import columns, dates, groups, time_columns, words
+from liquidbench.tasks.draft import Draft, correlation, filled_where_it_changes, kind_of_content
+from liquidbench.wording import counted, listed
+
+MOST_TEXTS = 10
+"""Distinct texts up to which a column that looks like times may be one of categories."""
+SAME_TIME = 1 - 1e-6
+"""Correlation with the time from which on a column is the time again."""
+
+
+def choose(draft: Draft) -> None:
+    """Choose the column of times, and drop rows that have none."""
+    draft.time = _choose(draft)
+    _drop_rows_without_time(draft)
+
+
+def find(draft: Draft) -> None:
+    """Put dates in the place of what they are written as."""
+    asked = draft.given.get("time")
+    found = time_columns.find(
+        draft.frame,
+        draft.at,
+        order=draft.given.get("dates"),
+        time=asked,
+        kept={draft.target, *(draft.given.get("features") or ())},
+        whole={*draft.key, *([] if draft.frame[draft.target].dtype == pl.String else [draft.target])},
+        join="time" not in draft.given or asked is not None,
+    )
+    draft.found, draft.frame = found, found.frame
+    draft.lines += found.remarks
+    if "time" not in draft.given:
+        draft.warnings += found.warnings
+
+
+def _choose(draft: Draft) -> str | None:
+    if "time" in draft.given:
+        if draft.given["time"] is None:
+            draft.lines.append("time: none, as asked; rows count as evenly spaced, in the order of the file")
+            return None
+        asked: str = draft.given["time"]
+        name = draft.column("time", draft.found.joined.get(asked, asked))
+        _check_time(draft, name)
+        draft.lines.append(f"time: column {name!r}, as asked")
+        _tell_doubts(draft, name)
+        _unroll(draft, name)
+        return name
+    free = [name for name in draft.frame.columns if name not in (draft.target, *draft.key)]
+    times = [name for name in free if draft.frame[name].dtype.is_temporal() and draft.frame[name].dtype != pl.Duration]
+    # The date of a day's log is no time of its rows.
+    constant = [name for name in times if draft.frame[name].n_unique() == 1]
+    times = [name for name in times if name not in constant]
+    named = [name for name in free if words.time_name(name)]
+    clocks = [name for name in free if draft.frame[name].dtype == pl.Duration and _looks_like_time(draft, name)]
+    numbers = [name for name in named if draft.frame[name].dtype.is_numeric()]
+    elapsed = [name for name in free if name not in named and time_columns.is_elapsed(draft.frame[name])]
+    like = [name for name in (*numbers, *elapsed) if _looks_like_time(draft, name)]
+    asking = [name for name in draft.found.questions if name in free]
+    # A clock alone would leave out the days between its rows.
+    asking = [name for name in asking if name in named] or (asking if not times + like else [])
+    joined = set(draft.found.joined.values())
+    if asking and not set(times) & (set(named) | joined):
+        _check_time(draft, asking[0])
+    if times:
+        first = next((name for name in times if name in joined), None)
+        # A date of birth or of admission says whose row it is, and not when it was measured.
+        usable = [name for name in times if not groups.is_of_identifier(draft.frame, name)] or times
+        first = first or next((name for name in usable if name in named), usable[0])
+        others = [name for name in times if name != first]
+        reason = f"the others are {listed(others)}; --time names another" if others else "the only column of dates"
+    elif like:
+        first, reason = like[0], "named like a time, and its numbers are like one"
+    elif clocks:
+        first, reason = clocks[0], "a clock that goes on"
+    elif counts := [
+        name for name in free if time_columns.counts_samples(draft.frame[name]) and _looks_like_time(draft, name)
+    ]:
+        first, reason = counts[0], "named like a number of frames or waves, and its numbers go up"
+    else:
+        text = [
+            name
+            for name in free
+            if (name in named and draft.frame[name].dtype == pl.String)
+            or (time_columns.may_be_time(draft.frame[name]) and draft.frame[name].n_unique() > MOST_TEXTS)
+        ]
+        for name in (*numbers, *text):
+            values = draft.frame[name].drop_nulls()
+            why = (
+                "it is empty"
+                if not len(values)
+                else f"it is missing in {counted(draft.frame[name].null_count(), 'row')}"
+                if name in numbers and len(values) < len(draft.frame) - dates.few(len(draft.frame))
+                else "its numbers go up and down"
+                if name in numbers
+                else f"{values[0]!r} is no number or date"
+            )
+            draft.warnings.append(
+                f"{name!r} is named like a time, but {why}; rows count as evenly spaced (--time {name} insists)"
+            )
+        for name in free:
+            if name not in named and name not in text and time_columns.looks_like_dates(draft.frame[name]):
+                some = draft.frame[name].drop_nulls()[0]
+                draft.warnings.append(
+                    f"{name!r} holds what looks like times, such as {some!r}, and is read as text; rows count as "
+                    "evenly spaced (write times as 2024-05-31 13:45:00)"
+                )
+        for name in [name for name in free if name not in named and time_columns.counts_in_words(draft.frame[name])]:
+            draft.warnings.append(
+                f"{name!r} holds times such as {draft.frame[name].drop_nulls()[0]!r}, read as text; rows count as "
+                f"evenly spaced (as numbers alone, --time {shlex.quote(name)} takes them for the time)"
+            )
+        of = [(other,) for other in groups.named(draft.frame, draft.target, None)]
+        within = [None, *(groups.codes(draft.frame, key) for key in ([draft.key] if draft.key else of))]
+        goes_on = [
+            name
+            for name in free
+            if name not in named
+            and not words.is_part(name)
+            and not words.is_named(name)
+            and any(time_columns.goes_on(draft.frame[name], codes) for codes in within)
+        ]
+        # An hour or a year alone is whole; one with fractions, such as 1990.25, or beyond what a year, say, can be,
+        # may be the whole time.
+        parts = [name for name in free if words.is_part(name) and draft.frame[name].dtype.is_numeric()]
+        for name in parts:
+            column = draft.frame[name]
+            if not time_columns.is_part(column) and any(time_columns.goes_on(column, codes) for codes in within):
+                draft.warnings.append(
+                    f"{name!r} goes up as a time does, in numbers that no part of a date has; rows count as evenly "
+                    f"spaced (--time {shlex.quote(name)} takes it for the time)"
+                )
+        if goes_on:
+            like = "goes up as a time does, but is" if len(goes_on) == 1 else "go up as a time does, but are"
+            draft.warnings.append(
+                f"{listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
+                f"{shlex.quote(goes_on[0])} takes it for the time)"
+            )
+        if down := [name for name in free if name not in named and time_columns.counts_down(draft.frame[name])]:
+            draft.warnings.append(
+                f"{listed(down)} {'goes' if len(down) == 1 else 'go'} down from row to row, as times before the "
+                "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with "
+                "a minus"
+            )
+        if constant:
+            draft.warnings.append(
+                f"{listed(constant)} {'is' if len(constant) == 1 else 'are'} the same date in every row, and nothing "
+                "found says when on it a row was; rows count as evenly spaced"
+            )
+        draft.lines.append(
+            "time: no column found; rows count as evenly spaced, in the order of the file (--time names one)"
+        )
+        return None
+    _check_time(draft, first)
+    draft.lines.append(f"time: column {first!r} ({reason})")
+    _tell_doubts(draft, first)
+    _unroll(draft, first)
+    return first
+
+
+def _drop_rows_without_time(draft: Draft) -> None:
+    lacking = np.isnan(draft.times())
+    if lacking.any():
+        told = (
+            f"{counted(lacking.sum(), 'row')} without a time dropped, the first of them "
+            f"{draft.at(int(lacking.argmax()))}"
+        )
+        for name in (draft.time, *(part for part, joined in draft.found.joined.items() if joined == draft.time)):
+            cells = draft.file.frame[name] if name in draft.file.frame.columns else None
+            if cells is not None and (what := filled_where_it_changes(cells)):
+                draft.refuse(f"time column {name!r} {what}. Or name another with --time, or none with --no-time")
+        if 2 * lacking.sum() > len(lacking):
+            draft.warnings.append(f"{told}; these are {lacking.mean():.0%} of all rows")
+        else:
+            draft.lines.append(f"rows: {told}")
+        draft.keep(~lacking)
+
+
+def drop_copies(draft: Draft, but: Callable[[str], bool] = lambda name: False) -> None:
+    """Drop numbers that only say again when a row was, such as the year with decimals beside a date."""
+    if draft.time is None:
+        return
+    wanted = {draft.target, draft.time, *draft.key, *(draft.given.get("features") or ())}
+    times = draft.times()
+    copies = []
+    for name in [name for name in draft.frame.columns if name not in wanted]:
+        column = draft.frame[name]
+        there = column.is_not_null().to_numpy()
+        if not column.dtype.is_numeric() or but(name) or (~there).sum() > dates.few(len(column)):
+            continue
+        values = column.cast(pl.Float64).to_numpy()[there]
+        # Values that are too large are refused later, with their row.
+        if np.abs(values).max(initial=0.0) < 1e100 and correlation(values, times[there]) > SAME_TIME:
+            copies.append(name)
+    draft.left_out |= dict.fromkeys(copies, f"says the same as the time, {draft.time!r}")
+    draft.frame = draft.frame.drop(copies)
+
+
+def _tell_doubts(draft: Draft, time: str) -> None:
+    """Warn of what is not sure in how the times were read."""
+    for name, doubts in draft.found.doubts.items():
+        if time in (name, draft.found.joined.get(name)):
+            draft.warnings += doubts
+
+
+def _unroll(draft: Draft, name: str) -> None:
+    """Add a day to a clock after each midnight."""
+    if draft.frame[name].dtype != pl.Duration:
+        return
+    hours = draft.frame[name].drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
+    clock, midnights = dates.unrolled(draft.frame[name])
+    draft.frame = draft.frame.with_columns(clock)
+    passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
+    minutes = ", read as hours and minutes" if name in draft.found.in_minutes else ""
+    draft.lines.append(f"file: {name!r} holds times without a date{minutes}{passes}")
+    # A clock that is read for a day or for several goes on to their last hour.
+    if minutes and not words.is_clock(name) and (hours.max() >= 24 or (hours[0] == 0 and hours.max() < 23)):
+        draft.warnings.append(
+            f"the clocks of {name!r} have two numbers, read as hours and minutes; if they are minutes and seconds, "
+            f"name the column '{name} (mm:ss)', or write an hour in front, as in 00:12:34"
+        )
+
+
+def _looks_like_time(draft: Draft, name: str) -> bool:
+    """Whether numbers or a clock hardly ever go back, in the table or within what is named like an identifier.
+
+    A temperature may be called t as well, and an hour of the day time.
+    """
+    column = draft.frame[name]
+    there = column.is_not_null()
+    if column.null_count() > dates.few(len(column)) or column.n_unique() < 2:
+        return False
+    keys = [draft.key] if draft.key else [(), *((other,) for other in groups.named(draft.frame, draft.target, name))]
+    for key in keys:
+        codes = groups.codes(draft.frame, key)[there.to_numpy()]
+        order = np.argsort(codes, kind="stable")
+        values = column.filter(there)[order]
+        values = dates.unrolled(values)[0] if values.dtype == pl.Duration else values
+        # Recordings follow one another; within one that is known, a time goes on.
+        same = np.diff(codes[order]) == 0 if key else slice(None)
+        if np.mean(np.diff(dates.seconds(values))[same] < 0) <= 0.1:
+            return True
+    # In a table that was shuffled, a time does not come twice.
+    distinct = pl.DataFrame([column, pl.Series("code", draft.codes())]).filter(there).is_unique().all()
+    return bool(distinct and "time" in name.lower())
+
+
+def _check_time(draft: Draft, name: str) -> None:
+    column = draft.frame[name]
+    if column.null_count() == len(column):
+        draft.refuse(f"time column {name!r} is empty; name another, or leave --time out to count rows")
+    if question := draft.found.questions.get(name):
+        draft.refuse(f"time column {name!r}: {question}. Or name another with --time, or none with --no-time")
+    if column.dtype == pl.String:
+        numbers = columns.numbers(column)
+        odd = int(np.flatnonzero((numbers.is_null() & column.is_not_null()).to_numpy())[0])
+        number = numbers.null_count() < len(numbers) / 2
+        draft.refuse(
+            f"time column {name!r} cannot be read as times: {column[odd]!r} in {draft.at(odd)} is "
+            f"{'no number' if number else 'neither a number nor a date'}. Expected numbers, or dates such as "
+            "2024-05-31 13:45:00"
+        )
+    if not column.dtype.is_numeric() and not column.dtype.is_temporal():
+        draft.refuse(
+            f"time column {name!r} holds {kind_of_content(column)}; expected numbers, or dates such as "
+            "2024-05-31 13:45:00"
+        )
+    draft.refuse_infinite(name)

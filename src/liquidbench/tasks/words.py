@@ -1,0 +1,527 @@
+"""The words that say what a column is: a time, a part of one, a date, an identifier, a code, a unit, a part of a split.
+
+All of them, in whatever languages, are here, and every other module asks by name: `time_name`, `is_clock`, `is_named`,
+`is_code`, `unit_in` and so on. Nothing here looks at what a column holds.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+# Times
+
+_UNITS_OF_TIME = {
+    **dict.fromkeys("ns nsec nsecs nanosec nanosecs nanosecond nanoseconds nanos".split(), "ns"),
+    **dict.fromkeys("us µs usec usecs microsec microsecs microsecond microseconds micros".split(), "us"),
+    **dict.fromkeys("ms msec msecs millisec millisecs millisecond milliseconds millis".split(), "ms"),
+    **dict.fromkeys("s sec secs second seconds sek sekunde sekunden segundos secondes secondi".split(), "s"),
+    **dict.fromkeys("min mins minute minutes minuten minutos minuti".split(), "min"),
+    **dict.fromkeys("h hr hrs hour hours std stunde stunden heures horas ore".split(), "h"),
+    **dict.fromkeys("d day days tag tage jours dias giorni".split(), "d"),
+    **dict.fromkeys("week weeks wk wks wochen semaines".split(), "week"),
+    **dict.fromkeys("month months monate mois".split(), "month"),
+    **dict.fromkeys("year years jahre".split(), "year"),
+}
+_UNITS_OF_TIME = {unit.casefold(): short for unit, short in _UNITS_OF_TIME.items()}
+_WORDS_OF_TIME = frozenset(
+    "time timestamp date datetime t ts seconds step epoch elapsed uptime zeit zeitpunkt zeitstempel uhrzeit datum "
+    "temps horodatage tiempo fecha tempo tijd tijdstip tid tidspunkt czas čas cas idő zaman aika время 时间 時間 "
+    "日期 日時 日付 時刻".split()
+)
+_BESIDE_TIME = frozenset(
+    "elapsed relative rel unix posix sample sampling utc gmt local system sys measurement recording log logger stamp "
+    "cycle cycles in since from start begin beginning after the of admission verstrichene vergangene".split()
+)
+_SINCE = frozenset("elapsed relative rel since from after post verstrichene vergangene".split())
+_EVENTS = frozenset(
+    "baseline randomization randomisation enrollment enrolment inclusion onset symptom diagnosis dose dosing infusion "
+    "injection surgery operation treatment therapy discharge transplant birth icu hospital study trial first last "
+    "visit".split()
+)
+_STUDY_DAY = re.compile(
+    r"(?:study|trial|treatment|protocol|visit)[ _.]?(?:day|week)s?|"
+    r"(?:day|week)s?[ _](?:on|in|of)[ _](?:study|trial|treatment)|"
+    r"(?:A|VISIT|AE|AG|BE|CE|CM|CV|DA|DS|DV|EC|EG|EX|FA|FT|HO|IE|IS|LB|MB|MH|MI|MK|ML|MS|NV|OE|PC|PE|PP|PR|QS|RE|RS|"
+    r"SC|SS|SU|SV|TR|TU|UR|VS)(?:ST|EN)?DY",
+    re.I,
+)
+"""Days of a clinical study, and what CDISC calls them, which counts ... -2, -1, 1, 2 ... without a day 0."""
+
+
+@dataclass(frozen=True)
+class TimeName:
+    """What a column's name says where it is that of a time, such as ``Zeit [s]`` or ``elapsed_minutes``.
+
+    Attributes:
+        unit: of the time, in short, such as ``ms``; None where the name gives none.
+    """
+
+    unit: str | None
+
+
+def time_name(name: str) -> TimeName | None:
+    """Read a column's name as that of a time; None for all others, also for those of parts such as hour or day.
+
+    Example:
+        >>> time_name("Uptime (h)"), time_name("t1")
+        (TimeName(unit='h'), None)
+    """
+    if any(letter.isdigit() for letter in name):
+        return None
+    words = split(name)
+    if sas := sas_unit(name):
+        return TimeName(sas)
+    if _STUDY_DAY.fullmatch(" ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).split())):
+        return TimeName("week" if "week" in name.casefold() else "d")
+    units = [_UNITS_OF_TIME[word] for word in words if word in _UNITS_OF_TIME]
+    since = bool(_SINCE.intersection(words))
+    known = (_UNITS_OF_TIME, _WORDS_OF_TIME, _BESIDE_TIME, _SINCE, _EVENTS if since else ())
+    if not all(any(word in some for some in known) for word in words):
+        return None
+    named = bool(_WORDS_OF_TIME.intersection(words)) or (bool(units) and since)
+    return TimeName(units[-1] if units else None) if named else None
+
+
+_FEWEST_IN_HEADER = 4
+
+
+def in_header(names: Collection[str]) -> list[str]:
+    """Names that are times one after another, as those of the columns of a wide table; empty where they are few."""
+    for form in (
+        r"\d{4}(?:[-/.]?\d{1,2}(?:[-/.]?\d{1,2}(?:[T ].*)?)?)?",
+        r"\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}",
+        r"\d{1,2}:\d{2}(?::\d{2})?",
+    ):
+        times = [name for name in names if re.fullmatch(form, name.strip())]
+        if len(times) >= _FEWEST_IN_HEADER:
+            return times
+    # Such as t0, t1, ... or week 1, week 2, ...
+    of_word: dict[str, list[tuple[int, str]]] = {}
+    for name in names:
+        if found := re.fullmatch(
+            r"(t|(?:time|day|week|month|year|hour|wave|visit|tag|woche|jour|semaine)s?)[ _.-]?(\d{1,4})",
+            name.strip(),
+            re.I,
+        ):
+            of_word.setdefault(found[1].casefold(), []).append((int(found[2]), name))
+    for word, found in of_word.items():
+        numbers = [number for number, _ in found]
+        if len(numbers) >= _FEWEST_IN_HEADER and (word != "t" or numbers == sorted(set(numbers))):
+            return [name for _, name in found]
+    return []
+
+
+def is_study_day(name: str) -> bool:
+    """Whether a column's name is one of CDISC's for days of a study, which has no day 0."""
+    return bool(_STUDY_DAY.fullmatch(name)) and name.upper().endswith("DY")
+
+
+def unit_of_time(word: str) -> str | None:
+    """A unit of time in short, such as ``min`` for ``minutes``; None for other words."""
+    return _UNITS_OF_TIME.get(word.casefold())
+
+
+def counts_samples(name: str) -> bool:
+    """Whether a column's name is that of numbers of samples, such as the frames of a video or the waves of a survey."""
+    form = r"(?:frame|wave|round|occasion|time[ _]?point|scan)[ _.-]?(?:id|no|nr|num|number|index)?"
+    return bool(re.fullmatch(form, name.strip(), re.I))
+
+
+def may_go_on(name: str) -> str | None:
+    """The part of a time, such as ``hour``, of a name under which its numbers may go on beyond it; None for others."""
+    found = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", name.strip(), re.I)
+    return found[1].lower() if found else None
+
+
+# Dates and clocks in figures
+
+# Words for what a clock shows: those that mean nothing else, and those that may count as well.
+_CLOCK = "clock(?:[ _]time)?|uhrzeit|klokke(?:slett|slæt)?|klockslag|kellonaika"
+_HOUR = (
+    "heure|hora|ora|orario|horaire|hor[áa]rio|tid|tidspunkt|tijd|tijdstip|zeit|czas|godzina|čas|saat|время|时间|時間"
+)
+# Numbers are looked at where the name speaks of time; where it speaks of days, they may count them.
+_OF_TIME = re.compile(
+    r"date|time|stamp|epoch|unix|datum|fecha|yyyy|ymd|period|month|"
+    rf"(?:^|[ _])(?:ts|t|utc|{_CLOCK}|{_HOUR})(?:$|[ _])",
+    re.I,
+)
+_OF_DATES = re.compile(
+    r"(?:.*[ _])?(?:date|dates|date_?num|date[ _/]?time|datum|serial|excel|m?jd|julian(?:[ _]date)?)(?:[ _]?\w+)?", re.I
+)
+_HHMM = "hh:?mm(?::?ss)?"
+_IN_HOURS_AND_MINUTES = re.compile(rf"(?:.*[ _(])?{_HHMM}(?:[ _)].*)?", re.I)
+_OF_CLOCKS = re.compile(rf"(?:.*[ _(])?(?:{_HHMM}|{_CLOCK})(?:[ _)].*)?", re.I)
+_MAY_BE_CLOCK = re.compile(rf"(?:.*[ _])?(?:time|{_CLOCK}|{_HOUR})(?:[ _].*)?", re.I)
+_DURATIONS = frozenset(
+    "response reaction run running wait waiting lead travel trip ride journey transit flight air processing execution "
+    "execute cpu cycle dwell residence service delay downtime uptime turnaround total remaining left recovery exposure "
+    "half settling rise fall decay lag latency loading load idle drive screen sleep play playing split lap duration "
+    "elapsed relative since survival followup".split()
+)
+"""Words that make a time an amount of it."""
+_UNIT_BEHIND = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
+_OF_MINUTES = re.compile(r"(?:.*[ _(\[])?(?:mm?:ss?|min:s(?:ec)?)(?:[ _.)\]].*)?", re.I)
+"""Names that say that clocks are minutes and seconds."""
+_OF_SAS = re.compile(r"A(?:ST|EN)?DT(M)?", re.I)
+"""Dates and moments as CDISC calls them, which SAS counts from 1960 in days and in seconds."""
+
+
+def speaks_of_time(name: str) -> bool:
+    """Whether a name speaks of a time, though it may be another's than a row's."""
+    return bool(_OF_TIME.search(name))
+
+
+def may_be_clock(name: str) -> bool:
+    """Whether a name is one that clocks have, in some language, and not that of an amount of time."""
+    return bool(_MAY_BE_CLOCK.fullmatch(name)) and not is_amount(name)
+
+
+def is_amount(name: str) -> bool:
+    """Whether a word of a name makes its time an amount, such as a response time, and not when something was."""
+    return not _DURATIONS.isdisjoint(split(name))
+
+
+def speaks_of_dates(name: str) -> bool:
+    """Whether a name is that of dates, so that its numbers may be days since some date."""
+    return bool(_OF_DATES.fullmatch(name))
+
+
+def is_clock(name: str) -> bool:
+    """Whether a name can be that of a clock alone."""
+    return bool(_OF_CLOCKS.fullmatch(name))
+
+
+def in_hours_and_minutes(name: str) -> bool:
+    """Whether a name says that a clock is written as HHMM or HHMMSS."""
+    return bool(_IN_HOURS_AND_MINUTES.fullmatch(name))
+
+
+def in_minutes_and_seconds(name: str) -> bool:
+    """Whether a name says that clocks are minutes and seconds."""
+    return bool(_OF_MINUTES.fullmatch(name))
+
+
+def is_since_1970(name: str) -> bool:
+    """Whether a name says that times are counted from 1970."""
+    return bool(re.search("unix|epoch|posix", name, re.I))
+
+
+def unit_of_count(name: str) -> str | None:
+    """The unit of time at the end of a name, as it is written, in lower case; None where there is none."""
+    found = _UNIT_BEHIND.fullmatch(name)
+    return found[1].lower() if found else None
+
+
+def sas_unit(name: str) -> str | None:
+    """The unit in which SAS counts from 1960 what CDISC calls so: ``d`` for dates, ``s`` for moments; else None."""
+    found = _OF_SAS.fullmatch(name)
+    return None if found is None else "s" if found[1] else "d"
+
+
+# Parts of a time, and zones
+
+PARTS = {
+    "year": r"(?:(?:fiscal|calendar|iso|water)[ _]?)?year|fy|yr|yyyy|yy|jahr|ann[ée]e|a[ñn]o|anno|jaar",
+    "month": r"month|mon|mo|mth|mm|monat|mois|m[eê]s|mese|maand",
+    "day": r"day|dd|dy|da|mday|day[ _]?of[ _]?month|tag|jour|d[ií]a|giorno|dag",
+    "of_year": r"day|doy|jday|yday|ddd|day[ _]?of[ _]?year|julian[ _]?day",
+    "week": r"(?:iso|calendar)?[ _-]?(?:week|wk)(?:[ _-]?(?:no|nr|num|number|of[ _]year))?|kw|kalenderwoche|woche|"
+    r"semaine|semana|settimana",
+    "quarter": r"quarter|qtr|quartal|trimestre|kwartaal",
+    "hour": r"hour|hr|hh|h|hours|hour[ _]?of[ _]?day|hour[ _]?ending|he|stunde|heure|hora|ora|uur",
+    "minute": r"minute|min|minutes|mn|mi|mm|minuto|minuut",
+    "second": r"second|sec|seconds|ss|sekunde|seconde|segundo|secondo",
+}
+_SEASONS = r"season|saison|temporada|stagione|seizoen"
+"""Names of years, where their numbers are those of years."""
+_PERIODS = (
+    r"period|term|semester|trimester|bimester|half|fortnight|round|(?:match|game)[ _]?(?:day|week)|spieltag|gw|"
+    r"(?:accounting|posting)[ _]?period"
+)
+"""Names of what a year may be divided into, the same number each year."""
+_CALENDARS = frozenset(
+    "fiscal financial fin fy calendar cal iso water hydrological epi epidemiological epidemic mmwr cdc school academic "
+    "study survey obs observation observed measurement sample sampling record reporting season crop growing tax "
+    "accounting budget trading".split()
+)
+"""Words beside the name of a part that say whose calendar it is, or which time of a row's."""
+_OF_OTHERS = frozenset(
+    "birth born dob built build construction model founded foundation manufacture install installation start end first "
+    "last purchase hire hired graduation entry death expiry vintage release retirement mean min max avg num no count "
+    "per of n".split()
+)
+"""Words beside the name of a part that make it that of another time, or none."""
+LETTERED = {
+    "year": "fy",
+    "week": "kw|w|wk|week",
+    "quarter": "q|qtr|quarter|t",
+    "period": "p|period|term|t|sem|semester|s|h|r|round",
+}
+"""What may stand before the numbers of parts."""
+_BY_CALENDAR = ("month", "week", "quarter", "period")
+_UNITS_OF_CLOCKS = frozenset("h min s ms us ns".split())
+_OF_A_CLOCK = {*_WORDS_OF_TIME, "tv", "stamp", "unix", "posix", "utc", "gmt", "gps", "elapsed", "sim", "ros"}
+_OF_ZONES = re.compile(
+    r"(?:.*[ _.])?(?:(?:tz|time[ _]?zone|zone)|(?:(?:tz|time[ _]?zone|utc|gmt|zone)[ _-]?)?offset)"
+    r"(?:[ _](?:from|to)[ _](?:utc|gmt))?(?:[ _]?(?:name|id))?"
+    r"(?:[ _(\[]+(?P<unit>h|hours?|hrs?|min|mins|minutes?|s|secs?|seconds?)[)\]]?)?",
+    re.I,
+)
+_OF_DAYLIGHT = re.compile(r"(?:is[ _]?)?(?:dst|daylight[ _]?savings?(?:[ _]time)?|summer[ _]?time)(?:[ _]?flag)?", re.I)
+_IN_UTC = re.compile(r"(?:.*[ _.(\[])?(?:utc|gmt|zulu|z)(?:[ _.)\]].*)?", re.I)
+
+
+def is_part(name: str) -> bool:
+    """Whether a column's name is that of a part of a time, such as the hour."""
+    if any(re.fullmatch(rf"#?(?:{names})", name.strip(), re.I) for names in PARTS.values()):
+        return True
+    return any(
+        owner and _CALENDARS.issuperset(owner) and re.fullmatch(PARTS[part], bare, re.I)
+        for owner, bare in with_owners(name)
+        for part in ("year", "month", "week", "quarter")
+    )
+
+
+def with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
+    """The ways to read a name as that of a part of a time, and the words beside it."""
+    words = split(name)
+    ways: list[tuple[tuple[str, ...], str]] = [((), name.strip().lstrip("#"))]
+    for at in (len(words) - 1, 0) if len(words) > 1 else ():
+        if not _OF_OTHERS.intersection(words) and len(words[at]) > 1:
+            ways.append((tuple(words[:at] + words[at + 1 :]), words[at]))
+    return ways
+
+
+def is_part_named(part: str, bare: str) -> bool:
+    """Whether what is left of a name without its owner is that of one part, such as ``year``, or ``period``."""
+    return bool(re.fullmatch(PARTS.get(part, _PERIODS), bare, re.I))
+
+
+def is_season(bare: str) -> bool:
+    """Whether a name is one of years where its numbers are those of years."""
+    return bool(re.fullmatch(_SEASONS, bare, re.I))
+
+
+def is_part_by_calendar(bare: str) -> bool:
+    """Whether a name is that of what a calendar of its own divides a year into."""
+    return any(is_part_named(part, bare) for part in _BY_CALENDAR)
+
+
+def are_of_calendars(words: Collection[str]) -> bool:
+    """Whether words beside the name of a part say whose calendar it is, or which time of a row's."""
+    return _CALENDARS.issuperset(words)
+
+
+def is_of_a_clock(word: str) -> bool:
+    """Whether a word says that what follows is what a clock counts."""
+    return word in _OF_A_CLOCK
+
+
+def in_unit(name: str) -> tuple[tuple[str, ...], str] | None:
+    """The words before the unit of a clock that a name ends in, and the unit in short: tv, us of ``tv_usec``."""
+    words = split(name)
+    unit = _UNITS_OF_TIME.get(words[-1]) if words else None
+    return (tuple(words[:-1]), unit) if unit in _UNITS_OF_CLOCKS else None
+
+
+def split(name: str) -> list[str]:
+    """The words of a name in lower case, as blanks, marks and capitals part them."""
+    return re.findall(r"[^\W_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+
+
+@dataclass(frozen=True)
+class ZoneName:
+    """What the name of a column of zones says.
+
+    Attributes:
+        unit: of offsets, in short; None where the name gives none.
+        sure: whether numbers under this name are offsets.
+    """
+
+    unit: str | None
+    sure: bool
+
+
+def zone_name(name: str) -> ZoneName | None:
+    """Read a column's name as that of time zones or offsets from UTC; None for all others."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
+    named = _OF_ZONES.fullmatch(name)
+    if named is None:
+        return None
+    return ZoneName(unit_of_time(named["unit"] or ""), bool(re.search("tz|time[ _]?zone|utc|gmt", name, re.I)))
+
+
+def is_of_daylight(name: str) -> bool:
+    """Whether a column's name is that of a flag of daylight saving."""
+    return bool(_OF_DAYLIGHT.fullmatch(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())))
+
+
+def is_in_utc(name: str) -> bool:
+    """Whether a column's name says that its times are in UTC."""
+    return bool(_IN_UTC.fullmatch(name))
+
+
+# Identifiers, codes, and tables of names and values
+
+_WHO = (
+    "id|subject|patient|person|participant|user|animal|group|unit|device|machine|engine|sensor|station|site|vehicle|"
+    "customer|store|plant|location|item|product|sku|country|city|household|house|building|meter|turbine|battery|account|"
+    "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
+    "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
+    "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
+    "donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
+)
+_WHICH_TIME = (
+    "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
+)
+_NAMED = re.compile(rf"(?:.*[ _.-])?(?:{_WHO}|{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_WITHIN = re.compile(rf"(?:.*[ _.-])?(?:{_WHICH_TIME})(?:[ _.-]?(?:id|no|nr|number|name))?", re.IGNORECASE)
+_PROPERTY = re.compile(
+    r"(?:.*[ _.-])?(?:age|blood|bmi|case|control|dose|dosage|drug|ethnic|exposure|income|risk|sex|test|treat|treatment|"
+    r"trt|weight)[ _.-]?groups?(?:[ _.-]?(?:id|no|nr|number|name))?|(?:number|num|no|nr|count)[ _.-]of[ _.-].*",
+    re.IGNORECASE,
+)
+"""Names such as treatment group: what is known of a subject, and not who it is."""
+_FOLDS = re.compile(
+    r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
+)
+_VALUE = re.compile(
+    r"(?:num(?:eric)?[ _]?)?(?:val|value|values|valuenum|wert|messwert|valeur|valor|valore|waarde|reading|result)"
+    r"(?:[ _]?(?:num(?:eric)?|as[ _]number))?",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(
+    r"(?:.*[ _])?(?:variable|var|param(?:eter)?|signal|channel|kanal|tag|measure|measurement|metric|quantity|gr[öo]sse|"
+    r"größe|messgr(?:ö|oe)(?:ß|ss)e|attribute|feature|field|analyte|item_?id|concept|observation)"
+    r"(?:[ _]?(?:id|name|code|type|concept[ _]id))?",
+    re.IGNORECASE,
+)
+_MAY_BE_VARIABLE = re.compile(r"(?:sensor|label|name|type|kind|test|code|series)(?:[ _]?(?:id|name|code|type))?", re.I)
+_CODE = re.compile(
+    r"(?:.*[ _.-])?(?:icd(?:[ _-]?\d+)?(?:[ _-]?cm)?|atc|ndc|cpt|hcpcs|drg|loinc|snomed|diag(?:nosis)?\d*|dx\d*|zip|"
+    r"postal|plz|fips|naics|nace|sic|isin|cusip|isbn|ean|gtin|upc|asin|sku|article|artikel|product|item|phone|fax|"
+    r"part[ _]?(?:no|number)|(?:zip|post|postal|bar)?code)(?:[ _.-]?(?:id|no|nr|number|code))?|(?-i:.*[a-z]Code)",
+    re.IGNORECASE,
+)
+_IS_NUMBERED = re.compile(
+    r"(?:.*[ _.-])?(?:badge|barcode|chip|code|hash|index|key|licen[cs]e|no|nr|num|number|passport|plate|rfid|serial|"
+    r"ssn|tag)(?:[ _.-]?(?:no|nr|num|number|code))?",
+    re.IGNORECASE,
+)
+_IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
+_UNITS = re.compile(r"(?:.*[ _.])?(?:units?|uom|einheit|unit[ _]of[ _]measure(?:ment)?|valueuom)", re.I)
+
+
+def is_named(name: str) -> bool:
+    """Whether a column's name is that of an identifier, such as a subject's or a session's."""
+    named = _NAMED.fullmatch(name) or _IS_ID.fullmatch(name)
+    return bool(named) and not _PROPERTY.fullmatch(name) and not _FOLDS.fullmatch(name)
+
+
+def is_within(name: str) -> bool:
+    """Whether a column's name is that of recordings of somebody, such as sessions."""
+    return bool(_WITHIN.fullmatch(name))
+
+
+def is_property(name: str) -> bool:
+    """Whether a name such as treatment group is of what is known of a subject, and not of who it is."""
+    return bool(_PROPERTY.fullmatch(name))
+
+
+def is_id(name: str) -> bool:
+    """Whether a column's name ends in ID or the like."""
+    return bool(_IS_ID.fullmatch(name))
+
+
+def is_numbered(name: str) -> bool:
+    """Whether a column's name is that of numbers that are given out, such as serial numbers."""
+    return bool(_NAMED.fullmatch(name) or _IS_NUMBERED.fullmatch(name) or _IS_ID.fullmatch(name))
+
+
+def is_folds(name: str) -> bool:
+    """Whether a column's name is that of folds of a cross-validation."""
+    return bool(_FOLDS.fullmatch(name.strip()))
+
+
+def is_value(name: str) -> bool:
+    """Whether a column's name is that of values of whatever quantity."""
+    return bool(_VALUE.fullmatch(name.lstrip("_")))
+
+
+def is_variable(name: str) -> bool:
+    """Whether a column's name is that of names of quantities."""
+    return bool(_VARIABLE.fullmatch(name.lstrip("_")))
+
+
+def may_be_variable(name: str) -> bool:
+    """Whether a column's name may be that of names of quantities, where it holds text."""
+    return bool(_MAY_BE_VARIABLE.fullmatch(name.lstrip("_")))
+
+
+def counts_within(name: str) -> bool:
+    """Whether a column's name is that of numbers that begin again with each of something, as positions in it do."""
+    words = re.findall("[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).casefold())
+    counters = {"period", "position", "pos", "rank", "sequence", "seq", "order", "step", "place", "interval", "idx"}
+    return bool(words) and words[-1] in counters
+
+
+def is_code(name: str) -> bool:
+    """Whether a column's name is that of codes, such as ICD's or postal ones, whose figures count nothing."""
+    return bool(_CODE.fullmatch(name))
+
+
+def is_units(name: str) -> bool:
+    """Whether a column's name is that of units."""
+    return bool(_UNITS.fullmatch(name))
+
+
+# Units, and parts of a split
+
+_UNIT = re.compile(
+    r"\[.*\]|\(.*\)|[°º]?[CFK]|deg(?:rees?)?(?:[ _]?[CFK])?|celsius|fahrenheit|kelvin|[µunmck]?s(?:ec(?:onds?)?)?|"
+    r"min(?:utes?)?|h(?:ours?|rs?)?|d(?:ays?)?|UTC|GMT|TS|RN|[munpkMG]?(?:m|g|V|A|W|Wh|Hz|Pa|bar|N|J|L|l|Ohm|Ω|eV|mol|B|VA|VAr?)"
+    r"[-^]?\d?(?:\s?[\s/*·.]\s?[A-Za-zµ°]{1,4}[-^]?\d?){0,3}|volts?|amps?|watts?|meters?|metres?|percent|%|‰|"
+    r"ppmv?|ppb|ppt|psu|[cd]m|mm(?:/h|Hg)?|inch(?:es)?|in|ft|knots?|kts?|kn|mph|rpm|bpm|lux|lx|dB[A-Za-z]*|pH|counts?|-|n/?a|none|"
+    r"unitless|text|string|float|double|int(?:eger)?|yyyy.*|dd.mm.*|mm.dd.*|hh:mm.*",
+    re.IGNORECASE,
+)
+_SPLIT = frozenset("train training test testing val valid validation dev holdout".split())
+"""What people call the parts of a split."""
+
+
+def unit_in(name: str) -> tuple[str, str]:
+    """What a column's name says without a unit at its end, and the unit; empty where there is none.
+
+    Example:
+        >>> unit_in("Temp (°F)"), unit_in("speed_kmh"), unit_in("level [m]"), unit_in("Temp (indoor)")
+        (('Temp', '°F'), ('speed', 'kmh'), ('level', 'm'), ('Temp (indoor)', ''))
+    """
+    if found := re.fullmatch(r"(.*\S)?\s*\[([^\[\]]+)\]\s*", name):
+        return found[1] or "", found[2].strip()
+    found = re.fullmatch(r"(.*\S)\s*\(([^()]+)\)\s*", name)
+    if found and is_unit(found[2].strip()):
+        return found[1], found[2].strip()
+    found = re.fullmatch(
+        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|inhg)",
+        name,
+        re.I,
+    )
+    return (found[1], found[2]) if found else (name, "")
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text is a unit, such as ``mg/dL`` or ``°C``."""
+    return below_names(text) and not re.fullmatch(
+        r"-|n/?a|none|unitless|text|string|float|double|int(?:eger)?", text, re.I
+    )
+
+
+def below_names(text: str) -> bool:
+    """Whether a text can stand in a row of units: a unit, a mark that there is none, or a type."""
+    return bool(_UNIT.fullmatch(text))
+
+
+def are_parts(values: Collection[str]) -> bool:
+    """Whether values in lower case are what people call the parts of a split."""
+    return len(values) > 1 and _SPLIT.issuperset(values) and not {"train", "training"}.isdisjoint(values)
