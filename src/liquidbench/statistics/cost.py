@@ -104,7 +104,9 @@ def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     fits = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
     sizes = fits.group_by("model").agg(pl.col("parameters").median())
     found = {model: {"parameters": size} for model, size in sizes.iter_rows()}
-    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0)
+    costs = matched.filter(
+        pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0
+    )
     for model, metric, value in costs.group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
         found.setdefault(model, {})[metric] = value
     return found
