@@ -203,7 +203,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             "commit": "2170193",
             "python": "3.11.7",
             "torch": "2.13.0",
-            "backend": "cpu" if run.model in ("LTC", "CfC", "LRCU") else "reference",
+            "backend": "cpu",
             "instruction_set": "avx2" if run.model in ("LTC", "CfC", "LRCU") else None,
             "machine": "x86-64, Linux 6.1",
             "threads": 1,
