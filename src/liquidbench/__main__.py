@@ -452,17 +452,32 @@ def _refusing(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSErr
     try:
         yield
     except kinds as problem:
-        _refuse(_unreadable(problem) or str(problem))
+        _refuse(_unreadable(problem) or _unusable(problem) or str(problem))
 
 
 def _unreadable(problem: Exception) -> str:
     """One sentence if the error is that this user may not read a file or folder, else ""."""
-    if not isinstance(problem, PermissionError) or problem.filename2 or not isinstance(problem.filename, str):
+    if not isinstance(problem, PermissionError) or problem.filename2 or (place := _place(problem)) is None:
         return ""
-    name = problem.filename
-    if not os.path.lexists(name) or os.access(name, os.R_OK):
+    if os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
         return ""
-    return f"{name} cannot be read ({problem.strerror}); allow reading it, then repeat the command"
+    return f"{place} cannot be read ({problem.strerror}); allow reading it, then repeat the command"
+
+
+def _unusable(problem: Exception) -> str:
+    """One sentence if the error is the system's and about a file or folder, else ""."""
+    if not isinstance(problem, OSError) or not problem.strerror or not isinstance(problem.filename, str):
+        return ""
+    return f"{problem.filename} cannot be used ({problem.strerror}). {_remedy(problem)}, then repeat the command"
+
+
+def _place(problem: OSError) -> Path | None:
+    """The file or folder that an error names, or the closest folder above that can be reached."""
+    # If renaming failed, the target is what matters.
+    named = problem.filename2 or problem.filename
+    if not isinstance(named, str):
+        return None
+    return next((place for place in (Path(named), *Path(named).parents) if os.path.lexists(place)), None)
 
 
 @contextmanager
@@ -482,22 +497,27 @@ def _refusing_write_errors(directory: Path) -> Iterator[None]:
             _refuse(sentence)
         _refuse(
             f"results cannot be written to {directory} ({problem.strerror or problem}); finished runs are kept. "
-            f"{_write_remedy(problem)}, then: liquidbench resume {directory}"
+            f"{_remedy(problem)}, then repeat the command"
         )
 
 
-def _write_remedy(problem: OSError) -> str:
-    """What to do about a file that cannot be written."""
-    # If renaming failed, the target is what matters.
-    named = problem.filename2 or problem.filename
-    if problem.errno == errno.EISDIR and named:
-        return f"Move {named} away: it is a folder, but a file is needed there"
-    if problem.errno in (errno.ENOTDIR, errno.EEXIST) and named:
-        return f"Move {named} away: it is a file, but a folder is needed there"
+def _remedy(problem: OSError) -> str:
+    """What to do about a file or folder that cannot be used."""
+    place = _place(problem)
+    if problem.errno == errno.EISDIR and place:
+        return f"Move {place} away: it is a folder, but a file is needed there"
+    if problem.errno in (errno.ENOTDIR, errno.EEXIST) and place:
+        return f"Move {place} away: it is a file, but a folder is needed there"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Allow writing there"
     if problem.errno in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK):
         return "Move the folder to a file system that supports this"
+    if problem.errno == errno.ENOENT:
+        return "Put it back, or mount its disk"
+    if problem.errno == errno.EIO:
+        return "Check the disk"
+    if problem.errno == errno.ENAMETOOLONG:
+        return "Choose a shorter name"
     return "Make room or allow writing there"
 
 

@@ -142,7 +142,7 @@ def test_the_argument_goes_before_the_environment_and_the_environment_before_the
         files.read(archive)
     put(tmp_path / "environment" / "tables", MEMBERS)
     assert files.read(archive) == MEMBERS
-    with pytest.raises(FileNotFoundError, match="data="):
+    with pytest.raises(FileNotFoundError, match="data, --data on the command line: "):
         files.read(archive, tmp_path / "argument")
 
 
@@ -189,6 +189,7 @@ def test_without_a_network_the_error_says_what_to_do(archive):
     with pytest.raises(OSError, match="Two tables: could not download http") as caught:
         files.read(archive)
     assert "put it into <folder>/tables/ and set LIQUIDBENCH_DATA=<folder> or pass data=<folder>" in str(caught.value)
+    assert str(caught.value).endswith("on the command line --data <folder>")
 
 
 def test_arrays_are_checked_as_the_float32_that_tasks_read():

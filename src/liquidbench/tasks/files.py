@@ -131,7 +131,7 @@ def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[s
     if given is None:
         return _download(archive, folder / archive.folder)
     looked = " or ".join(" + ".join(_shortened(form)) for form in archive.forms)
-    origin = "data=" if data is not None else "LIQUIDBENCH_DATA="
+    origin = "data, --data on the command line: " if data is not None else "LIQUIDBENCH_DATA="
     raise FileNotFoundError(
         f"{archive.title}: {folder / archive.folder} does not contain {looked} (searched because of "
         f"{origin}{given}). Put the files there, from {archive.url}, or leave data and LIQUIDBENCH_DATA "
@@ -216,7 +216,7 @@ def _download(archive: Archive, target: Path) -> dict[str, bytes]:
                 raise OSError(
                     f"{archive.title}: could not download {url} ({reason}). Without network access, get the file "
                     f"elsewhere, put it into <folder>/{archive.folder}/ and set LIQUIDBENCH_DATA=<folder> "
-                    "or pass data=<folder>"
+                    "or pass data=<folder>, on the command line --data <folder>"
                 ) from problem
         members = _verified(archive, paths)
         for path in paths:
