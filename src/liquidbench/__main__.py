@@ -427,8 +427,15 @@ def _shortened(text: str) -> str:
 
 
 def _existing_folder(text: str) -> str:
-    if not Path(text).expanduser().is_dir():
-        raise argparse.ArgumentTypeError(f"must be a folder, but there is none at {text!r}")
+    try:
+        there = Path(text).expanduser().is_dir()
+    except (OSError, RuntimeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "there is no such user"
+        raise argparse.ArgumentTypeError(
+            f"must be a folder that can be read; got {_shortened(text)} ({reason})"
+        ) from None
+    if not there:
+        raise argparse.ArgumentTypeError(f"must be a folder, but there is none at {_shortened(text)}")
     return text
 
 

@@ -197,7 +197,9 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(finished, tmp_path, cap
         main(["report", str(finished)])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.count("\n") == 1
-    assert f"cannot be written to {finished} (No space left on device)" in said and said.endswith(", then repeat the command\n")
+    assert f"cannot be written to {finished} (No space left on device)" in said and said.endswith(
+        ", then repeat the command\n"
+    )
 
 
 @pytest.mark.parametrize("guard", ["_refusing", "_refusing_write_errors", "_checking_folder"])
@@ -219,11 +221,21 @@ def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp
     )
 
 
+@pytest.mark.parametrize(("data", "reason"), [("~a-user-nobody-has", "no such user"), ("x" * 5000, "too long")])
+def test_a_folder_of_data_that_cannot_be_looked_at_is_one_sentence(capsys, data, reason):
+    with pytest.raises(SystemExit):
+        main(["train", "occupancy", "GRU", "--data", data])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --data: must be a folder that can be read; got " in said and reason in said and len(said) < 250
+
+
 def test_a_folder_above_that_may_not_be_entered_is_named(tmp_path, capsys, monkeypatch):
     # What is in it cannot be reached either.
     path, reached = tmp_path / "data" / "tables" / "one.csv", os.path.lexists
     (tmp_path / "data").mkdir()
-    monkeypatch.setattr(os.path, "lexists", lambda name: not str(name).startswith(f"{tmp_path}/data/") and reached(name))
+    monkeypatch.setattr(
+        os.path, "lexists", lambda name: not str(name).startswith(f"{tmp_path}/data/") and reached(name)
+    )
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(SystemExit), main_module._refusing():
         raise PermissionError(13, "Permission denied", str(path))
@@ -236,7 +248,9 @@ def test_a_file_in_the_place_of_a_folder_is_named_with_what_to_do(finished, tmp_
     directory = shutil.copytree(finished, tmp_path / "s", ignore=shutil.ignore_patterns("runs"))
     (directory / "runs").touch()
     said = refusal(capsys, *command, directory)
-    assert f"Move {directory / 'runs'} away: it is a file, but a folder is needed there, then repeat the command" in said
+    assert (
+        f"Move {directory / 'runs'} away: it is a file, but a folder is needed there, then repeat the command" in said
+    )
 
 
 def test_results_on_a_disk_that_is_not_there_are_not_taken_for_none(finished, tmp_path, capsys):
