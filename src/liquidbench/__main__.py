@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import tempfile
 import time
 import warnings
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import liquidbench
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.system.names import shown
+from liquidbench.system.processes import Stopped, stoppable
 from liquidbench.waiting import Steps
 from liquidbench.wording import counted
 
@@ -74,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     warnings.formatwarning = line
     try:
-        code = options.command(options)
+        with stoppable():
+            code = options.command(options)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -91,9 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "or redirect it elsewhere, then repeat the command"
             )
         raise
-    except KeyboardInterrupt:
-        print("liquidbench: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        # The terminal may be gone, which is what SIGHUP says.
+        with suppress(OSError):
+            print("liquidbench: stopped", file=sys.stderr, flush=True)
+        return 128 + (stop.signal if isinstance(stop, Stopped) else signal.SIGINT)
 
 
 def _end_quietly() -> int:

@@ -677,6 +677,21 @@ def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
     assert f"Stopped; 0 of 3 runs are finished and stored. To continue: liquidbench resume {tmp_path / 'small'}" in out
 
 
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a service manager does")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_the_report_is_written_leaves_the_one_before(finished, capsys, monkeypatch, number, code):
+    assert main(["report", str(finished)]) == 0
+    there, before = set(finished.iterdir()), (finished / "report.html").read_bytes()
+    handler = signal.signal(number, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), number))
+        assert main(["report", str(finished)]) == code
+    finally:
+        signal.signal(number, handler)
+    assert capsys.readouterr().err.endswith("liquidbench: stopped\n")
+    assert set(finished.iterdir()) == there and (finished / "report.html").read_bytes() == before
+
+
 def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, capsys):
     before = results.read(finished)
     assert main(["rescore", str(finished)]) == 0
