@@ -894,10 +894,17 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
             others = len(results.done(directory).keys() - runs)
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
-            raise ValueError(f"{directory} has no results yet; do the runs: liquidbench resume {directory}")
+            those = f"those of {counted(others, 'run')} there are from other versions of the study or its data; "
+            raise ValueError(
+                f"{directory} has no results yet; {those if others else ''}do the runs: liquidbench resume {directory}"
+            )
         # Cached, as every pair of models asks for the same runs.
         without = cache(partial(predictions.scores_without, directory))
-    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families, without)
+    # It reads predictions; any other error than that they cannot be read is one of ours.
+    with _refusing((OSError,)):
+        comparison = statistics.compare(
+            frame, facts, study.smallest_difference, study.matching, study.families, without
+        )
     with _refusing_write_errors(directory):
         path = folder.report if form == "html" else folder.tables
         if form == "html":

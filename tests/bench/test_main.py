@@ -23,6 +23,7 @@ from liquidbench.engine.leases import Leases
 from liquidbench.facts import Facts
 from liquidbench.models import MODELS
 from liquidbench.study import Study
+from liquidbench.system import storage
 from liquidbench.system.storage import KeptFileWarning
 
 STUDY = {
@@ -278,6 +279,29 @@ def test_a_broken_yaml_is_one_sentence(tmp_path, capsys):
     path.write_text("name: [open\nmodels: LTC\n")
     said = refusal(capsys, "run", path)
     assert "line 2" in said and said.count("\n") <= 1
+
+
+def test_predictions_that_may_not_be_read_end_a_report_with_one_sentence(finished, capsys, monkeypatch):
+    reading = storage.reading
+
+    def locked(path):
+        if path.suffix == ".npz":
+            raise PermissionError(13, "Permission denied", str(path))
+        return reading(path)
+
+    monkeypatch.setattr("liquidbench.system.storage.reading", locked)
+    # Root may read everything.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = refusal(capsys, "report", finished)
+    assert f"{finished / 'predictions'}" in said and "cannot be read (Permission denied); allow reading it" in said
+
+
+def test_results_of_other_data_alone_are_said_to_be_there(finished, tmp_path, capsys):
+    directory = shutil.copytree(finished, tmp_path / "s")
+    facts = results.read_tasks(directory)
+    results.write_tasks(directory, {name: replace(told, digest="0" * 64) for name, told in facts.items()})
+    said = refusal(capsys, "report", directory)
+    assert "has no results yet; those of 6 runs there are from other versions of the study or its data; do the" in said
 
 
 def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_path, capsys):
