@@ -539,8 +539,9 @@ GatedProblem<T> gated_problem(const Data<T>& data, const std::optional<In<bool, 
     expect(!given(4) || cell == CellKind::lstm, "a projection belongs to an LSTM");
     expect(!(given(5) || appends) || !(gru_d || ct_rnn), "a rate of decay, or a span as an input, belongs to torch's");
     expect(given(6) == ct_rnn, "tau belongs to a CT-RNN");
-    for (int parameter : {7, 10, 11, 12}) expect(given(parameter) == gru_d, "a GRU-D has all its parameters");
-    expect(given(8) == given(9) && (gru_d || !given(8)), "a GRU-D's rates of decay go together");
+    for (int parameter : {7, 10, 11}) expect(given(parameter) == gru_d, "a GRU-D has all its parameters");
+    expect(given(8) == given(9) && given(8) == given(12) && (gru_d || !given(8)),
+           "a GRU-D has decay_weight, decay_bias and mean, or none of them");
     const Sequences<T> s = sequences(data, unfolds, threads);
     const std::int64_t projected = given(4) ? static_cast<std::int64_t>(parameters[4]->size()) / units : units;
     const std::int64_t more = s.units - projected;
@@ -747,7 +748,7 @@ void bind(nb::module_& module, const char* stream) {
 
 NB_MODULE(_cpu, module) {
     module.doc() = "Recurrences compiled for the CPU.";
-    module.attr("interface") = 4;  // as src/liquidrnn/kernels/__init__.py has it
+    module.attr("interface") = 5;  // as src/liquidrnn/kernels/__init__.py has it
     module.def(
         "instruction_sets",
         [] {

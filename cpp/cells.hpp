@@ -410,6 +410,10 @@ struct CtRnnCell : Cell<T> {
     }
     Link link(int number) const { return {recurrent, 0, 0, (number + 1) * n}; }
 
+    T solver_step(T span) const {
+        const T delta = span / static_cast<T>(p.unfolds), longest = longest_step<T>();
+        return p.solver == Solver::semi_implicit && delta > longest ? longest : delta;
+    }
     const T* found(int link, const Moment<T>& now, std::int64_t row) const {
         return link ? now.source(link, row) : now.before + row * this->state_size;
     }
@@ -425,7 +429,7 @@ struct CtRnnCell : Cell<T> {
         this->each(now, n, [&](std::int64_t row, std::int64_t k) {
             const V rate = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
             const V a = load(now.values + row * this->width + (link + 1) * n + k);
-            const T delta = now.spans[row] / static_cast<T>(p.unfolds);
+            const T delta = solver_step(now.spans[row]);
             T* to = reached(link, now, row) + k;
             if (implicit) return store(to, (x + delta * a) / (T(1) + delta * rate));
             T *start = now.scratch + row * 2 * this->stride + k, *sum = start + this->stride;
@@ -453,7 +457,7 @@ struct CtRnnCell : Cell<T> {
         this->each(now, n, [&](std::int64_t row, std::int64_t k) {
             const V rate = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
             const V a = load(now.values + row * this->width + (link + 1) * n + k);
-            const T delta = now.spans[row] / static_cast<T>(p.unfolds);
+            const T delta = solver_step(now.spans[row]);
             T *carry = now.carry + row * this->stride + k, *d = now.slopes + row * this->width + k;
             const V g = load(carry);
             V of_tanh, of_delta, of_tau;
@@ -530,8 +534,8 @@ struct GruDCell : Cell<T> {
         }
         this->rows(this->into[1].matrix, 0, 0, q.state_decay_weight, units, inputs, visit);
         visit(this->bias_at + 3 * n, q.state_decay_bias, units);
-        visit(mean_at, q.mean, inputs);
         if (!q.decay_weight) return;
+        visit(mean_at, q.mean, inputs);
         visit(rate_at, q.decay_weight, inputs);
         visit(rate_bias_at, q.decay_bias, inputs);
     }

@@ -18,6 +18,12 @@ struct SynapseGradients {
     T *sigma, *mu, *w, *w_erev;
 };
 
+// Longest step of an implicit solver; longer ones are cut to it, as implicit_step() in kernels/loop.py does.
+template <class T>
+constexpr T longest_step() {
+    return sizeof(T) == 8 ? T(1e290) : T(1e30);
+}
+
 enum class Layout : int { fastest, batch_lanes, unit_lanes };
 
 // A batch of sequences and how to work on them; arrays are dense, in row-major order.
@@ -124,7 +130,7 @@ struct CellParameters {
     P weight_mh;             // (G units, inputs), as all that follow of a GRU-D
     P decay_weight, decay_bias;              // (inputs,), or null where no feature is ever missing
     P state_decay_weight, state_decay_bias;  // (units, inputs), (units,)
-    P mean;                                  // (inputs,)
+    P mean;                                  // (inputs,), or null where no feature is ever missing
 };
 
 // A batch of sequences through a gated cell. A state is one row of all its parts: what is handed on; an LSTM's cell; the

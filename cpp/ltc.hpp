@@ -106,7 +106,7 @@ class Ltc {
             T* const to = place(rows, t, kept);
             T* const moves = direct(rows, to) ? to : work.moves.get();
             chunks.begin(rows, t, my, v);
-            if (chunks.read(rows, t, my.sample)) {
+            if (chunks.read(rows, t, my.sample, longest_step<T>())) {
                 chunks.set_aside(rows, my, v);
                 sense(rows, my, work);
                 for (std::int64_t step = 0; step < unfolds; ++step) {
@@ -211,7 +211,7 @@ class Ltc {
                 store(&work.b_sum[k], zero);
             });
             chunks.each_input(rows, my.inputs, [&](std::int64_t k) { store(&work.input_gradient[k], zero); });
-            const bool any = chunks.read(rows, t, my.sample);
+            const bool any = chunks.read(rows, t, my.sample, longest_step<T>());
             if (any) {
                 chunks.state_before(states, rows, t, my.units, work.v.get());
                 chunks.clear_absent(rows, my.units, my.sample, work.v.get());

@@ -108,8 +108,8 @@ class Chunks {
         if (begin(rows, t, my.units, v)) my.team.wait();
     }
 
-    // False if no sequence of the chunk has a sample here.
-    bool read(Rows rows, std::int64_t t, Sample& sample) const {
+    // False if no sequence of the chunk has a sample here. Solver steps longer than `longest` are cut to it.
+    bool read(Rows rows, std::int64_t t, Sample& sample, T longest = T(__builtin_huge_val())) const {
         bool any = false;
         sample.all = true;
         for (std::int64_t row = 0; row < rows.count; ++row) {
@@ -118,7 +118,8 @@ class Chunks {
             sample.there[row] = there;
             any |= there;
             sample.all &= there;
-            sample.deltas[row] = there ? of.timespans[at] / static_cast<T>(of.unfolds) : T(0);
+            const T delta = there ? of.timespans[at] / static_cast<T>(of.unfolds) : T(0);
+            sample.deltas[row] = delta > longest ? longest : delta;
         }
         if (!any) return false;
         // Lanes without a sequence, which may have had one in the chunk before.

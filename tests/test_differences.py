@@ -16,7 +16,7 @@ import liquidrnn as lr
 INPUT, BATCH, TIME = 5, 4, 6
 
 
-def test_layouts_and_states_are_torchs():
+def test_layouts_and_states_are_as_in_torch():
     old = ncps.torch.CfC(INPUT, 8)
     new = lr.from_ncps(old)
     assert old.batch_first and new.batch_first and not lr.CfC(INPUT, 8).batch_first
@@ -86,7 +86,7 @@ def test_a_wiring_of_one_layer_has_as_many_outputs_as_it_says():
         ncps.torch.CfC(INPUT, ncps.wirings.FullyConnected(8, 3), proj_size=2)(x)
 
 
-def test_initial_ranges_hold_for_what_is_used():
+def test_initial_ranges_apply_to_effective_values():
     old, new = ncps.torch.LTC(INPUT, 32).rnn_cell, lr.LTC(INPUT, 32).recurrences[0]
     assert softplus(old.cm).min() > 0.9 and softplus(old.w).min() > 0.69
     assert softplus(new.raw_cm).max() < 0.6 + 1e-6 and softplus(new.raw_w).max() < 1 + 1e-6
@@ -164,13 +164,13 @@ def test_every_input_of_a_random_wiring_reaches_a_neuron():
     assert (lr.wirings.Random(4, sparsity=0.75).build(16, seed=0).sensory_adjacency != 0).any(1).all()
 
 
-def test_a_sparsity_that_the_text_forbids_is_refused():
+def test_a_sparsity_outside_the_documented_range_is_refused():
     assert ncps.wirings.AutoNCP(16, 4, sparsity_level=0.95).units == 16
     with pytest.raises(ValueError, match=r"sparsity must be in \[0.1, 0.9\]"):
         lr.wirings.AutoNCP(16, 4, sparsity=0.95)
 
 
-def test_a_recipe_can_be_written_down():
+def test_a_wiring_can_be_serialised():
     theirs = ncps.wirings.NCP(12, 6, 3, 4, 3, 10, 4)
     with pytest.raises((TypeError, ValueError)):
         ncps.wirings.NCP.from_config(theirs.get_config()).build(5)
@@ -198,7 +198,7 @@ def test_synapses_are_counted_from_inputs_too():
     assert new.num_synapses == old._wiring.synapse_count + old._wiring.sensory_synapse_count
 
 
-def test_other_parameters_can_be_put_in():
+def test_functional_call_and_vmap_use_the_given_parameters():
     old, x = ncps.torch.LTC(INPUT, 8), torch.randn(BATCH, TIME, INPUT)
     for module, differs in ((old, False), (lr.from_ncps(old), True)):
         doubled = {name: 2 * p.detach() for name, p in module.named_parameters()}
@@ -214,7 +214,7 @@ def test_half_precision_stays_half():
         assert kind(INPUT, 8, dtype=torch.bfloat16)(x)[0].dtype == torch.bfloat16
 
 
-def test_an_empty_sequence_is_a_sequence():
+def test_an_empty_sequence_gives_an_empty_output():
     x = torch.zeros(BATCH, 0, INPUT)
     for kind in (ncps.torch.LTC, ncps.torch.CfC):
         old = kind(INPUT, 8)
@@ -230,7 +230,7 @@ def test_a_misspelt_mapping_is_an_error():
         lr.LTC(INPUT, 8, input_mapping="afine")
 
 
-def test_what_is_not_there_is_said():
+def test_a_full_network_has_no_wiring():
     with pytest.raises(AttributeError):
         _ = ncps.torch.CfC(INPUT, 8).wired_mode
     assert lr.CfC(INPUT, 8).wiring is None

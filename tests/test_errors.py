@@ -265,7 +265,7 @@ def test_timestamps_become_spans():
     assert lr.timespans_from_timestamps(large)[1] == 0.25
 
 
-def test_numbers_of_numpy_and_of_tensors_are_sizes():
+def test_sizes_may_be_numpy_or_tensor_integers():
     layer = lr.LTC(np.int64(3), np.int32(4), np.int8(2), ode_unfolds=torch.tensor(3), dropout=np.float32(0.5))
     assert layer.extra_repr() == lr.LTC(3, 4, 2, ode_unfolds=3, dropout=0.5).extra_repr()
     assert lr.CfC(3, np.int64(4), backbone_layers=np.int64(0), batch_first=np.bool_(True)).batch_first is True

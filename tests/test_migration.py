@@ -169,7 +169,7 @@ def one_that_was_loaded(kind, **options):
         (ncps.torch.CfC, {"mode": "no_gate", "mixed_memory": True}),
     ],
 )
-def test_a_loaded_mask_counts_and_not_the_wiring_it_was_built_with(kind, options, compat):
+def test_synapses_are_those_of_the_loaded_mask(kind, options, compat):
     fresh, trained = one_that_was_loaded(kind, **options)
     if hasattr(fresh.rnn_cell, "apply_weight_constraints"):
         fresh.rnn_cell.apply_weight_constraints()
@@ -206,7 +206,7 @@ def test_a_mask_of_fractions_counts_as_weights_in_a_cfc_and_is_refused_in_an_ltc
         lambda: ncps.torch.CfC(INPUT, ncps.wirings.AutoNCP(10, 2)),
     ],
 )
-def test_what_is_frozen_stays_frozen(make):
+def test_frozen_parameters_stay_frozen(make):
     old = make().requires_grad_(False)
     assert not any(p.requires_grad for p in lr.from_ncps(old).parameters())
     old = make()
@@ -218,7 +218,7 @@ def test_what_is_frozen_stays_frozen(make):
         assert sorted(name.rpartition(".")[2] for name in frozen) == ["bias", "weight_hh", "weight_ih"]
 
 
-def test_a_parameter_frozen_by_half_is_refused():
+def test_a_partly_frozen_parameter_is_refused():
     old = ncps.torch.CfC(INPUT, 6)
     old.rnn_cell.ff2.weight.requires_grad_(False)
     message = r"rnn_cell.ff2.weight of the module is frozen and rnn_cell.ff1.weight is not, .*heads.weight:"
@@ -241,7 +241,7 @@ class Renamed(ncps.torch.LTC):
     """Computes as an LTC does."""
 
 
-def test_a_computation_of_ones_own_is_refused():
+def test_a_customised_module_is_refused():
     with pytest.raises(TypeError, match="module is a Doubled with a forward of its own"):
         lr.from_ncps(Doubled(INPUT, 6))
     old = ncps.torch.LTC(INPUT, 6)

@@ -51,7 +51,7 @@ NUMBERS = [
 
 @pytest.mark.parametrize("span", NUMBERS, ids=repr)
 @pytest.mark.parametrize("make", [lambda: lr.STC(2, 3), lambda: lr.CTRNN(2, 3), lambda: lr.GRU(2, 3, time="decay")])
-def test_numbers_are_times_everywhere(make, span):
+def test_numbers_of_every_type_are_spans(make, span):
     layer = make()
     whole, step, streamed = three_ways(layer, span)
     expected = three_ways(layer, float(span.detach() if isinstance(span, torch.Tensor) else span))[0]
@@ -64,14 +64,14 @@ def test_numbers_are_times_everywhere(make, span):
     [True, np.True_, np.array(True), "1", 1j, np.array([0.5]), [0.5], decimal.Decimal(1), np.timedelta64(1, "s")],
     ids=repr,
 )
-def test_what_is_no_number_is_no_time(span):
+def test_spans_that_are_not_numbers_are_refused(span):
     for said in three_ways(lr.STC(2, 3), span):
         assert f"timespan(s) must be a number or a Tensor, but got {type(span).__name__}" in said
     with pytest.raises(TypeError, match="first must be a number, a time span, but got"):
         lr.timespans_from_timestamps(torch.arange(3.0), first=span)
 
 
-def test_bool_and_complex_tensors_are_no_times():
+def test_bool_and_complex_spans_are_refused():
     for span in (torch.tensor(True), torch.tensor(1j)):
         for said in three_ways(lr.STC(2, 3), span):
             assert "timespan(s) must be real numbers, but got" in said
@@ -93,6 +93,23 @@ def test_the_largest_span_is_what_the_dtype_holds(dtype):
         assert "must be finite" in words[0] or f"must be at most {largest:g}, the largest number that" in words[0]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", [lr.LTC, lr.CfC, lr.STC, lr.LRC, lr.LRCU, lr.CTRNN, lr.GRUD])
+def test_backends_agree_up_to_the_largest_span(kind, dtype):
+    largest, eps = torch.finfo(dtype).max, torch.finfo(dtype).eps
+    for span in (largest**0.5, largest * 1e-8, largest * 1e-4, largest * 1e-2, largest):
+        found = []
+        for backend in (None, "reference"):
+            layer = kind(2, 9, dtype=dtype, backend=backend, generator=torch.Generator().manual_seed(0))
+            found.append(three_ways(layer, span))
+            x = torch.ones(3, 4, 2, dtype=dtype)
+            output = layer(x, timespans=torch.full((3, 4), span, dtype=dtype, requires_grad=True))[0]
+            output.sum().backward()
+            found[-1] += [output.detach(), *(p.grad for p in layer.parameters())]
+        for mine, reference in zip(*found, strict=True):
+            torch.testing.assert_close(mine, reference, rtol=2e3 * eps, atol=2e3 * eps)
+
+
 @pytest.mark.parametrize("span", [-1e-300, -1, float("nan"), float("inf"), np.float64("inf"), -(10**400)], ids=repr)
 def test_spans_are_finite_and_not_negative(span):
     given = [span] if abs(span) > 1e300 and isinstance(span, int) else [span, torch.tensor(span, dtype=torch.float64)]
@@ -103,7 +120,7 @@ def test_spans_are_finite_and_not_negative(span):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_negative_zero_and_denormals_are_almost_no_time(dtype):
+def test_negative_zero_and_denormal_spans_hardly_change_the_state(dtype):
     for layer in (lr.LTC(2, 3, dtype=dtype), lr.LRC(2, 3, dtype=dtype), lr.CTRNN(2, 3, dtype=dtype)):
         denormal = torch.finfo(dtype).tiny / 4
         start = three_ways(layer, 0.0)[0]
@@ -136,16 +153,16 @@ def test_packed_spans_obey_the_same_rule():
 
 
 @pytest.mark.parametrize("make", [lr.LSTM, lr.GRU, lr.RNN])
-def test_a_span_without_effect_is_refused_in_the_same_words(make):
+def test_a_span_without_effect_gives_the_same_error_everywhere(make):
     for span in (1.0, 0, torch.tensor(0.5), np.float32(1)):
         words = three_ways(make(2, 3), span)
         assert len(set(words)) == 1
-        assert words[0].startswith(f"this {make.__name__} takes no notice of timespan(s): build it with time='append'")
+        assert words[0].startswith(f"this {make.__name__} does not use timespan(s): build it with time='append'")
     assert all(isinstance(found, torch.Tensor) for found in three_ways(make(2, 3), None))
     assert all(isinstance(found, torch.Tensor) for found in three_ways(make(2, 3, time="ignore"), 5.0))
 
 
-def test_no_span_is_one():
+def test_the_default_span_is_1():
     layer = lr.LTC(2, 3)
     for found, expected in zip(three_ways(layer, None), three_ways(layer, 1), strict=True):
         assert torch.equal(found, expected)
@@ -162,7 +179,7 @@ class _NoDouble(TorchFunctionMode):
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
-def test_numbers_make_no_float64(dtype):
+def test_number_spans_do_not_make_float64(dtype):
     layer, x = lr.CTRNN(2, 3, dtype=dtype), torch.ones(4, 2, dtype=dtype)
     seen = torch.tensor([True, False, True, True])
     stream = lr.Stream(layer)
@@ -193,7 +210,7 @@ def test_sums_beyond_the_dtype_are_refused(bidirectional):
 
 
 @pytest.mark.parametrize("backend", ["reference", None])
-def test_padding_may_last_as_long_as_it_likes(backend):
+def test_padding_may_have_any_span(backend):
     layer = lr.LTC(2, 3, backend=backend)
     x, seen = torch.ones(6, 2), torch.tensor([True, True, False, False, False, False])
     output, _ = layer(x, timespans=3e38, mask=seen)
@@ -202,7 +219,7 @@ def test_padding_may_last_as_long_as_it_likes(backend):
     assert torch.equal(output[:2], layer(x[:2], timespans=3e38)[0])
 
 
-def test_a_graph_stays_finite():
+def test_too_long_spans_stay_finite_in_graphs():
     layer = lr.CTRNN(2, 3, dtype=torch.float16)
     x, seen = torch.ones(5, 2, dtype=torch.float16), torch.tensor([True, False, False, False, True])
     spans = torch.full((5,), 1.0)
@@ -256,7 +273,7 @@ def test_half_timestamps_too_coarse_for_their_steps_are_refused():
         lr.timespans_from_timestamps(torch.tensor([START * 1e9, START * 1e9 + 2e3], dtype=torch.float64))
 
 
-def test_timestamps_that_lose_nothing_are_taken():
+def test_exact_timestamps_are_accepted():
     days = START + 86_400.0 * torch.arange(30)  # 128 in 86,400
     assert (lr.timespans_from_timestamps(days)[1:] / 86_400 - 1).abs().max() < 0.002
     whole = torch.arange(200_000.0)  # exact, though neighbours are more than 1 % of a step apart

@@ -40,7 +40,7 @@ compiled = pytest.mark.skipif("cannot" in lr.backends()["cpu"], reason="the comp
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch", [None, 1, 3, 20])
 @pytest.mark.parametrize("make", [*LAYERS.values(), *SLOW.values()], ids=[*LAYERS, *SLOW])
-def test_a_stream_is_the_step(make, batch, dtype):
+def test_a_stream_equals_the_step(make, batch, dtype):
     layer = make(dtype=dtype, generator=torch.Generator().manual_seed(0)).eval()
     with torch.no_grad():
         for parameter in layer.parameters():
@@ -68,7 +68,7 @@ def test_other_layers_stream_too():
     assert all(lr.Stream(make()).backend == "reference" for make in SLOW.values())
 
 
-def test_a_stream_is_of_the_parameters_as_they_were_and_in_evaluation():
+def test_a_stream_copies_the_parameters_and_is_in_evaluation_mode():
     layer = lr.LSTM(3, 4, 2, dropout=0.9, time="ignore")
     before, stream = copy.deepcopy(layer).eval(), lr.Stream(layer)
     x = torch.randn(3)
@@ -120,7 +120,7 @@ def test_refusals():
     for span in (-0.1, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="timespan must be finite and not negative, but got"):
             stream(torch.randn(3), timespan=span)
-    with pytest.raises(ValueError, match="bidirectional: build it without"):
+    with pytest.raises(ValueError, match="bidirectional: build it with bidirectional=False"):
         lr.Stream(lr.LTC(3, 8, bidirectional=True))
     with pytest.raises(TypeError, match="layer must be a RecurrentLayer, but got Linear"):
         lr.Stream(torch.nn.Linear(3, 8))
@@ -177,7 +177,7 @@ EVERY = LAYERS | SLOW | OTHERS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("batch", [None, 4, 20])
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_a_stream_with_masks_is_the_whole_sequence(make, batch, dtype):
+def test_a_stream_with_masks_equals_the_whole_sequence(make, batch, dtype):
     layer = make(dtype=dtype, batch_first=True, generator=torch.Generator().manual_seed(0)).eval()
     x, spans, mask = masked(layer, batch or 1)
     spans = None if isinstance(layer, lr.LSTM) and layer.time is None else spans
@@ -196,7 +196,7 @@ def test_a_stream_with_masks_is_the_whole_sequence(make, batch, dtype):
 
 
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_time_waits_until_a_sample_is_there(make):
+def test_spans_of_absent_samples_are_added_to_the_next(make):
     layer = make().eval()
     if getattr(layer, "time", "") is None:
         pytest.skip("takes no spans")
@@ -211,7 +211,7 @@ def test_time_waits_until_a_sample_is_there(make):
     assert torch.equal(late(x[0]), whole(x[0]))  # and only once
 
 
-def test_rows_have_clocks_of_their_own():
+def test_rows_may_have_different_spans():
     for make in (*LAYERS.values(), *SLOW.values()):
         layer = make().eval()
         x, spans = torch.randn(2, 3, 5), torch.tensor([[0.0, 2.0, 0.5], [1.0, 0.25, 3.0]])
@@ -274,7 +274,7 @@ def test_a_sum_of_spans_beyond_the_dtype_is_refused_and_can_be_reset():
     ids=repr,
 )
 @pytest.mark.parametrize("make", [LAYERS["LTC, wired, two layers"], LAYERS["CfC, mixed memory"], SLOW["LSTM"]])
-def test_rows_begin_anew_one_by_one(make, rows):
+def test_single_rows_can_be_reset(make, rows):
     layer = make().eval()
     stream, fresh = lr.Stream(layer, batch=4), lr.Stream(layer, batch=4)
     x = torch.randn(4, 5)
@@ -289,7 +289,7 @@ def test_rows_begin_anew_one_by_one(make, rows):
     assert torch.equal(stream(x)[[1, 3]], fresh(x)[[1, 3]])
 
 
-def test_rows_begin_from_a_state():
+def test_rows_can_be_reset_to_a_state():
     layer = lr.LTC(5, 9)
     stream, start = lr.Stream(layer, batch=4), torch.rand(1, 2, 9, requires_grad=True)
     stream.reset(start, rows=[2, 0])
@@ -311,7 +311,7 @@ def test_refused_rows():
             stream.reset(rows=rows)
     with pytest.raises(ValueError, match=r"hx must be .* = \(1, 2, 9\), but got \(1, 4, 9\)"):
         stream.reset(torch.zeros(1, 4, 9), rows=[0, 1])
-    with pytest.raises(ValueError, match="this stream was made without: leave rows out, or give it batch="):
+    with pytest.raises(ValueError, match="this stream has none: leave rows out, or create the stream with batch="):
         lr.Stream(lr.LTC(5, 9)).reset(rows=[0])
 
 
@@ -389,7 +389,7 @@ def test_a_snapshot_is_checked():
 
 @pytest.mark.parametrize("made_in", [True, False], ids=["made in inference mode", "made outside"])
 @pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
-def test_inference_mode_is_no_matter(make, made_in):
+def test_streams_work_inside_and_outside_inference_mode(make, made_in):
     with torch.inference_mode(made_in):
         layer = make()
         stream = lr.Stream(layer, batch=2)
@@ -412,13 +412,13 @@ def test_inference_mode_is_no_matter(make, made_in):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
 @pytest.mark.parametrize("make", [LAYERS["LTC"], LAYERS["CfC, wired"], SLOW["CT-RNN"]])
-def test_what_is_not_plain_memory_is_refused(make):
+def test_inputs_that_are_not_plain_memory_are_refused(make):
     stream = lr.Stream(make())
     x = torch.randn(5)
     expected = copy.copy(stream)(x)
 
     def refused(call):
-        with pytest.raises(TypeError, match=r"input must be a plain Tensor .*layer.step\(\) is seen"):
+        with pytest.raises(TypeError, match=r"input must be a plain Tensor .*use layer.step\(\)"):
             call()
 
     with FakeTensorMode() as mode:
@@ -438,6 +438,63 @@ def test_what_is_not_plain_memory_is_refused(make):
         lr.Stream(layer)
     with torch.device("meta"):
         assert torch.equal(stream(x), expected)
+
+
+@pytest.mark.parametrize("make", [LAYERS["LTC"], LAYERS["GRU-D"], SLOW["CT-RNN"]])
+def test_states_spans_and_flags_must_be_plain_memory_too(make):
+    layer = make()
+    stream = lr.Stream(layer, batch=2)
+    x, mask = torch.randn(2, 5), torch.ones(2, 5, dtype=torch.bool)
+    stream(x)
+    before = stream.snapshot()
+    escaped = []
+    torch.vmap(lambda row: escaped.append(row) or row)(torch.ones(3, 2))
+    mode = FakeTensorMode()
+
+    def calls(odd):
+        """Every way to hand over a tensor that is not plain."""
+        parts = [odd(part) for part in (stream.state if isinstance(stream.state, tuple) else (stream.state,))]
+        hx, flags = parts[0] if len(parts) == 1 else tuple(parts), torch.tensor([True, False])
+        yield "hx", lambda: stream.reset(hx)
+        yield "hx", lambda: lr.Stream(layer, hx, batch=2)
+        yield "rows", lambda: stream.reset(rows=odd(flags))
+        yield "snapshot", lambda: stream.restore({name: odd(part) for name, part in before.items()})
+        yield "timespan", lambda: stream(x, timespan=odd(torch.ones(2)))
+        yield "mask", lambda: stream(x, mask=odd(mask))
+        yield "reset", lambda: stream(x, reset=odd(flags))
+
+    def refused(name, call):
+        with pytest.raises(TypeError, match=rf"{name} must be a plain Tensor .*, but got .*use layer.step\(\)"):
+            call()
+
+    for odd in (mode.from_tensor, lambda part: TwoTensor(part, part)):
+        for name, call in calls(odd):
+            refused(name, call)
+    refused("timespan", lambda: stream(x, timespan=escaped[0]))
+    for _, call in list(calls(lambda part: part))[:4]:
+        with mode:
+            with pytest.raises(TypeError, match="outside of graphs and modes"):
+                call()
+        with Watch(), pytest.raises(TypeError, match="outside of graphs and modes"):
+            call()
+    with mode, pytest.raises(TypeError, match="a stream must be called outside of graphs and modes"):
+        stream.reset()
+    refused("hx", lambda: torch.vmap(lambda h: stream.reset(h))(torch.ones(2, 1, 2, 9)))
+    assert all(torch.equal(part, before[name]) for name, part in stream.snapshot().items())
+
+
+def test_a_compiled_function_may_reset_a_stream():
+    torch.compiler.reset()
+    stream, x = lr.Stream(lr.LTC(5, 9), batch=2), torch.randn(2, 5)
+    first = stream(x)
+
+    @torch.compile(backend="eager")
+    def again(sample, span):
+        stream.reset()
+        return stream(sample, timespan=span) + 0
+
+    assert torch.equal(again(x, torch.ones(2)), first) and torch.equal(again(x, torch.ones(2)), first)
+    torch.compiler.reset()
 
 
 class Watch(TorchDispatchMode):

@@ -79,7 +79,7 @@ def reached(adjacency, start):
 
 class TestRecipes:
     @recipes
-    def test_a_seed_is_all_the_randomness_there_is(self, recipe):
+    def test_the_seed_determines_the_wiring(self, recipe):
         np.random.seed(0)
         first = recipe.build(5, seed=3)
         np.random.seed(1)
@@ -91,7 +91,7 @@ class TestRecipes:
         assert any((first.adjacency * other < 0).any() for other in more), "polarity ignores the seed"
 
     @recipes
-    def test_a_recipe_is_a_value(self, recipe):
+    def test_recipes_are_immutable_and_comparable(self, recipe):
         assert isinstance(recipe, Recipe)
         assert copy.deepcopy(recipe) == recipe
         assert hash(copy.deepcopy(recipe)) == hash(recipe)
@@ -133,7 +133,7 @@ class TestRecipes:
                 # Four standard deviations of a share of 2500 or more draws.
                 assert (polarity > 0).mean() == pytest.approx(share, abs=0.04)
 
-    def test_no_self_connections_if_not_wanted(self):
+    def test_self_connections_can_be_excluded(self):
         wiring = FullyConnected(5, self_connections=False).build(2, seed=0)
         assert not wiring.adjacency.diagonal().any()
         assert wiring.num_synapses == 20
@@ -198,14 +198,14 @@ class TestAgainstNcps:
             assert set(np.count_nonzero(internal[np.ix_(inter, command)], axis=1)) == {3}
             assert set(np.count_nonzero(internal[np.ix_(command, motor)], axis=0)) == {4}
 
-    def test_ncps_itself_has_fewer_recurrent_synapses_than_asked(self):
+    def test_ncps_itself_has_fewer_recurrent_synapses_than_specified(self):
         theirs = ncps.wirings.NCP(12, 6, 3, 4, 3, 36, 4)
         theirs.build(20)
         # If ncps no longer draws with repetition, the docstring of NCP is out of date.
         assert np.count_nonzero(theirs.adjacency_matrix[3:9, 3:9]) < 36
         assert np.count_nonzero(NCP(12, 6, 3, 4, 3, 36, 4).build(20, seed=0).adjacency[3:9, 3:9]) == 36
 
-    def test_a_forgotten_neuron_gets_the_mean_number_of_inputs(self):
+    def test_a_neuron_without_synapses_gets_the_mean_number(self):
         # Two inputs with a fan-out of 2 leave at least 16 of the 20 inter neurons without: the mean is below 1, so 1.
         theirs = ncps.wirings.NCP(20, 4, 1, 2, 2, 0, 2)
         theirs.build(2)
@@ -281,7 +281,7 @@ class TestWiring:
             again[pre, post] = polarity
             np.testing.assert_array_equal(again, matrix)
 
-    def test_equality_sees_every_part(self):
+    def test_equality_compares_every_part(self):
         given_ = {"adjacency": np.eye(3), "sensory_adjacency": np.ones((2, 3)), "outputs": 2}
         wiring = Wiring(**given_)
         assert wiring == Wiring(**given_)
@@ -296,12 +296,12 @@ class TestWiring:
         ):
             assert Wiring(**given_ | change) != wiring, change
 
-    def test_what_is_full_says_so(self):
+    def test_is_fully_connected(self):
         assert FullyConnected(4).build(2, seed=0).is_fully_connected
         assert not FullyConnected(4, self_connections=False).build(2, seed=0).is_fully_connected
         assert not AutoNCP(8, 2).build(2, seed=0).is_fully_connected
 
-    def test_nothing_can_be_changed(self):
+    def test_wirings_are_immutable(self):
         adjacency = np.eye(2)
         wiring = Wiring(adjacency, [[1, 1]])
         adjacency[:] = 0
@@ -315,7 +315,7 @@ class TestWiring:
             with pytest.raises(ValueError, match="read-only"):
                 matrix[0, 0] = -1
 
-    def test_repr_says_what_one_wants_to_know(self):
+    def test_repr_has_sizes_and_density(self):
         wiring = Wiring([[0, 1, 0], [0, 0, -1], [0, 0, 0]], [[0, 0, 1]], 1, ["motor", "command", "inter"])
         assert repr(wiring) == (
             "Wiring(1 input, 3 units (1 inter, 1 command, 1 motor), 1 sensory + 2 internal synapses, density 25%)"
@@ -375,7 +375,7 @@ class TestLesions:
 
     @relaxed
     @given(wirings(), st.floats(0, 1))
-    def test_pruning_takes_the_weakest(self, wiring, fraction):
+    def test_pruning_removes_the_weakest_synapses(self, wiring, fraction):
         # Polarity is random; strengths of both signs, no two alike in size.
         rng = np.random.default_rng(0)
         total = wiring.num_synapses + wiring.num_sensory_synapses
@@ -406,7 +406,7 @@ class TestLesions:
             ({"neurons": [0.5]}, TypeError, "each of neurons must be an int, but got 0.5"),
         ],
     )
-    def test_a_lesion_of_what_is_not_there_is_an_error(self, call, error, words):
+    def test_a_lesion_of_a_missing_synapse_is_an_error(self, call, error, words):
         with pytest.raises(error, match=words):
             Wiring([[0, 1], [1, 0]], [[1, 1]]).ablate(**call)
 
@@ -465,11 +465,11 @@ class TestErrors:
             ({"layers": [[0, 1], []]}, ValueError, "layers must .* none may be empty"),
         ],
     )
-    def test_wirings_that_cannot_be(self, change, error, words):
+    def test_invalid_wirings_are_refused(self, change, error, words):
         with pytest.raises(error, match=words):
             Wiring(**{"adjacency": np.eye(2), "sensory_adjacency": [[1, 1]]} | change)
 
-    def test_a_dict_of_something_else(self):
+    def test_a_dict_with_other_keys_is_refused(self):
         content = Wiring([[1]], [[1]]).to_dict()
         with pytest.raises(ValueError, match="content must hold the keys adjacency, kinds, .* but has colour"):
             Wiring.from_dict({"colour": "red"})
@@ -536,7 +536,7 @@ class TestErrors:
             (lambda: AutoNCP(32, 4).build(3, seed=-1), ValueError, "seed must be at least 0, but got -1"),
         ],
     )
-    def test_recipes_that_cannot_be(self, make, error, words):
+    def test_invalid_recipes_are_refused(self, make, error, words):
         with pytest.raises(error, match=words):
             make()
 

@@ -132,7 +132,7 @@ class Progress:
         self.doings[run] = what, time.monotonic()
 
     def held(self, who: str) -> None:
-        """Other drivers are doing all runs that are left; this one waits for them."""
+        """Other drivers are doing all remaining runs; this one waits for them."""
         self.waits = f"waiting for {who}" if who else ""
 
     def status(self) -> list[str]:
@@ -234,7 +234,7 @@ def _cell_of(run: Run) -> tuple[str, str, str, str]:
 class Lines(Progress):
     """One plain line per event, for files, pipes and ``--plain``.
 
-    When there has been no event for long, it prints a status to standard error.
+    If there has been no event for a while, it prints a status to standard error.
     """
 
     def __init__(self, study: Study, metrics: Mapping[str, str], processes: int, console: Console):
@@ -313,7 +313,7 @@ class Lines(Progress):
     def left_out(self, run: Run) -> None:
         """See `Progress`."""
         super().left_out(run)
-        self._print(f"left out, the time is spent: {described(run)}")
+        self._print(f"left out, the time limit was reached: {described(run)}")
 
     def _print(self, text: str) -> None:
         self._printed.set()

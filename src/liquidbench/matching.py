@@ -1,10 +1,10 @@
-"""Measures the size of a network in three ways, and finds the hidden size at which it is as large as the others.
+"""Measures the size of a network in three ways, and finds the hidden size that meets a budget.
 
 ==========  ========================================================  =========
 matching    what is equal                                             tolerance
 ==========  ========================================================  =========
 parameters  trained parameters, head included                         5 %
-compute     multiply-adds and synapse evaluations a sample            10 %
+compute     multiply-adds and synapse evaluations per sample          10 %
 state       numbers carried from one sample to the next               5 %
 ==========  ========================================================  =========
 
@@ -208,7 +208,7 @@ def _nearest_size(
         with torch.random.fork_rng(devices=()), torch.device("meta") if meta else nullcontext():
             return COUNTS[matching](networks.build(model, task, size, seed, structure=structure))
 
-    # Counts grow at least with the size and at most with its square, so that the root falls short rather than beyond.
+    # Counts grow at least linearly and at most quadratically, so the square root does not overshoot.
     below, above = smallest - 1, smallest
     while count(above) < wanted:
         root = (wanted / count(above)) ** 0.5 if above > smallest else 2
@@ -220,7 +220,7 @@ def _nearest_size(
             )
     halve = False
     while above - below > 1:
-        # Interpolation is near at once; halving in turn bounds the steps for counts of any shape.
+        # Interpolation converges fast; alternating with bisection bounds the number of steps.
         share = 0.5 if halve else (wanted - count(below)) / (count(above) - count(below))
         tried = min(max(round(below + share * (above - below)), below + 1), above - 1)
         below, above = (tried, above) if count(tried) < wanted else (below, tried)

@@ -50,8 +50,8 @@ def measure_cost(run: Run, task: Task, folder: str | os.PathLike[str] | None = N
     - ``training_energy_joules``: energy that the processor packages used (`EnergyCounters`), as a mean over training
       steps that are repeated for half a second and at least five times, times the number of batches. Idle power and
       other programs are not subtracted. There is no such row on a GPU or where the machine has no counters.
-    - ``other_load``: cores that other programs kept busy while times were measured, as a mean (`OtherLoad`). There is no
-      such row where the operating system does not count them.
+    - ``other_load``: cores that other programs kept busy while times were measured, as a mean (`OtherLoad`). There is
+      no such row where the operating system does not count them.
     - ``parameters``: number of trained parameters. ``deployed_bytes``: size of all parameters and buffers.
 
     Args:

@@ -119,7 +119,7 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         DamagedFileError: if the file is damaged or belongs to another run.
     """
     arrays = _read(directory, run)
-    keys = [*SPLITS, *(name.removesuffix(_TARGETS) for name in arrays if name.startswith("test ") and name.endswith(_TARGETS))]
+    keys = [name.removesuffix(_TARGETS) for name in arrays if name.endswith(_TARGETS)]
     return {key: (arrays[f"{key}{_TARGETS}"], arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
 
 

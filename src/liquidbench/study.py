@@ -76,6 +76,7 @@ STEPS: Mapping[str, int] = {
     "physionet2012-excerpt": 1_000,
     "parity-dense": 20_000,
     "parity-events": 20_000,
+    "parity-running": 300,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
@@ -234,9 +235,9 @@ class Run:
         """
         if not isinstance(self.training.steps, int):
             raise ValueError(
-                f"training.steps must be the steps of the optimiser of each training; this study counts epochs "
-                f"(training.epochs: {self.training.epochs}), as earlier versions did, whose results can only be read. "
-                "Replace training.epochs by training.steps, or leave it out for the steps that each task needs, and "
+                f"training.steps must be the number of optimiser steps of each training; this study counts epochs "
+                f"(training.epochs: {self.training.epochs}), as earlier versions did; such results can only be read. "
+                "Replace training.epochs by training.steps, or leave it out for each task's default, and "
                 "give the study another name"
             )
         return self.training.steps
@@ -249,10 +250,10 @@ class Run:
     def id(self, data_digest: str) -> str:
         """The run's id in the results: 16 hexadecimal digits.
 
-        It depends on the run's content, the digest of the data, the version of liquidbench and `RESULTS_FORMAT`, but not
-        on the order of keys or the path of a user's table. User-defined code is included by its checksum, so another version of the code gives
-        other runs. Fields that were added later are left out if they have their default, so that earlier results are
-        found.
+        It depends on the run's content, the version of liquidbench included, the digest of the data and
+        `RESULTS_FORMAT`, but not on the order of keys or the path of a user's table. User-defined code is included by
+        its checksum, so another version of the code gives other runs. Fields that were added later are left out if they
+        have their default, so that earlier results are found.
 
         Args:
             data_digest: the task's ``data_digest``.
@@ -395,12 +396,12 @@ class Study:
         _text("name", self.name)
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise ValueError(
-                "name must begin with a letter or digit and go on with letters, digits, '.', '_' or '-', "
-                f"for it names a folder; got {_shown(self.name)}"
+                "name must begin with a letter or digit, followed by letters, digits, '.', '_' or '-', "
+                f"since it names a folder; got {_shown(self.name)}"
             )
         if len(self.name) > _LONGEST_NAME:
             raise ValueError(
-                f"name must have at most {_LONGEST_NAME} characters, for it names a folder; got {len(self.name)}: "
+                f"name must have at most {_LONGEST_NAME} characters, since it names a folder; got {len(self.name)}: "
                 f"{_shown(self.name)}"
             )
         if not isinstance(self.question, str) or not self.question.isprintable():
@@ -442,28 +443,28 @@ class Study:
 
         Raises:
             FileNotFoundError: where there is no such file.
-            ValueError: where the file is no YAML or no study; the message begins with the path.
+            ValueError: if the file is not valid YAML or not a study; the message begins with the path.
         """
         path, text = regular(Path(path), "a study's YAML file"), ""
         if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"{path}: a study has at most {_MOST_BYTES:,} bytes; this is another file, or a slip")
+            raise ValueError(f"{path}: a study has at most {_MOST_BYTES:,} bytes, but this file is larger")
         try:
             text = path.read_text(encoding="utf-8-sig")
             content = yaml.load(text, _Loader)  # noqa: S506
             study = cls.parse({"version": version, **content} if isinstance(content, dict) else content)
         except yaml.MarkedYAMLError as error:
             line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-            raise ValueError(f"{path}: {line}{error.problem or error}: this is no YAML") from error
+            raise ValueError(f"{path}: {line}{error.problem or error}: this is not valid YAML") from error
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
             raise ValueError(
-                f"{path}: line {line} has a control character ({error.character:#04x}), which no YAML may have; "
+                f"{path}: line {line} has a control character ({error.character:#04x}), which YAML does not allow; "
                 "remove it, or save the study as text in UTF-8"
             ) from error
         except UnicodeDecodeError as error:
             line, byte = error.object[: error.start].count(b"\n") + 1, error.object[error.start]
             raise ValueError(
-                f"{path}: line {line} has a byte ({byte:#04x}) that is no UTF-8; save the study as text in UTF-8"
+                f"{path}: line {line} has a byte ({byte:#04x}) that is not valid UTF-8; save the study as text in UTF-8"
             ) from error
         except (ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error
@@ -480,17 +481,17 @@ class Study:
 
     @classmethod
     def parse(cls, mapping: Mapping[str, Any]) -> Self:
-        """Make a study of a mapping as a YAML file holds it.
+        """Create a study from the content of a YAML file.
 
         Args:
-            mapping: keys are the attributes of `Study`; ``search``, ``training`` and ``robustness`` are mappings
-                of theirs.
+            mapping: keys are the attributes of `Study`; ``search``, ``training`` and ``robustness`` are mappings of
+                their attributes.
 
         Returns:
             The study.
 
         Raises:
-            ValueError: for an unknown, missing or bad key, naming it and what is allowed.
+            ValueError: if a key is unknown, missing or invalid; the message has the key and what is allowed.
         """
         _check_keys("a study", mapping, cls)
         values = dict(mapping)
@@ -606,20 +607,20 @@ class _Loader(yaml.SafeLoader):
         line, anchor = self.peek_event().start_mark.line + 1, self.check_event(yaml.AliasEvent)
         self._depth += 1
         if self._depth > _DEEPEST:
-            raise ValueError(f"line {line}: lists and mappings lie more than {_DEEPEST} deep in each other")
+            raise ValueError(f"line {line}: lists and mappings are nested more than {_DEEPEST} deep")
         node = super().compose_node(parent, index)
         self._depth -= 1
         if node is None or node in self._sizes:
             return node
         if anchor:
-            raise ValueError(f"line {line}: an anchor stands within itself")
+            raise ValueError(f"line {line}: an anchor contains itself")
         if isinstance(node, yaml.CollectionNode):
             inside = [one for entry in node.value for one in (entry if isinstance(entry, tuple) else (entry,))]
             size = 1 + sum(self._sizes[one] for one in inside)
         else:
             size = 1
         if size > _MOST_NODES:
-            raise ValueError(f"line {line}: with its anchors unfolded this is more than {_MOST_NODES:,} entries")
+            raise ValueError(f"line {line}: with anchors expanded, there are more than {_MOST_NODES:,} entries")
         self._sizes[node] = size
         return node
 
@@ -628,14 +629,14 @@ class _Loader(yaml.SafeLoader):
         if len(text) > 100:
             line = node.start_mark.line + 1
             raise ValueError(
-                f"line {line}: {text[:20]}... is a whole number of {len(text)} digits, which none here has"
+                f"line {line}: {text[:20]}... is a whole number of {len(text)} digits, too many for any setting"
             )
-        # 010 would be 8 and 1:30 be 90, as YAML once had it; hardly anybody means that.
+        # In YAML 1.1, 010 is 8 and 1:30 is 90, which is hardly ever meant.
         if re.match(r"[-+]?0[0-7_]+$", text) or ":" in text:
             line = node.start_mark.line + 1
             raise ValueError(
-                f"line {line}: {text} is {super().construct_yaml_int(node)} to YAML; write the number that you mean "
-                f"without zeros in front and colons, or {text!r} for text"
+                f"line {line}: YAML reads {text} as {super().construct_yaml_int(node)}; write the number without "
+                f"leading zeros and colons, or {text!r} for text"
             )
         return super().construct_yaml_int(node)
 
@@ -705,7 +706,7 @@ def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | UserCode, ...]:
             except (TypeError, ValueError) as error:
                 raise ValueError(
                     f"{where} may hold text, finite numbers, true, false, null, lists and mappings; quote "
-                    f"what is to be text, such as a date ({error})"
+                    f"text that YAML reads as something else, such as a date ({error})"
                 ) from error
         elif not isinstance(task, str) or not task.strip():
             raise ValueError(f"{where} must be a name, or a mapping with a table; got {_shown(task)}")
@@ -798,7 +799,7 @@ def _distinct(name: str, values: Collection[Any], remedy: str) -> None:
     seen = set()
     for value in values:
         if value in seen:
-            raise ValueError(f"{name} must differ from one another; {value!r} comes twice: {remedy}")
+            raise ValueError(f"{name} must be distinct; {value!r} occurs twice: {remedy}")
         seen.add(value)
 
 

@@ -186,8 +186,8 @@ def _other_version(kept: Study, directory: str | os.PathLike[str]) -> str:
     )
     return (
         f"{directory} holds results of {begun}, and this is {__version__}, which may train differently: runs of both "
-        f"must not be compared. {finish}. To do all runs again with this version: run or compare with --update. To keep "
-        "both: use another folder with --results"
+        f"must not be compared. {finish}. To do all runs again with this version: run or compare with --update. To "
+        "keep both: use another folder with --results"
     )
 
 

@@ -1,4 +1,4 @@
-"""Liquid and recurrent networks for PyTorch, correct on uneven time and missing data."""
+"""Liquid and recurrent networks for PyTorch, for irregularly sampled and missing data."""
 
 from liquidrnn import wirings as wirings
 from liquidrnn.kernels import backends as backends

@@ -1,4 +1,4 @@
-"""Checks of arguments. Error messages give the name, what was expected, what was passed, and what to do."""
+"""Checks arguments. Error messages give the name, what was expected, what was passed, and what to do."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from liquidrnn.recurrence import Recurrence as Recurrence
 from liquidrnn.recurrence import Trace
 from liquidrnn.samples import Samples, check_kind
 from liquidrnn.spans import row_flags, row_spans
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, drawn, module_of_torch
 from liquidrnn.wirings import Wiring
 
 
@@ -131,7 +131,8 @@ class RecurrentLayer(nn.Module):
         """Stacks recurrences.
 
         Args:
-            build: creates a recurrence for a number of input features; called once per layer and direction.
+            build: creates a recurrence for a number of input features; called once per layer and direction, when
+                ``self.layers`` holds the layers below.
             input_size: features of one sample.
             num_layers: number of stacked layers.
             mixed_memory: wrap every recurrence in ``wrapper``.
@@ -176,10 +177,11 @@ class RecurrentLayer(nn.Module):
         self.readout: nn.Linear | None = None
         if output_size is not None:
             output_size = positive_int("output_size", output_size)
-            self.readout = nn.Linear(width, output_size, device=device, dtype=dtype)
+            factory: Factory = {"generator": generator, "device": device, "dtype": dtype}
+            self.readout = module_of_torch(nn.Linear, width, output_size, **factory)
             with torch.no_grad():
                 for parameter in self.readout.parameters():
-                    start = drawn(nn.init.uniform_, *parameter.shape, generator=generator, device=device, dtype=dtype)
+                    start = drawn(nn.init.uniform_, *parameter.shape, **factory)
                     parameter.copy_((2 * start - 1) * width**-0.5)
         self.output_size = width if output_size is None else output_size
         self._register_load_state_dict_pre_hook(self._rename_older)
@@ -417,8 +419,8 @@ class RecurrentLayer(nn.Module):
                 raise ValueError(f"mask of step() must be bool {tuple(input.shape)}, but got {described(mask)}")
             if readable(mask) and not bool(mask.any(-1).all()):
                 raise ValueError(
-                    "mask of step() must have an observed feature in every row: a sample that is not there is no step; "
-                    "leave it out and add its time span to the next"
+                    "mask of step() must have an observed feature in every row: leave out an absent sample and add its "
+                    "time span to the next"
                 )
             x = torch.where(mask, x, 0)
             mask = mask if batched else mask.unsqueeze(0)
@@ -444,7 +446,7 @@ class RecurrentLayer(nn.Module):
         """Raises if spans are given but a recurrence would ignore them."""
         if spans is not None and not all(recurrence.uses_timespans for recurrence in self.recurrences):
             raise ValueError(
-                f"this {type(self).__name__} takes no notice of {name}: build it with time='append' or time='decay' to "
+                f"this {type(self).__name__} does not use {name}: build it with time='append' or time='decay' to "
                 "use them, or with time='ignore' to accept and ignore them"
             )
 

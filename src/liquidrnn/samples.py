@@ -157,7 +157,7 @@ class Samples:
 
 
 def _unpacking(packed: PackedSequence) -> tuple[Tensor, Tensor]:
-    """Where each row of packed data stands in (batch * time), and the lengths of the sequences, these on the CPU.
+    """The index of each row of packed data in (batch * time), and the lengths of the sequences, on the CPU.
 
     Gradients of one selection of rows take a fraction of the time that those of torch's packing take.
     """

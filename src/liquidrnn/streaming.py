@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from liquidrnn.arguments import described, positive_int
-from liquidrnn.kernels import direct, in_transform
+from liquidrnn.kernels import PLAIN, direct
 from liquidrnn.kernels.loop import Inputs, State, contiguous_copy
 from liquidrnn.kernels.operator import StreamBuffers
 from liquidrnn.recurrent import RecurrentLayer
@@ -19,6 +19,7 @@ from liquidrnn.spans import check_sums, checked_number, row_flags, row_spans
 _modes = torch._C._len_torch_dispatch_stack
 _transforms = torch._C._functorch.peek_interpreter_stack  # pyright: ignore[reportAttributeAccessIssue]
 _tracing = torch._C._get_tracing_state
+_has_storage = torch._C._has_storage
 
 
 class Stream:
@@ -63,7 +64,9 @@ class Stream:
         if batch is not None:
             batch = positive_int("batch", batch)
         if layer.num_directions == 2:
-            raise ValueError("a stream reads forward in time, but the layer is bidirectional: build it without")
+            raise ValueError(
+                "a stream reads forward in time, but the layer is bidirectional: build it with bidirectional=False"
+            )
         parameter = layer._like()
         if not direct([parameter]):
             raise TypeError(f"layer must have plain tensors as parameters outside of graphs and modes, {_WAY_OUT}")
@@ -82,7 +85,7 @@ class Stream:
                     torch.zeros(rows, 1, recurrence.input_size, **kind),
                     torch.zeros(rows, sum(recurrence.state_sizes), **kind),
                     torch.zeros(rows, 1, 1, **kind),
-                    # The layers above read outputs, of which none is ever missing.
+                    # The layers above read outputs, which are never missing.
                     observed if recurrence.reads_mask and not number else None,
                 )
                 for number, recurrence in enumerate(self._layer.recurrences)
@@ -125,7 +128,7 @@ class Stream:
                 None is all.
 
         Raises:
-            TypeError: ``rows`` are neither indices nor bool.
+            TypeError: ``rows`` are neither indices nor bool, or a tensor is not plain.
             ValueError: ``rows`` are out of range or repeated, or the stream has no batch; ``hx`` has the wrong shape.
 
         Example:
@@ -135,6 +138,8 @@ class Stream:
             >>> stream.state.abs().sum(-1) > 0
             tensor([[ True, False,  True,  True]])
         """
+        _check_plain("hx", *(hx if isinstance(hx, tuple | list) else (hx,)))
+        _check_plain("rows", rows)
         chosen = self._chosen(rows)
         self._write(self._layer._state(hx, len(chosen), self._batch is not None, self._parameter), chosen)
         self._wait(self._pending.index_fill(0, chosen, 0.0))
@@ -154,7 +159,7 @@ class Stream:
         """Continues from a :meth:`snapshot` of this stream or one with an equal layer.
 
         Raises:
-            TypeError: the snapshot is not a mapping to tensors.
+            TypeError: the snapshot is not a mapping to plain tensors.
             ValueError: it is from another kind of layer, size, batch or dtype.
 
         Example:
@@ -175,6 +180,7 @@ class Stream:
             raise ValueError(
                 f"snapshot must have {', '.join(names)}, but has {', '.join(map(str, snapshot)) or 'nothing'}"
             )
+        _check_plain("snapshot", *snapshot.values())
         *parts, pending = (snapshot[name] for name in names)
         shape = () if self._batch is None else (self._batch,)
         kind = self._pending.dtype
@@ -214,7 +220,8 @@ class Stream:
             (output_size,) or (batch, output_size).
 
         Raises:
-            TypeError: the input is not a plain tensor, or the span is not a number.
+            TypeError: a tensor is not plain, such as a fake tensor or one inside ``torch.vmap``, or the span is not a
+                number.
             ValueError: the input has the wrong shape, dtype or device; or the span is negative, not finite, above the
                 largest number of the layer's dtype, or without effect on this layer.
         """
@@ -268,6 +275,7 @@ class Stream:
 
     def _begin(self, reset: bool | Tensor) -> None:
         """Resets the rows where an episode begins."""
+        _check_plain("reset", reset)
         begins = row_flags("reset", reset, self._batch or 1, self._parameter).flatten()
         if bool(begins.any()):
             self.reset(rows=None if self._batch is None else begins)
@@ -275,6 +283,7 @@ class Stream:
     def _span(self, timespan: object) -> float | Tensor:
         """A checked span for all rows, or for each, (rows, 1): the slow path for anything but a plain number."""
         self._layer._check_clock("timespan", timespan)
+        _check_plain("timespan", timespan)
         number = checked_number("timespan", timespan, self._dtype)
         if number is not None:
             return number
@@ -293,7 +302,7 @@ class Stream:
             if there is None and not self._waiting:
                 return self._advance(x, span, seen)
             passed = self._pending + span
-            way_out = "; reset() begins such a sequence anew, with rows= that one alone"
+            way_out = "; reset() starts such a sequence again, with rows= only that one"
             check_sums(passed, True if there is None else there, self._dtype, way_out)
             if there is None:
                 output = self._advance(x, passed, seen)
@@ -338,7 +347,9 @@ class Stream:
         if rows is None:
             return torch.arange(size, device=self._device)
         if self._batch is None:
-            raise ValueError("rows are of a batch, but this stream was made without: leave rows out, or give it batch=")
+            raise ValueError(
+                "rows need a batch, but this stream has none: leave rows out, or create the stream with batch="
+            )
         wanted = f"rows must be indices from 0 to {size - 1}, or bool ({size},)"
         try:
             if not isinstance(rows, Tensor | np.ndarray):
@@ -360,21 +371,19 @@ class Stream:
         """Raises unless ``input`` is a plain tensor with the stream's shape, dtype and device."""
         if not isinstance(input, Tensor):
             raise TypeError(f"input must be a Tensor of shape {self._shape}, but got {described(input)}")
-        if not direct([input]):
-            raise TypeError(
-                f"input must be a plain Tensor outside of graphs and modes, but got {_kind(input)}: {_WAY_OUT}"
-            )
+        _check_plain("input", input)
         if input.shape != self._shape or input.dtype != self._dtype or input.device != self._device:
             raise ValueError(
-                f"input must be {self._shape} of {self._dtype} on {self._device}, one sample as the stream was made "
-                f"for, but got {described(input)} on {input.device}"
+                f"input must be {self._shape} of {self._dtype} on {self._device}, one sample, as the stream was "
+                f"created for, but got {described(input)} on {input.device}"
             )
 
     def _check_mask(self, mask: object) -> None:
         if not isinstance(mask, Tensor) or mask.shape != self._shape or mask.dtype != torch.bool:
             raise ValueError(f"mask must be bool {self._shape}, True where observed, but got {described(mask)}")
-        if mask.device != self._device or not direct([mask]):
-            raise ValueError(f"mask must be a plain Tensor on {self._device}, but got {_kind(mask)} on {mask.device}")
+        _check_plain("mask", mask)
+        if mask.device != self._device:
+            raise ValueError(f"mask must be on {self._device} as the layer is, but is on {mask.device}")
 
     def __getstate__(self) -> dict[str, Any]:
         """The layer and a snapshot, from which a copy is created."""
@@ -390,14 +399,27 @@ class Stream:
         return f"Stream({self._layer!r}, backend={self.backend!r})"
 
 
-_WAY_OUT = "a stream reads memory and writes it, unseen by torch; layer.step() is seen"
+_WAY_OUT = "a stream reads and writes memory, bypassing torch; use layer.step()"
 
 
-def _kind(tensor: Tensor) -> str:
-    """Describes why a tensor is not plain, without its shape, which may be symbolic while a graph is traced."""
-    if in_transform():
-        return "one inside a transform of torch.func"
-    return f"a {type(tensor).__name__}{'' if direct([]) else ' inside a dispatch mode or a trace'}"
+def _check_plain(name: str, *given: object) -> None:
+    """Raises if a tensor is not plain memory, or if a mode, a trace or a transform is active."""
+    tensors = [part for part in given if isinstance(part, Tensor)]
+    odd = [part for part in tensors if type(part) not in PLAIN or not _has_storage(part)]
+    # After `odd`, where torch.compile breaks its graph: while it traces, it has a mode of its own.
+    seen = bool(_modes()) or _transforms() is not None or _tracing() is not None
+    if not seen and not odd:
+        return
+    # Without the shape, which may be symbolic while a graph is traced.
+    got = f"a {type((odd or tensors)[0]).__name__}" if tensors else "a call"
+    if _transforms() is not None:
+        got = f"{got} inside a transform of torch.func"
+    elif seen:
+        got = f"{got} inside a dispatch mode or a trace"
+    elif odd and type(odd[0]) in PLAIN:
+        got = f"{got} without memory of its own"
+    wanted = f"{name} must be a plain Tensor" if tensors else "a stream must be called"
+    raise TypeError(f"{wanted} outside of graphs and modes, but got {got}: {_WAY_OUT}")
 
 
 def _tuple(state: Tensor | State) -> State:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import unset_fake_temporarily
 from liquidrnn.arguments import choice, described, positive_int, readable
 from liquidrnn.wirings import FullyConnected, Recipe, Wiring
 
+Module = TypeVar("Module", bound=nn.Module)
 Mapping = Literal["affine", "linear"] | None
 Constraint = Literal["softplus", "clamp"] | None
 
@@ -185,6 +186,24 @@ def drawn(
     return init(torch.empty(shape, device=source, dtype=torch.float32), generator=generator).to(
         device, dtype or torch.get_default_dtype()
     )
+
+
+def module_of_torch(
+    kind: Callable[..., Module],
+    *sizes: int,
+    generator: torch.Generator | None,
+    device: torch.device | str | None,
+    dtype: torch.dtype | None,
+    **options: Any,
+) -> Module:
+    """A module of ``torch.nn``: with torch's initial values, or uninitialised if a generator is to draw them.
+
+    torch draws its values from the global random state, which a layer with its own generator must not change.
+    """
+    if generator is None:
+        return kind(*sizes, device=device, dtype=dtype, **options)
+    device = torch.get_default_device() if device is None else device
+    return kind(*sizes, device="meta", dtype=dtype, **options).to_empty(device=device)
 
 
 def uniform(

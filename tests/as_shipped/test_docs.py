@@ -140,7 +140,7 @@ def test_yaml_blocks_are_studies(page, monkeypatch):
 
 
 @every_page
-def test_links_lead_somewhere(page):
+def test_links_have_targets(page):
     prose = re.sub(r"^```.*?^```$", "", text(page), flags=re.M | re.S)
     for target in re.findall(r"\]\(([^)\s]+)\)", prose):
         path, _, heading = target.partition("#")
@@ -277,7 +277,7 @@ def test_tasks_are_on_their_page_as_they_are(name):
         assert " ".join(said.split()) in page
 
 
-def test_arrows_are_drawn_as_they_are_checked():
+def test_layers_in_the_pages_match_the_contracts():
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
     drawn = ["\n".join(" ".join(line.split()) for line in block.splitlines()) for _, block in blocks(ARCHITECTURE, "")]
     for contract in contracts:

@@ -21,7 +21,7 @@ def test_every_example_is_tried():
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_it_runs(name, tmp_path):
+def test_examples_run(name, tmp_path):
     (tmp_path / "docs").symlink_to(ROOT / "docs")
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
     ran = subprocess.run(
@@ -33,7 +33,7 @@ def test_it_runs(name, tmp_path):
         assert float(ran.stdout.split("after training: ")[1].split(";")[0]) < 0.25
 
 
-def test_a_study_of_a_layer_and_a_task_of_ones_own_runs(tmp_path):
+def test_a_study_of_a_user_defined_layer_and_task_runs(tmp_path):
     own = ROOT / "examples" / "own"
     study = yaml.safe_load((own / "study.yaml").read_text())
     study |= {"seeds": 1, "search": {"trials": 1}, "training": {"steps": 10}}
@@ -45,7 +45,7 @@ def test_a_study_of_a_layer_and_a_task_of_ones_own_runs(tmp_path):
     assert "8 of 8 runs" in ran.stdout and "Leaky-deep" in ran.stdout
 
 
-def test_a_task_of_ones_own_keeps_its_promises(monkeypatch):
+def test_user_defined_tasks_pass_the_checks_of_every_task(monkeypatch):
     from liquidbench import tasks
     from liquidbench.tasks.task import check
 

@@ -32,7 +32,7 @@ def test_tests_over_tasks_leave_out_what_was_cut_short():
     assert over("a").leads is None and over("a").tasks == 5
 
 
-def test_ranks_have_an_interval_from_six_tasks_on():
+def test_ranks_have_an_interval_with_at_least_six_tasks():
     random = np.random.default_rng(0)
     tables = [table({model: random.random(3) for model in ("CfC", "GRU")}, task=task) for task in "abcdef"]
     for tasks in (1, 5, 6):
@@ -123,7 +123,7 @@ def test_verdicts_of_matchups():
     assert small.p < 0.05 and small.lead < 1 and small.verdict == "no difference shown"
 
 
-def test_a_wild_task_does_not_turn_a_matchup():
+def test_an_extreme_task_does_not_decide_a_matchup():
     found = matched([-0.02, -0.021, -0.022, -0.023, -0.024, -0.025, -0.026, -0.027, -0.028, 0.9])
     assert found.lead > 1 and found.outcome.effect < 0
     assert found.verdict == "no difference shown"
@@ -141,7 +141,7 @@ def test_where_any_difference_counts_leads_have_no_unit():
     assert found.sentence == "Over 6 tasks, it cannot be said whether CfC or GRU is better."
 
 
-def test_tasks_that_say_nothing_are_left_out_of_a_matchup_and_counted():
+def test_tasks_without_a_verdict_are_left_out_of_a_matchup_and_counted():
     failing = table({"CfC": [0.9, None, None, 0.9], "GRU": [0.8] * 4}, task="g")
     frames = [
         table({"CfC": 0.8 + lead + SPREAD, "GRU": 0.8 + SPREAD}, task=task)
@@ -228,19 +228,20 @@ def test_where_friedman_finds_nothing_nemenyi_separates_nothing():
     assert everyone(tasks=2).over_tasks.groups is None
 
 
-def test_too_few_tasks_for_so_many_pairs_is_said():
+def test_too_few_tasks_for_the_number_of_pairs_are_reported():
     groups = everyone(tasks=6).over_tasks.groups
     # Ten pairs: 2 / 2^8 is 0.0078, ten times that more than 0.05; of nine tasks it is 0.039.
     assert groups.enough == 9
     assert groups.sentence.endswith(
-        "With 6 tasks no signed-rank test corrected for all pairs of 5 models can show a difference; that takes 9."
+        "With 6 tasks no signed-rank test corrected for all pairs of 5 models can show a difference; "
+        "9 tasks are needed."
     )
     assert len(groups.signed_rank) == 1
     assert everyone(tasks=5).over_tasks.groups.signed_rank is None
     assert "no signed-rank test" not in everyone(tasks=12).over_tasks.groups.sentence
 
 
-def test_what_a_lead_over_tasks_costs():
+def test_prices_of_a_lead_over_tasks():
     leads = [0.02, 0.03, 0.04, 0.05, 0.06, 0.076]
     spent = [
         costs({"CfC": {"seconds_per_epoch": times, "parameters": 4000}, "GRU": {"seconds_per_epoch": 1.0}}, task=task)

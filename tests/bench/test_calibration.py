@@ -48,7 +48,7 @@ def test_a_large_difference_is_found():
     assert "| 8 against 3, better by 0.08 | 15 |" in calibrate.table({scenario: told})
 
 
-def test_many_networks_are_no_better_for_their_number():
+def test_more_networks_do_not_make_a_family_better():
     # By the best of eight against the best of three, "liquid better" came out in 0.2 of such studies.
     (scenario,) = (one for one in calibrate.NULL if one.name == "8 against 3, all of one distribution")
     told = calibrate.calibrate(scenario, 40)

@@ -125,22 +125,22 @@ class TestLines:
             "[ 3/12] done: time and memory of LTC on occupancy-excerpt, 1.2 s",
             "[ 3/12] started: GRU on occupancy-excerpt, seed 0",
             "[ 4/12] FAILED: GRU on occupancy-excerpt, seed 0: worker died with signal 9, perhaps out of memory",
-            "[ 5/12] left out, the time is spent: GRU on occupancy-excerpt, seed 1",
+            "[ 5/12] left out, the time limit was reached: GRU on occupancy-excerpt, seed 1",
         ]
 
-    def test_brackets_in_a_reason_are_no_markup(self):
+    def test_brackets_in_a_reason_are_not_markup(self):
         screen, raw = terminal(200, is_terminal=False)
         Lines(STUDY, METRICS, 1, screen).failed(FITS[0], "index [/bold] of [red] is wrong")
         assert "index [/bold] of [red] is wrong" in raw.getvalue().decode()
 
-    def test_chosen_off_a_terminal_and_on_request(self):
+    def test_lines_are_used_off_a_terminal_and_on_request(self):
         assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80)[0]), Dashboard)
         assert isinstance(progress(STUDY, METRICS, 1, plain=True, console=terminal(80)[0]), Lines)
         assert isinstance(progress(STUDY, METRICS, 1, console=terminal(80, is_terminal=False)[0]), Lines)
 
 
 class TestSilence:
-    def test_what_is_going_on_is_said_on_the_standard_error(self, monkeypatch, capsys):
+    def test_a_status_is_printed_to_standard_error(self, monkeypatch, capsys):
         monkeypatch.setattr("liquidbench.console._SILENCE", (0.05, 10.0))
         study = Study.parse({"name": "s", "tasks": ["a"], "models": ["GRU", "CfC"], "seeds": 1})
         first, second = study.runs()[:2]
@@ -176,7 +176,7 @@ class TestSilence:
         progress.held("process 5 (liquidbench resume results/s)")
         assert progress.status()[0] == "waiting for process 5 (liquidbench resume results/s)"
 
-    def test_a_board_shows_them(self):
+    def test_a_leaderboard_shows_scores_of_any_size(self):
         study = Study.parse({"name": "s", "tasks": ["a\x1b[2J"], "models": ["GRU"], "seeds": 2})
         console = Console(file=io.StringIO(), width=120, force_terminal=True)
         board = Dashboard(study, {"a\x1b[2J": "accuracy"}, 2, console)
@@ -187,7 +187,7 @@ class TestSilence:
 
 
 class TestRemaining:
-    def test_nothing_is_said_before_a_run_has_finished(self, clock):
+    def test_there_is_no_estimate_before_a_run_has_finished(self, clock):
         board = busy = Dashboard(STUDY, METRICS, 2, terminal(80)[0])
         busy.known(FITS[0], "done", 0.5)
         assert board.remaining() is None
@@ -238,7 +238,7 @@ FACTS = {
 
 
 class TestSummary:
-    def test_what_it_says(self):
+    def test_summary_of_a_comparison(self):
         screen, raw = terminal(120)
         summary(screen, comparison(), FACTS)
         lines = [line.split() for line in raw.getvalue().decode().splitlines()]

@@ -34,7 +34,7 @@ def test_a_gain_at_a_higher_cost_has_a_rate():
     )
 
 
-def test_the_rate_is_the_better_ones_whoever_it_is():
+def test_the_rate_is_that_of_the_better_model():
     turned = {"CfC": BETTER["GRU"], "GRU": BETTER["CfC"]}
     found = price(0.25, turned)
     assert found.per_doubling == pytest.approx(0.025) and found.gain == pytest.approx(-0.05)
@@ -42,7 +42,7 @@ def test_the_rate_is_the_better_ones_whoever_it_is():
     assert found.sentence.startswith("GRU is better than CfC at 4 times the training time: accuracy 0.0250 higher")
 
 
-def test_of_errors_a_gain_is_a_lower_one():
+def test_a_gain_in_errors_is_a_lower_error():
     errors = {model: 1 - scores for model, scores in BETTER.items()}
     found = price(4.0, errors, ERROR)
     assert found.gain == pytest.approx(0.05)
@@ -95,7 +95,7 @@ def test_costs_of_families_are_those_of_the_networks_that_count():
     assert judgement.verdict != "liquid better" or found.sentence.startswith("liquid networks are better than")
 
 
-def test_where_a_floor_is_not_beaten_cost_has_words_too():
+def test_costs_are_described_if_a_floor_is_not_beaten():
     scores = {"CfC": [0.90, 0.91, 0.92], "GRU": [0.90, 0.92, 0.91]}
     frame = pl.concat(
         [

@@ -168,7 +168,7 @@ def test_fits_that_the_results_have_no_more_are_told_of(finished, tmp_path):
     assert len(list(folder.rglob("liquidbench.content"))) == 6, "and left alone"
 
 
-def test_what_a_kill_has_left_is_not_mixed_with_what_is_exported(finished, tmp_path):
+def test_leftovers_of_a_killed_export_are_not_used(finished, tmp_path):
     pytest.importorskip("tensorboard", reason="needs the extra tensorboard")
     frame = results.read(finished)
     run = frame.filter(kind="fit", model="LTC")["run"][0]
@@ -245,7 +245,7 @@ assert said(there()) == expected
 )
 @pytest.mark.skipif(os.name != "posix", reason="makes pipes and links")
 @pytest.mark.filterwarnings("ignore")
-def test_a_place_that_cannot_be_it_is_refused_and_left_alone(to, make, words, finished, tmp_path):
+def test_an_unsuitable_folder_is_refused_and_left_alone(to, make, words, finished, tmp_path):
     pytest.importorskip(to, reason=f"needs the extra {to}")
     path = tmp_path / "there"
     make(path)
@@ -258,7 +258,7 @@ def test_a_place_that_cannot_be_it_is_refused_and_left_alone(to, make, words, fi
 
 @pytest.mark.parametrize("to", ["tensorboard", "mlflow"])
 @pytest.mark.parametrize("name", ["file/below", "n" * 300, "n" * 300 + "/below"])
-def test_a_place_that_cannot_be_made_is_said(to, name, finished, tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(to, name, finished, tmp_path):
     pytest.importorskip(to, reason=f"needs the extra {to}")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(
@@ -321,7 +321,7 @@ def test_names_from_strangers_stay_in_the_folder(name, finished, tmp_path):
 
 
 @pytest.mark.parametrize("tool", ["tensorboard", "mlflow"])
-def test_a_tool_that_is_not_there_is_said(tool, finished, tmp_path, monkeypatch):
+def test_a_missing_tool_is_reported(tool, finished, tmp_path, monkeypatch):
     for name in ("tensorboard.compat.proto", "mlflow"):
         monkeypatch.setitem(sys.modules, name, None)
     with warnings.catch_warnings():

@@ -30,11 +30,11 @@ FACTS = Facts(
 
 
 @pytest.mark.parametrize("facts", [FACTS, Facts()])
-def test_they_come_back(facts):
+def test_facts_survive_a_round_trip(facts):
     assert Facts.from_json(json.loads(json.dumps(facts.to_json(), allow_nan=False))) == facts
 
 
-def test_those_of_another_version_are_read_as_far_as_they_go():
+def test_facts_of_other_versions_are_read():
     found = Facts.from_json({"metric": "r2", "metric_label": "R²", "higher_is_better": True, "of a later version": 3})
     assert found.measure == Measure("r2", "R²", True, (-math.inf, 1.0)) == found.selecting
     assert score_interval([0.9, 1.0], found.measure)[1] == 1.0
@@ -52,7 +52,7 @@ def test_those_of_another_version_are_read_as_far_as_they_go():
         ({"higher_is_better": "yes"}, "higher_is_better of a task must be of type bool"),
     ],
 )
-def test_what_are_no_facts_is_said(told, message):
+def test_invalid_facts_are_refused(told, message):
     with pytest.raises(ValueError, match=message):
         Facts.from_json(told)
 

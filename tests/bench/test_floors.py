@@ -38,7 +38,7 @@ def waves(length=40, features=1, lengths=None):
 @pytest.mark.parametrize("missing", [False, True])
 @pytest.mark.parametrize("per", ["step", "sequence"])
 @pytest.mark.parametrize("kind", ["classification", "regression"])
-def test_boosting_answers_wherever_networks_do(kind, per, missing):
+def test_boosting_predicts_every_target(kind, per, missing):
     toy = task(kind, per, missing)
     asked = toy.split("test")
     predicted = boosting_predictions(toy)
@@ -79,7 +79,7 @@ def test_summaries_are_those_of_pandas():
             np.testing.assert_allclose(inputs[number, index * features : (index + 1) * features], one, rtol=1e-6)
 
 
-def test_no_target_beyond_training_and_validation_is_seen():
+def test_floors_do_not_read_test_targets():
     toy = task()
     plain = boosting_predictions(toy)
     other = replace(toy)
@@ -87,7 +87,7 @@ def test_no_target_beyond_training_and_validation_is_seen():
     np.testing.assert_array_equal(boosting_predictions(other), plain)
 
 
-def test_waves_that_no_summary_shows_are_found_by_convolutions():
+def test_convolutions_classify_waves_that_summaries_cannot():
     toy = waves(features=2)
     asked = toy.split("test")
     assert score("accuracy", asked.targets, convolution_predictions(toy)) > 0.9
@@ -95,7 +95,7 @@ def test_waves_that_no_summary_shows_are_found_by_convolutions():
     assert set(floors.scores(toy)) == {"boosting", "convolution"}
 
 
-def test_a_kernel_is_the_convolution_that_it_is_said_to_be():
+def test_a_kernel_is_the_documented_convolution():
     draw = np.random.default_rng(0)
     values = draw.normal(size=(3, 9, 1)).astype(np.float32)
     found = floors.minirocket(values)(values)
@@ -122,7 +122,7 @@ def _sampled(sequences):
     [
         (task(), "each step has a target"),
         (task(per="sequence", missing=True), "values are missing"),
-        (waves(lengths=(30, 41)), "sequences have from 30 to 41 steps"),
+        (waves(lengths=(30, 41)), "sequences have different lengths, 30 to 41 steps"),
     ],
 )
 def test_convolutions_are_for_equally_long_complete_even_sequences(toy, words):

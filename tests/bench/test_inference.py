@@ -85,7 +85,7 @@ def test_with_a_margin_a_claim_is_the_best_of_scipys_one_sided_tests(shift):
 
 
 @pytest.mark.parametrize(("true", "false"), [(0.0, {"above", "below"}), (1.0, {"above", "below", "within"})])
-def test_false_claims_are_as_rare_as_promised(true, false):
+def test_false_claims_are_at_most_alpha(true, false):
     moved = np.random.default_rng(0).normal(true, 0.4, size=(2000, 6))
     claims = [estimate(row).claim(1.0) for row in moved]
     wrong = np.mean([claim in false and p < 0.05 for claim, p in claims])
@@ -153,7 +153,7 @@ def test_tests_are_symmetric_and_ignore_the_order_of_pairs(pairs):
     assert other == {"above": "below", "below": "above"}.get(claim, claim) or np.isclose(a.mean(), b.mean())
 
 
-def test_three_seeds_that_differ_alike_prove_nothing():
+def test_three_seeds_with_equal_differences_show_nothing():
     # 0.9 - 0.8 and 0.8 - 0.7 differ in the last bit, which must not pass for a tiny spread.
     alike = estimate(differences([0.9, 0.8, 0.7], [0.8, 0.7, 0.6]))
     assert alike.claim() == ("above", 0.25) and alike.interval() is None
@@ -168,7 +168,7 @@ def test_three_seeds_that_differ_alike_prove_nothing():
         ([1.0, 2.0], [1.0, math.nan], "second must be finite; 1 are not"),
     ],
 )
-def test_bad_samples_are_refused_in_words(first, second, words):
+def test_bad_samples_are_refused_with_a_message(first, second, words):
     with pytest.raises(ValueError, match=words):
         signed_rank_test(first, second)
 
@@ -273,7 +273,7 @@ def test_only_the_hierarchical_bootstrap_covers_the_mean_over_tasks(tasks):
         ([[1.0], [math.inf]], r"groups\[1\] must be finite"),
     ],
 )
-def test_bad_groups_are_refused_in_words(groups, words):
+def test_bad_groups_are_refused_with_a_message(groups, words):
     with pytest.raises(ValueError, match=words):
         hierarchical_interval(groups)
 
@@ -336,7 +336,7 @@ def test_superiority_is_mann_whitneys(pairs):
     assert effect_size(a, b).superiority == pytest.approx(expected)
 
 
-def test_words_of_effects_and_effects_of_no_size():
+def test_words_for_effect_sizes():
     def word(size):
         moved = np.array([-1.0, 0.0, 1.0])
         bias = effect_size(moved + 1, np.zeros(3)).standardised
@@ -374,7 +374,7 @@ def test_places_are_scipys():
     assert (places(scores, higher_is_better=True) == stats.rankdata(-scores, axis=1)).all()
 
 
-def test_critical_differences_are_those_in_print():
+def test_critical_differences_match_published_tables():
     # Demsar 2006, table 5 (a): q / sqrt(2) for two to ten models.
     printed = [1.960, 2.343, 2.569, 2.728, 2.850, 2.949, 3.031, 3.102, 3.164]
     for models, q in zip(range(2, 11), printed, strict=True):
@@ -405,7 +405,7 @@ def test_seeds_to_show_a_difference_are_statsmodels(effect, alpha):
     assert seeds_to_show(effect, 1.0, alpha, most=found - 1) is None
 
 
-def test_no_difference_takes_more_seeds_than_there_are_and_a_huge_one_two():
+def test_extreme_differences_need_none_or_two_seeds():
     assert seeds_to_show(0.0, 1.0) is None
     assert seeds_to_show(1e6, 1.0) == seeds_to_show(50.0, 1.0) == 2
     with pytest.raises(ValueError, match="spread positive; got 0.1 and 0"):
@@ -413,7 +413,7 @@ def test_no_difference_takes_more_seeds_than_there_are_and_a_huge_one_two():
 
 
 @pytest.mark.parametrize("difference", [0.0, -0.4, 0.7])
-def test_seeds_to_equate_have_the_power_asked_for(difference):
+def test_seeds_to_equate_have_the_requested_power(difference):
     def power(n):
         """Exact: over the distribution of the standard deviation s, the mean must lie within ± (1 - t s / sqrt(n))."""
         quantile = stats.t.ppf(0.975, n - 1)
@@ -429,7 +429,7 @@ def test_seeds_to_equate_have_the_power_asked_for(difference):
     assert power(found) >= 0.8 > power(found - 2)
 
 
-def test_what_lies_beyond_the_margin_is_never_equated():
+def test_differences_beyond_the_margin_are_never_equivalent():
     assert seeds_to_equate(0.02, 0.001, 0.01) is None
     with pytest.raises(ValueError, match="margin must be positive"):
         seeds_to_equate(0.0, 1.0, 0.0)
@@ -465,7 +465,7 @@ def test_the_tuning_curve_is_unbiased():
 def test_a_long_tuning_curve_and_a_failed_trial():
     curve = expected_best(np.arange(2000.0), higher_is_better=True)
     assert curve[-1] == 1999 and (np.diff(curve) > 0).all() and curve[0] == pytest.approx(999.5)
-    with pytest.raises(ValueError, match="give a trial that failed a score"):
+    with pytest.raises(ValueError, match="give a failed trial a score"):
         expected_best([0.5, math.nan], higher_is_better=True)
 
 

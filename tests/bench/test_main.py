@@ -140,7 +140,7 @@ def test_a_changed_study_is_refused_until_it_is_wanted(finished, tmp_path, capsy
     try:
         assert main(["run", changed, "--results", str(finished.parent), "--update", "--minutes", "1e-9"]) == 0
         out = capsys.readouterr().out
-        assert "left out, the time is spent: GRU on occupancy-excerpt, seed 7" in out
+        assert "left out, the time limit was reached: GRU on occupancy-excerpt, seed 7" in out
         assert "minutes are over, 1 run left out. To continue: liquidbench resume" in out and "(3 of 4 runs)" in out
         assert "Ignored: 3 more runs there, which are from other versions of the study or its data" in out
         assert "CfC" not in (finished / "report.html").read_text(encoding="utf-8")

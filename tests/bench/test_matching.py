@@ -110,12 +110,12 @@ def test_solver_steps_cost_operations_and_no_parameters():
     assert count_operations(six).total - count_operations(three).total == 3 * 4 * 100
 
 
-def test_a_head_per_sequence_is_no_work_of_a_sample():
+def test_a_head_per_sequence_does_not_count_per_sample():
     step, sequence = (count_operations(build("GRU", task(per), 8, 0)) for per in ("step", "sequence"))
     assert step.multiply_adds - sequence.multiply_adds == 2 * 8
 
 
-def test_state_is_what_the_layer_hands_on():
+def test_state_is_counted_with_memory_cells():
     for model in MODELS:
         network = build(model, task(), 9, seed=0)
         with torch.no_grad():
@@ -132,7 +132,7 @@ def test_state_is_what_the_layer_hands_on():
         for matching in COUNTS
     ],
 )
-def test_structures_on_offer_are_as_large_as_the_reference(model, matching):
+def test_structures_have_the_size_of_the_reference(model, matching):
     wanted = budget(task(), 4000, matching)
     offered = fitting_structures(model, task(), 4000, 3, matching)
     assert offered[0][0] == MODELS[model].combinations[0]

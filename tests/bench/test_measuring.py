@@ -117,7 +117,7 @@ def test_energy_is_taken_over_long_enough(tmp_path, monkeypatch):
     assert calls == list(range(len(calls))) and len(calls) > 1
 
 
-def test_where_there_is_no_counter_there_is_no_energy(tmp_path):
+def test_without_counters_there_is_no_energy(tmp_path):
     def never(number):
         raise AssertionError("nothing is to be measured")
 
@@ -127,7 +127,7 @@ def test_where_there_is_no_counter_there_is_no_energy(tmp_path):
         assert counters.joules_of(never, calls=1) is None
 
 
-def test_counters_that_cannot_be_read_or_stand_still_are_none(tmp_path, monkeypatch):
+def test_unreadable_or_constant_counters_are_not_used(tmp_path, monkeypatch):
     monkeypatch.setattr(energy, "LEAST_SECONDS", 0.0)
     counters = EnergyCounters(machine(tmp_path / "still", PACKAGES))
     assert counters.joules_of(lambda number: None, calls=1) is None and counters.missing == "its counters do not move"
@@ -144,13 +144,13 @@ def test_counters_that_cannot_be_read_or_stand_still_are_none(tmp_path, monkeypa
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
-def test_counters_that_may_not_be_read_are_none(tmp_path):
+def test_counters_without_permission_are_not_used(tmp_path):
     folder = machine(tmp_path, PACKAGES)
     (folder / "intel-rapl:0" / "energy_uj").chmod(0)
     assert "Permission denied" in EnergyCounters(folder).missing
 
 
-def test_energy_is_a_row_where_the_machine_tells_it(tmp_path, monkeypatch):
+def test_energy_is_a_row_if_the_machine_has_counters(tmp_path, monkeypatch):
     monkeypatch.setattr(energy, "LEAST_SECONDS", 0.0)
     folder = machine(tmp_path, PACKAGES)
     counter, step = folder / "intel-rapl:0" / "energy_uj", measuring.step

@@ -66,7 +66,7 @@ def _log_softmax(logits):
     return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
 
 
-def test_no_metric_goes_unchecked():
+def test_every_metric_is_checked():
     assert set(METRICS) == set(CLASSIFICATION) | set(BINARY) | set(REGRESSION)
 
 
@@ -141,7 +141,7 @@ def test_direction_of_each_metric_is_right():
         ("r2", [[1.0], [1.0]], [[1.0], [2.0]], "output 0 has the same target in all 2 rows"),
     ],
 )
-def test_what_cannot_be_scored_is_refused_in_words(name, targets, predictions, words):
+def test_invalid_predictions_are_refused_with_a_message(name, targets, predictions, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         score(name, targets, predictions)
 
@@ -185,6 +185,6 @@ class TestOneOfOnesOwn:
             (lambda targets, predictions: float("nan"), "odd has no finite value on these data; got nan"),
         ],
     )
-    def test_what_is_undefined_is_said(self, function, message):
+    def test_undefined_scores_are_reported(self, function, message):
         with pytest.raises(ValueError, match=message):
             score(Metric("odd", "Odd", True, kind="regression", function=function), [[1.0]], [[2.0]])

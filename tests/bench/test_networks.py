@@ -59,7 +59,7 @@ def test_an_unknown_model_is_named():
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_every_model_is_told_the_time(model):
+def test_every_model_uses_time_spans(model):
     values, timespans = tensors(2, 7)
     network = build(model, task(), 12, seed=0)
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_where_features_can_be_missing_the_mask_is_read_too():
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_seed_is_a_network(model):
+def test_the_seed_determines_the_network(model):
     torch.manual_seed(1)
     one = build(model, task(), 12, seed=7).state_dict()
     torch.manual_seed(2)
@@ -118,7 +118,7 @@ def test_a_seed_is_a_network(model):
 
 
 @pytest.mark.parametrize("model", [name for name, spec in MODELS.items() if spec.author])
-def test_authors_networks_can_be_built_and_say_where_they_are_from(model):
+def test_author_networks_can_be_built_and_name_their_source(model):
     author = networks.published(model)
     network = build(model, task(), author.hidden_size, seed=0, variant="author")
     assert network.layer.hidden_size == author.hidden_size
@@ -132,7 +132,7 @@ def test_authors_networks_differ_where_their_scripts_do():
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_network_tells_what_runs_it(model, monkeypatch):
+def test_a_network_reports_its_backend(model, monkeypatch):
     """What is told is what a pass takes: with the kernels away, passes of compiled layers alone become others."""
     network = build(model, task(), 8, seed=0)
     fused = [one for one in network.layer.recurrences if isinstance(one, FusedRecurrence)]
@@ -143,7 +143,7 @@ def test_a_network_tells_what_runs_it(model, monkeypatch):
     assert (network.backend, network.instruction_set) == ("reference", None)
 
 
-def test_a_layer_that_is_asked_onto_the_reference_says_so():
+def test_backend_of_a_layer_on_the_reference():
     network = build("LTC", task(), 8, seed=0)
     for recurrence in network.layer.recurrences:
         recurrence.run_on("reference")

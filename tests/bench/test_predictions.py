@@ -28,7 +28,7 @@ def test_they_come_back_in_the_smallest_type_that_changes_nothing(tmp_path):
         assert np.array_equal(values, CLASSES[split][1]) and values.dtype == np.float32
 
 
-def test_what_is_not_there_or_damaged_is_said(tmp_path):
+def test_missing_and_damaged_predictions_are_reported(tmp_path):
     with pytest.raises(FileNotFoundError):
         predictions.read(tmp_path, "r")
     path = predictions.write(tmp_path, "r", CLASSES)
@@ -37,7 +37,7 @@ def test_what_is_not_there_or_damaged_is_said(tmp_path):
         predictions.read(tmp_path, "r")
 
 
-def test_a_metric_that_came_later_needs_no_training(monkeypatch):
+def test_new_metrics_need_no_training(monkeypatch):
     rows = [
         row(metric="loss", split="train", epoch=1),
         row(),
@@ -91,7 +91,7 @@ def test_scores_without_each_recording_are_those_of_the_rest(tmp_path):
     assert len(predictions.scores_without(tmp_path, "many", "accuracy")) == predictions.MOST_BLOCKS
 
 
-def test_without_recordings_or_a_metric_there_is_nothing_to_say(tmp_path):
+def test_without_recordings_or_a_metric_there_are_no_scores(tmp_path):
     assert predictions.scores_without(tmp_path, "r", "accuracy") is None
     predictions.write(tmp_path, "r", CLASSES)
     assert predictions.scores_without(tmp_path, "r", "accuracy") is None

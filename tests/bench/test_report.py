@@ -329,7 +329,7 @@ def demo(tmp_path_factory):
     return made(tmp_path_factory.mktemp("report"), failing=failing)
 
 
-def test_is_one_file_that_asks_for_nothing(demo):
+def test_is_one_file_that_loads_nothing(demo):
     for tag, attributes in Page(demo).elements:
         for name in ("src", "href", "xlink:href", "action", "data"):
             target = attributes.get(name, "#")
@@ -445,7 +445,7 @@ def cut_short(frame, models):
     return frame.with_columns(reason=pl.when(cut).then(pl.lit("minutes")).otherwise("reason"))
 
 
-def test_trainings_that_the_cap_cut_short_are_told(tmp_path):
+def test_trainings_that_the_time_limit_ended_are_reported(tmp_path):
     study = make_study()
     frame = cut_short(make_frame(study), study.models)
     facts = TASKS | {"cheetah-excerpt": replace(TASKS["cheetah-excerpt"], warnings=("a column repeats the target.",))}
@@ -470,7 +470,7 @@ def test_trainings_that_the_cap_cut_short_are_told(tmp_path):
     [
         (["abc123"], "git checkout abc123 pip"),
         (["abc123-dirty"], "git checkout abc123 # with uncommitted changes pip"),
-        ([""], "at the commit that made these results, which is not recorded"),
+        ([""], "at the commit that created these results, which is not recorded"),
         (["abc", "def"], "of several commits: abc, def"),
     ],
 )
@@ -482,7 +482,7 @@ def test_reproducing_takes_the_commit_of_the_results(tmp_path, commits, expected
     assert expected in Page(path.read_text(encoding="utf-8")).says("methods")
 
 
-def test_drawings_say_what_they_show(demo):
+def test_drawings_have_descriptions(demo):
     drawings = re.findall("<svg.*?</svg>", demo, re.S)
     assert len(drawings) > 50
     for drawing in drawings:
@@ -523,7 +523,7 @@ def test_user_text_cannot_run(tmp_path):
     assert all(re.fullmatch("[a-z0-9-]+", anchor) for anchor in anchors)
 
 
-def test_where_a_users_table_lies_is_not_told(tmp_path):
+def test_folders_of_users_tables_are_not_shown(tmp_path):
     study = make_study(tasks=[{"table": "/home/ann/secret/pumps.csv", "target": "y"}])
     frame = make_frame(study, {("pumps", "LTC", 1)}).with_columns(
         reason=pl.when(pl.col("status") == "failed").then(pl.lit("no file /home/ann/secret/pumps.csv"))
@@ -667,7 +667,7 @@ def test_decimals_follow_the_interval():
     assert decimals(4e-7, 1e-5) == 7
 
 
-def test_an_axis_holds_what_it_is_given():
+def test_an_axis_contains_all_values():
     axis = svg.Axis.over([0.2, 0.9, math.nan], 0, 100)
     assert 0 < axis.at(0.2) < axis.at(0.9) < 100
     flat = svg.Axis.over([5.0, 5.0], 0, 100)
@@ -704,7 +704,7 @@ def drawn(name, references=((0.5, "trivial"), (0.6, "linear"))):
     }
 
 
-def test_figures_escape_what_they_are_given():
+def test_figures_escape_texts():
     for drawing in drawn(EVIL).values():
         assert "<script" not in drawing
         root = ElementTree.fromstring(drawing)
@@ -713,7 +713,7 @@ def test_figures_escape_what_they_are_given():
 
 
 @pytest.mark.parametrize("figure", ["strip", "scatter", "curves"])
-def test_a_reference_is_a_line_unless_it_would_squeeze_the_data(figure):
+def test_far_references_are_arrows_not_lines(figure):
     near, far = (
         re.search('<g class="reference">(.*?)</g>', drawn("CfC", [(value, "trivial 0")])[figure]).group(1)
         for value in (0.89, 0.1)
@@ -828,7 +828,7 @@ def test_matrix_shows_every_two_models(demo):
 
 
 @pytest.mark.slow
-def test_numbers_of_pairs_are_there_in_print(large):
+def test_numbers_of_pairs_are_printed(large):
     comparison, text = large[3], large[4].read_text(encoding="utf-8")
     section = text.split('<section id="over-tasks"')[1].split("</section>")[0]
     rows = [re.sub("<[^>]+>", "|", row) for row in re.findall("<tr>.*?</tr>", section, re.S)[1:]]
@@ -875,7 +875,7 @@ def test_cliques_of_both_kinds_have_their_own_lines():
     assert [float(y) + 4 for _, y in across[2]] == pytest.approx([names["A"], names["C"]]), "past B, who is no member"
 
 
-def test_over_tasks_says_why_it_has_no_diagram(tmp_path):
+def test_over_tasks_gives_the_reason_without_a_diagram(tmp_path):
     page = Page(made(tmp_path, tasks=list(TASKS)[:2]))
     assert "needs three models and three tasks" in page.says("over-tasks")
     assert "here are 5 models and 2 such tasks" in page.says("over-tasks")
@@ -884,7 +884,7 @@ def test_over_tasks_says_why_it_has_no_diagram(tmp_path):
     assert "have no common unit" in Page(text).says("over-tasks")
 
 
-def test_outdone_is_what_it_says():
+def test_outdone_against_a_brute_force_search():
     draw = random.Random(3)
     for _ in range(200):
         names = "ABCDEFGH"[: draw.randrange(1, 9)]
@@ -926,7 +926,7 @@ def test_fronts_are_those_of_the_results(demo):
     assert 'class="front"' not in parameters and "matched in this" in parameters, "sizes matched within 5 %"
 
 
-def test_energy_is_shown_where_it_was_measured_and_its_absence_said_once(demo, tmp_path):
+def test_energy_is_shown_if_measured_and_else_reported_once(demo, tmp_path):
     assert demo.count("Energy: not available on this machine") == 1
     assert "Energy: not measured yet" in made(tmp_path, costs=False)
     study = make_study()
@@ -967,7 +967,7 @@ def test_rules_of_selection_stand_side_by_side(tmp_path):
         assert f"{rule}: {'+' if pair.difference > 0 else '−'}{abs(pair.difference):.3f} [" in section
 
 
-def test_of_several_splits_values_are_splits(tmp_path):
+def test_values_are_splits_if_there_are_several(tmp_path):
     study = make_study(splits=4)
     facts = {name: replace(known, rows={"train": 900, "validation": 100, "test": 300}) for name, known in TASKS.items()}
     failed = ("cheetah-excerpt", "LTC", 1)
@@ -996,7 +996,7 @@ def test_of_several_splits_values_are_splits(tmp_path):
     assert spread.interval == pytest.approx(stats.t.interval(0.95, 3, loc=spread.mean, scale=error))
 
 
-def test_of_a_task_no_more_is_kept_than_what_is_shown():
+def test_a_task_summary_keeps_only_what_is_shown():
     study = make_study()
     frame = make_frame(study).select(pl.col(name).cast(kind) for name, kind in results.COMPACT.items())
     rows = frame.filter(pl.col("task") == "occupancy-excerpt")
@@ -1053,7 +1053,7 @@ def test_the_verdict_under_other_matchings_is_a_table(tmp_path, demo):
         assert f"| {TASKS[row['task']].title} |" in rows["markdown"] and one.short in rows["markdown"]
 
 
-def test_matchings_of_which_nothing_has_run(tmp_path):
+def test_matchings_without_results(tmp_path):
     study, nothing = make_study(matching=["parameters", "state"]), SCHEMA.to_frame()
     comparison = compare(nothing, TASKS, 0.01, study.matching)
     text = report.write(study, nothing, TASKS, comparison, tmp_path / "r.html").read_text(encoding="utf-8")
@@ -1105,7 +1105,7 @@ def test_tuning_curves_of_errors_fall(demo):
         assert two < one
 
 
-def test_no_curve_of_a_single_trial(tmp_path):
+def test_a_single_trial_has_no_tuning_curve(tmp_path):
     text = made(tmp_path, search={"trials": 1})
     assert "Each search had a single trial" in Page(text).says("task-cheetah-excerpt")
     assert "best of so many trials" not in text
@@ -1115,7 +1115,7 @@ def test_no_curve_of_a_single_trial(tmp_path):
     "models, smallest, kind",
     [(["LRCU", "RNN"], 0.01, "up to"), (["CfC", "GRU"], 0.1, "above"), (["CfC", "GRU"], 0.001, "")],
 )
-def test_what_would_change_a_verdict_would(tmp_path, models, smallest, kind):
+def test_the_stated_changes_do_change_a_verdict(tmp_path, models, smallest, kind):
     study = make_study(models=models, seeds=10)
     frame = make_frame(study)
     page = Page(made(tmp_path, models=models, seeds=10, smallest_difference=smallest))
@@ -1143,7 +1143,7 @@ def test_what_would_change_a_verdict_would(tmp_path, models, smallest, kind):
     assert told
 
 
-def test_what_would_give_a_verdict_at_all(tmp_path):
+def test_what_is_missing_for_a_verdict(tmp_path):
     page = Page(made(tmp_path, seeds=2))
     assert "A verdict needs 3 seeds that both have finished; there are 2." in page.says("overview")
     study = make_study()
@@ -1438,7 +1438,7 @@ def test_browser_saves_figures_that_stand_alone(shown, tmp_path):
     assert browser.get_log("browser") == []
 
 
-def test_browser_asks_for_nothing(shown):
+def test_browser_loads_nothing_else(shown):
     browser = shown()
     requested = [
         entry["message"] for entry in browser.get_log("performance") if "Network.requestWillBeSent" in entry["message"]

@@ -83,7 +83,7 @@ def test_settings_go_through_json():
     assert Settings(**json.loads(settings.to_json())) == settings
 
 
-def test_a_search_can_be_read_again_and_gone_on_with(tmp_path):
+def test_a_search_can_be_read_and_continued(tmp_path):
     journal = tmp_path / "s.journal"
     made = run_search(a_run(4), ONE, scored, journal)
     assert [trial.number for trial in made] == [0, 1, 2, 3] == [trial.record["number"] for trial in made]
@@ -112,7 +112,7 @@ def halving(number, settings, halt):
     return score, record | {"stopped": stopped}
 
 
-def test_a_trial_goes_on_while_it_is_in_the_better_half():
+def test_a_trial_continues_while_it_is_in_the_better_half():
     made = run_search(a_run(16), ONE, halving)
     for place, trial in enumerate(made):
         # Those up to it that came to the first rung are all: it is in their better half, or it ends there.
@@ -124,7 +124,7 @@ def test_a_trial_goes_on_while_it_is_in_the_better_half():
     assert not best.pruned and best.score == max(trial.score for trial in made)
 
 
-def test_a_search_that_goes_on_stops_the_same_trials(tmp_path):
+def test_a_continued_search_stops_the_same_trials(tmp_path):
     whole = run_search(a_run(9), ONE, halving)
     for trials in (1, 4, 9):
         found = run_search(a_run(trials), ONE, halving, tmp_path / "s.journal")
@@ -134,7 +134,7 @@ def test_a_search_that_goes_on_stops_the_same_trials(tmp_path):
     assert [trial.pruned for trial in upside_down] != [trial.pruned for trial in whole]
 
 
-def test_a_trial_without_a_score_is_a_trial():
+def test_failed_trials_count():
     made = run_search(a_run(2), ONE, lambda number, settings, halt: (None if number == 0 else 1.0, {}))
     assert [trial.score for trial in made] == [None, 1.0]
     assert search.best_trial(made, True) == made[1] and search.best_trial(made[:1], True) is None
@@ -149,7 +149,7 @@ def raced(number, settings, halt):
     return best + 0.008, {"eighths": 8}
 
 
-def test_a_trial_goes_on_if_it_is_in_the_better_half_of_those_up_to_it(tmp_path):
+def test_a_trial_continues_in_the_better_half_of_earlier_trials(tmp_path):
     made = run_search(a_run(12), ONE, raced, tmp_path / "s.journal")
     # By hand: at each rung, what it and the trials before it had there.
     there = {rung: [] for rung in search.RUNGS}
@@ -184,7 +184,7 @@ def test_stopped_anywhere_a_search_stops_the_same_trials(tmp_path):
     assert run_search(a_run(8), replace(ONE, higher_is_better=False), raced) != whole
 
 
-def test_of_trials_that_are_stopped_early_none_is_chosen_before_one_that_was_not():
+def test_complete_trials_are_chosen_before_pruned_ones():
     trials = [Trial(0, Settings(0.1), 0.5, {}), Trial(1, Settings(0.1), 0.9, {}, pruned=True)]
     assert search.best_trial(trials, True) == trials[0] and search.best_trial(trials[1:], True) == trials[1]
 
@@ -212,7 +212,7 @@ def test_a_journal_cut_anywhere_loses_its_last_trial_at_most(tmp_path):
         assert tried == list(range(complete, 3))
 
 
-def test_of_two_journals_the_one_with_more_trials_stays(tmp_path):
+def test_the_journal_with_more_trials_is_kept(tmp_path):
     here, there = tmp_path / "here" / "s.journal", tmp_path / "there" / "s.journal"
     run_search(a_run(3), ONE, scored, there)
     search.import_journal(here, there.read_bytes())
@@ -271,7 +271,7 @@ def _search_slowly(journal, tried):
     run_search(a_run(5), ONE, slowly, journal)
 
 
-def test_two_processes_make_a_search_once(tmp_path):
+def test_two_processes_search_only_once(tmp_path):
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager:
         tried = manager.list()
@@ -302,7 +302,7 @@ SPACE = {
 }
 
 
-def test_another_space_wants_another_format_of_results():
+def test_a_changed_search_space_needs_a_new_results_format():
     """Pinned: ids of runs do not tell the space, so a change of it wants a new RESULTS_FORMAT; a new model does not.
 
     That of trainings which count epochs was another; their ids say so (`Training.epochs`), and they are run no more.

@@ -84,7 +84,7 @@ KEPT = (
 
 
 class TestParsing:
-    def test_everything_that_is_said_is_kept(self):
+    def test_every_setting_is_kept(self):
         study = Study.parse(MAPPING)
         assert study.seeds == (0, 1)
         assert study.models == ("LTC", "CfC", "GRU")
@@ -135,10 +135,10 @@ class TestParsing:
     @pytest.mark.parametrize(
         ("written", "read"), [("010", 8), ("0_17", 15), ("-07", -7), ("1:30", 90), ("+1:0:1", 3601)]
     )
-    def test_numbers_that_yaml_reads_as_others_than_they_look(self, tmp_path, written, read):
+    def test_ambiguous_yaml_numbers_are_refused(self, tmp_path, written, read):
         path = tmp_path / "a.yaml"
         path.write_text(f"name: a\ntasks: [occupancy]\nmodels: [GRU]\nseeds: {written}\n")
-        with pytest.raises(ValueError, match=re.escape(f"a.yaml: line 4: {written} is {read} to YAML")):
+        with pytest.raises(ValueError, match=re.escape(f"a.yaml: line 4: YAML reads {written} as {read};")):
             Study.load(path)
         path.write_text("{name: a, tasks: [occupancy], models: [GRU], seeds: [0, 0xF]}")
         assert Study.load(path).seeds == (0, 15)
@@ -196,18 +196,18 @@ class TestErrors:
             ({"splits": 0}, "splits must be a whole number of at least 1; got 0"),
             ({"device": "gpu"}, "device must be one of cpu, cuda; got 'gpu'"),
             ({"robustness": {"removed_steps": [1]}}, "removed_steps[0] must be a finite number at least 0 and below 1"),
-            ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must differ from one another; 0.0 comes twice"),
+            ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must be distinct; 0.0 occurs twice"),
             ({"models": ["cfc"]}, "models[0] must be one of LTC, "),
             ({"models": ["cfc"]}, "got 'cfc' (did you mean 'CfC'?)"),
             ({"models": ["LSTM", "LSTN"]}, "models[1] must be one of"),
             ({"models": "GRU"}, "models must be a list of names among LTC, "),
             ({"models": []}, "models must be a list of names among LTC, "),
-            ({"models": ["GRU", "GRU"]}, "'GRU' comes twice"),
+            ({"models": ["GRU", "GRU"]}, "'GRU' occurs twice"),
             ({"tasks": None}, "tasks must be a list of names, or mappings with a table; got nothing"),
             ({"tasks": [3]}, "tasks[0] must be a name, or a mapping with a table; got 3"),
             ({"tasks": [{"tabel": "a.csv"}]}, "tasks[0] must have the key 'table'"),
             ({"tasks": [{"table": "a.csv"}, {"table": "b/a.parquet"}]}, "give one of the tables another 'name'"),
-            ({"tasks": ["a", {"table": "x.csv", "name": "a"}]}, "'a' comes twice"),
+            ({"tasks": ["a", {"table": "x.csv", "name": "a"}]}, "'a' occurs twice"),
             ({"tasks": [{"table": "a.csv", "gap": float("nan")}]}, "tasks[0] may hold text, finite numbers"),
             ({"seeds": 0}, "seeds must be a whole number of at least 1; got 0"),
             ({"seeds": [1, 1]}, "a seed twice is the same run twice"),
@@ -228,7 +228,7 @@ class TestErrors:
             ({"name": 3}, "name must be text; got 3"),
         ],
     )
-    def test_each_says_what_is_wrong_and_what_is_allowed(self, change, words):
+    def test_errors_say_what_is_wrong_and_what_is_allowed(self, change, words):
         with pytest.raises(ValueError) as caught:
             Study.parse(MAPPING | change)
         assert words in str(caught.value)
@@ -250,19 +250,22 @@ class TestErrors:
                 "{name: a, tasks: [occupancy], models: [GRU], training: {epochs: 1, epochs: 2}}",
                 "'epochs' is given twice",
             ),
-            ("{name: a, tasks: [{table: a.csv, from: 2020-01-01}], models: [GRU]}", "quote what is to be text"),
+            (
+                "{name: a, tasks: [{table: a.csv, from: 2020-01-01}], models: [GRU]}",
+                "quote text that YAML reads as something else",
+            ),
             ("{[a]: b}", "unhashable"),
             ("{name: !!python/name:os.system x}", "could not determine a constructor"),
         ],
     )
-    def test_a_file_is_named_with_its_fault(self, tmp_path, text, words):
+    def test_errors_name_the_file(self, tmp_path, text, words):
         path = tmp_path / "bad.yaml"
         path.write_text(text)
         with pytest.raises(ValueError) as caught:
             Study.load(path)
         assert str(caught.value).startswith(f"{path}: ") and words in str(caught.value)
 
-    def test_a_file_that_is_not_there(self, tmp_path):
+    def test_a_missing_file_is_refused(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="it does not exist"):
             Study.load(tmp_path / "none.yaml")
 
@@ -276,11 +279,11 @@ class TestErrors:
         with pytest.raises(ValueError) as caught:
             Study.load(path)
         assert str(caught.value) == (
-            f"{path}: line {line} has a control character ({ord(control):#04x}), which no YAML may have; remove it, or "
-            "save the study as text in UTF-8"
+            f"{path}: line {line} has a control character ({ord(control):#04x}), which YAML does not allow; remove it, "
+            "or save the study as text in UTF-8"
         )
 
-    def test_a_file_that_is_no_text(self, tmp_path):
+    def test_a_binary_file_is_refused(self, tmp_path):
         path = tmp_path / "bad.yaml"
         path.write_bytes(b"\xff\xfe\x00name")
         with pytest.raises(ValueError, match="bad.yaml: "):
@@ -298,18 +301,21 @@ class TestBounds:
     @pytest.mark.parametrize(
         ("text", "words"),
         [
-            (unfolding(9, 9, "[x, x]"), "with its anchors unfolded this is more than 200,000 entries"),
-            (unfolding(30, 2, "{k: 1}"), "with its anchors unfolded"),
-            (unfolding(9, 9, "{k: 1}").replace("[", "{<<: [").replace("]", "]}"), "with its anchors unfolded"),
-            ("name: &a [*a]", "line 1: an anchor stands within itself"),
-            ("name: &a\n  <<: *a", "line 2: an anchor stands within itself"),
-            ("[" * 50_000, "line 1: lists and mappings lie more than 20 deep"),
-            ("\n".join(" " * n + f"k{n}:" for n in range(900)), "line 20: lists and mappings lie more than 20 deep"),
+            (unfolding(9, 9, "[x, x]"), "with anchors expanded, there are more than 200,000 entries"),
+            (unfolding(30, 2, "{k: 1}"), "with anchors expanded"),
+            (unfolding(9, 9, "{k: 1}").replace("[", "{<<: [").replace("]", "]}"), "with anchors expanded"),
+            ("name: &a [*a]", "line 1: an anchor contains itself"),
+            ("name: &a\n  <<: *a", "line 2: an anchor contains itself"),
+            ("[" * 50_000, "line 1: lists and mappings are nested more than 20 deep"),
+            (
+                "\n".join(" " * n + f"k{n}:" for n in range(900)),
+                "line 20: lists and mappings are nested more than 20 deep",
+            ),
             ("x" * 4_000_001, "a study has at most 4,000,000 bytes"),
             ("seeds: " + "7" * 5000, "line 1: 77777777777777777777... is a whole number of 5000 digits"),
         ],
     )
-    def test_a_small_file_of_no_end_is_refused_in_no_time(self, tmp_path, text, words):
+    def test_small_files_that_expand_endlessly_are_refused_quickly(self, tmp_path, text, words):
         path = tmp_path / "s.yaml"
         path.write_text(text)
         began = time.process_time()
@@ -339,7 +345,7 @@ class TestBounds:
             ({"parameters": ["x" * 10_000]}, "parameters must be a whole number"),
         ],
     )
-    def test_a_number_or_name_of_no_end_is_refused(self, change, words):
+    def test_very_long_numbers_and_names_are_refused(self, change, words):
         began = time.process_time()
         with pytest.raises(ValueError) as caught:
             Study.parse(MAPPING | change)
@@ -374,7 +380,7 @@ class TestRuns:
         runs = replace(Study.parse(MAPPING), models=("CfC-NCP", "RNN", "LTC")).runs()
         assert {run.model for run in runs if run.variant == "author"} == {"LTC"}
 
-    def test_nothing_is_run_as_by_authors_unless_asked_for(self):
+    def test_author_rows_run_only_on_request(self):
         runs = replace(Study.parse(MAPPING), author_defaults=False).runs()
         assert {run.variant for run in runs} == {"matched"}
 
@@ -443,7 +449,7 @@ class TestId:
         """Pinned: a change here makes every finished result be run again, and wants a new RESULTS_FORMAT."""
         assert a_run().id("0" * 64) == "aa2ddbfa38f520b5"
 
-    def test_the_same_on_another_machine(self):
+    def test_ids_are_the_same_on_another_machine(self):
         """Another process with another hash seed and working folder."""
         program = (
             "from liquidbench.study import *\n"
@@ -461,7 +467,7 @@ class TestId:
         )
         assert outcome.stdout.strip() == study.runs()[0].id("d")
 
-    def test_where_a_table_lies_does_not_matter_and_what_it_holds_does(self):
+    def test_ids_depend_on_a_tables_content_and_not_its_folder(self):
         here = a_run(task={"table": "/here/x.csv", "time": "t"})
         there = a_run(task={"time": "t", "table": "/there/x.csv"})
         named = a_run(task={"table": "/there/y.csv", "name": "x", "time": "t"})
@@ -553,7 +559,7 @@ class TestId:
             assert left_out == {Run: {"device", "version"}, Training: {"steps"}}.get(kind, set()), kind
         assert Training.__dataclass_fields__["steps"].default is None
 
-    def test_what_ids_have_always_had_is_in_them_at_its_default_too(self):
+    def test_fields_in_all_ids_count_at_their_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""
         told = json.dumps(
             _content(a_run(training=Training(), search=Search(), robustness=Robustness())), default=_content
@@ -620,7 +626,7 @@ class TestSteps:
         with pytest.raises(ValueError, match=words):
             Study.parse(MINIMAL | {"training": training})
 
-    def test_a_study_in_epochs_is_read_and_not_run(self):
+    def test_a_study_in_epochs_can_be_read_but_not_run(self):
         study = Study.parse(MINIMAL | {"training": {"epochs": 8}})
         assert study.training == Training(epochs=8) and study.training.steps is None
         with pytest.raises(

@@ -29,7 +29,7 @@ def text(study: Study = STUDY, form: int = RESULTS_FORMAT) -> str:
     return f"# results of liquidbench, format {form}\n{study.to_yaml()}"
 
 
-def test_what_is_written_is_read_and_what_says_the_same_is_left_alone(tmp_path):
+def test_a_study_round_trips_and_an_equal_file_is_kept(tmp_path):
     study_file.write(STUDY, tmp_path, "# made by compare for it\n")
     before = StudyFolder(tmp_path).study.read_bytes()
     study_file.write(STUDY, tmp_path)
@@ -115,7 +115,7 @@ def test_an_earlier_format_is_refused_with_the_way_out(tmp_path):
 
 
 @pytest.mark.parametrize("line", ["ensemble: 4\n", "models:\n- NoSuchModel\n"])
-def test_a_whole_study_that_is_not_understood_is_another_versions(tmp_path, line):
+def test_an_intact_study_that_cannot_be_parsed_is_of_another_version(tmp_path, line):
     key = line.partition(":")[0]
     body = text().replace("models:\n- GRU\n", "") if key == "models" else text()
     left(tmp_path, body + line)
@@ -140,7 +140,7 @@ def test_a_table_of_another_format_ends_a_command_in_one_sentence(tmp_path, caps
 
 
 @pytest.mark.parametrize("name", ["demo", "small"])
-def test_what_the_documentation_keeps_is_reported_again(tmp_path, name, capsys):
+def test_reports_of_kept_results_can_be_written_again(tmp_path, name, capsys):
     kept_in = Path(__file__).parents[2] / "docs" / "results" / name
     for file in ("study.yaml", "tasks.json", "results.parquet"):
         (tmp_path / file).write_bytes((kept_in / file).read_bytes())

@@ -14,7 +14,7 @@ def found(**models):
     return {model: Timing(step, 1.5 * step, 2 * step) for model, step in (models or FIVE).items()}
 
 
-def test_all_that_is_wanted_where_time_is_ample():
+def test_with_enough_time_nothing_is_left_out():
     planned = choose_scope(found(), minutes=1e6, processes=2)
     assert (planned.models, planned.trials, planned.seeds, planned.steps) == (tuple(FIVE), 4, 5, 2000)
     assert planned.enough and planned.dropped == ()
@@ -75,7 +75,7 @@ def test_a_training_is_steps_and_evaluations():
     assert Timing(0.01, 0.01, 1.0).training(95) == pytest.approx(0.95 + 10)
 
 
-def test_more_processes_fit_more_in():
+def test_more_processes_do_more_in_the_same_time():
     one, two, many = (choose_scope(found(), 20, processes) for processes in (1, 2, 64))
     assert many.seconds <= 20 * 60
     assert (len(one.models), one.trials * one.seeds) <= (len(two.models), two.trials * two.seeds)
@@ -103,7 +103,7 @@ def test_the_minutes_that_are_named_as_enough_are_enough():
     assert choose_scope(found(), int(least.split("For a verdict: --minutes ")[1].split()[0]), 2, 1.0).enough
 
 
-def test_one_family_alone_is_said_to_answer_another_question():
+def test_a_plan_with_one_family_has_a_warning():
     only = found(LTC=0.01, CfC=0.01)
     assert "not liquid against recurrent" in told(choose_scope(only, 60, 2), 60, only)
 

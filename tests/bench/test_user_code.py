@@ -201,8 +201,8 @@ class TestNames:
     @pytest.mark.parametrize(
         ("entries", "message"),
         [
-            (["M:Average", "M:Average"], "'Average' comes twice.*another name with {code: "),
-            (["M:Average", {"code": "M:Fixed", "name": "AVERAGE"}], "'average' comes twice"),
+            (["M:Average", "M:Average"], "'Average' occurs twice.*another name with {code: "),
+            (["M:Average", {"code": "M:Fixed", "name": "AVERAGE"}], "'average' occurs twice"),
             (["M:LSTM_SPEC"], r"models\[0\]: the name of M:LSTM_SPEC must not be that of a built-in model"),
             ([{"code": "M:Average", "name": "../x"}], r"models\[0\]: the name of M:Average must be 1 to 40 letters"),
             ([{"code": "M:Average", "family": "odd"}], "family of M:Average must be one of liquid, .*'odd'"),
@@ -214,7 +214,7 @@ class TestNames:
             ([7], r"models\[0\] must be one of LTC, .*; got 7"),
         ],
     )
-    def test_what_is_wrong_is_said(self, layers, entries, message):
+    def test_errors_name_the_problem(self, layers, entries, message):
         def named(entry):
             if isinstance(entry, Mapping):
                 return {key: named(value) for key, value in entry.items()}
@@ -244,7 +244,7 @@ class TestFinding:
             ("pip.__main__:main", "which 'pip' is not"),
         ],
     )
-    def test_what_is_no_model_is_said(self, layers, code, message):
+    def test_invalid_models_are_refused(self, layers, code, message):
         with pytest.raises(
             CodeError, match=message.replace("M", layers) if message.startswith("there is no module 'M") else message
         ):
@@ -259,11 +259,11 @@ class TestFinding:
             ("def f(:", "its module fails: SyntaxError"),
         ],
     )
-    def test_a_module_that_cannot_be_imported_is_said(self, module, text, message):
+    def test_import_errors_are_reported(self, module, text, message):
         with pytest.raises(CodeError, match=message):
             parsed([f"{module(text)}:Layer"])
 
-    def test_a_folder_is_no_module(self, module):
+    def test_a_folder_is_refused_as_a_module(self, module):
         name = module("", "folder_of_mine.inner").partition(".")[0]
         with pytest.raises(CodeError, match="folder_of_mine is a folder, not a module"):
             parsed([f"{name}:Layer"])
@@ -335,7 +335,7 @@ class TestChange:
         ]
         assert len({first, *others}) == 6
 
-    def test_the_module_of_a_layer_that_is_handed_on_counts(self, module, monkeypatch):
+    def test_the_module_of_a_reexported_layer_counts(self, module, monkeypatch):
         inner = module(LAYERS)
         outer = module(f"from {inner} import Average")
         before = checksum(f"{outer}:Average")
@@ -366,7 +366,7 @@ class TestNetworks:
             assert abs(count - wanted) <= 0.05 * wanted
         assert matching.fitting_structures(model, toy, 1000) == (({}, matching.size_for_budget(model, toy, 1000)),)
 
-    def test_by_compute_only_where_somebody_has_counted(self, layers, toy):
+    def test_matching_by_compute_needs_counted_operations(self, layers, toy):
         with pytest.raises(ValueError, match="operations of Average must be known to match by compute"):
             matching.size_for_budget(self.own_model(layers, "Average"), toy, 1000, matching="compute")
         counted = self.own_model(layers, "COUNTED")
@@ -378,7 +378,7 @@ class TestNetworks:
         assert all(map(torch.equal, ours.state_dict().values(), mine.state_dict().values()))
         assert matching.count_operations(ours) == matching.count_operations(mine)
 
-    def test_it_is_told_time_whatever_its_signature(self, layers, toy):
+    def test_user_layers_get_time_spans_for_any_signature(self, layers, toy):
         network = networks.build(self.own_model(layers, "Long"), toy, 6, 0)
         values, spans = torch.randn(2, 5, 2), torch.ones(2, 5)
         with torch.no_grad():
@@ -401,7 +401,7 @@ class TestNetworks:
             ("Timeless", "Timeless must use the elapsed time, .*time='append'"),
         ],
     )
-    def test_a_layer_that_will_not_do_is_said(self, layers, toy, name, message):
+    def test_unsuitable_layers_are_refused(self, layers, toy, name, message):
         with pytest.raises(ValueError, match=message):
             matching.size_for_budget(self.own_model(layers, name), toy, 1000)
 
@@ -437,7 +437,7 @@ class TestTasks:
             ("missing", "has no 'missing'; it defines .*fails, made"),
         ],
     )
-    def test_what_is_no_task_is_said(self, module, name, message):
+    def test_invalid_tasks_are_refused(self, module, name, message):
         with pytest.raises(CodeError, match=message):
             tasks.load(f"{module(TASK)}:{name}")
 

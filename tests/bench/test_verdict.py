@@ -253,7 +253,7 @@ def test_where_no_network_is_shown_to_beat_a_floor_nothing_is_said_of_networks(f
     )
     assert comparison.verdict.headline == (
         "Liquid networks better on 0, recurrent better on 0, no difference shown on 0, a floor not beaten on 1 of 1 "
-        "task. What takes no network may do as well: use that, or train the networks for longer."
+        "task. Simpler predictors may do as well: use one of them, or train the networks for longer."
     )
     open_ = {"CfC": 0.9 + 10 * NOISE, "GRU": 0.91 + 10 * NOISE[[1, 2, 0]]}
     assert judged(open_)[1].verdict == "no difference shown"
@@ -265,7 +265,7 @@ def test_where_no_network_is_shown_to_beat_a_floor_nothing_is_said_of_networks(f
     assert judged(error, ERROR, baselines={floor: 0.04})[1].verdict == "floor not beaten"
 
 
-def test_noise_that_a_constant_does_as_well_as_is_no_skill():
+def test_networks_no_better_than_a_constant_get_no_verdict():
     # The classes' shares turn round from training to test, so whoever says the second class beats the training prior.
     drifted = replace(ACCURACY, classes=("no", "yes"), constant=0.95)
     drifted = replace(drifted, class_shares={"train": (0.6, 0.4), "validation": (0.3, 0.7), "test": (0.05, 0.95)})
@@ -385,7 +385,7 @@ def test_families_of_equal_size_are_chosen_on_other_seeds():
     assert pair.shares[0].keys() <= {"LTC", "CfC", "LRC"} and sum(pair.shares[0].values()) == pytest.approx(1)
 
 
-def test_a_test_score_that_nobody_else_has_chooses_nothing():
+def test_a_lucky_seed_does_not_choose_its_own_network():
     # A single seed in which a bad network is good, on validation too, is never scored for that.
     lucky = {"LTC": [0.7, 0.7, 0.99, 0.7], "CfC": [0.8] * 4, "LSTM": [0.8] * 4, "GRU": [0.8] * 4}
     pair = compare(told(lucky, lucky), {"t": ACCURACY}, 0.01).verdict.judgements[0].pair
@@ -452,7 +452,7 @@ def test_recordings_in_test_are_a_source_of_error():
     assert unknown.verdict == alone.verdict
 
 
-def test_a_difference_of_half_the_margin_is_not_shown_for_being_lucky():
+def test_a_difference_of_half_the_margin_is_never_shown():
     # The mean of three seeds is three times what is true, and p without a margin is 0.02.
     scores = {"CfC": [0.920, 0.914, 0.915], "GRU": [0.900, 0.902, 0.899]}
     assert stats.ttest_rel(*scores.values()).pvalue < 0.03
@@ -531,7 +531,7 @@ def test_six_seeds_on_six_tasks_can_show_a_difference():
     assert {judgement.verdict for judgement in comparison.verdict.judgements} == {"liquid better"}
 
 
-def test_nothing_yet_and_two_runs_of_one_cell():
+def test_no_results_and_duplicate_runs():
     empty = compare(SCHEMA.to_frame(), {}, 0.01)
     assert (empty.leaderboard, empty.overall, empty.pairs) == ((), (), ())
     assert empty.verdict.headline.startswith("No run has finished yet")
@@ -539,7 +539,7 @@ def test_nothing_yet_and_two_runs_of_one_cell():
     twice = pl.concat([frame, frame.with_columns(run=pl.lit("stale"))])
     with pytest.raises(ValueError, match="is there twice"):
         compare(twice, {"t": ACCURACY}, 0.01)
-    with pytest.raises(ValueError, match="'t' is not among them"):
+    with pytest.raises(ValueError, match="'t' is missing"):
         compare(frame, {}, 0.01)
 
 
@@ -640,7 +640,7 @@ def test_over_splits_less_is_shown_than_of_as_many_independent_pairs():
     assert compare(over_splits(leads), {"t": small}, 0.01).verdict.judgements[0].verdict == "liquid better"
 
 
-def test_of_few_splits_each_is_a_test_set_of_its_own():
+def test_few_splits_are_separate_test_sets():
     # A t-test of three splits would take a mean of many of their standard deviations.
     leads = [0.03, 0.07, 0.05]
     pair = compare(over_splits(leads), {"t": ROWS}, 0.01).verdict.judgements[0].pair
@@ -660,7 +660,7 @@ def test_of_few_splits_each_is_a_test_set_of_its_own():
     assert found.estimate.error == pytest.approx(math.sqrt(error**2 + recordings))
 
 
-def test_two_splits_of_single_seeds_say_nothing_and_a_failed_run_leaves_the_others():
+def test_two_splits_with_single_seeds_give_no_verdict():
     two = over_splits([0.05, 0.06]).filter(pl.col("seed") == 0)
     judgement = compare(two, {"t": ROWS}, 0.01).verdict.judgements[0]
     assert judgement.verdict == "cannot say" and "2 splits are too few" in judgement.sentence
@@ -682,7 +682,7 @@ def test_splits_that_all_differ_alike_have_no_interval():
 
 
 def test_several_splits_need_the_rows_behind_them():
-    with pytest.raises(ValueError, match="tasks must tell the rows of 't' in training and test"):
+    with pytest.raises(ValueError, match="tasks must have the numbers of training and test rows of 't'"):
         compare(over_splits([0.05, 0.06, 0.07, 0.05, 0.06]), {"t": ACCURACY}, 0.01)
 
 

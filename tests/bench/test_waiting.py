@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_step_that_is_over_at_once_is_not_worth_a_line():
+def test_a_quick_step_prints_nothing():
     stream = io.StringIO()
     with Steps(stream=stream) as now:
         now("reading")
@@ -52,7 +52,7 @@ def test_whole_lines_on_a_terminal_too_if_asked(monkeypatch):
     assert stream.getvalue() == "liquidbench: reading ...\n"
 
 
-def test_a_stream_that_nobody_reads_stops_nothing(monkeypatch):
+def test_a_closed_stream_stops_nothing(monkeypatch):
     monkeypatch.setattr(waiting, "AFTER", 0.05)
     stream = Terminal()
     with Steps(stream=stream) as now:

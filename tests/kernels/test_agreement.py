@@ -229,7 +229,7 @@ def check_without_keeping(p, keep):
 
 
 @every
-def test_a_sequence_in_checkpointed_pieces(case):
+def test_checkpointing_of_a_sequence_in_pieces(case):
     layer, x = case.make(dtype=torch.float64), torch.randn(3, 10, 5, dtype=torch.float64)
     whole = torch.autograd.grad(layer(x)[1].sum(), list(layer.parameters()), materialize_grads=True)
     state = None
@@ -271,7 +271,7 @@ def test_the_same_bits_for_any_number_of_threads(case, dense, layout, sizes):
 
 
 @pytest.mark.parametrize("limit", [1, 3])
-def test_fewer_threads_than_were_asked_for(limit):
+def test_fewer_threads_than_requested(limit):
     code = """
 import torch, liquidrnn as lr
 torch.manual_seed(0)
@@ -386,7 +386,7 @@ def run(code, **environment):
     return result.stdout
 
 
-def test_the_rates_that_a_roofline_is_made_of():
+def test_measured_peak_rates():
     clock, sigmoids = _cpu.cycles_per_second(), _cpu.sigmoids_per_second(500)
     assert 1e8 < clock < 1e10
     # No vector here has more than 16 lanes, and no sigmoid of a vector takes less than a cycle.

@@ -266,7 +266,7 @@ def test_compiled_graph(fresh_graphs, form):
 
 
 @distinct_forms
-def test_gradients_that_nobody_asks_for_change_none_of_the_others(form):
+def test_gradients_that_are_not_needed_change_no_others(form):
     p = problem(form, 3, 9, 8, masked="episodes")
     found = dict(zip(wanted_of(p), differentiated(p.compiled(), p.tensors), strict=True))
     # Without those of values and spans, with theirs alone, and without those of the first parameter.
@@ -326,7 +326,7 @@ def test_layers_on_either_backend(form):
     assert not torch.equal(output, expected)
 
 
-def test_pruned_and_hooked_modules_within_are_called():
+def test_pruned_and_hooked_inner_modules_are_called():
     layer = lr.CfC(INPUTS, 8, batch_first=True)
     linear, x = layer.recurrences[0].backbone[0], torch.randn(2, 5, INPUTS)
     with torch.no_grad():
@@ -345,12 +345,12 @@ def test_pruned_and_hooked_modules_within_are_called():
     layer(x)
     assert len(called) == 5
     layer.recurrences[0].run_on("cpu")
-    with pytest.raises(RuntimeError, match="backend='cpu' cannot run this CfC, since a module within it has hooks"):
+    with pytest.raises(RuntimeError, match="backend='cpu' cannot run this CfC, since a module inside has hooks"):
         layer(x)
     handle.remove()
     layer(x)
     layer.recurrences[0].backbone[1] = torch.nn.ELU()
-    with pytest.raises(RuntimeError, match="since a module within it was replaced; use backend=None"):
+    with pytest.raises(RuntimeError, match="since a module inside was replaced; use backend=None"):
         layer(x)
 
 
@@ -358,7 +358,7 @@ def test_pruned_and_hooked_modules_within_are_called():
 def test_dropout_in_the_backbone_is_drawn_at_every_sample(mixed_memory):
     layer = lr.CfC(INPUTS, 8, backbone_dropout=0.5, batch_first=True, backend="cpu", mixed_memory=mixed_memory)
     x = torch.randn(2, 5, INPUTS)
-    with pytest.raises(RuntimeError, match="since backbone_dropout draws anew at every sample in training"):
+    with pytest.raises(RuntimeError, match="since backbone_dropout has a new mask at every sample in training"):
         layer(x)
     layer.eval()
     expected = layer(x)[0]
@@ -368,7 +368,7 @@ def test_dropout_in_the_backbone_is_drawn_at_every_sample(mixed_memory):
     assert not torch.allclose(layer(x)[0], expected) and not torch.equal(layer(x)[0], layer(x)[0])
 
 
-def test_the_operator_says_what_is_wrong_with_its_arguments():
+def test_the_operator_checks_its_arguments():
     p = problem("default", 2, 3, 4, dtype=torch.float32)
 
     def run(p, n, tensor):
@@ -402,13 +402,14 @@ def test_the_operator_says_what_is_wrong_with_its_arguments():
         ("LSTM", 1, torch.zeros(2, 4), "initial must have all parts of the cell's state"),
         ("CT-RNN", 5, torch.ones(2, 3, INPUTS, dtype=torch.bool), "observed must be of a GRU-D"),
         ("GRU-D", 5, torch.ones(2, 3, 1, dtype=torch.bool), "observed must be of a GRU-D, and shaped as input"),
-        ("GRU-D", 18, None, "a GRU-D has all its parameters"),
+        ("GRU-D", 16, None, "a GRU-D has all its parameters"),
+        ("GRU-D", 18, None, "a GRU-D has decay_weight, decay_bias and mean, or none of them"),
     ):
         with pytest.raises(ValueError, match=message):
             run(problem(form, 2, 3, 4, dtype=torch.float32), n, tensor)
 
 
-def test_the_forms_are_those_that_the_kernel_knows():
+def test_settings_match_those_of_the_kernel():
     assert cfc.reference.MODES == ("default", "pure", "no_gate")
     assert list(cfc.reference.ACTIVATIONS) == ["lecun_tanh", "tanh", "relu", "gelu", "silu"]
     assert list(gated.reference.GATES) == ["RNN_TANH", "RNN_RELU", "LSTM", "GRU", "CT_RNN", "GRU_D"]

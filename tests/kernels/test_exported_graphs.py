@@ -87,7 +87,7 @@ def test_an_exported_graph_reads_any_batch_and_any_length(kind, options):
 
 
 @pytest.mark.parametrize("kind", ["LTC", "CfC"])
-def test_an_exported_graph_reads_more_than_is_kept_for_the_way_back(kind):
+def test_an_exported_graph_reads_more_than_is_kept_for_the_backward_pass(kind):
     module = Whole(COMPILED[kind](batch_first=True), masked=False)
     graph = exported(module, 3, 7, dynamic={0: BATCH, 1: TIME}).module()
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_an_exported_graph_without_a_batch_reads_any_length():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mixed LTC", "mixed LRC"])
-def test_what_has_no_kernel_is_exported_for_any_length_too(kind):
+def test_layers_without_a_kernel_are_exported_for_any_length(kind):
     module = Whole(IN_LOOPS[kind](batch_first=True))
     graph = exported(module, 3, 4, dynamic={0: BATCH, 1: TIME}).module()
     for batch, time in ((3, 4), (2, 1), (1, 9)):

@@ -126,7 +126,7 @@ def test_other_sequences_of_a_cfc_have_the_same_bits(instruction_set, form, odd)
 
 @every_odd
 @pytest.mark.parametrize("mode", ["default", "no_gate", "pure"])
-def test_a_wired_cfc_hands_it_on_along_connections_only(instruction_set, mode, odd):
+def test_odd_values_spread_along_connections_only_in_a_wired_cfc(instruction_set, mode, odd):
     """Units that no path reaches from the input by then have the same bits as without it."""
     spared = 0
     for seed in range(3):
@@ -155,7 +155,7 @@ def test_a_wired_cfc_hands_it_on_along_connections_only(instruction_set, mode, o
 @every_odd
 @pytest.mark.parametrize("kind", [lr.LTC, lr.LRC, lr.STC, lr.LRCU, lr.CfC])
 @pytest.mark.parametrize("memory", [False, True], ids=["", "mixed memory"])
-def test_a_stream_does_what_the_layer_does(kind, memory, odd):
+def test_a_stream_equals_the_layer(kind, memory, odd):
     layer = kind(4, lr.wirings.Random(19, outputs=5, sparsity=0.7), batch_first=True, mixed_memory=memory)
     x = torch.randn(6, 5, 4)
     put(x, (3, 1, 2), odd)
@@ -168,7 +168,7 @@ def test_a_stream_does_what_the_layer_does(kind, memory, odd):
 
 @every_recurrence
 @test_agreement.every_layout
-def test_a_last_chunk_knows_nothing_of_the_first(instruction_set, case, layout):
+def test_a_last_chunk_does_not_depend_on_the_first(instruction_set, case, layout):
     """One strand takes both where there are more chunks than strands; the last one has lanes without a sequence."""
     lanes = {"avx512": 16, "avx2": 8, "portable": 4}[instruction_set] if layout == 1 else 8
     p = test_agreement.problem(case, 32 * lanes + 3, 2, 3, masked="episodes", dtype=torch.float32)
@@ -227,7 +227,7 @@ def test_numbers_too_small_to_be_normal_count_as_zero(instruction_set, make):
         assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
 
-def test_what_a_kernel_makes_of_small_gradients(instruction_set):
+def test_small_gradients_in_kernels(instruction_set):
     p = test_agreement.problem(RECURRENCES[0], 3, 4, 9, dtype=torch.float32)
     states = p.compiled()
     found = torch.autograd.grad(states, p.tensors[0], torch.full_like(states, 1e-40))[0]

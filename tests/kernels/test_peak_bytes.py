@@ -25,7 +25,7 @@ def training_step(layer, batch, time):
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_it_does_not_grow_with_time_and_is_given_back(kind):
+def test_workspace_does_not_grow_with_time_and_is_freed(kind):
     layer = kind(5, 24, batch_first=True)
     before = kernels.cpu.held_bytes()
     short, long = (kernels.peak_bytes(lambda time=time: training_step(layer, 40, time)) for time in (20, 200))
@@ -33,7 +33,7 @@ def test_it_does_not_grow_with_time_and_is_given_back(kind):
     assert kernels.cpu.held_bytes() == before
 
 
-def test_it_is_what_gradients_of_an_ltc_take():
+def test_peak_bytes_of_an_ltcs_gradients():
     """So few units have a sequence in each lane: four sums in a vector for each synapse and strand."""
     layer = lr.LTC(5, 9, batch_first=True)
     width = {"avx512": 16, "avx2": 8}.get(kernels.cpu.instruction_set(), 4)
@@ -43,7 +43,7 @@ def test_it_is_what_gradients_of_an_ltc_take():
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-def test_a_stream_holds_some_as_long_as_it_lives(kind):
+def test_a_stream_holds_workspace_until_it_is_deleted(kind):
     layer = kind(5, 24, batch_first=True)
     gc.collect()  # of what other tests left
     before = kernels.cpu.held_bytes()

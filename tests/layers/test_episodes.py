@@ -68,7 +68,7 @@ def one_by_one(layer, x, spans, mask, reset, hx):
 @every
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["forward", "both ways"])
 @pytest.mark.parametrize("masked", [False, True], ids=["all there", "masked"])
-def test_each_episode_is_a_sequence_of_its_own(make, bidirectional, masked):
+def test_each_episode_equals_a_separate_sequence(make, bidirectional, masked):
     layer = make(batch_first=True, dtype=torch.float64, bidirectional=bidirectional)
     x, spans, mask, reset = samples()
     mask = mask if masked else torch.ones_like(mask)
@@ -149,7 +149,7 @@ def test_packed_sequences():
         torch.testing.assert_close(mine, alone)
 
 
-def test_traces_begin_anew():
+def test_traces_restart_with_each_episode():
     layer = lr.LTC(3, 7, batch_first=True)
     x, reset = torch.randn(1, 6, 3), torch.tensor([[False, False, True, False, True, False]])
     trace = layer(x, reset=reset, return_trace=True)[2]
@@ -175,7 +175,7 @@ def test_what_is_refused(reset, error, message):
 
 
 @pytest.mark.parametrize("reset", [1, torch.zeros(4), torch.zeros(3, dtype=torch.bool)], ids=str)
-def test_what_a_step_refuses(reset):
+def test_invalid_resets_of_steps_are_refused(reset):
     layer, x = lr.LRCU(3, 5), torch.randn(4, 3)
     for call in (lambda: layer.step(x, reset=reset), lambda: lr.Stream(layer, batch=4)(x, reset=reset)):
         with pytest.raises(

@@ -91,7 +91,7 @@ def same(a, b, exact: bool) -> None:
         torch.testing.assert_close(x, y, rtol=0 if exact else 1e-12, atol=0 if exact else 1e-12)
 
 
-def test_no_layer_is_forgotten():
+def test_every_public_layer_has_a_case():
     public = {
         value
         for value in vars(lr).values()
@@ -219,7 +219,7 @@ def test_rows_do_not_influence_each_other(case):
 
 @every
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_an_absent_sample_is_as_if_removed(case, bidirectional):
+def test_an_absent_sample_has_no_effect(case, bidirectional):
     layer = case.make(bidirectional=bidirectional, num_layers=2).double()
     x, spans = data(batch=1)
     observed = torch.tensor([[False, True, True, False, False, True, False]])
@@ -394,6 +394,18 @@ def test_same_seed_same_numbers(case):
 
 
 @every
+@pytest.mark.parametrize("output_size", [None, 4])
+def test_a_generator_alone_decides_the_initial_values(case, output_size):
+    before, made = torch.get_rng_state(), []
+    for _ in range(2):
+        made.append(case.make(num_layers=2, output_size=output_size))
+        assert torch.equal(torch.get_rng_state(), before)
+        torch.rand(3)
+        before = torch.get_rng_state()
+    assert all(torch.equal(*pair) for pair in zip(*(layer.parameters() for layer in made), strict=True))
+
+
+@every
 def test_parameters_are_trained_and_constants_are_buffers(case):
     layer = case.make()
     assert all(p.requires_grad for p in layer.parameters())
@@ -405,7 +417,7 @@ def test_parameters_are_trained_and_constants_are_buffers(case):
 
 
 @every
-def test_stable_at_birth(case):
+def test_initial_layers_are_stable(case):
     if case.arguments.get("solver") == "rk4":
         pytest.skip("an explicit method diverges at long spans, as its documentation says")
     if case.kind is lr.RNN:
@@ -472,7 +484,7 @@ def test_packed_sequences_keep_their_rows(case):
 
 
 @every
-def test_modules_within_can_be_hooked_and_pruned(case):
+def test_inner_modules_can_be_hooked_and_pruned(case):
     layer = case.make()
     recurrence = layer.recurrences[0]
     called = []
@@ -537,7 +549,7 @@ def test_trace(case):
 
 
 @every
-def test_repr_says_what_it_is(case):
+def test_repr_has_sizes_and_arguments(case):
     layer = case.make(num_layers=2)
     text = repr(layer)
     assert text.startswith(f"{case.kind.__name__}(")
@@ -560,7 +572,7 @@ def test_documented_arguments_are_the_real_ones(kind):
 
 
 @every
-def test_dropout_acts_between_levels_in_training_only(case):
+def test_dropout_acts_between_layers_in_training_only(case):
     layer = case.make(num_layers=2, dropout=0.5).double()
     x, spans = data()
     torch.manual_seed(1)

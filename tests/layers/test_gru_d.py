@@ -50,7 +50,7 @@ def test_the_equations(mean):
         np.testing.assert_allclose(states[row].detach().numpy(), expected, rtol=1e-12, atol=1e-13)
 
 
-def test_a_feature_that_is_missing_changes_with_time_alone():
+def test_a_missing_feature_depends_only_on_time():
     layer = lr.GRUD(2, 4, batch_first=True)
     x, mask = torch.randn(1, 6, 2), torch.ones(1, 6, 2, dtype=torch.bool)
     mask[0, 2:4, 1] = False
@@ -61,17 +61,39 @@ def test_a_feature_that_is_missing_changes_with_time_alone():
     assert not torch.allclose(layer(x, timespans=3.0, mask=mask)[0][0, 3], expected[0, 3])
 
 
-def test_each_feature_has_an_age_that_goes_on():
+def test_ages_of_features_continue_in_the_state():
     layer = lr.GRUD(2, 4, batch_first=True)
     mask = torch.tensor([[[True, True], [True, False], [False, False], [True, False]]])
     _, (_, last, elapsed) = layer(torch.ones(1, 4, 2), timespans=torch.tensor([1.0, 2.0, 4.0, 8.0]), mask=mask)
     assert elapsed.tolist() == [[[0.0, 14.0]]] and last.tolist() == [[[1.0, 1.0]]]
 
 
-def test_every_parameter_learns():
-    layer = lr.GRUD(3, 4, batch_first=True)
-    layer(torch.randn(5, 8, 3), mask=torch.rand(5, 8, 3) > 0.5)[0].square().sum().backward()
-    assert all(p.grad.abs().sum() > 0 for p in layer.parameters())
+@pytest.mark.parametrize("backend", [None, "reference"])
+@pytest.mark.parametrize("units", [3, 4])
+@pytest.mark.parametrize("layers, directions", [(1, 1), (3, 1), (2, 2)])
+def test_every_parameter_learns(layers, directions, units, backend):
+    generator = torch.Generator().manual_seed(0)
+    layer = lr.GRUD(
+        3, units, layers, bidirectional=directions == 2, batch_first=True, generator=generator, backend=backend
+    )
+    x = torch.randn(5, 8, 3, generator=generator)
+    layer(x, mask=torch.rand(5, 8, 3, generator=generator) > 0.5)[0].square().sum().backward()
+    unused = [name for name, p in layer.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not unused
+    assert [recurrence.mean is None for recurrence in layer.recurrences] == [
+        n >= directions for n in range(layers * directions)
+    ]
+
+
+def test_unused_parameters_of_earlier_versions_are_dropped_on_loading():
+    layer, other = lr.GRUD(3, 3, 2), lr.GRUD(3, 3, 2)
+    older = layer.state_dict()
+    older |= {f"layers.1.0.{name}": torch.ones(3) for name in ("decay_weight", "decay_bias", "mean")}
+    other.load_state_dict(older)
+    assert all(torch.equal(tensor, older[name]) for name, tensor in other.state_dict().items())
+    del older["layers.0.0.mean"]
+    with pytest.raises(RuntimeError, match=r"Missing key.*layers\.0\.0\.mean"):
+        other.load_state_dict(older)
 
 
 def test_what_is_refused():
@@ -79,10 +101,11 @@ def test_what_is_refused():
         lr.GRUD(3, 4, mean=torch.zeros(4))
 
 
-def test_levels_above_have_nothing_missing():
-    layer = lr.GRUD(3, 4, 2, batch_first=True)
-    x, mask = torch.randn(2, 6, 3), torch.rand(2, 6, 3) > 0.4
-    below, above = lr.GRUD(3, 4, batch_first=True), lr.GRUD(4, 4, batch_first=True)
+@pytest.mark.parametrize("features", [3, 4])
+def test_layers_above_the_first_have_nothing_missing(features):
+    layer = lr.GRUD(features, 4, 2, batch_first=True)
+    x, mask = torch.randn(2, 6, features), torch.rand(2, 6, features) > 0.4
+    below, above = lr.GRUD(features, 4, batch_first=True), lr.GRUD(4, 4, batch_first=True)
     below.recurrences[0].load_state_dict(layer.recurrences[0].state_dict())
     above.recurrences[0].load_state_dict(layer.recurrences[1].state_dict(), strict=False)
     outputs = below(x, mask=mask)[0]

@@ -82,7 +82,7 @@ def test_pruned_layers_train_and_stream(place):
 
 
 @pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
-def test_the_older_norms(norm):
+def test_weight_norm_and_spectral_norm_by_hooks(norm):
     layer = lr.CTRNN(5, 8, batch_first=True, dtype=torch.float64).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -99,7 +99,7 @@ def test_the_older_norms(norm):
     torch.testing.assert_close(torch.stack([stream(x[:, t]) for t in range(x.shape[1])], 1), outputs)
 
 
-def test_parametrizations_reach_every_reader():
+def test_parametrizations_apply_everywhere():
     class Twice(nn.Module):
         def forward(self, value):
             return 2 * value

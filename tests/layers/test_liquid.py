@@ -176,7 +176,7 @@ def test_ctrnn_solves_its_equation():
     np.testing.assert_allclose(layer(u, timespans=1.3)[1][0, 0].detach().numpy(), exact.y[:, -1], rtol=1e-5, atol=1e-6)
 
 
-def test_wired_cfc_hears_recurrent_command_synapses_and_nothing_else():
+def test_wired_cfc_uses_exactly_the_recurrent_command_synapses():
     wiring = lr.wirings.NCP(4, 3, 2, 2, 2, 2, 2).build(3, seed=5)
     layer = lr.CfC(3, wiring, batch_first=True).double()
     recurrence = layer.recurrences[0]
@@ -249,7 +249,7 @@ def test_symmetric_elastance_is_even_and_never_cancels_to_zero():
     assert abs(elastance[1].item() / exact - 1) < 1e-3
 
 
-def test_the_trace_tells_of_the_run_it_comes_from_with_dropout_too():
+def test_traces_belong_to_their_run_even_with_dropout():
     layer = lr.CfC(4, 8, backbone_dropout=0.5, batch_first=True)
     output, _, trace = layer(torch.randn(2, 5, 4), return_trace=True)
     assert torch.equal(output, trace["state"])
@@ -264,7 +264,7 @@ def test_a_saturated_gate_has_an_infinite_time_constant():
 
 
 @pytest.mark.parametrize("kind", [lr.LTC, lr.CfC, lr.LRCU])
-def test_loading_brings_the_wiring_along(kind):
+def test_loading_a_state_dict_loads_the_wiring(kind):
     def make(seed):
         recipe = lr.wirings.Random(8, outputs=3, sparsity=0.5)
         return kind(4, recipe, batch_first=True, generator=torch.Generator().manual_seed(seed))

@@ -77,7 +77,7 @@ def test_a_state_dict_from_before_the_order_was_saved():
 
 
 @every
-def test_meta_then_empty_then_loaded(case):
+def test_layers_from_the_meta_device_load_state_dicts(case):
     layer, (x, spans) = case.make().double(), data()
     with torch.device("meta"):
         # Structure is drawn from torch's own generator there.
@@ -99,7 +99,7 @@ def test_meta_then_empty_then_loaded(case):
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_nothing_that_decides_a_result_is_left_out(case):
+def test_a_state_dict_has_every_tensor_that_results_depend_on(case):
     """Each tensor of a layer is saved."""
     layer = case.make()
     tensors = {name for name, _ in (*layer.named_parameters(), *layer.named_buffers())}
@@ -112,7 +112,7 @@ def test_nothing_that_decides_a_result_is_left_out(case):
     ("both", 2, None, "is there more than once"),
 ])  # fmt: skip
 @pytest.mark.parametrize("kind", [lr.LTC, lr.CfC])
-def test_indices_of_no_synapse_are_refused(kind, name, place, value, message):
+def test_invalid_synapse_indices_are_refused(kind, name, place, value, message):
     layer = kind(5, NCP)
     state = {key: tensor.clone() for key, tensor in layer.state_dict().items()}
     expected = layer.recurrences[0].synapses.adjacency()
@@ -129,7 +129,7 @@ def test_indices_of_no_synapse_are_refused(kind, name, place, value, message):
     assert np.array_equal(layer.recurrences[0].synapses.adjacency(), expected)
 
 
-def test_numbers_of_layers_without_a_gap():
+def test_layer_numbers_must_have_no_gap():
     layer = lr.CfC(5, NCP)
     state = {key: tensor.clone() for key, tensor in layer.state_dict().items()}
     state["layers.0.0.layer"] += 1

@@ -111,7 +111,7 @@ def test_parameters_may_be_labelled(case):
     ],
     ids=lambda case: case.name,
 )
-def test_a_traced_graph_computes_anew_with_gradients(case):
+def test_a_traced_graph_recomputes_with_gradients(case):
     layer = case.make().double()
     parameters = {name: p.detach().requires_grad_() for name, p in layer.named_parameters()}
 
@@ -194,7 +194,7 @@ def test_other_layouts_are_refused(make):
         lr.LTC(5, 4, batch_first=True)(make(torch.randn(2, 3, 5)))
 
 
-def test_compiled_kernels_refuse_memory_that_is_not_there():
+def test_compiled_kernels_refuse_tensors_without_memory():
     layer = lr.LTC(5, NCP).requires_grad_(False)
     layer.layers[0][0].vleak = torch.nn.Parameter(TwoTensor(torch.zeros(8), torch.zeros(8)), requires_grad=False)
     with pytest.raises(TypeError, match="plain tensors, but got a TwoTensor.*reference"):

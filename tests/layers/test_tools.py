@@ -32,7 +32,7 @@ def test_every_attribute_can_be_looked_at(kind):
 
 
 @every
-def test_a_trace_of_torch_jit_is_refused_in_words(kind):
+def test_torch_jit_trace_is_refused_with_a_message(kind):
     with warnings.catch_warnings():
         # It is deprecated.
         warnings.simplefilter("ignore")
@@ -42,7 +42,7 @@ def test_a_trace_of_torch_jit_is_refused_in_words(kind):
 
 @pytest.mark.parametrize("around", [lambda layer: layer, torch.nn.Sequential], ids=["alone", "within"])
 @every
-def test_a_script_of_torch_jit_is_refused_in_words(kind, around):
+def test_torch_jit_script_is_refused_with_a_message(kind, around):
     with warnings.catch_warnings():
         # It is deprecated.
         warnings.simplefilter("ignore")
@@ -73,7 +73,7 @@ def quantised(layer):
 
 @every
 @pytest.mark.parametrize("output_size", [None, 3])
-def test_a_quantised_layer_runs_on(kind, output_size):
+def test_a_quantised_layer_runs(kind, output_size):
     layer = KINDS[kind](output_size=output_size)
     small, x = quantised(layer), torch.randn(7, 2, INPUT)
     assert small is not layer
@@ -86,7 +86,7 @@ def test_a_quantised_layer_runs_on(kind, output_size):
     torch.testing.assert_close(torch.stack(outputs), output, rtol=0.05, atol=0.05)
 
 
-def test_quantised_modules_without_a_parameter_take_single_precision():
+def test_quantised_modules_without_parameters_use_float32():
     small = quantised(lr.CfC(INPUT, 6))
     assert not list(small.parameters())
     with pytest.raises(ValueError, match="input has dtype torch.float64"):
@@ -107,7 +107,7 @@ def test_parameters_may_be_buffers(kind):
     torch.testing.assert_close(without(x)[0], layer(x)[0])
 
 
-def test_parameters_of_whole_numbers_are_refused_in_words():
+def test_integer_parameters_are_refused_with_a_message():
     layer = lr.CTRNN(INPUT, 6).requires_grad_(False).type(torch.int32)
     with pytest.raises(TypeError, match="parameters of this CTRNN are torch.int32.*layer.float()"):
         layer(torch.randn(4, 2, INPUT))

@@ -31,7 +31,7 @@ def test_the_same_numbers_from_the_same_seed(ours, theirs):
 @pairs
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
-def test_gradients_are_torchs(ours, theirs, dtype, ragged):
+def test_gradients_are_as_in_torch(ours, theirs, dtype, ragged):
     more = {"proj_size": 5} if ours is lr.LSTM else {}
     b = theirs(4, 17, num_layers=2, bidirectional=True, batch_first=True, dtype=dtype, **more)
     a = ours(4, 17, 2, bidirectional=True, batch_first=True, dtype=dtype, **more)
@@ -54,7 +54,7 @@ def test_gradients_are_torchs(ours, theirs, dtype, ragged):
 
 
 @pairs
-def test_levels_and_directions_are_torchs(ours, theirs):
+def test_stacking_and_directions_are_as_in_torch(ours, theirs):
     b = theirs(4, 6, num_layers=2, bidirectional=True).double()
     a = ours(4, 6, 2, bidirectional=True).double()
     a.load_state_dict(b.state_dict())
@@ -69,7 +69,7 @@ def test_levels_and_directions_are_torchs(ours, theirs):
 
 
 @pairs
-def test_packed_sequences_are_torchs(ours, theirs):
+def test_packed_sequences_are_as_in_torch(ours, theirs):
     b = theirs(4, 6, num_layers=2, bidirectional=True, batch_first=True).double()
     a = ours(4, 6, 2, bidirectional=True, batch_first=True).double()
     a.load_state_dict(b.state_dict())
@@ -84,11 +84,9 @@ def test_packed_sequences_are_torchs(ours, theirs):
 
 
 @pytest.mark.parametrize("ours", [kind for kind, _ in PAIRS])
-def test_what_time_does(ours):
+def test_each_option_of_time(ours):
     x, spans = torch.randn(2, 5, 4), torch.rand(2, 5)
-    with pytest.raises(
-        ValueError, match=f"this {ours.__name__} takes no notice of timespans: build it with time='append'"
-    ):
+    with pytest.raises(ValueError, match=f"this {ours.__name__} does not use timespans: build it with time='append'"):
         ours(4, 6, batch_first=True)(x, timespans=spans)
     with pytest.raises(ValueError, match="time must be 'ignore', 'append', 'decay' or None, but got 'add'"):
         ours(4, 6, time="add")
@@ -106,7 +104,7 @@ def test_what_time_does(ours):
     torch.testing.assert_close(decaying(x[:, :1], state, timespans=3.0)[0], expected)
 
 
-def test_gates_are_torchs():
+def test_gates_are_as_in_torch():
     """The state follows from the traced gate as torch's equations say."""
     layer = lr.GRU(4, 6, batch_first=True).double()
     x = torch.randn(1, 1, 4, dtype=torch.float64)
@@ -166,7 +164,7 @@ def test_parameters_by_torchs_names(ours, theirs):
         assert hasattr(layer, name) == hasattr(module, name)
 
 
-def test_what_torch_has_no_name_for():
+def test_parameters_that_torch_lacks_are_refused():
     with pytest.raises(ValueError, match=r"GRU has no layers.0.0.raw_decay"):
         lr.GRU(4, 6, time="decay").torch_state_dict()
     with pytest.raises(ValueError, match=r"LSTM has no readout.weight, readout.bias"):

@@ -30,15 +30,15 @@ def write(
 ) -> Path:
     """Write a study's report.
 
-    The file holds its style, script and drawings and asks for nothing else. Parts of a study that have not run
-    are named as missing; a study without any result gives a report that says so.
+    The file contains its style, script and drawings and loads nothing else. Parts of a study that have not run are
+    marked as missing; the report of a study without results says so.
 
     Args:
-        study: what was asked.
-        frame: all rows of the study's results, as `liquidbench.results.read` gives them.
-        tasks: facts by task name, as `liquidbench.results.read_tasks` gives them; a task may be missing.
+        study: the study.
+        frame: all rows of the study's results, from `liquidbench.results.read`.
+        tasks: facts by task name, from `liquidbench.results.read_tasks`; tasks may be missing.
         comparison: `liquidbench.statistics.compare` of the same frame.
-        path: the HTML file to write; its folder is made where it does not exist.
+        path: the HTML file to write; its folder is created if it does not exist.
 
     Returns:
         The path.
@@ -63,22 +63,22 @@ def write_tables(
 ) -> list[Path]:
     """Write a study's tables, one file each.
 
-    They are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and of each task
-    scores and pairs.
+    The tables are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and the scores
+    and pairs of each task.
 
     Args:
-        study: what was asked.
+        study: the study.
         frame: all rows of the study's results, as for `write`.
         tasks: facts by task name, as for `write`.
         comparison: `liquidbench.statistics.compare` of the same frame.
-        folder: where to; it is made where it does not exist.
-        form: ``"markdown"``, ``"latex"`` with booktabs, or ``"csv"``, for computing with.
+        folder: the folder to write to; it is created if it does not exist.
+        form: ``"markdown"``, ``"latex"`` with booktabs, or ``"csv"`` for further computation.
 
     Returns:
         The files.
 
     Raises:
-        ValueError: for another form.
+        ValueError: if the form is unknown.
     """
     if form not in ENDINGS:
         raise ValueError(f"form must be one of {', '.join(ENDINGS)}; got {form!r}")
@@ -93,7 +93,7 @@ def write_tables(
 
 def _put(path: Path, parts: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Someone may have the old report open, or the disk may be full: the new one appears whole or not at all.
+    # The old report may be open, or the disk full: the new file appears complete or not at all.
     with replacing(path) as file:
         file.writelines(part.encode() for part in parts)
 
@@ -108,7 +108,7 @@ def _template() -> Template:
 
 
 def _downloads(table: Table, *forms: Format) -> list[tuple[str, str, str]]:
-    """For each form of a table the words of its link, the file's name, and the file itself as an address."""
+    """For each form of a table, the text of its link, the file name, and the file as a data URL."""
     names: Mapping[Format, str] = {"markdown": "Markdown", "latex": "LaTeX", "csv": "CSV"}
     return [
         (
@@ -121,4 +121,4 @@ def _downloads(table: Table, *forms: Format) -> list[tuple[str, str, str]]:
 
 
 _PLAIN = ",;:/|*()[]=+"
-"""What an address may hold as it is, besides letters and digits."""
+"""Characters besides letters and digits that a URL may contain unescaped."""

@@ -1,4 +1,4 @@
-"""What the report says of all tasks together: mean ranks, and every model against every other."""
+"""The part of the report on all tasks together: mean ranks, and every model against every other."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from liquidbench.statistics.across import FEWEST_SIGNED
 from liquidbench.wording import counted, number, p_value, percent
 
 MOST_IN_HALF = 10
-"""Models up to which a matrix fits half the width of a page."""
+"""Largest number of models for which a matrix fits half the width of a page."""
 
 
 @dataclass(frozen=True)
 class MatchupRow:
-    """A line of the table of matchups, from the side of the model that leads."""
+    """A row of the table of matchups; the leading model is first."""
 
     first: str
     second: str
@@ -34,7 +34,7 @@ class MatchupRow:
 
 @dataclass(frozen=True)
 class Across:
-    """The page over tasks; what is None has words instead that say why."""
+    """The page over tasks; for a figure that is None, the words say why."""
 
     sentence: str
     ranking: Figure | None
@@ -45,11 +45,11 @@ class Across:
 
 
 def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
-    """Arrange what the tasks say together; None below two tasks or two models.
+    """Build the page over tasks; None with fewer than two tasks or two models.
 
     Args:
-        comparison: the study's judgement.
-        models: how each model looks.
+        comparison: the study's statistics.
+        models: the mark of each model.
     """
     over = comparison.over_tasks
     tasks = {line.task for line in comparison.leaderboard if line.variant == "matched"}
@@ -68,7 +68,7 @@ def _ranking(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure
     if groups is None:
         return None, (
             "A diagram of mean ranks needs three models and three tasks on which all of them were ranked; "
-            f"here are {counted(over.models, 'model')} and {counted(over.tasks, 'such task')}."
+            f"there are {counted(over.models, 'model')} and {counted(over.tasks, 'such task')}."
         )
     kinds = [("Nemenyi", [group for group in groups.nemenyi if len(group) > 1])]
     if groups.signed_rank is not None:
@@ -89,11 +89,11 @@ def _ranking_words(groups: Groups, friedman: tuple[float, float] | None) -> str:
         tests += ", and by signed-rank tests of every two after Holm’s correction"
     words = [f"A line with dots joins models that are not shown to differ: {tests}."]
     if friedman and friedman[1] >= ALPHA:
-        words.append("Friedman’s test finds no difference among all of them, so no two are compared.")
+        words.append("Friedman’s test finds no difference among all models, so no two are compared.")
     if groups.tasks < groups.enough:
         words.append(
             f"{counted(groups.tasks, 'task')} are too few for signed-rank tests: corrected for all pairs of "
-            f"{len(groups.ranks)} models, they can show a difference from {groups.enough} tasks on."
+            f"{len(groups.ranks)} models, they need {groups.enough} tasks to show a difference."
         )
     return " ".join(words)
 
@@ -117,7 +117,7 @@ def _matrix(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure 
     )
     words = _caption("mean lead", [one.verdict for one in known.values()])
     if all(one.outcome is None for one in known.values()):
-        words += f" Pairs are tested from {FEWEST_SIGNED} tasks on."
+        words += f" Tests of pairs need {FEWEST_SIGNED} tasks."
     return Figure(drawing, words, len(order) > MOST_IN_HALF), ""
 
 
@@ -144,11 +144,11 @@ def _lead(lead: float, equal: bool) -> str:
 
 
 def heat(lead: float, largest: float) -> float:
-    """How deep a lead's colour is, from 0 where it does not count to 1: by its logarithm, as leads differ by orders.
+    """Strength of a lead's colour, from 0 if it does not count to 1, on a logarithmic scale.
 
     Args:
-        lead: in units of the smallest difference that counts.
-        largest: of all.
+        lead: lead in units of the smallest difference that counts.
+        largest: the largest lead.
     """
     if abs(lead) < 1:
         return 0.0
@@ -172,7 +172,7 @@ def _matchup_row(one: Matchup, models: Mapping[str, Mark]) -> MatchupRow:
 
 
 def task_matrix(task: TaskSummary) -> Figure | None:
-    """Every two models of one task, as the matrix over tasks shows them; None where leads have no unit."""
+    """The matrix of every two models on one task; None if leads have no unit."""
     pairs: dict[frozenset[str], Pair] = {
         frozenset((pair.first, pair.second)): pair for pair in task.pairs if pair.difference is not None
     }

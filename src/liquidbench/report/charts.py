@@ -1,4 +1,4 @@
-"""The report's figures with their captions: what is drawn, and in words drawn from the same numbers what to see."""
+"""The report's figures with captions that are computed from the same numbers."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -19,13 +19,13 @@ DRAWN = {
 """The costs that scores are drawn against."""
 
 SAME = 1.15
-"""Costs that differ by less are no axis: models matched in parameters differ by the roughness of their sizes."""
+"""Smallest ratio of costs for a chart: sizes of matched models differ by rounding to whole units."""
 
 MOST_NAMED = 8
-"""Lines that a figure names; of more, the best ones are named and the others stay behind."""
+"""Number of lines with names; if there are more, only the best are named and the others are faint."""
 
 MOST_THREADS = 30
-"""Lines of single seeds that a figure still shows."""
+"""Largest number of lines of single seeds in a figure."""
 
 CORRUPTIONS = (
     ("removed_steps", "Steps removed from each sequence"),
@@ -35,7 +35,7 @@ CORRUPTIONS = (
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing and the words under it; a broad one takes the width of the page."""
+    """A drawing and its caption; a broad one has the full width of the page."""
 
     svg: str
     caption: str
@@ -63,12 +63,12 @@ def scores(task: TaskSummary) -> Figure | None:
         "linear model": f"One that uses memory beats {task.facts.linear_name}",
     }
     for floor, score in task.floors.items() if compared else ():
-        says = beaten.get(floor, f"A network that is worth its while beats {floor}")
+        says = beaten.get(floor, f"A network that is worth its cost beats {floor}")
         words.append(f"{says}, {task.text(score)}: {_who_beats(task, compared, score)}.")
     words.append(
         f"Dots are {_dots(task)}, the large mark is their mean, the bar its 95 % interval."
         if any(len(row.values) > 1 for row in rows)
-        else f"One {task.over} each, so there are no intervals: what another would give is unknown."
+        else f"One {task.over} each, so there are no intervals and the spread is unknown."
     )
     if any(row.mark.apart for row in rows):
         words.append("† At a published size and rate, outside the comparison.")
@@ -83,7 +83,7 @@ def _dots(task: TaskSummary) -> str:
 
 
 def _who_beats(task: TaskSummary, models: Sequence[str], score: float) -> str:
-    """In words, whose mean is better than a score."""
+    """How many means are better than a score, in words."""
     beaten = sum(task.beats(model, score) for model in models)
     if beaten == len(models):
         return "every mean does" if beaten > 1 else "it does"
@@ -91,7 +91,7 @@ def _who_beats(task: TaskSummary, models: Sequence[str], score: float) -> str:
 
 
 def costs(task: TaskSummary) -> list[Figure]:
-    """Score against each cost that was measured and that models differ in, with the front."""
+    """Score against each measured cost in which models differ, with the Pareto front."""
     drawn = []
     for metric, drawn_cost in DRAWN.items():
         label, unit, scale = drawn_cost.axis, drawn_cost.unit, drawn_cost.scale
@@ -103,7 +103,7 @@ def costs(task: TaskSummary) -> list[Figure]:
         compared = {model: cost for (model, variant), cost in known.items() if variant == "matched"}
         if not known or max(known.values()) / min(known.values()) < SAME:
             continue
-        # Where models are matched in a cost, who is the cheapest of them means nothing.
+        # If models are matched in a cost, its differences mean nothing.
         differ = bool(compared) and max(compared.values()) / min(compared.values()) >= SAME
         better = task.outdone(compared) if differ else {}
         points = []
@@ -129,7 +129,7 @@ def costs(task: TaskSummary) -> list[Figure]:
 def costs_over_tasks(
     study: Sequence[TaskSummary], overall: Sequence[Overall], models: Mapping[str, Mark]
 ) -> list[Figure]:
-    """Mean rank against each cost as a multiple of the cheapest's, geometric means over tasks; with the front."""
+    """Mean rank against each cost relative to the cheapest model's, geometric means over tasks, with the front."""
     ranks = {line.model: line.rank for line in overall if line.rank is not None}
     drawn = []
     for metric, drawn_cost in DRAWN.items():
@@ -158,7 +158,7 @@ def costs_over_tasks(
 
 
 def typical_costs(study: Sequence[TaskSummary], metric: str, models: Collection[str]) -> dict[str, float]:
-    """Geometric mean of a cost over the tasks on which it was measured of all these models; empty without any."""
+    """Geometric mean of a cost over the tasks on which it was measured for all these models; empty without any."""
     tables = [{model: task.cost(model, "matched", metric) for model in models} for task in study]
     whole = [table for table in tables if all(table.values())]
     if not whole:
@@ -216,7 +216,7 @@ def cost_caption(study: Sequence[TaskSummary], over_tasks: bool) -> str:
 
 
 def _kept_back(models: Sequence[str], task: TaskSummary) -> dict[str, Mark]:
-    """Marks of models, best first, of which only the first ones are named."""
+    """Marks of models, best first; only the first ones are named."""
     return {model: replace(task.mark(model), behind=place >= MOST_NAMED) for place, model in enumerate(models)}
 
 
@@ -227,7 +227,7 @@ def _named_words(models: Sequence[str]) -> list[str]:
 
 
 def learning(task: TaskSummary) -> list[Figure]:
-    """Training and validation loss by step, with the trial that was chosen."""
+    """Training and validation loss of the chosen trials by step."""
     found = []
     marks = _kept_back(task.best_first("matched"), task)
     for split, label in (("train", "Training loss"), ("validation", "Validation loss")):
@@ -235,7 +235,7 @@ def learning(task: TaskSummary) -> list[Figure]:
         shown = sum(map(len, threads.values())) <= MOST_THREADS
         series, lowest = [], []
         for model, seeds in threads.items():
-            # The mean ends where the first run stopped: beyond, it would jump as runs drop out.
+            # The mean ends where the first run stopped; after that it would jump as runs drop out.
             together = list(zip(*seeds, strict=False))
             x = [places[0][0] for places in together]
             y = [math.fsum(loss for _, loss in places) / len(seeds) for places in together]
@@ -271,19 +271,19 @@ def learning(task: TaskSummary) -> list[Figure]:
 
 
 def tuning(task: TaskSummary) -> tuple[Figure | None, str]:
-    """The expected validation score of the best of k trials, or a sentence that says why there is no curve."""
+    """The expected validation score of the best of k trials, or the reason why there is no curve."""
     searches = {model: task.searches[model] for model in task.best_first("matched") if model in task.searches}
     trials = max((len(search) for found in searches.values() for search in found), default=0)
     if trials < 2:
         single = "Each search had a single trial, so there is no tuning curve."
         return None, single if trials else "The results hold no trials of a search."
-    # A search that is not at its end would be taken for one with fewer trials.
+    # An unfinished search would look like one with fewer trials.
     searches = {model: [search for search in found if len(search) == trials] for model, found in searches.items()}
     known = [value for found in searches.values() for search in found for value in search if value is not None]
     if not known:
         return None, "No trial of any search has a score."
     selecting = task.facts.selecting
-    # The trivial predictor is scored as verdicts are.
+    # The trivial predictor is scored by the metric of verdicts, not by the one that selects.
     higher, trivial = selecting.higher_is_better, None if task.facts.selection else task.trivial
     worst = trivial if trivial is not None else min(known) if higher else max(known)
     marks = _kept_back(list(searches), task)
@@ -317,7 +317,7 @@ def tuning(task: TaskSummary) -> tuple[Figure | None, str]:
 
 
 def robustness(task: TaskSummary) -> list[Figure]:
-    """The test score as test data are damaged."""
+    """The test score on damaged test data."""
     found = []
     marks = _kept_back(task.best_first("matched"), task)
     many = len(marks) > MOST_NAMED

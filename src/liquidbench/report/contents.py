@@ -1,4 +1,4 @@
-"""What the report says, arranged for the template: texts, tables and drawings, nothing left to decide."""
+"""The contents of the report for the template: texts, tables and drawings."""
 
 import re
 from collections import Counter
@@ -35,21 +35,21 @@ from liquidbench.study import MATCHINGS, Study, Training, task_name
 from liquidbench.wording import counted, number, p_value, percent, significant
 
 MANY_TASKS = 5
-"""From so many on the overview is laid out closely: words of verdicts are folded, scores stand under their drawings."""
+"""Number of tasks for the compact overview: sentences of verdicts are folded, scores are below their drawings."""
 
 WIDEST_TABS = 75
-"""Letters of tasks' titles that fit beside one another above the page."""
+"""Number of letters of tasks' titles that fit into the row of tabs."""
 
 MOST_SHARES = 5
-"""Classes whose shares are listed."""
+"""Largest number of classes whose shares are listed."""
 
 MOST_DRAWN_PAIRS = 15
-"""Up to so many pairs on a task each has a drawing of its own; more are shown as a matrix."""
+"""Largest number of pairs on a task that are drawn one by one; more are shown as a matrix."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A model's score on a task; bold where it is compared with the task's best and not shown to be worse."""
+    """A model's score on a task; bold if it is compared with the task's best and not shown to be worse."""
 
     text: str
     interval: str
@@ -60,7 +60,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A model in the leaderboard; the cells follow the tasks."""
+    """A model in the leaderboard, with a cell per task."""
 
     mark: Mark
     key: str
@@ -71,7 +71,7 @@ class Line:
 
 @dataclass(frozen=True)
 class TaskVerdict:
-    """The verdict on a task: in a sentence, in two words, the lead behind it as a drawing, and what would change it."""
+    """The verdict on a task: a sentence, two words, a drawing of the lead, and what would change it."""
 
     anchor: str
     title: str
@@ -86,7 +86,7 @@ class TaskVerdict:
 
 @dataclass(frozen=True)
 class PairRow:
-    """Two models on one task; the lead is the first one's."""
+    """Two models on one task; the lead is that of the first."""
 
     first: Mark
     second: Mark
@@ -119,7 +119,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Failure:
-    """Something that came to nothing."""
+    """A failed run, trial or score."""
 
     task: str
     model: str
@@ -197,18 +197,18 @@ class Page:
 
 
 def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparison: Comparison) -> Page:
-    """Arrange a study's results for the template.
+    """Build the contents of the report.
 
     Args:
-        study: what was asked.
-        frame: all its results; shown are those of the first matching.
+        study: the study.
+        frame: all its results; those of the first matching are shown.
         tasks: facts by task name.
-        comparison: what `liquidbench.statistics.compare` made of them.
+        comparison: the result of `liquidbench.statistics.compare`.
 
     Returns:
-        All that the report says; what has no results is empty.
+        The contents; parts without results are empty.
     """
-    # Lazy: no question copies more of the rows than what it asks for.
+    # Lazy, so that each query copies only the rows it needs.
     study, rows = _without_folders(study, results.compared(frame.lazy(), study.matching[0]))
     names = _in_order(map(task_name, study.tasks), _distinct(rows, "task"))
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
@@ -259,7 +259,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
 
 
 def _tables(study: Study, found: Sequence[TaskSummary], comparison: Comparison) -> list[Table]:
-    """Those of the whole study."""
+    """The tables of the whole study."""
     made = [tables.leaderboard(found, comparison)] if comparison.leaderboard else []
     if len(found) > 1 and comparison.over_tasks.matchups:
         made.append(tables.matchups(comparison))
@@ -269,7 +269,7 @@ def _tables(study: Study, found: Sequence[TaskSummary], comparison: Comparison) 
 
 
 def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFrame]:
-    """The study and its results with users' tables by their names alone: where they lie is no reader's business."""
+    """The study and its results without the folders of users' tables, which readers should not see."""
     named, names = [], {}
     for task in study.tasks:
         if isinstance(task, Mapping):
@@ -277,7 +277,7 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
             task = {**task, "table": names[task["table"]]}
         named.append(task)
     if names:
-        # The longest that fits: one table's path may be the beginning of another's.
+        # The longest match, since one table's path may be the beginning of another's.
         rows = rows.with_columns(pl.col("reason").cast(pl.String).str.replace_many(names, leftmost=True))
     return replace(study, tasks=tuple(named)), rows
 
@@ -323,7 +323,7 @@ def _task_page(task: TaskSummary, anchor: str, authors: Mapping[str, str]) -> Ta
 def _under_matchings(
     found: Sequence[TaskSummary], comparison: Comparison, anchors: Mapping[str, str]
 ) -> list[tuple[str, str, list[tuple[str, str]]]]:
-    """Each task's address and title, and its verdict under every matching: a tone, and words."""
+    """Each task's anchor and title, and its verdict under every matching: a tone, and words."""
     if not comparison.others:
         return []
     known = [
@@ -375,14 +375,14 @@ def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
     if pair.prospect:
         return pair.prospect.sentence
     if verdict == "floor not beaten":
-        return "There could be a verdict if a network were shown better than what takes no network."
+        return "There could be a verdict if a network were shown to be better than the best floor."
     if CHEAP in pair.reason:
-        return "A verdict takes a search of its own for each seed: mode full."
+        return "A verdict needs a separate search for each seed: mode full."
     if (pairs := len(pair.differences)) < FEWEST_SEEDS:
         return f"A verdict needs {FEWEST_SEEDS} {pair.over}s that both have finished; there are {pairs}."
     if pair.reason:
         return "There could be a verdict if the time limit had not ended trainings."
-    # What Holm's correction has made of this p-value; it depends on those of other tasks, so this is approximate.
+    # The factor of Holm's correction for this p-value; it depends on other tasks, so this is approximate.
     correction = pair.p / pair.uncorrected if pair.p and pair.uncorrected else pair.tests
     bounds = pair.estimate.interval(1 - ALPHA / correction) if pair.estimate else None
     if bounds is None or verdict not in ("equivalent", "liquid better", "recurrent better"):
@@ -396,7 +396,7 @@ def _change(verdict: str, pair: Pair | None, task: TaskSummary) -> str:
 
 
 def _selections(judgement: statistics.Judgement, task: TaskSummary) -> list[tuple[str, str, str]]:
-    """By each rule of choosing a family's networks: the rule, liquid's lead, and its interval."""
+    """For each rule that chooses a family's networks: the rule, liquid's lead, and its interval."""
     leads = [
         (rule, task.lead(pair.difference, pair.interval))
         for rule, pair in judgement.selections.items()
@@ -431,12 +431,12 @@ def _contests(task: TaskSummary, drawn: bool) -> list[PairRow]:
                 tone=tone,
             )
         )
-    # What was decided comes first: of many pairs most usually show no difference.
+    # Decided pairs come first, since most pairs usually show no difference.
     return sorted(contests, key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
 
 
 def _reach(ends: Iterable[float]) -> float:
-    """Half the width of an axis about zero that holds all ends."""
+    """Half the width of an axis around zero that contains all ends."""
     return 1.08 * max(map(abs, ends), default=0.0) or 1.0
 
 
@@ -468,7 +468,7 @@ def _leaderboard(
 
 
 def _range(task: TaskSummary) -> Interval:
-    """Ends of the bare axes in a task's column."""
+    """Ends of the axes in a task's column."""
     compared = [spread for (_, variant), spread in task.spreads.items() if variant == "matched"]
     ends = [end for spread in compared for end in (spread.mean, *(spread.interval or ()))]
     if not ends:
@@ -495,7 +495,7 @@ def _leaderboard_note(found: Sequence[TaskSummary]) -> str:
     spread = "with 95 % intervals" if several else "of a single seed, so their spread is unknown"
     words = (
         f"Mean test scores{over}, {spread}; bold: not shown to be worse than the task’s best. "
-        f"Rank is the mean place over {'splits, ' * (splits > 1)}seeds and tasks, 1 the best."
+        f"Rank is the mean rank over {'splits, ' * (splits > 1)}seeds and tasks, 1 the best."
     )
     if any(task.linear is not None for task in found):
         words += " The linear model has no memory: it reads the current step, or a sequence’s means and last values."
@@ -537,12 +537,14 @@ def _length(training: Training) -> str:
         return counted(training.epochs, "epoch")
     asked = training.steps
     steps = sorted(set(asked.values())) if isinstance(asked, Mapping) else [asked or 0]
-    many = f"{steps[0]:,} to {steps[-1]:,} steps, as the task needs," if len(steps) > 1 else counted(steps[0], "step")
+    many = (
+        f"{steps[0]:,} to {steps[-1]:,} steps, depending on the task," if len(steps) > 1 else counted(steps[0], "step")
+    )
     return many
 
 
 def _tally(values: Iterable[float | str]) -> str:
-    """Distinct values, with how often where there are several."""
+    """Distinct values, with their counts if there are several."""
     counts = Counter(value if isinstance(value, str) else f"{value:g}" for value in values)
     if len(counts) == 1:
         return next(iter(counts))
@@ -550,15 +552,15 @@ def _tally(values: Iterable[float | str]) -> str:
 
 
 def _span(values: Sequence[float]) -> str:
-    """From the least to the largest."""
+    """From the smallest to the largest."""
     ends = list(dict.fromkeys(f"{value:.2g}" for value in (min(values), max(values)))) if values else []
     return " to ".join(ends)
 
 
 def _failures(task: TaskSummary) -> list[Failure]:
-    """Runs that failed, then what failed within runs that went on: a learning rate, or a score."""
+    """Failed runs, then failures within other runs: a trial, or a score."""
     failed = task.odd.filter(pl.col("status") == "failed")
-    # The row without a metric speaks of the whole run; others may speak of one learning rate.
+    # The row without a metric is about the whole run; others may be about one learning rate.
     failed = failed.sort(pl.col("metric") != "").unique("run", keep="first", maintain_order=True)
     parts = task.odd.filter(pl.col("status") == "done", pl.col("reason").is_not_null())
     return [
@@ -612,7 +614,7 @@ def _facts(task: TaskSummary) -> list[tuple[str, str]]:
         "last value": "the last observed value",
     }.get(facts.baseline, "")
     if facts.selection is not None:
-        # It is no predictor that verdicts are about, but a policy.
+        # Verdicts are then about policies, not about this predictor.
         trivial = ""
     if task.trivial is not None:
         trivial += f"{': ' if trivial else ''}{task.text(task.trivial)}"
@@ -641,7 +643,7 @@ def _facts(task: TaskSummary) -> list[tuple[str, str]]:
 
 
 def _shares(facts: Facts) -> str:
-    """The classes' shares in each part, where there are few enough to be read."""
+    """The classes' shares in each split, if there are few classes."""
     if not facts.classes or len(facts.classes) > MOST_SHARES:
         return ""
     parts = (
@@ -692,7 +694,7 @@ def _commands(study: Study, rows: pl.LazyFrame) -> str:
     versions, commits = (sorted(set(_distinct(rows, column)) - {""}) for column in ("version", "commit"))
     lines = [f"# liquidbench {' and '.join(versions)}".rstrip() + ", in a checkout of its repository"]
     if not commits:
-        lines.append("# at the commit that made these results, which is not recorded")
+        lines.append("# at the commit that created these results, which is not recorded")
     elif len(commits) > 1:
         lines.append(f"# of several commits: {', '.join(commits)}")
     else:
@@ -704,7 +706,7 @@ def _commands(study: Study, rows: pl.LazyFrame) -> str:
             "pip install '.[bench]'",
             f"# {study.name}.yaml is printed below",
             f"liquidbench run {study.name}.yaml",
-            f"liquidbench report results/{study.name}  # makes the report again from the results",
+            f"liquidbench report results/{study.name}  # writes the report again from the results",
         )
     )
 
@@ -713,7 +715,7 @@ def _energy(rows: pl.LazyFrame) -> str:
     measured = _distinct(rows, "metric")
     if "training_energy_joules" in measured:
         return "of the processor’s packages in training steps, by their own counters; idle power is not subtracted."
-    # Results of earlier versions were not asked for it.
+    # Earlier versions did not measure it.
     if "saved_for_backward_bytes" not in measured:
         return "not measured yet."
     return "not available on this machine or to this user."
@@ -724,16 +726,16 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
     cap = f" within {search.minutes:g} minutes" if search.minutes else ""
     repeated = {
         "full": "Each seed and split has its own search.",
-        "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread leaves "
-        "out that of the search: nothing is ranked, and there is no verdict.",
+        "cheap": "There is one search, with the first seed; other seeds train with its result, so their spread does "
+        "not include that of the search: nothing is ranked, and there is no verdict.",
     }[search.mode]
     drawn, halving, choice = (
         ("patience", "", "Validation loss chooses the epoch, the validation score the trial.")
         if training.epochs is not None
         else (
-            "what is read out of a sequence",
-            "A trial goes on after an eighth, a quarter and half of its steps only if it is in the better half of the "
-            "trials up to it. ",
+            "the readout of a sequence",
+            "A trial continues after an eighth, a quarter and half of its steps only if it is in the better half of "
+            "the trials so far. ",
             "The validation score chooses the step and the trial.",
         )
     )
@@ -771,10 +773,10 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         ),
         (
             "Intervals",
-            "Every interval of a score is Student’s 95 % interval of the mean over seeds, cut at the ends of the "
-            "score’s range. It covers other seeds, not other data. Intervals may overlap although the paired "
-            "difference is clear; verdicts use paired differences, whose intervals also cover the recordings in test "
-            "where predictions are kept; each verdict says for what it holds."
+            "Every interval of a score is Student’s 95 % interval of the mean over seeds, clipped to the score’s "
+            "range. It covers other seeds, not other data. Intervals may overlap although the paired "
+            "difference is clear; verdicts use paired differences, whose intervals also cover other test recordings "
+            "if predictions are kept; each verdict states its scope."
             + (
                 " On several outer splits, each split’s mean over seeds is one value, and intervals are widened for "
                 "overlapping training data (Nadeau and Bengio); they cover other splits."
@@ -801,7 +803,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
         (
             "Rounding",
             "Scores are rounded to the first digit of the typical interval’s half-width on the task, or one more "
-            "where that digit is 1. A single seed gets two significant figures.",
+            "if that digit is 1. A single seed gets two significant figures.",
         ),
     ]
     if study.author_defaults:
@@ -809,8 +811,8 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             (
                 "† At published sizes and rates",
                 "Models also ran at a published size and learning rate; each task names the sources. Epochs, "
-                "batches and splits are this study’s: no reproduction of a paper. These rows are marked †, are "
-                "listed separately, and count neither in ranks nor in verdicts.",
+                "batches and splits are those of this study, so this does not reproduce a paper. These rows are marked "
+                "†, are listed separately, and count neither in ranks nor in verdicts.",
             )
         )
     return words
@@ -820,7 +822,7 @@ def _budget(study: Study) -> str:
     matching, parameters = study.matching[0], f"{number(study.parameters)} trained parameters"
     if matching == "parameters":
         return f"{parameters} within 5 %"
-    return f"as many {MATCHINGS[matching]} as a GRU of {parameters} has, nearly"
+    return f"about as many {MATCHINGS[matching]} as a GRU of {parameters}"
 
 
 def _in_order(first: Iterable[str], rest: Iterable[str]) -> list[str]:
@@ -830,7 +832,7 @@ def _in_order(first: Iterable[str], rest: Iterable[str]) -> list[str]:
 
 
 def _anchors(names: Sequence[str]) -> dict[str, str]:
-    """An address for each task: its name where that is plain, and distinct whatever it is."""
+    """A unique anchor for each task, from its name."""
     anchors: dict[str, str] = {}
     for name in names:
         plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "unnamed"

@@ -1,7 +1,7 @@
-"""The figures, as SVG text: one pure function each.
+"""The figures as SVG text, one pure function each.
 
-Where there are more models than names would fit, those that the reader needs are named and the others stay behind
-(`Mark.behind`), faint, until they are asked for.
+If there are more models than names fit, only some are named; the others are faint (`Mark.behind`) until the reader
+points at them.
 """
 
 import math
@@ -18,7 +18,7 @@ from liquidbench.wording import number
 
 @dataclass(frozen=True)
 class Row:
-    """One model's score for `strip`: a value per seed, their mean, and its interval if the seeds allow one."""
+    """One model's score for `strip`: a value per seed, their mean, and its interval, if any."""
 
     mark: Mark
     values: Sequence[float]
@@ -32,14 +32,14 @@ class Point:
     """One model for `scatter`.
 
     Attributes:
-        mark: the model.
+        mark: the model's mark.
         x: its cost.
         y: its score.
-        interval: of the score.
-        text: what hovering says.
-        origin: (x, y) of the same model in the comparison, for a mark that stands apart; a line joins the two, and
-            the name is written at the origin alone.
-        front: whether no other is both cheaper and better.
+        interval: interval of the score.
+        text: the tooltip.
+        origin: (x, y) of the same model in the comparison, for a mark outside the comparison; a line joins the two, and
+            only the origin has a name.
+        front: whether no other model is both cheaper and better.
     """
 
     mark: Mark
@@ -56,13 +56,13 @@ class Series:
     """One model's line for `curves`.
 
     Attributes:
-        mark: the model.
-        x: positions, rising.
+        mark: the model's mark.
+        x: positions, ascending.
         y: mean at each position.
-        intervals: (low, high) at each position, None where one seed allows none; empty for none at all.
-        texts: what hovering over each position says; empty where hovering is over the whole line.
-        threads: single seeds, drawn thin behind the mean, each as (x, y) pairs.
-        text: what hovering over the line says.
+        intervals: (low, high) at each position, or None; empty without any interval.
+        texts: the tooltip of each position; empty if the whole line has one.
+        threads: single seeds, drawn as thin lines behind the mean, each as (x, y) pairs.
+        text: the tooltip of the line.
     """
 
     mark: Mark
@@ -79,11 +79,11 @@ class MatrixCell:
     """A cell of `matrix`: two models, the first the better one by rank.
 
     Attributes:
-        text: what is written in it: the first one's lead.
-        heat: from 0, no lead that counts, to 1.
-        tone: class that gives the colour: the family of the one that leads.
+        text: the text in the cell: the lead of the first model.
+        heat: strength of the colour, from 0 for no lead that counts, to 1.
+        tone: CSS class of the colour: the family of the leading model.
         shown: whether a difference is shown.
-        hover: what hovering says.
+        hover: the tooltip.
     """
 
     text: str
@@ -104,11 +104,11 @@ def strip(
     """Scores of all models on one task: a dot per seed, the mean as the model's shape, its interval as a bar.
 
     Args:
-        title: what the figure shows, read out by screen readers.
-        rows: one a model, best first; rows that stand apart come last.
+        title: description for screen readers.
+        rows: one per model, best first; rows outside the comparison come last.
         label: name of the score, with unit and direction.
-        references: scores to draw as lines, with names; an arrow at the edge where one is far from all data.
-        broad: True for the width of a page, with lower rows, for many models.
+        references: scores to draw as lines, with names; one that is far from all data is an arrow at the edge.
+        broad: whether to use the full width of the page, with lower rows, for many models.
 
     Returns:
         An ``<svg>`` element.
@@ -132,7 +132,7 @@ def strip(
         parts = [f'<rect class="hit" x="0" y="{y - pitch / 2:.1f}" width="{width:.0f}" height="{pitch:.0f}"/>']
         parts += [svg.words(row.mark.label, left - 12, y + 4, "name", "end")]
         if len(row.values) > 1:
-            # Strokes of no length with round ends: one element for the dots of all seeds.
+            # Strokes of length zero with round ends, so that one element draws the dots of all seeds.
             dots = "".join(f"M{axis.at(value):.1f} {y + 8:.1f}h0" for value in row.values)
             parts.append(f'<path class="seed" d="{dots}"/>')
         if row.interval:
@@ -153,16 +153,16 @@ def scatter(
     references: Sequence[tuple[float, str]] = (),
     better: Literal["up", "down"] = "up",
 ) -> str:
-    """Score against a cost on a logarithmic axis, and the front: the points that none is both cheaper and better than.
+    """Score against a cost on a logarithmic axis, with the Pareto front.
 
     Args:
-        title: what the figure shows, read out by screen readers.
-        points: one a model.
+        title: description for screen readers.
+        points: one per model.
         label: name of the score, with its unit.
         cost: name of the cost.
         unit: the cost's unit: ``"1"``, ``"s"``, ``"B"``, or ``"×"`` for a multiple.
-        references: scores to draw as lines, with names; an arrow at the edge where one is far from all data.
-        better: which way better scores lie on the page; the axis is turned so that "up" always holds for the eye.
+        references: scores to draw as lines, with names; one that is far from all data is an arrow at the edge.
+        better: whether higher scores are better ("up") or lower ones ("down"); better scores are always at the top.
     """
     width, height, left, right, top, bottom = 360.0, 272.0, 50.0, 14.0, 24.0, 44.0
     x = Axis.over([point.x for point in points], left, width - right, log=True, unit=unit, count=4, padding=0.16)
@@ -185,7 +185,7 @@ def scatter(
     for (px, py), end in _steps(front, bounds[2]):
         taken.append((px, py - 1.5, end, py + 1.5))
     taken += [(next_x - 1.5, next_y, next_x + 1.5, below) for (_, below), (next_x, next_y) in pairwise(front)]
-    # From the top down, so that crowded names come to stand in the order of their points; those behind before all.
+    # From the top down, so that crowded names are in the order of their points; faint points are drawn first.
     for point in sorted(points, key=lambda point: (not point.mark.behind, y.at(point.y))):
         px, py = x.at(point.x), y.at(point.y)
         parts = [f'<circle class="hit" cx="{px:.1f}" cy="{py:.1f}" r="{7 if point.mark.behind else 11}"/>']
@@ -210,7 +210,7 @@ def scatter(
 
 
 def _front_line(front: Sequence[tuple[float, float]], bounds: svg.Box) -> str:
-    """A staircase: up at each point, level to the next one."""
+    """A staircase: up at each point, then horizontal to the next one."""
     if not front:
         return ""
     steps = "".join(f"V{y:.1f}H{end:.1f}" for (_, y), end in _steps(front, bounds[2]))
@@ -242,13 +242,13 @@ def curves(
     """Lines over epochs, trials or levels of damage, each named at its end.
 
     Args:
-        title: what the figure shows, read out by screen readers.
-        series: one a model; where `Series.threads` are given they are drawn, else markers and intervals.
+        title: description for screen readers.
+        series: one per model; `Series.threads` are drawn if given, else markers and intervals.
         x_label: name of the horizontal axis, with its unit.
         y_label: name of the vertical axis, with its unit.
         references: levels to draw as lines, with names, as for `strip`.
-        whole_steps: True where only whole numbers make sense as horizontal ticks.
-        percent: True where horizontal values are shares to be read as percentages.
+        whole_steps: whether horizontal ticks must be whole numbers.
+        percent: whether horizontal values are shares to show as percentages.
     """
     width, height, top, bottom, left = 480.0, 316.0, 20.0, 46.0, 56.0
     right = 20.0 + svg.longest(one.mark.label for one in series)
@@ -258,7 +258,7 @@ def curves(
     held += [bound for one in series for interval in one.intervals if interval for bound in interval]
     held += [value for _, value in threads]
     positive = [value for value in held if math.isfinite(value) and value > 0]
-    # A loss that falls by more than an order of magnitude is all floor on a linear axis.
+    # On a linear axis, a loss that falls by more than an order of magnitude is a flat line.
     log = whole_steps and len(positive) == len(held) and bool(held) and max(positive) / min(positive) > 12
     named = [one for one in series if not one.mark.behind]
     dodge = 0.0 if whole_steps else min(5.0, 26.0 / max(len(named), 1))
@@ -289,7 +289,7 @@ def curves(
         if one.text:
             parts.append(f'<path class="hit" d="{svg.path(at)}"/>')
         parts.append(f'<path class="line" stroke-dasharray="{svg.dash(one.mark)}" d="{svg.path(at)}"/>')
-        # A leader joins a name to its line where other names pushed it away.
+        # A leader joins a name to its line if other names have moved it away.
         parts.append(
             f'<path class="leader" d="M{at[-1][0] + 5:.1f} {at[-1][1]:.1f}L{width - right + 6:.1f} {end:.1f}"/>'
         )
@@ -328,13 +328,13 @@ def ranking(
     groups: Sequence[tuple[str, Sequence[Sequence[str]]]],
     label: str,
 ) -> str:
-    """A critical-difference diagram, one row a model: mean ranks, and who is not shown to differ from whom.
+    """A critical-difference diagram, one row per model: mean ranks, and groups that are not shown to differ.
 
     Args:
-        title: what the figure shows, read out by screen readers.
+        title: description for screen readers.
         rows: models with their mean ranks, the best first.
-        critical: the difference of ranks from which on two are shown to differ.
-        groups: for each test its name and the groups of models that it does not tell apart; each is a line over its
+        critical: the critical difference of ranks.
+        groups: for each test, its name and the groups of models that it does not separate; each is a line over its
             members' rows with a dot at each member.
         label: name of the axis.
     """
@@ -376,14 +376,14 @@ def ranking(
 
 
 def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[MatrixCell | None]]) -> str:
-    """Every model against every other: half a square, the better one by rank above and to the left.
+    """Every model against every other, as a triangle; the better model by rank is above and to the left.
 
-    Names stand at the beginning of the rows, and of the columns in the empty half, level for the eye.
+    Names are at the beginning of rows, and horizontally at the beginning of columns, in the empty half.
 
     Args:
-        title: what the figure shows, read out by screen readers.
+        title: description for screen readers.
         marks: the models, the best first.
-        contests: ``contests[i][j]`` for j < i, of model j (first) and model i; None where nothing is known.
+        contests: ``contests[i][j]`` for j < i, of model j (first) and model i; None if nothing is known.
     """
     wide, high = (58.0, 30.0) if len(marks) <= 8 else (44.0, 25.0)
     left = math.ceil(16.0 + svg.longest(mark.label for mark in marks[1:]))
@@ -409,7 +409,7 @@ def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Matrix
                 f'<path {fill} d="{square}"/>'
                 f"{svg.words(contest.text, x + wide / 2, y + high / 2 + 4, 'amount', 'middle')}</g>"
             )
-    # The last name in the empty half may reach beyond the columns.
+    # The last name in the empty half may extend beyond the columns.
     reach = max(
         (left + column * wide + 4 + svg.width_of(mark.label) for column, mark in enumerate(marks[:-1])), default=0.0
     )
@@ -425,7 +425,7 @@ def interval(
     *,
     small: bool = False,
 ) -> str:
-    """A mean and its interval on a bare line from ``span[0]`` to ``span[1]``, for a table's cell."""
+    """A mean and its interval on a line from ``span[0]`` to ``span[1]``, for a table cell."""
     width, height, size = (64, 12, 3.2) if small else (96, 18, 4.0)
     axis, middle = Axis(*span, 6, width - 6), height / 2
     parts = [f'<path class="rail" d="M2 {middle:g}H{width - 2}"/>']
@@ -446,16 +446,16 @@ def difference(
     *,
     ends: tuple[str, str] | None = None,
 ) -> str:
-    """A difference with its interval about zero, and the band within which a difference does not count.
+    """A difference with its interval, and the band around zero within which a difference does not count.
 
     Args:
-        title: what the figure shows, read out by screen readers.
-        mean: the difference; better for the first of the two lies to the right.
-        bounds: its interval, None where one seed allows none.
+        title: description for screen readers.
+        mean: the difference; to the right, the first is better.
+        bounds: its interval, or None.
         margin: the smallest difference that counts; 0 draws no band.
         span: the axis reaches from -span to span.
-        tone: class that gives the colour: a family, or ``"neutral"``.
-        ends: what lies to the left and to the right; with it the figure gets an axis of its own.
+        tone: CSS class of the colour: a family, or ``"neutral"``.
+        ends: labels of the left and the right side; with them the figure has its own axis.
     """
     width, height, middle = (420.0, 78.0, 32.0) if ends else (150.0, 20.0, 10.0)
     side = 12.0 if ends else 4.0

@@ -1,9 +1,9 @@
-"""What all figures are drawn with: marks of models, axes, names that keep apart, and the pieces of an SVG.
+"""Elements of all figures: marks of models, axes, placement of names, and parts of an SVG.
 
-Colour, stroke and type come from the page's style sheet through classes and variables, so that one drawing serves
-light, dark and paper. A model is told apart three times over: by its family's colour, by a shape (filled for liquid,
-hollow for recurrent, strokes for others, stars for a user's own) with a dash, and by its name written beside it.
-Nothing here depends on chance or on the order of a dictionary: the same numbers give the same text.
+Colours, strokes and fonts come from the page's style sheet through classes and variables, so that a drawing works in
+light and dark mode and in print. A model is recognised by its family's colour, by a shape (filled for liquid, hollow
+for recurrent, strokes for others, stars for user-defined) with a dash, and by its name next to it. The same numbers
+always give the same text.
 """
 
 import math
@@ -18,22 +18,22 @@ Box = tuple[float, float, float, float]
 
 MINUS, THIN_SPACE = "\N{MINUS SIGN}", "\N{NARROW NO-BREAK SPACE}"
 FONT = 12.0
-# Mean advance of a sans-serif glyph in em; labels are placed with it, so it errs on the wide side.
+# Mean width of a sans-serif glyph in em, rather too wide than too narrow, as labels are placed with it.
 GLYPH = 0.62
-# The least part of an axis that data keep to themselves when a reference line is far from them.
+# Smallest share of an axis for the data if a reference line is far from them.
 ROOM_FOR_DATA = 0.4
 
 
 @dataclass(frozen=True)
 class Mark:
-    """How a model looks in every figure.
+    """The appearance of a model in every figure.
 
     Attributes:
-        label: its name, written beside its points.
-        family: gives colour and filling.
-        place: its number within the family; gives shape and dash.
-        apart: True for a row that stands outside the comparison; drawn fainter.
-        behind: True for one of so many that it stays in the background, unnamed, until the reader asks for it.
+        label: its name, next to its points.
+        family: determines colour and fill.
+        place: its number within the family; determines shape and dash.
+        apart: whether it is outside the comparison; drawn fainter.
+        behind: whether it is faint and unnamed until the reader points at it, because there are many models.
     """
 
     label: str
@@ -44,8 +44,7 @@ class Mark:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``,
-    ``"cores"``.
+    """A cost with two significant figures and a prefix of its unit: ``"1"``, ``"s"``, ``"B"``, ``"J"``, ``"cores"``.
 
     ``"×"`` is a multiple and ``"/s"`` a rate; these have no prefix.
 
@@ -96,7 +95,7 @@ def ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int = 4) -> list[float]:
-    """Round numbers for a logarithmic axis: powers of ten, or 1-2-5, or plain steps where the span is short.
+    """Round numbers for a logarithmic axis: powers of ten, or 1-2-5, or linear steps for a short range.
 
     Example:
         >>> log_ticks(80, 12_000)
@@ -117,14 +116,14 @@ def log_ticks(low: float, high: float, count: int = 4) -> list[float]:
 
 
 def spread_labels(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move label positions as little as needed so that they lie `gap` apart within low and high, order kept.
+    """Move label positions as little as needed so that they are `gap` apart within low and high, in the same order.
 
     Example:
         >>> spread_labels([10.0, 11.0, 40.0], 12.0, 0.0, 100.0)
         [4.5, 16.5, 40.0]
     """
     order = sorted(range(len(wanted)), key=lambda index: wanted[index])
-    # Clusters of labels that touch, each centred on what its members want: (sum of wanted starts, size).
+    # Clusters of touching labels, each centred on its members' wanted positions: (sum of wanted starts, size).
     clusters: list[list[float]] = []
     for index in order:
         clusters.append([wanted[index], 1])
@@ -173,12 +172,12 @@ class Axis:
         count: int = 5,
         padding: float = 0.06,
     ) -> "Axis":
-        """An axis that holds all values with some room around them."""
+        """An axis that contains all values, with some padding."""
         held = [value for value in values if math.isfinite(value) and (value > 0 or not log)] or [1.0]
         low, high = min(held), max(held)
         if log:
             low, high = math.log(low), math.log(high)
-        # Where values hardly differ the axis must not blow the difference up to the full width.
+        # If values hardly differ, the axis must not stretch the difference to the full width.
         least = math.log(2.5) if log else max(1e-9, 0.02 * max(abs(low), abs(high)))
         if high - low < least:
             middle = (low + high) / 2
@@ -191,7 +190,7 @@ class Axis:
         return cls(low, high, start, end, log, unit, tuple(places))
 
     def at(self, value: float) -> float:
-        """The drawing unit of a value; values beyond the axis end at its edge."""
+        """The position of a value in drawing units; values beyond the axis are at its edge."""
         scale: Callable[[float], float] = math.log if self.log else float
         if self.log and value <= 0:
             return self.start
@@ -199,7 +198,7 @@ class Axis:
         return self.start + min(max(share, 0.0), 1.0) * (self.end - self.start)
 
     def labels(self) -> list[str]:
-        """The ticks' texts, all with the same decimals."""
+        """The texts of the ticks, all with the same number of decimals."""
         if self.unit != "1" and self.log:
             return [quantity(place, self.unit) for place in self.places]
         decimals, rounding = 0, 1e-6 * max(map(abs, self.places), default=0.0)
@@ -233,14 +232,14 @@ def glyph(mark: Mark, x: float, y: float, size: float = 4.5) -> str:
     stars = tuple(_path(_star(points, r), x, y, 1.35) for points in (4, 5, 3, 6))
     chosen = {"strokes": strokes, "stars": stars}.get(FAMILIES[mark.family].glyphs, shapes)
     again, place = divmod(mark.place, len(chosen))
-    # A family of more members than there are shapes takes them again with a spot, then with a bar.
+    # If a family has more members than shapes, shapes are reused with a dot, then with a bar.
     spot = f'<circle class="spot" cx="{x:.1f}" cy="{y:.1f}" r="{0.42 * r:.1f}"/>'
     bar = f'<path class="spot" d="M{x - 0.8 * r:.1f} {y - 0.2 * r:.1f}h{1.6 * r:.1f}v{0.4 * r:.1f}h{-1.6 * r:.1f}z"/>'
     return f'<g class="glyph">{chosen[place]}{("", spot, bar)[min(again, 2)]}</g>'
 
 
 def _star(points: int, r: float) -> list[tuple[float, float]]:
-    """Corners of a star, the first of its points upward."""
+    """Corners of a star with a point at the top."""
     radii = [r if corner % 2 == 0 else 0.45 * r for corner in range(2 * points)]
     turns = [math.pi * corner / points for corner in range(2 * points)]
     return [(radius * math.sin(turn), -radius * math.cos(turn)) for radius, turn in zip(radii, turns, strict=True)]
@@ -252,7 +251,7 @@ def _path(corners: Sequence[tuple[float, float]], x: float, y: float, scale: flo
 
 
 def key(mark: Mark) -> str:
-    """The model's shape alone, for tables and legends; decorative, since its name stands beside it."""
+    """The model's shape alone, for tables and legends; decorative, since its name is next to it."""
     return f'<svg class="key {classes(mark)}" viewBox="0 0 16 16" aria-hidden="true">{glyph(mark, 8, 8)}</svg>'
 
 
@@ -276,14 +275,14 @@ def style_of_families() -> str:
 
 
 def group(mark: Mark, parts: Iterable[str], text: str | None) -> str:
-    """All that belongs to a model in a drawing; `text` is what hovering says."""
+    """A group of all elements of a model in a drawing; `text` is the tooltip."""
     title = f"<title>{escape(text)}</title>" if text else ""
     hover = " at" if text else ""
     return f'<g class="model {classes(mark)}{hover}" data-model="{escape(mark.label)}">{title}{"".join(parts)}</g>'
 
 
 def drawing(title: str, width: float, height: float, parts: Iterable[str], classes: str = "") -> str:
-    """A drawing; the title is read out by screen readers. One of class "cell" belongs to the words beside it."""
+    """A drawing with a title for screen readers; one of class "cell" is part of the text next to it."""
     shown = "" if classes == "cell" else f"<title>{escape(title)}</title>"
     # Round outward: a fraction of a unit lost at the edge would cut descenders.
     return (
@@ -294,27 +293,27 @@ def drawing(title: str, width: float, height: float, parts: Iterable[str], class
 
 
 def words(text: str, x: float, y: float, classes: str, anchor: str) -> str:
-    """Words at (x, y), which is their start, middle or end by `anchor`."""
+    """Text whose start, middle or end (`anchor`) is at (x, y)."""
     return f'<text class="{classes}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def width_of(text: str) -> float:
-    """How wide words are when drawn."""
+    """Width of a text in drawing units."""
     return len(text) * FONT * GLYPH
 
 
 def longest(names: Iterable[str]) -> float:
-    """The room that the longest of some names takes, up to a limit."""
+    """Width of the longest name, up to a limit."""
     return min(max((width_of(name) for name in names), default=0.0), 170.0)
 
 
 def path(points: Sequence[tuple[float, float]]) -> str:
-    """The path through some points."""
+    """An SVG path through points."""
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
 def dash(mark: Mark) -> str:
-    """The model's dash."""
+    """The dash pattern of the model."""
     return DASHES[mark.place % len(DASHES)]
 
 
@@ -332,7 +331,7 @@ def grid_x(
     free = -math.inf
     for place, text in zip(axis.places, texts or axis.labels(), strict=True):
         parts.append(f'<path class="grid" d="M{axis.at(place):.1f} {top:.1f}V{bottom:.1f}"/>')
-        # A line without its number is better than two numbers that run into one another.
+        # A tick without its number is better than overlapping numbers.
         if axis.at(place) - width_of(text) / 2 >= free:
             parts.append(words(text, axis.at(place), bottom + 16, "ticks", "middle"))
             free = axis.at(place) + width_of(text) / 2 + 8
@@ -346,26 +345,26 @@ def grid_y(axis: Axis, left: float, right: float, label: str) -> str:
     for place, text in zip(axis.places, axis.labels(), strict=True):
         parts.append(f'<path class="grid" d="M{left:.1f} {axis.at(place):.1f}H{right:.1f}"/>')
         parts.append(words(text, left - 7, axis.at(place) + 4, "ticks", "end"))
-    # Written level above the axis: a turned label makes the reader turn too.
+    # Horizontal above the axis, since rotated text is hard to read.
     parts.append(words(label, 2, 10, "label", "start"))
     return "".join(parts)
 
 
 def held(values: Sequence[float], references: Sequence[tuple[float, str]]) -> list[float]:
-    """Values that an axis must include: the data, and references that are not too far from them."""
+    """Values that an axis must include: the data, and references that are not too far away."""
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return []
     low, high = min(finite), max(finite)
     near = [at for at, _ in references if high - low >= ROOM_FOR_DATA * (max(high, at) - min(low, at))]
-    # Two of them, one on either side, may be too much where each alone is not.
+    # Two references, one on either side, may be too far although each alone is not.
     if near and high - low < ROOM_FOR_DATA * (max(high, *near) - min(low, *near)):
         near = [min(near, key=lambda at: max(at - high, low - at))]
     return [*finite, *near]
 
 
 def reference_x(axis: Axis, reference: tuple[float, str], level: float, bottom: float) -> str:
-    """A vertical line, its name at its upper end."""
+    """A vertical line with its name at the upper end."""
     value, name = reference
     if not axis.low <= value <= axis.high:
         before = value < axis.low
@@ -382,7 +381,7 @@ def reference_x(axis: Axis, reference: tuple[float, str], level: float, bottom: 
 def references_y(
     axis: Axis, references: Sequence[tuple[float, str]], left: float, right: float
 ) -> tuple[list[str], list[Box]]:
-    """Horizontal lines, and the boxes that their names take."""
+    """Horizontal lines, and the boxes of their names."""
     low, high = sorted((axis.start, axis.end))
     within = [axis.low <= value <= axis.high for value, _ in references]
     levels = spread_labels([axis.at(value) - 5 for value, _ in references], FONT + 2, low + 12, high - 5)
@@ -399,7 +398,7 @@ def references_y(
 def place_label(
     text: str, x: float, y: float, taken: Sequence[Box], bounds: Box
 ) -> tuple[float, float, str, Box, bool]:
-    """The spot about a point where its name collides least with what is there, and whether that is far away."""
+    """The position near a point where its name overlaps least with other elements, and whether it is far away."""
     wide, high = width_of(text), FONT
     candidates = []
     for ring, distance in enumerate((9.0, 20.0, 34.0, 50.0)):

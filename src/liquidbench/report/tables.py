@@ -1,7 +1,7 @@
 """A study's tables as text: Markdown, LaTeX with booktabs, and CSV.
 
-Markdown and LaTeX are for reading and say what the page says, rounded as there. CSV is for computing with: one row a
-model, pair or matchup, one kind of thing a column, numbers with nine figures.
+Markdown and LaTeX are for reading and have the same rounded numbers as the page. CSV is for further computation: one
+row per model, pair or matchup, and numbers with nine significant digits.
 """
 
 import csv
@@ -22,23 +22,23 @@ from liquidbench.wording import number, p_value, percent
 Format = Literal["markdown", "latex", "csv"]
 
 LONG = 40
-"""Rows from which on a table of LaTeX may break over pages."""
+"""Number of rows from which a LaTeX table may break over pages."""
 
 MOST_WITH_INTERVALS = 4
-"""Columns of scores up to which the leaderboard's have their intervals."""
+"""Largest number of score columns for which the leaderboard shows intervals."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table, for reading and for computing with.
+    """One table, for reading and for further computation.
 
     Attributes:
-        name: of its file, without the ending.
-        title: what it is, in two or three words.
-        caption: what it shows.
-        columns: their heads, each with whether it holds numbers.
+        name: name of its file, without the extension.
+        title: title of two or three words.
+        caption: caption.
+        columns: heads of the columns, each with whether it contains numbers.
         rows: texts; bold ones are of type `Bold`.
-        records: for CSV, one mapping a row, all with the same keys.
+        records: for CSV, one mapping per row, all with the same keys.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Table:
 
 
 class Bold(str):
-    """A text that stands out."""
+    """Bold text."""
 
     __slots__ = ()
 
@@ -102,7 +102,7 @@ def leaderboard(found: Sequence[TaskSummary], comparison: Comparison) -> Table:
         "leaderboard",
         "Leaderboard",
         f"Mean test scores{intervals}. Bold: not shown to be worse than the task’s best. "
-        "Rank: mean place over seeds and tasks.",
+        "Rank: mean rank over seeds and tasks.",
         [
             ("Rank", True),
             ("Model", False),
@@ -167,7 +167,7 @@ def scores(task: TaskSummary, name: str) -> Table:
 
 
 def loop(task: TaskSummary, name: str) -> Table:
-    """The measurements of a task's rollouts, for models and reference policies."""
+    """The measurements of a task's rollouts, for models and the task's policies."""
     measures, places = task.facts.measurements, {}
     for measure in measures:
         found = [task.measured_in_loop(*who, measure) for who in task.standings]
@@ -205,7 +205,7 @@ def loop(task: TaskSummary, name: str) -> Table:
         name,
         "Closed loop",
         f"{task.title}: what rollouts of the trained networks measured. Means over {task.over}s with 95 % "
-        "intervals; every model met the same seeds.",
+        "intervals; the seeds are the same for every model.",
         [("Model", False), *((_head(measure), True) for measure in measures)],
         rows,
         records,
@@ -218,17 +218,17 @@ def _head(measure: Measure) -> str:
 
 
 def seeds(standing: Standing) -> str:
-    """How many runs are behind a score, in words."""
+    """Number of runs in a score, in words."""
     return f"{standing.seeds}{f' runs in {standing.splits} splits' if standing.splits > 1 else ''}"
 
 
 def cost_heads(task: TaskSummary) -> list[str]:
-    """Heads of the columns that `costs` fills: of what was measured of any model on a task."""
+    """Heads of the columns that `costs` fills, for the costs that were measured on a task."""
     return [COSTS[metric].head for metric in _measured(task)]
 
 
 def costs(task: TaskSummary, model: str, variant: str) -> list[str]:
-    """The cost of a model on a task, in words."""
+    """The costs of a model on a task, as text."""
     known = [(task.cost(model, variant, metric), COSTS[metric]) for metric in _measured(task)]
     return ["" if value is None else quantity(cost.scale * value, cost.unit) for value, cost in known]
 
@@ -238,7 +238,7 @@ def _measured(task: TaskSummary) -> list[str]:
 
 
 def pairs(task: TaskSummary, name: str) -> Table:
-    """Every two models of one task, from the side of the one that leads."""
+    """Every two models of one task, the leading one first."""
     rows, records = [], []
     for pair in task.pairs:
         records.append(
@@ -281,7 +281,7 @@ def pairs(task: TaskSummary, name: str) -> Table:
 
 
 def matchups(comparison: Comparison) -> Table:
-    """Every two models over all tasks, from the side of the one that leads."""
+    """Every two models over all tasks, the leading one first."""
     rows, records = [], []
     for found in comparison.over_tasks.matchups:
         one = found.swapped() if found.lead is not None and found.lead < 0 else found
@@ -346,8 +346,8 @@ def matchings(found: Sequence[TaskSummary], comparison: Comparison, first: str) 
 
     Args:
         found: the tasks.
-        comparison: the study's judgement.
-        first: the matching that all else is judged by.
+        comparison: the study's statistics.
+        first: the first matching, which the rest of the report uses.
     """
     verdicts = {first: comparison.verdict, **comparison.others}
     known = {(one.task, matching): one for matching, verdict in verdicts.items() for one in verdict.judgements}
@@ -401,7 +401,7 @@ def _markdown(table: Table) -> str:
 
 
 def markdown_text(text: str) -> str:
-    r"""Text that Markdown shows as it is, in a cell of a table or outside.
+    r"""Text escaped for Markdown, inside or outside a table cell.
 
     Example:
         >>> print(markdown_text("a|b *c* <d>"))
@@ -416,7 +416,7 @@ def _latex(table: Table) -> str:
         return rf"\textbf{{{latex_text(text)}}}" if isinstance(text, Bold) and text else latex_text(text)
 
     def line(cells: Sequence[str]) -> str:
-        # After a line's end, a bracket or a star would be taken for an argument of it.
+        # After a line end, LaTeX would take a bracket or a star for an argument.
         guard = "{}" if cells[0].startswith(("[", "*")) else ""
         return f"    {guard}{' & '.join(cells)} \\\\"
 
@@ -475,13 +475,13 @@ _RAISED = dict(zip("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789", strict=True)
 
 
 def latex_text(text: str) -> str:
-    r"""Text that LaTeX sets as it is; other letters than Latin ones take an engine that knows them, such as LuaLaTeX.
+    r"""Text escaped for LaTeX; letters that are not Latin need an engine such as LuaLaTeX.
 
     Example:
         >>> print(latex_text("50 % of x_1 & 2×10⁻⁵"))
         50 \% of x\_1 \& 2$\times$10$^{-5}$
     """
-    # Hyphens in a row would be taken for a dash.
+    # LaTeX would join consecutive hyphens to a dash.
     parts = re.split("(?<=-)(?=-)", re.sub(r"[\n\r\t]", " ", text))
     text = "{}".join("".join(_LATEX.get(letter, letter) for letter in part) for part in parts)
     return re.sub(

@@ -1,8 +1,8 @@
-"""What a study found on one task, asked by model.
+"""A study's results on one task, by model.
 
-Means, intervals and verdicts of test scores are those of `liquidbench.statistics`. What it does not judge (damaged
-data, learning curves, costs) is read from the results table here, once: of a task's rows no more is kept than what is
-shown, as all tasks are kept at the same time.
+Means, intervals and verdicts of test scores come from `liquidbench.statistics`. Other results (damaged data, learning
+curves, costs) are read from the results table here, once; only what the report shows is kept, since all tasks are in
+memory at the same time.
 """
 
 import math
@@ -34,18 +34,18 @@ from liquidbench.statistics import (
 from liquidbench.wording import number
 
 CHOSEN = ("hidden_size", "learning_rate")
-"""What validation chose of a fit, and is shown."""
+"""Settings chosen by validation that the report shows."""
 
 
 def decimals(half_width: float | None, size: float) -> int:
-    """How many decimals a score deserves.
+    """Number of decimals of a score.
 
-    The first digit of its interval's half-width, and one more where that digit is a 1. Without an interval, two
-    significant figures: a single seed supports no more.
+    Up to the first digit of its interval's half-width, and one more if that digit is 1. Without an interval, two
+    significant figures.
 
     Args:
         half_width: half of the interval's width; None or 0 for no interval.
-        size: the score, for the case without an interval.
+        size: the score, used if there is no interval.
 
     Example:
         >>> decimals(0.034, 0.93), decimals(0.0134, 0.93), decimals(None, 0.0421)
@@ -58,7 +58,7 @@ def decimals(half_width: float | None, size: float) -> int:
 
 
 def marks(models: Sequence[str], families: Mapping[str, Family]) -> dict[str, Mark]:
-    """The look of each model, which depends on the order within its family alone."""
+    """The mark of each model, which depends only on its family and its place in it."""
     places: Counter[str] = Counter()
     found = {}
     for model in models:
@@ -70,7 +70,7 @@ def marks(models: Sequence[str], families: Mapping[str, Family]) -> dict[str, Ma
 
 @dataclass(frozen=True)
 class Spread:
-    """A score over seeds, or over splits: single values, their mean, and its interval where there are two or more."""
+    """A score over seeds, or over splits: single values, their mean, and its interval if there are several."""
 
     values: tuple[float, ...]
     mean: float
@@ -82,14 +82,14 @@ class TaskSummary:
 
     Args:
         name: the task's name.
-        facts: what ``tasks.json`` says of it; may be ``Facts()``, that nothing is known.
-        frame: results of the whole study, those that are judged together.
-        models: how each model looks.
-        comparison: judgement of the whole study.
+        facts: facts from ``tasks.json``; ``Facts()`` if nothing is known.
+        frame: results of the whole study under one matching.
+        models: the mark of each model.
+        comparison: statistics of the whole study.
 
     Attributes:
-        searches: what each trial of each search of a compared model scored on validation, None where it failed.
-        policies: what the rollouts of the task's own policies measured, by policy and measurement, means over runs.
+        searches: validation scores of the trials of each search, by compared model; None if a trial failed.
+        policies: measurements of rollouts of the task's policies, by policy and measurement, means over runs.
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TaskSummary:
 
     @property
     def direction(self) -> str:
-        """Which way the score improves, in words."""
+        """The direction of the score, in words."""
         return "higher is better" if self.higher else "lower is better"
 
     @property
@@ -160,7 +160,7 @@ class TaskSummary:
 
     @property
     def scaled(self) -> bool:
-        """Whether the score is one of standardised targets; what a rollout measures never is."""
+        """Whether the score is computed on standardised targets; measurements of rollouts are not."""
         return self.facts.standardised_targets and self.facts.selection is None
 
     @property
@@ -178,27 +178,27 @@ class TaskSummary:
 
     @cached_property
     def places(self) -> int:
-        """Decimals of all the task's scores, one number so that columns line up: what a typical interval supports."""
+        """Number of decimals of all the task's scores, from a typical interval; one number, so that columns align."""
         compared = [spread for (_, variant), spread in self.spreads.items() if variant == "matched"]
         widths = [(one.interval[1] - one.interval[0]) / 2 for one in compared if one.interval]
         sizes = [abs(one.mean) for one in compared or self.spreads.values()]
         return decimals(median(widths) if widths else None, median(sizes) if sizes else 0.0)
 
     def text(self, value: float, *, signed: bool = False) -> str:
-        """A score as it is printed."""
+        """A formatted score."""
         return number(value, self.places, signed=signed)
 
     def span(self, bounds: Interval | None) -> str:
-        """An interval as it is printed, "" for none."""
+        """A formatted interval, "" for none."""
         return f"[{self.text(bounds[0])}, {self.text(bounds[1])}]" if bounds else ""
 
     def spoken(self, label: str, spread: Spread) -> str:
-        """A score in words, for hovering and for screen readers."""
+        """A score in words, for tooltips and screen readers."""
         over = f"{len(spread.values)} {self.over}s" if len(spread.values) > 1 else f"one {self.over}"
         return f"{label}: {self.text(spread.mean)} {self.span(spread.interval)}".strip() + f", {over}"
 
     def best_first(self, variant: str) -> list[str]:
-        """Models of a variant that have a test score."""
+        """Models of a variant with a test score, best first."""
         found = [model for model in self.models if (model, variant) in self.spreads]
         return sorted(found, key=lambda model: self.spreads[model, variant].mean, reverse=self.higher)
 
@@ -217,13 +217,13 @@ class TaskSummary:
         return mean > score if self.higher else mean < score
 
     def lead(self, difference: float, bounds: Interval | None) -> tuple[float, Interval | None]:
-        """A difference of scores turned so that better is positive."""
+        """A difference of scores and its interval, with the sign such that better is positive."""
         if self.higher:
             return difference, bounds
         return -difference, None if bounds is None else (-bounds[1], -bounds[0])
 
     def mark(self, model: str, variant: str = "matched") -> Mark:
-        """How a model looks, in either variant."""
+        """The mark of a model, in either variant."""
         mark = self._marks[model]
         return mark if variant == "matched" else Mark(f"{model}†", mark.family, mark.place, apart=True)
 
@@ -233,7 +233,7 @@ class TaskSummary:
         return sorted({0.0, *found}) if found else []
 
     def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
-        """A compared model's score on damaged test data; at level 0 its score on whole data will do."""
+        """A compared model's score on damaged test data; at level 0, its score on whole data if there is no other."""
         values = self._damaged.get((model, corruption, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
@@ -249,7 +249,7 @@ class TaskSummary:
         return Spread(values, fmean(values), score_interval(values, measure, ratio) if len(values) > 1 else None)
 
     def _in_loops(self, fits: pl.DataFrame) -> dict[tuple[str, str, str], tuple[float, ...]]:
-        """Measurements by model, variant and name, one a seed, or a split's mean over seeds."""
+        """Measurements by model, variant and name, one per seed, or one per split as a mean over seeds."""
         names = [measure.name for measure in self.facts.measurements]
         rows = fits.filter(pl.col("metric").is_in(names), pl.col("split") == "test", pl.col("corruption") == "")
         place = ("model", "variant", "metric")
@@ -271,7 +271,7 @@ class TaskSummary:
         return found
 
     def _on_damaged_data(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:
-        """Scores by compared model, corruption and level, one a seed, or a split's mean over seeds."""
+        """Scores by compared model, corruption and level, one per seed, or one per split as a mean over seeds."""
         rows = fits.filter(pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != "")
         place = ("model", "corruption", "level")
         single = "seed" if self.splits == 1 else "fold"
@@ -283,26 +283,26 @@ class TaskSummary:
         return found
 
     def learning(self, model: str, split: str) -> list[list[tuple[float, float]]]:
-        """Loss by step of each run, (step, loss), of the training that validation chose; see `unit`."""
+        """Loss by step of each run, (step, loss), for the chosen trial; see `unit`."""
         threads: dict[str, list[tuple[float, float]]] = {}
         for run, place, loss in self._curves.of(model, split).select("run", "place", "value").iter_rows():
             threads.setdefault(run, []).append((float(place), loss))
         return list(threads.values())
 
     def trained(self, model: str) -> int:
-        """Runs of a compared model that have a test score."""
+        """Number of runs of a compared model with a test score."""
         return self._scores.of(model, "matched", "test").height
 
     def cost(self, model: str, variant: str, metric: str) -> float | None:
-        """A measured cost, the median where there are several; parameters are known from the fits too."""
+        """A measured cost, the median if there are several; parameters are also taken from the fits."""
         return self._measured.get((model, variant), {}).get(metric)
 
     def chosen(self, model: str, variant: str, column: str) -> list[Any]:
-        """One of the columns `CHOSEN` of the finished fits, one value a seed."""
+        """A column of `CHOSEN` for the finished fits, one value per seed."""
         return self._scores.of(model, variant, "test")[column].drop_nulls().to_list()
 
     def best_places(self, model: str, variant: str) -> list[float]:
-        """The step, or epoch, that validation chose, one a seed; see `unit`."""
+        """The step, or epoch, that validation chose, one per seed; see `unit`."""
         return self._trainings.of(model, variant)["best"].to_list()
 
     def ended(self, model: str, variant: str) -> list[str]:
@@ -315,12 +315,12 @@ class TaskSummary:
         return math.fsum(values) / len(values) if values else None
 
     def outdone(self, costs: Mapping[str, float]) -> dict[str, str]:
-        """Which compared models with a cost are outdone by one no dearer and no worse, and by whom (`outdone`)."""
+        """For each compared model with a cost, the model that dominates it in cost and score; see `outdone`."""
         return outdone(costs, {model: self.lead(self.spreads[model, "matched"].mean, None)[0] for model in costs})
 
 
 class _Parts:
-    """Rows apart by some columns, each part a view of one sorted table."""
+    """Rows grouped by some columns; each group is a view of one sorted table."""
 
     def __init__(self, rows: pl.DataFrame, *columns: str):
         self.rows = rows.sort(columns, maintain_order=True)
@@ -333,9 +333,9 @@ class _Parts:
 
 
 def outdone(costs: Mapping[str, float], gains: Mapping[str, float]) -> dict[str, str]:
-    """Who is outdone in cost (less is better) and gain (more is better) at once, and by whom; "" at the front.
+    """For each model, the one that dominates it in cost (lower is better) and gain (higher is better); "" if none does.
 
-    Where several outdo a model, the best of them is named, and of equally good ones the cheapest.
+    If several dominate a model, it is the best of them, and of equally good ones the cheapest.
 
     Example:
         >>> outdone({"A": 1.0, "B": 2.0, "C": 3.0}, {"A": 0.9, "B": 0.8, "C": 0.95})

@@ -1,9 +1,9 @@
-"""What a table of results shows, and what it does not: intervals, tests, ranks, and a verdict in words.
+"""Statistics of a table of results: intervals, tests, ranks, and a verdict in words.
 
-The arithmetic is in pure functions on arrays (`inference`). `compare` applies it to a study's results: it pairs runs by
-task and seed (`task_results`), counts failures, corrects for the number of comparisons and says by fixed thresholds who
-is better, who is equivalent, and where nothing has been shown (`verdict`; `across` covers all tasks together, `cost`
-what a better score costs).
+Pure functions on arrays are in `inference`. `compare` applies them to a study's results: it pairs runs by task and seed
+(`task_results`), counts failures, corrects for the number of comparisons, and decides by fixed thresholds which network
+is better, which are equivalent, and where nothing has been shown (`verdict`). `across` covers all tasks together,
+`cost` what a better score costs.
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS

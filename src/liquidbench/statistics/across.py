@@ -1,4 +1,4 @@
-"""All tasks together: mean ranks, every two models compared, and tests whose pairs are tasks."""
+"""All tasks together: mean ranks, comparisons of every two models, and tests with tasks as pairs."""
 
 import math
 from collections import defaultdict
@@ -31,51 +31,51 @@ from liquidbench.statistics.task_results import TaskResults
 from liquidbench.wording import counted, number, p_value, percent
 
 FEWEST_RANKED = 3
-"""Friedman's test takes so many models and so many tasks."""
+"""Smallest number of models, and of tasks, for Friedman's test."""
 
 FEWEST_SIGNED = 6
-"""The signed-rank tests over tasks take so many: with five the p-value is never below 0.0625."""
+"""Smallest number of tasks for signed-rank tests: with five the p-value is never below 0.0625."""
 
 FEWEST_BOOTSTRAPPED = 6
-"""A mean over tasks has an interval from so many on: a bootstrap of fewer is too narrow to be shown."""
+"""Smallest number of tasks for an interval of a mean over tasks: a bootstrap of fewer is too narrow."""
 
 FEW_TASKS = 10
-"""A verdict on fewer tasks comes with a warning."""
+"""A verdict on fewer tasks has a warning."""
 
 RANKING_RULE = (
     "Rank: matched models are ranked within each task, split and seed, 1 being best; ties share their mean rank, and a "
     "failed run ranks last. Ranks are averaged over splits and seeds, then over tasks. Seeds that some model has not "
-    f"run yet are left out. From {FEWEST_BOOTSTRAPPED} tasks on there is an interval, a bootstrap over tasks and, "
-    "within each, over seeds."
+    f"run yet are left out. With at least {FEWEST_BOOTSTRAPPED} tasks there is an interval, a bootstrap over tasks "
+    "and, within each, over seeds."
 )
 
 MATCHUP_RULE = (
     "Two models over tasks: a lead is the mean difference of scores in units of the smallest difference that counts. "
-    f"From {FEWEST_SIGNED} tasks on, “better”: the exact signed-rank test's p-value, corrected by Holm's method for "
-    f"all pairs of models, is below {ALPHA} and the mean lead is at least 1. “Equivalent”, which takes precedence: its "
-    "probability by the Bayesian signed-rank test, with ±1 as the region of practical equivalence, is at least "
-    f"{percent(LEVEL)}. Anything else: “no difference shown”. Tasks on which the time limit ended a training that was "
+    f"With at least {FEWEST_SIGNED} tasks, “better”: the exact signed-rank test's p-value, corrected by Holm's method "
+    f"for all pairs of models, is below {ALPHA} and the mean lead is at least 1. “Equivalent”, which takes precedence: "
+    "its probability by the Bayesian signed-rank test, with ±1 as the region of practical equivalence, is at least "
+    f"{percent(LEVEL)}. Otherwise: “no difference shown”. Tasks on which the time limit ended a training that was "
     "scored, or with too few common seeds, are left out. Wins and losses are leads of at least 1."
 )
 
 GROUP_RULE = (
     "Groups not shown to differ: by Nemenyi's test after Friedman's, models whose mean ranks differ by less than the "
-    "critical difference; by corrected signed-rank tests, models of which no two differ."
+    "critical difference; by corrected signed-rank tests, models no two of which differ."
 )
 
 
 @dataclass(frozen=True)
 class Overall:
-    """How a model did over all tasks.
+    """The result of a model over all tasks.
 
     Attributes:
-        model: its name.
-        family: of the model.
-        rank: mean place, by `RANKING_RULE`; None where no task and seed was run by all models.
-        interval: of that rank; None below `FEWEST_BOOTSTRAPPED` tasks.
-        tasks: number of tasks behind the rank.
-        seeds: number of pairs of a task and a seed behind it.
-        failures: over all tasks.
+        model: name of the model.
+        family: its family.
+        rank: mean rank, by `RANKING_RULE`; None if no task and seed was run by all models.
+        interval: interval of the rank; None with fewer than `FEWEST_BOOTSTRAPPED` tasks.
+        tasks: number of tasks in the rank.
+        seeds: number of pairs of a task and a seed in the rank.
+        failures: failed runs over all tasks.
     """
 
     model: str
@@ -89,27 +89,29 @@ class Overall:
 
 @dataclass(frozen=True)
 class Matchup:
-    """Two models over the tasks on which something can be said of both.
+    """Two models over the tasks on which they can be compared.
 
-    A lead is a mean difference of scores, positive where the first model is better, in units of the smallest difference
-    that counts on its task: that is what makes tasks of different scores comparable, and ±1 the region of practical
+    A lead is a mean difference of scores, positive if the first model is better, in units of the smallest difference
+    that counts on the task. So tasks with different scores are comparable, and ±1 is the region of practical
     equivalence.
 
     Attributes:
-        first: a model.
-        second: another.
-        tasks: how many say something.
-        left_out: tasks that both have run and of which nothing can be said.
-        record: tasks on which the first leads by at least 1, by less either way, trails by at least 1; None where any
+        first: name of the first model.
+        second: name of the second model.
+        tasks: number of tasks on which they can be compared.
+        left_out: number of tasks that both have run but on which they cannot be compared.
+        record: tasks on which the first leads by at least 1, by less either way, trails by at least 1; None if any
             difference counts, so that leads have no unit.
-        lead: mean over tasks; None without a task or a unit.
-        interval: of that mean, by `hierarchical_interval`; None below `FEWEST_BOOTSTRAPPED` tasks too.
-        rank_lead: how many places the first lies ahead of the second by the ranks of `Groups`; None without ranks.
-        outcome: the signed-rank test of leads before correction; None below `FEWEST_SIGNED` tasks or without a unit.
-        p: corrected by Holm's method for the number of matchups tested.
-        probabilities: that the first is worse, equivalent, better, by `bayesian_signed_rank`; None where `outcome` is.
-        verdict: on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
-        prices: what the lead costs, by each cost that is known on all these tasks; gains in units of the lead.
+        lead: mean lead over tasks; None without a task or a unit.
+        interval: interval of the mean lead, by `hierarchical_interval`; None also with fewer than
+            `FEWEST_BOOTSTRAPPED` tasks.
+        outcome: the signed-rank test of leads before correction; None with fewer than `FEWEST_SIGNED` tasks or without
+            a unit.
+        p: p-value corrected by Holm's method for the number of matchups tested.
+        probabilities: probabilities that the first is worse, equivalent, better, by `bayesian_signed_rank`; None if
+            `outcome` is None.
+        verdict: verdict on the first: "better", "worse", "equivalent", "no difference shown" or "cannot say".
+        prices: the cost of the lead, for each cost that is known on all these tasks; gains in units of the lead.
     """
 
     first: str
@@ -119,7 +121,6 @@ class Matchup:
     record: WinTieLoss | None
     lead: float | None
     interval: Interval | None
-    rank_lead: float | None
     outcome: PairedTest | None
     p: float | None
     probabilities: tuple[float, float, float] | None
@@ -156,7 +157,7 @@ class Matchup:
         return f"{over}, {verdict}" + (f" ({'; '.join(facts)})." if facts else ".")
 
     def swapped(self) -> "Matchup":
-        """The same from the second model's side."""
+        """The same matchup, seen from the second model."""
         return replace(
             self,
             first=self.second,
@@ -164,7 +165,6 @@ class Matchup:
             record=WinTieLoss(self.record.losses, self.record.ties, self.record.wins) if self.record else None,
             lead=None if self.lead is None else -self.lead,
             interval=(-self.interval[1], -self.interval[0]) if self.interval else None,
-            rank_lead=None if self.rank_lead is None else -self.rank_lead,
             outcome=replace(self.outcome, effect=-self.outcome.effect) if self.outcome else None,
             probabilities=(self.probabilities[2], self.probabilities[1], self.probabilities[0])
             if self.probabilities
@@ -179,18 +179,18 @@ class Matchup:
 
 @dataclass(frozen=True)
 class Groups:
-    """Which models are not shown to differ over tasks: what a critical-difference diagram draws.
+    """Which models are not shown to differ over tasks, as in a critical-difference diagram.
 
     Attributes:
-        ranks: mean place of each model, the best first. Each task gives places 1 to k, by the models' mean places over
-            its seeds, as Friedman's and Nemenyi's tests take them; an `Overall` rank averages the places themselves.
-        critical_difference: Nemenyi's, at `ALPHA`.
-        nemenyi: the largest groups whose mean ranks differ by less than it; all models, where Friedman's test finds no
+        ranks: mean rank of each model, the best first. Each task gives ranks 1 to k by the models' mean ranks over its
+            seeds, as Friedman's and Nemenyi's tests need them; an `Overall` rank averages the ranks themselves.
+        critical_difference: Nemenyi's critical difference, at `ALPHA`.
+        nemenyi: the largest groups whose mean ranks differ by less than it; all models if Friedman's test finds no
             difference.
-        signed_rank: the largest groups of which no two differ by the corrected signed-rank tests; they need not be
-            neighbours in rank. None where these tests do not cover all pairs.
-        enough: the number of tasks from which on a corrected signed-rank test of so many pairs can show anything.
-        tasks: their number.
+        signed_rank: the largest groups no two of which differ by the corrected signed-rank tests; they need not be
+            neighbours in rank. None if these tests do not cover all pairs.
+        enough: smallest number of tasks with which a corrected signed-rank test of so many pairs can show a difference.
+        tasks: number of tasks.
     """
 
     ranks: tuple[tuple[str, float], ...]
@@ -212,7 +212,7 @@ class Groups:
         if self.tasks < self.enough:
             text += (
                 f" With {counted(self.tasks, 'task')} no signed-rank test corrected for all pairs of "
-                f"{len(self.ranks)} models can show a difference; that takes {self.enough}."
+                f"{len(self.ranks)} models can show a difference; {self.enough} tasks are needed."
             )
         return text
 
@@ -224,11 +224,12 @@ class OverTasks:
     Attributes:
         tasks: number of tasks on which all matched models were ranked, and none was cut short by the time limit.
         models: number of these models.
-        friedman: statistic and p-value of Friedman's test of their mean ranks; None below `FEWEST_RANKED` of either.
-        leads: test of liquid against recurrent networks, `leads_over_tasks`; None below `FEWEST_SIGNED`
-            tasks, or where any difference counts.
+        friedman: statistic and p-value of Friedman's test of their mean ranks; None with fewer than `FEWEST_RANKED`
+            models or tasks.
+        leads: test of liquid against recurrent networks, `leads_over_tasks`; None with fewer than `FEWEST_SIGNED`
+            tasks, or if any difference counts.
         matchups: every two matched models, in the order of the study's families.
-        groups: models that are not shown to differ; None where `friedman` is.
+        groups: models that are not shown to differ; None if `friedman` is None.
     """
 
     tasks: int
@@ -240,7 +241,7 @@ class OverTasks:
 
     @property
     def sentence(self) -> str:
-        """Both tests in words; "" without any."""
+        """Both tests in words; "" without tests."""
         words = []
         if self.friedman:
             statistic, p = self.friedman
@@ -259,10 +260,10 @@ class OverTasks:
         return " ".join(words)
 
     def matchup(self, first: str, second: str) -> Matchup:
-        """The matchup of two models, from the first one's side.
+        """The matchup of two models, seen from the first.
 
         Raises:
-            ValueError: where these two have none.
+            ValueError: if the two have no matchup.
         """
         for found in self.matchups:
             if (found.first, found.second) == (first, second):
@@ -275,14 +276,15 @@ class OverTasks:
 def leads_over_tasks(tasks: Sequence[TaskResults], pairs: Sequence[Pair | None]) -> PairedTest | None:
     """Test of whether liquid or recurrent networks lead by more than the smallest difference that counts.
 
-    Each task of which something can be said is one pair; the exact signed-rank test is of leads less that difference.
+    Each task with a comparison is one pair; the exact signed-rank test is of leads minus that difference.
 
     Args:
-        tasks: of a study.
-        pairs: liquid against recurrent networks on each of them, judged; None where there is no comparison.
+        tasks: the tasks of a study.
+        pairs: the judged pair of liquid and recurrent networks on each task; None without a comparison.
 
     Returns:
-        None below `FEWEST_SIGNED` tasks, or where any difference counts, so that leads have no common unit.
+        The test; None with fewer than `FEWEST_SIGNED` tasks, or if any difference counts, so that leads have no common
+        unit.
     """
     said = [(task, pair) for task, pair in zip(tasks, pairs, strict=True) if pair and not pair.reason and pair.means]
     leads = [task.lead(pair.difference or 0.0) / pair.margin for task, pair in said if pair.margin]
@@ -300,19 +302,19 @@ def judge_over_tasks(
     pairs: Sequence[Pair],
     leads: PairedTest | None,
 ) -> OverTasks:
-    """Everything that takes tasks for pairs.
+    """The joint result of all tasks.
 
     Args:
-        tasks: of all tasks.
-        models: the matched ones.
-        tables: places on each task where all of them ran and none was cut short, (seeds, models).
-        pairs: every two models of each task, judged.
-        leads: `leads_over_tasks`.
+        tasks: all tasks.
+        models: the matched models.
+        tables: ranks on each task that all models have run and where none was cut short, (seeds, models).
+        pairs: the judged pairs of every two models on each task.
+        leads: the result of `leads_over_tasks`.
     """
     ranked = min(len(models), len(tables)) >= FEWEST_RANKED
     scores = np.array([table.mean(axis=0) for table in tables])
     ranks = dict(zip(models, places(scores, higher_is_better=False).mean(axis=0), strict=True)) if len(tables) else {}
-    matchups = _matchups({task.name: task for task in tasks}, models, ranks, pairs)
+    matchups = _matchups({task.name: task for task in tasks}, models, pairs)
     outcome = friedman(scores) if ranked else None
     return OverTasks(
         tasks=len(tables),
@@ -324,14 +326,12 @@ def judge_over_tasks(
     )
 
 
-def _matchups(
-    tasks: Mapping[str, TaskResults], models: Sequence[str], ranks: Mapping[str, float], pairs: Sequence[Pair]
-) -> tuple[Matchup, ...]:
+def _matchups(tasks: Mapping[str, TaskResults], models: Sequence[str], pairs: Sequence[Pair]) -> tuple[Matchup, ...]:
     together: dict[tuple[str, str], list[Pair]] = {names: [] for names in combinations(models, 2)}
     for pair in pairs:
         together[pair.first, pair.second].append(pair)
     contests = {names: [pair for pair in found if not pair.reason] for names, found in together.items()}
-    # Each task's leads, one a seed; a unit is missing on all tasks or on none, but for errors of 0.
+    # Leads on each task, one per seed. Unless an error is 0, either all tasks have a unit or none has.
     leads = {
         names: [
             np.array([tasks[pair.task].lead(difference) for difference in pair.differences]) / pair.margin
@@ -362,7 +362,6 @@ def _matchups(
                 record=None if mean is None else win_tie_loss(mean, 1.0),
                 lead=lead,
                 interval=interval,
-                rank_lead=float(ranks[second] - ranks[first]) if ranks else None,
                 outcome=outcomes.get(names),
                 p=corrected.get(names),
                 probabilities=chances.get(names),
@@ -385,14 +384,14 @@ def _verdict(
         return "cannot say"
     if chances[1] >= LEVEL:
         return "equivalent"
-    # A mean that one wild task turns against the ranks decides nothing.
+    # A mean with the opposite sign of the ranks is dominated by an extreme task and decides nothing.
     if p >= ALPHA or abs(lead) < 1 - 1e-9 or (lead > 0) != (outcome.effect > 0):
         return "no difference shown"
     return "better" if lead > 0 else "worse"
 
 
 def _intervals(leads: Mapping[tuple[str, str], Sequence[NDArray[np.float64]]]) -> dict[tuple[str, str], Interval]:
-    """Hierarchical intervals of mean leads; matchups with equally many seeds on each task share their draws."""
+    """Hierarchical intervals of mean leads; matchups with the same numbers of seeds share their resamples."""
     alike: defaultdict[tuple[int, ...], list[tuple[str, str]]] = defaultdict(list)
     for names, tables in leads.items():
         alike[tuple(map(len, tables))].append(names)
@@ -407,7 +406,7 @@ def _intervals(leads: Mapping[tuple[str, str], Sequence[NDArray[np.float64]]]) -
 def _chances(
     means: Mapping[tuple[str, str], NDArray[np.float64]],
 ) -> dict[tuple[str, str], tuple[float, float, float]]:
-    """Probabilities of worse, equivalent and better; matchups of equally many tasks share their draws."""
+    """Probabilities of worse, equivalent and better; matchups with the same number of tasks share their draws."""
     alike: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
     for names, mean in means.items():
         alike[len(mean)].append(names)
@@ -434,15 +433,15 @@ def _groups(ranks: Mapping[str, float], tasks: int, p: float, matchups: Sequence
         critical_difference=critical,
         nemenyi=_named(order, apart),
         signed_rank=_named(order, shown) if tested else None,
-        # The least p-value of n tasks is 2 / 2^n, and Holm's correction multiplies it by the number of pairs.
+        # The smallest p-value with n tasks is 2 / 2^n, and Holm's correction multiplies it by the number of pairs.
         enough=math.floor(math.log2(2 * len(matchups) / ALPHA)) + 1,
         tasks=tasks,
     )
 
 
 def _named(order: Sequence[str], apart: NDArray[np.bool_]) -> tuple[tuple[str, ...], ...]:
-    """The largest groups of which no two are apart: the maximal cliques of the graph that joins all others."""
-    # Loading it takes a quarter of a second, and only studies of several tasks have groups.
+    """The largest groups no two of which are apart: the maximal cliques of the graph of pairs that are not apart."""
+    # Importing it takes a quarter of a second, and only studies of several tasks have groups.
     import networkx
 
     groups: list[list[int]] = [sorted(group) for group in networkx.find_cliques(networkx.from_numpy_array(~apart))]
@@ -467,12 +466,11 @@ def overall_standings(
     models: Sequence[str],
     tables: Sequence[NDArray[np.float64]],
     families: Mapping[str, Family],
-    resamples: int = 5000,
 ) -> tuple[Overall, ...]:
-    """The matched models by mean rank, from each task's places, (seeds, models)."""
+    """The matched models by mean rank, from the ranks on each task, (seeds, models)."""
     seeds = sum(map(len, tables))
     ranks = np.mean([table.mean(axis=0) for table in tables], axis=0) if tables else None
-    bounds = hierarchical_interval(tables, resamples=resamples) if len(tables) >= FEWEST_BOOTSTRAPPED else None
+    bounds = hierarchical_interval(tables) if len(tables) >= FEWEST_BOOTSTRAPPED else None
     lines = [
         Overall(
             model=model,

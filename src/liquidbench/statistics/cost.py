@@ -1,4 +1,4 @@
-"""What a better score costs: cost ratios, and what is gained for each doubling."""
+"""What a better score costs: cost ratios, and the gain per doubling of cost."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +11,14 @@ from liquidbench.statistics.inference import Interval, gain_per_doubling
 
 @dataclass(frozen=True)
 class Cost:
-    """How a measured cost is called and shown.
+    """Names and unit of a measured cost.
 
     Attributes:
-        name: in a sentence.
-        head: of its column in a table.
-        axis: of its figure.
+        name: its name in a sentence.
+        head: the head of its column in a table.
+        axis: the label of its axis in a figure.
         unit: see `liquidbench.report.svg.quantity`.
-        scale: what brings the metric into that unit.
+        scale: factor that converts the metric to that unit.
     """
 
     name: str
@@ -48,7 +48,7 @@ COSTS: Mapping[str, Cost] = {
     "training_energy_joules": Cost("training energy", "Energy, one epoch", "Energy for one training epoch", "J"),
     OTHER_LOAD: Cost("load of other programs", "Other programs", "Cores that other programs used", "cores"),
 }
-"""The measured costs by their metric, in the order of tables."""
+"""The measured costs by metric, in the order of tables."""
 
 WEIGHED = (
     "seconds_per_epoch",
@@ -58,10 +58,10 @@ WEIGHED = (
     "training_energy_joules",
     "parameters",
 )
-"""The costs that scores are weighed against."""
+"""The costs that scores are compared with."""
 
 SAME_COST = 1.1
-"""Costs count as the same up to this ratio: repeated timings differ by as much."""
+"""Costs up to this ratio count as equal: repeated timings differ by as much."""
 
 COST_RULE = (
     "What a better score costs: the gain for each doubling of cost, given only where a model is better and costs more. "
@@ -76,15 +76,15 @@ class Price:
 
     Attributes:
         cost: one of `WEIGHED`.
-        first: a model.
-        second: another.
+        first: name of the first model.
+        second: name of the second model.
         ratio: the first's cost divided by the second's; over tasks the geometric mean.
-        gain: the first's lead over the second, positive where it is better, in units of the score; over tasks the
-            mean, in units of the smallest difference that counts.
-        per_doubling: what the better one gains for each doubling of cost, in the unit of `gain`; None where no model is
-            shown to be better, or the better one costs no more.
-        interval: of it, that of the gain, with costs taken as known.
-        sentence: that in words, by fixed thresholds.
+        gain: the first's lead over the second, positive if it is better, in units of the score; over tasks the mean, in
+            units of the smallest difference that counts.
+        per_doubling: gain of the better model per doubling of cost, in the unit of `gain`; None if no model is shown to
+            be better, or the better one costs no more.
+        interval: interval of `per_doubling`, from that of the gain; costs are taken as exact.
+        sentence: the result in words, by fixed thresholds.
     """
 
     cost: str
@@ -100,11 +100,13 @@ class Price:
 def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     """Positive costs of a task's matched models, by model, then by the key of `COSTS`."""
     matched = rows.filter(pl.col("variant") == "matched", pl.col("status") == "done")
-    # A study may fit models without measuring them, and still knows how large they are.
+    # Fits have sizes even if the study has no cost measurements.
     fits = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
     sizes = fits.group_by("model").agg(pl.col("parameters").median())
     found = {model: {"parameters": size} for model, size in sizes.iter_rows()}
-    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0)
+    costs = matched.filter(
+        pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0
+    )
     for model, metric, value in costs.group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
         found.setdefault(model, {})[metric] = value
     return found
@@ -119,17 +121,17 @@ def prices(
     verdict: str,
     words: Callable[[float], str],
 ) -> tuple[Price, ...]:
-    """Weigh a lead against each cost that was measured of both models on all tasks.
+    """Compare a lead with each cost that was measured for both models on all tasks.
 
     Args:
-        first: a model.
-        second: another.
-        costs: of both, on each task.
+        first: name of the first model.
+        second: name of the second model.
+        costs: costs of both models on each task.
         gains: the first's lead on each task.
-        interval: of the mean of these.
-        verdict: on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or "cannot
-            say".
-        words: a gain for each doubling in words.
+        interval: interval of the mean gain.
+        verdict: verdict on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or
+            "cannot say".
+        words: formats a gain per doubling.
     """
     found = []
     for cost in WEIGHED:

@@ -14,22 +14,22 @@ from liquidbench.metrics import METRICS, Measure
 
 Interval = tuple[float, float]
 Claim = Literal["above", "below", "within"]
-"""Where a true difference is said to lie: beyond the smallest that counts on either side, or within it."""
+"""The claim about a true difference: above or below the smallest difference that counts, or within it."""
 
 ALPHA = 0.05
-"""A difference is shown where its corrected p-value lies below this."""
+"""A difference is shown if its corrected p-value is below this."""
 
 LEVEL = 0.95
-"""Level of every interval in a `Comparison`."""
+"""Confidence level of every interval in a `Comparison`."""
 
 POWER = 0.8
-"""Chance with which so many seeds as are asked for would show a difference of the size that was seen."""
+"""Power with which the suggested number of seeds would show a difference of the observed size."""
 
 MOST_SEEDS = 1000
-"""More seeds are never asked for: such a difference is none that a study could show."""
+"""Largest number of seeds that is suggested; a study could not show a difference that needs more."""
 
 EFFECT_WORDS = ((0.2, "negligible"), (0.5, "small"), (0.8, "medium"), (math.inf, "large"))
-"""Each word holds below its size of a standardised difference."""
+"""Words for sizes of a standardised difference, each with its upper limit."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class PairedTest:
     """A two-sided test of whether paired values differ.
 
     Attributes:
-        test: its name.
+        test: name of the test.
         statistic: the smaller of the two sums of signed ranks.
-        p: its p-value, uncorrected.
-        effect: the matched-pairs rank-biserial correlation; positive where the first values are larger.
+        p: p-value, uncorrected.
+        effect: the matched-pairs rank-biserial correlation; positive if the first values are larger.
         n: number of pairs.
     """
 
@@ -56,9 +56,9 @@ class Effect:
     """How large a difference between paired values is.
 
     Attributes:
-        standardised: Hedges' g of the differences, positive where the first values are larger; None where all pairs
-            differ by the same amount, so that their spread is unknown.
-        superiority: chance that a first value is larger than a second one, not of its pair; equals count half.
+        standardised: Hedges' g of the differences, positive if the first values are larger; None if all pairs differ by
+            the same amount, so that their spread is unknown.
+        superiority: probability that a random first value is larger than a random second one; ties count half.
     """
 
     standardised: float | None
@@ -66,7 +66,7 @@ class Effect:
 
     @property
     def word(self) -> str:
-        """The size in a word of `EFFECT_WORDS`; "" where it is unknown."""
+        """The size as a word of `EFFECT_WORDS`; "" if it is unknown."""
         if self.standardised is None:
             return ""
         return next(word for end, word in EFFECT_WORDS if abs(self.standardised) < end)
@@ -74,7 +74,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class WinTieLoss:
-    """On how many tasks the first of two models was ahead, level, behind."""
+    """Number of tasks on which the first of two models won, tied and lost."""
 
     wins: int
     ties: int
@@ -84,17 +84,17 @@ class WinTieLoss:
 def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float = 0.0) -> Interval:
     """Student's interval of a mean.
 
-    It suits a handful of seeds: with three normal values it covers the mean at its nominal rate, where a 95 %
-    percentile bootstrap covers it in three samples of four.
+    It suits few seeds: with three normal values it covers the mean at its nominal rate, while a 95 % percentile
+    bootstrap covers it in three samples of four.
 
     Args:
         values: (n,), n at least 2.
-        level: confidence, between 0 and 1.
-        test_to_train: where the values are of n splits of the same data, samples for testing, divided by those for
-            training (see `estimate`). 0 for independent values.
+        level: confidence level, between 0 and 1.
+        test_to_train: if the values are of n splits of the same data, the number of test samples divided by that of
+            training samples (see `estimate`). 0 for independent values.
 
     Returns:
-        Its ends; both are the mean where all values are equal.
+        The ends of the interval; both are the mean if all values are equal.
 
     Raises:
         ValueError: for fewer than two values, values that are not finite, a level outside 0 to 1, or a negative ratio.
@@ -109,10 +109,10 @@ def mean_interval(values: ArrayLike, level: float = LEVEL, test_to_train: float 
 
 
 def score_interval(values: ArrayLike, metric: str | Measure, test_to_train: float = 0.0) -> Interval:
-    """`mean_interval` of a score, cut at the ends of its metric's range.
+    """`mean_interval` of a score, clipped to the range of its metric.
 
     Raises:
-        ValueError: for a name that is no key of `liquidbench.metrics.METRICS`, and as `mean_interval` does.
+        ValueError: if the name is not in `liquidbench.metrics.METRICS`, and as `mean_interval` does.
 
     Example:
         >>> score_interval([0.9, 1.0], "accuracy")[1], round(score_interval([0.9, 1.0], "mse")[1], 3)
@@ -135,11 +135,11 @@ def hierarchical_interval(
 
         θ* = 1/T Σ_i 1/n_t(i) Σ_j y[t(i), s(i, j)]
 
-    so that the interval speaks of other tasks and other seeds. Values of one group are no independent task about
-    other groups: a bootstrap of the pooled values is far too narrow wherever groups differ. Its ends are expanded
-    percentiles, the tail Φ(-√(T / (T - 1)) · t) with Student's quantile t of T - 1 degrees of freedom, for plain ones
-    are too narrow with few groups: of six, at 95 %, they cover in 85 cases of 100. Where groups differ far less than
-    their values it is too wide, since the spread within is drawn twice.
+    so that the interval covers other tasks and other seeds. Values of one group are not independent: a bootstrap of the
+    pooled values is far too narrow if groups differ. The ends are expanded percentiles, with the tail
+    Φ(-√(T / (T - 1)) · t) and Student's quantile t with T - 1 degrees of freedom, because plain percentiles are too
+    narrow with few groups: with six groups, 95 % intervals cover in 85 % of cases. If groups differ far less than the
+    values within them, the interval is too wide, since the spread within groups is counted twice.
 
     Source: Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 3.8, with replacement at both
     levels; Hesterberg, What Teachers Should Know About the Bootstrap, The American Statistician 69, 2015, on expanded
@@ -147,17 +147,17 @@ def hierarchical_interval(
 
     Args:
         groups: T arrays, T at least 2, each (n_t,) or (n_t, k), n_t at least 1: k quantities, such as the scores of k
-            models, are resampled together, since those of one seed belong together.
-        level: confidence, between 0 and 1.
+            models, are resampled together, since those of one seed are paired.
+        level: confidence level, between 0 and 1.
         resamples: number of resamples.
-        seed: of the draws; the same seed gives the same interval.
+        seed: random seed; the same seed gives the same interval.
 
     Returns:
-        (2,) or (2, k), the lower ends and the upper ends.
+        (2,) or (2, k), the lower and the upper ends.
 
     Raises:
-        ValueError: for fewer than two groups, a group without values or with others than finite ones, groups of
-            unequal k, or a level outside 0 to 1.
+        ValueError: if there are fewer than two groups, a group is empty or has values that are not finite, k differs
+            between groups, or the level is not between 0 and 1.
 
     Example:
         >>> low, high = hierarchical_interval([[0.1, 0.2], [0.3, 0.4], [0.0, 0.1], [0.2, 0.2], [0.1, 0.3]])
@@ -184,13 +184,13 @@ def hierarchical_interval(
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean difference and how far it may be off, by the part that each source of error has in it.
+    """A mean difference and its standard error, to which each source of error contributes.
 
     Attributes:
         difference: the estimate.
-        error: its standard error; 0 where all pairs differ by the same amount, so that it is unknown.
-        freedom: degrees of freedom of that error.
-        pairs: number of pairs that it is the mean of.
+        error: its standard error; 0 if all pairs differ by the same amount, so that it is unknown.
+        freedom: degrees of freedom of the error.
+        pairs: number of pairs.
     """
 
     difference: float
@@ -199,24 +199,23 @@ class Estimate:
     pairs: int
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """Student's interval; None where the error is unknown."""
+        """Student's interval; None if the error is unknown."""
         if not self.error:
             return None
         reach = float(special.stdtrit(self.freedom, _tails(level)[1])) * self.error
         return self.difference - reach, self.difference + reach
 
     def claim(self, margin: float = 0.0) -> tuple[Claim, float]:
-        """The claim that is best supported, and its p-value.
+        """The claim with the strongest support, and its p-value.
 
-        There are three: the true difference d is above the margin m, below -m, or within ± m (none for a margin of
-        0). Each is tested by itself, one-sided, at the end of its region where it is hardest to tell; p is twice the
-        smallest of the three::
+        There are three claims: the true difference d is above the margin m, below -m, or within ± m (not for a margin
+        of 0). Each is tested one-sided at the boundary of its region; p is twice the smallest of the three p-values::
 
             p = 2 · min(P(T > (D - m) / e), P(T > (-D - m) / e), max(P(T > (m - D) / e), P(T > (m + D) / e)))
 
-        with the estimate D, its error e and Student's T. Whatever d is, a claim that is false has p below α with a
-        chance of at most α: where d = m exactly, a half each for "above" and "within". With a margin of 0 it is the
-        t-test. Where the error is unknown, p is that of the sign test: ``2 ** (1 - n)``.
+        with the estimate D, its error e and Student's T. For any d, the probability that a false claim has p below α is
+        at most α: if d = m exactly, half of it for "above" and half for "within". With a margin of 0 it is the t-test.
+        If the error is unknown, p is that of the sign test: ``2 ** (1 - n)``.
 
         Source: Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987, for equivalence; Murphy and
         Myors, Journal of Applied Psychology 84, 1999, for a smallest effect.
@@ -225,7 +224,7 @@ class Estimate:
             >>> estimate([0.03, 0.05, 0.04, 0.05]).claim(margin=0.01)[0]
             'above'
         """
-        # Rounding must not decide whether 0.91 - 0.90 reaches 0.01.
+        # Rounding errors must not decide whether 0.91 - 0.90 reaches 0.01.
         margin, size = margin * (1 - 1e-9), abs(self.difference)
         outside: Claim = "above" if self.difference > 0 else "below"
         if not self.error:
@@ -245,27 +244,27 @@ class Estimate:
 def estimate(
     differences: ArrayLike, test_to_train: float = 0.0, others: Sequence[tuple[float, float]] = ()
 ) -> Estimate:
-    """A mean of paired differences, its variance the sum of those of independent sources of error.
+    """A mean of paired differences; its variance is the sum over independent sources of error.
 
-    The differences' own share is var(d) / n, as in the paired t-test, with n - 1 degrees of freedom. The degrees of a
-    sum of variances v_i with ν_i are Satterthwaite's, (Σ v_i)² / Σ v_i² / ν_i.
+    The variance of the differences themselves is var(d) / n, as in the paired t-test, with n - 1 degrees of freedom.
+    For a sum of variances v_i with ν_i degrees of freedom, Satterthwaite's degrees are (Σ v_i)² / Σ v_i² / ν_i.
 
-    Where the data are split anew for each pair, training sets overlap and make scores alike, so that a paired t-test
-    finds differences where there are none. The share is then (1/n + n_test/n_train) · var(d): the corrected resampled
-    t-test. Seeds that train anew on one split need no correction.
+    If the pairs are of different splits of the same data, training sets overlap and scores are correlated, so that a
+    paired t-test shows differences that do not exist. The variance is then (1/n + n_test/n_train) · var(d), as in the
+    corrected resampled t-test. Several seeds on one split need no correction.
 
     Source: Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003; Satterthwaite, An
     Approximate Distribution of Estimates of Variance Components, Biometrics Bulletin 2, 1946.
 
     Args:
         differences: (n,), n at least 2.
-        test_to_train: where they are of n splits of the same data, samples for testing, divided by those for training:
-            1/9 for ten folds. 0 for independent ones.
-        others: (variance, degrees of freedom) of the mean difference for other reasons than what the pairs differ in,
-            such as the recordings that happen to be in test.
+        test_to_train: if they are of n splits of the same data, the number of test samples divided by that of training
+            samples: 1/9 for ten folds. 0 for independent differences.
+        others: (variance, degrees of freedom) of further sources of error of the mean difference, such as the choice of
+            test recordings.
 
     Raises:
-        ValueError: for fewer than two differences, others than finite ones, or a negative ratio.
+        ValueError: if there are fewer than two differences, one is not finite, or the ratio is negative.
 
     Example:
         >>> first, second = np.array([0.91, 0.93, 0.94]), np.array([0.90, 0.91, 0.91])
@@ -276,27 +275,27 @@ def estimate(
         raise ValueError(f"test_to_train must be at least 0; got {test_to_train}")
     sample = _sample("differences", differences)
     n, spread = len(sample), float(sample.std(ddof=1))
-    # What differs by rounding alone does not differ.
+    # Differences within rounding errors are equal.
     spread = 0.0 if spread < 1e-9 * float(np.abs(sample).max()) else spread
     return combined(math.fsum(sample) / n, n, [((1 / n + test_to_train) * spread**2, n - 1), *others])
 
 
 def combined(difference: float, pairs: int, parts: Sequence[tuple[float, float]]) -> Estimate:
-    """An estimate whose variance is the sum of parts, (variance, degrees of freedom) each; see `estimate`."""
+    """An estimate whose variance is the sum of parts, each (variance, degrees of freedom); see `estimate`."""
     variance = math.fsum(part for part, _ in parts)
     squares = math.fsum(part**2 / freedom for part, freedom in parts if part)
     return Estimate(difference, math.sqrt(variance), variance**2 / squares if squares else 1.0, pairs)
 
 
 def jackknife(without: ArrayLike) -> tuple[float, float]:
-    """Variance of a score for the recordings that it happens to be computed from, and its degrees of freedom.
+    """Variance of a score due to the choice of recordings, and its degrees of freedom.
 
-    From its values θ_i with each of G blocks of recordings left out::
+    From its values θ_i without each of G blocks of recordings::
 
         var = (G - 1) / G · Σ (θ_i - mean(θ))²,  G - 1 degrees of freedom
 
-    Unlike a formula for each metric it holds for any score that changes smoothly with the data, areas under curves
-    among them, and unlike a bootstrap it needs no more than G scores.
+    Unlike a formula for each metric, it holds for any score that changes smoothly with the data, including areas under
+    curves; unlike a bootstrap, it needs only G scores.
 
     Source: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 11.
 
@@ -314,7 +313,7 @@ def jackknife(without: ArrayLike) -> tuple[float, float]:
 
 
 def best_of(n: int, k: int) -> NDArray[np.float64]:
-    """(n,) chance of each of n, the best first, to be the best of k drawn from them without replacement.
+    """(n,) probability of each of n items, the best first, to be the best of k drawn without replacement.
 
     Example:
         >>> best_of(4, 2).round(3).tolist(), best_of(3, 3).tolist()
@@ -327,8 +326,8 @@ def best_of(n: int, k: int) -> NDArray[np.float64]:
 def variance_of_best(n: int, k: int) -> float:
     """Variance of the mean best of k, over all subsets of k, of n independent standard normal values.
 
-    What a family's score owes to which of its networks happen to be in a study. Of a U-statistic, with c members
-    shared by two subsets::
+    It is the part of the variance of a family's score that is due to the choice of its networks. It is that of a
+    U-statistic, with c members shared by two subsets::
 
         C(n, k)⁻¹ Σ_c C(k, c) C(n - k, k - c) ζ_c,  ζ_c = var(E[max of k | c of them])
 
@@ -344,7 +343,7 @@ def variance_of_best(n: int, k: int) -> float:
     below = special.ndtr(x)
 
     def density(members: int) -> NDArray[np.float64]:
-        """Of the largest of some values."""
+        """Density of the largest of so many values."""
         return members * below ** (members - 1) * np.exp(-(x**2) / 2) / math.sqrt(2 * math.pi)
 
     step, total = x[1] - x[0], 0.0
@@ -361,21 +360,21 @@ def variance_of_best(n: int, k: int) -> float:
 
 
 def signed_rank_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
-    """Wilcoxon's signed-rank test, two-sided and exact, ties included: for pairs from different tasks.
+    """Wilcoxon's signed-rank test, two-sided and exact even with ties, for pairs from different tasks.
 
     Pairs without a difference are left out. Source: Demšar, Statistical Comparisons of Classifiers over Multiple
     Data Sets, JMLR 7, 2006, section 3.1.3.
 
     Args:
         first: (n,), n at least 2.
-        second: (n,), each paired with the same place in `first`.
+        second: (n,), paired with `first`.
 
     Returns:
-        Its outcome, with the matched-pairs rank-biserial correlation. Differences below 1e-9 of the largest value
-        are rounding.
+        The outcome, with the matched-pairs rank-biserial correlation. Differences below 1e-9 of the largest value count
+        as rounding errors.
 
     Raises:
-        ValueError: for unequal lengths, fewer than two pairs, or values that are not finite.
+        ValueError: if lengths differ, there are fewer than two pairs, or a value is not finite.
 
     Example:
         >>> signed_rank_test([3.0, 1.0, 4.0], [1.0, 0.0, 1.0]).p
@@ -392,28 +391,28 @@ def bayesian_signed_rank(
     """Bayesian signed-rank test with a region of practical equivalence (rope): for pairs from different tasks.
 
     With leads z_1 ... z_n and a pseudo-observation z_0 = 0 of weight s, weights w ~ Dirichlet(s, 1, ..., 1) give the
-    chance that the mean of two leads lies below, within or above the region::
+    probability that the mean of two leads is below, within or above the region::
 
-        above = Σ_ij w_i w_j [z_i + z_j > 2 · rope],  below alike,  within = 1 - above - below
+        above = Σ_ij w_i w_j [z_i + z_j > 2 · rope],  below likewise,  within = 1 - above - below
 
-    (equality counts half), and the result is how often each is the largest of the three. Unlike a p-value it can say
-    that two models are equivalent, and it does not shrink with the number of pairs of models looked at.
+    (ties count half). The result is how often each is the largest of the three. Unlike a p-value it can show that two
+    models are equivalent, and it does not depend on the number of pairs that are examined.
 
     Source: Benavoli, Mangili, Corani, Zaffalon and Ruggeri, A Bayesian Wilcoxon signed-rank test based on the
     Dirichlet process, ICML 2014; with rope, Benavoli, Corani, Demšar and Zaffalon, Time for a Change, JMLR 18, 2017.
 
     Args:
-        leads: (n,), or (n, k) for k tests at once: differences of paired scores, one a task, in a common unit.
-        rope: half the width of the region, in that unit; 0 for none.
+        leads: (n,), or (n, k) for k tests at once: differences of paired scores, one per task, in a common unit.
+        rope: half the width of the region, in that unit; 0 for no region.
         prior: the weight s.
-        samples: draws of w. The error of a probability is at most 0.5 / √samples, 0.005 by default.
-        seed: of the draws; the same seed gives the same result.
+        samples: number of draws of w. The standard error of a probability is at most 0.5 / √samples, 0.005 by default.
+        seed: random seed; the same seed gives the same result.
 
     Returns:
         (3,) or (3, k): probabilities of below, within and above, which add up to 1.
 
     Raises:
-        ValueError: for no leads, others than finite ones, a negative rope, a prior that is not positive, or no sample.
+        ValueError: if there are no leads, one is not finite, rope is negative, prior is not positive, or samples is 0.
 
     Example:
         >>> below, within, above = bayesian_signed_rank([3.0, 2.0, 4.0, 2.5, 3.5], rope=1.0)
@@ -438,7 +437,7 @@ def bayesian_signed_rank(
     alpha[0] = prior
     weights = np.random.default_rng(seed).dirichlet(alpha, size=samples)
     counts = np.zeros((3, sums.shape[1]))
-    # Products of all pairs of weights are large where there are many tasks.
+    # With many tasks the products of all pairs of weights need much memory.
     for part in np.array_split(weights, max(1, samples * len(sums) // 2_000_000)):
         below, above = np.split((part[:, one] * part[:, other] * repeated) @ regions, 2, axis=1)
         winner = np.stack([below, 1 - below - above, above]).argmax(axis=0)
@@ -447,10 +446,10 @@ def bayesian_signed_rank(
 
 
 def effect_size(first: ArrayLike, second: ArrayLike) -> Effect:
-    """How large a difference between paired values is, whatever its significance.
+    """How large a difference between paired values is, regardless of its significance.
 
-    Hedges' g is the mean difference in standard deviations of the differences d, freed from the bias that this ratio
-    has in small samples: three seeds overstate it by three quarters on average::
+    Hedges' g is the mean difference in standard deviations of the differences d, corrected for the bias of this ratio
+    in small samples: with three seeds it is three quarters too large on average::
 
         g = J(n - 1) · mean(d) / sd(d),  J(m) = Γ(m/2) / (√(m/2) Γ((m - 1)/2))
 
@@ -461,13 +460,13 @@ def effect_size(first: ArrayLike, second: ArrayLike) -> Effect:
 
     Args:
         first: (n,), n at least 3.
-        second: (n,), each paired with the same place in `first`.
+        second: (n,), paired with `first`.
 
     Returns:
         Both effect sizes.
 
     Raises:
-        ValueError: for unequal lengths, fewer than three pairs, or values that are not finite.
+        ValueError: if lengths differ, there are fewer than three pairs, or a value is not finite.
 
     Example:
         >>> effect = effect_size([0.91, 0.93, 0.92, 0.94], [0.90, 0.91, 0.92, 0.91])
@@ -476,7 +475,7 @@ def effect_size(first: ArrayLike, second: ArrayLike) -> Effect:
     """
     a, b = _paired(first, second)
     if len(a) < 3:
-        raise ValueError(f"first and second must be at least 3 pairs, as two tell no effect's size; got {len(a)}")
+        raise ValueError(f"first and second must be at least 3 pairs, as 2 do not show an effect's size; got {len(a)}")
     moved = differences(a, b)
     superiority = float(_above(a[:, None], b[None, :]).mean())
     if np.ptp(moved) == 0:
@@ -487,16 +486,16 @@ def effect_size(first: ArrayLike, second: ArrayLike) -> Effect:
 
 
 def win_tie_loss(leads: ArrayLike, margin: float) -> WinTieLoss:
-    """Count where a model was ahead of another by a margin, where neither was, and where it was behind.
+    """Counts the tasks on which a model was ahead of another by a margin, neither was, or it was behind.
 
-    Source: Demšar, JMLR 7, 2006, section 3.1.4; there without a margin.
+    Source: Demšar, JMLR 7, 2006, section 3.1.4, there without a margin.
 
     Args:
         leads: (n,) differences in a common unit, positive where the first model is better.
-        margin: a smaller lead is a tie, one as large as this (but for rounding) is not; 0 leaves equals as ties.
+        margin: the smallest lead that is not a tie, up to rounding; with 0 only equal scores are ties.
 
     Raises:
-        ValueError: for leads that are not finite, or a negative margin.
+        ValueError: if a lead is not finite, or the margin is negative.
 
     Example:
         >>> win_tie_loss([0.02, 0.01, -0.005, -0.03], margin=0.01)
@@ -519,8 +518,8 @@ def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
         pvalues: (m,), each from 0 to 1.
 
     Returns:
-        (m,) corrected p-values, in the order given. Rejecting those below alpha keeps the chance of any false
-        rejection below alpha.
+        (m,) corrected p-values, in the given order. If those below alpha are rejected, the probability of any false
+        rejection is at most alpha.
 
     Example:
         >>> holm([0.01, 0.04, 0.03, 0.005]).round(3).tolist()
@@ -536,14 +535,14 @@ def holm(pvalues: ArrayLike) -> NDArray[np.float64]:
 
 
 def places(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
-    """Place of each model on each data set, 1 being best.
+    """Rank of each model on each data set, 1 being best.
 
     Args:
-        scores: (datasets, models); whatever is not finite, as where a model failed, comes last.
+        scores: (datasets, models); scores that are not finite, such as those of failed runs, rank last.
         higher_is_better: direction of the score.
 
     Returns:
-        (datasets, models); equal scores share the mean of their places.
+        (datasets, models); equal scores share the mean of their ranks.
 
     Example:
         >>> places([[0.9, 0.8, 0.8]], higher_is_better=True).tolist()
@@ -555,7 +554,7 @@ def places(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
 
 
 def friedman(scores: ArrayLike) -> tuple[float, float]:
-    """Friedman's test of whether any of several models differs in rank, over data sets.
+    """Friedman's test of whether any of several models differ in rank over data sets.
 
     Source: Demšar, JMLR 7, 2006, section 3.2.2.
 
@@ -563,10 +562,10 @@ def friedman(scores: ArrayLike) -> tuple[float, float]:
         scores: (datasets, models), at least 2 by 3, all finite; the direction of the score does not matter.
 
     Returns:
-        The statistic, corrected for ties, and its p-value; 0 and 1 where all models tie everywhere.
+        The statistic, corrected for ties, and its p-value; 0 and 1 if all models tie everywhere.
 
     Raises:
-        ValueError: for other shapes, or values that are not finite.
+        ValueError: if the shape is different, or a value is not finite.
 
     Example:
         >>> statistic, p = friedman([[0.9, 0.8, 0.7], [0.8, 0.7, 0.6], [0.9, 0.7, 0.6], [0.6, 0.5, 0.4]])
@@ -581,25 +580,25 @@ def friedman(scores: ArrayLike) -> tuple[float, float]:
 
 
 def critical_difference(models: int, datasets: int, alpha: float = ALPHA) -> float:
-    """The difference of mean ranks from which on Nemenyi's test finds two of several models different.
+    """The smallest difference of mean ranks at which Nemenyi's test finds two models different.
 
-    With q the quantile of the studentised range of k models and infinite degrees of freedom, over N data sets::
+    With q the quantile of the studentised range of k models with infinite degrees of freedom, over N data sets::
 
         CD = q(1 - α; k, ∞) / √2 · √(k (k + 1) / (6 N))
 
-    The correction for comparing all pairs is in it. It depends on how many models there are: leaving one out can
-    separate two others.
+    It includes the correction for comparing all pairs. It depends on the number of models: leaving one out can separate
+    two others.
 
     Source: Nemenyi, Distribution-free Multiple Comparisons, 1963; Demšar, JMLR 7, 2006, section 3.2.2, whose table 5
     holds q / √2.
 
     Args:
-        models: their number k, at least 2.
-        datasets: their number N, at least 2.
-        alpha: chance of finding any difference where there is none.
+        models: number of models k, at least 2.
+        datasets: number of data sets N, at least 2.
+        alpha: probability of finding any difference if there is none.
 
     Raises:
-        ValueError: for fewer models or data sets, or an alpha outside 0 to 1.
+        ValueError: if there are fewer models or data sets, or alpha is not between 0 and 1.
 
     Example:
         >>> round(critical_difference(models=4, datasets=14), 2)
@@ -616,12 +615,12 @@ def critical_difference(models: int, datasets: int, alpha: float = ALPHA) -> flo
 def seeds_to_show(
     difference: float, spread: float, alpha: float = ALPHA, power: float = POWER, most: int = MOST_SEEDS
 ) -> int | None:
-    """How many seeds would show a difference by the paired t-test, were it and its spread the true ones.
+    """Number of seeds with which the paired t-test would show a difference, if it and its spread are the true ones.
 
-    The least n at which a noncentral t with n - 1 degrees of freedom and noncentrality √n · d / spread, d the size of
-    the difference, lies beyond the quantile 1 - α/2 of Student's t with the chance asked for. A significant difference
-    of the wrong sign does not count. What was seen of few seeds is itself uncertain, so take it for an order of
-    magnitude.
+    It is the smallest n at which a noncentral t with n - 1 degrees of freedom and noncentrality √n · d / spread, d the
+    size of the difference, exceeds the quantile 1 - α/2 of Student's t with the given probability. A significant
+    difference of the wrong sign does not count. With few seeds, difference and spread are uncertain, so the result
+    is only an order of magnitude.
 
     Source: Cohen, Statistical Power Analysis, 1988, section 2.4; in the exact form.
 
@@ -629,14 +628,14 @@ def seeds_to_show(
         difference: mean of the paired differences.
         spread: their standard deviation, positive.
         alpha: level of the test; divide it by the number of tests that a correction counts.
-        power: chance of showing it.
-        most: where more are needed there is no answer.
+        power: probability of showing the difference.
+        most: largest number of seeds to consider.
 
     Returns:
-        The number of seeds, at least 2; None where it would be more than `most`.
+        The number of seeds, at least 2; None if more than `most` are needed.
 
     Raises:
-        ValueError: for a spread that is not positive, values that are not finite, or chances outside 0 to 1.
+        ValueError: if the spread is not positive, a value is not finite, or a probability is not between 0 and 1.
 
     Example:
         >>> seeds_to_show(difference=0.01, spread=0.02)
@@ -655,13 +654,13 @@ def spreads_to_show(seeds: int, alpha: float = ALPHA, power: float = POWER) -> f
     Args:
         seeds: at least 2.
         alpha: level of the test.
-        power: chance of showing it.
+        power: probability of showing it.
 
     Returns:
         The smallest true difference, divided by the standard deviation of the paired differences.
 
     Raises:
-        ValueError: for fewer seeds, or chances outside 0 to 1.
+        ValueError: if there are fewer seeds, or a probability is not between 0 and 1.
 
     Example:
         >>> f"{spreads_to_show(5):.2f}"
@@ -687,11 +686,11 @@ def seeds_to_equate(
     power: float = POWER,
     most: int = MOST_SEEDS,
 ) -> int | None:
-    """How many seeds would show two models equivalent, were their difference and its spread the true ones.
+    """Number of seeds that would show two models to be equivalent, if their difference and spread are the true ones.
 
     Equivalent means that Student's interval of the mean difference, at level 1 - α, lies within ± margin, which is two
-    one-sided tests at α/2. Each one's power is exact, of a noncentral t; that of both is at least their sum less 1, so
-    the answer errs upwards.
+    one-sided tests at α/2. The power of each is exact, from a noncentral t; that of both is at least their sum minus 1,
+    so the result is an upper bound.
 
     Source: Schuirmann, A Comparison of the Two One-Sided Tests Procedure and the Power Approach, Journal of
     Pharmacokinetics and Biopharmaceutics 15, 1987.
@@ -700,17 +699,16 @@ def seeds_to_equate(
         difference: mean of the paired differences.
         spread: their standard deviation, positive.
         margin: half the width of the region of equivalence, positive.
-        alpha: 1 less the level of the interval.
-        power: chance of showing it.
-        most: where more are needed there is no answer.
+        alpha: 1 minus the level of the interval.
+        power: probability of showing equivalence.
+        most: largest number of seeds to consider.
 
     Returns:
-        The number of seeds, at least 2; None where it would be more than `most`, as for any difference beyond the
-        margin.
+        The number of seeds, at least 2; None if more than `most` are needed, as for any difference beyond the margin.
 
     Raises:
-        ValueError: for a spread or a margin that is not positive, values that are not finite, or chances outside 0
-            to 1.
+        ValueError: if the spread or the margin is not positive, a value is not finite, or a probability is not between
+            0 and 1.
 
     Example:
         >>> seeds_to_equate(difference=0.0, spread=0.01, margin=0.01), seeds_to_equate(0.02, 0.01, 0.01)
@@ -728,27 +726,25 @@ def seeds_to_equate(
 def gain_per_doubling(gains: ArrayLike, cost_ratios: ArrayLike) -> float:
     """The gain of a model over another per doubling of cost, over some tasks.
 
-    An exchange rate between two points, mean gain over mean number of doublings, and no law of how scores grow with
-    cost::
+    It is a rate between two points, the mean gain divided by the mean number of doublings, not a scaling law::
 
         Σ gain / Σ log2(cost / other cost)
 
-    Both means are over tasks, so that a task where the costs are nearly equal does not decide alone, as it would in a
-    mean of rates.
+    Both means are over tasks, so a task on which the costs are nearly equal does not dominate, as it would in a mean of
+    rates.
 
     Source: the ratio estimator, Cochran, Sampling Techniques, 1977, chapter 6.
 
     Args:
-        gains: (n,), positive where the model is better, in a common unit; a single one for a single task.
+        gains: (n,), positive if the model is better, in a common unit.
         cost_ratios: (n,), its cost divided by the other's.
 
     Returns:
-        The rate. It is negative where the model gains at a lower cost, or loses at a higher one: then there is nothing
-        to weigh.
+        The rate. It is negative if the model gains at a lower cost or loses at a higher one: then there is no
+        trade-off.
 
     Raises:
-        ValueError: for unequal lengths, values that are not finite, ratios that are not positive, or costs that are
-            equal on average.
+        ValueError: if lengths differ, a value is not finite, a ratio is not positive, or costs are equal on average.
 
     Example:
         >>> gain_per_doubling([0.02, 0.04], [2.0, 4.0])
@@ -758,7 +754,7 @@ def gain_per_doubling(gains: ArrayLike, cost_ratios: ArrayLike) -> float:
     if gain.shape != ratio.shape or gain.ndim != 1 or not len(gain):
         raise ValueError(f"gains and cost_ratios must pair up, (n,); got shapes {gain.shape} and {ratio.shape}")
     if not np.isfinite(gain).all() or not ((ratio > 0) & np.isfinite(ratio)).all():
-        raise ValueError("gains must be finite, and cost_ratios finite and positive: leave out what is not")
+        raise ValueError("gains must be finite, and cost_ratios finite and positive: leave out the others")
     doublings = math.fsum(np.log2(ratio))
     if abs(doublings) < 1e-9 * len(ratio):
         raise ValueError("cost_ratios must differ from 1 on average; at equal cost the gain has no price")
@@ -766,31 +762,31 @@ def gain_per_doubling(gains: ArrayLike, cost_ratios: ArrayLike) -> float:
 
 
 def expected_best(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float64]:
-    """Tuning curve: the score to expect of the best of k trials, for k from 1 to their number.
+    """Tuning curve: the expected score of the best of k trials, for k from 1 to the number of trials.
 
-    A model that was tried more often has a better best. This says what k trials would have found, so that searches of
-    different lengths can be compared at the same k. Of the n scores in ascending order, for the largest of k drawn
-    without replacement (the smallest alike)::
+    A model with more trials has a better best score. This gives the expected result of k trials, so that searches of
+    different lengths can be compared at the same k. For the n scores x in ascending order, the expected largest of k
+    drawn without replacement (the smallest likewise) is::
 
         E_k = Σ_i x_(i) · C(i - 1, k - 1) / C(n, k)
 
-    which is unbiased for k new trials of the same search. Drawing with replacement, as the paper that brought these
-    curves into use does, gives Σ_i x_(i) ((i/n)^k - ((i - 1)/n)^k), too pessimistic for k above 1.
+    which is unbiased for k new trials of the same search. Drawing with replacement, as in Dodge et al., gives
+    Σ_i x_(i) ((i/n)^k - ((i - 1)/n)^k), which is too pessimistic for k above 1.
 
     Source: Dodge, Gururangan, Card, Schwartz and Smith, Show Your Work, EMNLP 2019 (with replacement); Tang, Lee, Xin,
     Liu, Yu and Lin, Showing Your Work Doesn't Always Work, ACL 2020 (without).
 
     Args:
-        scores: (n,), n at least 1, of independent draws from one search space, by validation; of a grid, which is no
-            such draw, the curve describes trying its points in random order.
+        scores: (n,), n at least 1, validation scores of independent draws from one search space; for a grid the curve
+            describes trying its points in random order.
         higher_is_better: direction of the score.
 
     Returns:
-        (n,): the expectation for 1, ..., n trials. The last one is the best score seen.
+        (n,): the expectation for 1, ..., n trials. The last one is the best score observed.
 
     Raises:
-        ValueError: for no scores, or others than finite ones: a trial that failed still is one, so give it a score
-            that it is worth, such as the trivial predictor's.
+        ValueError: if there are no scores, or one is not finite: a failed trial counts too, so give it a score, such as
+            the trivial predictor's.
 
     Example:
         >>> expected_best([0.7, 0.9, 0.8], higher_is_better=True).round(3).tolist()
@@ -801,18 +797,18 @@ def expected_best(scores: ArrayLike, higher_is_better: bool) -> NDArray[np.float
     sample = np.asarray(scores, dtype=np.float64)
     if sample.ndim != 1 or not len(sample) or not np.isfinite(sample).all():
         raise ValueError(
-            f"scores must be finite, (n,), n at least 1; got shape {sample.shape}: give a trial that failed a score "
-            "that it is worth, such as the trivial predictor's"
+            f"scores must be finite, (n,), n at least 1; got shape {sample.shape}: give a failed trial a "
+            "score too, such as the trivial predictor's"
         )
     ordered = np.sort(sample) if higher_is_better else np.sort(sample)[::-1]
     return ordered @ _chances_of_best(len(ordered))
 
 
 def differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
-    """First less second of paired values, as multiples of 1e-9 of the largest value, so that equal ones are equal.
+    """First minus second of paired values, rounded to 1e-9 of the largest value, so that equal differences are equal.
 
     Raises:
-        ValueError: for unequal lengths, fewer than two pairs, or values that are not finite.
+        ValueError: if lengths differ, there are fewer than two pairs, or a value is not finite.
 
     Example:
         >>> bool(0.9 - 0.8 == 0.8 - 0.7), len(set(differences([0.9, 0.8], [0.8, 0.7])))
@@ -824,7 +820,7 @@ def differences(first: ArrayLike, second: ArrayLike) -> NDArray[np.float64]:
 
 
 def _chance_beyond(noncentrality: NDArray[np.float64], freedom: NDArray[np.int64], alpha: float) -> NDArray[np.float64]:
-    """Chance that a noncentral t lies above the quantile 1 - alpha / 2 of Student's t."""
+    """Probability that a noncentral t exceeds the quantile 1 - alpha / 2 of Student's t."""
     return 1 - special.nctdtr(freedom, noncentrality, special.stdtrit(freedom, 1 - alpha / 2))
 
 
@@ -845,7 +841,7 @@ def _hierarchical_means(tables: Sequence[NDArray[np.float64]], resamples: int, s
     drawn = random.integers(len(tables), size=resamples * len(tables))
     means = np.zeros((resamples, *tables[0].shape[1:]))
     for group, table in enumerate(tables):
-        # A resample is here once for each time that it drew the group.
+        # A resample occurs once for each time that it drew the group.
         rows = np.flatnonzero(drawn == group)[:, None] // len(tables)
         cells = len(table) * rows + random.integers(len(table), size=(len(rows), len(table)))
         counts = np.bincount(cells.ravel(), minlength=resamples * len(table))
@@ -855,10 +851,10 @@ def _hierarchical_means(tables: Sequence[NDArray[np.float64]], resamples: int, s
 
 @cache
 def _chances_of_best(n: int) -> NDArray[np.float64]:
-    """[i, k - 1]: that the (i + 1)th of n in ascending order is the largest of k drawn without replacement."""
+    """[i, k - 1]: probability that the (i + 1)th of n in ascending order is the largest of k without replacement."""
     chances = np.zeros((n, n))
     chances[-1] = np.arange(1, n + 1) / n
-    # C(i, k) / C(n, k) follows from its neighbour, so that no binomial coefficient is ever computed.
+    # C(i, k) / C(n, k) is computed from its neighbour, without binomial coefficients.
     for i in range(n - 1, 0, -1):
         k = np.arange(1, i + 1)
         chances[i - 1, :i] = chances[i, :i] * (i - k + 1) / i
@@ -866,7 +862,7 @@ def _chances_of_best(n: int) -> NDArray[np.float64]:
 
 
 def _above(values: NDArray[np.float64], threshold: NDArray[np.float64]) -> NDArray[np.float64]:
-    """1 above a threshold, 0 below, and one half at it but for rounding."""
+    """1 above a threshold, 0 below, and one half at it, up to rounding."""
     near = 1e-9 * (np.abs(values) + np.abs(threshold))
     return np.where(np.abs(values - threshold) <= near, 0.5, values > threshold)
 
@@ -876,10 +872,10 @@ def _signed_rank(moved: NDArray[np.float64]) -> tuple[float, float, float]:
     moved = moved[moved != 0]
     if not len(moved):
         return 0.0, 1.0, 0.0
-    # Twice the ranks, which ties cannot make fractional.
+    # Twice the ranks, which are integers even with ties.
     ranks = np.rint(2 * stats.rankdata(np.abs(moved))).astype(int)
     total, positive = int(ranks.sum()), int(ranks[moved > 0].sum())
-    # Chance of each sum where every sign is a fair coin.
+    # Probability of each sum if every sign is random.
     chances = np.zeros(total + 1)
     chances[0] = 1.0
     for rank in ranks:
@@ -902,14 +898,14 @@ def _sample(name: str, values: ArrayLike) -> NDArray[np.float64]:
     if sample.ndim != 1 or len(sample) < 2:
         raise ValueError(f"{name} must be at least 2 numbers in one axis; got shape {sample.shape}")
     if not np.isfinite(sample).all():
-        raise ValueError(f"{name} must be finite; {(~np.isfinite(sample)).sum()} are not: leave their pairs out")
+        raise ValueError(f"{name} must be finite; {(~np.isfinite(sample)).sum()} are not: leave out their pairs")
     return sample
 
 
 def _table(scores: ArrayLike) -> NDArray[np.float64]:
     table = np.asarray(scores, dtype=np.float64)
     if table.ndim != 2 or not table.size:
-        raise ValueError(f"scores must have shape (datasets, models), neither 0; got {table.shape}")
+        raise ValueError(f"scores must have shape (datasets, models), both at least 1; got {table.shape}")
     return table
 
 

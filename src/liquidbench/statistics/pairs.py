@@ -1,4 +1,4 @@
-"""Two sides set against each other on one task, and the verdict that follows: two models, or the two families."""
+"""Comparisons of two sides on one task, two models or the two families, and their verdicts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,18 +24,18 @@ from liquidbench.wording import counted, percent
 FAMILIES_COMPARED = ("liquid", "recurrent")
 
 FEWEST_SEEDS = 3
-"""Two models are judged from so many common seeds on: the spread of two differences is hardly known."""
+"""Smallest number of common seeds for a verdict: two differences hardly determine their spread."""
 
 FEW_SEEDS = 5
-"""A verdict on a task with fewer comes with a warning."""
+"""A verdict on a task with fewer seeds has a warning."""
 
 REACH = ((2.0, "within reach"), (10.0, "costly"), (math.inf, "out of reach"))
-"""Each word holds up to so many times the seeds that there are."""
+"""Words for the number of seeds needed, each with its upper limit as a multiple of the present seeds."""
 
 PROSPECT_RULE = (
-    "Where no difference between two networks is shown and seeds are all that the interval covers: the number of seeds "
+    "If no difference between two networks is shown and the interval covers only seeds: the number of seeds "
     f"that would show one with a power of {percent(POWER)} if difference and spread are as observed, or equivalence "
-    "where the difference is below the smallest that counts. The level is that of Holm's first step. “Within reach”: "
+    "if the difference is below the smallest that counts. The level is that of Holm's first step. “Within reach”: "
     "at most twice the present seeds; “costly”: at most ten times; “out of reach”: more, or more than "
     f"{MOST_SEEDS:,}."
 )
@@ -46,9 +46,9 @@ class Prospect:
     """What more seeds would show if the observed difference and spread were the true ones.
 
     Attributes:
-        aim: "different", or "equivalent" where the difference seen lies below the smallest that counts.
-        seeds: how many would show that with a chance of `POWER`; None above `MOST_SEEDS`.
-        now: how many there are.
+        aim: "different", or "equivalent" if the observed difference is below the smallest that counts.
+        seeds: number of seeds that would show it with a power of `POWER`; None above `MOST_SEEDS`.
+        now: present number of seeds.
     """
 
     aim: Literal["different", "equivalent"]
@@ -62,7 +62,7 @@ class Prospect:
 
     @property
     def sentence(self) -> str:
-        """That in words."""
+        """The prospect in words."""
         show = "the two to be equivalent" if self.aim == "equivalent" else "a difference"
         many = f"more than {MOST_SEEDS:,}" if self.seeds is None else f"about {self.seeds:,}"
         text = (
@@ -74,31 +74,33 @@ class Prospect:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two sides on one task, over the runs that both finished: two models, or the two families.
+    """A comparison of two sides on one task, two models or the two families, over the runs that both finished.
 
     Attributes:
         task: the task's name.
-        first: a model, or a family by its name where it has several.
-        second: another.
+        first: a model, or the name of a family with several models.
+        second: the other side.
         means: test scores of both, means over splits and seeds; None without a common seed.
-        sides: of the families, with their errors over seeds or splits; None for two models, or without an estimate.
-        estimate: mean score of the first less that of the second, and its error; None below two pairs.
-        p: of the best supported claim (`Estimate.claim`), corrected by Holm's method; None where there is no estimate.
-        uncorrected: the same before correction.
+        sides: estimates of the families' scores, with their errors over seeds or splits; None for two models, or
+            without an estimate.
+        estimate: mean score of the first minus that of the second, and its error; None with fewer than two pairs.
+        p: p-value of the claim (`Estimate.claim`), corrected by Holm's method; None without an estimate.
+        uncorrected: the p-value before correction.
         margin: the smallest difference that counts, in units of the score.
-        seeds: number of common seeds; on several splits the smallest of any.
+        seeds: number of common seeds; with several splits the smallest number on any split.
         splits: number of outer splits.
-        left_out: runs that one of the two has not finished.
-        covers: what the interval covers: "seeds" or "splits", and "test recordings" and "networks of the families".
-        verdict: on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or "cannot
-            say".
-        reason: why nothing can be said; "" where something can.
-        differences: score of the first less that of the second of each pair, in the order of splits and seeds.
-        values: scores of both sides of each pair.
+        left_out: number of runs that one of the two has not finished.
+        covers: the sources of error in the interval: "seeds" or "splits", and "test recordings" and "networks of the
+            families".
+        verdict: verdict on the first: "better", "worse", "equivalent", "no difference shown", "floor not beaten" or
+            "cannot say".
+        reason: why there is no verdict; "" if there is one.
+        differences: score of the first minus that of the second for each pair, in the order of splits and seeds.
+        values: scores of both sides for each pair.
         tests: number of p-values that the correction counts.
-        over: what the pairs are, "seed" or "split".
-        shares: of either side's models, how often each is the one that counts.
-        subsets: of so many networks of each family the best by validation is compared; 1 for two models.
+        over: the unit of the pairs, "seed" or "split".
+        shares: for each side, how often each of its models represents it.
+        subsets: size of the subsets of each family's networks whose best by validation is compared; 1 for two models.
     """
 
     task: str
@@ -125,7 +127,7 @@ class Pair:
 
     @property
     def difference(self) -> float | None:
-        """The mean score of the first less that of the second; None without a common seed."""
+        """The mean score of the first minus that of the second; None without a common seed."""
         return self.means[0] - self.means[1] if self.means else None
 
     @property
@@ -135,7 +137,7 @@ class Pair:
 
     @property
     def effect(self) -> Effect | None:
-        """How large the difference is, positive where the first has the larger score; None below three pairs."""
+        """Effect size, positive if the first has the larger score; None with fewer than three pairs."""
         return effect_size(*self.values) if len(self.differences) >= FEWEST_SEEDS else None
 
     @property
@@ -148,7 +150,7 @@ class Pair:
 
     @property
     def scope(self) -> str:
-        """For what the claim is made, in words."""
+        """The scope of the claim, in words."""
         if "splits" in self.covers:
             return "for other splits of such data"
         where = "on this test set" if self.splits == 1 else "on these test sets"
@@ -158,8 +160,8 @@ class Pair:
     def prospect(self) -> Prospect | None:
         """What more seeds would show; None if a difference is shown, or the spread is unknown.
 
-        None too where more seeds are not all that it takes: over splits, recordings or networks. The level is that of
-        Holm's first step, at worst.
+        None also if the interval covers splits, recordings or networks, since more seeds alone would not suffice. The
+        level is that of Holm's first step, the strictest one.
         """
         if self.verdict != "no difference shown" or self.difference is None or self.interval is None:
             return None
@@ -173,7 +175,7 @@ class Pair:
 
 
 def corrected_pairs(pairs: Sequence[Pair], higher: Sequence[bool]) -> list[Pair]:
-    """Pairs with p corrected for their number, and the verdict that follows from it."""
+    """The pairs with p-values corrected for their number, and with verdicts."""
     raw = {index: pair.uncorrected for index, pair in enumerate(pairs) if pair.uncorrected is not None}
     corrected = dict(zip(raw, holm(list(raw.values())).tolist(), strict=True))
     judged = []
@@ -193,5 +195,5 @@ def _word(pair: Pair, higher: bool) -> str:
 
 
 def family_words(name: str) -> str:
-    """A side of a pair in a sentence."""
+    """The name of a side of a pair in a sentence."""
     return f"{name} networks" if name in FAMILIES_COMPARED else name

@@ -1,4 +1,4 @@
-"""The results of one task: read from a table, paired by seed and outer split, and compared two models at a time."""
+"""The results of one task: read from a table, paired by seed and outer split, and compared in pairs of models."""
 
 import math
 from collections import Counter
@@ -33,19 +33,19 @@ from liquidbench.statistics.pairs import FAMILIES_COMPARED, FEWEST_SEEDS, Pair, 
 from liquidbench.wording import counted, number, significant
 
 FEWEST_SPLITS = 5
-"""From so many outer splits on they are the pairs; of fewer, differences would have to be many times their spread."""
+"""Smallest number of outer splits to use splits as pairs; with fewer, only very large differences could be shown."""
 
 FEWEST_RECORDINGS = 5
-"""From so many test recordings on their spread is known well enough to speak of others."""
+"""Smallest number of test recordings for claims about other recordings."""
 
 FoldAndSeed = tuple[int, int]
-"""What tells the runs of one model and variant apart."""
+"""Identifies a run of one model and variant."""
 
 Weights = Mapping[FoldAndSeed, Mapping[str, float]]
-"""For each run the models whose test score counts, and with what weight."""
+"""For each run, the weights of the models whose test scores count."""
 
 Without = Callable[[str], NDArray[np.float64] | None]
-"""From a run's id its test score without each block of test recordings (`liquidbench.predictions.scores_without`)."""
+"""Returns a run's test score without each block of test recordings (`liquidbench.predictions.scores_without`)."""
 
 FLOORS = {
     "trivial": "the trivial predictor",
@@ -53,10 +53,10 @@ FLOORS = {
     "boosting": "gradient boosting",
     "convolution": "MiniRocket",
 }
-"""Scores that take no network, by their metric in results, as sentences call them."""
+"""Floors by their metric in results, with their names in sentences."""
 
 CONSTANT = "the best constant"
-"""The floor that no prediction from the inputs stands under: see `liquidbench.facts.Facts.constant`."""
+"""The best score of a constant prediction: see `liquidbench.facts.Facts.constant`."""
 
 CHEAP = "one search serves all seeds (mode: cheap), so what another search would have chosen is unknown"
 
@@ -65,25 +65,26 @@ SELECTIONS = {
     "test": "test score, other seeds (an oracle)",
     "": "no choice, the family's mean",
 }
-"""How a family's networks are chosen; verdicts are by the first, the others stand beside it."""
+"""How a family's networks are chosen; verdicts use the first, reports also show the others."""
 
 
 @dataclass(frozen=True)
 class Standing:
-    """How a model did on one task.
+    """The result of a model on one task.
 
     Attributes:
         task: the task's name.
-        model: its name.
-        variant: "matched", or "author" for a row that no rank and no verdict counts.
-        family: of the model.
-        mean: of `values`; None without any.
-        interval: of that mean (`mean_interval`), within the range of the score; None below two values.
-        values: test scores, one a seed; on several outer splits their means over seeds, one a split.
+        model: the model's name.
+        variant: "matched", or "author" for a row outside ranks and verdicts.
+        family: the model's family.
+        mean: mean of `values`; None without values.
+        interval: interval of the mean (`mean_interval`), clipped to the range of the score; None with fewer than two
+            values.
+        values: test scores, one per seed; with several outer splits, means over the seeds of each split.
         splits: number of outer splits that the task was run on.
-        seeds: runs that finished with a finite score.
-        failures: runs that failed, or finished without a finite score.
-        rank: mean place over seeds, by `RANKING_RULE`; None where it cannot be ranked.
+        seeds: number of runs that finished with a finite score.
+        failures: number of runs that failed, or finished without a finite score.
+        rank: mean rank over seeds, by `RANKING_RULE`; None if it cannot be ranked.
     """
 
     task: str
@@ -101,7 +102,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class _Scores:
-    """One run's scores; NaN where it failed."""
+    """One run's scores; NaN if it failed."""
 
     test: float
     validation: float
@@ -110,7 +111,7 @@ class _Scores:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """How a training ended whose weights were scored; see `liquidbench.results.trainings`."""
+    """How a training that was scored ended; see `liquidbench.results.trainings`."""
 
     learning_rate: float
     length: int
@@ -124,7 +125,7 @@ CIRCUMSTANCES: Mapping[str, Sequence[str]] = {
     "fit": ("version", "torch", "instruction_set", "backend"),
     "cost": ("machine", "threads", "torch", "version", "instruction_set", "backend"),
 }
-"""By kind of run, columns that should say the same of all models of a task; ``backend`` of each model by itself."""
+"""By kind of run, columns that should be equal for all models of a task; ``backend`` within each model."""
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,10 @@ class Trainings:
     """How the trainings of a matched model ended.
 
     Attributes:
-        number: how many there were, those of all trials.
-        cut: of each that the time limit ended, its steps, or epochs.
-        chosen: those whose weights were scored, one a run.
-        unit: what they count in, "step" or "epoch".
+        number: number of trainings, including all trials.
+        cut: steps, or epochs, of each training that the time limit ended.
+        chosen: the trainings that were scored, one per run.
+        unit: "step" or "epoch".
     """
 
     number: int = 0
@@ -173,7 +174,7 @@ class TaskResults:
         self.splits = len({fold for runs in cells.values() for fold, _ in runs})
         self.test_to_train = test_to_train(name, facts) if self.splits > 1 and facts else 0.0
         self.margin = smallest_difference
-        # Without a greatest value a score has no known scale either.
+        # Without a largest value a score has no known scale either.
         if not self.higher or math.isinf(self.measure.range[1]):
             reference = self.representative(["recurrent"]) or self.representative(["liquid", "other", "yours"])
             self.margin *= abs(self.mean(reference)) if reference else 1.0
@@ -183,7 +184,7 @@ class TaskResults:
         return f"{self.words} {number(score, significant([score]))}"
 
     def members(self, families: Collection[str]) -> list[str]:
-        """The matched models of some families."""
+        """The matched models of the given families."""
         return [model for model in self.models if self.families.get(model, "other") in families]
 
     def ahead(self, one: float, other: float) -> bool:
@@ -196,22 +197,22 @@ class TaskResults:
         return {run: score for run, score in found.items() if math.isfinite(score)}
 
     def values(self, scores: Mapping[FoldAndSeed, float]) -> list[float]:
-        """Scores as they are, where there is one split; of several, their means over seeds, one a split."""
+        """The scores with one split; with several, means over the seeds of each split."""
         if self.splits == 1:
             return [scores[run] for run in sorted(scores)]
         folds = sorted({fold for fold, _ in scores})
         return [fmean(score for (fold, _), score in scores.items() if fold == one) for one in folds]
 
     def mean(self, model: str) -> float:
-        """Mean test score of a matched model that has any."""
+        """Mean test score of a matched model with scores."""
         return fmean(self.values(self.scores(model)))
 
     def failures(self, model: str, variant: str = "matched") -> int:
-        """How many runs of a model failed or gave no finite score."""
+        """Number of runs of a model that failed or have no finite score."""
         return len(self.cells[model, variant]) - len(self.scores(model, variant))
 
     def shown_ahead(self, model: str, reference: float) -> bool:
-        """Whether the whole interval of a model's mean lies beyond a score that has no spread."""
+        """Whether the whole interval of a model's mean is better than a fixed score."""
         values = self.values(self.scores(model))
         bounds = mean_interval(values, test_to_train=self.test_to_train) if len(values) > 1 else ()
         return bool(bounds) and all(self.ahead(end, reference) for end in bounds)
@@ -222,32 +223,32 @@ class TaskResults:
 
     @property
     def floor(self) -> tuple[str, float] | None:
-        """The best score that there is without a network, and whose it is."""
+        """The best floor: its name and score."""
         if not self.floors:
             return None
         return (max if self.higher else min)(self.floors.items(), key=lambda floor: floor[1])
 
     def cut_short(self, model: str) -> str:
-        """In words, that the time limit ended what was scored of a model; "" where it did not."""
+        """A sentence part if the time limit ended a scored training of a model, else ""."""
         chosen = self.trainings_of(model).chosen
         cut = sum(training.ended == "minutes" for training in chosen)
         return f"the time limit ended {cut} of {len(chosen)} chosen trainings of {model}" if cut else ""
 
     def runs_of_all(self, models: Sequence[str]) -> list[FoldAndSeed]:
-        """The seeds, on each split, that all of some matched models have run."""
+        """The splits and seeds that all of the given matched models have run."""
         runs = [set(self.cells.get((model, "matched"), {})) for model in models]
         return sorted(set.intersection(*runs)) if runs else []
 
     def candidates(self, families: Collection[str]) -> list[str]:
-        """The matched models of some families that have the fewest failures on the runs that all models have made."""
+        """The matched models of the given families with the fewest failures, on the runs that all models have done."""
         members = {model: self._finished(model) for model in self.members(families)}
         most = max(map(len, members.values()), default=0)
         return [model for model, runs in members.items() if most and len(runs) == most]
 
     def representative(self, families: Collection[str]) -> str | None:
-        """The model that validation chooses over all seeds; the study's order decides between equals.
+        """The model with the best mean validation score over all seeds, the first in the study's order if several tie.
 
-        It is what a user would take; no verdict is built on its score, which that choice flatters.
+        It is the model that a user would choose. Verdicts do not use its score, which this choice biases upwards.
         """
         candidates = self.candidates(families)
         common = sorted(set.intersection(*map(self._finished, candidates))) if candidates else []
@@ -259,7 +260,7 @@ class TaskResults:
         return min(candidates, key=key) if common else None
 
     def _finished(self, model: str) -> set[FoldAndSeed]:
-        """The runs of a matched model with both scores, of those that all matched models have made."""
+        """The runs of a matched model with both scores, among those that all matched models have done."""
         cells = self.cells[model, "matched"]
         return {
             run
@@ -268,20 +269,19 @@ class TaskResults:
         }
 
     def pair(self, first: str, second: str) -> Pair:
-        """Two matched models over the runs that both finished; its p and verdict are still to be corrected."""
+        """Two matched models over the runs that both finished; p and verdict are still uncorrected."""
         runs = self.scores(first).keys() & self.scores(second).keys()
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
         sides = [dict.fromkeys(runs, {model: 1.0}) for model in (first, second)]
         return self._compared((first, second), (sides[0], sides[1]), len(planned) - len(runs))
 
     def family_pair(self, selection: str = "validation") -> Pair | None:
-        """Liquid against recurrent networks; None where a family has none that can be compared.
+        """Liquid against recurrent networks; None if a family has no network that can be compared.
 
-        Of n networks of one family and m of the other, each family is represented by the best of k = min(n, m) of its
-        networks, averaged over all subsets of k: the best of more would be better for their number alone. The choice
-        for one seed is made on all other seeds of its split, so that no score is counted that was chosen for being
-        high. Where a family has several networks, what they differ by is a source of error: others of the family might
-        have been run.
+        With n networks of one family and m of the other, each family is represented by the best of k = min(n, m) of its
+        networks, averaged over all subsets of k, since the best of more networks is better by chance alone. The choice
+        for one seed uses all other seeds of its split, so that the counted scores are not biased by the choice. If a
+        family has several networks, their variance is a source of error, since other networks might have been run.
 
         Args:
             selection: a key of `SELECTIONS`.
@@ -313,7 +313,7 @@ class TaskResults:
         return replace(pair, subsets=k, sides=both and (both[0], both[1]))
 
     def _chosen(self, models: list[str], runs: Sequence[FoldAndSeed], k: int, selection: str) -> Weights:
-        """For each run the weights that the other seeds of its split give to the models of a family."""
+        """For each run, the weights of the models of a family, chosen by the other seeds of its split."""
         if not selection or len(models) == 1:
             return dict.fromkeys(runs, dict.fromkeys(models, 1 / len(models)))
         chances = best_of(len(models), k)
@@ -329,7 +329,7 @@ class TaskResults:
         return found
 
     def _spread(self, members: Sequence[Sequence[str]], runs: Sequence[FoldAndSeed]) -> float:
-        """Variance of the mean scores of the networks of one family, pooled over both."""
+        """Variance of the mean scores of networks within a family, pooled over both families."""
         squares, freedom = 0.0, 0
         for models in members:
             cells = [self.cells[model, "matched"] for model in models]
@@ -345,21 +345,21 @@ class TaskResults:
         left_out: int,
         networks: Sequence[tuple[float, float]] = (),
     ) -> Pair:
-        """Two sides over the same runs; p and verdict are still to be corrected."""
+        """Two sides over the same runs; p and verdict are still uncorrected."""
         runs = sorted(sides[0])
         first, second = map(self._scored, sides)
         scores = list(first.values()), list(second.values())
         apart = dict(zip(runs, differences(*scores).tolist() if len(runs) > 1 else np.subtract(*scores), strict=True))
         seeds = Counter(fold for fold, _ in runs)
         folds, fewest = len(seeds), min(seeds.values(), default=0)
-        # Of few splits each is a test set by itself, where seeds and recordings vary.
+        # With few splits each is a separate test set, on which seeds and recordings vary.
         over: Literal["seed", "split"] = "split" if folds >= FEWEST_SPLITS or (folds > 1 and fewest < 2) else "seed"
         pairs, *both = (
             self.values(side) if over == "split" else list(side.values()) for side in (apart, first, second)
         )
         recordings = self._recordings(sides, runs) if over == "seed" else None
         others = [*networks, *([recordings] if recordings else [])]
-        # The spread of seeds is a fraction of that of searches, so no interval and no p is made of it.
+        # In a cheap study the spread of seeds is a fraction of that of searches, so there is no interval and no p.
         known = not self.cheap and len(pairs) > 1 and (over == "split" or fewest > 1)
         estimated = self._estimate(apart, over, others) if known else None
         shares = tuple(self._shares(side) for side in sides)
@@ -405,7 +405,7 @@ class TaskResults:
     def _estimate(
         self, values: Mapping[FoldAndSeed, float], over: str, others: Sequence[tuple[float, float]] = ()
     ) -> Estimate:
-        """The mean of a number that each run has: over splits, or over the seeds of each split."""
+        """The mean of a value per run, with its error: over splits, or over the seeds of each split."""
         if over == "split":
             return estimate(self.values(values), self.test_to_train, others)
         by_fold: dict[int, list[float]] = {}
@@ -438,7 +438,7 @@ class TaskResults:
         return variance, sum(freedom for _, freedom in parts)
 
     def _shares(self, side: Weights) -> dict[str, float]:
-        """How often each model is the one that counts, the most frequent first."""
+        """How often each model represents the side, the most frequent first."""
         total: dict[str, float] = {}
         for weights in side.values():
             for model, weight in weights.items():
@@ -446,11 +446,11 @@ class TaskResults:
         return {model: total[model] / len(side) for model in sorted(total, key=lambda model: -total[model])}
 
     def lead(self, difference: float) -> float:
-        """A difference of scores, positive where the first is better."""
+        """A difference of scores, positive if the first is better."""
         return difference if self.higher else -difference
 
     def prices(self, pair: Pair) -> tuple[Price, ...]:
-        """The cost of the lead of a pair's first model over its second; empty without a common seed."""
+        """The cost of the lead of the first side over the second; empty without a common seed."""
         if pair.difference is None:
             return ()
         ends = sorted(map(self.lead, pair.interval)) if pair.interval else None
@@ -467,7 +467,7 @@ class TaskResults:
         )
 
     def _typical_cost(self, shares: Mapping[str, float]) -> dict[str, float]:
-        """Costs known of all models of a side: geometric means, weighted by how often each is the one that counts."""
+        """Costs that are known for all models of a side: geometric means, weighted by how often each represents it."""
         known = [self.costs.get(model, {}) for model in shares]
         metrics = set.intersection(*map(set, known)) if known else set()
         weighted = list(zip(shares.values(), known, strict=True))
@@ -476,9 +476,9 @@ class TaskResults:
         return {metric: math.exp(math.fsum(w * math.log(one[metric]) for w, one in weighted)) for metric in metrics}
 
     def places(self, models: Sequence[str]) -> NDArray[np.float64]:
-        """Ranks of some matched models, (runs, models), for the seeds and splits that all of them have run.
+        """Ranks of the given matched models, (runs, models), for the splits and seeds that all of them have run.
 
-        None of a cheap study's runs is ranked: they all hang on one search.
+        Runs of a cheap study are not ranked, since they all depend on one search.
         """
         cells = [self.cells.get((model, "matched"), {}) for model in models]
         runs = self.runs_of_all(models)
@@ -524,11 +524,11 @@ def results_by_task(
     families: Mapping[str, Family],
     without: Callable[[str, str], NDArray[np.float64] | None] | None = None,
 ) -> list[TaskResults]:
-    """The results of each task in a table; `compare` says what it must hold."""
+    """The results of each task in a table; see `compare` for its arguments."""
     names = frame.filter(pl.col("kind") == "fit").select(pl.col("task").unique()).collect()["task"]
     found = []
     for task in sorted(names):
-        # No more than one task's rows are copied at a time: a large study has millions.
+        # One task's rows at a time: a large study has millions.
         rows = frame.filter(pl.col("task") == task).collect()
         found.append(
             TaskResults(
@@ -549,7 +549,7 @@ def results_by_task(
 
 
 def floors(rows: pl.DataFrame, task: str, facts: Facts) -> dict[str, float]:
-    """Scores on test that take no network, by whose they are, with the names of `FLOORS` and `CONSTANT`."""
+    """Test scores of the floors, by the names of `FLOORS` and `CONSTANT`."""
     scores = {label: results.baseline_scores(rows, floor).get(task) for floor, label in FLOORS.items()}
     scores[CONSTANT] = facts.constant
     return {label: score for label, score in scores.items() if score is not None}
@@ -562,22 +562,22 @@ def _without(
 
 
 def test_to_train(task: str, facts: Facts) -> float:
-    """Rows of a task's data for testing, divided by those for training, on its official split.
+    """Number of test rows divided by that of training rows of a task, on its official split.
 
     Raises:
-        ValueError: the facts do not tell.
+        ValueError: if the facts do not have the numbers of rows.
     """
     rows = facts.rows
     if not rows.get("train") or not rows.get("test"):
         raise ValueError(
-            f"tasks must tell the rows of {task!r} in training and test, as it was run on several splits; write "
-            "tasks.json anew: liquidbench resume"
+            f"tasks must have the numbers of training and test rows of {task!r}, as it was run on several splits; "
+            "rewrite tasks.json: liquidbench resume"
         )
     return rows["test"] / rows["train"]
 
 
 def in_order(models: Collection[str], families: Mapping[str, Family]) -> list[str]:
-    """Models as a mapping of families lists them, unknown ones last."""
+    """Models in the order of a mapping of families, unknown ones last."""
     known = list(families)
     return sorted(models, key=lambda model: (known.index(model) if model in families else len(known), model))
 
@@ -600,12 +600,12 @@ def _cells(
         runs.iter_rows(), key=lambda row: (row[2] != "matched", order[row[1]], row[3:])
     ):
         if facts is None and run not in failed:
-            raise ValueError(f"tasks must hold the facts of every task with scores; {task!r} is not among them")
+            raise ValueError(f"tasks must have the facts of every task with scores; {task!r} is missing")
         known = cells.setdefault((model, variant), {})
         if (fold, seed) in known:
             raise ValueError(
-                f"frame must hold one study's present runs; {model} ({variant}) on {task!r} with seed {seed} is "
-                "there twice: name the study's runs to liquidbench.results.read, and its matchings to compare"
+                f"frame must have only the current runs of one study; {model} ({variant}) on {task!r} with seed {seed} "
+                "is there twice: pass the study's runs to liquidbench.results.read, and its matchings to compare"
             )
         nothing = run in failed
         known[fold, seed] = _Scores(
@@ -617,13 +617,13 @@ def _cells(
 
 
 def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Under what a task's matched models were run, where it was not all the same: column, what it says, models."""
+    """Columns that differ between a task's matched models, with the models of each value."""
     done = rows.filter(pl.col("kind") == kind, pl.col("variant") == "matched", pl.col("status") == "done")
     found: dict[str, dict[str, tuple[str, ...]]] = {}
     for column in columns:
         told = done.select("model", pl.col(column).cast(pl.String)).drop_nulls().unique()
         if column == "backend":
-            # Not every model has a compiled recurrence.
+            # Backends may differ between models, since not every model has a compiled recurrence.
             told = told.filter(pl.len().over("model") > 1)
         if told[column].n_unique() > 1:
             found[column] = {
@@ -634,7 +634,7 @@ def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dic
 
 
 def _trainings(rows: pl.DataFrame) -> dict[str, Trainings]:
-    """How the trainings of a task's matched models ended, by model."""
+    """How trainings of matched models ended, by model."""
     done = rows.filter(pl.col("kind") == "fit", pl.col("variant") == "matched", pl.col("status") == "done")
     found = {}
     for (model,), ended in results.trainings(done).partition_by("model", as_dict=True).items():

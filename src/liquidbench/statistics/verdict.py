@@ -1,4 +1,4 @@
-"""Who is better, who is equivalent, where nothing has been shown: words by fixed thresholds."""
+"""Verdicts: which network is better, which are equivalent, and where nothing was shown, by fixed thresholds."""
 
 import math
 from collections import Counter
@@ -52,17 +52,17 @@ from liquidbench.statistics.task_results import (
 from liquidbench.wording import counted, listed, number, p_value, percent, significant
 
 EDGE = 0.05
-"""A learning rate is close to an end of its range within this share of it, on the logarithmic scale of the draws."""
+"""A learning rate is close to an end of its range if it is within this share of the logarithmic range."""
 
 MANY_AT_EDGE = 0.25
-"""So large a share of a model's chosen rates, and two at least, close to one end calls for a warning.
+"""There is a warning if at least this share of a model's chosen rates, and at least two, are close to one end.
 
-Were the rate of no consequence, a share of `EDGE` would lie there; were the outermost always the best, one in ten draws
-would in four of ten searches.
+If the rate did not matter, a share of `EDGE` would be; if the most extreme rate were always best, 40 % of searches of
+ten trials would choose one there.
 """
 
 EDGE_RULE = (
-    "A model gets a warning where at least two, and at least a quarter, of its chosen learning rates are in the "
+    "A model gets a warning if at least two, and at least a quarter, of its chosen learning rates are in the "
     "lowest or in the highest twentieth of the range, on its logarithmic scale. If the rate did not matter, a "
     "twentieth would be; if the most extreme rate were always best, 40 % of searches of ten trials would choose one "
     "there."
@@ -75,14 +75,14 @@ class Judgement:
 
     Attributes:
         task: the task's name.
-        pair: liquid (first) and recurrent networks, with p corrected over the tasks; None where a family has none.
+        pair: liquid (first) and recurrent networks, with p corrected over the tasks; None if a family has no network.
         verdict: "liquid better", "recurrent better", "equivalent", "no difference shown", "floor not beaten", "cannot
             say" or "not compared".
-        sentence: that in plain words, with the numbers behind it.
-        prospect: where no difference is shown, how many seeds would show one, or equivalence; None elsewhere.
-        prices: what the lead of one costs, by each cost that was measured of both.
-        selections: the same comparison, uncorrected, by each rule of `SELECTIONS` in words; empty where a family
-            has no choice.
+        sentence: the verdict in words, with its numbers.
+        prospect: if no difference is shown, how many seeds would show one, or equivalence; otherwise None.
+        prices: the cost of the lead, for each cost that was measured for both.
+        selections: the same comparison, uncorrected, for each rule of `SELECTIONS`, by its description; empty if no
+            family has several networks.
     """
 
     task: str
@@ -95,7 +95,7 @@ class Judgement:
 
     @property
     def short(self) -> str:
-        """The verdict in two words, with the name of the better one where there is one."""
+        """The verdict in two words, with the name of the better one, if any."""
         if self.pair is None or self.verdict not in ("liquid better", "recurrent better"):
             return self.verdict
         return f"{self.pair.first if self.verdict == 'liquid better' else self.pair.second} better"
@@ -103,13 +103,13 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The answer of a study.
+    """The result of a study.
 
     Attributes:
-        headline: the answer and what follows from it.
-        judgements: task by task.
-        warnings: why to be careful with it.
-        thresholds: the fixed rules behind the words.
+        headline: the result and a recommendation.
+        judgements: the judgement on each task.
+        warnings: reasons for caution.
+        thresholds: the fixed rules for verdicts.
     """
 
     headline: str
@@ -120,15 +120,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that a report says of a table of results.
+    """All statistics of a table of results.
 
     Attributes:
         leaderboard: each task's models, the best mean first; author variants last.
         overall: the matched models, the best rank first.
-        pairs: every two matched models of each task, p corrected over the task's pairs.
-        verdict: liquid against recurrent.
+        pairs: every two matched models on each task, with p corrected over the task's pairs.
+        verdict: liquid against recurrent networks.
         over_tasks: tests over all tasks.
-        others: the verdicts under the study's further matchings, by matching.
+        others: the verdicts under the study's other matchings, by matching.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -140,7 +140,7 @@ class Comparison:
 
     @property
     def stands(self) -> str:
-        """Whether the verdict is the same under the further matchings, in words; "" without any."""
+        """Whether the verdict is the same under the other matchings, in words; "" without any."""
         if not self.others:
             return ""
         here = {judgement.task: judgement.verdict for judgement in self.verdict.judgements}
@@ -157,7 +157,7 @@ class Comparison:
 
     @property
     def ranks(self) -> dict[str, float]:
-        """Mean rank of each model that could be ranked, the best first."""
+        """Mean rank of each ranked model, the best first."""
         return {line.model: line.rank for line in self.overall if line.rank is not None}
 
 
@@ -171,29 +171,29 @@ def compare(
 ) -> Comparison:
     """Judge a study's results.
 
-    Runs are paired by task, outer split and seed, and scored on test. On each task the best of so many liquid networks
-    as there are recurrent ones (or the other way round) is set against the best of these (`TaskResults.family_pair`).
-    The verdict's `thresholds` say the rules in full.
+    Runs are paired by task, outer split and seed, and compared by test scores. On each task, equally many liquid and
+    recurrent networks are compared, the best of each (`TaskResults.family_pair`). The verdict's `thresholds` have the
+    full rules.
 
     Args:
-        frame: rows of `liquidbench.results.read`, of one study's present runs.
-        tasks: facts by task name: at least its score, and ``rows`` where there are several splits; sentences in
-            ``warnings`` join the verdict's. A task of which no run came to anything may be absent.
-        smallest_difference: a difference below this does not count. Absolute, in units of the score, where
-            higher is better and there is a greatest value (accuracy, areas under curves: scores of a known scale);
-            else (errors, whose scale is the data's) as a fraction of the recurrent representative's mean score.
-        matchings: those of the study, where `frame` holds more than one: all is judged by the first, and `others` are
-            the verdicts by the rest.
-        families: of each model, in the order of the leaderboard: `Study.families`, where a study has models of a user's
-            own; None for those that come with the package. Others are of the family "other".
-        without: from a run's id and a metric, its test score without each block of test recordings, or None
-            (`liquidbench.predictions.scores_without`). Without it verdicts are about the test set at hand.
+        frame: rows of `liquidbench.results.read`, the current runs of one study.
+        tasks: facts by task name: at least the score, and ``rows`` if there are several splits; ``warnings`` are added
+            to the verdict's. A task without any successful run may be absent.
+        smallest_difference: the smallest difference that counts. Absolute, in units of the score, if higher is better
+            and there is a largest value (accuracy, areas under curves: scores with a known scale); otherwise (errors,
+            whose scale is that of the data) as a fraction of the recurrent representative's mean score.
+        matchings: the study's matchings, if `frame` has more than one: the first is used, and `others` has the verdicts
+            of the rest.
+        families: family of each model, in the order of the leaderboard: `Study.families` if a study has user-defined
+            models; None for the built-in ones. Other models have the family "other".
+        without: ``without(run_id, metric)`` returns the test score without each block of test recordings, or None
+            (`liquidbench.predictions.scores_without`). Without it verdicts hold only for the test set used.
 
     Returns:
-        Leaderboard, pairs and verdict; empty where the frame is.
+        Leaderboard, pairs and verdict; empty if the frame is empty.
 
     Raises:
-        ValueError: for a negative smallest_difference, a task with scores and no facts, or two runs of one task,
+        ValueError: if smallest_difference is negative, a task has scores but no facts, or two runs have the same task,
             model, variant, split and seed.
     """
     if matchings:
@@ -215,7 +215,7 @@ def compare(
         for task, judgement in zip(found, judge(found), strict=True)
     ]
     names = in_order({model for task in found for model in task.models}, families)
-    # A rank among fewer rivals is another quantity, so a task counts once every model has run there.
+    # A rank among fewer models is not comparable, so a task counts only if every model has run there.
     places = {task: table for task in found if len(table := task.places(names))}
     whole = [table for task, table in places.items() if not any(map(task.cut_short, task.models))]
     return Comparison(
@@ -235,7 +235,7 @@ def compare(
 
 
 def _with_single_networks(task: TaskResults, judgement: Judgement, pairs: Sequence[Pair]) -> Judgement:
-    """Where families are not shown to differ, which of their networks are."""
+    """Adds the single networks that are shown to differ if the families are not."""
     if judgement.verdict != "no difference shown" or not judgement.pair or not _of_families(judgement.pair):
         return judgement
     found = [
@@ -251,7 +251,7 @@ def _with_single_networks(task: TaskResults, judgement: Judgement, pairs: Sequen
 
 
 def judge(tasks: Sequence[TaskResults]) -> list[Judgement]:
-    """Liquid against recurrent on each task, p corrected over the tasks."""
+    """Liquid against recurrent on each task, with p corrected over the tasks."""
     contests = {task.name: pair for task in tasks if (pair := task.family_pair())}
     directions = [task.higher for task in tasks if task.name in contests]
     corrected = dict(zip(contests, corrected_pairs(list(contests.values()), directions), strict=True))
@@ -279,7 +279,7 @@ def _judge(task: TaskResults, pair: Pair | None) -> Judgement:
 
 
 def _beats(task: TaskResults, side: Estimate, floor: float) -> bool:
-    """Whether the whole interval of a mean lies beyond a score that has no spread."""
+    """Whether the whole interval of a mean is better than a fixed score."""
     return all(task.ahead(end, floor) for end in side.interval() or (side.difference,))
 
 
@@ -293,7 +293,7 @@ def _gap(task: TaskResults) -> str:
             reasons.append(f"no run of a {family} network finished with a score")
         elif task.representative([family]) is None:
             reasons.append(f"no {family} network has validation scores on seeds that all models have run")
-    return " and ".join(reasons) or "no seed was finished by liquid and recurrent networks alike"
+    return " and ".join(reasons) or "no seed was finished by both liquid and recurrent networks"
 
 
 def _sentence(task: TaskResults, pair: Pair) -> str:
@@ -313,7 +313,7 @@ def _sentence(task: TaskResults, pair: Pair) -> str:
     span = f"{number(lead[0], places)} to {number(lead[1], places)}" if lead else ""
     numbers = [f"{task.words} {number(means[0], places)} against {number(means[1], places)}"]
     if pair.p is not None and pair.uncorrected is not None and pair.verdict != "cannot say":
-        # The interval is not corrected, so a reader may find it at odds with the p-value.
+        # The interval is not corrected, so it may seem to contradict the p-value.
         corrected = " after Holm's correction" if pair.p > pair.uncorrected else ""
         numbers.append(f"{p_value(pair.p)}{corrected}")
     numbers += [f"{pair.extent}{_left_out(pair)}", *_who(pair), pair.scope]
@@ -347,7 +347,7 @@ def _are(side: str) -> str:
 
 
 def _who(pair: Pair) -> list[str]:
-    """In words, which networks stand for families; nothing for two single networks."""
+    """In words, which networks represent the families; empty for two single networks."""
     if not _of_families(pair):
         return []
     most = [max(shares, key=lambda model: shares[model]) for shares in pair.shares if shares]
@@ -376,12 +376,12 @@ def _headline(judgements: Sequence[Judgement]) -> str:
 
 
 def _consequence(judgements: Sequence[Judgement]) -> str:
-    """The recommendation, which is about the compared networks only."""
+    """The recommendation; it is only about the compared networks."""
     counts = Counter(judgement.verdict for judgement in judgements)
     liquid, recurrent = counts["liquid better"], counts["recurrent better"]
     where = "here" if len(judgements) < FEW_TASKS else "on tasks like these"
     if counts["floor not beaten"] == len(judgements):
-        return "What takes no network may do as well: use that, or train the networks for longer."
+        return "Simpler predictors may do as well: use one of them, or train the networks for longer."
     if len(judgements) == counts["cannot say"] + counts["not compared"] + counts["floor not beaten"]:
         return "This study cannot say which to use."
     if liquid and recurrent:
@@ -405,7 +405,7 @@ def _consequence(judgements: Sequence[Judgement]) -> str:
 
 
 def _named(judgements: Sequence[Judgement]) -> str:
-    """Who was better than whom, and on how many tasks; where nobody was, who were equivalent."""
+    """Which network was better than which, and on how many tasks; if none was, which were equivalent."""
     verdicts = {judgement.verdict for judgement in judgements}
     decided = verdicts & {"liquid better", "recurrent better"} or {"equivalent"}
     found: Counter[tuple[str, str]] = Counter()
@@ -436,8 +436,8 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
         )
     if any(task.cheap for task in tasks):
         warnings.append(
-            "One search of each network serves all its seeds (mode: cheap): intervals leave out what another search "
-            "would have chosen, which is mostly several times as much, so nothing is ranked and there is no verdict."
+            "One search per network serves all its seeds (mode: cheap): intervals do not include the spread of "
+            "searches, which is mostly several times as large, so nothing is ranked and there is no verdict."
         )
     for over in ("seed", "split"):
         few = min((len(pair.differences) for pair in pairs if pair.over == over), default=FEW_SEEDS)
@@ -452,14 +452,14 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
         failures = {model: task.failures(model) for model in task.models if task.failures(model)}
         if failures:
             words = ", ".join(f"{model} {number}" for model, number in failures.items())
-            warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are in no mean.")
+            warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are left out of means.")
         warnings += _drifted(task)
         warnings += _no_better_than_floor(task)
     return warnings + _narrow(tasks, judgements) + _unlike(tasks) + _disturbed(tasks) + _learning(tasks)
 
 
 def _narrow(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
-    """Where a claim is made of the recordings in test alone."""
+    """Warns of claims that hold only for the recordings in test."""
     decided = {"liquid better", "recurrent better", "equivalent"}
     titles = [
         task.title
@@ -469,8 +469,8 @@ def _narrow(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> li
     if not titles:
         return []
     return [
-        f"On {listed(titles, quote=False)}, the verdict is about the test set at hand: other recordings might say "
-        f"otherwise, as fewer than {FEWEST_RECORDINGS} are in test or their predictions were not kept."
+        f"On {listed(titles, quote=False)}, the verdict holds only for this test set: other recordings may give "
+        f"another, as fewer than {FEWEST_RECORDINGS} are in test or their predictions were not kept."
     ]
 
 
@@ -493,7 +493,7 @@ def _cut_short(task: TaskResults) -> list[str]:
 
 
 def _drifted(task: TaskResults) -> list[str]:
-    """Whether the classes' shares differ between training and test."""
+    """Warns if the classes' shares differ between training and test."""
     if task.facts.drift <= DRIFT:
         return []
     shares = zip(
@@ -508,7 +508,7 @@ def _drifted(task: TaskResults) -> list[str]:
 
 
 def _no_better_than_floor(task: TaskResults) -> list[str]:
-    """Whether networks are not shown better than the best that there is without one."""
+    """Warns if networks are not shown to be better than the best floor."""
     floor = task.floor
     if floor is None:
         return []
@@ -522,7 +522,7 @@ def _no_better_than_floor(task: TaskResults) -> list[str]:
 
 
 def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
-    """Whether runs that are compared were done by different versions, or costs measured on different machines."""
+    """Warns if compared runs were done by different versions, or costs measured on different machines."""
     kinds = {
         "fit": ("fits were made", "scores may differ for that reason"),
         "cost": ("costs were measured", "times, memory and energy may differ for that reason"),
@@ -560,7 +560,7 @@ def _disturbed(tasks: Sequence[TaskResults]) -> list[str]:
 
 
 def _learning(tasks: Sequence[TaskResults]) -> list[str]:
-    """Whether more steps, or rates beyond their range, might have changed the scores."""
+    """Warns if more steps, or learning rates outside the range, might change the scores."""
     chosen = [(model, one) for task in tasks for model in task.models for one in task.trainings_of(model).chosen]
     warnings = []
     unit = next((training.unit for _, training in chosen), "step")
@@ -610,37 +610,38 @@ def _was(things: Sequence[object]) -> str:
 
 def _thresholds(smallest_difference: float) -> tuple[str, ...]:
     return (
-        "A family's networks are those with the fewest failed runs. Of n liquid and m recurrent networks, each "
-        "family is represented by the best of k = min(n, m), averaged over all subsets of k, as the best of more "
-        "would be better for their number alone. Which is best is decided by validation on all other seeds of the "
-        "same split than the one that is scored. Networks of neither family and rows at published sizes and rates do "
-        "not count.",
-        "The variance of the mean difference is the sum of up to three: of seeds (or of outer splits, from "
-        f"{FEWEST_SPLITS} on, with Nadeau and Bengio's correction for training data that overlap); of test recordings, "
-        f"by the jackknife, where predictions are kept and there are at least {FEWEST_RECORDINGS}; and of networks, "
-        "pooled within the families, where a family has several. Degrees of freedom are Satterthwaite's.",
-        f"“Better”: the difference is shown to be larger than {smallest_difference:g} (in units of the score where "
-        "higher is better, up to a greatest value; as a fraction of the recurrent representative's mean where the "
-        "score is an error or has no greatest value). “Equivalent”: it is shown to be smaller. Anything else: “no "
+        "A family's networks are those with the fewest failed runs. With n liquid and m recurrent networks, each "
+        "family is represented by the best of k = min(n, m), averaged over all subsets of k, since the best of more "
+        "networks is better by chance alone. The best network for a seed is chosen by validation on all other seeds of "
+        "the same split. Networks of neither family and rows at published sizes and rates do not count.",
+        "The variance of the mean difference is the sum of up to three variances: of seeds (or of outer splits, if "
+        f"there are at least {FEWEST_SPLITS}, with Nadeau and Bengio's correction for overlapping training data); of "
+        f"test recordings, by the jackknife, if predictions are kept and there are at least {FEWEST_RECORDINGS}; and "
+        "of networks, pooled within the families, if a family has several. Degrees of freedom are Satterthwaite's.",
+        f"“Better”: the difference is shown to be larger than {smallest_difference:g} (in units of the score if higher "
+        "is better and there is a largest value; as a fraction of the recurrent representative's mean if the score is "
+        "an error or has no largest value). “Equivalent”: it is shown to be smaller. Otherwise: “no "
         f"difference shown”. Shown means that the one-sided t-test of that claim has p below {ALPHA / 2:g}, doubled "
         "and corrected by Holm's method: over the tasks for liquid against recurrent, over a task's pairs in its table "
         "of pairs. So "
         f"at most {percent(ALPHA)} of studies claim anything false.",
-        "“Cannot say”, which is checked first: the study made one search and trained its choice again (mode: "
-        "cheap); the time limit ended a training that was scored of a network that counts; or there are fewer than "
-        f"{FEWEST_SEEDS} common seeds, or splits. “Floor not beaten”: otherwise, neither mean is shown better (as "
-        f"below) than the best of what was run beside networks ({listed(FLOORS.values(), quote=False)}) and "
+        "“Cannot say”, which is checked first: the study has one search for all seeds (mode: cheap); the time limit "
+        "ended a scored training of a network that counts; or there are fewer than "
+        f"{FEWEST_SEEDS} common seeds, or splits. “Floor not beaten”: otherwise, neither mean is shown to be better "
+        f"(see below) than the best of the floors that were run ({listed(FLOORS.values(), quote=False)}) and "
         f"{CONSTANT} on test.",
         f"Intervals are Student's, at {percent(LEVEL)}, not corrected for the number of comparisons. Those of single "
-        "scores cover other seeds. A verdict “on this test set” covers no other recordings; one “for such recordings” "
-        "covers them, and both hold for the training data at hand; one “for other splits” covers these too.",
-        f"Over tasks: Friedman's test of the models' ranks, from {FEWEST_RANKED} models and {FEWEST_RANKED} tasks on; "
-        f"from {FEWEST_SIGNED} tasks on Wilcoxon's signed-rank test of liquid against recurrent, exact and two-sided. "
+        "scores cover other seeds. A verdict “on this test set” does not cover other recordings, one “for such "
+        "recordings” does; both hold for this training data only. One “for other splits” covers other training data "
+        "too.",
+        f"Over tasks: Friedman's test of the models' ranks, with at least {FEWEST_RANKED} models and {FEWEST_RANKED} "
+        f"tasks; with at least {FEWEST_SIGNED} tasks Wilcoxon's signed-rank test of liquid against recurrent, exact "
+        "and two-sided. "
         "Neither changes the verdict on a task. Friedman's test leaves out tasks on which the time limit ended a "
         "training that was scored; the signed-rank test leaves out tasks with the verdict “cannot say” or “floor "
         "not beaten”.",
-        f"A warning is given below {FEW_TASKS} tasks and below {FEW_SEEDS} common seeds, or splits. A network is shown "
-        f"better than a floor where the whole {percent(LEVEL)} interval of its mean is.",
+        f"There is a warning with fewer than {FEW_TASKS} tasks, or fewer than {FEW_SEEDS} common seeds or splits. A "
+        f"network is shown to be better than a floor if the whole {percent(LEVEL)} interval of its mean is.",
         EDGE_RULE,
         RANKING_RULE,
     )

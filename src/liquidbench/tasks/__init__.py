@@ -31,6 +31,7 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "physionet2012-excerpt": icu.physionet2012_excerpt,
     "parity-dense": synthetic.parity_dense,
     "parity-events": synthetic.parity_events,
+    "parity-running": synthetic.parity_running,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")

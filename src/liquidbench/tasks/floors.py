@@ -1,14 +1,14 @@
-"""What is to be had without a recurrent network: floors that no network may hide behind.
+"""Floors: scores that need no recurrent network.
 
-Beside the trivial predictor and the linear model, which are methods of `liquidbench.tasks.task.Task`:
+In addition to the trivial predictor and the linear model, which are methods of `liquidbench.tasks.task.Task`:
 
-- ``boosting``: gradient-boosted trees (scikit-learn's ``HistGradientBoosting``) on what an engineer would make of the
-  sequences: summaries where a sequence has one target, lags and gaps where each step has one.
-- ``convolution``: MiniRocket (Dempster et al., KDD 2021, arXiv 2012.08791) and a ridge regression, where sequences have
+- ``boosting``: gradient-boosted trees (scikit-learn's ``HistGradientBoosting``) on engineered features: summaries of
+  the sequence if a sequence has one target, lags and gaps if each step has one.
+- ``convolution``: MiniRocket (Dempster et al., KDD 2021, arXiv 2012.08791) and a ridge regression, if sequences have
   one target each and are equally long, complete and evenly sampled.
 
-Both see what networks see, standardised and clipped as for these, within the same windows. How long to boost, and how
-strong the ridge's penalty is, validation decides.
+Both read the same data as networks, standardised and clipped in the same way, within the same windows. Validation
+chooses the number of boosting rounds and the ridge penalty.
 """
 
 import zlib
@@ -22,15 +22,15 @@ from liquidbench.metrics import score
 from liquidbench.tasks.task import SPLITS, Split, Task
 
 ROUNDS = 60
-"""Trees for each output, at most."""
+"""Largest number of trees per output."""
 
 _WORK = 10_000_000
-"""Rows x columns x trees a round that are grown on, at most: rows are drawn where there are more."""
+"""Largest product of rows, columns and trees per round; if there are more rows, a sample of them is used."""
 
 _LAGS = (1, 2, 4, 8)
 _FEW_LAGS = (1, 4)
 _MANY = 16
-"""Features from which on there are few lags."""
+"""Number of features above which `_FEW_LAGS` are used."""
 
 _LENGTH = 9
 _DILATIONS = 32
@@ -40,21 +40,21 @@ Floats = NDArray[np.float64]
 
 
 class NoFloorError(ValueError):
-    """A floor that does not apply to a task; the message says why."""
+    """The floor does not apply to the task; the message says why."""
 
 
 def boosting_predictions(task: Task, split: str = "test") -> Floats:
-    """What gradient boosting says, in the layout of a model's outputs; see `boosting_inputs` for what it reads.
+    """Predictions of gradient boosting, in the layout of a model's outputs; it reads `boosting_inputs`.
 
     Args:
         task: the task.
-        split: of which predictions are asked for.
+        split: the split to predict.
 
     Returns:
-        (sequence, time, outputs) or (sequence, outputs): logits, or values in the targets' scale.
+        (sequence, time, outputs) or (sequence, outputs): logits, or values on the scale of the targets.
 
     Raises:
-        NoFloorError: where training has a single class, or nothing varies.
+        NoFloorError: if training has a single class, or no column varies.
     """
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
@@ -62,7 +62,7 @@ def boosting_predictions(task: Task, split: str = "test") -> Floats:
     inputs, known = _rows(task, train)
     checked, expected = _rows(task, validation)
     at = boosting_inputs(task, asked)
-    # Trees have no use for a column of one value; of one without any the library fails.
+    # Trees cannot use a constant column, and scikit-learn fails on an empty one.
     some = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in inputs.T])
     if not some.any():
         raise NoFloorError("no column varies in training")
@@ -81,7 +81,7 @@ def boosting_predictions(task: Task, split: str = "test") -> Floats:
         trees = HistGradientBoostingClassifier(**how).fit(inputs, known)
 
         def logits(shares: Floats) -> Floats:
-            # A class that training never saw would otherwise cost infinity.
+            # A class that is not in training would otherwise have infinite loss.
             found = np.full((len(shares), task.outputs), np.log(0.5 / len(known)))
             found[:, classes] = np.log(np.maximum(shares, 1e-12))
             return found
@@ -99,19 +99,19 @@ def boosting_predictions(task: Task, split: str = "test") -> Floats:
 
 
 def boosting_inputs(task: Task, split: Split) -> Floats:
-    """What the trees read, NaN where there is nothing.
+    """The columns that the trees read, NaN where there is no value.
 
-    Per step: each feature as it was last observed, and 1, 2, 4 and 8 samples before (of many features 1 and 4); its
-    mean so far; where time is uneven, the spans before the last three samples; where values are missing, the time since
-    each feature was observed; the time since the sequence began.
+    Per step: the last observed value of each feature, now and 1, 2, 4 and 8 samples before (with many features 1 and
+    4); its mean so far; with irregular sampling, the spans of the last three samples; with missing values, the time
+    since each feature was observed; the time since the sequence began.
 
-    Per sequence, of each feature: mean, deviation, least, greatest, first, last and next to last observed value, the
-    share of steps that observe it and the time since the last that did; the number of steps, their time, and the mean,
-    deviation and greatest of their spans.
+    Per sequence, for each feature: mean, standard deviation, minimum, maximum, first, last and second last observed
+    value, the share of steps at which it was observed and the time since the last of them; and the number of steps,
+    their total time, and the mean, standard deviation and maximum of their spans.
 
     Args:
         task: the task.
-        split: one of its splits.
+        split: a split of the task.
 
     Returns:
         (sequence, time, columns) or (sequence, columns).
@@ -120,28 +120,28 @@ def boosting_inputs(task: Task, split: Split) -> Floats:
 
 
 def convolution_predictions(task: Task, split: str = "test") -> Floats:
-    """What MiniRocket and a ridge regression say, in the layout of a model's outputs.
+    """Predictions of MiniRocket and a ridge regression, in the layout of a model's outputs.
 
     Args:
         task: the task.
-        split: of which predictions are asked for.
+        split: the split to predict.
 
     Returns:
-        (sequence, outputs): scores that serve as logits, or values in the targets' scale.
+        (sequence, outputs): scores that serve as logits, or values on the scale of the targets.
 
     Raises:
-        NoFloorError: where sequences are none of those that it is for; in words.
+        NoFloorError: if the method does not apply to the sequences; the message says why.
     """
     if task.per != "sequence":
         raise NoFloorError("each step has a target")
     if task.irregular or task.missing:
-        raise NoFloorError("time is uneven or values are missing")
+        raise NoFloorError("sampling is irregular or values are missing")
     train, validation, asked = (task.split(name) for name in ("train", "validation", split))
     lengths = {int(length) for one in (train, validation, asked) for length in (one.rows >= 0).sum(1)}
     if len(lengths) > 1:
-        raise NoFloorError(f"sequences have from {min(lengths)} to {max(lengths)} steps")
+        raise NoFloorError(f"sequences have different lengths, {min(lengths)} to {max(lengths)} steps")
     if (length := lengths.pop()) < _LENGTH:
-        raise NoFloorError(f"sequences have {length} steps, fewer than a kernel's {_LENGTH}")
+        raise NoFloorError(f"sequences have {length} steps, but a kernel needs {_LENGTH}")
     transform = minirocket(train.values)
     inputs, checked, at = (transform(one.values) for one in (train, validation, asked))
     mean, deviation = inputs.mean(0), inputs.std(0)
@@ -150,7 +150,7 @@ def convolution_predictions(task: Task, split: str = "test") -> Floats:
     known = train.targets[train.target_mask]
     wanted = np.eye(task.outputs)[known.astype(np.int64)] if task.kind == "classification" else known
     intercept = wanted.mean(axis=0, dtype=np.float64)
-    # By the kernel matrix: there are more features than sequences.
+    # With the kernel matrix, since there are more features than sequences.
     rows = inputs[train.target_mask]
     values, vectors = np.linalg.eigh(rows @ rows.T)
     turned = vectors.T @ (wanted - intercept)
@@ -165,18 +165,18 @@ def convolution_predictions(task: Task, split: str = "test") -> Floats:
 
 
 def minirocket(values: NDArray[np.float32], seed: int = 0) -> Callable[[NDArray[np.float32]], Floats]:
-    """MiniRocket's transform, its biases drawn from quantiles of convolutions of some training sequences.
+    """MiniRocket's transform; its biases are quantiles of the convolutions of some training sequences.
 
     The 84 kernels have length 9, six weights of -1 and three of 2. Each is applied with dilations up to the length of
-    the sequences, to a drawn subset of features added up. What is kept of a convolution is the share of steps at which
-    it is above a bias.
+    the sequences to the sum of a random subset of features. The columns are the shares of steps at which a convolution
+    exceeds a bias.
 
     Args:
-        values: (sequence, time, feature), of training.
-        seed: of the draws.
+        values: training data, (sequence, time, feature).
+        seed: seed of the random choices.
 
     Returns:
-        A function of (sequence, time, feature) that gives (sequence, columns).
+        A function from (sequence, time, feature) to (sequence, columns).
     """
     draw = np.random.default_rng(seed)
     _, length, features = values.shape
@@ -221,13 +221,13 @@ FLOORS: Mapping[str, Callable[[Task, str], Floats]] = {
     "boosting": boosting_predictions,
     "convolution": convolution_predictions,
 }
-"""What each floor predicts of a split, by its name in results."""
+"""The function that predicts a split, for each floor by its name in results."""
 
 
 def scores(task: Task) -> dict[str, tuple[float | None, str | None]]:
-    """Each floor's score on test by the task's main metric, or None and why there is none; of those that apply.
+    """Each applicable floor's test score by the task's main metric, or None and the reason why there is none.
 
-    They are worked out once in a process for the same data.
+    Cached: a process computes them once for the same data.
     """
     parts = [
         getattr(task.split(split), name) for split in SPLITS for name in ("values", "mask", "targets", "target_mask")
@@ -256,7 +256,7 @@ def _rows(task: Task, split: Split) -> tuple[Floats, NDArray[np.int64] | NDArray
 
 
 def _best(task: Task, expected: NDArray[np.int64] | NDArray[np.float32], staged: "map[Floats]") -> int:
-    """The number of rounds, from 0, after which validation is best; the first of equals."""
+    """The index of the round after which the validation score is best, the first if several are equal."""
     worths = [_worth(task, expected, predicted) for predicted in staged]
     return int(np.argmax(worths))
 

@@ -36,7 +36,26 @@ def parity_dense(
         "1 and carry no information.",
         sizes,
         seed,
-        events=False,
+    )
+
+
+def parity_running(
+    data: str | os.PathLike[str] | None = None,
+    sizes: tuple[int, int, int] = (1000, 500, 500),
+    seed: int = 0,
+) -> Task:
+    """Parity of the bits read so far, after each bit: a task that a network with a memory of one bit solves exactly.
+
+    See `parity_events`.
+    """
+    return _parity(
+        "parity-running",
+        "Bit parity so far",
+        "Whether the bits of a stream read so far, of 2 to 32 in all, hold an odd number of ones, after each bit; time "
+        "spans are all 1 and carry no information.",
+        sizes,
+        seed,
+        running=True,
     )
 
 
@@ -69,7 +88,16 @@ def parity_events(
     )
 
 
-def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int], seed: int, *, events: bool) -> Task:
+def _parity(
+    name: str,
+    title: str,
+    description: str,
+    sizes: tuple[int, int, int],
+    seed: int,
+    *,
+    events: bool = False,
+    running: bool = False,
+) -> Task:
     if min(sizes) < 1:
         raise ValueError(f"sizes must be positive; got {sizes}")
     places = iter(range(sum(sizes)))
@@ -77,7 +105,7 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
         deal = rotate(official, fold * sizes[2])
-        return lambda split: _recordings(_streams(sum(sizes), seed), deal[split], events)
+        return lambda split: _recordings(_streams(sum(sizes), seed), deal[split], events, running)
 
     return Task(
         name=name,
@@ -85,7 +113,7 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
         description=description,
         features=(Feature("bit", "1"),),
         kind="classification",
-        per="sequence",
+        per="step" if running else "sequence",
         outputs=2,
         target_unit="1",
         classes=("even", "odd"),
@@ -106,7 +134,8 @@ def _parity(name: str, title: str, description: str, sizes: tuple[int, int, int]
         data_digest=hashlib.sha256(b"\n".join(stream.tobytes() for stream in _streams(sum(sizes), seed))).hexdigest(),
         baseline="prior",
         irregular=events,
-        shortest_first=True,
+        # Where each step has a target, the first ones are a curriculum in themselves.
+        shortest_first=not running,
         folds=sum(sizes) // sizes[2],
         fold_rule="By stream: all streams form a circle (test, training, validation) and the splits are rotated by "
         f"{sizes[2]:,} streams, so that each stream is in test once.",
@@ -124,7 +153,9 @@ def _streams(count: int, seed: int) -> tuple[NDArray[np.int8], ...]:
     return tuple(seen.values())
 
 
-def _recordings(streams: tuple[NDArray[np.int8], ...], numbers: list[int], events: bool) -> list[Recording]:
+def _recordings(
+    streams: tuple[NDArray[np.int8], ...], numbers: list[int], events: bool, running: bool
+) -> list[Recording]:
     recordings: list[Recording] = []
     for number in numbers:
         stream = streams[number]
@@ -138,7 +169,7 @@ def _recordings(streams: tuple[NDArray[np.int8], ...], numbers: list[int], event
                 name=f"stream {number}",
                 times=steps.astype(np.float64),
                 values=stream[steps, None].astype(np.float32),
-                targets=int(stream.sum() % 2),
+                targets=stream.cumsum(dtype=np.int64) % 2 if running else int(stream.sum() % 2),
                 first_row=number * LONGEST,
                 rows=number * LONGEST + steps,
             )

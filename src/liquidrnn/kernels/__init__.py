@@ -1,8 +1,7 @@
-"""Recurrences over whole sequences, each with a plain version that defines it and fast ones that agree with it.
+"""Recurrences over whole sequences, each with a reference implementation and compiled kernels that agree with it.
 
-A recurrence ``<name>`` has a folder: ``reference.py`` is the definition in plain PyTorch, ``cpu.py`` its kernel in the
-compiled module ``_cpu``, and the folder's ``operator`` runs one of them: the fastest that can, or the one that is asked
-for by name.
+A recurrence ``<name>`` has a folder: ``reference.py`` is its definition in plain PyTorch, ``cpu.py`` its kernel in the
+compiled module ``_cpu``, and ``operator`` runs one of them: the fastest that can run, or the one selected by name.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from liquidrnn.arguments import choice, described
 _missing: str | None = None
 
 
-INTERFACE = 4
-"""Of the compiled module, as `cpp/bindings.cpp` has it: one more with each change of what its functions take."""
+INTERFACE = 5
+"""Interface version of the compiled module, as in `cpp/bindings.cpp`; it increases when arguments change."""
 
 
 def _compiled() -> Any:
@@ -44,9 +43,9 @@ cpu = _compiled()
 
 
 def _single_thread() -> None:
-    """In a forked child, where OpenMP would wait for threads that stayed with the parent: for ever.
+    """Called in a forked child, where OpenMP would wait forever for threads that exist only in the parent.
 
-    The compiled module takes none there by itself. torch's own operators, a layer's around it among them, would.
+    The compiled module uses a single thread there by itself; torch's own operators would not.
     """
     if cpu is not None and cpu.had_threads():
         torch.set_num_threads(1)
@@ -58,17 +57,17 @@ _told = False
 
 
 class Supported(Protocol):
-    """What is known of a kernel before it runs."""
+    """The part of a kernel that says what it can run."""
 
     @property
     def dtypes(self) -> Container[torch.dtype]:
-        """Types of numbers that it takes."""
+        """The dtypes that it supports."""
         ...
 
 
 def _describe_cpu() -> str:
     if cpu is None:
-        return f"cannot run: {_missing}; install a wheel, or a C++ compiler and liquidrnn anew"
+        return f"cannot run: {_missing}; install a wheel, or install a C++ compiler and reinstall liquidrnn"
     sets, chosen = cpu.instruction_sets(), cpu.instruction_set()
     return f"compiled for {chosen} (of {', '.join(sets)}), float32 and float64, threads: {cpu.threading()}"
 
@@ -80,17 +79,17 @@ _backends: dict[str, Callable[[], str]] = {
 
 
 def add_backend(device: str, describe: Callable[[], str]) -> None:
-    """Makes the kernels for a type of device known by its name.
+    """Adds a backend for a device type.
 
     Args:
-        device: as ``torch.device(...).type`` has it.
-        describe: what they are, in words; starts with "cannot run" where they cannot.
+        device: a device type, as ``torch.device(...).type``.
+        describe: returns a description; it starts with "cannot run" if the backend cannot run here.
     """
     _backends[device] = describe
 
 
 def backends() -> dict[str, str]:
-    """What can run the recurrences here, in words: "reference" always can, "cpu" if its compiled module is there.
+    """The backends of this installation, each with a description; "cpu" can run if its compiled module is installed.
 
     Example:
         >>> backends()["reference"]
@@ -112,20 +111,20 @@ def check_backend(backend: object, offered: tuple[str, ...], owner: str) -> None
 
 
 def chosen(backend: str | None, tensor: Tensor, kernels: Mapping[str, Supported]) -> str:
-    """The backend that runs a recurrence on a tensor like this one: a type of device, or "reference".
+    """The backend that runs a recurrence on a tensor like this one: a device type, or "reference".
 
     Args:
-        backend: asked for by name, or None for the fastest.
-        tensor: for its device and dtype.
-        kernels: those of the recurrence, by type of device.
+        backend: the selected backend, or None for the fastest.
+        tensor: a tensor, for its device and dtype.
+        kernels: the kernels of the recurrence, by device type.
 
     Raises:
-        RuntimeError: a backend asked for by name cannot run.
+        RuntimeError: the selected backend cannot run.
     """
     if backend == "reference":
         return "reference"
     device = tensor.device.type
-    # ONNX has no operator of ours.
+    # ONNX does not have our operators.
     exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
     fits = device in kernels and tensor.dtype in kernels[device].dtypes
     if fits and backend in (None, device) and not exporting and not _derived_otherwise():
@@ -134,14 +133,14 @@ def chosen(backend: str | None, tensor: Tensor, kernels: Mapping[str, Supported]
         raise RuntimeError(
             f"backend={backend!r} needs float32 or float64 on {_place(backend)}, outside forward-mode and torch.func "
             f"derivatives and torch.onnx.export, but got {described(tensor)} on {tensor.device}; use backend=None, "
-            "which runs the reference then"
+            "which then runs the reference"
         )
     global _told
     if cpu is None and device == "cpu" and tensor.dtype in (torch.float32, torch.float64) and not _told:
         _told = True
         warnings.warn(
             f"liquidrnn runs on its slow reference recurrences: the compiled module {backends()['cpu']}. "
-            "backend='reference' asks for them and is silent",
+            "backend='reference' selects them without this warning",
             RuntimeWarning,
             stacklevel=2,
         )
@@ -153,9 +152,9 @@ def _place(backend: str) -> str:
 
 
 def peak_bytes(action: Callable[[], object]) -> int:
-    """Most bytes that compiled recurrences held for themselves during ``action``, above what they held before.
+    """Peak workspace of the compiled recurrences during ``action``, in bytes above the level before.
 
-    torch's profiler knows nothing of them. What is kept for the backward pass is in tensors, and not counted here.
+    torch's profiler does not see it. Values kept for the backward pass are in tensors and not counted here.
     """
     if cpu is None:
         action()
@@ -167,15 +166,15 @@ def peak_bytes(action: Callable[[], object]) -> int:
 
 
 def in_transform() -> bool:
-    """Whether torch.func transforms, torch.vmap among them, are at work; a graph being traced knows none."""
+    """Whether a torch.func transform, such as torch.vmap, is active; while a graph is traced, none is."""
     return torch._C._functorch.peek_interpreter_stack() is not None  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def direct(tensors: Iterable[Tensor | None]) -> bool:
-    """Whether a kernel may read these tensors at once, without torch's dispatcher.
+    """Whether a kernel may read these tensors directly, bypassing torch's dispatcher.
 
-    It may not where somebody has to see the operator (a graph being traced, a transform, a dispatch mode), nor where
-    there is no memory to read (fake tensors and every other subclass).
+    It may not if the operator must be visible (while a graph is traced, in a transform or a dispatch mode), or if a
+    tensor has no memory of its own (fake tensors and other subclasses).
     """
     if torch.compiler.is_compiling() or in_transform():
         return False
@@ -185,11 +184,11 @@ def direct(tensors: Iterable[Tensor | None]) -> bool:
 
 
 PLAIN = (Tensor, nn.Parameter)
-"""Types of tensors that are memory and nothing else."""
+"""Types of tensors whose memory holds their values."""
 
 
 def _derived_otherwise() -> bool:
-    """Whether derivatives are taken in a way that torch.library's operators do not know; torch.vmap they know."""
+    """Whether derivatives are computed in a way that torch.library's operators do not support; torch.vmap they do."""
     if torch.compiler.is_compiling():
         return False
     if forward_ad._current_level >= 0:

@@ -1,4 +1,4 @@
-"""Tensors as the compiled module takes them."""
+"""Converts tensors to arguments of the compiled module."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from liquidrnn.kernels.loop import Inputs
 
 
 def rows(inputs: Inputs, initial: Tensor) -> tuple[Any, ...]:
-    """Sequences and the states before them."""
+    """Sequences and their initial states."""
     return capsules((inputs.values, initial, inputs.timespans, inputs.present, inputs.reset))
 
 
 def gradients_of_rows(inputs: Inputs, initial: Tensor) -> tuple[Any, ...]:
-    """Their gradients, which are to be filled, or None."""
+    """Gradients of :func:`rows`, to be filled, or None."""
     return capsules((inputs.values, initial, inputs.timespans))
 
 
 def capsules(tensors: Sequence[Tensor | None]) -> tuple[Any, ...]:
-    """What the compiled module takes in place of dense tensors, in a tenth of the time that it takes tensors in.
+    """Dense tensors as DLPack capsules, which the compiled module reads ten times as fast as tensors.
 
     Raises:
-        TypeError: a tensor is of a subclass that has operators of its own, so that its memory is not its values.
+        TypeError: a tensor is of a subclass with operators of its own, so that its memory does not hold its values.
     """
     return tuple([None if t is None else to_dlpack(t if type(t) in PLAIN else _plain(t)) for t in tensors])
 
 
 def _plain(tensor: Tensor) -> Tensor:
-    """The tensor without its subclass, which may name or label values, but not be something else than them."""
+    """The tensor without its subclass, which may only add names or labels to the values."""
     if type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__:  # pyright: ignore[reportAttributeAccessIssue]
         return tensor.as_subclass(Tensor)
     raise TypeError(

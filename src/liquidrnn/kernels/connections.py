@@ -1,4 +1,4 @@
-"""Recurrences over synapses in plain PyTorch: sums over those of each unit, in whatever order they come."""
+"""Recurrences over synapses in plain PyTorch: sums over the synapses of each unit, in any order."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ Synapses = TypeVar("Synapses", bound=NamedTuple)
 
 
 def as_matrices(synapses: Synapses, sources: int, units: int) -> Synapses:
-    """Parameters as (sources, units) matrices, without ``pre`` and ``post``, where every source reaches every unit.
+    """Parameters as (sources, units) matrices, without ``pre`` and ``post``, if every source reaches every unit.
 
-    A sum over sources then needs no index. Synapses may come in any order; others than all of them stay as they are.
+    A sum over sources then needs no index. Synapses may be in any order. If some are missing, they are returned as they
+    are.
     """
     pre, post, *parameters = synapses
     if len(pre) != sources * units:
@@ -34,7 +35,7 @@ def spread(source: Tensor, pre: Tensor | None) -> Tensor:
 
 
 def collected(values: Tensor, post: Tensor | None, units: int) -> Tensor:
-    """Sum over the synapses of each unit, (batch, units), of what :func:`spread` is a factor of."""
+    """Sum over the synapses of each unit, (batch, units), of values in the layout of :func:`spread`."""
     if post is None:
         return values.sum(-2)
     return values.new_zeros(*values.shape[:-1], units).index_add(-1, post, values)
@@ -44,8 +45,8 @@ def unroll_synapses(sample: Callable[..., Tensor], inputs: Inputs, initial: Tens
     """States after every sample, (batch, time, units).
 
     Args:
-        sample: ``sample(values, state, timespan, equation)``: the state after one.
-        inputs: of sequences.
+        sample: ``sample(values, state, timespan, equation)``: the state after one sample.
+        inputs: the sequences.
         initial: (batch, units).
         equation: parameters, with synapses ``internal`` and ``sensory``.
     """

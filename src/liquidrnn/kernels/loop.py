@@ -1,4 +1,4 @@
-"""What a recurrence reads, and the loop over samples that every recurrence in plain PyTorch has."""
+"""The input of a recurrence, and the loop over samples of recurrences in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 State: TypeAlias = tuple[Tensor, ...]
-"""Parts of a state, each (batch, width of its own)."""
+"""Parts of a state, each (batch, width); widths may differ."""
 
 
 class Inputs(NamedTuple):
-    """What a recurrence reads: sequences, here (batch, time, ...), or one sample of each, (batch, ...).
+    """The input of a recurrence: sequences, here (batch, time, ...), or one sample of each, (batch, ...).
 
     Attributes:
         values: (batch, time, features), 0 where a feature was not observed.
-        timespans: (batch, time, 1), time since the previous sample that is there.
-        present: bool (batch, time, 1), False where no sample is there and the state is held; None where all are. A
-            single sample is always there.
-        observed: bool (batch, time, features), False where a feature was not observed; None where all were, and for
-            layers that read the outputs of another.
-        reset: bool (batch, time, 1), True where a new episode begins: before that sample the state is 0. None where
-            none does.
+        timespans: (batch, time, 1), time since the previous present sample.
+        present: bool (batch, time, 1), False where a sample is absent and the state is held; None if all are present. A
+            single sample is always present.
+        observed: bool (batch, time, features), False where a feature was not observed; None if all were, and for layers
+            that read the outputs of another layer.
+        reset: bool (batch, time, 1), True where a new episode begins: before that sample the state is set to 0. None if
+            none begins.
     """
 
     values: Tensor
@@ -33,12 +33,24 @@ class Inputs(NamedTuple):
     reset: Tensor | None = None
 
     def mapped(self, function: Callable[[Tensor], Tensor]) -> Inputs:
-        """``function`` of every tensor that is there."""
+        """Applies ``function`` to every tensor that is not None."""
         return Inputs(*(None if part is None else function(part) for part in self))  # type: ignore[arg-type]
 
 
+_LONGEST = {torch.float32: 1e30, torch.bfloat16: 1e30, torch.float64: 1e290}
+
+
+def implicit_step(timespans: Tensor, unfolds: int) -> Tensor:
+    """Length of each step of an implicit solver that takes ``unfolds`` steps per sample, at most 1e30 (float64: 1e290).
+
+    At that length the state has reached its limit. With longer steps, products overflow and their inverses underflow.
+    """
+    delta = timespans / unfolds
+    return delta.clamp(max=_LONGEST[delta.dtype]) if delta.dtype in _LONGEST else delta
+
+
 Update: TypeAlias = Callable[[Inputs, State], State]
-"""The state after one sample of each sequence, from the sample and the state before."""
+"""The state after one sample of each sequence, given the sample and the state before."""
 
 
 def unroll(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
@@ -46,11 +58,11 @@ def unroll(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
 
     Args:
         update: see :data:`Update`.
-        inputs: of sequences.
-        state: before the first sample.
+        inputs: the sequences.
+        state: the state before the first sample.
 
     Returns:
-        Each part after every sample, (batch, time, width), and the last state.
+        Each part of the state after every sample, (batch, time, width), and the last state.
     """
     time = inputs.values.shape[1]
     if torch.compiler.is_exporting() and isinstance(time, torch.SymInt):
@@ -65,7 +77,7 @@ def unroll(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
 
 
 def _advanced(update: Update, inputs: Inputs, state: State) -> State:
-    """The state after a sample, which may not be there, or be the first of an episode."""
+    """The state after a sample, which may be absent or the first of an episode."""
     values, timespans, present, observed, reset = inputs
     if reset is not None:
         state = begun(state, reset)
@@ -76,13 +88,13 @@ def _advanced(update: Update, inputs: Inputs, state: State) -> State:
 
 
 def begun(state: State, reset: Tensor) -> State:
-    """The state that a sample finds, 0 where it is the first of an episode."""
+    """The state before a sample, set to 0 where the sample is the first of an episode."""
     return tuple(torch.where(reset, 0, part) for part in state)
 
 
 def _scan(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
-    """:func:`unroll` as one operator of torch, for a graph that is to read sequences of any length."""
-    # A prototype of torch's, and imported with much else.
+    """:func:`unroll` as one operator of torch, for a graph that reads sequences of any length."""
+    # A prototype in torch; its import is slow.
     from torch._higher_order_ops.scan import scan
 
     given = [part is not None for part in inputs]
@@ -98,9 +110,9 @@ def _scan(update: Update, inputs: Inputs, state: State) -> tuple[State, State]:
 
 
 def contiguous_copy(sample: Tensor) -> Tensor:
-    """One sample in memory of its own.
+    """A contiguous copy of one sample.
 
-    A sum or a matrix product may round differently for other strides and addresses, and streaming is to equal the whole
-    sequence bit for bit.
+    A sum or a matrix product may be rounded differently for other strides and addresses, and streaming must equal the
+    whole sequence bit for bit.
     """
     return sample.clone(memory_format=torch.contiguous_format)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class CellParameters(NamedTuple):
-    """Its parameters, gates in the order candidate, write, forget, read.
+    """Parameters of an LSTM cell; gates are in the order candidate, write, forget, read.
 
     Attributes:
         weight_ih: (4 * units, inputs).
@@ -24,7 +24,7 @@ class CellParameters(NamedTuple):
 
 
 def lstm_cell(cell: CellParameters, input: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    """State and cell after the cell has read an input (batch, inputs); both (batch, units)."""
+    """State and cell state after an input (batch, inputs); both (batch, units)."""
     gates = F.linear(input, cell.weight_ih, cell.bias) + F.linear(h, cell.weight_hh)
     candidate, write, forget, read = gates.chunk(4, 1)
     c = c * torch.sigmoid(forget + 1.0) + torch.tanh(candidate) * torch.sigmoid(write)

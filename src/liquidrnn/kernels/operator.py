@@ -1,8 +1,8 @@
-"""A recurrence over whole sequences as an operator of torch, whatever torch then does with it.
+"""A recurrence over whole sequences as an operator of torch.
 
-An operator is a schema, its derivatives, and its behaviour under ``torch.compile``, ``torch.export`` and
-``torch.vmap``; that is here, once for all recurrences. What runs it on a kind of device is a :class:`Kernel`, which a
-file of its own registers.
+An operator has a schema, derivatives, and support for ``torch.compile``, ``torch.export`` and ``torch.vmap``; this
+module implements them once for all recurrences. A :class:`Kernel` runs an operator on one device type; it is
+registered from a file of its own.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from liquidrnn.kernels import chosen, direct, in_transform
 from liquidrnn.kernels.loop import Inputs
 
 Equation: TypeAlias = Any
-"""What a sequence does not change: a NamedTuple of tensors, of numbers and names, and of such NamedTuples."""
+"""Parameters of a recurrence: a NamedTuple of tensors, numbers, names and such NamedTuples."""
 
 
 class StreamBuffers(NamedTuple):
-    """What a compiled stream reads and writes, one sample of each sequence; dense, and the stream's alone.
+    """Buffers that a compiled stream reads and writes, for one sample of each sequence; dense, and owned by the stream.
 
     Attributes:
         values: (batch, 1, inputs), overwritten by each sample.
-        state: (batch, width), the state after the sample before, overwritten by that after this one.
-        timespans: (batch, 1, 1), overwritten by a step that is given a span for all.
-        observed: bool (batch, 1, inputs), of a recurrence that reads it and whose features may be missing.
+        state: (batch, width), the state before the sample, overwritten by the state after it.
+        timespans: (batch, 1, 1), overwritten by a step with a common span.
+        observed: bool (batch, 1, inputs), for a recurrence that reads the mask and whose features may be missing.
     """
 
     values: Tensor
@@ -38,41 +38,41 @@ class StreamBuffers(NamedTuple):
 
 
 class StreamKernel(Protocol):
-    """A recurrence of a compiled module that takes one sample after another."""
+    """A compiled recurrence that processes one sample after another."""
 
     def step(self, input: int, timespan: float | None, output: int) -> None:
-        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) to another.
+        """Reads (batch, inputs) numbers at an address and writes (batch, outputs) numbers to another.
 
-        Without a span for all sequences, each has its own in :class:`StreamBuffers`.
+        If ``timespan`` is None, each sequence has its own span in :class:`StreamBuffers`.
         """
         ...
 
 
 class Maps(NamedTuple):
-    """Scale and shift of each input feature, and of each output; None where there is none."""
+    """Scale and shift of each input feature and of each output; None for no scale or shift."""
 
     input: tuple[Tensor | None, Tensor | None] = (None, None)
     output: tuple[Tensor | None, Tensor | None] = (None, None)
 
 
 class Kernel(NamedTuple):
-    """What runs a recurrence on one kind of device. All tensors that it is given are dense.
+    """Runs a recurrence on one device type. All tensors that it is given are dense.
 
     Attributes:
-        numbers: ``numbers(inputs, initial, equation)``: how many numbers the backward pass needs of each sample.
-        forward: ``forward(inputs, initial, equation, states, kept)`` fills the latter two, (batch, time, width) and
+        numbers: ``numbers(inputs, initial, equation)``: how many numbers per sample the backward pass needs.
+        forward: ``forward(inputs, initial, equation, states, kept)`` fills ``states`` (batch, time, width) and ``kept``
             (batch, samples, numbers).
         backward: ``backward(inputs, initial, equation, states, kept, upstream, gradients)``, with ``upstream`` the
-            gradient of ``states``, fills the last: inputs, initial and equation again, each with a tensor for every
+            gradient of ``states``, fills ``gradients``: inputs, initial and equation again, with a tensor for each
             floating-point one, else None.
-        spares: whether ``gradients`` may have None for values and timespans, where nobody asks for their gradient.
-        stream: ``stream(buffers, equation, maps, outputs)``: one sample after another, of which the first ``outputs``
-            units are answered; None where there is no such thing.
-        partly: whether some samples, the last, may be kept; otherwise it is all or none.
-        kept_bytes: how much of a forward pass is kept for the backward pass at most. What does not fit is computed
-            again from states, so that a training takes the memory of its states and this, however long its sequences
+        spares: whether ``gradients`` may have None for values and timespans if their gradients are not needed.
+        stream: ``stream(buffers, equation, maps, outputs)``: processes one sample after another and returns the first
+            ``outputs`` units; None if the kernel cannot stream.
+        partly: whether only the last samples may be kept; otherwise all or none are.
+        kept_bytes: largest number of bytes of a forward pass that are kept for the backward pass. The rest is computed
+            again from the states, so that training needs memory for its states and this, however long the sequences
             are.
-        dtypes: types of numbers that it takes.
+        dtypes: supported dtypes.
     """
 
     numbers: Callable[[Inputs, Tensor, Equation], int]
@@ -86,7 +86,7 @@ class Kernel(NamedTuple):
 
 
 class Gradients(NamedTuple):
-    """What a backward pass fills, shaped as the arguments of the forward pass; see :class:`Kernel`."""
+    """Gradients that a backward pass fills, shaped as the arguments of the forward pass; see :class:`Kernel`."""
 
     inputs: Inputs
     initial: Tensor
@@ -94,15 +94,15 @@ class Gradients(NamedTuple):
 
 
 class Form:
-    """The tensors and the settings of a NamedTuple of NamedTuples, one after the other, and it again from them."""
+    """Flattens nested NamedTuples to tensors and settings, and rebuilds them."""
 
     SCHEMA: ClassVar = {int: "int", bool: "bool", str: "str", tuple: "int[]", Tensor: "Tensor"}
 
     def __init__(self, kind: type, prefix: str = ""):
         self.kind = kind
         self._flat = True
-        self._parts: list[Form | bool] = []  # of each field: its own form, or whether it is a tensor
-        self.tensors: dict[str, str] = {}  # names, and types as a schema has them
+        self._parts: list[Form | bool] = []  # for each field, its own form, or whether it is a tensor
+        self.tensors: dict[str, str] = {}  # names, and types as in a schema
         self.settings: dict[str, str] = {}
         self._tensor_at: list[int] = []
         self._setting_at: list[int] = []
@@ -138,7 +138,7 @@ class Form:
                 (tensors if part else settings).append(given)
 
     def rebuilt(self, tensors: Iterator[Tensor | None], settings: Iterator[Any]) -> Any:
-        """The value of which these are the tensors and the settings."""
+        """The value with these tensors and settings."""
         return self.kind._make(  # type: ignore[attr-defined]
             [
                 next(tensors) if part is True else next(settings) if part is False else part.rebuilt(tensors, settings)
@@ -148,31 +148,31 @@ class Form:
 
 
 _ROWS = ("Tensor values", "Tensor initial", "Tensor timespans", "Tensor? present", "Tensor? reset")
-"""The arguments that have a batch as their leading axis, of a recurrence that does not read what was observed."""
+"""The arguments with a leading batch axis, of a recurrence that does not read which features were observed."""
 
 _ALL = 2**62
-"""More bytes than there are."""
+"""An unlimited number of bytes."""
 
 _SPARED = (0, 2)
-"""Places of values and timespans among the arguments."""
+"""Indices of values and timespans among the arguments."""
 
 _SPARE = 2
-"""Numbers more than are kept. Graphs have guards on sizes that may be 0 or 1, which this one never is."""
+"""Extra numbers in the array of kept values, so that its size is never 0 or 1, on which graphs have guards."""
 
 
 class Operator:
-    """States after every sample, from sequences, initial states and the parameters of an equation.
+    """Computes the states after every sample from sequences, initial states and the parameters of an equation.
 
-    Derivatives are those of the floating-point tensors; derivatives of derivatives are the reference's.
+    It has derivatives with respect to all floating-point tensors; second derivatives come from the reference.
 
     Args:
-        name: in torch's registry, where it becomes ``liquidrnn::<name>``.
-        equation: the NamedTuple that the parameters come in.
-        reference: the states in plain PyTorch, ``reference(inputs, initial, equation)``.
+        name: the name in torch's registry, where it becomes ``liquidrnn::<name>``.
+        equation: the NamedTuple of the parameters.
+        reference: computes the states in plain PyTorch, ``reference(inputs, initial, equation)``.
         observes: whether the recurrence reads which features were observed.
 
     Attributes:
-        kernels: by type of device.
+        kernels: kernels by device type.
     """
 
     def __init__(
@@ -205,17 +205,17 @@ class Operator:
         self.backward.register_vmap(self._map_backward)
 
     def register(self, device: str, kernel: Kernel) -> None:
-        """Has a kernel run the operator on a type of device."""
+        """Registers the kernel for a device type."""
         self.kernels[device] = kernel
 
     def _kernel(self, backend: str | None, like: Tensor) -> Kernel | None:
-        """What runs tensors like this one; None for the reference."""
+        """The kernel for tensors like this one; None for the reference."""
         return self.kernels.get(chosen(backend, like, self.kernels))
 
     def stream(
         self, buffers: StreamBuffers, equation: Equation, maps: Maps, outputs: int, backend: str | None = None
     ) -> StreamKernel | None:
-        """One sample after another, see :class:`Kernel`; None where no kernel has such a thing."""
+        """A compiled stream, see :class:`Kernel`; None if no kernel can stream."""
         kernel = self._kernel(backend, buffers.state)
         if kernel is None or kernel.stream is None:
             return None
@@ -227,10 +227,10 @@ class Operator:
         """States after every sample, (batch, time, width).
 
         Args:
-            inputs: of sequences.
+            inputs: the sequences.
             initial: (batch, width).
-            equation: parameters.
-            backend: "reference", a type of device, or None for the fastest that can run.
+            equation: the parameters.
+            backend: "reference", a device type, or None for the fastest that can run.
         """
         if self._kernel(backend, initial) is None:
             return self.reference(inputs, initial, equation)
@@ -239,7 +239,7 @@ class Operator:
         tensors = arguments[: self._count]
         if not direct(tensors):
             return self.forward(*arguments)[0]
-        # The way through torch.library takes longer than a short sequence does.
+        # A call through torch.library takes longer than a short sequence does.
         groups = inputs, initial, equation
         if keep:
             wanted = [at for at, tensor in enumerate(tensors) if tensor is not None and tensor.requires_grad]
@@ -248,13 +248,13 @@ class Operator:
         return self._run(arguments, 0, groups)[0]
 
     def arguments(self, inputs: Inputs, initial: Tensor, equation: Equation, keep: bool = True) -> tuple[Any, ...]:
-        """What the operator takes in torch's registry."""
+        """The arguments of the operator in torch's registry."""
         values, timespans, present, observed, reset = inputs
         rows = (values, initial, timespans, present, reset, *((observed,) if self._observes else ()))
         return *rows, *self._form.flattened(equation), keep
 
     def grouped(self, arguments: Sequence[Any]) -> tuple[Inputs, Tensor, Equation]:
-        """Inputs, initial state and equation of which these are the :meth:`arguments`."""
+        """Inputs, initial state and equation: the inverse of :meth:`arguments`."""
         values, initial, timespans, present, reset, *observed = arguments[: self._rows]
         equation = self._form.rebuilt(iter(arguments[self._rows : self._count]), iter(arguments[self._count :]))
         return Inputs(values, timespans, present, observed[0] if observed else None, reset), initial, equation
@@ -263,7 +263,7 @@ class Operator:
         return self.kernels[device].kept_bytes if keep else 0
 
     def _dense(self, arguments: Sequence[Any], groups: tuple[Inputs, Tensor, Equation] | None = None):
-        """Inputs, initial state and equation in memory without gaps; ``groups`` where they are that already."""
+        """Inputs, initial state and equation as dense tensors; ``groups`` if they are dense already."""
         tensors = arguments[: self._count]
         if groups is not None and all([t is None or t.is_contiguous() and not t.is_neg() for t in tensors]):
             return groups
@@ -272,12 +272,12 @@ class Operator:
     def _run(
         self, arguments: Sequence[Any], budget: int, groups: tuple[Inputs, Tensor, Equation] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """States, and what is kept for the backward pass in so many bytes; without derivatives.
+        """States, and the values kept for the backward pass; without derivatives.
 
         Args:
-            arguments: of the operator, without regard to whether to keep.
-            budget: in bytes.
-            groups: that these are the arguments of, if they are at hand.
+            arguments: the operator's arguments; the last one, ``keep``, is ignored.
+            budget: largest number of bytes to keep.
+            groups: the grouped arguments, if they are available.
         """
         inputs, initial, equation = self._dense(arguments, groups)
         kernel = self.kernels[initial.device.type]
@@ -287,13 +287,13 @@ class Operator:
         return states, kept
 
     def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
-        """:meth:`_run` with every number of its results set, as an operator's have to be."""
+        """:meth:`_run` with all numbers of its results initialised, as torch requires of an operator."""
         states, kept = self._run(arguments, self._budget(arguments[0].device.type, arguments[-1]))
         kept[-_SPARE:].zero_()
         return states, kept
 
     def _run_back_whole(self, states: Tensor, kept: Tensor, upstream: Tensor, *arguments) -> list[Tensor]:
-        """Gradients of the floating-point tensors, in their order."""
+        """Gradients of the floating-point tensors, in order."""
         return _found(self.run_back(states, kept, upstream, arguments))
 
     def run_back(
@@ -304,7 +304,7 @@ class Operator:
         arguments: Sequence[Any],
         wanted: Sequence[int] | None = None,
     ) -> list[Tensor | None]:
-        """Gradients of the tensors among the arguments, at least of those at the places ``wanted``; None is all."""
+        """Gradients of the tensors among the arguments, at least of those at the indices ``wanted``; None is all."""
         inputs, initial, equation = self._dense(arguments)
         kernel = self.kernels[initial.device.type]
         numbers = kernel.numbers(inputs, initial, equation)
@@ -333,7 +333,7 @@ class Operator:
         ]
 
     def _filled(self, arguments: Sequence[Any], found: Sequence[Tensor | None]) -> Gradients:
-        """Gradients in the groups of the arguments that they belong to."""
+        """Gradients, grouped as the arguments."""
         return Gradients(*self.grouped([*found, *arguments[self._count :]]))
 
     def _fill_in_pieces(
@@ -345,7 +345,7 @@ class Operator:
         upstream: Tensor,
         found: Sequence[Tensor | None],
     ) -> None:
-        """Gradients where nothing was kept: forward again, a piece of the time at once, the last first."""
+        """Gradients if nothing was kept: repeats the forward pass in pieces of time, from the last to the first."""
         inputs, initial, equation = self.grouped(arguments)
         batch, time = states.shape[:2]
         sample = batch * numbers * states.element_size()
@@ -389,9 +389,9 @@ class Operator:
         wanted: Sequence[int],
         eager: bool = False,
     ) -> list[Tensor]:
-        """Gradients of the tensors at the places ``wanted`` among the arguments that were saved."""
+        """Gradients of the tensors at the indices ``wanted`` among the saved arguments."""
         states, kept, *tensors = saved
-        # What torch.autograd.grad(is_grads_batched=True) maps over has no memory, and no operator of ours knows it.
+        # Tensors inside torch.autograd.grad(is_grads_batched=True) have no memory; our operators do not support them.
         if torch.is_grad_enabled() or not (torch._C._has_storage(upstream) or in_transform()):
             return self._differentiably(tensors, settings, upstream, wanted)
         if eager and direct((upstream, states, *tensors)):
@@ -404,7 +404,7 @@ class Operator:
     def _differentiably(
         self, tensors: Sequence[Tensor | None], settings: Sequence[Any], upstream: Tensor, wanted: Sequence[int]
     ) -> list[Tensor]:
-        """The same gradients by the reference, with gradients of their own where they may have some."""
+        """The same gradients by the reference, themselves differentiable if gradients are enabled."""
         again = torch.is_grad_enabled()
         with torch.enable_grad():
             copies = [None if t is None else t.view_as(t) for t in tensors]
@@ -415,7 +415,7 @@ class Operator:
             return list(torch.autograd.grad(states, sources, upstream, create_graph=again, materialize_grads=True))
 
     def _map_forward(self, info, in_dims, *arguments):
-        """Over what has rows a map is a larger batch; over anything else, a loop."""
+        """Maps over arguments with rows by enlarging the batch, and over any other by a loop."""
         tensors, rows = arguments[: self._count], self._rows
         settings = *arguments[self._count : -1], False
         if any(dim is not None for dim in in_dims[rows : self._count]):
@@ -448,7 +448,7 @@ class Operator:
 
 
 class _Eager(torch.autograd.Function):
-    """An operator outside graphs and transforms."""
+    """Runs an operator outside graphs and transforms."""
 
     @staticmethod
     def forward(ctx, operator: Operator, groups, arguments: Sequence[Any], wanted: Sequence[int], *_: Tensor):
@@ -464,8 +464,8 @@ class _Eager(torch.autograd.Function):
 
 
 def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget: int) -> tuple[Tensor, Tensor]:
-    """Room for states, and for as many numbers of each sample as are kept in so many bytes."""
-    # Without branches, for batch and time may be symbols.
+    """Uninitialised states, and an array for the kept values that fit into ``budget`` bytes."""
+    # Without branches, since batch and time may be symbolic.
     batch, time = values.shape[:2]
     plain = type(batch) is type(time) is type(numbers) is int
     larger, smaller = (max, min) if plain else (torch.sym_max, torch.sym_min)
@@ -477,13 +477,13 @@ def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget
 
 
 def _by_sample(kept: Tensor, batch: int, numbers: int) -> Tensor:
-    """What was kept, (batch, samples, numbers)."""
+    """The kept values as (batch, samples, numbers)."""
     samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
     return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
 
 
 def dense(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """The same values in memory without gaps, and with the signs that they have."""
+    """Contiguous tensors with the same values; a lazy negation is resolved."""
     return [None if t is None else t.resolve_neg().contiguous() for t in tensors]
 
 

@@ -15,7 +15,7 @@ from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
 from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, Synapses, drawn, wire
+from liquidrnn.synapses import Factory, Synapses, drawn, module_of_torch, wire
 from liquidrnn.wirings import Recipe, Wiring
 
 Mode = Literal["default", "pure", "no_gate"]
@@ -35,8 +35,8 @@ ACTIVATIONS = {"lecun_tanh": LeCunTanh, "tanh": nn.Tanh, "relu": nn.ReLU, "gelu"
 class CfC(RecurrentLayer):
     r"""Applies a closed-form continuous-time network to a sequence.
 
-    The state moves between two learned targets; a gate that knows the elapsed time says how far. With a feature vector
-    :math:`z` of the input and the state, four affine heads give, elementwise,
+    The state moves between two learned targets; a gate that depends on the elapsed time says how far. With a feature
+    vector :math:`z` of the input and the state, four affine heads give, elementwise,
 
     .. math::
         z &= \mathrm{backbone}([u_t, h_{t-1}]) \\
@@ -53,8 +53,8 @@ class CfC(RecurrentLayer):
             h = (1 - gate) * tanh(ff1(z)) + gate * tanh(ff2(z))
             output[t] = h[:outputs]
 
-    A gate is not a flow: two steps of half the time are not one whole step, and a zero time span moves the state. Mark
-    padding with ``mask``. States stay within 1 (default) and 2 (no_gate); in pure mode within
+    A gate is not a flow: two steps of half the time differ from one whole step, and a zero time span changes the state.
+    Mark padding with ``mask``. States stay within 1 (default) and 2 (no_gate); in pure mode within
     :math:`|A| (1 + 1 / (e \Delta t))`, so there spans of exactly 0, many in a row, may grow without bound.
 
     **With a wiring** there is no backbone. Heads read, neuron by neuron, the sources that the wiring connects and the
@@ -70,8 +70,8 @@ class CfC(RecurrentLayer):
         activation: of the backbone: "lecun_tanh", "tanh", "relu", "gelu" or "silu"; None is "lecun_tanh".
         backbone_units: width of the backbone; None is 128.
         backbone_layers: depth of the backbone, 0 for heads directly on input and state; None is 1.
-        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. It draws anew
-            at every sample, so that such a layer runs module by module while it trains, with no kernel.
+        backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. Every sample
+            has its own dropout mask, so in training such a layer runs module by module, without a kernel.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -82,8 +82,8 @@ class CfC(RecurrentLayer):
         (N,), ``A`` (N,) starting at 1 and ``w_tau`` (N,) starting at 0.01. With a wiring of S connections (synapses and
         own states): ``weight`` (4, S), ``bias`` (4, N). Weights start Xavier-uniform, a head at a time.
 
-    Where modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they
-    are called one by one, in plain PyTorch; ``backend="cpu"`` then raises.
+    If modules of the backbone or the heads have hooks, as ``torch.nn.utils.prune`` adds them, or were replaced, they
+    are called one by one, in plain PyTorch; ``backend="cpu"`` then raises an error.
 
     A trace (``return_trace=True``) holds "gate" (T, except in pure mode) and "tau": the time scale
     :math:`1 / |a(z)|` of the gate, in pure mode :math:`1 / (|w_\tau| + |f_1(z)|)`.
@@ -147,7 +147,7 @@ class CfC(RecurrentLayer):
 
 
 class _CfCRecurrence(FusedRecurrence):
-    """What both forms share."""
+    """Base class of both forms."""
 
     operator = cfc.operator
 
@@ -157,7 +157,7 @@ class _CfCRecurrence(FusedRecurrence):
         self.heads_per_unit = 1 if mode == "pure" else 4
         pure, place = mode == "pure", {"device": factory["device"], "dtype": factory["dtype"]}
         self.A = nn.Parameter(torch.ones(hidden_size, **place)) if pure else None
-        # Not at 0, where |w_tau| has no gradient and would stay for ever.
+        # Not 0, where |w_tau| has no gradient and would never change.
         self.w_tau = nn.Parameter(torch.full((hidden_size,), 0.01, **place)) if pure else None
 
     def network(self, cell: CellParameters | None) -> Network:
@@ -182,14 +182,14 @@ class _CfCRecurrence(FusedRecurrence):
 
 
 class _RememberingCfC(FusedRecurrence, MixedMemory):
-    """A CfC and the LSTM cell before it as one operator."""
+    """A CfC and its LSTM cell as one operator."""
 
     operator = cfc.operator
     inner: _CfCRecurrence
 
     @property
     def backend(self) -> str | None:  # type: ignore[override]
-        """Of the recurrence within."""
+        """The backend of the wrapped recurrence."""
         return self.inner.backend
 
     def fused(self) -> bool:
@@ -203,7 +203,7 @@ class _RememberingCfC(FusedRecurrence, MixedMemory):
 
 
 class _Backbone(NamedTuple):
-    """Form of a backbone."""
+    """Settings of a backbone."""
 
     activation: str
     units: int
@@ -212,7 +212,7 @@ class _Backbone(NamedTuple):
 
 
 class _ModuleByModule(Recurrence):
-    """A CfC whose modules are called one after the other, sample by sample, in plain PyTorch."""
+    """A CfC whose modules are called one by one, sample by sample, in plain PyTorch."""
 
     backbone: nn.Sequential
     heads: nn.Linear
@@ -238,15 +238,14 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
         super().__init__(hidden_size, mode, factory)
         self.input_size, self.output_size, self.activation = input_size, hidden_size, form.activation
         self.num_synapses = (input_size + hidden_size) * hidden_size
-        place = {"device": factory["device"], "dtype": factory["dtype"]}
         width = input_size + hidden_size
         backbone: list[nn.Module] = []
         for _ in range(form.layers):
-            backbone += [nn.Linear(width, form.units, **place), ACTIVATIONS[form.activation]()]
+            backbone += [module_of_torch(nn.Linear, width, form.units, **factory), ACTIVATIONS[form.activation]()]
             backbone += [nn.Dropout(form.dropout)] if form.dropout else []
             width = form.units
         self.backbone = nn.Sequential(*backbone)
-        self.heads = nn.Linear(width, self.heads_per_unit * hidden_size, **place)
+        self.heads = module_of_torch(nn.Linear, width, self.heads_per_unit * hidden_size, **factory)
         for linear in [*(m for m in backbone if isinstance(m, nn.Linear)), self.heads]:
             units, rows = linear.in_features, hidden_size if linear is self.heads else linear.out_features
             with torch.no_grad():
@@ -272,21 +271,21 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
         )
 
     def _own_way(self) -> str | None:
-        """Why the modules within have to be called one by one, if they have."""
+        """Why the modules inside must be called one by one; None if they need not be."""
         order = []
         for module in (*self.backbone, self.heads):
             if module._forward_pre_hooks or module._forward_hooks:
-                return "a module within it has hooks"
+                return "a module inside has hooks"
             if module._backward_pre_hooks or module._backward_hooks:
-                return "a module within it has hooks for the backward pass"
+                return "a module inside has hooks for the backward pass"
             if isinstance(module, nn.Dropout | nn.Identity):
                 if isinstance(module, nn.Dropout) and module.training and module.p:
-                    return "backbone_dropout draws anew at every sample in training"
+                    return "backbone_dropout has a new mask at every sample in training"
                 continue
             order.append(module)
         kinds = (nn.Linear, ACTIVATIONS[self.activation])
         if any(type(module).forward is not kinds[place % 2].forward for place, module in enumerate(order)):
-            return "a module within it was replaced"
+            return "a module inside was replaced"
         return None
 
     def fused(self) -> bool:
@@ -299,7 +298,7 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
 
 
 class _WiredRecurrence(_CfCRecurrence):
-    """CfC neurons, each reading what the wiring connects to it, layer by layer within a sample.
+    """CfC neurons that read the sources which the wiring connects to them, layer by layer within a sample.
 
     The two time heads read the same sources as the others, unless :func:`gates_apart` gave them their own.
 
@@ -326,7 +325,7 @@ class _WiredRecurrence(_CfCRecurrence):
         for place, layer in enumerate(wiring.layers):
             number[list(layer)] = place
         self.register_buffer("layer", torch.tensor(number, device=device))
-        # Known apart from the buffer, so that a graph need not read it.
+        # Stored separately, so that a graph need not read the buffer.
         self.layer_sizes = tuple(map(len, wiring.layers))
 
     @property
@@ -336,13 +335,13 @@ class _WiredRecurrence(_CfCRecurrence):
 
     @property
     def num_synapses(self) -> int:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """As it is now, or, without numbers to read, as it was drawn."""
+        """The current number; while values cannot be read, the number when the wiring was drawn."""
         wiring = self.wiring if readable(self.layer) else self.drawn
         return wiring.num_synapses + wiring.num_sensory_synapses
 
     @property
     def wiring(self) -> Wiring:
-        """As it is now: loading and lesions change it."""
+        """The current wiring; loading a state dict and lesions change it."""
         connections = self.synapses.adjacency()
         layers = [neurons.tolist() for neurons in self.order]
         return self.drawn.replaced(connections[self.input_size :], connections[: self.input_size], layers)
@@ -393,7 +392,7 @@ class _WiredRecurrence(_CfCRecurrence):
 
 
 def _connections(wiring: Wiring) -> np.ndarray:
-    """What each neuron reads, (inputs + units, units), nonzero where it reads something."""
+    """The sources of each neuron, (inputs + units, units), nonzero where it reads a source."""
     connections = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
     own = np.arange(wiring.units)
     connections[wiring.input_size + own, own] = 1
@@ -401,9 +400,9 @@ def _connections(wiring: Wiring) -> np.ndarray:
 
 
 def _with_own_states(wiring: Wiring, device) -> Synapses:
-    """The wiring's synapses, and each neuron's own state, which is no synapse but part of its dynamics.
+    """The wiring's synapses and each neuron's own state, which is not a synapse but part of its dynamics.
 
-    Without it a neuron would remember only through others. Its polarity is 0 where the wiring has no such synapse.
+    Without it a neuron would remember only through others. Its polarity is 0 if the wiring has no such synapse.
     """
     given = np.concatenate([wiring.sensory_adjacency, wiring.adjacency])
     return Synapses(_connections(wiring), device, polarity=given)
@@ -418,7 +417,7 @@ def _xavier(connections: np.ndarray, heads: int, factory: Factory) -> Tensor:
 
 
 def gates_apart(recurrence: Recurrence, connections: np.ndarray) -> None:
-    """Gives the time heads of a wired CfC connections of their own, with weights still to be set.
+    """Gives the time heads of a wired CfC their own connections, with weights of zero to be set by the caller.
 
     Networks converted from ncps need it: there gates ignore the wiring.
 

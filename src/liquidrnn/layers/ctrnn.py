@@ -19,7 +19,7 @@ Solver = Literal["semi_implicit", "euler", "heun", "rk4"]
 
 
 class CTRNN(RecurrentLayer):
-    r"""Applies a continuous-time recurrent network to a sequence: the rival with fixed time constants.
+    r"""Applies a continuous-time recurrent network with fixed time constants to a sequence.
 
     .. math::
         \frac{dx}{dt} = -\frac{x}{\tau} + \tanh(W_{ih} u + b + W_{hh} x)
@@ -30,8 +30,8 @@ class CTRNN(RecurrentLayer):
     .. math::
         x \leftarrow \frac{x + \delta \tanh(W_{ih} u + b + W_{hh} x)}{1 + \delta / \tau}
 
-    "euler", "heun" and "rk4" are explicit: more accurate where :math:`\delta` is well below :math:`\tau`, divergent
-    where it is not.
+    "euler", "heun" and "rk4" are explicit: more accurate if :math:`\delta` is well below :math:`\tau`, and divergent
+    otherwise.
 
     Args:
         input_size: features of one sample.

@@ -17,7 +17,7 @@ from liquidrnn.synapses import Factory, drawn
 
 
 class GRUD(RecurrentLayer):
-    r"""Applies a GRU-D to a sequence: a GRU that is told which features are missing, and for how long.
+    r"""Applies a GRU-D to a sequence: a GRU that reads which features are missing, and for how long.
 
     Let :math:`m_t` be 1 where a feature was observed, else 0, and :math:`\delta_t` the time since each feature was last
     observed. A missing feature decays from its last value :math:`u'` to its mean :math:`\bar u`, and the state decays
@@ -33,20 +33,21 @@ class GRUD(RecurrentLayer):
         \tilde h_t &= \tanh(W \hat u_t + V m_t + U (r_t \odot \hat h) + b), \qquad
         h_t = (1 - z_t) \odot \hat h + z_t \odot \tilde h_t
 
-    Mark missing features with ``mask``; without one every feature is there. The last values and their ages are part of
-    the state, so a stream and a sequence that goes on know them.
+    Mark missing features with ``mask``; without a mask every feature is observed. The last values and their ages are
+    part of the state, so a stream or a continued sequence has them.
 
     Args:
         input_size: features of one sample.
         hidden_size: number of units.
-        num_layers: layers stacked on one another; those above the first have no missing features, and no ``decay_*``.
-        mean: (input_size,), what a feature tends to while it is missing; None is 0, the mean of a standardised one.
+        num_layers: layers stacked on one another. Those above the first read outputs, which are never missing, so they
+            have no ``decay_weight``, ``decay_bias`` and ``mean``.
+        mean: (input_size,), value that a missing feature decays to; None is 0, the mean of a standardised feature.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`; ``hx`` and ``h_n`` are triples: the state (..., N), the last
-        value of each feature above its mean (..., M), and the time since it was observed (..., M). ``weight_ih``
+        value of each feature relative to its mean (..., M), and the time since it was observed (..., M). ``weight_ih``
         (3 N, M), ``weight_mh`` (3 N, M) and ``weight_hh`` (3 N, N), in the order r, z, candidate, and ``bias`` (3 N,),
         uniform in :math:`\pm N^{-1/2}`; ``decay_weight`` (M,) and ``state_decay_weight`` (N, M), uniform in
         :math:`[0, N^{-1/2}]`; ``decay_bias`` (M,) and ``state_decay_bias`` (N,), 0. ``mean`` is a buffer (M,).
@@ -75,12 +76,14 @@ class GRUD(RecurrentLayer):
     ):
         input_size, hidden_size = positive_int("input_size", input_size), positive_int("hidden_size", hidden_size)
         if mean is not None and (not isinstance(mean, Tensor) or tuple(mean.shape) != (input_size,)):
-            raise ValueError(f"mean must be a Tensor ({input_size},), one of each feature, but got {described(mean)}")
+            raise ValueError(
+                f"mean must be a Tensor ({input_size},), one number per feature, but got {described(mean)}"
+            )
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            # Layers above read outputs, of which none is ever missing.
-            return _GRUDRecurrence(width, hidden_size, input_size, mean if width == input_size else None, factory)
+            first = len(self.layers) == 0
+            return _GRUDRecurrence(width, hidden_size, input_size, mean, first, factory)
 
         super().__init__(build, input_size, num_layers, **stacking)
 
@@ -90,12 +93,13 @@ class _GRUDRecurrence(FusedRecurrence):
     reads_mask = True
     state_names = ("h", "last", "elapsed")
 
-    def __init__(self, input_size: int, hidden_size: int, features: int, mean: Tensor | None, factory: Factory):
+    def __init__(
+        self, input_size: int, hidden_size: int, features: int, mean: Tensor | None, imputes: bool, factory: Factory
+    ):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
-        # The same for all layers, as hx has them.
+        # The same for all layers, as in hx.
         self.state_sizes = (hidden_size, features, features)
-        remembers = input_size == features
         self.num_synapses = hidden_size * (input_size + hidden_size)
         place: dict[str, Any] = {"device": factory["device"], "dtype": factory["dtype"]}
         bound = hidden_size**-0.5
@@ -106,13 +110,16 @@ class _GRUDRecurrence(FusedRecurrence):
         self.weight_ih, self.weight_mh = uniform(3 * hidden_size, input_size), uniform(3 * hidden_size, input_size)
         self.weight_hh, self.bias = uniform(3 * hidden_size, hidden_size), uniform(3 * hidden_size)
         # Rates below 0 count as 0 and have no gradient there.
-        self.decay_weight = uniform(input_size, low=0.0) if remembers else None
-        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place)) if remembers else None
+        self.decay_weight = uniform(input_size, low=0.0) if imputes else None
+        self.decay_bias = nn.Parameter(torch.zeros(input_size, **place)) if imputes else None
         self.state_decay_weight = uniform(hidden_size, input_size, low=0.0)
         self.state_decay_bias = nn.Parameter(torch.zeros(hidden_size, **place))
-        self.mean: Tensor
+        self.mean: Tensor | None
         like = torch.empty(input_size, **place)
-        self.register_buffer("mean", torch.zeros_like(like) if mean is None else mean.detach().to(like, copy=True))
+        start = torch.zeros_like(like) if mean is None else mean.detach().to(like, copy=True)
+        self.register_buffer("mean", start if imputes else None)
+        if not imputes:
+            self._register_load_state_dict_pre_hook(_without_imputation)
 
     def coefficients(self) -> Cell:
         return Cell(
@@ -130,3 +137,9 @@ class _GRUDRecurrence(FusedRecurrence):
 
     def explain(self, equation: Cell, inputs: Inputs, state: State) -> Trace:
         return gated.reference.explain(equation, inputs, state)
+
+
+def _without_imputation(state_dict, prefix, *_) -> None:
+    """Drops what an earlier version saved for a layer above the first, where nothing read it."""
+    for name in ("decay_weight", "decay_bias", "mean"):
+        state_dict.pop(prefix + name, None)

@@ -43,7 +43,7 @@ class LRC(RecurrentLayer):
         g_i\big)
 
     Both keep :math:`|x_i| \le \max(|x_i(0)|, 2 |v_i|)` for any :math:`\Delta t`: beyond :math:`\delta \epsilon = 1` an
-    explicit step would overshoot its own equilibrium, so it goes no further than a step of that length.
+    explicit step would overshoot its equilibrium, so its length is limited to that.
 
     Args:
         input_size: features of one sample.
@@ -92,7 +92,7 @@ class LRC(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without one it is an STC")
+        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without elastance use STC")
         build = _builder(hidden_size, elastance, solver, ode_unfolds, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -100,8 +100,8 @@ class LRC(RecurrentLayer):
 class LRCU(RecurrentLayer):
     r"""Applies a network of liquid-resistance liquid-capacitance units to a sequence.
 
-    The unit is :class:`LRC` advanced by one explicit Euler step per sample, which makes it a gated recurrent unit with
-    the elastance as its update gate:
+    The unit is an :class:`LRC` with one explicit Euler step per sample, a gated recurrent unit with the elastance as
+    its update gate:
 
     .. math::
         x_i \leftarrow x_i + \min(\Delta t\,\epsilon_i, 1)\,\big(-\sigma(f_i)\, x_i + v_i \tanh(g_i)\big)
@@ -142,7 +142,7 @@ class LRCU(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without one it is an STC")
+        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without elastance use STC")
         build = _builder(hidden_size, elastance, "explicit", 1, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 

@@ -50,8 +50,8 @@ class LTC(RecurrentLayer):
         ode_unfolds: solver steps per sample, L.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
         output_mapping: the same for each motor neuron.
-        constraint: how gleak, cm and w are kept from being negative: "softplus" of what is stored, or stored values
-            clamped at zero ("clamp"), or not at all (None: for converted networks; nothing above then holds).
+        constraint: how gleak, cm and w are kept non-negative: "softplus" of the stored values, stored values clamped at
+            zero ("clamp"), or not at all (None, for converted networks; the bounds above then do not hold).
         epsilon: added to the total conductance.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,

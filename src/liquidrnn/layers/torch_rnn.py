@@ -1,4 +1,4 @@
-"""torch's RNN, LSTM and GRU behind the contract of the liquid layers."""
+"""torch's RNN, LSTM and GRU with the interface of all layers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.gated.reference import entering, explain
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
-from liquidrnn.recurrent import RecurrentLayer
-from liquidrnn.synapses import drawn
+from liquidrnn.recurrent import RecurrentLayer, factory_of
+from liquidrnn.synapses import drawn, module_of_torch
 
 Time = Literal["ignore", "append", "decay"] | None
 
 _TORCHS = re.compile(r"((?:weight|bias)_(?:ih|hh|hr))_l(\d+)(_reverse)?")
-"""Names that torch gives to parameters of several layers and directions in one module."""
+"""torch's names of the parameters of several layers and directions in one module."""
 
 
 class _TorchLayer(RecurrentLayer):
-    """What the three share: torch's arguments, in torch's order, its attributes, and its names of parameters.
+    """Base class of the three: torch's arguments in torch's order, its attributes, and its parameter names.
 
-    State dicts of torch's module load as they are; :meth:`torch_state_dict` makes one.
+    State dicts of torch's module load unchanged; :meth:`torch_state_dict` creates one.
     """
 
     def __init__(
@@ -45,13 +45,12 @@ class _TorchLayer(RecurrentLayer):
     ):
         hidden_size = positive_int("hidden_size", hidden_size)
         choice("time", time, ("ignore", "append", "decay", None))
-        generator, device, dtype = (stacking[name] for name in ("generator", "device", "dtype"))
-        options = {"bias": flag("bias", bias), "batch_first": True, "device": device, "dtype": dtype, **options}
+        factory = factory_of(stacking)  # type: ignore[arg-type]
+        options = {"bias": flag("bias", bias), "batch_first": True, **options}
 
         def build(width: int) -> Recurrence:
-            rnn = kind(width + (time == "append"), hidden_size, **options)
-            if generator is not None:
-                factory = {"generator": generator, "device": device, "dtype": dtype}
+            rnn = module_of_torch(kind, width + (time == "append"), hidden_size, **factory, **options)
+            if factory["generator"] is not None:
                 with torch.no_grad():
                     for parameter in rnn.parameters():
                         start = drawn(nn.init.uniform_, *parameter.shape, **factory)
@@ -64,7 +63,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def modules_of_torch(self) -> list[nn.RNNBase]:
-        """Modules of torch, one for each layer and direction, in the order of ``hx``."""
+        """The torch modules, one for each layer and direction, in the order of ``hx``."""
         return [recurrence.rnn for recurrence in self.recurrences]  # type: ignore[misc]
 
     @property
@@ -74,7 +73,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def bidirectional(self) -> bool:
-        """Whether a second recurrence of each layer reads backwards."""
+        """Whether each layer has a second recurrence that reads backwards."""
         return self.num_directions == 2
 
     @property
@@ -84,7 +83,7 @@ class _TorchLayer(RecurrentLayer):
 
     @property
     def mode(self) -> str:
-        """The equation as torch names it: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU"."""
+        """The torch name of the equation: "LSTM", "GRU", "RNN_TANH" or "RNN_RELU"."""
         return self.modules_of_torch[0].mode
 
     @property
@@ -93,18 +92,18 @@ class _TorchLayer(RecurrentLayer):
         return [weights for module in self.modules_of_torch for weights in module.all_weights]
 
     def flatten_parameters(self) -> None:
-        """Has torch put the parameters into one piece of memory, where that makes a GPU faster."""
+        """Lets torch store the parameters contiguously, which is faster on a GPU."""
         for module in self.modules_of_torch:
             module.flatten_parameters()
 
     def torch_state_dict(self) -> dict[str, Tensor]:
-        """The parameters under the names that torch's module has for them, detached.
+        """The parameters under torch's names, detached.
 
-        ``torch.nn.LSTM(...).load_state_dict(layer.torch_state_dict())`` takes them, and ``layer.load_state_dict()``
-        takes torch's in turn. With ``time="append"`` torch's module has one input more, the span.
+        Load them with ``torch.nn.LSTM(...).load_state_dict(layer.torch_state_dict())``; ``layer.load_state_dict()``
+        loads torch's. With ``time="append"`` torch's module has one more input, the span.
 
         Raises:
-            ValueError: the layer has parameters that torch's does not, of a decay or of a readout.
+            ValueError: the layer has parameters that torch's module lacks, of a decay or a readout.
 
         Example:
             >>> layer = lr.LSTM(3, 4, num_layers=2)
@@ -122,7 +121,7 @@ class _TorchLayer(RecurrentLayer):
         return {names[name]: tensor for name, tensor in state.items()}
 
     def _names(self) -> dict[str, str]:
-        """Our name of each parameter by torch's."""
+        """Our parameter names by torch's."""
         found = {}
         for number, layer in enumerate(self.layers):
             for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
@@ -132,14 +131,14 @@ class _TorchLayer(RecurrentLayer):
         return found
 
     def _rename(self, state_dict, prefix, *_) -> None:
-        """Gives what has torch's names ours, before a state dict is loaded."""
+        """Renames torch's parameter names to ours before a state dict is loaded."""
         for theirs, ours in self._names().items():
             if prefix + theirs in state_dict:
                 state_dict[prefix + ours] = state_dict.pop(prefix + theirs)
 
     def _place(self, name: str) -> tuple[nn.RNNBase, str] | None:
-        """The module that has a parameter of torch's name, and its name there."""
-        # Every module within is looked up by way of here.
+        """The module with the parameter of torch's name, and the parameter's name in it."""
+        # Every lookup of a submodule comes through here, so this must be quick.
         match = _TORCHS.fullmatch(name) if name[0] in "wb" else None
         if match is None or "layers" not in self._modules:
             return None
@@ -161,28 +160,27 @@ class _TorchLayer(RecurrentLayer):
 
 
 class LSTM(_TorchLayer):
-    r"""Applies the equations of ``torch.nn.LSTM`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equations of ``torch.nn.LSTM`` to a sequence, with a choice of how elapsed time is used.
 
     .. math::
         i, f, g, o &= W_{ih} u_t + b_{ih} + W_{hh} h_{t-1} + b_{hh} \\
         c_t &= \sigma(f) \odot c_{t-1} + \sigma(i) \odot \tanh g, \qquad h_t = \sigma(o) \odot \tanh c_t
 
-    Equations, parameters and initial values from a seed are torch's. What a discrete network does with ``timespans`` is
-    a choice, ``time``:
+    Equations, parameters, and initial values from a seed (without ``generator``) are torch's. ``time`` says how
+    ``timespans`` are used:
 
-    - None: nothing, so passing ``timespans``, or ``timespan`` to a step, is an error.
-    - "ignore": nothing: ``timespans`` is accepted and has no effect.
-    - "append": the span is one more input feature, after the others.
-    - "decay": before each sample the state :math:`h` shrinks by :math:`e^{-\lambda \Delta t}`, with a learned
-      rate :math:`\lambda = \mathrm{softplus}(r) \ge 0` per unit; an LSTM's cell state does not shrink.
+    - None: not at all; passing ``timespans``, or ``timespan`` to a step, is an error.
+    - "ignore": not at all; ``timespans`` is accepted and has no effect.
+    - "append": the span is an additional input feature, the last one.
+    - "decay": before each sample the state :math:`h` is multiplied by :math:`e^{-\lambda \Delta t}`, with a learned
+      rate :math:`\lambda = \mathrm{softplus}(r) \ge 0` per unit; an LSTM's cell state does not decay.
 
-    In float32 and float64 on the CPU a kernel of this library runs them: masks and sequences of unequal length cost
-    nothing there, and streaming gives the bits of the whole sequence (:attr:`exact`). Elsewhere, with
-    ``backend="reference"``, and where hooks or other code have taken the place of torch's module within, torch's own
-    implementation runs (cuDNN on a GPU), on the samples that are there; streaming then agrees to rounding, and
-    ``torch.func.vmap`` over parameters refuses it. ``torch.compile`` breaks its graph at this layer, as at any that
-    holds a recurrent module of torch, and with ``fullgraph=True`` refuses it, unless
-    ``torch._dynamo.config.allow_rnn`` is set to True before.
+    In float32 and float64 on the CPU a kernel of this library runs: masks and sequences of unequal length cost nothing,
+    and streaming gives the same bits as the whole sequence (:attr:`exact`). Otherwise (on other devices, with
+    ``backend="reference"``, or if the torch module inside has hooks or was replaced) torch's own implementation runs
+    (cuDNN on a GPU), on the present samples; streaming then agrees to rounding, and ``torch.func.vmap`` over parameters
+    raises an error. ``torch.compile`` breaks its graph at this layer, as at any with a recurrent module of torch, and
+    raises an error with ``fullgraph=True``, unless ``torch._dynamo.config.allow_rnn`` was set to True before.
 
     Args:
         input_size: features of one sample.
@@ -193,11 +191,11 @@ class LSTM(_TorchLayer):
         dropout: probability of dropout between layers.
         bidirectional: a second recurrence of each layer reads backwards.
         proj_size: width to which torch projects the hidden state within the recurrence; 0 for none.
-        device: where parameters live.
-        dtype: of the parameters.
-        time: what to do with ``timespans``: None, "ignore", "append" or "decay".
-        output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
-        generator: source of randomness of the initial values.
+        device: device of the parameters.
+        dtype: dtype of the parameters.
+        time: how ``timespans`` are used: None, "ignore", "append" or "decay".
+        output_size: see :class:`liquidrnn.recurrent.Stacking`, as for the next two.
+        generator: random generator for the initial values.
         backend: "cpu", "reference" (torch's own), or None for the fastest that can run.
 
     Shape:
@@ -255,13 +253,13 @@ class LSTM(_TorchLayer):
 
 
 class GRU(_TorchLayer):
-    r"""Applies the equations of ``torch.nn.GRU`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equations of ``torch.nn.GRU`` to a sequence, with a choice of how elapsed time is used.
 
     .. math::
         r, z &= \sigma(W_{ir, iz} u_t + b_{ir, iz} + W_{hr, hz} h_{t-1} + b_{hr, hz}) \\
         h_t &= (1 - z) \odot \tanh\big(W_{in} u_t + b_{in} + r \odot (W_{hn} h_{t-1} + b_{hn})\big) + z \odot h_{t-1}
 
-    See :class:`LSTM` for ``time``, masks, streaming and what runs it, which are the same.
+    ``time``, masks, streaming and backends are as for :class:`LSTM`.
 
     Args:
         input_size: features of one sample.
@@ -271,11 +269,11 @@ class GRU(_TorchLayer):
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
         dropout: probability of dropout between layers.
         bidirectional: a second recurrence of each layer reads backwards.
-        device: where parameters live.
-        dtype: of the parameters.
-        time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
-        output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
-        generator: source of randomness of the initial values.
+        device: device of the parameters.
+        dtype: dtype of the parameters.
+        time: how ``timespans`` are used: None, "ignore", "append" or "decay", see :class:`LSTM`.
+        output_size: see :class:`liquidrnn.recurrent.Stacking`, as for the next two.
+        generator: random generator for the initial values.
         backend: as for :class:`LSTM`.
 
     Shape:
@@ -324,12 +322,12 @@ class GRU(_TorchLayer):
 
 
 class RNN(_TorchLayer):
-    r"""Applies the equation of ``torch.nn.RNN`` to a sequence, with a say in what elapsed time does.
+    r"""Applies the equation of ``torch.nn.RNN`` to a sequence, with a choice of how elapsed time is used.
 
     .. math::
         h_t = \tanh(W_{ih} u_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})
 
-    See :class:`LSTM` for ``time``, masks, streaming and what runs it, which are the same.
+    ``time``, masks, streaming and backends are as for :class:`LSTM`.
 
     Args:
         input_size: features of one sample.
@@ -340,18 +338,18 @@ class RNN(_TorchLayer):
         batch_first: ``input``, ``output``, ``timespans`` and ``mask`` are (batch, time, ...).
         dropout: probability of dropout between layers.
         bidirectional: a second recurrence of each layer reads backwards.
-        device: where parameters live.
-        dtype: of the parameters.
-        time: what to do with ``timespans``: None, "ignore", "append" or "decay", see :class:`LSTM`.
-        output_size: see :class:`liquidrnn.recurrent.Stacking`, as the next two.
-        generator: source of randomness of the initial values.
+        device: device of the parameters.
+        dtype: dtype of the parameters.
+        time: how ``timespans`` are used: None, "ignore", "append" or "decay", see :class:`LSTM`.
+        output_size: see :class:`liquidrnn.recurrent.Stacking`, as for the next two.
+        generator: random generator for the initial values.
         backend: as for :class:`LSTM`.
 
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. Parameters of a layer: ``rnn.*`` as in ``torch.nn.RNN``;
         ``raw_decay`` (hidden,).
 
-    A trace (``return_trace=True``) holds the state alone: there is no gate.
+    A trace (``return_trace=True``) holds only the state: there is no gate.
 
     Source: torch.nn.RNN; Elman 1990.
 
@@ -401,7 +399,7 @@ class RNN(_TorchLayer):
 
 
 class _OfTorch(Recurrence):
-    """A network of torch's in torch's own implementation, which knows neither masks nor episodes."""
+    """Runs torch's own implementation, which supports neither masks nor episodes."""
 
     rnn: nn.RNNBase
     time: Time
@@ -409,11 +407,11 @@ class _OfTorch(Recurrence):
 
     @property
     def rate(self) -> Tensor | None:
-        """At which the state decays between samples."""
+        """Rate at which the state decays between samples."""
         return None if self.raw_decay is None else F.softplus(self.raw_decay)
 
     def cell(self) -> Cell:
-        """Parameters and form."""
+        """Parameters and settings."""
         rnn: Any = self.rnn
         biases = (rnn.bias_ih_l0, rnn.bias_hh_l0) if rnn.bias else (None, None)
         projection = rnn.weight_hr_l0 if rnn.proj_size else None
@@ -440,7 +438,7 @@ class _OfTorch(Recurrence):
     def unroll(self, inputs: Inputs, state: State) -> tuple[State, State]:
         batch, time, _ = inputs.values.shape
         whole = inputs.present is None and inputs.reset is None
-        # Torch's kernel takes lengths as numbers, which there are none of on the meta device or in an exported graph.
+        # Torch's kernel needs lengths as numbers, which are unknown on the meta device and in an exported graph.
         unknown = not whole and (inputs.values.is_meta or torch.compiler.is_exporting())
         if self.raw_decay is not None or time == 0 or batch == 0 or unknown:
             return super().unroll(inputs, state)
@@ -451,7 +449,7 @@ class _OfTorch(Recurrence):
         return self._by_episode(values, inputs, state)
 
     def _by_episode(self, values: Tensor, inputs: Inputs, state: State) -> tuple[State, State]:
-        """Torch's kernel on sequences of unequal length: each episode one, of the samples that are there."""
+        """Runs torch's kernel on sequences of unequal length, one per episode, of its present samples."""
         batch, time, _ = values.shape
         there, episode = values.new_ones(batch, time, dtype=torch.bool), values.new_zeros(batch, time, dtype=torch.long)
         if inputs.present is not None:
@@ -461,14 +459,14 @@ class _OfTorch(Recurrence):
         width = int(episode.max()) + 1
         sequence = episode + width * torch.arange(batch, device=values.device).unsqueeze(1)
         counts = torch.bincount(sequence[there], minlength=batch * width)
-        # How many samples of its episode are there up to each one, itself included.
+        # Number of present samples of the same episode up to each one, itself included.
         so_far = there.long().cumsum(1)
         before = (counts.view(batch, width).cumsum(1) - counts.view(batch, width)).gather(1, episode)
         so_far = so_far - before
         compact = values.new_zeros(batch * width, max(int(counts.max()), 1), values.shape[-1])
         compact = compact.index_put((sequence[there], so_far[there] - 1), values[there])
         packed = pack_padded_sequence(compact, counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False)
-        # An episode begins at 0, but for the one that goes on from before.
+        # An episode begins at state 0, except for the first, which continues from ``state``.
         starts = tuple(F.pad(part.unsqueeze(1), (0, 0, 0, width - 1)).flatten(0, 1) for part in state)
         output, end = self._run(packed, starts)
         states, _ = pad_packed_sequence(output, batch_first=True)
@@ -499,18 +497,18 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
 
     @property
     def exact(self) -> bool:  # type: ignore[override]
-        """Where the kernel runs: torch's own multiplies a whole sequence's inputs at once."""
+        """True if our kernel runs: torch's multiplies the inputs of a whole sequence at once."""
         return self.fused()
 
     def _own_way(self) -> str | None:
-        """Why torch's module within has to be called, if it has."""
+        """Why the torch module inside must be called; None if it need not be."""
         if type(self.rnn).forward not in _FORWARDS:
-            return "its module of torch was replaced"
+            return "its torch module was replaced"
         hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-        return "its module of torch has hooks" if any(getattr(self.rnn, name) for name in hooks) else None
+        return "its torch module has hooks" if any(getattr(self.rnn, name) for name in hooks) else None
 
     def fused(self) -> bool:
-        """Whether a kernel of ours can run it: without one torch's own is faster than the reference."""
+        """Whether one of our kernels runs it; without one, torch's implementation is faster than the reference."""
         if self.backend == "reference":
             return False
         why, asked = self._own_way(), self.backend is not None
@@ -523,7 +521,7 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
             return asked
         weight: Any = self.rnn.weight_hh_l0
         kernel = self.operator.kernels.get(weight.device.type)
-        # ONNX has networks of torch, and no operator of ours.
+        # ONNX has the networks of torch, but not our operators.
         exporting = torch.compiler.is_exporting() and torch.onnx.is_in_onnx_export()
         return kernel is not None and weight.dtype in kernel.dtypes and not exporting
 

@@ -1,4 +1,4 @@
-"""The CfC recurrence in plain PyTorch: the definition that every other version is tested against."""
+"""The CfC recurrence in plain PyTorch: its definition, against which kernels are tested."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ ACTIVATIONS = {"lecun_tanh": lecun_tanh, "tanh": torch.tanh, "relu": F.relu, "ge
 
 
 class Network(NamedTuple):
-    """Parameters of a CfC and its form. H heads per unit: 1 in pure mode, else 4 (ff1, ff2, time_a, time_b).
+    """Parameters and settings of a CfC. H heads per unit: 1 in pure mode, else 4 (ff1, ff2, time_a, time_b).
 
     Attributes:
-        backbone: weight (units, width before) and bias of each layer of the backbone, flat, one after the other; or
-            None without one.
-        weight: of the heads, (H * units, width before); of a wired network (H, connections), or (2, connections) where
-            the gate has connections of its own.
-        bias: of the heads, (H * units,).
+        backbone: weight (units, width before) and bias of each layer of the backbone, flattened and concatenated; None
+            without a backbone.
+        weight: weight of the heads, (H * units, width before); in a wired network (H, connections), or (2, connections)
+            if the gate has its own connections.
+        bias: bias of the heads, (H * units,).
         A: (units,), in pure mode.
         w_tau: (units,), in pure mode.
-        gate_weight: of the time heads (2, connections), where they have connections of their own.
-        memory_ih: see :class:`liquidrnn.kernels.lstm_cell.CellParameters`, as the next two.
-        memory_hh: its second weight.
-        memory_bias: its bias.
-        pre: source of each connection of a wired network, inputs before units.
-        post: unit that it reaches.
+        gate_weight: weight of the time heads (2, connections), if they have their own connections.
+        memory_ih: see :class:`liquidrnn.kernels.lstm_cell.CellParameters`, as for the next two.
+        memory_hh: recurrent weight of the memory cell.
+        memory_bias: bias of the memory cell.
+        pre: source of each connection of a wired network; inputs are numbered before units.
+        post: target unit of each connection.
         layer: number of the layer of each unit, (units,).
         gate_pre: as ``pre``, for the time heads.
         gate_post: as ``post``, for the time heads.
-        layer_sizes: units in each layer, in order of evaluation: what ``layer`` says.
+        layer_sizes: number of units in each layer, in order of evaluation, as in ``layer``.
         mode: one of MODES.
-        activation: of the backbone, one of ACTIVATIONS.
+        activation: activation of the backbone, one of ACTIVATIONS.
         backbone_units: width of the backbone, 0 without one.
-        backbone_layers: its depth.
+        backbone_layers: depth of the backbone.
     """
 
     backbone: Tensor | None
@@ -73,7 +73,7 @@ class Network(NamedTuple):
 
     @property
     def cell(self) -> CellParameters | None:
-        """Of the LSTM cell before the update, if there is one."""
+        """Parameters of the LSTM cell before the update, or None."""
         if self.memory_ih is None or self.memory_hh is None or self.memory_bias is None:
             return None
         return CellParameters(self.memory_ih, self.memory_hh, self.memory_bias)
@@ -87,7 +87,7 @@ class Network(NamedTuple):
 def in_order(layer: Tensor, sizes: Sequence[int]) -> tuple[Tensor, ...]:
     """Units of each layer, from the number of each unit's layer (units,) and the layers' sizes."""
     units = len(layer)
-    # Each its own key: ONNX has no stable sort.
+    # Distinct keys, since ONNX has no stable sort.
     return (layer * units + torch.arange(units, device=layer.device)).argsort().split(list(sizes))
 
 
@@ -116,7 +116,7 @@ class Layer(NamedTuple):
 
     Attributes:
         units: their indices, or None for all.
-        weight: of their heads, (H * n, width before).
+        weight: weight of their heads, (H * n, width before).
         bias: (H * n,).
     """
 
@@ -126,7 +126,7 @@ class Layer(NamedTuple):
 
 
 def heads_of(network: Network, inputs: int, units: int) -> list[Layer]:
-    """The heads of each layer as one affine map, zero where nothing is connected."""
+    """The heads of each layer as one affine map, with zeros for absent connections."""
     if network.layer is None:
         return [Layer(None, network.weight, network.bias)]
     matrices = _matrices(network.weight, network.pre, network.post, inputs + units, units)
@@ -146,7 +146,7 @@ def _matrices(weight: Tensor, pre: Tensor | None, post: Tensor | None, sources: 
 
 
 def features(network: Network, z: Tensor) -> Tensor:
-    """What the backbone makes of input and state, (batch, width)."""
+    """Output of the backbone for input and state, (batch, width)."""
     if network.backbone is None:
         return z
     start, width = 0, network.backbone_units
@@ -161,11 +161,11 @@ def features(network: Network, z: Tensor) -> Tensor:
 def evaluate(
     network: Network, heads: list[Layer], input: Tensor, h: Tensor, timespan: Tensor
 ) -> Iterator[tuple[Tensor | None, Tensor, Tensor]]:
-    """Layer by layer: its units, their heads, and all states after it.
+    """For each layer in order, its units, their heads, and all states after it.
 
     Args:
         network: parameters.
-        heads: what :func:`heads_of` makes of them.
+        heads: the result of :func:`heads_of`.
         input: (batch, inputs).
         h: state before, (batch, units).
         timespan: (batch, 1).
@@ -182,11 +182,11 @@ def sample(network: Network, heads: list[Layer], values: Tensor, state: State, t
     """State after one sample.
 
     Args:
-        network: parameters and form.
-        heads: what :func:`heads_of` makes of them.
+        network: parameters and settings.
+        heads: the result of :func:`heads_of`.
         values: (batch, inputs).
-        state: before, (batch, units), and with a memory cell that too.
-        timespan: (batch, 1) or what broadcasts with the state.
+        state: state before, (batch, units), and with a memory cell its state too.
+        timespan: (batch, 1), or any shape that broadcasts with the state.
     """
     if network.cell is not None:
         state = lstm_cell(network.cell, values, *state)
@@ -199,9 +199,9 @@ def unroll(inputs: Inputs, initial: Tensor, network: Network) -> Tensor:
     """States after every sample, (batch, time, units), with a memory cell (batch, time, 2 * units).
 
     Args:
-        inputs: of sequences.
-        initial: (batch, units); with a memory cell (batch, 2 * units), state and cell beside one another.
-        network: parameters and form.
+        inputs: the sequences.
+        initial: (batch, units); with a memory cell (batch, 2 * units), state and cell state concatenated.
+        network: parameters and settings.
     """
     parts = 1 if network.cell is None else 2
     heads = heads_of(network, inputs.values.shape[-1], initial.shape[-1] // parts)

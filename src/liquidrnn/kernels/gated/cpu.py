@@ -24,7 +24,7 @@ def _groups(inputs: Inputs, initial: Tensor, cell: Cell, kept: int) -> tuple[Any
 
 
 def _numbers(inputs: Inputs, initial: Tensor, cell: Cell) -> int:
-    """What the cell makes of each gate, in whole cache lines."""
+    """Values of each gate, in whole cache lines."""
     line = 64 // initial.dtype.itemsize
 
     def padded(count: int) -> int:

@@ -1,4 +1,4 @@
-"""Gated recurrences in plain PyTorch: the definition that every other version is tested against.
+"""Gated recurrences in plain PyTorch: their definition, against which kernels are tested.
 
 torch's RNN, LSTM and GRU with their gates and names, continuous-time RNNs, and GRU-D.
 """
@@ -15,30 +15,30 @@ from torch import Tensor
 
 from liquidrnn.integrate import advance
 from liquidrnn.kernels import loop
-from liquidrnn.kernels.loop import Inputs, State
+from liquidrnn.kernels.loop import Inputs, State, implicit_step
 
 
 class Cell(NamedTuple):
-    """Parameters of a cell and its form. N units; G gates, one after the other; R features read, P outputs.
+    """Parameters and settings of a cell. N units; G gates, concatenated; R features read, P outputs.
 
     Attributes:
         weight_ih: (G * N, R).
         weight_hh: (G * N, P).
         bias_ih: (G * N,); None without biases.
-        bias_hh: (G * N,), of torch's cells.
-        weight_hr: (P, N), of an LSTM whose state is projected.
-        rate: (P,), at which the state of torch's cells decays between samples.
+        bias_hh: (G * N,), for torch's cells.
+        weight_hr: (P, N), for an LSTM with a projected state.
+        rate: (P,), rate at which the state of torch's cells decays between samples.
         tau: (N,), time constants of a CT-RNN.
-        weight_mh: (3 * N, inputs), of a GRU-D, as the rest.
-        decay_weight: (inputs,), of missing features; None where none is ever missing.
+        weight_mh: (3 * N, inputs), for a GRU-D, as are the rest.
+        decay_weight: (inputs,), decay rate of missing features; None if no feature is ever missing.
         decay_bias: (inputs,).
         state_decay_weight: (N, inputs).
         state_decay_bias: (N,).
-        mean: (inputs,), what a missing feature tends to.
+        mean: (inputs,), value that a missing feature decays to; None if no feature is ever missing.
         kind: one of GATES.
-        appends: whether the span is one more feature, after the others.
-        solver: of a CT-RNN, one of SOLVERS.
-        unfolds: its steps for each sample.
+        appends: whether the span is appended to the features.
+        solver: solver of a CT-RNN, one of SOLVERS.
+        unfolds: solver steps per sample.
     """
 
     weight_ih: Tensor
@@ -61,16 +61,16 @@ class Cell(NamedTuple):
 
     @property
     def units(self) -> int:
-        """How many."""
+        """Number of units."""
         return self.weight_ih.shape[0] // GATES[self.kind]
 
     @property
     def outputs(self) -> int:
-        """Width of the state that is handed on."""
+        """Width of the output state."""
         return self.weight_hh.shape[1]
 
     def widths(self, width: int) -> tuple[int, ...]:
-        """Of each part of a state of this width."""
+        """Width of each part of a state of this total width."""
         if self.kind == "LSTM":
             return self.outputs, self.units
         features = (width - self.units) // 2
@@ -78,14 +78,14 @@ class Cell(NamedTuple):
 
 
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3, "CT_RNN": 1, "GRU_D": 3}
-"""Kinds, those of torch by torch's names, and how many gates a unit has."""
+"""Kinds of cells, torch's by torch's names, with the number of gates per unit."""
 
 SOLVERS = ("semi_implicit", "euler", "heun", "rk4")
-"""Of CT-RNNs."""
+"""Solvers of CT-RNNs."""
 
 
 def entering(appends: bool, rate: Tensor | None, inputs: Inputs, state: State) -> tuple[Tensor, State]:
-    """Input and state as torch's cell is to see them, once time has had its say; see :class:`Cell`."""
+    """Input and state of torch's cell after the span was appended and the state has decayed; see :class:`Cell`."""
     values, (h, *more) = inputs.values, state
     if appends:
         values = torch.cat([values, inputs.timespans], -1)
@@ -95,7 +95,7 @@ def entering(appends: bool, rate: Tensor | None, inputs: Inputs, state: State) -
 
 
 def _logits(cell: Cell, values: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-    """What inputs and state add to the gates."""
+    """Contributions of inputs and state to the gates."""
     return F.linear(values, cell.weight_ih, cell.bias_ih), F.linear(h, cell.weight_hh, cell.bias_hh)
 
 
@@ -126,12 +126,12 @@ def gru(cell: Cell, inputs: Inputs, state: State) -> State:
 
 
 def ct_rnn(cell: Cell, inputs: Inputs, state: State) -> State:
-    """Solver steps, the input held."""
+    """The solver steps of one sample; the input is constant."""
     (x,), tau = state, cell.tau
     assert tau is not None
     drive = F.linear(inputs.values, cell.weight_ih, cell.bias_ih)
     if cell.solver == "semi_implicit":
-        delta = inputs.timespans / cell.unfolds
+        delta = implicit_step(inputs.timespans, cell.unfolds)
         for _ in range(cell.unfolds):
             x = (x + delta * torch.tanh(drive + F.linear(x, cell.weight_hh))) / (1 + delta / tau)
         return (x,)
@@ -179,7 +179,7 @@ _EQUATIONS: dict[str, Callable[[Cell, Inputs, State], State]] = {
 
 
 def explain(cell: Cell, inputs: Inputs, state: State) -> dict[str, Tensor]:
-    """Time constant and gates of one sample of each sequence, from the state that it finds."""
+    """Time constant and gates of one sample of each sequence, from the state before it."""
     if cell.kind == "CT_RNN":
         assert cell.tau is not None
         return {"tau": cell.tau.expand_as(state[0])}
@@ -188,7 +188,7 @@ def explain(cell: Cell, inputs: Inputs, state: State) -> dict[str, Tensor]:
     if cell.kind in ("LSTM", "GRU"):
         values, (h, *_) = entering(cell.appends, cell.rate, inputs, state)
         of_input, of_state = _logits(cell, values, h)
-        # The forget gate of an LSTM and the update gate of a GRU both stand second.
+        # The forget gate of an LSTM and the update gate of a GRU are both the second gate.
         logit = (of_input + of_state).split(cell.units, -1)[1]
         return {"gate": torch.sigmoid(logit), "tau": inputs.timespans / F.softplus(-logit)}
     return {}
@@ -198,10 +198,10 @@ def unroll(inputs: Inputs, initial: Tensor, cell: Any) -> Tensor:
     """States after every sample, (batch, time, width).
 
     Args:
-        inputs: of sequences.
-        initial: (batch, width), all parts of the state beside one another: the state that is handed on; an LSTM's cell;
-            a GRU-D's last values above their means, and the time since they were observed.
-        cell: parameters and form.
+        inputs: the sequences.
+        initial: (batch, width), all parts of the state concatenated: the output state; an LSTM's cell state; a GRU-D's
+            last values relative to their means, and the time since they were observed.
+        cell: parameters and settings.
     """
     parts = tuple(part.contiguous() for part in initial.split(cell.widths(initial.shape[-1]), -1))
     states, _ = loop.unroll(partial(_EQUATIONS[cell.kind], cell), inputs, parts)

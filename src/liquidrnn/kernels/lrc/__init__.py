@@ -1,4 +1,4 @@
-"""The recurrence of liquid-resistance liquid-capacitance networks, LRCU and STC among them."""
+"""The recurrence of liquid-resistance liquid-capacitance networks, including LRCU and STC."""
 
 from liquidrnn.kernels import cpu as _module
 from liquidrnn.kernels.lrc import cpu, reference

@@ -1,4 +1,4 @@
-"""The recurrence of the LRC family in plain PyTorch: the definition that every other version is tested against."""
+"""The recurrence of the LRC family in plain PyTorch: its definition, against which kernels are tested."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from liquidrnn.kernels.loop import Inputs
 
 
 class Neurons(NamedTuple):
-    """What a unit is besides its synapses, each (units,).
+    """Parameters of the units besides their synapses, each (units,).
 
     Attributes:
-        leak: conductance that is always open.
-        potential: what the drive is a fraction of.
-        bias: of the elastance; None where it is 1.
+        leak: leak conductance, always open.
+        potential: factor of the drive.
+        bias: bias of the elastance; None if the elastance is 1.
         kappa: half the width of a symmetric elastance; None for an asymmetric one.
     """
 
@@ -30,7 +30,7 @@ class Neurons(NamedTuple):
 class Sigmoids(NamedTuple):
     """Synapses that open with the presynaptic value, each (synapses,).
 
-    They come in any order. For those without ``pre`` and ``post`` see
+    They may be in any order. For those without ``pre`` and ``post`` see
     :func:`liquidrnn.kernels.connections.as_matrices`.
 
     Attributes:
@@ -40,7 +40,7 @@ class Sigmoids(NamedTuple):
         mu: threshold.
         w: conductance when open.
         k: drive when open.
-        o: weight in the elastance, of the presynaptic value itself; None without elastance.
+        o: weight of the presynaptic value in the elastance; None without elastance.
     """
 
     pre: Tensor | None
@@ -53,13 +53,13 @@ class Sigmoids(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """What a sequence does not change.
+    """Parameters of the recurrence.
 
     Attributes:
         neurons: units.
         internal: synapses among units.
         sensory: synapses from inputs to units.
-        explicit: Euler steps, no longer than to the equilibrium; else semi-implicit ones.
+        explicit: whether to take Euler steps, limited to the equilibrium, instead of semi-implicit ones.
         unfolds: solver steps per sample.
     """
 
@@ -71,7 +71,7 @@ class Equation(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What units receive, each (batch, units); gate is None without elastance."""
+    """Sums over the synapses of each unit, each (batch, units); gate is None without elastance."""
 
     total: Tensor
     drive: Tensor
@@ -79,12 +79,12 @@ class Sums(NamedTuple):
 
 
 class Rates(NamedTuple):
-    """What the sums make of a unit, each (batch, units).
+    """Rates of each unit, computed from the sums, each (batch, units).
 
     Attributes:
         leak: rate at which the state decays.
-        drive: what it is pushed by.
-        elastance: inverse capacitance, which scales both; None where it is 1.
+        drive: rate at which it is driven.
+        elastance: inverse capacitance, which scales both; None if it is 1.
     """
 
     leak: Tensor
@@ -93,18 +93,18 @@ class Rates(NamedTuple):
 
 
 def resting(neurons: Neurons) -> Sums:
-    """Sums of a unit without synapses, (units,)."""
+    """The sums without any synapse, (units,)."""
     return Sums(neurons.leak, neurons.leak, neurons.bias)
 
 
 def received(held: Sums, synapses: Sigmoids, source: Tensor) -> Sums:
-    """``held`` and the sums of w * s, k * s and o * source over the synapses of each unit.
+    """``held`` plus the sums of w * s, k * s and o * source over the synapses of each unit.
 
     Here s = sigmoid(sigma * (source - mu)).
 
     Args:
-        held: what comes on top, (batch, units) or (units,).
-        synapses: of any number.
+        held: sums to add to, (batch, units) or (units,).
+        synapses: any number of synapses.
         source: (batch, sources).
     """
     pre, post, sigma, mu, w, k, o = synapses
@@ -123,7 +123,7 @@ def rates(sums: Sums, neurons: Neurons) -> Rates:
         return Rates(leak, drive, None)
     if neurons.kappa is None:
         return Rates(leak, drive, torch.sigmoid(sums.gate))
-    # Even in the gate; on the side where both sigmoids are small their difference does not cancel.
+    # An even function of the gate; on the negative side both sigmoids are small, and their difference does not cancel.
     gate = -sums.gate.abs()
     return Rates(leak, drive, torch.sigmoid(gate + neurons.kappa) - torch.sigmoid(gate - neurons.kappa))
 
@@ -134,8 +134,8 @@ def sample(values: Tensor, v: Tensor, timespan: Tensor, equation: Equation) -> T
     Args:
         values: (batch, inputs).
         v: state before, (batch, units).
-        timespan: since then, (batch, 1) or what broadcasts with the state.
-        equation: parameters.
+        timespan: time since then, (batch, 1), or any shape that broadcasts with the state.
+        equation: the parameters.
     """
     neurons, internal, sensory, explicit, unfolds = equation
     held = received(resting(neurons), sensory, values)
@@ -154,8 +154,8 @@ def unroll(inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
     """States after every sample, (batch, time, units).
 
     Args:
-        inputs: of sequences.
+        inputs: the sequences.
         initial: (batch, units).
-        equation: parameters.
+        equation: the parameters.
     """
     return unroll_synapses(sample, inputs, initial, equation)

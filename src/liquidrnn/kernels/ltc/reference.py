@@ -1,4 +1,4 @@
-"""The LTC recurrence in plain PyTorch: the definition that every other version is tested against."""
+"""The LTC recurrence in plain PyTorch: its definition, against which kernels are tested."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from liquidrnn.kernels.connections import collected, spread, unroll_synapses
-from liquidrnn.kernels.loop import Inputs
+from liquidrnn.kernels.loop import Inputs, implicit_step
 
 
 class Membrane(NamedTuple):
-    """What a unit is besides its synapses, each (units,).
+    """Parameters of the units besides their synapses, each (units,).
 
     Attributes:
         cm: capacitance.
@@ -28,7 +28,7 @@ class Membrane(NamedTuple):
 class Sigmoids(NamedTuple):
     """Synapses that open with the presynaptic value, each (synapses,).
 
-    They come in any order. For those without ``pre`` and ``post`` see
+    They may be in any order. For those without ``pre`` and ``post`` see
     :func:`liquidrnn.kernels.connections.as_matrices`.
 
     Attributes:
@@ -37,7 +37,7 @@ class Sigmoids(NamedTuple):
         sigma: steepness.
         mu: threshold.
         w: conductance when open.
-        w_erev: the same times reversal potential.
+        w_erev: conductance times reversal potential.
     """
 
     pre: Tensor | None
@@ -49,10 +49,10 @@ class Sigmoids(NamedTuple):
 
 
 class Equation(NamedTuple):
-    """What a sequence does not change.
+    """Parameters of the recurrence.
 
     Attributes:
-        membrane: of each unit.
+        membrane: parameters of each unit.
         internal: synapses among units.
         sensory: synapses from inputs to units.
         unfolds: solver steps per sample.
@@ -68,7 +68,7 @@ def sums(synapses: Sigmoids, source: Tensor, units: int) -> tuple[Tensor, Tensor
     """Sum of w_erev * s and of w * s over the synapses of each unit, s = sigmoid(sigma * (source - mu)).
 
     Args:
-        synapses: of any number.
+        synapses: any number of synapses.
         source: (batch, sources).
         units: number of units.
 
@@ -86,18 +86,18 @@ def sample(values: Tensor, v: Tensor, timespan: Tensor, equation: Equation) -> T
     Args:
         values: (batch, inputs).
         v: state before, (batch, units).
-        timespan: since then, (batch, 1) or what broadcasts with the state.
-        equation: parameters.
+        timespan: time since then, (batch, 1), or any shape that broadcasts with the state.
+        equation: the parameters.
     """
     (cm, leak_drive, leak), internal, sensory, unfolds = equation
     units = v.shape[-1]
     sensory_drive, sensory_total = sums(sensory, values, units)
     held_drive, held_total = leak_drive + sensory_drive, leak + sensory_total
-    delta = timespan / unfolds
+    delta = implicit_step(timespan, unfolds)
     for _ in range(unfolds):
         drive, total = sums(internal, v, units)
         drive, total = held_drive + drive, held_total + total
-        # The fused step, as a change: exact where delta is 0, where the quotient rounds and ncps' cm / delta fails.
+        # The fused step, as a change: exact if delta is 0, where a quotient would round and ncps' cm / delta fails.
         v = v + delta * (drive - total * v) / (cm + delta * total)
     return v
 
@@ -106,8 +106,8 @@ def unroll(inputs: Inputs, initial: Tensor, equation: Equation) -> Tensor:
     """States after every sample, (batch, time, units).
 
     Args:
-        inputs: of sequences.
+        inputs: the sequences.
         initial: (batch, units).
-        equation: parameters.
+        equation: the parameters.
     """
     return unroll_synapses(sample, inputs, initial, equation)
