@@ -159,6 +159,47 @@ def is_part(column: pl.Series) -> bool:
     return any(_fits(column, part) for part in words.PARTS if any(words.is_part_named(part, bare) for bare in named))
 
 
+def is_division(column: pl.Series) -> bool:
+    """Whether numbers, by their column's name of months, say, or quarters, can be those of a year's."""
+    among = words.parts_of_year(column.name)
+    known = column.drop_nulls().cast(pl.Float64)
+    whole = bool((known % 1 == 0).all())
+    return among is None or (whole and bool(((known >= 0) & (known <= among + 1)).all()))
+
+
+_FEWEST_LEAPS = 3
+
+
+def leaps(column: pl.Series, codes: NDArray[np.int64]) -> tuple[float, float] | None:
+    """The first leap of numbers that have one exactly where a digit before goes on; None for all others.
+
+    So do a year and its months, or hours and minutes, in one number, and neither pauses nor bursts.
+
+    Args:
+        column: the numbers.
+        codes: which recording each row is of.
+    """
+    if not column.dtype.is_numeric() or column.has_nulls():
+        return None
+    numbers = column.cast(pl.Float64).to_numpy()
+    order = np.lexsort((numbers, codes))
+    numbers, steps = numbers[order], np.diff(numbers[order])
+    there = (np.diff(codes[order]) == 0) & (steps > 0)
+    if there.sum() < 2 * _FEWEST_LEAPS:
+        return None
+    usual = float(np.median(steps[there]))
+    large = there & (steps > 1.5 * usual)
+    if not _FEWEST_LEAPS <= large.sum() <= there.sum() / 2:
+        return None
+    # A hair more than rounding, so that 1990.1 is above 1990.
+    for size in 10.0 ** np.arange(-2, 5):
+        goes_on = np.diff(np.floor(numbers / size + 1e-9))
+        if (goes_on[large] == 1).all() and not goes_on[there & ~large].any():
+            first = int(large.argmax())
+            return float(numbers[first]), float(numbers[first + 1])
+    return None
+
+
 def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
     """Whether numbers go up and hardly ever down, as the times of recordings one below another do.
 

@@ -240,6 +240,15 @@ _PERIODS = (
     r"(?:accounting|posting)[ _]?period"
 )
 """Names of what a year may be divided into, the same number each year."""
+_DIVISIONS = {
+    12: r"month|\w*monat|mois|m[eê]s|mese|maand",
+    6: r"bimester|bimestre",
+    4: r"quarter|qtr|\w*quartal|trimestre|kwartaal",
+    3: r"trimester|tertial",
+    2: r"semester|semestre|half|halfyear|\w*halbjahr",
+    52: r"week|wk|kw|\w*woche|semaine|semana|settimana",
+}
+"""What a year is divided into, by how many of it a year has."""
 _CALENDARS = frozenset(
     "fiscal financial fin fy calendar cal iso water hydrological epi epidemiological epidemic mmwr cdc school academic "
     "study survey obs observation observed measurement sample sampling record reporting season crop growing tax "
@@ -296,6 +305,19 @@ def with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
 def is_part_named(part: str, bare: str) -> bool:
     """Whether what is left of a name without its owner is that of one part, such as ``year``, or ``period``."""
     return bool(re.fullmatch(PARTS.get(part, _PERIODS), bare, re.I))
+
+
+def parts_of_year(name: str) -> int | None:
+    """How many of what a name says, such as months or quarters, a year has; None for other names.
+
+    Example:
+        >>> parts_of_year("Monat/Jahr"), parts_of_year("Berichtsquartal"), parts_of_year("months since birth")
+        (12, 4, None)
+    """
+    parts = split(name)
+    if any(not known.isdisjoint(parts) for known in (_OF_OTHERS, _SINCE, _DURATIONS)):
+        return None
+    return next((among for among, of in _DIVISIONS.items() if any(re.fullmatch(of, part) for part in parts)), None)
 
 
 def is_season(bare: str) -> bool:
