@@ -278,8 +278,6 @@ _DIVIDED = (
     rf"^(?P<part>[0-9]{{1,2}})(?P<mark>[-/. ]){_FULL_YEAR}$",
 )
 _DIVISIONS = {2: "halves", 3: "thirds", 4: "quarters", 6: "pairs of months", 12: "months", 52: "weeks"}
-_FEWEST_DIVIDED = 3
-"""Years that all have the same few parts by no accident."""
 
 
 def _year_and_part(column: pl.Series, at: At, asked: bool) -> Reading | None:
@@ -297,14 +295,14 @@ def _year_and_part(column: pl.Series, at: At, asked: bool) -> Reading | None:
         return None
     if split is None:
         return None
-    year, part, plain = split
+    year, part, months = split
     there = column.is_not_null().to_numpy()
     good = there & (part >= 1) & (year >= 1500) & (year < 2200)
     bad = np.flatnonzero(there & ~good)
     if not good.any() or len(bad) > few(int(there.sum())):
         return None
     among, inferred = _parts_of_year(year[good], part[good], named)
-    if among is None or (among == 12 and plain):
+    if among is None or (among == 12 and not (months or (inferred and column.dtype == pl.String))):
         return None
     if column.dtype.is_numeric():
         hinted = asked or named or (words.speaks_of_time(column.name) and not words.is_amount(column.name))
@@ -326,14 +324,14 @@ def _year_and_part(column: pl.Series, at: At, asked: bool) -> Reading | None:
     first = int(np.flatnonzero(good)[0])
     day = f"{result[first]:%Y-%m-%d}"
     told = f"{column.name!r} read as years and the numbers of their {_DIVISIONS[among]}, {at(first)} as {day}"
-    doubt = f"{told}, since each year has {among} of them; if they are others, write dates as {day}"
+    doubt = f"{told}; each year has {int(part[good].max())} of them. If they are others, write dates as {day}"
     remarks = () if inferred else (f"file: {told}",)
     remarks += (_unreadable(column, at, bad),) if len(bad) else ()
     return Reading(result, remarks=remarks, warnings=(doubt,) if inferred else (), local=True)
 
 
 def _divided_text(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
-    """Years, the numbers of their parts, and whether other ways to read dates get months right."""
+    """Years, the numbers of their parts, and whether these may be months that are read wrong as dates otherwise."""
     head = column.drop_nulls().head(20)
     for pattern in _DIVIDED:
         if not len(head) or not head.str.contains(pattern).all():
@@ -344,14 +342,14 @@ def _divided_text(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int6
         short = (parts["part"].str.len_chars() == 1) & (parts["mark"] == ".")
         lost = bool(short.any() and parts["part"].str.starts_with("0").any() and pattern == _DIVIDED[0])
         part = np.where(short.fill_null(False).to_numpy(), 10 * part, part) if lost else part
-        return _integers(parts["year"]), part, not lost
+        return _integers(parts["year"]), part, lost
     return None
 
 
 def _divided_numbers(
     column: pl.Series, named: int | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
-    """The same of numbers: 1920.4, 1871.01 and 1.1871, and of 19204 and 187152 under names of quarters and weeks."""
+    """The same of numbers: 1920.4, 1871.01, 1.1871, and 19204 and 187152 under names of quarters and weeks."""
     numbers = column.cast(pl.Float64).fill_nan(None).fill_null(0.0).to_numpy()
     known = numbers[column.is_not_null().to_numpy() & (numbers != 0)]
     if not len(known) or not (np.abs(known) < 1e6).all():
@@ -372,31 +370,31 @@ def _divided_numbers(
     if known.min() >= 1500 and known.max() < 2200:
         if not whole(100):
             return None
-        year, part = apart(10) if whole(10) else apart(100)
-        # Of the year alone with a point, months from 1 to 9 cannot be told from October.
-        return (year, part, False) if part.max() <= (6 if whole(10) else 53 if named == 52 else 12) else None
+        # Of 1871.1 alone, January cannot be told from October.
+        return (*apart(10), False) if whole(10) else (*apart(100), True)
     if known.min() >= 1 and known.max() < (54 if named == 52 else 13) and whole(10_000):
         part, year = apart(10_000)
-        return year, part, False
+        return year, part, True
     return None
 
 
 def _parts_of_year(
     year: NDArray[np.int64], part: NDArray[np.int64], named: int | None
 ) -> tuple[int | None, bool]:
-    """Into how many parts years are divided, and whether no name says so; None where it cannot be."""
+    """Into how many parts years are divided, None if into none; and whether a reader should look at that.
+
+    Where no name says so, years that all have the same 4, say, have quarters, and those with the same 5 have months.
+    """
     most = int(part.max())
     if named and most <= (53 if named == 52 else named):
         return named, False
-    years = np.unique(year)
-    inner = years[1:-1] if len(years) >= _FEWEST_DIVIDED else years[:0]
-    if most in (2, 3, 4, 6) and len(inner):
-        # The first year and the last may be incomplete.
-        cells = np.unique(np.stack([year, part]), axis=1)
-        of_inner = cells[0, np.isin(cells[0], inner)]
-        if len(of_inner) == most * len(inner):
-            return most, True
-    return (12, False) if most <= 12 else (None, False)
+    if most > (53 if named == 52 else 12):
+        return None, False
+    # The first year and the last may be incomplete.
+    inner = np.unique(year)[1:-1]
+    cells = np.unique(np.stack([year, part]), axis=1)
+    same = len(inner) and most < 12 and np.isin(cells[0], inner).sum() == most * len(inner)
+    return (most if same and 12 % most == 0 and most > 1 else 12), bool(same)
 
 
 def seconds(column: pl.Series) -> NDArray[np.float64]:
