@@ -97,7 +97,7 @@ def test_a_group_of_its_own_wish_that_parts_what_belongs_together_is_warned_of(g
     mapping, lines = guess(visits(nested=True), group="session")
     assert mapping["group"] == "session" and "subject" not in mapping["features"]
     assert (
-        "warning: each value of 'session' belongs to one of 'subject', so that parts share values of 'subject'; "
+        "warning: each 'session' belongs to one 'subject': rows of one 'subject' are in training and in test; "
         "--group subject,session keeps them apart"
     ) in lines
     mapping, lines = guess(visits(nested=True), group=["subject", "session"])
@@ -435,6 +435,46 @@ def test_times_that_begin_again_are_not_sorted_into_one_another(guess):
         _, lines = guess(rows.with_columns(pl.col("time") + pl.int_range(rows.height) * 1e-7), group=asked)
         begins = f"warning: the time goes back {times} times"
         assert any(line.startswith(begins) and line.endswith("sorted by time, their rows are mixed") for line in lines)
+
+
+def nested_visits(outer, values, inner="patient", each=5):
+    """Visits of patients, of whom several share each value of a column."""
+    rows = [(value, f"{value}-{one}", 2010 + year) for value in values for one in range(each) for year in range(8)]
+    draws = np.random.default_rng(3).normal(size=(2, len(rows)))
+    return pl.DataFrame(rows, [outer, inner, "year"], orient="row").with_columns(x=draws[0], y=draws[1])
+
+
+@pytest.mark.parametrize("outer", ["hospital", "classroom", "ward", "farm", "cage", "Betrieb", "nobody knows", "plot"])
+@pytest.mark.parametrize("values", [["A", "B", "C", "D"], [1, 2, 3, 4]])
+def test_what_holds_several_groups_is_warned_of_under_any_name(outer, values, guess):
+    mapping, lines = guess(nested_visits(outer, values))
+    option = f"'{outer},patient'" if " " in outer else f"{outer},patient"
+    assert mapping["group"] == "patient"
+    assert [line for line in lines if line.startswith("warning")] == [
+        f"warning: each 'patient' belongs to one '{outer}': rows of one '{outer}' are in training and in test; --group "
+        f"{option} keeps them apart"
+    ]
+    assert not [
+        line for line in guess(nested_visits(outer, values), group=[outer, "patient"])[1] if "keeps them apart" in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outer", "values"),
+    [
+        ("sex", ["f", "m"]), ("wing", ["east", "west"]), ("diagnosis", ["A", "B", "C"]), ("treatment_arm", [0, 1, 2]),
+        ("set", ["train", "validation", "test"]), ("dose", [10, 20, 50]), ("height", [151, 172, 180, 190]),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_a_group_holds_no_groups(outer, values, guess):
+    assert not [line for line in guess(nested_visits(outer, values))[1] if "keeps them apart" in line]
+
+
+def test_two_levels_above_a_group_are_one_warning(guess):
+    frame = nested_visits("school", "ABCD", "student")
+    room = pl.col("school") + (pl.col("student").str.slice(2).cast(pl.Int64) % 2).cast(pl.String)
+    (warning,) = [line for line in guess(frame.with_columns(classroom=room))[1] if "keeps them apart" in line]
+    assert "each 'student' belongs to one 'school' and one 'classroom': rows of one 'school' are" in warning
 
 
 def test_pieces_of_one_log_in_another_order_and_late_rows_are_sorted(guess):

@@ -1,5 +1,6 @@
 """Which rows of a user's table are one recording, and in which order they are."""
 
+import itertools
 import shlex
 
 import numpy as np
@@ -126,11 +127,15 @@ def _suspect_names(draft: Draft) -> None:
 
 def drop_identifiers(draft: Draft) -> None:
     """Drop columns that only say whose or which a row is, and warn where they hold several groups."""
-    if draft.key and "group" in draft.given:
-        for name in groups.coarser(draft.frame, draft.key, draft.target, draft.time):
+    if draft.key:
+        above = groups.coarser(draft.frame, draft.key, draft.target, draft.time)
+        # Of those named like identifiers, the choice of a group has said why they are none.
+        above = [name for name in above if "group" in draft.given or not words.is_named(name)]
+        if above:
             draft.warnings.append(
-                f"each value of {draft.group!r} belongs to one of {name!r}, so that parts share values of {name!r}; "
-                f"--group {','.join((name, *draft.key))} keeps them apart"
+                f"each {draft.group!r} belongs to one {' and one '.join(map(repr, above[:4]))}: rows of one "
+                f"{above[0]!r} are in training and in test; --group {shlex.quote(','.join((above[0], *draft.key)))} "
+                "keeps them apart"
             )
     for name, reason in groups.identifiers(draft.frame, draft.key, draft.target, draft.time).items():
         if name not in (draft.given.get("features") or ()):
@@ -177,8 +182,18 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
     firsts = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(times)]])
     by_code = zip(firsts[:-1], firsts[1:], strict=True)
     spanned = sum(float(np.ptp(times[first:end])) for first, end in by_code)
+    if not back.any() or len(times) / (len(runs) - 1) < groups.FEWEST_ROWS:
+        return
     # A log in several pieces covers each time once in whatever order they are.
-    if not back.any() or covered <= MIXED * spanned or len(times) / (len(runs) - 1) < groups.FEWEST_ROWS:
+    if covered <= MIXED * spanned:
+        again = [end for first, end in itertools.pairwise(runs[:-1]) if same[end - 1] and times[end] <= times[first]]
+        # Dates do not begin again.
+        if again and draft.frame[draft.time].dtype != pl.Datetime:
+            draft.warnings.append(
+                f"the time begins again in {draft.at(int(order[again[0]]))}, and rows are sorted by it, so that those "
+                "from there on come first; if a clock was set back or started anew, add a column that numbers what is "
+                "before and after, and name it with --group"
+            )
         return
     first = int(order[int(back.argmax()) + 1])
     what = (

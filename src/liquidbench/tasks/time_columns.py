@@ -200,6 +200,36 @@ def leaps(column: pl.Series, codes: NDArray[np.int64]) -> tuple[float, float] | 
     return None
 
 
+_ENDS_OF_COUNTERS = {None: (2**16, 2**32), "min": (1440,), "s": (86_400,), "ms": (86_400_000,), "us": (86_400_000_000,)}
+"""Where counters begin again: in a machine's 16 and 32 bits, and at midnight by the unit of a day's count."""
+
+
+def continued(column: pl.Series, unit: str | None) -> tuple[pl.Series, int, NDArray[np.int64]] | None:
+    """Numbers of a counter that begins again, going on instead; its end; and the rows with which it begins again.
+
+    Each time, it has to begin about one step after it would have ended. None for all other numbers.
+
+    Args:
+        column: the numbers, in the order in which they were written.
+        unit: of time, where it is known.
+    """
+    if not column.dtype.is_numeric() or column.has_nulls():
+        return None
+    numbers = column.cast(pl.Float64).to_numpy()
+    steps = np.diff(numbers)
+    back = steps < 0
+    if not back.any() or not (steps > 0).any() or numbers.min() < 0:
+        return None
+    usual = float(np.median(steps[steps > 0]))
+    ends = [*_ENDS_OF_COUNTERS[None], *(end for of, some in _ENDS_OF_COUNTERS.items() if unit in (None, of) for end in some)]
+    for end in ends:
+        over = steps[back] + end
+        if numbers.max() < end and (over > 0).all() and (over <= 2 * usual).all():
+            turns = np.cumsum(np.concatenate([[False], back]))
+            return column + pl.Series(turns * end).cast(column.dtype), end, np.flatnonzero(back) + 1
+    return None
+
+
 def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
     """Whether numbers go up and hardly ever down, as the times of recordings one below another do.
 

@@ -233,8 +233,18 @@ def _tell_doubts(draft: Draft, time: str) -> None:
 
 
 def _unroll(draft: Draft, name: str) -> None:
-    """Add a day to a clock after each midnight."""
+    """Let a clock go on after each midnight, and a counter beyond its end."""
     if draft.frame[name].dtype != pl.Duration:
+        named = words.time_name(name)
+        if counter := time_columns.continued(draft.frame[name], named.unit if named else None):
+            draft.frame = draft.frame.with_columns(counter[0])
+            again = counter[2]
+            more = f", and {counted(len(again) - 1, 'more time')}" if len(again) > 1 else ""
+            draft.warnings.append(
+                f"{name!r} begins again in {draft.at(int(again[0]))}{more}, where a counter up to {counter[1]} would; it "
+                "is read as going on. If another recording begins there, add a column that tells them apart and name "
+                "it with --group"
+            )
         return
     hours = draft.frame[name].drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
     clock, midnights = dates.unrolled(draft.frame[name])

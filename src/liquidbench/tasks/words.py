@@ -405,6 +405,13 @@ _PROPERTY = re.compile(
     re.IGNORECASE,
 )
 """Names such as treatment group: what is known of a subject, and not who it is."""
+_TRAITS = frozenset(
+    "sex gender race ethnicity ethnic religion marital married education occupation arm treatment treat trt drug dose "
+    "dosage placebo diagnosis disease condition comorbidity symptom status severity grade stage level risk type kind "
+    "category class outcome smoker smoking age bmi blood handedness colour color size shape material weekday day month "
+    "geschlecht schulabschluss familienstand diagnose behandlung sexe genre sexo genero".split()
+)
+"""Words for what is known of a subject and many others share, and not for where it belongs."""
 _FOLDS = re.compile(
     r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
 )
@@ -449,6 +456,11 @@ def is_within(name: str) -> bool:
 def is_property(name: str) -> bool:
     """Whether a name such as treatment group is of what is known of a subject, and not of who it is."""
     return bool(_PROPERTY.fullmatch(name))
+
+
+def is_trait(name: str) -> bool:
+    """Whether a name is that of what is known of a subject, such as sex or a diagnosis, and many others share."""
+    return is_property(name) or not _TRAITS.isdisjoint(split(name))
 
 
 def is_id(name: str) -> bool:
