@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -484,6 +485,69 @@ def test_pieces_of_one_log_in_another_order_and_late_rows_are_sorted(guess):
     late = frame[[*range(100), 103, 100, 101, 102, *range(104, 240)]]
     for mixed in (pieces, late, pl.concat([frame, frame])):
         assert any(line.startswith("order: rows were not in time order") for line in guess(mixed)[1])
+
+
+def of_time(name, times):
+    draws = np.random.default_rng(4).normal(size=(2, len(times)))
+    return pl.DataFrame({name: times, "x": draws[0], "y": draws[1]}, strict=False)
+
+
+@pytest.mark.parametrize(
+    "times", [[*range(500, 700), *range(200)], [*np.arange(0, 90, 0.5), *np.arange(0.25, 30, 0.5)]]
+)
+def test_times_that_begin_again_once_are_warned_of(times, guess):
+    frame = of_time("uptime_s", times)
+    line = int(np.argmax(np.diff(times) < 0)) + 3
+    (warning,) = [line for line in guess(frame)[1] if line.startswith("warning: the time")]
+    assert warning.startswith(f"warning: the time begins again in line {line}, and rows are sorted by it")
+    late = frame.sort("uptime_s")[[*range(100), 103, 100, 101, 102, *range(104, 200)]]
+    assert not [line for line in guess(late)[1] if "begins again" in line]
+    days = frame.with_columns(pl.from_epoch(pl.col("uptime_s").cast(pl.Int64), time_unit="d")).unique("uptime_s")
+    assert not [line for line in guess(days)[1] if "begins again" in line]
+
+
+def test_a_counter_that_begins_again_goes_on_with_a_warning(guess):
+    mapping, lines = guess(of_time("time_s", (80_000 + 60 * np.arange(400)) % 86_400))
+    (warning,) = [line for line in lines if line.startswith("warning")]
+    assert warning.startswith("warning: 'time_s' begins again in line 109, where a counter up to 86400 would, and is")
+    assert {
+        span for split in SPLITS for each in table.load(mapping).recordings(split) for span in np.diff(each.times)
+    } == {60.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("AM/PM", ["AM", "PM"]), ("Heures", [f"{hour:02d}h-{hour + 1:02d}h" for hour in range(24)]),
+        ("slot", [f"{hour}h - {hour + 1}h" for hour in range(24)]),
+        ("Uhrzeit", [f"U{hour}" for hour in range(24)]),
+    ],
+)  # fmt: skip
+def test_a_clock_is_never_advised_as_group(name, cells, guess):
+    days = [datetime(2024, 1, 1) + timedelta(days=row // len(cells)) for row in range(20 * len(cells))]
+    frame = of_time("Date", days).with_columns(pl.Series(name, cells * 20))
+    with pytest.raises(ValueError, match="repeat the time") as refused:
+        guess(frame)
+    assert "would do" not in str(refused.value) and f"as {name!r} may be a part of it" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "said"),
+    [
+        ("Monat", [month + year / 100 for year in range(90, 99) for month in range(1, 13)], "is named like a date"),
+        ("t", [year * 10 + part for year in range(30) for part in range(1, 6)], "of 't' leap, as from 5 to 11"),
+        ("month", [*range(1, 13)] * 10, ""), ("months_since_visit", np.linspace(0, 3, 100), ""), ("t", range(100), ""),
+    ],
+)  # fmt: skip
+def test_dates_that_are_read_as_plain_numbers_are_warned_of(name, numbers, said, guess):
+    lines = [line for line in guess(of_time(name, list(numbers)))[1] if line.startswith("warning")]
+    assert len(lines) == bool(said) and all(said in line and "2024-05-31" in line for line in lines)
+
+
+def test_months_and_days_in_one_number_are_refused_with_the_way_out(guess):
+    days = [datetime(2024, 3, 1) + timedelta(days=row) for row in range(300)]
+    with pytest.raises(ValueError, match=r"If numbers such as 1\.03 are dates, write them with their year"):
+        guess(of_time("Datum", [day.day + day.month / 100 for day in days]))
 
 
 @pytest.mark.parametrize(

@@ -176,8 +176,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
       in a hundred or more, or any number that comes again and again as the others do not, though not in so many rows
       that it is as usual as they are;
     - of any width, where it is such a number, the only negative one (or a 100, the only positive one), and several
-      rows have it. For -1, which may be a class or a direction, the others have to be many, or have decimals, or the gap
-      has to be wider than those between the least of them;
+      rows have it. For -1, which may be a class or a direction, the others have to be many, or have decimals, or the
+      gap has to be wider than those between the least of them;
     - wider than those between the values next to it, where it is such a number or at the end of a machine's range
       (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere.
 
@@ -255,7 +255,11 @@ def _is_beyond(numbers: pl.Series, value: float) -> bool:
     """Whether a value at an end of others is none of theirs, by the gap to them or by the rows beside its own."""
     near = np.unique((numbers.filter(numbers != value) - value).abs().to_numpy())[: _NEAR + 1]
     anywhere, leaps = _beside(numbers, value)
-    return len(near) > _NEAR and near[0] > np.diff(near).min() and (leaps or (anywhere and near[0] > 2 * np.diff(near).max()))
+    return (
+        len(near) > _NEAR
+        and near[0] > np.diff(near).min()
+        and (leaps or (anywhere and near[0] > 2 * np.diff(near).max()))
+    )
 
 
 def _beside(numbers: pl.Series, value: float) -> tuple[bool, bool]:

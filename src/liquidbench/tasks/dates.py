@@ -346,9 +346,7 @@ def _divided_text(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int6
     return None
 
 
-def _divided_numbers(
-    column: pl.Series, named: int | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
+def _divided_numbers(column: pl.Series, named: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
     """The same of numbers: 1920.4, 1871.01, 1.1871, and 19204 and 187152 under names of quarters and weeks."""
     numbers = column.cast(pl.Float64).fill_nan(None).fill_null(0.0).to_numpy()
     known = numbers[column.is_not_null().to_numpy() & (numbers != 0)]
@@ -371,16 +369,23 @@ def _divided_numbers(
         if not whole(100):
             return None
         # Of 1871.1 alone, January cannot be told from October.
-        return (*apart(10), False) if whole(10) else (*apart(100), True)
+        if whole(10):
+            return *apart(10), False
+        year, part = apart(100)
+        if part.max() > 12 and named != 52:
+            single = part % 10 == 0
+            part = np.where(single, part // 10, part)
+            # January is written as 1871.1, and October has become the same.
+            october = np.concatenate([[False], part[:-1] == 9]) | np.concatenate([part[1:] == 11, [False]])
+            part = np.where(single & (part == 1) & october, 10, part)
+        return year, part, True
     if known.min() >= 1 and known.max() < (54 if named == 52 else 13) and whole(10_000):
         part, year = apart(10_000)
         return year, part, True
     return None
 
 
-def _parts_of_year(
-    year: NDArray[np.int64], part: NDArray[np.int64], named: int | None
-) -> tuple[int | None, bool]:
+def _parts_of_year(year: NDArray[np.int64], part: NDArray[np.int64], named: int | None) -> tuple[int | None, bool]:
     """Into how many parts years are divided, None if into none; and whether a reader should look at that.
 
     Where no name says so, years that all have the same 4, say, have quarters, and those with the same 5 have months.

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, groups, words
+from liquidbench.tasks import columns, groups, time_columns, words
 from liquidbench.tasks.draft import Draft, filled_where_it_changes
 from liquidbench.wording import columns_named, counted, listed
 
@@ -186,13 +186,14 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
         return
     # A log in several pieces covers each time once in whatever order they are.
     if covered <= MIXED * spanned:
-        again = [end for first, end in itertools.pairwise(runs[:-1]) if same[end - 1] and times[end] <= times[first]]
+        pieces = [(first, end) for first, end in itertools.pairwise(runs[:-1]) if same[end - 1]]
+        again = [end for first, end in pieces if times[end] <= times[first] + 0.1 * (times[end - 1] - times[first])]
         # Dates do not begin again.
         if again and draft.frame[draft.time].dtype != pl.Datetime:
             draft.warnings.append(
                 f"the time begins again in {draft.at(int(order[again[0]]))}, and rows are sorted by it, so that those "
-                "from there on come first; if a clock was set back or started anew, add a column that numbers what is "
-                "before and after, and name it with --group"
+                "from there on come first; if a clock was set back or started anew, let its times go on from there in "
+                "the file"
             )
         return
     first = int(order[int(back.argmax()) + 1])
@@ -206,10 +207,13 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
         return
     frame = draft.frame[order]
     names = groups.ascending(frame, times, draft.target, draft.time)
-    names = [name for name in names if name not in draft.key]
+    names = [name for name in names if name not in draft.key and not time_columns.may_be_of_clock(frame[name])]
     hint = f" ({listed(names, 4)} would do)" if names else ""
+    some = f"{draft.frame[draft.time].drop_nulls()[0]}"
+    dates = f". If numbers such as {some} are dates, write them with their year, as 2024-05-31"
+    dates *= draft.frame[draft.time].dtype.is_float() and words.speaks_of_dates(draft.time)
     draft.refuse(
-        f"{what}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
+        f"{what}{dates}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
         f"--group{hint}, or add one; if it is one recording all the same, say --no-group"
     )
 
@@ -270,9 +274,12 @@ def _merge_repeated_rows(draft: Draft) -> None:
         table = draft.frame, draft.target, draft.time
         within = f"within a group of {columns_named(draft.key)}" if draft.key else "with other content"
         pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
+        pairs = [pair for pair in pairs if not any(time_columns.may_be_of_clock(draft.frame[name]) for name in pair)]
         alone = [] if draft.key else groups.candidates(*table)
         in_file = draft.frame[np.argsort(draft.row)]
-        clocks = [name for name in alone if not groups.come_in_blocks(in_file, name)]
+        of_clock = [name for name in alone if time_columns.may_be_of_clock(draft.frame[name])]
+        alone = [name for name in alone if name not in of_clock]
+        clocks = of_clock or [name for name in alone if not groups.come_in_blocks(in_file, name)]
         # What comes again at each time may be a place, or number what is at it; identifiers are surer.
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]

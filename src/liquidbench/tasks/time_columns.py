@@ -130,6 +130,18 @@ def looks_like_dates(column: pl.Series) -> bool:
     return bool(2 * column.str.contains(form).sum() > len(column))
 
 
+def may_be_of_clock(column: pl.Series) -> bool:
+    """Whether a column may say when on a day a row was: by its name, or as ``AM``, ``14h-15h``, ``14:30 - 15:00``."""
+    if words.tells_when(column.name):
+        return True
+    if column.dtype != pl.String:
+        return column.dtype.is_temporal()
+    values = column.drop_nulls().unique()
+    clock = r"\d{1,2}\s?[h:]\s?(?:\d{2})?"
+    form = rf"^(?i:[ap]\.?\s?m\.?|{clock}(?:\s?(?:-|to|\x{{2013}})\s?{clock})?)$"
+    return bool(len(values)) and bool(values.str.contains(form).all())
+
+
 def counts_in_words(column: pl.Series) -> bool:
     """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
     if column.dtype != pl.String:
@@ -221,7 +233,10 @@ def continued(column: pl.Series, unit: str | None) -> tuple[pl.Series, int, NDAr
     if not back.any() or not (steps > 0).any() or numbers.min() < 0:
         return None
     usual = float(np.median(steps[steps > 0]))
-    ends = [*_ENDS_OF_COUNTERS[None], *(end for of, some in _ENDS_OF_COUNTERS.items() if unit in (None, of) for end in some)]
+    ends = [
+        *_ENDS_OF_COUNTERS[None],
+        *(end for of, some in _ENDS_OF_COUNTERS.items() if unit in (None, of) for end in some),
+    ]
     for end in ends:
         over = steps[back] + end
         if numbers.max() < end and (over > 0).all() and (over <= 2 * usual).all():

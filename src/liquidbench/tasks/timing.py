@@ -241,9 +241,9 @@ def _unroll(draft: Draft, name: str) -> None:
             again = counter[2]
             more = f", and {counted(len(again) - 1, 'more time')}" if len(again) > 1 else ""
             draft.warnings.append(
-                f"{name!r} begins again in {draft.at(int(again[0]))}{more}, where a counter up to {counter[1]} would; it "
-                "is read as going on. If another recording begins there, add a column that tells them apart and name "
-                "it with --group"
+                f"{name!r} begins again in {draft.at(int(again[0]))}{more}, where a counter up to {counter[1]} would, "
+                "and is read as going on; if another recording begins there, add a column that tells them apart and "
+                "name it with --group"
             )
         return
     hours = draft.frame[name].drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()

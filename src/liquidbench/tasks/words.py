@@ -177,6 +177,11 @@ def may_be_clock(name: str) -> bool:
     return bool(_MAY_BE_CLOCK.fullmatch(name)) and not is_amount(name)
 
 
+def tells_when(name: str) -> bool:
+    """Whether a name is that of a time, of a clock, or of a part of one, in some language."""
+    return bool(time_name(name) or is_part(name) or is_clock(name) or may_be_clock(name) or unit_of_time(name))
+
+
 def is_amount(name: str) -> bool:
     """Whether a word of a name makes its time an amount, such as a response time, and not when something was."""
     return not _DURATIONS.isdisjoint(split(name))
