@@ -693,6 +693,17 @@ def test_numbers_that_stand_apart_are_suspects(case):
     assert {(suspect.value, suspect.count) for suspect in found} == {(value, odd.count(value)) for value in odd}
 
 
+@pytest.mark.parametrize("month", ["{month:02d}.{year}", "{year}.{month:02d}"])
+def test_months_with_points_say_nothing_of_the_decimal_mark(month, read):
+    def row(number):
+        when = month.format(year=1990 + number // 12, month=number % 12 + 1)
+        return f"{when};{number % 9 + 1}.{number % 997 + 1:03d};{number % 7},{number % 10}5"
+
+    table = read(lines(row, "Monat;pieces;y\n"))
+    expected = [(number % 9 + 1) * 1000 + number % 997 + 1 for number in range(ROWS)]
+    assert table.frame["pieces"].to_list() == expected and table.frame["y"][11] == 4.15
+
+
 def drawn(seed, least, most, rows=1000):
     return np.random.default_rng(seed).integers(least, most + 1, rows).astype(float)
 

@@ -397,6 +397,7 @@ class _Typing:
         if separator not in (",", None) or any(found.comma or found.either[","] for found in marks.values()):
             # Points that were taken for decimal marks may be between thousands.
             floats = {name: text[name] for name, numbers in quick.items() if numbers.dtype == pl.Float64}
+            floats = {name: cells for name, cells in floats.items() if not numerals.are_years_with_parts(cells)}
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
                 bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])

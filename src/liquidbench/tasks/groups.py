@@ -371,15 +371,22 @@ def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | 
     hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none.
     """
     groups = _count(frame, key[:1])
-    found = []
-    for name in _usable(frame, target, time):
-        values = _count(frame, (name,))
-        if name in key or values >= groups or is_fold(frame[name]) or not nested(frame, name, key[:1]):
-            continue
-        text = frame[name].dtype == pl.String
-        shared = FEWEST <= values <= groups / 2 and not (words.is_trait(name) or is_part_of_split(frame[name]))
-        if words.is_named(name) or (shared and (text or (_is_numbering(frame[name]) and come_in_blocks(frame, name)))):
-            found.append(name)
+
+    def may_hold(name: str, values: int) -> bool:
+        column = frame[name]
+        if values >= groups or is_fold(column):
+            return False
+        if words.is_named(name):
+            return True
+        if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
+            return False
+        return column.dtype == pl.String or (_is_numbering(column) and come_in_blocks(frame, name))
+
+    found = [
+        name
+        for name in _usable(frame, target, time)
+        if name not in key and may_hold(name, _count(frame, (name,))) and nested(frame, name, key[:1])
+    ]
     return sorted(found, key=lambda name: _count(frame, (name,)))
 
 
