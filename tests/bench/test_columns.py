@@ -719,6 +719,8 @@ def signal(seed, least, most, rows=1000):
 FOR_MISSING = {
     "999 in all rows but a few": (999, 0.97, drawn(0, 0, 27)),
     "-200 in all rows but a few": (-200, 0.97, drawn(1, 7, 1189)),
+    "-999 beside a flag": (-999, 0.05, drawn(15, 0, 1)),
+    "99 beside a flag": (99, 0.05, drawn(15, 0, 1)),
     "100 for no signal": (100, 0.96, drawn(2, -104, -1)),
     "100 for no signal, seldom": (100, 0.02, drawn(2, -104, -1)),
     "-1 beside a few counts": (-1, 0.02, drawn(3, 0, 19)),

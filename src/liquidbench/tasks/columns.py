@@ -225,7 +225,7 @@ _OF_BYTES = (127.0, 255.0, -128.0)
 
 
 def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: bool) -> Sentinel | None:
-    if usual.n_unique() < _FEWEST_CATEGORIES or (len(usual) < 0.05 * len(numbers) and not often_used):
+    if len(usual) < 3 or (len(usual) < 0.05 * len(numbers) and not often_used):
         return None
     least, most = float(usual.min()), float(usual.max())  # pyright: ignore[reportArgumentType]
     spread, gap = most - least, max(least - value, value - most)
@@ -234,17 +234,14 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
     if not often_used:
         # Of few values, each is many rows, and the one far from the others may be as good as they are.
         rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
+        several = several and usual.n_unique() >= _FEWEST_CATEGORIES
         suspected = several and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))
     elif value == -1:
         distinct = usual.n_unique()
         lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
-        apart = least >= 1 and gap > float(lower.max() or 0)  # pyright: ignore[reportArgumentType]
+        apart = distinct >= _FEWEST_CATEGORIES and least >= 1 and gap > float(lower.max() or 0)  # pyright: ignore
         many = most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
-        anywhere, leaps = _beside(numbers, value)
-        counts = usual.value_counts().sort(usual.name)["count"].to_numpy()
-        # Of counts that get fewer towards their least, -1 may be the next.
-        ends = bool((usual % 1 != 0).any()) or counts[:2].mean() > 0.6 * counts[2:5].mean()
-        of_amounts = distinct >= _FEWEST_AMOUNTS and (leaps or (ends and anywhere))
+        of_amounts = distinct >= _FEWEST_AMOUNTS and _ends_amounts(numbers, usual, value)
         suspected = several and least >= 0 and (apart or many or of_amounts)
     else:
         alone = value < 0 <= least or most < 0 < value
@@ -268,6 +265,15 @@ def _is_beyond(numbers: pl.Series, value: float) -> bool:
         and near[0] > np.diff(near).min()
         and (leaps or (anywhere and near[0] > 2 * np.diff(near).max()))
     )
+
+
+def _ends_amounts(numbers: pl.Series, usual: pl.Series, value: float) -> bool:
+    """Whether a value below amounts is hardly the least of them."""
+    anywhere, leaps = _beside(numbers, value)
+    counts = usual.value_counts().sort(usual.name)["count"].to_numpy()
+    # Of counts that get fewer towards their least, -1 may be the next.
+    ends = bool((usual % 1 != 0).any()) or counts[:2].mean() > 0.6 * counts[2:5].mean()
+    return leaps or (ends and anywhere)
 
 
 def _beside(numbers: pl.Series, value: float) -> tuple[bool, bool]:

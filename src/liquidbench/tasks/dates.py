@@ -350,7 +350,7 @@ def _divided_numbers(column: pl.Series, named: int | None) -> tuple[NDArray[np.i
     """The same of numbers: 1920.4, 1871.01, 1.1871, and 19204 and 187152 under names of quarters and weeks."""
     numbers = column.cast(pl.Float64).fill_nan(None).fill_null(0.0).to_numpy()
     known = numbers[column.is_not_null().to_numpy() & (numbers != 0)]
-    if not len(known) or not (np.abs(known) < 1e6).all():
+    if not len(known) or known.min() < 1 or known.max() >= 2200 * 100 or (column.dtype.is_integer() and not named):
         return None
 
     def whole(scale: int) -> bool:
