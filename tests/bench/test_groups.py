@@ -464,7 +464,8 @@ def test_what_holds_several_groups_is_warned_of_under_any_name(outer, values, gu
     ("outer", "values"),
     [
         ("sex", ["f", "m"]), ("wing", ["east", "west"]), ("diagnosis", ["A", "B", "C"]), ("treatment_arm", [0, 1, 2]),
-        ("set", ["train", "validation", "test"]), ("dose", [10, 20, 50]), ("height", [151, 172, 180, 190]),
+        ("set", ["train", "validation", "test"]), ("dose", [10, 20, 50]), ("model", ["X1", "X2", "Y1"]),
+        ("height", [151, 172, 180, 190]),
     ],
 )  # fmt: skip
 def test_what_is_known_of_a_group_holds_no_groups(outer, values, guess):

@@ -414,6 +414,7 @@ _TRAITS = frozenset(
     "sex gender race ethnicity ethnic religion marital married education occupation arm treatment treat trt drug dose "
     "dosage placebo diagnosis disease condition comorbidity symptom status severity grade stage level risk type kind "
     "category class outcome smoker smoking age bmi blood handedness colour color size shape material weekday day month "
+    "model brand make manufacturer version breed species genotype "
     "geschlecht schulabschluss familienstand diagnose behandlung sexe genre sexo genero".split()
 )
 """Words for what is known of a subject and many others share, and not for where it belongs."""
