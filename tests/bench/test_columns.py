@@ -695,6 +695,80 @@ def test_numbers_that_stand_apart_are_suspects(case):
     assert {(suspect.value, suspect.count) for suspect in found} == {(value, odd.count(value)) for value in odd}
 
 
+@pytest.mark.parametrize("month", ["{month:02d}.{year}", "{year}.{month:02d}"])
+def test_months_with_points_say_nothing_of_the_decimal_mark(month, read):
+    def row(number):
+        when = month.format(year=1990 + number // 12, month=number % 12 + 1)
+        return f"{when};{number % 9 + 1}.{number % 997 + 1:03d};{number % 7},{number % 10}5"
+
+    table = read(lines(row, "Monat;pieces;y\n"))
+    expected = [(number % 9 + 1) * 1000 + number % 997 + 1 for number in range(ROWS)]
+    assert table.frame["pieces"].to_list() == expected and table.frame["y"][11] == 4.15
+
+
+def drawn(seed, least, most, rows=1000):
+    return np.random.default_rng(seed).integers(least, most + 1, rows).astype(float)
+
+
+def signal(seed, least, most, rows=1000):
+    """A random walk that ranges from one number to another."""
+    walk = np.random.default_rng(seed).normal(size=rows).cumsum()
+    return least + (most - least) * (walk - walk.min()) / np.ptp(walk)
+
+
+FOR_MISSING = {
+    "999 in all rows but a few": (999, 0.97, drawn(0, 0, 27)),
+    "-200 in all rows but a few": (-200, 0.97, drawn(1, 7, 1189)),
+    "-999 beside a flag": (-999, 0.05, drawn(15, 0, 1)),
+    "99 beside a flag": (99, 0.05, drawn(15, 0, 1)),
+    "100 for no signal": (100, 0.96, drawn(2, -104, -1)),
+    "100 for no signal, seldom": (100, 0.02, drawn(2, -104, -1)),
+    "-1 beside a few counts": (-1, 0.02, drawn(3, 0, 19)),
+    "-1 beside rain": (-1, 0.02, np.random.default_rng(4).gamma(0.3, 3, 1000).round(1)),
+    "-1 beside a signal": (-1, 0.02, signal(5, 0, 19).round()),
+    "255 beside a byte": (255, 0.02, drawn(6, 0, 250)),
+    "255 beside a signal": (255, 0.02, signal(7, 0, 250).round()),
+    "65535": (65535, 0.02, signal(8, 0, 65_000).round()),
+    "32767": (32767, 0.02, drawn(9, -30_000, 32_000)),
+    "-32768": (-32768, 0.02, drawn(10, -32_000, 32_000)),
+    "4294967295": (2**32 - 1, 0.02, drawn(11, 0, 4 * 10**9)),
+    "99 beside ages": (99, 0.02, drawn(12, 18, 90)),
+    "999 beside prices": (999, 0.02, drawn(13, 0, 980)),
+}
+
+
+@pytest.mark.parametrize("case", FOR_MISSING)
+def test_codes_for_missing_values_are_suspects_at_any_distance_and_share(case):
+    code, share, values = FOR_MISSING[case]
+    column = np.where(np.random.default_rng(14).random(len(values)) < share, code, values)
+    (suspect,) = columns.sentinels(pl.Series(column))
+    assert (suspect.value, suspect.count) == (code, int((column == code).sum()))
+
+
+ORDINARY = {
+    "humidity up to 99": np.clip(signal(0, 30, 110), 0, 99).round(),
+    "ages up to 99": drawn(1, 18, 99),
+    "ages of subjects": np.repeat(drawn(2, 18, 99, 50), 20),
+    "per cent": drawn(3, 0, 100),
+    "a byte": drawn(4, 0, 255),
+    "a signal beyond a byte": np.clip(signal(5, -50, 320), 0, 255).round(),
+    "a picture": np.clip(np.random.default_rng(6).normal(128, 80, 1000), 0, 255).round(),
+    "a signal beyond 16 bits": np.clip(signal(7, -50_000, 50_000), -32_768, 32_767).round(),
+    "a temperature down to -1": signal(8, -1, 19).round(),
+    "a count less 1": np.random.default_rng(9).poisson(5, 1000) - 1.0,
+    "gears": drawn(10, -1, 8),
+    "signal strengths": drawn(11, -104, -1),
+    "a battery": np.clip(signal(12, 0, 120), 0, 100).round(),
+    "both signs": drawn(13, -9, 9),
+    "waits up to 99": np.minimum(np.random.default_rng(14).exponential(20, 1000).round(), 99),
+}
+
+
+@pytest.mark.parametrize("case", ORDINARY)
+def test_ordinary_columns_have_no_suspects(case):
+    assert columns.sentinels(pl.Series(ORDINARY[case])) == []
+
+
 @pytest.mark.parametrize(
     "values",
     [

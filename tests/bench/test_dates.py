@@ -131,6 +131,112 @@ def test_months_and_quarters_are_their_first_days():
     assert_read_as(read([str(quarter) for quarter in quarters]), quarters.to_timestamp())
 
 
+def numbered(form, periods, parts):
+    """Periods of pandas as a year and the number of its part."""
+    of = {"Q": lambda when: when.quarter, "M": lambda when: when.month, "H": lambda when: (when.month + 5) // 6}[parts]
+    return [form.format(year=when.year, part=of(when)) for when in periods]
+
+
+def periods_of(parts):
+    months = pandas.period_range("1920-01", periods=300, freq="M")
+    return {"M": months, "Q": months[::3], "H": months[::6]}[parts]
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "parts", "asks"),
+    [
+        ("Quarter", "{year}-{part}", "Q", False), ("Quartal", "{part}/{year}", "Q", False),
+        ("trimestre", "{year}/{part}", "Q", False), ("Date", "{year}/{part}", "Q", True),
+        ("Date", "{part}/{year}", "Q", True), ("Semester", "{year}/{part}", "H", False),
+        ("Halbjahr", "{part}.{year}", "H", False), ("when", "{year}-{part}", "H", True),
+        ("Month", "{part:02d}/{year}", "M", False), ("Date", "{year}.{part:02d}", "M", False),
+    ],
+)  # fmt: skip
+def test_a_year_and_the_number_of_its_part_in_text(name, form, parts, asks):
+    periods = periods_of(parts)
+    reading = read(numbered(form, periods, parts), name)
+    assert_read_as(reading, periods.to_timestamp())
+    assert bool(reading.warnings) == asks and (not asks or "If they are others" in reading.warnings[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "form", "parts"),
+    [
+        *[(name, "{year}.{part:02d}", "M") for name in ("Date", "Datum", "time", "Month", "Monat", "yyyymm", "code")],
+        *[(name, "{part:02d}.{year}", "M") for name in ("Datum", "Monat", "Periode", "Monat/Jahr", "Stichtag")],
+        ("Quarter", "{year}.{part}", "Q"), ("quarter", "{year}{part}", "Q"), ("Quartal", "{part}.{year}", "Q"),
+        ("date", "{year}.{part}", "Q"), ("semester", "{year}.{part}", "H"), ("Date", "{year}.{part}", "M"),
+    ],
+)  # fmt: skip
+def test_a_year_and_the_number_of_its_part_in_one_number(name, form, parts):
+    periods = periods_of(parts)
+    assert_read_as(read([float(cell) for cell in numbered(form, periods, parts)], name), periods.to_timestamp())
+
+
+def test_october_may_have_lost_its_zero_in_text_too():
+    cells = [cell.removesuffix("0") for cell in numbered("{year}.{part:02d}", periods_of("M"), "M")]
+    assert_read_as(read(cells, "Date"), periods_of("M").to_timestamp())
+
+
+@pytest.mark.parametrize("form", ["{part}/{year}", "{year}-{part:02d}", "{year}{part:02d}"])
+def test_a_year_and_the_number_of_its_week(form):
+    days = pandas.date_range("2015-12-28", periods=300, freq="W-MON")
+    cells = [form.format(year=year, part=week) for year, week, _ in (day.isocalendar() for day in days)]
+    assert_read_as(read([int(cell) if cell.isdigit() else cell for cell in cells], "week"), days)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("year", 1990 + np.arange(200) / 12), ("time", 1990 + np.arange(200) / 10), ("t", 1990 + np.arange(200) / 100),
+        ("date_index", np.random.default_rng(0).uniform(1, 13, 200).round(4)), ("time (s)", 1990.01 + np.arange(30)),
+        ("price", np.random.default_rng(0).integers(1990, 2020, 200) + 0.01), ("quarter", np.arange(200) % 4 + 1),
+        ("month", np.arange(200) % 12 + 1.0), ("response_time", 1900.01 + np.arange(30)),
+    ],
+)  # fmt: skip
+def test_other_numbers_are_no_year_with_a_part(name, numbers):
+    assert read(numbers, name) is None
+
+
+def test_years_with_the_same_five_months_are_months_with_a_warning():
+    cells = [f"{1950 + row // 5}-{row % 5 + 1}" for row in range(100)]
+    reading = read(cells, "Date")
+    assert reading.column[4] == datetime(1950, 5, 1) and "each year has 5 of them" in reading.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "leap"),
+    [
+        ([year * 10 + part for year in range(1990, 2020) for part in range(1, 6)], (19905, 19911)),
+        ([year + month / 100 for year in range(30, 50) for month in range(1, 13)], (30.12, 31.01)),
+        ([hour * 100 + minute for hour in range(20) for minute in range(0, 60, 15)], (45, 100)),
+        (np.arange(300), None), (np.arange(300) * 0.1, None), ([*range(100), *range(150, 250), *range(300, 400)], None),
+        ([week * 7 + day for week in range(60) for day in range(5)], None),
+        ([burst * 3600 + row for burst in range(30) for row in range(10)], None),
+        (np.random.default_rng(0).exponential(size=300).cumsum(), None),
+    ],
+)  # fmt: skip
+def test_numbers_that_leap_where_a_digit_goes_on(numbers, leap):
+    column = pl.Series("time", numbers)
+    found = time_columns.leaps(column, np.zeros(len(column), dtype=np.int64))
+    assert found == (None if leap is None else pytest.approx(leap))
+
+
+@pytest.mark.parametrize(("unit", "end"), [("s", 86_400), (None, 86_400), ("min", 1440), ("ms", 2**32), (None, 2**16)])
+def test_a_counter_goes_on_where_it_begins_again(unit, end):
+    passed = end - 500 + np.arange(0, 3 * end, max(end // 200, 1))
+    counter, found, again = time_columns.continued(pl.Series("time", passed % end), unit)
+    np.testing.assert_array_equal(counter.to_numpy(), passed)
+    assert found == end and passed[again[0] - 1] < end <= passed[again[0]] and len(again) == 3
+
+
+@pytest.mark.parametrize(
+    "numbers", [[*range(500, 700), *range(200)], range(300), [5, 4, 3, 2, 1], [*range(24)] * 9, [*range(1000)] * 2]
+)
+def test_what_begins_again_elsewhere_is_no_counter(numbers):
+    assert time_columns.continued(pl.Series("time", numbers), None) is None
+
+
 @pytest.mark.parametrize("scale", [1, 10**3, 10**6, 10**9])
 def test_numbers_since_1970_are_told_apart_by_their_size(scale):
     when = moments(2000, "1s", first="1985-01-01")

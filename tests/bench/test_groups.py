@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -97,7 +98,7 @@ def test_a_group_of_its_own_wish_that_parts_what_belongs_together_is_warned_of(g
     mapping, lines = guess(visits(nested=True), group="session")
     assert mapping["group"] == "session" and "subject" not in mapping["features"]
     assert (
-        "warning: each value of 'session' belongs to one of 'subject', so that parts share values of 'subject'; "
+        "warning: each 'session' belongs to one 'subject': rows of one 'subject' are in training and in test; "
         "--group subject,session keeps them apart"
     ) in lines
     mapping, lines = guess(visits(nested=True), group=["subject", "session"])
@@ -437,6 +438,47 @@ def test_times_that_begin_again_are_not_sorted_into_one_another(guess):
         assert any(line.startswith(begins) and line.endswith("sorted by time, their rows are mixed") for line in lines)
 
 
+def nested_visits(outer, values, inner="patient", each=5):
+    """Visits of patients, of whom several share each value of a column."""
+    rows = [(value, f"{value}-{one}", 2010 + year) for value in values for one in range(each) for year in range(8)]
+    draws = np.random.default_rng(3).normal(size=(2, len(rows)))
+    return pl.DataFrame(rows, [outer, inner, "year"], orient="row").with_columns(x=draws[0], y=draws[1])
+
+
+@pytest.mark.parametrize("outer", ["hospital", "classroom", "ward", "farm", "cage", "Betrieb", "nobody knows", "plot"])
+@pytest.mark.parametrize("values", [["A", "B", "C", "D"], [1, 2, 3, 4]])
+def test_what_holds_several_groups_is_warned_of_under_any_name(outer, values, guess):
+    mapping, lines = guess(nested_visits(outer, values))
+    option = f"'{outer},patient'" if " " in outer else f"{outer},patient"
+    assert mapping["group"] == "patient"
+    assert [line for line in lines if line.startswith("warning")] == [
+        f"warning: each 'patient' belongs to one '{outer}': rows of one '{outer}' are in training and in test; --group "
+        f"{option} keeps them apart"
+    ]
+    assert not [
+        line for line in guess(nested_visits(outer, values), group=[outer, "patient"])[1] if "keeps them apart" in line
+    ]
+
+
+@pytest.mark.parametrize(
+    ("outer", "values"),
+    [
+        ("sex", ["f", "m"]), ("wing", ["east", "west"]), ("diagnosis", ["A", "B", "C"]), ("treatment_arm", [0, 1, 2]),
+        ("set", ["train", "validation", "test"]), ("dose", [10, 20, 50]), ("model", ["X1", "X2", "Y1"]),
+        ("height", [151, 172, 180, 190]),
+    ],
+)  # fmt: skip
+def test_what_is_known_of_a_group_holds_no_groups(outer, values, guess):
+    assert not [line for line in guess(nested_visits(outer, values))[1] if "keeps them apart" in line]
+
+
+def test_two_levels_above_a_group_are_one_warning(guess):
+    frame = nested_visits("school", "ABCD", "student")
+    room = pl.col("school") + (pl.col("student").str.slice(2).cast(pl.Int64) % 2).cast(pl.String)
+    (warning,) = [line for line in guess(frame.with_columns(classroom=room))[1] if "keeps them apart" in line]
+    assert "each 'student' belongs to one 'school' and one 'classroom': rows of one 'school' are" in warning
+
+
 def test_pieces_of_one_log_in_another_order_and_late_rows_are_sorted(guess):
     times = np.arange(240) * 0.5
     frame = pl.DataFrame({"time": times, "x": np.sin(times), "y": np.cos(times * 3) + 1})
@@ -444,6 +486,69 @@ def test_pieces_of_one_log_in_another_order_and_late_rows_are_sorted(guess):
     late = frame[[*range(100), 103, 100, 101, 102, *range(104, 240)]]
     for mixed in (pieces, late, pl.concat([frame, frame])):
         assert any(line.startswith("order: rows were not in time order") for line in guess(mixed)[1])
+
+
+def of_time(name, times):
+    draws = np.random.default_rng(4).normal(size=(2, len(times)))
+    return pl.DataFrame({name: times, "x": draws[0], "y": draws[1]}, strict=False)
+
+
+@pytest.mark.parametrize(
+    "times", [[*range(500, 700), *range(200)], [*np.arange(0, 90, 0.5), *np.arange(0.25, 30, 0.5)]]
+)
+def test_times_that_begin_again_once_are_warned_of(times, guess):
+    frame = of_time("uptime_s", times)
+    line = int(np.argmax(np.diff(times) < 0)) + 3
+    (warning,) = [line for line in guess(frame)[1] if line.startswith("warning: the time")]
+    assert warning.startswith(f"warning: the time begins again in line {line}, and rows are sorted by it")
+    late = frame.sort("uptime_s")[[*range(100), 103, 100, 101, 102, *range(104, 200)]]
+    assert not [line for line in guess(late)[1] if "begins again" in line]
+    days = frame.with_columns(pl.from_epoch(pl.col("uptime_s").cast(pl.Int64), time_unit="d")).unique("uptime_s")
+    assert not [line for line in guess(days)[1] if "begins again" in line]
+
+
+def test_a_counter_that_begins_again_goes_on_with_a_warning(guess):
+    mapping, lines = guess(of_time("time_s", (80_000 + 60 * np.arange(400)) % 86_400))
+    (warning,) = [line for line in lines if line.startswith("warning")]
+    assert warning.startswith("warning: 'time_s' begins again in line 109, where a counter up to 86400 would, and is")
+    assert {
+        span for split in SPLITS for each in table.load(mapping).recordings(split) for span in np.diff(each.times)
+    } == {60.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("AM/PM", ["AM", "PM"]), ("Heures", [f"{hour:02d}h-{hour + 1:02d}h" for hour in range(24)]),
+        ("slot", [f"{hour}h - {hour + 1}h" for hour in range(24)]),
+        ("Uhrzeit", [f"U{hour}" for hour in range(24)]),
+    ],
+)  # fmt: skip
+def test_a_clock_is_never_advised_as_group(name, cells, guess):
+    days = [datetime(2024, 1, 1) + timedelta(days=row // len(cells)) for row in range(20 * len(cells))]
+    frame = of_time("Date", days).with_columns(pl.Series(name, cells * 20))
+    with pytest.raises(ValueError, match="repeat the time") as refused:
+        guess(frame)
+    assert "would do" not in str(refused.value) and f"as {name!r} may be a part of it" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers", "said"),
+    [
+        ("Monat", [month + year / 100 for year in range(90, 99) for month in range(1, 13)], "is named like a date"),
+        ("t", [year * 10 + part for year in range(30) for part in range(1, 6)], "of 't' leap, as from 5 to 11"),
+        ("month", [*range(1, 13)] * 10, ""), ("months_since_visit", np.linspace(0, 3, 100), ""), ("t", range(100), ""),
+    ],
+)  # fmt: skip
+def test_dates_that_are_read_as_plain_numbers_are_warned_of(name, numbers, said, guess):
+    lines = [line for line in guess(of_time(name, list(numbers)))[1] if line.startswith("warning")]
+    assert len(lines) == bool(said) and all(said in line and "2024-05-31" in line for line in lines)
+
+
+def test_months_and_days_in_one_number_are_refused_with_the_way_out(guess):
+    days = [datetime(2024, 3, 1) + timedelta(days=row) for row in range(300)]
+    with pytest.raises(ValueError, match=r"If numbers such as 1\.03 are dates, write them with their year"):
+        guess(of_time("Datum", [day.day + day.month / 100 for day in days]))
 
 
 @pytest.mark.parametrize(

@@ -637,6 +637,20 @@ def test_text_that_is_not_utf8_is_windows_1252_and_said(save):
     assert said(lines, "file") == ("file: not UTF-8 (line 1), so read as Windows-1252; look at names with accents")
 
 
+@pytest.mark.parametrize(
+    ("encoding", "called", "target"),
+    [("cp932", "Shift-JIS", "湿度"), ("gb18030", "GB 18030", "温度"), ("cp1251", "Windows-1251", "влажность")],
+)
+def test_names_that_are_asked_for_tell_the_encoding(save, encoding, called, target):
+    file = save(series().rename({"x": target}).write_csv().encode(encoding))
+    mapping, lines = guess(file, target)
+    assert mapping["target"] == target
+    assert said(lines, "file") == f"file: not UTF-8 (line 1), so read as {called}; look at names with accents"
+    with pytest.raises(ValueError, match="no column 'other' for the target.*hardly text.*save it as UTF-8"):
+        guess(file, "other")
+    assert "hardly text" in said(guess(file, "label")[1], "warning: the file")
+
+
 def test_a_single_day_needs_no_order_of_day_and_month(save):
     when = [START.replace(hour=0, minute=0) + timedelta(minutes=row) for row in range(400)]
     frame = series(Date=["05/06/2024"] * 400, Time=[t.strftime("%H:%M") for t in when]).drop("when")

@@ -183,15 +183,22 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
     - wide for the bulk of them and for the gaps between those of them that are near it, where it is 0 in a few rows
       in a hundred or more, or any number that comes again and again as the others do not, though not in so many rows
       that it is as usual as they are;
-    - of any width, where it is such a number, the only negative one, and several rows have it. For -1, which may be a
-      class or a direction, the others have to be many, or the gap wider than those between the least of them.
+    - of any width, where it is such a number, the only negative one (or a 100, the only positive one), and several
+      rows have it. For -1, which may be a class or a direction, the others have to be many, or have decimals, or the
+      gap has to be wider than those between the least of them;
+    - wider than those between the values next to it, where it is such a number or at the end of a machine's range
+      (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere.
+
+    Args:
+        column: numbers, in the order of their rows.
     """
     numbers = column.cast(pl.Float64).drop_nulls().drop_nans()
     usual, outer = numbers, []
     for end in (pl.Series.min, pl.Series.max):
         while len(outer) < _MOST_SENTINELS and len(usual):
             value = float(end(usual))  # pyright: ignore[reportArgumentType]
-            if not _USED_AS_MISSING.fullmatch(f"{value:.10g}"):
+            alone = value == 100 and len(usual) > 1 and bool((usual.filter(usual != value) < 0).all())
+            if not (alone or _USED_AS_MISSING.fullmatch(f"{value:.10g}") or value in _OF_BYTES):
                 break
             outer.append(value)
             usual = usual.filter(usual != value)
@@ -210,33 +217,79 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
 _MOST_SENTINELS = 6
 _USED_AS_MISSING = re.compile(
     r"-?9{2,}(?:\.9+|\.0)?|-?9{1,}\.9+|-?(?:77|88|9[5-8])(?:\.0)?|-(?:1|[789]|200|100|111|222|555|777|888|7777|8888|6999|7999|32767|32768|127|273|9998|9997|998|"
-    r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|9998|9997|998|997)(?:\.0)?"
+    r"997)(?:\.0)?|(?:777|888|6999|7999|7777|8888|32767|65535|2147483647|4294967295|9998|9997|998|997)(?:\.0)?"
     r"|-(?:2147483648|21474836\d\d)(?:\.0)?|-?(?:[1-9](?:\.\d+)?e\+(?:1[5-9]|[23]\d|308))"
 )
+_OF_BYTES = (127.0, 255.0, -128.0)
+"""Ends of a byte's range, which are numbers like others where one row has them."""
 
 
 def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: bool) -> Sentinel | None:
-    if len(usual) < 3 or len(usual) < 0.05 * len(numbers):
+    if len(usual) < 3 or (len(usual) < 0.05 * len(numbers) and not often_used):
         return None
     least, most = float(usual.min()), float(usual.max())  # pyright: ignore[reportArgumentType]
     spread, gap = most - least, max(least - value, value - most)
     count = int((numbers == value).sum())
+    several = count >= max(3, 0.001 * len(numbers))
     if not often_used:
-        many = count >= max(3, 0.001 * len(numbers)) and usual.n_unique() >= _FEWEST_CATEGORIES
         # Of few values, each is many rows, and the one far from the others may be as good as they are.
         rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
-        suspected = many and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))
+        several = several and usual.n_unique() >= _FEWEST_CATEGORIES
+        suspected = several and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))
+    elif value == -1:
+        distinct = usual.n_unique()
+        lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
+        apart = distinct >= _FEWEST_CATEGORIES and least >= 1 and gap > float(lower.max() or 0)  # pyright: ignore
+        many = most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
+        of_amounts = distinct >= _FEWEST_AMOUNTS and _ends_amounts(numbers, usual, value)
+        suspected = several and least >= 0 and (apart or many or of_amounts)
     else:
-        suspected = value < 0 <= least and count >= max(3, 0.001 * len(numbers))
-        if value == -1:
-            distinct = usual.n_unique()
-            lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
-            apart = distinct >= _FEWEST_CATEGORIES and least >= 1 and gap > float(lower.max() or 0)  # pyright: ignore
-            many = most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
-            suspected = suspected and (apart or many)
-        else:
-            suspected = spread > 0 and (suspected or gap > spread)
+        alone = value < 0 <= least or most < 0 < value
+        wide = gap > spread > 0 and (several or value not in _OF_BYTES)
+        suspected = wide or (several and (alone or _is_beyond(numbers, value)))
     return Sentinel(value, count, least, most) if suspected else None
+
+
+_FEWEST_AMOUNTS = 12
+"""Distinct values from 0 on that are amounts rather than classes."""
+_NEAR = 5
+"""Gaps next to a value that say how wide one is that is no accident."""
+
+
+def _is_beyond(numbers: pl.Series, value: float) -> bool:
+    """Whether a value at an end of others is none of theirs, by the gap to them or by the rows beside its own."""
+    near = np.unique((numbers.filter(numbers != value) - value).abs().to_numpy())[: _NEAR + 1]
+    anywhere, leaps = _beside(numbers, value)
+    return (
+        len(near) > _NEAR
+        and near[0] > np.diff(near).min()
+        and (leaps or (anywhere and near[0] > 2 * np.diff(near).max()))
+    )
+
+
+def _ends_amounts(numbers: pl.Series, usual: pl.Series, value: float) -> bool:
+    """Whether a value below amounts is hardly the least of them."""
+    anywhere, leaps = _beside(numbers, value)
+    counts = usual.value_counts().sort(usual.name)["count"].to_numpy()
+    # Of counts that get fewer towards their least, -1 may be the next.
+    ends = bool((usual % 1 != 0).any()) or counts[:2].mean() > 0.6 * counts[2:5].mean()
+    return leaps or (ends and anywhere)
+
+
+def _beside(numbers: pl.Series, value: float) -> tuple[bool, bool]:
+    """Whether rows beside those with a value at an end have others than near that end, and far from it for one step.
+
+    A signal comes to its least and its greatest value step by step.
+    """
+    there, rows = (numbers == value).to_numpy(), numbers.to_numpy()
+    turns = np.flatnonzero(there[1:] != there[:-1])
+    steps = np.abs(np.diff(rows[~there]))
+    if not len(turns) or not len(steps):
+        return False, False
+    beside = np.where(there[turns], rows[turns + 1], rows[turns])
+    middle, others = float(np.median(beside)), rows[~there]
+    nearer = others >= middle if value > others.max() else others <= middle
+    return bool(nearer.mean() > 0.25), abs(value - middle) > 3 * float(np.quantile(steps, 0.95)) > 0
 
 
 _MOST_ODD = 0.4
@@ -358,6 +411,7 @@ class _Typing:
         if separator not in (",", None) or any(found.comma or found.either[","] for found in marks.values()):
             # Points that were taken for decimal marks may be between thousands.
             floats = {name: text[name] for name, numbers in quick.items() if numbers.dtype == pl.Float64}
+            floats = {name: cells for name, cells in floats.items() if not numerals.are_years_with_parts(cells)}
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
                 bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])

@@ -190,6 +190,8 @@ def read(column: pl.Series, at: At, order: str | None = None, asked: bool = Fals
         return Reading((column.cast(pl.Int64) // 1000).cast(pl.Duration("us")))
     if (pairs := _years_in_pairs(column, at)) is not None:
         return pairs
+    if (divided := _year_and_part(column, at, asked)) is not None:
+        return divided
     if column.dtype.is_numeric():
         return _of_numbers(column, at, order, asked)
     if column.dtype != pl.String:
@@ -268,6 +270,136 @@ def _years_in_pairs(column: pl.Series, at: At) -> Reading | None:
     days, _ = calendar_days(np.where(good, first, 1970), one, one)
     dates = pl.Series(column.name, days * DAY).cast(pl.Datetime("us")).set(pl.Series(~good), None)
     return Reading(dates, remarks=remarks, warnings=warnings, local=True, years=True)
+
+
+_FULL_YEAR = r"(?P<year>(?:1[5-9]|2[01])[0-9]{2})"
+_DIVIDED = (
+    rf"^{_FULL_YEAR}(?P<mark>[-/. ])(?P<part>[0-9]{{1,2}})$",
+    rf"^(?P<part>[0-9]{{1,2}})(?P<mark>[-/. ]){_FULL_YEAR}$",
+)
+_DIVISIONS = {2: "halves", 3: "thirds", 4: "quarters", 6: "pairs of months", 12: "months", 52: "weeks"}
+
+
+def _year_and_part(column: pl.Series, at: At, asked: bool) -> Reading | None:
+    """Read a year and the number of its quarter, half, week or month in one cell: ``1920/4``, ``1871.01``, ``12.1990``.
+
+    The column's name says of what, or else the numbers themselves, where each year has the same few. Months in text are
+    left to others. Of numbers, a zero at the end is lost, as in 1871.1 for October.
+    """
+    named = words.parts_of_year(column.name)
+    if column.dtype == pl.String:
+        split = _divided_text(column)
+    elif column.dtype.is_numeric() and not words.unit_of_count(column.name):
+        split = _divided_numbers(column, named)
+    else:
+        return None
+    if split is None:
+        return None
+    year, part, months = split
+    there = column.is_not_null().to_numpy()
+    good = there & (part >= 1) & (year >= 1500) & (year < 2200)
+    bad = np.flatnonzero(there & ~good)
+    if not good.any() or len(bad) > few(int(there.sum())):
+        return None
+    among, inferred = _parts_of_year(year[good], part[good], named)
+    if among is None or (among == 12 and not (months or (inferred and column.dtype == pl.String))):
+        return None
+    if column.dtype.is_numeric():
+        hinted = asked or named or (words.speaks_of_time(column.name) and not words.is_amount(column.name))
+        several = len(np.unique(year[good])) > 1 or named or words.speaks_of_dates(column.name)
+        # Under no name for a time, one after another for a long time is no accident.
+        steps = np.diff((year * among + part)[good])
+        sure = len(steps) + 1 >= NO_ACCIDENT and np.mean(steps == 1) >= 0.95
+        if not (hinted and several and len(np.unique(part[good])) > 1) and not sure:
+            return None
+    one = np.ones_like(year)
+    year = np.where(good, year, 1970)
+    if among == 52:
+        days, valid = _in_calendar(year, pl.DataFrame(), {"week": part, "weekday": one})
+        if (good & ~valid).any():
+            return None
+    else:
+        days, _ = calendar_days(year, np.where(good, (part - 1) * (12 // among) + 1, 1), one)
+    result = pl.Series(column.name, days * DAY).cast(pl.Datetime("us")).set(pl.Series(~good), None)
+    first = int(np.flatnonzero(good)[0])
+    day = f"{result[first]:%Y-%m-%d}"
+    told = f"{column.name!r} read as years and the numbers of their {_DIVISIONS[among]}, {at(first)} as {day}"
+    doubt = f"{told}; each year has {int(part[good].max())} of them. If they are others, write dates as {day}"
+    remarks = () if inferred else (f"file: {told}",)
+    remarks += (_unreadable(column, at, bad),) if len(bad) else ()
+    return Reading(result, remarks=remarks, warnings=(doubt,) if inferred else (), local=True)
+
+
+def _divided_text(column: pl.Series) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
+    """Years, the numbers of their parts, and whether these may be months that are read wrong as dates otherwise."""
+    head = column.drop_nulls().head(20)
+    for pattern in _DIVIDED:
+        if not len(head) or not head.str.contains(pattern).all():
+            continue
+        parts = column.str.extract_groups(pattern).struct.unnest()
+        part = _integers(parts["part"])
+        # Where January is .01, a spreadsheet has made .1 of October.
+        short = (parts["part"].str.len_chars() == 1) & (parts["mark"] == ".")
+        lost = bool(short.any() and parts["part"].str.starts_with("0").any() and pattern == _DIVIDED[0])
+        part = np.where(short.fill_null(False).to_numpy(), 10 * part, part) if lost else part
+        return _integers(parts["year"]), part, lost
+    return None
+
+
+def _divided_numbers(column: pl.Series, named: int | None) -> tuple[NDArray[np.int64], NDArray[np.int64], bool] | None:
+    """The same of numbers: 1920.4, 1871.01, 1.1871, and 19204 and 187152 under names of quarters and weeks."""
+    numbers = column.cast(pl.Float64).fill_nan(None).fill_null(0.0).to_numpy()
+    known = numbers[column.is_not_null().to_numpy() & (numbers != 0)]
+    if not len(known) or known.min() < 1 or known.max() >= 2200 * 100 or (column.dtype.is_integer() and not named):
+        return None
+
+    def whole(scale: int) -> bool:
+        return bool(np.mean(np.abs(known * scale - np.round(known * scale)) < 1e-6) >= 0.99)
+
+    def apart(scale: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        digits = np.round(numbers * scale).astype(np.int64)
+        return digits // scale, digits % scale
+
+    if whole(1):
+        figures = {52: 100}.get(named or 12, 10)
+        if named in (None, 12) or not (1500 * figures <= known.min() and known.max() < 2200 * figures):
+            return None
+        return *np.divmod(numbers.astype(np.int64), figures), False
+    if known.min() >= 1500 and known.max() < 2200:
+        if not whole(100):
+            return None
+        # Of 1871.1 alone, January cannot be told from October.
+        if whole(10):
+            return *apart(10), False
+        year, part = apart(100)
+        if part.max() > 12 and named != 52:
+            single = part % 10 == 0
+            part = np.where(single, part // 10, part)
+            # January is written as 1871.1, and October has become the same.
+            october = np.concatenate([[False], part[:-1] == 9]) | np.concatenate([part[1:] == 11, [False]])
+            part = np.where(single & (part == 1) & october, 10, part)
+        return year, part, True
+    if known.min() >= 1 and known.max() < (54 if named == 52 else 13) and whole(10_000):
+        part, year = apart(10_000)
+        return year, part, True
+    return None
+
+
+def _parts_of_year(year: NDArray[np.int64], part: NDArray[np.int64], named: int | None) -> tuple[int | None, bool]:
+    """Into how many parts years are divided, None if into none; and whether a reader should look at that.
+
+    Where no name says so, years that all have the same 4, say, have quarters, and those with the same 5 have months.
+    """
+    most = int(part.max())
+    if named and most <= (53 if named == 52 else named):
+        return named, False
+    if most > (53 if named == 52 else 12):
+        return None, False
+    # The first year and the last may be incomplete.
+    inner = np.unique(year)[1:-1]
+    cells = np.unique(np.stack([year, part]), axis=1)
+    same = len(inner) and most < 12 and np.isin(cells[0], inner).sum() == most * len(inner)
+    return (most if same and 12 % most == 0 and most > 1 else 12), bool(same)
 
 
 def seconds(column: pl.Series) -> NDArray[np.float64]:

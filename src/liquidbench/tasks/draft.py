@@ -95,8 +95,11 @@ class Draft:
         lower = {column.lower(): column for column in self.frame.columns}
         near = [lower[match] for match in difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)]
         hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
+        # In the wrong encoding, names are others.
+        said = next((what for what in (*self.lines, *self.warnings) if "not UTF-8" in what), "")
+        said = f"; {said.removeprefix('file: ')}" if said else ""
         self.refuse(
-            f"there is no column {name!r} for the {role}. {hint}The columns are {listed(self.frame.columns, 20)}"
+            f"there is no column {name!r} for the {role}. {hint}The columns are {listed(self.frame.columns, 20)}{said}"
         )
 
     def keep(self, kept: NDArray[Any]) -> None:

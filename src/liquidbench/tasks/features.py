@@ -89,7 +89,7 @@ def _choose_features(draft: Draft) -> tuple[str, ...]:
                 f"{name!r} names folds of a cross-validation, which are not used: results are not to be compared "
                 "with others' on those folds"
             )
-        if not reason and _names_parts(draft.frame[name]):
+        if not reason and groups.is_part_of_split(draft.frame[name]):
             reason = "names the parts of a split"
             draft.warnings.append(
                 f"{name!r} names the parts of a split, which is not used: rows that it calls test may be trained "
@@ -396,11 +396,3 @@ def _describe_features(draft: Draft) -> None:
     for name, reason in draft.left_out.items():
         if "the target" in reason:
             draft.warnings.append(f"leak: {name!r} {reason}; it is left out")
-
-
-def _names_parts(column: pl.Series) -> bool:
-    """Whether a column says which rows somebody trained and tested on."""
-    if column.dtype != pl.String:
-        return False
-    values = {value.strip().casefold() for value in column.drop_nulls().unique()}
-    return words.are_parts(values)

@@ -60,6 +60,13 @@ def is_fold(column: pl.Series) -> bool:
     return bool(values.cast(pl.String).str.contains(r"^(?i:(?:cv|fold)?[ _.-]?)\d{1,2}(?:\.0)?$").all())
 
 
+def is_part_of_split(column: pl.Series) -> bool:
+    """Whether a column says which rows somebody trained and tested on."""
+    if column.dtype != pl.String:
+        return False
+    return words.are_parts({value.strip().casefold() for value in column.drop_nulls().unique()})
+
+
 def is_unit(column: pl.Series) -> bool:
     """Whether a column of text says in which units values are."""
     if not words.is_units(column.name) or column.dtype != pl.String:
@@ -358,14 +365,29 @@ def words_among_numbers(column: pl.Series) -> list[str]:
 
 
 def coarser(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> list[str]:
-    """Identifiers of which one value holds several groups of the key's first column, from the coarsest on."""
+    """Columns of which one value holds several groups of the key's first column, from the coarsest on.
+
+    They are named like identifiers, or hold names of at least `FEWEST` things that several groups share, such as
+    hospitals; numbers under other names have to count these, in blocks of rows. A sex or a diagnosis is none.
+    """
     groups = _count(frame, key[:1])
-    names = [
+
+    def may_hold(name: str, values: int) -> bool:
+        column = frame[name]
+        if values >= groups or is_fold(column):
+            return False
+        if words.is_named(name):
+            return True
+        if not FEWEST <= values <= groups / 2 or words.is_trait(name) or is_part_of_split(column):
+            return False
+        return column.dtype == pl.String or (_is_numbering(column) and come_in_blocks(frame, name))
+
+    found = [
         name
         for name in _usable(frame, target, time)
-        if name not in key and words.is_named(name) and _count(frame, (name,)) < groups and nested(frame, name, key[:1])
+        if name not in key and may_hold(name, _count(frame, (name,))) and nested(frame, name, key[:1])
     ]
-    return sorted(names, key=lambda name: _count(frame, (name,)))
+    return sorted(found, key=lambda name: _count(frame, (name,)))
 
 
 def _usable(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:

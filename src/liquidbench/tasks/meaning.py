@@ -35,6 +35,7 @@ class Meaning(Draft):
         recordings.choose(self)
         recordings.drop_identifiers(self)
         timing.drop_copies(self)
+        timing.suspect_figures(self)
         recordings.put_in_order(self)
         features.choose(self)
 

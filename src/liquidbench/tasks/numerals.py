@@ -255,6 +255,15 @@ def has_thousands_alone(column: pl.Series) -> bool:
     return bool(len(pointed))
 
 
+def are_years_with_parts(column: pl.Series) -> bool:
+    """Whether all cells are a year and the number of its part, with a point that is no decimal mark: ``12.1990``."""
+    known = column.drop_nulls()
+    return (
+        bool(len(known))
+        and known.str.contains(r"^(?:\d{1,2}\.(?:1[5-9]|2[01])\d\d|(?:1[5-9]|2[01])\d\d\.\d{1,2})$").all()
+    )
+
+
 def _count(column: pl.Series, pattern: str) -> int:
     return int(column.str.contains(pattern).sum() or 0)
 

@@ -92,6 +92,14 @@ class Sheet:
     warnings: list[str] = field(default_factory=list)
 
 
+_ENCODINGS = {
+    "cp1252": "Windows-1252", "cp932": "Shift-JIS", "euc-jp": "EUC-JP", "gb18030": "GB 18030", "big5": "Big5",
+    "cp949": "Korean (cp949)", "cp1250": "Windows-1250", "cp1251": "Windows-1251", "cp1253": "Windows-1253",
+    "cp1254": "Windows-1254", "koi8-r": "KOI8-R",
+}  # fmt: skip
+"""Encodings that are looked for where names are known, and what they are called."""
+
+
 def known_format(raw: bytes) -> str | None:
     """What a file is that is no table of text, and what to do with it; None where its beginning does not tell."""
     if raw[257:262] == b"ustar":
@@ -192,11 +200,31 @@ class _Reading:
             some = f"{_number(odd, 'byte')}, the first in line {line}" if odd > 1 else f"a byte in line {line}"
             self.warnings.append(f"the file is UTF-8 but for {some}, read as '\ufffd'")
             return text
+        # Names that were asked for and stand in the file in one encoding tell it.
+        names = [name for name in self.wanted if not name.isascii()]
+        for encoding, called in _ENCODINGS.items() if names else ():
+            try:
+                text = raw.decode(encoding)
+                if all(name.encode(encoding) in raw for name in names):
+                    self.remarks.append(
+                        f"file: not UTF-8 (line {line}), so read as {called}; look at names with accents"
+                    )
+                    return text
+            except UnicodeError:
+                continue
         try:
-            text, encoding = raw.decode("cp1252"), "Windows-1252"
+            text, encoding, strange = raw.decode("cp1252"), "Windows-1252", False
         except UnicodeDecodeError:
-            text, encoding = raw.decode("latin-1"), "Latin-1"
-        self.remarks.append(f"file: not UTF-8 (line {line}), so read as {encoding}; look at names with accents")
+            text, encoding, strange = raw.decode("latin-1"), "Latin-1", True
+        # Words of other letters, in which no ASCII is.
+        runs = [len(run) for run in re.findall(r"[^\x00-\x7f]+", text)]
+        if strange or 2 * sum(length for length in runs if length > 2) > sum(runs):
+            self.warnings.append(
+                f"the file is not UTF-8 (line {line}) and was read as {encoding}, in which it is hardly text; if names "
+                "or words look wrong, save it as UTF-8"
+            )
+        else:
+            self.remarks.append(f"file: not UTF-8 (line {line}), so read as {encoding}; look at names with accents")
         return text
 
     def _decoded_as(self, raw: bytes, encoding: str) -> str:

@@ -1,12 +1,13 @@
 """Which rows of a user's table are one recording, and in which order they are."""
 
+import itertools
 import shlex
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, groups, words
+from liquidbench.tasks import columns, groups, time_columns, words
 from liquidbench.tasks.draft import Draft, filled_where_it_changes
 from liquidbench.wording import columns_named, counted, listed
 
@@ -126,11 +127,15 @@ def _suspect_names(draft: Draft) -> None:
 
 def drop_identifiers(draft: Draft) -> None:
     """Drop columns that only say whose or which a row is, and warn where they hold several groups."""
-    if draft.key and "group" in draft.given:
-        for name in groups.coarser(draft.frame, draft.key, draft.target, draft.time):
+    if draft.key:
+        above = groups.coarser(draft.frame, draft.key, draft.target, draft.time)
+        # Of those named like identifiers, the choice of a group has said why they are none.
+        above = [name for name in above if "group" in draft.given or not words.is_named(name)]
+        if above:
             draft.warnings.append(
-                f"each value of {draft.group!r} belongs to one of {name!r}, so that parts share values of {name!r}; "
-                f"--group {','.join((name, *draft.key))} keeps them apart"
+                f"each {draft.group!r} belongs to one {' and one '.join(map(repr, above[:4]))}: rows of one "
+                f"{above[0]!r} are in training and in test; --group {shlex.quote(','.join((above[0], *draft.key)))} "
+                "keeps them apart"
             )
     for name, reason in groups.identifiers(draft.frame, draft.key, draft.target, draft.time).items():
         if name not in (draft.given.get("features") or ()):
@@ -177,8 +182,19 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
     firsts = np.concatenate([[0], np.flatnonzero(~same) + 1, [len(times)]])
     by_code = zip(firsts[:-1], firsts[1:], strict=True)
     spanned = sum(float(np.ptp(times[first:end])) for first, end in by_code)
+    if not back.any() or len(times) / (len(runs) - 1) < groups.FEWEST_ROWS:
+        return
     # A log in several pieces covers each time once in whatever order they are.
-    if not back.any() or covered <= MIXED * spanned or len(times) / (len(runs) - 1) < groups.FEWEST_ROWS:
+    if covered <= MIXED * spanned:
+        pieces = [(first, end) for first, end in itertools.pairwise(runs[:-1]) if same[end - 1]]
+        again = [end for first, end in pieces if times[end] <= times[first] + 0.1 * (times[end - 1] - times[first])]
+        # Dates do not begin again.
+        if again and draft.frame[draft.time].dtype != pl.Datetime:
+            draft.warnings.append(
+                f"the time begins again in {draft.at(int(order[again[0]]))}, and rows are sorted by it, so that those "
+                "from there on come first; if a clock was set back or started anew, let its times go on from there in "
+                "the file"
+            )
         return
     first = int(order[int(back.argmax()) + 1])
     what = (
@@ -191,10 +207,13 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
         return
     frame = draft.frame[order]
     names = groups.ascending(frame, times, draft.target, draft.time)
-    names = [name for name in names if name not in draft.key]
+    names = [name for name in names if name not in draft.key and not time_columns.may_be_of_clock(frame[name])]
     hint = f" ({listed(names, 4)} would do)" if names else ""
+    some = f"{draft.frame[draft.time].drop_nulls()[0]}"
+    dates = f". If numbers such as {some} are dates, write them with their year, as 2024-05-31"
+    dates *= draft.frame[draft.time].dtype.is_float() and words.speaks_of_dates(draft.time)
     draft.refuse(
-        f"{what}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
+        f"{what}{dates}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
         f"--group{hint}, or add one; if it is one recording all the same, say --no-group"
     )
 
@@ -255,9 +274,12 @@ def _merge_repeated_rows(draft: Draft) -> None:
         table = draft.frame, draft.target, draft.time
         within = f"within a group of {columns_named(draft.key)}" if draft.key else "with other content"
         pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
+        pairs = [pair for pair in pairs if not any(time_columns.may_be_of_clock(draft.frame[name]) for name in pair)]
         alone = [] if draft.key else groups.candidates(*table)
         in_file = draft.frame[np.argsort(draft.row)]
-        clocks = [name for name in alone if not groups.come_in_blocks(in_file, name)]
+        of_clock = [name for name in alone if time_columns.may_be_of_clock(draft.frame[name])]
+        alone = [name for name in alone if name not in of_clock]
+        clocks = of_clock or [name for name in alone if not groups.come_in_blocks(in_file, name)]
         # What comes again at each time may be a place, or number what is at it; identifiers are surer.
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]

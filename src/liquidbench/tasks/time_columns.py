@@ -130,6 +130,18 @@ def looks_like_dates(column: pl.Series) -> bool:
     return bool(2 * column.str.contains(form).sum() > len(column))
 
 
+def may_be_of_clock(column: pl.Series) -> bool:
+    """Whether a column may say when on a day a row was: by its name, or as ``AM``, ``14h-15h``, ``14:30 - 15:00``."""
+    if words.tells_when(column.name):
+        return True
+    if column.dtype != pl.String:
+        return column.dtype.is_temporal()
+    values = column.drop_nulls().unique()
+    clock = r"\d{1,2}\s?[h:]\s?(?:\d{2})?"
+    form = rf"^(?i:[ap]\.?\s?m\.?|{clock}(?:\s?(?:-|to|\x{{2013}})\s?{clock})?)$"
+    return bool(len(values)) and bool(values.str.contains(form).all())
+
+
 def counts_in_words(column: pl.Series) -> bool:
     """Whether text counts units of time, such as ``Day 0``, ``Day 7``."""
     if column.dtype != pl.String:
@@ -157,6 +169,80 @@ def is_part(column: pl.Series) -> bool:
         return words.is_part(column.name)
     named = {bare for _, bare in words.with_owners(column.name)}
     return any(_fits(column, part) for part in words.PARTS if any(words.is_part_named(part, bare) for bare in named))
+
+
+def is_division(column: pl.Series) -> bool:
+    """Whether numbers, by their column's name of months, say, or quarters, can be those of a year's."""
+    among = words.parts_of_year(column.name)
+    known = column.drop_nulls().cast(pl.Float64)
+    whole = bool((known % 1 == 0).all())
+    return among is None or (whole and bool(((known >= 0) & (known <= among + 1)).all()))
+
+
+_FEWEST_LEAPS = 3
+
+
+def leaps(column: pl.Series, codes: NDArray[np.int64]) -> tuple[float, float] | None:
+    """The first leap of numbers that have one exactly where a digit before goes on; None for all others.
+
+    So do a year and its months, or hours and minutes, in one number, and neither pauses nor bursts.
+
+    Args:
+        column: the numbers.
+        codes: which recording each row is of.
+    """
+    if not column.dtype.is_numeric() or column.has_nulls():
+        return None
+    numbers = column.cast(pl.Float64).to_numpy()
+    order = np.lexsort((numbers, codes))
+    numbers, steps = numbers[order], np.diff(numbers[order])
+    there = (np.diff(codes[order]) == 0) & (steps > 0)
+    if there.sum() < 2 * _FEWEST_LEAPS:
+        return None
+    usual = float(np.median(steps[there]))
+    large = there & (steps > 1.5 * usual)
+    if not _FEWEST_LEAPS <= large.sum() <= there.sum() / 2:
+        return None
+    # A hair more than rounding, so that 1990.1 is above 1990.
+    for size in 10.0 ** np.arange(-2, 5):
+        goes_on = np.diff(np.floor(numbers / size + 1e-9))
+        if (goes_on[large] == 1).all() and not goes_on[there & ~large].any():
+            first = int(large.argmax())
+            return float(numbers[first]), float(numbers[first + 1])
+    return None
+
+
+_ENDS_OF_COUNTERS = {None: (2**16, 2**32), "min": (1440,), "s": (86_400,), "ms": (86_400_000,), "us": (86_400_000_000,)}
+"""Where counters begin again: in a machine's 16 and 32 bits, and at midnight by the unit of a day's count."""
+
+
+def continued(column: pl.Series, unit: str | None) -> tuple[pl.Series, int, NDArray[np.int64]] | None:
+    """Numbers of a counter that begins again, going on instead; its end; and the rows with which it begins again.
+
+    Each time, it has to begin about one step after it would have ended. None for all other numbers.
+
+    Args:
+        column: the numbers, in the order in which they were written.
+        unit: of time, where it is known.
+    """
+    if not column.dtype.is_numeric() or column.has_nulls():
+        return None
+    numbers = column.cast(pl.Float64).to_numpy()
+    steps = np.diff(numbers)
+    back = steps < 0
+    if not back.any() or not (steps > 0).any() or numbers.min() < 0:
+        return None
+    usual = float(np.median(steps[steps > 0]))
+    ends = [
+        *_ENDS_OF_COUNTERS[None],
+        *(end for of, some in _ENDS_OF_COUNTERS.items() if unit in (None, of) for end in some),
+    ]
+    for end in ends:
+        over = steps[back] + end
+        if numbers.max() < end and (over > 0).all() and (over <= 2 * usual).all():
+            turns = np.cumsum(np.concatenate([[False], back]))
+            return column + pl.Series(turns * end).cast(column.dtype), end, np.flatnonzero(back) + 1
+    return None
 
 
 def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:

@@ -164,6 +164,29 @@ def _choose(draft: Draft) -> str | None:
     return first
 
 
+def suspect_figures(draft: Draft) -> None:
+    """Warn of dates in figures that are read as plain numbers, be they the time or not.
+
+    Where months, say, are digits of a number, it leaps wherever the digit before them goes on: 1990.12, 1991.01.
+    """
+    if draft.time is not None and (leap := time_columns.leaps(draft.frame[draft.time], draft.codes())):
+        draft.warnings.append(
+            f"the numbers of {draft.time!r} leap, as from {leap[0]:.10g} to {leap[1]:.10g}, wherever a digit before "
+            "goes on, as a year and its months in one number do, and count as they stand; if they are dates, write "
+            "them as 2024-05-31"
+        )
+    for name in draft.frame.columns:
+        column = draft.frame[name]
+        plain = column.dtype.is_numeric() and column.null_count() < len(column) and not time_columns.is_elapsed(column)
+        if not plain or name in (draft.time, draft.target, *draft.key) or words.parts_of_year(name) is None:
+            continue
+        if not time_columns.is_division(column) and not any(repr(name) in warning for warning in draft.warnings):
+            draft.warnings.append(
+                f"{name!r} is named like a date, but its numbers, such as {column.drop_nulls()[0]}, are read as plain "
+                "numbers; if they are dates, write them as 2024-05-31, else leave it out (--features)"
+            )
+
+
 def _drop_rows_without_time(draft: Draft) -> None:
     lacking = np.isnan(draft.times())
     if lacking.any():
@@ -210,8 +233,18 @@ def _tell_doubts(draft: Draft, time: str) -> None:
 
 
 def _unroll(draft: Draft, name: str) -> None:
-    """Add a day to a clock after each midnight."""
+    """Let a clock go on after each midnight, and a counter beyond its end."""
     if draft.frame[name].dtype != pl.Duration:
+        named = words.time_name(name)
+        if counter := time_columns.continued(draft.frame[name], named.unit if named else None):
+            draft.frame = draft.frame.with_columns(counter[0])
+            again = counter[2]
+            more = f", and {counted(len(again) - 1, 'more time')}" if len(again) > 1 else ""
+            draft.warnings.append(
+                f"{name!r} begins again in {draft.at(int(again[0]))}{more}, where a counter up to {counter[1]} would, "
+                "and is read as going on; if another recording begins there, add a column that tells them apart and "
+                "name it with --group"
+            )
         return
     hours = draft.frame[name].drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
     clock, midnights = dates.unrolled(draft.frame[name])

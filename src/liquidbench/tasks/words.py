@@ -177,6 +177,11 @@ def may_be_clock(name: str) -> bool:
     return bool(_MAY_BE_CLOCK.fullmatch(name)) and not is_amount(name)
 
 
+def tells_when(name: str) -> bool:
+    """Whether a name is that of a time, of a clock, or of a part of one, in some language."""
+    return bool(time_name(name) or is_part(name) or is_clock(name) or may_be_clock(name) or unit_of_time(name))
+
+
 def is_amount(name: str) -> bool:
     """Whether a word of a name makes its time an amount, such as a response time, and not when something was."""
     return not _DURATIONS.isdisjoint(split(name))
@@ -240,6 +245,15 @@ _PERIODS = (
     r"(?:accounting|posting)[ _]?period"
 )
 """Names of what a year may be divided into, the same number each year."""
+_DIVISIONS = {
+    12: r"month|\w*monat|mois|m[eê]s|mese|maand",
+    6: r"bimester|bimestre",
+    4: r"quarter|qtr|\w*quartal|trimestre|kwartaal",
+    3: r"trimester|tertial",
+    2: r"semester|semestre|half|halfyear|\w*halbjahr",
+    52: r"week|wk|kw|\w*woche|semaine|semana|settimana",
+}
+"""What a year is divided into, by how many of it a year has."""
 _CALENDARS = frozenset(
     "fiscal financial fin fy calendar cal iso water hydrological epi epidemiological epidemic mmwr cdc school academic "
     "study survey obs observation observed measurement sample sampling record reporting season crop growing tax "
@@ -296,6 +310,19 @@ def with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:
 def is_part_named(part: str, bare: str) -> bool:
     """Whether what is left of a name without its owner is that of one part, such as ``year``, or ``period``."""
     return bool(re.fullmatch(PARTS.get(part, _PERIODS), bare, re.I))
+
+
+def parts_of_year(name: str) -> int | None:
+    """How many of what a name says, such as months or quarters, a year has; None for other names.
+
+    Example:
+        >>> parts_of_year("Monat/Jahr"), parts_of_year("Berichtsquartal"), parts_of_year("months since birth")
+        (12, 4, None)
+    """
+    parts = split(name)
+    if any(not known.isdisjoint(parts) for known in (_OF_OTHERS, _SINCE, _DURATIONS)):
+        return None
+    return next((among for among, of in _DIVISIONS.items() if any(re.fullmatch(of, part) for part in parts)), None)
 
 
 def is_season(bare: str) -> bool:
@@ -383,6 +410,14 @@ _PROPERTY = re.compile(
     re.IGNORECASE,
 )
 """Names such as treatment group: what is known of a subject, and not who it is."""
+_TRAITS = frozenset(
+    "sex gender race ethnicity ethnic religion marital married education occupation arm treatment treat trt drug dose "
+    "dosage placebo diagnosis disease condition comorbidity symptom status severity grade stage level risk type kind "
+    "category class outcome smoker smoking age bmi blood handedness colour color size shape material weekday day month "
+    "model brand make manufacturer version breed species genotype "
+    "geschlecht schulabschluss familienstand diagnose behandlung sexe genre sexo genero".split()
+)
+"""Words for what is known of a subject and many others share, and not for where it belongs."""
 _FOLDS = re.compile(
     r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
 )
@@ -427,6 +462,11 @@ def is_within(name: str) -> bool:
 def is_property(name: str) -> bool:
     """Whether a name such as treatment group is of what is known of a subject, and not of who it is."""
     return bool(_PROPERTY.fullmatch(name))
+
+
+def is_trait(name: str) -> bool:
+    """Whether a name is that of what is known of a subject, such as sex or a diagnosis, and many others share."""
+    return is_property(name) or not _TRAITS.isdisjoint(split(name))
 
 
 def is_id(name: str) -> bool:
