@@ -62,10 +62,8 @@ def main() -> None:
 
     trainer.run(on_evaluation=tell)
     accuracy, _ = scored_or_why(METRICS["accuracy"], predict(model, Data(task.split("test"))))
-    count = matching.count_parameters(model)
-    print(
-        f"{asked.model} of {count:,} parameters: accuracy {accuracy:.4f} on test, best after {trainer.progress.best_step:,} steps"
-    )
+    count, best = matching.count_parameters(model), trainer.progress.best_step
+    print(f"{asked.model} of {count:,} parameters: accuracy {accuracy:.4f} on test, best after {best:,} steps")
 
 
 if __name__ == "__main__":
