@@ -12,11 +12,15 @@ import argparse
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
+import polars as pl
+
 from liquidbench import results, study_file
+from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
-from liquidbench.statistics import Standing, compare
+from liquidbench.statistics import Comparison, Standing, compare, floors
 from liquidbench.study import Study
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +32,26 @@ def cell(standing: Standing) -> str:
         return "failed"
     low, high = standing.interval or (float("nan"), float("nan"))
     return f"{standing.mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def learnt(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found: Comparison) -> list[str]:
+    """A table of each task's budget, how its trainings ended, the best floor and the best network."""
+    ended = results.trainings(frame).filter(pl.col("best").is_not_null(), pl.col("variant") == "matched")
+    lines = [
+        "| task | steps, at most | best after, median | still improving | best floor | best network |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, facts in tasks.items():
+        chosen = ended.filter(pl.col("task") == name)
+        known = floors(frame, name, facts)
+        floor = (max if facts.higher_is_better else min)(known, key=known.__getitem__)
+        best = next(line for line in found.leaderboard if line.task == name and line.variant == "matched")
+        budget = study.training.on(name).steps
+        lines.append(
+            f"| {facts.title} | {budget:,} | {chosen['best'].median():,.0f} | {int(chosen['improving'].sum())} of "
+            f"{len(chosen)} | {floor}, {known[floor]:.3f} | {best.model}, {cell(best)} |"
+        )
+    return lines
 
 
 def page(study: Study, found_in: Path) -> str:
@@ -84,6 +108,10 @@ def page(study: Study, found_in: Path) -> str:
         *rows,
         "",
         *([note, ""] if study.author_defaults else []),
+        "The budget of each training in steps, how the chosen ones ended, and the best score without a network:",
+        "",
+        *learnt(study, frame, tasks, found),
+        "",
         "Trained parameters, peak memory of a training step, time of an epoch:",
         "",
         "| model | " + " | ".join(tasks[t].title for t in tasks) + " |",

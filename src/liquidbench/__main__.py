@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import re
+import signal
 import tempfile
 import time
 import warnings
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import liquidbench
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.system.names import shown
+from liquidbench.system.processes import Stopped, stoppable
 from liquidbench.waiting import Steps
 from liquidbench.wording import counted
 
@@ -74,7 +76,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     warnings.formatwarning = line
     try:
-        code = options.command(options)
+        with stoppable():
+            code = options.command(options)
         if sys.stdout is not None:
             sys.stdout.flush()
         return code
@@ -91,9 +94,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "or redirect it elsewhere, then repeat the command"
             )
         raise
-    except KeyboardInterrupt:
-        print("liquidbench: stopped", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        # The terminal may be gone, which is what SIGHUP says.
+        with suppress(OSError):
+            print("liquidbench: stopped", file=sys.stderr, flush=True)
+        return 128 + (stop.signal if isinstance(stop, Stopped) else signal.SIGINT)
 
 
 def _end_quietly() -> int:
@@ -427,8 +432,15 @@ def _shortened(text: str) -> str:
 
 
 def _existing_folder(text: str) -> str:
-    if not Path(text).expanduser().is_dir():
-        raise argparse.ArgumentTypeError(f"must be a folder, but there is none at {text!r}")
+    try:
+        there = Path(text).expanduser().is_dir()
+    except (OSError, RuntimeError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else "there is no such user"
+        raise argparse.ArgumentTypeError(
+            f"must be a folder that can be read; got {_shortened(text)} ({reason})"
+        ) from None
+    if not there:
+        raise argparse.ArgumentTypeError(f"must be a folder, but there is none at {_shortened(text)}")
     return text
 
 
@@ -452,17 +464,32 @@ def _refusing(kinds: tuple[type[Exception], ...] = (ValueError, TypeError, OSErr
     try:
         yield
     except kinds as problem:
-        _refuse(_unreadable(problem) or str(problem))
+        _refuse(_unreadable(problem) or _unusable(problem) or str(problem))
 
 
 def _unreadable(problem: Exception) -> str:
     """One sentence if the error is that this user may not read a file or folder, else ""."""
-    if not isinstance(problem, PermissionError) or problem.filename2 or not isinstance(problem.filename, str):
+    if not isinstance(problem, PermissionError) or problem.filename2 or (place := _place(problem)) is None:
         return ""
-    name = problem.filename
-    if not os.path.lexists(name) or os.access(name, os.R_OK):
+    if os.access(place, os.R_OK | (os.X_OK if place.is_dir() else 0)):
         return ""
-    return f"{name} cannot be read ({problem.strerror}); allow reading it, then repeat the command"
+    return f"{place} cannot be read ({problem.strerror}); allow reading it, then repeat the command"
+
+
+def _unusable(problem: Exception) -> str:
+    """One sentence if the error is the system's and about a file or folder, else ""."""
+    if not isinstance(problem, OSError) or not problem.strerror or not isinstance(problem.filename, str):
+        return ""
+    return f"{problem.filename} cannot be used ({problem.strerror}). {_remedy(problem)}, then repeat the command"
+
+
+def _place(problem: OSError) -> Path | None:
+    """The file or folder that an error names, or the closest folder above that can be reached."""
+    # If renaming failed, the target is what matters.
+    named = problem.filename2 or problem.filename
+    if not isinstance(named, str):
+        return None
+    return next((place for place in (Path(named), *Path(named).parents) if os.path.lexists(place)), None)
 
 
 @contextmanager
@@ -482,22 +509,27 @@ def _refusing_write_errors(directory: Path) -> Iterator[None]:
             _refuse(sentence)
         _refuse(
             f"results cannot be written to {directory} ({problem.strerror or problem}); finished runs are kept. "
-            f"{_write_remedy(problem)}, then: liquidbench resume {directory}"
+            f"{_remedy(problem)}, then repeat the command"
         )
 
 
-def _write_remedy(problem: OSError) -> str:
-    """What to do about a file that cannot be written."""
-    # If renaming failed, the target is what matters.
-    named = problem.filename2 or problem.filename
-    if problem.errno == errno.EISDIR and named:
-        return f"Move {named} away: it is a folder, but a file is needed there"
-    if problem.errno in (errno.ENOTDIR, errno.EEXIST) and named:
-        return f"Move {named} away: it is a file, but a folder is needed there"
+def _remedy(problem: OSError) -> str:
+    """What to do about a file or folder that cannot be used."""
+    place = _place(problem)
+    if problem.errno == errno.EISDIR and place:
+        return f"Move {place} away: it is a folder, but a file is needed there"
+    if problem.errno in (errno.ENOTDIR, errno.EEXIST) and place:
+        return f"Move {place} away: it is a file, but a folder is needed there"
     if problem.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "Allow writing there"
     if problem.errno in (errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK):
         return "Move the folder to a file system that supports this"
+    if problem.errno == errno.ENOENT:
+        return "Put it back, or mount its disk"
+    if problem.errno == errno.EIO:
+        return "Check the disk"
+    if problem.errno == errno.ENAMETOOLONG:
+        return "Choose a shorter name"
     return "Make room or allow writing there"
 
 
@@ -862,10 +894,17 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
             others = len(results.done(directory).keys() - runs)
         frame = results.read(directory, runs, keep, results.COMPACT)
         if frame.is_empty():
-            raise ValueError(f"{directory} has no results yet; do the runs: liquidbench resume {directory}")
+            those = f"those of {counted(others, 'run')} there are from other versions of the study or its data; "
+            raise ValueError(
+                f"{directory} has no results yet; {those if others else ''}do the runs: liquidbench resume {directory}"
+            )
         # Cached, as every pair of models asks for the same runs.
         without = cache(partial(predictions.scores_without, directory))
-    comparison = statistics.compare(frame, facts, study.smallest_difference, study.matching, study.families, without)
+    # It reads predictions; any other error than that they cannot be read is one of ours.
+    with _refusing((OSError,)):
+        comparison = statistics.compare(
+            frame, facts, study.smallest_difference, study.matching, study.families, without
+        )
     with _refusing_write_errors(directory):
         path = folder.report if form == "html" else folder.tables
         if form == "html":

@@ -800,7 +800,8 @@ def _about_duplicates(found: _Found, path: Path, home: Path, runs: Sequence[str]
         found.contrary.add(path)
         messages.append(
             f"{name} and {counts} have different rows of {_runs(differing)}; those of {counts} count. Remove the wrong "
-            "file; the next `liquidbench resume` or `rescore` moves the one that does not count to damaged"
+            "file if it has no other runs; or `liquidbench rescore` moves the one that does not count to damaged, and "
+            "keeps the runs that only it has"
         )
     return messages
 

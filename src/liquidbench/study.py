@@ -468,6 +468,10 @@ class Study:
             ) from error
         except (ValueError, yaml.YAMLError) as error:
             raise ValueError(f"{path}: {error}") from error
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise ValueError(f"{path}: the disk cannot read it ({error.strerror}); give another copy") from error
         folder = path.resolve().parent
         placed = [
             {**task, "table": str(folder / Path(task["table"]).expanduser())} if isinstance(task, Mapping) else task

@@ -132,7 +132,9 @@ def check(study: Study, directory: str | os.PathLike[str]) -> None:
     if kept != study:
         changed = [f.name for f in fields(study) if getattr(kept, f.name) != getattr(study, f.name)]
         if changed == ["version"]:
-            raise ValueError(_other_version(kept, directory))
+            raise ValueError(
+                _other_version(kept, directory) if study.version == __version__ else _names_another_version(study)
+            )
         # These settings are part of every run's id.
         every = {"parameters", "training", "search", "robustness", "version"} & set(changed)
         shared = "which has no run in common with it" if every else "and keep the runs that both share"
@@ -143,6 +145,20 @@ def check(study: Study, directory: str | os.PathLike[str]) -> None:
         )
 
 
+def check_named_version(study: Study, directory: str | os.PathLike[str]) -> None:
+    """Refuse a study that names another version, unless the folder holds results of that one.
+
+    Raises:
+        ValueError: for such a study. One that names none can be run by any version.
+    """
+    if study.version in ("", __version__):
+        return
+    with suppress(FileNotFoundError, ValueError):
+        if read(directory).version == study.version:
+            return
+    raise ValueError(_names_another_version(study))
+
+
 def check_version(study: Study, directory: str | os.PathLike[str]) -> None:
     """Refuse to add runs of this version to a study of another one.
 
@@ -151,6 +167,14 @@ def check_version(study: Study, directory: str | os.PathLike[str]) -> None:
     """
     if study.version not in ("", __version__):
         raise ValueError(_other_version(study, directory))
+
+
+def _names_another_version(study: Study) -> str:
+    install = f", or install the one that it names: pip install liquidrnn=={study.version}" if study.version else ""
+    return (
+        f"version of study {study.name!r} must be that of the liquidbench that runs it, {__version__}; got "
+        f"{study.version!r}. Leave out the key `version`{install}"
+    )
 
 
 def _other_version(kept: Study, directory: str | os.PathLike[str]) -> str:

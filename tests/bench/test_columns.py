@@ -385,7 +385,9 @@ REFUSED = {
         "line 1 is one cell in quotation marks with ',' in it",
     ),
     "names twice": ("n,a,a\n1,2,3\n", "column name 'a' occurs 2 times (columns 2, 3 of line 1); rename all but one"),
-    "a workbook": (b"PK\x03\x04....", "this is a zip archive or a spreadsheet; save the sheet as CSV"),
+    "a workbook": (b"PK\x03\x04....", "this is a zip archive or a spreadsheet; unpack it and give the table in it, or"),
+    "a tar archive": (b"mine.csv".ljust(257, b"\0") + b"ustar", "this is a tar archive; unpack it and give the table"),
+    "a 7z archive": (b"7z\xbc\xaf'\x1c\0\4 and so on", "this is a 7z archive; unpack it and give the table in it"),
     "a page": (
         b"\n <!DOCTYPE html><html>",
         "this is a web page, perhaps an error or a login shown in place of the download",

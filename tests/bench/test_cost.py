@@ -105,3 +105,22 @@ def test_costs_are_described_if_a_floor_is_not_beaten():
     )
     (found,) = compare(frame, {"t": ACCURACY}, 0.01).verdict.judgements[0].prices
     assert found.sentence == "CfC has 3 times the training time of GRU, for a score that takes no network."
+
+
+def test_plain_pytorch_is_no_rival_of_compiled_kernels():
+    spent = costs({model: {"seconds_per_epoch": 2.0, "parameters": 10.0} for model in ("CfC", "GRU")})
+
+    def compared(cfc, gru):
+        backend = pl.when(pl.col("model") == "CfC").then(pl.lit(cfc)).otherwise(pl.lit(gru))
+        found = compare(pl.concat([table(BETTER), spent.with_columns(backend=backend)]), {"t": ACCURACY}, 0.01).verdict
+        told = [warning for warning in found.warnings if "plain PyTorch" in warning]
+        return {price.cost for price in found.judgements[0].prices}, told
+
+    assert compared("cpu", "cpu") == compared("reference", "reference") == ({"seconds_per_epoch", "parameters"}, [])
+    assert compared("cpu", "reference") == (
+        {"parameters"},
+        [
+            "GRU ran in plain PyTorch, other models in compiled kernels: their times, memory and energy are left out, "
+            "since they would compare implementations."
+        ],
+    )

@@ -142,7 +142,7 @@ def test_the_argument_goes_before_the_environment_and_the_environment_before_the
         files.read(archive)
     put(tmp_path / "environment" / "tables", MEMBERS)
     assert files.read(archive) == MEMBERS
-    with pytest.raises(FileNotFoundError, match="data="):
+    with pytest.raises(FileNotFoundError, match="data, --data on the command line: "):
         files.read(archive, tmp_path / "argument")
 
 
@@ -153,6 +153,29 @@ def test_a_folder_without_the_files_is_told_where_and_what(archive, tmp_path):
         files.read(archive, tmp_path)
     assert "Put the files there, from http" in str(caught.value)
     assert "leave data and LIQUIDBENCH_DATA unset" in str(caught.value)
+
+
+def test_an_archive_of_something_else_is_said_to_be_that(archive, tmp_path):
+    put(tmp_path / "tables", {"tables.zip": zipped({"readme.md": b""}), "extra.txt": b""})
+    with pytest.raises(ValueError, match=r"holds none of the files that the task reads \(names that match "):
+        files.read(replace(archive, members=r"one\.csv"), tmp_path)
+
+
+def test_a_home_that_nobody_has_is_no_folder(archive, monkeypatch):
+    monkeypatch.setenv("LIQUIDBENCH_DATA", "~a-user-nobody-has/data")
+    with pytest.raises(ValueError, match="LIQUIDBENCH_DATA=~a-user-nobody-has/data must be a folder"):
+        files.read(archive)
+
+
+def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(archive, tmp_path, monkeypatch):
+    put(tmp_path / "tables", MEMBERS)
+
+    def locked(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", locked)
+    with pytest.raises(PermissionError):
+        files.read(archive, tmp_path)
 
 
 def test_a_real_task_says_the_same(tmp_path):
@@ -189,6 +212,7 @@ def test_without_a_network_the_error_says_what_to_do(archive):
     with pytest.raises(OSError, match="Two tables: could not download http") as caught:
         files.read(archive)
     assert "put it into <folder>/tables/ and set LIQUIDBENCH_DATA=<folder> or pass data=<folder>" in str(caught.value)
+    assert str(caught.value).endswith("on the command line --data <folder>")
 
 
 def test_arrays_are_checked_as_the_float32_that_tasks_read():

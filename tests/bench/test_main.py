@@ -23,6 +23,7 @@ from liquidbench.engine.leases import Leases
 from liquidbench.facts import Facts
 from liquidbench.models import MODELS
 from liquidbench.study import Study
+from liquidbench.system import storage
 from liquidbench.system.storage import KeptFileWarning
 
 STUDY = {
@@ -197,7 +198,9 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(finished, tmp_path, cap
         main(["report", str(finished)])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and said.count("\n") == 1
-    assert f"cannot be written to {finished} (No space left on device)" in said and "liquidbench resume" in said
+    assert f"cannot be written to {finished} (No space left on device)" in said and said.endswith(
+        ", then repeat the command\n"
+    )
 
 
 @pytest.mark.parametrize("guard", ["_refusing", "_refusing_write_errors", "_checking_folder"])
@@ -219,6 +222,45 @@ def test_a_file_that_may_not_be_read_is_said_to_be_unreadable_not_unwritable(tmp
     )
 
 
+@pytest.mark.parametrize(("data", "reason"), [("~a-user-nobody-has", "no such user"), ("x" * 5000, "too long")])
+def test_a_folder_of_data_that_cannot_be_looked_at_is_one_sentence(capsys, data, reason):
+    with pytest.raises(SystemExit):
+        main(["train", "occupancy", "GRU", "--data", data])
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "argument --data: must be a folder that can be read; got " in said and reason in said and len(said) < 250
+
+
+def test_a_folder_above_that_may_not_be_entered_is_named(tmp_path, capsys, monkeypatch):
+    # What is in it cannot be reached either.
+    path, reached = tmp_path / "data" / "tables" / "one.csv", os.path.lexists
+    (tmp_path / "data").mkdir()
+    monkeypatch.setattr(
+        os.path, "lexists", lambda name: not str(name).startswith(f"{tmp_path}/data/") and reached(name)
+    )
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(SystemExit), main_module._refusing():
+        raise PermissionError(13, "Permission denied", str(path))
+    said = capsys.readouterr().err
+    assert said.startswith(f"liquidbench: {tmp_path / 'data'} cannot be read (Permission denied); allow reading it")
+
+
+@pytest.mark.parametrize("command", [["report"], ["export", "--to", "tensorboard"], ["rescore"]])
+def test_a_file_in_the_place_of_a_folder_is_named_with_what_to_do(finished, tmp_path, capsys, command):
+    directory = shutil.copytree(finished, tmp_path / "s", ignore=shutil.ignore_patterns("runs"))
+    (directory / "runs").touch()
+    said = refusal(capsys, *command, directory)
+    assert (
+        f"Move {directory / 'runs'} away: it is a file, but a folder is needed there, then repeat the command" in said
+    )
+
+
+def test_results_on_a_disk_that_is_not_there_are_not_taken_for_none(finished, tmp_path, capsys):
+    directory = shutil.copytree(finished, tmp_path / "s", ignore=shutil.ignore_patterns("runs"))
+    (directory / "runs").symlink_to(tmp_path / "unmounted")
+    said = refusal(capsys, "report", directory)
+    assert f"{directory / 'runs'} cannot be used (No such file or directory). Put it back, or mount its disk" in said
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
 @pytest.mark.parametrize("size", [1, 100_000])
 def test_output_redirected_to_a_full_disk_is_one_sentence(capfd, monkeypatch, size):
@@ -237,6 +279,29 @@ def test_a_broken_yaml_is_one_sentence(tmp_path, capsys):
     path.write_text("name: [open\nmodels: LTC\n")
     said = refusal(capsys, "run", path)
     assert "line 2" in said and said.count("\n") <= 1
+
+
+def test_predictions_that_may_not_be_read_end_a_report_with_one_sentence(finished, capsys, monkeypatch):
+    reading = storage.reading
+
+    def locked(path):
+        if path.suffix == ".npz":
+            raise PermissionError(13, "Permission denied", str(path))
+        return reading(path)
+
+    monkeypatch.setattr("liquidbench.system.storage.reading", locked)
+    # Root may read everything.
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    said = refusal(capsys, "report", finished)
+    assert f"{finished / 'predictions'}" in said and "cannot be read (Permission denied); allow reading it" in said
+
+
+def test_results_of_other_data_alone_are_said_to_be_there(finished, tmp_path, capsys):
+    directory = shutil.copytree(finished, tmp_path / "s")
+    facts = results.read_tasks(directory)
+    results.write_tasks(directory, {name: replace(told, digest="0" * 64) for name, told in facts.items()})
+    said = refusal(capsys, "report", directory)
+    assert "has no results yet; those of 6 runs there are from other versions of the study or its data; do the" in said
 
 
 def test_when_all_runs_fail_the_report_is_made_and_the_code_is_1(finished, tmp_path, capsys):
@@ -634,6 +699,21 @@ def test_a_signal_stops_and_says_how_to_go_on(tmp_path, number, code):
         out, err = process.communicate(timeout=120)
     assert process.returncode == code and "Traceback" not in err
     assert f"Stopped; 0 of 3 runs are finished and stored. To continue: liquidbench resume {tmp_path / 'small'}" in out
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal as a service manager does")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_while_the_report_is_written_leaves_the_one_before(finished, capsys, monkeypatch, number, code):
+    assert main(["report", str(finished)]) == 0
+    there, before = set(finished.iterdir()), (finished / "report.html").read_bytes()
+    handler = signal.signal(number, signal.default_int_handler)
+    try:
+        monkeypatch.setattr(os, "fsync", lambda _: os.kill(os.getpid(), number))
+        assert main(["report", str(finished)]) == code
+    finally:
+        signal.signal(number, handler)
+    assert capsys.readouterr().err.endswith("liquidbench: stopped\n")
+    assert set(finished.iterdir()) == there and (finished / "report.html").read_bytes() == before
 
 
 def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, capsys):

@@ -203,7 +203,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             "commit": "2170193",
             "python": "3.11.7",
             "torch": "2.13.0",
-            "backend": "cpu" if run.model in ("LTC", "CfC", "LRCU") else "reference",
+            "backend": "cpu",
             "instruction_set": "avx2" if run.model in ("LTC", "CfC", "LRCU") else None,
             "machine": "x86-64, Linux 6.1",
             "threads": 1,
@@ -417,7 +417,7 @@ def test_each_task_has_its_page(demo):
     assert "git checkout 2170193 pip install '.[bench]'" in page.says("methods")
     assert "liquidbench 0.1.0" in page.says("methods") and "liquidbench run demo.yaml" in page.says("methods")
     assert "PyTorch 2.13.0" in page.says("methods")
-    assert "Layers run by cpu; reference" in page.says("methods") and "Kernels compiled for avx2" in page.says(
+    assert "Layers run by cpu" in page.says("methods") and "Kernels compiled for avx2" in page.says(
         "methods"
     )
 

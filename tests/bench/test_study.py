@@ -642,3 +642,15 @@ RESULTS = Path(__file__).parents[2] / "docs" / "results"
 def test_committed_results_are_those_of_their_study(name):
     study, facts = study_file.read(RESULTS / name), results.read_tasks(RESULTS / name)
     assert {run.id(facts[run.task_name].digest) for run in study.runs()} == set(results.done(RESULTS / name))
+
+
+def test_a_study_that_the_disk_cannot_read_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "s.yaml"
+    path.write_text("name: s\n")
+
+    def broken(*_, **__):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pathlib.Path.read_text", broken)
+    with pytest.raises(ValueError, match=r"s\.yaml: the disk cannot read it \(Input/output error\)"):
+        Study.load(path)

@@ -73,6 +73,23 @@ class TestVersions:
         with pytest.raises(ValueError, match=r"liquidbench 0\.0\.1, and this is"):
             study_file.check(STUDY, tmp_path)
 
+    @pytest.mark.parametrize("named", ["9.9.9", ""])
+    def test_a_study_that_names_another_version_is_not_taken_for_results_of_it(self, tmp_path, capsys, named):
+        path, folder = tmp_path / "s.yaml", tmp_path / STUDY.name
+        path.write_text(f"{STUDY.to_yaml().partition('version: ')[0]}version: '{named}'\n")
+        study_file.write(STUDY, folder)
+        before = StudyFolder(folder).study.read_bytes()
+        for options in ([], ["--update"], ["--results", str(tmp_path / "new")]):
+            if options and not named:
+                continue
+            with pytest.raises(SystemExit) as ended:
+                main(["run", str(path), "--results", str(tmp_path), *options])
+            said = capsys.readouterr().err
+            assert ended.value.code == 2 and "holds results" not in said
+            assert f"liquidbench that runs it, {liquidbench.__version__}; got '{named}'. Leave out the key" in said
+            assert ("pip install liquidrnn==9.9.9" in said) == bool(named)
+        assert not (tmp_path / "new").exists() and StudyFolder(folder).study.read_bytes() == before
+
     def test_a_version_is_text(self):
         with pytest.raises(ValueError, match=r"version must be text, such as '.*'; got 0\.1: quote it"):
             Study.parse({"name": "s", "tasks": ["occupancy"], "models": ["GRU"], "version": 0.1})

@@ -1159,8 +1159,9 @@ def test_refused_in_words(save, case):
         (
             "anything",
             "a.parquet.gz",
-            "must end in .csv, .tsv, .txt, .dat, .data or .parquet (text files also with .gz after that)",
+            "must end in .csv, .tsv, .txt, .dat, .data or .parquet (text files also with .gz after that); unpack it",
         ),
+        ("anything", "a.zip", "unpack it and give the table in it"),
         (b"PAR1 not really", "a.parquet", "the file is damaged, or not a Parquet file"),
         (b"not packed", "a.csv.gz", "it is not compressed with gzip, bzip2 or xz"),
     ],

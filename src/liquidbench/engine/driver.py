@@ -303,14 +303,14 @@ class _Driver:
         self._check_alive()
         name = self.plan.id(run)
         with self.stops.deferred():
-            # From here on the lease is not released: a driver that takes it over looks for the results first.
-            del self.attempts[run]
             # The results last: they show that everything is stored.
             if ended.journal is not None:
                 search.import_journal(self._journal(run), ended.journal)
             if ended.predictions is not None:
                 predictions.keep(self.plan.directory, name, ended.predictions)
             self.writer.add(name, ended.rows)
+            # From here on the lease is not released: a driver that takes it over looks for the results first.
+            del self.attempts[run]
             self.leases.mark_ended(name)
         self.unconsolidated += 1
         if ended.status == "done":

@@ -83,6 +83,7 @@ def plan(
             size within the parameter budget, or runs of a study that counts epochs or that another version began.
         FileNotFoundError: if data are missing.
     """
+    study_file.check_named_version(study, directory)
     facts = _facts(study, directory, data, loaded or {}, on_step)
     on_step(f"looking for results in {directory}")
     runs = study.runs()

@@ -27,6 +27,7 @@ from liquidbench.statistics import (
     Judgement,
     Pair,
     Standing,
+    comparable,
     floors,
     score_interval,
     test_to_train,
@@ -136,7 +137,7 @@ class TaskSummary:
         trainings = trainings.filter(pl.col("best").is_not_null())
         self.unit: str = next(iter(trainings["unit"]), "step")
         self._trainings = _Parts(trainings.select("model", "variant", "best", "ended"), "model", "variant")
-        self._measured = _measured(fits, costs)
+        self._measured = _measured(fits, comparable(costs))
         self._damaged = self._on_damaged_data(fits)
         self._looped = self._in_loops(fits)
         self.policies = self._of_policies(fits)

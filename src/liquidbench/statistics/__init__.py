@@ -18,6 +18,7 @@ from liquidbench.statistics.cost import COST_RULE as COST_RULE
 from liquidbench.statistics.cost import COSTS as COSTS
 from liquidbench.statistics.cost import Cost as Cost
 from liquidbench.statistics.cost import Price as Price
+from liquidbench.statistics.cost import comparable as comparable
 from liquidbench.statistics.inference import ALPHA as ALPHA
 from liquidbench.statistics.inference import LEVEL as LEVEL
 from liquidbench.statistics.inference import Effect as Effect

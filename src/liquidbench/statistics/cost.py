@@ -31,6 +31,9 @@ class Cost:
 OTHER_LOAD = "other_load"
 """Cores that other programs used while times were measured."""
 
+REFERENCE = "reference"
+"""The backend that is plain PyTorch, of `liquidrnn.backends`."""
+
 BUSY = 0.2
 """Cores of other programs above which times are not believed without a warning."""
 
@@ -97,6 +100,19 @@ class Price:
     sentence: str
 
 
+def fallbacks(rows: pl.DataFrame) -> list[str]:
+    """The models of a task whose costs were measured in plain PyTorch while compiled kernels ran others, sorted."""
+    costs = rows.filter(pl.col("kind") == "cost", pl.col("status") == "done").drop_nulls("backend")
+    plain = costs.filter(pl.col("backend") == REFERENCE)
+    return sorted(plain["model"].unique()) if plain.height < costs.height else []
+
+
+def comparable(costs: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a task's costs without time, memory and energy of `fallbacks`: these measure the implementation."""
+    plain = pl.col("model").is_in(fallbacks(costs)) & (pl.col("backend") == REFERENCE).fill_null(False)
+    return costs.filter(~plain | pl.col("metric").is_in(["parameters", "deployed_bytes"]))
+
+
 def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     """Positive costs of a task's matched models, by model, then by the key of `COSTS`."""
     matched = rows.filter(pl.col("variant") == "matched", pl.col("status") == "done")
@@ -107,7 +123,7 @@ def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     costs = matched.filter(
         pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0
     )
-    for model, metric, value in costs.group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
+    for model, metric, value in comparable(costs).group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
         found.setdefault(model, {})[metric] = value
     return found
 

@@ -455,7 +455,14 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
             warnings.append(f"On {task.title}, runs failed ({words}); they rank last and are left out of means.")
         warnings += _drifted(task)
         warnings += _no_better_than_floor(task)
-    return warnings + _narrow(tasks, judgements) + _unlike(tasks) + _disturbed(tasks) + _learning(tasks)
+    return (
+        warnings
+        + _narrow(tasks, judgements)
+        + _unlike(tasks)
+        + _fallbacks(tasks)
+        + _disturbed(tasks)
+        + _learning(tasks)
+    )
 
 
 def _narrow(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> list[str]:
@@ -544,6 +551,17 @@ def _unlike(tasks: Sequence[TaskResults]) -> list[str]:
     return [
         f"On {', '.join(titles[:-1])}{' and ' * (len(titles) > 1)}{titles[-1]}, {text}"
         for text, titles in found.items()
+    ]
+
+
+def _fallbacks(tasks: Sequence[TaskResults]) -> list[str]:
+    """Whether costs of plain PyTorch are left out, since others are those of compiled kernels."""
+    models = sorted({model for task in tasks for model in task.fallbacks})
+    if not models:
+        return []
+    return [
+        f"{listed(models, quote=False)} ran in plain PyTorch, other models in compiled kernels: their times, memory "
+        "and energy are left out, since they would compare implementations."
     ]
 
 

@@ -29,6 +29,9 @@ ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet")
 BAD_CELLS = 0.05
 """Share of cells that are no numbers up to which a column is one of numbers, and those cells missing."""
 
+_PACKED = (".zip", ".tar", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".lz4", ".7z", ".rar", ".z")
+"""Endings of archives and compressed files that are not read."""
+
 _MISSING_TEXT = (
     *("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "---", "----", "#N/A", "<NA>", "\\N", "(null)"),
     *("#VALUE!", "#REF!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!"),
@@ -99,9 +102,14 @@ def read(
     packed = path.suffix.lower() == ".gz"
     ending = Path(path.stem if packed else path.name).suffix.lower()
     if ending not in ENDINGS or (packed and ending == ".parquet"):
+        hint = (
+            "unpack it and give the table in it"
+            if path.suffix.lower() in _PACKED or packed
+            else "a spreadsheet can be saved as CSV"
+        )
         raise ValueError(
             f"{path.name}: the file must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]} (text files also with .gz "
-            "after that); a spreadsheet can be saved as CSV"
+            f"after that); {hint}"
         )
     raw = _content(path)
     digest = hashlib.sha256(raw).hexdigest()

@@ -123,7 +123,13 @@ def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[s
         OSError: if a download fails.
     """
     given = data if data is not None else os.environ.get("LIQUIDBENCH_DATA") or None
-    folder = cache_folder() if given is None else Path(given).expanduser()
+    origin = "data, --data on the command line: " if data is not None else "LIQUIDBENCH_DATA="
+    try:
+        folder = cache_folder() if given is None else Path(given).expanduser()
+    except RuntimeError as problem:
+        raise ValueError(
+            f"{origin}{given} must be a folder; its user has no home folder: name one by its path"
+        ) from problem
     for form in archive.forms:
         paths = [folder / archive.folder / name for name in form]
         if all(path.is_file() for path in paths):
@@ -131,7 +137,6 @@ def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[s
     if given is None:
         return _download(archive, folder / archive.folder)
     looked = " or ".join(" + ".join(_shortened(form)) for form in archive.forms)
-    origin = "data=" if data is not None else "LIQUIDBENCH_DATA="
     raise FileNotFoundError(
         f"{archive.title}: {folder / archive.folder} does not contain {looked} (searched because of "
         f"{origin}{given}). Put the files there, from {archive.url}, or leave data and LIQUIDBENCH_DATA "
@@ -186,12 +191,19 @@ def _verified(archive: Archive, paths: list[Path]) -> dict[str, bytes]:
                 raise ValueError(f"{path.name} is larger than {packed.MOST // 2**20} MiB, the limit for a data set")
         members = packed.members({path.name: path.read_bytes() for path in paths}, archive.members)
         digest = archive.digest_of(members)
+    except PermissionError:
+        # Its content may be sound.
+        raise
     # The file may contain anything, and decoding it may raise anything.
     except Exception as problem:
         raise ValueError(
-            f"{archive.title}: {shown} cannot be unpacked ({problem}); it is damaged or incomplete. Replace "
-            f"it with the one from {archive.url}"
+            f"{archive.title}: {shown} cannot be unpacked ({problem}). Replace it with the one from {archive.url}"
         ) from problem
+    if not members:
+        raise ValueError(
+            f"{archive.title}: {shown} holds none of the files that the task reads (names that match "
+            f"{archive.members}). Replace it with the one from {archive.url}"
+        )
     if digest != archive.digest:
         raise ValueError(
             f"{archive.title}: the content of {shown} has checksum {digest}, expected {archive.digest}. The files are "
@@ -216,7 +228,7 @@ def _download(archive: Archive, target: Path) -> dict[str, bytes]:
                 raise OSError(
                     f"{archive.title}: could not download {url} ({reason}). Without network access, get the file "
                     f"elsewhere, put it into <folder>/{archive.folder}/ and set LIQUIDBENCH_DATA=<folder> "
-                    "or pass data=<folder>"
+                    "or pass data=<folder>, on the command line --data <folder>"
                 ) from problem
         members = _verified(archive, paths)
         for path in paths:

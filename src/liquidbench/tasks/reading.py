@@ -48,7 +48,9 @@ _FIGURE = re.compile(
 )
 _RULER = r"^[\s|+:=-]*--[\s|+:=-]*$"
 _MAGIC = (
-    (b"PK\x03\x04", "a zip archive or a spreadsheet; save the sheet as CSV"),
+    (b"PK\x03\x04", "a zip archive or a spreadsheet; unpack it and give the table in it, or save the sheet as CSV"),
+    (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it and give the table in it"),
+    (b"Rar!\x1a\x07", "a RAR archive; unpack it and give the table in it"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook; save the sheet as CSV"),
     (b"\x1f\x8b", "compressed with gzip; let its name end in .gz"),
     (b"BZh", "compressed with bzip2; unpack it first"),
@@ -92,6 +94,8 @@ class Sheet:
 
 def known_format(raw: bytes) -> str | None:
     """What a file is that is no table of text, and what to do with it; None where its beginning does not tell."""
+    if raw[257:262] == b"ustar":
+        return "a tar archive; unpack it and give the table in it"
     start = raw[:64].lstrip(b"\xef\xbb\xbf \r\n\t").lower()
     return next((what for magic, what in _MAGIC if start.startswith(magic.lower())), None)
 

@@ -423,6 +423,21 @@ def test_a_full_disk_is_no_failure_of_the_run(tmp_path, monkeypatch, number):
     assert not results.done(tmp_path)
 
 
+def test_after_a_full_disk_no_driver_counts_as_lost(tmp_path, monkeypatch):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(results.Writer, "add", full)
+        with pytest.raises(OSError, match="No space left"):
+            execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
+    assert not (tmp_path / "leases").exists() and not results.done(tmp_path)
+    execute(made, InProcess(), worker=Rehearsal("small", made.tasks))
+    assert results.read(tmp_path).filter(pl.col("reason").str.contains("lost")).is_empty()
+
+
 @pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
 def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, monkeypatch, executor):
     made = plan(study(models=["GRU"], seeds=1), tmp_path / "s")
