@@ -417,9 +417,7 @@ def test_each_task_has_its_page(demo):
     assert "git checkout 2170193 pip install '.[bench]'" in page.says("methods")
     assert "liquidbench 0.1.0" in page.says("methods") and "liquidbench run demo.yaml" in page.says("methods")
     assert "PyTorch 2.13.0" in page.says("methods")
-    assert "Layers run by cpu" in page.says("methods") and "Kernels compiled for avx2" in page.says(
-        "methods"
-    )
+    assert "Layers run by cpu" in page.says("methods") and "Kernels compiled for avx2" in page.says("methods")
 
 
 def test_the_linear_model_stands_beside_the_trivial_predictor(demo):
