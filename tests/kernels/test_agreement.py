@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from instruction_sets import SETS, using
@@ -310,21 +311,24 @@ def ulps(found, exact):
     return float(((found.double() - exact).abs() / unit).max())
 
 
-def test_error_of_the_sigmoid(instruction_set):
+@pytest.mark.parametrize("flushing", [False, True], ids=["", "small numbers flushed, as in kernels"])
+def test_error_of_the_sigmoid(instruction_set, flushing):
     t = torch.linspace(-125, 125, 500_001)
-    found = torch.empty_like(t)
-    _cpu.opened(t, found)
-    assert ulps(found, 1 / (1 + torch.exp2(t.double()))) < 3.5
-    assert ulps(found[t < 0], 1 / (1 + torch.exp2(t[t < 0].double()))) < 2
-    wide = torch.empty(t.shape, dtype=torch.float64)
-    _cpu.opened(t.double(), wide)
-    assert ulps(wide, 1 / (1 + torch.exp2(t.double()))) < 5  # the comparison itself is in float64
-    special = torch.tensor([torch.inf, -torch.inf, torch.nan, 3e38, -3e38, 0.0])
-    found = torch.empty_like(special)
-    _cpu.opened(special, found)
-    torch.testing.assert_close(
-        found, torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, 0.5]), equal_nan=True, rtol=0, atol=2e-38
-    )
+    special = torch.tensor([torch.inf, -torch.inf, torch.nan, 3e38, -3e38, 0.0, 1e-45, -1e-45, 127.0])
+    arguments = t, t.double(), special
+    found = [torch.empty_like(t) for t in arguments]
+    torch.set_flush_denormal(flushing)
+    try:
+        for of, to in zip(arguments, found, strict=True):
+            _cpu.opened(of, to)
+    finally:
+        torch.set_flush_denormal(False)
+    exact = torch.from_numpy(1 / (1 + np.exp2(t.numpy().astype(np.float64))))
+    assert ulps(found[0], exact) < 3.5
+    assert ulps(found[0][t < 0], exact[t < 0]) < 2
+    assert ulps(found[1], exact) < 5  # the comparison itself is in float64
+    limits = torch.tensor([0.0, 1.0, torch.nan, 0.0, 1.0, 0.5, 0.5, 0.5, 0.0])
+    torch.testing.assert_close(found[2], limits, equal_nan=True, rtol=0, atol=0)
 
 
 @one_of_each_kernel
