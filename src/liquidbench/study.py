@@ -76,7 +76,7 @@ STEPS: Mapping[str, int] = {
     "physionet2012-excerpt": 1_000,
     "parity-dense": 20_000,
     "parity-events": 20_000,
-    "parity-running": 300,
+    "parity-running": 500,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
