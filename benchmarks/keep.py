@@ -54,9 +54,14 @@ def learnt(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found:
     return lines
 
 
+def runs_of(study: Study, found_in: Path) -> pl.DataFrame:
+    """The results of the study alone: its folder may also hold runs of an earlier version of it."""
+    return results.read(found_in, study_file.run_ids(study, study_file.facts(study, found_in)))
+
+
 def page(study: Study, found_in: Path) -> str:
-    frame = results.compared(results.read(found_in), study.matching[0])
-    tasks = results.read_tasks(found_in)
+    frame = results.compared(runs_of(study, found_in), study.matching[0])
+    tasks = study_file.facts(study, found_in)
     found = compare(frame, tasks, study.smallest_difference)
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
@@ -142,9 +147,9 @@ def main() -> None:
     to.root.mkdir(parents=True, exist_ok=True)
     study = study_file.read(found.root)
     study_file.write(study, to.root)
-    results.write_tasks(to.root, results.read_tasks(found.root))
+    results.write_tasks(to.root, study_file.facts(study, found.root))
     shutil.copy(found.report, to.report)
-    to.table.write_bytes(results.sealed(results.read(found.root)))
+    to.table.write_bytes(results.sealed(runs_of(study, found.root)))
     (to.root / "README.md").write_text(page(study, found.root))
     if options.study == "demo":
         photograph(to.report, ROOT / "docs/images/report.png")
