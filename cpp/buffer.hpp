@@ -28,8 +28,8 @@ class Buffer {
     std::int64_t size() const { return size_; }
 
   private:
-    // The cast below keeps compilers from checking this.
-    static_assert(std::is_trivially_copyable_v<T>, "a buffer holds values that zero bytes are one of");
+    // Checked here, since the cast to void* below silences the compiler's own check.
+    static_assert(std::is_trivially_copyable_v<T>, "Buffer zeroes its memory, so T must be a plain type");
     void acquire(std::int64_t size) {
         size_ = size;
         data_ = static_cast<T*>(allocate(bytes()));
