@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "memory.hpp"
 
@@ -27,10 +28,12 @@ class Buffer {
     std::int64_t size() const { return size_; }
 
   private:
+    // Checked here, since the cast to void* below silences the compiler's own check.
+    static_assert(std::is_trivially_copyable_v<T>, "Buffer zeroes its memory, so T must be a plain type");
     void acquire(std::int64_t size) {
         size_ = size;
         data_ = static_cast<T*>(allocate(bytes()));
-        __builtin_memset(data_, 0, bytes());
+        __builtin_memset(static_cast<void*>(data_), 0, bytes());
     }
     std::size_t bytes() const { return static_cast<std::size_t>(size_ < 1 ? 1 : size_) * sizeof(T); }
     std::int64_t size_;

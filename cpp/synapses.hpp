@@ -198,13 +198,11 @@ struct BatchLanes {
             V d = load(held_drive + i * width), g = load(held_total + i * width);
             by_synapses<4>(order, i, [&](auto some, std::int64_t first) {
                 V s[some];
-#pragma GCC unroll 4
                 for (int n = 0; n < some; ++n) {
                     const Parameters<T>& p = values[first + n];
                     s[n] = fma(load(source + others[first + n]), broadcast(p.scale), broadcast(p.shift));
                 }
                 open<T, Bounded, some>(s);
-#pragma GCC unroll 4
                 for (int n = 0; n < some; ++n) {
                     d = fma(s[n], broadcast(values[first + n].w_erev), d);
                     g = fma(s[n], broadcast(values[first + n].w), g);
@@ -231,12 +229,10 @@ struct BatchLanes {
             V pulled = broadcast(T(0));
             by_synapses<2>(order, j, [&](auto some, std::int64_t first) {
                 V s[some];
-#pragma GCC unroll 2
                 for (int n = 0; n < some; ++n) {
                     s[n] = fma(y, broadcast(values[first + n].scale), broadcast(values[first + n].shift));
                 }
                 open<T, Bounded, some>(s);
-#pragma GCC unroll 2
                 for (int n = 0; n < some; ++n) {
                     const Parameters<T>& p = values[first + n];
                     const std::int32_t other = others[first + n];
