@@ -27,7 +27,7 @@ $(READY): $(BENCH)
 	$(PIP) "liquidrnn[dev]"
 	touch $@
 
-# Trains liquid and recurrent networks on three real tasks and writes a report.
+# Trains liquid and recurrent networks on two real tasks and a control, and writes a report.
 demo: $(BENCH)
 	$(BIN)/liquidbench run studies/demo.yaml
 
