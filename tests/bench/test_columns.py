@@ -782,7 +782,7 @@ def test_points_in_a_mark_for_missing_values_are_not_between_thousands(read, cel
     assert table.frame["pH"].drop_nulls().to_list() == [float(cell) for cell in known]
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(40))
 def test_whole_numbers_without_gaps_and_rounded_measurements_have_no_suspects(seed):
     draws = np.random.default_rng(seed)
     rows, least, middle, spread = 600, draws.integers(0, 110), draws.uniform(20, 120), draws.uniform(0.7, 3)
@@ -798,14 +798,13 @@ def test_whole_numbers_without_gaps_and_rounded_measurements_have_no_suspects(se
         assert columns.sentinels(pl.Series(draws.permutation(values)).cast(pl.Float64)) == []
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_code_of_one_column_makes_no_other_suspect(plan, seed):
     draws = np.random.default_rng(seed)
     pain = np.where(draws.random(600) < 0.1, 99, draws.integers(0, 11, 600))
     oxygen = np.minimum(draws.normal(96, 1.2, 600).round(), 99).astype(int)
     text = lines(lambda row: f"{stamp(row)},{pain[row]},{oxygen[row]},{flow(row)}", "when,pain,spo2,y\n", rows=600)
-    done = plan(text, "y")
-    (warning,) = [line for line in done.lines if "stands apart" in line]
+    (warning,) = [line for line in plan(text, "y")[1] if "stands apart" in line]
     assert "'pain'" in warning and "spo2" not in warning
 
 
