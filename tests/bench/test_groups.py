@@ -422,6 +422,15 @@ def test_numbers_that_were_given_out_are_no_features(guess, name):
     assert words.is_named(name) and mapping["features"] == ["x"]
 
 
+@pytest.mark.parametrize("name", ["node", "device", "Knoten"])
+@pytest.mark.parametrize("value", ["n%d", "%d"])
+def test_identifiers_that_take_turns_are_warned_of(guess, name, value):
+    draws = np.random.default_rng(0)
+    values = {name: [value % (1 + row % 4) for row in range(400)], "t": np.arange(400)}
+    _, said = guess(pl.DataFrame(values | {"x": draws.normal(size=400), "y": draws.normal(size=400)}))
+    assert any(f"--group {name} keeps them apart" in line for line in said)
+
+
 @pytest.mark.parametrize(
     "name",
     ["cycle number", "Zyklusnummer", "Schritt-Nr", "octane_number", "Reynolds number", "Nr", "no", "piano", "KW-Nr"],

@@ -397,7 +397,7 @@ _WHO = (
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
     "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
-    "donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
+    "node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
@@ -488,7 +488,8 @@ def is_trait(name: str) -> bool:
 
 def is_id(name: str) -> bool:
     """Whether a column's name ends in ID or the like, or is that of numbers given out, such as ``Kundennummer``."""
-    return bool(_IS_ID.fullmatch(name) or (_IS_GIVEN_OUT.fullmatch(name) and not is_part(name)))
+    given_out = _IS_GIVEN_OUT.fullmatch(name) and not is_part(name) and not is_code(name)
+    return bool(_IS_ID.fullmatch(name) or given_out)
 
 
 def is_numbered(name: str) -> bool:
