@@ -664,11 +664,11 @@ def test_measurements_are_not_offered_as_groups(guess):
         {
             "time": np.repeat(np.arange(100), 4),
             "pulse": draws.integers(50, 500, 400),
-            "node": list(range(4)) * 100,
+            "mote": list(range(4)) * 100,
             "y": draws.normal(size=400),
         }
     )
-    with pytest.raises(ValueError, match=r"with --group \('node' would do\)"):
+    with pytest.raises(ValueError, match=r"with --group \('mote' would do\)"):
         guess(frame)
 
 
