@@ -681,6 +681,9 @@ SENTINELS = {
     "85 of a sensor outdoors": ([85.0] * 6, np.linspace(-15, 38, 200)),
     "several": ([-999.0] * 3 + [-998.0] * 3, np.linspace(-5, 5, 200)),
     "no answer, in three ways": ([97.0] * 4 + [98.0] * 3 + [99.0] * 5, np.linspace(1, 5, 200).round()),
+    "no answer, in one figure": ([9.0] * 4, np.linspace(1, 5, 200).round()),
+    "no answer, on a scale of pain": ([99.0] * 30, np.linspace(0, 10, 200).round()),
+    "no answer, in two figures beside per cent": ([-99.0] * 5, np.linspace(90, 99, 200).round()),
     "no answer, in three figures": ([777.0] * 4 + [888.0] * 30, np.linspace(1, 5, 200).round()),
     "no answer, in negative codes": ([-9.0] * 4 + [-8.0] * 3 + [-7.0] * 5, np.linspace(1, 60, 200).round()),
     "netCDF": ([9.969209968386869e36] * 2, np.linspace(-5, 5, 200)),
@@ -767,6 +770,42 @@ ORDINARY = {
 @pytest.mark.parametrize("case", ORDINARY)
 def test_ordinary_columns_have_no_suspects(case):
     assert columns.sentinels(pl.Series(ORDINARY[case])) == []
+
+
+@pytest.mark.parametrize("cells", [["7,07", "6,9"], ["120", "987"], ["0,125", "14"]])
+def test_points_in_a_mark_for_missing_values_are_not_between_thousands(read, cells):
+    table = read(
+        lines(lambda row: f"{stamp(row)};{'k.A.' if row % 29 == 3 else cells[row % 2]};{row % 7},5", "when;pH;y\n")
+    )
+    assert not any("between thousands" in remark for remark in table.remarks)
+    known = [cells[row % 2].replace(",", ".") for row in range(ROWS) if row % 29 != 3]
+    assert table.frame["pH"].drop_nulls().to_list() == [float(cell) for cell in known]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_whole_numbers_without_gaps_and_rounded_measurements_have_no_suspects(seed):
+    draws = np.random.default_rng(seed)
+    rows, least, middle, spread = 600, draws.integers(0, 110), draws.uniform(20, 120), draws.uniform(0.7, 3)
+    for values in (
+        np.resize(np.arange(least, least + draws.integers(2, 40)), rows),
+        draws.normal(middle, spread, rows).round(),
+        np.minimum(draws.normal(96, spread, rows).round(), 99),
+        np.maximum(-draws.normal(96, spread, rows).round(), -99),
+        draws.normal(middle, spread, rows).round(1),
+        draws.poisson(spread, rows),
+        np.minimum(draws.poisson(spread, rows), 9),
+    ):
+        assert columns.sentinels(pl.Series(draws.permutation(values)).cast(pl.Float64)) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_code_of_one_column_makes_no_other_suspect(plan, seed):
+    draws = np.random.default_rng(seed)
+    pain = np.where(draws.random(600) < 0.1, 99, draws.integers(0, 11, 600))
+    oxygen = np.minimum(draws.normal(96, 1.2, 600).round(), 99).astype(int)
+    text = lines(lambda row: f"{stamp(row)},{pain[row]},{oxygen[row]},{flow(row)}", "when,pain,spo2,y\n", rows=600)
+    (warning,) = [line for line in plan(text, "y")[1] if "stands apart" in line]
+    assert "'pain'" in warning and "spo2" not in warning
 
 
 @pytest.mark.parametrize(

@@ -399,6 +399,63 @@ def test_what_is_named_an_identifier_is_no_feature(guess, name, group):
     assert asked["features"] == [name, "x"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "Kundennummer",
+            "Kundennr",
+            "KundenNr",
+            "patientnummer",
+            "Maschinennr",
+            "Mitarbeiter",
+            "Konto",
+            "Auftragsnr.",
+        ),
+        *("Artikelnummer", "Kostenstelle", "order_no", "cost_center", "CustomerNo", "Invoice number", "Profit Centre"),
+    ],
+)
+def test_numbers_that_were_given_out_are_no_features(guess, name):
+    draws = np.random.default_rng(0)
+    values = {name: 70_000 + 13 * draws.integers(0, 20, 300), "t": np.arange(300)}
+    mapping, _ = guess(pl.DataFrame(values | {"x": draws.normal(size=300), "y": draws.normal(size=300)}))
+    assert words.is_named(name) and mapping["features"] == ["x"]
+
+
+@pytest.mark.parametrize("name", ["node", "device", "Knoten"])
+@pytest.mark.parametrize("value", ["n%d", "%d"])
+def test_identifiers_that_take_turns_are_warned_of(guess, name, value):
+    draws = np.random.default_rng(0)
+    values = {name: [value % (1 + row % 4) for row in range(400)], "t": np.arange(400)}
+    _, said = guess(pl.DataFrame(values | {"x": draws.normal(size=400), "y": draws.normal(size=400)}))
+    assert any(f"--group {name} keeps them apart" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["cycle number", "Zyklusnummer", "Schritt-Nr", "octane_number", "Reynolds number", "Nr", "no", "piano", "KW-Nr"],
+)
+def test_numbers_that_count_or_measure_may_be_features(name):
+    assert not words.is_id(name)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(("site", "subject"), ("site", "patient"), ("subject", "trial"), ("participant", "run"), ("driver", "trip")),
+        *(("subject", "session"), ("plant", "machine")),
+    ],
+)
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_numbers_that_begin_again_within_another_are_of_the_key_though_times_go_on(guess, key, shuffled):
+    frame = visits(restart=False).rename({"subject": key[0], "session": key[1]})
+    when = [datetime(2024, 1, 1) + timedelta(hours=hour) for hour in range(frame.height)]
+    frame = frame.with_columns(t=pl.Series(when))
+    mapping, said = guess(frame.sample(fraction=1, shuffle=True, seed=0) if shuffled else frame)
+    assert mapping["group"] == list(key) and mapping["features"] == ["x"]
+    assert any("--group" in line and repr(key[1]) in line for line in said)
+
+
 @pytest.mark.parametrize("name", ["humid", "acid", "grid", "Covid", "idle", "ids"])
 def test_a_word_that_ends_alike_is_one(guess, name):
     frame = panel(lambda group, row: {name: (np.arange(len(row)) * 7919) % 1009 + 0.5, "t": np.arange(len(row))})
@@ -607,11 +664,11 @@ def test_measurements_are_not_offered_as_groups(guess):
         {
             "time": np.repeat(np.arange(100), 4),
             "pulse": draws.integers(50, 500, 400),
-            "node": list(range(4)) * 100,
+            "mote": list(range(4)) * 100,
             "y": draws.normal(size=400),
         }
     )
-    with pytest.raises(ValueError, match=r"with --group \('node' would do\)"):
+    with pytest.raises(ValueError, match=r"with --group \('mote' would do\)"):
         guess(frame)
 
 

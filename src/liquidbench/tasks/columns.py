@@ -187,7 +187,10 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
       rows have it. For -1, which may be a class or a direction, the others have to be many, or have decimals, or the
       gap has to be wider than those between the least of them;
     - wider than those between the values next to it, where it is such a number or at the end of a machine's range
-      (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere.
+      (255, 65535, ...), several rows have it, and the rows beside these have values from anywhere;
+    - a 9 in several rows beyond a scale of answers, such as 1 to 5.
+
+    What goes on from the others by a step like theirs is one of them, as 95 to 99 are beside 92, 93 and 94.
 
     Args:
         column: numbers, in the order of their rows.
@@ -202,6 +205,8 @@ def sentinels(column: pl.Series) -> list[Sentinel]:
                 break
             outer.append(value)
             usual = usual.filter(usual != value)
+    outer = _apart(outer, usual)
+    usual = numbers.filter(~numbers.is_in(outer)) if outer else numbers
     found = [sentinel for value in outer if (sentinel := _suspected(numbers, usual, value, often_used=True))]
     known = [sentinel.value for sentinel in found]
     numbers = numbers.filter(~numbers.is_in(known)) if known else numbers
@@ -224,6 +229,20 @@ _OF_BYTES = (127.0, 255.0, -128.0)
 """Ends of a byte's range, which are numbers like others where one row has them."""
 
 
+def _apart(outer: list[float], usual: pl.Series) -> list[float]:
+    """Those of the outermost values that are not the next step of the others: 95 to 99 go on from 92, 93, 94."""
+    inner = usual.unique().sort().to_numpy()
+    kept = list(outer)
+    # The last that was set aside is the innermost of its side.
+    for value in reversed(outer):
+        near = np.sort(np.abs(inner - value))[: _NEAR + 1]
+        across = len(inner) and (value < 0 <= inner[0] or inner[-1] < 0 < value)
+        if len(near) > 1 and not across and near[0] <= 1.001 * np.median(np.diff(near)):
+            kept.remove(value)
+            inner = np.append(inner, value)
+    return kept
+
+
 def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: bool) -> Sentinel | None:
     if len(usual) < 3 or (len(usual) < 0.05 * len(numbers) and not often_used):
         return None
@@ -235,7 +254,8 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         # Of few values, each is many rows, and the one far from the others may be as good as they are.
         rare = usual.n_unique() > 10 or count <= _MOST_ODD * len(usual)
         several = several and usual.n_unique() >= _FEWEST_CATEGORIES
-        suspected = several and ((rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count))
+        odd = (rare and gap > 3 * spread > 0) or _is_odd_one_out(usual, value, gap, count)
+        suspected = several and (odd or (value == _NO_ANSWER and _is_scale(usual)))
     elif value == -1:
         distinct = usual.n_unique()
         lower = usual.unique().sort().head(max(distinct // 2, _FEWEST_CATEGORIES)).diff().drop_nulls()
@@ -248,6 +268,18 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         wide = gap > spread > 0 and (several or value not in _OF_BYTES)
         suspected = wide or (several and (alone or _is_beyond(numbers, value)))
     return Sentinel(value, count, least, most) if suspected else None
+
+
+_NO_ANSWER = 9
+"""What surveys write for no answer where the answers are numbers of one figure."""
+_MOST_ANSWERS = 6
+
+
+def _is_scale(usual: pl.Series) -> bool:
+    """Whether values are those of a scale of answers, such as 1 to 5."""
+    values = usual.unique().sort()
+    steps = values.diff().drop_nulls()
+    return len(steps) > 1 and values[0] in (0, 1) and values[-1] <= _MOST_ANSWERS and bool((steps == 1).all())
 
 
 _FEWEST_AMOUNTS = 12
@@ -263,7 +295,7 @@ def _is_beyond(numbers: pl.Series, value: float) -> bool:
     return (
         len(near) > _NEAR
         and near[0] > np.diff(near).min()
-        and (leaps or (anywhere and near[0] > 2 * np.diff(near).max()))
+        and (leaps or (anywhere and near[0] > 3 * np.diff(near).max()))
     )
 
 
@@ -441,7 +473,7 @@ class _Typing:
                 continue
             quick[name], text[name] = numbers, column
             self.words.pop(name, None)
-            self._tell_form(name, column, mark, told)
+            self._tell_form(name, column.filter(numbers.is_not_null()), mark, told)
             if unit:
                 self.table.units.setdefault(name, unit)
 
@@ -491,9 +523,9 @@ class _Typing:
         else:
             self.table.remarks.append(f"file: {told}")
 
-    def _tell_form(self, name: str, column: pl.Series, mark: str, told: list[str]) -> None:
+    def _tell_form(self, name: str, cells: pl.Series, mark: str, told: list[str]) -> None:
+        """Say how the numbers of a column are written; `cells` are those that are numbers."""
         self.table.remarks.extend(f"file: {name!r} is written {how}" for how in told)
-        cells = column.drop_nulls()
         decimals = mark == "," and cells.str.contains(",", literal=True).any()
         thousands = "," if mark == "." else "."
         grouped = cells.filter(cells.str.contains(thousands, literal=True))

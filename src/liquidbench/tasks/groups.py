@@ -126,9 +126,9 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         finest = _finest(frame, found)
         if finest is None:
             return Grouping()
-        within = [name for name in named if words.is_within(name) and name not in found]
-        for name in within if time is None else ():
-            if _in_blocks(frame, (finest, name)):
+        # Numbers that begin again in each of another, as those of subjects at each site or of trials of each subject.
+        for name in [name for name in named if name not in found]:
+            if any(_in_blocks(rows, (finest, name)) for rows in (frame, in_time)):
                 warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
                 return Grouping((finest, name), "they come in blocks of rows", [warning])
     return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)

@@ -397,7 +397,7 @@ _WHO = (
     "ticker|symbol|client|kunde|maschine|anlage|proband|usubj|subj|pat|pt|mrn|ger[äa]e?t|fahrzeug|filiale|z[äa]e?hler|"
     "(?:patient|unit|stay|person|subject|user|device|station|session|hadm|icu|customer|meter|vehicle|house|hold)+id|"
     "pid|uid|hhid|respondent|player|athlete|team|firm|company|student|pupil|employee|member|driver|mouse|"
-    "donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
+    "node|knoten|donor|volunteer|messstelle|standort|capteur|magasin|appareil|paciente|m[áa]quina|tienda|cliente"
 )
 _WHICH_TIME = (
     "session|sequence|series|run|trial|recording|record|episode|trace|flight|trip|file|case|stay|visit|lap|dive"
@@ -445,12 +445,29 @@ _IS_NUMBERED = re.compile(
     re.IGNORECASE,
 )
 _IS_ID = re.compile(r"(?:.*[ _.-])?(?:[iI][dD]|[uU][uU][iI][dD]|[gG][uU][iI][dD])|.*[a-z](?:Id|ID)")
+_COUNTED = (
+    "kw|zyklus|zyklen|schritt|runden?|durchlauf|durchgangs?|versuchs?|wochen?|tages?|schicht|lagen?|perioden?|stufen?|"
+    "rang|platz|jahres?|monats?|stunden?|mess|zeilen?|seiten?|spiel|positions?|satz|bild|haus"
+)
+_GIVEN_OUT = (
+    "order|invoice|article|part|batch|lot|serial|policy|contract|ticket|job|badge|employee|personnel|staff|customer|"
+    "client|supplier|vendor|shipment|tracking|claim|booking|reservation|transaction|receipt|voucher|document|doc|"
+    "reference|ref|member|patient|chart|passport|phone|licen[cs]e|plate|equipment|asset|project|account|machine|device|"
+    "product|item|material|store|vehicle|subject|person"
+)
+_IS_GIVEN_OUT = re.compile(
+    rf"(?:.*[ _.-])?(?!(?:{_COUNTED})[ _.-]?(?:nummer|nr)\.?$)[^\W\d]{{2,}}[ _.-]?(?:nummer|nr)\.?|"
+    rf"(?:.*[ _.-])?(?:{_GIVEN_OUT})[ _.-]?(?:no|num|number)\.?|"
+    r"(?:.*[ _.-])?(?:(?:cost|profit)[ _.-]?cent(?:er|re)|\w*kostenstelle|\w*konto|mitarbeiter(?:in)?)",
+    re.IGNORECASE,
+)
+"""Numbers that somebody gave out, such as those of customers and cost centres; those of cycles or steps count."""
 _UNITS = re.compile(r"(?:.*[ _.])?(?:units?|uom|einheit|unit[ _]of[ _]measure(?:ment)?|valueuom)", re.I)
 
 
 def is_named(name: str) -> bool:
     """Whether a column's name is that of an identifier, such as a subject's or a session's."""
-    named = _NAMED.fullmatch(name) or _IS_ID.fullmatch(name)
+    named = _NAMED.fullmatch(name) or is_id(name)
     return bool(named) and not _PROPERTY.fullmatch(name) and not _FOLDS.fullmatch(name)
 
 
@@ -470,13 +487,14 @@ def is_trait(name: str) -> bool:
 
 
 def is_id(name: str) -> bool:
-    """Whether a column's name ends in ID or the like."""
-    return bool(_IS_ID.fullmatch(name))
+    """Whether a column's name ends in ID or the like, or is that of numbers given out, such as ``Kundennummer``."""
+    given_out = _IS_GIVEN_OUT.fullmatch(name) and not is_part(name) and not is_code(name)
+    return bool(_IS_ID.fullmatch(name) or given_out)
 
 
 def is_numbered(name: str) -> bool:
     """Whether a column's name is that of numbers that are given out, such as serial numbers."""
-    return bool(_NAMED.fullmatch(name) or _IS_NUMBERED.fullmatch(name) or _IS_ID.fullmatch(name))
+    return bool(_NAMED.fullmatch(name) or _IS_NUMBERED.fullmatch(name) or is_id(name))
 
 
 def is_folds(name: str) -> bool:
