@@ -154,8 +154,8 @@ def test_times_measured_beside_other_programs_are_said():
 
     assert not said(0.1, 0.0)
     assert said(0.1, 1.26) == [
-        "During 1 of 2 measurements of cost, other programs used more than 0.2 cores, up to 1.3: times are longer, and "
-        "not equally so for all models."
+        "During 1 of 2 measurements of cost, other programs used more than 0.2 cores, up to 1.26: times are longer, "
+        "and not equally so for all models."
     ]
 
 

@@ -120,12 +120,15 @@ def measured(rows: pl.DataFrame) -> dict[str, dict[str, float]]:
     fits = matched.filter(pl.col("kind") == "fit", pl.col("parameters") > 0)
     sizes = fits.group_by("model").agg(pl.col("parameters").median())
     found = {model: {"parameters": size} for model, size in sizes.iter_rows()}
-    costs = matched.filter(
-        pl.col("kind") == "cost", pl.col("metric").is_in([*WEIGHED, OTHER_LOAD]), pl.col("value") > 0
-    )
+    costs = matched.filter(pl.col("kind") == "cost", pl.col("metric").is_in(WEIGHED), pl.col("value") > 0)
     for model, metric, value in comparable(costs).group_by("model", "metric").agg(pl.col("value").median()).iter_rows():
         found.setdefault(model, {})[metric] = value
     return found
+
+
+def loads(rows: pl.DataFrame) -> list[float]:
+    """Cores that other programs used during each measurement of a task's costs."""
+    return rows.filter(pl.col("kind") == "cost", pl.col("metric") == OTHER_LOAD)["value"].drop_nulls().to_list()
 
 
 def prices(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from liquidbench import results
 from liquidbench.facts import Facts
 from liquidbench.models import Family
-from liquidbench.statistics.cost import Price, fallbacks, measured, prices
+from liquidbench.statistics.cost import Price, fallbacks, loads, measured, prices
 from liquidbench.statistics.inference import (
     Estimate,
     Interval,
@@ -157,6 +157,7 @@ class TaskResults:
         floors: Mapping[str, float],
         costs: Mapping[str, Mapping[str, float]],
         fallbacks: Sequence[str],
+        loads: Sequence[float],
         circumstances: Mapping[str, Mapping[str, Mapping[str, Sequence[str]]]],
         smallest_difference: float,
         families: Mapping[str, Family],
@@ -165,7 +166,7 @@ class TaskResults:
     ):
         self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
         self.costs, self.circumstances, self.families = costs, circumstances, families
-        self.fallbacks = fallbacks
+        self.fallbacks, self.loads = fallbacks, loads
         told = facts or Facts()
         self.facts, self._without = told, without
         self.title, self.warnings, self.measure = told.title or name, told.warnings, told.measure
@@ -541,6 +542,7 @@ def results_by_task(
                 floors=floors(rows, task, tasks.get(task, Facts())),
                 costs=measured(rows),
                 fallbacks=fallbacks(rows),
+                loads=loads(rows),
                 circumstances={kind: _circumstances(rows, kind, columns) for kind, columns in CIRCUMSTANCES.items()},
                 smallest_difference=smallest_difference,
                 families=families,

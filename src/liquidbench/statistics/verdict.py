@@ -26,7 +26,7 @@ from liquidbench.statistics.across import (
     leads_over_tasks,
     overall_standings,
 )
-from liquidbench.statistics.cost import BUSY, OTHER_LOAD, Price
+from liquidbench.statistics.cost import BUSY, Price
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
 from liquidbench.statistics.pairs import (
     FAMILIES_COMPARED,
@@ -567,13 +567,13 @@ def _fallbacks(tasks: Sequence[TaskResults]) -> list[str]:
 
 def _disturbed(tasks: Sequence[TaskResults]) -> list[str]:
     """Whether other programs were busy while times were measured."""
-    loads = [costs[OTHER_LOAD] for task in tasks for costs in task.costs.values() if OTHER_LOAD in costs]
+    loads = [load for task in tasks for load in task.loads]
     busy = [load for load in loads if load > BUSY]
     if not busy:
         return []
     return [
         f"During {len(busy)} of {counted(len(loads), 'measurement')} of cost, other programs used more than {BUSY:g} "
-        f"cores, up to {max(busy):.1f}: times are longer, and not equally so for all models."
+        f"cores, up to {max(busy):.2f}: times are longer, and not equally so for all models."
     ]
 
 
