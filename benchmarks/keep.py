@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
-from liquidbench import results, study_file
+from liquidbench import predictions, results, study_file
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.statistics import Comparison, Standing, compare, floors
@@ -62,7 +63,7 @@ def runs_of(study: Study, found_in: Path) -> pl.DataFrame:
 def page(study: Study, found_in: Path) -> str:
     frame = results.compared(runs_of(study, found_in), study.matching[0])
     tasks = study_file.facts(study, found_in)
-    found = compare(frame, tasks, study.smallest_difference)
+    found = compare(frame, tasks, study.smallest_difference, without=partial(predictions.scores_without, found_in))
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
         (task, model, metric): value
