@@ -616,7 +616,7 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
     assert set(trivial) == set(fits.filter(pl.col("metric") == "trivial:upright")["value"])
     assert fits.filter(pl.col("metric") == "linear").is_empty()
     # What validation selects by is scored on damaged data; a closed loop is not damaged.
-    assert set(fits.filter(pl.col("corruption") != "")["metric"]) == {"mse"}
+    assert set(fits.filter(pl.col("corruption") != "")["metric"]) == {"mse", "r2"}
 
     said = capsys.readouterr().out
     assert "upright (higher is better)" in said and "(time upright " in said

@@ -161,7 +161,12 @@ def test_a_model_that_ends_the_process_ends_its_run_alone(tmp_path, monkeypatch,
 def test_a_signal_in_a_run_ends_the_driver(tmp_path, monkeypatch):
     made = plan(study(models=["GRU"]), tmp_path)
     monkeypatch.setattr(fit, "fit", lambda *asked: signal.raise_signal(signal.SIGINT))
-    outcome = execute(made, InProcess())
+    # A shell that starts the tests in the background has it ignored, and an ignored signal ends nothing.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        outcome = execute(made, InProcess())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert outcome.interrupted == signal.SIGINT and not outcome.failed
 
 
