@@ -55,14 +55,8 @@ def learnt(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found:
     return lines
 
 
-def runs_of(study: Study, found_in: Path) -> pl.DataFrame:
-    """The results of the study alone: its folder may also hold runs of an earlier version of it."""
-    return results.read(found_in, study_file.run_ids(study, study_file.facts(study, found_in)))
-
-
-def page(study: Study, found_in: Path) -> str:
-    frame = results.compared(runs_of(study, found_in), study.matching[0])
-    tasks = study_file.facts(study, found_in)
+def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in: Path) -> str:
+    frame = results.compared(frame, study.matching[0])
     found = compare(frame, tasks, study.smallest_difference, without=partial(predictions.scores_without, found_in))
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
@@ -147,11 +141,14 @@ def main() -> None:
     found, to = StudyFolder(options.results / options.study), StudyFolder(ROOT / "docs/results" / options.study)
     to.root.mkdir(parents=True, exist_ok=True)
     study = study_file.read(found.root)
+    tasks = study_file.facts(study, found.root)
+    # The folder may also hold runs of an earlier version of the study.
+    frame = results.read(found.root, study_file.run_ids(study, tasks))
     study_file.write(study, to.root)
-    results.write_tasks(to.root, study_file.facts(study, found.root))
+    results.write_tasks(to.root, tasks)
     shutil.copy(found.report, to.report)
-    to.table.write_bytes(results.sealed(runs_of(study, found.root)))
-    (to.root / "README.md").write_text(page(study, found.root))
+    to.table.write_bytes(results.sealed(frame))
+    (to.root / "README.md").write_text(page(study, frame, tasks, found.root))
     if options.study == "demo":
         photograph(to.report, ROOT / "docs/images/report.png")
     print(f"kept in {to.root}")

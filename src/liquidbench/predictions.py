@@ -32,6 +32,9 @@ MOST_BLOCKS = 30
 """Blocks of recordings at most, each left out once (`scores_without`): so many tell a variance well enough."""
 
 _RECORDINGS = "test_recordings"
+_PLACE = ("split", "corruption", "level")
+"""The columns of a row of results that say which data were predicted."""
+
 _TARGETS, _PREDICTIONS = "_targets", "_predictions"
 
 Predicted = tuple[NDArray[Any], NDArray[np.float32]]
@@ -187,10 +190,10 @@ def rescored(
     """
     rows, metrics = [dict(row) for row in rows], tuple(metrics)
     places = {key: _place(key) for key in predicted}
+    scored = set(places.values())
 
     def is_score(row: Mapping[str, Any]) -> bool:
-        place = {"split": row["split"], "corruption": row["corruption"], "level": row["level"]}
-        return row["metric"] in METRICS and place in places.values()
+        return row["metric"] in METRICS and tuple(row[column] for column in _PLACE) in scored
 
     # A task whose metrics are all its own has no such score.
     pattern = next((row for row in rows if is_score(row)), None) or next(
@@ -204,14 +207,15 @@ def rescored(
                 value = score(metric, targets, predictions)
             except ValueError as error:
                 reason = str(error)
-            kept.append(pattern | places[key] | {"metric": metric, "value": value, "reason": reason})
+            place = dict(zip(_PLACE, places[key], strict=True))
+            kept.append(pattern | place | {"metric": metric, "value": value, "reason": reason})
     return kept
 
 
-def _place(key: str) -> dict[str, Any]:
-    """The columns of a row of results that say which data were predicted."""
+def _place(key: str) -> tuple[str, str, float]:
+    """The values of `_PLACE` for a key of predictions."""
     split, corruption, level = key.split() if " " in key else (key, "", "0")
-    return {"split": split, "corruption": corruption, "level": float(level)}
+    return split, corruption, float(level)
 
 
 def _read(directory: str | os.PathLike[str], run: str) -> dict[str, NDArray[Any]]:
