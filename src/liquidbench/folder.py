@@ -75,6 +75,7 @@ class TrainingFolder:
         model: the trained network.
         summary: its scores and settings.
         lock: held while training.
+        writing: held by the process that writes checkpoints, which may outlive the one that started it by a moment.
     """
 
     def __init__(self, root: str | os.PathLike[str]):
@@ -83,3 +84,4 @@ class TrainingFolder:
         self.model = self.root / "model.pt"
         self.summary = self.root / "training.json"
         self.lock = self.root / ".lock"
+        self.writing = self.root / ".lock-checkpoint"

@@ -247,12 +247,28 @@ def _prepare(task: Task, config: TrainingConfig, folder: Path, inside: ExitStack
             f"folder must not be in use, but another process trains in {folder}; wait until it has finished, stop it, "
             "or choose another folder"
         ) from None
+    _wait_for_orphan(TrainingFolder(folder).writing)
     for left in (*folder.glob(".*.tmp"), *folder.glob(".rendezvous-*")):
         left.unlink(missing_ok=True)
     path = TrainingFolder(folder).checkpoint
     kept = _read_checkpoint(path)
     config = _settle_config(config, task, kept, path)
     return config, kept or Checkpoint.initial(config, task, config.build(task))
+
+
+def _wait_for_orphan(lock: Path) -> None:
+    """Wait until the first process of a driver that was killed has ended: it may still be writing a checkpoint."""
+
+    def warn(reason: str) -> None:
+        warnings.warn(f"{reason} of the checkpoint since its training was killed", RuntimeWarning, stacklevel=4)
+
+    until = time.monotonic() + _GRACE
+    while time.monotonic() < until:
+        with suppress(BlockingIOError), file_lock(lock, wait=False):
+            return
+        time.sleep(0.01)
+    with file_lock(lock, on_wait=warn):
+        pass
 
 
 def _finish(task: Task, config: TrainingConfig, progress: Progress, ended: str, folder: Path | None) -> Trained:

@@ -9,7 +9,7 @@ import threading
 import traceback
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, fields
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from liquidbench import networks
+from liquidbench.folder import TrainingFolder
 from liquidbench.metrics import Metric
 from liquidbench.models import READOUTS, UserModel, find
 from liquidbench.networks import SequenceModel
@@ -29,7 +30,7 @@ from liquidbench.study import DEVICES, STEPS_ELSEWHERE
 from liquidbench.system import storage
 from liquidbench.system.packed import check_zip
 from liquidbench.system.processes import end_with_parent
-from liquidbench.system.storage import DamagedFileError
+from liquidbench.system.storage import DamagedFileError, file_lock
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, optimiser_of
 from liquidbench.training.trainer import PARALLEL, Evaluation, Progress, Sampler, Trainer
@@ -381,7 +382,9 @@ def run_process(
         join_group(device, init_method=f"file://{rendezvous}", rank=rank, world_size=config.devices)
         for data in (train, validation):
             data.to(device)
-        tell(train_rank(config, model, checkpoint, train, validation, path, metric, sampler, save_every, seconds, tell))
+        with file_lock(TrainingFolder(path.parent).writing) if rank == 0 else nullcontext():
+            how = (path, metric, sampler, save_every, seconds, tell)
+            tell(train_rank(config, model, checkpoint, train, validation, *how))
         # Wait for the driver to kill this process. If it exited by itself, torch's threads would sometimes abort it,
         # and another process might lose data that it has not read yet.
         threading.Event().wait()

@@ -23,9 +23,10 @@ import torch.distributed as dist
 
 from liquidbench import networks, tasks
 from liquidbench.__main__ import main
+from liquidbench.folder import TrainingFolder
 from liquidbench.search import Settings
 from liquidbench.system import processes, storage
-from liquidbench.system.storage import KeptFileWarning
+from liquidbench.system.storage import KeptFileWarning, file_lock
 from liquidbench.tasks import synthetic
 from liquidbench.tasks.task import Feature, Split
 from liquidbench.training import distributed, learning
@@ -334,8 +335,29 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
         running.kill()
     train(parity(), CONFIG, tmp_path)
     assert_same(content(tmp_path), undisturbed)
-    # Nothing is left of the dead but the lock's file.
-    assert {path.name for path in tmp_path.iterdir()} == {".lock", "checkpoint.pt", "model.pt", "training.json"}
+    # Nothing is left of the dead but the files of locks.
+    kept = {"checkpoint.pt", "model.pt", "training.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", ".lock-checkpoint", *kept}
+
+
+def test_training_waits_for_the_checkpoint_that_an_orphan_writes(tmp_path, undisturbed, monkeypatch):
+    monkeypatch.setattr(distributed, "_GRACE", 0.1)
+    part, held = tmp_path / ".checkpoint.pt.0.tmp", threading.Event()
+
+    def orphan():
+        with file_lock(TrainingFolder(tmp_path).writing):
+            held.set()
+            time.sleep(0.3)
+            part.touch()
+
+    thread = threading.Thread(target=orphan)
+    thread.start()
+    held.wait()
+    with pytest.warns(RuntimeWarning, match=f"waiting for process {os.getpid()} .* of the checkpoint"):
+        train(parity(), CONFIG, tmp_path)
+    thread.join()
+    assert not part.exists()
+    assert_same(content(tmp_path), undisturbed)
 
 
 STARTED = """
