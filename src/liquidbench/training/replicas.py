@@ -33,9 +33,9 @@ from liquidbench.system.processes import end_with_parent
 from liquidbench.system.storage import DamagedFileError, file_lock
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, optimiser_of
-from liquidbench.training.trainer import PARALLEL, Evaluation, Progress, Sampler, Trainer
+from liquidbench.training.trainer import PARALLEL, Evaluation, Progress, Sampler, Trainer, beginning, sampler_of
 
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ class Checkpoint:
             model.state_dict(),
             optimiser_of(model, config.settings).state_dict(),
             [torch.Generator(config.device).manual_seed(seed).get_state() for seed in seeds],
-            Progress(torch.Generator().manual_seed(config.seed).get_state()),
+            beginning(config.seed, sampler_of(task)),
         )
 
     @classmethod

@@ -60,13 +60,21 @@ Objective = Callable[[Tensor, Tensor], Tensor]
 """``objective(losses, counts)``, of the environments in a batch: their mean losses and their numbers of scored targets,
 each (environments,), in the order of their numbers; gives what is minimised, a scalar."""
 
-Sampler = Callable[[Data, int, torch.Generator, float], Sequence[Tensor]]
-"""``sampler(data, batch_size, generator, done)`` gives the batches of a pass over the data as indices of sequences;
-``done`` is the share of the training's steps that came before the pass. The batches must depend on these arguments
-alone: every process draws them for itself, and so does a training that resumes within a pass."""
+Sampler = Callable[[Data, int, torch.Generator, int], Sequence[Tensor]]
+"""``sampler(data, batch_size, generator, level)`` gives the batches of a pass over the data as indices of sequences;
+``level``, from 0 to `LEVELS`, is how far a curriculum has come. The batches must depend on these arguments alone: every
+process draws them for itself, and so does a training that resumes within a pass."""
+
+LEVELS = 30
+"""Levels of the curriculum of `shortest_first`; at the last one it draws from all sequences."""
+
+MASTERED = 0.15
+"""A level is mastered when the smoothed training loss is below this share of the untrained network's loss."""
 
 CURRICULUM = 0.6
-"""The share of steps after which `shortest_first` draws from all sequences."""
+"""The share of steps after which training reads all sequences, whatever levels have been mastered."""
+
+_SMOOTHING = 0.97
 
 _SAVE, _STOP = 1.0, 2.0
 
@@ -81,22 +89,23 @@ def erm(losses: Tensor, counts: Tensor) -> Tensor:
     return (losses * (counts / counts.sum())).sum()
 
 
-def shuffled(data: Data, batch_size: int, generator: torch.Generator, done: float = 0.0) -> tuple[Tensor, ...]:
+def shuffled(data: Data, batch_size: int, generator: torch.Generator, level: int = LEVELS) -> tuple[Tensor, ...]:
     """All sequences in a drawn order, the last batch perhaps smaller."""
     return torch.randperm(len(data), generator=generator).split(batch_size)
 
 
-def shortest_first(data: Data, batch_size: int, generator: torch.Generator, done: float) -> tuple[Tensor, ...]:
-    """A curriculum: the short sequences in a drawn order, then longer ones too.
+def shortest_first(data: Data, batch_size: int, generator: torch.Generator, level: int) -> tuple[Tensor, ...]:
+    """A curriculum: the short sequences in a drawn order; longer ones too once the network has mastered these.
 
-    The longest duration in a pass grows linearly with the steps, from the shortest in the data to the longest, which it
-    reaches when `CURRICULUM` of the steps are done. A pass has at least one full batch, if the data have.
+    The longest duration in a pass is the shortest in the data plus ``level / LEVELS`` of the range of durations. The
+    trainer raises the level when the loss is low (`MASTERED`), and after `CURRICULUM` of the steps in any case. A pass
+    has at least one full batch, if the data have.
 
-    Source: Bengio, Louradour, Collobert and Weston, Curriculum learning, ICML 2009.
+    Source: Bengio, Louradour, Collobert and Weston, Curriculum learning, ICML 2009; when the level rises is our rule.
     """
     order = data.by_duration
     durations = data.durations[order]
-    longest = durations[0] + (durations[-1] - durations[0]) * min(1.0, done / CURRICULUM)
+    longest = durations[0] + (durations[-1] - durations[0]) * level / LEVELS
     short = max(int((durations <= longest).sum()), min(batch_size, len(data)))
     return order[torch.randperm(short, generator=generator)].split(batch_size)
 
@@ -148,7 +157,11 @@ class Progress:
 
     Attributes:
         order: state, at the beginning of this pass over the data, of the generator that draws batches.
-        begun: steps that were done then.
+        level: level of the curriculum that the pass is drawn from.
+        mastered: levels that are mastered; `LEVELS` without a curriculum. If there are more than ``level``, the pass
+            ends.
+        complete: steps that were done when all sequences began to be read.
+        smoothed: moving average of the training loss, by which levels are mastered; None before the first step.
         batch: batches of the pass that are done.
         step: steps that are done.
         total: since the last evaluation, sum of each batch's loss times its targets.
@@ -157,6 +170,7 @@ class Progress:
         seconds: since then, of steps.
         curve: all evaluations after training began.
         untrained: score before training, None where it is undefined.
+        untrained_loss: the validation loss then; None before the first validation.
         best_step: after which the validation score was best; 0 for the untrained network.
         best_score: the score then.
         best_loss: the validation loss then; None before the first validation.
@@ -165,7 +179,10 @@ class Progress:
     """
 
     order: Tensor
-    begun: int = 0
+    level: int = LEVELS
+    mastered: int = LEVELS
+    complete: int = 0
+    smoothed: float | None = None
     batch: int = 0
     step: int = 0
     total: float = 0.0
@@ -174,11 +191,18 @@ class Progress:
     seconds: float = 0.0
     curve: list[Evaluation] = field(default_factory=list)
     untrained: float | None = None
+    untrained_loss: float | None = None
     best_step: int = 0
     best_score: float | None = None
     best_loss: float | None = None
     best: dict[str, Tensor] = field(default_factory=dict)
     ended: str = ""
+
+
+def beginning(seed: int, sampler: Sampler) -> Progress:
+    """The progress of a training that has not begun, given the seed of the order of the data."""
+    level = 0 if sampler is shortest_first else LEVELS
+    return Progress(torch.Generator().manual_seed(seed).get_state(), level, level)
 
 
 def interval(steps: int) -> int:
@@ -420,17 +444,12 @@ class Trainer:
         self.objective, self.sampler, self.group = objective, sampler, group
         self._network = model if group is None else spread(model, group, parallel)
         self._optimiser = optimiser_of(model, settings)
-        self._order = torch.Generator().manual_seed(seed)
-        self.progress = Progress(self._order.get_state())
-
-    @property
-    def curriculum(self) -> int:
-        """Steps of the curriculum: until then scores on validation, which has all lengths, do not end a training."""
-        return round(CURRICULUM * self.steps) if self.sampler is shortest_first else 0
+        self._order = torch.Generator()
+        self.progress = beginning(seed, sampler)
 
     @property
     def patience(self) -> int:
-        """Steps without a better validation score, after any curriculum, before training stops."""
+        """Steps without a better validation score, once all sequences are read, before training stops."""
         return max(FEWEST_PATIENCE, round(self.settings.patience * self.steps))
 
     @property
@@ -488,7 +507,7 @@ class Trainer:
                 pause.
             save_every: seconds between two calls between evaluations.
             on_evaluation: called after every evaluation, when it is saved.
-            halt: called after that, once any curriculum is over, with the steps that are done and the best score so
+            halt: called after that, once all sequences are read, with the steps that are done and the best score so
                 far; whether to stop for good.
 
         Returns:
@@ -507,6 +526,7 @@ class Trainer:
         if at.best_loss is None:
             # The untrained network is the first to beat: one that only got worse has learnt nothing.
             at.best_loss, at.untrained = self._validate()
+            at.untrained_loss = at.best_loss
             if not math.isfinite(at.best_loss):
                 raise FloatingPointError(f"validation loss is {at.best_loss} before training")
             at.best_score, at.best = at.untrained, self._weights()
@@ -519,7 +539,8 @@ class Trainer:
             evaluation = self._evaluate(stopped)
             kept()
             on_evaluation(evaluation)
-            if not at.ended and at.step >= self.curriculum and halt(at.step, at.best_score):
+            # Validation has all lengths: until they are read, its scores must not end a training.
+            if not at.ended and at.mastered == LEVELS and halt(at.step, at.best_score):
                 at.ended = "pruned"
         self._load(at.best)
         return at.ended
@@ -532,11 +553,13 @@ class Trainer:
         until = min((evaluated // every + 1) * every, self.steps)
         while True:
             self._order.set_state(at.order)
-            batches = self.sampler(self.train, self.batch_size, self._order, at.begun / self.steps)
+            batches = self.sampler(self.train, self.batch_size, self._order, at.level)
             before = at.step if at.batch == 0 else -1
             for batch in batches[at.batch :]:
                 if at.step == until:
                     return False
+                if at.mastered > at.level:
+                    break
                 wish = self._step(batch, clock)
                 if wish == _STOP:
                     return True
@@ -544,7 +567,7 @@ class Trainer:
                     kept()
             if at.step == before:
                 raise NoTargetsError("no batch has a target")
-            at.batch, at.begun, at.order = 0, at.step, self._order.get_state()
+            at.batch, at.level, at.order = 0, at.mastered, self._order.get_state()
 
     def _step(self, batch: Tensor, clock: "_Clock") -> float:
         """One update, if the batch has targets; what is to be done after it."""
@@ -569,8 +592,25 @@ class Trainer:
         if scored:
             at.step, at.sequences = at.step + 1, at.sequences + len(batch)
             at.total, at.scored = at.total + loss * scored, at.scored + scored
+            self._advance(loss)
             at.seconds += time.monotonic() - began
         return wish
+
+    def _advance(self, loss: float) -> None:
+        """Raise the curriculum's level if the loss of the last steps shows that it is mastered."""
+        at = self.progress
+        if at.mastered == LEVELS:
+            return
+        assert at.untrained_loss is not None
+        before = loss if at.smoothed is None else at.smoothed
+        at.smoothed = _SMOOTHING * before + (1 - _SMOOTHING) * loss
+        if at.step >= CURRICULUM * self.steps:
+            at.mastered = LEVELS
+        elif at.smoothed < (low := MASTERED * at.untrained_loss):
+            # The next level has to be shown for some steps.
+            at.mastered, at.smoothed = at.mastered + 1, 2 * low
+        if at.mastered == LEVELS:
+            at.complete = at.step
 
     def _evaluate(self, stopped: bool) -> Evaluation:
         """Validate, and see whether the training has ended."""
@@ -588,7 +628,7 @@ class Trainer:
             at.ended = "minutes"
         elif at.step == self.steps:
             at.ended = "all steps"
-        elif at.step - max(at.best_step, self.curriculum) >= self.patience:
+        elif at.mastered == LEVELS and at.step - max(at.best_step, at.complete) >= self.patience:
             at.ended = "patience"
         at.total, at.scored, at.sequences, at.seconds = 0.0, 0, 0, 0.0
         return evaluation

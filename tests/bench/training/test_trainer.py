@@ -11,9 +11,20 @@ from test_fit import task
 from liquidbench import networks, tasks
 from liquidbench.metrics import Metric
 from liquidbench.search import Settings
+from liquidbench.tasks.synthetic import parity_running
 from liquidbench.training import trainer
 from liquidbench.training.learning import Data, loss_of, optimiser_of
-from liquidbench.training.trainer import CURRICULUM, NoTargetsError, Trainer, erm, shortest_first, shuffled, step
+from liquidbench.training.trainer import (
+    CURRICULUM,
+    LEVELS,
+    MASTERED,
+    NoTargetsError,
+    Trainer,
+    erm,
+    shortest_first,
+    shuffled,
+    step,
+)
 
 SETTINGS = Settings(0.02, schedule="cosine", patience=1.0, structure={"num_layers": 2, "dropout": 0.3})
 
@@ -135,38 +146,62 @@ def test_a_sampler_draws_the_batches(monkeypatch):
 
 
 def test_short_sequences_come_first():
-    """Longer ones as steps are done: their durations count, not their numbers of steps."""
+    """Longer ones level by level: their durations count, not their numbers of steps."""
     parity = tasks.load("parity-events")
     data = Data(parity.split("train"))
     bits = torch.tensor([recording.times[-1] + 1 for recording in parity.recordings("train")])
     assert torch.equal(data.durations, bits.float())
     generator = torch.Generator().manual_seed(0)
 
-    def drawn(done, batch_size=64):
-        batches = shortest_first(data, batch_size, generator, done)
+    def drawn(level, batch_size=64):
+        batches = shortest_first(data, batch_size, generator, level)
         assert all(len(batch) == batch_size for batch in batches[:-1])
         together = torch.cat(batches)
         assert len(together.unique()) == len(together)
         return together
 
-    for done in (0.0, 0.1, 0.3, 0.599):
-        longest = bits.min() + (bits.max() - bits.min()) * done / CURRICULUM
-        expected = (bits <= longest).nonzero().flatten()
-        assert torch.equal(drawn(done, 4).sort().values, expected)
-    assert len(drawn(CURRICULUM)) == len(drawn(1.0)) == len(data)
-    assert len(drawn(0.0, 64)) == 64, "a pass has a full batch"
-    assert not torch.equal(drawn(0.5), drawn(0.5)), "in another order each time"
+    for level in (0, 1, 11, LEVELS - 1):
+        assert torch.equal(drawn(level, 4).sort().values, (bits <= 2 + level).nonzero().flatten())
+    assert len(drawn(LEVELS)) == len(data)
+    assert len(drawn(0, 64)) == 64, "a pass has a full batch"
+    assert not torch.equal(drawn(15), drawn(15)), "in another order each time"
 
 
-def test_a_curriculum_counts_steps_from_the_beginning_of_a_pass():
-    toy, told = task(), []
+@pytest.fixture
+def taught(monkeypatch):
+    """Runs a training whose losses are given; returns the level that each step was drawn from, and the progress."""
 
-    def watched(data, batch_size, generator, done):
-        told.append(done)
-        return shuffled(data, batch_size, generator)
+    learn = trainer.step
 
-    made(toy, steps=12, batch_size=8, sampler=watched).run()
-    assert sorted(set(told)) == [0, 3 / 12, 6 / 12, 9 / 12, 1]
+    def run(losses):
+        levels, given = [], iter(losses)
+
+        def told(*arguments):
+            levels.append(training.progress.level)
+            return learn(*arguments)._replace(loss=next(given))
+
+        monkeypatch.setattr(trainer, "step", told)
+        training = made(parity_running(sizes=(64, 8, 8)), steps=len(losses), batch_size=4, sampler=shortest_first)
+        training.run()
+        return levels, training.progress
+
+    return run
+
+
+def test_a_level_is_mastered_when_the_smoothed_loss_is_low(taught):
+    levels, progress = taught([0.0] * 100)
+    # The first loss is as low as can be; after that, the average has to fall by half.
+    half = math.ceil(math.log(0.5) / math.log(0.97))
+    assert levels[:60] == [0] + [1] * half + [2] * half + [3] * (59 - 2 * half)
+    assert set(levels[60:]) == {LEVELS} and progress.complete == 60, "three fifths of the steps are over"
+
+    levels, progress = taught([MASTERED * progress.untrained_loss * 1.01] * 100)
+    assert set(levels[:60]) == {0} and set(levels[60:]) == {LEVELS}
+
+
+def test_training_has_all_sequences_when_the_last_level_is_mastered(taught):
+    levels, progress = taught([0.0] * 1200)
+    assert progress.complete == levels.index(LEVELS) == 1 + (LEVELS - 1) * 23 < CURRICULUM * 1200
 
 
 def test_neither_patience_nor_a_rung_ends_a_training_before_its_curriculum(monkeypatch):
