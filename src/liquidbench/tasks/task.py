@@ -32,6 +32,8 @@ typing error must not be the largest signal there is, and what is merely far out
 
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}")
+# Sequences that are assembled at once, which bounds the memory of the steps between.
+_BLOCK = 4096
 
 RESERVED = frozenset(
     ("loss", "epochs", "trial_score", "best_epoch", "attempts", "trivial", "linear", "parameters", "state_size")
@@ -559,6 +561,8 @@ class Task:
             raise ValueError(f"name must be one of {', '.join(SPLITS)}; got {name!r}")
         if name not in self._splits:
             recordings = self._checked(name)
+            if name == "train" and "_fitted" not in vars(self):
+                self.__dict__["_fitted"] = self._fit(recordings)
             split = self._assemble(recordings, self.stride if name == "train" else self.window)
             for other, built in self._splits.items():
                 self._check_apart(name, split, other, built)
@@ -721,7 +725,9 @@ class Task:
 
     @cached_property
     def _fitted(self) -> tuple[Scaler, Scaler | None, float]:
-        recordings = self._checked("train")
+        return self._fit(self._checked("train"))
+
+    def _fit(self, recordings: list[Recording]) -> tuple[Scaler, Scaler | None, float]:
         inputs = Scaler.fit(
             np.concatenate([recording.values for recording in recordings]),
             np.concatenate([recording.observed for recording in recordings]),
@@ -732,7 +738,7 @@ class Task:
         if self.kind == "regression" and self.standardise_targets:
             known = np.concatenate([self._known_targets(recording) for recording in recordings])
             targets = Scaler.fit(known, np.ones(known.shape, dtype=bool))
-        spans = np.concatenate([np.diff(recording.times) for recording in recordings])
+        spans = np.concatenate([recording.times[1:] - recording.times[:-1] for recording in recordings])
         positive = spans[spans > 0]
         return inputs, targets, float(f"{np.median(positive):.9g}") if len(positive) else 1.0
 
@@ -765,15 +771,17 @@ class Task:
             refuse("has no steps")
         if recording.values.shape != (steps, len(self.features)):
             refuse(f"values must have shape {(steps, len(self.features))}; got {recording.values.shape}")
-        if recording.observed.shape != recording.values.shape:
-            refuse(f"mask must have the shape of values, {recording.values.shape}; got {recording.observed.shape}")
+        if recording.mask is not None and recording.mask.shape != recording.values.shape:
+            refuse(f"mask must have the shape of values, {recording.values.shape}; got {recording.mask.shape}")
         if recording.row_numbers.shape != (steps,):
             refuse(f"rows must have shape {(steps,)}; got {recording.row_numbers.shape}")
         if recording.mask is not None and not self.missing and not recording.mask.all():
             refuse("has unobserved values, so the task must say missing=True")
-        if not np.isfinite(recording.times).all() or (np.diff(recording.times) < 0).any():
+        if not np.isfinite(recording.times).all() or (recording.times[1:] < recording.times[:-1]).any():
             refuse("times must be finite and never decrease; sort the rows by time")
-        bad = ~np.isfinite(recording.values) & recording.observed
+        bad = ~np.isfinite(recording.values)
+        if recording.mask is not None:
+            bad &= recording.mask
         if bad.any():
             step, column = np.argwhere(bad)[0]
             refuse(f"value of {self.features[column].name!r} at step {step} is not finite but marked as observed")
@@ -812,26 +820,39 @@ class Task:
 
         # Made once: of a recording of a million rows there are a hundred thousand pieces.
         whole = {id(recording): (recording.observed, recording.row_numbers) for recording in recordings}
-        for index, (recording, piece) in enumerate(pieces):
-            all_observed, row_numbers = whole[id(recording)]
-            observed = all_observed[piece]
-            here = (index, slice(0, len(observed)))
-            values[here] = np.where(observed, inputs.standardise(recording.values[piece]), 0.0)
-            mask[here] = observed
-            rows[here] = row_numbers[piece]
-            spans = np.diff(recording.times[piece], prepend=recording.times[piece][0] - unit) / unit
-            timespans[here] = carry_spans(spans, np.any(observed, axis=1))
+        for start in range(0, len(pieces), _BLOCK):
+            block = pieces[start : start + _BLOCK]
+            lengths = np.array([len(recording.times[piece]) for recording, piece in block])
+            # Of each step in turn: its sequence, and its place in it.
+            sequence = start + np.repeat(np.arange(len(block)), lengths)
+            first = np.cumsum(lengths) - lengths
+            at = sequence, np.arange(lengths.sum()) - np.repeat(first, lengths)
+            observed = np.concatenate([whole[id(recording)][0][piece] for recording, piece in block])
+            read = np.concatenate([recording.values[piece] for recording, piece in block])
+            values[at] = np.where(observed, inputs.standardise(read), 0.0)
+            mask[at] = observed
+            rows[at] = np.concatenate([whole[id(recording)][1][piece] for recording, piece in block])
+            times = np.concatenate([recording.times[piece] for recording, piece in block])
+            spans = np.diff(times, prepend=0.0)
+            spans[first] = times[first] - (times[first] - unit)
+            padded = np.zeros((len(block), time))
+            padded[at[0] - start, at[1]] = spans / unit
+            here = slice(start, start + len(block))
+            timespans[here] = carry_spans(padded, mask[here].any(axis=2))
             if self.per == "step":
-                known = np.ones(len(observed), dtype=bool)
-                if recording.target_mask is not None:
-                    known = recording.target_mask[piece]
-                piece_targets = recording.targets[piece]
+                known = [
+                    np.ones(length, dtype=bool) if recording.target_mask is None else recording.target_mask[piece]
+                    for (recording, piece), length in zip(block, lengths, strict=True)
+                ]
+                target_mask[at] = np.concatenate(known)
+                found = np.concatenate([recording.targets[piece] for recording, piece in block])
             else:
-                here, known, piece_targets = index, np.ones((), dtype=bool), np.asarray(recording.targets)
+                at, target_mask[here] = here, True
+                found = np.stack([np.asarray(recording.targets) for recording, _ in block])
             if target_scaler is not None:
-                piece_targets = target_scaler.standardise(piece_targets)
-            target_mask[here] = known
-            targets[here] = np.where(known[..., None] if targets.ndim > target_mask.ndim else known, piece_targets, 0)
+                found = target_scaler.standardise(found)
+            there = target_mask[at]
+            targets[at] = np.where(there[..., None] if targets.ndim > target_mask.ndim else there, found, 0)
         names = tuple(recording.name for recording, _ in pieces)
         groups = tuple(recording.group for recording, _ in pieces)
         environments = None
