@@ -1,6 +1,6 @@
 """Parity of a bit stream, read bit by bit or as events: two tasks, in one of which time spans carry the answer.
 
-Both tasks have the same streams. In ``parity-dense`` each bit is a step, so every time span is 1 and carries no
+Both tasks draw streams alike. In ``parity-dense`` each bit is a step, so every time span is 1 and carries no
 information. In ``parity-events`` only changes are steps, as in an event camera: a run of equal bits is one step, and
 its length, which decides the parity, is only in the time spans. Without them the best possible guess is right for 56 %
 of streams of uniformly distributed lengths, and only because short streams give something away; with them, every stream
@@ -61,7 +61,7 @@ def parity_running(
 
 def parity_events(
     data: str | os.PathLike[str] | None = None,
-    sizes: tuple[int, int, int] = (4000, 1000, 1000),
+    sizes: tuple[int, int, int] = (20_000, 1000, 1000),
     seed: int = 0,
 ) -> Task:
     """Parity of a bit stream of which only the changes are read.

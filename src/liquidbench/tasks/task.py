@@ -360,6 +360,7 @@ class Task:
         measurements: what `rollout` measures; it gives a finite number for each.
         judged: name of the measurement that verdicts are about; "" for the main metric. Validation selects by the main
             metric in any case, as no trial of a search is rolled out.
+        table: for a task from a user's table, how new rows are read (`liquidbench.tasks.new_rows`); None for others.
         policies: policies without a network, by name, to be rolled out as well, such as an expert. Beating one
             called ``"trivial"`` is the least that a verdict asks for.
     """
@@ -398,6 +399,7 @@ class Task:
     rollout: Rollout | None = field(default=None, repr=False)
     measurements: tuple[Measure, ...] = ()
     judged: str = ""
+    table: Mapping[str, Any] | None = field(default=None, repr=False)
     policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
@@ -562,12 +564,29 @@ class Task:
         if name not in self._splits:
             recordings = self._checked(name)
             if name == "train" and "_fitted" not in vars(self):
-                self.__dict__["_fitted"] = self._fit(recordings)
+                self.fix_scalers(*self._fit(recordings))
             split = self._assemble(recordings, self.stride if name == "train" else self.window)
             for other, built in self._splits.items():
                 self._check_apart(name, split, other, built)
             self._splits[name] = split
         return self._splits[name]
+
+    def assemble(self, recordings: list[Recording], split: str) -> Split:
+        """The arrays of recordings that belong to no split, cut as those of validation and test are.
+
+        Args:
+            recordings: at least one.
+            split: what error messages call them.
+
+        Raises:
+            ValueError: where the data break a promise of the task.
+        """
+        self._check_recordings(recordings, split)
+        return self._assemble(recordings, self.window)
+
+    def fix_scalers(self, inputs: Scaler, targets: Scaler | None, timespan_unit: float) -> None:
+        """Take these statistics in place of those of the training data, which are not read then."""
+        self.__dict__["_fitted"] = (inputs, targets, timespan_unit)
 
     @property
     def timespan_unit(self) -> float:
@@ -750,6 +769,10 @@ class Task:
 
     def _checked(self, name: str) -> list[Recording]:
         recordings = self.recordings(name)
+        self._check_recordings(recordings, name)
+        return recordings
+
+    def _check_recordings(self, recordings: list[Recording], name: str) -> None:
         if not recordings:
             raise ValueError(f"task {self.name!r}: split {name!r} has no recordings")
         for recording in recordings:
@@ -760,7 +783,6 @@ class Task:
                 f"task {self.name!r}, split {name!r}: environment must be a number for each recording or None for all; "
                 f"recording {unknown!r} has None, others have numbers"
             )
-        return recordings
 
     def _check_recording(self, recording: Recording, split: str) -> None:
         def refuse(problem: str) -> None:
