@@ -3,8 +3,8 @@
     python benchmarks/parity.py parity-events LSTM --layers 2 --parameters 20000 --rate 0.006
     python benchmarks/parity.py parity-dense GRU --steps 1000 --rate 0.01
 
-One training with the package's own trainer and curriculum (short streams first, longer ones as these are mastered); the accuracy on validation at twenty
-places, and on test at the end.
+One training with the package's own trainer and curriculum (short streams first, longer ones as these are mastered);
+the accuracy on validation at twenty places, and on test at the end.
 """
 
 import argparse

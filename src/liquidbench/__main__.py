@@ -1,4 +1,4 @@
-"""The command line: run, resume and report on studies, compare networks on a table, train one network.
+"""The command line: run, resume and report on studies, compare networks on a table, train, keep and use one.
 
 Exit codes: 0 for success, 1 if every fit failed, 2 for a wrong command or bad input (with a message of one sentence),
 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, 141 if the reader of the output has gone. Modules are imported
@@ -20,6 +20,7 @@ import hashlib
 import io
 import json
 import re
+import shlex
 import signal
 import tempfile
 import time
@@ -32,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
 from liquidbench.folder import StudyFolder, TrainingFolder
+from liquidbench.system import storage
 from liquidbench.system.names import shown
 from liquidbench.system.processes import Stopped, stoppable
 from liquidbench.waiting import Steps
@@ -218,6 +220,26 @@ def _parser() -> argparse.ArgumentParser:
         help="TensorBoard's folder or MLflow's SQLite file (default: DIR/tensorboard or DIR/mlflow.db)",
     )
 
+    added = command(
+        "keep", _keep, "Write a network that a study has trained to a folder of its own, for `predict` and `load`."
+    )
+    added.add_argument("directory", metavar="DIR", help="the study's folder of results, such as results/demo")
+    added.add_argument("--task", metavar="NAME", help="the task (default: each task of the study)")
+    added.add_argument("--model", metavar="NAME", help="the model (default: the best one on validation)")
+    added.add_argument("--to", metavar="FOLDER", help="the folder to write (default: DIR/models/TASK/MODEL)")
+
+    added = command("predict", _predict, "Predict from the rows of a table with a network that was kept.")
+    added.add_argument("model", metavar="MODEL", help="its folder, with model.json and model.safetensors")
+    added.add_argument("table", metavar="FILE", help="a table like the one it was trained on; it needs no target")
+    added.add_argument(
+        "--out", metavar="FILE", help="file for the predictions, .csv or .parquet (default: CSV to the terminal)"
+    )
+    added.add_argument(
+        "--any-spans",
+        action="store_true",
+        help="accept times whose spans are far from those of training, which suggests another unit",
+    )
+
     added = command("list", _list, "List tasks, models, or studies in ./studies and ./results.")
     added.add_argument("what", nargs="?", choices=("tasks", "models", "studies"), help="default: all three")
 
@@ -273,6 +295,20 @@ def _parser() -> argparse.ArgumentParser:
         choices=("classification", "regression", "forecast"),
         default=argparse.SUPPRESS,
         help="kind of prediction (default: guessed from the target)",
+    )
+    added.add_argument(
+        "--horizon",
+        type=_positive(int),
+        metavar="ROWS",
+        default=argparse.SUPPRESS,
+        help="rows that a forecast looks ahead (default: 1)",
+    )
+    added.add_argument(
+        "--window",
+        type=_positive(int),
+        metavar="ROWS",
+        default=argparse.SUPPRESS,
+        help="longest sequence, at least 2 rows; longer recordings are cut (default: chosen from their lengths)",
     )
     added.add_argument(
         "--missing",
@@ -726,6 +762,7 @@ def _execute(
         )
         return 128 + outcome.interrupted
     code = _write_report(study, directory)
+    _keep_best(directory)
     if outcome.elsewhere:
         print(f"Another liquidbench did {counted(len(outcome.elsewhere), 'run')} of these in the meantime.")
     if outcome.left_out:
@@ -934,6 +971,81 @@ def _known_scores(plan: "Plan") -> dict["Run", float]:
     return {runs[run]: score for run, score in found.select("run", "value").iter_rows()}
 
 
+def _keep(options: argparse.Namespace) -> int:
+    directory = Path(options.directory)
+    with _refusing(), _refusing_write_errors(directory):
+        from liquidbench import study_file
+
+        names = [str(task) for task in study_file.facts(study_file.read(directory), directory)]
+        if options.task is not None and options.task not in names:
+            raise ValueError(f"--task must be one of the study's tasks, {', '.join(names)}; got {options.task!r}")
+        asked = names if options.task is None else [options.task]
+        if options.to is not None and len(asked) > 1:
+            raise ValueError(f"--to takes one network, and the study has {len(asked)} tasks: choose one with --task")
+        for task in asked:
+            model, folder = _kept(directory, task, options.model, options.to)
+            print(f"{shown(task)}: {model} in {shown(str(folder))}")
+    return 0
+
+
+def _kept(directory: Path, task: str, model: str | None = None, to: str | None = None) -> tuple[str, Path]:
+    """Keep a network of a study; return its model's name and its folder."""
+    import polars as pl
+
+    from liquidbench import kept, results, study_file
+
+    study = study_file.read(directory)
+    facts = study_file.facts(study, directory)
+    runs = study_file.run_ids(study, facts)
+    frame = results.read(directory, runs, (pl.col("task") == task) & (pl.col("split") == "validation"))
+    about = facts[task]
+    try:
+        named, run = kept.best_run(frame, about.metric, about.higher_is_better, model)
+    except ValueError as problem:
+        raise ValueError(f"task {task!r}: {problem}") from problem
+    folder = Path(to) if to is not None else StudyFolder(directory).kept(task, named)
+    return named, kept.write(kept.of_run(directory, run), folder)
+
+
+def _keep_best(directory: Path) -> None:
+    """Keep the best network of each task of a study that has just been done, and say what to do with it."""
+    from liquidbench import study_file
+
+    with _refusing(), _refusing_write_errors(directory):
+        study = study_file.read(directory)
+        print("\nNetworks that were best on validation:")
+        for number, task in enumerate(study_file.facts(study, directory)):
+            try:
+                model, folder = _kept(directory, task)
+            except (ValueError, FileNotFoundError) as problem:
+                print(f"  {shown(task)}: none is kept ({problem})")
+                continue
+            print(f"  {shown(task)}: {model} in {shown(str(folder))}")
+            if isinstance(study.tasks[number], Mapping):
+                print(f"  new rows: liquidbench predict {shlex.quote(str(folder))} NEW.csv --out PREDICTED.csv")
+
+
+def _predict(options: argparse.Namespace) -> int:
+    out = None if options.out is None else Path(options.out)
+    with _refusing(), Steps(plain=True) as now:
+        if out is not None and out.suffix.lower() not in (".csv", ".parquet"):
+            raise ValueError(f"--out must end in .csv or .parquet; got {options.out!r}")
+        now("loading torch")
+        predictor = liquidbench.load(options.model)
+        now(f"reading {options.table}{_file_size(Path(options.table))}")
+        found = predictor.predict(options.table, options.any_spans)
+    for line in predictor.lines:
+        print(shown(line), file=sys.stderr)
+    if out is None:
+        print(found.write_csv(), end="")
+        return 0
+    with _refusing(), _refusing_write_errors(out.parent):
+        with storage.replacing(out) as file:
+            found.write_csv(file) if out.suffix.lower() == ".csv" else found.write_parquet(file)
+    print(f"{found.height:,} predictions: {shown(str(out))}")
+    return 0
+
+
 def _list(options: argparse.Namespace) -> int:
     wanted = (options.what,) if options.what else ("tasks", "models", "studies")
     for number, what in enumerate(wanted):
@@ -993,7 +1105,7 @@ def _compare(options: argparse.Namespace) -> int:
 
         _check_temporary()
         began = time.monotonic()
-        choices = ("time", "dates", "group", "features", "kind", "missing", "decimal")
+        choices = ("time", "dates", "group", "features", "kind", "missing", "decimal", "horizon", "window")
         asked = {key: value for key, value in vars(options).items() if key in choices}
         planned = table.plan({"table": options.table, "target": options.target, **asked})
         task = planned.task

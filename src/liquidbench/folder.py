@@ -21,7 +21,8 @@ class StudyFolder:
         incoming: folder of results that are not consolidated yet, one file per run.
         table: results in one file, for passing them on; optional.
         searches: folder of search journals.
-        predictions: folder of predictions, one file per fit.
+        predictions: folder of predictions, one file per fit, with its network.
+        models: folder of the networks that were kept, see `kept`.
         report: the report.
         tables: folder of the report's tables as text.
         tensorboard: the export for TensorBoard.
@@ -45,6 +46,7 @@ class StudyFolder:
         self.table = self.root / "results.parquet"
         self.searches = self.root / "searches"
         self.predictions = self.root / "predictions"
+        self.models = self.root / "models"
         self.report = self.root / "report.html"
         self.tables = self.root / "tables"
         self.tensorboard = self.root / "tensorboard"
@@ -61,6 +63,10 @@ class StudyFolder:
     def predicted(self, run: str) -> Path:
         """The predictions of a run, by its id."""
         return self.predictions / file_name(f"{run}.npz")
+
+    def kept(self, task: str, model: str) -> Path:
+        """The folder of a network that was kept, by the names of its task and model."""
+        return self.models / file_name(task) / file_name(model)
 
 
 class TrainingFolder:

@@ -8,8 +8,11 @@ additional inputs, unless their layer handles missing features itself.
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
+import safetensors
+import safetensors.torch
 import torch
 from torch import Tensor, nn
 
@@ -166,6 +169,38 @@ def build(
         arguments |= {"batch_first": True, "generator": generator}
         layer = _build_user_layer(spec, make, (inputs, size), arguments)
     return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations, readout)
+
+
+def pack(form: Mapping[str, Any], model: SequenceModel) -> tuple[dict[str, Any], bytes]:
+    """A trained network as text and bytes.
+
+    Args:
+        form: arguments of `build` other than the task.
+        model: the network.
+
+    Returns:
+        The form, of what JSON can represent, and the weights in the format of safetensors.
+    """
+    named = form["model"]
+    # Sorted and contiguous: the same weights have the same bytes.
+    state = {name: tensor.contiguous().cpu() for name, tensor in sorted(model.state_dict().items())}
+    return {**form, "model": asdict(named) if isinstance(named, UserModel) else named}, safetensors.torch.save(state)
+
+
+def unpack(form: Mapping[str, Any], weights: bytes, task: Task) -> SequenceModel:
+    """The network that `pack` was given, ready to predict.
+
+    Raises:
+        CodeError: if a user-defined model is missing or has changed.
+        KeyError, TypeError, ValueError: if the form is none, or the weights are not its.
+    """
+    named = form["model"]
+    model = build(task=task, **{**form, "model": UserModel(**named) if isinstance(named, Mapping) else named})
+    try:
+        model.load_state_dict(safetensors.torch.load(weights))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise ValueError(f"the weights are not those of the network described ({error})") from error
+    return model.eval()
 
 
 def _build_user_layer(

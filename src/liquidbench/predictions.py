@@ -1,12 +1,13 @@
-"""Predictions of fits, one file per run, from which any metric can be computed later.
+"""Predictions of fits, one file per run, from which any metric can be computed later, and the networks that made them.
 
 A file has the scored targets and the predictions for validation, test, and test at each level of corruption, in the
 types that training used, so that scores computed from it are equal to the last digit. Class targets are stored in the
 smallest integer type that holds them. The file also has the recording of each test target, so that the influence of the
-choice of recordings can be computed.
+choice of recordings can be computed, and the network itself (`liquidbench.kept`), as text and bytes.
 """
 
 import io
+import json
 import os
 import warnings
 from collections.abc import Iterable, Mapping
@@ -32,6 +33,7 @@ MOST_BLOCKS = 30
 """Blocks of recordings at most, each left out once (`scores_without`): so many tell a variance well enough."""
 
 _RECORDINGS = "test_recordings"
+_NETWORK, _WEIGHTS = "network", "weights"
 _PLACE = ("split", "corruption", "level")
 """The columns of a row of results that say which data were predicted."""
 
@@ -61,6 +63,7 @@ def write(
     run: str,
     predicted: Mapping[str, Predicted],
     recordings: NDArray[np.int64] | None = None,
+    network: tuple[Mapping[str, Any], bytes] | None = None,
 ) -> Path:
     """Write one run's predictions, atomically.
 
@@ -69,6 +72,7 @@ def write(
         run: the run's id.
         predicted: targets and predictions by key: `SPLITS`, and those of `corrupted`.
         recordings: (n,) the recording of each test target, as `recordings_of` numbers them.
+        network: the network's description, of what JSON can represent, and its weights.
 
     Returns:
         The file.
@@ -77,6 +81,10 @@ def write(
     arrays = _arrays(predicted)
     if recordings is not None:
         arrays[_RECORDINGS] = recordings.astype(np.min_scalar_type(int(recordings.max(initial=0))))
+    if network is not None:
+        description, weights = network
+        arrays[_NETWORK] = np.frombuffer(json.dumps(description).encode(), np.uint8)
+        arrays[_WEIGHTS] = np.frombuffer(weights, np.uint8)
     np.savez_compressed(content, **arrays)
     return keep(directory, run, storage.sealed_zip(content, run))
 
@@ -124,6 +132,23 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
     arrays = _read(directory, run)
     keys = [name.removesuffix(_TARGETS) for name in arrays if name.endswith(_TARGETS)]
     return {key: (arrays[f"{key}{_TARGETS}"], arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
+
+
+def network(directory: str | os.PathLike[str], run: str) -> tuple[dict[str, Any], bytes] | None:
+    """The network that a run trained: its description and its weights; None if an earlier version wrote the file.
+
+    Args:
+        directory: the study's folder.
+        run: the run's id.
+
+    Raises:
+        FileNotFoundError: if the run has no predictions because it failed or measured cost.
+        DamagedFileError: if the file is damaged or belongs to another run.
+    """
+    arrays = _read(directory, run, (_NETWORK, _WEIGHTS))
+    if _NETWORK not in arrays:
+        return None
+    return json.loads(arrays[_NETWORK].tobytes()), arrays[_WEIGHTS].tobytes()
 
 
 def recordings_of(split: Split) -> NDArray[np.int64]:
@@ -218,12 +243,15 @@ def _place(key: str) -> tuple[str, str, float]:
     return split, corruption, float(level)
 
 
-def _read(directory: str | os.PathLike[str], run: str) -> dict[str, NDArray[Any]]:
+def _read(directory: str | os.PathLike[str], run: str, names: tuple[str, ...] = ()) -> dict[str, NDArray[Any]]:
+    """The arrays of these names that there are; without names, all but those of the network."""
     of = path(directory, run)
     with storage.reading(of) as content:
         check_zip(content, MOST)
         storage.check_owner(content, run, of)
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            if names:
+                return {name: arrays[name] for name in names if name in arrays}
             needed = [f"{split}{part}" for split in SPLITS for part in (_TARGETS, _PREDICTIONS)]
             found = [name for name in arrays if name == _RECORDINGS or name.startswith("test ")]
             return {name: arrays[name] for name in (*needed, *found)}

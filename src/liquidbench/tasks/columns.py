@@ -16,7 +16,7 @@ import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -673,6 +673,28 @@ def _content(path: Path) -> bytes:
             "written"
         )
     return raw
+
+
+def of_frame(frame: Any) -> Table:
+    """The columns of a frame of polars or pandas.
+
+    Raises:
+        TypeError: if it is something else.
+    """
+    if not isinstance(frame, pl.DataFrame):
+        if not hasattr(frame, "columns") or not hasattr(frame, "to_numpy"):
+            raise TypeError(
+                f"table must be the path of a file, or a frame of polars or pandas; got {type(frame).__name__}"
+            )
+        # Object columns of pandas hold text and None, or NaN where a cell is missing.
+        frame = pl.DataFrame([pl.Series(str(name), _cells(frame[name])) for name in frame.columns])
+    native = frame.select(_native(frame[name]) for name in frame.columns)
+    return Table(native, "", [], [], {}, [], {}, {}, None)
+
+
+def _cells(column: Any) -> Any:
+    cells = column.to_numpy()
+    return cells if cells.dtype != object else [None if cell != cell or cell is None else cell for cell in cells]
 
 
 def _native(column: pl.Series) -> pl.Series:

@@ -31,6 +31,7 @@ class Draft:
         frame: the rows in the order of the recordings; `row` has their numbers in the file.
         target, time, key: the columns of these roles; the first of the key is what a split keeps whole.
         found: the dates of the table.
+        presence: columns that hold one value or nothing, which are read as whether it is there.
         daylight: that a clock goes back an hour, in words; empty where none does.
         kind, per, horizon, classes: of the prediction.
         features: columns to predict from. `left_out` says why others are none, `sentinels` has the
@@ -63,11 +64,13 @@ class Draft:
                 f"its content has checksum {self.digest}, but the digest given is {self.given['digest']}. The "
                 "file has changed since; put the old one back, or leave digest out to accept the new one"
             )
-        self.target = self.column("target", given["target"])
+        # New rows need no target.
+        self.target = "" if given["target"] is None else self.column("target", given["target"])
         self.time: str | None = None
         self.key = tuple(self.column("group", name) for name in given.get("group") or ())
         self.found = time_columns.Found(self.frame)
         self.daylight = ""
+        self.presence: tuple[str, ...] = ()
 
     @property
     def date_order(self) -> str | None:

@@ -38,6 +38,7 @@ class Sequences:
     Attributes:
         recordings: all of them.
         irregular, time_unit: whether spans vary, and the unit of times.
+        time_scale: seconds of that unit where times are dates, else 1.
         window, gap: rows of a sequence at most, and rows between parts of one recording.
         splits, split_rule: recordings by part, and how they came there.
         metric: by which models are chosen.
@@ -46,6 +47,7 @@ class Sequences:
     def __init__(self, meaning: Meaning):
         self.meaning = meaning
         self.recordings = self._cut_into_recordings()
+        self.time_scale = 1.0
         self.irregular, self.time_unit = self._choose_time_unit()
         self.window = self._choose_window()
         self.gap, self.splits = self._split_by_group() if meaning.group is not None else self._split_in_time()
@@ -129,7 +131,7 @@ class Sequences:
         unit, scale = f"units of {self.meaning.time!r}", 1.0
         if self.meaning.frame[self.meaning.time].dtype.is_temporal():
             unit = next((unit for unit in ("d", "h", "min") if median >= _SECONDS[unit]), "s")
-            scale = _SECONDS[unit]
+            scale = self.time_scale = _SECONDS[unit]
         elif (named := words.time_name(self.meaning.time)) and named.unit:
             unit = named.unit
         elif in_cells := words.unit_of_time(self.meaning.file.units.get(self.meaning.time, "")):

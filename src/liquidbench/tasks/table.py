@@ -40,7 +40,7 @@ from pathlib import Path
 from typing import Any
 
 from liquidbench.system.storage import regular
-from liquidbench.tasks import dates
+from liquidbench.tasks import dates, new_rows
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.suspicions import suspicions
@@ -207,6 +207,7 @@ class _Plan:
             folds=sequences.folds,
             fold_rule=sequences.fold_rule,
             dealt=sequences.dealt if sequences.folds > 1 else None,
+            table=new_rows.description(sequences),
         )
 
 

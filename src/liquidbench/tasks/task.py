@@ -860,7 +860,7 @@ class Task:
             padded = np.zeros((len(block), time))
             padded[at[0] - start, at[1]] = spans / unit
             here = slice(start, start + len(block))
-            timespans[here] = carry_spans(padded, mask[here].any(axis=2))
+            timespans[here] = carry_spans(padded, mask[here].max(axis=2))
             if self.per == "step":
                 known = [
                     np.ones(length, dtype=bool) if recording.target_mask is None else recording.target_mask[piece]

@@ -31,7 +31,7 @@ def find(draft: Draft) -> None:
         order=draft.given.get("dates"),
         time=asked,
         kept={draft.target, *(draft.given.get("features") or ())},
-        whole={*draft.key, *([] if draft.frame[draft.target].dtype == pl.String else [draft.target])},
+        whole={*draft.key, *(name for name in (draft.target,) if name and draft.frame[name].dtype != pl.String)},
         join="time" not in draft.given or asked is not None,
     )
     draft.found, draft.frame = found, found.frame

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from liquidbench import matching, networks, predictions, search
+from liquidbench import kept, matching, networks, predictions, search
 from liquidbench.models import READOUTS
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
@@ -182,12 +182,23 @@ def _fit(
             rows.add_scores(task.scores.values(), damaged, **where, **about)
     if folder is not None:
         arrays = {key: (targets.numpy(), values.numpy()) for key, (targets, values) in predicted.items()}
-        predictions.write(folder, run.id(task.data_digest), arrays, predictions.recordings_of(test))
+        form, weights = networks.pack(_form(run, settings, best.hidden_size), model)
+        packed = kept.describe(run, task, form, _scores(rows, task)), weights
+        predictions.write(folder, run.id(task.data_digest), arrays, predictions.recordings_of(test), packed)
     for needed in filter(None, (task.metric, task.judged)):
         if needed in reasons:
             return rows.failed(f"no {needed} on test: {reasons[needed]}")
     _add_baselines(rows, run, task)
     return rows.done()
+
+
+def _scores(rows: Rows, task: Task) -> dict[str, dict[str, float | None]]:
+    """The scores on uncorrupted data so far, by split and metric."""
+    found: dict[str, dict[str, float | None]] = {"validation": {}, "test": {}}
+    for row in rows.rows:
+        if row["metric"] in task.scores and not row["corruption"]:
+            found[row["split"]][row["metric"]] = row["value"]
+    return found
 
 
 def _add_rollout(rows: Rows, run: Run, task: Task, model: SequenceModel, split: str, **about: Any) -> dict[str, str]:
@@ -271,18 +282,26 @@ def network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, in
     """Build the run's untrained network; return it with its hidden size."""
     if run.variant == "author":
         size = networks.published(run.model).hidden_size
-        return networks.build(run.model, task, size, run.seed, run.variant), size
-    assert run.parameters is not None
-    structure = settings.structure
-    offered = matching.fitting_structures(run.model, task, run.parameters, run.seed, run.matching)
-    sizes = [size for known, size in offered if known == structure]
-    # A random wiring may be outside the tolerance with another seed; then `size_for_budget` raises an error.
-    size = (
-        sizes[0]
-        if sizes
-        else matching.size_for_budget(run.model, task, run.parameters, run.seed, run.matching, structure)
-    )
-    return networks.build(run.model, task, size, run.seed, structure=structure, readout=settings.readout), size
+    else:
+        assert run.parameters is not None
+        structure = settings.structure
+        offered = matching.fitting_structures(run.model, task, run.parameters, run.seed, run.matching)
+        sizes = [size for known, size in offered if known == structure]
+        # A random wiring may be outside the tolerance with another seed; then `size_for_budget` raises an error.
+        size = (
+            sizes[0]
+            if sizes
+            else matching.size_for_budget(run.model, task, run.parameters, run.seed, run.matching, structure)
+        )
+    return networks.build(task=task, **_form(run, settings, size)), size
+
+
+def _form(run: Run, settings: Settings, hidden_size: int) -> dict[str, Any]:
+    """Arguments of `networks.build` other than the task."""
+    form = {"model": run.model, "hidden_size": hidden_size, "seed": run.seed, "variant": run.variant}
+    if run.variant == "author":
+        return form
+    return {**form, "structure": dict(settings.structure), "readout": settings.readout}
 
 
 class _TrialTrainer:

@@ -1,0 +1,168 @@
+"""A trained network in a folder of its own: weights in safetensors, everything else in JSON.
+
+``model.json`` has a schema version, the network's form, the task without its data (names, units, classes, scalers, how
+new rows are read), the scores and where the network comes from, with checksums of itself and of ``model.safetensors``.
+Nothing in the folder is code, so that it need not be trusted.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import liquidbench
+from liquidbench import predictions
+from liquidbench.study import Run
+from liquidbench.system import storage
+from liquidbench.system.storage import DamagedFileError
+from liquidbench.tasks import frozen
+from liquidbench.tasks.task import Task
+from liquidbench.wording import listed
+
+SCHEMA = 1
+"""Version of the form of ``model.json``."""
+
+_DESCRIPTION, _WEIGHTS = "model.json", "model.safetensors"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A network as text and bytes.
+
+    Attributes:
+        description: what ``model.json`` has, without the checksums.
+        weights: what ``model.safetensors`` has.
+    """
+
+    description: Mapping[str, Any]
+    weights: bytes
+
+
+def describe(
+    run: Run, task: Task, form: Mapping[str, Any], scores: Mapping[str, Mapping[str, float | None]]
+) -> dict[str, Any]:
+    """Describe a trained network; JSON can represent the result.
+
+    Args:
+        run: the run that trained it.
+        task: the task on which it was trained.
+        form: the network's form, as `liquidbench.networks.pack` returns it.
+        scores: by split and metric.
+    """
+    return {
+        "schema": SCHEMA,
+        "liquidbench": liquidbench.__version__,
+        "network": form,
+        "task": frozen.freeze(task),
+        "run": {"id": run.id(task.data_digest), "seed": run.seed, "fold": run.fold, "matching": run.matching},
+        "scores": {split: dict(of) for split, of in scores.items()},
+    }
+
+
+def write(kept: Kept, folder: str | os.PathLike[str]) -> Path:
+    """Write a network's folder; the files in it are replaced.
+
+    Returns:
+        The folder.
+    """
+    folder = Path(folder)
+    digest = hashlib.sha256(kept.weights).hexdigest()
+    # A reader finds the weights that the description names, or an error.
+    folder.mkdir(parents=True, exist_ok=True)
+    with storage.replacing(folder / _WEIGHTS) as file:
+        file.write(kept.weights)
+    storage.keep(folder / _DESCRIPTION, storage.sealed_json({**kept.description, "weights_sha256": digest}))
+    return folder
+
+
+def read(folder: str | os.PathLike[str]) -> Kept:
+    """Read what `write` wrote.
+
+    Raises:
+        FileNotFoundError: if there is no such folder, or a file is missing in it.
+        ValueError: if it has another schema version, or is no folder of a network.
+        DamagedFileError: if a file has changed.
+    """
+    folder = Path(folder)
+    for name in (_DESCRIPTION, _WEIGHTS):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"model must be a folder with {_DESCRIPTION} and {_WEIGHTS}, as `liquidbench keep` writes it; "
+                f"{folder} {'has no ' + name if folder.is_dir() else 'is no folder'}"
+            )
+    try:
+        content = storage.content_of(folder / _DESCRIPTION)
+        if not storage.intact(content, folder / _DESCRIPTION):
+            raise DamagedFileError(f"{folder / _DESCRIPTION} is damaged: it has no checksum")
+        description = storage.from_json(content)
+        weights = storage.content_of(folder / _WEIGHTS)
+        if (schema := description.get("schema")) != SCHEMA:
+            raise ValueError(
+                f"{folder} has schema {schema}, written by liquidbench {description.get('liquidbench')}; this version "
+                f"reads schema {SCHEMA}. Use that version, or keep the network again with this one"
+            )
+        if hashlib.sha256(weights).hexdigest() != description.pop("weights_sha256", None):
+            raise DamagedFileError(f"{folder / _WEIGHTS} is damaged, or belongs to another {_DESCRIPTION}")
+    except DamagedFileError as error:
+        raise DamagedFileError(f"{error}; run `liquidbench keep` on the study's folder to write it again") from error
+    return Kept(description, weights)
+
+
+def of_run(directory: str | os.PathLike[str], run: str) -> Kept:
+    """The network of a fit, from the study's folder.
+
+    Args:
+        directory: the study's folder.
+        run: the run's id.
+
+    Raises:
+        FileNotFoundError: if the fit left none.
+        DamagedFileError: if its file is damaged.
+    """
+    found = predictions.network(directory, run)
+    if found is None:
+        raise FileNotFoundError(
+            f"run {run} left no network: it was done by an earlier version; do it again in a new folder to keep one"
+        )
+    return Kept(*found)
+
+
+def best_run(frame: pl.DataFrame, metric: str, higher_is_better: bool, model: str | None = None) -> tuple[str, str]:
+    """The fit to keep, chosen on validation alone: of the model with the best mean, the seed with the best score.
+
+    Args:
+        frame: results of one task, as `liquidbench.results.read` returns them.
+        metric: the task's main metric.
+        higher_is_better: of this metric.
+        model: its name; None for any.
+
+    Returns:
+        The model's name and the run's id.
+
+    Raises:
+        ValueError: if there is no such fit.
+    """
+    fits = frame.filter(
+        (pl.col("kind") == "fit")
+        & (pl.col("variant") == "matched")
+        & (pl.col("status") == "done")
+        & (pl.col("split") == "validation")
+        & (pl.col("metric") == metric)
+        & (pl.col("corruption") == "")
+        & pl.col("value").is_not_null()
+    ).with_columns(worth=pl.col("value") if higher_is_better else -pl.col("value"))
+    if fits.is_empty():
+        raise ValueError("no fit has finished, so there is no network to keep")
+    known = sorted(set(fits["model"]))
+    if model is not None and model not in known:
+        raise ValueError(f"model must be one with a finished fit, {listed(known)}; got {model!r}")
+    fits = fits if model is None else fits.filter(pl.col("model") == model)
+    best_first = {"by": ["worth", "model"], "descending": [True, False]}
+    # Mean over fits: of a size, a seed and an outer split each.
+    chosen = fits.group_by("model").agg(pl.col("worth").mean()).sort(**best_first)["model"][0]
+    own = fits.filter(pl.col("model") == chosen)
+    return chosen, own.sort("worth", "run", descending=[True, False])["run"][0]

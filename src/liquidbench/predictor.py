@@ -1,0 +1,135 @@
+"""A kept network at work: predictions for new rows in original units, all at once or one after another."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from liquidbench import kept, networks
+from liquidbench.tasks import frozen
+from liquidbench.tasks.new_rows import NewRows
+from liquidbench.training.learning import Data, predict
+from liquidbench.training.policy import NetworkPolicy
+from liquidbench.user_code import CodeError
+
+
+class Predictor:
+    """A trained network with everything that it needs to read new data.
+
+    Attributes:
+        task: names, units, classes and scalers; it has no data.
+        model: the network, a `torch.nn.Module`.
+        scores: its scores when it was trained, by split and metric.
+        lines: what the last `predict` found out or ignored, a sentence each.
+
+    Example:
+        >>> predictor = liquidbench.load("results/engines-heat/models/CfC")  # doctest: +SKIP
+        >>> predictor.predict("new.csv")  # doctest: +SKIP
+    """
+
+    def __init__(self, network: kept.Kept):
+        about = network.description
+        self.task = frozen.thaw(about["task"])
+        self.model = networks.unpack(about["network"], network.weights, self.task)
+        self.scores: Mapping[str, Mapping[str, float | None]] = about["scores"]
+        self.lines: list[str] = []
+
+    def predict(self, table: Any, any_spans: bool = False) -> pl.DataFrame:
+        """Predict from the rows of a table, read and checked as the one that the network was trained on.
+
+        Recordings are cut into windows as those of validation and test were, so the same rows have the same
+        predictions.
+
+        Args:
+            table: the path of a file, or a frame of polars or pandas. It needs no target.
+            any_spans: accept times whose spans are far from those of training.
+
+        Returns:
+            The columns of groups and of time, and ``predicted TARGET`` in the target's unit, or the class; of classes
+            also ``probability of CLASS``. There is one row for each of the table, in its order, null where a row was
+            dropped, as copies are; for tasks with one target a recording, one for each recording.
+
+        Raises:
+            FileNotFoundError, TypeError, ValueError: as `liquidbench.tasks.new_rows.NewRows`, or if the network was not
+                trained on a table.
+        """
+        task = self.task
+        if task.table is None:
+            raise ValueError(
+                f"model must be trained on a table to read one; it was trained on the task {task.name!r}: give its "
+                "values to `stream()`, or to `model`"
+            )
+        rows = NewRows(task, table, any_spans)
+        self.lines = [*rows.lines, *(f"warning: {warning}" for warning in rows.warnings)]
+        split = task.assemble(rows.recordings, "new rows")
+        _, outputs = predict(self.model, Data(split))
+        found = self._in_units(outputs.numpy())
+        keys = [name for name in (*rows.key, rows.time) if name is not None]
+        if task.per == "sequence":
+            starts = [recording.first_row for recording in rows.recordings]
+            return rows.frame[starts].select(rows.key).with_columns(found)
+        number = pl.Series("row", rows.row[split.rows[split.target_mask]])
+        found = found.with_columns(number)
+        given = rows.frame.select(keys).with_columns(pl.Series("row", rows.row))
+        every = pl.DataFrame({"row": np.arange(rows.height)}, schema={"row": number.dtype})
+        return every.join(given, on="row", how="left").join(found, on="row", how="left").sort("row").drop("row")
+
+    def stream(self) -> NetworkPolicy:
+        """The network for one sample after another, with values in the features' units.
+
+        Returns:
+            A callable ``(values, *, timespan=None, mask=None)`` that returns the prediction in the target's unit, or
+            the probability of each class, and keeps its state until ``reset()``.
+
+        Raises:
+            ValueError: for a readout other than the last output, which needs the whole sequence.
+        """
+        if self.task.per == "sequence" and self.model.readout != "last":
+            raise ValueError(
+                f"the network's readout is {self.model.readout!r}, over the whole sequence; a stream needs a network "
+                "with readout 'last'"
+            )
+        return NetworkPolicy(self.model, self.task)
+
+    def _in_units(self, outputs: NDArray[Any]) -> pl.DataFrame:
+        task = self.task
+        assert task.table is not None
+        target = task.table["target"]
+        ahead = task.table["horizon"]
+        name = f"predicted {target}"
+        if task.table["kind"] == "forecast":
+            name += f", {ahead} {'row' if ahead == 1 else 'rows'} ahead"
+        if task.classes is not None:
+            likely = torch.from_numpy(outputs).double().softmax(-1).numpy()
+            classes = [task.classes[best] for best in likely.argmax(axis=1)]
+            shares = {f"probability of {label}": likely[:, number] for number, label in enumerate(task.classes)}
+            return pl.DataFrame({name: classes, **shares})
+        values = outputs.astype(np.float64)
+        values = values if task.target_scaler is None else task.target_scaler.restore(values)
+        return pl.DataFrame({name: values[:, 0]})
+
+
+def load(folder: str | os.PathLike[str]) -> Predictor:
+    """Load a network that ``liquidbench keep``, ``run`` or ``compare`` has kept.
+
+    Args:
+        folder: its folder, with ``model.json`` and ``model.safetensors``.
+
+    Raises:
+        FileNotFoundError: if it is not there.
+        ValueError: if it has another schema version, or is not of a network.
+        DamagedFileError: if a file in it has changed.
+        CodeError: if a user-defined model is missing or has changed.
+    """
+    network = kept.read(folder)
+    try:
+        return Predictor(network)
+    except CodeError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{Path(folder)} is not the folder of a network ({error}); keep it again") from error

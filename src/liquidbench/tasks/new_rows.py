@@ -1,0 +1,233 @@
+"""New rows of a user's table, read as those were that a network has learnt from.
+
+`description` says how a table was read, `NewRows` reads another so. A column that is missing, an unknown category, a
+cell that is no number, and times of another kind or unit are refused, with the line; columns that were no inputs are
+ignored, and named.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from liquidbench.system.storage import regular
+from liquidbench.tasks import columns, recordings, timing
+from liquidbench.tasks.draft import Draft, kind_of_content, labelled
+from liquidbench.tasks.sequences import Sequences
+from liquidbench.tasks.task import Recording, Task
+from liquidbench.wording import counted, listed
+
+FAR = 10.0
+"""Times the spans of training beyond which the median span of new rows is most likely in another unit."""
+
+
+def description(sequences: Sequences) -> dict[str, Any]:
+    """How a table was read; JSON can represent the result."""
+    draft = sequences.meaning
+    spans = np.concatenate([np.diff(recording.times) for recording in sequences.splits["train"]])
+    positive = spans[spans > 0]
+    parts = [part for part, joined in draft.found.joined.items() if joined == draft.time]
+    return {
+        "target": draft.target,
+        "kind": draft.kind,
+        "horizon": draft.horizon,
+        "time": draft.time,
+        "time_columns": parts or ([] if draft.time is None else [draft.time]),
+        "dates": draft.date_order,
+        "elapsed": draft.time is not None and draft.frame[draft.time].dtype.is_numeric(),
+        "time_scale": sequences.time_scale,
+        "spans": [float(positive.min()), float(positive.max())] if len(positive) else None,
+        "group": list(draft.key),
+        "decimal": draft.given.get("decimal"),
+        "missing": list(draft.given.get("missing") or ()),
+        "columns": [_column(draft, name) for name in draft.features],
+    }
+
+
+def _column(draft: Draft, name: str) -> dict[str, Any]:
+    column = draft.frame[name]
+    about: dict[str, Any] = {"name": name, "missing": column.null_count() > 0}
+    if name in draft.presence:
+        return {**about, "kind": "presence"}
+    if column.dtype == pl.Boolean:
+        return {**about, "kind": "truth"}
+    if column.dtype == pl.String:
+        return {**about, "kind": "category", "values": column.drop_nulls().unique().sort().to_list()}
+    return {**about, "kind": "number", "unit": draft.unit(name)}
+
+
+class NewRows(Draft):
+    """A table as recordings of a task that was made from another.
+
+    Args:
+        task: the task; its `Task.table` says how to read.
+        table: the path of a file, or a frame of polars or pandas.
+        any_spans: accept times whose spans are far from those of training.
+
+    Attributes:
+        recordings: the rows as recordings, in the order of groups and times; all targets are 0.
+        lines: what was found out or left out, a sentence each.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        TypeError: if ``table`` is something else.
+        ValueError: where the table cannot be read as the other was; the message says what to do.
+    """
+
+    def __init__(self, task: Task, table: Any, any_spans: bool = False):
+        assert task.table is not None
+        self.task, self.how = task, task.table
+        how = self.how
+        self._columns: dict[str, Mapping[str, Any]] = {column["name"]: column for column in how["columns"]}
+        path = regular(Path(table).expanduser(), "a table") if isinstance(table, str | os.PathLike) else None
+        given = {"time": how["time"], "group": how["group"] or None, "target": None, "features": [*self._columns]}
+        given |= {"dates": how["dates"]} if how["dates"] else {}
+        super().__init__(given, path or Path("the table"), self._read(path, table))
+        if not self.height:
+            self.refuse("it has no rows")
+        self.target = how["target"] if how["target"] in self._columns else ""
+        self._select()
+        timing.find(self)
+        timing.choose(self)
+        recordings.choose(self)
+        recordings.put_in_order(self)
+        if not self.frame.height:
+            self.refuse("none of its rows can be predicted from")
+        self._encode()
+        self.recordings = self._cut()
+        self._check_spans(any_spans)
+
+    def _read(self, path: Path | None, table: Any) -> columns.Table:
+        how = self.how
+        if path is None:
+            return columns.of_frame(table)
+        kept_as_written = {*how["group"], *(name for name, one in self._columns.items() if one["kind"] == "category")}
+        needed = {*self._columns, *how["group"], *how["time_columns"]}
+        missing = [item for item in how["missing"] if str(item).rpartition("=")[0] in {"", *needed}]
+        return columns.read(
+            path,
+            wanted=needed,
+            labels=lambda name: name in kept_as_written,
+            decimal=how["decimal"],
+            missing=missing,
+        )
+
+    def _select(self) -> None:
+        """Keep the columns that are inputs, times and groups."""
+        needed = {name: "feature" for name in self._columns}
+        needed |= {name: "time" for name in self.how["time_columns"]}
+        needed |= {name: "group" for name in self.how["group"]}
+        there = self.frame.columns
+        if absent := [name for name in needed if name not in there]:
+            near = difflib.get_close_matches(absent[0], there, n=3)
+            hint = f"did you mean {' or '.join(map(repr, near))}? Rename it; " if near else ""
+            self.refuse(
+                f"the model needs the {needed[absent[0]]} column {listed(absent)}, which the table lacks; {hint}"
+                f"the columns are {listed(there, 20)}"
+            )
+        if surplus := [name for name in there if name not in needed and name != self.how["target"]]:
+            self.lines.append(f"ignored, as the model was not trained on them: {listed(surplus)}")
+        self.frame = self.frame.select(list(needed))
+
+    def _encode(self) -> None:
+        values, observed = [], []
+        for name, one in self._columns.items():
+            column = self.frame[name]
+            there = column.is_not_null().to_numpy()
+            if one["kind"] == "presence":
+                encoded, there = [there], np.ones(len(there), dtype=bool)
+            elif one["kind"] == "category":
+                encoded = self._as_categories(name, column, one["values"])
+            else:
+                encoded = [self._as_numbers(name, column, one["kind"])]
+            self._check_missing(name, there)
+            values += encoded
+            observed += [there] * len(encoded)
+        self.values = np.stack(values, axis=1).astype(np.float64)
+        self.observed = np.stack(observed, axis=1)
+
+    def _as_categories(self, name: str, column: pl.Series, known: list[str]) -> list[Any]:
+        text = pl.Series(name, labelled(column), strict=False).set(column.is_null(), None)
+        strange = (~text.is_in(known)).fill_null(False).to_numpy()
+        if strange.any():
+            first = int(strange.argmax())
+            self.refuse(
+                f"{name!r} is {text[first]!r} in {self.at(first)}{_more(strange)}, which the model does not know; it "
+                f"was trained on {listed(known, 20)}. Correct the cell, empty it if missing values are allowed, or "
+                "train again with such rows"
+            )
+        return [(text == value).fill_null(False).to_numpy() for value in known]
+
+    def _as_numbers(self, name: str, column: pl.Series, kind: str) -> Any:
+        if column.null_count() == len(column):
+            return np.zeros(len(column))
+        if (kind == "truth") != (column.dtype == pl.Boolean) or not (kind == "truth" or column.dtype.is_numeric()):
+            some = labelled(column.drop_nulls())[0]
+            expected = "true and false" if kind == "truth" else "numbers"
+            self.refuse(
+                f"{name!r} must hold {expected}, as in training; it holds {kind_of_content(column)} such as {some!r}"
+            )
+        self.refuse_infinite(name)
+        return column.cast(pl.Float64).fill_null(0.0).to_numpy()
+
+    def _check_missing(self, name: str, there: Any) -> None:
+        if there.all() or self._columns[name]["missing"]:
+            return
+        what = f"{name!r} has no value in {self.at(int((~there).argmax()))}{_more(~there)}"
+        if not self.task.missing:
+            self.refuse(
+                f"{what}; the model was trained on a table without missing values and takes none: fill the cell in, "
+                "remove the row, or train on a table with such gaps"
+            )
+        self.warnings.append(f"{what}, though it always had one in training: predictions from there on may be worse")
+
+    def _cut(self) -> list[Recording]:
+        how, task = self.how, self.task
+        if how["time"] is not None and how["elapsed"] != self.frame[how["time"]].dtype.is_numeric():
+            expected, found = ("numbers", "dates") if how["elapsed"] else ("dates or clock times", "numbers")
+            self.refuse(
+                f"times in {how['time']!r} must be {expected}, as in training; they are {found}. Write them in that way"
+            )
+        codes, times = self.codes(), self.times()
+        starts = np.flatnonzero(np.diff(codes, prepend=-1))
+        cut = []
+        for first, end in zip(starts, np.append(starts[1:], len(codes)), strict=True):
+            rows = slice(first, end)
+            count = end - first
+            shape = () if task.per == "sequence" else (count,)
+            shape += (task.outputs,) if task.kind == "regression" else ()
+            labels = [labelled(self.frame[name][first : first + 1])[0] for name in self.key]
+            cut.append(
+                Recording(
+                    name=" / ".join(labels) or self.path.name,
+                    times=(times[rows] - times[first]) / how["time_scale"],
+                    values=self.values[rows],
+                    targets=np.zeros(shape, dtype=np.float32 if task.kind == "regression" else np.int64),
+                    first_row=int(first),
+                    mask=self.observed[rows],
+                )
+            )
+        return cut
+
+    def _check_spans(self, any_spans: bool) -> None:
+        known = self.how["spans"]
+        spans = np.concatenate([np.diff(recording.times) for recording in self.recordings])
+        spans = spans[spans > 0]
+        if any_spans or known is None or self.how["time"] is None or not len(spans):
+            return
+        median, unit = float(np.median(spans)), self.task.time_unit
+        if not known[0] / FAR <= median <= known[1] * FAR:
+            self.refuse(
+                f"rows are {median:.4g} {unit} apart at the median, those of training {known[0]:.4g} to "
+                f"{known[1]:.4g}: the times of {self.how['time']!r} seem to be in another unit. Convert them, or say "
+                "--any-spans (any_spans=True) if they are right"
+            )
+
+
+def _more(odd: Any) -> str:
+    others = int(odd.sum()) - 1
+    return f" and {counted(others, 'more row')}" if others else ""

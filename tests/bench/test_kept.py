@@ -1,0 +1,224 @@
+"""A network that was kept predicts what it did in its study, and refuses what it cannot read, in words."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import polars as pl
+import pytest
+import safetensors.numpy
+
+import liquidbench
+from liquidbench import kept, predictions, results, study_file, tasks
+from liquidbench.__main__ import main
+from liquidbench.tasks import frozen
+
+
+def engines(machines=10, rows=24, seed=0) -> pl.DataFrame:
+    """Rows of machines at uneven times, with numbers that can be missing, categories, and an event."""
+    draw = np.random.default_rng(seed)
+    parts = []
+    for machine in range(machines):
+        load = draw.normal(size=rows).round(4)
+        mode = draw.choice(["idle", "full", "half"], rows)
+        heat = 20 + load + np.where(mode == "full", 3.0, 0.0) + draw.normal(scale=0.1, size=rows)
+        parts.append(
+            pl.DataFrame(
+                {
+                    "machine": [f"m{machine:02}"] * rows,
+                    "time": np.cumsum(draw.choice([0.5, 1.0, 2.0], rows)),
+                    "load [kW]": [None if draw.random() < 0.1 else value for value in load],
+                    "speed": draw.integers(900, 1100, rows),
+                    "mode": mode,
+                    "alarm": pl.Series([1 if draw.random() < 0.1 else None for _ in range(rows)], dtype=pl.Int64),
+                    "heat [°C]": heat.round(3),
+                }
+            )
+        )
+    return pl.concat(parts)
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The folder of a comparison, and its table."""
+    folder = tmp_path_factory.mktemp("compared")
+    table = folder / "engines.csv"
+    engines().write_csv(table)
+    words = [
+        "compare",
+        table,
+        "--target",
+        "heat [°C]",
+        "--group",
+        "machine",
+        "--time",
+        "time",
+        "--models",
+        "GRU",
+        "CfC",
+    ]
+    options = ["--minutes", "0.02", "--in-process", "--plain", "--results", folder / "results"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main([*map(str, words), *map(str, options)]) == 0
+    (study,) = (folder / "results").iterdir()
+    return study, table
+
+
+@pytest.fixture(scope="module")
+def model(compared):
+    (folder,) = (compared[0] / "models" / "engines").iterdir()
+    return folder
+
+
+def test_predictions_are_those_of_the_study_to_the_last_digit(compared, model):
+    study, table = compared
+    predictor = liquidbench.load(model)
+    task = tasks.load(study_file.read(study).tasks[0])
+    run = json.loads((model / "model.json").read_text())["run"]["id"]
+    _, in_study = predictions.read(study, run)["test"]
+    test = task.split("test")
+    ours = predictor.predict(table)["predicted heat [°C]"].to_numpy()[test.rows[test.target_mask]]
+    assert np.array_equal(ours, task.target_scaler.restore(in_study.astype(np.float64))[:, 0])
+    assert predictor.scores["test"]["rmse"] == pytest.approx(
+        results.read(study, [run]).filter(split="test", metric="rmse", corruption="")["value"][0]
+    )
+
+
+def test_the_best_on_validation_is_kept_and_another_on_request(compared, model, tmp_path, capsys):
+    study, _ = compared
+    frame = results.read(study).filter(kind="fit", split="validation", metric="rmse", corruption="")
+    means = {name: frame.filter(model=name)["value"].mean() for name in ("GRU", "CfC")}
+    assert model.name == min(means, key=means.get)
+    other = max(means, key=means.get)
+    assert main(["keep", str(study), "--model", other, "--to", str(tmp_path / "other")]) == 0
+    assert other in capsys.readouterr().out
+    run = json.loads((tmp_path / "other" / "model.json").read_text())["run"]["id"]
+    assert run == frame.filter(model=other).sort("value", "run")["run"][0]
+    with pytest.raises(SystemExit):
+        main(["keep", str(study), "--model", "LTC"])
+    assert "model must be one with a finished fit, 'CfC', 'GRU'; got 'LTC'" in capsys.readouterr().err
+
+
+def test_the_command_predicts_from_a_fresh_process(compared, model, tmp_path):
+    _, table = compared
+    new = engines(machines=2, seed=9).drop("heat [°C]")
+    new.write_csv(tmp_path / "new.csv")
+    out = tmp_path / "out.csv"
+    command = [sys.executable, "-m", "liquidbench", "predict", model, tmp_path / "new.csv", "--out", out]
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    found = pl.read_csv(out)
+    assert found.columns == ["machine", "time", "predicted heat [°C]"] and found.height == new.height
+    here = liquidbench.load(model).predict(new)
+    assert np.allclose(found["predicted heat [°C]"], here["predicted heat [°C]"], rtol=1e-12)
+
+
+def test_the_order_of_rows_and_columns_does_not_matter(compared, model):
+    predictor, table = liquidbench.load(model), engines()
+    mixed = table.with_row_index("at").sample(fraction=1, shuffle=True, seed=3)
+    expected = predictor.predict(table)
+    found = predictor.predict(mixed.select("mode", "heat [°C]", "alarm", "time", "speed", "load [kW]", "machine"))
+    assert found["machine"].to_list() == mixed["machine"].to_list()
+    assert np.array_equal(found["predicted heat [°C]"], expected["predicted heat [°C]"][mixed["at"]])
+    pandas = pytest.importorskip("pandas")
+    assert predictor.predict(pandas.DataFrame(table.to_dict(as_series=False))).equals(expected)
+
+
+def test_a_stream_predicts_what_the_whole_recording_does(compared, model):
+    predictor = liquidbench.load(model)
+    table = engines(machines=1, seed=4)
+    expected = predictor.predict(table)["predicted heat [°C]"]
+    stream, before = predictor.stream(), None
+    names = [feature.name for feature in predictor.task.features]
+    found = []
+    for row in table.iter_rows(named=True):
+        values = {"alarm": row["alarm"] is not None, "speed": row["speed"], "load [kW]": row["load [kW]"]}
+        values |= {f"mode = {mode}": row["mode"] == mode for mode in ("full", "half", "idle")}
+        mask = [values[name] is not None for name in names]
+        given = [0.0 if values[name] is None else float(values[name]) for name in names]
+        found.append(stream(given, timespan=None if before is None else row["time"] - before, mask=np.array(mask))[0])
+        before = row["time"]
+    assert np.allclose(found, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop("speed"), "needs the feature column 'speed', which the table lacks"),
+        (lambda t: t.rename({"speed": "Speed"}), "did you mean .Speed.\\? Rename it"),
+        (lambda t: t.drop("machine"), "no column 'machine' for the group"),
+        (lambda t: t.drop("time"), "no column 'time' for the time|needs the time column 'time'"),
+        (
+            lambda t: t.with_columns(mode=pl.when(pl.int_range(pl.len()) == 6).then(pl.lit("off")).otherwise("mode")),
+            "'mode' is 'off' in row 7, which the model does not know; it was trained on 'full', 'half', 'idle'",
+        ),
+        (
+            lambda t: t.with_columns(pl.col("speed").cast(pl.String) + " rpm"),
+            "'speed' must hold numbers, as in training",
+        ),
+        (lambda t: t.with_columns(pl.col("time") * 1000), "seem to be in another unit"),
+        (
+            lambda t: t.with_columns(time=pl.datetime(2024, 1, 1) + pl.duration(milliseconds=1000 * pl.col("time"))),
+            "times in 'time' must be numbers, as in training; they are dates",
+        ),
+        (lambda t: t.head(0), "no row"),
+    ],
+)
+def test_a_table_that_cannot_be_read_alike_is_refused(model, change, message):
+    with pytest.raises(ValueError, match=message):
+        liquidbench.load(model).predict(change(engines(machines=2)))
+
+
+def test_what_is_odd_but_readable_is_said(model):
+    predictor = liquidbench.load(model)
+    table = engines(machines=2).with_columns(colour=pl.lit("red"))
+    predictor.predict(table.with_columns(speed=pl.when(pl.int_range(pl.len()) == 3).then(None).otherwise("speed")))
+    assert "ignored, as the model was not trained on them: 'colour'" in predictor.lines
+    assert any("'speed' has no value in row 4, though it always had one" in line for line in predictor.lines)
+    predictor.predict(table.with_columns(pl.col("time") * 1000), any_spans=True)
+
+
+def test_damage_is_named(model, tmp_path):
+    def copy(name):
+        return shutil.copytree(model, tmp_path / name)
+
+    with pytest.raises(FileNotFoundError, match="is no folder"):
+        liquidbench.load(tmp_path / "nowhere")
+    lacking = copy("lacking")
+    (lacking / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"has no model\.safetensors"):
+        liquidbench.load(lacking)
+    for name in ("model.json", "model.safetensors"):
+        damaged = copy(f"damaged-{name}")
+        content = bytearray((damaged / name).read_bytes())
+        content[len(content) // 2] ^= 1
+        (damaged / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name} is damaged.*liquidbench keep"):
+            liquidbench.load(damaged)
+    # Each file is intact, but they are of two networks.
+    swapped = copy("swapped")
+    weights = safetensors.numpy.load_file(model / "model.safetensors")
+    safetensors.numpy.save_file({name: 2 * value for name, value in weights.items()}, swapped / "model.safetensors")
+    with pytest.raises(ValueError, match="belongs to another"):
+        liquidbench.load(swapped)
+    network = kept.read(model)
+    later = kept.write(kept.Kept({**network.description, "schema": 2}, network.weights), tmp_path / "later")
+    with pytest.raises(ValueError, match="has schema 2, .* this version reads schema 1"):
+        liquidbench.load(later)
+    odd = kept.write(kept.Kept({**network.description, "task": {}}, network.weights), tmp_path / "odd")
+    with pytest.raises(ValueError, match="is not the folder of a network"):
+        liquidbench.load(odd)
+
+
+def test_a_task_without_data_has_its_scalers():
+    task = tasks.load("gesture-excerpt")
+    description = json.loads(json.dumps(frozen.freeze(task)))
+    again = frozen.thaw(description)
+    assert frozen.freeze(again) == description
+    assert np.array_equal(again.input_scaler.low, task.input_scaler.low)
+    assert again.classes == task.classes and again.timespan_unit == task.timespan_unit
+    with pytest.raises(ValueError, match="without its data"):
+        again.split("test")
