@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import liquidbench
-from liquidbench.folder import StudyFolder, TrainingFolder
+from liquidbench.folder import StudyFolder
 from liquidbench.system import storage
 from liquidbench.system.names import shown
 from liquidbench.system.processes import Stopped, stoppable
@@ -174,6 +174,85 @@ def _parser() -> argparse.ArgumentParser:
             help="parent of the study's folder of results (default: results)",
         )
 
+    def add_table(added: argparse.ArgumentParser) -> None:
+        """Options that say how a table is read; those that are not given are guessed."""
+        for role, meaning, without in (
+            ("time", "when each row was measured", "rows are evenly spaced"),
+            (
+                "group",
+                "what the row belongs to (subject, machine, trip). With several columns (subject,session), splits keep "
+                "each value of the first together, and all columns together identify a recording",
+                "the file is one recording",
+            ),
+        ):
+            # Options that are not given are guessed; None means that there is no such column.
+            either = added.add_mutually_exclusive_group()
+            either.add_argument(
+                f"--{role}",
+                metavar="COLUMN" if role == "time" else "A,B,...",
+                type=str if role == "time" else _comma_separated("column names"),
+                default=argparse.SUPPRESS,
+                help=f"{meaning}; guessed by default",
+            )
+            either.add_argument(
+                f"--no-{role}",
+                dest=role,
+                action="store_const",
+                const=None,
+                default=argparse.SUPPRESS,
+                help=f"there is no such column: {without}",
+            )
+        added.add_argument(
+            "--dates",
+            choices=("day-first", "month-first", "year-first"),
+            default=argparse.SUPPRESS,
+            help="how to read dates such as 01/02/2024 (default: inferred from the cells if possible)",
+        )
+        added.add_argument(
+            "--features",
+            type=_comma_separated("column names"),
+            metavar="A,B,...",
+            default=argparse.SUPPRESS,
+            help="columns to predict from (default: all useful ones); quote a name that contains a comma: '\"a, b\",c'",
+        )
+        added.add_argument(
+            "--task",
+            dest="kind",
+            choices=("classification", "regression", "forecast"),
+            default=argparse.SUPPRESS,
+            help="kind of prediction (default: guessed from the target)",
+        )
+        added.add_argument(
+            "--horizon",
+            type=_positive(int),
+            metavar="ROWS",
+            default=argparse.SUPPRESS,
+            help="rows that a forecast looks ahead (default: 1)",
+        )
+        added.add_argument(
+            "--window",
+            type=_positive(int),
+            metavar="ROWS",
+            default=argparse.SUPPRESS,
+            help="longest sequence, at least 2 rows; longer recordings are cut (default: chosen from their lengths)",
+        )
+        added.add_argument(
+            "--missing",
+            type=_comma_separated("values, or COLUMN=VALUE,"),
+            action="extend",
+            metavar="VALUE,COLUMN=VALUE,...",
+            default=argparse.SUPPRESS,
+            help="values that mark missing cells, in all columns or in one: --missing=-999,hum=-200. COLUMN= alone: "
+            "only empty cells are missing in that text column",
+        )
+        added.add_argument(
+            "--decimal",
+            choices=(".", ","),
+            metavar="MARK",
+            default=argparse.SUPPRESS,
+            help="decimal separator, . or , (default: inferred)",
+        )
+
     added = command("run", _run, "Run a study: all its fits, measurements of cost, and a report.")
     added.add_argument("study", metavar="STUDY.yaml", help="the study")
     add_data(added)
@@ -250,82 +329,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a table with one row per time step: .csv, .tsv, .txt, .dat, .data (also with .gz) or .parquet",
     )
     added.add_argument("--target", required=True, metavar="COLUMN", help="column to predict")
-    for role, meaning, without in (
-        ("time", "when each row was measured", "rows are evenly spaced"),
-        (
-            "group",
-            "what the row belongs to (subject, machine, trip). With several columns (subject,session), splits keep "
-            "each value of the first together, and all columns together identify a recording",
-            "the file is one recording",
-        ),
-    ):
-        # Options that are not given are guessed; None means that there is no such column.
-        either = added.add_mutually_exclusive_group()
-        either.add_argument(
-            f"--{role}",
-            metavar="COLUMN" if role == "time" else "A,B,...",
-            type=str if role == "time" else _comma_separated("column names"),
-            default=argparse.SUPPRESS,
-            help=f"{meaning}; guessed by default",
-        )
-        either.add_argument(
-            f"--no-{role}",
-            dest=role,
-            action="store_const",
-            const=None,
-            default=argparse.SUPPRESS,
-            help=f"there is no such column: {without}",
-        )
-    added.add_argument(
-        "--dates",
-        choices=("day-first", "month-first", "year-first"),
-        default=argparse.SUPPRESS,
-        help="how to read dates such as 01/02/2024 (default: inferred from the cells if possible)",
-    )
-    added.add_argument(
-        "--features",
-        type=_comma_separated("column names"),
-        metavar="A,B,...",
-        default=argparse.SUPPRESS,
-        help="columns to predict from (default: all useful ones); quote a name that contains a comma: '\"a, b\",c'",
-    )
-    added.add_argument(
-        "--task",
-        dest="kind",
-        choices=("classification", "regression", "forecast"),
-        default=argparse.SUPPRESS,
-        help="kind of prediction (default: guessed from the target)",
-    )
-    added.add_argument(
-        "--horizon",
-        type=_positive(int),
-        metavar="ROWS",
-        default=argparse.SUPPRESS,
-        help="rows that a forecast looks ahead (default: 1)",
-    )
-    added.add_argument(
-        "--window",
-        type=_positive(int),
-        metavar="ROWS",
-        default=argparse.SUPPRESS,
-        help="longest sequence, at least 2 rows; longer recordings are cut (default: chosen from their lengths)",
-    )
-    added.add_argument(
-        "--missing",
-        type=_comma_separated("values, or COLUMN=VALUE,"),
-        action="extend",
-        metavar="VALUE,COLUMN=VALUE,...",
-        default=argparse.SUPPRESS,
-        help="values that mark missing cells, in all columns or in one: --missing=-999,hum=-200. COLUMN= alone: only "
-        "empty cells are missing in that text column",
-    )
-    added.add_argument(
-        "--decimal",
-        choices=(".", ","),
-        metavar="MARK",
-        default=argparse.SUPPRESS,
-        help="decimal separator, . or , (default: inferred)",
-    )
+    add_table(added)
     added.add_argument(
         "--minutes",
         type=_positive(float),
@@ -358,10 +362,12 @@ def _parser() -> argparse.ArgumentParser:
     added = command(
         "train", _train, "Train one network on one task with one or more processes; resumes if interrupted."
     )
-    added.add_argument("task", metavar="TASK", help="a name of `liquidbench list tasks`")
+    added.add_argument("task", metavar="TASK", help="a name of `liquidbench list tasks`, or a table of your own")
     added.add_argument(
         "model", metavar="MODEL", help="a name of `liquidbench list models`, or package.module:name of your own"
     )
+    added.add_argument("--target", metavar="COLUMN", default=argparse.SUPPRESS, help="column of the table to predict")
+    add_table(added)
     size = added.add_mutually_exclusive_group()
     size.add_argument("--hidden-size", type=_positive(int), metavar="N", help="units of the layer")
     size.add_argument(
@@ -1105,9 +1111,7 @@ def _compare(options: argparse.Namespace) -> int:
 
         _check_temporary()
         began = time.monotonic()
-        choices = ("time", "dates", "group", "features", "kind", "missing", "decimal", "horizon", "window")
-        asked = {key: value for key, value in vars(options).items() if key in choices}
-        planned = table.plan({"table": options.table, "target": options.target, **asked})
+        planned = table.plan({"table": options.table, **_table_options(options)})
         task = planned.task
         now("building the splits for training and validation")
         # Check model names and other settings before timing anything.
@@ -1141,6 +1145,12 @@ def _compare(options: argparse.Namespace) -> int:
         # If the times were underestimated, allow half as much time again rather than lose the last seed.
         options.minutes *= 1.5
     return _execute(study, directory, options, {task.name: task}, note)
+
+
+def _table_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The options that say how a table is read, as far as they are given."""
+    names = ("target", "time", "dates", "group", "features", "kind", "missing", "decimal", "horizon", "window")
+    return {key: value for key, value in vars(options).items() if key in names}
 
 
 def _file_size(path: Path) -> str:
@@ -1265,7 +1275,7 @@ def _choose_parameters(task: "Task", models: "Sequence[str | UserModel]") -> int
 
 
 def _train(options: argparse.Namespace) -> int:
-    from liquidbench import matching, tasks
+    from liquidbench import matching
     from liquidbench.models import UserModel, model_name
     from liquidbench.search import Settings
     from liquidbench.study import STEPS, STEPS_ELSEWHERE
@@ -1278,7 +1288,7 @@ def _train(options: argparse.Namespace) -> int:
     settings = Settings(**{name: getattr(options, name) for name in chosen})
 
     with _refusing():
-        task = tasks.load(options.task, options.data)
+        task = _task_to_train(options)
         model = UserModel.from_code(options.model) if is_code(options.model) else options.model
         folder = Path(options.folder or Path("trained") / f"{task.name}-{model_name(model)}")
         size = options.hidden_size or matching.size_for_budget(model, task, options.parameters, options.seed)
@@ -1324,8 +1334,30 @@ def _train(options: argparse.Namespace) -> int:
     for split, scores in trained.scores.items():
         known = (f"{metric} {'undefined' if value is None else f'{value:.4g}'}" for metric, value in scores.items())
         say(f"{split}: {', '.join(known)}")
-    say(f"Network: {TrainingFolder(folder).model}")
+    say(f"Network: {folder}")
     return 0
+
+
+def _task_to_train(options: argparse.Namespace) -> "Task":
+    """A task by its name, or that of a table, which is described."""
+    from liquidbench import tasks
+    from liquidbench.tasks import columns, table
+    from liquidbench.training import distributed
+
+    asked = _table_options(options)
+    path = Path(options.task.removesuffix(".gz"))
+    if path.suffix.lower() not in columns.ENDINGS:
+        if asked:
+            given = "--task" if (first := next(iter(asked))) == "kind" else f"--{first}"
+            raise ValueError(f"{given} is for a table; {options.task!r} is the name of a task")
+        return tasks.load(options.task, options.data)
+    if "target" not in asked:
+        raise ValueError(f"--target must name the column of {options.task} to predict")
+    planned = table.plan({"table": options.task, **asked}, options.data)
+    if distributed.is_first():
+        for line in planned.lines:
+            print(shown(line))
+    return planned.task
 
 
 if __name__ == "__main__":

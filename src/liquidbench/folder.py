@@ -69,25 +69,40 @@ class StudyFolder:
         return self.models / file_name(task) / file_name(model)
 
 
-class TrainingFolder:
-    """Paths in the folder of ``liquidbench train``; the files need not exist.
+class ModelFolder:
+    """Paths in the folder of a network that was kept; the files need not exist.
 
     Args:
         root: the folder.
 
     Attributes:
         root: the folder.
+        description: everything but the weights, as JSON.
+        weights: the weights, in the format of safetensors.
+    """
+
+    def __init__(self, root: str | os.PathLike[str]):
+        self.root = Path(root)
+        self.description = self.root / "model.json"
+        self.weights = self.root / "model.safetensors"
+
+
+class TrainingFolder(ModelFolder):
+    """Paths in the folder of ``liquidbench train``, which is also that of the network; the files need not exist.
+
+    Args:
+        root: the folder.
+
+    Attributes:
         checkpoint: the state that an interrupted training resumes from.
-        model: the trained network.
-        summary: its scores and settings.
+        summary: the network's scores and settings.
         lock: held while training.
         writing: held by the process that writes checkpoints, which may outlive the one that started it by a moment.
     """
 
     def __init__(self, root: str | os.PathLike[str]):
-        self.root = Path(root)
+        super().__init__(root)
         self.checkpoint = self.root / "checkpoint.pt"
-        self.model = self.root / "model.pt"
         self.summary = self.root / "training.json"
         self.lock = self.root / ".lock"
         self.writing = self.root / ".lock-checkpoint"

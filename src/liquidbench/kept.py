@@ -16,7 +16,7 @@ import polars as pl
 
 import liquidbench
 from liquidbench import predictions
-from liquidbench.study import Run
+from liquidbench.folder import ModelFolder
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError
 from liquidbench.tasks import frozen
@@ -25,8 +25,6 @@ from liquidbench.wording import listed
 
 SCHEMA = 1
 """Version of the form of ``model.json``."""
-
-_DESCRIPTION, _WEIGHTS = "model.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -43,22 +41,22 @@ class Kept:
 
 
 def describe(
-    run: Run, task: Task, form: Mapping[str, Any], scores: Mapping[str, Mapping[str, float | None]]
+    task: Task, form: Mapping[str, Any], scores: Mapping[str, Mapping[str, float | None]], origin: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Describe a trained network; JSON can represent the result.
 
     Args:
-        run: the run that trained it.
         task: the task on which it was trained.
         form: the network's form, as `liquidbench.networks.pack` returns it.
         scores: by split and metric.
+        origin: what trained it.
     """
     return {
         "schema": SCHEMA,
         "liquidbench": liquidbench.__version__,
         "network": form,
         "task": frozen.freeze(task),
-        "run": {"id": run.id(task.data_digest), "seed": run.seed, "fold": run.fold, "matching": run.matching},
+        "origin": dict(origin),
         "scores": {split: dict(of) for split, of in scores.items()},
     }
 
@@ -69,14 +67,14 @@ def write(kept: Kept, folder: str | os.PathLike[str]) -> Path:
     Returns:
         The folder.
     """
-    folder = Path(folder)
-    digest = hashlib.sha256(kept.weights).hexdigest()
-    # A reader finds the weights that the description names, or an error.
-    folder.mkdir(parents=True, exist_ok=True)
-    with storage.replacing(folder / _WEIGHTS) as file:
+    files = ModelFolder(folder)
+    files.root.mkdir(parents=True, exist_ok=True)
+    with storage.replacing(files.weights) as file:
         file.write(kept.weights)
-    storage.keep(folder / _DESCRIPTION, storage.sealed_json({**kept.description, "weights_sha256": digest}))
-    return folder
+    # A process that dies before this leaves weights that the old description does not name: they are refused.
+    digest = hashlib.sha256(kept.weights).hexdigest()
+    storage.keep(files.description, storage.sealed_json({**kept.description, "weights_sha256": digest}))
+    return files.root
 
 
 def read(folder: str | os.PathLike[str]) -> Kept:
@@ -87,28 +85,30 @@ def read(folder: str | os.PathLike[str]) -> Kept:
         ValueError: if it has another schema version, or is no folder of a network.
         DamagedFileError: if a file has changed.
     """
-    folder = Path(folder)
-    for name in (_DESCRIPTION, _WEIGHTS):
-        if not (folder / name).is_file():
+    files = ModelFolder(folder)
+    for path in (files.description, files.weights):
+        if not path.is_file():
             raise FileNotFoundError(
-                f"model must be a folder with {_DESCRIPTION} and {_WEIGHTS}, as `liquidbench keep` writes it; "
-                f"{folder} {'has no ' + name if folder.is_dir() else 'is no folder'}"
+                f"model must be a folder with {files.description.name} and {files.weights.name}, as `liquidbench keep` "
+                f"and `liquidbench train` write it; {files.root} "
+                f"{'has no ' + path.name if files.root.is_dir() else 'is no folder'}"
             )
     try:
-        content = storage.content_of(folder / _DESCRIPTION)
-        if not storage.intact(content, folder / _DESCRIPTION):
-            raise DamagedFileError(f"{folder / _DESCRIPTION} is damaged: it has no checksum")
+        content = storage.content_of(files.description)
+        if not storage.intact(content, files.description):
+            raise DamagedFileError(f"{files.description} is damaged: it has no checksum")
         description = storage.from_json(content)
-        weights = storage.content_of(folder / _WEIGHTS)
+        weights = storage.content_of(files.weights)
         if (schema := description.get("schema")) != SCHEMA:
             raise ValueError(
-                f"{folder} has schema {schema}, written by liquidbench {description.get('liquidbench')}; this version "
-                f"reads schema {SCHEMA}. Use that version, or keep the network again with this one"
+                f"{files.root} has schema {schema}, written by liquidbench {description.get('liquidbench')}; this "
+                f"version reads schema {SCHEMA}. Use that version, or write the network again with this one"
             )
         if hashlib.sha256(weights).hexdigest() != description.pop("weights_sha256", None):
-            raise DamagedFileError(f"{folder / _WEIGHTS} is damaged, or belongs to another {_DESCRIPTION}")
+            raise DamagedFileError(f"{files.weights} is damaged, or belongs to another {files.description.name}")
     except DamagedFileError as error:
-        raise DamagedFileError(f"{error}; run `liquidbench keep` on the study's folder to write it again") from error
+        again = "run `liquidbench keep` on the study's folder, or the same `liquidbench train`, to write it again"
+        raise DamagedFileError(f"{error}; {again}") from error
     return Kept(description, weights)
 
 

@@ -77,7 +77,7 @@ def test_predictions_are_those_of_the_study_to_the_last_digit(compared, model):
     study, table = compared
     predictor = liquidbench.load(model)
     task = tasks.load(study_file.read(study).tasks[0])
-    run = json.loads((model / "model.json").read_text())["run"]["id"]
+    run = json.loads((model / "model.json").read_text())["origin"]["run"]
     _, in_study = predictions.read(study, run)["test"]
     test = task.split("test")
     ours = predictor.predict(table)["predicted heat [°C]"].to_numpy()[test.rows[test.target_mask]]
@@ -95,7 +95,7 @@ def test_the_best_on_validation_is_kept_and_another_on_request(compared, model, 
     other = max(means, key=means.get)
     assert main(["keep", str(study), "--model", other, "--to", str(tmp_path / "other")]) == 0
     assert other in capsys.readouterr().out
-    run = json.loads((tmp_path / "other" / "model.json").read_text())["run"]["id"]
+    run = json.loads((tmp_path / "other" / "model.json").read_text())["origin"]["run"]
     assert run == frame.filter(model=other).sort("value", "run")["run"][0]
     with pytest.raises(SystemExit):
         main(["keep", str(study), "--model", "LTC"])
@@ -114,6 +114,38 @@ def test_the_command_predicts_from_a_fresh_process(compared, model, tmp_path):
     assert found.columns == ["machine", "time", "predicted heat [°C]"] and found.height == new.height
     here = liquidbench.load(model).predict(new)
     assert np.allclose(found["predicted heat [°C]"], here["predicted heat [°C]"], rtol=1e-12)
+
+
+def test_a_network_is_trained_on_a_table_and_predicts(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    engines().write_csv("engines.csv")
+    words = [
+        "train",
+        "engines.csv",
+        "GRU",
+        "--target",
+        "heat [°C]",
+        "--hidden-size",
+        "4",
+        "--steps",
+        "10",
+        "--threads",
+        "1",
+    ]
+    assert main(words) == 0
+    assert "group: column 'machine'" in capsys.readouterr().out
+    predictor = liquidbench.load("trained/engines-GRU")
+    assert predictor.predict("engines.csv")["predicted heat [°C]"].null_count() == 0
+    for odd, message in (
+        (["train", "engines.csv", "GRU"], "--target must name the column of engines.csv to predict"),
+        (
+            ["train", "occupancy", "GRU", "--task", "forecast"],
+            "--task is for a table; 'occupancy' is the name of a task",
+        ),
+    ):
+        with pytest.raises(SystemExit):
+            main(odd)
+        assert message in capsys.readouterr().err
 
 
 def test_the_order_of_rows_and_columns_does_not_matter(compared, model):

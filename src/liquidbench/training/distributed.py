@@ -23,11 +23,10 @@ import torch
 import torch.distributed as dist
 
 import liquidbench
+from liquidbench import kept, networks
 from liquidbench.folder import TrainingFolder
-from liquidbench.models import UserModel
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import scored_or_why
-from liquidbench.search import Settings
 from liquidbench.system import storage
 from liquidbench.system.processes import CONTEXT, WATCH, StoppedWatch, start
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning, file_lock
@@ -40,14 +39,11 @@ from liquidbench.training.replicas import (
     deserialise,
     join_group,
     peer_errors,
-    read_file,
     run_process,
     serialise,
     train_rank,
-    write_file,
 )
 from liquidbench.training.trainer import Evaluation, NoTargetsError, Progress, check_targets, sampler_of
-from liquidbench.user_code import CodeError
 
 _GRACE = 3.0
 
@@ -94,9 +90,9 @@ def train(
     interrupted. With another number of devices or threads, they are equal up to rounding.
 
     The folder contains ``checkpoint.pt``, which is written atomically after each evaluation and every ``save_every``
-    seconds, and at the end ``model.pt``, for `load`, and ``training.json`` with curve and scores. Test data are read
-    after training. All files have a checksum; a damaged checkpoint is moved to ``damaged/`` with a warning, and
-    training starts again.
+    seconds, and at the end the network, for `liquidbench.load`, and ``training.json`` with curve and scores. Test data
+    are read after training. All files have a checksum; a damaged checkpoint is moved to ``damaged/`` with a warning,
+    and training starts again.
 
     Processes are started, so a program that calls this needs the guard ``if __name__ == "__main__":``.
 
@@ -121,6 +117,7 @@ def train(
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> from liquidbench import tasks
+        >>> from liquidbench.search import Settings
         >>> task = tasks.load("occupancy-excerpt")
         >>> config = TrainingConfig("GRU", 8, Settings(learning_rate=0.01), steps=20)
         >>> with TemporaryDirectory() as folder:
@@ -300,44 +297,6 @@ def _training_data(task: Task) -> tuple[Data, Data]:
     return train, validation
 
 
-def load(path: str | os.PathLike[str], task: Task) -> SequenceModel:
-    """Load a network that `train` has written.
-
-    Args:
-        path: ``model.pt``, or its folder.
-        task: the task it was trained on, for the number of inputs and outputs; no data are read.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it was trained on another task.
-        DamagedFileError: if the file is damaged.
-        CodeError: if a user-defined model is missing or has changed.
-    """
-    path = Path(path)
-    path = TrainingFolder(path).model if path.is_dir() else path
-    if not path.is_file():
-        raise FileNotFoundError(f"path must be a model that `liquidbench train` has written; there is none at {path}")
-    try:
-        content = read_file(path)
-        name, config, state = content["task"], content["course"], content["state"]
-        known = config["model"]
-        known = UserModel(**known) if isinstance(known, Mapping) else known
-        config = TrainingConfig(**{**config, "model": known, "settings": Settings(**config["settings"])})
-    except DamagedFileError as error:
-        raise DamagedFileError(
-            f"{error}; run the same `liquidbench train` again to write it from the checkpoint"
-        ) from error
-    except CodeError:
-        raise
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a model of `liquidbench train` ({error}); train it again") from error
-    if name != task.name:
-        raise ValueError(f"task must be {name!r}, as {path} was trained on it; got {task.name!r}")
-    model = config.build(task)
-    model.load_state_dict(state)
-    return model.eval()
-
-
 def _read_checkpoint(path: Path) -> Checkpoint | None:
     """The checkpoint to resume from, or None; a damaged one is moved away."""
     try:
@@ -495,7 +454,8 @@ def _exit_error(process: Any, rank: int, processes: int) -> Exception:
 def _write(trained: Trained, task: Task, folder: Path) -> None:
     """Write the network and its scores, each file atomically."""
     files = TrainingFolder(folder)
-    write_file({"task": task.name, "course": asdict(trained.config), "state": trained.model.state_dict()}, files.model)
+    form, weights = networks.pack(trained.config.form, trained.model)
+    kept.write(kept.Kept(kept.describe(task, form, trained.scores, trained.config.identity(task)), weights), folder)
     content = {
         "course": trained.config.identity(task),
         "ended": trained.ended,

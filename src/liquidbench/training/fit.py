@@ -183,7 +183,8 @@ def _fit(
     if folder is not None:
         arrays = {key: (targets.numpy(), values.numpy()) for key, (targets, values) in predicted.items()}
         form, weights = networks.pack(_form(run, settings, best.hidden_size), model)
-        packed = kept.describe(run, task, form, _scores(rows, task)), weights
+        origin = {"run": run.id(task.data_digest), "seed": run.seed, "fold": run.fold, "matching": run.matching}
+        packed = kept.describe(task, form, _scores(rows, task), origin), weights
         predictions.write(folder, run.id(task.data_digest), arrays, predictions.recordings_of(test), packed)
     for needed in filter(None, (task.metric, task.judged)):
         if needed in reasons:

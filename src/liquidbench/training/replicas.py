@@ -110,12 +110,20 @@ class TrainingConfig:
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}; got {value!r}")
 
+    @property
+    def form(self) -> dict[str, Any]:
+        """Arguments of `liquidbench.networks.build` other than the task."""
+        return {
+            "model": self.model,
+            "hidden_size": self.hidden_size,
+            "seed": self.seed,
+            "structure": dict(self.settings.structure),
+            "readout": self.settings.readout,
+        }
+
     def build(self, task: Task) -> SequenceModel:
         """Build the untrained network."""
-        settings = self.settings
-        return networks.build(
-            self.model, task, self.hidden_size, self.seed, structure=settings.structure, readout=settings.readout
-        )
+        return networks.build(task=task, **self.form)
 
     def identity(self, task: Task) -> dict[str, Any]:
         """Everything that the losses depend on, by name."""

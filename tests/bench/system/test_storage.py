@@ -27,8 +27,8 @@ from liquidbench.facts import Facts
 from liquidbench.study import Study
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError, KeptFileWarning
-from liquidbench.tasks import files, synthetic
-from liquidbench.training import distributed, replicas
+from liquidbench.tasks import files
+from liquidbench.training import replicas
 from liquidbench.training.replicas import Checkpoint
 from liquidbench.training.trainer import Progress
 
@@ -278,14 +278,6 @@ class TestEarlierVersions:
         path.write_text('{"op_kode": 0}\n')
         with pytest.warns(KeptFileWarning, match="is damaged .KeyError.*after 0 trial"):
             assert search.read_trials(path, ONE) == []
-
-
-def test_a_damaged_network_is_not_loaded(tmp_path):
-    model = tmp_path / "model.pt"
-    replicas.write_file({"task": "parity", "state": {}}, model)
-    flip(model, model.read_bytes(), 999)
-    with pytest.raises(DamagedFileError, match=r"model\.pt is damaged.*run the same .liquidbench train. again"):
-        distributed.load(tmp_path, synthetic.parity_dense(sizes=(60, 20, 20)))
 
 
 @pytest.mark.parametrize("seed", range(3))

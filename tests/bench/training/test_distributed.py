@@ -21,7 +21,8 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from liquidbench import networks, tasks
+import liquidbench
+from liquidbench import networks
 from liquidbench.__main__ import main
 from liquidbench.folder import TrainingFolder
 from liquidbench.search import Settings
@@ -184,7 +185,7 @@ def content(folder) -> dict:
     at.progress.seconds = 0.0
     at.progress.curve = [replace(evaluation, seconds=0.0) for evaluation in at.progress.curve]
     summary = json.loads((folder / "training.json").read_text())
-    return at.content | {"scores": summary["scores"], "final": torch.load(folder / "model.pt", weights_only=True)}
+    return at.content | {"scores": summary["scores"], "final": dict(liquidbench.load(folder).model.state_dict())}
 
 
 def assert_same(found, expected, where: str = "") -> None:
@@ -238,7 +239,7 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
             steps.clear()
     assert [(at.train_loss, at.validation_loss, at.score) for at in told] == losses
 
-    again = distributed.load(tmp_path / "one", parity())
+    again = liquidbench.load(tmp_path / "one").model
     assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
     both = train(parity(), replace(config, devices=2), tmp_path / "two")
     for one, two in zip(trained.curve, both.curve, strict=True):
@@ -250,7 +251,7 @@ def test_one_process_learns_what_the_loop_of_studies_does(tmp_path):
 def test_stopped_between_evaluations_and_then_a_process_is_killed(tmp_path, undisturbed):
     paused = train(parity(), CONFIG, tmp_path, minutes=1e-9)
     assert (paused.ended, paused.curve, paused.scores) == ("minutes", (), {})
-    assert not (tmp_path / "model.pt").exists()
+    assert not (tmp_path / "model.json").exists()
     kept = Checkpoint.read(tmp_path / "checkpoint.pt").progress
     assert (kept.batch, kept.step) == (1, 1) and kept.total > 0
 
@@ -278,7 +279,7 @@ def test_a_network_in_parts_is_trained_saved_and_gone_on_with(tmp_path, undistur
     assert train(parity(), config, tmp_path / "paused", save_every=0).ended == "all steps"
     expected = content(tmp_path / "whole")
     assert_same(content(tmp_path / "paused"), expected)
-    again = distributed.load(tmp_path / "paused", parity())
+    again = liquidbench.load(tmp_path / "paused").model
     assert_same(dict(again.state_dict()), dict(trained.model.state_dict()))
     # What replicas learn, up to rounding: the same seeds, batches and dropout.
     for name, tensor in undisturbed["model"].items():
@@ -339,7 +340,7 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
     train(parity(), CONFIG, tmp_path)
     assert_same(content(tmp_path), undisturbed)
     # Nothing is left of the dead but the files of locks.
-    kept = {"checkpoint.pt", "model.pt", "training.json"}
+    kept = {"checkpoint.pt", "model.json", "model.safetensors", "training.json"}
     assert {path.name for path in tmp_path.iterdir()} == {".lock", ".lock-checkpoint", *kept}
 
 
@@ -564,8 +565,6 @@ def test_bad_arguments_are_refused(tmp_path):
         train(parity(), CONFIG, tmp_path, minutes=0)
     with pytest.raises(ValueError, match="save_every must be at least 0; got -1"):
         train(parity(), CONFIG, tmp_path, save_every=-1)
-    with pytest.raises(FileNotFoundError, match="there is none at"):
-        distributed.load(tmp_path, parity())
 
 
 OWN = """
@@ -587,8 +586,8 @@ def test_a_model_of_ones_own(tmp_path, capsys, monkeypatch):
     assert main(words) == 0
     told = capsys.readouterr().out
     assert "Stopped after" in told and "Mine with 4 units" in told and "step 12/12: training loss" in told
-    task, folder = tasks.load("occupancy-excerpt"), tmp_path / "trained" / "occupancy-excerpt-Mine"
-    assert type(distributed.load(folder, task).layer).__name__ == "Mine"
+    folder = tmp_path / "trained" / "occupancy-excerpt-Mine"
+    assert type(liquidbench.load(folder).model.layer).__name__ == "Mine"
     at = Checkpoint.read(folder / "checkpoint.pt")
     assert re.fullmatch(r"ownmodel:Mine \(checksum [0-9a-f]{12}\)", at.identity["model"])
     replace(at, identity=at.identity | {"model": "ownmodel:Mine (checksum 000000000000)"}).write(
@@ -623,7 +622,7 @@ def test_from_the_command_line(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr().out
     assert "GRU with 4 units" in told and "step 12/12: training loss" in told
     assert "test: accuracy" in told
-    assert distributed.load("trained/occupancy-excerpt-GRU", tasks.load("occupancy-excerpt")).layer.hidden_size == 4
+    assert liquidbench.load("trained/occupancy-excerpt-GRU").model.layer.hidden_size == 4
     with pytest.raises(SystemExit, match="2"):
         main([*words, "--seed", "1"])
     assert "seed must be 0, with which the training in" in capsys.readouterr().err
