@@ -1004,9 +1004,10 @@ def _kept(directory: Path, task: str, model: str | None = None, to: str | None =
     facts = study_file.facts(study, directory)
     runs = study_file.run_ids(study, facts)
     frame = results.read(directory, runs, (pl.col("task") == task) & (pl.col("split") == "validation"))
-    about = facts[task]
+    frame = results.compared(frame.lazy(), study.matching[0]).collect()
+    selecting = facts[task].selecting
     try:
-        named, run = kept.best_run(frame, about.metric, about.higher_is_better, model)
+        named, run = kept.best_run(frame, selecting.name, selecting.higher_is_better, model)
     except ValueError as problem:
         raise ValueError(f"task {task!r}: {problem}") from problem
     folder = Path(to) if to is not None else StudyFolder(directory).kept(task, named)

@@ -45,6 +45,8 @@ class Facts:
         selection: the score on validation that model selection uses; None for the main metric.
         measurements: what its rollout measures, the main metric among them if it is one.
         standardised_targets: whether scores of predictions are in standard deviations of the training targets.
+        target_deviation: standard deviation of the training targets, in `target_unit`, if targets are standardised and
+            a model has one output; else None.
         baseline: the trivial predictor; "" if there is none.
         timespan_unit: length of a time span of 1, in `time_unit`; 0 if unknown.
         class_shares: share of each class among the scored targets of a classification, by split.
@@ -71,6 +73,7 @@ class Facts:
     selection: Measure | None = None
     measurements: tuple[Measure, ...] = ()
     standardised_targets: bool = False
+    target_deviation: float | None = None
     baseline: str = ""
     time_unit: str = ""
     timespan_unit: float = 0.0
@@ -187,6 +190,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "metric_range": (tuple, type(None)),
     "selection": (Measure, type(None)),
     "source": (Source, type(None)),
+    "target_deviation": (float, int, type(None)),
     "timespan_unit": (float, int),
     "window": (int, type(None)),
 }

@@ -1,6 +1,8 @@
 """A network that was kept predicts what it did in its study, and refuses what it cannot read, in words."""
 
+import html
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -114,6 +116,19 @@ def test_the_command_predicts_from_a_fresh_process(compared, model, tmp_path):
     assert found.columns == ["machine", "time", "predicted heat [°C]"] and found.height == new.height
     here = liquidbench.load(model).predict(new)
     assert np.allclose(found["predicted heat [°C]"], here["predicted heat [°C]"], rtol=1e-12)
+
+
+def test_the_report_says_which_network_to_use_and_what_its_score_is_in_the_targets_unit(compared, model):
+    study, _ = compared
+    page = html.unescape(re.sub("<[^>]+>", "", (study / "report.html").read_text()))
+    said = page[page.index("What to do now") :]
+    said = said[: said.index("The networks are in")]
+    assert f"{model.name} (seed " in said and "°C)" in said
+    assert f"liquidbench predict results/{study.name}/models/engines/{model.name} NEW.csv" in said
+    frame = results.read(study).filter(kind="fit", split="test", metric="rmse", corruption="", model=model.name)
+    deviation = tasks.load(study_file.read(study).tasks[0]).target_scaler.deviation[0]
+    (told,) = re.findall(r"root mean squared error of [\d.]+ \(([\d.]+) °C\)\.", said)[-1:]
+    assert float(told) == pytest.approx(frame["value"].mean() * deviation, rel=0.01)
 
 
 def test_a_network_is_trained_on_a_table_and_predicts(tmp_path, capsys, monkeypatch):

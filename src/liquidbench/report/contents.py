@@ -16,6 +16,7 @@ from liquidbench.models import FAMILIES
 from liquidbench.report import charts, figures, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.charts import Figure
+from liquidbench.report.next_steps import NextStep, next_step
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
 from liquidbench.report.task_summary import TaskSummary, decimals, marks
@@ -181,6 +182,7 @@ class Page:
     over_tasks: str
     costs: list[Figure]
     cost_caption: str
+    next_steps: list[NextStep]
     across: Across | None
     tasks: list[TaskPage]
     failures: list[Failure]
@@ -242,6 +244,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         if several
         else next((one.costs for one in pages if one.costs), []),
         cost_caption=charts.cost_caption(found, over_tasks=several),
+        next_steps=[step for task in found if (step := next_step(study, task, rows, anchors[task.name]))],
         across=together,
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],

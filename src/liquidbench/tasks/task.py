@@ -700,6 +700,7 @@ class Task:
             else Measure(main.name, main.label, main.higher_is_better, main.range, main.unit),
             measurements=self.measurements,
             standardised_targets=self.kind == "regression" and self.standardise_targets,
+            target_deviation=self._target_deviation,
             baseline=self.baseline or "",
             time_unit=self.time_unit,
             timespan_unit=self.timespan_unit,
@@ -721,6 +722,12 @@ class Task:
             digest=self.data_digest,
             warnings=self.warnings,
         )
+
+    @property
+    def _target_deviation(self) -> float | None:
+        if self.target_scaler is None or self.outputs > 1:
+            return None
+        return float(self.target_scaler.deviation[0])
 
     def _score(self, predictions: NDArray[np.float64], metric: str | None, split: str) -> float:
         asked = self.split(split)
