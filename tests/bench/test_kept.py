@@ -127,7 +127,7 @@ def test_the_report_says_which_network_to_use_and_what_its_score_is_in_the_targe
     assert f"liquidbench predict results/{study.name}/models/engines/{model.name} NEW.csv" in said
     frame = results.read(study).filter(kind="fit", split="test", metric="rmse", corruption="", model=model.name)
     deviation = tasks.load(study_file.read(study).tasks[0]).target_scaler.deviation[0]
-    (told,) = re.findall(r"root mean squared error of [\d.]+ \(([\d.]+) °C\)\.", said)[-1:]
+    (told,) = re.findall(r"root mean squared error on test is [\d.]+ \(([\d.]+) °C\)", said)[-1:]
     assert float(told) == pytest.approx(frame["value"].mean() * deviation, rel=0.01)
 
 

@@ -57,8 +57,8 @@ def next_step(study: Study, task: TaskSummary, rows: pl.LazyFrame, anchor: str) 
     spread = task.spreads.get((model, "matched"))
     if spread is not None:
         use += (
-            f"; the mean of its test scores over seeds is a {task.metric_label.lower()} of {task.text(spread.mean)}"
-            f"{_in_units(task, spread.mean)}"
+            f"; its {task.metric_label.lower()} on test is {task.text(spread.mean)}"
+            f"{_in_units(task, spread.mean)} on average over seeds"
         )
     table = task.name not in (name for name in study.tasks if isinstance(name, str)) and task.facts.features
     command = f"liquidbench predict {folder} NEW.csv --out PREDICTED.csv" if table else ""
