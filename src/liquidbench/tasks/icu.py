@@ -8,12 +8,20 @@ one time, and four descriptors known at admission. How the records are processed
 - The descriptors (age, gender, height, type of unit) are at 00:00 as in the records and are not repeated. ``-1`` means
   unknown in the records and becomes a missing value.
 - Records with nothing but descriptors (three in set a, seven in set b) are kept, as sequences of one step.
+- Lines of set c that name no variable are dropped.
 - Values are used as recorded. Typing errors such as a pH of 735 are kept, as in the papers.
+
+Papers split the 12,000 stays differently, and their scores are comparable within a split only. Three of these splits are
+tasks of their own: ``physionet2012-official``, ``-raindrop`` and ``-seft``.
 """
 
+import csv
+import gzip
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +29,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import files
 from liquidbench.tasks.files import Archive
-from liquidbench.tasks.task import Feature, Recording, Source, Task, rotate
+from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task, rotate
 
 PHYSIONET = Archive(
     title="PhysioNet Challenge 2012",
@@ -32,6 +40,13 @@ PHYSIONET = Archive(
     members=r"\d{6}\.txt|Outcomes-[ab]\.txt",
     content=files.lines_content,
     digest="6dfcb0db469c692bde7c4aefe4420f0d4277bfb57d253f339d9ef06146b8ce98",
+)
+PHYSIONET_ALL = replace(
+    PHYSIONET,
+    published=tuple(f"{kind}-{of}.{end}" for kind, end in (("set", "tar.gz"), ("Outcomes", "txt")) for of in "abc"),
+    copies=(tuple(f"{kind}-{of}.{end}" for kind, end in (("set", "tar.xz"), ("Outcomes", "txt")) for of in "abc"),),
+    members=r"\d{6}\.txt|Outcomes-[abc]\.txt",
+    digest="f26e36e98bb18666eb6672bcedb4b5a236390f8cd111fff1c0652c200b8382d7",
 )
 PHYSIONET_EXCERPT = replace(
     PHYSIONET,
@@ -110,6 +125,85 @@ def physionet2012(data: str | os.PathLike[str] | None = None) -> Task:
     )
 
 
+def physionet2012_official(data: str | os.PathLike[str] | None = None) -> Task:
+    """In-hospital death by the sets of the challenge: training on set a, test on sets b and c."""
+    members = files.read(PHYSIONET_ALL, data)
+    deaths = {of: outcomes(members[f"Outcomes-{of}.txt"]) for of in "abc"}
+    order = np.random.default_rng(2012).permutation(sorted(deaths["a"]))
+    return _mortality(
+        "physionet2012-official",
+        "Mortality in intensive care, the challenge's sets",
+        PHYSIONET_ALL.digest,
+        members,
+        deaths["a"] | deaths["b"] | deaths["c"],
+        {
+            "train": order[:TRAINING_STAYS].tolist(),
+            "validation": order[TRAINING_STAYS:].tolist(),
+            "test": sorted(deaths["b"] | deaths["c"]),
+        },
+        "By stay, in the sets of the challenge: training is 3,200 and validation 800 of the 4,000 stays of set a, drawn "
+        "at random (sorted by RecordID, numpy's default_rng(2012)); test are the 8,000 stays of sets b and c.",
+        others=(),
+        fold_rule="the challenge has one split, and no other is defined",
+    )
+
+
+def physionet2012_raindrop(data: str | os.PathLike[str] | None = None) -> Task:
+    """In-hospital death on the five splits of the Raindrop paper, which many later papers use.
+
+    The label is death in hospital, as in the papers' code; their descriptions say length of stay.
+    """
+    members, deaths = _all_sets(data)
+    first, *others = (_published(f"raindrop{number}") for number in range(1, 6))
+    return _mortality(
+        "physionet2012-raindrop",
+        "Mortality in intensive care, Raindrop's splits",
+        PHYSIONET_ALL.digest,
+        members,
+        deaths,
+        first,
+        "By stay: 9,590 training, 1,199 validation and 1,199 test, of the 11,988 stays with measurements, as published "
+        "with Raindrop (Zhang et al., ICLR 2022); this is the first of its five splits.",
+        others=tuple(others),
+        fold_rule="By stay: the five random splits published with Raindrop, whose test parts overlap.",
+    )
+
+
+def physionet2012_seft(data: str | os.PathLike[str] | None = None) -> Task:
+    """In-hospital death on the split of the SeFT paper."""
+    members, deaths = _all_sets(data)
+    split = _published("seft")
+    return _mortality(
+        "physionet2012-seft",
+        "Mortality in intensive care, SeFT's split",
+        PHYSIONET_ALL.digest,
+        members,
+        deaths,
+        split,
+        "By stay: 7,680 training, 1,920 validation and 2,400 test of the 12,000 stays, as published with SeFT (Horn et "
+        "al., ICML 2020).",
+        others=(),
+        fold_rule="the paper has one split, and no other is defined",
+    )
+
+
+def _all_sets(data: str | os.PathLike[str] | None) -> tuple[dict[str, bytes], dict[int, int]]:
+    """The records of the three sets, and deaths by stay."""
+    members = files.read(PHYSIONET_ALL, data)
+    return members, {stay: died for of in "abc" for stay, died in outcomes(members[f"Outcomes-{of}.txt"]).items()}
+
+
+@cache
+def _published(name: str) -> dict[str, list[int]]:
+    """A split that a paper has published: the stays of each part, in the order of their numbers."""
+    text = gzip.decompress((Path(__file__).parent / "splits" / "physionet2012.csv.gz").read_bytes()).decode()
+    parts: dict[str, list[int]] = {split: [] for split in SPLITS}
+    for row in csv.DictReader(text.splitlines()):
+        if row[name]:
+            parts[row[name]].append(int(row["RecordID"]))
+    return parts
+
+
 def physionet2012_excerpt(data: str | os.PathLike[str] | None = None) -> Task:
     """In-hospital death: 500 stays of set a; comes with the package."""
     members = files.read(PHYSIONET_EXCERPT, files.EXCERPTS)
@@ -140,9 +234,12 @@ def _mortality(
     digest: str,
     members: dict[str, bytes],
     deaths: dict[int, int],
-    splits: dict[str, list[int]],
+    splits: Mapping[str, list[int]],
     split_rule: str,
+    others: tuple[Mapping[str, list[int]], ...] | None = None,
+    fold_rule: str = "",
 ) -> Task:
+    """The task, with ``others`` as further outer splits; if they are None, the stays are rotated."""
     stays = sorted(deaths)
     positions = {stay: position for position, stay in enumerate(stays)}
     steps = files.parsed_once(digest, _parsed, [members[f"{stay}.txt"] for stay in stays])
@@ -166,7 +263,7 @@ def _mortality(
     step = len(deaths) // FOLDS
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
-        deal = rotate(splits, fold * step)
+        deal = rotate(splits, fold * step) if others is None else (splits, *others)[fold]
         return lambda split: [recording(stay) for stay in deal[split]]
 
     return Task(
@@ -199,10 +296,11 @@ def _mortality(
         baseline="prior",
         irregular=True,
         missing=True,
-        folds=FOLDS,
-        fold_rule="By stay: all stays form a circle (test, training, validation, each in official order) and the "
+        folds=FOLDS if others is None else 1 + len(others),
+        fold_rule=fold_rule
+        or "By stay: all stays form a circle (test, training, validation, each in official order) and the "
         f"splits are rotated by {step:,} stays{', so that sets a and b mix' if len(deaths) > 4000 else ''}.",
-        dealt=dealt,
+        dealt=dealt if others is None or others else None,
     )
 
 
@@ -212,7 +310,7 @@ def _parsed(records: list[bytes]) -> dict[str, NDArray[Any]]:
     Only observed values are listed: the one of column ``place % columns`` at step ``place // columns``.
     """
     minute_of = {f"{minute // 60:02d}:{minute % 60:02d}": minute for minute in range(48 * 60 + 1)}
-    column_of = {feature.name: column for column, feature in enumerate(VARIABLES)} | {"RecordID": -1}
+    column_of = {feature.name: column for column, feature in enumerate(VARIABLES)} | {"RecordID": -1, "": -2}
     lines, minutes, columns, values = [], [], [], []
     # Parsing many records at once is about ten times as fast as line by line; all at once would need too much memory.
     for batch in (records[first : first + 200] for first in range(0, len(records), 200)):
@@ -223,10 +321,12 @@ def _parsed(records: list[bytes]) -> dict[str, NDArray[Any]]:
         columns.append(np.array([column_of[cell] for cell in cells[1::3]]))
         values.append(np.array([float(cell) for cell in cells[2::3]]))
     stay = np.repeat(np.arange(len(records)), lines)
-    column, value = np.concatenate(columns), np.concatenate(values)
+    minute, column, value = (np.concatenate(parts) for parts in (minutes, columns, values))
+    named = column != -2
+    stay, minute, column, value = (cells[named] for cells in (stay, minute, column, value))
 
     # The line of the RecordID makes a step at 00:00 in every record, so that none is without steps.
-    moments, step = np.unique(stay * len(minute_of) + np.concatenate(minutes), return_inverse=True)
+    moments, step = np.unique(stay * len(minute_of) + minute, return_inverse=True)
     known = (column >= 0) & (value != -1)
     place, entry = np.unique(step[known] * len(VARIABLES) + column[known], return_inverse=True)
     means = np.bincount(entry, weights=value[known]) / np.bincount(entry)
