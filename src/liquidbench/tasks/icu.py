@@ -11,8 +11,8 @@ one time, and four descriptors known at admission. How the records are processed
 - Lines of set c that name no variable are dropped.
 - Values are used as recorded. Typing errors such as a pH of 735 are kept, as in the papers.
 
-Papers split the 12,000 stays differently, and their scores are comparable within a split only. Three of these splits are
-tasks of their own: ``physionet2012-official``, ``-raindrop`` and ``-seft``.
+Papers split the 12,000 stays differently, and their scores are comparable within a split only. Three of these splits
+are tasks of their own: ``physionet2012-official``, ``-raindrop`` and ``-seft``.
 """
 
 import csv
@@ -141,8 +141,8 @@ def physionet2012_official(data: str | os.PathLike[str] | None = None) -> Task:
             "validation": order[TRAINING_STAYS:].tolist(),
             "test": sorted(deaths["b"] | deaths["c"]),
         },
-        "By stay, in the sets of the challenge: training is 3,200 and validation 800 of the 4,000 stays of set a, drawn "
-        "at random (sorted by RecordID, numpy's default_rng(2012)); test are the 8,000 stays of sets b and c.",
+        "By stay, in the sets of the challenge: training is 3,200 and validation 800 of the 4,000 stays of set a, "
+        "drawn at random (sorted by RecordID, numpy's default_rng(2012)); test are the 8,000 stays of sets b and c.",
         others=(),
         fold_rule="the challenge has one split, and no other is defined",
     )
