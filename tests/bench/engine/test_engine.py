@@ -231,7 +231,7 @@ def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
 
 def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path):
     made = plan(study(seeds=1), tmp_path)
-    outcome = execute(made, Pool(1), minutes=1e-9, worker=Rehearsal("small", made.tasks))
+    outcome = execute(made, InProcess(), minutes=1e-9, worker=Rehearsal("small", made.tasks))
     assert outcome.left_out == fits(made) and not outcome.interrupted
     assert {run.kind for run in outcome.finished} == {"cost"}
     # They are still pending.
