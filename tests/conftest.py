@@ -1,11 +1,13 @@
 """What every test starts from: seeds, and uninitialised memory filled with NaN."""
 
+import os
+
 import hypothesis
-import matplotlib
 import pytest
 import torch
 
-matplotlib.use("Agg")
+# Not by importing it, for few tests draw.
+os.environ["MPLBACKEND"] = "Agg"
 # How long an example takes says nothing on a machine that others use too.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")

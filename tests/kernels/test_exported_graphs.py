@@ -4,7 +4,6 @@ import warnings
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 from torch.export import Dim, export
 
 import liquidrnn as lr
@@ -143,6 +142,8 @@ def test_an_exported_graph_can_be_saved_and_trained(tmp_path):
 @pytest.mark.parametrize("kind, dynamic", [("LTC", True), ("CfC", None)])
 def test_sizes_that_change_compile_few_graphs(kind, dynamic):
     """One for the first sizes, one for all others, one for a batch of one, and one for a single sample."""
+    from torch._dynamo.testing import CompileCounterWithBackend  # which brings much that no other test needs
+
     torch._dynamo.reset()
     layer, counter = COMPILED[kind](batch_first=True), CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(layer, backend=counter, dynamic=dynamic, fullgraph=True)
