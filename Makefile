@@ -9,6 +9,8 @@ BENCH := .venv/bench-$(MODULES)# what a study needs
 READY := .venv/ready-$(MODULES)# what tests, lint and documentation need
 # One thread a process: the demo and the tests run a process on each core instead.
 export OMP_NUM_THREADS ?= 1
+# Tests start a hundred processes that import the same modules, which would else compile them anew each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test slow coverage oldest smoke library sanitize lint docs bench calibrate wheel clean
 

@@ -6,8 +6,6 @@ import pickle
 import subprocess
 import sys
 
-import matplotlib.colors
-import matplotlib.pyplot as plt
 import ncps.wirings
 import numpy as np
 import pytest
@@ -544,6 +542,8 @@ class TestErrors:
 class TestDrawing:
     @pytest.fixture(autouse=True)
     def closed(self):
+        import matplotlib.pyplot as plt
+
         yield
         plt.close("all")
 
@@ -563,17 +563,19 @@ class TestDrawing:
         assert sorted(map(int, numbers)) == sorted([*range(6), *range(14)])
 
     def test_every_synapse_is_drawn_once_in_the_colour_of_its_polarity(self):
+        from matplotlib.colors import to_hex
+
         wiring = AutoNCP(20, outputs=3).build(5, seed=2)
         ax = wiring.draw()
         drawn = {}
         for bundle in ax.collections:
-            colour = matplotlib.colors.to_hex(bundle.get_edgecolor()[0])
+            colour = to_hex(bundle.get_edgecolor()[0])
             drawn[colour] = drawn.get(colour, 0) + len(bundle.get_paths())
         for arc in ax.patches:
-            drawn[matplotlib.colors.to_hex(arc.get_edgecolor())] += 1
+            drawn[to_hex(arc.get_edgecolor())] += 1
         for line in ax.lines:
             if line.get_markerfacecolor() == "none":
-                drawn[matplotlib.colors.to_hex(line.get_markeredgecolor())] += 1
+                drawn[to_hex(line.get_markeredgecolor())] += 1
         polarity = np.concatenate([wiring.synapses[2], wiring.sensory_synapses[2]])
         assert sorted(drawn.values()) == sorted([(polarity > 0).sum(), (polarity < 0).sum()])
         command = [i for i, kind in enumerate(wiring.kinds) if kind == "command"]
@@ -581,6 +583,8 @@ class TestDrawing:
         assert len(ax.patches) == np.count_nonzero(recurrent) - np.count_nonzero(recurrent.diagonal())
 
     def test_it_draws_where_it_is_told_and_leaves_the_figure_alone(self):
+        import matplotlib.pyplot as plt
+
         figure, (left, right) = plt.subplots(1, 2)
         assert FullyConnected(3, outputs=1).build(2, seed=0).draw(right, ink="#abcdef") is right
         assert not left.has_data()
@@ -609,6 +613,8 @@ def test_wirings_need_numpy_only():
 
 def test_examples_in_docstrings():
     import doctest
+
+    import matplotlib.pyplot as plt
 
     result = doctest.testmod(sys.modules[Wiring.__module__])
     plt.close("all")

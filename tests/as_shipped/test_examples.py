@@ -1,12 +1,14 @@
 """Every script of examples/ runs as its first lines say."""
 
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+
+from liquidbench.__main__ import main
 
 ROOT = Path(__file__).parents[2]
 SAYS = {
@@ -16,33 +18,37 @@ SAYS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def as_a_user(monkeypatch, tmp_path):
+    """In an empty folder; the examples are ordinary programs."""
+    monkeypatch.chdir(tmp_path)
+    torch.use_deterministic_algorithms(False)
+
+
 def test_every_example_is_tried():
     assert {path.name for path in (ROOT / "examples").glob("*.py")} == set(SAYS)
 
 
 @pytest.mark.parametrize("name", SAYS)
-def test_examples_run(name, tmp_path):
+def test_examples_run(name, tmp_path, monkeypatch, capsys):
     (tmp_path / "docs").symlink_to(ROOT / "docs")
-    environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / name)], cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
-    assert ran.returncode == 0, ran.stderr
-    assert SAYS[name] in ran.stdout
+    monkeypatch.setattr(sys, "argv", [name])
+    runpy.run_path(str(ROOT / "examples" / name), run_name="__main__")
+    told = capsys.readouterr().out
+    assert SAYS[name] in told
     if name == "first_steps.py":
-        assert float(ran.stdout.split("after training: ")[1].split(";")[0]) < 0.25
+        assert float(told.split("after training: ")[1].split(";")[0]) < 0.25
 
 
-def test_a_study_of_a_user_defined_layer_and_task_runs(tmp_path):
+def test_a_study_of_a_user_defined_layer_and_task_runs(tmp_path, monkeypatch, capsys):
     own = ROOT / "examples" / "own"
     study = yaml.safe_load((own / "study.yaml").read_text())
     study |= {"seeds": 1, "search": {"trials": 1}, "training": {"steps": 10}}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(study))
-    command = [sys.executable, "-m", "liquidbench", "run", "study.yaml", "--in-process", "--plain"]
-    environment = os.environ | {"PYTHONPATH": str(own), "OMP_NUM_THREADS": "1"}
-    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    assert "8 of 8 runs" in ran.stdout and "Leaky-deep" in ran.stdout
+    monkeypatch.syspath_prepend(own)
+    assert main(["run", "study.yaml", "--in-process", "--plain"]) == 0
+    told = capsys.readouterr().out
+    assert "8 of 8 runs" in told and "Leaky-deep" in told
 
 
 def test_user_defined_tasks_pass_the_checks_of_every_task(monkeypatch):

@@ -69,31 +69,26 @@ def test_every_name_is_documented(name):
     assert getattr(lr, name).__doc__
 
 
-def loaded_by(module: str) -> set[str]:
-    """Top-level packages that are loaded once a module has been imported in a process of its own."""
-    code = f"import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    return set(process.stdout.split())
+def loaded_by(*modules: str) -> dict[str, set[str]]:
+    """Top-level packages that are loaded once a module, and those before it, have been imported in a new process."""
+    code = """
+import sys
+for module in sys.argv[1:]:
+    __import__(module)
+    print(*{name.partition(".")[0] for name in sys.modules})
+"""
+    command = [sys.executable, "-c", code, *modules]
+    process = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return dict(zip(modules, map(set, map(str.split, process.stdout.splitlines())), strict=True))
 
 
 def test_the_library_brings_in_torch_and_numpy_alone():
-    loaded = loaded_by("liquidrnn")
+    loaded = loaded_by("liquidrnn")["liquidrnn"]
     assert {"torch", "numpy"} <= loaded
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "liquidbench.__main__",
-        "liquidbench.metrics",
-        "liquidbench.study",
-        "liquidbench.results",
-        "liquidbench.statistics",
-        "liquidbench.report",
-        "liquidbench.tasks",
-        "liquidbench.tasks.table",
-    ],
-)
-def test_data_judging_and_reporting_load_no_torch(module):
-    assert loaded_by(module) & {"torch", "liquidrnn", "matplotlib", "ncps"} == set()
+def test_data_judging_and_reporting_load_no_torch():
+    parts = ("__main__", "metrics", "study", "results", "statistics", "report", "tasks", "tasks.table")
+    for module, loaded in loaded_by(*(f"liquidbench.{part}" for part in parts)).items():
+        assert loaded & {"torch", "liquidrnn", "matplotlib", "ncps"} == set(), module

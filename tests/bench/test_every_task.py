@@ -22,6 +22,7 @@ from liquidbench.tasks.excerpts import make
 from liquidbench.tasks.task import SPLITS, check
 
 DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
+PAGE = Path(__file__).parents[2] / "docs" / "tasks.md"
 FULL = {
     "occupancy": uci.OCCUPANCY,
     "gesture": uci.GESTURE,
@@ -136,6 +137,36 @@ def task(request):
 
 def test_no_task_goes_unchecked():
     assert set(tasks.names()) == set(RECORDED) == set(LINEAR) == set(FOLDS)
+
+
+@every_name
+def test_is_on_its_page_as_it_is(name):
+    task = load(name)
+    page = " ".join(PAGE.read_text(encoding="utf-8").split())
+    sizes = " / ".join(f"{len(task.split(split)):,}" for split in SPLITS)
+    cells = (
+        f"`{name}`",
+        f"{task.kind}, per {task.per}",
+        str(len(task.features)),
+        str(task.outputs),
+        f"{'uneven' if task.irregular else 'even'}, {task.time_unit}",
+        "some" if task.missing else "none",
+        str(task.window or "whole"),
+        sizes,
+        task.metric,
+        f"{task.trivial_score():.3f} ({task.baseline})",
+        task.source.licence,
+    )
+    features = ", ".join(f"{feature.name} ({feature.unit})" for feature in task.features)
+    for said in (
+        f"| {' | '.join(cells)} |",
+        f"**Features**, with units: {features}.",
+        f"**Split of `{name}`**: {task.split_rule}",
+        f"| `{name}` | {task.folds} | {task.fold_rule} |",
+        task.description,
+        f"[{task.source.title}]({task.source.url}). {task.source.citation}. Licence: {task.source.licence}.",
+    ):
+        assert " ".join(said.split()) in page
 
 
 @every_name

@@ -247,7 +247,7 @@ run_search(a_run(40), ONE, slowly, Path({journal!r}))
 def test_a_killed_search_loses_the_trial_in_flight(tmp_path):
     journal = tmp_path / "s.journal"
     begun = 0
-    for kills in range(4):
+    for kills in range(3):
         program = KILLED.format(here=str(Path(__file__).parent), journal=str(journal))
         with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None

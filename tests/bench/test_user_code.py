@@ -2,7 +2,6 @@
 
 import importlib
 import itertools
-import os
 import re
 import subprocess
 import sys
@@ -467,7 +466,12 @@ def write_study(folder: Path, layers: str, task: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("how", [["--in-process"], ["--processes", "1"]], ids=["in-process", "pool"])
+# That workers import a user's code: `test_workers_with_other_code_refuse_and_no_result_is_made`.
+@pytest.mark.parametrize(
+    "how",
+    [["--in-process"], pytest.param(["--processes", "1"], marks=pytest.mark.slow)],
+    ids=["in-process", "pool"],
+)
 def test_a_study_runs_and_reports(how, module, layers, tmp_path, capsys):
     study = write_study(tmp_path, layers, module(TASK))
     assert main(["run", str(study), "--results", str(tmp_path), "--plain", *how]) == 0, capsys.readouterr().err
@@ -486,12 +490,19 @@ def test_the_report_needs_no_code(module, layers, tmp_path, capsys):
     study = write_study(tmp_path, layers, module(TASK))
     assert main(["run", str(study), "--results", str(tmp_path), "--plain", "--in-process"]) == 0
     page = (tmp_path / "mine" / "report.html").read_text()
-    command = [sys.executable, "-m", "liquidbench"]
-    ran = subprocess.run([*command, "report", str(tmp_path / "mine")], cwd=tmp_path, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stderr
-    assert (tmp_path / "mine" / "report.html").read_text() == page
     # Nothing is left to run, so going on needs none either.
-    ran = subprocess.run([*command, "resume", str(tmp_path / "mine")], cwd=tmp_path, capture_output=True, text=True)
+    code = """
+import sys
+from pathlib import Path
+from liquidbench.__main__ import main
+folder, made = sys.argv[1], []
+for command in ("report", "resume"):
+    assert main([command, folder]) == 0, command
+    made.append((Path(folder) / "report.html").read_text())
+assert made[0] == sys.stdin.read()
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "mine")]
+    ran = subprocess.run(command, cwd=tmp_path, input=page, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
 
 
@@ -508,7 +519,7 @@ def test_workers_with_other_code_refuse_and_no_result_is_made(module, layers, tm
     assert set(frame["model"]) <= {"GRU"}
 
 
-def test_a_name_that_a_process_cannot_import_is_one_line(tmp_path):
+def test_a_name_that_a_process_cannot_import_is_one_line(tmp_path, monkeypatch, capsys):
     (tmp_path / "study.yaml").write_text("name: x\ntasks: [occupancy-excerpt]\nmodels: [mine:Layer]\n")
     (tmp_path / "mine.py").write_text("raise SystemExit('it ran')")
     command = [sys.executable, "-m", "liquidbench", "run", "study.yaml"]
@@ -516,10 +527,11 @@ def test_a_name_that_a_process_cannot_import_is_one_line(tmp_path):
     assert ran.returncode == 2 and ran.stderr.startswith(
         "liquidbench: study.yaml: models[0]: mine:Layer: there is no module"
     )
-    ran = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(tmp_path)}
-    )
-    assert "importing its module fails: SystemExit: it ran" in ran.stderr
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        main(["run", "study.yaml"])
+    assert "importing its module fails: SystemExit: it ran" in capsys.readouterr().err
 
 
 def test_the_registry_is_whole():

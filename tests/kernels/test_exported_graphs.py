@@ -4,7 +4,6 @@ import warnings
 
 import pytest
 import torch
-from torch._dynamo.testing import CompileCounterWithBackend
 from torch.export import Dim, export
 
 import liquidrnn as lr
@@ -22,6 +21,7 @@ COMPILED = {
     "wired CfC": lambda **options: lr.CfC(INPUT, NCP, mixed_memory=True, **options),
     "CTRNN": lambda **options: lr.CTRNN(INPUT, 5, **options),
     "GRU": lambda **options: lr.GRU(INPUT, 5, time="decay", **options),
+    "GRU-D": lambda **options: lr.GRUD(INPUT, 5, **options),
 }
 IN_LOOPS = {
     "mixed LTC": lambda **options: lr.LTC(INPUT, 5, mixed_memory=True, **options),
@@ -67,11 +67,14 @@ BATCH, TIME = Dim("batch", min=1), Dim("time", min=1)
 STACKED = {"bidirectional": True, "num_layers": 2, "output_size": 2}
 
 
-# Stacking is above the operators, and the same for all.
+# Of each operator one or two: others differ in settings. Stacking is above the operators, and the same for all.
 @pytest.mark.parametrize(
     ("kind", "options"),
     [
-        *((kind, {}) for kind in COMPILED),
+        *(
+            pytest.param(kind, {}, marks=[pytest.mark.slow] * (kind in ("wired LTC", "STC", "pure CfC", "GRU")))
+            for kind in COMPILED
+        ),
         *(
             pytest.param(kind, STACKED, marks=[pytest.mark.slow] * (kind not in ("wired LTC", "GRU")))
             for kind in COMPILED
@@ -81,7 +84,9 @@ STACKED = {"bidirectional": True, "num_layers": 2, "output_size": 2}
 )
 def test_an_exported_graph_reads_any_batch_and_any_length(kind, options):
     module = Whole(COMPILED[kind](batch_first=True, **options), masked=not options)
-    graph = exported(module, 3, 7, dynamic={0: BATCH, 1: TIME}).module()
+    program = exported(module, 3, 7, dynamic={0: BATCH, 1: TIME})
+    assert "liquidrnn." in program.graph_module.print_readable(print_output=False), "it calls the kernel"
+    graph = program.module()
     for batch, time in ((3, 7), (2, 1), (1, 1), (1, 5), (40, 90)):
         agree(graph, module, batch, time)
 
@@ -137,6 +142,8 @@ def test_an_exported_graph_can_be_saved_and_trained(tmp_path):
 @pytest.mark.parametrize("kind, dynamic", [("LTC", True), ("CfC", None)])
 def test_sizes_that_change_compile_few_graphs(kind, dynamic):
     """One for the first sizes, one for all others, one for a batch of one, and one for a single sample."""
+    from torch._dynamo.testing import CompileCounterWithBackend  # which brings much that no other test needs
+
     torch._dynamo.reset()
     layer, counter = COMPILED[kind](batch_first=True), CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(layer, backend=counter, dynamic=dynamic, fullgraph=True)

@@ -17,16 +17,6 @@ def check_compiled_graph(layer, x):
         torch.testing.assert_close(p.grad, gradient)
 
 
-def check_exported_program(layer, inputs, kernel):
-    """It calls the kernel, and takes any batch and time."""
-    batch, time = torch.export.Dim("batch", min=1, max=512), torch.export.Dim("time", min=2, max=4096)
-    program = torch.export.export(layer, (torch.randn(3, 6, inputs),), dynamic_shapes=({0: batch, 1: time},))
-    assert f"liquidrnn.{kernel}" in program.graph_module.print_readable(print_output=False)
-    for shape in ((7, 11, inputs), (2, 40, inputs)):
-        x = torch.randn(shape)
-        torch.testing.assert_close(program.module()(x)[0], layer(x)[0])
-
-
 def check_gradients_of_each(layer, x):
     """Functional gradients mapped over the parts of x, against those of one part after another."""
     parameters = dict(layer.named_parameters())

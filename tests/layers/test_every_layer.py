@@ -154,7 +154,7 @@ def test_time_spans_belong_to_their_sequence_when_batch_equals_units(case):
 @every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("layers, output_size", [(1, None), (2, 4)])
-@pytest.mark.parametrize("batch", [1, BATCH, UNITS])
+@pytest.mark.parametrize("batch", [1, BATCH])
 def test_stepping_equals_the_whole_sequence(case, dtype, layers, output_size, batch):
     layer = case.make(num_layers=layers, output_size=output_size, dtype=dtype)
     x, spans = data(dtype, batch)
@@ -236,15 +236,20 @@ def test_an_absent_sample_has_no_effect(case, bidirectional):
 
 @every
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("fill", [0.0, 1e30, torch.nan])
-def test_padding_changes_nothing(case, bidirectional, fill):
+def test_padding_changes_nothing(case, bidirectional):
     layer = case.make(bidirectional=bidirectional, num_layers=2).double()
     x, spans = data()
     lengths = torch.tensor([TIME, 4, 1])
     observed = torch.arange(TIME) < lengths.unsqueeze(1)
-    padded = x.clone()
-    padded[~observed] = fill
-    output, h_n = layer(padded, timespans=spans, mask=observed)
+
+    def filled(fill):
+        return layer(torch.where(observed[..., None], x, fill), timespans=spans, mask=observed)
+
+    output, h_n = filled(0.0)
+    for fill in (1e30, torch.nan):
+        other, h_other = filled(fill)
+        assert torch.equal(other, output)
+        same(h_other, h_n, exact=True)
     for row, length in enumerate(lengths):
         alone, h_alone = layer(x[row : row + 1, :length], timespans=spans[row : row + 1, :length])
         torch.testing.assert_close(output[row : row + 1, :length], alone, rtol=1e-12, atol=1e-12)
@@ -592,7 +597,7 @@ def test_an_optimiser_can_train_it(case):
     target = x[..., :1].cumsum(1).tanh()
     optimiser = torch.optim.Adam(layer.parameters(), 0.03)
     losses = []
-    for _ in range(100):
+    for _ in range(40):
         loss = nn.functional.mse_loss(layer(x, timespans=spans)[0], target)
         optimiser.zero_grad()
         loss.backward()

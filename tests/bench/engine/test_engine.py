@@ -19,12 +19,12 @@ import numpy as np
 import polars as pl
 import pytest
 from rehearsal import Rehearsal
-from watched import Deadly, Held
+from watched import Busy, Deadly, Held, Refusing
 
 from liquidbench import predictions, results, search, tasks
 from liquidbench.engine import InProcess, Plan, Pool, execute, plan
 from liquidbench.engine.leases import Leases
-from liquidbench.engine.messages import Job
+from liquidbench.engine.messages import InputsChanged, Job, StorageFailed
 from liquidbench.engine.work import Work
 from liquidbench.rows import failure
 from liquidbench.study import Study
@@ -58,16 +58,21 @@ def fits(made: Plan) -> list:
     return [run for run in made.pending if run.kind == "fit"]
 
 
-@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(2)], ids=["in process", "pool"])
-def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path, executor):
+@pytest.mark.parametrize(
+    ("executor", "worker", "stages"),
+    # The pool's processes train in `test_a_run_whose_worker_was_killed_is_begun_again`.
+    [(lambda: InProcess(), lambda facts: None, 8), (lambda: Pool(2), lambda facts: Rehearsal("small", facts), 0)],
+    ids=["in process", "pool"],
+)
+def test_a_study_is_run_once_and_then_nothing_is_left(tmp_path, executor, worker, stages):
     events = []
     made = plan(study(), tmp_path)
     assert len(made.pending) == 2 * 2 + 2 and not made.status
-    outcome = execute(made, executor(), events.append)
+    outcome = execute(made, executor(), events.append, worker=worker(made.tasks))
 
     assert set(outcome.finished) == set(made.pending)
     assert not outcome.failed and not outcome.left_out and not outcome.interrupted
-    assert kinds(events) == {"started": 6, "stage": 8, "finished": 6}
+    assert kinds(events) == Counter({"started": 6, "stage": stages, "finished": 6})
     # Costs are measured last and one at a time, although there are two processes.
     assert [(event.run.kind, event.kind) for event in events[-4:]] == [("cost", "started"), ("cost", "finished")] * 2
     frame = results.read(tmp_path)
@@ -91,8 +96,10 @@ def test_seeds_come_in_turn_and_costs_last(tmp_path):
 
 
 def test_a_run_whose_worker_was_killed_is_begun_again(tmp_path):
+    """Also that an error in a run, which would occur again, is its result at once."""
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
-    victim = fits(made)[0]
+    victim, wrong = fits(made)[0], replace(fits(made)[0], model="NTM")
+    made = replace(made, pending=(victim, wrong, *made.pending[1:]), ids={**made.ids, wrong: "f" * 16})
     events = []
 
     def kill_it_once(event):
@@ -102,10 +109,13 @@ def test_a_run_whose_worker_was_killed_is_begun_again(tmp_path):
             os.kill(worker, signal.SIGKILL)
 
     outcome = execute(made, Pool(1), kill_it_once)
-    assert set(outcome.finished) == set(made.pending) and not outcome.failed
-    assert kinds(events)["lost"] == 1
+    assert set(outcome.finished) == set(made.pending) - {wrong} and set(outcome.failed) == {wrong}
+    assert kinds(events) == {"started": 4, "lost": 1, "stage": 2, "finished": 2, "failed": 1}
+    assert "Traceback" in (tmp_path / "workers.log").read_text()
+    frame = results.read(tmp_path)
+    assert set(frame["threads"]) == {1}
     # The lost attempt is recorded in its results.
-    rows = results.read(tmp_path).filter(metric="attempts")
+    rows = frame.filter(metric="attempts")
     assert rows.select("run", "value", "reason").rows() == [
         (made.id(victim), 2.0, "worker died with signal 9, perhaps out of memory")
     ]
@@ -128,18 +138,6 @@ def test_a_run_that_kills_every_worker_fails_and_costs_no_other(tmp_path):
     assert set(results.done(tmp_path).values()) == {"done"}
     # The failure is no longer in the files either.
     assert set(pl.read_parquet(tmp_path / "runs")["status"]) == {"done"}
-
-
-def test_an_error_in_a_run_is_its_result(tmp_path):
-    made = plan(study(models=["GRU"], seeds=1), tmp_path)
-    events = []
-    nothing = replace(made, pending=tuple(replace(run, model="NTM") for run in made.pending))
-    nothing = replace(nothing, ids={run: f"{number}" for number, run in enumerate(nothing.pending)})
-    outcome = execute(nothing, Pool(1), events.append)
-    assert not outcome.finished and set(outcome.failed) == set(nothing.pending)
-    # The error would occur again, so the run is not retried.
-    assert kinds(events) == {"started": 2, "failed": 2}
-    assert "Traceback" in (tmp_path / "workers.log").read_text()
 
 
 @pytest.mark.parametrize("end", [SystemExit(3), KeyboardInterrupt("from a model"), GeneratorExit()], ids=repr)
@@ -170,12 +168,26 @@ def test_a_signal_in_a_run_ends_the_driver(tmp_path, monkeypatch):
     assert outcome.interrupted == signal.SIGINT and not outcome.failed
 
 
-@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
-def test_other_data_than_those_of_the_plan_end_the_study(tmp_path, executor):
+def test_other_data_than_those_of_the_plan_end_the_study(tmp_path):
     made = plan(study(models=["GRU"], seeds=1), tmp_path)
     facts = {"occupancy-excerpt": replace(made.tasks["occupancy-excerpt"], digest="f" * 64)}
     with pytest.raises(ValueError, match="the data of task 'occupancy-excerpt' differ from .*tasks.json to continue"):
-        execute(replace(made, tasks=facts), executor())
+        execute(replace(made, tasks=facts), InProcess())
+    assert not results.done(tmp_path) and not (tmp_path / "leases").exists()
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (InputsChanged("the data differ"), (ValueError, "the data differ")),
+        (StorageFailed(errno.ENOSPC, "no space", "journal"), (OSError, "no space: 'journal'")),
+    ],
+    ids=["inputs changed", "storage failed"],
+)
+def test_what_a_process_cannot_work_with_ends_the_study(tmp_path, answer, error):
+    made = plan(study(models=["GRU"], seeds=1), tmp_path)
+    with pytest.raises(error[0], match=error[1]):
+        execute(made, Pool(1), worker=Refusing("small", made.tasks, answer=answer))
     assert not results.done(tmp_path) and not children() and not (tmp_path / "leases").exists()
 
 
@@ -206,49 +218,47 @@ def test_a_worker_never_has_the_test_split_of_the_run_before(tmp_path, monkeypat
 
 
 def test_an_interrupt_ends_the_workers_and_keeps_what_is_finished(tmp_path):
-    made = plan(study(training={"steps": 20000}, seeds=[0, 1, 2]), tmp_path)
+    made = plan(study(seeds=[0, 1, 2]), tmp_path)
 
     def interrupt(event):
-        if event.kind == "stage":
+        if event.kind == "started":
             raise KeyboardInterrupt
 
-    outcome = execute(made, Pool(1), interrupt)
+    outcome = execute(made, Pool(1), interrupt, worker=Busy("small", made.tasks))
     assert outcome.interrupted and outcome.left_out == list(made.pending)
     assert not children() and not results.done(tmp_path)
 
 
 def test_when_the_minutes_are_spent_fits_are_left_out_and_costs_are_not(tmp_path):
     made = plan(study(seeds=1), tmp_path)
-    outcome = execute(made, Pool(1), minutes=1e-9, worker=Rehearsal("small", made.tasks))
+    outcome = execute(made, InProcess(), minutes=1e-9, worker=Rehearsal("small", made.tasks))
     assert outcome.left_out == fits(made) and not outcome.interrupted
     assert {run.kind for run in outcome.finished} == {"cost"}
     # They are still pending.
     assert list(plan(study(seeds=1), tmp_path).pending) == fits(made)
 
 
-def slow_study() -> Study:
-    """A study whose steps take minutes, so that workers send no messages."""
-    return study(models=["LTC"], parameters=20_000, seeds=1, training={"steps": 1000, "batch_size": 1})
-
-
 DRIVER = """
 import sys
 sys.path.insert(0, {here!r})
-from test_engine import *
+from watched import Busy, Pool, Study, execute, plan
 if __name__ == "__main__":
-    execute(plan({study}(), {directory!r}), Pool(2), lambda event: print(event.kind, flush=True))
+    made = plan(Study.load({study!r}), {directory!r})
+    execute(made, Pool(2), lambda event: print(event.kind, flush=True), worker=Busy("small", made.tasks))
 """
 
 
 @contextmanager
-def driver(study: str, folder: Path) -> Iterator[subprocess.Popen]:
+def driver(folder: Path) -> Iterator[subprocess.Popen]:
     """A process that executes a study with two workers and prints its events."""
-    script = folder / "driver.py"
-    script.write_text(DRIVER.format(here=str(Path(__file__).parent), study=study, directory=str(folder / "results")))
-    command = [sys.executable, str(script)]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
-    ) as begun:
+    made, script = folder / "small.yaml", folder / "driver.py"
+    made.write_text(study().to_yaml())
+    # It finds the task's facts there, and starts without torch.
+    plan(study(), folder / "results")
+    script.write_text(
+        DRIVER.format(here=str(Path(__file__).parent), study=str(made), directory=str(folder / "results"))
+    )
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as begun:
         try:
             yield begun
         finally:
@@ -279,7 +289,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="lo
 
 @needs_proc
 def test_a_killed_driver_takes_silent_workers_along(tmp_path):
-    with driver("slow_study", tmp_path) as begun:
+    with driver(tmp_path) as begun:
         assert begun.stdout is not None and next(begun.stdout) == "started\n"
         kill(begun)
 
@@ -443,15 +453,14 @@ def test_after_a_full_disk_no_driver_counts_as_lost(tmp_path, monkeypatch):
     assert results.read(tmp_path).filter(pl.col("reason").str.contains("lost")).is_empty()
 
 
-@pytest.mark.parametrize("executor", [lambda: InProcess(), lambda: Pool(1)], ids=["in process", "pool"])
-def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, monkeypatch, executor):
+def test_a_temporary_folder_of_somebody_else_is_no_failure_of_the_run(tmp_path, monkeypatch):
     made = plan(study(models=["GRU"], seeds=1), tmp_path / "s")
     (tmp_path / f"liquidbench-{os.getuid()}").symlink_to("elsewhere")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     with pytest.raises(OSError, match="it is a link to elsewhere, so others could meddle"):
-        execute(made, executor())
-    assert not results.done(tmp_path / "s") and not children()
+        execute(made, InProcess())
+    assert not results.done(tmp_path / "s")
 
 
 class Remote(InProcess):

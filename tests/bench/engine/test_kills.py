@@ -18,7 +18,7 @@ from rehearsal import Rehearsal
 from watched import Noting
 
 from liquidbench import results
-from liquidbench.engine import Pool, execute, leases, plan, pool
+from liquidbench.engine import InProcess, Pool, execute, leases, plan, pool
 from liquidbench.engine import driver as driver_module
 from liquidbench.engine.leases import Leases
 from liquidbench.engine.messages import Job
@@ -124,7 +124,7 @@ def whole(directory: Path, study: Study) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seeds", "kills"), [(60, 8), pytest.param(400, 80, marks=pytest.mark.slow)], ids=["short", "long"]
+    ("seeds", "kills"), [(40, 5), pytest.param(400, 80, marks=pytest.mark.slow)], ids=["short", "long"]
 )
 def test_killed_at_random_and_nothing_is_lost_or_done_twice(tmp_path, seeds, kills):
     study = prepared(tmp_path, seeds)
@@ -205,8 +205,8 @@ def test_what_another_driver_has_done_counts(tmp_path):
     made = plan(study, tmp_path)
     # Both drivers planned all runs; the second finds them done.
     worker = Rehearsal("s", made.tasks)
-    assert len(execute(made, Pool(1), worker=worker).finished) == len(made.pending)
-    outcome = execute(made, Pool(1), worker=worker)
+    assert len(execute(made, InProcess(), worker=worker).finished) == len(made.pending)
+    outcome = execute(made, InProcess(), worker=worker)
     assert outcome.elsewhere == list(made.pending) and not outcome.finished
     whole(tmp_path, study)
 
@@ -257,7 +257,7 @@ def test_drivers_that_die_count_where_a_worker_of_theirs_had_begun(tmp_path, beg
     words = [sys.executable, "-c", DYING, str(tmp_path), "begun" if begun else "not yet", *runs]
     subprocess.run(words, check=True)
     assert len(list((tmp_path / "leases").glob(f"{runs[0]}.*"))) == 12
-    outcome = execute(made, Pool(1), worker=Rehearsal("s", made.tasks))
+    outcome = execute(made, InProcess(), worker=Rehearsal("s", made.tasks))
     if begun:
         assert set(outcome.failed) == set(made.pending[:2])
         assert set(outcome.failed.values()) == {"lost 12 times: its driver was lost"}
@@ -282,12 +282,15 @@ def test_a_run_that_is_marked_as_ended_is_done_if_its_results_are_not_there(tmp_
         writer.add(made.id(ended), Rehearsal("s", made.tasks)(Job(ended), lambda message: None).rows)
         with pytest.warns(KeptFileWarning, match=f"run {made.id(lost)} .* is marked as ended, but its results"):
             outcome = execute(
-                made, Pool(1), lambda event: events.append((event.kind, event.run)), worker=Rehearsal("s", made.tasks)
+                made,
+                InProcess(),
+                lambda event: events.append((event.kind, event.run)),
+                worker=Rehearsal("s", made.tasks),
             )
         writer.consolidate()
     assert outcome.elsewhere == [ended] and set(outcome.finished) == set(made.pending) - {ended}
     assert events.count(("finished", lost)) == 1
-    execute(plan(study, tmp_path), Pool(1), worker=Rehearsal("s", made.tasks))
+    execute(plan(study, tmp_path), InProcess(), worker=Rehearsal("s", made.tasks))
     whole(tmp_path, study)
 
 
@@ -308,7 +311,7 @@ def test_a_driver_that_stands_still_is_told_of(tmp_path, monkeypatch):
 
         words = rf"process {os.getpid()} on this machine.*does not respond.*kill -CONT {os.getpid()}"
         with pytest.warns(RuntimeWarning, match=words) as told:
-            outcome = execute(made, Pool(1), hear, worker=Rehearsal("s", made.tasks))
+            outcome = execute(made, InProcess(), hear, worker=Rehearsal("s", made.tasks))
         release.join()
     assert len(told) == 1 and set(outcome.finished) == set(made.pending)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from rehearsal import Rehearsal
 
 from liquidbench.engine import Pool, execute, plan
-from liquidbench.engine.messages import Warned
+from liquidbench.engine.messages import Message, Started, Warned
 from liquidbench.study import Study
 
 
@@ -36,6 +36,26 @@ class Noting(Rehearsal):
     def __call__(self, job, send):
         send(Warned(f"some journal is damaged, {job.run.kind} {job.run.model}"))
         return super().__call__(job, send)
+
+
+@dataclass
+class Busy(Rehearsal):
+    """A worker that computes without end and says nothing more."""
+
+    def __call__(self, job, send):
+        send(Started())
+        while True:
+            sum(range(100_000))
+
+
+@dataclass
+class Refusing(Rehearsal):
+    """A worker that gives the same answer to each job."""
+
+    answer: Message = Started()
+
+    def __call__(self, job, send):
+        return self.answer
 
 
 @dataclass

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -46,7 +46,8 @@ CONFIG = TrainingConfig(
     devices=2,
     threads=1,
 )
-CASES = list(product(("LTC", "LSTM", "CfC"), ("classification", "regression"), ("step", "sequence"), (False,)))
+CASES = [*product(["LSTM"], ("classification", "regression"), ("step", "sequence"), [False])]
+CASES += [("LTC", "classification", "step", False), ("CfC", "regression", "sequence", False)]
 CASES += [("GRU", kind, per, True) for kind in ("classification", "regression") for per in ("step", "sequence")]
 # Dense parameters behind masks, parametrised ones, those of compiled kernels, of torch's own, and of a cell before.
 SHARDED = [("LTC-NCP", "regression", "step", False), ("CfC-NCP", "classification", "step", False)]
@@ -344,7 +345,7 @@ def test_the_driver_is_killed(tmp_path, undisturbed):
     assert {path.name for path in tmp_path.iterdir()} == {".lock", ".lock-checkpoint", *kept}
 
 
-def test_training_waits_for_the_checkpoint_that_an_orphan_writes(tmp_path, undisturbed, monkeypatch):
+def test_training_waits_for_the_checkpoint_that_an_orphan_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(distributed, "_GRACE", 0.1)
     part, held = tmp_path / ".checkpoint.pt.0.tmp", threading.Event()
 
@@ -357,11 +358,12 @@ def test_training_waits_for_the_checkpoint_that_an_orphan_writes(tmp_path, undis
     thread = threading.Thread(target=orphan)
     thread.start()
     held.wait()
-    with pytest.warns(RuntimeWarning, match=f"waiting for process {os.getpid()} .* of the checkpoint"):
-        train(parity(), CONFIG, tmp_path)
+    words = f"waiting for process {os.getpid()} .* of the checkpoint"
+    # All that comes before processes are started.
+    with ExitStack() as inside, pytest.warns(RuntimeWarning, match=words):
+        _, at = distributed._prepare(parity(), CONFIG, tmp_path, inside)
     thread.join()
-    assert not part.exists()
-    assert_same(content(tmp_path), undisturbed)
+    assert not part.exists() and at.progress.step == 0
 
 
 STARTED = """
