@@ -315,8 +315,9 @@ def _before(values: Floats, steps: int) -> Floats:
 
 def _summaries(split: Split) -> Floats:
     parts = (slice(first, first + _BATCH) for first in range(0, len(split), _BATCH))
-    arrays = (split.values, split.mask, split.timespans, split.rows)
-    return np.concatenate([_summarised(*(array[part] for array in arrays)) for part in parts])
+    return np.concatenate(
+        [_summarised(split.values[part], split.mask[part], split.timespans[part], split.rows[part]) for part in parts]
+    )
 
 
 def _summarised(

@@ -1,7 +1,7 @@
 """What a person does, from tags that report their positions at uneven times.
 
-The data are the part of the Localization Data for Person Activity that could be checked: its first tenth, three walks of
-one person through the same scenario.
+The data are the part of the Localization Data for Person Activity that could be checked: its first tenth, in which one
+person goes three times through the same scenario.
 """
 
 import os
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import files, series
 from liquidbench.tasks.files import Archive
-from liquidbench.tasks.task import SPLITS, Feature, Recording, Source, Task, numbered, rotate
+from liquidbench.tasks.task import Feature, Recording, Source, Task, rotate
 
 PERSON = Archive(
     title="Localization Data for Person Activity (first tenth)",
@@ -92,7 +92,7 @@ def person_partial(data: str | os.PathLike[str] | None = None) -> Task:
             mask=mask.reshape(len(order), -1),
             rows=order,
         )
-    official = dict(zip(SPLITS, (["A01"], ["A02"], ["A03"]), strict=True))
+    official = {"train": ["A01"], "validation": ["A02"], "test": ["A03"]}
 
     def dealt(fold: int) -> Callable[[str], list[Recording]]:
         deal = rotate(official, fold)

@@ -591,8 +591,8 @@ def windows(
         "split_rule": f"As in the LTC paper: of all windows of {window} rows that begin every {stride} rows, permuted "
         f"by RandomState({seed}), the first tenth are validation, the next 15 % test, the others training. "
         + ("Windows overlap across the parts." if overlap else "No row is in two parts, but neighbours are."),
-        "leak": f"Windows of {window} rows begin every {stride} rows and are drawn at random, so that most rows of test "
-        "are in training too: scores are too good, and for comparison with the LTC paper's alone."
+        "leak": f"Windows of {window} rows begin every {stride} rows and are drawn at random, so that most rows of "
+        "test are in training too: scores are too good, and for comparison with the LTC paper's alone."
         if overlap
         else "",
         "fold_rule": "By the paper there is one: it has a single split.",

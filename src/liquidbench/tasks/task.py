@@ -460,8 +460,9 @@ class Task:
             refuse("stride and gap", "None without a window", (self.stride, self.gap))
         if self.context and (self.window is None or self.per == "sequence" or not 0 < self.context < self.window):
             refuse("context", "from 1 to less than the window of a task with a target per step, or 0", self.context)
-        if self.context and self.stride is not None and self.stride > self.window - self.context:
-            refuse("stride", f"at most the steps that a window scores, {self.window - self.context}", self.stride)
+        scored = (self.window or 0) - self.context
+        if self.context and self.stride is not None and self.stride > scored:
+            refuse("stride", f"at most the steps that a window scores, {scored}, so that none is skipped", self.stride)
         if self.leak and self.gap is not None:
             refuse("gap", "None where a leak is declared", self.gap)
         if self.window is not None and self.window < 2:
@@ -881,7 +882,7 @@ class Task:
             before = np.roll(times, 1)
             before[starts] = times[starts] - unit
             spans[here[0] - first, step] = (times - before) / unit
-            timespans[sequences] = carry_spans(spans, mask[sequences].any(axis=2))
+            timespans[sequences] = carry_spans(spans, np.any(mask[sequences], axis=2))
             if self.per == "step":
                 known = np.concatenate(
                     [

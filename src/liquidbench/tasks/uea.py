@@ -1,8 +1,8 @@
 """Sets of the UEA archive of multivariate time series: one class a sequence, read whole.
 
-The archive publishes a training and a test set of each. Here validation is every fifth training sequence of each class,
-in the order of the file. The papers on long sequences (LinOSS, LrcSSM) join the two sets instead and deal them at random,
-five times; where their splits are known, a task has them as its outer splits.
+The archive publishes a training and a test set of each. Here validation is every fifth training sequence of each
+class, in the order of the file. The papers on long sequences (LinOSS, LrcSSM) join the two sets instead and deal them
+at random, five times; where their splits are known, a task has them as its outer splits.
 """
 
 import hashlib
@@ -89,9 +89,16 @@ ETHANOL = replace(
 SEEDS = (2345, 3456, 4567, 5678, 6789)
 """Names of the papers' five splits."""
 
-_EEG = tuple(
-    Feature(f"EEG {place}", "uV")
-    for place in ("A1-Cz", "A2-Cz", "frontal of C3", "parietal of C3", "frontal of C4", "parietal of C4")
+
+def _eeg(channels: int) -> tuple[Feature, ...]:
+    """Features of the EEG sets, named for what is in them."""
+    later = (f", {channels * number} samples later" for number in range(1, channels))
+    return tuple(Feature(f"EEG A1-Cz{shift}", "uV") for shift in ("", *later))
+
+
+_EEG_WARNING = (
+    "The archive's dimensions are not the {0} channels that it describes, but the first channel {0} times, each {0} "
+    "samples later than the one before; the last {1} values of the last are of another channel."
 )
 _ARCHIVE = (
     "Bagnall, Dau, Lines, Flynn, Large, Bostrom, Southam and Keogh, The UEA multivariate time series classification "
@@ -181,7 +188,7 @@ def scp1(data: str | os.PathLike[str] | None = None) -> Task:
         labels=labels,
         train=train,
         archive=SCP1,
-        warnings=("All trials are of one person, those of training from two days.",),
+        warnings=(_EEG_WARNING.format(6, 30), "All trials are of one person, those of training from two days."),
     )
 
 
@@ -199,7 +206,7 @@ def scp1_papers(data: str | os.PathLike[str] | None = None) -> Task:
         labels=labels,
         deals=deals,
         archive=replace(SCP1, digest=hashlib.sha256(f"{SCP1.digest} {SCP1_SPLITS.digest}".encode()).hexdigest()),
-        warnings=(_SMALL.format(85, 1.2),),
+        warnings=(_EEG_WARNING.format(6, 30), _SMALL.format(85, 1.2)),
     )
 
 
@@ -212,14 +219,14 @@ def scp2_partial(data: str | os.PathLike[str] | None = None) -> Task:
         title="Slow cortical potentials of a patient (partial)",
         description="Whether a paralysed patient steers a slow cortical potential of the brain up or down, from 4.5 "
         "seconds of EEG.",
-        features=(*_EEG[:4], Feature("EOG", "uV"), *_EEG[4:]),
+        features=_eeg(7),
         step=1 / 256,
         time_unit="s",
         classes=("negativity", "positivity"),
         cited="Birbaumer et al., A brain-controlled spelling device for the completely paralyzed, Nature "
         "398:297-298, 1999",
         kept=(197, 266),
-        warnings=(_SMALL.format(57, 1.8),),
+        warnings=(_EEG_WARNING.format(7, 42), _SMALL.format(57, 1.8)),
     )
 
 
@@ -247,9 +254,9 @@ def ethanol_partial(data: str | os.PathLike[str] | None = None) -> Task:
 
 
 _ABOUT_SCP1: dict[str, Any] = {
-    "description": "Whether a healthy person steers a slow cortical potential of the brain up or down, from 3.5 seconds "
-    "of EEG.",
-    "features": _EEG,
+    "description": "Whether a healthy person steers a slow cortical potential of the brain up or down, from 3.5 "
+    "seconds of EEG.",
+    "features": _eeg(6),
     "step": 1 / 256,
     "time_unit": "s",
     "classes": ("negativity", "positivity"),
@@ -290,7 +297,8 @@ def _official(
         split_rule="As published: test is the archive's. Of the training set, every fifth sequence of each class, in "
         "the order of the file, is validation.",
         fold_rule="By sequence: all sequences form a circle (test, training, validation, the classes of each spread "
-        f"evenly over it) and the splits are rotated by {len(official['test'])}, so that each sequence is in test at least once.",
+        f"evenly over it) and the splits are rotated by {len(official['test'])}, so that each sequence is in test at "
+        "least once.",
         citation=f"{cited}; {_ARCHIVE}" if cited else _ARCHIVE,
         warnings=warnings,
     )
@@ -365,7 +373,7 @@ def _task(
         return lambda split: [
             Recording(
                 name=f"case {number}",
-                times=np.arange(len(cases[number])) * step,
+                times=np.arange(len(cases[number]), dtype=np.float64) * np.float64(step),
                 values=cases[number],
                 targets=int(labels[number]),
                 first_row=int(firsts[number]),
@@ -426,14 +434,15 @@ def _read_scp1(
     members = files.read(SCP1, data)
     dimensions, labels, counts = [], [], []
     for part in ("TRAIN", "TEST"):
-        columns = []
-        for number in range(1, 1 + len(_EEG)):
+        columns, of_cases = [], []
+        for number in range(1, 7):
             body = members[f"SelfRegulationSCP1Dimension{number}_{part}.arff"].decode().partition("@data")[2]
             rows = [line.rsplit(",", 1) for line in body.split()]
             columns.append(np.array([row[0].split(",") for row in rows], dtype=np.float32))
+            of_cases = [_ABOUT_SCP1["classes"].index(row[1]) for row in rows]
         dimensions.append(np.stack(columns, axis=-1))
-        labels += [_ABOUT_SCP1["classes"].index(row[1]) for row in rows]
-        counts.append(len(rows))
+        labels += of_cases
+        counts.append(len(of_cases))
     return list(np.concatenate(dimensions)), np.array(labels), counts[0]
 
 
