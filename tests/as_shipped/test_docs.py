@@ -39,6 +39,11 @@ DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or ROOT.parent / "shared" / "data
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)]
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 SECONDS = 30
+MUCH_DATA = (
+    *("physionet2012", "traffic-ltc", "mnist-rows", "mnist-events"),
+    *("scp1", "scp1-papers", "scp2-partial", "ethanol-partial"),
+)
+"""Tasks that take seconds to load."""
 
 
 def text(page: str | Path) -> str:
@@ -243,7 +248,7 @@ def test_budgets_are_on_the_page_of_tasks():
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "physionet2012")) for name in tasks.names()]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in MUCH_DATA)) for name in tasks.names()]
 )
 def test_tasks_are_on_their_page_as_they_are(name):
     try:

@@ -47,8 +47,8 @@ FULL = {
     "scp2-partial": uea.SCP2,
     "ethanol-partial": uea.ETHANOL,
 }
-SLOW = ("mnist-rows", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial")
-"""Tasks of much data, whose tests are among the slow ones; `test_mnist` and `test_uea` check parts of them quickly."""
+SLOW = ("traffic-ltc", "mnist-rows", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial")
+"""Tasks of much data, whose tests are among the slow ones; `test_series`, `test_mnist` and `test_uea` check them quickly."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
 RECORDED = {
     "occupancy": ((379, 63, 389), {"accuracy": 0.756705, "auprc": 0.243295}, "3ae085d7"),
@@ -378,7 +378,7 @@ def test_what_is_held_out_is_not_what_the_official_split_holds_out(task):
 
 @every_name
 def test_the_test_split_is_not_built_before_it_is_asked_for(name):
-    if name == "physionet2012" or name in SLOW:
+    if name == "physionet2012" or name in SLOW or name.endswith("-ltc"):
         pytest.skip("takes seconds to load again; others run the same code")
     task = tasks.load(name, data=DATA)
     task.split("train"), task.split("validation"), task.timespan_unit, task.trivial_score(split="validation")
