@@ -48,7 +48,7 @@ FULL = {
     "ethanol-partial": uea.ETHANOL,
 }
 SLOW = ("traffic-ltc", "mnist-rows", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial")
-"""Tasks of much data, whose tests are among the slow ones; `test_series`, `test_mnist` and `test_uea` check them quickly."""
+"""Tasks of much data, tested here among the slow ones; `test_series`, `test_mnist` and `test_uea` are quick."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
 RECORDED = {
     "occupancy": ((379, 63, 389), {"accuracy": 0.756705, "auprc": 0.243295}, "3ae085d7"),
