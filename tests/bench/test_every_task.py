@@ -28,6 +28,9 @@ FULL = {
     "cheetah": mujoco_traces.CHEETAH,
     "walker": mujoco_traces.WALKER,
     "physionet2012": icu.PHYSIONET,
+    "physionet2012-official": icu.PHYSIONET_ALL,
+    "physionet2012-raindrop": icu.PHYSIONET_ALL,
+    "physionet2012-seft": icu.PHYSIONET_ALL,
     "etth1": series.ETTH1,
     "exchange": series.EXCHANGE,
     "traffic": series.TRAFFIC,
@@ -48,7 +51,10 @@ FULL = {
     "scp2-partial": uea.SCP2,
     "ethanol-partial": uea.ETHANOL,
 }
-SLOW = ("traffic-ltc", "mnist-rows", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial")
+SLOW = (
+    *("physionet2012-official", "physionet2012-raindrop", "physionet2012-seft", "traffic-ltc", "mnist-rows"),
+    *("mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial"),
+)
 """Tasks of much data, tested here among the slow ones; `test_series`, `test_mnist` and `test_uea` are quick."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
 RECORDED = {
@@ -60,6 +66,9 @@ RECORDED = {
     "cheetah-excerpt": ((588, 64, 96), {"mse": 0.958188, "mae": 0.787056}, "7d65e6dc"),
     "walker": ((9984, 375, 569), {"mse": 0.202687, "r2": 0.798530}, "70c06959"),
     "physionet2012": ((3200, 800, 4000), {"auroc": 0.5, "auprc": 0.142}, "6dfcb0db"),
+    "physionet2012-official": ((3200, 800, 8000), {"auroc": 0.5, "auprc": 0.144125}, "f26e36e9"),
+    "physionet2012-raindrop": ((9590, 1199, 1199), {"auroc": 0.5, "auprc": 0.131776}, "f26e36e9"),
+    "physionet2012-seft": ((7680, 1920, 2400), {"auroc": 0.5, "auprc": 0.142083}, "f26e36e9"),
     "physionet2012-excerpt": ((300, 80, 120), {"auroc": 0.5, "auprc": 0.175}, "b6f6412e"),
     "etth1": ((346, 36, 38), {"mse": 0.033320, "mae": 0.136938}, "5dfda779"),
     "exchange": ((278, 44, 46), {"mse": 0.004290, "mae": 0.030110}, "2b74e72c"),
@@ -94,6 +103,9 @@ LINEAR = {
     "cheetah-excerpt": {"mse": 0.296171, "mae": 0.368240},
     "walker": {"mse": 0.139019, "mae": 0.196969},
     "physionet2012": {"auroc": 0.843546, "auprc": 0.536749},
+    "physionet2012-official": {"auroc": 0.847052, "auprc": 0.525888},
+    "physionet2012-raindrop": {"auroc": 0.854747, "auprc": 0.498335},
+    "physionet2012-seft": {"auroc": 0.855466, "auprc": 0.525617},
     "physionet2012-excerpt": {"auroc": 0.705147, "auprc": 0.453890},
     "etth1": {"mse": 0.065987, "mae": 0.204956},
     "exchange": {"mse": 0.004418, "mae": 0.032745},
@@ -147,6 +159,9 @@ FOLDS = {
     "cheetah-excerpt": 4,
     "walker": 7,
     "physionet2012": 5,
+    "physionet2012-official": 1,
+    "physionet2012-raindrop": 5,
+    "physionet2012-seft": 1,
     "physionet2012-excerpt": 5,
     "etth1": 1,
     "exchange": 1,
@@ -619,6 +634,25 @@ def test_a_stay_is_read_as_it_stands_in_the_file():
                 expected[step, column], observed[step, column] = np.mean(values), True
         assert np.array_equal(recording.mask, observed)
         np.testing.assert_allclose(recording.values, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["raindrop1", "raindrop2", "raindrop3", "raindrop4", "raindrop5", "seft"])
+def test_published_splits_of_intensive_care_part_the_stays(name):
+    split = icu._published(name)
+    expected = (7680, 1920, 2400) if name == "seft" else (9590, 1199, 1199)
+    assert tuple(len(split[part]) for part in SPLITS) == expected
+    assert len({stay for part in split.values() for stay in part}) == sum(expected)
+
+
+@pytest.mark.skipif(lacks("physionet2012-official"), reason="no raw files of physionet2012; set LIQUIDBENCH_DATA")
+def test_the_label_of_intensive_care_is_death_and_not_length_of_stay():
+    """Papers call the label a stay of more than three days; 93 % are such, 14 % die."""
+    for of in "abc":
+        raw = (DATA / "physionet2012" / f"Outcomes-{of}.txt").read_bytes()
+        table = np.genfromtxt(raw.decode().splitlines(), delimiter=",", names=True)
+        deaths = icu.outcomes(raw)
+        assert [deaths[int(stay)] for stay in table["RecordID"]] == table["Inhospital_death"].tolist()
+        assert 0.13 < np.mean(list(deaths.values())) < 0.15 and np.mean(table["Length_of_stay"] > 3) > 0.9
 
 
 @pytest.mark.skipif(lacks("physionet2012"), reason="no raw files of physionet2012; set LIQUIDBENCH_DATA")
