@@ -533,6 +533,17 @@ def test_points_that_may_be_between_thousands_are_said(read):
         assert not any("decimal points" in remark for remark in read(content).remarks)
 
 
+def test_a_column_that_tells_its_thousands_tells_those_of_the_others(read):
+    visits = [1_107 + 37 * row for row in range(ROWS)]
+    sales = [412 + 53 * row for row in range(ROWS)]
+    german = read(lines(lambda row: f"{visits[row]:,};{sales[row]:,}".replace(",", "."), "visits;sales\n"))
+    assert german.frame["visits"].to_list() == visits and german.frame["sales"].to_list() == sales
+    # Where commas are between thousands, points are none.
+    english = read(lines(lambda row: f'{1 + row / 64:.3f};"{sales[row]:,}"', "kg;sales\n"))
+    assert english.frame["kg"].to_list() == [round(1 + row / 64, 3) for row in range(ROWS)]
+    assert not any("--decimal" in remark for remark in english.remarks)
+
+
 def test_two_numbers_in_a_cell_are_no_decimal_comma(read):
     # As in surface observations: value and quality.
     frame = read(lines(lambda row: f'"{stamp(row)}","+{row:04d},1"', '"DATE","TMP"\n')).frame

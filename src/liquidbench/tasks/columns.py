@@ -447,8 +447,7 @@ class _Typing:
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
                 bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])
-            evident = [found for name, found in marks.items() if name not in alone]
-            of_file = numerals.mark_of_file(evident, points=len(floats) > len(alone))
+            of_file = numerals.mark_of_file([*marks.values()], points=len(floats) > len(alone))
         else:
             of_file = "."
         for name, (column, told, unit) in bare.items():

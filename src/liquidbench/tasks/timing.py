@@ -221,8 +221,8 @@ def _suspect_parts(draft: Draft, parts: list[str]) -> None:
         if (of := groups.told_apart_by(draft.frame, name, every)) is not None and of:
             draft.warnings.append(
                 f"no number of {name!r} comes twice{_within(of)}, as those of times do, but rows count as evenly "
-                f"spaced, in the order of the file; if each value is a recording, say --time {shlex.quote(name)} --group "
-                f"{shlex.quote(','.join(of))}"
+                f"spaced, in the order of the file; if each value is a recording, say --time {shlex.quote(name)} "
+                f"--group {shlex.quote(','.join(of))}"
             )
             continue
         for key in keys:
