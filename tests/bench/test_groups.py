@@ -1069,3 +1069,56 @@ def test_other_numbers_that_each_subject_has_once_are_warned_of_where_rows_are_i
 def test_numbers_of_many_are_no_order_of_the_rows(guess):
     frame = crossed("subject", "id", range(14)).with_columns(id=pl.Series((np.arange(168) * 7919) % 100_003))
     assert guess(frame)[0]["time"] is None
+
+
+MEASURED = {
+    "charge": ("battery", lambda row: 96 - row // 12),
+    "people": ("person", lambda row: round(4 + 3 * np.sin(row / 9))),
+    "volts": ("unit", lambda row: round(12.8 - row / 90, 2)),
+    "level": ("station", lambda row: 80 - abs(row % 60 - 30) // 2),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_what_is_measured_is_no_identifier_by_its_name(guess, case):
+    name, value = MEASURED[case]
+    draws = np.random.default_rng(2).normal(size=(2, 240))
+    times = pl.datetime_range(datetime(2024, 3, 4), datetime(2024, 3, 4, 23, 54), "6m", eager=True)
+    content = {"when": times, name: [value(row) for row in range(240)], "x": draws[0], "y": draws[1]}
+    mapping, lines = guess(pl.DataFrame(content))
+    assert (mapping["group"], mapping["features"]) == (None, [name, "x"])
+    assert any(line.startswith(f"warning: {name!r} is named like an identifier, but its numbers") for line in lines)
+    # The identifier beside it is the group.
+    devices = pl.concat([pl.DataFrame(content | {"device_id": [f"d{number}"] * 240}) for number in range(4)])
+    mapping, _ = guess(devices.sort("when", "device_id"))
+    assert (mapping["group"], mapping["features"]) == ("device_id", [name, "x"])
+
+
+def test_numbers_given_out_in_blocks_are_groups_though_they_go_up_one_by_one(guess):
+    for number in (lambda row: 7 + row // 20, lambda row: 5 + 37 * (row // 20) % 12):
+        draws = np.random.default_rng(2).normal(size=(2, 240))
+        frame = pl.DataFrame({"t": np.arange(240), "machine": [number(row) for row in range(240)], "x": draws[0]})
+        assert guess(frame.with_columns(y=draws[1]))[0]["group"] == "machine"
+
+
+@pytest.mark.parametrize(("period", "jitter"), [(45, 20), (120, 50), (600, 0)])
+def test_clocks_that_are_set_are_warned_of_though_spans_vary(guess, period, jitter):
+    import pandas as pd
+
+    draws = np.random.default_rng(period)
+    rows = 4 * 3600 // period + 40
+    seconds = np.cumsum(period + draws.integers(-jitter, jitter + 1, size=rows))
+    for start, back in (("2023-10-28 22:40", True), ("2023-03-25 23:10", False)):
+        local = pd.Timestamp(start, tz="UTC") + pd.to_timedelta(seconds, unit="s")
+        local = local.tz_convert("Europe/Berlin").tz_localize(None).strftime("%Y-%m-%d %H:%M:%S")
+        frame = pl.DataFrame({"when": list(local)}).with_columns(x=draws.normal(size=rows), y=draws.normal(size=rows))
+        if back and not jitter:
+            with pytest.raises(ValueError, match="Or the clock goes back an hour"):
+                guess(frame)
+            continue
+        said = "the clock goes back an hour" if back else "the clock goes an hour ahead"
+        line = next(place for place in range(1, rows) if local[place][:13] > local[place - 1][:13][:11] + "02") + 2
+        found = [text for text in guess(frame)[1] if text.startswith(f"warning: {said}")]
+        assert len(found) == 1 and (back or f"in line {line}," in found[0])
+        utc = frame.with_columns(pl.col("when") + "Z")
+        assert back or not [text for text in guess(utc)[1] if "daylight" in text]

@@ -34,6 +34,8 @@ COUNTED = 0.95
 """Share of the steps of 1 from which on whole numbers from 0 or 1, one for each group, count the groups."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
+MOST_TOGETHER = 6
+"""Columns of which any two together may tell recordings apart."""
 BY_CHANCE = 5
 """Times that numbers dealt at random would come again, from which on it is no accident that none does."""
 _MOST_FOLDS = 20
@@ -190,8 +192,44 @@ def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
     return np.argsort(np.argsort(first))[inverse]
 
 
+def measured(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns of numbers, named like what has an identifier, that were measured: the charge of a battery, say.
+
+    In the order of time, at most within another identifier, they go from each value to the next one above or below, and
+    not only up, as numbers do that are given out. Fractions are measured, too, where many occur.
+    """
+    numbers = [
+        name
+        for name in frame.columns
+        if name not in (target, time) and frame[name].dtype.is_numeric() and words.is_named(name)
+    ]
+    numbers = [name for name in numbers if not words.is_id(name) and not words.is_within(name)]
+    others = [(name,) for name in named(frame, target, time) if name not in numbers] if numbers else []
+    in_time = frame if time is None else frame.sort(time, maintain_order=True)
+    return [
+        name for name in numbers if any(_is_measured(in_time[name], codes(in_time, key), time) for key in [(), *others])
+    ]
+
+
+def _is_measured(column: pl.Series, of_rows: NDArray[np.int64], time: str | None) -> bool:
+    there = column.is_not_null().to_numpy()
+    if there.sum() < FEWEST_ROWS:
+        return False
+    ranks = column.drop_nulls().rank("dense").cast(pl.Int64).to_numpy()
+    if (column.drop_nulls().cast(pl.Float64) % 1 != 0).any() and ranks.max() > MOST_CLASSES:
+        return True
+    order = np.argsort(of_rows[there], kind="stable")
+    steps = np.diff(ranks[order])[np.diff(of_rows[there][order]) == 0]
+    steps = steps[steps != 0]
+    if len(steps) < MANY_BLOCKS or np.mean(np.abs(steps) == 1) < ALMOST_ALL or ranks.max() <= FEWEST:
+        return False
+    # Without a time, rows may begin with the last.
+    down = np.mean(steps < 0)
+    return bool(down > 1 - ALMOST_ALL and (time is not None or down < ALMOST_ALL))
+
+
 def keys(frame: pl.DataFrame, target: str, given: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """What may tell recordings apart: the key given; else nothing, identifiers by name, two of them, other columns."""
+    """What may tell recordings apart: the key given; else nothing, identifiers by name, other columns, two of them."""
     if given:
         return [given]
     usable = [
@@ -201,7 +239,12 @@ def keys(frame: pl.DataFrame, target: str, given: tuple[str, ...] = ()) -> list[
     ]
     names = [name for name in usable if words.is_named(name)][:MOST_PAIRED]
     others = [name for name in usable if not words.is_named(name) and not words.counts_within(name)][:MOST_PAIRED]
-    return [(), *((name,) for name in names), *itertools.combinations(names, 2), *((name,) for name in others)]
+    together = [
+        pair
+        for pair in itertools.combinations([*names, *others][:MOST_TOGETHER], 2)
+        if 4 * _count(frame, pair) <= frame.height
+    ]
+    return [(), *((name,) for name in names), *((name,) for name in others), *together]
 
 
 def told_apart_by(frame: pl.DataFrame, name: str, keys: list[tuple[str, ...]]) -> tuple[str, ...] | None:
@@ -213,7 +256,7 @@ def told_apart_by(frame: pl.DataFrame, name: str, keys: list[tuple[str, ...]]) -
     there = frame.filter(frame[name].is_not_null())
     for key in [key for key in keys if name not in key]:
         of_rows = codes(there, key)
-        alone = not key or any(words.is_named(part) for part in key)
+        alone = not key or all(words.is_named(part) for part in key)
         if _is_told_apart(there[name], of_rows) and (alone or not _goes_on_through(there[name], of_rows)):
             return key
     return None
