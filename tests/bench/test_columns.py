@@ -678,6 +678,10 @@ SENTINELS = {
     "-1": ([-1.0] * 40, np.linspace(30, 200, 200)),
     "-1, beside few whole numbers": ([-1.0] * 9, [5.0, 6, 7, 8, 9, 10] * 30),
     "-1, beside answers from 1 on": ([-1.0] * 6, [1.0, 2, 3, 4] * 40),
+    "-1, beside counts that are seldom 0": (
+        [-1.0] * 14,
+        np.random.default_rng(5).binomial(9, 0.5, 300).astype(float).clip(0),
+    ),
     "85, as often as it takes": ([850.0] * 9, np.linspace(15, 30, 200)),
     "0 of a sensor that fell out": ([0.0] * 9, np.linspace(99, 101, 200)),
     "0 for a glucose": ([0.0] * 20, np.linspace(70, 180, 200)),

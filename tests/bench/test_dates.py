@@ -589,6 +589,17 @@ def test_years_alone_are_times_where_each_occurs_once():
     assert found(cars).frame["year"].dtype == pl.Int64
 
 
+@pytest.mark.parametrize("noon", ["PM", "p.m.", "pm"])
+def test_a_clock_of_twelve_hours_is_joined_with_its_half_of_the_day(noon):
+    halves = [noon if hour >= 12 else noon.replace("p", "a").replace("P", "A") for hour in WHEN.hour]
+    table = {"day": WHEN.strftime("%Y-%m-%d").to_list(), "time": WHEN.strftime("%I:%M:%S").to_list(), "half": halves}
+    result = found(table)
+    assert result.frame.columns == ["day time"]
+    assert result.frame["day time"].to_list() == WHEN.to_pydatetime().tolist()
+    other = found(table | {"half": ["am", "x"] * 500})
+    assert "half" in other.frame.columns
+
+
 def test_a_million_dates_are_quick():
     # Work grows with the distinct days and times of day, not with cells: twenty regular expressions over a million
     # cells would take far longer than this.

@@ -1122,3 +1122,28 @@ def test_clocks_that_are_set_are_warned_of_though_spans_vary(guess, period, jitt
         assert len(found) == 1 and (back or f"in line {line}," in found[0])
         utc = frame.with_columns(pl.col("when") + "Z")
         assert back or not [text for text in guess(utc)[1] if "daylight" in text]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_subjects_who_are_numbered_at_each_site_are_named_by_both(guess, apart):
+    sites, subjects, rows = (part.ravel() for part in np.meshgrid(range(5), range(6), range(16), indexing="ij"))
+    draws = np.random.default_rng(8).normal(size=(2, len(rows)))
+    times = rows + 20 * (6 * sites + subjects) * apart
+    frame = pl.DataFrame(
+        {
+            "clinic": [f"C{site}" for site in sites],
+            "patient_no": subjects + 1,
+            "time": times,
+            "x": draws[0],
+            "y": draws[1],
+        }
+    )
+    if apart:
+        lines = guess(frame)[1]
+        assert any(line.endswith("--group clinic,patient_no keeps them apart") for line in lines)
+        assert not [line for line in lines if "--group patient_no" in line or "--group clinic keeps" in line]
+    else:
+        with pytest.raises(ValueError, match="'clinic,patient_no' would do"):
+            guess(frame)
+    mapping, _ = guess(frame, group=["clinic", "patient_no"])
+    assert_whole(mapping, 5)

@@ -32,6 +32,7 @@ class Draft:
         target, time, key: the columns of these roles; the first of the key is what a split keeps whole.
         found: the dates of the table.
         daylight: that a clock goes back an hour, in words; empty where none does.
+        together: two columns that would tell recordings apart, before those that only name something were dropped.
         kind, per, horizon, classes: of the prediction.
         features: columns to predict from. `left_out` says why others are none, `sentinels` has the
             numbers that may mean that there is no value, by column.
@@ -68,6 +69,7 @@ class Draft:
         self.key = tuple(self.column("group", name) for name in given.get("group") or ())
         self.found = time_columns.Found(self.frame)
         self.daylight = ""
+        self.together: list[tuple[str, ...]] = []
 
     @property
     def date_order(self) -> str | None:

@@ -18,6 +18,9 @@ MIXED = 1.5
 def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
     draft.key = _choose(draft)
+    if not draft.key:
+        pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
+        draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
     if odd := _long_form(draft) or _wide_form(draft):
         draft.warnings.append(odd)
     _suspect_names(draft)
@@ -52,15 +55,30 @@ def _choose(draft: Draft) -> tuple[str, ...]:
     return choice.key
 
 
+def _any_of_clock(draft: Draft, names: tuple[str, ...]) -> bool:
+    return any(time_columns.may_be_of_clock(draft.frame[name]) for name in names)
+
+
 def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     """Warn of several recordings that are read as one, by these columns."""
+    restarting = groups.restarting(frame, draft.target, draft.time)
     for name in groups.recurring(frame, draft.target, draft.time):
+        if name in restarting.values():
+            continue
         draft.warnings.append(
             f"{name!r} is named like an identifier, but the file is read as one recording that goes on from one of "
             f"its values to another; if each has a series of its own, {_way_apart(draft, name)}"
         )
-    restarting = groups.restarting(frame, draft.target, draft.time)
     for name, counter in restarting.items():
+        # Subjects who are numbered at each site have several rows each, as visits of a subject have not.
+        several = frame.select(name, counter).n_unique() * groups.SHORT <= frame.height
+        if several and words.is_named(counter):
+            draft.warnings.append(
+                f"{counter!r} begins again with each value of {name!r}, so that the two together name something, but "
+                f"the file is read as one recording; if each has a series of its own, --group "
+                f"{shlex.quote(f'{name},{counter}')} keeps them apart"
+            )
+            continue
         draft.warnings.append(
             f"{counter!r} begins again with each value of {name!r}, as in a table of several recordings, but the "
             f"file is read as one; if each has a series of its own, {_way_apart(draft, name)}"
@@ -293,8 +311,8 @@ def _merge_repeated_rows(draft: Draft) -> None:
     if same.mean() > 0.01:
         table = draft.frame, draft.target, draft.time
         within = f"within a group of {columns_named(draft.key)}" if draft.key else "with other content"
-        pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
-        pairs = [pair for pair in pairs if not any(time_columns.may_be_of_clock(draft.frame[name]) for name in pair)]
+        pairs = draft.together or [pair for pair in groups.pairs(*table) if not _any_of_clock(draft, pair)]
+        pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in pairs]
         alone = [] if draft.key else groups.candidates(*table)
         in_file = draft.frame[np.argsort(draft.row)]
         of_clock = [name for name in alone if time_columns.may_be_of_clock(draft.frame[name])]

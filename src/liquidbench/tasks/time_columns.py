@@ -98,6 +98,7 @@ def find(
         if words.is_study_day(name) and name not in whole:
             _close_gap_at_zero(found, name)
     if join:
+        _join_halves(found, {*kept, *whole})
         _join(found, at, time, set(kept), set(whole), are_times)
         _join_units(found, time, set(kept), set(whole))
     _bring_to_utc(found, at, {*kept, *whole})
@@ -275,6 +276,28 @@ def counts_down(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bo
     steps = np.diff(column.cast(pl.Float64).to_numpy())
     steps = steps if codes is None else steps[np.diff(codes) == 0]
     return len(steps) >= dates.NO_ACCIDENT and bool(np.mean(steps < 0) >= 0.95)
+
+
+def _join_halves(found: Found, used: set[str]) -> None:
+    """Join a clock of twelve hours with the column that says whether it is before noon."""
+    clocks = [name for name in found.frame.columns if found.frame[name].dtype == pl.Duration and name not in used]
+    text = [name for name in found.frame.columns if found.frame[name].dtype == pl.String and name not in used]
+    for half in text if len(clocks) == 1 else ():
+        marks = found.frame[half].str.to_lowercase().str.replace_all(r"[.\s]", "")
+        clock = found.frame[clocks[0]].cast(pl.Duration("us"))
+        hours = clock.dt.total_hours()
+        if not marks.drop_nulls().is_in(["am", "pm"]).all() or not ((hours >= 1) & (hours < 13)).all():
+            continue
+        if marks.null_count() == len(marks):
+            continue
+        shift = pl.Series((marks == "pm").cast(pl.Int64) * 12 - (hours == 12).cast(pl.Int64) * 12)
+        joined = clock + (shift * _NANOSECONDS["h"] // 1000).cast(pl.Duration("us"))
+        found.remarks.append(f"file: {clocks[0]!r} and {half!r} are joined into one clock")
+        found.frame = found.frame.with_columns(joined.alias(clocks[0])).drop(half)
+        found.joined[half] = clocks[0]
+        found.in_minutes.discard(clocks[0])
+        found.doubts.pop(clocks[0], None)
+        return
 
 
 def _join(
