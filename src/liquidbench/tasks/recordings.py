@@ -264,8 +264,8 @@ def _suspect_daylight_saving(
         return np.flatnonzero(there)[(when.dt.weekday().is_in([6, 7]) & months & (when.dt.hour() <= 4)).to_numpy()]
 
     back = turning_by(-3600, steps <= 0)
-    # An hour is missing only where hardly a span is as long.
-    leaps = turning_by(3600, steps > longest)
+    # An hour is missing only where hardly a span is as long, and rows are in order.
+    leaps = turning_by(3600, (steps > longest) & (not (steps < 0).any()))
     if len(leaps) and draft.time in draft.found.local and (steps > 2 * longest).sum() <= max(dates.few(len(steps)), 1):
         first = int(rows[leaps[0] + 1])
         draft.warnings.append(
