@@ -206,9 +206,13 @@ def measured(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
     numbers = [name for name in numbers if not words.is_id(name) and not words.is_within(name)]
     others = [(name,) for name in named(frame, target, time) if name not in numbers] if numbers else []
     in_time = frame if time is None else frame.sort(time, maintain_order=True)
-    return [
-        name for name in numbers if any(_is_measured(in_time[name], codes(in_time, key), time) for key in [(), *others])
+    # Rows of one time have no order.
+    ordered = [
+        key
+        for key in ([(), *others] if numbers else [])
+        if time is None or frame.select(time, *key).is_unique().mean() >= ALMOST_ALL  # pyright: ignore
     ]
+    return [name for name in numbers if any(_is_measured(in_time[name], codes(in_time, key), time) for key in ordered)]
 
 
 def _is_measured(column: pl.Series, of_rows: NDArray[np.int64], time: str | None) -> bool:
