@@ -318,6 +318,17 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="accept times whose spans are far from those of training, which suggests another unit",
     )
+    added.add_argument(
+        "--dates",
+        choices=("day-first", "month-first", "year-first"),
+        help="how to read dates such as 01/02/2024 (default: as the cells tell, else as in training)",
+    )
+    added.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        metavar="MARK",
+        help="decimal separator, . or , (default: as the file tells, else as in training)",
+    )
 
     added = command("list", _list, "List tasks, models, or studies in ./studies and ./results.")
     added.add_argument("what", nargs="?", choices=("tasks", "models", "studies"), help="default: all three")
@@ -1037,10 +1048,12 @@ def _predict(options: argparse.Namespace) -> int:
     with _refusing(), Steps(plain=True) as now:
         if out is not None and out.suffix.lower() not in (".csv", ".parquet"):
             raise ValueError(f"--out must end in .csv or .parquet; got {options.out!r}")
+        if out is not None and out.exists() and os.path.samefile(out, options.table):
+            raise ValueError(f"--out must not be the table itself, whose rows would be lost; got {options.out!r}")
         now("loading torch")
         predictor = liquidbench.load(options.model)
         now(f"reading {options.table}{_file_size(Path(options.table))}")
-        found = predictor.predict(options.table, options.any_spans)
+        found = predictor.predict(options.table, options.any_spans, dates=options.dates, decimal=options.decimal)
     for line in predictor.lines:
         print(shown(line), file=sys.stderr)
     if out is None:

@@ -39,15 +39,19 @@ class Predictor:
         self.scores: Mapping[str, Mapping[str, float | None]] = about["scores"]
         self.lines: list[str] = []
 
-    def predict(self, table: Any, any_spans: bool = False) -> pl.DataFrame:
+    def predict(
+        self, table: Any, any_spans: bool = False, *, dates: str | None = None, decimal: str | None = None
+    ) -> pl.DataFrame:
         """Predict from the rows of a table, read and checked as the one that the network was trained on.
 
         Recordings are cut into windows as those of validation and test were, so the same rows have the same
-        predictions.
+        predictions, up to rounding that depends on how many there are.
 
         Args:
             table: the path of a file, or a frame of polars or pandas. It needs no target.
             any_spans: accept times whose spans are far from those of training.
+            dates: ``"day-first"``, ``"month-first"`` or ``"year-first"``, if dates in figures leave a choice.
+            decimal: decimal mark of the numbers in a file of text; None for what the file tells, else as in training.
 
         Returns:
             The columns of groups and of time, and ``predicted TARGET`` in the target's unit, or the class; of classes
@@ -64,7 +68,7 @@ class Predictor:
                 f"model must be trained on a table to read one; it was trained on the task {task.name!r}: give its "
                 "values to `stream()`, or to `model`"
             )
-        rows = NewRows(task, table, any_spans)
+        rows = NewRows(task, table, any_spans, dates, decimal)
         self.lines = [*rows.lines, *(f"warning: {warning}" for warning in rows.warnings)]
         split = task.assemble(rows.recordings, "new rows")
         _, outputs = predict(self.model, Data(split))
@@ -75,7 +79,7 @@ class Predictor:
             return rows.frame[starts].select(rows.key).with_columns(found)
         number = pl.Series("row", rows.row[split.rows[split.target_mask]])
         found = found.with_columns(number)
-        given = rows.frame.select(keys).with_columns(pl.Series("row", rows.row))
+        given = pl.DataFrame([*(rows.frame[name] for name in keys), pl.Series("row", rows.row)])
         every = pl.DataFrame({"row": np.arange(rows.height)}, schema={"row": number.dtype})
         return every.join(given, on="row", how="left").join(found, on="row", how="left").sort("row").drop("row")
 

@@ -269,3 +269,105 @@ def test_a_task_without_data_has_its_scalers():
     assert again.classes == task.classes and again.timespan_unit == task.timespan_unit
     with pytest.raises(ValueError, match="without its data"):
         again.split("test")
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch, capsys):
+    """Trains a network on a text in a folder of its own; returns it, to predict from others."""
+    monkeypatch.chdir(tmp_path)
+
+    def train(text, *options):
+        (tmp_path / "t.csv").write_text(text)
+        words = ["train", "t.csv", "GRU", "--target", "y", "--hidden-size", "3", "--steps", "1", "--threads", "1"]
+        assert main([*words, *options]) == 0, capsys.readouterr().err
+        return liquidbench.load("trained/t-GRU")
+
+    return train
+
+
+def lines(header, row, rows=120):
+    return "\n".join([header, *(row(number) for number in range(rows))]) + "\n"
+
+
+def same(predictor, tmp_path, text) -> bool:
+    """Whether a text is read as the one that the network was trained on."""
+    (tmp_path / "new.csv").write_text(text)
+    return predictor.predict(tmp_path / "new.csv").equals(predictor.predict(tmp_path / "t.csv"))
+
+
+def test_an_event_of_one_value_is_not_any_other_value(trained, tmp_path):
+    predictor = trained(lines("x,alarm,y", lambda i: f"{i % 7}.5,{'1' if i % 5 == 0 else ''},{i % 7 + i % 5}.25"))
+    for absent in ("0", "2.5"):
+        with pytest.raises(ValueError, match=r"'alarm' is '.*' in .* in training it was '1' or empty"):
+            cells = [absent, *["1"] * 119]
+            same(predictor, tmp_path, lines("x,alarm", lambda i, cells=cells: f"{i % 7}.5,{cells[i]}"))
+    assert same(predictor, tmp_path, lines("alarm,x", lambda i: f"{'1' if i % 5 == 0 else ''},{i % 7}.5"))
+
+
+def test_units_are_those_of_training(trained, tmp_path):
+    def text(unit, of_time="s", y=",1"):
+        return lines(f"time,temp,y\n{of_time},{unit},", lambda i: f"{i},{20 + i % 7}.5,{i % 7}.25")
+
+    predictor = trained(text("°C"), "--time", "time")
+    assert same(predictor, tmp_path, text("°C"))
+    with pytest.raises(ValueError, match=r"'temp' must be in °C, as in training; the table says °F"):
+        same(predictor, tmp_path, text("°F"))
+    with pytest.raises(ValueError, match=r"'time' must be in s, as in training; the table says min"):
+        same(predictor, tmp_path, text("°C", "min"))
+    assert same(predictor, tmp_path, lines("time,temp", lambda i: f"{i},{20 + i % 7}.5"))
+    predictor.predict(tmp_path / "new.csv")
+    assert any("does not say the unit of 'temp'; in training it was °C" in line for line in predictor.lines)
+
+
+def test_marks_of_missing_values_count_in_frames_too(trained, tmp_path):
+    text = lines("x,y", lambda i: f"{-999 if i % 9 == 0 else i % 7},{i % 7}.25")
+    predictor = trained(text, "--missing=-999")
+    frame = pl.read_csv(tmp_path / "t.csv")
+    assert predictor.predict(frame).equals(predictor.predict(tmp_path / "t.csv"))
+
+
+def test_decimal_marks_are_those_of_training_where_the_file_does_not_tell(trained, tmp_path):
+    predictor = trained(lines("x;z;y", lambda i: f"{i % 7 + 1}.234,5;{i % 5},25;{i % 7},25"))
+
+    def whole(i):
+        return f"{i % 7 + 1}.234"
+
+    (tmp_path / "new.csv").write_text(lines("x;z", lambda i: f"{whole(i)};{i % 5}"))
+    plain = pl.DataFrame({"x": [1000.0 * (i % 7 + 1) + 234 for i in range(120)], "z": [i % 5 for i in range(120)]})
+    assert predictor.predict(tmp_path / "new.csv").equals(predictor.predict(plain))
+
+
+def test_a_word_that_training_knew_is_not_missing(trained, tmp_path):
+    predictor = trained(lines("x,zone,y", lambda i: f"{i % 7}.5,{('NA', 'EU', 'AS')[i % 3]},{i % 7 + i % 3}.25"))
+    rare = lines("x,zone", lambda i: f"{i % 7}.5,{'NA' if i % 20 == 0 else 'EU'}")
+    (tmp_path / "new.csv").write_text(rare)
+    frame = pl.DataFrame(
+        {"x": [i % 7 + 0.5 for i in range(120)], "zone": ["NA" if i % 20 == 0 else "EU" for i in range(120)]}
+    )
+    assert predictor.predict(tmp_path / "new.csv").equals(predictor.predict(frame))
+
+
+def test_a_clock_without_dates_goes_forward(trained, tmp_path):
+    def at(i):
+        return f"{37 * i // 60 % 24:02}:{37 * i % 60:02}:00"
+
+    predictor = trained(lines("time,x,y", lambda i: f"{at(i)},{i % 7}.5,{i % 7}.25"), "--time", "time")
+    backwards = lines("time,x", lambda i: f"{at(119 - i)},{i % 7}.5")
+    with pytest.raises(ValueError, match="rows must be in the order of time, as 'time.*' is a clock without dates"):
+        same(predictor, tmp_path, backwards)
+
+
+def test_what_a_frame_or_a_command_can_get_wrong(model, compared, tmp_path, capsys):
+    predictor, table = liquidbench.load(model), engines(machines=2)
+    pandas = pytest.importorskip("pandas")
+    double = pandas.DataFrame(table.to_dict(as_series=False)).rename(columns={"speed": "load [kW]"})
+    with pytest.raises(ValueError, match=r"there are several of 'load \[kW\]'"):
+        predictor.predict(double)
+    with pytest.raises(TypeError, match="must be the path of a file, or a frame"):
+        predictor.predict(3)
+    with pytest.raises(ValueError, match="'mode' has no value in row 1 and 47 more rows|always had one"):
+        predictor.predict(table.with_columns(mode=pl.lit(None, dtype=pl.String)))
+        raise ValueError(" ".join(predictor.lines))
+    with pytest.raises(SystemExit):
+        main(["predict", str(model), str(compared[1]), "--out", str(compared[1])])
+    assert "--out must not be the table itself" in capsys.readouterr().err

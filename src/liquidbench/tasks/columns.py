@@ -52,6 +52,7 @@ class Table(NamedTuple):
         spoilt: columns of text that would be of numbers but for many cells; what is said of each.
         padded: a cell of columns of numbers whose figures are all of one length, with zeros in front, as codes are.
         lines: number in the file of each row's line; None for Parquet.
+        marks: decimal marks of columns of text that hold points or commas.
     """
 
     frame: pl.DataFrame
@@ -63,6 +64,7 @@ class Table(NamedTuple):
     spoilt: dict[str, str]
     padded: dict[str, str]
     lines: NDArray[np.int64] | None
+    marks: dict[str, str]
 
     def at(self, row: int) -> str:
         """Where a row stands in the file, rows counted from 0."""
@@ -77,6 +79,7 @@ def read(
     labels: Callable[[str], bool] = lambda name: False,
     codes: Callable[[str], bool] = lambda name: False,
     decimal: str | None = None,
+    usual: str | None = None,
     missing: Sequence[object] = (),
     fewest: int = 1,
 ) -> Table:
@@ -89,6 +92,7 @@ def read(
         labels: whether a column of this name tells things apart, so that its cells are kept as they are written.
         codes: whether figures in a column of this name are codes, which are text.
         decimal: the decimal mark of all numbers, a point or a comma; found out if None.
+        usual: the decimal mark where nothing in the file tells it; None if there is no other knowledge of that.
         missing: values that mean that there is none: a value, for all columns, or text ``column=value``. ``column=``
             alone leaves only empty cells missing in a column of text.
         fewest: rows below which a table that is much wider than it is long is refused, before its cells are looked at.
@@ -124,7 +128,7 @@ def read(
                     f"{path.name}: the file claims {cells:,} cells in {len(raw):,} bytes, more than data come to; if "
                     "you trust it, save it as CSV"
                 )
-            table = Table(lazy.collect(), digest, [], [], {}, [], {}, {}, None)
+            table = Table(lazy.collect(), digest, [], [], {}, [], {}, {}, None, {})
         except pl.exceptions.PolarsError as problem:
             raise ValueError(f"{path.name}: the file is damaged, or not a Parquet file") from problem
         separator = None
@@ -138,7 +142,7 @@ def read(
                 f"{path.name}: unpacked, this is {what.split(';')[0]}; unpack it, and name the table in it"
             )
         sheet = reading.read(path.name, raw, wanted, decimal)
-        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, {}, sheet.lines)
+        table = Table(sheet.cells, digest, sheet.remarks, sheet.warnings, sheet.units, [], {}, {}, sheet.lines, {})
         separator = sheet.separator
     if not table.frame.height:
         raise ValueError(f"{path.name}: the file has column names but no rows")
@@ -151,7 +155,7 @@ def read(
         )
     try:
         asked = _by_column(missing, table.frame.columns)
-        frame = _Typing(table, separator, target, labels, codes, decimal, asked).frame
+        frame = _Typing(table, separator, target, labels, codes, decimal, usual, asked).frame
     except ValueError as problem:
         raise ValueError(f"{path.name}: {problem}") from problem
     return table._replace(frame=frame)
@@ -356,9 +360,11 @@ class _Typing:
         labels: Callable[[str], bool],
         codes: Callable[[str], bool],
         decimal: str | None,
+        usual: str | None,
         missing: Mapping[str, Sequence[str]],
     ):
         self.table, self.target, self.labels, self.codes, self.missing = table, target, labels, codes, missing
+        self.usual = usual
         self.emptied: dict[str, int] = {}
         self.exponents: dict[str, str] = {}
         self.bad = table.bad
@@ -453,6 +459,9 @@ class _Typing:
             of_file = numerals.mark_of_file([*marks.values()], points=len(floats) > len(alone))
         else:
             of_file = "."
+        of_file = of_file or self.usual
+        pointed = (name for name, numbers in quick.items() if numbers.dtype == pl.Float64)
+        self.table.marks.update(dict.fromkeys((name for name in pointed if name not in bare), "."))
         for name, (column, told, unit) in bare.items():
             try:
                 usual = "." if separator in (",", None) else None
@@ -474,6 +483,8 @@ class _Typing:
             if name in quick and numbers.equals(quick[name], check_dtypes=False):
                 continue
             quick[name], text[name] = numbers, column
+            if column.str.contains("[.,]").any():
+                self.table.marks[name] = mark
             self.words.pop(name, None)
             self._tell_form(name, column.filter(numbers.is_not_null()), mark, told)
             if unit:
@@ -624,14 +635,7 @@ class _Typing:
 
     def _without(self, column: pl.Series, values: Sequence[str]) -> pl.Series:
         """The column without these values, which are counted."""
-        gone = pl.Series([False] * len(column))
-        for value in values:
-            if column.dtype == pl.String:
-                gone |= (column == value).fill_null(False)
-            elif column.dtype.is_numeric() and (number := _number(value)) is not None:
-                gone |= (column == number).fill_null(False)
-            elif column.dtype == pl.Boolean:
-                gone |= (column.cast(pl.String) == value.lower()).fill_null(False)
+        gone = _holding(column, values)
         self.emptied[column.name] = self.emptied.get(column.name, 0) + int(gone.sum())
         return column.set(gone, None) if gone.any() else column
 
@@ -677,26 +681,52 @@ def _content(path: Path) -> bytes:
     return raw
 
 
-def of_frame(frame: Any) -> Table:
+def of_frame(frame: Any, missing: Sequence[object] = ()) -> Table:
     """The columns of a frame of polars or pandas.
+
+    Args:
+        frame: the frame.
+        missing: as for `read`.
 
     Raises:
         TypeError: if it is something else.
+        ValueError: if two columns have one name.
     """
     if not isinstance(frame, pl.DataFrame):
         if not hasattr(frame, "columns") or not hasattr(frame, "to_numpy"):
             raise TypeError(
                 f"table must be the path of a file, or a frame of polars or pandas; got {type(frame).__name__}"
             )
+        names = [str(name) for name in frame.columns]
+        if double := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
+            raise ValueError(f"table must have one column of each name; there are several of {double[0]!r}")
         # Object columns of pandas hold text and None, or NaN where a cell is missing.
-        frame = pl.DataFrame([pl.Series(str(name), _cells(frame[name])) for name in frame.columns])
-    native = frame.select(_native(frame[name]) for name in frame.columns)
-    return Table(native, "", [], [], {}, [], {}, {}, None)
+        frame = pl.DataFrame([pl.Series(name, _cells(frame[given])) for name, given in zip(names, frame, strict=True)])
+    asked = _by_column(missing, frame.columns)
+    columns = []
+    for name in frame.columns:
+        column = _native(frame[name])
+        gone = _holding(column, asked.get(name, ()))
+        columns.append(column.set(gone, None) if gone.any() else column)
+    return Table(pl.DataFrame(columns), "", [], [], {}, [], {}, {}, None, {})
 
 
 def _cells(column: Any) -> Any:
     cells = column.to_numpy()
     return cells if cells.dtype != object else [None if cell != cell or cell is None else cell for cell in cells]
+
+
+def _holding(column: pl.Series, values: Sequence[str]) -> pl.Series:
+    """Whether each cell holds one of some values, as they are written on the command line."""
+    held = pl.repeat(False, len(column), dtype=pl.Boolean, eager=True)
+    for value in values:
+        if column.dtype == pl.String:
+            held |= (column == value).fill_null(False)
+        elif column.dtype.is_numeric() and (number := _number(value)) is not None:
+            held |= (column == number).fill_null(False)
+        elif column.dtype == pl.Boolean:
+            held |= (column.cast(pl.String) == value.lower()).fill_null(False)
+    return held
 
 
 def _native(column: pl.Series) -> pl.Series:

@@ -31,7 +31,8 @@ class Draft:
         frame: the rows in the order of the recordings; `row` has their numbers in the file.
         target, time, key: the columns of these roles; the first of the key is what a split keeps whole.
         found: the dates of the table.
-        presence: columns that hold one value or nothing, which are read as whether it is there.
+        presence: columns that hold one value or nothing, which are read as whether it is there, with the value.
+        clock: whether the times are those of a clock, without dates.
         daylight: that a clock goes back an hour, in words; empty where none does.
         together: two columns that would tell recordings apart, before those that only name something were dropped.
         kind, per, horizon, classes: of the prediction.
@@ -70,8 +71,8 @@ class Draft:
         self.time: str | None = None
         self.key = tuple(self.column("group", name) for name in given.get("group") or ())
         self.found = time_columns.Found(self.frame)
-        self.daylight = ""
-        self.presence: tuple[str, ...] = ()
+        self.daylight, self.clock = "", False
+        self.presence: dict[str, str] = {}
         self.together: list[tuple[str, ...]] = []
 
     @property

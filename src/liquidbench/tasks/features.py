@@ -118,7 +118,7 @@ def _read_presence(draft: Draft, taken: Collection[str | None]) -> None:
         and draft.frame[name].drop_nulls().n_unique() == 1
     ]
     if present:
-        draft.presence = tuple(present)
+        draft.presence = {name: labelled(draft.frame[name].drop_nulls())[0] for name in present}
         draft.frame = draft.frame.with_columns(pl.col(present).is_not_null())
         verb = "holds" if len(present) == 1 else "hold"
         draft.lines.append(

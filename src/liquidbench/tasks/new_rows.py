@@ -38,26 +38,34 @@ def description(sequences: Sequences) -> dict[str, Any]:
         "time": draft.time,
         "time_columns": parts or ([] if draft.time is None else [draft.time]),
         "dates": draft.date_order,
+        "unit_of_time": None if draft.time is None else draft.file.units.get(draft.time),
         "elapsed": draft.time is not None and draft.frame[draft.time].dtype.is_numeric(),
         "time_scale": sequences.time_scale,
         "spans": [float(positive.min()), float(positive.max())] if len(positive) else None,
         "group": list(draft.key),
         "decimal": draft.given.get("decimal"),
+        "mark": _mark(draft),
         "missing": list(draft.given.get("missing") or ()),
         "columns": [_column(draft, name) for name in draft.features],
     }
+
+
+def _mark(draft: Draft) -> str | None:
+    """The decimal mark of the numbers in a file, if they have one."""
+    found = set(draft.file.marks.values())
+    return found.pop() if len(found) == 1 else None
 
 
 def _column(draft: Draft, name: str) -> dict[str, Any]:
     column = draft.frame[name]
     about: dict[str, Any] = {"name": name, "missing": column.null_count() > 0}
     if name in draft.presence:
-        return {**about, "kind": "presence"}
+        return {**about, "kind": "presence", "values": [draft.presence[name]]}
     if column.dtype == pl.Boolean:
         return {**about, "kind": "truth"}
     if column.dtype == pl.String:
         return {**about, "kind": "category", "values": column.drop_nulls().unique().sort().to_list()}
-    return {**about, "kind": "number", "unit": draft.unit(name)}
+    return {**about, "kind": "number", "unit": draft.file.units.get(name)}
 
 
 class NewRows(Draft):
@@ -67,6 +75,8 @@ class NewRows(Draft):
         task: the task; its `Task.table` says how to read.
         table: the path of a file, or a frame of polars or pandas.
         any_spans: accept times whose spans are far from those of training.
+        dates, decimal: how dates and numbers in figures are written, as in `liquidbench.tasks.table`; None for as in
+            training, where the file does not tell.
 
     Attributes:
         recordings: the rows as recordings, in the order of groups and times; all targets are 0.
@@ -78,21 +88,25 @@ class NewRows(Draft):
         ValueError: where the table cannot be read as the other was; the message says what to do.
     """
 
-    def __init__(self, task: Task, table: Any, any_spans: bool = False):
+    def __init__(
+        self, task: Task, table: Any, any_spans: bool = False, dates: str | None = None, decimal: str | None = None
+    ):
         assert task.table is not None
         self.task, self.how = task, task.table
         how = self.how
         self._columns: dict[str, Mapping[str, Any]] = {column["name"]: column for column in how["columns"]}
         path = regular(Path(table).expanduser(), "a table") if isinstance(table, str | os.PathLike) else None
         given = {"time": how["time"], "group": how["group"] or None, "target": None, "features": [*self._columns]}
-        given |= {"dates": how["dates"]} if how["dates"] else {}
-        super().__init__(given, path or Path("the table"), self._read(path, table))
+        given |= {"dates": order} if (order := dates or how["dates"]) else {}
+        super().__init__(given, path or Path("the table"), self._read(path, table, decimal))
         if not self.height:
             self.refuse("it has no rows")
         self.target = how["target"] if how["target"] in self._columns else ""
         self._select()
         timing.find(self)
+        self._check_units()
         timing.choose(self)
+        self._check_clock()
         recordings.choose(self)
         recordings.put_in_order(self)
         if not self.frame.height:
@@ -101,18 +115,22 @@ class NewRows(Draft):
         self.recordings = self._cut()
         self._check_spans(any_spans)
 
-    def _read(self, path: Path | None, table: Any) -> columns.Table:
+    def _read(self, path: Path | None, table: Any, decimal: str | None) -> columns.Table:
         how = self.how
-        if path is None:
-            return columns.of_frame(table)
-        kept_as_written = {*how["group"], *(name for name, one in self._columns.items() if one["kind"] == "category")}
+        categories = {name: one["values"] for name, one in self._columns.items() if one["kind"] == "category"}
+        kept_as_written = {*how["group"], *categories}
         needed = {*self._columns, *how["group"], *how["time_columns"]}
-        missing = [item for item in how["missing"] if str(item).rpartition("=")[0] in {"", *needed}]
+        missing = [item for item in how["missing"] if _name(item) in {"", *needed}]
+        if path is None:
+            return columns.of_frame(table, [item for item in missing if _name(item) in {"", *table.columns}])
+        # NA was a value in training, so it is one here.
+        missing += [f"{name}=" for name, values in categories.items() if "NA" in values]
         return columns.read(
             path,
             wanted=needed,
             labels=lambda name: name in kept_as_written,
-            decimal=how["decimal"],
+            decimal=decimal or how["decimal"],
+            usual=how["mark"],
             missing=missing,
         )
 
@@ -133,17 +151,39 @@ class NewRows(Draft):
             self.lines.append(f"ignored, as the model was not trained on them: {listed(surplus)}")
         self.frame = self.frame.select(list(needed))
 
+    def _check_units(self) -> None:
+        """Refuse values in other units than those of training, where the file says so."""
+        known = {name: one["unit"] for name, one in self._columns.items() if one["kind"] == "number"}
+        known |= {name: self.how["unit_of_time"] for name in self.how["time_columns"]}
+        for name, unit in known.items():
+            here = self.file.units.get(name)
+            if unit and here and unit != here:
+                self.refuse(f"{name!r} must be in {unit}, as in training; the table says {here}. Convert it")
+            if unit and not here:
+                self.warnings.append(f"the table does not say the unit of {name!r}; in training it was {unit}")
+
+    def _check_clock(self) -> None:
+        """Refuse a clock without dates whose rows are not in order: it tells days apart by passing midnight."""
+        times = self.times()
+        order = np.argsort(self.codes(), kind="stable")
+        back = (np.diff(times[order]) < 0) & (np.diff(self.codes()[order]) == 0)
+        if self.clock and back.any():
+            self.refuse(
+                f"rows must be in the order of time, as {self.time!r} is a clock without dates; "
+                f"{self.at(int(order[1:][back][0]))} goes back. Sort the rows of each recording, the oldest first"
+            )
+
     def _encode(self) -> None:
         values, observed = [], []
         for name, one in self._columns.items():
             column = self.frame[name]
             there = column.is_not_null().to_numpy()
-            if one["kind"] == "presence":
-                encoded, there = [there], np.ones(len(there), dtype=bool)
-            elif one["kind"] == "category":
+            if one["kind"] in ("presence", "category"):
                 encoded = self._as_categories(name, column, one["values"])
             else:
                 encoded = [self._as_numbers(name, column, one["kind"])]
+            if one["kind"] == "presence":
+                there = np.ones(len(there), dtype=bool)
             self._check_missing(name, there)
             values += encoded
             observed += [there] * len(encoded)
@@ -151,14 +191,26 @@ class NewRows(Draft):
         self.observed = np.stack(observed, axis=1)
 
     def _as_categories(self, name: str, column: pl.Series, known: list[str]) -> list[Any]:
+        """For each value that training had, whether a row has it."""
+        if column.null_count() == len(column):
+            return [np.zeros(len(column), dtype=bool) for _ in known]
         text = pl.Series(name, labelled(column), strict=False).set(column.is_null(), None)
+        if column.dtype == pl.Boolean:
+            # Beside other words, true and false were kept as they were written.
+            written = {value.lower(): value for value in known}
+            text = text.str.to_lowercase().replace(written)
         strange = (~text.is_in(known)).fill_null(False).to_numpy()
         if strange.any():
             first = int(strange.argmax())
+            what = f"{name!r} is {text[first]!r} in {self.at(first)}{_more(strange)}"
+            if self._columns[name]["kind"] == "presence":
+                self.refuse(
+                    f"{what}; in training it was {known[0]!r} or empty. Empty the cells where it is not there, and "
+                    f"write {known[0]!r} where it is"
+                )
             self.refuse(
-                f"{name!r} is {text[first]!r} in {self.at(first)}{_more(strange)}, which the model does not know; it "
-                f"was trained on {listed(known, 20)}. Correct the cell, empty it if missing values are allowed, or "
-                "train again with such rows"
+                f"{what}, which the model does not know; it was trained on {listed(known, 20)}. Correct the cell, "
+                "empty it if missing values are allowed, or train again with such rows"
             )
         return [(text == value).fill_null(False).to_numpy() for value in known]
 
@@ -226,6 +278,11 @@ class NewRows(Draft):
                 f"{known[1]:.4g}: the times of {self.how['time']!r} seem to be in another unit. Convert them, or say "
                 "--any-spans (any_spans=True) if they are right"
             )
+
+
+def _name(item: object) -> str:
+    """The column of ``column=value``; "" for a value of all columns."""
+    return str(item).rpartition("=")[0]
 
 
 def _more(odd: Any) -> str:

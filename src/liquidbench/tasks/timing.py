@@ -355,7 +355,7 @@ def _unroll(draft: Draft, name: str) -> None:
         return
     hours = draft.frame[name].drop_nulls().cast(pl.Duration("us")).dt.total_hours().to_numpy()
     clock, midnights = dates.unrolled(draft.frame[name])
-    draft.frame = draft.frame.with_columns(clock)
+    draft.frame, draft.clock = draft.frame.with_columns(clock), True
     passes = f"; it passes midnight {counted(midnights, 'time')}, and each adds a day" if midnights else ""
     minutes = ", read as hours and minutes" if name in draft.found.in_minutes else ""
     draft.lines.append(f"file: {name!r} holds times without a date{minutes}{passes}")
