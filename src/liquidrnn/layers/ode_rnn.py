@@ -125,6 +125,11 @@ class _ODERNNRecurrence(Recurrence):
         for linear in linears[1:]:
             self.flow.extend([nn.Tanh(), linear])
 
+    @property
+    def evaluations(self) -> int:
+        """How often f is evaluated per sample."""
+        return self.ode_steps * len(TABLEAUX[self.solver].stages)
+
     def coefficients(self) -> Cell:
         return Cell(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
