@@ -10,6 +10,9 @@ import liquidrnn as lr
 from liquidrnn.integrate import TABLEAUX
 
 UNITS, FEATURES, BATCH, TIME = 4, 3, 2, 5
+ENDS = torch.tensor([0.0, 1.0], dtype=torch.float64)
+# A step ends at 1: otherwise the result is interpolated, which no tolerance controls.
+TIGHT = {"rtol": 1e-10, "atol": 1e-12, "method": "dopri8", "options": {"step_t": ENDS[1:]}}
 
 
 def lively(**arguments):
@@ -41,14 +44,8 @@ def solved(layer, x, spans, mask, h):
         for t in range(x.shape[1]):
             clock = clock + spans[row, t]
             if mask[row, t]:
-                # In a time of its own, so that the span has a gradient.
-                now = odeint(
-                    lambda s, h, clock=clock: clock * slope(s, h),
-                    now,
-                    torch.tensor([0.0, 1.0]).double(),
-                    rtol=1e-10,
-                    atol=1e-12,
-                )[1]
+                # From 0 to 1, so that the span has a gradient.
+                now = odeint(lambda s, h, clock=clock: clock * slope(s, h), now, ENDS, **TIGHT)[1]
                 now = torch.func.functional_call(cell, gates, (x[row, t][None], now[None]))[0]
                 clock = spans.new_zeros(())
                 states.append(now)
@@ -80,7 +77,7 @@ def solution():
     return with_gradients(solved, lively(**DEEP))
 
 
-@pytest.mark.parametrize(("solver", "steps"), [("euler", (64, 128, 256)), ("heun", (16, 32, 64)), ("rk4", (16, 32, 64))])
+@pytest.mark.parametrize(("solver", "steps"), [("euler", (64, 256)), ("heun", (16, 64)), ("rk4", (16, 64))])
 def test_states_and_gradients_converge_to_the_solution_at_the_order_of_the_solver(solver, steps, solution):
     def run(layer, x, spans, mask, h):
         return layer(x, h, timespans=spans, mask=mask)[0][mask]
@@ -89,7 +86,7 @@ def test_states_and_gradients_converge_to_the_solution_at_the_order_of_the_solve
     for ode_steps in steps:
         found = with_gradients(run, lively(**DEEP, solver=solver, ode_steps=ode_steps))
         errors.append([(a - b).norm().item() for a, b in zip(found, solution, strict=True)])
-    orders = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    orders = np.log(np.divide(*errors)) / np.log(steps[1] / steps[0])
     assert len(orders) == 4 + 4 + 6
     np.testing.assert_allclose(orders, TABLEAUX[solver].order, rtol=0.15)
     if solver == "rk4":
