@@ -533,6 +533,17 @@ def test_points_that_may_be_between_thousands_are_said(read):
         assert not any("decimal points" in remark for remark in read(content).remarks)
 
 
+def test_a_column_that_tells_its_thousands_tells_those_of_the_others(read):
+    visits = [1_107 + 37 * row for row in range(ROWS)]
+    sales = [412 + 53 * row for row in range(ROWS)]
+    german = read(lines(lambda row: f"{visits[row]:,};{sales[row]:,}".replace(",", "."), "visits;sales\n"))
+    assert german.frame["visits"].to_list() == visits and german.frame["sales"].to_list() == sales
+    # Where commas are between thousands, points are none.
+    english = read(lines(lambda row: f'{1 + row / 64:.3f};"{sales[row]:,}"', "kg;sales\n"))
+    assert english.frame["kg"].to_list() == [round(1 + row / 64, 3) for row in range(ROWS)]
+    assert not any("--decimal" in remark for remark in english.remarks)
+
+
 def test_two_numbers_in_a_cell_are_no_decimal_comma(read):
     # As in surface observations: value and quality.
     frame = read(lines(lambda row: f'"{stamp(row)}","+{row:04d},1"', '"DATE","TMP"\n')).frame
@@ -667,6 +678,10 @@ SENTINELS = {
     "-1": ([-1.0] * 40, np.linspace(30, 200, 200)),
     "-1, beside few whole numbers": ([-1.0] * 9, [5.0, 6, 7, 8, 9, 10] * 30),
     "-1, beside answers from 1 on": ([-1.0] * 6, [1.0, 2, 3, 4] * 40),
+    "-1, beside counts that are seldom 0": (
+        [-1.0] * 14,
+        np.random.default_rng(5).binomial(9, 0.5, 300).astype(float).clip(0),
+    ),
     "85, as often as it takes": ([850.0] * 9, np.linspace(15, 30, 200)),
     "0 of a sensor that fell out": ([0.0] * 9, np.linspace(99, 101, 200)),
     "0 for a glucose": ([0.0] * 20, np.linspace(70, 180, 200)),
@@ -1252,3 +1267,51 @@ def test_a_letter_that_comes_again_beside_one_number_is_a_category(plan):
     mapping, said = plan(content, "y")
     assert [feature.name for feature in table.load(mapping).features] == ["holiday = 0", "holiday = a", "x"]
     assert not [line for line in said if "no number" in line]
+
+
+def with_remark(row_form, names="when,level,flow,remark", rows=40):
+    return lines(row_form, names + "\n", rows=rows)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (with_remark(lambda row: f"{stamp(row)},{'1,250' if row == 9 else 900 + row},{flow(row)},"), 11),
+        (with_remark(lambda row: f"{stamp(row)},{'7' if row % 9 else '7,5'},{flow(row)},"), 2),
+        (with_remark(lambda row: f"{stamp(row)}\t{level(row)}\t{'' if row != 20 else chr(9)}{flow(row)}\t").replace(
+            "when,level,flow,remark", "when\tlevel\tflow\tremark"), 22),
+        (with_remark(lambda row: f"{stamp(row)},{'a, b' if row == 3 else 'a'},{level(row)},,",
+            "when,who,level,flow,remark"), 5),
+        (with_remark(lambda row: f"{stamp(row)},{'1,250' if row % 2 else 9},{flow(row)},", "when,level,flow,"), 3),
+    ],
+    ids=["thousands", "decimal commas", "a tab too many", "two empty columns", "a column without a name"],
+)  # fmt: skip
+def test_a_cell_too_many_before_an_empty_last_column_is_refused(read, content, line):
+    # A reader that cuts rows at their ends would have put flow under remark.
+    with pytest.raises(ValueError, match=f"line {line} has .* cells, but line 1 has .* names"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "pair"),
+    [
+        (with_remark(lambda row: f"{stamp(row)},{row},{row * 7 % 100:02d},{flow(row)},"), "0,00"),
+        (with_remark(lambda row: f"{stamp(row)},Ames, J.,{level(row)},{flow(row)},", "when,who,level,flow,remark"),
+         "Ames, J."),
+    ],
+)  # fmt: skip
+def test_a_comma_in_a_cell_of_each_row_is_no_separator_at_their_ends(read, content, pair):
+    with pytest.raises(ValueError, match=re.escape(f"{pair!r} may be one cell with a ',' in it")):
+        read(content)
+
+
+def test_a_separator_at_the_end_of_each_row_is_one_where_the_decimal_mark_is_given(read):
+    content = lines(lambda row: f"{stamp(row)},{row},{row * 7 % 100:02d},\n", "when,level,flow\n", end="")
+    assert read(content, decimal=".").frame["flow"].to_list() == [row * 7 % 100 for row in range(ROWS)]
+
+
+def test_a_separator_at_the_end_of_some_rows_makes_no_column_where_no_row_lacks_its_last_cell(read):
+    end = {3: ",", 8: ",,"}
+    table = read(lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}{end.get(row, '')}", "when,level,flow\n"))
+    assert table.frame["flow"].to_list() == [flow(row) for row in range(ROWS)]
+    assert "file: 2 rows end in a separator with nothing behind it, which makes no column" in table.remarks

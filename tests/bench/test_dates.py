@@ -583,11 +583,21 @@ def test_parts_without_a_year_are_warned_of():
     assert result.warnings[0].startswith("'month', 'day', 'hour' look like parts of a time, but there is no year")
 
 
-def test_years_alone_are_times_where_each_occurs_once_in_each_group():
-    countries = {"country": np.repeat(["A", "B"], 30), "year": np.tile(np.arange(1990, 2020), 2)}
-    assert found(countries).frame["year"].dtype == pl.Datetime
+def test_years_alone_are_times_where_each_occurs_once():
+    assert found({"year": np.arange(1990, 2020)}).frame["year"].dtype == pl.Datetime
     cars = {"year": np.random.default_rng(0).integers(1990, 2020, size=60), "make": np.repeat(["A", "B"], 30)}
     assert found(cars).frame["year"].dtype == pl.Int64
+
+
+@pytest.mark.parametrize("noon", ["PM", "p.m.", "pm"])
+def test_a_clock_of_twelve_hours_is_joined_with_its_half_of_the_day(noon):
+    halves = [noon if hour >= 12 else noon.replace("p", "a").replace("P", "A") for hour in WHEN.hour]
+    table = {"day": WHEN.strftime("%Y-%m-%d").to_list(), "time": WHEN.strftime("%I:%M:%S").to_list(), "half": halves}
+    result = found(table)
+    assert result.frame.columns == ["day time"]
+    assert result.frame["day time"].to_list() == WHEN.to_pydatetime().tolist()
+    other = found(table | {"half": ["am", "x"] * 500})
+    assert "half" in other.frame.columns
 
 
 def test_a_million_dates_are_quick():

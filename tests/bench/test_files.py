@@ -1,5 +1,6 @@
 """Raw files: found in the right place, checked by content, downloaded whole or not at all."""
 
+import gzip
 import io
 import re
 import tarfile
@@ -75,6 +76,10 @@ def zipped(members) -> bytes:
     return buffer.getvalue()
 
 
+def compressed(members) -> dict[str, bytes]:
+    return {f"{name}.gz": gzip.compress(raw) for name, raw in members.items()}
+
+
 def tarred(members, mode: str) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode=mode) as packed:
@@ -97,13 +102,14 @@ def put(folder, contents):
         {"tables.tar.xz": tarred({f"inner/{name}": raw for name, raw in MEMBERS.items()}, "w:xz")},
         {"one.csv": MEMBERS["one.csv"], "two.csv": MEMBERS["two.csv"]},
         {"tables.zip": zipped(MEMBERS), "extra.txt": b"not read"},
+        {"tables.zip": zipped(compressed(MEMBERS)), "extra.txt": b""},
         {"tables.zip": zipped({"deep/inner.zip": zipped(MEMBERS), "readme": b""}), "extra.txt": b""},
         {
             "tables.zip": zipped({"one.csv": b'\xef\xbb\xbf"a","b"\r\n1,2\r\n', "two.csv": b'a,b\n"3",4'}),
             "extra.txt": b"",
         },
     ],
-    ids=["tar", "single files", "zip", "zip in a zip", "other quotes and line ends"],
+    ids=["tar", "single files", "zip", "gzip in a zip", "zip in a zip", "other quotes and line ends"],
 )
 def test_every_packing_passes_the_same_check(archive, tmp_path, contents):
     put(tmp_path / "data" / "tables", contents)
@@ -181,6 +187,32 @@ def test_a_file_that_may_not_be_read_is_not_taken_for_damaged(archive, tmp_path,
 def test_a_real_task_says_the_same(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"Occupancy Detection: .* does not contain occupancy_data\.zip"):
         tasks.load("occupancy", data=tmp_path)
+
+
+def test_single_files_may_be_compressed(archive, tmp_path):
+    archive = replace(archive, copies=(("one.csv.gz", "two.csv.gz"),))
+    put(tmp_path / "tables", compressed(MEMBERS))
+    assert files.read(archive, tmp_path) == MEMBERS
+    put(tmp_path / "tables", {"two.csv.gz": compressed(MEMBERS)["two.csv.gz"][:-9]})
+    with pytest.raises(ValueError, match=r"cannot be unpacked \(two\.csv\.gz: .*damaged or incomplete"):
+        files.read(archive, tmp_path)
+
+
+def test_what_cannot_be_downloaded_is_said_to_be_that(archive, tmp_path, monkeypatch):
+    archive = replace(archive, published=(), url="https://example.org/about")
+    words = (
+        r"does not contain tables\.tar\.xz or one\.csv \+ two\.csv \(searched because data and LIQUIDBENCH_DATA are "
+    )
+    with pytest.raises(FileNotFoundError, match=words) as caught:
+        files.read(archive)
+    assert "cannot be downloaded in this form; the original is described at https://example.org/about" in str(
+        caught.value
+    )
+    monkeypatch.setenv("LIQUIDBENCH_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"\(searched because LIQUIDBENCH_DATA=.*\)\. It cannot be downloaded"):
+        files.read(archive)
+    put(tmp_path / "tables", {name: MEMBERS[name] for name in MEMBERS})
+    assert files.read(archive) == MEMBERS
 
 
 def test_download_fills_the_cache_once(archive, server):

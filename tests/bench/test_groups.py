@@ -937,3 +937,213 @@ def test_counters_are_not_recommended_as_groups(guess, name):
     words = rf"--group, or several.*as '{name}' may be a part of it"
     with pytest.raises(ValueError, match=words):
         guess(frame)
+
+
+def shuffled(frame, seed=3):
+    return frame.sample(frame.height, shuffle=True, seed=seed)
+
+
+def crossed(who, when, values, subjects=12, name="p{}".format, seed=0):
+    """Each subject at each of these times, with what was measured."""
+    draws = np.random.default_rng(seed)
+    rows = [(name(subject), value) for subject in range(subjects) for value in values]
+    return pl.DataFrame(
+        {who: [row[0] for row in rows], when: [row[1] for row in rows]}
+        | {column: draws.normal(size=len(rows)) for column in ("x", "y")}
+    )
+
+
+LONE_PARTS = {
+    "weeks": ("clinic", "Woche", [1, 3, 4, 9, 10, 22, 30, 41, 52]),
+    "days": ("patient", "jour", [1, 2, 5, 9, 17, 28]),
+    "hours": ("stay_id", "hour", [0, 1, 4, 6, 12, 13, 20]),
+    "minutes": ("animal", "minute", [0, 2, 5, 10, 20, 30, 45, 59]),
+    "months": ("store", "month", [1, 2, 3, 5, 8, 12]),
+}
+
+
+@pytest.mark.parametrize("order", [shuffled, lambda frame: frame, lambda frame: frame[::-1]])
+@pytest.mark.parametrize("case", LONE_PARTS)
+def test_a_part_of_a_time_that_each_subject_has_once_is_the_time(guess, case, order):
+    who, when, values = LONE_PARTS[case]
+    frame = crossed(who, when, values)
+    mapping, lines = guess(order(frame), group=[who])
+    assert mapping["time"] == when
+    assert any(line.startswith(f"time: column {when!r} (no number comes twice within a value of") for line in lines)
+    task = table.load(mapping)
+    recording = next(iter(task.recordings("train")))
+    np.testing.assert_array_equal(recording.times, np.subtract(values, values[0]))
+
+
+def test_a_part_of_a_time_finds_its_group_where_none_is_given(guess):
+    mapping, _ = guess(shuffled(crossed("patient", "week", [1, 2, 4, 7, 12, 30])))
+    assert (mapping["time"], mapping["group"], mapping["features"]) == ("week", "patient", ["x"])
+
+
+def test_an_hour_of_a_week_of_one_recording_is_no_time_of_its_weekdays(guess):
+    hours = np.arange(160)
+    frame = pl.DataFrame(
+        {"day_name": [f"day {hour // 24}" for hour in hours], "hour": hours % 24}
+        | {column: np.random.default_rng(4).normal(size=160) for column in ("x", "y")}
+    )
+    assert guess(frame)[0]["time"] is None
+
+
+def test_a_day_that_comes_in_several_rows_and_never_goes_back_is_warned_of(guess):
+    lines = guess(crossed("patient", "day", np.repeat([2, 5, 9, 11, 20], 2)))[1]
+    assert any(line.startswith("warning: 'day' never goes back within a value of 'patient'") for line in lines)
+
+
+def test_a_part_of_a_time_within_what_is_not_named_like_an_identifier_is_warned_of(guess):
+    mapping, lines = guess(shuffled(crossed("child", "month", [1, 2, 3, 5, 8, 12])))
+    assert mapping["time"] is None
+    assert any(line.endswith("say --time month --group child") for line in lines if "'month'" in line)
+
+
+@pytest.mark.parametrize("years", [range(1990, 2002), [1991, 1992, 1995, 1996, 2001, 2003, 2010]])
+@pytest.mark.parametrize("name", ["p{}".format, lambda subject: subject + 11])
+@pytest.mark.parametrize("order", [shuffled, lambda frame: frame.sort("year"), lambda frame: frame[::-1]])
+def test_a_year_is_the_time_where_each_subject_has_it_once(guess, years, name, order):
+    mapping, _ = guess(order(crossed("firm", "year", years, name=name)))
+    assert (mapping["time"], mapping["group"], mapping["features"]) == ("year", "firm", ["x"])
+    spans = {*np.diff(next(iter(table.load(mapping).recordings("train"))).times)}
+    assert min(spans) > 0
+
+
+def test_a_year_is_the_time_where_two_columns_have_it_once(guess):
+    frame = crossed("household", "year", range(2000, 2010), subjects=16, name=lambda subject: subject)
+    frame = frame.with_columns(household=pl.col("household") // 4 + 1, member=pl.col("household") % 4 + 1)
+    mapping, _ = guess(shuffled(frame))
+    assert (mapping["time"], set(mapping["group"])) == ("year", {"household", "member"})
+    mapping, lines = guess(shuffled(frame), group=["household"])
+    assert mapping["time"] is None
+    assert any(line.startswith("warning: 'year' comes in several rows") for line in lines)
+
+
+def test_a_year_within_numbers_of_no_name_is_asked_for(guess):
+    with pytest.raises(ValueError, match="'fips' would do"):
+        guess(crossed("fips", "year", range(1982, 1995), name=lambda subject: 3 * subject + 1).sort("year"))
+
+
+def test_a_month_that_no_year_has_is_warned_of(guess):
+    rows = [(year, month) for year in range(2000, 2012) for month in range(1, 14)]
+    draws = np.random.default_rng(1).normal(size=(2, len(rows)))
+    frame = pl.DataFrame(
+        {"YYYY": [row[0] for row in rows], "MON": [row[1] for row in rows], "x": draws[0], "y": draws[1]}
+    )
+    mapping, lines = guess(frame)
+    assert mapping["time"] is None
+    assert any(line.startswith("warning: 'MON' is 13 in line 14 and 11 more rows") for line in lines)
+
+
+@pytest.mark.parametrize("name", ["", "index", "record_no", "Zeile", "frame"])
+def test_a_number_of_the_rows_that_they_do_not_follow_is_their_order(guess, name):
+    rows = np.arange(150)
+    frame = pl.DataFrame({name: rows, "x": np.sin(rows / 5), "y": np.cos(rows / 5)})
+    mapping, lines = guess(shuffled(frame))
+    assert mapping["time"] == (name or "unnamed column 1")
+    assert any("sorted by" in line for line in lines if line.startswith("order:"))
+    assert mapping["features"] == ["x"]
+    down = guess(frame[::-1])
+    assert any(line.startswith("warning:") and "down from row to row" in line for line in down[1])
+
+
+@pytest.mark.parametrize("name", ["visit_no", "cycle", "trial", "sample"])
+@pytest.mark.parametrize("order", [shuffled, lambda frame: frame.sort(frame.columns[1], maintain_order=True)])
+def test_numbers_of_the_rows_of_each_subject_are_their_order(guess, name, order):
+    frame = crossed("subject", name, range(1, 15))
+    mapping, lines = guess(order(frame))
+    assert (mapping["time"], mapping["group"]) == (name, "subject")
+    assert not [line for line in lines if f"--group {name}" in line]
+    lines = guess(frame[::-1])[1]
+    assert any(line.startswith("warning:") and f"{name!r} goes down" in line for line in lines)
+
+
+def test_other_numbers_that_each_subject_has_once_are_warned_of_where_rows_are_in_another_order(guess):
+    # They may be those of what was shown to each as well.
+    mapping, lines = guess(shuffled(crossed("child", "age_months", range(1, 40, 3))))
+    assert mapping["time"] is None
+    assert any(line.startswith("warning: no number of 'age_months' comes twice") for line in lines)
+
+
+def test_numbers_of_many_are_no_order_of_the_rows(guess):
+    frame = crossed("subject", "id", range(14)).with_columns(id=pl.Series((np.arange(168) * 7919) % 100_003))
+    assert guess(frame)[0]["time"] is None
+
+
+MEASURED = {
+    "charge": ("battery", lambda row: 96 - row // 12),
+    "people": ("person", lambda row: round(4 + 3 * np.sin(row / 9))),
+    "volts": ("unit", lambda row: round(12.8 - row / 90, 2)),
+    "level": ("station", lambda row: 80 - abs(row % 60 - 30) // 2),
+}
+
+
+@pytest.mark.parametrize("case", MEASURED)
+def test_what_is_measured_is_no_identifier_by_its_name(guess, case):
+    name, value = MEASURED[case]
+    draws = np.random.default_rng(2).normal(size=(2, 240))
+    times = pl.datetime_range(datetime(2024, 3, 4), datetime(2024, 3, 4, 23, 54), "6m", eager=True)
+    content = {"when": times, name: [value(row) for row in range(240)], "x": draws[0], "y": draws[1]}
+    mapping, lines = guess(pl.DataFrame(content))
+    assert (mapping["group"], mapping["features"]) == (None, [name, "x"])
+    assert any(line.startswith(f"warning: {name!r} is named like an identifier, but its numbers") for line in lines)
+    # The identifier beside it is the group.
+    devices = pl.concat([pl.DataFrame(content | {"device_id": [f"d{number}"] * 240}) for number in range(4)])
+    mapping, _ = guess(devices.sort("when", "device_id"))
+    assert (mapping["group"], mapping["features"]) == ("device_id", [name, "x"])
+
+
+def test_numbers_given_out_in_blocks_are_groups_though_they_go_up_one_by_one(guess):
+    for number in (lambda row: 7 + row // 20, lambda row: 5 + 37 * (row // 20) % 12):
+        draws = np.random.default_rng(2).normal(size=(2, 240))
+        frame = pl.DataFrame({"t": np.arange(240), "machine": [number(row) for row in range(240)], "x": draws[0]})
+        assert guess(frame.with_columns(y=draws[1]))[0]["group"] == "machine"
+
+
+@pytest.mark.parametrize(("period", "jitter"), [(45, 20), (120, 50), (600, 0)])
+def test_clocks_that_are_set_are_warned_of_though_spans_vary(guess, period, jitter):
+    import pandas as pd
+
+    draws = np.random.default_rng(period)
+    rows = 4 * 3600 // period + 40
+    seconds = np.cumsum(period + draws.integers(-jitter, jitter + 1, size=rows))
+    for start, back in (("2023-10-28 22:40", True), ("2023-03-25 23:10", False)):
+        local = pd.Timestamp(start, tz="UTC") + pd.to_timedelta(seconds, unit="s")
+        local = local.tz_convert("Europe/Berlin").tz_localize(None).strftime("%Y-%m-%d %H:%M:%S")
+        frame = pl.DataFrame({"when": list(local)}).with_columns(x=draws.normal(size=rows), y=draws.normal(size=rows))
+        if back and not jitter:
+            with pytest.raises(ValueError, match="Or the clock goes back an hour"):
+                guess(frame)
+            continue
+        said = "the clock goes back an hour" if back else "the clock goes an hour ahead"
+        line = next(place for place in range(1, rows) if local[place][:13] > local[place - 1][:13][:11] + "02") + 2
+        found = [text for text in guess(frame)[1] if text.startswith(f"warning: {said}")]
+        assert len(found) == 1 and (back or f"in line {line}," in found[0])
+        utc = frame.with_columns(pl.col("when") + "Z")
+        assert back or not [text for text in guess(utc)[1] if "daylight" in text]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_subjects_who_are_numbered_at_each_site_are_named_by_both(guess, apart):
+    sites, subjects, rows = (part.ravel() for part in np.meshgrid(range(5), range(6), range(16), indexing="ij"))
+    draws = np.random.default_rng(8).normal(size=(2, len(rows)))
+    times = rows + 20 * (6 * sites + subjects) * apart
+    frame = pl.DataFrame(
+        {
+            "clinic": [f"C{site}" for site in sites],
+            "patient_no": subjects + 1,
+            "time": times,
+            "x": draws[0],
+            "y": draws[1],
+        }
+    )
+    if apart:
+        lines = guess(frame)[1]
+        assert any(line.endswith("--group clinic,patient_no keeps them apart") for line in lines)
+        assert not [line for line in lines if "--group patient_no" in line or "--group clinic keeps" in line]
+    else:
+        with pytest.raises(ValueError, match="'clinic,patient_no' would do"):
+            guess(frame)
+    mapping, _ = guess(frame, group=["clinic", "patient_no"])
+    assert_whole(mapping, 5)

@@ -1512,3 +1512,57 @@ def test_whole_numbers_taken_for_classes_may_be_amounts(save):
     assert said(lines, "kind").endswith("13 distinct whole numbers; --task regression takes them as amounts)")
     frame = frame.with_columns(sales=pl.col("sales") % 2)
     assert said(guess(save(frame), "sales")[1], "kind").endswith("2 distinct whole numbers)")
+
+
+def failures(rows=300, seed=5):
+    """A machine that fails now and then, and what is written down when it does."""
+    failed = np.random.default_rng(seed).random(rows) < 0.2
+    return series(rows, failed=failed.astype(int)), pl.Series(failed)
+
+
+WRITTEN_DOWN = {
+    "costs": (lambda row: f"{row * 37 % 900}.5", "filled exactly where the target is 1"),
+    "codes": (lambda row: f"E{row % 3}", "filled exactly where the target is 1"),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN_DOWN)
+def test_what_is_filled_exactly_where_the_target_is_a_class_is_a_leak(save, case):
+    cell, how = WRITTEN_DOWN[case]
+    frame, failed = failures()
+    cells = [cell(row) if failed[row] else None for row in range(len(failed))]
+    path = save(frame.with_columns(pl.Series("note", cells), delay=pl.when(~failed).then(pl.col("x"))))
+    mapping, lines = guess(path, "failed")
+    assert mapping["features"] == ["x", "z", "label"]
+    assert said(lines, f"warning: leak: 'note' is {how}")
+    assert said(lines, "warning: leak: 'delay' is filled exactly where the target is 0")
+    # What is asked for stays, and its gaps tell the same.
+    lines = guess(path, "failed", features=["x", "delay"])[1]
+    assert said(lines, "warning: leak suspect: 'delay' is filled almost exactly where 'failed' is '0'")
+    odd = frame.with_columns(delay=pl.when(~failed ^ pl.Series(np.arange(300) % 50 == 0)).then(pl.col("x")))
+    assert not [line for line in guess(save(odd), "failed")[1] if "leak" in line]
+
+
+def test_what_is_empty_exactly_where_an_amount_is_0_is_a_leak(save):
+    frame, failed = failures()
+    frame = frame.with_columns(
+        rain=pl.when(failed).then(pl.col("x").abs() + 0.1).otherwise(0.0), kind=pl.when(failed).then(pl.col("label"))
+    )
+    lines = guess(save(frame), "rain")[1]
+    assert said(lines, "warning: leak: 'kind' is empty exactly where the target is 0")
+
+
+def test_a_value_that_all_of_a_few_groups_lack_is_no_leak(save):
+    frame = grouped(8).with_columns(dose=pl.when(pl.col("ill") == "yes").then(pl.col("x")))
+    lines = guess(save(frame), "ill", group="subject")[1]
+    assert not [line for line in lines if "warning: leak: 'dose'" in line]
+
+
+@pytest.mark.parametrize("target", ["label", "x"])
+def test_single_notes_tell_no_target(save, target):
+    labels = series()["label"].to_list()
+    low, high = ([row for row in range(400) if labels[row] == label] for label in ("low", "high"))
+    notes = {low[3]: "sensor cleaned", high[1]: "power cut", high[20]: "power cut"}
+    frame = series().with_columns(comment=pl.Series([notes.get(row) for row in range(400)], dtype=pl.String))
+    lines = guess(save(frame), target)[1]
+    assert not [line for line in lines if "leak" in line and "comment" in line]

@@ -625,3 +625,85 @@ def test_what_is_clipped_is_a_tasks_affair():
     forecast = task(with_targets(lambda record: np.abs(record.values)), **REGRESSION)
     continued = replace(forecast, baseline="last value", carried=tuple(one.name for one in forecast.features))
     assert np.isfinite(forecast.input_scaler.low).any() and not np.isfinite(continued.input_scaler.low).any()
+
+
+def long(steps: int, **changes) -> Task:
+    """A task of one series of so many steps in each split, windows of 8 steps of which 3 are context."""
+    made = numbered(recording(name, steps, seed=seed) for seed, name in enumerate(("train", "validation", "test")))
+    splits = {one.name: [one] for one in made}
+    return task(splits, **{"window": 8, "context": 3, "stride": 2} | changes)
+
+
+@pytest.mark.parametrize("steps", [4, 8, 9, 30, 33])
+def test_after_the_context_each_step_is_scored_once_with_enough_before_it(steps):
+    test = long(steps).split("test")
+    scored = test.rows[test.target_mask] - 2 * steps
+    assert sorted(scored.tolist()) == list(range(3, steps))
+    for window, known in zip(test.rows, test.target_mask, strict=True):
+        assert not known[:3].any() and (np.diff(window[window >= 0]) == 1).all()
+    # Training windows score as many, as often as their stride has it.
+    train = long(steps).split("train")
+    assert not train.target_mask[:, :3].any() and train.target_mask[:, 3:][train.rows[:, 3:] >= 0].all()
+
+
+def test_targets_that_are_unknown_stay_so_after_the_context():
+    known = np.arange(20) % 4 > 0
+    one = recording("test", 20, first_row=99, target_mask=known)
+    others = {split: [recording(split, 20, seed=1)] for split in ("train", "validation")}
+    test = task(others | {"test": [one]}, window=8, context=3).split("test")
+    assert sorted((test.rows[test.target_mask] - 99).tolist()) == [step for step in range(3, 20) if step % 4]
+    assert np.array_equal(one.target_mask, np.arange(20) % 4 > 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"context": 8},
+            "context must be from 1 to less than the window of a task with a target per step, or 0; got 8",
+        ),
+        ({"context": -1}, "context must be from 1 to less than the window"),
+        ({"window": None, "stride": None}, "context must be from 1 to less than the window"),
+        ({"stride": 6}, "stride must be at most the steps that a window scores, 5, so that none is skipped; got 6"),
+        ({"leak": "windows overlap", "gap": 8}, "gap must be None where a leak is declared; got 8"),
+    ],
+)
+def test_a_context_or_leak_that_cannot_be_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        long(20, **changes)
+
+
+def test_a_recording_of_nothing_but_context_is_refused():
+    with pytest.raises(ValueError, match="has 3 steps, none of them after the context of 3 that are not scored"):
+        long(3).split("train")
+
+
+def test_rows_in_two_splits_need_a_declared_leak():
+    same = {split: [recording(split, 9)] for split in ("train", "validation", "test")}
+    with pytest.raises(ValueError, match="9 raw rows are in both"):
+        check(task(same))
+    leaking = task(same, leak="All splits are the same.", warnings=("It is small.",))
+    check(leaking)
+    assert leaking.facts().warnings == ("All splits are the same.", "It is small.")
+
+
+def test_statistics_do_not_depend_on_how_many_columns_are_done_at_a_time(monkeypatch):
+    draw = np.random.default_rng(0)
+    values, observed = draw.normal(size=(40, 7)) * 3 + 1, draw.random((40, 7)) < 0.8
+    clipped = np.arange(7) % 2 == 0
+    whole = Scaler.fit(values, observed, clipped)
+    monkeypatch.setattr("liquidbench.tasks.task._BLOCK", 80)
+    blocks = Scaler.fit(values, observed, clipped)
+    for one, other in ((whole.mean, blocks.mean), (whole.deviation, blocks.deviation), (whole.low, blocks.low)):
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+    seen = [np.clip(values[observed[:, c], c], whole.low[c], whole.high[c]) for c in range(7)]
+    assert whole.mean == pytest.approx([one.mean() for one in seen])
+    assert whole.deviation == pytest.approx([one.std() for one in seen])
+
+
+def test_many_sequences_are_assembled_as_one_at_a_time(monkeypatch):
+    other = long(33, irregular=True).split("train")
+    monkeypatch.setattr("liquidbench.tasks.task._BATCH", 40)
+    one = long(33, irregular=True).split("train")
+    for array in ("values", "timespans", "mask", "targets", "target_mask", "rows"):
+        assert np.array_equal(getattr(one, array), getattr(other, array))

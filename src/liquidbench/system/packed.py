@@ -82,12 +82,13 @@ def members(files: dict[str, bytes], wanted: str, most: int = MOST) -> dict[str,
     """The wanted files among the given ones and in archives among them.
 
     Args:
-        files: content by name; zip (``.npz`` included) and tar archives are recognised by their suffixes.
+        files: content by name; zip (``.npz`` included) and tar archives, and single files compressed with gzip, are
+            recognised by their suffixes.
         wanted: regular expression that must match the whole base name of a wanted file. Nothing else is unpacked.
         most: the largest total unpacked size, in bytes.
 
     Returns:
-        Content by base name.
+        Content by base name, without the suffix ``.gz``.
 
     Raises:
         ValueError: if an archive is damaged, encrypted, too large or too deeply nested; names it.
@@ -109,6 +110,14 @@ class _Unpacking:
         base = name.rsplit("/", 1)[-1]
         if self._wanted.fullmatch(base):
             self.found[base] = raw
+            return
+        if base.endswith(".gz") and self._wanted.fullmatch(base[:-3]):
+            try:
+                content = decompressed(raw, self._most - self._bytes)
+            except ValueError as problem:
+                raise ValueError(f"{base}: {problem}") from problem
+            self._spend(len(content))
+            self.found[base[:-3]] = content
             return
         kinds = ((r"\.(zip|npz)$", self._zip), (r"\.(tar(\.\w+)?|tgz)$", self._tar))
         for ending, unpack in kinds:
@@ -155,7 +164,9 @@ class _Unpacking:
 
     def _is_relevant(self, name: str) -> bool:
         base = name.rsplit("/", 1)[-1]
-        return bool(self._wanted.fullmatch(base) or re.search(r"\.(zip|npz|tar(\.\w+)?|tgz)$", base))
+        return bool(
+            self._wanted.fullmatch(base.removesuffix(".gz")) or re.search(r"\.(zip|npz|tar(\.\w+)?|tgz)$", base)
+        )
 
     def _count(self) -> None:
         self._members += 1

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from liquidbench.tasks import icu, mujoco_traces, synthetic, uci
+from liquidbench.tasks import icu, mnist, mujoco_traces, person, series, synthetic, uci, uea
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError, UserCode, is_code
 
@@ -32,6 +32,25 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "physionet2012-raindrop": icu.physionet2012_raindrop,
     "physionet2012-seft": icu.physionet2012_seft,
     "physionet2012-excerpt": icu.physionet2012_excerpt,
+    "etth1": series.etth1,
+    "exchange": series.exchange,
+    "traffic": series.traffic,
+    "traffic-ltc": series.traffic_ltc,
+    "power": series.power,
+    "power-ltc": series.power_ltc,
+    "ozone": series.ozone,
+    "ozone-ltc": series.ozone_ltc,
+    "person-partial": person.person_partial,
+    "person-ltc": person.person_ltc,
+    "mnist-rows": mnist.mnist_rows,
+    "mnist-events": mnist.mnist_events,
+    "japanese-vowels": uea.japanese_vowels,
+    "basic-motions": uea.basic_motions,
+    "articulary-words": uea.articulary_words,
+    "scp1": uea.scp1,
+    "scp1-papers": uea.scp1_papers,
+    "scp2-partial": uea.scp2_partial,
+    "ethanol-partial": uea.ethanol_partial,
     "parity-dense": synthetic.parity_dense,
     "parity-events": synthetic.parity_events,
     "parity-running": synthetic.parity_running,

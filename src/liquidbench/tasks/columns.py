@@ -262,7 +262,10 @@ def _suspected(numbers: pl.Series, usual: pl.Series, value: float, often_used: b
         apart = distinct >= _FEWEST_CATEGORIES and least >= 1 and gap > float(lower.max() or 0)  # pyright: ignore
         many = most >= 20 and distinct > 20 and count > 3 * len(usual) / distinct
         of_amounts = distinct >= _FEWEST_AMOUNTS and _ends_amounts(numbers, usual, value)
-        suspected = several and least >= 0 and (apart or many or of_amounts)
+        # Of counts, the next below 0 would be as rare as the least are.
+        least_of_all = usual.filter(usual <= least + 1).len() / 2
+        of_counts = least == 0 and distinct > _NEAR and count > 2 * least_of_all and _beside(numbers, value)[0]
+        suspected = several and least >= 0 and (apart or many or of_amounts or of_counts)
     else:
         alone = value < 0 <= least or most < 0 < value
         wide = gap > spread > 0 and (several or value not in _OF_BYTES)
@@ -447,8 +450,7 @@ class _Typing:
             alone = {name for name, column in floats.items() if numerals.has_thousands_alone(column)}
             for name in alone:
                 bare[name], marks[name] = (text[name], [], ""), numerals.Marks.of(text[name])
-            evident = [found for name, found in marks.items() if name not in alone]
-            of_file = numerals.mark_of_file(evident, points=len(floats) > len(alone))
+            of_file = numerals.mark_of_file([*marks.values()], points=len(floats) > len(alone))
         else:
             of_file = "."
         for name, (column, told, unit) in bare.items():

@@ -33,6 +33,7 @@ class Draft:
         found: the dates of the table.
         presence: columns that hold one value or nothing, which are read as whether it is there.
         daylight: that a clock goes back an hour, in words; empty where none does.
+        together: two columns that would tell recordings apart, before those that only name something were dropped.
         kind, per, horizon, classes: of the prediction.
         features: columns to predict from. `left_out` says why others are none, `sentinels` has the
             numbers that may mean that there is no value, by column.
@@ -71,6 +72,7 @@ class Draft:
         self.found = time_columns.Found(self.frame)
         self.daylight = ""
         self.presence: tuple[str, ...] = ()
+        self.together: list[tuple[str, ...]] = []
 
     @property
     def date_order(self) -> str | None:

@@ -16,6 +16,8 @@ from liquidbench.wording import counted, listed
 MOST_CLASSES = 50
 MOST_CLASSES_OF_NUMBERS = 20
 MOST_CATEGORIES = 10
+FEWEST_TO_SUSPECT = 5
+"""Rows of a class, and of all others, below which what tells it perfectly may well do so by chance."""
 SAME_QUANTITY = 0.999
 """Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
 
@@ -159,18 +161,40 @@ def _unfit(draft: Draft, name: str) -> str | None:
 def _repeats_target(draft: Draft, name: str) -> str | None:
     if draft.given.get("kind") == "forecast":
         return None
+    if way := _is_there_by_target(draft, name):
+        return way
     # Selected from a table of thousands of columns, each pair would take as long as the table is wide.
-    pairs = pl.DataFrame([draft.frame[name], draft.frame[draft.target]]).drop_nulls().unique()
+    known = pl.DataFrame([draft.frame[name], draft.frame[draft.target]]).drop_nulls()
+    pairs = known.unique()
     column, target = pairs[name], pairs[draft.target]
-    if pairs.height < 2:
+    # Single notes go with one value each, whatever they say.
+    if pairs.height < 2 or known.height < FEWEST_TO_SUSPECT:
         return None
     numbers = column.dtype.is_numeric(), target.dtype.is_numeric()
     if (all(numbers) or column.dtype == target.dtype) and (column == target).all():
         return "equals the target"
     # One value for each class: the target under other names. Numbers that are all distinct pair off by chance.
-    if not all(numbers) and pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
+    again = known.height - pairs.height >= FEWEST_TO_SUSPECT
+    if not all(numbers) and again and pairs.height == column.n_unique() == target.n_unique() <= MOST_CLASSES:
         return "tells the target exactly, value for value"
     return None
+
+
+def _is_there_by_target(draft: Draft, name: str) -> str | None:
+    """How a column is filled by the target, as what is only known after it is; None for others."""
+    known = pl.DataFrame([draft.frame[name], draft.frame[draft.target], pl.Series("of", draft.codes())])
+    known = known.filter(pl.col(draft.target).is_not_null())
+    # A target of each group is as many cases as there are groups.
+    if draft.key and groups.nested(draft.frame, draft.target, draft.key):
+        known = known.unique(["of", draft.target])
+    there = known[name].is_not_null()
+    if min(there.sum(), (~there).sum()) < FEWEST_TO_SUSPECT:
+        return None
+    filled, empty = (known[draft.target].filter(rows).unique() for rows in (there, ~there))
+    if len(filled) + len(empty) > known[draft.target].n_unique() or 1 not in (len(filled), len(empty)):
+        return None
+    one, what = (filled, "filled") if len(filled) == 1 else (empty, "empty")
+    return f"is {what} exactly where the target is {labelled(one)[0]}"
 
 
 def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
@@ -395,5 +419,5 @@ def _describe_features(draft: Draft) -> None:
     if missing:
         draft.lines.append(f"missing: {max(missing, 0.001):.1%} of the feature values; models are told which")
     for name, reason in draft.left_out.items():
-        if "the target" in reason:
+        if "the target" in reason and name not in draft.given.get("features", ()):
             draft.warnings.append(f"leak: {name!r} {reason}; it is left out")

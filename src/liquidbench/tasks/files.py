@@ -74,9 +74,9 @@ class Archive:
     Attributes:
         title: for error messages.
         folder: folder inside a data folder.
-        url: address of the folder of files that the source publishes.
-        published: names of the files there that contain the data. A file may be a zip (``.npz`` included), a tar, or a
-            single member.
+        url: address of the folder of files that the source publishes; of a page about them if none is published.
+        published: names of the files there that contain the data. A file may be a zip (``.npz`` included), a tar, a
+            single member, or one compressed with gzip. Empty where a copy is all that could be checked.
         copies: other sets of file names, of re-packed copies.
         members: regular expression that must match the whole base name of a wanted member.
         content: the decoded content of a member, over which the digest is computed.
@@ -95,7 +95,7 @@ class Archive:
     @property
     def forms(self) -> tuple[tuple[str, ...], ...]:
         """Sets of file names, each of which contains all data."""
-        return (*self.copies, self.published)
+        return (*self.copies, *[self.published] * bool(self.published))
 
     def digest_of(self, members: dict[str, bytes]) -> str:
         """SHA-256 over names and content of the members."""
@@ -118,7 +118,7 @@ def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[s
         Raw content by base name.
 
     Raises:
-        FileNotFoundError: if a folder was given that lacks the files.
+        FileNotFoundError: if a folder was given that lacks the files, or they cannot be downloaded.
         ValueError: if the content is not what the task was written for.
         OSError: if a download fails.
     """
@@ -134,9 +134,16 @@ def read(archive: Archive, data: str | os.PathLike[str] | None = None) -> dict[s
         paths = [folder / archive.folder / name for name in form]
         if all(path.is_file() for path in paths):
             return _verified(archive, paths)
-    if given is None:
+    if given is None and archive.published:
         return _download(archive, folder / archive.folder)
     looked = " or ".join(" + ".join(_shortened(form)) for form in archive.forms)
+    if not archive.published:
+        searched = origin + str(given) if given is not None else "data and LIQUIDBENCH_DATA are unset"
+        raise FileNotFoundError(
+            f"{archive.title}: {folder / archive.folder} does not contain {looked} (searched because {searched}). It "
+            f"cannot be downloaded in this form; the original is described at {archive.url}. Put a copy into "
+            f"<folder>/{archive.folder}/ and pass data=<folder>, on the command line --data <folder>"
+        )
     raise FileNotFoundError(
         f"{archive.title}: {folder / archive.folder} does not contain {looked} (searched because of "
         f"{origin}{given}). Put the files there, from {archive.url}, or leave data and LIQUIDBENCH_DATA "

@@ -32,6 +32,12 @@ _FEW_LAGS = (1, 4)
 _MANY = 16
 """Number of features above which `_FEW_LAGS` are used."""
 
+_SEQUENCES = 3_000
+"""Training sequences of the convolutions; if there are more, a sample of them is used."""
+
+_BATCH = 1_000
+"""Sequences of which features are computed at a time: there are thousands for each."""
+
 _LENGTH = 9
 _DILATIONS = 32
 _FEATURES = 10_000
@@ -142,26 +148,33 @@ def convolution_predictions(task: Task, split: str = "test") -> Floats:
         raise NoFloorError(f"sequences have different lengths, {min(lengths)} to {max(lengths)} steps")
     if (length := lengths.pop()) < _LENGTH:
         raise NoFloorError(f"sequences have {length} steps, but a kernel needs {_LENGTH}")
+    drawn = np.flatnonzero(train.target_mask)
+    if len(drawn) > _SEQUENCES:
+        drawn = np.sort(np.random.default_rng(0).choice(drawn, _SEQUENCES, replace=False))
     transform = minirocket(train.values)
-    inputs, checked, at = (transform(one.values) for one in (train, validation, asked))
-    mean, deviation = inputs.mean(0), inputs.std(0)
+    rows = transform(train.values[drawn])
+    mean, deviation = rows.mean(0), rows.std(0)
     deviation[deviation == 0] = 1.0
-    inputs, checked, at = ((one - mean) / deviation for one in (inputs, checked, at))
-    known = train.targets[train.target_mask]
+    rows = (rows - mean) / deviation
+    known = train.targets[drawn]
     wanted = np.eye(task.outputs)[known.astype(np.int64)] if task.kind == "classification" else known
     intercept = wanted.mean(axis=0, dtype=np.float64)
     # With the kernel matrix, since there are more features than sequences.
-    rows = inputs[train.target_mask]
     values, vectors = np.linalg.eigh(rows @ rows.T)
     turned = vectors.T @ (wanted - intercept)
+    penalties = np.logspace(-1, 5, 13)
+    weights = np.concatenate(
+        [rows.T @ (vectors @ (turned / (np.maximum(values, 0)[:, None] + penalty))) for penalty in penalties], axis=1
+    )
+
+    def predicted(data: NDArray[np.float32], weights: Floats) -> Floats:
+        batches = (data[first : first + _BATCH] for first in range(0, len(data), _BATCH))
+        return np.concatenate([(transform(batch) - mean) / deviation @ weights for batch in batches])
+
     expected = validation.targets[validation.target_mask]
-    best, chosen = -np.inf, np.zeros(0)
-    for penalty in np.logspace(-1, 5, 13):
-        weights = rows.T @ (vectors @ (turned / (np.maximum(values, 0)[:, None] + penalty)))
-        worth = _worth(task, expected, (checked @ weights + intercept)[validation.target_mask])
-        if worth > best or not chosen.size:
-            best, chosen = worth, weights
-    return at @ chosen + intercept
+    guesses = np.split(predicted(validation.values, weights)[validation.target_mask], len(penalties), axis=1)
+    best = int(np.argmax([_worth(task, expected, guess + intercept) for guess in guesses]))
+    return predicted(asked.values, np.split(weights, len(penalties), axis=1)[best]) + intercept
 
 
 def minirocket(values: NDArray[np.float32], seed: int = 0) -> Callable[[NDArray[np.float32]], Floats]:
@@ -301,31 +314,40 @@ def _before(values: Floats, steps: int) -> Floats:
 
 
 def _summaries(split: Split) -> Floats:
-    steps, there = np.arange(split.values.shape[1])[:, None], split.rows >= 0
-    counts = split.mask.sum(1)
+    parts = (slice(first, first + _BATCH) for first in range(0, len(split), _BATCH))
+    return np.concatenate(
+        [_summarised(split.values[part], split.mask[part], split.timespans[part], split.rows[part]) for part in parts]
+    )
+
+
+def _summarised(
+    raw: NDArray[np.float32], mask: NDArray[np.bool_], timespans: NDArray[np.float32], rows: NDArray[np.int64]
+) -> Floats:
+    steps, there = np.arange(raw.shape[1])[:, None], rows >= 0
+    counts = mask.sum(1)
     some, number = counts > 0, np.where(counts, counts, np.nan)
-    values = split.values.astype(np.float64)
-    mean = np.where(split.mask, values, 0.0).sum(1) / number
-    deviation = np.sqrt((np.where(split.mask, values - mean[:, None], 0.0) ** 2).sum(1) / number)
+    values = raw.astype(np.float64)
+    mean = np.where(mask, values, 0.0).sum(1) / number
+    deviation = np.sqrt((np.where(mask, values - mean[:, None], 0.0) ** 2).sum(1) / number)
     least, greatest = (
-        np.where(some, fold(np.where(split.mask, values, empty), axis=1), np.nan)
+        np.where(some, fold(np.where(mask, values, empty), axis=1), np.nan)
         for fold, empty in ((np.min, np.inf), (np.max, -np.inf))
     )
-    last = np.where(split.mask, steps, -1).max(1)
-    before = np.where(split.mask & (steps < last[:, None]), steps, -1).max(1)
-    first = np.where(split.mask, steps, len(steps)).min(1)
+    last = np.where(mask, steps, -1).max(1)
+    before = np.where(mask & (steps < last[:, None]), steps, -1).max(1)
+    first = np.where(mask, steps, len(steps)).min(1)
 
     def at(place: NDArray[np.int64]) -> Floats:
         taken = np.take_along_axis(values, np.clip(place, 0, len(steps) - 1)[:, None], axis=1)[:, 0]
         return np.where((place >= 0) & (place < len(steps)), taken, np.nan)
 
-    times = split.timespans.cumsum(1, dtype=np.float64)
+    times = timespans.cumsum(1, dtype=np.float64)
     total = times[:, -1:]
     since = np.where(
         some, total - np.take_along_axis(times[..., None], np.maximum(last, 0)[:, None], axis=1)[:, 0], np.nan
     )
     length = there.sum(1, keepdims=True)
-    spans = np.where(there, split.timespans, np.nan).astype(np.float64)
+    spans = np.where(there, timespans, np.nan).astype(np.float64)
     told = [np.nanmean(spans, 1, keepdims=True), np.nanstd(spans, 1, keepdims=True), np.nanmax(spans, 1, keepdims=True)]
     parts = [mean, deviation, least, greatest, at(first), at(last), at(before), counts / length, since, length, total]
     return np.concatenate([*parts, *told], axis=-1)

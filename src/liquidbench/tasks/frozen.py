@@ -10,7 +10,7 @@ from liquidbench.tasks.task import Feature, Scaler, Source, Task
 
 _KEPT = (
     *("name", "title", "description", "kind", "per", "outputs", "target_unit", "time_unit", "data_digest", "classes"),
-    *("window", "irregular", "missing", "split_rule"),
+    *("window", "context", "irregular", "missing", "split_rule"),
 )
 
 

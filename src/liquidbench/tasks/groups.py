@@ -34,6 +34,10 @@ COUNTED = 0.95
 """Share of the steps of 1 from which on whole numbers from 0 or 1, one for each group, count the groups."""
 MOST_PAIRED = 12
 """Columns among which pairs are looked for."""
+MOST_TOGETHER = 6
+"""Columns of which any two together may tell recordings apart."""
+BY_CHANCE = 5
+"""Times that numbers dealt at random would come again, from which on it is no accident that none does."""
 _MOST_FOLDS = 20
 
 
@@ -186,6 +190,122 @@ def codes(frame: pl.DataFrame, key: tuple[str, ...]) -> NDArray[np.int64]:
     ranks = frame.select(pl.struct(key).rank("dense")).to_series().to_numpy()
     _, first, inverse = np.unique(ranks, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse]
+
+
+def measured(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
+    """Columns of numbers, named like what has an identifier, that were measured: the charge of a battery, say.
+
+    In the order of time, at most within another identifier, they go from each value to the next one above or below, and
+    not only up, as numbers do that are given out. Fractions are measured, too, where many occur.
+    """
+    numbers = [
+        name
+        for name in frame.columns
+        if name not in (target, time) and frame[name].dtype.is_numeric() and words.is_named(name)
+    ]
+    numbers = [name for name in numbers if not words.is_id(name) and not words.is_within(name)]
+    others = [(name,) for name in named(frame, target, time) if name not in numbers] if numbers else []
+    in_time = frame if time is None else frame.sort(time, maintain_order=True)
+    # Rows of one time have no order.
+    ordered = [
+        key
+        for key in ([(), *others] if numbers else [])
+        if time is None or frame.select(time, *key).is_unique().mean() >= ALMOST_ALL  # pyright: ignore
+    ]
+    return [name for name in numbers if any(_is_measured(in_time[name], codes(in_time, key), time) for key in ordered)]
+
+
+def _is_measured(column: pl.Series, of_rows: NDArray[np.int64], time: str | None) -> bool:
+    there = column.is_not_null().to_numpy()
+    if there.sum() < FEWEST_ROWS:
+        return False
+    ranks = column.drop_nulls().rank("dense").cast(pl.Int64).to_numpy()
+    if (column.drop_nulls().cast(pl.Float64) % 1 != 0).any() and ranks.max() > MOST_CLASSES:
+        return True
+    order = np.argsort(of_rows[there], kind="stable")
+    steps = np.diff(ranks[order])[np.diff(of_rows[there][order]) == 0]
+    steps = steps[steps != 0]
+    if len(steps) < MANY_BLOCKS or np.mean(np.abs(steps) == 1) < ALMOST_ALL or ranks.max() <= FEWEST:
+        return False
+    # Without a time, rows may begin with the last.
+    down = np.mean(steps < 0)
+    return bool(down > 1 - ALMOST_ALL and (time is not None or down < ALMOST_ALL))
+
+
+def keys(frame: pl.DataFrame, target: str, given: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """What may tell recordings apart: the key given; else nothing, identifiers by name, other columns, two of them."""
+    if given:
+        return [given]
+    usable = [
+        name
+        for name in _usable(frame, target, None)
+        if _count(frame, (name,)) <= frame.height / 2 and not (is_fold(frame[name]) or is_part_of_split(frame[name]))
+    ]
+    names = [name for name in usable if words.is_named(name)][:MOST_PAIRED]
+    others = [name for name in usable if not words.is_named(name) and not words.counts_within(name)][:MOST_PAIRED]
+    together = [
+        pair
+        for pair in itertools.combinations([*names, *others][:MOST_TOGETHER], 2)
+        if 4 * _count(frame, pair) <= frame.height
+    ]
+    return [(), *((name,) for name in names), *((name,) for name in others), *together]
+
+
+def told_apart_by(frame: pl.DataFrame, name: str, keys: list[tuple[str, ...]]) -> tuple[str, ...] | None:
+    """The first key within none of whose values a number of a column comes twice, by no accident; None without one.
+
+    So do the times of recordings. Numbers that go on from one value of the key to the next do so without it: levels of
+    a battery, say, have different hours each.
+    """
+    there = frame.filter(frame[name].is_not_null())
+    for key in [key for key in keys if name not in key]:
+        of_rows = codes(there, key)
+        alone = not key or all(words.is_named(part) for part in key)
+        if _is_told_apart(there[name], of_rows) and (alone or not _goes_on_through(there[name], of_rows)):
+            return key
+    return None
+
+
+def _is_told_apart(column: pl.Series, of_rows: NDArray[np.int64]) -> bool:
+    sizes = np.bincount(of_rows)
+    if not pl.DataFrame([column, pl.Series("of", of_rows)]).is_unique().all():
+        return False
+    if not column.dtype.is_numeric():
+        return bool((sizes * (sizes - 1) / 2).sum() >= BY_CHANCE * column.n_unique())
+    numbers = column.cast(pl.Float64).to_numpy()
+    steps = np.diff(numbers)[np.diff(of_rows) == 0]
+    if len(steps) >= max(dates.NO_ACCIDENT, len(numbers) / 2) and (steps > 0).all():
+        return True
+    if (numbers % 1 != 0).any():
+        return False
+    span = np.ptp(numbers) + 1
+    if len(sizes) == 1:
+        # In a single recording, numbers in any order that are few among many may be names as well.
+        return bool(len(numbers) >= ALMOST_ALL * span)
+    values = min(span, column.n_unique()) if 2 * column.n_unique() <= len(numbers) else span
+    return bool((sizes * (sizes - 1) / 2).sum() >= BY_CHANCE * values)
+
+
+def _goes_on_through(column: pl.Series, of_rows: NDArray[np.int64]) -> bool:
+    """Whether numbers go on in their direction where the rows of one value of a key give way to those of the next."""
+    if not column.dtype.is_numeric():
+        return False
+    steps, changes = np.diff(column.cast(pl.Float64).to_numpy()), np.diff(of_rows) != 0
+    if changes.sum() > len(column) / 2 or changes.all() or not changes.any():
+        return False
+    return bool(np.mean(np.sign(np.median(steps[~changes])) * steps[changes] > 0) > 1 - ALMOST_ALL)
+
+
+def order_within(frame: pl.DataFrame, name: str, key: tuple[str, ...]) -> str:
+    """How the rows of each value of a key follow one another by a column: "up", "down" or "mixed".
+
+    They are mixed, too, where the rows of one value do not stand together.
+    """
+    of_rows = codes(frame, key)
+    steps = np.diff(frame[name].cast(pl.Float64).to_numpy())[np.diff(of_rows) == 0]
+    if (key and _runs(frame, key) != _count(frame, key)) or not len(steps):
+        return "mixed"
+    return "up" if (steps > 0).all() else "down" if (steps < 0).all() else "mixed"
 
 
 def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:

@@ -144,7 +144,7 @@ def physionet2012_official(data: str | os.PathLike[str] | None = None) -> Task:
         "By stay, in the sets of the challenge: training is 3,200 and validation 800 of the 4,000 stays of set a, "
         "drawn at random (sorted by RecordID, numpy's default_rng(2012)); test are the 8,000 stays of sets b and c.",
         others=(),
-        fold_rule="the challenge has one split, and no other is defined",
+        fold_rule="By the challenge there is one: it has a single split.",
     )
 
 
@@ -165,7 +165,7 @@ def physionet2012_raindrop(data: str | os.PathLike[str] | None = None) -> Task:
         "By stay: 9,590 training, 1,199 validation and 1,199 test, of the 11,988 stays with measurements, as published "
         "with Raindrop (Zhang et al., ICLR 2022); this is the first of its five splits.",
         others=tuple(others),
-        fold_rule="By stay: the five random splits published with Raindrop, whose test parts overlap.",
+        fold_rule="By the papers: the five random splits published with Raindrop, whose test parts overlap.",
     )
 
 
@@ -183,7 +183,7 @@ def physionet2012_seft(data: str | os.PathLike[str] | None = None) -> Task:
         "By stay: 7,680 training, 1,920 validation and 2,400 test of the 12,000 stays, as published with SeFT (Horn et "
         "al., ICML 2020).",
         others=(),
-        fold_rule="the paper has one split, and no other is defined",
+        fold_rule="By the paper there is one: it has a single split.",
     )
 
 

@@ -30,6 +30,7 @@ class Meaning(Draft):
         timing.find(self)
         self._drop_useless()
         timing.choose(self)
+        self._drop_counts()
         # Subjects who were recorded one after another are numbered in the order of time.
         timing.drop_copies(self, but=words.is_named)
         recordings.choose(self)
@@ -54,17 +55,24 @@ class Meaning(Draft):
                 roles[name] = role
 
     def _drop_useless(self) -> None:
-        """Drop rows without any value, and columns that would make rows distinct by counting them."""
+        """Drop rows without any value, and columns that would make rows distinct by counting them as they stand."""
         empty = self.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
         if empty.any():
             self.lines.append(f"rows: {counted(empty.sum(), 'empty row')} dropped")
             self.keep(~empty)
-        wanted = {self.target, *self.key, self.given.get("time"), *(self.given.get("features") or ())}
+        # What the rows do not follow may be their order.
+        self._drop_counts(followed=True)
+
+    def _drop_counts(self, followed: bool = False) -> None:
+        """Drop columns that count the rows; if asked, only those in whose order the rows stand."""
+        wanted = {self.target, self.time, *self.key, self.given.get("time"), *(self.given.get("features") or ())}
         counts = [
             name
             for name in self.frame.columns
             if name not in wanted and _counts_rows(self.frame[name]) and not words.time_name(name)
         ]
+        if followed:
+            counts = [name for name in counts if (self.frame[name].drop_nulls().diff().drop_nulls() > 0).all()]
         self.left_out |= dict.fromkeys(counts, "only counts the rows")
         self.frame = self.frame.drop(counts)
 

@@ -75,6 +75,24 @@ class Marks:
         """Whether all points could be between thousands, and no cell says that they are or are not."""
         return bool(self.either["."]) and not (self.point or self.comma or self.large)
 
+    @property
+    def own(self) -> str | None:
+        """The decimal mark that the column's own cells make plain, a point or a comma; None where they do not."""
+        plain = {".": self.point, ",": self.comma}
+        most, least = max(plain, key=plain.__getitem__), min(plain, key=plain.__getitem__)
+        if plain[most]:
+            return most if plain[least] <= 0.01 * plain[most] else None
+        point, comma = self.either["."], self.either[","]
+        if point and comma:
+            return None
+        if self.small and max(point, comma) >= _ENOUGH:
+            # Fractions would not all have three digits, nor would whole numbers be without.
+            return "." if comma else ","
+        if self.large and (point or comma):
+            # Who writes 1500 puts nothing between thousands.
+            return "," if comma else "."
+        return None
+
     @classmethod
     def of(cls, column: pl.Series) -> "Marks":
         """Count the marks of a column of text, `bare`."""
@@ -195,21 +213,15 @@ def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None
     Raises:
         Undecided: where it is not plain.
     """
-    plain = {".": marks.point, ",": marks.comma}
-    most, least = max(plain, key=plain.__getitem__), min(plain, key=plain.__getitem__)
-    if plain[most] and plain[least] <= 0.01 * plain[most]:
-        return most
-    if plain[least]:
+    if marks.point and marks.comma and marks.own is None:
         raise Undecided(f"{name!r} holds {_example(column, _PLAIN['.'])} as well as {_example(column, _PLAIN[','])}")
-    if of_file is not None:
-        return of_file
+    if marks.point or marks.comma or of_file is None:
+        decided = marks.own
+    else:
+        decided = of_file
+    if decided is not None:
+        return decided
     point, comma = marks.either["."], marks.either[","]
-    if marks.small and max(point, comma) >= _ENOUGH and not (point and comma):
-        # Fractions would not all have three digits, nor would whole numbers be without.
-        return "." if comma else ","
-    if marks.large and not (point and comma):
-        # Who writes 1500 puts nothing between thousands.
-        return "," if comma else "."
     if comma or (point and marks.small and usual is None):
         cell = _example(column, _EITHER["," if comma else "."])
         digits = re.sub(r"\D", "", cell)
@@ -241,7 +253,8 @@ def mark_of_file(marks: list[Marks], points: bool) -> str | None:
     Returns:
         A point, a comma, or None where there is evidence for neither or both.
     """
-    point, comma = points or any(found.point for found in marks), any(found.comma for found in marks)
+    point = points or any(found.point or found.own == "." for found in marks)
+    comma = any(found.comma or found.own == "," for found in marks)
     return None if point == comma else "." if point else ","
 
 

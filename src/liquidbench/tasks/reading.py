@@ -131,7 +131,7 @@ class _Reading:
 
     def __init__(self, name: str, raw: bytes, wanted: Collection[str], decimal: str | None):
         self.name = name
-        self.wanted = set(wanted)
+        self.wanted, self.decimal = set(wanted), decimal
         self.remarks: list[str] = []
         self.warnings: list[str] = []
         text = self._decoded(raw)
@@ -678,8 +678,20 @@ class _Reading:
         there = np.ones(len(widths), dtype=bool)
         there[footer] = False
         longer = np.flatnonzero((widths > names) & there)
-        if len(longer) and (widths_without_end(longer) <= names).all():
-            which = "each row ends" if len(longer) == there.sum() else f"{len(longer)} rows end"
+        if len(longer) and self._ends_bare(
+            header, longer, np.flatnonzero((widths == names) & there), widths_without_end
+        ):
+            alike = len(longer) == there.sum()
+            if alike and (parted := self._parted(header, numbers)):
+                self._refuse(
+                    f"line {numbers[longer[0]]} and all others end in one cell more than line {self.header_line} has "
+                    f"names, with nothing in it, and {parted} may be one cell with a {self.separator!r} in it, so it "
+                    "is not plain which value belongs to which name. If it is one, quote such cells, or save the table "
+                    "with semicolons between cells; if each row only ends in a separator, remove those, or say "
+                    "--decimal . (decimal: in a study)"
+                )
+            some = _number(len(longer), "row")
+            which = "each row ends" if alike else f"{some} {'ends' if len(longer) == 1 else 'end'}"
             self.remarks.append(f"file: {which} in a separator with nothing behind it, which makes no column")
             surplus = longer
         else:
@@ -696,6 +708,40 @@ class _Reading:
         if wrong.any():
             self._refuse_widths(header, widths, numbers, wrong)
         return footer
+
+    @staticmethod
+    def _ends_bare(
+        header: Sequence[str],
+        longer: NDArray[np.int64],
+        others: NDArray[np.int64],
+        widths_without_end: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    ) -> bool:
+        """Whether what rows have more than there are names are empty cells at their ends, and no other rows end empty.
+
+        Where others lack the last value too, a cell that the separator parts in two moves all that follow it under the
+        names of their neighbours and looks just so.
+        """
+        ends = widths_without_end(others)
+        named = _width_without_end(header)
+        return bool((widths_without_end(longer) <= max(named, *ends, 0)).all() and (ends >= named).all())
+
+    def _parted(self, header: Sequence[str], numbers: NDArray[np.int64]) -> str:
+        """Two cells of the first row that commas may part in each row, as in ``20,5`` or ``Meyer, K.``; else empty."""
+        if self.separator != "," or self.decimal == ".":
+            return ""
+        lines = [(int(number), self.lines[int(number) - 1]) for number in numbers[:_SAMPLE_LINES]]
+        rows = [row for _, row in self._split(lines, self.separator)]
+        columns = list(zip(*(row[: len(header)] for row in rows), strict=False))
+        blank = [all(cell[:1] == " " for cell in column) for column in columns]
+        for place in range(1, len(columns)):
+            decimals = {cell.strip() for cell in columns[place]}
+            # As many figures in each row, but not the two of a flag.
+            alike = len({len(cell) for cell in decimals}) == 1 and len(decimals) > 2
+            whole = all(re.fullmatch(r"[+-]?\d+", cell.strip()) for cell in columns[place - 1])
+            number = whole and alike and all(cell.isdecimal() for cell in decimals)
+            if number or (blank[place] and not all(blank[1:])):
+                return repr(f"{rows[0][place - 1]},{rows[0][place]}")
+        return ""
 
     def _are_row_names(self, rows: NDArray[np.int64], numbers: NDArray[np.int64]) -> bool:
         """Whether the first cells count, in quotation marks that other numbers do not have, as R's row names do."""

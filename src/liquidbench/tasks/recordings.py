@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.tasks import columns, groups, time_columns, words
+from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.draft import Draft, filled_where_it_changes
 from liquidbench.wording import columns_named, counted, listed
 
@@ -18,6 +18,9 @@ MIXED = 1.5
 def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
     draft.key = _choose(draft)
+    if not draft.key:
+        pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
+        draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
     if odd := _long_form(draft) or _wide_form(draft):
         draft.warnings.append(odd)
     _suspect_names(draft)
@@ -35,31 +38,52 @@ def _choose(draft: Draft) -> tuple[str, ...]:
                 f"column {name!r} is named like a group, but {what}. Or name another with --group, "
                 "or none with --no-group"
             )
-    choice = groups.choose(draft.frame, draft.target, draft.time)
+    measured = groups.measured(draft.frame, draft.target, draft.time)
+    for name in measured:
+        draft.warnings.append(
+            f"{name!r} is named like an identifier, but its numbers change as measured ones do, so it is a feature and "
+            f"tells no recordings apart (--group {shlex.quote(name)} takes it for the group)"
+        )
+    choice = groups.choose(draft.frame.drop(measured), draft.target, draft.time)
     if choice.key:
         draft.lines.append(f"group: {columns_named(choice.key)} ({choice.reason})")
     else:
         draft.lines.append("group: no column found; the file is one recording (--group names one)")
     draft.warnings += choice.warnings
     if not choice.key:
-        _suspect_recordings(draft)
+        _suspect_recordings(draft, draft.frame.drop(measured))
     return choice.key
 
 
-def _suspect_recordings(draft: Draft) -> None:
-    """Warn of several recordings that are read as one."""
-    for name in groups.recurring(draft.frame, draft.target, draft.time):
+def _any_of_clock(draft: Draft, names: tuple[str, ...]) -> bool:
+    return any(time_columns.may_be_of_clock(draft.frame[name]) for name in names)
+
+
+def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
+    """Warn of several recordings that are read as one, by these columns."""
+    restarting = groups.restarting(frame, draft.target, draft.time)
+    for name in groups.recurring(frame, draft.target, draft.time):
+        if name in restarting.values():
+            continue
         draft.warnings.append(
             f"{name!r} is named like an identifier, but the file is read as one recording that goes on from one of "
             f"its values to another; if each has a series of its own, {_way_apart(draft, name)}"
         )
-    restarting = groups.restarting(draft.frame, draft.target, draft.time)
     for name, counter in restarting.items():
+        # Subjects who are numbered at each site have several rows each, as visits of a subject have not.
+        several = frame.select(name, counter).n_unique() * groups.SHORT <= frame.height
+        if several and words.is_named(counter):
+            draft.warnings.append(
+                f"{counter!r} begins again with each value of {name!r}, so that the two together name something, but "
+                f"the file is read as one recording; if each has a series of its own, --group "
+                f"{shlex.quote(f'{name},{counter}')} keeps them apart"
+            )
+            continue
         draft.warnings.append(
             f"{counter!r} begins again with each value of {name!r}, as in a table of several recordings, but the "
             f"file is read as one; if each has a series of its own, {_way_apart(draft, name)}"
         )
-    for name in groups.unnamed_blocks(draft.frame, draft.target, draft.time):
+    for name in groups.unnamed_blocks(frame, draft.target, draft.time):
         if name in restarting:
             continue
         draft.warnings.append(
@@ -210,10 +234,10 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
     names = [name for name in names if name not in draft.key and not time_columns.may_be_of_clock(frame[name])]
     hint = f" ({listed(names, 4)} would do)" if names else ""
     some = f"{draft.frame[draft.time].drop_nulls()[0]}"
-    dates = f". If numbers such as {some} are dates, write them with their year, as 2024-05-31"
-    dates *= draft.frame[draft.time].dtype.is_float() and words.speaks_of_dates(draft.time)
+    dated = f". If numbers such as {some} are dates, write them with their year, as 2024-05-31"
+    dated *= draft.frame[draft.time].dtype.is_float() and words.speaks_of_dates(draft.time)
     draft.refuse(
-        f"{what}{dates}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
+        f"{what}{dated}. Sorted by time, their rows would be mixed. Name the column that tells recordings apart with "
         f"--group{hint}, or add one; if it is one recording all the same, say --no-group"
     )
 
@@ -221,22 +245,36 @@ def _suspect_mixed_recordings(draft: Draft) -> None:
 def _suspect_daylight_saving(
     draft: Draft, codes: NDArray[np.int64], times: NDArray[np.float64], rows: NDArray[np.int64]
 ) -> None:
-    """Warn where a clock goes back by an hour and on as before, at a time of year when clocks do so."""
+    """Warn where a clock goes back or ahead by an hour and on as before, at a time of year when clocks do so."""
     if draft.time is None or draft.frame[draft.time].dtype != pl.Datetime:
         return
     spans = np.diff(times)[np.diff(codes) == 0]
     if not (spans > 0).any():
         return
-    usual = float(np.median(spans[spans > 0]))
-    back = np.flatnonzero(
-        (np.diff(codes) == 0) & (np.diff(times) <= 0) & (np.abs(np.diff(times) + 3600 - usual) <= 0.1 * usual)
-    )
-    when = draft.frame[draft.time].gather(rows[back + 1])
-    turning = (
-        when.dt.weekday().is_in([6, 7]) & when.dt.month().is_in([3, 4, 5, 9, 10, 11]) & (when.dt.hour() <= 4)
-    ).to_numpy()
-    if turning.any():
-        first = int(rows[back[turning][0] + 1])
+    # Spans may vary.
+    usual, most = np.quantile(spans[spans > 0], (0.5, 0.95))
+    longest = max(most, 1.1 * usual)
+    steps = np.where(np.diff(codes) == 0, np.diff(times), np.nan)
+
+    def turning_by(hour: int, there: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Rows that come an hour too early or too late at a time of year and of day when clocks are set."""
+        there = there & (steps > hour) & (steps - hour <= 2 * longest)
+        when = draft.frame[draft.time or ""].gather(rows[np.flatnonzero(there) + 1])
+        months = when.dt.month().is_in([3, 4, 5, 9, 10, 11])
+        return np.flatnonzero(there)[(when.dt.weekday().is_in([6, 7]) & months & (when.dt.hour() <= 4)).to_numpy()]
+
+    back = turning_by(-3600, steps <= 0)
+    # An hour is missing only where hardly a span is as long, and rows are in order.
+    leaps = turning_by(3600, (steps > longest) & (not (steps < 0).any()))
+    if len(leaps) and draft.time in draft.found.local and (steps > 2 * longest).sum() <= max(dates.few(len(steps)), 1):
+        first = int(rows[leaps[0] + 1])
+        draft.warnings.append(
+            f"the clock goes an hour ahead in {draft.at(first)}, at {draft.frame[draft.time][first]}, as at the "
+            "beginning of daylight saving, and that hour counts as time that passed; write times in UTC, or with their "
+            "offset, as in 2024-05-31 13:45:00+02:00"
+        )
+    if len(back):
+        first = int(rows[back[0] + 1])
         draft.daylight = (
             f"the clock goes back an hour in {draft.at(first)}, at {draft.frame[draft.time][first]}, as at the end "
             "of daylight saving"
@@ -273,8 +311,8 @@ def _merge_repeated_rows(draft: Draft) -> None:
     if same.mean() > 0.01:
         table = draft.frame, draft.target, draft.time
         within = f"within a group of {columns_named(draft.key)}" if draft.key else "with other content"
-        pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in groups.pairs(*table)]
-        pairs = [pair for pair in pairs if not any(time_columns.may_be_of_clock(draft.frame[name]) for name in pair)]
+        pairs = draft.together or [pair for pair in groups.pairs(*table) if not _any_of_clock(draft, pair)]
+        pairs = [sorted(pair, key=draft.key.__contains__, reverse=True) for pair in pairs]
         alone = [] if draft.key else groups.candidates(*table)
         in_file = draft.frame[np.argsort(draft.row)]
         of_clock = [name for name in alone if time_columns.may_be_of_clock(draft.frame[name])]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from liquidbench.tasks import dates
 from liquidbench.tasks.draft import correlation
-from liquidbench.tasks.features import MOST_CLASSES
+from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CLASSES
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS, Scaler
@@ -18,8 +18,6 @@ from liquidbench.wording import listed
 LEAK = 0.999
 """Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
 target in disguise."""
-FEWEST_TO_SUSPECT = 5
-"""Rows of a class, and of all others, below which a feature that tells it perfectly may well do so by chance."""
 STRAYED = 10
 """How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
 OUTLIER = 20
@@ -86,6 +84,27 @@ def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
                 f"leak suspect: {name!r} {how}; if it is not known when the prediction is made, leave it out "
                 "(features: in a study)"
             )
+        elif meaning.kind != "forecast" and (how := _is_there_by_target(meaning, known, observed[:, column], targets)):
+            yield (
+                f"leak suspect: {meaning.sources[column]!r} is {how}, and models are told which values are missing; if "
+                "it is filled in only once the target is known, leave it out (features: in a study)"
+            )
+
+
+def _is_there_by_target(
+    meaning: Meaning, known: NDArray[np.bool_], observed: NDArray[np.bool_], targets: NDArray[Any]
+) -> str | None:
+    """Whether a feature is there almost exactly where the target is of one class, or where it is not 0."""
+    there, classes = observed[known].astype(np.float64), meaning.classes
+    if classes is not None:
+        ranked = auroc(there, targets[known], len(classes))
+        best = int(ranked.argmax())
+        if ranked[best] > LEAK:
+            inside = there[targets[known] == best].mean() > 0.5
+            return f"{'filled' if inside else 'empty'} almost exactly where {meaning.target!r} is {classes[best]!r}"
+    elif auroc(there, (targets[known] != 0).astype(np.int64), 2)[0] > LEAK:
+        return f"filled or empty almost exactly where {meaning.target!r} is not 0"
+    return None
 
 
 def _tells_target(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any], least: float) -> str | None:

@@ -30,10 +30,13 @@ CLIPPED = (0.005, 0.995)
 """Quantiles of the training values of a column. What lies further outside of them than they are apart is clipped: a
 typing error must not be the largest signal there is, and what is merely far out stays what it is."""
 
+_BLOCK = 2**22
+"""Values of which the scaler makes copies at a time, column by column."""
+
+_BATCH = 2**22
+"""Values of the recordings that are put into a split at a time."""
 
 _NAME = re.compile(r"[A-Za-z]\w{0,39}")
-# Sequences that are assembled at once, which bounds the memory of the steps between.
-_BLOCK = 4096
 
 RESERVED = frozenset(
     ("loss", "epochs", "trial_score", "best_epoch", "attempts", "trivial", "linear", "parameters", "state_size")
@@ -229,7 +232,11 @@ class Scaler:
 
     @classmethod
     def fit(
-        cls, values: NDArray[Any], observed: NDArray[np.bool_], clipped: NDArray[np.bool_] | None = None
+        cls,
+        values: NDArray[Any],
+        observed: NDArray[np.bool_],
+        clipped: NDArray[np.bool_] | None = None,
+        alike: bool = False,
     ) -> "Scaler":
         """Fit on the observed entries of values (n, columns); a column that never varies is only centred.
 
@@ -237,22 +244,30 @@ class Scaler:
             values: (n, columns).
             observed: bool (n, columns).
             clipped: bool (columns,), which of them are clipped, see `CLIPPED`; None for none.
+            alike: whether all columns get the mean and deviation of all values together.
         """
-        if clipped is not None:
-            low, high = _limits(values, observed, clipped)
-            fitted = cls.fit(np.clip(values, low, high), observed)
-            return cls(fitted.mean, fitted.deviation, low, high)
-        counts = np.maximum(observed.sum(axis=0), 1)
-        kept = np.where(observed, values, 0.0).astype(np.float64)
-        mean = kept.sum(axis=0) / counts
-        deviation = np.sqrt((np.where(observed, kept - mean, 0.0) ** 2).sum(axis=0) / counts)
-        low = np.where(observed, kept, np.inf).min(axis=0, initial=np.inf)
-        high = np.where(observed, kept, -np.inf).max(axis=0, initial=-np.inf)
+        columns = values.shape[1]
+        low, high = np.full(columns, -np.inf), np.full(columns, np.inf)
+        moments = []
+        # In blocks, as the copies in float64 of a large data set do not fit into memory.
+        width = max(_BLOCK // max(len(values), 1), 1)
+        for block in (slice(first, first + width) for first in range(0, columns, width)):
+            kept, there = values[:, block], observed[:, block]
+            if clipped is not None:
+                low[block], high[block] = _limits(kept, there, clipped[block])
+                kept = np.clip(kept, low[block], high[block])
+            moments.append(_moments(kept, there))
+        counts, mean, deviation, least, most = map(np.concatenate, zip(*moments, strict=True))
+        if alike:
+            pooled = counts @ mean / counts.sum()
+            deviation[:] = np.sqrt(counts @ (deviation**2 + (mean - pooled) ** 2) / counts.sum())
+            mean[:], least[:], most[:] = pooled, least.min(), most.max()
         # A spread of rounding errors must not be blown up; those are as large as the type of the values makes them,
         # so that a signal on a large offset is told from them as long as it has survived in that type.
         rounding = 4 * np.finfo(np.result_type(values.dtype, np.float32)).eps
-        constant = (high - low <= rounding * np.maximum(np.abs(low), np.abs(high))) | (deviation == 0)
-        return cls(mean, np.where(constant, 1.0, deviation))
+        constant = (most - least <= rounding * np.maximum(np.abs(least), np.abs(most))) | (deviation == 0)
+        deviation = np.where(constant, 1.0, deviation)
+        return cls(mean, deviation) if clipped is None else cls(mean, deviation, low, high)
 
     def standardise(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Values (..., columns), clipped, with mean 0 and deviation 1 on the data of the fit."""
@@ -263,6 +278,17 @@ class Scaler:
     def restore(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Undo `standardise`."""
         return values * self.deviation + self.mean
+
+
+def _moments(values: NDArray[Any], observed: NDArray[np.bool_]) -> tuple[NDArray[np.float64], ...]:
+    """Count, mean, deviation, least and greatest of the observed values of each column."""
+    counts = np.maximum(observed.sum(axis=0), 1).astype(np.float64)
+    kept = np.where(observed, values, 0.0).astype(np.float64)
+    mean = kept.sum(axis=0) / counts
+    deviation = np.sqrt((np.where(observed, kept - mean, 0.0) ** 2).sum(axis=0) / counts)
+    least = np.where(observed, kept, np.inf).min(axis=0, initial=np.inf)
+    most = np.where(observed, kept, -np.inf).max(axis=0, initial=-np.inf)
+    return counts, mean, deviation, least, most
 
 
 def _limits(
@@ -337,8 +363,13 @@ class Task:
         window: most steps in a sequence; None leaves recordings whole. No window crosses a recording.
         stride: steps between the starts of training windows. Validation and test windows never overlap, so
             each of their steps is scored once.
+        context: steps at the beginning of each window that are read but not scored, so that every prediction has at
+            least so much history. Windows of validation and test overlap by as many, and each of their steps is still
+            scored once, but for the first of a recording.
         gap: None where no recording may be in two splits; else one recording may be cut in time, and its
             splits must lie at least this many raw rows apart.
+        leak: in words, what test has in common with training, for a split of a paper that is not free of leaks. Its
+            splits may then share rows, and whoever reads the results is warned; "" for every other task.
         irregular: whether time spans vary by the nature of the data.
         missing: whether single features can be unobserved; models then read the mask as further inputs.
         baseline: the trivial predictor: ``"prior"`` (class frequencies of the training targets), ``"mean"``
@@ -348,6 +379,8 @@ class Task:
             ones alone (`liquidbench.training.trainer.shortest_first`).
         linear: whether there is a linear model to compare with (`linear_predictions`).
         carried: for ``"last value"``, the name of the feature that each target column continues.
+        alike: whether all features are of one kind, such as the pixels of an image, and standardised together: a pixel
+            that is seldom anything but paper must not be the largest signal there is. Nothing is clipped then.
         standardise_targets: whether regression targets are standardised with training statistics; metrics
             are then in units of one standard deviation.
         warnings: what whoever reads the results should know about the data, a sentence each.
@@ -387,9 +420,12 @@ class Task:
     classes: tuple[str, ...] | None = None
     window: int | None = None
     stride: int | None = None
+    context: int = 0
     gap: int | None = None
+    leak: str = ""
     irregular: bool = False
     missing: bool = False
+    alike: bool = False
     standardise_targets: bool = True
     warnings: tuple[str, ...] = ()
     folds: int = 1
@@ -402,6 +438,7 @@ class Task:
     table: Mapping[str, Any] | None = field(default=None, repr=False)
     policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
+    _sound: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self):
         """Refuse a declaration that contradicts itself; data are checked as splits are built."""
@@ -423,6 +460,13 @@ class Task:
         self._check_scores(refuse)
         if self.window is None and (self.stride is not None or self.gap is not None):
             refuse("stride and gap", "None without a window", (self.stride, self.gap))
+        if self.context and (self.window is None or self.per == "sequence" or not 0 < self.context < self.window):
+            refuse("context", "from 1 to less than the window of a task with a target per step, or 0", self.context)
+        scored = (self.window or 0) - self.context
+        if self.context and self.stride is not None and self.stride > scored:
+            refuse("stride", f"at most the steps that a window scores, {scored}, so that none is skipped", self.stride)
+        if self.leak and self.gap is not None:
+            refuse("gap", "None where a leak is declared", self.gap)
         if self.window is not None and self.window < 2:
             refuse("window", "at least 2 steps", self.window)
         if self.window is not None and self.stride is not None and not 1 <= self.stride <= self.window:
@@ -565,8 +609,8 @@ class Task:
             recordings = self._checked(name)
             if name == "train" and "_fitted" not in vars(self):
                 self.fix_scalers(*self._fit(recordings))
-            split = self._assemble(recordings, self.stride if name == "train" else self.window)
-            for other, built in self._splits.items():
+            split = self._assemble(recordings, name == "train")
+            for other, built in self._splits.items() if not self.leak else ():
                 self._check_apart(name, split, other, built)
             self._splits[name] = split
         return self._splits[name]
@@ -582,7 +626,7 @@ class Task:
             ValueError: where the data break a promise of the task.
         """
         self._check_recordings(recordings, split)
-        return self._assemble(recordings, self.window)
+        return self._assemble(recordings, training=False)
 
     def fix_scalers(self, inputs: Scaler, targets: Scaler | None, timespan_unit: float) -> None:
         """Take these statistics in place of those of the training data, which are not read then."""
@@ -715,12 +759,12 @@ class Task:
             constant=best_constant(main, known["test"], self.outputs) if judged is main else None,
             sequences={name: len(self.split(name)) for name in SPLITS},
             # Windows may overlap in training, rows do not.
-            rows={name: len(np.setdiff1d(self.split(name).rows, [-1])) for name in SPLITS},
+            rows={name: len(_distinct(self.split(name).rows)) for name in SPLITS},
             irregular=self.irregular,
             missing=self.missing,
             window=self.window,
             digest=self.data_digest,
-            warnings=self.warnings,
+            warnings=(*[self.leak] * bool(self.leak), *self.warnings),
         )
 
     @property
@@ -758,7 +802,8 @@ class Task:
             np.concatenate([recording.values for recording in recordings]),
             np.concatenate([recording.observed for recording in recordings]),
             # A forecast continues its column from wherever it has got to.
-            clipped=np.array([feature.name not in self.carried for feature in self.features]),
+            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self.features]),
+            alike=self.alike,
         )
         targets = None
         if self.kind == "regression" and self.standardise_targets:
@@ -776,7 +821,9 @@ class Task:
 
     def _checked(self, name: str) -> list[Recording]:
         recordings = self.recordings(name)
-        self._check_recordings(recordings, name)
+        if name not in self._sound:
+            self._check_recordings(recordings, name)
+            self._sound.add(name)
         return recordings
 
     def _check_recordings(self, recordings: list[Recording], name: str) -> None:
@@ -798,6 +845,8 @@ class Task:
         steps = len(recording)
         if not steps:
             refuse("has no steps")
+        if steps <= self.context:
+            refuse(f"has {steps} steps, none of them after the context of {self.context} that are not scored")
         if recording.values.shape != (steps, len(self.features)):
             refuse(f"values must have shape {(steps, len(self.features))}; got {recording.values.shape}")
         if recording.mask is not None and recording.mask.shape != recording.values.shape:
@@ -827,9 +876,10 @@ class Task:
         elif known.size and not 0 <= known.min() <= known.max() < self.outputs:
             refuse(f"targets must be class numbers from 0 to {self.outputs - 1}; got {known.min()} to {known.max()}")
 
-    def _assemble(self, recordings: list[Recording], stride: int | None) -> Split:
+    def _assemble(self, recordings: list[Recording], training: bool) -> Split:
         inputs, target_scaler, unit = self._fitted
-        step = stride or self.window or 0
+        scored = (self.window or 0) - self.context
+        step = self.stride or scored if training else scored
         pieces = [
             (recording, slice(start, start + (self.window or len(recording))))
             for recording in recordings
@@ -849,39 +899,42 @@ class Task:
 
         # Made once: of a recording of a million rows there are a hundred thousand pieces.
         whole = {id(recording): (recording.observed, recording.row_numbers) for recording in recordings}
-        for start in range(0, len(pieces), _BLOCK):
-            block = pieces[start : start + _BLOCK]
-            lengths = np.array([len(recording.times[piece]) for recording, piece in block])
-            # Of each step in turn: its sequence, and its place in it.
-            sequence = start + np.repeat(np.arange(len(block)), lengths)
-            first = np.cumsum(lengths) - lengths
-            at = sequence, np.arange(lengths.sum()) - np.repeat(first, lengths)
-            observed = np.concatenate([whole[id(recording)][0][piece] for recording, piece in block])
-            read = np.concatenate([recording.values[piece] for recording, piece in block])
-            values[at] = np.where(observed, inputs.standardise(read), 0.0)
-            mask[at] = observed
-            rows[at] = np.concatenate([whole[id(recording)][1][piece] for recording, piece in block])
-            times = np.concatenate([recording.times[piece] for recording, piece in block])
-            spans = np.diff(times, prepend=0.0)
-            spans[first] = times[first] - (times[first] - unit)
-            padded = np.zeros((len(block), time))
-            padded[at[0] - start, at[1]] = spans / unit
-            here = slice(start, start + len(block))
-            timespans[here] = carry_spans(padded, mask[here].max(axis=2))
+        lengths = np.array([len(recording.times[piece]) for recording, piece in pieces])
+        # Many pieces at a time: of short ones there are tens of thousands.
+        many = max(_BATCH // (time * len(self.features)), 1)
+        for first in range(0, len(pieces), many):
+            batch, long = pieces[first : first + many], lengths[first : first + many]
+            starts = np.cumsum(long) - long
+            sequences = slice(first, first + len(batch))
+            step = np.arange(long.sum()) - np.repeat(starts, long)
+            here = (np.repeat(np.arange(first, first + len(batch)), long), step)
+            observed = np.concatenate([whole[id(recording)][0][piece] for recording, piece in batch])
+            standardised = inputs.standardise(np.concatenate([recording.values[piece] for recording, piece in batch]))
+            values[here] = np.where(observed, standardised, 0.0)
+            mask[here] = observed
+            rows[here] = np.concatenate([whole[id(recording)][1][piece] for recording, piece in batch])
+            times = np.concatenate([recording.times[piece] for recording, piece in batch])
+            spans = np.zeros((len(batch), time))
+            before = np.roll(times, 1)
+            before[starts] = times[starts] - unit
+            spans[here[0] - first, step] = (times - before) / unit
+            timespans[sequences] = carry_spans(spans, np.any(mask[sequences], axis=2))
             if self.per == "step":
-                known = [
-                    np.ones(length, dtype=bool) if recording.target_mask is None else recording.target_mask[piece]
-                    for (recording, piece), length in zip(block, lengths, strict=True)
-                ]
-                target_mask[at] = np.concatenate(known)
-                found = np.concatenate([recording.targets[piece] for recording, piece in block])
+                known = np.concatenate(
+                    [
+                        np.ones(length, dtype=bool) if recording.target_mask is None else recording.target_mask[piece]
+                        for (recording, piece), length in zip(batch, long, strict=True)
+                    ]
+                )
+                known &= step >= self.context
+                batch_targets = np.concatenate([recording.targets[piece] for recording, piece in batch])
             else:
-                at, target_mask[here] = here, True
-                found = np.stack([np.asarray(recording.targets) for recording, _ in block])
+                here, known = sequences, np.ones(len(batch), dtype=bool)
+                batch_targets = np.array([recording.targets for recording, _ in batch])
             if target_scaler is not None:
-                found = target_scaler.standardise(found)
-            there = target_mask[at]
-            targets[at] = np.where(there[..., None] if targets.ndim > target_mask.ndim else there, found, 0)
+                batch_targets = target_scaler.standardise(batch_targets)
+            target_mask[here] = known
+            targets[here] = np.where(known[..., None] if targets.ndim > target_mask.ndim else known, batch_targets, 0)
         names = tuple(recording.name for recording, _ in pieces)
         groups = tuple(recording.group for recording, _ in pieces)
         environments = None
@@ -890,7 +943,7 @@ class Task:
         return Split(values, timespans, mask, targets, target_mask, rows, names, groups, environments)
 
     def _check_apart(self, name: str, split: Split, other: str, built: Split) -> None:
-        rows, built_rows = (np.unique(part.rows[part.rows >= 0]) for part in (split, built))
+        rows, built_rows = _distinct(split.rows), _distinct(built.rows)
         shared = np.intersect1d(rows, built_rows, assume_unique=True)
         if len(shared):
             raise ValueError(
@@ -925,8 +978,13 @@ def check(task: Task) -> None:
 
 
 def _rows_of(split: Split, recording: str) -> NDArray[np.int64]:
-    rows = split.rows[np.array([name == recording for name in split.recordings])]
-    return np.unique(rows[rows >= 0])
+    return _distinct(split.rows[np.array([name == recording for name in split.recordings])])
+
+
+def _distinct(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The row numbers, sorted, once each; sorting millions of them is much faster than NumPy's hashing of them."""
+    ordered = np.sort(rows[rows >= 0])
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _distance(rows: NDArray[np.int64], others: NDArray[np.int64]) -> int:

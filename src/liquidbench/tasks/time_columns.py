@@ -4,7 +4,7 @@
 hour. What names say, `liquidbench.tasks.words` knows.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -60,6 +60,7 @@ def find(
     kept: Collection[str] = (),
     whole: Collection[str] = (),
     join: bool = True,
+    are_times: Callable[[pl.DataFrame, str], bool] = lambda frame, name: bool(frame[name].is_unique().all()),
 ) -> Found:
     """Find the dates of a table.
 
@@ -72,6 +73,7 @@ def find(
             joined of them.
         whole: columns that are not to be touched at all.
         join: whether parts of a time in several columns become one.
+        are_times: whether years alone are times, as each is in one row, say, or in one of each subject.
     """
     found = Found(frame)
     found.local |= {name for name, dtype in frame.schema.items() if dtype in (pl.Datetime("us"), pl.Datetime("ms"))}
@@ -96,7 +98,8 @@ def find(
         if words.is_study_day(name) and name not in whole:
             _close_gap_at_zero(found, name)
     if join:
-        _join(found, at, time, set(kept), set(whole))
+        _join_halves(found, {*kept, *whole})
+        _join(found, at, time, set(kept), set(whole), are_times)
         _join_units(found, time, set(kept), set(whole))
     _bring_to_utc(found, at, {*kept, *whole})
     return found
@@ -261,14 +264,50 @@ def goes_on(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
     return len(steps) >= dates.NO_ACCIDENT and bool(np.mean(steps > 0) >= 0.95)
 
 
-def counts_down(column: pl.Series) -> bool:
-    """Whether numbers go down from row to row, as times before the present do."""
+def counts_down(column: pl.Series, codes: NDArray[np.int64] | None = None) -> bool:
+    """Whether numbers go down from row to row, as times before the present do.
+
+    Args:
+        column: the numbers.
+        codes: which recording each row is of, where that is known.
+    """
     if not column.dtype.is_numeric() or column.null_count() or len(column) < dates.NO_ACCIDENT:
         return False
-    return bool(np.mean(np.diff(column.cast(pl.Float64).to_numpy()) < 0) >= 0.95)
+    steps = np.diff(column.cast(pl.Float64).to_numpy())
+    steps = steps if codes is None else steps[np.diff(codes) == 0]
+    return len(steps) >= dates.NO_ACCIDENT and bool(np.mean(steps < 0) >= 0.95)
 
 
-def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str]) -> None:
+def _join_halves(found: Found, used: set[str]) -> None:
+    """Join a clock of twelve hours with the column that says whether it is before noon."""
+    clocks = [name for name in found.frame.columns if found.frame[name].dtype == pl.Duration and name not in used]
+    text = [name for name in found.frame.columns if found.frame[name].dtype == pl.String and name not in used]
+    for half in text if len(clocks) == 1 else ():
+        marks = found.frame[half].str.to_lowercase().str.replace_all(r"[.\s]", "")
+        clock = found.frame[clocks[0]].cast(pl.Duration("us"))
+        hours = clock.dt.total_hours()
+        if not marks.drop_nulls().is_in(["am", "pm"]).all() or not ((hours >= 1) & (hours < 13)).all():
+            continue
+        if marks.null_count() == len(marks):
+            continue
+        shift = pl.Series((marks == "pm").cast(pl.Int64) * 12 - (hours == 12).cast(pl.Int64) * 12)
+        joined = clock + (shift * _NANOSECONDS["h"] // 1000).cast(pl.Duration("us"))
+        found.remarks.append(f"file: {clocks[0]!r} and {half!r} are joined into one clock")
+        found.frame = found.frame.with_columns(joined.alias(clocks[0])).drop(half)
+        found.joined[half] = clocks[0]
+        found.in_minutes.discard(clocks[0])
+        found.doubts.pop(clocks[0], None)
+        return
+
+
+def _join(
+    found: Found,
+    at: At,
+    time: str | None,
+    kept: set[str],
+    whole: set[str],
+    are_times: Callable[[pl.DataFrame, str], bool],
+) -> None:
     """Make one column of times where a table has it in several."""
     frame = found.frame
     dated = [name for name in frame.columns if frame[name].dtype == pl.Datetime and name not in whole]
@@ -313,7 +352,10 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
         return
     if len(clocks) > 1:
         found.warnings.append(f"of the clocks {', '.join(map(repr, clocks))}, the first is joined with the date")
-    if len(parts) < 2 and (days or not _follows(frame, parts, whole)):
+    if len(parts) < 2 and not days and (odd := _odd_part(frame, at, whole)):
+        found.warnings.append(odd)
+        return
+    if len(parts) < 2 and (days or not are_times(frame, parts[0])):
         return
     part_of = {name: part for part, name in roles.items()}
     if begins := _begins_in(frame, parts, part_of, found.years):
@@ -350,6 +392,28 @@ def _join(found: Found, at: At, time: str | None, kept: set[str], whole: set[str
     if any(part_of.get(part) == "week" for part in parts):
         found.remarks.append(f"file: weeks of {name!r} are read as those of ISO 8601, by their Mondays")
     _replace(found, parts, joined.alias(name), kept)
+
+
+_FEWEST_TOTALS = 0.2
+"""Share of the numbers of a part up to which those that it cannot have are something else, such as totals."""
+
+
+def _odd_part(frame: pl.DataFrame, at: At, whole: set[str]) -> str:
+    """What keeps a column from being a part of a year, where its other numbers are those of one; else empty."""
+    for name in [name for name in frame.columns if name not in whole and frame[name].dtype.is_numeric()]:
+        for part in ("month", "of_year", "week", "quarter"):
+            low, high = _LIMITS[part]
+            if not any(words.is_part_named(part, bare) for _, bare in words.with_owners(name)):
+                continue
+            outside = ((frame[name] < low) | (frame[name] > high)).fill_null(False)
+            if 0 < outside.sum() <= _FEWEST_TOTALS * len(frame) and _fits(frame[name].filter(~outside), part):
+                first = int(outside.arg_max() or 0)
+                return (
+                    f"{name!r} is {frame[name][first]} in {at(first)} and {int(outside.sum()) - 1} more rows, which is "
+                    f"no {'day' if part == 'of_year' else part} of a year, so that no time is made of it; rows count "
+                    "as evenly spaced, in the order of the file. If those are totals of the year, remove them"
+                )
+    return ""
 
 
 def _join_days(
@@ -753,16 +817,6 @@ def _as_clock(frame: pl.DataFrame, day: str, kept: set[str]) -> pl.Series | None
         if reading is not None:
             return reading.column
     return None
-
-
-def _follows(frame: pl.DataFrame, parts: list[str], whole: set[str]) -> bool:
-    """Whether years alone are times: each in one row, or in one row of each of some others."""
-    year = frame[parts[0]]
-    if not year.null_count() and year.is_unique().all():
-        return True
-    others = [name for name in frame.columns if name != parts[0] and frame[name].dtype == pl.String]
-    others += [name for name in whole if name in frame.columns and name not in others]
-    return any(frame.select(parts[0], name).is_unique().all() for name in others)
 
 
 def _sum_of_parts(

@@ -33,6 +33,10 @@ def find(draft: Draft) -> None:
         kept={draft.target, *(draft.given.get("features") or ())},
         whole={*draft.key, *(name for name in (draft.target,) if name and draft.frame[name].dtype != pl.String)},
         join="time" not in draft.given or asked is not None,
+        are_times=lambda frame, name: (
+            bool(frame[name].is_unique().all())
+            or groups.told_apart_by(frame, name, groups.keys(frame, draft.target, draft.key)) is not None
+        ),
     )
     draft.found, draft.frame = found, found.frame
     draft.lines += found.remarks
@@ -83,6 +87,8 @@ def _choose(draft: Draft) -> str | None:
         name for name in free if time_columns.counts_samples(draft.frame[name]) and _looks_like_time(draft, name)
     ]:
         first, reason = counts[0], "named like a number of frames or waves, and its numbers go up"
+    elif alone := _told_apart(draft, free):
+        first, reason = alone
     else:
         text = [
             name
@@ -142,12 +148,19 @@ def _choose(draft: Draft) -> str | None:
                 f"{listed(goes_on)} {like} not named like one; rows count as evenly spaced (--time "
                 f"{shlex.quote(goes_on[0])} takes it for the time)"
             )
-        if down := [name for name in free if name not in named and time_columns.counts_down(draft.frame[name])]:
+        down = [
+            name
+            for name in free
+            if name not in named and any(time_columns.counts_down(draft.frame[name], codes) for codes in within)
+        ]
+        if down:
             draft.warnings.append(
                 f"{listed(down)} {'goes' if len(down) == 1 else 'go'} down from row to row, as times before the "
                 "present do; rows count as evenly spaced, in the order of the file. If that is the time, write it with "
-                "a minus"
+                f"a minus; if it numbers rows that stand in reverse, --time {shlex.quote(down[0])} sorts them"
             )
+        _suspect_parts(draft, parts)
+        _suspect_order(draft, [name for name in free if name not in (*parts, *goes_on, *down)])
         if constant:
             draft.warnings.append(
                 f"{listed(constant)} {'is' if len(constant) == 1 else 'are'} the same date in every row, and nothing "
@@ -162,6 +175,100 @@ def _choose(draft: Draft) -> str | None:
     _tell_doubts(draft, first)
     _unroll(draft, first)
     return first
+
+
+def _told_apart(draft: Draft, free: list[str]) -> tuple[str, str] | None:
+    """A column whose numbers tell the rows of each recording apart, and why it is the time; None without one.
+
+    That is a part of a time, such as the day, of which each subject has no number twice; or a number of the rows, where
+    they do not stand in its order. Of what is not named like an identifier, a weekday has no hour twice either.
+    """
+    keys = [key for key in groups.keys(draft.frame, draft.target, draft.key) if draft.key or _all_named(key)]
+    numbers = [name for name in free if draft.frame[name].dtype.is_numeric() and draft.frame[name].n_unique() > 2]
+    found = [
+        (name, f"no number comes twice{_within(key)}")
+        for name in numbers
+        if _is_part(draft, name) and (key := groups.told_apart_by(draft.frame, name, keys)) is not None
+    ]
+    if len(found) == 1:
+        return found[0]
+    rows = [name for name in numbers if words.numbers_rows(name) and not draft.frame[name].null_count()]
+    for name in [] if found else rows:
+        key = groups.told_apart_by(draft.frame, name, keys)
+        if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
+            return name, f"it numbers the rows{_within(key)}, which do not stand in its order"
+    return None
+
+
+def _is_part(draft: Draft, name: str) -> bool:
+    """Whether a column is a part of a time by its name and numbers, or one that may go on beyond its part."""
+    named = words.is_part(name) or words.may_go_on(name) is not None
+    return named and (time_columns.is_part(draft.frame[name]) or words.may_go_on(name) is not None)
+
+
+def _within(key: tuple[str, ...]) -> str:
+    return f" within a value of {' and '.join(map(repr, key))}" if key else ""
+
+
+def _suspect_parts(draft: Draft, parts: list[str]) -> None:
+    """Warn of parts of a time that go on and come again, and of years, where rows count as evenly spaced."""
+    every = groups.keys(draft.frame, draft.target, draft.key)
+    keys = [key for key in every if draft.key or (len(key) < 2 and _all_named(key))]
+    for name in parts:
+        column = draft.frame[name]
+        if column.n_unique() < 3 or column.has_nulls() or any(repr(name) in warning for warning in draft.warnings):
+            continue
+        if (of := groups.told_apart_by(draft.frame, name, every)) is not None and of:
+            draft.warnings.append(
+                f"no number of {name!r} comes twice{_within(of)}, as those of times do, but rows count as evenly "
+                f"spaced, in the order of the file; if each value is a recording, say --time {shlex.quote(name)} "
+                f"--group {shlex.quote(','.join(of))}"
+            )
+            continue
+        for key in keys:
+            codes = groups.codes(draft.frame, key)
+            order = np.argsort(codes, kind="stable")
+            steps = np.diff(column.cast(pl.Float64).to_numpy()[order])[np.diff(codes[order]) == 0]
+            if (steps >= 0).all() and (steps > 0).sum() >= dates.NO_ACCIDENT:
+                draft.warnings.append(
+                    f"{name!r} never goes back{_within(key)}, as a time does, but comes in several rows; rows count as "
+                    f"evenly spaced. Join it with what tells those apart, or say --time {shlex.quote(name)}"
+                )
+                break
+        else:
+            if words.is_year(name):
+                draft.warnings.append(
+                    f"{name!r} comes in several rows, and nothing found has each of its years once; rows count as "
+                    "evenly spaced, in the order of the file. If they are those of several recordings, name the column "
+                    "that tells these apart with --group"
+                )
+
+
+def _suspect_order(draft: Draft, free: list[str]) -> None:
+    """Warn of whole numbers that tell the rows of each recording apart, and in whose order these do not stand."""
+    every = groups.keys(draft.frame, draft.target, draft.key)
+    keys = [
+        key
+        for key in every
+        if draft.key or _all_named(key) or all(draft.frame[part].dtype == pl.String for part in key)
+    ]
+    for name in free:
+        column = draft.frame[name]
+        if not column.dtype.is_integer() or column.has_nulls() or column.n_unique() < 3:
+            continue
+        if words.is_named(name) and not words.is_within(name):
+            continue
+        key = groups.told_apart_by(draft.frame, name, keys)
+        if key is not None and groups.order_within(draft.frame, name, key) == "mixed":
+            draft.warnings.append(
+                f"no number of {name!r} comes twice{_within(key)}, as those of times do, and the rows do not stand in "
+                f"its order; they count as evenly spaced, in the order of the file (--time {shlex.quote(name)} sorts "
+                "them)"
+            )
+
+
+def _all_named(key: tuple[str, ...]) -> bool:
+    return all(map(words.is_named, key))
 
 
 def suspect_figures(draft: Draft) -> None:

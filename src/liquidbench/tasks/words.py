@@ -127,6 +127,16 @@ def counts_samples(name: str) -> bool:
     return bool(re.fullmatch(form, name.strip(), re.I))
 
 
+def numbers_rows(name: str) -> bool:
+    """Whether a column's name is one for the numbers of rows, in a table or of each subject, or there is no name."""
+    form = (
+        r"(?:row|line|record|rec|sample|obs|observation|frame|step|cycle|visit|trial|index|idx|seq|sequence|order|wave|"
+        r"round|occasion|scan|time[ _]?point|zeile|lfd|messung)?[ _.-]?(?:id|no|nr|num|number|index|idx|nummer)?\.?|"
+        r"unnamed(?: column|:) ?\d+|level_\d"
+    )
+    return bool(re.fullmatch(form, name.strip(), re.I))
+
+
 def may_go_on(name: str) -> str | None:
     """The part of a time, such as ``hour``, of a name under which its numbers may go on beyond it; None for others."""
     found = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", name.strip(), re.I)
@@ -295,6 +305,11 @@ def is_part(name: str) -> bool:
         for owner, bare in with_owners(name)
         for part in ("year", "month", "week", "quarter")
     )
+
+
+def is_year(name: str) -> bool:
+    """Whether a column's name is that of years."""
+    return any(is_part_named("year", bare) for owner, bare in with_owners(name) if are_of_calendars(owner))
 
 
 def with_owners(name: str) -> list[tuple[tuple[str, ...], str]]:

@@ -127,6 +127,7 @@ def backwards() -> bytes:
         ("d.zip", lambda: nested(3), "inner.zip is an archive in 3 others"),
         ("d.zip", lambda: BOMB[: len(BOMB) // 2], "damaged or incomplete"),
         ("d.tar.gz", lambda: gzip.compress(bytes(20 * MIB), 1), "unpacked, it is larger than 16 MiB"),
+        ("a.csv.gz", lambda: gzip.compress(bytes(20 * MIB), 1), "a.csv.gz: unpacked, it is larger than 16 MiB"),
         ("d.tar.bz2", lambda: bz2.compress(bytes(MIB)) * 20, "unpacked, it is larger than 16 MiB"),
         ("d.tar.xz", lambda: lzma.compress(bytes(20 * MIB), preset=0), "unpacked, it is larger than 16 MiB"),
         ("d.tar.xz", lambda: lzma.compress(b"1")[:-20], "it ends too early|damaged"),
