@@ -30,6 +30,7 @@ LAYERS = {
     "GRU-D": lambda **k: lr.GRUD(5, 9, **k),
 }
 SLOW = {
+    "ODE-RNN": lambda **k: lr.ODERNN(5, 9, **k),
     "LTC, mixed memory": lambda **k: lr.LTC(5, 9, mixed_memory=True, **k),
     "CT-RNN": lambda **k: lr.CTRNN(5, 9, backend="reference", **k),
     "LSTM": lambda **k: lr.LSTM(5, 9, time="append", backend="reference", **k),

@@ -85,6 +85,12 @@ def _unfolded_products(recurrence: Any) -> tuple[int, int]:
     return recurrence.weight_ih.numel() + recurrence.ode_unfolds * recurrence.weight_hh.numel(), 0
 
 
+def _flowing_products(recurrence: Any) -> tuple[int, int]:
+    once, _ = products(recurrence)
+    flow, _ = products(recurrence.flow)
+    return once + (recurrence.evaluations - 1) * flow, 0
+
+
 def _synapses(recurrence: Any) -> tuple[int, int]:
     opened = recurrence.ode_unfolds * len(recurrence.synapses) + len(recurrence.sensory_synapses)
     return 3 * opened, opened
@@ -263,6 +269,13 @@ MODELS: Mapping[str, ModelSpec] = {
             structures={"num_layers": (1, 2), "ode_unfolds": (4, 2)},
             operations=_unfolded_products,
             author=Author(32, 0.001, _RIVALS),
+        ),
+        ModelSpec(
+            name="ODE-RNN",
+            family="other",
+            layer="liquidrnn:ODERNN",
+            structures={"num_layers": (1, 2), "ode_layers": (1, 2)},
+            operations=_flowing_products,
         ),
         ModelSpec(name="RNN", family="recurrent", layer="liquidrnn:RNN", **_DEEP),
         ModelSpec(

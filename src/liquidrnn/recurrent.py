@@ -78,7 +78,7 @@ class RecurrentLayer(nn.Module):
     **Time.** ``timespans`` is the time since the previous sample, in the unit that the layer's constants
     assume (1 is a typical step): a number, (time,), or in the layout of ``input`` (batch, time) or
     (batch, time, 1). None means 1 everywhere. The first span of a sequence is the time since ``hx`` was valid. A
-    zero span leaves the state of a layer defined by an ODE exactly as it was. :func:`timespans_from_timestamps`
+    zero span leaves the state of a layer whose input drives an ODE exactly as it was. :func:`timespans_from_timestamps`
     computes spans from timestamps.
 
     **Missing data.** ``mask`` is True where a value was observed, in the layout of ``input``: (batch, time) or

@@ -21,6 +21,7 @@ NAMES = [
     "LRCU",
     "LSTM",
     "LTC",
+    "ODERNN",
     "RNN",
     "RecurrentLayer",
     "STC",

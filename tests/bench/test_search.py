@@ -295,6 +295,7 @@ SPACE = {
     "LRC": "eaec7c63",
     "LRCU": "eaec7c63",
     "CTRNN": "c467edae",
+    "ODE-RNN": "ce8d0205",
     "RNN": "be28bdf5",
     "LSTM": "be28bdf5",
     "GRU-D": "be28bdf5",

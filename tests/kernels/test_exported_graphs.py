@@ -26,6 +26,7 @@ COMPILED = {
 IN_LOOPS = {
     "mixed LTC": lambda **options: lr.LTC(INPUT, 5, mixed_memory=True, **options),
     "mixed LRC": lambda **options: lr.LRC(INPUT, 5, mixed_memory=True, **options),
+    "ODE-RNN": lambda **options: lr.ODERNN(INPUT, 5, **options),
 }
 OF_TORCH = {
     "LSTM": lambda **options: lr.LSTM(INPUT, 5, time="append", **{"backend": "reference"} | options),
@@ -107,7 +108,7 @@ def test_an_exported_graph_without_a_batch_reads_any_length():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["mixed LTC", "mixed LRC"])
+@pytest.mark.parametrize("kind", IN_LOOPS)
 def test_layers_without_a_kernel_are_exported_for_any_length(kind):
     module = Whole(IN_LOOPS[kind](batch_first=True))
     graph = exported(module, 3, 4, dynamic={0: BATCH, 1: TIME}).module()
@@ -171,7 +172,7 @@ def test_ahead_of_time_compilation_reads_any_batch_and_any_length(tmp_path):
             agree(runner, module, batch, time)
 
 
-@pytest.mark.parametrize("kind", ["CfC", "STC", "wired LTC", "wired CfC", "CTRNN", "LSTM"])
+@pytest.mark.parametrize("kind", ["CfC", "STC", "wired LTC", "wired CfC", "CTRNN", "ODE-RNN", "LSTM"])
 def test_onnx_runtime_computes_the_same(kind, tmp_path):
     """Nobody has to choose a backend: an export for ONNX takes the reference."""
     runtime = pytest.importorskip("onnxruntime")

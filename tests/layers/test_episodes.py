@@ -19,6 +19,7 @@ LAYERS = {
     "CfC, reference": lambda **k: lr.CfC(3, 9, mixed_memory=True, backend="reference", **k),
     "CT-RNN": lambda **k: lr.CTRNN(3, 9, **k),
     "GRU-D": lambda **k: lr.GRUD(3, 9, **k),
+    "ODE-RNN": lambda **k: lr.ODERNN(3, 9, **k),
     "LSTM": lambda **k: lr.LSTM(3, 9, time="append", **k),
     "LSTM, projected": lambda **k: lr.LSTM(3, 9, proj_size=4, time="ignore", **k),
     "GRU, decay": lambda **k: lr.GRU(3, 9, time="decay", **k),

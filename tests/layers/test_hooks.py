@@ -28,6 +28,8 @@ PLACES = [
     (lr.CfC, NCP, {"mixed_memory": True}, "inner", "bias"),
     (lr.CTRNN, 8, {}, "", "weight_ih"),
     (lr.CTRNN, 8, {"mixed_memory": True}, "inner", "bias"),
+    (lr.ODERNN, 8, {}, "", "weight_hh"),
+    (lr.ODERNN, 8, {}, "flow.0", "weight"),
     (lr.RNN, 8, {}, "rnn", "weight_ih_l0"),
     (lr.LSTM, 8, {}, "rnn", "weight_hh_l0"),
     (lr.GRU, 8, {"time": "decay"}, "", "raw_decay"),

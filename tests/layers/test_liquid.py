@@ -290,6 +290,7 @@ def test_loading_a_state_dict_loads_the_wiring(kind):
         lr.CfC(4, lr.wirings.AutoNCP(12, 2)),
         lr.LRCU(4, 6),
         lr.CTRNN(4, 6),
+        lr.ODERNN(4, 6),
     ],
 )
 def test_time_spans_can_be_mapped_and_compiled(layer):
