@@ -84,7 +84,7 @@ REFUSALS = [
         ValueError,
         "solver must be 'euler', 'heun' or 'rk4', but got 'midpoint'",
     ),
-    (lambda: lr.ODERNN(4, 6, ode_steps=0), ValueError, "ode_steps must be at least 1, but got 0"),
+    (lambda: lr.ODERNN(4, 6, ode_unfolds=0), ValueError, "ode_unfolds must be at least 1, but got 0"),
     (lambda: lr.ODERNN(4, 6, ode_units=0), ValueError, "ode_units must be at least 1, but got 0"),
     (lambda: lr.ODERNN(4, 6, ode_layers=0), ValueError, "ode_layers must be at least 1, but got 0"),
     (lambda: lr.LSTM(4, 6, proj_size=6), ValueError, "proj_size must be from 0 to hidden_size - 1 = 5, but got 6"),

@@ -64,7 +64,7 @@ CASES = [
     Case(lr.CTRNN, {"solver": "rk4"}, ode=True),
     Case(lr.GRUD, parts=3),
     Case(lr.ODERNN),
-    Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_steps": 2}),
+    Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}),
     Case(lr.RNN, {"time": "append", "nonlinearity": "relu"}),
     Case(lr.LSTM, {"time": "append"}, parts=2),
     Case(lr.LSTM, {"time": "ignore", "proj_size": 3}, parts=2),

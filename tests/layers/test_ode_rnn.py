@@ -83,8 +83,8 @@ def test_states_and_gradients_converge_to_the_solution_at_the_order_of_the_solve
         return layer(x, h, timespans=spans, mask=mask)[0][mask]
 
     errors = []
-    for ode_steps in steps:
-        found = with_gradients(run, lively(**DEEP, solver=solver, ode_steps=ode_steps))
+    for ode_unfolds in steps:
+        found = with_gradients(run, lively(**DEEP, solver=solver, ode_unfolds=ode_unfolds))
         errors.append([(a - b).norm().item() for a, b in zip(found, solution, strict=True)])
     orders = np.log(np.divide(*errors)) / np.log(steps[1] / steps[0])
     assert len(orders) == 4 + 4 + 6
@@ -103,7 +103,7 @@ def test_over_no_time_it_is_a_gru():
 
 
 def test_the_number_of_evaluations_depends_on_no_data():
-    layer = lively(solver="heun", ode_steps=3)
+    layer = lively(solver="heun", ode_unfolds=3)
     calls = []
     layer.recurrences[0].flow.register_forward_hook(lambda *_: calls.append(1))
     x, *_ = samples()

@@ -34,15 +34,15 @@ class ODERNN(RecurrentLayer):
     It is equivalent to this loop::
 
         for t in range(time):
-            for _ in range(ode_steps):  # "heun" and "rk4" evaluate f two and four times per step
-                h = h + timespan[t] / ode_steps * f(h)
+            for _ in range(ode_unfolds):  # "heun" and "rk4" evaluate f two and four times per step
+                h = h + timespan[t] / ode_unfolds * f(h)
             h = gru_cell(u[t], h)
             output[t] = h
 
-    Every span is divided into ``ode_steps`` equal steps, however long it is, so sequences of a batch run together. The
-    solvers are explicit: over spans that are long for :math:`f`, take more steps. Without an observation the state only
-    moves, so an absent sample adds its span to the next. A zero span skips the equation, not the GRU. States have no
-    bound: :math:`\hat h` is at most :math:`\Delta t \sup |f|` away from :math:`h_{t-1}`.
+    Every span is divided into ``ode_unfolds`` equal steps, however long it is, so sequences of a batch run together.
+    The solvers are explicit: over spans that are long for :math:`f`, take more steps. Without an observation the state
+    only moves, so an absent sample adds its span to the next. A zero span skips the equation, not the GRU. States have
+    no bound: :math:`\hat h` is at most :math:`\Delta t \sup |f|` away from :math:`h_{t-1}`.
 
     Args:
         input_size: features of one sample.
@@ -51,7 +51,7 @@ class ODERNN(RecurrentLayer):
         ode_units: width of the hidden layers of f; None is ``hidden_size``.
         ode_layers: number of hidden layers of f.
         solver: "euler", "heun" or "rk4".
-        ode_steps: solver steps per sample.
+        ode_unfolds: solver steps per sample.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
@@ -85,30 +85,30 @@ class ODERNN(RecurrentLayer):
         ode_units: int | None = None,
         ode_layers: int = 1,
         solver: Solver = "euler",
-        ode_steps: int = 4,
+        ode_unfolds: int = 4,
         **stacking: Unpack[Stacking],
     ):
         hidden_size = positive_int("hidden_size", hidden_size)
         width_within = hidden_size if ode_units is None else positive_int("ode_units", ode_units)
         widths = (hidden_size, *[width_within] * positive_int("ode_layers", ode_layers), hidden_size)
         choice("solver", solver, tuple(TABLEAUX))
-        ode_steps = positive_int("ode_steps", ode_steps)
+        ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            return _ODERNNRecurrence(width, widths, solver, ode_steps, factory)
+            return _ODERNNRecurrence(width, widths, solver, ode_unfolds, factory)
 
         super().__init__(build, input_size, num_layers, **stacking)
 
 
 class _ODERNNRecurrence(Recurrence):
-    def __init__(self, input_size: int, widths: tuple[int, ...], solver: Solver, ode_steps: int, factory: Factory):
+    def __init__(self, input_size: int, widths: tuple[int, ...], solver: Solver, ode_unfolds: int, factory: Factory):
         super().__init__()
         units = widths[0]
         self.input_size, self.hidden_size, self.output_size = input_size, units, units
         self.state_sizes = (units,)
         self.num_synapses = units * (input_size + units)
-        self.solver, self.ode_steps = solver, ode_steps
+        self.solver, self.ode_unfolds = solver, ode_unfolds
 
         def uniform(*shape: int) -> nn.Parameter:
             return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * units**-0.5)
@@ -128,7 +128,7 @@ class _ODERNNRecurrence(Recurrence):
     @property
     def evaluations(self) -> int:
         """How often f is evaluated per sample."""
-        return self.ode_steps * len(TABLEAUX[self.solver].stages)
+        return self.ode_unfolds * len(TABLEAUX[self.solver].stages)
 
     def coefficients(self) -> Cell:
         return Cell(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
@@ -145,4 +145,4 @@ class _ODERNNRecurrence(Recurrence):
 
     def _moved(self, inputs: Inputs, state: State) -> tuple[Tensor]:
         """The state just before the sample."""
-        return (advance(self.flow, state[0], inputs.timespans, self.ode_steps, self.solver),)
+        return (advance(self.flow, state[0], inputs.timespans, self.ode_unfolds, self.solver),)
