@@ -1147,3 +1147,55 @@ def test_subjects_who_are_numbered_at_each_site_are_named_by_both(guess, apart):
             guess(frame)
     mapping, _ = guess(frame, group=["clinic", "patient_no"])
     assert_whole(mapping, 5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_dates_alone_have_no_clock_that_could_be_set(guess, seed):
+    draws = np.random.default_rng(seed)
+    days = np.concatenate([np.cumsum(draws.integers(20, 90, 8)) for _ in range(20)])
+    frame = pl.DataFrame({"patient": np.repeat([f"p{number:02}" for number in range(20)], 8)})
+    frame = frame.with_columns(visit_date=pl.date(2022, 3, 1) + pl.duration(days=pl.Series(days)))
+    frame = frame.with_columns(x=draws.normal(size=160), y=draws.normal(size=160))
+    assert not [line for line in guess(frame, group=["patient"])[1] if "clock" in line]
+
+
+@pytest.mark.parametrize("name", ["trip_duration", "pace", "Laufzeit", "sunrise", "sleepDuration"])
+def test_how_long_something_took_is_not_when_it_was(guess, name):
+    draws = np.random.default_rng(3)
+    took = [f"{draws.integers(0, 3):02}:{draws.integers(0, 60):02}:{draws.integers(0, 60):02}" for _ in range(120)]
+    frame = pl.DataFrame({"date": pl.date_range(pl.date(2023, 1, 2), pl.date(2023, 5, 1), "1d", eager=True)})
+    frame = frame.with_columns(pl.Series(name, took), x=draws.normal(size=120), y=draws.normal(size=120))
+    mapping, lines = guess(frame)
+    assert mapping["time"] == "date" and "spans: even, 1 d" in lines
+    assert any(line.startswith("left out:") and repr(name) in line for line in lines)
+
+
+def test_a_minimum_beside_a_maximum_is_no_minute(guess):
+    draws = np.random.default_rng(4)
+    times = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 7, 23), "1h", eager=True)
+    frame = pl.DataFrame({"date": times.dt.date(), "hour": times.dt.hour()})
+    frame = frame.with_columns(
+        min=pl.Series(draws.integers(0, 30, len(times))), y=pl.Series(draws.normal(size=len(times)))
+    )
+    mapping, lines = guess(frame.with_columns(max=pl.col("min") + 9))
+    assert mapping["features"] == ["min", "max"] and "spans: even, 1 h" in lines
+
+
+def test_kilowatts_are_no_calendar_weeks(guess):
+    draws = np.random.default_rng(5)
+    times = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 5), "1h", eager=True)
+    frame = pl.DataFrame({"time": times}).with_columns(
+        power_kw=pl.Series(draws.uniform(0, 9, len(times)).round(2)), y=pl.Series(draws.normal(size=len(times)))
+    )
+    assert not [line for line in guess(frame)[1] if "named like a date" in line]
+
+
+@pytest.mark.parametrize("name", ["", "Unnamed: 0", "index"])
+@pytest.mark.parametrize("rows", ["taken out", "one below another"])
+def test_the_index_of_a_table_that_lost_rows_is_no_feature(guess, name, rows):
+    draws = np.random.default_rng(6)
+    numbers = np.sort(draws.permutation(240)[:120]) if rows == "taken out" else np.tile(np.arange(60), 2)
+    times = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 3), "15m", eager=True)[:120]
+    frame = pl.DataFrame({name: numbers, "time": times, "x": draws.normal(size=120), "y": draws.normal(size=120)})
+    mapping, lines = guess(frame)
+    assert mapping["features"] == ["x"] and any("only counts the rows" in line for line in lines)

@@ -71,6 +71,9 @@ class Meaning(Draft):
             for name in self.frame.columns
             if name not in wanted and _counts_rows(self.frame[name]) and not words.time_name(name)
         ]
+        if not followed and self.time is not None:
+            others = set(self.frame.columns) - {*wanted, *counts}
+            counts += [name for name in others if words.is_saved_index(name) and _numbers_rows(self.frame[name])]
         if followed:
             counts = [name for name in counts if (self.frame[name].drop_nulls().diff().drop_nulls() > 0).all()]
         self.left_out |= dict.fromkeys(counts, "only counts the rows")
@@ -93,6 +96,13 @@ def _read(given: Mapping[str, Any], path: Path) -> columns.Table:
         missing=given.get("missing") or (),
         fewest=FEWEST_ROWS,
     )
+
+
+def _numbers_rows(column: pl.Series) -> bool:
+    """Whether whole numbers are those of rows of which others were taken out, or of tables one below another."""
+    if not column.dtype.is_integer() or column.has_nulls() or len(column) < 3:
+        return False
+    return column.is_unique().all() or float((column.diff().drop_nulls() > 0).to_numpy().mean()) >= 0.9
 
 
 def _counts_rows(column: pl.Series) -> bool:

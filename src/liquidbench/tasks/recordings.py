@@ -11,6 +11,9 @@ from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.draft import Draft, filled_where_it_changes
 from liquidbench.wording import columns_named, counted, listed
 
+_SEEN_IN = 4 * 3600.0
+"""Longest usual span in which an hour that a clock was set by can be seen, in seconds."""
+
 MIXED = 1.5
 """Times what a recording spans that its stretches cover together, from which on they are several recordings."""
 
@@ -253,6 +256,9 @@ def _suspect_daylight_saving(
         return
     # Spans may vary.
     usual, most = np.quantile(spans[spans > 0], (0.5, 0.95))
+    # Dates have no clock, and among spans of many hours one more or less is none that was set.
+    if usual > _SEEN_IN or not (times[~np.isnan(times)] % 86_400).any():
+        return
     longest = max(most, 1.1 * usual)
     steps = np.where(np.diff(codes) == 0, np.diff(times), np.nan)
 

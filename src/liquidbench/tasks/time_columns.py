@@ -322,6 +322,8 @@ def _join(
             frame, days, dated = as_years, [], []
     roles = _roles(frame, whole, found.years)
     clocks = [name for name in frame.columns if frame[name].dtype == pl.Duration and name not in whole]
+    # How long something took, or when the sun rose, does not say when a row was.
+    clocks = [name for name in clocks if name == time or not (words.is_amount(name) or words.is_of_an_event(name))]
     if days:
         repeated = bool(frame[days[0]].drop_nulls().is_duplicated().any())
         if not clocks and repeated and (clock := _as_clock(frame, days[0], kept | whole)) is not None:
@@ -704,6 +706,9 @@ def _roles(frame: pl.DataFrame, whole: set[str], years: Collection[str] = ()) ->
         years: columns of years whatever their names.
     """
     ways = {name: words.with_owners(name) for name in frame.columns if name not in whole}
+    if any(name.casefold() == "max" for name in frame.columns):
+        # Beside a maximum it is a minimum.
+        ways = {name: of for name, of in ways.items() if name.casefold() != "min"}
     bare = _matched(frame, {name: of[0][1] for name, of in ways.items()}, years)
     if any(all(part in bare for part in ("year", *finer)) for finer in _BELOW_YEAR):
         return bare

@@ -137,6 +137,11 @@ def numbers_rows(name: str) -> bool:
     return bool(re.fullmatch(form, name.strip(), re.I))
 
 
+def is_saved_index(name: str) -> bool:
+    """Whether a column has no name, as the index of a table that pandas has saved."""
+    return bool(re.fullmatch(r"unnamed(?: column|:) ?\d+|level_\d|index", name.strip(), re.I))
+
+
 def may_go_on(name: str) -> str | None:
     """The part of a time, such as ``hour``, of a name under which its numbers may go on beyond it; None for others."""
     found = re.fullmatch(r"(?:(?:study|trial|relative|rel)[ _]?)?(second|minute|hour|day)s?", name.strip(), re.I)
@@ -167,9 +172,14 @@ _DURATIONS = frozenset(
     "response reaction run running wait waiting lead travel trip ride journey transit flight air processing execution "
     "execute cpu cycle dwell residence service delay downtime uptime turnaround total remaining left recovery exposure "
     "half settling rise fall decay lag latency loading load idle drive screen sleep play playing split lap duration "
-    "elapsed relative since survival followup".split()
+    "elapsed relative since survival followup pace race dauer laufzeit fahrzeit gehzeit wartezeit spielzeit duree "
+    "durée duracion duración durata length länge laenge".split()
 )
 """Words that make a time an amount of it."""
+_OF_EVENTS = frozenset(
+    "sunrise sunset dawn dusk moonrise moonset bedtime wake wakeup peak sonnenaufgang sonnenuntergang".split()
+)
+"""Words that make a clock that of an event of the day, and not of the row."""
 _UNIT_BEHIND = re.compile(r".*[ _\[(](ns|us|ms|s|sec|seconds|min|minutes|h|hours|d|days)[\])]?$", re.I)
 _OF_MINUTES = re.compile(r"(?:.*[ _(\[])?(?:mm?:ss?|min:s(?:ec)?)(?:[ _.)\]].*)?", re.I)
 """Names that say that clocks are minutes and seconds."""
@@ -195,6 +205,11 @@ def tells_when(name: str) -> bool:
 def is_amount(name: str) -> bool:
     """Whether a word of a name makes its time an amount, such as a response time, and not when something was."""
     return not _DURATIONS.isdisjoint(split(name))
+
+
+def is_of_an_event(name: str) -> bool:
+    """Whether a name is that of a clock of something else than the row, such as a sunrise."""
+    return not _OF_EVENTS.isdisjoint(split(name))
 
 
 def speaks_of_dates(name: str) -> bool:
@@ -327,6 +342,9 @@ def is_part_named(part: str, bare: str) -> bool:
     return bool(re.fullmatch(PARTS.get(part, _PERIODS), bare, re.I))
 
 
+_BESIDE_KW = frozenset("kw jahr jahre year nr nummer iso kalender".split())
+
+
 def parts_of_year(name: str) -> int | None:
     """How many of what a name says, such as months or quarters, a year has; None for other names.
 
@@ -337,6 +355,9 @@ def parts_of_year(name: str) -> int | None:
     parts = split(name)
     if any(not known.isdisjoint(parts) for known in (_OF_OTHERS, _SINCE, _DURATIONS)):
         return None
+    if "kw" in parts and not _BESIDE_KW.issuperset(parts):
+        # Kilowatts more often than a calendar week.
+        parts = [part for part in parts if part != "kw"]
     return next((among for among, of in _DIVISIONS.items() if any(re.fullmatch(of, part) for part in parts)), None)
 
 
