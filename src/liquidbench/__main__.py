@@ -40,6 +40,8 @@ from liquidbench.waiting import Steps
 from liquidbench.wording import counted
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from liquidbench.engine import Executor, Plan
     from liquidbench.engine.leases import Leases
     from liquidbench.facts import Facts
@@ -991,34 +993,44 @@ def _known_scores(plan: "Plan") -> dict["Run", float]:
 def _keep(options: argparse.Namespace) -> int:
     directory = Path(options.directory)
     with _refusing(), _refusing_write_errors(directory):
-        from liquidbench import study_file
-
-        names = [str(task) for task in study_file.facts(study_file.read(directory), directory)]
-        if options.task is not None and options.task not in names:
-            raise ValueError(f"--task must be one of the study's tasks, {', '.join(names)}; got {options.task!r}")
-        asked = names if options.task is None else [options.task]
+        study, facts, frame = _validated(directory)
+        if options.task is not None and options.task not in facts:
+            raise ValueError(f"--task must be one of the study's tasks, {', '.join(facts)}; got {options.task!r}")
+        asked = facts if options.task is None else [options.task]
         if options.to is not None and len(asked) > 1:
             raise ValueError(f"--to takes one network, and the study has {len(asked)} tasks: choose one with --task")
         for task in asked:
-            model, folder = _kept(directory, task, options.model, options.to)
+            model, folder = _kept(directory, frame, task, facts[task], options.model, options.to)
             print(f"{shown(task)}: {model} in {shown(str(folder))}")
     return 0
 
 
-def _kept(directory: Path, task: str, model: str | None = None, to: str | None = None) -> tuple[str, Path]:
-    """Keep a network of a study; return its model's name and its folder."""
+def _validated(directory: Path) -> "tuple[Study, Mapping[str, Facts], pl.DataFrame]":
+    """A study, the facts of its tasks, and the results on validation that are compared with each other."""
     import polars as pl
 
-    from liquidbench import kept, results, study_file
+    from liquidbench import results, study_file
 
     study = study_file.read(directory)
     facts = study_file.facts(study, directory)
-    runs = study_file.run_ids(study, facts)
-    frame = results.read(directory, runs, (pl.col("task") == task) & (pl.col("split") == "validation"))
-    frame = results.compared(frame.lazy(), study.matching[0]).collect()
-    selecting = facts[task].selecting
+    frame = results.read(directory, study_file.run_ids(study, facts), pl.col("split") == "validation")
+    return study, facts, results.compared(frame, study.matching[0])
+
+
+def _kept(
+    directory: Path,
+    validated: "pl.DataFrame",
+    task: str,
+    facts: "Facts",
+    model: str | None = None,
+    to: str | None = None,
+) -> tuple[str, Path]:
+    """Keep a network of a study; return its model's name and its folder."""
+    from liquidbench import kept
+
+    selecting = facts.selecting
     try:
-        named, run = kept.best_run(frame, selecting.name, selecting.higher_is_better, model)
+        named, run = kept.best_run(validated.filter(task=task), selecting.name, selecting.higher_is_better, model)
     except ValueError as problem:
         raise ValueError(f"task {task!r}: {problem}") from problem
     folder = Path(to) if to is not None else StudyFolder(directory).kept(task, named)
@@ -1027,19 +1039,17 @@ def _kept(directory: Path, task: str, model: str | None = None, to: str | None =
 
 def _keep_best(directory: Path) -> None:
     """Keep the best network of each task of a study that has just been done, and say what to do with it."""
-    from liquidbench import study_file
-
     with _refusing(), _refusing_write_errors(directory):
-        study = study_file.read(directory)
+        study, facts, frame = _validated(directory)
         print("\nNetworks that were best on validation:")
-        for number, task in enumerate(study_file.facts(study, directory)):
+        for task, about in facts.items():
             try:
-                model, folder = _kept(directory, task)
+                model, folder = _kept(directory, frame, task, about)
             except (ValueError, FileNotFoundError) as problem:
                 print(f"  {shown(task)}: none is kept ({problem})")
                 continue
             print(f"  {shown(task)}: {model} in {shown(str(folder))}")
-            if isinstance(study.tasks[number], Mapping):
+            if task in study.tables:
                 print(f"  new rows: liquidbench predict {shlex.quote(str(folder))} NEW.csv --out PREDICTED.csv")
 
 

@@ -537,6 +537,11 @@ class Study:
         return [model_name(model) for model in self.models]
 
     @property
+    def tables(self) -> frozenset[str]:
+        """Names of the tasks that are users' tables."""
+        return frozenset(task_name(task) for task in self.tasks if isinstance(task, Mapping))
+
+    @property
     def families(self) -> dict[str, Family]:
         """The family of each model by its name, those that come with the package included."""
         return families(self.models)

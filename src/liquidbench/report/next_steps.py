@@ -60,8 +60,7 @@ def next_step(study: Study, task: TaskSummary, rows: pl.LazyFrame, anchor: str) 
             f"; its {task.metric_label.lower()} on test is {task.text(spread.mean)}"
             f"{_in_units(task, spread.mean)} on average over seeds"
         )
-    table = task.name not in (name for name in study.tasks if isinstance(name, str)) and task.facts.features
-    command = f"liquidbench predict {folder} NEW.csv --out PREDICTED.csv" if table else ""
+    command = f"liquidbench predict {folder} NEW.csv --out PREDICTED.csv" if task.name in study.tables else ""
     return NextStep(anchor, task.title, f"{use}.", _more(task, own), command)
 
 

@@ -438,7 +438,6 @@ class Task:
     table: Mapping[str, Any] | None = field(default=None, repr=False)
     policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
-    _sound: set[str] = field(default_factory=set, init=False, repr=False)
 
     def __post_init__(self):
         """Refuse a declaration that contradicts itself; data are checked as splits are built."""
@@ -821,9 +820,7 @@ class Task:
 
     def _checked(self, name: str) -> list[Recording]:
         recordings = self.recordings(name)
-        if name not in self._sound:
-            self._check_recordings(recordings, name)
-            self._sound.add(name)
+        self._check_recordings(recordings, name)
         return recordings
 
     def _check_recordings(self, recordings: list[Recording], name: str) -> None:
