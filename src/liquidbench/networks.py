@@ -4,10 +4,14 @@ Every model is given the elapsed time: continuous-time layers use time spans in 
 them as an additional input (``time="append"``). On tasks where single features can be missing, models read the mask as
 additional inputs, unless their layer handles missing features itself.
 
+Where targets continue features (`liquidbench.tasks.task.Task.carried`), every network predicts the change since their last
+observed values, as NLinear does (Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023,
+arXiv 2205.13504): a forecast then begins at the trivial one, and follows a level that training has not seen.
+
 `liquidbench.matching` chooses the hidden size at which models are equally large.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
@@ -39,6 +43,9 @@ class SequenceModel(nn.Module):
             is given the mask, with None it is not told.
         generator: random generator for the head's initial values.
         operations: see `liquidbench.models.ModelSpec`.
+        carried: for each output the number of the feature that it continues, on the same scale. The network then
+            predicts the change: the feature's last observed value is added to the head's output. Empty if the head's
+            output is the prediction.
         readout: how the outputs :math:`h_1 \ldots h_T` at the observed steps become one vector: ``"last"``,
             :math:`h_T`; ``"mean"``, their mean; ``"attention"``, :math:`\sum_t a_t h_t` with weights
             :math:`a = \operatorname{softmax}(h_T^\top h_t / \sqrt{n})` for n units, the dot-product attention of
@@ -61,11 +68,13 @@ class SequenceModel(nn.Module):
         generator: torch.Generator,
         operations: Count | None = None,
         readout: str = "last",
+        carried: Sequence[int] = (),
     ):
         super().__init__()
         if readout not in READOUTS:
             raise ValueError(f"readout must be one of {', '.join(READOUTS)}; got {readout!r}")
         self.layer, self.per, self.mask, self.operations, self.readout = layer, per, mask, operations, readout
+        self.carried = tuple(carried)
         self.head = nn.Linear(layer.output_size, outputs)
         bound = layer.output_size**-0.5
         for parameter in self.head.parameters():
@@ -99,6 +108,7 @@ class SequenceModel(nn.Module):
         Returns:
             (batch, time, outputs) if ``per`` is "step", else (batch, outputs).
         """
+        base = last_observed(values, mask)[..., self.carried] if self.carried else None
         if self.mask == "append":
             observed = torch.ones_like(values) if mask is None else mask.to(values.dtype)
             values = torch.cat([values, observed], -1)
@@ -107,7 +117,7 @@ class SequenceModel(nn.Module):
             mask = mask.any(-1)
         output, _ = self.layer(values, timespans=timespans, mask=mask)
         if self.per == "step":
-            return self.head(output)
+            return self.head(output) if base is None else base + self.head(output)
         # A skipped step repeats the previous output, so the last output is that of the last observed step.
         last = output[:, -1]
         if self.readout == "last":
@@ -122,6 +132,19 @@ class SequenceModel(nn.Module):
             similarity = torch.einsum("btn,bn->bt", output, last) / output.shape[-1] ** 0.5
             weights = similarity.masked_fill(~observed, -torch.inf).softmax(1)
         return self.head(torch.einsum("bt,btn->bn", weights.to(output.dtype), output))
+
+
+def last_observed(values: Tensor, mask: Tensor | None) -> Tensor:
+    """The last observed value of each feature at each step, (batch, time, feature); 0 before there is one.
+
+    Example:
+        >>> last_observed(torch.tensor([[[0.0], [2.0], [0.0]]]), torch.tensor([[[False], [True], [False]]])).flatten()
+        tensor([0., 2., 2.])
+    """
+    if mask is None:
+        return values
+    steps = torch.arange(values.shape[1], device=values.device)[:, None]
+    return values.gather(1, torch.where(mask, steps, 0).cummax(1).values)
 
 
 def _last_step(steps: Tensor) -> Tensor:
@@ -168,7 +191,7 @@ def build(
     else:
         arguments |= {"batch_first": True, "generator": generator}
         layer = _build_user_layer(spec, make, (inputs, size), arguments)
-    return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations, readout)
+    return SequenceModel(layer, task.outputs, task.per, mask, generator, spec.operations, readout, task.continued)
 
 
 def pack(form: Mapping[str, Any], model: SequenceModel) -> tuple[dict[str, Any], bytes]:

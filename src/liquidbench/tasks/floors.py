@@ -67,6 +67,10 @@ def boosting_predictions(task: Task, split: str = "test") -> Floats:
     train, validation, asked = (task.split(name) for name in ("train", "validation", split))
     inputs, known = _rows(task, train)
     checked, expected = _rows(task, validation)
+    if task.carried:
+        # The change, as in networks: trees cannot follow a level that training has not seen.
+        known = known - task.trivial_predictions("train")[train.target_mask]
+        expected = expected - task.trivial_predictions("validation")[validation.target_mask]
     at = boosting_inputs(task, asked)
     # Trees cannot use a constant column, and scikit-learn fails on an empty one.
     some = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in inputs.T])
@@ -101,6 +105,8 @@ def boosting_predictions(task: Task, split: str = "test") -> Floats:
             losses = [np.mean((guess - expected[:, output]) ** 2) for guess in trees.staged_predict(checked)]
             columns.append(_at(trees.staged_predict(flat), int(np.argmin(losses))))
         answer = np.stack(columns, axis=-1)
+        if task.carried:
+            answer += task.trivial_predictions(split).reshape(answer.shape)
     return answer.reshape(*at.shape[:-1], task.outputs)
 
 

@@ -10,7 +10,7 @@ from liquidbench.tasks.task import Feature, Scaler, Source, Task
 
 _KEPT = (
     *("name", "title", "description", "kind", "per", "outputs", "target_unit", "time_unit", "data_digest", "classes"),
-    *("window", "context", "irregular", "missing", "split_rule"),
+    *("window", "context", "irregular", "missing", "split_rule", "baseline"),
 )
 
 
@@ -28,6 +28,7 @@ def freeze(task: Task) -> dict[str, Any]:
         **{name: getattr(task, name) for name in _KEPT},
         "classes": None if task.classes is None else list(task.classes),
         "features": [asdict(feature) for feature in task.features],
+        "carried": list(task.carried),
         "source": asdict(task.source),
         "table": task.table,
         "timespan_unit": task.timespan_unit,
@@ -55,6 +56,7 @@ def thaw(description: Mapping[str, Any]) -> Task:
         **{name: description[name] for name in _KEPT if name != "classes"},
         classes=None if classes is None else tuple(classes),
         features=tuple(Feature(**feature) for feature in description["features"]),
+        carried=tuple(description["carried"]),
         source=Source(**description["source"]),
         table=description["table"],
         metric="cross_entropy" if classification else "mse",

@@ -378,11 +378,12 @@ class Task:
         shortest_first: whether training begins with the short sequences: for tasks that networks do not learn from long
             ones alone (`liquidbench.training.trainer.shortest_first`).
         linear: whether there is a linear model to compare with (`linear_predictions`).
-        carried: for ``"last value"``, the name of the feature that each target column continues.
+        carried: for ``"last value"``, the name of the feature that each target column continues. Networks and boosting
+            then predict the change since its last observed value.
         alike: whether all features are of one kind, such as the pixels of an image, and standardised together: a pixel
             that is seldom anything but paper must not be the largest signal there is. Nothing is clipped then.
-        standardise_targets: whether regression targets are standardised with training statistics; metrics
-            are then in units of one standard deviation.
+        standardise_targets: whether regression targets are standardised with training statistics, those of the features
+            that they continue where they do; metrics are then in units of one standard deviation.
         warnings: what whoever reads the results should know about the data, a sentence each.
         folds: outer splits on offer, `split_rule` being that of the first.
         fold_rule: in words: how the others are made, or why there are none.
@@ -480,6 +481,8 @@ class Task:
             refuse("baseline", "'mean' where a sequence has one target", self.baseline)
         if len(self.carried) != (self.outputs if self.baseline == "last value" else 0):
             refuse("carried", "one feature for each output with baseline 'last value', else empty", self.carried)
+        if self.carried and not self.standardise_targets:
+            refuse("standardise_targets", "True with baseline 'last value'", False)
         if unknown := set(self.carried) - {feature.name for feature in self.features}:
             refuse("carried", "names of features", sorted(unknown))
         if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
@@ -512,6 +515,12 @@ class Task:
         """The metrics by name, in the order of reports."""
         found = (METRICS.get(metric) if isinstance(metric, str) else metric for metric in self.metrics)
         return {metric.name: metric for metric in found if metric is not None}
+
+    @cached_property
+    def continued(self) -> tuple[int, ...]:
+        """The number of the feature that each output continues, see `carried`."""
+        names = [feature.name for feature in self.features]
+        return tuple(names.index(name) for name in self.carried)
 
     @property
     def main(self) -> Metric:
@@ -663,10 +672,8 @@ class Task:
             steps = np.arange(asked.values.shape[1])[:, None]
             # Until a feature is observed this is the first step, whose value of 0 stands for the training mean.
             observed = np.maximum.accumulate(np.where(asked.mask, steps, 0), axis=1)
-            last = self.input_scaler.restore(np.take_along_axis(asked.values, observed, axis=1))
-            names = [feature.name for feature in self.features]
-            raw = last[..., [names.index(name) for name in self.carried]]
-            return raw if self.target_scaler is None else self.target_scaler.standardise(raw).astype(np.float64)
+            last = np.take_along_axis(asked.values, observed, axis=1)
+            return last[..., self.continued].astype(np.float64)
         train = self.split("train")
         known = train.targets[train.target_mask]
         if self.baseline == "mean":
@@ -805,7 +812,10 @@ class Task:
             alike=self.alike,
         )
         targets = None
-        if self.kind == "regression" and self.standardise_targets:
+        if self.carried:
+            at = list(self.continued)
+            targets = Scaler(inputs.mean[at], inputs.deviation[at])
+        elif self.kind == "regression" and self.standardise_targets:
             known = np.concatenate([self._known_targets(recording) for recording in recordings])
             targets = Scaler.fit(known, np.ones(known.shape, dtype=bool))
         spans = np.concatenate([recording.times[1:] - recording.times[:-1] for recording in recordings])

@@ -29,7 +29,8 @@ class NetworkPolicy:
     """
 
     def __init__(self, model: SequenceModel, task: Task):
-        self._task, self._head, self._mask = task, model.head, model.mask
+        self._task, self._head, self._mask, self._carried = task, model.head, model.mask, list(model.carried)
+        self._last = np.zeros(len(task.features))
         model.eval()
         self._stream = Stream(model.layer)
         self._parameter = next(model.parameters())
@@ -37,6 +38,7 @@ class NetworkPolicy:
     def reset(self) -> None:
         """See `liquidbench.tasks.task.Policy`."""
         self._stream.reset()
+        self._last[:] = 0.0
 
     def __call__(
         self, observation: ArrayLike, *, timespan: float | None = None, mask: ArrayLike | None = None
@@ -64,6 +66,7 @@ class NetworkPolicy:
         if not 0 <= span < math.inf:
             raise ValueError(f"timespan must be finite and not negative; got {timespan}")
         inputs = np.where(observed, task.input_scaler.standardise(np.where(observed, values, 0.0)), 0.0)
+        self._last = np.where(observed, inputs, self._last)
         if self._mask == "append":
             inputs = np.concatenate([inputs, observed])
         sample = torch.as_tensor(inputs, dtype=self._parameter.dtype, device=self._parameter.device)
@@ -78,6 +81,8 @@ class NetworkPolicy:
         if task.kind == "classification":
             likely = np.exp(answer - answer.max())
             return likely / likely.sum()
+        if self._carried:
+            answer += self._last[self._carried]
         return answer if task.target_scaler is None else task.target_scaler.restore(answer)
 
 
