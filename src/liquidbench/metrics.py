@@ -13,6 +13,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+CALIBRATION_GROUPS = 10
+"""Groups of equally many predictions, from the least probable to the most, in which ``calibration_error`` compares the
+mean prediction with the share of positives."""
+
 Targets = NDArray[np.int64] | NDArray[np.float64]
 Predictions = NDArray[np.float64]
 
@@ -203,6 +207,35 @@ def _auprc(targets: Targets, logits: Predictions) -> float:
     return float(average_precision_score(*_binary("auprc", targets, logits)))
 
 
+def _sensitivity_at_90_specificity(targets: Targets, logits: Predictions) -> float:
+    from sklearn.metrics import roc_curve
+
+    positive, scores = _binary("sensitivity_at_90_specificity", targets, logits)
+    wrong, found, _ = roc_curve(positive, scores, drop_intermediate=False)
+    return float(found[wrong <= 0.1 + 1e-12].max())
+
+
+def _brier(targets: Targets, logits: Predictions) -> float:
+    positive, shares = _probability("brier", targets, logits)
+    return float(np.mean((shares - positive) ** 2))
+
+
+def _calibration_error(targets: Targets, logits: Predictions) -> float:
+    positive, shares = _probability("calibration_error", targets, logits)
+    order = np.argsort(shares, kind="stable")
+    # Equal predictions are in one group, whatever the order of the data, so that a constant has one.
+    group = np.searchsorted(shares[order], shares, side="left") * CALIBRATION_GROUPS // len(shares)
+    counts, said, there = (np.bincount(group, weights) for weights in (None, shares, positive.astype(float)))
+    return float(np.abs(said - there).sum() / counts.sum())
+
+
+def _probability(name: str, targets: Targets, logits: Predictions) -> tuple[NDArray[np.bool_], Predictions]:
+    from scipy.special import expit
+
+    positive, difference = _binary(name, targets, logits)
+    return positive, expit(difference)
+
+
 def _cross_entropy(targets: Targets, logits: Predictions) -> float:
     from scipy.special import log_softmax
 
@@ -245,6 +278,18 @@ METRICS: dict[str, Metric] = {
         Metric("f1_macro", "Macro F1", True, _SHARE, kind="classification", function=_f1_macro),
         Metric("auroc", "Area under the ROC curve", True, _SHARE, kind="classification", function=_auroc),
         Metric("auprc", "Average precision", True, _SHARE, kind="classification", function=_auprc),
+        Metric(
+            "sensitivity_at_90_specificity",
+            "Sensitivity at 90 % specificity",
+            True,
+            _SHARE,
+            kind="classification",
+            function=_sensitivity_at_90_specificity,
+        ),
+        Metric("brier", "Brier score", False, _SHARE, kind="classification", function=_brier),
+        Metric(
+            "calibration_error", "Calibration error", False, _SHARE, kind="classification", function=_calibration_error
+        ),
         Metric("cross_entropy", "Cross-entropy (nats)", False, _ERROR, kind="classification", function=_cross_entropy),
         Metric("mse", "Mean squared error", False, _ERROR, kind="regression", function=_mse),
         Metric("rmse", "Root mean squared error", False, _ERROR, kind="regression", function=_rmse),

@@ -4,9 +4,9 @@ Every model is given the elapsed time: continuous-time layers use time spans in 
 them as an additional input (``time="append"``). On tasks where single features can be missing, models read the mask as
 additional inputs, unless their layer handles missing features itself.
 
-Where targets continue features (`liquidbench.tasks.task.Task.carried`), every network predicts the change since their last
-observed values, as NLinear does (Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023,
-arXiv 2205.13504): a forecast then begins at the trivial one, and follows a level that training has not seen.
+Where targets continue features (`liquidbench.tasks.task.Task.carried`), every network predicts the change since their
+last observed values, as NLinear does (Zeng et al., Are Transformers Effective for Time Series Forecasting?, AAAI 2023,
+arXiv 2205.13504): a forecast then begins near the trivial one, and follows a level that training has not seen.
 
 `liquidbench.matching` chooses the hidden size at which models are equally large.
 """

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
 
 from liquidbench.metrics import METRICS, Metric, best_constant, score
 
@@ -45,6 +47,13 @@ def _r2(targets, predictions):
     return np.mean(1 - ((targets - predictions) ** 2).sum(0) / ((targets - targets.mean(0)) ** 2).sum(0))
 
 
+def _sensitivity(targets, logits):
+    """The largest share of positives above a threshold that at most a tenth of negatives exceed."""
+    values = logits[:, 1] - logits[:, 0]
+    found = [(values[targets == 1] >= at).mean() for at in values if (values[targets == 0] >= at).mean() <= 0.1]
+    return max(found, default=0.0)
+
+
 # scikit-learn's own are in the package where a plain definition is not: each is checked with what the other has.
 CLASSIFICATION = {
     "accuracy": lambda y, z: sk.accuracy_score(y, z.argmax(1)),
@@ -52,7 +61,12 @@ CLASSIFICATION = {
     "f1_macro": _f1,
     "cross_entropy": lambda y, z: sk.log_loss(y, np.exp(_log_softmax(z)), labels=range(z.shape[1])),
 }
-BINARY = {"auroc": _auroc, "auprc": _average_precision}
+BINARY = {
+    "auroc": _auroc,
+    "auprc": _average_precision,
+    "sensitivity_at_90_specificity": _sensitivity,
+    "brier": lambda y, z: sk.brier_score_loss(y, expit(z[:, 1] - z[:, 0])),
+}
 REGRESSION = {
     "mse": sk.mean_squared_error,
     "rmse": lambda y, p: np.sqrt(sk.mean_squared_error(y, p)),
@@ -67,7 +81,7 @@ def _log_softmax(logits):
 
 
 def test_every_metric_is_checked():
-    assert set(METRICS) == set(CLASSIFICATION) | set(BINARY) | set(REGRESSION)
+    assert set(METRICS) == set(CLASSIFICATION) | set(BINARY) | set(REGRESSION) | {"calibration_error"}
 
 
 @pytest.mark.parametrize("name", CLASSIFICATION)
@@ -188,3 +202,14 @@ class TestOneOfOnesOwn:
     def test_undefined_scores_are_reported(self, function, message):
         with pytest.raises(ValueError, match=message):
             score(Metric("odd", "Odd", True, kind="regression", function=function), [[1.0]], [[2.0]])
+
+
+def test_calibration_error_weights_the_groups_of_a_calibration_curve():
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(400, 2))
+    targets = (random.random(400) < expit(0.3 * (logits[:, 1] - logits[:, 0]))).astype(np.int64)
+    there, said = calibration_curve(targets, expit(logits[:, 1] - logits[:, 0]), n_bins=10, strategy="quantile")
+    assert score("calibration_error", targets, logits) == pytest.approx(np.abs(there - said).mean(), abs=0.005)
+    # Overconfident by a factor of three in the logits, so far from 0; shares of the classes alone are calibrated.
+    assert score("calibration_error", targets, logits) > 0.1
+    assert score("calibration_error", targets, np.log([[1 - targets.mean(), targets.mean()]] * 400)) < 1e-12

@@ -69,8 +69,8 @@ def boosting_predictions(task: Task, split: str = "test") -> Floats:
     checked, expected = _rows(task, validation)
     if task.carried:
         # The change, as in networks: trees cannot follow a level that training has not seen.
-        known = known - task.trivial_predictions("train")[train.target_mask]
-        expected = expected - task.trivial_predictions("validation")[validation.target_mask]
+        known = (known - task.trivial_predictions("train")[train.target_mask]).astype(np.float32)
+        expected = (expected - task.trivial_predictions("validation")[validation.target_mask]).astype(np.float32)
     at = boosting_inputs(task, asked)
     # Trees cannot use a constant column, and scikit-learn fails on an empty one.
     some = np.array([len(np.unique(column[~np.isnan(column)])) > 1 for column in inputs.T])

@@ -278,7 +278,8 @@ def _mortality(
         target_unit="1",
         classes=("survives", "dies in hospital"),
         metric="auroc",
-        metrics=("auroc", "auprc", "balanced_accuracy", "cross_entropy"),
+        metrics=("auroc", "auprc", "sensitivity_at_90_specificity", "brier", "calibration_error", "balanced_accuracy")
+        + ("cross_entropy",),
         time_unit="h",
         source=Source(
             title="Predicting Mortality of ICU Patients: the PhysioNet Challenge 2012",
