@@ -50,7 +50,7 @@ def networks(folder: Path, task: str) -> dict[str, dict[int, Predicted]]:
     """What each model predicted on test: by model and outer split, with one network for each seed that is done."""
     study = study_file.read(folder)
     frame = results.read(folder, study_file.run_ids(study, study_file.facts(study, folder)))
-    fits = frame.filter(kind="fit", task=task, variant="matched", metric="auroc", split="test", corruption="none")
+    fits = frame.filter(kind="fit", task=task, variant="matched", metric="auroc", split="test", corruption="")
     found: dict[str, dict[int, Predicted]] = {}
     for model in study.models:
         for fold in sorted(fits["fold"].unique()):
