@@ -42,8 +42,9 @@ NEARER = 0.5
 """Times as far as to the row before that a row is from the last with its value, up to which it goes on from that."""
 MOST = 2 / 3
 """Share of the values that have to do so."""
-APART = 0.2
-"""Standard deviations between one row and the next, below which they are too close for two recordings."""
+APART = 0.1
+"""Share of a value's rows between one row and the next, in order of size, below which they are too close for two
+recordings."""
 REGULAR = 0.85
 """Share of the changes, and of the runs, that are alike where values take turns, but for rows that are lacking."""
 PAUSE = 5
@@ -414,23 +415,21 @@ def _may_come_back(column: pl.Series, of_key: NDArray[np.int64]) -> bool:
 def _goes_on_within(rows: pl.DataFrame) -> bool:
     """Whether numbers x go on from the last row of the same value, and not from the row before.
 
-    They count in standard deviations from the mean of their value, turned round where they go against those of the row
+    They count by their ranks among those of the same value, turned round where they go against those of the row
     before: what a valve does to all of them tells no recordings apart. Where most are the same, as counts of rare
     events, they go on from anywhere.
     """
-    z, before, own = pl.col("z"), pl.col("before"), ("key", "of")
+    rank, before, own = pl.col("rank"), pl.col("before"), ("key", "of")
+    alike = pl.len().over(*own, "x").max().over(own) / pl.len().over(own)
     values = (
-        rows.with_columns(pl.col("x").cast(pl.Float64))
-        .with_columns(z=(pl.col("x") - pl.col("x").mean().over(own)) / pl.col("x").std().over(own))
-        .with_columns(before=z.shift(1).over("key"), last=z.shift(1).over(own))
-        .filter(
-            pl.col("of") != pl.col("of").shift(1).over("key"),
-            pl.len().over(*own, "x").max().over(own) <= pl.len().over(own) / 2,
-            *(column.is_finite() for column in (z, before, pl.col("last"))),
-        )
-        .with_columns(turned=pl.when((z * before).sum().over(own) < 0).then(-1).otherwise(1))
+        rows.drop_nulls("x")
+        .with_columns(alike=alike, rank=pl.col("x").rank().over(own) / pl.len().over(own) - 0.5)
+        .with_columns(before=rank.shift(1).over("key"), last=rank.shift(1).over(own))
+        .filter(pl.col("of") != pl.col("of").shift(1).over("key"), pl.col("alike") <= 0.5, pl.col("last").is_not_null())
+        .with_columns(turned=pl.when((rank * before).sum().over(own) < 0).then(-1).otherwise(1))
+        .with_columns(across=(rank - pl.col("turned") * before).abs(), within=(rank - pl.col("last")).abs())
         .group_by("of")
-        .agg(pl.len(), across=(z - pl.col("turned") * before).abs().median(), within=(z - pl.col("last")).abs().median())
+        .agg(pl.len(), pl.median("across", "within"))
         .filter(pl.col("len") >= SHORT)
     )
     many = values["len"].sum() >= 2 * FEWEST_ROWS and values.height >= max(ALMOST_ALL * rows["of"].n_unique(), 2)

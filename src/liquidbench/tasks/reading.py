@@ -314,10 +314,8 @@ class _Reading:
             self.rulers &= ~self.kept
         if self.rulers.any():
             self.kept &= ~self.rulers
-            self.remarks.append(
-                f"file: {_number(int(self.rulers.sum()), 'line')} that only {'draws' if self.rulers.sum() == 1 else 'draw'}"
-                f" left out, the first of them line {int(self.rulers.argmax()) + 1}"
-            )
+            some = _number(int(self.rulers.sum()), "ruler")
+            self.remarks.append(f"file: {some} left out, the first of them line {int(self.rulers.argmax()) + 1}")
 
     def _leave_out_repeated_names(self, header: Sequence[str]) -> None:
         """Drop names that come again where files were put together, and the row of units below them."""
@@ -358,7 +356,8 @@ class _Reading:
         cells = [cell.strip() for _, row in rows for cell in row]
         if not _are_units(cells) or any(map(_FIGURE.fullmatch, cells)):
             return False
-        above = self._split([(self.units_line, self.lines[self.units_line - 1])] if self.units_line else [], self.separator)
+        first_units = [(self.units_line, self.lines[self.units_line - 1])] if self.units_line else []
+        above = self._split(first_units, self.separator)
         for first, second in zip((cell.strip() for _, row in above for cell in row), cells, strict=False):
             if first != second:
                 self._refuse(
