@@ -49,6 +49,8 @@ REGULAR = 0.85
 """Share of the changes, and of the runs, that are alike where values take turns, but for rows that are lacking."""
 PAUSE = 5
 """Times as long as all others of a round the time to the next is, where recordings are written in rounds."""
+MOST_ROWS = 10_000
+"""Rows in which recordings that were written together are looked for: the first ones."""
 _MOST_FOLDS = 20
 
 
@@ -364,7 +366,7 @@ def interleaved(frame: pl.DataFrame, target: str, time: str | None, key: tuple[s
     """
     times = np.zeros(frame.height) if time is None else dates.seconds(frame[time])
     of_key = codes(frame, key)
-    order = np.lexsort((times, of_key))
+    order = np.lexsort((times, of_key))[:MOST_ROWS]
     frame, times, of_key = frame[order], times[order], of_key[order]
     apart = {target, time, *key, *(long_form(frame, time) or ())}
     names = [
@@ -445,11 +447,13 @@ def _take_turns(rows: pl.DataFrame) -> bool:
     count = int(of_rows.max()) + 1
     if len(runs) < FEWEST * count or np.mean(lengths == np.median(lengths)) < REGULAR:
         return False
-    follows = np.zeros((count, count), dtype=np.int64)
-    np.add.at(follows, (runs[:-1][same], runs[1:][same]), 1)
-    if follows.max(axis=1).sum() < REGULAR * same.sum():
+    follows, often = np.unique(np.stack([runs[:-1][same], runs[1:][same]]), axis=1, return_counts=True)
+    # Of what follows a value, the last that is put in its place is the most frequent.
+    order = np.argsort(often, kind="stable")
+    after, most, place = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), 0
+    after[follows[0, order]], most[follows[0, order]] = follows[1, order], often[order]
+    if most.sum() < REGULAR * same.sum():
         return False
-    after, place = follows.argmax(axis=1), 0
     return len({place := int(after[place]) for _ in range(count)}) == count
 
 

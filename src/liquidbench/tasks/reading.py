@@ -336,7 +336,7 @@ class _Reading:
         if not again.any():
             return
         self.kept &= ~again
-        units = [place for place in map(self._next_row, np.flatnonzero(again)) if self._are_units_again(place)]
+        units = [place for place in map(self._next_row, np.flatnonzero(again).tolist()) if self._are_units_again(place)]
         self.kept[units] = False
         self.warnings.append(
             f"the row of names comes again {_number(int(again.sum()), 'time')}, first in line "
@@ -348,7 +348,7 @@ class _Reading:
     def _next_row(self, place: int) -> int | None:
         """Place of the next line that is kept, if there is one."""
         after = np.flatnonzero(self.kept[place:])
-        return int(place + after[0]) if len(after) else None
+        return place + int(after[0]) if len(after) else None
 
     def _are_units_again(self, place: int | None) -> bool:
         """Whether the row below names that come again holds units; refused where they are others than above."""
