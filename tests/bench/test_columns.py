@@ -253,6 +253,22 @@ SAID = {
         "file: rows have one cell more than the header, a count in quotation marks, so the first is taken for a "
         "row name",
     ),
+    "a ruler in between": (
+        plain().replace(stamp(25), "-----\n" + stamp(25)),
+        "file: 1 ruler left out, the first of them line 27",
+    ),
+    "rulers of cells": (
+        plain(";").replace("flow\n", "flow\n====;====;====\n").replace(stamp(25), '"--";"--";"--"\n' + stamp(25)),
+        "file: 2 rulers left out, the first of them line 2",
+    ),
+    "a ruler below names": (
+        plain().replace("flow\n", "flow\n---------------\n"),
+        "file: 1 ruler left out, the first of them line 2",
+    ),
+    "bars": (
+        "+---+---+---+\n" + plain("|").replace("flow\n", "flow\n---|---|---\n") + "+---+---+---+\n",
+        "file: 3 rulers left out, the first of them line 1",
+    ),
     "empty lines": (
         plain().replace(stamp(9), "\n" + stamp(9)),
         "file: 1 empty line left out, the first of them line 11",
@@ -276,6 +292,20 @@ WARNED = {
     "names again, in quotation marks": (
         plain().replace(stamp(25), '"when","level","flow"\n' + stamp(25)),
         "the row of names comes again 1 time, first in line 27; left out",
+    ),
+    "names again, in another case": (
+        plain().replace(stamp(25), "\n When , LEVEL,Flow,\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 28; left out",
+    ),
+    "names again, behind a mark of the order of bytes": (
+        plain().replace(stamp(25), "\ufeffwhen,level,flow\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 27; left out",
+    ),
+    "names and units again": (
+        plain()
+        .replace("flow\n", "flow\nUTC,degC,mm/h\n")
+        .replace(stamp(25), "when,level,flow\n---,---,---\nUTC,degC,mm/h\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 28, with a row of units below; left out",
     ),
     "names of two rows": (
         lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}", ",level,flow\n,mean,last\n"),
@@ -323,6 +353,16 @@ REFUSED = {
     "names again in another order": (
         plain().replace(stamp(25), '"level",when,flow\n' + stamp(25)),
         "line 27 has the names of line 1 in another order, so that the values below it belong to other names",
+    ),
+    "names again in another order and case": (
+        plain().replace(stamp(25), "Level,When,flow\n" + stamp(25)),
+        "line 27 has the names of line 1 in another order, so that the values below it belong to other names",
+    ),
+    "names again above other units": (
+        plain()
+        .replace("flow\n", "flow\nUTC,degC,mm/h\n")
+        .replace(stamp(25), "when,level,flow\nUTC,degF,mm/h\n" + stamp(25)),
+        "line 29 gives the unit 'degF' where line 2 gives 'degC'",
     ),
     "a name too few": (
         lines(lambda row: f"{stamp(row)},{level(row)},1,{flow(row)}", "when,level,flow\n"),
