@@ -412,6 +412,9 @@ class _Typing:
             if name in self.exponents and done[name].dtype.is_numeric():
                 table.remarks.append(self.exponents[name])
         for name in self.words.keys() - done.keys():
+            if name not in table.spoilt and len(cells := numerals.in_several_units(self.words[name])) > 1:
+                some = " and ".join(map(repr, cells[:2]))
+                table.spoilt[name] = f"holds numbers in several units, such as {some}; write all of them in one"
             done[name] = self._as_words(self.words[name])
         self._keep_codes(text, done)
         for name in missing:
@@ -604,6 +607,12 @@ class _Typing:
         if (column == "NA").any() and self._is_value(column, text):
             text = text.set((column == "NA").fill_null(False), "NA")
         lower = text.str.to_lowercase()
+        spelt = set(lower.drop_nulls().unique().to_list())
+        if len(spelt) > 2 and len([pair for pair in _TRUTHS if spelt & pair]) > 1 and spelt <= set().union(*_TRUTHS):
+            self.table.warnings.append(
+                f"{column.name!r} spells yes and no in several ways ({', '.join(map(repr, sorted(spelt)))}), each of "
+                "which is a category of its own; write those alike that mean the same"
+            )
         return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else text
 
     def _is_value(self, column: pl.Series, text: pl.Series) -> bool:
@@ -655,6 +664,7 @@ class _Typing:
 
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
+_TRUTHS = tuple(set(pair.split()) for pair in ("yes no", "y n", "true false", "t f", "1 0", "on off"))
 _FEWEST_CATEGORIES = 3
 _MOST_TOLD = 8
 _SIDEWAYS = 10
