@@ -1052,6 +1052,12 @@ def test_numbers_in_several_units_are_refused_or_left_out_in_words(tmp_path, cel
         table.plan({"table": str(path), "target": "load"})
 
 
+@pytest.mark.parametrize(("name", "odd"), [("temp (°C)", True), ("temp_kW", True), ("t (°F)", False), ("temp", False)])
+def test_cells_in_another_unit_than_their_name_are_said(read, name, odd):
+    _, made = column_of(read, [f"{k} °F" for k in range(60)], name=name)
+    assert any("but its cells say °F" in line for line in made.warnings) == odd
+
+
 @pytest.mark.parametrize(
     "cells",
     [[f"{k} kW" for k in range(60)], [f"{k} apples" if k % 2 else f"{k} pears" for k in range(60)], list("ab") * 30],
@@ -1178,7 +1184,7 @@ def test_numbers_with_words_are_shown_where_they_are_left_out(plan):
         return f"{number},{number * 7} {'km' if number % 4 else 'm'},{level(number)},{flow(number) / 2}"
 
     said = plan("when,dist,x,y\n" + lines(row, rows=90), "y")[1]
-    assert "'dist' holds cells such as '0 m' in line 2, which are read as text, 90 distinct values" in "".join(said)
+    assert "'dist' holds numbers in several units, such as '0 m' and '7 km'; write all of them in one" in "".join(said)
 
 
 def test_words_that_count_as_missing_among_numbers_are_said(read):

@@ -23,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.system.packed import decompressed
-from liquidbench.tasks import numerals, reading
+from liquidbench.tasks import numerals, reading, words
 
 ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet")
 BAD_CELLS = 0.05
@@ -492,6 +492,11 @@ class _Typing:
             self._tell_form(name, column.filter(numbers.is_not_null()), mark, told)
             if unit:
                 self.table.units.setdefault(name, unit)
+                named = words.unit_in(name)[1]
+                if named and not words.same_unit(named, unit):
+                    self.table.warnings.append(
+                        f"{name!r} is named in {named}, but its cells say {unit}; they are taken as they are"
+                    )
 
     def _take_numbers(self, name: str, column: pl.Series, numbers: pl.Series) -> bool:
         """Whether a column is one of numbers; its few other cells are said."""
