@@ -79,6 +79,26 @@ def test_summaries_are_those_of_pandas():
             np.testing.assert_allclose(inputs[number, index * features : (index + 1) * features], one, rtol=1e-6)
 
 
+def test_boosting_follows_a_level_that_training_has_not_seen():
+    """A random walk from another level: the last value is hard to beat, and easy for trees to lose."""
+
+    def recordings(split):
+        draw = np.random.default_rng(len(split))
+        level = {"train": 0.0, "validation": 20.0, "test": 50.0}[split]
+        made = []
+        for index in range(20):
+            walk = (level + draw.normal(size=(41, 1)).cumsum(0)).astype(np.float32)
+            row = 10_000 * ("train", "validation", "test").index(split) + 100 * index
+            made.append(Recording(f"{split}{index}", np.arange(40.0), walk[:-1], walk[1:], row))
+        return made
+
+    toy = replace(task("regression"), features=(Feature("f", "1"),), outputs=1, recordings=recordings)
+    toy = replace(toy, irregular=False, missing=False)
+    forecast = replace(toy, baseline="last value", carried=("f",))
+    errors = [floors.scores(one)["boosting"][0] for one in (toy, forecast)]
+    assert errors[1] < 1.1 * forecast.trivial_score() and errors[0] > 100 * errors[1]
+
+
 def test_floors_do_not_read_test_targets():
     toy = task()
     plain = boosting_predictions(toy)

@@ -1,4 +1,7 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -193,6 +196,41 @@ def test_a_readout_has_no_parameters_and_a_sequence_without_a_sample_has_an_answ
     mask[0] = False
     network(values * mask, spans, mask).sum().backward()
     assert all(bool(p.grad.isfinite().all()) for p in network.parameters())
+
+
+@pytest.mark.parametrize("model", ["GRU", "CfC", "GRU-D"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_network_predicts_the_change_of_the_features_that_its_targets_continue(model, missing):
+    toy = task(outputs=2, missing=missing)
+    forecast = replace(
+        toy,
+        kind="regression",
+        classes=None,
+        metric="mse",
+        metrics=("mse",),
+        baseline="last value",
+        carried=("f2", "f0"),
+        recordings=lambda split: [replace(one, targets=one.values[:, :2]) for one in toy.recordings(split)],
+    )
+    network, plain = build(model, forecast, 5, seed=0), build(model, toy, 5, seed=0)
+    plain.load_state_dict(network.state_dict())
+    values, spans = tensors(4, 7)
+    mask = torch.rand(4, 7, 3, generator=torch.Generator().manual_seed(1)) < 0.5 if missing else None
+    values = values if mask is None else values * mask
+    carried = pd.concat(
+        [pd.DataFrame(one).where(pd.DataFrame(there)).ffill().fillna(0)[[2, 0]] for one, there in zip(
+            values.numpy(), torch.ones(4, 7, 3, dtype=torch.bool).numpy() if mask is None else mask.numpy(), strict=True
+        )]
+    )  # fmt: skip
+    change = network(values, spans, mask) - plain(values, spans, mask)
+    np.testing.assert_allclose(change.detach().reshape(-1, 2), carried, atol=1e-6)
+    # A head that says nothing gives the trivial forecast.
+    split = forecast.split("test")
+    with torch.no_grad():
+        network.head.weight.zero_(), network.head.bias.zero_()
+        said = network(*map(torch.from_numpy, (split.values, split.timespans)), None)
+    known = split.target_mask
+    np.testing.assert_allclose(said.numpy()[known], forecast.trivial_predictions()[known], atol=1e-6)
 
 
 def test_an_unknown_readout_is_named():

@@ -230,12 +230,13 @@ def test_one_target_for_a_whole_recording(kind, target):
 def test_the_last_value_as_a_guess():
     made = with_targets(lambda record: record.values + np.float32(0.5))
     carried = {"baseline": "last value", "carried": ("a", "b")}
-    toy = task(made, **REGRESSION | carried, standardise_targets=False)
-    assert toy.trivial_score("mse") == pytest.approx(0.25, rel=1e-4)
+    toy = task(made, **REGRESSION | carried)
+    deviation = np.concatenate([record.values for record in made["train"]]).std(0)
+    assert toy.trivial_score("mse") == pytest.approx(np.mean((0.5 / deviation) ** 2), rel=1e-4)
 
 
-def test_the_last_value_carries_the_named_features_from_their_scale_to_the_targets():
-    # Feature b is 1, 3 in training (mean 2, deviation 1), its target ten times that and 5 more (25, 10).
+def test_targets_are_on_the_scale_of_the_features_that_they_continue():
+    # Feature b is 1, 3 in training (mean 2, deviation 1), its target ten times that and 5 more.
     def made(name, values, first_row):
         b = np.array(values, np.float32)
         pairs = np.stack([np.zeros_like(b), np.nan_to_num(b)], axis=1)
@@ -247,11 +248,10 @@ def test_the_last_value_carries_the_named_features_from_their_scale_to_the_targe
     splits = {"train": made("r", [1, 3], 0), "validation": made("v", [1, 3], 2), "test": made("t", [nan, 4, nan, 1], 4)}
     carried = {"baseline": "last value", "carried": ("b",), "outputs": 1, "missing": True}
     toy = task(splits, **REGRESSION | carried)
-    # Nothing seen yet: the mean, 2; then 4, then 4 goes on, then 1. In the targets' scale: (value - 25) / 10.
-    np.testing.assert_allclose(toy.trivial_predictions()[0, :, 0], [-2.3, -2.1, -2.1, -2.4], rtol=1e-6)
-    # The targets are 5, 45, 5, 15, hence -2, 2, -2, -1.
-    squares = [0.3**2, 4.1**2, 0.1**2, 1.4**2]
-    assert toy.trivial_score("mse") == pytest.approx(np.mean(squares), rel=1e-5)
+    # Nothing seen yet: the mean, 2; then 4, then 4 goes on, then 1. In the feature's scale: value - 2.
+    np.testing.assert_allclose(toy.trivial_predictions()[0, :, 0], [0, 2, 2, -1], rtol=1e-6)
+    np.testing.assert_allclose(toy.split("test").targets[0, :, 0], [3, 43, 3, 13], rtol=1e-6)
+    assert toy.trivial_score("mse") == pytest.approx(np.mean([3**2, 41**2, 1**2, 14**2]), rel=1e-5)
 
 
 def test_the_prior_as_a_guess():
@@ -454,6 +454,10 @@ def test_an_empty_split_is_refused():
             r"carried must be one feature for each output .*; got \('a', 'b'\)",
         ),
         (REGRESSION | {"carried": ("a", "b")}, "carried must be .*, else empty"),
+        (
+            REGRESSION | {"baseline": "last value", "carried": ("a", "b"), "standardise_targets": False},
+            "standardise_targets must be True with baseline 'last value'; got False",
+        ),
         (
             REGRESSION | {"baseline": "last value", "carried": ("a", "c")},
             r"carried must be names of features; got \['c'\]",

@@ -66,9 +66,10 @@ def task(kind="regression", missing=False, per="step", **changes) -> Task:
 
 @pytest.mark.parametrize("model", ["CfC", "LTC", "GRU", "GRU-D"])
 @pytest.mark.parametrize("missing", [False, True])
-@pytest.mark.parametrize("kind", ["regression", "classification"])
+@pytest.mark.parametrize("kind", ["regression", "forecast", "classification"])
 def test_a_policy_says_of_a_recording_what_the_network_says_of_its_sequence(model, missing, kind):
-    toy = task(kind, missing)
+    continues = {"baseline": "last value", "carried": ("a",)} if kind == "forecast" else {}
+    toy = task("classification" if kind == "classification" else "regression", missing, **continues)
     network = networks.build(model, toy, 6, seed=1).double()
     split, policy = toy.split("test"), NetworkPolicy(network, toy)
     data = Data(split)
@@ -81,7 +82,7 @@ def test_a_policy_says_of_a_recording_what_the_network_says_of_its_sequence(mode
         masks = [None] * len(recording) if recording.mask is None else recording.mask
         said = [policy(v, timespan=t, mask=m) for v, t, m in zip(recording.values, spans, masks, strict=True)]
         expected = whole[row]
-        if kind == "regression":
+        if kind != "classification":
             # In the targets' unit.
             expected = expected * toy.target_scaler.deviation + toy.target_scaler.mean
         else:
