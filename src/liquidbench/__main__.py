@@ -325,8 +325,8 @@ def _parser() -> argparse.ArgumentParser:
         "--ahead",
         type=_positive(float),
         metavar="SPAN",
-        help="how far to look ahead from the last rows, whose later row is not in FILE, in the time unit of training; for "
-        "networks that are told it (default: as far as usual in training)",
+        help="how far to look ahead from the last rows, whose later row is not in FILE, in the time unit of training; "
+        "for networks that are told it (default: as far as usual in training)",
     )
     added.add_argument(
         "--dates",

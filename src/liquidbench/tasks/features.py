@@ -57,9 +57,10 @@ def _check_target(draft: Draft) -> None:
     if name in draft.file.spoilt and draft.given.get("kind") != "classification":
         draft.refuse(f"target {name!r} {draft.file.spoilt[name]} or correct them")
     if missing:
-        draft.lines.append(
-            f"target: missing in {counted(missing, 'row')} of {len(column)}; they are read as inputs, not scored"
-        )
+        scored = "they are read as inputs, not scored"
+        if draft.given.get("kind") == "next-known":
+            scored = "from them, too, its next known value is predicted"
+        draft.lines.append(f"target: missing in {counted(missing, 'row')} of {len(column)}; {scored}")
 
 
 def _choose_features(draft: Draft) -> tuple[str, ...]:
@@ -73,9 +74,9 @@ def _choose_features(draft: Draft) -> tuple[str, ...]:
             if reason := _unfit(draft, name):
                 draft.refuse(f"features must not name {name!r}: it {reason}")
         if draft.target in names and draft.given.get("kind") not in FORECASTS:
+            kinds = " or ".join(FORECASTS)
             draft.refuse(
-                f"features must not name the target, {draft.target!r}; only a forecast (kind: {' or '.join(FORECASTS)}) "
-                "sees it"
+                f"features must not name the target, {draft.target!r}; only a forecast (kind: {kinds}) sees it"
             )
         for name in draft.frame.columns:
             if name not in names and name not in taken:
@@ -235,8 +236,8 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
     rows = draft.frame.height
     if kind == "forecast" and 2 * len(column) < rows:
         draft.lines.append(
-            f"target: {draft.target!r} is known in {counted(len(column), 'row')} of {rows}, so that most rows have none "
-            "to forecast; --task next-known (kind: in a study) forecasts its next known value, however many rows later"
+            f"target: known in {counted(len(column), 'row')} of {rows}, so that most rows have none to forecast; "
+            "--task next-known (kind: in a study) forecasts its next known value, however many rows later"
         )
     if kind == "classification":
         draft.lines.append(f"classes: {_rows_of_classes(draft)}")

@@ -191,7 +191,7 @@ class Sequences:
         longest = LONGEST_WINDOW
         if self.meaning.kind == "next-known":
             # A window without a known target would not even know the last value.
-            known = sum(int(np.sum(recording.target_mask)) for recording in self.whole)
+            known = len(known_targets(self.whole, self.meaning.per))
             apart = sum(map(len, self.whole)) / known
             longest = int(np.clip(KNOWN_IN_WINDOW * apart, longest, LONGEST_OF_FEW))
         if self.meaning.group is not None:

@@ -276,7 +276,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and standard deviation of each column, as ``standardise`` needs them, and where it is clipped before.
+    r"""Mean and standard deviation of each column, as ``standardise`` needs them, and where it is clipped before.
 
     Attributes:
         mean: (columns,), of clipped values.
@@ -284,7 +284,7 @@ class Scaler:
         low: (columns,), the least that is not clipped; None where nothing is.
         high: (columns,), the greatest.
         usual_ahead: the usual time ahead :math:`u`, where the last column has the time ahead; None where none has. A
-            time :math:`t` is read as :math:`\\log((1 + t / u) / 2)`, clipped to those of training: spans differ by
+            time :math:`t` is read as :math:`\log((1 + t / u) / 2)`, clipped to those of training: spans differ by
             orders of magnitude, and of hours among minutes neither mean nor deviation says anything.
     """
 
@@ -333,7 +333,7 @@ class Scaler:
         deviation = np.where(constant, 1.0, deviation)
         return cls(mean, deviation) if clipped is None else cls(mean, deviation, low, high)
 
-    def with_time_ahead(self, times: NDArray[np.float64]) -> "Scaler":
+    def with_time_ahead(self, times: NDArray[np.floating[Any]]) -> "Scaler":
         """The scaler with one more column, the last, for the time ahead; see `usual_ahead`.
 
         Args:
@@ -694,7 +694,8 @@ class Task:
             self,
             name=f"{self.name}-{steps}-ahead",
             title=f"{self.title}, {steps} {plural} ahead",
-            description=f"{self.description} Each target is that of {steps} {plural} later.",
+            description=f"{self.description} Each target is that of {steps} {plural} later"
+            f"{'; models are told how much later that is' * told}.",
             features=(*self.features, *[time_ahead_feature(self.features, self.time_unit)] * told),
             time_ahead=self.time_ahead or told,
             recordings=recordings,
@@ -972,10 +973,11 @@ class Task:
         if not np.isfinite(recording.times).all() or (recording.times[1:] < recording.times[:-1]).any():
             refuse("times must be finite and never decrease; sort the rows by time")
         if self.time_ahead:
-            if recording.target_times is None or recording.target_times.shape != (steps,):
-                got = None if recording.target_times is None else recording.target_times.shape
+            of_targets = np.array(None) if recording.target_times is None else recording.target_times
+            if of_targets.shape != (steps,):
+                got = None if recording.target_times is None else of_targets.shape
                 refuse(f"target_times must have shape {(steps,)}, as the task tells the time ahead; got {got}")
-            if not np.isfinite(recording.target_times).all() or (recording.time_ahead < 0).any():
+            elif not np.isfinite(of_targets).all() or (of_targets < recording.times).any():
                 refuse("target_times must be finite and never before the times of their steps")
         bad = ~np.isfinite(recording.values)
         if recording.mask is not None:
