@@ -1,6 +1,7 @@
-"""Keeps what a study found: report, results in one table, and a page of them for the documentation.
+"""Keeps what a study found: report, results in one table, a page for the documentation, the best networks.
 
-What is kept is a study's folder, so that ``liquidbench report docs/results/demo`` makes its report again.
+What is kept is a study's folder, so that ``liquidbench report docs/results/demo`` makes its report again. In ``models``
+is the best network of each task by validation, for `liquidbench.load`.
 
     make demo && python benchmarks/keep.py demo       # writes docs/results/demo and docs/images/report.png
     liquidbench run studies/small.yaml && python benchmarks/keep.py small
@@ -18,14 +19,16 @@ from pathlib import Path
 
 import polars as pl
 
-from liquidbench import predictions, results, study_file
+from liquidbench import kept, predictions, results, study_file
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.statistics import Comparison, Standing, compare, floors
 from liquidbench.study import Study
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = {"demo": "make demo", "small": "liquidbench run studies/small.yaml"}
+COMMANDS = {"demo": "make demo"} | {
+    study: f"liquidbench run studies/{study}.yaml" for study in ("small", "medium", "icu", "icu-raindrop")
+}
 
 
 def cell(standing: Standing) -> str:
@@ -149,6 +152,10 @@ def main() -> None:
     shutil.copy(found.report, to.report)
     to.table.write_bytes(results.sealed(frame))
     (to.root / "README.md").write_text(page(study, frame, tasks, found.root))
+    for name, facts in tasks.items():
+        by = facts.selecting
+        winner, run = kept.best_run(frame.filter(task=name), by.name, by.higher_is_better)
+        kept.write(kept.of_run(found.root, run), to.root / "models" / name / winner)
     if options.study == "demo":
         photograph(to.report, ROOT / "docs/images/report.png")
     print(f"kept in {to.root}")

@@ -253,6 +253,22 @@ SAID = {
         "file: rows have one cell more than the header, a count in quotation marks, so the first is taken for a "
         "row name",
     ),
+    "a ruler in between": (
+        plain().replace(stamp(25), "-----\n" + stamp(25)),
+        "file: 1 ruler left out, the first of them line 27",
+    ),
+    "rulers of cells": (
+        plain(";").replace("flow\n", "flow\n====;====;====\n").replace(stamp(25), '"--";"--";"--"\n' + stamp(25)),
+        "file: 2 rulers left out, the first of them line 2",
+    ),
+    "a ruler below names": (
+        plain().replace("flow\n", "flow\n---------------\n"),
+        "file: 1 ruler left out, the first of them line 2",
+    ),
+    "bars": (
+        "+---+---+---+\n" + plain("|").replace("flow\n", "flow\n---|---|---\n") + "+---+---+---+\n",
+        "file: 3 rulers left out, the first of them line 1",
+    ),
     "empty lines": (
         plain().replace(stamp(9), "\n" + stamp(9)),
         "file: 1 empty line left out, the first of them line 11",
@@ -276,6 +292,20 @@ WARNED = {
     "names again, in quotation marks": (
         plain().replace(stamp(25), '"when","level","flow"\n' + stamp(25)),
         "the row of names comes again 1 time, first in line 27; left out",
+    ),
+    "names again, in another case": (
+        plain().replace(stamp(25), "\n When , LEVEL,Flow,\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 28; left out",
+    ),
+    "names again, behind a mark of the order of bytes": (
+        plain().replace(stamp(25), "\ufeffwhen,level,flow\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 27; left out",
+    ),
+    "names and units again": (
+        plain()
+        .replace("flow\n", "flow\nUTC,degC,mm/h\n")
+        .replace(stamp(25), "when,level,flow\n---,---,---\nUTC,degC,mm/h\n" + stamp(25)),
+        "the row of names comes again 1 time, first in line 28, with a row of units below; left out",
     ),
     "names of two rows": (
         lines(lambda row: f"{stamp(row)},{level(row)},{flow(row)}", ",level,flow\n,mean,last\n"),
@@ -323,6 +353,16 @@ REFUSED = {
     "names again in another order": (
         plain().replace(stamp(25), '"level",when,flow\n' + stamp(25)),
         "line 27 has the names of line 1 in another order, so that the values below it belong to other names",
+    ),
+    "names again in another order and case": (
+        plain().replace(stamp(25), "Level,When,flow\n" + stamp(25)),
+        "line 27 has the names of line 1 in another order, so that the values below it belong to other names",
+    ),
+    "names again above other units": (
+        plain()
+        .replace("flow\n", "flow\nUTC,degC,mm/h\n")
+        .replace(stamp(25), "when,level,flow\nUTC,degF,mm/h\n" + stamp(25)),
+        "line 29 gives the unit 'degF' where line 2 gives 'degC'",
     ),
     "a name too few": (
         lines(lambda row: f"{stamp(row)},{level(row)},1,{flow(row)}", "when,level,flow\n"),
@@ -994,6 +1034,47 @@ def test_two_currencies_are_not_one_unit(tmp_path):
     assert found.frame["two"].dtype == pl.String and found.frame["two"][0] == "€1.5"
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{k / 4} kW" if k % 2 else f"{k * 250} W" for k in range(60)],
+        [f"{k / 4} kW" if k % 9 else f"{k * 250} W" for k in range(60)],
+        [f"€{k}.5" if k % 3 else f"$ {k}.5" for k in range(60)],
+        [f"{k} °C" if k % 3 else f"{k} °F" for k in range(60)],
+    ],
+)
+def test_numbers_in_several_units_are_refused_or_left_out_in_words(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    path.write_text("t,load,y\n" + "\n".join(f"{k},{cell},{k % 7}" for k, cell in enumerate(cells)))
+    found = columns.read(path)
+    assert re.search("several units, such as .*; write all of them in one|holds numbers, but", found.spoilt["load"])
+    with pytest.raises(ValueError, match=r"target 'load' holds numbers"):
+        table.plan({"table": str(path), "target": "load"})
+
+
+@pytest.mark.parametrize(("name", "odd"), [("temp (°C)", True), ("temp_kW", True), ("t (°F)", False), ("temp", False)])
+def test_cells_in_another_unit_than_their_name_are_said(read, name, odd):
+    _, made = column_of(read, [f"{k} °F" for k in range(60)], name=name)
+    assert any("but its cells say °F" in line for line in made.warnings) == odd
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[f"{k} kW" for k in range(60)], [f"{k} apples" if k % 2 else f"{k} pears" for k in range(60)], list("ab") * 30],
+)
+def test_one_unit_and_words_are_not_several_units(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    path.write_text("t,load,y\n" + "\n".join(f"{k},{cell},{k % 7}" for k, cell in enumerate(cells)))
+    assert not columns.read(path).spoilt
+
+
+def test_yes_and_no_in_several_spellings_are_said(read):
+    _, made = column_of(read, ["yes", "no", "1", "0"] * 10)
+    assert any("'c' spells yes and no in several ways ('0', '1', 'no', 'yes')" in line for line in made.warnings)
+    for cells in (["yes", "no"] * 20, ["Yes", "no"] * 20, ["1", "0"] * 20, ["y", "n", "maybe"] * 14, ["t", "f"] * 20):
+        assert not column_of(read, cells)[1].warnings
+
+
 def column_of(read, cells, name="c", **asked):
     made = read(f"{name}\tn\n" + "\n".join(f"{cell}\t{row}" for row, cell in enumerate(cells)), "mine.tsv", **asked)
     return made.frame[name], made
@@ -1103,7 +1184,7 @@ def test_numbers_with_words_are_shown_where_they_are_left_out(plan):
         return f"{number},{number * 7} {'km' if number % 4 else 'm'},{level(number)},{flow(number) / 2}"
 
     said = plan("when,dist,x,y\n" + lines(row, rows=90), "y")[1]
-    assert "'dist' holds cells such as '0 m' in line 2, which are read as text, 90 distinct values" in "".join(said)
+    assert "'dist' holds numbers in several units, such as '0 m' and '7 km'; write all of them in one" in "".join(said)
 
 
 def test_words_that_count_as_missing_among_numbers_are_said(read):

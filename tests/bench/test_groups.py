@@ -1199,3 +1199,134 @@ def test_the_index_of_a_table_that_lost_rows_is_no_feature(guess, name, rows):
     frame = pl.DataFrame({name: numbers, "time": times, "x": draws.normal(size=120), "y": draws.normal(size=120)})
     mapping, lines = guess(frame)
     assert mapping["features"] == ["x"] and any("only counts the rows" in line for line in lines)
+
+
+def walks(count, rows, seed=3):
+    """As many series that wander on their own, one below another in each row."""
+    return np.random.default_rng(seed).normal(size=(rows, count)).cumsum(axis=0)
+
+
+def written_together(name="room", values=("A", "B"), rows=200, block=1, noise=False, **columns):
+    """Recordings that take turns, in rows or in blocks of rows, and a column of all of them."""
+    turns = [
+        (row, at) for first in range(0, rows, block) for at in range(len(values)) for row in range(first, first + block)
+    ]
+    x, y = walks(len(values), rows), walks(len(values), rows, seed=4)
+    if noise:
+        x, y = np.diff(x, axis=0, prepend=0), np.diff(y, axis=0, prepend=0)
+    content = {
+        name: [values[at] for _, at in turns],
+        "x": [x[row, at] for row, at in turns],
+        "y": [y[row, at] for row, at in turns],
+    }
+    content |= {column: [value(row, at) for row, at in turns] for column, value in columns.items()}
+    return pl.DataFrame(content)
+
+
+def seconds_apart(row, at):
+    return datetime(2024, 5, 31) + timedelta(minutes=5 * row, seconds=2 * at)
+
+
+GOES_ON = "within each of them 'y' goes on from its last row, and not from the row before"
+TURNS = "they take turns"
+ROUNDS = "the times of each round are close together"
+TOGETHER = {
+    "two": (written_together("feed"), GOES_ON),
+    "three": (written_together("feed", "ABC"), GOES_ON),
+    "integers": (written_together("feed", (1, 2, 3)), GOES_ON),
+    "in blocks": (written_together("feed", block=10), GOES_ON),
+    "a few rows lacking": (written_together("feed", "ABC").with_row_index("n").filter(pl.col("n") % 29 > 0), GOES_ON),
+    "in any order": (written_together("feed", "ABC").with_columns(
+        pl.all().shuffle(1).over(pl.int_range(pl.len()) // 3)), GOES_ON),
+    "noise in rooms": (written_together("room", noise=True), TURNS),
+    "noise in tanks": (written_together("tank_no", (1, 2, 3), noise=True), TURNS),
+    "noise in zones, a few rows lacking": (
+        written_together("zone", "ABC", noise=True).with_row_index("n").filter(pl.col("n") % 29 > 0), TURNS
+    ),
+    "noise in blocks": (written_together("room", block=5, noise=True), TURNS),
+    "noise, seconds apart": (written_together("src", noise=True, when=seconds_apart), ROUNDS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TOGETHER)
+def test_recordings_that_were_written_together_are_found(case):
+    frame, why = TOGETHER[case]
+    frame = frame.drop("n", strict=False)
+    time = "when" if "when" in frame.columns else None
+    assert groups.interleaved(frame, "y", time) == {frame.columns[0]: why}
+
+
+def one(name, values, rows=400, **columns):
+    """One recording with a column that comes back by itself."""
+    x, y = walks(1, rows)[:, 0], walks(1, rows, seed=4)[:, 0]
+    values = list(itertools.islice(itertools.cycle(values), rows))
+    return pl.DataFrame({name: values, "x": x, "y": y} | columns)
+
+
+def every(**span):
+    return [datetime(2024, 5, 31) + number * timedelta(**span) for number in range(400)]
+
+
+SIGNS, STEPS = np.tile([1, -1], 200), np.arange(400)
+BY_ITSELF = {
+    "a valve": one("valve", ["on", "off"]),
+    "a valve in figures": one("valve", [1, 0]),
+    "a valve that lifts what is measured": one("valve", "AB", x=walks(1, 400)[:, 0] + 20 * SIGNS),
+    "a polarity": one("polarity", "PN", x=SIGNS * (20 + walks(1, 400)[:, 0])),
+    "a valve without flow": one("valve", "AB", x=np.where(SIGNS > 0, walks(1, 400)[:, 0], 0.0)),
+    "a valve with a fixed duty": one("room", ["open", "closed"], when=[
+        datetime(2024, 5, 31) + timedelta(minutes=10 * (number // 2) + number % 2) for number in range(400)]),
+    "day and night": one("part", ["day", "night"], when=every(hours=12)),
+    "shifts": one("shift", "ABC", when=every(hours=8)),
+    "weekdays": one("wd", range(1, 8), when=every(days=1), x=(1 + STEPS / 100) * (3 + STEPS % 7)),
+    "noise": one("src", "AB", x=np.random.default_rng(1).normal(size=400), y=np.random.default_rng(2).normal(size=400)),
+    "rare events": one("src", np.random.default_rng(1).choice(["A", "B"], 400).tolist(),
+                       x=np.exp(3 * np.random.default_rng(2).normal(size=400))),
+    "rooms that are visited": one("room", ["hall"] * 3 + ["bath"] * 7 + ["hall"] * 2 + ["bed"] * 5),
+    "a condition": one("condition", "AB"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BY_ITSELF)
+def test_what_comes_back_by_itself_tells_no_recordings_apart(case):
+    frame = BY_ITSELF[case]
+    assert groups.interleaved(frame, "y", "when" if "when" in frame.columns else None) == {}
+
+
+def test_of_names_for_the_same_recordings_the_finest_and_first_is_told():
+    frame = written_together("room", "ABCD")
+    twin = frame.with_columns(called=pl.col("room").str.to_lowercase(), floor=pl.col("room").is_in(["A", "B"]) + 1)
+    assert list(groups.interleaved(twin.select("floor", *frame.columns, "called"), "y", None)) == ["room"]
+
+
+def test_recordings_that_were_written_together_are_warned_of(guess):
+    _, lines = guess(written_together("room", "ABC"))
+    assert lines[-1] == (
+        f"warning: the values of 'room' come again and again, and {GOES_ON}, as where recordings were written "
+        "together, but their rows are read as one recording; if each has a series of its own, --group room keeps them "
+        "apart"
+    )
+    _, lines = guess(written_together("room", "ABC"), group=None)
+    assert not [line for line in lines if "come again and again" in line]
+    _, lines = guess(written_together("room", when=seconds_apart))
+    assert lines[-1].endswith("if each has a series of its own, take the rows of one (2 are too few to split by)")
+
+
+def test_recordings_that_were_written_together_within_subjects_are_warned_of(guess):
+    frame = pl.concat(written_together("side").with_columns(subject=pl.lit(f"s{number}")) for number in range(6))
+    mapping, lines = guess(frame)
+    assert mapping["group"] == "subject"
+    (warning,) = [line for line in lines if "come again and again" in line]
+    assert warning.endswith(
+        "but their rows are read as one recording of each 'subject'; if each has a series of its own, --group "
+        "subject,side keeps them apart"
+    )
+    assert not [line for line in guess(frame, group=["subject", "side"])[1] if "come again and again" in line]
+
+
+@pytest.mark.parametrize("values", ["AB", (1, 2), "ABC", (10, 20, 30)])
+def test_recordings_of_the_same_times_are_asked_for(guess, values):
+    frame = written_together("tank", values, when=lambda row, at: seconds_apart(row, 0))
+    way = r" \('tank' would do\)" if len(values) > 2 else ", but of 'tank' take the rows of one"
+    with pytest.raises(ValueError, match=f"repeat the time of another row.*--group{way}.*in two columns, join them"):
+        guess(frame)

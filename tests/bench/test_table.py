@@ -80,7 +80,7 @@ def test_every_guess_is_said_with_its_reason(save):
     path = save(
         series(
             id=[f"row {number}" for number in range(400)],
-            place=["north", "south"] * 200,
+            place=["north", "south", "south", "north", "north"] * 80,
             on=[True, False, False, True] * 100,
             same=[5.0] * 400,
         )
@@ -320,7 +320,7 @@ def test_a_forecast_from_many_columns_is_up_against_the_targets_last_value(save)
     assert [feature.name for feature in task.features] == ["x", "z", "label = high", "label = low", "label = middle"]
     steps = task.split("test").rows
     steps = steps[steps >= 0]
-    # In standard deviations of the feature that it continues, in training.
+    # In standard deviations of the column in the rows that training reads, which its targets continue.
     known = z[: task.split("train").rows.max() + 1]
     expected = np.sqrt(np.mean((z[steps + 3] - z[steps]) ** 2)) / known.std()
     assert task.trivial_score("rmse") == pytest.approx(expected, rel=1e-4)
@@ -362,11 +362,8 @@ def test_targets_of_later_and_how_far_ahead_they_are_agree_with_pandas(save, kin
     frame = measured_now_and_then() if grouped else measured_now_and_then(groups=20)
     if not grouped:
         # One after another: as one recording, which is split in time.
-        times = (
-            frame["time_min"]
-            + pl.Series((frame["patient"] != frame["patient"].shift(1)).fill_null(False)).cum_sum() * 1e4
-        )
-        frame = frame.with_columns(time_min=times, patient=pl.lit("one"))
+        later = 1e4 * (frame["patient"] != frame["patient"].shift(1)).fill_null(False).cum_sum()
+        frame = frame.with_columns(time_min=frame["time_min"] + later, patient=pl.lit("one"))
     asked = {"group": ["patient"] if grouped else None, "time": "time_min", "features": ["x"], "window": 16}
     asked |= {"horizon": horizon} if horizon else {}
     path = save(frame)
@@ -1093,7 +1090,7 @@ def test_rows_and_columns_without_content_are_dropped(save):
     text = series(40).write_csv().replace("\n", ",\n").replace("label,", "label,spare", 1) + ",,,,\n" * 2
     text += "".join(line + ",\n" for line in series(400).write_csv(include_header=False).splitlines()[40:])
     _, lines = guess(save(text), "label")
-    assert said(lines, "rows") == "rows: 2 empty rows dropped"
+    assert said(lines, "rows") == "rows: 2 empty rows dropped, the first of them line 42"
     assert "'spare' is empty" in said(lines, "left out")
 
 

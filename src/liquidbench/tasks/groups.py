@@ -38,6 +38,19 @@ MOST_TOGETHER = 6
 """Columns of which any two together may tell recordings apart."""
 BY_CHANCE = 5
 """Times that numbers dealt at random would come again, from which on it is no accident that none does."""
+NEARER = 0.5
+"""Times as far as to the row before that a row is from the last with its value, up to which it goes on from that."""
+MOST = 2 / 3
+"""Share of the values that have to do so."""
+APART = 0.1
+"""Share of a value's rows between one row and the next, in order of size, below which they are too close for two
+recordings."""
+REGULAR = 0.85
+"""Share of the changes, and of the runs, that are alike where values take turns, but for rows that are lacking."""
+PAUSE = 5
+"""Times as long as all others of a round the time to the next is, where recordings are written in rounds."""
+MOST_ROWS = 10_000
+"""Rows in which recordings that were written together are looked for: the first ones."""
 _MOST_FOLDS = 20
 
 
@@ -158,7 +171,10 @@ def _is_chosen(column: pl.Series) -> bool:
     if column.dtype == pl.String or words.is_named(column.name):
         return True
     steps = np.diff(column.drop_nulls().cast(pl.Float64).to_numpy())
-    return bool(len(steps) and (np.mean(steps == 0) >= 2 / 3 or np.mean(steps > 0) >= 0.6))
+    if len(steps) and (np.mean(steps == 0) >= 2 / 3 or np.mean(steps > 0) >= 0.6):
+        return True
+    of_rows = codes(column.drop_nulls().to_frame(), (column.name,))
+    return _take_turns(pl.DataFrame({"of": of_rows, "key": np.zeros_like(of_rows)}))
 
 
 def come_in_blocks(frame: pl.DataFrame, name: str) -> bool:
@@ -338,6 +354,126 @@ def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
         and _may_be_id(frame[name])
         and (_count(frame, (name,)) <= frame.height / FEWEST_ROWS or _in_blocks(frame, (name,), SHORT))
     ]
+
+
+def interleaved(frame: pl.DataFrame, target: str, time: str | None, key: tuple[str, ...] = ()) -> dict[str, str]:
+    """Columns, not named like identifiers, whose values come back as those of recordings written together do, and why.
+
+    An hour, a season or a state (on, off) comes back too, so one of these has to speak for recordings as well: numbers
+    that go on, within each value, from its last row and not from the row before; the name of what has a series of its
+    own, such as a room, whose values take turns; times that come in rounds, close together, of values that are counted.
+    All of this is looked for within the values of a key.
+    """
+    times = np.zeros(frame.height) if time is None else dates.seconds(frame[time])
+    of_key = codes(frame, key)
+    order = np.lexsort((times, of_key))[:MOST_ROWS]
+    frame, times, of_key = frame[order], times[order], of_key[order]
+    apart = {target, time, *key, *(long_form(frame, time) or ())}
+    names = [
+        name
+        for name in frame.columns
+        if name not in apart and not words.is_named(name) and _may_come_back(frame[name], of_key)
+    ][:MOST_PAIRED]
+    numbers = [name for name in (target, *frame.columns) if name in frame.columns and name not in (time, *key, *names)]
+    numbers = [name for name in dict.fromkeys(numbers) if frame[name].dtype.is_numeric() and frame[name].n_unique() > 2]
+    found: dict[str, str] = {}
+    for name in names:
+        there = frame[name].is_not_null().to_numpy()
+        rows = pl.DataFrame({"of": codes(frame.filter(there), (name,)), "key": of_key[there], "time": times[there]})
+        goes_on = (
+            other for other in numbers[:MOST_PAIRED] if _goes_on_within(rows.with_columns(x=frame[other].filter(there)))
+        )
+        if (other := next(goes_on, None)) is not None:
+            found[name] = f"within each of them {other!r} goes on from its last row, and not from the row before"
+        elif words.may_have_series(name) and _take_turns(rows):
+            found[name] = "they take turns"
+        elif time is not None and _come_in_rounds(rows) and _are_counted(frame[name].drop_nulls()):
+            found[name] = "the times of each round are close together"
+    # The floor that a room is on comes back with it; of two names of the same, the first is enough.
+    return {
+        name: why
+        for place, (name, why) in enumerate(found.items())
+        if not any(
+            nested(frame, name, (other,)) and (before or not nested(frame, other, (name,)))
+            for before, other in ((at < place, other) for at, other in enumerate(found) if other != name)
+        )
+    }
+
+
+def _may_come_back(column: pl.Series, of_key: NDArray[np.int64]) -> bool:
+    """Whether a column has few values that change often, and are no states or parts of a time."""
+    name, known, values = column.name, column.drop_nulls(), column.drop_nulls().unique()
+    if not 1 < len(values) <= len(known) / FEWEST_ROWS or len(known) < (1 - FEW_MISSING) * len(column):
+        return False
+    whole = column.dtype.is_numeric() and bool((values.cast(pl.Float64) % 1 == 0).all())
+    if not (column.dtype == pl.String or whole) or words.is_part(name) or words.is_trait(name) or is_unit(column):
+        return False
+    if column.dtype == pl.String and words.are_states(values):
+        return False
+    runs = len(known.rle())
+    return runs >= FEWEST * len(values) * (int(of_key.max()) + 1) and not (is_fold(column) or is_part_of_split(column))
+
+
+def _goes_on_within(rows: pl.DataFrame) -> bool:
+    """Whether numbers x go on from the last row of the same value, and not from the row before.
+
+    They count by their ranks among those of the same value, turned round where they go against those of the row
+    before: what a valve does to all of them tells no recordings apart. Where most are the same, as counts of rare
+    events, they go on from anywhere.
+    """
+    rank, before, own = pl.col("rank"), pl.col("before"), ("key", "of")
+    alike = pl.len().over(*own, "x").max().over(own) / pl.len().over(own)
+    values = (
+        rows.drop_nulls("x")
+        .with_columns(alike=alike, rank=pl.col("x").rank().over(own) / pl.len().over(own) - 0.5)
+        .with_columns(before=rank.shift(1).over("key"), last=rank.shift(1).over(own))
+        .filter(pl.col("of") != pl.col("of").shift(1).over("key"), pl.col("alike") <= 0.5, pl.col("last").is_not_null())
+        .with_columns(turned=pl.when((rank * before).sum().over(own) < 0).then(-1).otherwise(1))
+        .with_columns(across=(rank - pl.col("turned") * before).abs(), within=(rank - pl.col("last")).abs())
+        .group_by("of")
+        .agg(pl.len(), pl.median("across", "within"))
+        .filter(pl.col("len") >= SHORT)
+    )
+    many = values["len"].sum() >= 2 * FEWEST_ROWS and values.height >= max(ALMOST_ALL * rows["of"].n_unique(), 2)
+    nearer = (values["within"] <= NEARER * values["across"]) & (values["across"] >= APART)
+    return bool(many and nearer.mean() >= MOST)  # pyright: ignore
+
+
+def _take_turns(rows: pl.DataFrame) -> bool:
+    """Whether values follow one another in one order, each in as many rows, but for a few rows that are lacking."""
+    of_rows, of_key = rows["of"].to_numpy(), rows["key"].to_numpy()
+    first = np.flatnonzero((np.diff(of_rows, prepend=-1) != 0) | (np.diff(of_key, prepend=-1) != 0))
+    runs, lengths, same = of_rows[first], np.diff(np.append(first, len(of_rows))), np.diff(of_key[first]) == 0
+    count = int(of_rows.max()) + 1
+    if len(runs) < FEWEST * count or np.mean(lengths == np.median(lengths)) < REGULAR:
+        return False
+    follows, often = np.unique(np.stack([runs[:-1][same], runs[1:][same]]), axis=1, return_counts=True)
+    # Of what follows a value, the last that is put in its place is the most frequent.
+    order = np.argsort(often, kind="stable")
+    after, most, place = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), 0
+    after[follows[0, order]], most[follows[0, order]] = follows[1, order], often[order]
+    if most.sum() < REGULAR * same.sum():
+        return False
+    return len({place := int(after[place]) for _ in range(count)}) == count
+
+
+def _come_in_rounds(rows: pl.DataFrame) -> bool:
+    """Whether rows of all values, each in its turn, are close together in time, and far from the next such round."""
+    if not _take_turns(rows):
+        return False
+    spans = rows.with_columns(span=pl.col("time").diff().over("key")).drop_nulls("span")
+    usual = spans.group_by("of").agg(pl.median("span"))["span"].sort().to_numpy()
+    return bool(usual[-1] > PAUSE * usual[:-1].sum() > 0)
+
+
+def _are_counted(column: pl.Series) -> bool:
+    """Whether values are letters or numbers one after another, at most behind the same word; 0 and 1 are a flag."""
+    values = [str(value) for value in column.unique()]
+    parts = [re.fullmatch(r"(.*?)(\d+|[A-Za-z])(?:\.0)?", value.strip()) for value in values]
+    if not all(parts) or len({part[1].casefold() for part in parts if part}) > 1 or set(values) == {"0", "1"}:
+        return False
+    marks = sorted(int(part[2]) if part[2].isdigit() else ord(part[2].casefold()) for part in parts if part)
+    return all(after - before == 1 for before, after in itertools.pairwise(marks))
 
 
 def merged(column: pl.Series) -> bool:

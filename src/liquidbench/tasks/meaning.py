@@ -58,7 +58,8 @@ class Meaning(Draft):
         """Drop rows without any value, and columns that would make rows distinct by counting them as they stand."""
         empty = self.frame.select(pl.all_horizontal(pl.all().is_null())).to_series().to_numpy()
         if empty.any():
-            self.lines.append(f"rows: {counted(empty.sum(), 'empty row')} dropped")
+            first = self.at(int(empty.argmax()))
+            self.lines.append(f"rows: {counted(empty.sum(), 'empty row')} dropped, the first of them {first}")
             self.keep(~empty)
         # What the rows do not follow may be their order.
         self._drop_counts(followed=True)

@@ -46,7 +46,8 @@ _FIGURE = re.compile(
     r"|(?:\d{1,2}|\w{3})[-\s./]+[^\W\d]{3,9}\.?[-\s./,]+\d{2,4}.*",
     re.IGNORECASE,
 )
-_RULER = r"^[\s|+:=-]*--[\s|+:=-]*$"
+_RULER = r"^[\s\"|+:=*_~,;-]*(?:--|==|__|~~|\*\*)[\s\"|+:=*_~,;-]*$"
+"""Lines that only draw; of two marks in a row, as single ones stand for missing values."""
 _MAGIC = (
     (b"PK\x03\x04", "a zip archive or a spreadsheet; unpack it and give the table in it, or save the sheet as CSV"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive; unpack it and give the table in it"),
@@ -141,6 +142,7 @@ class _Reading:
         # None of these is dropped before `_cells`, so that a place in `lines` is a line's number less one.
         self.kept = np.ones(len(self.lines), dtype=bool)
         self.comments = np.zeros(0, dtype=np.int64)
+        self.units_line = 0
         self.separator = self._take_excels_line()
         self._leave_out_comments()
         sample = self._sample()
@@ -151,6 +153,7 @@ class _Reading:
         header = [cell.strip().strip("\ufeff\u200b\xa0") for cell in cells]
         if len(header) > 1:
             header[0] = re.sub(r"^(?:%|//)\s*", "", header[0])
+        self.rulers = self.lines.str.contains(_RULER).to_numpy() & self.kept
         self.kept[: self.header_end] = False
         self._leave_out_odd_comments(len(header))
         self._tell_comments()
@@ -158,7 +161,8 @@ class _Reading:
         if not self.kept.any():
             raise ValueError(f"{self.name}: the file has column names but no rows")
         units = self._units(sample, header)
-        self._leave_out_rulers(header)
+        self._leave_out_rulers(len(header))
+        self._leave_out_repeated_names(header)
         frame, lines = self._cells(header)
         units = {name: unit for name, unit in units.items() if unit and name in frame.columns}
         self.sheet = Sheet(frame, lines, self.separator, units, self.remarks, self.warnings)
@@ -303,42 +307,77 @@ class _Reading:
                 f"file: {_number(within, 'empty line')} left out, the first of them line {int(blank.argmax()) + 1}"
             )
 
-    def _leave_out_rulers(self, header: Sequence[str]) -> None:
-        """Drop lines that only draw, and names that come again where files were put together."""
-        if self.separator == "|":
-            self.kept &= ~self.lines.str.contains(_RULER).to_numpy()
+    def _leave_out_rulers(self, width: int) -> None:
+        """Drop lines that only draw."""
+        if width == 1:
+            # In a single column, what looks like one is a missing value.
+            self.rulers &= ~self.kept
+        if self.rulers.any():
+            self.kept &= ~self.rulers
+            some = _number(int(self.rulers.sum()), "ruler")
+            self.remarks.append(f"file: {some} left out, the first of them line {int(self.rulers.argmax()) + 1}")
+
+    def _leave_out_repeated_names(self, header: Sequence[str]) -> None:
+        """Drop names that come again where files were put together, and the row of units below them."""
+        if len(header) == 1:
+            return
         again = (self.lines == self.lines[self.header_line - 1]).to_numpy() & self.kept
+        names = _plain_names(header)
         for number, row in self._split(self._with_all(header), self.separator):
-            place, cells = number - 1, [cell.strip() for cell in row]
-            if cells == list(header):
-                again[place] = True
-            elif sorted(cells) == sorted(header):
+            cells = _plain_names(row)
+            if cells == names:
+                again[number - 1] = True
+            elif sorted(cells) == sorted(names):
                 self._refuse(
-                    f"line {place + 1} has the names of line {self.header_line} in another order, so that the values "
+                    f"line {number} has the names of line {self.header_line} in another order, so that the values "
                     "below it belong to other names than those above; bring the tables that were put together into "
                     "one order of columns first (pandas.concat does)"
                 )
-        if again.any() and len(header) > 1:
-            self.kept &= ~again
-            self.warnings.append(
-                f"the row of names comes again {_number(int(again.sum()), 'time')}, first in line "
-                f"{int(again.argmax()) + 1}; left out. If several tables were put together, look whether they "
-                "belong together"
-            )
+        if not again.any():
+            return
+        self.kept &= ~again
+        units = [place for place in map(self._next_row, np.flatnonzero(again).tolist()) if self._are_units_again(place)]
+        self.kept[units] = False
+        self.warnings.append(
+            f"the row of names comes again {_number(int(again.sum()), 'time')}, first in line "
+            f"{int(again.argmax()) + 1}{', with a row of units below' * bool(units)}; left out, and what follows is "
+            "read as going on from what stands above. If it is another recording, add a column that tells them apart "
+            "and name it with --group"
+        )
+
+    def _next_row(self, place: int) -> int | None:
+        """Place of the next line that is kept, if there is one."""
+        after = np.flatnonzero(self.kept[place:])
+        return place + int(after[0]) if len(after) else None
+
+    def _are_units_again(self, place: int | None) -> bool:
+        """Whether the row below names that come again holds units; refused where they are others than above."""
+        rows = [] if place is None else self._split([(place + 1, self.lines[place])], self.separator)
+        cells = [cell.strip() for _, row in rows for cell in row]
+        if not _are_units(cells) or any(map(_FIGURE.fullmatch, cells)):
+            return False
+        first_units = [(self.units_line, self.lines[self.units_line - 1])] if self.units_line else []
+        above = self._split(first_units, self.separator)
+        for first, second in zip((cell.strip() for _, row in above for cell in row), cells, strict=False):
+            if first != second:
+                self._refuse(
+                    f"line {(place or 0) + 1} gives the unit {second!r} where line {self.units_line} gives {first!r}; "
+                    "bring the tables that were put together to the same units first"
+                )
+        return True
 
     def _with_all(self, names: Sequence[str]) -> list[tuple[int, str]]:
-        """Number and text of the lines that hold each of several names and little else."""
-        if len(names) < 2:
-            return []
+        """Number and text of the lines that hold each of several names, in whatever case, and little else."""
         places = np.flatnonzero(self.kept)
         # The longest is in the fewest lines.
         for name in sorted(names, key=len, reverse=True):
-            places = places[self.lines[places].str.contains(name, literal=True).to_numpy()]
+            some = r"\s+".join(map(re.escape, name.split()))
+            places = places[self.lines[places].str.contains(f"(?i){some}").to_numpy()]
             if not len(places):
                 return []
-        bare = self.lines[places].str.replace_all(r"[\"\s]", "").str.len_chars().to_numpy()
-        length = len(re.sub(r"[\"\s]", "", self.lines[self.header_line - 1]))
-        return [(int(place) + 1, self.lines[int(place)]) for place in places[bare == length]]
+        beside = rf'^(?:%|//)|["\s\x{{feff}}\x{{200b}}{re.escape(self.separator)}]'
+        bare = self.lines[[self.header_line - 1, *places]].str.replace_all(beside, "").str.len_chars().to_numpy()
+        return [(int(place) + 1, self.lines[int(place)]) for place in places[bare[1:] == bare[0]]]
 
     # Separator and names
 
@@ -532,8 +571,10 @@ class _Reading:
                 continue
             self.kept[number - 1] = False
             if all(re.fullmatch(r"[-=_+:]+", cell) for cell in there):
+                self.rulers[number - 1] = True
                 continue
-            if not units and 2 * sum((words.below_names(cell)) for cell in there) >= len(there):
+            if not units and _are_units(there):
+                self.units_line = number
                 cells = cells[len(cells) - len(header) :] if len(cells) == len(header) + 1 and cells[-1] else cells
                 units = {
                     name: "1" if cell == "-" else cell.strip("[]() ") for name, cell in zip(header, cells, strict=False)
@@ -843,6 +884,20 @@ def _usual(lengths: Iterable[int] | NDArray[np.int64]) -> int:
     """The most frequent; of equally frequent ones the largest."""
     values, counts = np.unique(np.asarray(list(lengths)), return_counts=True)
     return int(values[len(counts) - 1 - int(np.argmax(counts[::-1]))])
+
+
+def _plain_names(cells: Sequence[str]) -> list[str]:
+    """Names without the empty ones at their end, in lower case unless only case tells some apart."""
+    names = [" ".join(cell.strip("\ufeff\u200b\xa0 ").split()) for cell in cells[: _width_without_end(cells)]]
+    names[:1] = [re.sub(r"^(?:%|//)\s*", "", name) for name in names[:1]]
+    folded = [name.casefold() for name in names]
+    return folded if len(set(folded)) == len(set(names)) else names
+
+
+def _are_units(cells: Sequence[str]) -> bool:
+    """Whether most cells, of those that are not empty, are units."""
+    there = [cell for cell in cells if cell]
+    return bool(there) and 2 * sum(map(words.below_names, there)) >= len(there)
 
 
 def _columns_of_figures(rows: Sequence[Sequence[str]], width: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 import itertools
 import shlex
+from collections.abc import Collection
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,9 @@ MIXED = 1.5
 def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
     draft.key = _choose(draft)
-    if not draft.key:
+    if draft.key:
+        _suspect_interleaved(draft, draft.frame)
+    else:
         pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
         draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
     if odd := _long_form(draft) or _wide_form(draft):
@@ -92,6 +95,22 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
         draft.warnings.append(
             f"the rows of each value of {name!r} stand together, as those of recordings do, but the file is read "
             f"as one recording; if each has a series of its own, {_way_apart(draft, name)}"
+        )
+
+    _suspect_interleaved(draft, frame, but={*restarting, *restarting.values()})
+
+
+def _suspect_interleaved(draft: Draft, frame: pl.DataFrame, but: Collection[str] = ()) -> None:
+    """Warn of recordings that were written together, row by row, and are read as one, or as one of each group."""
+    for name, reason in groups.interleaved(frame, draft.target, draft.time, draft.key).items():
+        if name in but:
+            continue
+        within = f" of each {' and '.join(map(repr, draft.key))}" * bool(draft.key)
+        keys = shlex.quote(",".join((*draft.key, name)))
+        way = f"--group {keys} keeps them apart" if draft.key else _way_apart(draft, name)
+        draft.warnings.append(
+            f"the values of {name!r} come again and again, and {reason}, as where recordings were written together, "
+            f"but their rows are read as one recording{within}; if each has a series of its own, {way}"
         )
 
 
@@ -325,6 +344,8 @@ def _merge_repeated_rows(draft: Draft) -> None:
         alone = [name for name in alone if name not in of_clock]
         clocks = of_clock or [name for name in alone if not groups.come_in_blocks(in_file, name)]
         # What comes again at each time may be a place, or number what is at it; identifiers are surer.
+        turns = [] if draft.key else [*groups.interleaved(in_file, draft.target, draft.time)]
+        clocks = [name for name in clocks if name not in turns]
         sure = [name for name in alone if words.is_named(name) or name not in clocks]
         alone = sure or [name for name in alone if not words.counts_within(name)]
         names = [*alone, *(",".join(pair) for pair in pairs if set(draft.key) <= set(pair))]

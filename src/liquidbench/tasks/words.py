@@ -454,6 +454,27 @@ _TRAITS = frozenset(
     "geschlecht schulabschluss familienstand diagnose behandlung sexe genre sexo genero".split()
 )
 """Words for what is known of a subject and many others share, and not for where it belongs."""
+_SERIES = frozenset(
+    "room zone tank channel chamber bay floor area region district line lane loop circuit well plot pen pot bed rack "
+    "ward probe pump motor boiler reactor vessel silo field greenhouse pond lake river pipe string inverter panel "
+    "module feeder bus place loc camera cam logger instrument box cage tray hive tree track mast tower borehole "
+    "branch warehouse shop department dept exchange raum zimmer kanal becken behälter behaelter kessel linie halle "
+    "etage stockwerk feld ort pumpe brunnen abteilung pièce salle cuve bassin sala habitación tanque zona stanza "
+    "serbatoio vasca kamer".split()
+)
+"""Words for what is measured for itself again and again, beside those of identifiers."""
+_STATES = frozenset(
+    "on off yes no true false open opened close closed in out up down high low start started stop stopped begin end "
+    "ok active inactive idle busy run running enabled disabled full empty light dark day night am pm weekday weekend "
+    "holiday workday heat heating cool cooling charge charging discharge discharging inhale exhale systole diastole "
+    "positive negative pos neg auto manual early late ein aus an ja nein wahr falsch auf zu offen tag nacht früh spät "
+    "oui non vrai faux jour nuit sí si día noche spring summer autumn fall winter frühling frühjahr sommer herbst "
+    "printemps été automne hiver mon tue wed thu fri sat sun monday tuesday wednesday thursday friday saturday sunday "
+    "mo tu we th fr sa su di mi do montag dienstag mittwoch donnerstag freitag samstag sonntag lundi mardi mercredi "
+    "jeudi vendredi samedi dimanche jan feb mar apr may jun jul aug sep sept oct nov dec january february march april "
+    "june july august september october november december q1 q2 q3 q4 h1 h2".split()
+)
+"""Values that come back by themselves: states, and parts of a day, a week or a year."""
 _FOLDS = re.compile(
     r"(?:.*[ _.-])?(?:k|cv|outer|inner)?[ _.-]?folds?(?:[ _.-]?(?:id|no|nr|num|number|index))?", re.IGNORECASE
 )
@@ -522,6 +543,21 @@ def is_trait(name: str) -> bool:
     return is_property(name) or not _TRAITS.isdisjoint(split(name))
 
 
+def may_have_series(name: str) -> bool:
+    """Whether a column's name is that of what is measured for itself, such as rooms or tanks.
+
+    Example:
+        >>> may_have_series("room_no"), may_have_series("valve")
+        (True, False)
+    """
+    return not _SERIES.isdisjoint(split(name)) and not is_trait(name)
+
+
+def are_states(values: Collection[str]) -> bool:
+    """Whether all values are states, such as on and off, or parts of a day, a week or a year."""
+    return _STATES.issuperset(value.strip().casefold() for value in values)
+
+
 def is_id(name: str) -> bool:
     """Whether a column's name ends in ID or the like, or is that of numbers given out, such as ``Kundennummer``."""
     given_out = _IS_GIVEN_OUT.fullmatch(name) and not is_part(name) and not is_code(name)
@@ -584,6 +620,32 @@ _SPLIT = frozenset("train training test testing val valid validation dev holdout
 """What people call the parts of a split."""
 
 
+_SPELLINGS = {
+    spelling: unit
+    for unit, spellings in {
+        "°C": "°c degc celsius c",
+        "°F": "°f degf fahrenheit f",
+        "K": "k kelvin °k",
+        "km/h": "km/h kmh kph",
+        "m/s": "m/s mps",
+        "kn": "kn kts",
+        "lb": "lb lbs",
+        "mmHg": "mmhg",
+        "kWh": "kwh",
+        "kW": "kw",
+        "Wh": "wh",
+        "hPa": "hpa",
+        "kPa": "kpa",
+        "Hz": "hz",
+        "kHz": "khz",
+        "kg": "kg",
+        "km": "km",
+    }.items()
+    for spelling in spellings.split()
+}
+"""Spellings of units that people use for one another, in small letters. MW and mW are two units."""
+
+
 def unit_in(name: str) -> tuple[str, str]:
     """What a column's name says without a unit at its end, and the unit; empty where there is none.
 
@@ -597,11 +659,23 @@ def unit_in(name: str) -> tuple[str, str]:
     if found and is_unit(found[2].strip()):
         return found[1], found[2].strip()
     found = re.fullmatch(
-        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|inhg)",
+        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|mm|cm|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|"
+        "inhg|[kM]?Wh|[kM]W|mW|[km]V|mA|k?Hz|ppm|rpm|bpm|mmhg)",
         name,
         re.I,
     )
     return (found[1], found[2]) if found else (name, "")
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two spellings are of one unit.
+
+    Example:
+        >>> same_unit("degC", "°C"), same_unit("km / h", "kmh"), same_unit("mW", "MW")
+        (True, True, False)
+    """
+    plain = (text.replace(" ", "").removesuffix("/1") for text in (one, other))
+    return len({_SPELLINGS.get(text.lower(), text) for text in plain}) == 1
 
 
 def is_unit(text: str) -> bool:
