@@ -213,7 +213,7 @@ class NewRows(Draft):
             self.task.input_scaler,
             {name for name, one in self._columns.items() if one["kind"] == "number"},
         )
-        for place, feature in enumerate(self.task.features):
+        for place, feature in enumerate(self.task.measured):
             seen = self.values[self.observed[:, place], place]
             if feature.name not in numbers or not len(seen):
                 continue

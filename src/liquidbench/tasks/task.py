@@ -573,7 +573,7 @@ class Task:
             refuse("standardise_targets", "True with baseline 'last value'", False)
         if self.time_ahead and (self.per != "step" or len(self.features) < 2):
             refuse("time_ahead", "False without a target per step and a feature besides the time ahead", True)
-        if unknown := set(self.carried) - {feature.name for feature in self._measured}:
+        if unknown := set(self.carried) - {feature.name for feature in self.measured}:
             refuse("carried", "names of features", sorted(unknown))
         if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
             refuse("folds", "more than 1 where dealt says how, else 1", self.folds)
@@ -613,7 +613,7 @@ class Task:
         return tuple(names.index(name) for name in self.carried)
 
     @property
-    def _measured(self) -> tuple[Feature, ...]:
+    def measured(self) -> tuple[Feature, ...]:
         """The features that recordings have: all but the time ahead."""
         return self.features[:-1] if self.time_ahead else self.features
 
@@ -905,12 +905,12 @@ class Task:
 
     def _fit(self, recordings: list[Recording]) -> tuple[Scaler, Scaler | None, float]:
         values = np.concatenate([recording.values for recording in recordings])
-        measured = len(self._measured)
+        measured = len(self.measured)
         inputs = Scaler.fit(
             values[:, :measured],
             np.concatenate([recording.observed[:, :measured] for recording in recordings]),
             # A forecast continues its column from wherever it has got to.
-            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self._measured]),
+            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self.measured]),
             alike=self.alike,
         )
         if self.time_ahead:
@@ -961,9 +961,9 @@ class Task:
             refuse("has no steps")
         if steps <= self.context:
             refuse(f"has {steps} steps, none of them after the context of {self.context} that are not scored")
-        if recording.values.shape != (steps, len(self._measured)):
+        if recording.values.shape != (steps, len(self.measured)):
             told = ", without the time ahead" * self.time_ahead
-            refuse(f"values must have shape {(steps, len(self._measured))}{told}; got {recording.values.shape}")
+            refuse(f"values must have shape {(steps, len(self.measured))}{told}; got {recording.values.shape}")
         if recording.mask is not None and recording.mask.shape != recording.values.shape:
             refuse(f"mask must have the shape of values, {recording.values.shape}; got {recording.mask.shape}")
         if recording.row_numbers.shape != (steps,):
