@@ -220,16 +220,17 @@ def _parser() -> argparse.ArgumentParser:
         added.add_argument(
             "--task",
             dest="kind",
-            choices=("classification", "regression", "forecast"),
+            choices=("classification", "regression", "forecast", "next-known"),
             default=argparse.SUPPRESS,
-            help="kind of prediction (default: guessed from the target)",
+            help="kind of prediction (default: guessed from the target, but for next-known: the next value of a target "
+            "that is measured now and then)",
         )
         added.add_argument(
             "--horizon",
             type=_positive(int),
             metavar="ROWS",
             default=argparse.SUPPRESS,
-            help="rows that a forecast looks ahead (default: 1)",
+            help="rows that --task forecast looks ahead (default: 1)",
         )
         added.add_argument(
             "--window",
@@ -319,6 +320,13 @@ def _parser() -> argparse.ArgumentParser:
         "--any-spans",
         action="store_true",
         help="accept times whose spans are far from those of training, which suggests another unit",
+    )
+    added.add_argument(
+        "--ahead",
+        type=_positive(float),
+        metavar="SPAN",
+        help="how far to look ahead from the last rows, whose later row is not in FILE, in the time unit of training; "
+        "for networks that are told it (default: as far as usual in training)",
     )
     added.add_argument(
         "--dates",
@@ -1063,7 +1071,9 @@ def _predict(options: argparse.Namespace) -> int:
         now("loading torch")
         predictor = liquidbench.load(options.model)
         now(f"reading {options.table}{_file_size(Path(options.table))}")
-        found = predictor.predict(options.table, options.any_spans, dates=options.dates, decimal=options.decimal)
+        found = predictor.predict(
+            options.table, options.any_spans, dates=options.dates, decimal=options.decimal, ahead=options.ahead
+        )
     for line in predictor.lines:
         print(shown(line), file=sys.stderr)
     if out is None:

@@ -40,7 +40,13 @@ class Predictor:
         self.lines: list[str] = []
 
     def predict(
-        self, table: Any, any_spans: bool = False, *, dates: str | None = None, decimal: str | None = None
+        self,
+        table: Any,
+        any_spans: bool = False,
+        *,
+        dates: str | None = None,
+        decimal: str | None = None,
+        ahead: float | None = None,
     ) -> pl.DataFrame:
         """Predict from the rows of a table, read and checked as the one that the network was trained on.
 
@@ -52,6 +58,9 @@ class Predictor:
             any_spans: accept times whose spans are far from those of training.
             dates: ``"day-first"``, ``"month-first"`` or ``"year-first"``, if dates in figures leave a choice.
             decimal: decimal mark of the numbers in a file of text; None for what the file tells, else as in training.
+            ahead: for a network that is told how far ahead it looks (``task.time_ahead``), that time for the rows whose
+                later row is not in the table, the last of each recording, in ``task.time_unit``. None for the usual one
+                of training.
 
         Returns:
             The columns of groups and of time, and ``predicted TARGET`` in the target's unit, or the class; of classes
@@ -60,7 +69,7 @@ class Predictor:
 
         Raises:
             FileNotFoundError, TypeError, ValueError: as `liquidbench.tasks.new_rows.NewRows`, or if the network was not
-                trained on a table.
+                trained on a table, or ahead is given for one that is not told it.
         """
         task = self.task
         if task.table is None:
@@ -68,7 +77,7 @@ class Predictor:
                 f"model must be trained on a table to read one; it was trained on the task {task.name!r}: give its "
                 "values to `stream()`, or to `model`"
             )
-        rows = NewRows(task, table, any_spans, dates, decimal)
+        rows = NewRows(task, table, any_spans, dates, decimal, ahead)
         self.lines = [*rows.lines, *(f"warning: {warning}" for warning in rows.warnings)]
         split = task.assemble(rows.recordings, "new rows")
         _, outputs = predict(self.model, Data(split))
@@ -88,7 +97,8 @@ class Predictor:
 
         Returns:
             A callable ``(values, *, timespan=None, mask=None)`` that returns the prediction in the target's unit, or
-            the probability of each class, and keeps its state until ``reset()``.
+            the probability of each class, and keeps its state until ``reset()``. Values are in the order of
+            ``task.features``; with ``task.time_ahead`` the last is how far ahead to look, in ``task.time_unit``.
 
         Raises:
             ValueError: for a readout other than the last output, which needs the whole sequence.
@@ -108,6 +118,8 @@ class Predictor:
         name = f"predicted {target}"
         if task.table["kind"] == "forecast":
             name += f", {ahead} {'row' if ahead == 1 else 'rows'} ahead"
+        if task.table["kind"] == "next-known":
+            name += ", next known"
         if task.classes is not None:
             likely = torch.from_numpy(outputs).double().softmax(-1).numpy()
             classes = [task.classes[best] for best in likely.argmax(axis=1)]

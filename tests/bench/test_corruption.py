@@ -1,4 +1,4 @@
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -54,6 +54,14 @@ def test_time_is_passed_on_to_the_steps_that_stay(seed, fraction):
     assert np.array_equal(thinned.mask[kept], split.mask[kept])
     assert not thinned.target_mask[present & ~kept].any()
     assert_equal(thinned, split, but=("values", "timespans", "mask", "target_mask"))
+
+
+def test_the_time_ahead_is_not_measured_and_gets_no_noise():
+    split = uneven_split(2)
+    plain, told = add_noise(split, 0.5, seed=1), add_noise(replace(split, time_ahead=True), 0.5, seed=1)
+    assert np.array_equal(told.values[..., -1], split.values[..., -1])
+    assert np.array_equal(told.values[..., :-1], plain.values[..., :-1])
+    assert not np.array_equal(plain.values[..., -1], split.values[..., -1])
 
 
 def test_targets_of_whole_sequences_stay():

@@ -16,6 +16,7 @@ import liquidbench
 from liquidbench import kept, predictions, results, study_file, tasks
 from liquidbench.__main__ import main
 from liquidbench.tasks import frozen
+from liquidbench.tasks.new_rows import NewRows
 
 
 def engines(machines=10, rows=24, seed=0) -> pl.DataFrame:
@@ -349,6 +350,70 @@ def test_decimal_marks_are_those_of_training_where_the_file_does_not_tell(traine
     (tmp_path / "new.csv").write_text(lines("x;z", lambda i: f"{whole(i)};{i % 5}"))
     plain = pl.DataFrame({"x": [1000.0 * (i % 7 + 1) + 234 for i in range(120)], "z": [i % 5 for i in range(120)]})
     assert predictor.predict(tmp_path / "new.csv").equals(predictor.predict(plain))
+
+
+def now_and_then(rows=120) -> pl.DataFrame:
+    """A table at uneven times, whose target is known in one row of four."""
+    number = np.arange(rows)
+    known = pl.Series(np.sin(number).round(3)).set(pl.Series(number % 4 != 3), None)
+    return pl.DataFrame({"time_min": np.cumsum(1.0 + number % 5), "x": number % 7 + 0.5, "y": known})
+
+
+def test_the_last_rows_look_as_far_ahead_as_they_are_asked_to(trained, capsys):
+    table, name = now_and_then(), "predicted y, next known"
+    predictor = trained(table.write_csv(), "--time", "time_min", "--task", "next-known")
+    whole, short = predictor.predict(table), table.head(100)
+    assert whole.columns == ["time_min", name] and whole[name].null_count() == 0
+    # After row 99 the target is known in row 103.
+    times = table["time_min"].to_list()
+    span = times[103] - times[99]
+    short.write_csv("short.csv")
+    assert main(["predict", "trained/t-GRU", "short.csv", "--ahead", str(span), "--out", "out.csv"]) == 0
+    assert f"time ahead: {span:g} min for 1 row whose next known 'y' is not in the table" in capsys.readouterr().err
+    asked = pl.read_csv("out.csv")[name]
+    np.testing.assert_allclose(asked, whole[name].head(100), rtol=1e-4)
+    usual = predictor.task.input_scaler.usual_ahead
+    left = predictor.predict(short)
+    assert f"time ahead: the usual one of training, {usual:g} min, for 1 row whose" in " ".join(predictor.lines)
+    assert left.equals(predictor.predict(short, ahead=usual)) and left[name][99] != asked[99]
+    # One row after another, the time ahead is the last value; a window of 8 begins with an empty state.
+    stream, span = predictor.stream(), None
+    assert [one.name for one in predictor.task.features] == ["x", "y", "time ahead"] and predictor.task.window == 8
+    for row in range(8):
+        known = row % 4 == 3
+        values = [table["x"][row], table["y"][row] if known else 0.0, times[row // 4 * 4 + 3 + 4 * known] - times[row]]
+        span = times[row] - times[row - 1] if row else None
+        found = stream(values, timespan=span, mask=np.array([True, known, True]))
+        assert found[0] == pytest.approx(whole[name][row], rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["forecast", "next-known"])
+def test_new_rows_are_told_how_far_ahead_they_look_where_the_table_says_it(tmp_path, kind):
+    table = now_and_then()
+    table.write_csv(tmp_path / "t.csv")
+    asked = {"horizon": 3} if kind == "forecast" else {}
+    task = tasks.load({"table": str(tmp_path / "t.csv"), "target": "y", "time": "time_min", "kind": kind, **asked})
+    times, number = table["time_min"].to_numpy(), np.arange(102)
+    later = np.minimum(number + 3 if kind == "forecast" else (number + 1) // 4 * 4 + 3, 119)
+    unknown = later >= 102
+    for given in (None, 7.0):
+        rows = NewRows(task, table.head(102), ahead=given)
+        expected = np.where(unknown, given or task.input_scaler.usual_ahead, times[later] - times[:102])
+        assert np.allclose(rows.recordings[0].time_ahead, expected)
+        assert not rows.warnings and f"for {unknown.sum()} rows whose" in rows.lines[-1]
+    (warning,) = NewRows(task, table, ahead=1e6).warnings
+    assert warning.startswith("ahead is 1e+06 min, but training had ")
+    for odd in (0, np.inf, "3", True):
+        with pytest.raises(ValueError, match="ahead must be a positive number of min; got"):
+            NewRows(task, table, ahead=odd)
+
+
+def test_a_network_that_is_not_told_how_far_ahead_it_looks_cannot_be_asked(tmp_path):
+    (tmp_path / "even.csv").write_text(lines("time_min,x,y", lambda i: f"{i},{i % 7}.5,{i % 7 + i % 5}.25"))
+    of = {"table": str(tmp_path / "even.csv"), "target": "y", "time": "time_min"}
+    for kind, why in (("forecast", "its rows were evenly spaced"), ("regression", "it is for a regression")):
+        with pytest.raises(ValueError, match=f"ahead must be left out: .* not told how far ahead it looks, as {why}"):
+            NewRows(tasks.load(of | {"kind": kind}), of["table"], ahead=3.0)
 
 
 def test_a_word_that_training_knew_is_not_missing(trained, tmp_path):

@@ -326,6 +326,117 @@ def test_a_forecast_from_many_columns_is_up_against_the_targets_last_value(save)
     assert task.trivial_score("rmse") == pytest.approx(expected, rel=1e-4)
 
 
+def measured_now_and_then(groups=9, seed=0, even=False):
+    """Recordings of several lengths, spans from seconds to hours, and a target that is missing in most rows."""
+    draws = np.random.default_rng(seed)
+    parts = []
+    for number in range(groups):
+        rows = int(draws.integers(20, 60))
+        spans = np.ones(rows) if even else draws.lognormal(0, 2, rows)
+        lab = draws.normal(size=rows).round(3)
+        lab[draws.random(rows) < 0.6] = np.nan
+        parts.append(
+            pl.DataFrame(
+                {"patient": [f"p{number}"] * rows, "time_min": spans.cumsum().round(4), "x": draws.normal(size=rows)}
+            ).with_columns(lab=pl.Series(lab).fill_nan(None))
+        )
+    return pl.concat(parts)
+
+
+def by_pandas(frame, kind, horizon):
+    """Each row's target and how far ahead it is, NaN where there is none."""
+    table = frame.to_pandas()
+    group = table.groupby("patient")
+    if kind == "forecast":
+        target, at = group["lab"].shift(-horizon), group["time_min"].shift(-horizon)
+    else:
+        known_at = table["time_min"].where(table["lab"].notna()).groupby(table["patient"])
+        target, at = (one.transform(lambda one: one.shift(-1).bfill()) for one in (group["lab"], known_at))
+    return target.to_numpy(), (at - table["time_min"]).to_numpy()
+
+
+@pytest.mark.parametrize(("kind", "horizon"), [("forecast", 1), ("forecast", 3), ("next-known", None)])
+@pytest.mark.parametrize("grouped", [True, False])
+def test_targets_of_later_and_how_far_ahead_they_are_agree_with_pandas(save, kind, horizon, grouped):
+    pytest.importorskip("pandas")
+    frame = measured_now_and_then() if grouped else measured_now_and_then(groups=20)
+    if not grouped:
+        # One after another: as one recording, which is split in time.
+        later = 1e4 * (frame["patient"] != frame["patient"].shift(1)).fill_null(False).cum_sum()
+        frame = frame.with_columns(time_min=frame["time_min"] + later, patient=pl.lit("one"))
+    asked = {"group": ["patient"] if grouped else None, "time": "time_min", "features": ["x"], "window": 16}
+    asked |= {"horizon": horizon} if horizon else {}
+    path = save(frame)
+    mapping, lines = guess(path, "lab", kind=kind, **asked)
+    task = tasks.load(mapping)
+    check(task)
+    assert (mapping["kind"], mapping.get("horizon")) == (kind, horizon)
+    assert [(one.name, one.unit) for one in task.features][1:] == [("lab", "as in the table"), ("time ahead", "min")]
+    assert task.time_ahead and task.carried == ("lab",) and task.baseline == "last value"
+    assert said(lines, "time ahead").endswith("models are told it")
+    target, ahead = by_pandas(frame, kind, horizon)
+    train = np.unique(task.split("train").rows)[1:]
+    usual = task.input_scaler.usual_ahead
+    assert usual == pytest.approx(np.median(ahead[train]))
+    low, high = ahead[train].min(), ahead[train].max()
+    first_of_next = [task.split(name).rows[0, 0] for name in SPLITS[1:]] + [frame.height]
+    scored = 0
+    for split, end in zip(map(task.split, SPLITS), first_of_next, strict=True):
+        there, known = split.rows >= 0, split.target_mask
+        rows = split.rows[known]
+        np.testing.assert_allclose(task.target_scaler.restore(split.targets[known][:, 0]), target[rows], atol=1e-5)
+        expected = np.log((1 + np.clip(ahead[split.rows[there]], low, high) / usual) / 2)
+        np.testing.assert_allclose(split.values[..., -1][there], expected, rtol=1e-4, atol=1e-5)
+        assert split.mask[..., -1][there].all()
+        if not grouped:
+            times = frame["time_min"].to_numpy()
+            assert (times[rows] + ahead[rows] < times[min(end, frame.height - 1)] + (end == frame.height)).all()
+        scored += len(np.unique(rows))
+    # All of them, but for rows between parts.
+    every = int(np.isfinite(target).sum())
+    assert scored == every if grouped else 0.7 * every < scored < every
+
+
+def test_only_where_spans_vary_is_a_forecast_told_how_far_it_looks(save):
+    even = save(measured_now_and_then(even=True))
+    of = {"table": str(even), "target": "lab", "time": "time_min", "group": ["patient"], "features": ["x"]}
+    mapping, lines = table.complete(of | {"kind": "forecast"})
+    task = tasks.load(mapping)
+    assert [one.name for one in task.features] == ["x", "lab"] and not task.time_ahead
+    assert not any(line.startswith("time ahead") for line in lines)
+    # Where nothing says in which row it is known again, that varies in even series, too.
+    assert tasks.load(of | {"kind": "next-known"}).features[-1].name == "time ahead"
+    # Without times it is so many rows.
+    rows = tasks.load(of | {"kind": "next-known", "time": None}).features[-1]
+    assert (rows.name, rows.unit) == ("time ahead", "row")
+
+
+def test_a_column_of_the_same_name_keeps_it(save):
+    path = save(measured_now_and_then().rename({"x": "time ahead"}))
+    task = tasks.load(
+        {"table": str(path), "target": "lab", "time": "time_min", "group": ["patient"], "kind": "next-known"}
+    )
+    assert [one.name for one in task.features] == ["time ahead", "lab", "time ahead 2"]
+
+
+def test_windows_have_room_for_several_known_values_where_the_next_is_predicted(save):
+    draws = np.random.default_rng(0)
+    lab = np.where(np.arange(3000) % 15 == 0, draws.normal(size=3000), np.nan)
+    frame = pl.DataFrame({"x": draws.normal(size=3000), "lab": pl.Series(lab).fill_nan(None)})
+    path = save(frame)
+    assert guess(path, "lab", kind="forecast")[0]["window"] == 32
+    assert guess(path, "lab", kind="next-known")[0]["window"] == 8 * 15
+
+
+def test_a_forecast_of_what_is_seldom_known_is_told_of_the_other_kind(save):
+    path = save(measured_now_and_then())
+    _, lines = guess(path, "lab", kind="forecast")
+    assert sum("--task next-known (kind: in a study) forecasts its next known value" in line for line in lines) == 1
+    _, lines = guess(path, "lab", kind="next-known")
+    assert not any("--task next-known" in line for line in lines)
+    assert "from them, too, its next known value is predicted" in " ".join(lines)
+
+
 def test_a_regression_does_not_see_its_target(save):
     mapping, _ = guess(save(series()), "z")
     assert mapping["kind"] == "regression" and mapping["features"] == ["x", "label"]
@@ -1033,7 +1144,7 @@ REFUSED = {
     "unknown kind": (
         series(),
         {"target": "label", "kind": "clustering"},
-        "kind must be one of classification, regression, forecast; got 'clustering'",
+        "kind must be one of classification, regression, forecast, next-known; got 'clustering'",
     ),
     "date as target": (
         series(),
@@ -1202,6 +1313,12 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path):
         ({"window": None}, ValueError, "window must be a number of rows where one recording is split in time"),
         ({"window": 200}, ValueError, "400 rows are too few"),
         ({"horizon": 2}, ValueError, "horizon is for a forecast; this is a classification"),
+        (
+            {"target": "z", "kind": "next-known", "horizon": 2},
+            ValueError,
+            "horizon is a number of rows, but next-known looks ahead to the next row in which 'z' is known",
+        ),
+        ({"kind": "next-known"}, ValueError, "a forecast needs a target of numbers; 'label' holds text"),
         ({"features": "x"}, TypeError, "features must be a list of column names; got 'x'"),
         ({"features": []}, ValueError, "features must be distinct column names, at least one"),
         ({"features": ["x", "label"]}, ValueError, "features must not name the target, 'label'"),

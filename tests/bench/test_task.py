@@ -17,6 +17,7 @@ from liquidbench.tasks.task import (
     carry_spans,
     check,
     numbered,
+    varies_ahead,
     window_starts,
 )
 
@@ -557,6 +558,78 @@ class TestHorizon:
         assert set(toy.with_horizon(3).split("train").recordings) == {"train"}
         with pytest.raises(ValueError, match="split 'validation': no recording has a target 9 steps ahead"):
             toy.with_horizon(9).split("validation")
+
+
+class TestTimeAhead:
+    def test_a_forecast_of_an_uneven_task_is_told_how_far_it_looks(self):
+        made = three()
+        whole = task(made, irregular=True, window=None, stride=None)
+        toy = whole.with_horizon(3)
+        assert toy.features[-1] == Feature("time ahead", "s") and toy.features[:-1] == task().features
+        (train,) = made["train"]
+        usual = np.median(train.times[3:] - train.times[:-3])
+        assert toy.input_scaler.usual_ahead == pytest.approx(usual, rel=1e-6)
+        for split, (part,) in made.items():
+            built, plain = toy.split(split), whole.split(split)
+            ahead = part.times[3:] - part.times[:-3]
+            seen = np.clip(ahead, toy.input_scaler.low[-1], toy.input_scaler.high[-1])
+            np.testing.assert_allclose(built.values[0, :, -1], np.log((1 + seen / usual) / 2), atol=1e-5)
+            assert built.time_ahead and built.mask[0, :, -1].all()
+            # Nothing else about what models read has changed.
+            if split == "train":
+                fitted = Scaler.fit(part.values[:-3], np.ones((20, 2), dtype=bool), np.ones(2, dtype=bool))
+                assert np.array_equal(built.values[0, :, :-1], fitted.standardise(part.values[:-3]))
+            spans = [one.timespan_unit * of.timespans[0, 1:] for one, of in ((toy, built), (whole, plain))]
+            np.testing.assert_allclose(spans[0], spans[1][:-3], rtol=1e-5)
+
+    def test_times_ahead_add_up(self):
+        made = three()
+        twice = task(made, irregular=True).with_horizon(1).with_horizon(2)
+        assert [one.name for one in twice.features] == ["a", "b", "time ahead"]
+        once = task(made, irregular=True).with_horizon(3)
+        assert np.array_equal(twice.split("test").values, once.split("test").values)
+
+    def test_where_nothing_varies_nothing_is_told(self):
+        assert task().with_horizon(2).features == task().features
+        made = {name: [replace(part, times=np.arange(len(part)) * 0.1)] for name, (part,) in three().items()}
+        assert not task(made, irregular=True).with_horizon(2).time_ahead
+        # Spans do vary, but the times of what is forecast are those of a clock.
+        led = {name: [replace(part, target_times=part.times + 0.1)] for name, (part,) in three().items()}
+        assert not varies_ahead([led["train"][0]]) and varies_ahead([led["train"][0].ahead(1)])
+
+    def test_the_next_known_target(self):
+        known = np.array([True, False, False, True, False])
+        later = recording(steps=5, targets=np.arange(5.0)[:, None], target_mask=known, times=2.0 ** np.arange(5))
+        later = later.ahead(None)
+        assert later.targets.tolist() == [[3.0]] * 3 and later.target_mask.all()
+        assert later.time_ahead.tolist() == [7.0, 6.0, 4.0] and later.row_numbers.tolist() == [0, 1, 2]
+        assert later.part(slice(1, 3)).time_ahead.tolist() == [6.0, 4.0]
+        assert len(recording(steps=5, target_mask=np.zeros(5, dtype=bool)).ahead(None)) == 0
+
+    def test_any_time_ahead_is_a_moderate_input(self):
+        times = np.concatenate([np.full(9999, 60.0), [30 * 86400.0]])
+        none = Scaler(np.zeros(0), np.ones(0))
+        scaler = none.with_time_ahead(times)
+        asked = np.array([[60.0], [0.0], [30 * 86400.0], [1e12]])
+        # Less than the least of training is read as that.
+        assert scaler.standardise(asked)[:2].ravel().tolist() == [0.0, 0.0] and scaler.usual_ahead == 60
+        # What is beyond all training is read as the longest in it.
+        longest = np.log((1 + 30 * 86400 / 60) / 2)
+        assert scaler.standardise(asked)[2:].ravel() == pytest.approx([longest] * 2) and longest < 10
+        assert not none.with_time_ahead(np.full(9, 60.0)).standardise(asked).any()
+
+    def test_a_task_that_tells_it_needs_the_times_of_targets(self):
+        told = {"features": (*task().features, Feature("time ahead", "s")), "time_ahead": True}
+        with pytest.raises(ValueError, match=r"target_times must have shape \(23,\), as the task tells the time ahead"):
+            task(**told).split("train")
+        made = three()
+        made["train"] = [replace(made["train"][0], target_times=made["train"][0].times - 1)]
+        with pytest.raises(ValueError, match="target_times must be finite and never before"):
+            task(made, **told).split("train")
+        with pytest.raises(ValueError, match="values must have shape .23, 1., without the time ahead"):
+            task(**told | {"features": told["features"][1:]}).split("train")
+        with pytest.raises(ValueError, match="time_ahead must be False without a target per step"):
+            task(**told, per="sequence")
 
 
 class TestScores:

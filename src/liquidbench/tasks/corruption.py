@@ -53,7 +53,7 @@ def remove_steps(split: Split, fraction: float, seed: int) -> Split:
 
 
 def add_noise(split: Split, deviation: float, seed: int) -> Split:
-    """Add Gaussian noise to the observed values.
+    """Add Gaussian noise to the observed values, but for the time ahead, which no sensor measures.
 
     Args:
         split: the sequences.
@@ -70,4 +70,6 @@ def add_noise(split: Split, deviation: float, seed: int) -> Split:
     if not 0 <= deviation < np.inf:
         raise ValueError(f"deviation must be finite and not negative; got {deviation}")
     noise = np.random.default_rng(seed).standard_normal(split.values.shape, dtype=np.float32)
+    if split.time_ahead:
+        noise[..., -1] = 0
     return replace(split, values=np.where(split.mask, split.values + np.float32(deviation) * noise, split.values))

@@ -17,6 +17,9 @@ from liquidbench.tasks import columns, dates, groups, time_columns, words
 from liquidbench.tasks.task import Feature
 from liquidbench.wording import counted, listed
 
+FORECASTS = ("forecast", "next-known")
+"""Kinds of prediction whose target is a later row's: some rows later, or the next in which it is known."""
+
 
 class Draft:
     """The rows of a table, and the roles of its columns as far as they are chosen.
@@ -35,7 +38,8 @@ class Draft:
         clock: whether the times are those of a clock, without dates.
         daylight: that a clock goes back an hour, in words; empty where none does.
         together: two columns that would tell recordings apart, before those that only name something were dropped.
-        kind, per, horizon, classes: of the prediction.
+        kind, per, classes: of the prediction.
+        horizon: rows that it looks ahead; 0 for none, None for as many as it takes until the target is known again.
         features: columns to predict from. `left_out` says why others are none, `sentinels` has the
             numbers that may mean that there is no value, by column.
         feature_columns, sources, values, observed: the features as numbers, (rows, features), and which column each is
@@ -44,7 +48,7 @@ class Draft:
 
     kind: str
     per: Any
-    horizon: int
+    horizon: int | None
     classes: tuple[str, ...] | None
     features: tuple[str, ...]
     sentinels: dict[str, list[float]]
@@ -136,6 +140,11 @@ class Draft:
         if self.time is None:
             return np.arange(self.frame.height, dtype=np.float64)
         return dates.seconds(self.frame[self.time])
+
+    @property
+    def forecasts(self) -> bool:
+        """Whether the target is a later row's, and its past an input."""
+        return self.kind in FORECASTS
 
     @property
     def group(self) -> str | None:

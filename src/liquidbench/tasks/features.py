@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.tasks import columns, groups, words
-from liquidbench.tasks.draft import Draft, correlation, is_usable, kind_of_content, labelled
+from liquidbench.tasks.draft import FORECASTS, Draft, correlation, is_usable, kind_of_content, labelled
 from liquidbench.tasks.task import Feature
 from liquidbench.wording import counted, listed
 
@@ -31,7 +31,7 @@ def choose(draft: Draft) -> None:
     _suspect_labels(draft)
     _suspect_units(draft)
     draft.sentinels = _suspect_sentinels(draft)
-    if draft.kind == "forecast":
+    if draft.forecasts:
         draft.features = tuple(name for name in draft.frame.columns if name in (*others, draft.target))
     _check_features(draft)
     draft.horizon = _choose_horizon(draft)
@@ -57,9 +57,10 @@ def _check_target(draft: Draft) -> None:
     if name in draft.file.spoilt and draft.given.get("kind") != "classification":
         draft.refuse(f"target {name!r} {draft.file.spoilt[name]} or correct them")
     if missing:
-        draft.lines.append(
-            f"target: missing in {counted(missing, 'row')} of {len(column)}; they are read as inputs, not scored"
-        )
+        scored = "they are read as inputs, not scored"
+        if draft.given.get("kind") == "next-known":
+            scored = "from them, too, its next known value is predicted"
+        draft.lines.append(f"target: missing in {counted(missing, 'row')} of {len(column)}; {scored}")
 
 
 def _choose_features(draft: Draft) -> tuple[str, ...]:
@@ -72,9 +73,10 @@ def _choose_features(draft: Draft) -> tuple[str, ...]:
                 draft.refuse(f"features must not name {name!r}, which is the column of times or groups")
             if reason := _unfit(draft, name):
                 draft.refuse(f"features must not name {name!r}: it {reason}")
-        if draft.target in names and draft.given.get("kind") != "forecast":
+        if draft.target in names and draft.given.get("kind") not in FORECASTS:
+            kinds = " or ".join(FORECASTS)
             draft.refuse(
-                f"features must not name the target, {draft.target!r}; only a forecast (kind: forecast) sees it"
+                f"features must not name the target, {draft.target!r}; only a forecast (kind: {kinds}) sees it"
             )
         for name in draft.frame.columns:
             if name not in names and name not in taken:
@@ -159,7 +161,7 @@ def _unfit(draft: Draft, name: str) -> str | None:
 
 
 def _repeats_target(draft: Draft, name: str) -> str | None:
-    if draft.given.get("kind") == "forecast":
+    if draft.given.get("kind") in FORECASTS:
         return None
     if way := _is_there_by_target(draft, name):
         return way
@@ -219,8 +221,9 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
     else:
         kind, reason = "regression", f"target {draft.target!r} holds numbers, {distinct} of them distinct"
     if kind != "classification" and not numeric:
+        what = "forecast" if kind in FORECASTS else kind
         draft.refuse(
-            f"a {kind} needs a target of numbers; {draft.target!r} holds {kind_of_content(column)} such as "
+            f"a {what} needs a target of numbers; {draft.target!r} holds {kind_of_content(column)} such as "
             f"{labelled(column)[0]!r}. Try --task classification"
         )
     if kind == "classification" and distinct > MOST_CLASSES:
@@ -230,6 +233,12 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
             f"{MOST_CLASSES}). {way}"
         )
     draft.lines.append(f"kind: {kind} ({reason})")
+    rows = draft.frame.height
+    if kind == "forecast" and 2 * len(column) < rows:
+        draft.lines.append(
+            f"target: known in {counted(len(column), 'row')} of {rows}, so that most rows have none to forecast; "
+            "--task next-known (kind: in a study) forecasts its next known value, however many rows later"
+        )
     if kind == "classification":
         draft.lines.append(f"classes: {_rows_of_classes(draft)}")
     return kind
@@ -333,10 +342,17 @@ def _check_features(draft: Draft) -> None:
         )
 
 
-def _choose_horizon(draft: Draft) -> int:
-    if "horizon" in draft.given and draft.kind != "forecast":
+def _choose_horizon(draft: Draft) -> int | None:
+    if draft.kind == "forecast":
+        return draft.given.get("horizon", 1)
+    if "horizon" in draft.given and draft.kind == "next-known":
+        draft.refuse(
+            f"horizon is a number of rows, but next-known looks ahead to the next row in which {draft.target!r} is "
+            "known, however far that is. Leave it out, or set kind: forecast"
+        )
+    if "horizon" in draft.given:
         draft.refuse(f"horizon is for a forecast; this is a {draft.kind}. Leave it out, or set kind: forecast")
-    return draft.given.get("horizon", 1)
+    return None if draft.kind == "next-known" else 0
 
 
 def _choose_per(draft: Draft) -> Any:
@@ -347,7 +363,7 @@ def _choose_per(draft: Draft) -> Any:
             f"each row has a value of its own in group column {draft.group!r}, so there is no series in any of "
             "them; name the column that many rows share"
         )
-    constant = draft.group is not None and draft.kind != "forecast"
+    constant = draft.group is not None and not draft.forecasts
     if constant:
         known = draft.frame.select(draft.target, code=codes).drop_nulls()
         constant = known.unique().height == known["code"].n_unique()
@@ -355,7 +371,7 @@ def _choose_per(draft: Draft) -> Any:
     if per == "sequence" and not constant:
         why = (
             "a forecast has a target at each row"
-            if draft.kind == "forecast"
+            if draft.forecasts
             else "there are no groups"
             if draft.group is None
             else f"{draft.target!r} varies within groups of {draft.group!r}"

@@ -10,7 +10,7 @@ from liquidbench.tasks.task import Feature, Scaler, Source, Task
 
 _KEPT = (
     *("name", "title", "description", "kind", "per", "outputs", "target_unit", "time_unit", "data_digest", "classes"),
-    *("window", "context", "irregular", "missing", "split_rule", "baseline"),
+    *("window", "context", "irregular", "time_ahead", "missing", "split_rule", "baseline"),
 )
 
 
@@ -73,7 +73,9 @@ def thaw(description: Mapping[str, Any]) -> Task:
 
 
 def _as_lists(scaler: Scaler) -> dict[str, Any]:
-    return {name: None if column is None else _numbers(column) for name, column in vars(scaler).items()}
+    columns = {name: column for name, column in vars(scaler).items() if name != "usual_ahead"}
+    lists = {name: None if column is None else _numbers(column) for name, column in columns.items()}
+    return {**lists, "usual_ahead": scaler.usual_ahead}
 
 
 def _numbers(column: Any) -> list[float | None]:
@@ -82,10 +84,11 @@ def _numbers(column: Any) -> list[float | None]:
 
 
 def _as_scaler(lists: Mapping[str, Any]) -> Scaler:
-    low, high = lists["low"], lists["high"]
+    low, high, usual = lists["low"], lists["high"], lists["usual_ahead"]
     return Scaler(
         np.array(lists["mean"], dtype=np.float64),
         np.array(lists["deviation"], dtype=np.float64),
         None if low is None else np.array([-np.inf if value is None else value for value in low]),
         None if high is None else np.array([np.inf if value is None else value for value in high]),
+        None if usual is None else float(usual),
     )

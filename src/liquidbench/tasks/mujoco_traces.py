@@ -215,4 +215,5 @@ def _thinned(recording: Recording, kept: NDArray[np.bool_]) -> Recording:
         values=recording.values[kept],
         targets=recording.targets[kept],
         rows=recording.row_numbers[kept],
+        target_times=None if recording.target_times is None else recording.target_times[kept],
     )

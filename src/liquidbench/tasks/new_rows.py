@@ -8,6 +8,8 @@ ignored, and named.
 import difflib
 import os
 from collections.abc import Mapping
+from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,9 @@ import polars as pl
 
 from liquidbench.system.storage import regular
 from liquidbench.tasks import columns, recordings, timing, words
-from liquidbench.tasks.draft import Draft, kind_of_content, labelled
+from liquidbench.tasks.draft import FORECASTS, Draft, kind_of_content, labelled
 from liquidbench.tasks.sequences import Sequences
-from liquidbench.tasks.task import Recording, Task
+from liquidbench.tasks.task import Recording, Task, later_steps
 from liquidbench.wording import counted, listed
 
 STRANGE = 5.0
@@ -78,6 +80,8 @@ class NewRows(Draft):
         task: the task; its `Task.table` says how to read.
         table: the path of a file, or a frame of polars or pandas.
         any_spans: accept times whose spans are far from those of training.
+        ahead: for tasks that tell it, the time ahead of rows whose later row is not in the table, in the task's time
+            unit; None for the usual one of training.
         dates, decimal: how dates and numbers in figures are written, as in `liquidbench.tasks.table`; None for as in
             training, where the file does not tell.
 
@@ -92,11 +96,18 @@ class NewRows(Draft):
     """
 
     def __init__(
-        self, task: Task, table: Any, any_spans: bool = False, dates: str | None = None, decimal: str | None = None
+        self,
+        task: Task,
+        table: Any,
+        any_spans: bool = False,
+        dates: str | None = None,
+        decimal: str | None = None,
+        ahead: float | None = None,
     ):
         assert task.table is not None
         self.task, self.how = task, task.table
         how = self.how
+        _check_ahead(ahead, task)
         self._columns: dict[str, Mapping[str, Any]] = {column["name"]: column for column in how["columns"]}
         path = regular(Path(table).expanduser(), "a table") if isinstance(table, str | os.PathLike) else None
         given = {"time": how["time"], "group": how["group"] or None, "target": None, "features": [*self._columns]}
@@ -117,6 +128,8 @@ class NewRows(Draft):
         self._encode()
         self.recordings = self._cut()
         self._check_spans(any_spans)
+        if task.time_ahead:
+            self.recordings = self._look_ahead(ahead)
 
     def _read(self, path: Path | None, table: Any, decimal: str | None) -> columns.Table:
         how = self.how
@@ -200,7 +213,7 @@ class NewRows(Draft):
             self.task.input_scaler,
             {name for name, one in self._columns.items() if one["kind"] == "number"},
         )
-        for place, feature in enumerate(self.task.features):
+        for place, feature in enumerate(self.task.measured):
             seen = self.values[self.observed[:, place], place]
             if feature.name not in numbers or not len(seen):
                 continue
@@ -290,6 +303,37 @@ class NewRows(Draft):
             )
         return cut
 
+    def _look_ahead(self, ahead: float | None) -> list[Recording]:
+        """The recordings with the time of what is to be predicted from each row, as far as the table tells it."""
+        scaler, target = self.task.input_scaler, self.how["target"]
+        usual = scaler.usual_ahead
+        assert usual is not None and scaler.low is not None and scaler.high is not None
+        column = [feature.name for feature in self.task.features].index(target)
+        looking, unknown = [], 0
+        for recording in self.recordings:
+            later = later_steps(recording.observed[:, column], self.how["horizon"])
+            there = later < len(recording)
+            times = recording.times + (usual if ahead is None else ahead)
+            times[there] = recording.times[later[there]]
+            unknown += int((~there).sum())
+            looking.append(replace(recording, target_times=times))
+        unit = self.task.time_unit
+        what = "later row" if self.how["horizon"] is not None else f"next known {target!r}"
+        of = f"{counted(unknown, 'row')} whose {what} is not in the table"
+        if ahead is None:
+            self.lines.append(
+                f"time ahead: the usual one of training, {usual:.4g} {unit}, for {of}; --ahead (ahead=) says another"
+            )
+            return looking
+        self.lines.append(f"time ahead: {ahead:.4g} {unit} for {of}, as asked")
+        least, most = float(scaler.low[-1]), float(scaler.high[-1])
+        if not least <= ahead <= most:
+            self.warnings.append(
+                f"ahead is {ahead:.4g} {unit}, but training had {least:.4g} to {most:.4g}; it counts as "
+                f"{min(max(ahead, least), most):.4g}"
+            )
+        return looking
+
     def _check_spans(self, any_spans: bool) -> None:
         known = self.how["spans"]
         spans = np.concatenate([np.diff(recording.times) for recording in self.recordings])
@@ -303,6 +347,17 @@ class NewRows(Draft):
                 f"{known[1]:.4g}: the times of {self.how['time']!r} seem to be in another unit. Convert them, or say "
                 "--any-spans (any_spans=True) if they are right"
             )
+
+
+def _check_ahead(ahead: float | None, task: Task) -> None:
+    if ahead is None:
+        return
+    if not task.time_ahead:
+        what = task.table["kind"] if task.table else ""
+        why = "its rows were evenly spaced" if what in FORECASTS else f"it is for a {what}, not for a forecast"
+        raise ValueError(f"ahead must be left out: the network is not told how far ahead it looks, as {why}")
+    if isinstance(ahead, bool) or not isinstance(ahead, Real) or not 0 < float(ahead) < np.inf:
+        raise ValueError(f"ahead must be a positive number of {task.time_unit}; got {ahead!r}")
 
 
 def _name(item: object) -> str:

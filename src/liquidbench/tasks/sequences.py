@@ -9,16 +9,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from liquidbench.facts import DRIFT, Facts
+from liquidbench.facts import DRIFT, Facts, Feature
 from liquidbench.metrics import shares_of
 from liquidbench.tasks import groups, words
 from liquidbench.tasks.draft import labelled
 from liquidbench.tasks.meaning import Meaning
-from liquidbench.tasks.task import SPLITS, Recording
+from liquidbench.tasks.task import SPLITS, Recording, time_ahead_feature, varies_ahead
 from liquidbench.wording import counted, listed
 
 LONGEST_WINDOW = 32
 SHORTEST_WINDOW = 8
+KNOWN_IN_WINDOW, LONGEST_OF_FEW = 8, 256
+"""Known targets that a window has room for where it is their next that is predicted, up to so many rows."""
 GAP = 1.5
 """Times the usual span from which on a span is a gap, in which a row at least is missing."""
 
@@ -36,8 +38,11 @@ class Sequences:
     """The recordings of a table and how they are split; what is chosen is added to the lines of its `Meaning`.
 
     Attributes:
-        recordings: all of them.
+        whole: all of them, with each row's own target.
+        recordings: all of them, with the target that each row is to predict.
         irregular, time_unit: whether spans vary, and the unit of times.
+        time_ahead: whether models are told how far ahead that target is: it varies with the spans, or with where a
+            target is known again.
         time_scale: seconds of that unit where times are dates, else 1.
         window, gap: rows of a sequence at most, and rows between parts of one recording.
         splits, split_rule: recordings by part, and how they came there.
@@ -46,13 +51,21 @@ class Sequences:
 
     def __init__(self, meaning: Meaning):
         self.meaning = meaning
-        self.recordings = self._cut_into_recordings()
+        self.whole = self._cut_into_recordings()
         self.time_scale = 1.0
         self.irregular, self.time_unit = self._choose_time_unit()
+        self.recordings = [self._shifted(recording) for recording in self.whole]
         self.window = self._choose_window()
         self.gap, self.splits = self._split_by_group() if meaning.group is not None else self._split_in_time()
         self._check_splits(self.splits)
+        self.time_ahead = self._choose_time_ahead()
         self.metric = self._choose_metric()
+
+    @property
+    def features(self) -> tuple[Feature, ...]:
+        """What models read."""
+        columns = self.meaning.feature_columns
+        return (*columns, time_ahead_feature(columns, self.time_unit)) if self.time_ahead else columns
 
     @property
     def folds(self) -> int:
@@ -95,7 +108,6 @@ class Sequences:
             labels = [labelled(firsts[name]) for name in self.meaning.key]
             names, of_groups = [" / ".join(label) for label in zip(*labels, strict=True)], labels[0]
         starts = np.append(np.flatnonzero(np.diff(codes, prepend=-1)), len(codes))
-        ahead = self.meaning.horizon if self.meaning.kind == "forecast" else 0
         recordings, dropped = [], []
         for name, group, first, end in zip(names, of_groups, starts[:-1], starts[1:], strict=True):
             rows = slice(first, end)
@@ -108,12 +120,12 @@ class Sequences:
                 first_row=int(first),
                 mask=self.meaning.observed[rows],
                 target_mask=known[rows],
-            ).ahead(ahead)
-            if recording.target_mask is None or not recording.target_mask.any():
+            )
+            if not np.any(self._shifted(recording).target_mask):
                 dropped.append(name)
                 continue
             if self.meaning.per == "sequence":
-                label = recording.targets[int(recording.target_mask.argmax())]
+                label = recording.targets[int(known[rows].argmax())]
                 recording = replace(
                     recording, targets=int(label) if self.meaning.classes is not None else label, target_mask=None
                 )
@@ -122,9 +134,13 @@ class Sequences:
             self.meaning.lines.append(f"groups: left out for want of a target: {listed(dropped)}")
         return recordings
 
+    def _shifted(self, recording: Recording) -> Recording:
+        """The rows that have something to predict, with the target that it is."""
+        return recording.ahead(self.meaning.horizon) if self.meaning.forecasts else recording
+
     def _choose_time_unit(self) -> tuple[bool, str]:
         """Whether time spans vary, and the unit of time; recordings change to that unit."""
-        spans = np.concatenate([np.diff(recording.times) for recording in self.recordings])
+        spans = np.concatenate([np.diff(self._shifted(recording).times) for recording in self.whole])
         median = float(np.median(spans)) if len(spans) else 1.0
         if self.meaning.time is None:
             return False, "row"
@@ -136,8 +152,8 @@ class Sequences:
             unit = named.unit
         elif in_cells := words.unit_of_time(self.meaning.file.units.get(self.meaning.time, "")):
             unit = in_cells
-        self.recordings = [
-            replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.recordings
+        self.whole = [
+            replace(recording, times=(recording.times - recording.times[0]) / scale) for recording in self.whole
         ]
         # A few odd spans are jitter, unless they are gaps.
         odd = np.mean(np.abs(spans - median) > 0.1 * max(median, 1e-300)) > 0.01
@@ -172,30 +188,36 @@ class Sequences:
                     "study classifies pieces instead"
                 )
             return None
+        longest = LONGEST_WINDOW
+        if self.meaning.kind == "next-known":
+            # A window without a known target would not even know the last value.
+            known = len(known_targets(self.whole, self.meaning.per))
+            apart = sum(map(len, self.whole)) / known
+            longest = int(np.clip(KNOWN_IN_WINDOW * apart, longest, LONGEST_OF_FEW))
         if self.meaning.group is not None:
-            window = None if max(lengths) <= 2 * LONGEST_WINDOW else LONGEST_WINDOW
+            window = None if max(lengths) <= 2 * longest else longest
         else:
-            window = int(np.clip(sum(lengths) // 20, SHORTEST_WINDOW, LONGEST_WINDOW))
+            window = int(np.clip(sum(lengths) // 20, SHORTEST_WINDOW, longest))
         if window is None:
             self.meaning.lines.append(f"window: none (the longest group has {max(lengths)} rows and stays whole)")
         else:
-            longest = (
+            guessed = (
                 f"{len(lengths)} recordings of up to {max(lengths)} rows"
                 if self.meaning.group
                 else f"{lengths[0]} rows"
             )
             self.meaning.lines.append(
-                f"window: {window} rows (guessed from {longest}); training windows overlap by half, those of "
+                f"window: {window} rows (guessed from {guessed}); training windows overlap by half, those of "
                 "validation and test not at all"
             )
         return window
 
     def _split_in_time(self) -> tuple[int, dict[str, list[Recording]]]:
-        (recording,) = self.recordings
+        (recording,) = self.whole
         assert self.window is not None
-        ahead = self.meaning.horizon if self.meaning.kind == "forecast" else 0
-        steps, gap = len(recording), self.window + ahead
-        usable = steps - 2 * gap
+        ahead = self.meaning.horizon or 0
+        gap = self.window + ahead
+        usable = len(recording) - ahead - 2 * gap
         if usable // 5 < self.window:
             # Counted as in the file: of a forecast's last rows there is a target alone.
             left = f" that are left of {self.meaning.height}" if self.meaning.frame.height < self.meaning.height else ""
@@ -209,8 +231,10 @@ class Sequences:
         def cut(shares: tuple[float, float]) -> tuple[Recording, ...]:
             train, validation = (round(share * usable) for share in shares)
             starts = train + gap, train + validation + 2 * gap
-            parts = slice(0, train), slice(starts[0], starts[0] + validation), slice(starts[1], steps)
-            return tuple(recording.part(rows) for rows in parts)
+            ends = train + ahead, starts[0] + validation + ahead, len(recording)
+            # Each part has targets of its own rows alone.
+            parts = zip((0, *starts), ends, strict=True)
+            return tuple(self._shifted(recording.part(slice(first, end))) for first, end in parts)
 
         cuts = [cut(shares) for shares in SHARES]
         # All classes in every part if that can be had, else two, without which a part cannot be scored.
@@ -309,8 +333,9 @@ class Sequences:
         train = known_targets(splits["train"], self.meaning.per)
         for name in SPLITS:
             if not len(known_targets(splits[name], self.meaning.per)):
+                lack = "has no next known value" if self.meaning.kind == "next-known" else "is not known"
                 self.meaning.refuse(
-                    f"target {self.meaning.target!r} is not known in any row of the {name} part. {self.split_rule}"
+                    f"target {self.meaning.target!r} {lack} in any row of the {name} part. {self.split_rule}"
                 )
         if self.meaning.classes is None:
             if np.ptp(train) == 0:
@@ -338,6 +363,20 @@ class Sequences:
                 self.meaning.warnings.append(
                     f"the {name} part lacks {listed(absent)} among the classes of {self.meaning.target!r}"
                 )
+
+    def _choose_time_ahead(self) -> bool:
+        """Whether models are told how far ahead their targets are."""
+        train = self.splits["train"]
+        to_known = self.meaning.kind == "next-known"
+        if not to_known and not (self.meaning.forecasts and self.irregular and varies_ahead(train)):
+            return False
+        ahead = np.concatenate([recording.time_ahead for recording in train])
+        until = f"the next row in which {self.meaning.target!r} is known" if to_known else "the row that is forecast"
+        self.meaning.lines.append(
+            f"time ahead: {ahead.min():.4g} to {ahead.max():.4g} {self.time_unit} from a row to {until}, median "
+            f"{np.median(ahead):.4g}; models are told it"
+        )
+        return True
 
     def _choose_metric(self) -> str:
         if self.meaning.classes is None:

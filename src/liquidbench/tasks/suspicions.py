@@ -77,14 +77,14 @@ def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
 
     # What a slow target says of its own next value is no leak, only what says more than that is.
     names = [feature.name for feature in meaning.feature_columns]
-    own = correlation(*pairs(names.index(meaning.target))) if meaning.kind == "forecast" else 0.0
+    own = correlation(*pairs(names.index(meaning.target))) if meaning.forecasts else 0.0
     for column, name in enumerate(names):
         if how := _tells_target(meaning, *pairs(column), least=max(LEAK, own)):
             yield (
                 f"leak suspect: {name!r} {how}; if it is not known when the prediction is made, leave it out "
                 "(features: in a study)"
             )
-        elif meaning.kind != "forecast" and (how := _is_there_by_target(meaning, known, observed[:, column], targets)):
+        elif not meaning.forecasts and (how := _is_there_by_target(meaning, known, observed[:, column], targets)):
             yield (
                 f"leak suspect: {meaning.sources[column]!r} is {how}, and models are told which values are missing; if "
                 "it is filled in only once the target is known, leave it out (features: in a study)"
@@ -114,7 +114,7 @@ def _tells_target(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any],
     if meaning.classes is None or len(meaning.classes) == 2:
         r = correlation(values, targets)
         if r > least:
-            ahead = "'s next value" if meaning.kind == "forecast" else ""
+            ahead = "'s next value" if meaning.forecasts else ""
             return f"correlates with {meaning.target!r}{ahead} almost perfectly (|r| = {r:.5f})"
     if meaning.classes is not None:
         ranked = auroc(values, targets, len(meaning.classes))

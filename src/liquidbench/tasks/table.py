@@ -12,8 +12,9 @@ group       the column that tells recordings (subjects, machines, ...) apart; No
             list of columns that do so together: the first is what a split keeps whole
 dates       ``"day-first"``, ``"month-first"`` or ``"year-first"``: how dates in figures are written that leave
             a choice, such as 01/02/2024
-kind        ``"classification"``, ``"regression"``, or ``"forecast"`` (the target ``horizon`` rows ahead, from
-            every column up to now, the target's own among them)
+kind        ``"classification"``, ``"regression"``, ``"forecast"`` (the target ``horizon`` rows ahead, from every
+            column up to now, the target's own among them), or ``"next-known"`` (likewise, in the next later row in
+            which the target is known)
 per         ``"step"`` (a target for each row) or ``"sequence"`` (one for each group)
 features    the columns to predict from
 window      most rows in a sequence; None: recordings stay whole
@@ -41,6 +42,7 @@ from typing import Any
 
 from liquidbench.system.storage import regular
 from liquidbench.tasks import dates, new_rows
+from liquidbench.tasks.draft import FORECASTS
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.suspicions import suspicions
@@ -51,7 +53,7 @@ KEYS = (
     *("table", "target", "name", "time", "dates", "group", "kind", "per", "features", "window", "horizon", "decimal"),
     *("missing", "digest"),
 )
-KINDS = ("classification", "regression", "forecast")
+KINDS = ("classification", "regression", *FORECASTS)
 
 
 def complete(
@@ -163,11 +165,14 @@ class _Plan:
 
     def task(self) -> Task:
         meaning, sequences = self.meaning, self.sequences
-        forecast, classification = meaning.kind == "forecast", meaning.kind == "classification"
+        forecast, classification = meaning.forecasts, meaning.kind == "classification"
         ahead = "the next row" if meaning.horizon == 1 else f"the row {meaning.horizon} rows ahead"
+        ahead = "the next row in which it is known" if meaning.horizon is None else ahead
         what = f"The value of {meaning.target!r} in {ahead}" if forecast else f"{meaning.target!r}"
         where = {"sequence": "of each recording", "step": "at each row"}[meaning.per]
-        description = f"{what}{'' if forecast else f' {where}'}, from {listed(meaning.features)} up to then."
+        told = ", and the time until then" * sequences.time_ahead
+        until = f"up to now{told}" if forecast else "up to then"
+        description = f"{what}{'' if forecast else f' {where}'}, from {listed(meaning.features)} {until}."
         metrics = {
             "classification": ("accuracy", "balanced_accuracy", "f1_macro", "cross_entropy"),
             "regression": ("rmse", "mae", "mse", "r2"),
@@ -178,7 +183,7 @@ class _Plan:
             name=meaning.name,
             title=f"{meaning.name}: {meaning.target}",
             description=description,
-            features=meaning.feature_columns,
+            features=sequences.features,
             kind="classification" if classification else "regression",
             per=meaning.per,
             outputs=1 if meaning.classes is None else len(meaning.classes),
@@ -202,6 +207,7 @@ class _Plan:
             stride=None if sequences.window is None else max(sequences.window // 2, 1),
             gap=sequences.gap,
             irregular=sequences.irregular,
+            time_ahead=sequences.time_ahead,
             missing=not meaning.observed.all(),
             warnings=tuple(self.warnings),
             folds=sequences.folds,

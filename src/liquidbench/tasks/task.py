@@ -7,6 +7,7 @@ raw row in two splits, times that never go back, finite values, a unit for every
 """
 
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -94,6 +95,8 @@ class Recording:
             left out.
         environment: number of the circumstances under which it was recorded, where a task tells them apart; all
             recordings of a split have one, or none has.
+        target_times: float64 (n,), when what each target tells is measured, on the clock of `times`; None where that
+            is at the step itself.
     """
 
     name: str
@@ -106,6 +109,7 @@ class Recording:
     rows: NDArray[np.int64] | None = None
     group: str = ""
     environment: int | None = None
+    target_times: NDArray[np.float64] | None = None
 
     def __post_init__(self):
         if not self.group:
@@ -124,17 +128,38 @@ class Recording:
         """True where a value was observed, (n, features)."""
         return np.ones(self.values.shape, dtype=bool) if self.mask is None else self.mask
 
-    def ahead(self, steps: int) -> "Recording":
-        """What there is to forecast: each step with the target of so many steps later; for targets per step.
+    @property
+    def time_ahead(self) -> NDArray[np.float64]:
+        """Time from each step to what its target tells, (n,)."""
+        return np.zeros(len(self)) if self.target_times is None else self.target_times - self.times
 
-        The last steps have no later one and are left out, so that nothing outside of this recording is a target.
+    def ahead(self, steps: int | None) -> "Recording":
+        """What there is to forecast: each step with a target of later, and when that is; for targets per step.
+
+        The last steps have no later target and are left out, so that nothing outside of this recording is one.
+
+        Args:
+            steps: how many steps later; None for the next later step at which the target is known.
         """
-        kept = max(len(self) - steps, 0)
-        later = slice(steps, None)
+        known = np.ones(len(self), dtype=bool) if self.target_mask is None else self.target_mask
+        later = later_steps(known, steps)
+        later = later[later < len(self)]
+        times = self.times if self.target_times is None else self.target_times
         return replace(
-            self.part(slice(0, kept)),
+            self.part(slice(0, len(later))),
             targets=self.targets[later],
             target_mask=None if self.target_mask is None else self.target_mask[later],
+            target_times=times[later],
+        )
+
+    def telling_time_ahead(self) -> "Recording":
+        """The recording with one more value at each step, the last: `time_ahead`, which is always observed."""
+        # In the type of the values, by which rounding is told from variation.
+        ahead = self.time_ahead[:, None].astype(self.values.dtype)
+        return replace(
+            self,
+            values=np.concatenate([self.values, ahead], axis=1),
+            mask=None if self.mask is None else np.concatenate([self.mask, np.ones(ahead.shape, dtype=bool)], axis=1),
         )
 
     def part(self, steps: slice) -> "Recording":
@@ -149,7 +174,40 @@ class Recording:
             mask=None if self.mask is None else self.mask[steps],
             target_mask=None if self.target_mask is None else self.target_mask[steps],
             rows=None if self.rows is None else rows,
+            target_times=None if self.target_times is None else self.target_times[steps],
         )
+
+
+def later_steps(known: NDArray[np.bool_], steps: int | None) -> NDArray[np.int64]:
+    """The step whose target each step of a recording is to forecast; the number of steps where there is none.
+
+    Args:
+        known: bool (n,), True where the target is known.
+        steps: how many steps later that is; None for the next later step at which it is known.
+
+    Example:
+        >>> known = np.array([True, False, False, True, False])
+        >>> later_steps(known, 2), later_steps(known, None)
+        (array([2, 3, 4, 5, 5]), array([3, 3, 3, 5, 5]))
+    """
+    count = len(known)
+    if steps is not None:
+        return np.minimum(np.arange(count) + steps, count)
+    next_known = np.minimum.accumulate(np.where(known, np.arange(count), count)[::-1])[::-1]
+    return np.append(next_known[1:], count)[:count]
+
+
+def varies_ahead(recordings: Iterable[Recording]) -> bool:
+    """Whether targets are not all equally far ahead of their steps, but for rounding."""
+    ahead = np.concatenate([recording.time_ahead for recording in recordings])
+    return bool(len(ahead)) and float(np.ptp(ahead)) > 1e-6 * float(np.abs(ahead).max())
+
+
+def time_ahead_feature(features: Iterable[Feature], unit: str) -> Feature:
+    """What a task calls the time ahead beside these features."""
+    taken = {feature.name for feature in features}
+    numbered = (f"time ahead {number}" for number in itertools.count(2))
+    return Feature(next(name for name in itertools.chain(["time ahead"], numbered) if name not in taken), unit)
 
 
 def numbered(recordings: Iterable[Recording]) -> list[Recording]:
@@ -198,6 +256,7 @@ class Split:
         recordings: name of each sequence's recording.
         groups: group of each sequence's recording, which no other split has unless recordings are cut in time.
         environments: int64 (sequence,), environment of each sequence's recording; None where the task has none.
+        time_ahead: whether the last feature is the time ahead, see `Task.time_ahead`; no sensor measures it.
     """
 
     values: NDArray[np.float32]
@@ -209,6 +268,7 @@ class Split:
     recordings: tuple[str, ...]
     groups: tuple[str, ...] = ()
     environments: NDArray[np.int64] | None = None
+    time_ahead: bool = False
 
     def __len__(self) -> int:
         return len(self.values)
@@ -216,19 +276,23 @@ class Split:
 
 @dataclass(frozen=True)
 class Scaler:
-    """Mean and standard deviation of each column, as ``standardise`` needs them, and where it is clipped before.
+    r"""Mean and standard deviation of each column, as ``standardise`` needs them, and where it is clipped before.
 
     Attributes:
         mean: (columns,), of clipped values.
         deviation: (columns,), of clipped values.
         low: (columns,), the least that is not clipped; None where nothing is.
         high: (columns,), the greatest.
+        usual_ahead: the usual time ahead :math:`u`, where the last column has the time ahead; None where none has. A
+            time :math:`t` is read as :math:`\log((1 + t / u) / 2)`, clipped to those of training: spans differ by
+            orders of magnitude, and of hours among minutes neither mean nor deviation says anything.
     """
 
     mean: NDArray[np.float64]
     deviation: NDArray[np.float64]
     low: NDArray[np.float64] | None = None
     high: NDArray[np.float64] | None = None
+    usual_ahead: float | None = None
 
     @classmethod
     def fit(
@@ -269,10 +333,30 @@ class Scaler:
         deviation = np.where(constant, 1.0, deviation)
         return cls(mean, deviation) if clipped is None else cls(mean, deviation, low, high)
 
+    def with_time_ahead(self, times: NDArray[np.floating[Any]]) -> "Scaler":
+        """The scaler with one more column, the last, for the time ahead; see `usual_ahead`.
+
+        Args:
+            times: (n,), the times ahead in training.
+        """
+        positive = times[times > 0]
+        usual = float(np.median(positive)) if len(positive) else 1.0
+        every = np.full(len(self.mean), np.inf)
+        low, high = (-every, every) if self.low is None or self.high is None else (self.low, self.high)
+        return Scaler(
+            np.append(self.mean, np.log(2.0)),
+            np.append(self.deviation, 1.0),
+            np.append(low, times.min()),
+            np.append(high, times.max()),
+            usual,
+        )
+
     def standardise(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """Values (..., columns), clipped, with mean 0 and deviation 1 on the data of the fit."""
         if self.low is not None:
             values = np.clip(values, self.low, self.high)
+        if self.usual_ahead is not None:
+            values = np.concatenate([values[..., :-1], np.log1p(values[..., -1:] / self.usual_ahead)], axis=-1)
         return ((values - self.mean) / self.deviation).astype(np.float32)
 
     def restore(self, values: NDArray[Any]) -> NDArray[np.float64]:
@@ -371,6 +455,9 @@ class Task:
         leak: in words, what test has in common with training, for a split of a paper that is not free of leaks. Its
             splits may then share rows, and whoever reads the results is warned; "" for every other task.
         irregular: whether time spans vary by the nature of the data.
+        time_ahead: whether models are told how far ahead they are to look: the last of `features` is then the time from
+            each step to its target (`Recording.time_ahead`), in `time_unit`, which `Recording.values` lack. It says
+            when, which is part of the question, and never what.
         missing: whether single features can be unobserved; models then read the mask as further inputs.
         baseline: the trivial predictor: ``"prior"`` (class frequencies of the training targets), ``"mean"``
             (of the training targets), ``"last value"`` (each target is what `carried` was last observed to be); None
@@ -425,6 +512,7 @@ class Task:
     gap: int | None = None
     leak: str = ""
     irregular: bool = False
+    time_ahead: bool = False
     missing: bool = False
     alike: bool = False
     standardise_targets: bool = True
@@ -483,7 +571,9 @@ class Task:
             refuse("carried", "one feature for each output with baseline 'last value', else empty", self.carried)
         if self.carried and not self.standardise_targets:
             refuse("standardise_targets", "True with baseline 'last value'", False)
-        if unknown := set(self.carried) - {feature.name for feature in self.features}:
+        if self.time_ahead and (self.per != "step" or len(self.features) < 2):
+            refuse("time_ahead", "False without a target per step and a feature besides the time ahead", True)
+        if unknown := set(self.carried) - {feature.name for feature in self.measured}:
             refuse("carried", "names of features", sorted(unknown))
         if self.folds < 1 or (self.folds > 1) != (self.dealt is not None):
             refuse("folds", "more than 1 where dealt says how, else 1", self.folds)
@@ -523,6 +613,11 @@ class Task:
         return tuple(names.index(name) for name in self.carried)
 
     @property
+    def measured(self) -> tuple[Feature, ...]:
+        """The features that recordings have: all but the time ahead."""
+        return self.features[:-1] if self.time_ahead else self.features
+
+    @property
     def main(self) -> Metric:
         """The metric that selects on validation."""
         return self.scores[self.metric]
@@ -557,7 +652,9 @@ class Task:
         """The task of forecasting: each step's target is the one of some steps later in the same recording.
 
         Targets are shifted within each recording of a split, whose last steps drop out, so that no target comes from
-        another recording or split. Recordings that are too short, or know no later target, drop out whole.
+        another recording or split. Recordings that are too short, or know no later target, drop out whole. Where
+        sampling is irregular and targets are not all equally far ahead in training, whose recordings are then read,
+        models are told how far (`time_ahead`).
 
         Args:
             steps: how many steps later, at least 1.
@@ -591,15 +688,19 @@ class Task:
 
             return of
 
-        dealt = self.dealt
+        dealt, recordings = self.dealt, shifted(self.recordings)
+        told = self.irregular and not self.time_ahead and varies_ahead(recordings("train"))
         return replace(
             self,
             name=f"{self.name}-{steps}-ahead",
             title=f"{self.title}, {steps} {plural} ahead",
-            description=f"{self.description} Each target is that of {steps} {plural} later.",
-            recordings=shifted(self.recordings),
+            description=f"{self.description} Each target is that of {steps} {plural} later"
+            f"{'; models are told how much later that is' * told}.",
+            features=(*self.features, *[time_ahead_feature(self.features, self.time_unit)] * told),
+            time_ahead=self.time_ahead or told,
+            recordings=recordings,
             dealt=None if dealt is None else lambda fold: shifted(dealt(fold)),
-            data_digest=hashlib.sha256(f"{self.data_digest} {steps} ahead".encode()).hexdigest(),
+            data_digest=hashlib.sha256(f"{self.data_digest} {steps} ahead{', told' * told}".encode()).hexdigest(),
         )
 
     def split(self, name: str) -> Split:
@@ -633,8 +734,7 @@ class Task:
         Raises:
             ValueError: where the data break a promise of the task.
         """
-        self._check_recordings(recordings, split)
-        return self._assemble(recordings, training=False)
+        return self._assemble(self._prepared(recordings, split), training=False)
 
     def fix_scalers(self, inputs: Scaler, targets: Scaler | None, timespan_unit: float) -> None:
         """Take these statistics in place of those of the training data, which are not read then."""
@@ -804,13 +904,17 @@ class Task:
         return self._fit(self._checked("train"))
 
     def _fit(self, recordings: list[Recording]) -> tuple[Scaler, Scaler | None, float]:
+        values = np.concatenate([recording.values for recording in recordings])
+        measured = len(self.measured)
         inputs = Scaler.fit(
-            np.concatenate([recording.values for recording in recordings]),
-            np.concatenate([recording.observed for recording in recordings]),
+            values[:, :measured],
+            np.concatenate([recording.observed[:, :measured] for recording in recordings]),
             # A forecast continues its column from wherever it has got to.
-            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self.features]),
+            clipped=np.array([feature.name not in self.carried and not self.alike for feature in self.measured]),
             alike=self.alike,
         )
+        if self.time_ahead:
+            inputs = inputs.with_time_ahead(values[:, -1])
         targets = None
         if self.carried:
             at = list(self.continued)
@@ -829,9 +933,12 @@ class Task:
         return recording.targets if recording.target_mask is None else recording.targets[recording.target_mask]
 
     def _checked(self, name: str) -> list[Recording]:
-        recordings = self.recordings(name)
+        return self._prepared(self.recordings(name), name)
+
+    def _prepared(self, recordings: list[Recording], name: str) -> list[Recording]:
+        """The recordings, checked, with all that models are told."""
         self._check_recordings(recordings, name)
-        return recordings
+        return [recording.telling_time_ahead() for recording in recordings] if self.time_ahead else recordings
 
     def _check_recordings(self, recordings: list[Recording], name: str) -> None:
         if not recordings:
@@ -854,8 +961,9 @@ class Task:
             refuse("has no steps")
         if steps <= self.context:
             refuse(f"has {steps} steps, none of them after the context of {self.context} that are not scored")
-        if recording.values.shape != (steps, len(self.features)):
-            refuse(f"values must have shape {(steps, len(self.features))}; got {recording.values.shape}")
+        if recording.values.shape != (steps, len(self.measured)):
+            told = ", without the time ahead" * self.time_ahead
+            refuse(f"values must have shape {(steps, len(self.measured))}{told}; got {recording.values.shape}")
         if recording.mask is not None and recording.mask.shape != recording.values.shape:
             refuse(f"mask must have the shape of values, {recording.values.shape}; got {recording.mask.shape}")
         if recording.row_numbers.shape != (steps,):
@@ -864,6 +972,13 @@ class Task:
             refuse("has unobserved values, so the task must say missing=True")
         if not np.isfinite(recording.times).all() or (recording.times[1:] < recording.times[:-1]).any():
             refuse("times must be finite and never decrease; sort the rows by time")
+        if self.time_ahead:
+            of_targets = np.array(None) if recording.target_times is None else recording.target_times
+            if of_targets.shape != (steps,):
+                got = None if recording.target_times is None else of_targets.shape
+                refuse(f"target_times must have shape {(steps,)}, as the task tells the time ahead; got {got}")
+            elif not np.isfinite(of_targets).all() or (of_targets < recording.times).any():
+                refuse("target_times must be finite and never before the times of their steps")
         bad = ~np.isfinite(recording.values)
         if recording.mask is not None:
             bad &= recording.mask
@@ -947,7 +1062,10 @@ class Task:
         environments = None
         if recordings[0].environment is not None:
             environments = np.array([recording.environment for recording, _ in pieces], dtype=np.int64)
-        return Split(values, timespans, mask, targets, target_mask, rows, names, groups, environments)
+        return Split(
+            *(values, timespans, mask, targets, target_mask, rows, names, groups, environments),
+            time_ahead=self.time_ahead,
+        )
 
     def _check_apart(self, name: str, split: Split, other: str, built: Split) -> None:
         rows, built_rows = _distinct(split.rows), _distinct(built.rows)
