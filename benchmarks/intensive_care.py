@@ -222,7 +222,8 @@ def main() -> None:
         ]
     to.mkdir(parents=True, exist_ok=True)
     (to / "tables.md").write_text("\n".join(text), encoding="utf-8")
-    reliability(predicted, to / "reliability.svg")
+    # The linear model's scores are no probabilities.
+    reliability({model: found for model, found in predicted.items() if model != "linear"}, to / "reliability.svg")
     print(f"written to {to}")
 
 

@@ -34,7 +34,9 @@ COMMANDS = {"demo": "make demo"} | {
 def cell(standing: Standing) -> str:
     if standing.mean is None:
         return "failed"
-    low, high = standing.interval or (float("nan"), float("nan"))
+    if standing.interval is None:
+        return f"{standing.mean:.3f}"
+    low, high = standing.interval
     return f"{standing.mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
@@ -72,7 +74,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
     head = " | ".join(f"{tasks[t].title}, {tasks[t].metric_label.lower()}" for t in tasks)
     rows = [
         f"| {entry.model} | {'' if entry.rank is None else f'{entry.rank:.1f}'} | "
-        + " | ".join(scores[t, entry.model, "matched"] for t in tasks)
+        + " | ".join(scores.get((t, entry.model, "matched"), "") for t in tasks)
         + " |"
         for entry in found.overall
     ]
@@ -86,25 +88,30 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         + " | ".join(
             f"{costs[t, model, 'parameters']:,.0f}, {costs[t, model, 'training_memory_bytes'] / 1e6:.1f} MB, "
             f"{1000 * costs[t, model, 'seconds_per_epoch']:.0f} ms"
+            if (t, model, "seconds_per_epoch") in costs
+            else "not measured"
             for t in tasks
         )
         + " |"
         for model in study.models
     ]
+    done = frame.filter(kind="fit")["run"].n_unique()
+    wanted = sum(run.kind == "fit" and run.task_name in tasks for run in study.runs())
+    part = f" **In progress: {done:,} of {wanted:,} fits are done.**" if done < wanted else ""
     note = "At published sizes and rates epochs, batches and splits are this study's: no reproduction of a paper."
     lines = [
         f"# What the study {study.name} found",
         "",
         f"Made by `{COMMANDS[study.name]} && python benchmarks/keep.py {study.name}` on {machine}, torch "
         f"{frame['torch'][0]}, one thread a run. The [report](report.html) itself, and all [results](results.parquet) "
-        "in one table.",
+        f"in one table.{part}",
         "",
         f"**{found.verdict.headline}**",
         "",
         *(f"- {judgement.sentence}" for judgement in found.verdict.judgements),
         *(f"- {warning}" for warning in found.verdict.warnings),
         "",
-        f"Mean test scores of {len(study.seeds)} seeds at {study.parameters:,} parameters, with 95 % intervals.",
+        f"Mean test scores of {'up to ' if part else ''}{len(study.seeds)} seeds at {study.parameters:,} parameters, with 95 % intervals.",
         "",
         f"| model | mean rank | {head} |",
         "|---|---|" + "---|" * len(tasks),
@@ -147,6 +154,8 @@ def main() -> None:
     tasks = study_file.facts(study, found.root)
     # The folder may also hold runs of an earlier version of the study.
     frame = results.read(found.root, study_file.run_ids(study, tasks))
+    # Of a study in progress.
+    tasks = {name: facts for name, facts in tasks.items() if name in set(frame["task"])}
     study_file.write(study, to.root)
     results.write_tasks(to.root, tasks)
     shutil.copy(found.report, to.report)
