@@ -20,7 +20,7 @@ class Described(Protocol):
 
     @property
     def kind(self) -> str:
-        """ "classification" or "regression"."""
+        """What is predicted, "classification" or "regression"."""
         ...
 
     @property
@@ -246,9 +246,7 @@ def recorded(key: str) -> Shift:
     for part in key.split("+"):
         name, mark, version = part.partition("@")
         if name not in SHIFTS or (mark and not (version.isdecimal() and int(version) > 1)):
-            raise ValueError(
-                f"results must have shifts among {', '.join(SHIFTS)}, or several joined by '+'; got {key!r}"
-            )
+            raise ValueError(f"a shift must be among {_KNOWN}; got {key!r}")
         # A key without a number is of the first version, whatever the present one is.
         found.append(replace(SHIFTS[name], version=int(version or 1)))
     return _composed(found)

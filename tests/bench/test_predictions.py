@@ -66,8 +66,8 @@ def test_new_metrics_need_no_training(monkeypatch):
     assert row(corruption="noise", level=1.0) in again
 
 
-def test_corrupted_data_are_scored_again_where_their_predictions_are_kept(tmp_path):
-    key = predictions.corrupted("noise", 0.5)
+def test_shifted_data_are_scored_again_where_their_predictions_are_kept(tmp_path):
+    key = predictions.shifted("noise", 0.5)
     noisy = CLASSES["test"][0], random.normal(size=(30, 3)).astype(np.float32)
     predictions.write(tmp_path, "r", CLASSES | {key: noisy})
     found = predictions.read(tmp_path, "r")

@@ -627,7 +627,7 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
     trivial = fits.filter(pl.col("metric") == "trivial")["value"]
     assert set(trivial) == set(fits.filter(pl.col("metric") == "trivial:upright")["value"])
     assert fits.filter(pl.col("metric") == "linear").is_empty()
-    # What validation selects by is scored on damaged data; a closed loop is not damaged.
+    # What validation selects by is scored on shifted data; a closed loop does not shift.
     assert set(fits.filter(pl.col("corruption") != "")["metric"]) == {"mse", "r2"}
 
     said = capsys.readouterr().out

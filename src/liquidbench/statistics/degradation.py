@@ -92,22 +92,34 @@ class ShiftEffect:
         """Who degrades least, and whether that is shown."""
         least, *others = self.models
         shift = shifts.recorded(self.shift).title
-        loss = number(least.area.mean, significant([one.area.mean for one in self.models]), signed=True)
+        loss = number(least.area.mean, significant([one.area.mean for one in self.models]))
         if not others:
             return f"{shift}: {least.model} loses {loss} on average over the levels."
-        verdicts = {one.model: self.verdict(one.model) for one in others}
         found = f"{shift}: {least.model} degrades least, losing {loss} on average over the levels"
+        verdicts = {one.model: self.verdict(one.model) for one in others}
         if set(verdicts.values()) == {"cannot say"}:
             reason = next(pair.reason for pair in self.pairs if least.model in (pair.first, pair.second))
-            return f"{found}; this study cannot say whether that holds: {reason}."
-        shown, alike, rest = (
-            [model for model, verdict in verdicts.items() if verdict in kinds]
-            for kinds in (("better",), ("equivalent",), ("no difference shown", "cannot say", "worse"))
-        )
-        words = [f"shown against {_named(shown, verdicts)}"] if shown else []
-        words += [f"equivalent to {_named(alike, verdicts)}"] if alike else []
-        words += [f"not shown against {_named(rest, verdicts)}"] if rest else []
-        return f"{found}; {', '.join(words)}."
+            return f"{found}; this study cannot say whether that holds: {reason}.{self._by_share}"
+        shown, alike = ([model for model, one in verdicts.items() if one == word] for word in ("better", "equivalent"))
+        rest = [model for model in verdicts if model not in (*shown, *alike)]
+        if len(shown) == len(others):
+            return f"{found}; that is shown against {'every other' if len(shown) > 1 else shown[0]}.{self._by_share}"
+        words = [f"equivalent to {_named(alike)}"] if alike else []
+        words += [f"shown against {_named(shown)}"] if shown else []
+        if len(rest) == len(others):
+            words.append("that is shown against no other")
+        elif rest:
+            words.append(f"not shown against {_named(rest)}")
+        return f"{found}; {', '.join(words)}.{self._by_share}"
+
+    @property
+    def _by_share(self) -> str:
+        """Who loses least of what it had learnt, if that is another model: a poor one has little to lose."""
+        shares = {one.model: one.area.relative for one in self.models if one.area.relative is not None}
+        least = min(shares, key=lambda model: shares[model], default="")
+        if least in ("", self.models[0].model):
+            return ""
+        return f" As a share of its lead over the trivial predictor, {least} loses least."
 
 
 def degradations(task: TaskResults) -> list[ShiftEffect]:
@@ -178,7 +190,5 @@ def _degradation(
     )
 
 
-def _named(models: Sequence[str], verdicts: Mapping[str, str]) -> str:
-    if len(models) == len(verdicts) > 1:
-        return "every other" if len(models) > 2 else f"both {' and '.join(models)}"
-    return listed(models, most=4, quote=False)
+def _named(models: Sequence[str]) -> str:
+    return " and ".join(models) if len(models) == 2 else listed(models, most=4, quote=False)
