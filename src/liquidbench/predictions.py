@@ -134,8 +134,9 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         DamagedFileError: if the file is damaged or belongs to another run.
     """
     arrays = _read(directory, run)
-    keys = [name.removesuffix(_TARGETS) for name in arrays if name.endswith(_TARGETS)]
-    return {key: (arrays[f"{key}{_TARGETS}"], arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
+    keys = [name.removesuffix(_PREDICTIONS) for name in arrays if name.endswith(_PREDICTIONS)]
+    test = arrays[f"test{_TARGETS}"]
+    return {key: (arrays.get(f"{key}{_TARGETS}", test), arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
 
 
 def network(directory: str | os.PathLike[str], run: str) -> tuple[dict[str, Any], bytes] | None:
@@ -262,9 +263,13 @@ def _read(directory: str | os.PathLike[str], run: str, names: tuple[str, ...] = 
 
 
 def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:
-    arrays = {}
+    arrays, test = {}, predicted["test"][0]
     for key, (targets, predictions) in predicted.items():
+        arrays[f"{key}{_PREDICTIONS}"] = predictions
+        # Most shifts leave the targets of the split as they are.
+        if key not in SPLITS and np.array_equal(targets, test):
+            continue
         if np.issubdtype(targets.dtype, np.integer) and targets.size:
             targets = targets.astype(np.min_scalar_type(int(targets.max())))
-        arrays |= {f"{key}{_TARGETS}": targets, f"{key}{_PREDICTIONS}": predictions}
+        arrays[f"{key}{_TARGETS}"] = targets
     return arrays

@@ -46,7 +46,7 @@ class Shift:
         name: what a study calls it; "a+b" for a after which b is applied.
         label: what its levels measure, for the axis of a chart.
         words: a level in words, with ``{n}`` for the number and ``{s}`` for a plural.
-        levels: the default levels.
+        levels: the default levels, from weak to strong; scores at 0 are those on unchanged data.
         limits: "at_least" and "below" or "at_most": which levels it takes.
         percent: whether levels are shares, written in percent.
         version: number of its definition. A transform that changes gets the next number, which is part of `key` from 2
@@ -126,8 +126,8 @@ _ANY = {"at_least": 0.0, "below": 1e6}
 _SHARE = {"at_least": 0.0, "below": 1.0}
 _WHOLE_SHARE = {"at_least": 0.0, "at_most": 1.0}
 _FACTOR = {"at_least": 0.0, "below": 1e3}
-_SIZES = (0.0, 0.25, 0.5, 1.0)
-_SHARES = (0.0, 0.25, 0.5, 0.75)
+_SIZES = (0.25, 0.5, 1.0)
+_SHARES = (0.25, 0.5, 0.75)
 
 SHIFTS: Mapping[str, Shift] = {
     shift.name: shift
@@ -136,7 +136,7 @@ SHIFTS: Mapping[str, Shift] = {
             "removed_steps",
             "Steps removed from each sequence",
             "{n} of steps removed",
-            (0.0, 0.1, 0.3, 0.5),
+            (0.1, 0.3, 0.5),
             _SHARE,
             percent=True,
         ),
@@ -151,7 +151,7 @@ SHIFTS: Mapping[str, Shift] = {
             "impulses",
             f"Values with a spike of {SPIKE:g} standard deviations",
             "spikes in {n} of values",
-            (0.0, 0.01, 0.05, 0.2),
+            (0.01, 0.05, 0.2),
             _WHOLE_SHARE,
             percent=True,
         ),
@@ -182,7 +182,7 @@ SHIFTS: Mapping[str, Shift] = {
             "sampling_rate",
             "Steps skipped after each one that is kept",
             "{n} step{s} skipped after each",
-            (0.0, 1.0, 3.0, 7.0),
+            (1.0, 3.0, 7.0),
             _ANY,
         ),
         Shift(
@@ -209,7 +209,7 @@ SHIFTS: Mapping[str, Shift] = {
 
 _KNOWN = f"{', '.join(SHIFTS)}, or several joined by '+'"
 
-COMPOSED_LEVELS = (0.0, 0.25, 0.5, 1.0)
+COMPOSED_LEVELS = (0.25, 0.5, 1.0)
 """Default levels of composed shifts, as shares of the strongest default level of each part."""
 
 
@@ -225,7 +225,7 @@ def find(name: str) -> Shift:
 
     Example:
         >>> find("removed_steps+noise").levels
-        (0.0, 0.25, 0.5, 1.0)
+        (0.25, 0.5, 1.0)
     """
     if not set(name.split("+")) <= SHIFTS.keys():
         raise ValueError(f"a shift must be among {_KNOWN}; got {name!r}")

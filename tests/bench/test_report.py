@@ -1215,7 +1215,9 @@ def written(tmp_path_factory):
 
 def test_tables_come_in_three_forms(written):
     texts, comparison = written
-    names = {"leaderboard", "over-tasks"} | {f"task-{task}{kind}" for task in TASKS for kind in ("", "-pairs")}
+    names = {"leaderboard", "over-tasks"} | {
+        f"task-{task}{kind}" for task in TASKS for kind in ("", "-pairs", "-shifts")
+    }
     assert all(set(of) == names for of in texts.values())
     best = next(line for line in comparison.leaderboard if line.task == "occupancy-excerpt")
     shown = f"{best.mean:.3f} [{best.interval[0]:.3f}, {best.interval[1]:.3f}]"
@@ -1224,7 +1226,12 @@ def test_tables_come_in_three_forms(written):
     rows = check_latex(texts["latex"]["leaderboard"], 5)
     assert rows[0][2] == "Room occupancy (excerpt) (Accuracy, higher is better)"
     assert next(row for row in rows if row[1] == best.model)[2] == rf"\textbf{{{shown}}}"
-    for name, columns in (("over-tasks", 9), ("task-cheetah-excerpt", 12), ("task-cheetah-excerpt-pairs", 6)):
+    for name, columns in (
+        ("over-tasks", 9),
+        ("task-cheetah-excerpt", 12),
+        ("task-cheetah-excerpt-pairs", 6),
+        ("task-cheetah-excerpt-shifts", 3),
+    ):
         widths = {line.count("|") for line in texts["markdown"][name].splitlines() if line.startswith("|")}
         assert widths == {columns + 1}
         check_latex(texts["latex"][name], columns)
@@ -1254,7 +1261,7 @@ def test_csv_holds_the_numbers_in_full(written):
 
 def test_tables_in_the_page_are_the_same(demo, written):
     links = re.findall(r'<a download="([^"]*)" href="data:text/plain;charset=utf-8,([^"]*)">', demo)
-    assert len(links) == 6 + 4 * len(TASKS)
+    assert len(links) == 6 + 7 * len(TASKS)
     forms = {"md": "markdown", "tex": "latex", "csv": "csv"}
     for name, address in links:
         stem, ending = name.split(".")

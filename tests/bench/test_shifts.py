@@ -10,9 +10,9 @@ from liquidbench.shifts import SHIFTS, find, recorded
 @pytest.mark.parametrize("name", [*SHIFTS, "noise+bias"])
 def test_every_shift_begins_at_nothing_and_takes_its_own_levels(name):
     shift = find(name)
-    assert shift.levels[0] == 0 and list(shift.levels) == sorted(set(shift.levels))
-    assert all(map(shift.takes, shift.levels)) and not shift.takes(-0.1)
-    told = [shift.told(level) for level in shift.levels]
+    assert shift.levels[0] > 0 and list(shift.levels) == sorted(set(shift.levels))
+    assert all(map(shift.takes, (0.0, *shift.levels))) and not shift.takes(-0.1)
+    told = [shift.told(level) for level in (0.0, *shift.levels)]
     assert told[0] == "unchanged data" and len(set(told)) == len(told)
     assert recorded(shift.key) == shift
 
