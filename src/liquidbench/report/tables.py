@@ -329,7 +329,7 @@ def shifts(task: TaskSummary, name: str) -> Table:
 
 
 def _loss(loss: Loss, places: int) -> str:
-    text = number(loss.mean, places, signed=True)
+    text = number(loss.mean, places)
     if loss.interval:
         text += f" [{number(loss.interval[0], places)}, {number(loss.interval[1], places)}]"
     return text if loss.relative is None else f"{text} ({number(100 * loss.relative)} %)"
