@@ -16,7 +16,7 @@ import numpy as np
 import speed
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.calibration import calibration_curve
 
 from liquidbench import predictions, results, study_file, tasks
@@ -72,6 +72,12 @@ def of_floors(task: Task) -> dict[str, Predicted]:
         "linear": task.linear_predictions()[asked.target_mask],
     }
     return {name: (asked.targets.astype(np.int64), logits[None].astype(np.float64)) for name, logits in found.items()}
+
+
+def together(networks: Predicted) -> Predicted:
+    """The networks of all seeds as one: the mean of their probabilities."""
+    targets, logits = networks
+    return targets, np.log(softmax(logits, axis=-1).mean(axis=0, keepdims=True))
 
 
 def bootstrap(
@@ -178,6 +184,16 @@ def main() -> None:
         "Paired differences:",
         "",
         differences(scores, list(trained)),
+    ]
+    ensembles = {model: together(predicted[model]) for model in trained}
+    of_all = bootstrap(ensembles, REPORTED, everyone, options.resamples)
+    text += [
+        f"The {seeds} networks of a model together, their probabilities averaged; intervals of patients alone:",
+        "",
+        speed.table(
+            "model | " + " | ".join(HEADS),
+            [(model, *(interval(of_all[model][metric]) for metric in REPORTED)) for model in in_order(of_all)],
+        ),
     ]
     column = [feature.name for feature in task.features].index("ICUType")
     values = task.input_scaler.restore(asked.values)[..., column]

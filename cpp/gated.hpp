@@ -53,6 +53,7 @@ class Gated {
         Buffer<T> sums((strands ? strands : 1) * size);
         each_strand(strands, p.threads, [&](std::int64_t strand) {
             BackwardWorkspace work(*this);
+            strand = strands - 1 - strand;  // what the forward pass wrote last is still in the cache
             for (std::int64_t chunk = strand; chunk < chunks; chunk += strands) {
                 backward_chunk(chunk, work, states, kept, state_gradients, gradients, sums.get() + strand * size);
             }

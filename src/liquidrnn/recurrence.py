@@ -100,7 +100,7 @@ class Recurrence(nn.Module):
 
         An absent sample has the values of one without any observed feature, and its state is the held one.
         """
-        return states[0][..., : self.output_size]
+        return states[0] if states[0].shape[-1] == self.output_size else states[0][..., : self.output_size]
 
     def run_on(self, backend: str | None) -> None:
         """Sets the backend."""

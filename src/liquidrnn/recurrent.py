@@ -173,7 +173,7 @@ class RecurrentLayer(nn.Module):
         for recurrence in self.recurrences:
             recurrence.run_on(backend)
         self.backend = backend
-        self.hidden_size = self.recurrences[0].hidden_size
+        self.hidden_size, self._state_sizes = self.recurrences[0].hidden_size, self.recurrences[0].state_sizes
         self.readout: nn.Linear | None = None
         if output_size is not None:
             output_size = positive_int("output_size", output_size)
@@ -231,12 +231,10 @@ class RecurrentLayer(nn.Module):
                 f"{type(self).__name__} cannot be traced by torch.jit, which would fix sizes and spans of its example: "
                 "use torch.export.export, or torch.onnx.export(..., dynamo=True)"
             )
-        # Not parameters(), which takes longer to find the first than a short sequence does.
         for kind in ("_parameters", "_buffers"):
-            for module in self.modules():
-                for tensor in getattr(module, kind).values():
-                    if tensor is not None and tensor.is_floating_point():
-                        return tensor
+            found = _first_floating(self, kind)
+            if found is not None:
+                return found
         for parameter in self.parameters():
             raise TypeError(
                 f"parameters of this {type(self).__name__} are {parameter.dtype}, but must be floating-point: use "
@@ -355,7 +353,7 @@ class RecurrentLayer(nn.Module):
             input, timespans, mask, reset, input_size=self.input_size, batch_first=self.batch_first, parameter=parameter
         )
         x, directions = samples.values, [samples.inputs(backward=bool(n)) for n in range(self.num_directions)]
-        state = self._state(hx, samples.batch, samples.batched, parameter)
+        starts = self._starts(hx, samples.batch, samples.batched, parameter)
         trace: Trace = {}
         final: list[State] = []
         with full_precision(x.device):
@@ -365,7 +363,7 @@ class RecurrentLayer(nn.Module):
                 traced = return_trace and number == self.num_layers - 1
                 outputs, traces = [], []
                 for backward, recurrence in enumerate(layer):  # type: ignore[arg-type]
-                    start = tuple(contiguous_copy(s[len(final)]) for s in state)
+                    start = starts[len(final)]
                     inputs = directions[backward]
                     if number:
                         inputs = inputs._replace(values=x.flip(1) if backward else x, observed=None)
@@ -426,17 +424,17 @@ class RecurrentLayer(nn.Module):
             mask = mask if batched else mask.unsqueeze(0)
         self._check_clock("timespan", timespan)
         spans = row_spans("timespan", 1.0 if timespan is None else timespan, batch, parameter).to(parameter.dtype)
-        state = self._state(hx, batch, batched, parameter)
+        starts = self._starts(hx, batch, batched, parameter)
         if reset is not None:
-            state = begun(state, row_flags("reset", reset, batch, parameter))
+            begins = row_flags("reset", reset, batch, parameter)
+            starts = [begun(state, begins) for state in starts]
         new_states: list[State] = []
         with full_precision(x.device):
             for number, (recurrence,) in enumerate(self.layers):  # type: ignore[misc]
                 if number and self.dropout:
                     x = F.dropout(x, self.dropout, self.training)
-                start = tuple(contiguous_copy(s[number]) for s in state)
                 inputs = Inputs(contiguous_copy(x), contiguous_copy(spans), None, None if number else mask)
-                x, new = recurrence(recurrence.step, inputs, start)
+                x, new = recurrence(recurrence.step, inputs, starts[number])
                 new_states.append(new)
             if self.readout is not None:
                 x = self.readout(contiguous_copy(x))
@@ -450,10 +448,20 @@ class RecurrentLayer(nn.Module):
                 "use them, or with time='ignore' to accept and ignore them"
             )
 
+    def _starts(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> list[State]:
+        """The initial state of each recurrence, parts (batch, width)."""
+        if hx is None:
+            # One for all, since nobody writes to it. Not parameter.new_zeros(): under fully_shard the parameter is a
+            # shard of a tensor.
+            kind = {"dtype": parameter.dtype, "device": parameter.device}
+            start = tuple([torch.zeros(batch, size, **kind) for size in self._state_sizes])
+            return [start] * (self.num_layers * self.num_directions)
+        parts = self._state(hx, batch, batched, parameter)
+        return [tuple([contiguous_copy(part) for part in state]) for state in zip(*parts, strict=True)]
+
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:
         """Initial state as a tuple of (layers * directions, batch, width)."""
-        rows = self.num_layers * self.num_directions
-        sizes = self.recurrences[0].state_sizes
+        rows, sizes = self.num_layers * self.num_directions, self._state_sizes
         if hx is None:
             # Not parameter.new_zeros(): under fully_shard the parameter is a shard of a tensor.
             kind = {"dtype": parameter.dtype, "device": parameter.device}
@@ -487,4 +495,24 @@ class RecurrentLayer(nn.Module):
 
 def full_precision(device: torch.device):
     """Disables autocast, which does not support meta tensors, for a recurrence."""
-    return nullcontext() if device.type == "meta" else torch.autocast(device.type, enabled=False)
+    if device.type == "meta":
+        return nullcontext()
+    # A graph may run under autocast later.
+    if not torch.compiler.is_compiling() and not torch.is_autocast_enabled(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def _first_floating(module: nn.Module, kind: str) -> Tensor | None:
+    """The first floating-point tensor among a module's ``_parameters`` or ``_buffers``, its submodules included.
+
+    ``modules()`` takes longer to find it than a short sequence does.
+    """
+    for tensor in getattr(module, kind).values():
+        if tensor is not None and tensor.is_floating_point():
+            return tensor
+    for child in module._modules.values():
+        found = None if child is None else _first_floating(child, kind)
+        if found is not None:
+            return found
+    return None

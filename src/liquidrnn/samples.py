@@ -64,10 +64,12 @@ class Samples:
         self.time_first = self.batched and not batch_first
         x = self._inner(x)
         self.batch, self.time, _ = x.shape
-        spans = checked_spans("timespans", 1.0 if timespans is None else timespans, parameter)
-        spans = self._of_samples("timespans", spans, "a number, ")
+        shape = self.batch, self.time, 1
+        spans = checked_spans("timespans", 1.0 if timespans is None else timespans, parameter, shape)
+        if isinstance(timespans, Tensor) or not spans.ndim:
+            spans = self._of_samples("timespans", spans, "a number, ")
         self.values, self.observed, present = self._observe(mask, x.to(parameter.dtype), parameter)
-        self.gaps = Gaps(spans, present, self._begins(reset, parameter), parameter.dtype)
+        self.gaps = Gaps(spans, present, self._begins(reset, parameter), parameter.dtype, padded=mask is None)
 
     def inputs(self, backward: bool) -> Inputs:
         """The input of a recurrence in one direction."""

@@ -43,8 +43,8 @@ def checked_number(name: str, value: object, dtype: torch.dtype) -> float | None
     return span
 
 
-def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
-    """Checked spans in the precision in which they are summed: shape () for a number, else the given shape.
+def checked_spans(name: str, spans: object, parameter: Tensor, shape: tuple[int, ...] = ()) -> Tensor:
+    """Checked spans in the precision in which they are summed: of this shape for a number, else the given shape.
 
     While a graph is traced, values cannot be checked: a span too large for the layer is clamped instead.
 
@@ -52,6 +52,7 @@ def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
         name: name of the argument.
         spans: a Python or NumPy number, or a Tensor of real numbers.
         parameter: a parameter of the layer, for its dtype and device.
+        shape: shape of the result for a number.
     """
     precise = torch.promote_types(parameter.dtype, torch.float32)
     if torch.compiler.is_compiling() and isinstance(spans, np.ndarray) and not spans.ndim:
@@ -64,7 +65,7 @@ def checked_spans(name: str, spans: object, parameter: Tensor) -> Tensor:
                 f"{name} must be a number or a Tensor, but got {described(spans)}"
                 f"{': use torch.as_tensor()' if array else ''}"
             )
-        return torch.full((), number, dtype=precise, device=parameter.device)
+        return torch.full(shape, number, dtype=precise, device=parameter.device)
     if spans.dtype == torch.bool or spans.is_complex():
         raise TypeError(f"{name} must be real numbers, but got {described(spans)}; a bool Tensor is a mask")
     if spans.ndim == 0 and spans.device.type == "cpu":
@@ -138,11 +139,19 @@ class Gaps:
         present: bool (batch, time, 1), or None if every sample is present.
         reset: bool (batch, time, 1), True where an episode begins, or None if none does.
         dtype: dtype of the result; sums are computed in the dtype of ``spans``.
+        padded: whether every absent sample comes after its sequence's last present one, so that no gap holds one.
     """
 
-    def __init__(self, spans: Tensor, present: Tensor | None, reset: Tensor | None, dtype: torch.dtype):
+    def __init__(
+        self,
+        spans: Tensor,
+        present: Tensor | None,
+        reset: Tensor | None,
+        dtype: torch.dtype,
+        padded: bool = False,
+    ):
         self.spans, self.present, self.reset, self.dtype = spans, present, reset, dtype
-        if present is None:
+        if present is None or padded:
             self.sums = spans
             return
         batch, time, _ = spans.shape

@@ -1034,6 +1034,47 @@ def test_two_currencies_are_not_one_unit(tmp_path):
     assert found.frame["two"].dtype == pl.String and found.frame["two"][0] == "€1.5"
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [f"{k / 4} kW" if k % 2 else f"{k * 250} W" for k in range(60)],
+        [f"{k / 4} kW" if k % 9 else f"{k * 250} W" for k in range(60)],
+        [f"€{k}.5" if k % 3 else f"$ {k}.5" for k in range(60)],
+        [f"{k} °C" if k % 3 else f"{k} °F" for k in range(60)],
+    ],
+)
+def test_numbers_in_several_units_are_refused_or_left_out_in_words(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    path.write_text("t,load,y\n" + "\n".join(f"{k},{cell},{k % 7}" for k, cell in enumerate(cells)))
+    found = columns.read(path)
+    assert re.search("several units, such as .*; write all of them in one|holds numbers, but", found.spoilt["load"])
+    with pytest.raises(ValueError, match=r"target 'load' holds numbers"):
+        table.plan({"table": str(path), "target": "load"})
+
+
+@pytest.mark.parametrize(("name", "odd"), [("temp (°C)", True), ("temp_kW", True), ("t (°F)", False), ("temp", False)])
+def test_cells_in_another_unit_than_their_name_are_said(read, name, odd):
+    _, made = column_of(read, [f"{k} °F" for k in range(60)], name=name)
+    assert any("but its cells say °F" in line for line in made.warnings) == odd
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [[f"{k} kW" for k in range(60)], [f"{k} apples" if k % 2 else f"{k} pears" for k in range(60)], list("ab") * 30],
+)
+def test_one_unit_and_words_are_not_several_units(tmp_path, cells):
+    path = tmp_path / "t.csv"
+    path.write_text("t,load,y\n" + "\n".join(f"{k},{cell},{k % 7}" for k, cell in enumerate(cells)))
+    assert not columns.read(path).spoilt
+
+
+def test_yes_and_no_in_several_spellings_are_said(read):
+    _, made = column_of(read, ["yes", "no", "1", "0"] * 10)
+    assert any("'c' spells yes and no in several ways ('0', '1', 'no', 'yes')" in line for line in made.warnings)
+    for cells in (["yes", "no"] * 20, ["Yes", "no"] * 20, ["1", "0"] * 20, ["y", "n", "maybe"] * 14, ["t", "f"] * 20):
+        assert not column_of(read, cells)[1].warnings
+
+
 def column_of(read, cells, name="c", **asked):
     made = read(f"{name}\tn\n" + "\n".join(f"{cell}\t{row}" for row, cell in enumerate(cells)), "mine.tsv", **asked)
     return made.frame[name], made
@@ -1143,7 +1184,7 @@ def test_numbers_with_words_are_shown_where_they_are_left_out(plan):
         return f"{number},{number * 7} {'km' if number % 4 else 'm'},{level(number)},{flow(number) / 2}"
 
     said = plan("when,dist,x,y\n" + lines(row, rows=90), "y")[1]
-    assert "'dist' holds cells such as '0 m' in line 2, which are read as text, 90 distinct values" in "".join(said)
+    assert "'dist' holds numbers in several units, such as '0 m' and '7 km'; write all of them in one" in "".join(said)
 
 
 def test_words_that_count_as_missing_among_numbers_are_said(read):

@@ -1197,3 +1197,13 @@ def test_counts_from_1960_are_pointed_out():
     assert reading is not None and "counts from 1960 (SAS, Stata) have the same spans" in reading.remarks[0]
     reading = dates.read(pl.Series("unix_time", seconds), at)
     assert reading is not None and "1960" not in reading.remarks[0]
+
+
+@pytest.mark.parametrize("day", ["03/01/2024", "03/03/2024"])
+def test_a_single_day_is_read_in_an_order_that_is_said(day, tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [f"{day} {8 + row // 6:02}:{row % 6}0,{row % 7}.5,{row % 5}.25" for row in range(80)]
+    path.write_text("\n".join(["when,x,y", *rows]))
+    said = "".join(table.plan({"table": str(path), "target": "y", "time": "when"}).lines)
+    remark = "'when' read as day, month, year; spans are the same with month, day, year"
+    assert (remark in said) == (day != "03/03/2024")

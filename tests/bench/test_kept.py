@@ -226,6 +226,20 @@ def test_what_is_odd_but_readable_is_said(model):
     assert "ignored, as the model was not trained on them: 'colour'" in predictor.lines
     assert any("'speed' has no value in row 4, though it always had one" in line for line in predictor.lines)
     predictor.predict(table.with_columns(pl.col("time") * 1000), any_spans=True)
+    assert not any("far outside" in line for line in predictor.lines)
+    predictor.predict(table.with_columns(pl.col("speed") / 1000))
+    assert any("'speed' is 0.9" in line and "far outside of training (10" in line for line in predictor.lines)
+
+
+def test_cells_in_another_unit_than_the_name_of_their_column_are_refused(model, tmp_path):
+    table = engines(machines=2)
+    for unit, size in (("kW", 1.0), ("MW", 0.001)):
+        load = (pl.col("load [kW]") * size).cast(pl.String) + f" {unit}"
+        table.with_columns(load.alias("load [kW]")).write_csv(tmp_path / f"{unit}.csv")
+    predictor = liquidbench.load(model)
+    assert predictor.predict(tmp_path / "kW.csv").equals(predictor.predict(table))
+    with pytest.raises(ValueError, match=r"'load \[kW\]' must be in kW, as in training; the table says MW"):
+        predictor.predict(tmp_path / "MW.csv")
 
 
 def test_damage_is_named(model, tmp_path):

@@ -320,8 +320,8 @@ def test_a_forecast_from_many_columns_is_up_against_the_targets_last_value(save)
     assert [feature.name for feature in task.features] == ["x", "z", "label = high", "label = low", "label = middle"]
     steps = task.split("test").rows
     steps = steps[steps >= 0]
-    # In standard deviations of the training targets, which are the rows from the fourth on.
-    known = z[3 : 3 + task.split("train").rows.max() + 1]
+    # In standard deviations of the column in the rows that training reads, which its targets continue.
+    known = z[: task.split("train").rows.max() + 1]
     expected = np.sqrt(np.mean((z[steps + 3] - z[steps]) ** 2)) / known.std()
     assert task.trivial_score("rmse") == pytest.approx(expected, rel=1e-4)
 
@@ -979,7 +979,7 @@ def test_rows_and_columns_without_content_are_dropped(save):
     text = series(40).write_csv().replace("\n", ",\n").replace("label,", "label,spare", 1) + ",,,,\n" * 2
     text += "".join(line + ",\n" for line in series(400).write_csv(include_header=False).splitlines()[40:])
     _, lines = guess(save(text), "label")
-    assert said(lines, "rows") == "rows: 2 empty rows dropped, the first of them line 3"
+    assert said(lines, "rows") == "rows: 2 empty rows dropped, the first of them line 42"
     assert "'spare' is empty" in said(lines, "left out")
 
 

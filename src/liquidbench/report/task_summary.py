@@ -182,11 +182,16 @@ class TaskSummary:
 
     @cached_property
     def places(self) -> int:
-        """Number of decimals of all the task's scores, from a typical interval; one number, so that columns align."""
+        """Number of decimals of all the task's scores, from a typical interval; one number, so that columns align.
+
+        A score with a finite range, such as an accuracy, has at least as many as tell a hundredth of it.
+        """
         compared = [spread for (_, variant), spread in self.spreads.items() if variant == "matched"]
         widths = [(one.interval[1] - one.interval[0]) / 2 for one in compared if one.interval]
         sizes = [abs(one.mean) for one in compared or self.spreads.values()]
-        return decimals(median(widths) if widths else None, median(sizes) if sizes else 0.0)
+        low, high = self.facts.measure.range
+        least = 2 - math.floor(math.log10(high - low)) if math.isfinite(high - low) else 0
+        return max(decimals(median(widths) if widths else None, median(sizes) if sizes else 0.0), least)
 
     def text(self, value: float, *, signed: bool = False) -> str:
         """A formatted score."""

@@ -23,7 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench.system.packed import decompressed
-from liquidbench.tasks import numerals, reading
+from liquidbench.tasks import numerals, reading, words
 
 ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".data", ".parquet")
 BAD_CELLS = 0.05
@@ -412,6 +412,9 @@ class _Typing:
             if name in self.exponents and done[name].dtype.is_numeric():
                 table.remarks.append(self.exponents[name])
         for name in self.words.keys() - done.keys():
+            if name not in table.spoilt and len(cells := numerals.in_several_units(self.words[name])) > 1:
+                some = " and ".join(map(repr, cells[:2]))
+                table.spoilt[name] = f"holds numbers in several units, such as {some}; write all of them in one"
             done[name] = self._as_words(self.words[name])
         self._keep_codes(text, done)
         for name in missing:
@@ -489,6 +492,11 @@ class _Typing:
             self._tell_form(name, column.filter(numbers.is_not_null()), mark, told)
             if unit:
                 self.table.units.setdefault(name, unit)
+                named = words.unit_in(name)[1]
+                if named and not words.same_unit(named, unit):
+                    self.table.warnings.append(
+                        f"{name!r} is named in {named}, but its cells say {unit}; they are taken as they are"
+                    )
 
     def _take_numbers(self, name: str, column: pl.Series, numbers: pl.Series) -> bool:
         """Whether a column is one of numbers; its few other cells are said."""
@@ -604,6 +612,12 @@ class _Typing:
         if (column == "NA").any() and self._is_value(column, text):
             text = text.set((column == "NA").fill_null(False), "NA")
         lower = text.str.to_lowercase()
+        spelt = set(lower.drop_nulls().unique().to_list())
+        if len(spelt) > 2 and len([pair for pair in _TRUTHS if spelt & pair]) > 1 and spelt <= set().union(*_TRUTHS):
+            self.table.warnings.append(
+                f"{column.name!r} spells yes and no in several ways ({', '.join(map(repr, sorted(spelt)))}), each of "
+                "which is a category of its own; write those alike that mean the same"
+            )
         return lower == "true" if lower.drop_nulls().is_in(["true", "false"]).all() else text
 
     def _is_value(self, column: pl.Series, text: pl.Series) -> bool:
@@ -655,6 +669,7 @@ class _Typing:
 
 _WORDS_FOR_MISSING = sorted(word for word in reading.MISSING if re.fullmatch(r"[a-z ]{5,}|none", word))
 _MOST_CLASSES = 50
+_TRUTHS = tuple(set(pair.split()) for pair in ("yes no", "y n", "true false", "t f", "1 0", "on off"))
 _FEWEST_CATEGORIES = 3
 _MOST_TOLD = 8
 _SIDEWAYS = 10

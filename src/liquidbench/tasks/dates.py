@@ -717,7 +717,11 @@ def _choose_order(
         return first, remark if few_tell else None, None
     times = {name: choices[name][0][readable] for name in best}
     if all(np.array_equal(np.diff(times[name]), np.diff(times[best[0]])) for name in best[1:]):
-        return best[0], None, None
+        # Of a single day, so that spans are the same; what is written beside predictions is not.
+        alike = all(np.array_equal(times[name], times[best[0]]) for name in best[1:])
+        others = " or ".join(ORDERS[name] for name in best[1:])
+        remark = f"file: {column.name!r} read as {ORDERS[best[0]]}; spans are the same with {others} (--dates)"
+        return best[0], None if alike else remark, None
     if points and "day-first" in best:
         best = [name for name in best if name != "month-first"]
     # In the right order rows seldom go against the direction that most take, in a wrong one often.

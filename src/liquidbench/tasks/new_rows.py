@@ -15,11 +15,14 @@ import numpy as np
 import polars as pl
 
 from liquidbench.system.storage import regular
-from liquidbench.tasks import columns, recordings, timing
+from liquidbench.tasks import columns, recordings, timing, words
 from liquidbench.tasks.draft import Draft, kind_of_content, labelled
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.task import Recording, Task
 from liquidbench.wording import counted, listed
+
+STRANGE = 5.0
+"""Deviations of a column in training beyond which the median of new rows is most likely in another unit."""
 
 FAR = 10.0
 """Times the spans of training beyond which the median span of new rows is most likely in another unit."""
@@ -155,12 +158,12 @@ class NewRows(Draft):
         """Refuse values in other units than those of training, where the file says so."""
         known = {name: one["unit"] for name, one in self._columns.items() if one["kind"] == "number"}
         known |= {name: self.how["unit_of_time"] for name in self.how["time_columns"]}
-        for name, unit in known.items():
-            here = self.file.units.get(name)
-            if unit and here and unit != here:
+        for name, told in known.items():
+            unit, here = told or words.unit_in(name)[1], self.file.units.get(name)
+            if unit and here and not words.same_unit(unit, here):
                 self.refuse(f"{name!r} must be in {unit}, as in training; the table says {here}. Convert it")
-            if unit and not here:
-                self.warnings.append(f"the table does not say the unit of {name!r}; in training it was {unit}")
+            if told and not here:
+                self.warnings.append(f"the table does not say the unit of {name!r}; in training it was {told}")
 
     def _check_clock(self) -> None:
         """Refuse a clock without dates whose rows are not in order: it tells days apart by passing midnight."""
@@ -189,6 +192,28 @@ class NewRows(Draft):
             observed += [there] * len(encoded)
         self.values = np.stack(values, axis=1).astype(np.float64)
         self.observed = np.stack(observed, axis=1)
+        self._check_ranges()
+
+    def _check_ranges(self) -> None:
+        """Warn of columns whose values are mostly of another size than in training, as in another unit."""
+        scaler, numbers = (
+            self.task.input_scaler,
+            {name for name, one in self._columns.items() if one["kind"] == "number"},
+        )
+        for place, feature in enumerate(self.task.features):
+            seen = self.values[self.observed[:, place], place]
+            if feature.name not in numbers or not len(seen):
+                continue
+            mean, reach = scaler.mean[place], STRANGE * scaler.deviation[place]
+            low, high = mean - reach, mean + reach
+            if scaler.low is not None and scaler.high is not None and np.isfinite(scaler.low[place]):
+                low, high = min(low, scaler.low[place]), max(high, scaler.high[place])
+            median = float(np.median(seen))
+            if not low <= median <= high:
+                self.warnings.append(
+                    f"{feature.name!r} is {median:.4g} at the median, far outside of training ({mean:.4g} ± "
+                    f"{scaler.deviation[place]:.2g}): if it is in another unit, convert it"
+                )
 
     def _as_categories(self, name: str, column: pl.Series, known: list[str]) -> list[Any]:
         """For each value that training had, whether a row has it."""

@@ -197,6 +197,23 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
     return column, told, found_unit
 
 
+def in_several_units(column: pl.Series) -> list[str]:
+    """A cell of each unit or currency, where numbers in one column have several; else none."""
+    cells = column.drop_nulls()
+    number = _SIGNS.replace("^(?:", "^(").replace("{unit}", r"(\D*)")
+    parts = cells.to_frame("cell").with_columns(
+        sign=cells.str.extract(number, 1).fill_null(""),
+        number=cells.str.extract(number, 2),
+        unit=cells.str.extract(number, 3).str.strip_chars().fill_null(""),
+    )
+    found = parts.filter(pl.col("number").is_not_null()).unique(("sign", "unit"), keep="first", maintain_order=True)
+    named = found.filter((pl.col("unit") != "") | (pl.col("sign") != ""))
+    known = all(not unit or _SUFFIX.search(f"1{unit}") for unit in named["unit"])
+    if parts["number"].null_count() > 0.05 * len(cells) or named.height < 2 or not known:
+        return []
+    return named["cell"].to_list()
+
+
 def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None, usual: str | None) -> str:
     """The decimal mark of a column.
 

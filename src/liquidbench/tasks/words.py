@@ -620,6 +620,32 @@ _SPLIT = frozenset("train training test testing val valid validation dev holdout
 """What people call the parts of a split."""
 
 
+_SPELLINGS = {
+    spelling: unit
+    for unit, spellings in {
+        "°C": "°c degc celsius c",
+        "°F": "°f degf fahrenheit f",
+        "K": "k kelvin °k",
+        "km/h": "km/h kmh kph",
+        "m/s": "m/s mps",
+        "kn": "kn kts",
+        "lb": "lb lbs",
+        "mmHg": "mmhg",
+        "kWh": "kwh",
+        "kW": "kw",
+        "Wh": "wh",
+        "hPa": "hpa",
+        "kPa": "kpa",
+        "Hz": "hz",
+        "kHz": "khz",
+        "kg": "kg",
+        "km": "km",
+    }.items()
+    for spelling in spellings.split()
+}
+"""Spellings of units that people use for one another, in small letters. MW and mW are two units."""
+
+
 def unit_in(name: str) -> tuple[str, str]:
     """What a column's name says without a unit at its end, and the unit; empty where there is none.
 
@@ -633,11 +659,23 @@ def unit_in(name: str) -> tuple[str, str]:
     if found and is_unit(found[2].strip()):
         return found[1], found[2].strip()
     found = re.fullmatch(
-        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|inhg)",
+        r"(.+)[ _](kmh|km/h|mph|kts|mps|fps|km|mi|ft|mm|cm|kg|lbs?|degc|degf|celsius|fahrenheit|kelvin|hpa|kpa|psi|"
+        "inhg|[kM]?Wh|[kM]W|mW|[km]V|mA|k?Hz|ppm|rpm|bpm|mmhg)",
         name,
         re.I,
     )
     return (found[1], found[2]) if found else (name, "")
+
+
+def same_unit(one: str, other: str) -> bool:
+    """Whether two spellings are of one unit.
+
+    Example:
+        >>> same_unit("degC", "°C"), same_unit("km / h", "kmh"), same_unit("mW", "MW")
+        (True, True, False)
+    """
+    plain = (text.replace(" ", "").removesuffix("/1") for text in (one, other))
+    return len({_SPELLINGS.get(text.lower(), text) for text in plain}) == 1
 
 
 def is_unit(text: str) -> bool:

@@ -180,7 +180,7 @@ def direct(tensors: Iterable[Tensor | None]) -> bool:
         return False
     if torch._C._len_torch_dispatch_stack() or torch._C._get_tracing_state() is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return False
-    return all(t is None or type(t) in PLAIN for t in tensors)
+    return all([t is None or type(t) in PLAIN for t in tensors])
 
 
 PLAIN = (Tensor, nn.Parameter)

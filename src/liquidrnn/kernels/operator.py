@@ -100,12 +100,9 @@ class Form:
 
     def __init__(self, kind: type, prefix: str = ""):
         self.kind = kind
-        self._flat = True
         self._parts: list[Form | bool] = []  # for each field, its own form, or whether it is a tensor
         self.tensors: dict[str, str] = {}  # names, and types as in a schema
         self.settings: dict[str, str] = {}
-        self._tensor_at: list[int] = []
-        self._setting_at: list[int] = []
         for name, hint in get_type_hints(kind).items():
             path = f"{prefix}{name}"
             optional = get_origin(hint) in (types.UnionType,) or type(None) in get_args(hint)
@@ -115,17 +112,16 @@ class Form:
                 self._parts.append(part)
                 self.tensors |= part.tensors
                 self.settings |= part.settings
-                self._flat = False
                 continue
             self._parts.append(given is Tensor)
-            (self._tensor_at if given is Tensor else self._setting_at).append(len(self._parts) - 1)
             where = self.tensors if given is Tensor else self.settings
             where[path] = self.SCHEMA[get_origin(given) or given] + "?" * optional
+        self._flat = self._parts == [True] * len(self.tensors) + [False] * len(self.settings)
 
     def flattened(self, value: Any) -> list[Any]:
         """Tensors, then settings."""
         if self._flat:
-            return [value[at] for at in self._tensor_at] + [value[at] for at in self._setting_at]
+            return list(value)
         tensors, settings = [], []
         self._flatten(value, tensors, settings)
         return tensors + settings
@@ -137,14 +133,18 @@ class Form:
             else:
                 (tensors if part else settings).append(given)
 
-    def rebuilt(self, tensors: Iterator[Tensor | None], settings: Iterator[Any]) -> Any:
-        """The value with these tensors and settings."""
-        return self.kind._make(  # type: ignore[attr-defined]
-            [
-                next(tensors) if part is True else next(settings) if part is False else part.rebuilt(tensors, settings)
-                for part in self._parts
-            ]
-        )
+    def rebuilt(self, tensors: Sequence[Tensor | None], settings: Sequence[Any]) -> Any:
+        """The value with these tensors and settings: the inverse of :meth:`flattened`."""
+        if self._flat:
+            return self.kind(*tensors, *settings)
+        return self._rebuild(iter(tensors), iter(settings))
+
+    def _rebuild(self, tensors: Iterator[Tensor | None], settings: Iterator[Any]) -> Any:
+        parts = [
+            next(tensors) if part is True else next(settings) if part is False else part._rebuild(tensors, settings)
+            for part in self._parts
+        ]
+        return self.kind(*parts)
 
 
 _ROWS = ("Tensor values", "Tensor initial", "Tensor timespans", "Tensor? present", "Tensor? reset")
@@ -186,6 +186,7 @@ class Operator:
         self._form = Form(equation)
         rows = (*_ROWS, "Tensor? observed") if observes else _ROWS
         self._observes, self._rows, self._count = observes, len(rows), len(rows) + len(self._form.tensors)
+        self._end = self._count + len(self._form.settings)
         given = [*self._form.tensors.items(), *self._form.settings.items()]
         arguments = ", ".join([*rows, *(f"{kind} {name.replace('.', '_')}" for name, kind in given), "bool keep"])
         library = f"liquidrnn::{name}"
@@ -220,7 +221,7 @@ class Operator:
         if kernel is None or kernel.stream is None:
             return None
         given, count = self._form.flattened(equation), len(self._form.tensors)
-        equation = self._form.rebuilt(iter(dense(given[:count])), iter(given[count:]))
+        equation = self._form.rebuilt(dense(given[:count]), given[count:])
         return kernel.stream(buffers, equation, maps, outputs)
 
     def __call__(self, inputs: Inputs, initial: Tensor, equation: Equation, backend: str | None = None) -> Tensor:
@@ -256,7 +257,7 @@ class Operator:
     def grouped(self, arguments: Sequence[Any]) -> tuple[Inputs, Tensor, Equation]:
         """Inputs, initial state and equation: the inverse of :meth:`arguments`."""
         values, initial, timespans, present, reset, *observed = arguments[: self._rows]
-        equation = self._form.rebuilt(iter(arguments[self._rows : self._count]), iter(arguments[self._count :]))
+        equation = self._form.rebuilt(arguments[self._rows : self._count], arguments[self._count : self._end])
         return Inputs(values, timespans, present, observed[0] if observed else None, reset), initial, equation
 
     def _budget(self, device: str, keep: bool) -> int:
@@ -265,8 +266,9 @@ class Operator:
     def _dense(self, arguments: Sequence[Any], groups: tuple[Inputs, Tensor, Equation] | None = None):
         """Inputs, initial state and equation as dense tensors; ``groups`` if they are dense already."""
         tensors = arguments[: self._count]
-        if groups is not None and all([t is None or t.is_contiguous() and not t.is_neg() for t in tensors]):
-            return groups
+        # Mostly they are, and a call that returns its argument takes longer than to ask.
+        if all([t is None or t.is_contiguous() and not t.is_neg() for t in tensors]):
+            return self.grouped(arguments) if groups is None else groups
         return self.grouped((*dense(tensors), *arguments[self._count :]))
 
     def _run(
@@ -283,7 +285,7 @@ class Operator:
         kernel = self.kernels[initial.device.type]
         numbers = kernel.numbers(inputs, initial, equation)
         states, kept = _empty(kernel, inputs.values, initial, numbers, budget)
-        kernel.forward(inputs, initial, equation, states, _by_sample(kept, len(initial), numbers))
+        kernel.forward(inputs, initial, equation, states, _by_sample(kept, initial.shape[0], numbers))
         return states, kept
 
     def _run_whole(self, *arguments) -> tuple[Tensor, Tensor]:
@@ -308,13 +310,13 @@ class Operator:
         inputs, initial, equation = self._dense(arguments)
         kernel = self.kernels[initial.device.type]
         numbers = kernel.numbers(inputs, initial, equation)
-        kept, states, upstream = _by_sample(kept, len(initial), numbers), states.contiguous(), upstream.contiguous()
-        found = self._empty_gradients(arguments)
+        kept, states, upstream = _by_sample(kept, initial.shape[0], numbers), states.contiguous(), upstream.contiguous()
         if kernel.partly or kept.shape[1] == states.shape[1]:
-            if wanted is not None and kernel.spares:
-                found = [None if at in _SPARED and at not in wanted else tensor for at, tensor in enumerate(found)]
+            spared = _SPARED if wanted is not None and kernel.spares else ()
+            found = self._empty_gradients(arguments, [at for at in spared if at not in wanted])  # type: ignore[operator]
             kernel.backward(inputs, initial, equation, states, kept, upstream, self._filled(arguments, found))
         else:
+            found = self._empty_gradients(arguments)
             self._fill_in_pieces(kernel, numbers, arguments, states, upstream, found)
         return found
 
@@ -326,10 +328,11 @@ class Operator:
         numbers = kernel.numbers(inputs, initial, equation)
         return _empty(kernel, inputs.values, initial, numbers, self._budget(device, keep))
 
-    def _empty_gradients(self, arguments: Sequence[Any]) -> list[Tensor | None]:
+    def _empty_gradients(self, arguments: Sequence[Any], spared: Sequence[int] = ()) -> list[Tensor | None]:
+        dense = torch.contiguous_format
         return [
-            torch.empty_like(t, memory_format=torch.contiguous_format) if _has_gradient(t) else None
-            for t in arguments[: self._count]
+            torch.empty_like(t, memory_format=dense) if at not in spared and _has_gradient(t) else None
+            for at, t in enumerate(arguments[: self._count])
         ]
 
     def _filled(self, arguments: Sequence[Any], found: Sequence[Tensor | None]) -> Gradients:
@@ -478,7 +481,7 @@ def _empty(kernel: Kernel, values: Tensor, initial: Tensor, numbers: int, budget
 
 def _by_sample(kept: Tensor, batch: int, numbers: int) -> Tensor:
     """The kept values as (batch, samples, numbers)."""
-    samples = (len(kept) - _SPARE) // max(batch * numbers, 1)
+    samples = (kept.shape[0] - _SPARE) // max(batch * numbers, 1)
     return kept.as_strided((batch, samples, numbers), (samples * numbers, numbers, 1))
 
 

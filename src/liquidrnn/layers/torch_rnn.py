@@ -502,10 +502,11 @@ class _TorchRecurrence(FusedRecurrence, _OfTorch):
 
     def _own_way(self) -> str | None:
         """Why the torch module inside must be called; None if it need not be."""
-        if type(self.rnn).forward not in _FORWARDS:
+        rnn: Any = self.rnn
+        if type(rnn).forward not in _FORWARDS:
             return "its torch module was replaced"
-        hooks = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-        return "its torch module has hooks" if any(getattr(self.rnn, name) for name in hooks) else None
+        hooked = rnn._forward_pre_hooks or rnn._forward_hooks or rnn._backward_pre_hooks or rnn._backward_hooks
+        return "its torch module has hooks" if hooked else None
 
     def fused(self) -> bool:
         """Whether one of our kernels runs it; without one, torch's implementation is faster than the reference."""

@@ -14,12 +14,13 @@ from liquidrnn.kernels.loop import Inputs
 from liquidrnn.kernels.operator import Gradients, Kernel, Maps, StreamBuffers, StreamKernel
 
 _PARAMETERS = Cell._fields.index("kind")
+_KINDS = {kind: number for number, kind in enumerate(GATES)}
 _STAGES = {"semi_implicit": 1, "euler": 1, "heun": 2, "rk4": 4}
 
 
 def _groups(inputs: Inputs, initial: Tensor, cell: Cell, kept: int) -> tuple[Any, ...]:
     (observed,), parameters = capsules((inputs.observed,)), capsules(cell[:_PARAMETERS])  # type: ignore[arg-type]
-    form = list(GATES).index(cell.kind), cell.units, int(cell.appends), SOLVERS.index(cell.solver), cell.unfolds, kept
+    form = _KINDS[cell.kind], cell.units, int(cell.appends), SOLVERS.index(cell.solver), cell.unfolds, kept
     return rows(inputs, initial), observed, parameters, form
 
 
