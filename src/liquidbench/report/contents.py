@@ -335,6 +335,9 @@ def _shifts_left_out(study: Study, task: TaskSummary) -> list[str]:
     if not task.facts.known:
         return []
     asked = [shifts.find(name) for name in study.robustness.levels]
+    if asked and task.facts.selection is not None:
+        loop, kept = task.facts.measure.label, task.facts.selection.label
+        return [f"All shifts: {loop} is measured in a closed loop, which does not shift; {kept} is in the results"]
     reasons = [(shift.title, shift.why_not(task.facts)) for shift in asked if shift.key not in task.shifts]
     return [f"{title}: {reason}" for title, reason in reasons if reason]
 
