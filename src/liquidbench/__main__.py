@@ -989,7 +989,7 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
 
 
 def _known_scores(plan: "Plan") -> dict["Run", float]:
-    """The main score on the uncorrupted test split, for the runs that have one."""
+    """The main score on the unchanged test split, for the runs that have one."""
     from liquidbench import results
 
     runs = {plan.id(run): run for run in plan.status}
@@ -1213,7 +1213,7 @@ def _fit_to_time(
     began = time.monotonic()
     from dataclasses import replace
 
-    from liquidbench import time_budget
+    from liquidbench import shifts, time_budget
 
     # A worker needs this time, too.
     setup += time.monotonic() - began
@@ -1221,11 +1221,13 @@ def _fit_to_time(
     parameters = options.parameters or _choose_parameters(task, study.models)
     processes = 1 if options.in_process else options.processes or max(_cores() // options.threads, 1)
     batch_size = study.training.batch_size
-    corruptions = len(study.robustness.removed_steps) + len(study.robustness.noise)
+    shifted = sum(
+        len(levels) for name, levels in study.robustness.levels.items() if not shifts.find(name).why_not(task)
+    )
     # A twentieth of the available time, within limits.
     seconds = min(max(3 * options.minutes, 1.0), 60.0)
     found = time_budget.time_models(
-        task, study.models, parameters, batch_size, corruptions, options.threads, seconds, on_step
+        task, study.models, parameters, batch_size, shifted, options.threads, seconds, on_step
     )
     fitting = time_budget.choose_scope(found, options.minutes, processes, setup)
     study = replace(

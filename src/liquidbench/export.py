@@ -28,6 +28,17 @@ _MARK = "liquidbench.content"
 _IDENTITY = ("task", "model", "variant", "matching", "search", "fold", "seed")
 
 
+# MLflow takes neither "+" nor "@" in names.
+_SHIFT = pl.col("corruption").cast(pl.String).str.replace_all("+", "-then-", literal=True)
+_LEVEL = pl.col("level").cast(pl.String)
+_NAME = (
+    pl.when(pl.col("corruption") == "")
+    .then("metric")
+    .otherwise(pl.concat_str("metric", _SHIFT.str.replace_all("@", "-version-", literal=True), _LEVEL, separator="/"))
+)
+"""The name of a score in an export."""
+
+
 @dataclass(frozen=True)
 class _Fit:
     """The exported content of one fit.
@@ -36,7 +47,8 @@ class _Fit:
         facts: the columns that are equal in all its rows.
         curves: losses, sorted by their columns ``trial``, ``split``, ``place`` (step or epoch), ``value``.
         trials: validation score of each trial, columns ``trial``, ``value``.
-        scores: scores of the final model on uncorrupted data, columns ``split``, ``metric``, ``value``.
+        scores: scores of the final model, columns ``split``, ``metric``, ``value``; on shifted data, ``metric`` is
+            followed by the shift and its level, as in "accuracy/noise/0.5".
         best: the step or epoch of the final weights.
     """
 
@@ -123,9 +135,8 @@ def _fits(frame: pl.DataFrame) -> Iterator[_Fit]:
         scores = present.filter(
             pl.col("split").is_in(["validation", "test"]),
             results.PLACE.is_null(),
-            pl.col("corruption") == "",
             pl.col("metric") != "trial_score",
-        )
+        ).with_columns(metric=_NAME)
         yield _Fit(
             facts,
             curves.select("trial", "split", "place", "value").sort("trial", "split", "place"),

@@ -1,6 +1,6 @@
 """Predictions of fits, one file per run, from which any metric can be computed later, and the networks that made them.
 
-A file has the scored targets and the predictions for validation, test, and test at each level of corruption, in the
+A file has the scored targets and the predictions for validation, test, and test at each level of each shift, in the
 types that training used, so that scores computed from it are equal to the last digit. Class targets are stored in the
 smallest integer type that holds them. The file also has the recording of each test target, so that the influence of the
 choice of recordings can be computed, and the network itself (`liquidbench.kept`), as text and bytes.
@@ -24,7 +24,7 @@ from liquidbench.system.packed import check_zip
 from liquidbench.tasks.task import Split
 
 SPLITS = ("validation", "test")
-"""The keys of uncorrupted predictions; `corrupted` makes the others."""
+"""The keys of predictions on unchanged data; `shifted` makes the others."""
 
 MOST = 2**30
 """Largest total size of a file's arrays, in bytes."""
@@ -43,14 +43,18 @@ Predicted = tuple[NDArray[Any], NDArray[np.float32]]
 """Targets (n,) or (n, outputs), and predictions (n, outputs)."""
 
 
-def corrupted(corruption: str, level: float) -> str:
-    """The key of predictions on the test split at a level of a corruption.
+def shifted(shift: str, level: float) -> str:
+    """The key of predictions on the test split at a level of a shift.
+
+    Args:
+        shift: its key (`liquidbench.shifts.Shift.key`).
+        level: the level.
 
     Example:
-        >>> corrupted("noise", 0.5)
+        >>> shifted("noise", 0.5)
         'test noise 0.5'
     """
-    return f"test {corruption} {level!r}"
+    return f"test {shift} {level!r}"
 
 
 def path(directory: str | os.PathLike[str], run: str) -> Path:
@@ -70,7 +74,7 @@ def write(
     Args:
         directory: the study's folder; it is created if it does not exist.
         run: the run's id.
-        predicted: targets and predictions by key: `SPLITS`, and those of `corrupted`.
+        predicted: targets and predictions by key: `SPLITS`, and those of `shifted`.
         recordings: (n,) the recording of each test target, as `recordings_of` numbers them.
         network: the network's description, of what JSON can represent, and its weights.
 
@@ -123,15 +127,16 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
         run: the run's id.
 
     Returns:
-        Targets and predictions by key: `SPLITS`, and those of `corrupted` unless an earlier version wrote the file.
+        Targets and predictions by key: `SPLITS`, and those of `shifted` unless an earlier version wrote the file.
 
     Raises:
         FileNotFoundError: if the run has none because it failed or measured cost.
         DamagedFileError: if the file is damaged or belongs to another run.
     """
     arrays = _read(directory, run)
-    keys = [name.removesuffix(_TARGETS) for name in arrays if name.endswith(_TARGETS)]
-    return {key: (arrays[f"{key}{_TARGETS}"], arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
+    keys = [name.removesuffix(_PREDICTIONS) for name in arrays if name.endswith(_PREDICTIONS)]
+    test = arrays[f"test{_TARGETS}"]
+    return {key: (arrays.get(f"{key}{_TARGETS}", test), arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
 
 
 def network(directory: str | os.PathLike[str], run: str) -> tuple[dict[str, Any], bytes] | None:
@@ -258,9 +263,13 @@ def _read(directory: str | os.PathLike[str], run: str, names: tuple[str, ...] = 
 
 
 def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:
-    arrays = {}
+    arrays, test = {}, predicted["test"][0]
     for key, (targets, predictions) in predicted.items():
+        arrays[f"{key}{_PREDICTIONS}"] = predictions
+        # Most shifts leave the targets of the split as they are.
+        if key not in SPLITS and np.array_equal(targets, test):
+            continue
         if np.issubdtype(targets.dtype, np.integer) and targets.size:
             targets = targets.astype(np.min_scalar_type(int(targets.max())))
-        arrays |= {f"{key}{_TARGETS}": targets, f"{key}{_PREDICTIONS}": predictions}
+        arrays[f"{key}{_TARGETS}"] = targets
     return arrays

@@ -36,6 +36,7 @@ import polars as pl
 
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
+from liquidbench.shifts import recorded
 from liquidbench.study import MATCHINGS, MODES, RESULTS_FORMAT
 from liquidbench.system import storage
 from liquidbench.system.places import file_name
@@ -82,7 +83,8 @@ SCHEMA = pl.Schema(
 """Columns of a result and their types.
 
 ``fold`` is the outer split; ``matching`` is what is equal among models and ``search`` the mode of the search, both ""
-for published sizes. ``level`` is 0 if ``corruption`` is ""; ``step`` is that of the optimiser on a training curve, null
+for published sizes. ``corruption`` is the key of a shift of the test split (`liquidbench.shifts.Shift.key`), "" for
+unchanged data, for which ``level`` is 0; ``step`` is that of the optimiser on a training curve, null
 for a score of the finished model; studies of earlier versions have ``epoch`` in its place;
 ``trial`` is the number of a trial of the search and ``settings`` its drawn settings as JSON; ``commit`` is "" outside a
 git checkout; ``backend`` is what ran the model's recurrence, such as "cpu", "reference" or "torch", and
@@ -104,7 +106,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "kind": ("fit", "cost"),
     "status": ("done", "failed"),
     "split": ("train", "validation", "test", ""),
-    "corruption": ("", "removed_steps", "noise"),
 }
 """Columns with a fixed set of values, and the values."""
 
@@ -437,7 +438,7 @@ def without_curves(seeds: Collection[int]) -> pl.Expr:
 
 
 def main_scores(frame: pl.DataFrame, metrics: Mapping[str, str], split: str = "test") -> pl.DataFrame:
-    """Rows of each task's main score on uncorrupted data, one for each fit that has it.
+    """Rows of each task's main score on unchanged data, one for each fit that has it.
 
     Args:
         frame: rows of results.
@@ -582,6 +583,11 @@ def _checked(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
             words = ", ".join(repr(choice) for choice in choices)
             index = table[column].index(odd)
             raise ValueError(f"column {column!r} of rows[{index}] must be one of {words}; got {odd!r}")
+    for key in set(table["corruption"]) - {""}:
+        try:
+            recorded(key)
+        except ValueError as error:
+            raise ValueError(f"column 'corruption' of rows[{table['corruption'].index(key)}]: {error}") from error
     for index, (status, reason) in enumerate(zip(table["status"], table["reason"], strict=True)):
         if status == "failed" and not reason:
             raise ValueError(f"column 'reason' of rows[{index}] must give the reason, as its status is 'failed'")

@@ -21,6 +21,7 @@ import yaml
 
 from liquidbench import __version__
 from liquidbench.models import MODELS, Family, UserModel, author_of, families, model_name
+from liquidbench.shifts import SHIFTS, find
 from liquidbench.system.storage import regular
 from liquidbench.user_code import CodeError, UserCode, checksum, is_code
 
@@ -178,23 +179,50 @@ class Search:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Corruptions of the test split, for models trained on uncorrupted data.
+    """Shifts of the test split, for models trained on unchanged data; see `liquidbench.shifts`.
 
     Attributes:
-        removed_steps: fractions of the time steps removed, each at least 0 and below 1.
-        noise: standard deviations of Gaussian noise, in standard deviations of each feature.
+        removed_steps: levels of the shift of this name, each at least 0 and below 1. ``True``, here and below, means
+            the default levels of a shift.
+        noise: levels of the shift of this name, each at least 0.
+        shifts: levels of other shifts by name, "a+b" for b after a. In a study's file these are keys of
+            ``robustness`` like the two above.
     """
 
     removed_steps: tuple[float, ...] = ()
     noise: tuple[float, ...] = ()
+    shifts: Mapping[str, tuple[float, ...]] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        _set(
-            self,
-            "removed_steps",
-            _numbers("robustness.removed_steps", self.removed_steps, at_least=0, below=1),
-        )
-        _set(self, "noise", _numbers("robustness.noise", self.noise, at_least=0, below=1e6))
+        for name in ("removed_steps", "noise"):
+            _set(self, name, _levels(name, getattr(self, name)))
+        found = {name: _levels(name, levels) for name, levels in self.shifts.items()}
+        _set(self, "shifts", {name: levels for name, levels in found.items() if levels})
+
+    @classmethod
+    def parse(cls, mapping: Any) -> Self:
+        """The content of the key ``robustness`` of a study's file.
+
+        Raises:
+            ValueError: if it is not a mapping of shifts to levels.
+        """
+        if not isinstance(mapping, Mapping):
+            raise ValueError(
+                f"robustness must be a mapping with keys among {', '.join(SHIFTS)}, or several of them joined by '+'; "
+                f"got {_shown(mapping)}"
+            )
+        own = {name: mapping[name] for name in ("removed_steps", "noise") if name in mapping}
+        return cls(**own, shifts={name: levels for name, levels in mapping.items() if name not in own})
+
+    def to_mapping(self) -> dict[str, Any]:
+        """What `parse` reads."""
+        return {"removed_steps": list(self.removed_steps), "noise": list(self.noise), **_plain(self.shifts)}
+
+    @property
+    def levels(self) -> dict[str, tuple[float, ...]]:
+        """The levels of each shift that has any, by name."""
+        found = {"removed_steps": self.removed_steps, "noise": self.noise, **self.shifts}
+        return {name: levels for name, levels in found.items() if levels}
 
 
 @dataclass(frozen=True)
@@ -506,8 +534,8 @@ class Study:
         """Create a study from the content of a YAML file.
 
         Args:
-            mapping: keys are the attributes of `Study`; ``search``, ``training`` and ``robustness`` are mappings of
-                their attributes.
+            mapping: keys are the attributes of `Study`; ``search`` and ``training`` are mappings of their attributes,
+                ``robustness`` is one of shifts to their levels.
 
         Returns:
             The study.
@@ -517,10 +545,12 @@ class Study:
         """
         _check_keys("a study", mapping, cls)
         values = dict(mapping)
-        for key, part in (("search", Search), ("training", Training), ("robustness", Robustness)):
+        for key, part in (("search", Search), ("training", Training)):
             if key in values:
                 _check_keys(key, values[key], part)
                 values[key] = part(**values[key])
+        if "robustness" in values:
+            values["robustness"] = Robustness.parse(values["robustness"])
         study = cls(**values)
         asked = getattr(values.get("training"), "steps", None)
         for name in asked if isinstance(asked, Mapping) else ():
@@ -529,7 +559,7 @@ class Study:
 
     def to_yaml(self) -> str:
         """The study as YAML; parsing it gives an equal study."""
-        return _dumped(_plain(asdict(self)))
+        return _dumped(_plain(asdict(self) | {"robustness": self.robustness.to_mapping()}))
 
     @property
     def model_names(self) -> list[str]:
@@ -689,7 +719,7 @@ for _kind in (_Loader, _Dumper):
     )
 
 
-def _check_keys(where: str, mapping: Any, part: type[Study] | type[Search] | type[Training] | type[Robustness]) -> None:
+def _check_keys(where: str, mapping: Any, part: type[Study] | type[Search] | type[Training]) -> None:
     allowed = [entry.name for entry in fields(part)]
     if not isinstance(mapping, Mapping):
         raise ValueError(f"{where} must be a mapping with keys among {', '.join(allowed)}; got {_shown(mapping)}")
@@ -809,11 +839,21 @@ def _seeds(seeds: Any) -> tuple[int, ...]:
     return tuple(entries)
 
 
-def _numbers(name: str, values: Any, **limits: float) -> tuple[float, ...]:
-    entries = _list(name, values, "numbers", may_be_empty=True)
-    numbers = [_number(f"{name}[{index}]", value, **limits) for index, value in enumerate(entries)]
-    _distinct(name, numbers, "name each once")
-    return tuple(numbers)
+def _levels(name: Any, values: Any) -> tuple[float, ...]:
+    """Levels of a shift; its default ones for True."""
+    try:
+        shift = find(name)
+    except (ValueError, AttributeError) as error:
+        near = _nearest(name, SHIFTS)
+        allowed = f"allowed are {', '.join(SHIFTS)}, or several of them joined by '+'"
+        raise ValueError(f"robustness has no key {name!r}{near}; {allowed}") from error
+    if values is True:
+        return shift.levels
+    where = f"robustness.{name}"
+    entries = _list(where, values, "numbers, or true for its default levels", may_be_empty=True)
+    levels = [_number(f"{where}[{index}]", value, **shift.limits) for index, value in enumerate(entries)]
+    _distinct(where, levels, "name each once")
+    return tuple(levels)
 
 
 def _list(name: str, values: Any, of: str, may_be_empty: bool = False) -> list[Any]:
@@ -846,8 +886,9 @@ def _number(
     above: float | None = None,
     at_least: float | None = None,
     below: float | None = None,
+    at_most: float | None = None,
 ) -> float:
-    limits = {"above": above, "at least": at_least, "below": below}
+    limits = {"above": above, "at least": at_least, "below": below, "at most": at_most}
     words = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if limit is not None)
     if (
         isinstance(value, bool)
@@ -856,6 +897,7 @@ def _number(
         or (above is not None and not value > above)
         or (at_least is not None and not value >= at_least)
         or (below is not None and not value < below)
+        or (at_most is not None and not value <= at_most)
     ):
         raise ValueError(f"{name} must be a finite number {words}; got {_shown(value)}")
     return float(value)

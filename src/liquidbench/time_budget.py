@@ -49,7 +49,7 @@ class Timing:
         step: time of a training step, averaged over structures.
         slowest: time of a training step of the slowest structure.
         evaluation: time of an evaluation on validation, averaged over structures.
-        scoring: time to score the best network on test, with all corruptions.
+        scoring: time to score the best network on test, with all shifts.
         cost: time to measure its costs.
     """
 
@@ -94,7 +94,7 @@ def time_models(
     models: Sequence[str | UserModel],
     parameters: int,
     batch_size: int,
-    corruptions: int,
+    shifted: int,
     threads: int,
     seconds: float,
     on_step: Callable[[str], None] = lambda what: None,
@@ -106,7 +106,7 @@ def time_models(
         models: the models of a study.
         parameters: the budget of each model.
         batch_size: sequences per step.
-        corruptions: number of corrupted test splits that are scored.
+        shifted: number of shifted test splits that are scored.
         threads: threads per fit.
         seconds: approximate time to spend on all models. Each is timed at least once; structures that were not timed
             are assumed to be as slow as the slowest structure of their model that was.
@@ -121,7 +121,7 @@ def time_models(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        return dict(_time_models(task, models, parameters, batch_size, corruptions, seconds, on_step))
+        return dict(_time_models(task, models, parameters, batch_size, shifted, seconds, on_step))
     finally:
         torch.set_num_threads(before)
 
@@ -131,7 +131,7 @@ def _time_models(
     models: Sequence[str | UserModel],
     parameters: int,
     batch_size: int,
-    corruptions: int,
+    shifted: int,
     seconds: float,
     on_step: Callable[[str], None],
 ) -> Iterator[tuple[str | UserModel, Timing]]:
@@ -156,7 +156,7 @@ def _time_models(
                 mean(taken),
                 max(taken),
                 len(validation) * reading,
-                (1 + corruptions) * len(validation) * reading,
+                (1 + shifted) * len(validation) * reading,
                 30 * mean(taken) + 0.5,
             ),
         )

@@ -24,6 +24,7 @@ from liquidbench import results, tasks
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.metrics import METRICS
 from liquidbench.models import MODELS
+from liquidbench.shifts import SHIFTS
 from liquidbench.study import STEPS, STEPS_ELSEWHERE, Robustness, Search, Study, Training
 from liquidbench.training import fit
 from liquidrnn import kernels
@@ -187,11 +188,18 @@ def test_every_difference_is_on_the_page():
         assert f"`{test}`" in text("from_ncps.md"), test
 
 
+def test_every_shift_and_its_default_levels_are_on_the_page():
+    for name, shift in SHIFTS.items():
+        levels = ", ".join(f"{level:g}" for level in shift.levels)
+        assert re.search(rf"^\| `{name}` \| .* \| {re.escape(levels)} \|$", text("comparing.md"), re.M), name
+
+
 def test_a_studys_keys_and_defaults_are_on_the_page():
     page = text("comparing.md")
     for prefix, part in (("", Study), ("search.", Search), ("training.", Training), ("robustness.", Robustness)):
         for entry in fields(part):
-            if entry.name in ("search", "training", "robustness"):
+            # Shifts have a table of their own.
+            if entry.name in ("search", "training", "robustness", "shifts"):
                 continue
             cell = re.search(rf"^\| `{prefix}{entry.name}` \| ([^|]+) \|", page, re.M)
             assert cell, f"{prefix}{entry.name}"

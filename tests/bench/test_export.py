@@ -1,6 +1,7 @@
 """Curves and scores as TensorBoard and MLflow read them back."""
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -14,7 +15,7 @@ from rehearsal import Rehearsal
 from liquidbench import results, study_file
 from liquidbench.__main__ import main
 from liquidbench.engine import InProcess, execute, plan
-from liquidbench.export import export
+from liquidbench.export import _fits, export
 from liquidbench.study import Study
 
 
@@ -66,12 +67,24 @@ def test_tensorboard_reads_what_was_measured(finished, tmp_path):
     assert export(frame, "tensorboard", tmp_path / "events", "s") == (0, 5)
 
 
+def test_scores_on_shifted_data_have_names_of_their_own(finished):
+    frame = results.read(finished)
+    test = frame.filter(split="test", metric="accuracy", corruption="")
+    shifted = test.with_columns(corruption=pl.lit("bias@2+noise"), level=pl.lit(0.5), value=pl.lit(0.25))
+    (exported,) = _fits(pl.concat([frame, shifted]).filter(run=test["run"][0]))
+    scores = {(split, metric): value for split, metric, value in exported.scores.rows()}
+    assert scores["test", "accuracy/bias-version-2-then-noise/0.5"] == 0.25
+    assert scores["test", "accuracy"] == test["value"][0]
+    # MLflow takes these characters alone.
+    assert all(re.fullmatch(r"[\w\-./: ]+", metric) for _, metric in scores)
+
+
 def test_mlflow_reads_what_was_measured(finished, tmp_path):
     pytest.importorskip("mlflow", reason="needs the extra mlflow")
     # In a process of its own: MLflow and what it stands on warn of many things.
     code = f"""
 from liquidbench import results
-from liquidbench.export import export
+from liquidbench.export import _fits, export
 from mlflow import MlflowClient
 frame, store = results.read({str(finished)!r}), {str(tmp_path / "mlflow.db")!r}
 assert export(frame, "mlflow", store, "s") == (5, 0)
@@ -189,7 +202,7 @@ import sys, warnings
 sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parent / "engine")]!r}
 from test_export import CHANGES
 from liquidbench import results
-from liquidbench.export import export
+from liquidbench.export import _fits, export
 from mlflow import MlflowClient
 after, store = results.read({str(finished)!r}), {str(tmp_path / "mlflow.db")!r}
 run = after.filter(model="LTC", kind="fit")["run"][0]

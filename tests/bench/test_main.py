@@ -21,6 +21,7 @@ from liquidbench import matching, predictions, report, results, study_file, task
 from liquidbench.__main__ import _metrics_by_task, main
 from liquidbench.engine.leases import Leases
 from liquidbench.facts import Facts
+from liquidbench.metrics import score
 from liquidbench.models import MODELS
 from liquidbench.study import Study
 from liquidbench.system import storage
@@ -35,7 +36,7 @@ STUDY = {
     "seeds": 2,
     "search": {"trials": 1},
     "training": {"steps": 10},
-    "robustness": {"removed_steps": [0.0, 0.5]},
+    "robustness": {"removed_steps": [0.0, 0.5], "drift+sampling_rate": [1.0], "label_shift": True},
 }
 
 
@@ -713,6 +714,34 @@ def test_a_signal_while_the_report_is_written_leaves_the_one_before(finished, ca
         signal.signal(number, handler)
     assert capsys.readouterr().err.endswith("liquidbench: stopped\n")
     assert set(finished.iterdir()) == there and (finished / "report.html").read_bytes() == before
+
+
+def test_shifts_run_from_a_study_to_its_report_and_back_from_predictions(finished, capsys):
+    frame = results.read(finished)
+    shifted = frame.filter(pl.col("corruption") != "", metric="accuracy")
+    kinds = {("removed_steps", 0.0), ("removed_steps", 0.5), ("drift+sampling_rate", 1.0)}
+    for run in frame.filter(kind="fit")["run"].unique():
+        rows = shifted.filter(run=run).select("corruption", "level", "value").rows()
+        scores = {(key, level): value for key, level, value in rows}
+        assert set(scores) == kinds
+        predicted = predictions.read(finished, run)
+        for (key, level), value in scores.items():
+            assert score("accuracy", *predicted[predictions.shifted(key, level)]) == value
+        clean = frame.filter(run=run, split="test", corruption="", metric="accuracy")["value"].item()
+        assert scores["removed_steps", 0.0] == clean
+    # What rescore writes is in place of those rows.
+    assert main(["rescore", str(finished)]) == 0
+    assert (
+        results.read(finished).filter(pl.col("corruption") != "").height
+        == frame.filter(pl.col("corruption") != "").height
+    )
+    assert main(["report", str(finished), "--format", "csv"]) == 0
+    told = pl.read_csv(finished / "tables" / "task-occupancy-excerpt-shifts.csv")
+    assert set(told["shift"]) == {"removed_steps", "drift+sampling_rate"} and set(told["model"]) == {"CfC", "GRU"}
+    page = (finished / "report.html").read_text(encoding="utf-8")
+    assert "Drift, then sampling rate: " in page and "Removed steps: " in page
+    assert "Left out on this task: Label shift: each step has a target, and sequences are kept whole." in page
+    capsys.readouterr()
 
 
 def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, capsys):

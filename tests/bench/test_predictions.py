@@ -66,12 +66,19 @@ def test_new_metrics_need_no_training(monkeypatch):
     assert row(corruption="noise", level=1.0) in again
 
 
-def test_corrupted_data_are_scored_again_where_their_predictions_are_kept(tmp_path):
-    key = predictions.corrupted("noise", 0.5)
+def test_shifted_data_are_scored_again_where_their_predictions_are_kept(tmp_path):
+    key = predictions.shifted("noise", 0.5)
     noisy = CLASSES["test"][0], random.normal(size=(30, 3)).astype(np.float32)
     predictions.write(tmp_path, "r", CLASSES | {key: noisy})
     found = predictions.read(tmp_path, "r")
-    assert set(found) == {"validation", "test", key} and np.array_equal(found[key][1], noisy[1])
+    assert set(found) == {"validation", "test", key}
+    assert all(map(np.array_equal, found[key], noisy))
+    # Targets that are those of the split are stored once; fewer of them are stored as they are.
+    fewer = predictions.shifted("removed_steps", 0.5), (noisy[0][:7], noisy[1][:7])
+    path = predictions.write(tmp_path, "s", CLASSES | {key: noisy} | dict([fewer]))
+    with np.load(path) as stored:
+        assert f"{key}_targets" not in stored and len(stored[f"{fewer[0]}_targets"]) == 7
+    assert np.array_equal(predictions.read(tmp_path, "s")[fewer[0]][0], noisy[0][:7])
     rows = [row(), row(corruption="noise", level=0.5), row(corruption="noise", level=1.0)]
     again = predictions.rescored(rows, found, ("accuracy",))
     values = {(one["split"], one["corruption"], one["level"]): one["value"] for one in again}

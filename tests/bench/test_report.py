@@ -27,6 +27,7 @@ from liquidbench.models import FAMILIES, MODELS, families
 from liquidbench.report import figures, svg, tables
 from liquidbench.report.task_summary import TaskSummary, decimals, marks, outdone
 from liquidbench.results import SCHEMA
+from liquidbench.shifts import find
 from liquidbench.statistics import COST_RULE, GROUP_RULE, MATCHUP_RULE, PROSPECT_RULE, compare
 from liquidbench.study import Study
 
@@ -396,7 +397,7 @@ def test_each_task_has_its_page(demo):
         for part in (
             "Test scores",
             "Learning",
-            "Damaged data",
+            "Shifted data",
             "Configuration",
             "Cost",
             "Kept for backward",
@@ -973,11 +974,11 @@ def test_values_are_splits_if_there_are_several(tmp_path):
     assert "splits, seeds and tasks" in page.says("overview")
     assert "on each of 4 outer splits" in page.says("methods")
     assert "1, split 3" in page.says("failures")
-    # Each split has its own thread among the learning curves, and each score on damaged data its corrected interval.
+    # Each split has its own thread among the learning curves, and each score on shifted data its corrected interval.
     name = "occupancy-excerpt"
     task = TaskSummary(name, facts[name], frame, marks(study.model_names, study.families), comparison)
     assert len(task.learning("CfC", "train")) == 12
-    spread = task.damaged("CfC", "noise", 1.0)
+    spread = task.shifted("CfC", "noise", 1.0)
     rows = frame.filter(
         pl.col("task") == "occupancy-excerpt", pl.col("model") == "CfC", pl.col("variant") == "matched"
     ).filter(pl.col("corruption") == "noise", pl.col("level") == 1.0)
@@ -985,6 +986,30 @@ def test_values_are_splits_if_there_are_several(tmp_path):
     assert spread.values == pytest.approx(means) and spread.mean == pytest.approx(np.mean(means))
     error = np.std(means, ddof=1) * math.sqrt(1 / 4 + 300 / 900)
     assert spread.interval == pytest.approx(stats.t.interval(0.95, 3, loc=spread.mean, scale=error))
+
+
+def test_who_degrades_least_is_said_and_tabled(tmp_path):
+    study = make_study(robustness={"noise": [0.5, 1.0], "label_shift": True, "sensor_dropout": True})
+    frame, facts = make_frame(study), TASKS
+    comparison = compare(frame, facts, 0.0)
+    path = report.write(study, frame, facts, comparison, tmp_path / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    effects = [one for one in comparison.shifts if one.shift == "noise"]
+    assert len(effects) == len(TASKS)
+    for effect in effects:
+        section = page.says(f"task-{effect.task}")
+        assert effect.sentence in section and f"{effect.models[0].model} degrades least" in effect.sentence
+        assert "Steps removed" not in section
+        reason = find("label_shift").why_not(facts[effect.task])
+        assert ("Left out on this task: " in section) == bool(reason)
+        assert not reason or f"Left out on this task: Label shift: {reason}." in section
+    assert "a drop is the score on unchanged data" in page.says("methods")
+    report.write_tables(study, frame, facts, comparison, tmp_path, "csv")
+    table = pl.read_csv(tmp_path / f"task-{effects[0].task}-shifts.csv")
+    least = effects[0].models[0]
+    (row,) = table.filter(shift="noise", model=least.model, quantity="area").iter_rows(named=True)
+    assert row["loss"] == pytest.approx(least.area.mean) and row["low"] == pytest.approx(least.area.interval[0])
+    assert table.filter(model=least.model, quantity="drop")["level"].to_list() == [0.5, 1.0]
 
 
 def test_a_task_summary_keeps_only_what_is_shown():
@@ -1190,7 +1215,9 @@ def written(tmp_path_factory):
 
 def test_tables_come_in_three_forms(written):
     texts, comparison = written
-    names = {"leaderboard", "over-tasks"} | {f"task-{task}{kind}" for task in TASKS for kind in ("", "-pairs")}
+    names = {"leaderboard", "over-tasks"} | {
+        f"task-{task}{kind}" for task in TASKS for kind in ("", "-pairs", "-shifts")
+    }
     assert all(set(of) == names for of in texts.values())
     best = next(line for line in comparison.leaderboard if line.task == "occupancy-excerpt")
     shown = f"{best.mean:.3f} [{best.interval[0]:.3f}, {best.interval[1]:.3f}]"
@@ -1199,7 +1226,12 @@ def test_tables_come_in_three_forms(written):
     rows = check_latex(texts["latex"]["leaderboard"], 5)
     assert rows[0][2] == "Room occupancy (excerpt) (Accuracy, higher is better)"
     assert next(row for row in rows if row[1] == best.model)[2] == rf"\textbf{{{shown}}}"
-    for name, columns in (("over-tasks", 9), ("task-cheetah-excerpt", 12), ("task-cheetah-excerpt-pairs", 6)):
+    for name, columns in (
+        ("over-tasks", 9),
+        ("task-cheetah-excerpt", 12),
+        ("task-cheetah-excerpt-pairs", 6),
+        ("task-cheetah-excerpt-shifts", 3),
+    ):
         widths = {line.count("|") for line in texts["markdown"][name].splitlines() if line.startswith("|")}
         assert widths == {columns + 1}
         check_latex(texts["latex"][name], columns)
@@ -1229,7 +1261,7 @@ def test_csv_holds_the_numbers_in_full(written):
 
 def test_tables_in_the_page_are_the_same(demo, written):
     links = re.findall(r'<a download="([^"]*)" href="data:text/plain;charset=utf-8,([^"]*)">', demo)
-    assert len(links) == 6 + 4 * len(TASKS)
+    assert len(links) == 6 + 7 * len(TASKS)
     forms = {"md": "markdown", "tex": "latex", "csv": "csv"}
     for name, address in links:
         stem, ending = name.split(".")

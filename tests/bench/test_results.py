@@ -121,6 +121,11 @@ class TestWrongRows:
             ({"task": 3}, TypeError, "column 'task' of rows[1] must be text; got int 3"),
             ({"accuracy": 1.0}, ValueError, "rows[1] has the column 'accuracy', which is unknown; known are run"),
             ({"split": "valid"}, ValueError, "column 'split' of rows[1] must be one of 'train', 'validation', 'test'"),
+            (
+                {"corruption": "fog"},
+                ValueError,
+                "column 'corruption' of rows[1]: a shift must be among removed_steps, ",
+            ),
             ({"status": "ok"}, ValueError, "column 'status' of rows[1] must be one of 'done', 'failed'; got 'ok'"),
             ({"status": "failed"}, ValueError, "column 'reason' of rows[1] must give the reason"),
             ({"run": "other"}, ValueError, "rows must be of one run; column"),

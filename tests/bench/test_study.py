@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from liquidbench import results, study_file
 from liquidbench.models import UserModel
+from liquidbench.shifts import SHIFTS
 from liquidbench.study import (
     _ALWAYS,
     _NEVER,
@@ -106,6 +107,24 @@ class TestParsing:
         assert study.matching == ("parameters",) and study.splits == 1
         assert study.robustness == Robustness(removed_steps=(0.0, 0.5), noise=(0.5,))
         assert study.tasks[1]["target"] == "fault"
+
+    def test_shifts_are_keys_of_robustness_with_levels_or_true(self, tmp_path):
+        asked = {"noise": True, "bias": [1, 0.5], "time_warp": True, "noise+bias": [0.5], "drift": []}
+        study = Study.parse(MAPPING | {"robustness": asked})
+        expected = {
+            "noise": SHIFTS["noise"].levels,
+            "bias": (1.0, 0.5),
+            "time_warp": SHIFTS["time_warp"].levels,
+            "noise+bias": (0.5,),
+        }
+        assert study.robustness.levels == expected
+        path = tmp_path / "study.yaml"
+        path.write_text(study.to_yaml(), encoding="utf-8")
+        text = path.read_text()
+        assert "  bias:\n  - 1.0\n" in text and "shifts" not in text and "drift" not in text
+        assert replace(Study.load(path), tasks=study.tasks) == study
+        # A study without them is written as before they were there, and has the runs of before.
+        assert "  noise:\n  - 0.5\n" in Study.parse(MAPPING).to_yaml().partition("robustness:")[2]
 
     def test_three_keys_are_enough(self):
         study = Study.parse({"name": "a", "tasks": ["occupancy"], "models": ["GRU"]})
@@ -210,6 +229,21 @@ class TestErrors:
             ({"device": "gpu"}, "device must be one of cpu, cuda; got 'gpu'"),
             ({"robustness": {"removed_steps": [1]}}, "removed_steps[0] must be a finite number at least 0 and below 1"),
             ({"robustness": {"noise": [0, 0.0]}}, "robustness.noise must be distinct; 0.0 occurs twice"),
+            ({"robustness": {"noise": 0.5}}, "robustness.noise must be a list of numbers, or true for its default"),
+            ({"robustness": {"bias": False}}, "robustness.bias must be a list of numbers, or true for its default"),
+            ({"robustness": {"time_wrap": True}}, "robustness has no key 'time_wrap' (did you mean 'time_warp'?)"),
+            ({"robustness": {"noise@2": True}}, "robustness has no key 'noise@2' (did you mean 'noise'?)"),
+            ({"robustness": {"noise+fog": True}}, "robustness has no key 'noise+fog'"),
+            ({"robustness": {1: True}}, "robustness has no key 1; allowed are removed_steps, noise, "),
+            (
+                {"robustness": {"time_warp": [9]}},
+                "time_warp[0] must be a finite number at least 0 and at most 5; got 9",
+            ),
+            (
+                {"robustness": {"noise+bias": [2]}},
+                "noise+bias[0] must be a finite number at least 0 and at most 1; got",
+            ),
+            ({"robustness": ["noise"]}, "robustness must be a mapping with keys among removed_steps, noise, "),
             ({"models": ["cfc"]}, "models[0] must be one of LTC, "),
             ({"models": ["cfc"]}, "got 'cfc' (did you mean 'CfC'?)"),
             ({"models": ["LSTM", "LSTN"]}, "models[1] must be one of"),
@@ -504,6 +538,7 @@ class TestId:
             {"search": Search(trials=6)},
             {"tuned": (0, 0)},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
+            {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.5,), shifts={"bias": (0.5,)})},
             {"device": "cuda"},
         ],
         ids=lambda changes: next(iter(changes)),
@@ -569,7 +604,9 @@ class TestId:
         assert left_out == {"device": "cpu", "version": ""}
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
-            assert left_out == {Run: {"device", "version"}, Training: {"steps"}}.get(kind, set()), kind
+            later = {Run: {"device", "version"}, Training: {"steps"}, Robustness: {"shifts"}}
+            assert left_out == later.get(kind, set()), kind
+        assert Robustness().shifts == {}
         assert Training.__dataclass_fields__["steps"].default is None
 
     def test_fields_in_all_ids_count_at_their_default_too(self):

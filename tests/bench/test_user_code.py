@@ -627,7 +627,7 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
     trivial = fits.filter(pl.col("metric") == "trivial")["value"]
     assert set(trivial) == set(fits.filter(pl.col("metric") == "trivial:upright")["value"])
     assert fits.filter(pl.col("metric") == "linear").is_empty()
-    # What validation selects by is scored on damaged data; a closed loop is not damaged.
+    # What validation selects by is scored on shifted data; a closed loop does not shift.
     assert set(fits.filter(pl.col("corruption") != "")["metric"]) == {"mse", "r2"}
 
     said = capsys.readouterr().out
@@ -636,6 +636,7 @@ def test_a_task_in_a_closed_loop_is_measured_judged_and_reported(balance, how, t
     for words in ("In a closed loop", "Time upright in s, higher is better", "Mean force in N", "expert (policy of"):
         assert words in page, words
     assert "Mean squared error on validation" in page
+    assert "All shifts: Time upright is measured in a closed loop, which does not shift; Mean squared error is" in page
     assert main(["report", str(directory), "--format", "csv"]) == 0
     told = pl.read_csv(directory / "tables" / "task-balance-loop.csv")
     means = (

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from liquidbench.facts import Facts
 from liquidbench.report.contents import page
 from liquidbench.report.svg import style_of_families
-from liquidbench.report.tables import ENDINGS, Format, Table
+from liquidbench.report.tables import ENDINGS, Bold, Format, Table
 from liquidbench.statistics import Comparison
 from liquidbench.study import Study
 from liquidbench.system.names import shown
@@ -63,8 +63,8 @@ def write_tables(
 ) -> list[Path]:
     """Write a study's tables, one file each.
 
-    The tables are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and the scores
-    and pairs of each task.
+    The tables are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and the scores,
+    pairs and losses under shifts of each task.
 
     Args:
         study: the study.
@@ -104,6 +104,7 @@ def _template() -> Template:
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     environment.filters["downloads"] = _downloads
+    environment.tests["bold"] = lambda text: isinstance(text, Bold)
     return environment.get_template("page.html.j2")
 
 

@@ -7,6 +7,7 @@ from statistics import geometric_mean
 
 import numpy as np
 
+from liquidbench import shifts
 from liquidbench.report import figures
 from liquidbench.report.svg import Mark, quantity
 from liquidbench.report.task_summary import TaskSummary, decimals, outdone
@@ -26,11 +27,6 @@ MOST_NAMED = 8
 
 MOST_THREADS = 30
 """Largest number of lines of single seeds in a figure."""
-
-CORRUPTIONS = (
-    ("removed_steps", "Steps removed from each sequence"),
-    ("noise", "Noise added to each feature, in its standard deviations"),
-)
 
 
 @dataclass(frozen=True)
@@ -317,21 +313,19 @@ def tuning(task: TaskSummary) -> tuple[Figure | None, str]:
 
 
 def robustness(task: TaskSummary) -> list[Figure]:
-    """The test score on damaged test data."""
+    """The test score on shifted data, one figure for each shift."""
     found = []
     marks = _kept_back(task.best_first("matched"), task)
     many = len(marks) > MOST_NAMED
-    for corruption, label in CORRUPTIONS:
-        levels = task.levels(corruption)
-        series, losses = [], []
+    for key in task.shifts:
+        shift, levels = shifts.recorded(key), task.levels(key)
+        series = []
         for model, mark in marks.items():
-            spreads = {level: task.damaged(model, corruption, level) for level in levels}
+            spreads = {level: task.shifted(model, key, level) for level in levels}
             measured = {level: spread for level, spread in spreads.items() if spread}
             if len(measured) < 2:
                 continue
-            spoken = [
-                task.spoken(f"{model}, {damage(corruption, level)}", spread) for level, spread in measured.items()
-            ]
+            spoken = [task.spoken(f"{model}, {shift.told(level)}", spread) for level, spread in measured.items()]
             series.append(
                 figures.Series(
                     mark,
@@ -343,39 +337,17 @@ def robustness(task: TaskSummary) -> list[Figure]:
                     spoken[-1] if many else "",
                 )
             )
-            clean, worst = spreads[levels[0]], spreads[levels[-1]]
-            if clean and worst:
-                losses.append((task.lead(worst.mean - clean.mean, None)[0], worst.mean - clean.mean, model))
         if not series:
             continue
-        words = []
-        if len(losses) > 1:
-            (_, large, most), (_, small, least) = min(losses), max(losses)
-            words.append(
-                f"With {damage(corruption, levels[-1])}, {least} loses least ({task.text(small, signed=True)}) "
-                f"and {most} most ({task.text(large, signed=True)})."
-            )
-        words.append("All were trained on undamaged data.")
-        if corruption == "removed_steps":
+        words = [task.effects[key].sentence] if key in task.effects else []
+        if shift.name == "removed_steps":
             words.append("A removed step is gone; its time is added to the next span.")
         if any(bounds for one in series for bounds in one.intervals):
             words.append("Bars are 95 % intervals.")
         words += _named_words(list(marks))
-        title = f"{task.metric_label} on {task.title}: {label.lower()}"
+        title = f"{task.metric_label} on {task.title}: {shift.label[:1].lower()}{shift.label[1:]}"
         drawing = figures.curves(
-            title,
-            series,
-            label,
-            task.score_label,
-            references=task.references,
-            percent=corruption == "removed_steps",
+            title, series, shift.label, task.score_label, references=task.references, percent=shift.percent
         )
         found.append(Figure(drawing, " ".join(words)))
     return found
-
-
-def damage(corruption: str, level: float) -> str:
-    """A level of a corruption in words."""
-    if corruption == "removed_steps":
-        return f"{100 * level:.3g} % of steps removed" if level else "no step removed"
-    return f"noise of {level:g} standard deviation{'' if level == 1 else 's'}" if level else "no noise"

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from liquidbench import results, statistics
+from liquidbench import results, shifts, statistics
 from liquidbench.facts import Facts, Source
 from liquidbench.models import FAMILIES
 from liquidbench.report import charts, figures, svg, tables
@@ -24,6 +24,7 @@ from liquidbench.statistics import (
     ALPHA,
     CHEAP,
     COST_RULE,
+    DEGRADATION_RULE,
     FEWEST_SEEDS,
     GROUP_RULE,
     MATCHUP_RULE,
@@ -147,6 +148,8 @@ class TaskPage:
     tuning: Figure | None
     tuning_words: str
     robustness: list[Figure]
+    shifts: Table | None
+    shifts_left_out: list[str]
     matrix: Figure | None
     contests: list[PairRow]
     matched: list[Setting]
@@ -216,7 +219,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
     found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
-    pages = [_task_page(task, anchors[task.name], study.authors) for task in found]
+    pages = [_task_page(task, anchors[task.name], study) for task in found]
     close, several = len(found) >= MANY_TASKS, sum(bool(task.spreads) for task in found) > 1
     together = across(comparison, models)
     over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
@@ -253,7 +256,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         stands=comparison.stands,
         runs=_runs(rows),
         methods=_methods(study, rows, comparison),
-        thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE],
+        thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE]
+        + [DEGRADATION_RULE] * bool(comparison.shifts),
         environment=_environment(rows),
         commands=_commands(study, rows),
         tables={table.name: table for table in _tables(study, found, comparison)},
@@ -285,10 +289,11 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     return replace(study, tasks=tuple(named)), rows
 
 
-def _task_page(task: TaskSummary, anchor: str, authors: Mapping[str, str]) -> TaskPage:
+def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
     tuning, tuning_words = charts.tuning(task) if task.spreads else (None, "")
     many = len(task.pairs) > MOST_DRAWN_PAIRS
     loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
+    shifted = tables.shifts(task, f"{anchor}-shifts") if task.effects else None
     return TaskPage(
         anchor=anchor,
         name=task.name,
@@ -302,13 +307,15 @@ def _task_page(task: TaskSummary, anchor: str, authors: Mapping[str, str]) -> Ta
         tuning=tuning,
         tuning_words=tuning_words,
         robustness=charts.robustness(task),
+        shifts=shifted,
+        shifts_left_out=_shifts_left_out(study, task),
         matrix=task_matrix(task) if many else None,
         contests=_contests(task, drawn=not many),
         matched=_settings(task, "matched"),
         authors=_settings(task, "author"),
         cost_heads=tables.cost_heads(task),
         sources=[
-            (f"{model}†", authors.get(model, "not recorded"))
+            (f"{model}†", study.authors.get(model, "not recorded"))
             for model, variant in task.standings
             if variant == "author"
         ],
@@ -316,11 +323,23 @@ def _task_page(task: TaskSummary, anchor: str, authors: Mapping[str, str]) -> Ta
         source=task.facts.source,
         facts=_facts(task),
         features=[(feature.name, feature.unit) for feature in task.facts.features],
-        tables=[tables.scores(task, anchor), tables.pairs(task, f"{anchor}-pairs"), *([loop] if loop else [])]
+        tables=[tables.scores(task, anchor), tables.pairs(task, f"{anchor}-pairs"), *filter(None, (loop, shifted))]
         if task.spreads
         else [],
         loop=loop,
     )
+
+
+def _shifts_left_out(study: Study, task: TaskSummary) -> list[str]:
+    """The shifts of the study that do not apply to a task, each with the reason."""
+    if not task.facts.known:
+        return []
+    asked = [shifts.find(name) for name in study.robustness.levels]
+    if asked and task.facts.selection is not None:
+        loop, kept = task.facts.measure.label, task.facts.selection.label
+        return [f"All shifts: {loop} is measured in a closed loop, which does not shift; {kept} is in the results"]
+    reasons = [(shift.title, shift.why_not(task.facts)) for shift in asked if shift.key not in task.shifts]
+    return [f"{title}: {reason}" for title, reason in reasons if reason]
 
 
 def _under_matchings(
@@ -590,8 +609,8 @@ def _what(row: Mapping[str, Any]) -> str:
         return "measurement of cost" if row["kind"] == "cost" else "the whole fit"
     if row["metric"] == "loss":
         return f"one trial, learning rate {row['learning_rate']:.3g}"
-    damage = f", {charts.damage(row['corruption'], row['level'])}" if row["corruption"] else ""
-    return f"one score, {row['metric']} on {row['split']}{damage}"
+    shift = f", {shifts.recorded(row['corruption']).told(row['level'])}" if row["corruption"] else ""
+    return f"one score, {row['metric']} on {row['split']}{shift}"
 
 
 def _facts(task: TaskSummary) -> list[tuple[str, str]]:

@@ -15,7 +15,8 @@ from typing import Literal
 from liquidbench.metrics import Measure
 from liquidbench.report.svg import quantity
 from liquidbench.report.task_summary import TaskSummary, decimals
-from liquidbench.statistics import COSTS, Comparison, Interval, Standing
+from liquidbench.shifts import recorded
+from liquidbench.statistics import COSTS, Comparison, Interval, Loss, Standing
 from liquidbench.system.names import cell, shown
 from liquidbench.wording import number, p_value, percent
 
@@ -278,6 +279,60 @@ def pairs(task: TaskSummary, name: str) -> Table:
         rows,
         records,
     )
+
+
+def shifts(task: TaskSummary, name: str) -> Table:
+    """What each model loses under each shift: the area under its drops, and for CSV the drop at each level."""
+    rows, records = {model: [model] for model in task.best_first("matched")}, []
+    for effect in task.effects.values():
+        known = {one.model: one for one in effect.models}
+        widths = [(one.area.interval[1] - one.area.interval[0]) / 2 for one in effect.models if one.area.interval]
+        places = decimals(median(widths) if widths else None, median(abs(one.area.mean) for one in effect.models))
+        least = effect.models[0].model
+        for model, row in rows.items():
+            found = known.get(model)
+            text = "" if found is None else _loss(found.area, places)
+            as_good = found is not None and (model == least or effect.verdict(model) not in ("better", "cannot say"))
+            row.append(Bold(text) if as_good else text)
+            if found is None:
+                continue
+            for level, loss in (*found.drops.items(), (None, found.area)):
+                low, high = loss.relative_interval or (None, None)
+                records.append(
+                    {
+                        "task": task.name,
+                        "shift": effect.shift,
+                        "model": model,
+                        "quantity": "area" if level is None else "drop",
+                        "level": level,
+                        "clean": found.clean,
+                        "loss": loss.mean,
+                        **_ends(loss.interval),
+                        "relative": loss.relative,
+                        "relative_low": low,
+                        "relative_high": high,
+                        "runs": found.runs,
+                        "left_out": found.left_out,
+                    }
+                )
+    return Table(
+        name,
+        "Shifts",
+        f"{task.title}: what the models lose in {task.metric_label} when the data shift: the area under the drop over "
+        f"the levels, the strongest at 1, with 95 % intervals over {task.over}s; in brackets as a share of the "
+        "model’s lead over the trivial predictor. Less is better. Bold: loses least, or can be compared with the one "
+        "that does and is not shown to lose more. A model with a poor score on unchanged data has little to lose.",
+        [("Model", False), *((recorded(key).title, True) for key in task.effects)],
+        list(rows.values()),
+        records,
+    )
+
+
+def _loss(loss: Loss, places: int) -> str:
+    text = number(loss.mean, places)
+    if loss.interval:
+        text += f" [{number(loss.interval[0], places)}, {number(loss.interval[1], places)}]"
+    return text if loss.relative is None else f"{text} ({number(100 * loss.relative)} %)"
 
 
 def matchups(comparison: Comparison) -> Table:

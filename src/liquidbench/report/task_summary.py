@@ -1,6 +1,6 @@
 """A study's results on one task, by model.
 
-Means, intervals and verdicts of test scores come from `liquidbench.statistics`. Other results (damaged data, learning
+Means, intervals and verdicts of test scores come from `liquidbench.statistics`. Other results (shifted data, learning
 curves, costs) are read from the results table here, once; only what the report shows is kept, since all tasks are in
 memory at the same time.
 """
@@ -21,11 +21,13 @@ from liquidbench.facts import Facts
 from liquidbench.metrics import Measure
 from liquidbench.models import Family
 from liquidbench.report.svg import Mark
+from liquidbench.shifts import place_of
 from liquidbench.statistics import (
     Comparison,
     Interval,
     Judgement,
     Pair,
+    ShiftEffect,
     Standing,
     comparable,
     floors,
@@ -138,7 +140,8 @@ class TaskSummary:
         self.unit: str = next(iter(trainings["unit"]), "step")
         self._trainings = _Parts(trainings.select("model", "variant", "best", "ended"), "model", "variant")
         self._measured = _measured(fits, comparable(costs))
-        self._damaged = self._on_damaged_data(fits)
+        self.effects: dict[str, ShiftEffect] = {one.shift: one for one in comparison.shifts if one.task == name}
+        self._shifted = self._on_shifted_data(fits)
         self._looped = self._in_loops(fits)
         self.policies = self._of_policies(fits)
 
@@ -233,14 +236,19 @@ class TaskSummary:
         mark = self._marks[model]
         return mark if variant == "matched" else Mark(f"{model}†", mark.family, mark.place, apart=True)
 
-    def levels(self, corruption: str) -> list[float]:
-        """Levels of a corruption that were measured, and 0."""
-        found = {level for _, kind, level in self._damaged if kind == corruption}
+    @property
+    def shifts(self) -> list[str]:
+        """Keys of the shifts under which models were scored."""
+        return sorted({key for _, key, _ in self._shifted}, key=place_of)
+
+    def levels(self, shift: str) -> list[float]:
+        """Levels of a shift that were measured, and 0."""
+        found = {level for _, key, level in self._shifted if key == shift}
         return sorted({0.0, *found}) if found else []
 
-    def damaged(self, model: str, corruption: str, level: float) -> Spread | None:
-        """A compared model's score on damaged test data; at level 0, its score on whole data if there is no other."""
-        values = self._damaged.get((model, corruption, level), ())
+    def shifted(self, model: str, shift: str, level: float) -> Spread | None:
+        """A compared model's score on shifted test data; at level 0, its score on test if there is no other."""
+        values = self._shifted.get((model, shift, level), ())
         if not values:
             return self.spreads.get((model, "matched")) if level == 0 else None
         return self._spread(values, self.facts.measure)
@@ -276,15 +284,15 @@ class TaskSummary:
                 found.setdefault(policy, {})[name] = value
         return found
 
-    def _on_damaged_data(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:
-        """Scores by compared model, corruption and level, one per seed, or one per split as a mean over seeds."""
+    def _on_shifted_data(self, fits: pl.DataFrame) -> dict[tuple[str, str, float], tuple[float, ...]]:
+        """Scores by compared model, key of the shift and level, one per seed, or one per split as a mean over seeds."""
         rows = fits.filter(pl.col("metric") == self.metric, pl.col("split") == "test", pl.col("corruption") != "")
         place = ("model", "corruption", "level")
         single = "seed" if self.splits == 1 else "fold"
         rows = rows.filter(pl.col("variant") == "matched").group_by(*place, single).agg(pl.col("value").mean())
         found: dict[tuple[str, str, float], tuple[float, ...]] = {}
-        for model, corruption, level, value in rows.sort(single).select(*place, "value").iter_rows():
-            key = (model, corruption, round(level, 9))
+        for model, shift, level, value in rows.sort(single).select(*place, "value").iter_rows():
+            key = (model, shift, round(level, 9))
             found[key] = (*found.get(key, ()), value)
         return found
 

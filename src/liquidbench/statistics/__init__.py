@@ -3,7 +3,7 @@
 Pure functions on arrays are in `inference`. `compare` applies them to a study's results: it pairs runs by task and seed
 (`task_results`), counts failures, corrects for the number of comparisons, and decides by fixed thresholds which network
 is better, which are equivalent, and where nothing has been shown (`verdict`). `across` covers all tasks together,
-`cost` what a better score costs.
+`cost` what a better score costs, `degradation` what is lost when the data shift.
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
@@ -19,6 +19,10 @@ from liquidbench.statistics.cost import COSTS as COSTS
 from liquidbench.statistics.cost import Cost as Cost
 from liquidbench.statistics.cost import Price as Price
 from liquidbench.statistics.cost import comparable as comparable
+from liquidbench.statistics.degradation import DEGRADATION_RULE as DEGRADATION_RULE
+from liquidbench.statistics.degradation import Degradation as Degradation
+from liquidbench.statistics.degradation import Loss as Loss
+from liquidbench.statistics.degradation import ShiftEffect as ShiftEffect
 from liquidbench.statistics.inference import ALPHA as ALPHA
 from liquidbench.statistics.inference import LEVEL as LEVEL
 from liquidbench.statistics.inference import Effect as Effect

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from liquidbench import results
 from liquidbench.facts import Facts
 from liquidbench.models import Family
+from liquidbench.shifts import place_of
 from liquidbench.statistics.cost import Price, fallbacks, loads, measured, prices
 from liquidbench.statistics.inference import (
     Estimate,
@@ -46,6 +48,9 @@ Weights = Mapping[FoldAndSeed, Mapping[str, float]]
 
 Without = Callable[[str], NDArray[np.float64] | None]
 """Returns a run's test score without each block of test recordings (`liquidbench.predictions.scores_without`)."""
+
+Shifted = Mapping[str, Mapping[FoldAndSeed, Mapping[float, float]]]
+"""Test scores under one shift, by matched model, run and level."""
 
 FLOORS = {
     "trivial": "the trivial predictor",
@@ -163,7 +168,9 @@ class TaskResults:
         families: Mapping[str, Family],
         cheap: bool = False,
         without: Without | None = None,
+        shifted: Mapping[str, Shifted] | None = None,
     ):
+        self.shifted = shifted or {}
         self.name, self.cells, self.trainings, self.floors, self.cheap = name, cells, trainings, floors, cheap
         self.costs, self.circumstances, self.families = costs, circumstances, families
         self.fallbacks, self.loads = fallbacks, loads
@@ -277,6 +284,23 @@ class TaskResults:
         planned = self.cells[first, "matched"].keys() | self.cells[second, "matched"].keys()
         sides = [dict.fromkeys(runs, {model: 1.0}) for model in (first, second)]
         return self._compared((first, second), (sides[0], sides[1]), len(planned) - len(runs))
+
+    def judged_by(self, losses: Mapping[str, Mapping[FoldAndSeed, float]]) -> "TaskResults":
+        """The same runs judged by a loss in units of the score, of which less is better.
+
+        Args:
+            losses: by matched model and run; a run without one counts as not finished.
+        """
+        other = copy(self)
+        other.higher, other._without = False, None
+        other.cells = {
+            (model, "matched"): {
+                run: _Scores(found.get(run, math.nan), math.nan, cell.run)
+                for run, cell in self.cells[model, "matched"].items()
+            }
+            for model, found in losses.items()
+        }
+        return other
 
     def family_pair(self, selection: str = "validation") -> Pair | None:
         """Liquid against recurrent networks; None if a family has no network that can be compared.
@@ -548,6 +572,7 @@ def results_by_task(
                 families=families,
                 cheap="cheap" in rows.filter(pl.col("variant") == "matched")["search"].unique(),
                 without=partial(_without, without, tasks[task].metric) if without and task in tasks else None,
+                shifted=_shifted(rows, tasks[task].metric) if task in tasks else None,
             )
         )
     return found
@@ -619,6 +644,23 @@ def _cells(
             run,
         )
     return cells
+
+
+def _shifted(rows: pl.DataFrame, metric: str) -> dict[str, dict[str, dict[FoldAndSeed, dict[float, float]]]]:
+    """Main scores under shifts, by the shift's key, model, run and level."""
+    scores = rows.filter(
+        pl.col("metric") == metric,
+        pl.col("split") == "test",
+        pl.col("corruption") != "",
+        pl.col("variant") == "matched",
+        pl.col("status") == "done",
+        pl.col("value").is_finite(),
+    )
+    found: dict[str, dict[str, dict[FoldAndSeed, dict[float, float]]]] = {}
+    columns = scores.select("corruption", "model", "fold", "seed", "level", "value")
+    for key, model, fold, seed, level, value in columns.iter_rows():
+        found.setdefault(key, {}).setdefault(model, {}).setdefault((fold, seed), {})[level] = value
+    return {key: found[key] for key in sorted(found, key=place_of)}
 
 
 def _circumstances(rows: pl.DataFrame, kind: str, columns: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -27,6 +27,7 @@ from liquidbench.statistics.across import (
     overall_standings,
 )
 from liquidbench.statistics.cost import BUSY, Price
+from liquidbench.statistics.degradation import ShiftEffect, degradations
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
 from liquidbench.statistics.pairs import (
     FAMILIES_COMPARED,
@@ -129,6 +130,7 @@ class Comparison:
         verdict: liquid against recurrent networks.
         over_tasks: tests over all tasks.
         others: the verdicts under the study's other matchings, by matching.
+        shifts: what models lose when the data shift, for each task and shift.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -137,6 +139,7 @@ class Comparison:
     verdict: Verdict
     over_tasks: OverTasks
     others: Mapping[str, Verdict] = field(default_factory=dict)
+    shifts: tuple[ShiftEffect, ...] = ()
 
     @property
     def stands(self) -> str:
@@ -231,6 +234,7 @@ def compare(
         over_tasks=judge_over_tasks(
             found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
         ),
+        shifts=tuple(effect for task in found for effect in degradations(task)),
     )
 
 

@@ -16,14 +16,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from liquidbench import kept, matching, networks, predictions, search
+from liquidbench import kept, matching, networks, predictions, search, shifts
 from liquidbench.models import READOUTS
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import RUNGS, Settings, ShouldPrune, Space, Trial
 from liquidbench.study import Run
 from liquidbench.tasks import floors
-from liquidbench.tasks.corruption import add_noise, remove_steps
+from liquidbench.tasks.shifted import shifted
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, forked_generators, predict
 from liquidbench.training.policy import NetworkPolicy, measure_policy, rollout_seed
@@ -91,7 +91,7 @@ def fit(
     """Search hyperparameters, train one model on one task with one seed, and score the best trial on test.
 
     Batches depend only on the run's seed, so all models and all trials with one seed see the same batches in the same
-    order. The seed also determines the corruptions of the test split.
+    order. The seed also determines the shifts of the test split.
 
     A trial fails if its loss becomes infinite or NaN; a row states the reason. The run fails if all trials fail, or if
     the best one has no score on test.
@@ -170,16 +170,15 @@ def _fit(
     reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
     reasons |= _add_rollout(rows, run, task, model, "test", **about)
     predicted = {"validation": validated, "test": tested}
-    damages = (
-        ("removed_steps", run.robustness.removed_steps, remove_steps),
-        ("noise", run.robustness.noise, add_noise),
-    )
-    for corruption, levels, damage in damages:
-        for level in levels:
-            damaged = predict(model, Data(damage(test, level, run.seed), trainer.device))
-            predicted[predictions.corrupted(corruption, level)] = damaged
-            where = {"split": "test", "corruption": corruption, "level": level}
-            rows.add_scores(task.scores.values(), damaged, **where, **about)
+    for name, levels in run.robustness.levels.items():
+        shift = shifts.find(name)
+        # Why a shift does not apply, reports say.
+        for level in () if shift.why_not(task) else levels:
+            changed = shifted(test, name, level, run.seed, task.missing)
+            answers = predict(model, Data(changed, trainer.device))
+            predicted[predictions.shifted(shift.key, level)] = answers
+            where = {"split": "test", "corruption": shift.key, "level": level}
+            rows.add_scores(task.scores.values(), answers, **where, **about)
     if folder is not None:
         arrays = {key: (targets.numpy(), values.numpy()) for key, (targets, values) in predicted.items()}
         form, weights = networks.pack(_form(run, settings, best.hidden_size), model)
@@ -194,7 +193,7 @@ def _fit(
 
 
 def _scores(rows: Rows, task: Task) -> dict[str, dict[str, float | None]]:
-    """The scores on uncorrupted data so far, by split and metric."""
+    """The scores on unchanged data so far, by split and metric."""
     found: dict[str, dict[str, float | None]] = {"validation": {}, "test": {}}
     for row in rows.rows:
         if row["metric"] in task.scores and not row["corruption"]:
