@@ -215,8 +215,8 @@ def main() -> None:
     folder = options.results / "icu-raindrop"
     if folder.exists():
         text += [
-            "Raindrop's splits, means and standard deviations over splits. Published rows are others' work, from table\n"
-            "3 of arXiv 2509.17809:",
+            "Raindrop's splits, means and standard deviations over splits. Published rows are others' work, from\n"
+            "table 3 of arXiv 2509.17809:",
             "",
             published_beside_ours(networks(folder, RAINDROP), tasks.load(RAINDROP, options.data)),
         ]
