@@ -1330,3 +1330,15 @@ def test_recordings_of_the_same_times_are_asked_for(guess, values):
     way = r" \('tank' would do\)" if len(values) > 2 else ", but of 'tank' take the rows of one"
     with pytest.raises(ValueError, match=f"repeat the time of another row.*--group{way}.*in two columns, join them"):
         guess(frame)
+
+
+def test_sessions_whose_times_go_on_within_a_subject_are_sequences_of_their_own(guess):
+    frame = visits(restart=False)
+    # Days lie between sessions, which differ from subject to subject.
+    days = (7 * 86400 * (pl.col("session") - 1) + 3 * pl.col("subject").str.tail(2).cast(pl.Int64)).cast(pl.Int64)
+    frame = frame.with_columns(t=days + pl.col("t") % 20)
+    mapping, lines = guess(frame)
+    assert mapping["group"] == ["subject", "session"] and mapping["features"] == ["x"]
+    assert any("cut into sequences by 'session' within it" in line for line in lines)
+    recordings = [one for split in SPLITS for one in table.load(mapping).recordings(split)]
+    assert len(recordings) == 24 and max(np.diff(one.times).max() for one in recordings) < 20

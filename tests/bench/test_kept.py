@@ -450,3 +450,62 @@ def test_what_a_frame_or_a_command_can_get_wrong(model, compared, tmp_path, caps
     with pytest.raises(SystemExit):
         main(["predict", str(model), str(compared[1]), "--out", str(compared[1])])
     assert "--out must not be the table itself" in capsys.readouterr().err
+
+
+def daily(dates, values):
+    return "\n".join(["when,y", *(f"{date},{value}" for date, value in zip(dates, values, strict=True))]) + "\n"
+
+
+def written(form, days=90, start="2023-01-01"):
+    return [
+        day.strftime(form)
+        for day in pl.date_range(
+            pl.lit(start).str.to_date(), pl.lit(start).str.to_date() + pl.duration(days=days - 1), eager=True
+        )
+    ]
+
+
+FORECAST = ("--time", "when", "--task", "forecast", "--no-group")
+
+
+def test_dates_in_points_are_not_read_in_the_order_of_slashes(trained, tmp_path):
+    values = [f"{20 + day % 7}.25" for day in range(90)]
+    predictor = trained(daily(written("%m/%d/%Y"), values), *FORECAST)
+    new = tmp_path / "new.csv"
+    for form, told in (("%d.%m.%Y", False), ("%m/%d/%Y", True), ("%Y-%m-%d", True)):
+        new.write_text(daily(written(form, 12, "2023-03-01"), values[:12]))
+        found = predictor.predict(new)["when"].dt.to_string("%Y-%m-%d").to_list()
+        assert found == written("%Y-%m-%d", 12, "2023-03-01"), form
+        assert any("are read as month, day, year, as in training" in line for line in predictor.lines) == told
+
+
+def test_an_order_that_points_gave_says_nothing_of_slashes(trained, tmp_path):
+    values = [f"{20 + day % 7}.25" for day in range(90)]
+    predictor = trained(daily(written("%d.%m.%Y"), values), *FORECAST)
+    (tmp_path / "new.csv").write_text(daily(written("%m/%d/%Y", 5, "2023-03-01"), values[:5]))
+    with pytest.raises(ValueError, match="can be read as day, month, year or month, day, year; say which"):
+        predictor.predict(tmp_path / "new.csv")
+
+
+def test_marks_of_missing_cells_and_other_spans_are_said(trained, tmp_path):
+    values = [f"{20 + day % 7}.25" for day in range(90)]
+    predictor = trained(daily(written("%Y-%m-%d"), values), *FORECAST)
+    predictor.predict(tmp_path / "t.csv")
+    assert not any(line.startswith("warning") for line in predictor.lines)
+    odd = [value if day % 20 else "-999" for day, value in enumerate(values)]
+    (tmp_path / "new.csv").write_text(daily(written("%Y-%m-%d"), odd))
+    predictor.predict(tmp_path / "new.csv")
+    assert any("'y' is -999 in line 2 and 4 more rows, far outside of training" in line for line in predictor.lines)
+    kept = [day for day in range(90) if day % 10 != 5]
+    dates = written("%Y-%m-%d")
+    (tmp_path / "new.csv").write_text(daily([dates[day] for day in kept], [values[day] for day in kept]))
+    predictor.predict(tmp_path / "new.csv")
+    assert any("9 of 80 spans between rows are not 1 d, as all are in training" in line for line in predictor.lines)
+
+
+def test_another_currency_than_in_training_is_refused(trained, tmp_path):
+    rows = [f"{day},${day % 9}.10,{day % 7}.5" for day in range(120)]
+    predictor = trained("\n".join(["t,price,y", *rows]) + "\n")
+    (tmp_path / "new.csv").write_text("\n".join(["t,price,y", *rows]).replace("$", "€") + "\n")
+    with pytest.raises(ValueError, match="'price' must be in [$], as in training; the table says €"):
+        predictor.predict(tmp_path / "new.csv")

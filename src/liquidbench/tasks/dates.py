@@ -683,6 +683,13 @@ def _elapsed_of(
     return elapsed
 
 
+def in_points(column: pl.Series) -> bool:
+    """Whether most dates of a column of text are written with points, as 01.02.2024."""
+    if column.dtype != pl.String:
+        return False
+    return bool((column.drop_nulls().str.contains(r"^\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b").mean() or 0.0) > 0.5)  # pyright: ignore
+
+
 def _choose_order(
     column: pl.Series,
     at: At,

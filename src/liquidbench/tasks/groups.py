@@ -135,6 +135,13 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
             finest = found[0] if found and alike else None
         if finest is None:
             return Grouping() if found else _several(distinct, target, time, named)
+        # Sessions that are numbered within subjects, also where times go on from one to the next.
+        rows = frame.sort(finest, time)
+        for name in [name for name in named if name != finest and words.is_within(name)]:
+            crossed = not nested(frame, name, (finest,)) and not nested(frame, finest, (name,))
+            if crossed and _in_blocks(rows, (finest, name)):
+                warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
+                return Grouping((finest, name), reason.format(repr(finest)), [warning])
     else:
         reason = "named like an identifier, and its values come in blocks of rows"
         # Of a table that was shuffled, the order of time tells.

@@ -17,14 +17,17 @@ import numpy as np
 import polars as pl
 
 from liquidbench.system.storage import regular
-from liquidbench.tasks import columns, recordings, timing, words
+from liquidbench.tasks import columns, dates, recordings, timing, words
 from liquidbench.tasks.draft import FORECASTS, Draft, kind_of_content, labelled
 from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.task import Recording, Task, later_steps
 from liquidbench.wording import counted, listed
 
-STRANGE = 5.0
-"""Deviations of a column in training beyond which the median of new rows is most likely in another unit."""
+STRANGE = 6.0
+"""Deviations of a column in training beyond which values are most likely in another unit or mark missing cells."""
+
+UNEVEN = 0.5
+"""Share by which spans may differ from those of training, if these were even."""
 
 FAR = 10.0
 """Times the spans of training beyond which the median span of new rows is most likely in another unit."""
@@ -36,13 +39,15 @@ def description(sequences: Sequences) -> dict[str, Any]:
     spans = np.concatenate([np.diff(recording.times) for recording in sequences.splits["train"]])
     positive = spans[spans > 0]
     parts = [part for part, joined in draft.found.joined.items() if joined == draft.time]
+    written = parts or ([] if draft.time is None else [draft.time])
     return {
         "target": draft.target,
         "kind": draft.kind,
         "horizon": draft.horizon,
         "time": draft.time,
-        "time_columns": parts or ([] if draft.time is None else [draft.time]),
+        "time_columns": written,
         "dates": draft.date_order,
+        "dates_in_points": any(dates.in_points(draft.file.frame[name]) for name in written if name in draft.file.frame),
         "unit_of_time": None if draft.time is None else draft.file.units.get(draft.time),
         "elapsed": draft.time is not None and draft.frame[draft.time].dtype.is_numeric(),
         "time_scale": sequences.time_scale,
@@ -100,7 +105,7 @@ class NewRows(Draft):
         task: Task,
         table: Any,
         any_spans: bool = False,
-        dates: str | None = None,
+        order: str | None = None,
         decimal: str | None = None,
         ahead: float | None = None,
     ):
@@ -111,8 +116,12 @@ class NewRows(Draft):
         self._columns: dict[str, Mapping[str, Any]] = {column["name"]: column for column in how["columns"]}
         path = regular(Path(table).expanduser(), "a table") if isinstance(table, str | os.PathLike) else None
         given = {"time": how["time"], "group": how["group"] or None, "target": None, "features": [*self._columns]}
-        given |= {"dates": order} if (order := dates or how["dates"]) else {}
-        super().__init__(given, path or Path("the table"), self._read(path, table, decimal))
+        file = self._read(path, table, decimal)
+        as_known = None if order else self._known_order(file)
+        given |= {"dates": found} if (found := order or as_known) else {}
+        super().__init__(given, path or Path("the table"), file)
+        if as_known:
+            self.lines.append(f"time: dates that leave a choice are read as {dates.ORDERS[as_known]}, as in training")
         if not self.height:
             self.refuse("it has no rows")
         self.target = how["target"] if how["target"] in self._columns else ""
@@ -149,6 +158,13 @@ class NewRows(Draft):
             usual=how["mark"],
             missing=missing,
         )
+
+    def _known_order(self, file: columns.Table) -> str | None:
+        """The order of dates in training, if these are written alike: what points mean says nothing of slashes."""
+        cells = [file.frame[name] for name in self.how["time_columns"] if name in file.frame.columns]
+        text = [column for column in cells if column.dtype == pl.String]
+        alike = all(dates.in_points(column) == self.how["dates_in_points"] for column in text)
+        return self.how["dates"] if text and alike else None
 
     def _select(self) -> None:
         """Keep the columns that are inputs, times and groups."""
@@ -208,24 +224,30 @@ class NewRows(Draft):
         self._check_ranges()
 
     def _check_ranges(self) -> None:
-        """Warn of columns whose values are mostly of another size than in training, as in another unit."""
-        scaler, numbers = (
-            self.task.input_scaler,
-            {name for name, one in self._columns.items() if one["kind"] == "number"},
-        )
+        """Warn of columns with values of another size than in training: in another unit, or marks of missing cells."""
+        scaler = self.task.input_scaler
+        numbers = {name for name, one in self._columns.items() if one["kind"] == "number"}
         for place, feature in enumerate(self.task.measured):
-            seen = self.values[self.observed[:, place], place]
-            if feature.name not in numbers or not len(seen):
+            there = self.observed[:, place]
+            if feature.name not in numbers or not there.any():
                 continue
             mean, reach = scaler.mean[place], STRANGE * scaler.deviation[place]
             low, high = mean - reach, mean + reach
             if scaler.low is not None and scaler.high is not None and np.isfinite(scaler.low[place]):
                 low, high = min(low, scaler.low[place]), max(high, scaler.high[place])
-            median = float(np.median(seen))
+            values, usual = self.values[:, place], f"({mean:.4g} ± {scaler.deviation[place]:.2g})"
+            strange = there & ((values < low) | (values > high))
+            median = float(np.median(values[there]))
             if not low <= median <= high:
                 self.warnings.append(
-                    f"{feature.name!r} is {median:.4g} at the median, far outside of training ({mean:.4g} ± "
-                    f"{scaler.deviation[place]:.2g}): if it is in another unit, convert it"
+                    f"{feature.name!r} is {median:.4g} at the median, far outside of training {usual}: if it is in "
+                    "another unit, convert it"
+                )
+            elif strange.any():
+                first = int(strange.argmax())
+                self.warnings.append(
+                    f"{feature.name!r} is {values[first]:.6g} in {self.at(first)}{_more(strange)}, far outside of "
+                    f"training {usual}: if that marks a missing value, empty the cell"
                 )
 
     def _as_categories(self, name: str, column: pl.Series, known: list[str]) -> list[Any]:
@@ -346,6 +368,12 @@ class NewRows(Draft):
                 f"rows are {median:.4g} {unit} apart at the median, those of training {known[0]:.4g} to "
                 f"{known[1]:.4g}: the times of {self.how['time']!r} seem to be in another unit. Convert them, or say "
                 "--any-spans (any_spans=True) if they are right"
+            )
+        usual = self.task.timespan_unit
+        if not self.task.irregular and (odd := np.abs(spans / usual - 1) > UNEVEN).any():
+            self.warnings.append(
+                f"{int(odd.sum()):,} of {counted(len(spans), 'span')} between rows are not {usual:.4g} {unit}, as all "
+                "are in training: what is predicted from there on, and how far ahead, may be wrong"
             )
 
 

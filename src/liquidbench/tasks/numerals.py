@@ -188,7 +188,7 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
         mean = column.drop_nulls().str.contains(pattern).mean()
         if isinstance(mean, float) and mean >= 0.95:
             column = column.str.replace(pattern, "$1").str.strip_chars()
-            found_unit = unit
+            found_unit = unit or signs[0]
             told.append(f"with {unit!r} after its numbers" if unit else f"with {signs[0]!r} before its numbers")
     grouped = column.str.contains(_GROUPED).fill_null(False)
     if grouped.any():
