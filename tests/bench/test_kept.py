@@ -62,7 +62,7 @@ def compared(tmp_path_factory):
         "GRU",
         "CfC",
     ]
-    options = ["--minutes", "0.02", "--in-process", "--plain", "--results", folder / "results"]
+    options = ["--minutes", "0.1", "--in-process", "--plain", "--results", folder / "results"]
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert main([*map(str, words), *map(str, options)]) == 0
