@@ -451,21 +451,22 @@ class RecurrentLayer(nn.Module):
     def _starts(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> list[State]:
         """The initial state of each recurrence, parts (batch, width)."""
         if hx is None:
-            # One for all, since nobody writes to it. Not parameter.new_zeros(): under fully_shard the parameter is a
-            # shard of a tensor.
-            kind = {"dtype": parameter.dtype, "device": parameter.device}
-            start = tuple([torch.zeros(batch, size, **kind) for size in self._state_sizes])
-            return [start] * (self.num_layers * self.num_directions)
+            # One for all, since nobody writes to it.
+            return [self._zeros((batch,), parameter)] * (self.num_layers * self.num_directions)
         parts = self._state(hx, batch, batched, parameter)
         return [tuple([contiguous_copy(part) for part in state]) for state in zip(*parts, strict=True)]
+
+    def _zeros(self, lead: tuple[int, ...], parameter: Tensor) -> State:
+        """A state of zeros, parts (*lead, width)."""
+        # Not parameter.new_zeros(): under fully_shard the parameter is a shard of a tensor.
+        kind = {"dtype": parameter.dtype, "device": parameter.device}
+        return tuple([torch.zeros(*lead, size, **kind) for size in self._state_sizes])
 
     def _state(self, hx: Tensor | State | None, batch: int, batched: bool, parameter: Tensor) -> State:
         """Initial state as a tuple of (layers * directions, batch, width)."""
         rows, sizes = self.num_layers * self.num_directions, self._state_sizes
         if hx is None:
-            # Not parameter.new_zeros(): under fully_shard the parameter is a shard of a tensor.
-            kind = {"dtype": parameter.dtype, "device": parameter.device}
-            return tuple(torch.zeros(rows, batch, size, **kind) for size in sizes)
+            return self._zeros((rows, batch), parameter)
         given = (hx,) if isinstance(hx, Tensor) else hx
         if (
             not isinstance(given, tuple | list)
