@@ -136,12 +136,10 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         if finest is None:
             return Grouping() if found else _several(distinct, target, time, named)
         # Sessions that are numbered within subjects, also where times go on from one to the next.
-        rows = frame.sort(finest, time)
-        for name in [name for name in named if name != finest and words.is_within(name)]:
-            crossed = not nested(frame, name, (finest,)) and not nested(frame, finest, (name,))
-            if crossed and _in_blocks(rows, (finest, name)):
-                warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
-                return Grouping((finest, name), reason.format(repr(finest)), [warning])
+        within = [name for name in named if name != finest and words.is_within(name)]
+        within = [name for name in within if not nested(frame, name, (finest,)) and not nested(frame, finest, (name,))]
+        if cut := _cut_within(finest, within, [frame.sort(finest, time)], reason.format(repr(finest))):
+            return cut
     else:
         reason = "named like an identifier, and its values come in blocks of rows"
         # Of a table that was shuffled, the order of time tells.
@@ -151,10 +149,9 @@ def choose(frame: pl.DataFrame, target: str, time: str | None) -> Grouping:
         if finest is None:
             return Grouping()
         # Numbers that begin again in each of another, as those of subjects at each site or of trials of each subject.
-        for name in [name for name in named if name not in found]:
-            if any(_in_blocks(rows, (finest, name)) for rows in (frame, in_time)):
-                warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
-                return Grouping((finest, name), "they come in blocks of rows", [warning])
+        within = [name for name in named if name not in found]
+        if cut := _cut_within(finest, within, [frame, in_time], "they come in blocks of rows"):
+            return cut
     return _coarsest(frame, target, finest, [name for name in named if name != finest], reason)
 
 
@@ -740,6 +737,15 @@ def _coarsest(frame: pl.DataFrame, target: str, finest: str, others: list[str], 
     for name in enough[1:]:
         warnings.append(f"{name!r} lies between {unit!r} and {finest!r}; --group {name},{finest} splits by it")
     return Grouping((unit, finest), reason.format(repr(finest)), warnings)
+
+
+def _cut_within(finest: str, names: list[str], orders: list[pl.DataFrame], reason: str) -> Grouping | None:
+    """The key of one column and the first of others that comes in blocks within it, in one of these orders of rows."""
+    for name in names:
+        if any(_in_blocks(rows, (finest, name)) for rows in orders):
+            warning = f"split by {finest!r}, and cut into sequences by {name!r} within it; --group names others"
+            return Grouping((finest, name), reason, [warning])
+    return None
 
 
 def _several(frame: pl.DataFrame, target: str, time: str | None, named: list[str]) -> Grouping:

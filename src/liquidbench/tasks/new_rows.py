@@ -87,7 +87,7 @@ class NewRows(Draft):
         any_spans: accept times whose spans are far from those of training.
         ahead: for tasks that tell it, the time ahead of rows whose later row is not in the table, in the task's time
             unit; None for the usual one of training.
-        dates, decimal: how dates and numbers in figures are written, as in `liquidbench.tasks.table`; None for as in
+        order, decimal: how dates and numbers in figures are written, as in `liquidbench.tasks.table`; None for as in
             training, where the file does not tell.
 
     Attributes:

@@ -42,7 +42,7 @@ _GROUP = r"[ \x{a0}\x{202f}\x{2009}'’]"
 _GROUPED = rf"^[+-]?[1-9]\d{{0,2}}(?:{_GROUP}\d{{3}})+(?:[.,]\d+)?$"
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
 _ADDRESS = rf"^{_OCTET}(?:\.{_OCTET}){{3}}$"
-_SIGNS = r"^(?:[€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
+_SIGNS = r"^([€$£¥]|USD|EUR|CHF|GBP)?\s*([+-]?[\d.,]*\d[\d.,'’ \x{a0}\x{202f}\x{2009}]*(?:[eE][+-]?\d+)?)\s*{unit}$"
 _SUFFIX = re.compile(
     r"\d\s*([%‰€$£¥]|°\s?[CFK]?|[kKMm]?W(?:h)?|[km]?V|m?A|[hk]?Pa|m?bar|k?Hz|[ckmµn]?m|[kmµun]?g|[mµ]?[lL]|km/h|m/s|mph|"
     r"kn|ft|mi|lbs?|oz|rpm|bpm|ppm|[mnµ]?g/d?[lL]|[mµ]?mol/[lL]|mEq/[lL]|[mk]?I?U(?:/m?[lL])?|mmHg|EUR|USD|CHF|GBP|[kMG]?B|"
@@ -187,7 +187,7 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
     if signs.n_unique() <= 1 and (unit or len(signs)):
         mean = column.drop_nulls().str.contains(pattern).mean()
         if isinstance(mean, float) and mean >= 0.95:
-            column = column.str.replace(pattern, "$1").str.strip_chars()
+            column = column.str.replace(pattern, "$2").str.strip_chars()
             found_unit = unit or signs[0]
             told.append(f"with {unit!r} after its numbers" if unit else f"with {signs[0]!r} before its numbers")
     grouped = column.str.contains(_GROUPED).fill_null(False)
@@ -199,19 +199,16 @@ def bare(column: pl.Series) -> tuple[pl.Series, list[str], str]:
 
 def in_several_units(column: pl.Series) -> list[str]:
     """A cell of each unit or currency, where numbers in one column have several; else none."""
+    number = _SIGNS.replace("{unit}", r"(\D*)")
     cells = column.drop_nulls()
-    number = _SIGNS.replace("^(?:", "^(").replace("{unit}", r"(\D*)")
-    parts = cells.to_frame("cell").with_columns(
-        sign=cells.str.extract(number, 1).fill_null(""),
-        number=cells.str.extract(number, 2),
-        unit=cells.str.extract(number, 3).str.strip_chars().fill_null(""),
-    )
-    found = parts.filter(pl.col("number").is_not_null()).unique(("sign", "unit"), keep="first", maintain_order=True)
-    named = found.filter((pl.col("unit") != "") | (pl.col("sign") != ""))
-    known = all(not unit or _SUFFIX.search(f"1{unit}") for unit in named["unit"])
-    if parts["number"].null_count() > 0.05 * len(cells) or named.height < 2 or not known:
+    numbers = cells.filter(cells.str.contains(number))
+    if len(cells) - len(numbers) > 0.05 * len(cells):
         return []
-    return named["cell"].to_list()
+    sign, unit = numbers.str.extract(number, 1).fill_null(""), numbers.str.extract(number, 3).str.strip_chars()
+    named = pl.DataFrame({"cell": numbers, "sign": sign, "unit": unit}).filter((unit != "") | (sign != ""))
+    named = named.unique(("sign", "unit"), keep="first", maintain_order=True)
+    known = all(not unit or _SUFFIX.search(f"1{unit}") for unit in named["unit"])
+    return named["cell"].to_list() if named.height > 1 and known else []
 
 
 def decimal_mark(name: str, column: pl.Series, marks: Marks, of_file: str | None, usual: str | None) -> str:
