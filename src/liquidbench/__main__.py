@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from liquidbench.engine.leases import Leases
     from liquidbench.facts import Facts
     from liquidbench.models import UserModel
-    from liquidbench.study import Run, Study
+    from liquidbench.study import Robustness, Run, Study
     from liquidbench.tasks.task import Task
 
 _MOST_CURVES = 5_000
@@ -286,12 +286,21 @@ def _parser() -> argparse.ArgumentParser:
     added = command(
         "rescore",
         _rescore,
-        "Compute scores again from stored predictions, and report; trains nothing.",
+        "Compute scores again from stored predictions and networks, and report; trains nothing.",
     )
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
     added.add_argument(
         "--metrics", nargs="+", metavar="NAME", default=[], help="metrics to compute in addition to those of each task"
     )
+    added.add_argument(
+        "--shifts",
+        nargs="+",
+        metavar="NAME[=LEVEL,...]",
+        default=[],
+        help="shifts of the test data to try the trained networks on as well, such as noise=0.5,1 or bias for its "
+        "default levels; `all` for every shift. This needs the data and torch",
+    )
+    add_data(added)
 
     added = command("export", _export, "Export a study's curves and scores for TensorBoard or MLflow.")
     added.add_argument("directory", metavar="DIR", help="its folder of results, such as results/demo")
@@ -826,65 +835,73 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _rescore(options: argparse.Namespace) -> int:
-    from liquidbench import predictions, results, study_file
+    from liquidbench import rescoring, study_file
     from liquidbench.engine.leases import Leases
-    from liquidbench.metrics import METRICS
-    from liquidbench.system import storage
 
-    directory, scored, left, damaged = Path(options.directory), 0, 0, 0
-    # Runs by metric, task and reason.
-    undefined: dict[tuple[str, str, str], set[str]] = {}
+    directory = Path(options.directory)
     with _refusing():
+        if options.data and not options.shifts:
+            raise ValueError("--data has no effect without --shifts: other scores are computed from predictions")
+        robustness = _levels_of_shifts(options.shifts)
         study = study_file.read(directory)
         facts = study_file.facts(study, directory)
-        added = _metrics_by_task(options.metrics, facts)
-    with _refusing((ValueError,)), _refusing_write_errors(directory), Leases(directory) as driver:
+        metrics = _metrics_by_task(options.metrics, facts)
+    with (
+        _refusing((ValueError, FileNotFoundError)),
+        _refusing_write_errors(directory),
+        Leases(directory) as driver,
+        Steps() as now,
+    ):
         if others := _other_drivers(driver, directory):
             raise ValueError(f"another liquidbench is running in {directory} ({others}); rescore when it has ended")
-        writer = results.Writer(directory, driver.name)
-        # Before reading, so that no copies are left, and damaged files are reported.
-        writer.consolidate()
-        frame = results.read(directory, study_file.run_ids(study, facts))
-        fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
-        for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
-            run, task = rows[0]["run"], rows[0]["task"]
-            try:
-                predicted = predictions.read(directory, run)
-            except FileNotFoundError:
-                left += 1
-                continue
-            except storage.DamagedFileError as error:
-                aside = storage.set_aside(predictions.path(directory, run), directory)
-                warnings.warn(f"{error}; it is now {aside}", storage.KeptFileWarning, stacklevel=1)
-                writer.remove(run)
-                damaged += 1
-                continue
-            wanted = [name for name in facts[task].metrics if name in METRICS]
-            again = predictions.rescored(rows, predicted, dict.fromkeys([*wanted, *added[task]]))
-            for row in again:
-                if row["metric"] in options.metrics and row["value"] is None and row["step"] is None:
-                    undefined.setdefault((row["metric"], task, row["reason"] or ""), set()).add(run)
-            writer.add(run, results.pack(again))
-            scored += 1
-        writer.consolidate()
-    print(f"Scored again: {counted(scored, 'fit')}")
-    if left:
+        found = rescoring.rescore(
+            study, facts, directory, driver, metrics=metrics, robustness=robustness, data=options.data, on_step=now
+        )
+    print(f"Scored again: {counted(found.scored, 'fit')}")
+    if options.shifts:
+        print(f"Tried on further shifts: {counted(found.shifted, 'network')}")
+    if found.without:
         print(
-            f"Unchanged: {counted(left, 'fit')} without predictions in {StudyFolder(directory).predictions}. Put the "
-            "missing files back and rescore again; to train these fits again instead, run the study in another folder "
-            "(--results)"
+            f"Unchanged: {counted(found.without, 'fit')} without predictions in {StudyFolder(directory).predictions}. "
+            "Put the missing files back and rescore again; to train these fits again instead, run the study in another "
+            "folder (--results)"
         )
     for task, task_facts in facts.items():
         if unchanged := _not_rescored(task_facts):
             print(f"Unchanged on {shown(task)}: {shown(', '.join(unchanged))}")
-    if options.metrics and scored:
+    if options.metrics and found.scored:
         at = StudyFolder(directory).runs
         print(f"Also computed: {', '.join(options.metrics)}; they are in {at}, one row per score")
-    for (metric, task, reason), runs in undefined.items():
+    for (metric, task, reason), runs in found.undefined.items():
         print(f"Undefined: {metric} of {counted(len(runs), 'fit')} on {shown(task)} ({shown(reason)})")
-    if damaged:
-        print(f"The predictions of {damaged} more were damaged. To repeat these fits: liquidbench resume {directory}")
+    if found.damaged:
+        print(
+            f"The predictions of {found.damaged} more were damaged. To repeat these fits: "
+            f"liquidbench resume {directory}"
+        )
     return _write_report(study, directory)
+
+
+def _levels_of_shifts(asked: Sequence[str]) -> "Robustness":
+    """The shifts of ``--shifts`` with their levels."""
+    from liquidbench.shifts import SHIFTS
+    from liquidbench.study import Robustness
+
+    levels: dict[str, Any] = {}
+    for entry in asked:
+        name, equals, values = entry.partition("=")
+        try:
+            given = [float(value) for value in values.split(",")] if equals else True
+        except ValueError:
+            raise ValueError(f"levels of --shifts must be numbers, such as noise=0.5,1; got {entry!r}") from None
+        for one in SHIFTS if entry == "all" else (name,):
+            if one in levels:
+                raise ValueError(f"--shifts must name each shift once; {one!r} is there twice")
+            levels[one] = given
+    try:
+        return Robustness.parse(levels)
+    except ValueError as error:
+        raise ValueError(str(error).replace("robustness", "--shifts", 1)) from error
 
 
 def _not_rescored(facts: "Facts") -> list[str]:

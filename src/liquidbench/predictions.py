@@ -82,7 +82,7 @@ def write(
         The file.
     """
     content = io.BytesIO()
-    arrays = _arrays(predicted)
+    arrays = _arrays(predicted, predicted["test"][0])
     if recordings is not None:
         arrays[_RECORDINGS] = recordings.astype(np.min_scalar_type(int(recordings.max(initial=0))))
     if network is not None:
@@ -90,6 +90,31 @@ def write(
         arrays[_NETWORK] = np.frombuffer(json.dumps(description).encode(), np.uint8)
         arrays[_WEIGHTS] = np.frombuffer(weights, np.uint8)
     np.savez_compressed(content, **arrays)
+    return keep(directory, run, storage.sealed_zip(content, run))
+
+
+def add(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Predicted]) -> Path:
+    """Add predictions to a run's file, atomically.
+
+    Args:
+        directory: the study's folder.
+        run: the run's id.
+        predicted: targets and predictions by the keys of `shifted`; they replace those of the same key.
+
+    Returns:
+        The file.
+
+    Raises:
+        FileNotFoundError, DamagedFileError: as for `read`.
+    """
+    network = _read(directory, run, (_NETWORK, _WEIGHTS))
+    arrays = _read(directory, run)
+    again = {key.removesuffix(_PREDICTIONS) for key in arrays if key.endswith(_PREDICTIONS)} & predicted.keys()
+    dropped = {f"{key}{part}" for key in again for part in (_TARGETS, _PREDICTIONS)}
+    test = arrays["test_targets"]
+    kept = {name: array for name, array in arrays.items() if name not in dropped}
+    content = io.BytesIO()
+    np.savez_compressed(content, **kept, **_arrays(predicted, test), **network)
     return keep(directory, run, storage.sealed_zip(content, run))
 
 
@@ -262,8 +287,9 @@ def _read(directory: str | os.PathLike[str], run: str, names: tuple[str, ...] = 
             return {name: arrays[name] for name in (*needed, *found)}
 
 
-def _arrays(predicted: Mapping[str, Predicted]) -> dict[str, Any]:
-    arrays, test = {}, predicted["test"][0]
+def _arrays(predicted: Mapping[str, Predicted], test: NDArray[Any]) -> dict[str, Any]:
+    """Arrays by their names in a file whose test targets are ``test``."""
+    arrays = {}
     for key, (targets, predictions) in predicted.items():
         arrays[f"{key}{_PREDICTIONS}"] = predictions
         # Most shifts leave the targets of the split as they are.

@@ -341,6 +341,33 @@ def test_marks_of_missing_values_count_in_frames_too(trained, tmp_path):
     assert predictor.predict(frame).equals(predictor.predict(tmp_path / "t.csv"))
 
 
+def test_a_frame_of_pandas_may_hold_its_cells_in_any_type(trained, tmp_path):
+    pandas = pytest.importorskip("pandas")
+    predictor = trained(
+        lines("time,x,on,y", lambda i: f"2024-01-01 {i // 60:02}:{i % 60:02}:00,{i % 7}.5,{i % 3 == 0},{i % 7}.25"),
+        "--time",
+        "time",
+    )
+    expected = predictor.predict(tmp_path / "t.csv")
+    frame = pandas.read_csv(tmp_path / "t.csv", parse_dates=["time"])
+    for stored in (
+        {"time": frame["time"].astype("datetime64[s]")},
+        {"time": frame["time"].astype("datetime64[ns]"), "x": frame["x"].astype("longdouble")},
+        {"on": frame["on"].astype("boolean"), "x": frame["x"].astype("Float64")},
+        {"on": frame["on"].astype(object)},
+        {"of no use": [[1, 2]] * len(frame)},
+    ):
+        assert predictor.predict(frame.assign(**stored)).equals(expected), stored
+    assert predictor.predict(frame.set_index("time")).equals(expected)
+    gone = frame.assign(x=frame["x"].astype("Float64").where(frame.index != 5))
+    assert predictor.predict(gone).equals(predictor.predict(frame.assign(x=frame["x"].where(frame.index != 5))))
+    mixed = [str(cell) if at % 2 else cell for at, cell in enumerate(frame["x"])]
+    with pytest.raises(ValueError, match=r"'x' must hold numbers, as in training; it holds text such as '0.5'"):
+        predictor.predict(frame.assign(x=mixed))
+    with pytest.raises(TypeError, match=r"column 'x' has cells of type Interval, such as .*: convert it first"):
+        predictor.predict(frame.assign(x=pandas.interval_range(0, len(frame))))
+
+
 def test_decimal_marks_are_those_of_training_where_the_file_does_not_tell(trained, tmp_path):
     predictor = trained(lines("x;z;y", lambda i: f"{i % 7 + 1}.234,5;{i % 5},25;{i % 7},25"))
 

@@ -770,6 +770,56 @@ def test_scores_are_computed_again_from_predictions_and_new_ones_too(finished, c
     assert "must be among accuracy, " in refusal_of_rescore(finished, capsys)
 
 
+def test_trained_networks_are_tried_on_further_shifts_as_if_the_study_had_asked_for_them(tmp_path, capsys):
+    content = {"tasks": ["occupancy-excerpt"], "models": ["GRU"], "seeds": 2, "search": {"trials": 1}}
+    content |= {"training": {"steps": 3}, "parameters": 331}
+    asked, later = (
+        Study.parse({"name": name, **content, "robustness": robustness})
+        for name, robustness in (
+            ("asked", {"noise": [0.5, 1.5], "bias": True, "drift+removed_steps": [0.5], "label_shift": True}),
+            ("later", {"noise": [0.5]}),
+        )
+    )
+    for study in (asked, later):
+        (tmp_path / f"{study.name}.yaml").write_text(study.to_yaml())
+        run = ["run", str(tmp_path / f"{study.name}.yaml"), "--results", str(tmp_path), "--in-process"]
+        assert main(run) == 0, capsys.readouterr().err
+    folder, shown = tmp_path / "later", ["seed", "split", "metric", "corruption", "level", "value"]
+
+    def scores(name):
+        frame = results.read(tmp_path / name).filter((pl.col("kind") == "fit") & (pl.col("split") == "test"))
+        return frame.select(shown).sort(shown)
+
+    def rescored(*options):
+        assert main(["rescore", str(folder), *options]) == 0
+        return capsys.readouterr().out
+
+    before = scores("later")
+    assert "Tried on further shifts" not in rescored() and scores("later").equals(before)
+    words = ["--shifts", "noise=0.5,1.5", "bias", "drift+removed_steps=0.5", "label_shift"]
+    assert "Tried on further shifts: 2 networks\n" in rescored(*words)
+    assert scores("later").equals(scores("asked"))
+    assert "Tried on further shifts: 0 networks\n" in rescored("--shifts", "bias")
+    assert scores("later").equals(scores("asked"))
+    name = sorted(path.stem for path in (folder / "predictions").glob("*.npz"))[0]
+    assert predictions.network(folder, name) is not None
+
+    for odd, message in (
+        (["--shifts", "nois"], r"--shifts has no key 'nois' \(did you mean 'noise'\?\)"),
+        (["--shifts", "noise=a"], "levels of --shifts must be numbers, such as noise=0.5,1; got 'noise=a'"),
+        (["--shifts", "noise=-1"], "--shifts.noise.*at least 0"),
+        (["--shifts", "all", "noise"], "--shifts must name each shift once; 'noise' is there twice"),
+        (["--data", str(tmp_path)], "--data has no effect without --shifts"),
+    ):
+        assert re.search(message, refusal(capsys, "rescore", folder, *odd)), odd
+
+    # Another network under the same name is not tried.
+    arrays = predictions.read(folder, name)
+    targets, values = arrays["test"]
+    predictions.add(folder, name, {"test": (targets, values[::-1] + 1)})
+    assert "no longer predicts what it did" in refusal(capsys, "rescore", folder, "--shifts", "drift")
+
+
 def test_damaged_predictions_are_made_again(finished, capsys):
     before = results.read(finished)
     fits = sorted(before.filter(kind="fit")["run"].unique())

@@ -696,15 +696,16 @@ def _content(path: Path) -> bytes:
     return raw
 
 
-def of_frame(frame: Any, missing: Sequence[object] = ()) -> Table:
+def of_frame(frame: Any, wanted: Collection[str], missing: Sequence[object] = ()) -> Table:
     """The columns of a frame of polars or pandas.
 
     Args:
         frame: the frame.
-        missing: as for `read`.
+        wanted: names of the columns that are used; others may have cells of any type, which are left out.
+        missing: as for `read`; those of columns that the frame lacks do nothing.
 
     Raises:
-        TypeError: if it is something else.
+        TypeError: if it is something else, or a wanted column has cells that are not numbers, text or times.
         ValueError: if two columns have one name.
     """
     if not isinstance(frame, pl.DataFrame):
@@ -712,23 +713,51 @@ def of_frame(frame: Any, missing: Sequence[object] = ()) -> Table:
             raise TypeError(
                 f"table must be the path of a file, or a frame of polars or pandas; got {type(frame).__name__}"
             )
+        # An index with a name is a column, such as the time; one without only counts the rows.
+        if any(name is not None for name in frame.index.names):
+            frame = frame.reset_index()
         names = [str(name) for name in frame.columns]
         if double := [name for name in dict.fromkeys(names) if names.count(name) > 1]:
             raise ValueError(f"table must have one column of each name; there are several of {double[0]!r}")
-        # Object columns of pandas hold text and None, or NaN where a cell is missing.
-        frame = pl.DataFrame([pl.Series(name, _cells(frame[given])) for name, given in zip(names, frame, strict=True)])
-    asked = _by_column(missing, frame.columns)
+        frame = pl.DataFrame([_of_pandas(name, frame[given]) for name, given in zip(names, frame, strict=True)])
+    asked = _by_column(missing, {*wanted, *frame.columns})
     columns = []
     for name in frame.columns:
-        column = _native(frame[name])
+        column = frame[name]
+        if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
+            if name in wanted:
+                raise _unreadable(column)
+            column = pl.repeat(None, len(column), dtype=pl.String, eager=True).alias(name)
+        column = _native(column)
         gone = _holding(column, asked.get(name, ()))
         columns.append(column.set(gone, None) if gone.any() else column)
     return Table(pl.DataFrame(columns), "", [], [], {}, [], {}, {}, None, {})
 
 
-def _cells(column: Any) -> Any:
+def _unreadable(column: pl.Series) -> TypeError:
+    cell = next((cell for cell in column.to_list() if cell is not None), None)
+    return TypeError(
+        f"table must have cells of numbers, text, booleans, dates or times; column {column.name!r} has cells of type "
+        f"{type(cell).__name__}, such as {cell!r}: convert it first"
+    )
+
+
+def _of_pandas(name: str, column: Any) -> pl.Series:
     cells = column.to_numpy()
-    return cells if cells.dtype != object else [None if cell != cell or cell is None else cell for cell in cells]
+    if cells.dtype.kind in "mM":
+        # polars has no times in seconds.
+        return pl.Series(name, cells.astype(f"{cells.dtype.kind}8[{'ns' if 'ns' in cells.dtype.str else 'us'}]"))
+    if cells.dtype.kind == "f":
+        return pl.Series(name, cells.astype(np.float64))
+    if cells.dtype != object:
+        return pl.Series(name, cells)
+    gone = column.isna().to_numpy()
+    known = [None if missing else cell for cell, missing in zip(cells, gone, strict=True)]
+    kinds = {bool if isinstance(cell, bool) else type(cell) for cell in known if cell is not None}
+    if str in kinds and kinds <= {str, int, float, bool}:
+        # As a file of text would have them.
+        return pl.Series(name, [None if cell is None else str(cell) for cell in known], dtype=pl.String)
+    return pl.Series(name, known, strict=False) if kinds <= {int, float} else pl.Series(name, known)
 
 
 def _holding(column: pl.Series, values: Sequence[str]) -> pl.Series:
@@ -769,7 +798,7 @@ def _plain_numbers(column: pl.Series) -> pl.Series | None:
     return None
 
 
-def _by_column(items: Sequence[object], names: Sequence[str]) -> dict[str, list[str]]:
+def _by_column(items: Sequence[object], names: Collection[str]) -> dict[str, list[str]]:
     """The values that mean missing by column, from values for all and ``column=value``."""
     found: dict[str, list[str]] = {}
     for item in items:

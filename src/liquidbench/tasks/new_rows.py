@@ -147,7 +147,7 @@ class NewRows(Draft):
         needed = {*self._columns, *how["group"], *how["time_columns"]}
         missing = [item for item in how["missing"] if _name(item) in {"", *needed}]
         if path is None:
-            return columns.of_frame(table, [item for item in missing if _name(item) in {"", *table.columns}])
+            return columns.of_frame(table, needed, missing)
         # NA was a value in training, so it is one here.
         missing += [f"{name}=" for name, values in categories.items() if "NA" in values]
         return columns.read(

@@ -7,12 +7,13 @@ both decisions.
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,7 +22,7 @@ from liquidbench.models import READOUTS
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
 from liquidbench.search import RUNGS, Settings, ShouldPrune, Space, Trial
-from liquidbench.study import Run
+from liquidbench.study import Robustness, Run
 from liquidbench.tasks import floors
 from liquidbench.tasks.shifted import shifted
 from liquidbench.tasks.task import Task
@@ -170,15 +171,10 @@ def _fit(
     reasons = rows.add_scores(task.scores.values(), tested, split="test", **about)
     reasons |= _add_rollout(rows, run, task, model, "test", **about)
     predicted = {"validation": validated, "test": tested}
-    for name, levels in run.robustness.levels.items():
-        shift = shifts.find(name)
-        # Why a shift does not apply, reports say.
-        for level in () if shift.why_not(task) else levels:
-            changed = shifted(test, name, level, run.seed, task.missing)
-            answers = predict(model, Data(changed, trainer.device))
-            predicted[predictions.shifted(shift.key, level)] = answers
-            where = {"split": "test", "corruption": shift.key, "level": level}
-            rows.add_scores(task.scores.values(), answers, **where, **about)
+    for shift, level, answers in under_shifts(model, task, run.robustness, run.seed):
+        predicted[predictions.shifted(shift, level)] = answers
+        where = {"split": "test", "corruption": shift, "level": level}
+        rows.add_scores(task.scores.values(), answers, **where, **about)
     if folder is not None:
         arrays = {key: (targets.numpy(), values.numpy()) for key, (targets, values) in predicted.items()}
         form, weights = networks.pack(_form(run, settings, best.hidden_size), model)
@@ -190,6 +186,66 @@ def _fit(
             return rows.failed(f"no {needed} on test: {reasons[needed]}")
     _add_baselines(rows, run, task)
     return rows.done()
+
+
+def under_shifts(
+    model: SequenceModel, task: Task, robustness: Robustness, seed: int
+) -> Iterator[tuple[str, float, tuple[Tensor, Tensor]]]:
+    """A network's targets and predictions on test at each level of each shift that applies to the task.
+
+    Args:
+        model: the network.
+        task: the task, of the outer split that it was trained on.
+        robustness: the shifts and their levels.
+        seed: the run's, from which shifts are drawn.
+
+    Yields:
+        The shift's key, the level, and targets and predictions.
+    """
+    test, device = task.split("test"), next(model.parameters()).device
+    for name, levels in robustness.levels.items():
+        shift = shifts.find(name)
+        # Why a shift does not apply, reports say.
+        for level in () if shift.why_not(task) else levels:
+            yield shift.key, level, predict(model, Data(shifted(test, name, level, seed, task.missing), device))
+
+
+def tried_again(
+    network: kept.Kept, stored: Mapping[str, predictions.Predicted], task: Task, robustness: Robustness, seed: int
+) -> dict[str, predictions.Predicted]:
+    """What a fit's network predicts at those levels of shifts for which no predictions are stored; trains nothing.
+
+    Args:
+        network: what `kept.of_run` returns.
+        stored: the fit's predictions, as `predictions.read` returns them.
+        task: the task, of the fit's outer split.
+        robustness: the shifts and their levels.
+        seed: the fit's seed.
+
+    Returns:
+        Targets and predictions by the keys of `predictions.shifted`.
+
+    Raises:
+        ValueError: if on unchanged data the network does not predict what is stored, to rounding: data or network are
+            not those of the fit.
+    """
+    new = {
+        name: tuple(level for level in levels if predictions.shifted(shifts.find(name).key, level) not in stored)
+        for name, levels in robustness.levels.items()
+    }
+    if not any(new.values()):
+        return {}
+    model = networks.unpack(network.description["network"], network.weights, task)
+    targets, answers = (part.numpy() for part in predict(model, Data(task.split("test"))))
+    known, expected = stored["test"]
+    # Processors differ in rounding; another network or other data differ in the first digits.
+    if not np.array_equal(targets, known) or not np.allclose(answers, expected, rtol=0.01, atol=0.01):
+        raise ValueError(
+            f"the network of a fit on {task.name!r} with seed {seed} no longer predicts what it did; restore the data "
+            "that it was tested on, or repeat the fit in a new folder"
+        )
+    found = under_shifts(model, task, Robustness.parse(new), seed)
+    return {predictions.shifted(shift, level): tuple(part.numpy() for part in pair) for shift, level, pair in found}
 
 
 def _scores(rows: Rows, task: Task) -> dict[str, dict[str, float | None]]:

@@ -1,0 +1,139 @@
+"""Scores of finished fits computed again: other metrics from stored predictions, other shifts from stored networks.
+
+Nothing is trained. Only shifts need the data and torch.
+"""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from liquidbench import kept, predictions, results, study_file
+from liquidbench.engine.leases import Leases
+from liquidbench.facts import Facts
+from liquidbench.metrics import METRICS
+from liquidbench.predictions import Predicted
+from liquidbench.study import Robustness, Study, task_name
+from liquidbench.system import storage
+
+if TYPE_CHECKING:
+    from liquidbench.tasks.task import Task
+
+
+@dataclass
+class Rescored:
+    """What became of the fits of a study.
+
+    Attributes:
+        scored: number of fits that were scored again.
+        shifted: number of them whose networks were tried on further shifts.
+        without: number of fits without predictions, which are unchanged.
+        damaged: number of fits whose predictions were damaged; they are pending again.
+        undefined: runs by metric, task and reason, where a requested metric has no value.
+    """
+
+    scored: int = 0
+    shifted: int = 0
+    without: int = 0
+    damaged: int = 0
+    undefined: dict[tuple[str, str, str], set[str]] = field(default_factory=dict)
+
+
+def rescore(
+    study: Study,
+    facts: Mapping[str, Facts],
+    directory: str | os.PathLike[str],
+    driver: Leases,
+    *,
+    metrics: Mapping[str, Sequence[str]],
+    robustness: Robustness,
+    data: str | None = None,
+    on_step: Callable[[str], None] = lambda what: None,
+) -> Rescored:
+    """Score all finished fits of a study again, and write their rows.
+
+    Args:
+        study: the study.
+        facts: of its tasks, by name.
+        directory: its folder.
+        driver: the only one at work in the folder.
+        metrics: names of metrics to compute in addition to those of each task, by task.
+        robustness: shifts on which to try the networks too, where they have not been tried yet.
+        data: the folder of raw data files, see `liquidbench.tasks.load`; used for shifts alone.
+        on_step: called with a description before each step that may take long.
+
+    Raises:
+        ValueError: if a fit left no network to try, or data are not those of the study.
+    """
+    found, tested = Rescored(), _Tested(study, facts, directory, data)
+    writer = results.Writer(directory, driver.name)
+    # Before reading, so that no copies are left, and damaged files are reported.
+    writer.consolidate()
+    frame = results.read(directory, study_file.run_ids(study, facts))
+    fits = frame.filter((frame["kind"] == "fit") & (frame["status"] == "done"))
+    for rows in (part.to_dicts() for part in fits.partition_by("run", maintain_order=True)):
+        run, task = rows[0]["run"], rows[0]["task"]
+        if not predictions.path(directory, run).is_file():
+            found.without += 1
+            continue
+        try:
+            predicted = predictions.read(directory, run)
+            if robustness.levels:
+                on_step(f"trying {rows[0]['model']} with seed {rows[0]['seed']} on {task} when the data shift")
+                more = tested.under_shifts(rows[0], predicted, robustness)
+                predicted |= more
+                found.shifted += bool(more)
+        except storage.DamagedFileError as error:
+            aside = storage.set_aside(predictions.path(directory, run), directory)
+            warnings.warn(f"{error}; it is now {aside}", storage.KeptFileWarning, stacklevel=1)
+            writer.remove(run)
+            found.damaged += 1
+            continue
+        wanted = [name for name in facts[task].metrics if name in METRICS]
+        again = predictions.rescored(rows, predicted, dict.fromkeys([*wanted, *metrics[task]]))
+        for row in again:
+            if row["metric"] in metrics[task] and row["value"] is None and row["step"] is None:
+                found.undefined.setdefault((row["metric"], task, row["reason"] or ""), set()).add(run)
+        writer.add(run, results.pack(again))
+        found.scored += 1
+    writer.consolidate()
+    return found
+
+
+class _Tested:
+    """Tries the networks of a study on its test data, which are loaded when they are needed."""
+
+    def __init__(self, study: Study, facts: Mapping[str, Facts], directory: str | os.PathLike[str], data: str | None):
+        self._given = {task_name(task): task for task in study.tasks}
+        self._facts, self._directory, self._data = facts, Path(directory), data
+        self._loaded: dict[tuple[str, int], Task] = {}
+
+    def under_shifts(
+        self, fit: Mapping[str, Any], stored: Mapping[str, Predicted], robustness: Robustness
+    ) -> dict[str, Predicted]:
+        """Predictions of a fit's network under shifts for which none are stored; they are added to its file."""
+        # Imports torch.
+        from liquidbench.training.fit import tried_again
+
+        try:
+            network = kept.of_run(self._directory, fit["run"])
+        except FileNotFoundError as error:
+            raise ValueError(f"shifts need the networks of all fits: {error}") from error
+        found = tried_again(network, stored, self._task(fit["task"], fit["fold"]), robustness, fit["seed"])
+        if found:
+            predictions.add(self._directory, fit["run"], found)
+        return found
+
+    def _task(self, name: str, fold: int) -> "Task":
+        from liquidbench import tasks
+
+        if (name, fold) not in self._loaded:
+            task = tasks.load(self._given[name], self._data)
+            if task.data_digest != self._facts[name].digest:
+                raise ValueError(
+                    f"the data of task {name!r} differ from those of the study; restore them to try its networks again"
+                )
+            self._loaded[name, fold] = task.with_fold(fold)
+        return self._loaded[name, fold]
