@@ -132,3 +132,78 @@ def test_one_model_or_one_level_needs_no_comparison():
     assert not alone.pairs and alone.sentence == "Noise: GRU loses 0.168 on average over the levels."
     only_clean = study().filter((pl.col("corruption") == "") | (pl.col("level") == 0))
     assert not compare(only_clean, {"t": ACCURACY}, 0.0).shifts
+
+
+def over_tasks(count, liquid=(0.01, 0.03), recurrent=(0.05, 0.15), keys=("noise",), trivial=0.5):
+    """Results on tasks where the two families lose so much at each level, a little more from task to task."""
+    frames = []
+    for number in range(count):
+        task = f"t{number}"
+        clean = {
+            "LTC": [0.9, 0.91, 0.92],
+            "CfC": [0.8, 0.79, 0.81],
+            "GRU": [0.9, 0.9, 0.89],
+            "LSTM": [0.95, 0.96, 0.94],
+        }
+        drops = {
+            model: [tuple(one + 0.001 * number + 0.002 * seed for one in lost) for seed in range(3)]
+            for model, lost in {"LTC": liquid, "CfC": liquid, "GRU": recurrent, "LSTM": recurrent}.items()
+        }
+        for place, key in enumerate(keys):
+            frame = study(drops, clean, key=key, task=task, baselines={"trivial": trivial})
+            frames.append(frame if not place else frame.filter(pl.col("corruption") == key))
+    return pl.concat(frames)
+
+
+def family_losses(frame, count):
+    return compare(frame, {f"t{number}": ACCURACY for number in range(count)}, 0.0).family_losses
+
+
+def test_families_are_compared_over_tasks_by_what_they_lose_of_what_they_have_learnt():
+    (found,) = family_losses(over_tasks(7), 7)
+    # By hand: area over lead of each model and seed, their means by family, then over seeds, then over tasks.
+    clean = {"LTC": [0.9, 0.91, 0.92], "CfC": [0.8, 0.79, 0.81], "GRU": [0.9, 0.9, 0.89], "LSTM": [0.95, 0.96, 0.94]}
+    sides = {"liquid": (("LTC", "CfC"), (0.01, 0.03)), "recurrent": (("GRU", "LSTM"), (0.05, 0.15))}
+    means, differences = {}, [0.0] * 7
+    for side, (models, lost) in sides.items():
+        by_task = []
+        for number in range(7):
+            extra = [0.001 * number + 0.002 * seed for seed in range(3)]
+            areas = [area([one + more for one in lost]) for more in extra]
+            shares = [sum(areas) / 3 / (sum(clean[model]) / 3 - 0.5) for model in models]
+            by_task.append(sum(shares) / 2)
+        means[side] = sum(by_task) / 7
+        differences = [d + (one if side == "liquid" else -one) for d, one in zip(differences, by_task, strict=True)]
+    assert (found.liquid, found.recurrent) == (pytest.approx(means["liquid"]), pytest.approx(means["recurrent"]))
+    assert found.difference == pytest.approx(sum(differences) / 7)
+    assert found.p == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+    low, high = found.interval
+    assert low < found.difference < high < 0
+    assert (found.shift, found.tasks, found.left_out, found.less) == ("noise", 7, 0, 7)
+    assert found.verdict == "liquid"
+    assert found.sentence.startswith("Noise: liquid networks lose less of what they have learnt (")
+    assert "less on 7 of 7 tasks" in found.sentence
+
+
+def test_families_over_tasks_are_corrected_for_all_shifts_and_need_six_tasks():
+    keys = ("noise", "bias", "drift")
+    found = family_losses(over_tasks(6, keys=keys), 6)
+    assert [one.shift for one in found] == list(keys)
+    # The smallest p-value of six tasks is 2 / 2**6; three shifts make it three times that.
+    assert [one.p for one in found] == pytest.approx([3 * 2 / 2**6] * 3)
+    assert {one.verdict for one in found} == {"no difference shown"}
+    (few,) = family_losses(over_tasks(5), 5)
+    assert (few.p, few.interval, few.verdict) == (None, None, "cannot say")
+    assert "cannot be said from fewer than 6 tasks" in few.sentence
+
+
+def test_tasks_without_a_lead_or_without_a_family_are_left_out():
+    frame = over_tasks(7)
+    poor = frame.with_columns(
+        value=pl.when((pl.col("task") == "t3") & (pl.col("metric") == "trivial")).then(0.85).otherwise("value")
+    )
+    (found,) = family_losses(poor, 7)
+    assert (found.tasks, found.left_out) == (6, 1) and "1 task left out" in found.sentence
+    assert not family_losses(frame.filter(~pl.col("model").is_in(["GRU", "LSTM"])), 7)
+    (better,) = family_losses(over_tasks(7, liquid=(0.2, 0.3)), 7)
+    assert better.verdict == "recurrent" and better.less == 0

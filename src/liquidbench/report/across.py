@@ -4,12 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from liquidbench import shifts
 from liquidbench.report import figures
 from liquidbench.report.charts import Figure
 from liquidbench.report.figures import MatrixCell
 from liquidbench.report.svg import Mark
 from liquidbench.report.task_summary import TaskSummary
-from liquidbench.statistics import ALPHA, Comparison, Groups, Matchup, Pair
+from liquidbench.statistics import ALPHA, Comparison, FamilyLoss, Groups, Matchup, Pair
 from liquidbench.statistics.across import FEWEST_SIGNED
 from liquidbench.wording import counted, number, p_value, percent
 
@@ -33,6 +34,21 @@ class MatchupRow:
 
 
 @dataclass(frozen=True)
+class ShiftRow:
+    """A row of the table of what shifts cost the two families; losses are shares of leads, in percent."""
+
+    title: str
+    liquid: str
+    recurrent: str
+    drawing: str
+    difference: str
+    less: str
+    p: str
+    verdict: str
+    tone: str
+
+
+@dataclass(frozen=True)
 class Across:
     """The page over tasks; for a figure that is None, the words say why."""
 
@@ -42,6 +58,8 @@ class Across:
     matrix: Figure | None
     matrix_words: str
     matchups: list[MatchupRow]
+    shifts: list[ShiftRow]
+    shifts_words: str
 
 
 def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
@@ -59,7 +77,42 @@ def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
     matrix, matrix_words = _matrix(comparison, models)
     matchups = [_matchup_row(one, models) for one in over.matchups if one.tasks]
     matchups.sort(key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
-    return Across(over.sentence, ranking, words, matrix, matrix_words, matchups)
+    shifted, shifts_words = _shifts(comparison.family_losses)
+    return Across(over.sentence, ranking, words, matrix, matrix_words, matchups, shifted, shifts_words)
+
+
+def _shifts(losses: Sequence[FamilyLoss]) -> tuple[list[ShiftRow], str]:
+    """A row for each shift, and what all of them say."""
+    if not losses:
+        return [], ""
+    ends = [abs(end) for one in losses for end in (one.interval or (one.difference,))]
+    reach = 1.08 * max(ends, default=0.0) or 1.0
+    shown = {side: sum(one.verdict == side for one in losses) for side in ("liquid", "recurrent")}
+    words = (
+        f"Of {counted(len(losses), 'shift')}, liquid networks are shown to lose less of what they have learnt under "
+        f"{shown['liquid']}, recurrent networks under {shown['recurrent']}."
+    )
+    return [_shift_row(one, reach) for one in losses], words
+
+
+def _shift_row(one: FamilyLoss, reach: float) -> ShiftRow:
+    family = one.verdict in ("liquid", "recurrent")
+    tone = one.verdict if family else "neutral"
+    span = ""
+    if one.interval:
+        low, high = (number(100 * end, 1) for end in one.interval)
+        span = f" [{low}, {high}]"
+    return ShiftRow(
+        title=shifts.recorded(one.shift).title,
+        liquid=number(100 * one.liquid, 1),
+        recurrent=number(100 * one.recurrent, 1),
+        drawing=figures.difference(one.sentence, one.difference, one.interval, 0.0, reach, tone),
+        difference=number(100 * one.difference, 1, signed=True) + span,
+        less=f"{one.less} of {one.tasks}",
+        p="" if one.p is None else p_value(one.p).removeprefix("p ").removeprefix("= "),
+        verdict=f"{one.verdict} loses less" if family else one.verdict,
+        tone=tone,
+    )
 
 
 def _ranking(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure | None, str]:

@@ -25,6 +25,7 @@ from liquidbench.statistics import (
     CHEAP,
     COST_RULE,
     DEGRADATION_RULE,
+    FAMILY_SHIFT_RULE,
     FEWEST_SEEDS,
     GROUP_RULE,
     MATCHUP_RULE,
@@ -257,7 +258,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         runs=_runs(rows),
         methods=_methods(study, rows, comparison),
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE]
-        + [DEGRADATION_RULE] * bool(comparison.shifts),
+        + [DEGRADATION_RULE] * bool(comparison.shifts)
+        + [FAMILY_SHIFT_RULE] * bool(comparison.family_losses),
         environment=_environment(rows),
         commands=_commands(study, rows),
         tables={table.name: table for table in _tables(study, found, comparison)},
@@ -270,6 +272,8 @@ def _tables(study: Study, found: Sequence[TaskSummary], comparison: Comparison) 
     made = [tables.leaderboard(found, comparison)] if comparison.leaderboard else []
     if len(found) > 1 and comparison.over_tasks.matchups:
         made.append(tables.matchups(comparison))
+    if len(found) > 1 and comparison.family_losses:
+        made.append(tables.family_losses(comparison))
     if comparison.others:
         made.append(tables.matchings(found, comparison, study.matching[0]))
     return made

@@ -20,7 +20,9 @@ from liquidbench.statistics.cost import Cost as Cost
 from liquidbench.statistics.cost import Price as Price
 from liquidbench.statistics.cost import comparable as comparable
 from liquidbench.statistics.degradation import DEGRADATION_RULE as DEGRADATION_RULE
+from liquidbench.statistics.degradation import FAMILY_SHIFT_RULE as FAMILY_SHIFT_RULE
 from liquidbench.statistics.degradation import Degradation as Degradation
+from liquidbench.statistics.degradation import FamilyLoss as FamilyLoss
 from liquidbench.statistics.degradation import Loss as Loss
 from liquidbench.statistics.degradation import ShiftEffect as ShiftEffect
 from liquidbench.statistics.inference import ALPHA as ALPHA

@@ -1,18 +1,28 @@
 """How much of a score is lost when the data shift, and which network loses least."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 
 from scipy import integrate
 
 from liquidbench import shifts
-from liquidbench.statistics.inference import ALPHA, Interval, mean_interval
+from liquidbench.models import Family
+from liquidbench.statistics.across import FEWEST_BOOTSTRAPPED, FEWEST_SIGNED
+from liquidbench.statistics.inference import (
+    ALPHA,
+    LEVEL,
+    Interval,
+    hierarchical_interval,
+    holm,
+    mean_interval,
+    signed_rank_test,
+)
 from liquidbench.statistics.pairs import Pair, corrected_pairs
 from liquidbench.statistics.task_results import FLOORS, FoldAndSeed, TaskResults
-from liquidbench.wording import listed, number, significant
+from liquidbench.wording import counted, listed, number, p_value, percent, significant
 
 DEGRADATION_RULE = (
     "When the data shift, a drop is the score on unchanged data minus that on shifted data of the same run (for errors "
@@ -23,6 +33,17 @@ DEGRADATION_RULE = (
     f"{ALPHA:g} after Holm's correction for all pairs of one task and shift; several shifts are not corrected for each "
     "other. These claims cover seeds (or splits), not other test recordings."
 )
+
+FAMILY_SHIFT_RULE = (
+    "Families when the data shift, over tasks: a family's loss on a task is the mean of its models' relative areas, in "
+    "the same runs. The difference is the liquid networks' loss less the recurrent ones', so that below zero liquid "
+    f"networks lose less. With at least {FEWEST_BOOTSTRAPPED} tasks it has an interval, a bootstrap over tasks and, "
+    f"within each, over seeds; with at least {FEWEST_SIGNED} a signed-rank test over tasks, and “shown” means p below "
+    f"{ALPHA:g} after Holm's correction for all shifts. Tasks on which a model has no lead over the trivial predictor, "
+    "or no run has all models, are left out."
+)
+
+_SIDES: tuple[Family, Family] = ("liquid", "recurrent")
 
 
 @dataclass(frozen=True)
@@ -122,14 +143,125 @@ class ShiftEffect:
         return f" As a share of its lead over the trivial predictor, {least} loses least."
 
 
+@dataclass(frozen=True)
+class FamilyLoss:
+    """One shift over all tasks: do liquid or recurrent networks lose less of what they have learnt?
+
+    Losses are shares of the lead over the trivial predictor, by `FAMILY_SHIFT_RULE`.
+
+    Attributes:
+        shift: the shift's key.
+        tasks: number of tasks.
+        left_out: number of tasks with this shift that are left out.
+        liquid: mean loss of the liquid networks over tasks.
+        recurrent: that of the recurrent networks.
+        less: number of tasks on which the liquid networks lose less, on average over runs.
+        interval: interval of the difference, liquid less recurrent; None with fewer than `FEWEST_BOOTSTRAPPED` tasks.
+        p: p-value of the signed-rank test, corrected for all shifts; None with fewer than `FEWEST_SIGNED` tasks.
+    """
+
+    shift: str
+    tasks: int
+    left_out: int
+    liquid: float
+    recurrent: float
+    less: int
+    interval: Interval | None
+    p: float | None
+
+    @property
+    def difference(self) -> float:
+        """Loss of the liquid networks less that of the recurrent ones."""
+        return self.liquid - self.recurrent
+
+    @property
+    def verdict(self) -> str:
+        """The family that is shown to lose less, "no difference shown", or "cannot say"."""
+        if self.p is None:
+            return "cannot say"
+        if self.p >= ALPHA:
+            return "no difference shown"
+        return "liquid" if self.difference < 0 else "recurrent"
+
+    @property
+    def sentence(self) -> str:
+        """Who loses less, with the numbers."""
+        said = {
+            "liquid": "liquid networks lose less of what they have learnt",
+            "recurrent": "recurrent networks lose less of what they have learnt",
+            "no difference shown": "no difference between liquid and recurrent networks is shown",
+            "cannot say": f"which family loses less cannot be said from fewer than {FEWEST_SIGNED} tasks",
+        }[self.verdict]
+        facts = [f"{number(100 * self.liquid, 1)} % against {number(100 * self.recurrent, 1)} % of their leads"]
+        if self.interval:
+            low, high = (number(100 * end, 1) for end in self.interval)
+            difference = number(100 * self.difference, 1, signed=True)
+            facts.append(f"difference {difference} points, {percent(LEVEL)} interval [{low}, {high}]")
+        if self.p is not None:
+            facts.append(p_value(self.p))
+        facts.append(f"less on {self.less} of {counted(self.tasks, 'task')}")
+        if self.left_out:
+            facts.append(f"{counted(self.left_out, 'task')} left out")
+        return f"{shifts.recorded(self.shift).title}: {said} ({'; '.join(facts)})."
+
+
+def family_losses(tasks: Sequence[TaskResults]) -> list[FamilyLoss]:
+    """What each shift costs liquid and recurrent networks over tasks; empty without both families."""
+    keys = sorted({key for task in tasks for key in task.shifted}, key=shifts.place_of)
+    found = [one for key in keys if (one := _family_loss(tasks, key)) is not None]
+    tested = [one for one in found if one.p is not None]
+    corrected = holm([one.p for one in tested]) if tested else ()
+    by_shift = {one.shift: float(p) for one, p in zip(tested, corrected, strict=True)}
+    return [replace(one, p=by_shift.get(one.shift)) for one in found]
+
+
+def _family_loss(tasks: Sequence[TaskResults], key: str) -> FamilyLoss | None:
+    shifted = [task for task in tasks if key in task.shifted and all(task.members([side]) for side in _SIDES)]
+    losses = [found for task in shifted if (found := _losses_of_families(task, key))]
+    if not losses:
+        return None
+    means = [[fmean(of) for of in zip(*pairs, strict=True)] for pairs in losses]
+    differences = [[liquid - recurrent for liquid, recurrent in pairs] for pairs in losses]
+    over = [fmean(values) for values in differences]
+    bounds = hierarchical_interval(differences) if len(losses) >= FEWEST_BOOTSTRAPPED else None
+    return FamilyLoss(
+        shift=key,
+        tasks=len(losses),
+        left_out=len(shifted) - len(losses),
+        liquid=fmean(liquid for liquid, _ in means),
+        recurrent=fmean(recurrent for _, recurrent in means),
+        less=sum(difference < 0 for difference in over),
+        interval=None if bounds is None else (float(bounds[0]), float(bounds[1])),
+        p=signed_rank_test(over, [0.0] * len(over)).p if len(over) >= FEWEST_SIGNED else None,
+    )
+
+
+def _losses_of_families(task: TaskResults, key: str) -> list[tuple[float, float]]:
+    """Relative areas of the families, means over their models, for each run that all of these have done."""
+    levels, drops = _drops(task, key)
+    members = {side: task.members([side]) for side in _SIDES}
+    models = [model for side in _SIDES for model in members[side]]
+    if not levels or not all(model in drops for model in models):
+        return []
+    leads = {model: _lead(task, model, drops[model]) for model in models}
+    if not all(lead > 0 for lead in leads.values()):
+        return []
+    runs = sorted(set.intersection(*(set(drops[model]) for model in models)))
+
+    def loss(side: Family, run: FoldAndSeed) -> float:
+        return fmean(_area(levels, drops[model][run]) / leads[model] for model in members[side])
+
+    return [(loss("liquid", run), loss("recurrent", run)) for run in runs]
+
+
 def degradations(task: TaskResults) -> list[ShiftEffect]:
     """The effects of all shifts on a task, for its matched models."""
-    return [found for key, scores in task.shifted.items() if (found := _effect(task, key, scores))]
+    return [found for key in task.shifted if (found := _effect(task, key))]
 
 
-def _effect(
-    task: TaskResults, key: str, scores: Mapping[str, Mapping[FoldAndSeed, Mapping[float, float]]]
-) -> ShiftEffect | None:
+def _drops(task: TaskResults, key: str) -> tuple[list[float], dict[str, dict[FoldAndSeed, list[float]]]]:
+    """The levels of a shift, and each model's drops at them in its runs with scores at all."""
+    scores = task.shifted[key]
     levels = sorted({level for runs in scores.values() for found in runs.values() for level in found if level > 0})
     clean = {model: task.scores(model) for model in task.models}
     drops = {
@@ -140,7 +272,11 @@ def _effect(
         }
         for model in task.models
     }
-    drops = {model: runs for model, runs in drops.items() if runs}
+    return levels, {model: runs for model, runs in drops.items() if runs}
+
+
+def _effect(task: TaskResults, key: str) -> ShiftEffect | None:
+    levels, drops = _drops(task, key)
     if not levels or not drops:
         return None
     areas = {model: {run: _area(levels, lost) for run, lost in runs.items()} for model, runs in drops.items()}
@@ -167,10 +303,7 @@ def _degradation(
     drops: Mapping[FoldAndSeed, Sequence[float]],
     areas: Mapping[FoldAndSeed, float],
 ) -> Degradation:
-    scores = task.scores(model)
-    clean = fmean(task.values({run: scores[run] for run in drops}))
-    trivial = task.floors.get(FLOORS["trivial"])
-    lead = math.nan if trivial is None else task.lead(clean - trivial)
+    lead = _lead(task, model, drops)
 
     def loss(values: Mapping[FoldAndSeed, float]) -> Loss:
         sample = task.values(values)
@@ -182,12 +315,24 @@ def _degradation(
 
     return Degradation(
         model=model,
-        clean=clean,
+        clean=_clean(task, model, drops),
         drops={level: loss({run: lost[place] for run, lost in drops.items()}) for place, level in enumerate(levels)},
         area=loss(areas),
         runs=len(drops),
         left_out=len(task.cells[model, "matched"]) - len(drops),
     )
+
+
+def _clean(task: TaskResults, model: str, runs: Collection[FoldAndSeed]) -> float:
+    """Mean score of a model on unchanged data, of some runs."""
+    scores = task.scores(model)
+    return fmean(task.values({run: scores[run] for run in runs}))
+
+
+def _lead(task: TaskResults, model: str, runs: Collection[FoldAndSeed]) -> float:
+    """Lead of this mean over the trivial predictor; NaN where there is none."""
+    trivial = task.floors.get(FLOORS["trivial"])
+    return math.nan if trivial is None else task.lead(_clean(task, model, runs) - trivial)
 
 
 def _named(models: Sequence[str]) -> str:

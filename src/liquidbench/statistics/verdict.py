@@ -27,7 +27,7 @@ from liquidbench.statistics.across import (
     overall_standings,
 )
 from liquidbench.statistics.cost import BUSY, Price
-from liquidbench.statistics.degradation import ShiftEffect, degradations
+from liquidbench.statistics.degradation import FamilyLoss, ShiftEffect, degradations, family_losses
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
 from liquidbench.statistics.pairs import (
     FAMILIES_COMPARED,
@@ -131,6 +131,7 @@ class Comparison:
         over_tasks: tests over all tasks.
         others: the verdicts under the study's other matchings, by matching.
         shifts: what models lose when the data shift, for each task and shift.
+        family_losses: what families lose over all tasks, for each shift.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -140,6 +141,7 @@ class Comparison:
     over_tasks: OverTasks
     others: Mapping[str, Verdict] = field(default_factory=dict)
     shifts: tuple[ShiftEffect, ...] = ()
+    family_losses: tuple[FamilyLoss, ...] = ()
 
     @property
     def stands(self) -> str:
@@ -235,6 +237,7 @@ def compare(
             found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
         ),
         shifts=tuple(effect for task in found for effect in degradations(task)),
+        family_losses=tuple(family_losses(found)),
     )
 
 
