@@ -22,6 +22,7 @@ import polars as pl
 from liquidbench import kept, predictions, results, study_file
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
+from liquidbench.report import tables
 from liquidbench.statistics import Comparison, Standing, compare, floors
 from liquidbench.study import Study
 
@@ -58,6 +59,21 @@ def learnt(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found:
             f"{len(chosen)} | {floor}, {known[floor]:.3f} | {best.model}, {cell(best)} |"
         )
     return lines
+
+
+def shifted(found: Comparison) -> list[str]:
+    """A table of what each shift costs the families, or nothing."""
+    if len(found.family_losses) < 2:
+        return []
+    made = tables.family_losses(found)
+    return [
+        "",
+        f"{made.caption} Tried with `liquidbench rescore results/STUDY --shifts all` where the study itself has fewer.",
+        "",
+        "| " + " | ".join(name for name, _ in made.columns) + " |",
+        "|" + "---|" * len(made.columns),
+        *("| " + " | ".join(map(str, row)) + " |" for row in made.rows),
+    ]
 
 
 def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in: Path) -> str:
@@ -122,6 +138,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         "The budget of each training in steps, how the chosen ones ended, and the best score without a network:",
         "",
         *learnt(study, frame, tasks, found),
+        *shifted(found),
         "",
         "Trained parameters, peak memory of a training step, time of an epoch:",
         "",
@@ -162,6 +179,8 @@ def main() -> None:
     shutil.copy(found.report, to.report)
     to.table.write_bytes(results.sealed(frame))
     (to.root / "README.md").write_text(page(study, frame, tasks, found.root))
+    # Another network may be the best now.
+    shutil.rmtree(to.models, ignore_errors=True)
     for name, facts in tasks.items():
         by = facts.selecting
         winner, run = kept.best_run(frame.filter(task=name), by.name, by.higher_is_better)
