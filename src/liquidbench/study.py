@@ -555,9 +555,16 @@ class Study:
         if "robustness" in values:
             values["robustness"] = Robustness.parse(values["robustness"])
         study = cls(**values)
+        names = [task_name(task) for task in study.tasks]
+        for index, (base, condition) in enumerate(map(parted, names)):
+            if condition and base not in names:
+                raise ValueError(
+                    f"tasks[{index}] is {base!r} under a condition, and {base!r} must be there too: verdicts count no "
+                    f"conditioned task; got {_shown(names[index])}"
+                )
         asked = getattr(values.get("training"), "steps", None)
         for name in asked if isinstance(asked, Mapping) else ():
-            _known("a task of training.steps", name, [task_name(task) for task in study.tasks])
+            _known("a task of training.steps", name, names)
         return study
 
     def to_yaml(self) -> str:
@@ -773,15 +780,9 @@ def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | UserCode, ...]:
     names = [task_name(task) for task in entries]
     _distinct("tasks", names, "give one of the tables another 'name'")
     for index, (name, task) in enumerate(zip(names, entries, strict=True)):
-        base, condition = parted(name)
-        if condition and not isinstance(task, str):
+        if parted(name)[1] and not isinstance(task, str):
             raise ValueError(
                 f"tasks[{index}] must have another name than {name!r}: only built-in tasks have conditions"
-            )
-        if condition and base not in names:
-            raise ValueError(
-                f"tasks[{index}] is {base!r} under a condition, and {base!r} must be there too: verdicts count no "
-                f"conditioned task; got {_shown(name)}"
             )
     return tuple(dict(task) if isinstance(task, Mapping) else task for task in entries)
 
