@@ -80,7 +80,7 @@ def test_it_can_be_scored_again_and_reported_again(folder, capsys):
     before = results.read(folder).filter(metric="f1_macro").height
     assert main(["rescore", str(folder), "--metrics", "f1_macro", "cross_entropy"]) == 0
     assert results.read(folder).filter(metric="f1_macro").height >= before
-    assert main(["report", str(folder), "--tables", "csv"]) == 0
+    assert main(["report", str(folder), "--format", "csv"]) == 0
     assert (folder / "tables" / "elapsed-time.csv").is_file()
 
 
