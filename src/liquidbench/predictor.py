@@ -10,7 +10,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from liquidbench import kept, networks
+from liquidbench import conditions, kept, networks
 from liquidbench.tasks import frozen
 from liquidbench.tasks.new_rows import NewRows
 from liquidbench.training.learning import Data, predict
@@ -101,8 +101,15 @@ class Predictor:
             ``task.features``; with ``task.time_ahead`` the last is how far ahead to look, in ``task.time_unit``.
 
         Raises:
-            ValueError: for a readout other than the last output, which needs the whole sequence.
+            ValueError: for a readout other than the last output, which needs the whole sequence, or a network that was
+                trained under a condition, which changes whole sequences too.
         """
+        base, condition = conditions.parted(self.task.name)
+        if condition:
+            raise ValueError(
+                f"the network was trained under the condition {condition!r}, which does not apply to samples that come "
+                f"one after another; a stream needs a network of {base!r}"
+            )
         if self.task.per == "sequence" and self.model.readout != "last":
             raise ValueError(
                 f"the network's readout is {self.model.readout!r}, over the whole sequence; a stream needs a network "

@@ -30,6 +30,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 
+from liquidbench.conditions import parted
 from liquidbench.folder import StudyFolder
 from liquidbench.study import Run
 from liquidbench.system import storage
@@ -304,8 +305,9 @@ def _to_trials(optuna_study: optuna.Study, space: Space) -> list[Trial]:
 
 
 def _draw(run: Run, number: int, space: Space) -> dict[str, Any]:
-    # Equal for all models, so that they draw the same; different for each task, so that tasks are independent.
-    source = (*run.tuned, number, zlib.crc32(run.task_name.encode()))
+    # Equal for all models, so that they draw the same; different for each task, so that tasks are independent. Under a
+    # condition the draws are those of the task itself, since the two are compared.
+    source = (*run.tuned, number, zlib.crc32(parted(run.task_name)[0].encode()))
     seed = int(np.random.SeedSequence(source).generate_state(1)[0])
     sampler = optuna.samplers.RandomSampler(seed=seed)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -20,6 +20,7 @@ from typing import Any, Literal, Self
 import yaml
 
 from liquidbench import __version__
+from liquidbench.conditions import parted
 from liquidbench.models import MODELS, Family, UserModel, author_of, families, model_name
 from liquidbench.shifts import SHIFTS, find
 from liquidbench.system.storage import regular
@@ -142,10 +143,11 @@ class Training:
             _set(self, "steps", _whole("training.steps", self.steps, at_least=1))
 
     def on(self, task: str) -> "Training":
-        """How models are trained on one task: with a number of steps."""
+        """How models are trained on one task: with a number of steps; under a condition, with that of the base task."""
         if self.epochs is not None or isinstance(self.steps, int):
             return self
-        return replace(self, steps=(self.steps or {}).get(task, STEPS.get(task, STEPS_ELSEWHERE)))
+        steps, (base, _) = self.steps or {}, parted(task)
+        return replace(self, steps=steps.get(task, steps.get(base, STEPS.get(base, STEPS_ELSEWHERE))))
 
 
 @dataclass(frozen=True)
@@ -399,8 +401,9 @@ class Study:
 
     Attributes:
         name: the study's name and that of its folder of results.
-        tasks: names of tasks, mappings with a key ``table`` for a user's own, or ``package.module:name`` of a task that
-            a user has written.
+        tasks: names of tasks, perhaps with a condition (``task@condition``, see `liquidbench.conditions`; the task
+            itself must be there too), mappings with a key ``table`` for a user's own, or ``package.module:name`` of a
+            task that a user has written.
         models: keys of `liquidbench.models.MODELS`, or ``package.module:name`` of a user's own. What is given so, or as
             a mapping with a key ``code``, becomes an `UserCode` with the checksum of its code.
         question: what the study asks, in one sentence.
@@ -552,9 +555,16 @@ class Study:
         if "robustness" in values:
             values["robustness"] = Robustness.parse(values["robustness"])
         study = cls(**values)
+        names = [task_name(task) for task in study.tasks]
+        for index, (base, condition) in enumerate(map(parted, names)):
+            if condition and base not in names:
+                raise ValueError(
+                    f"tasks[{index}] is {base!r} under a condition, and {base!r} must be there too: verdicts count no "
+                    f"conditioned task; got {_shown(names[index])}"
+                )
         asked = getattr(values.get("training"), "steps", None)
         for name in asked if isinstance(asked, Mapping) else ():
-            _known("a task of training.steps", name, [task_name(task) for task in study.tasks])
+            _known("a task of training.steps", name, names)
         return study
 
     def to_yaml(self) -> str:
@@ -767,7 +777,13 @@ def _tasks(tasks: Any) -> tuple[str | Mapping[str, Any] | UserCode, ...]:
                 ) from error
         elif not isinstance(task, str) or not task.strip():
             raise ValueError(f"{where} must be a name, or a mapping with a table; got {_shown(task)}")
-    _distinct("tasks", [task_name(task) for task in entries], "give one of the tables another 'name'")
+    names = [task_name(task) for task in entries]
+    _distinct("tasks", names, "give one of the tables another 'name'")
+    for index, (name, task) in enumerate(zip(names, entries, strict=True)):
+        if parted(name)[1] and not isinstance(task, str):
+            raise ValueError(
+                f"tasks[{index}] must have another name than {name!r}: only built-in tasks have conditions"
+            )
     return tuple(dict(task) if isinstance(task, Mapping) else task for task in entries)
 
 

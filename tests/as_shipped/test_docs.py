@@ -21,6 +21,7 @@ import liquidbench
 import liquidrnn as lr
 from liquidbench import __main__ as command_line
 from liquidbench import results, tasks
+from liquidbench.conditions import CONDITIONS
 from liquidbench.folder import StudyFolder, TrainingFolder
 from liquidbench.metrics import METRICS
 from liquidbench.models import MODELS
@@ -192,6 +193,11 @@ def test_every_shift_and_its_default_levels_are_on_the_page():
     for name, shift in SHIFTS.items():
         levels = ", ".join(f"{level:g}" for level in shift.levels)
         assert re.search(rf"^\| `{name}` \| .* \| {re.escape(levels)} \|$", text("comparing.md"), re.M), name
+
+
+def test_every_condition_is_on_the_page():
+    for name in CONDITIONS:
+        assert re.search(rf"^\| `{name}` \| ", text("comparing.md"), re.M), name
 
 
 def test_a_studys_keys_and_defaults_are_on_the_page():

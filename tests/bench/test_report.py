@@ -1012,6 +1012,78 @@ def test_who_degrades_least_is_said_and_tabled(tmp_path):
     assert table.filter(model=least.model, quantity="drop")["level"].to_list() == [0.5, 1.0]
 
 
+def on_time(folder, **changes):
+    """A study in which LTC alone loses without elapsed time, its comparison, and its report."""
+    names = ["occupancy-excerpt", "occupancy-excerpt@dropped-span", "occupancy-excerpt@dropped-untold"]
+    names += ["physionet2012-excerpt", "physionet2012-excerpt@constant"]
+    study = make_study(tasks=names, models=["LTC", "CfC", "GRU"], robustness={}, author_defaults=False, **changes)
+    facts = {name: TASKS[name.partition("@")[0]] for name in names}
+    facts |= {
+        name: replace(one, title=f"{one.title}, {name.partition('@')[2]}") for name, one in facts.items() if "@" in name
+    }
+    frame = make_frame(study)
+    same = frame.filter(pl.col("task").is_in(["occupancy-excerpt", "physionet2012-excerpt"]))
+    frames = [frame.filter(pl.col("kind") == "cost")]
+    for name in names:
+        base, _, condition = name.partition("@")
+        loses = (pl.col("model") == "LTC") & (pl.col("split") == "test") & pl.col("metric").is_in(["accuracy", "auroc"])
+        loss = pl.when(loses).then(0.3 + 0.001 * pl.col("seed")).otherwise(0.0)
+        loss = loss * (condition in ("constant", "dropped-untold"))
+        place = {
+            (row["model"], row["seed"]): row["run"] for row in frame.filter(task=name, kind="fit").iter_rows(named=True)
+        }
+        own = same.filter(task=base, kind="fit")
+        runs = [place[model, seed] for model, seed in own.select("model", "seed").iter_rows()]
+        frames.append(own.with_columns(run=pl.Series(runs), task=pl.lit(name), value=pl.col("value") - loss))
+    frame = pl.concat([one.cast(SCHEMA) for one in frames])
+    comparison = compare(frame, facts, study.smallest_difference)
+    path = report.write(study, frame, facts, comparison, folder / "r.html")
+    return study, frame, facts, comparison, path.read_text(encoding="utf-8")
+
+
+def test_whether_elapsed_time_matters_has_its_page(tmp_path):
+    study, frame, facts, comparison, text = on_time(tmp_path)
+    page = Page(text)
+    said = page.says("elapsed-time")
+    assert "Does elapsed time matter?" in said and len(comparison.elapsed) == 2
+    for one in comparison.elapsed:
+        assert one.sentence in said and "used by LTC" in one.sentence
+        assert all(use.sentence in said for use in (*one.uses, *one.families))
+    # One row of the heat map for each task and condition, one cell for each model.
+    drawing = re.search(r"<svg[^>]*>(?:(?!</svg>).)*What models lose without elapsed time.*?</svg>", text, re.S)[0]
+    assert drawing.count('class="amount"') == 6 and drawing.count('class="model at liquid shown"') == 2
+    assert drawing.count("+30<") == 2 and drawing.count("0.0<") == 4
+    assert "Framed and bold: shown to use elapsed time, 2 of 6 cells." in said
+    # They are no further tasks.
+    assert "2 tasks together" in page.says("over-tasks") and "of 2 tasks" in page.says("overview")
+    assert "dropped-untold" not in page.says("overview") and "of 5 tasks" not in text
+    heads = [one for one in comparison.leaderboard if "@" in one.task]
+    assert heads and "Test scores" in page.says("task-occupancy-excerpt-dropped-untold")
+    assert "Elapsed time: networks that are told" in page.says("methods")
+
+
+def test_the_table_on_elapsed_time_has_the_numbers(tmp_path):
+    study, frame, facts, comparison, _ = on_time(tmp_path)
+    for form, ending in (("csv", "csv"), ("markdown", "md"), ("latex", "tex")):
+        files = report.write_tables(study, frame, facts, comparison, tmp_path, form)
+        assert tmp_path / f"elapsed-time.{ending}" in files
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "elapsed-time.csv").read_text(encoding="utf-8"))))
+    uses = [use for one in comparison.elapsed for use in (*one.uses, *one.families)]
+    assert len(rows) == len(uses) == 10
+    for row, use in zip(rows, uses, strict=True):
+        assert row["who"] == use.who and row["verdict"] == use.verdict and row["told"] == use.pair.first
+        assert float(row["score_told"]) - float(row["score_withheld"]) == pytest.approx(use.drop, abs=1e-7)
+    assert float(rows[0]["loss"]) == pytest.approx(0.301) and rows[0]["withheld"] == "occupancy-excerpt@dropped-untold"
+    board = (tmp_path / "leaderboard.md").read_text(encoding="utf-8")
+    assert "dropped" not in board and "@" not in (tmp_path / "leaderboard.csv").read_text(encoding="utf-8")
+
+
+def test_without_a_unit_there_is_no_heat_map_and_without_conditions_no_page(tmp_path, demo):
+    *_, text = on_time(tmp_path, smallest_difference=0.0)
+    assert "Losses on different tasks have no common unit here" in Page(text).says("elapsed-time")
+    assert "elapsed-time" not in demo and "Elapsed time" not in demo
+
+
 def test_a_task_summary_keeps_only_what_is_shown():
     study = make_study()
     frame = make_frame(study).select(pl.col(name).cast(kind) for name, kind in results.COMPACT.items())

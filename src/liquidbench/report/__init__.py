@@ -63,8 +63,8 @@ def write_tables(
 ) -> list[Path]:
     """Write a study's tables, one file each.
 
-    The tables are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, and the scores,
-    pairs and losses under shifts of each task.
+    The tables are the leaderboard, the pairs over tasks, the verdicts under each of several matchings, what models lose
+    without elapsed time, and the scores, pairs and losses under shifts of each task.
 
     Args:
         study: the study.

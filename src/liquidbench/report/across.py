@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from liquidbench import shifts
+from liquidbench.conditions import parted
 from liquidbench.report import figures
 from liquidbench.report.charts import Figure
 from liquidbench.report.figures import MatrixCell
@@ -70,7 +71,7 @@ def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
         models: the mark of each model.
     """
     over = comparison.over_tasks
-    tasks = {line.task for line in comparison.leaderboard if line.variant == "matched"}
+    tasks = {line.task for line in comparison.leaderboard if line.variant == "matched" and not parted(line.task)[1]}
     if len(tasks) < 2 or not over.matchups:
         return None
     ranking, words = _ranking(comparison, models)

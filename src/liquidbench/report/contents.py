@@ -11,11 +11,13 @@ from typing import Any
 import polars as pl
 
 from liquidbench import results, shifts, statistics
+from liquidbench.conditions import CONDITIONS, parted
 from liquidbench.facts import Facts, Source
 from liquidbench.models import FAMILIES
 from liquidbench.report import charts, figures, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.charts import Figure
+from liquidbench.report.elapsed import OnTime, on_time
 from liquidbench.report.next_steps import NextStep, next_step
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
@@ -25,6 +27,7 @@ from liquidbench.statistics import (
     CHEAP,
     COST_RULE,
     DEGRADATION_RULE,
+    ELAPSED_RULE,
     FAMILY_SHIFT_RULE,
     FEWEST_SEEDS,
     GROUP_RULE,
@@ -138,6 +141,7 @@ class TaskPage:
     """Everything about one task."""
 
     anchor: str
+    tab: str
     name: str
     title: str
     description: str
@@ -188,6 +192,7 @@ class Page:
     cost_caption: str
     next_steps: list[NextStep]
     across: Across | None
+    on_time: OnTime | None
     tasks: list[TaskPage]
     failures: list[Failure]
     matchings: list[str]
@@ -221,12 +226,15 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
     anchors = _anchors(names)
     found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
     pages = [_task_page(task, anchors[task.name], study) for task in found]
-    close, several = len(found) >= MANY_TASKS, sum(bool(task.spreads) for task in found) > 1
+    # Conditioned tasks have pages of their own, but are no further tasks.
+    bases = [task for task in found if not parted(task.name)[1]]
+    close, several = len(bases) >= MANY_TASKS, sum(bool(task.spreads) for task in bases) > 1
     together = across(comparison, models)
+    time = on_time(comparison.elapsed, {task.name: task for task in found}, models, anchors)
     over_tasks_rules = (MATCHUP_RULE, GROUP_RULE) if together else ()
-    floors = dict.fromkeys(name for task in found for name in task.floors)
+    floors = dict.fromkeys(name for task in bases for name in task.floors)
     baselines = [
-        (name, [task.text(task.floors[name]) if name in task.floors else "" for task in found]) for name in floors
+        (name, [task.text(task.floors[name]) if name in task.floors else "" for task in bases]) for name in floors
     ]
     return Page(
         name=study.name,
@@ -237,32 +245,34 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         judgements=[one.judgement for one in pages if one.judgement],
         families={family: look.title for family, look in FAMILIES.items()},
         legend=_legend(models),
-        columns=[(anchors[task.name], task.title, task.metric_label, task.direction) for task in found],
-        leaderboard=_leaderboard(found, models, comparison, close),
+        columns=[(anchors[task.name], task.title, task.metric_label, task.direction) for task in bases],
+        leaderboard=_leaderboard(bases, models, comparison, close),
         baselines=baselines,
-        leaderboard_note=_leaderboard_note(found),
+        leaderboard_note=_leaderboard_note(bases),
         close=close,
-        crowded=sum(len(one.title) for one in pages) > WIDEST_TABS,
+        crowded=sum(len(one.tab) for one in pages) > WIDEST_TABS,
         over_tasks=comparison.over_tasks.sentence,
-        costs=charts.costs_over_tasks(found, comparison.overall, models)
+        costs=charts.costs_over_tasks(bases, comparison.overall, models)
         if several
         else next((one.costs for one in pages if one.costs), []),
-        cost_caption=charts.cost_caption(found, over_tasks=several),
-        next_steps=[step for task in found if (step := next_step(study, task, rows, anchors[task.name]))],
+        cost_caption=charts.cost_caption(bases, over_tasks=several),
+        next_steps=[step for task in bases if (step := next_step(study, task, rows, anchors[task.name]))],
         across=together,
+        on_time=time,
         tasks=pages,
         failures=[failure for one in pages for failure in one.failures],
         matchings=[f"Equal {matching}" for matching in study.matching] if comparison.others else [],
-        under_matchings=_under_matchings(found, comparison, anchors),
+        under_matchings=_under_matchings(bases, comparison, anchors),
         stands=comparison.stands,
         runs=_runs(rows),
         methods=_methods(study, rows, comparison),
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE]
         + [DEGRADATION_RULE] * bool(comparison.shifts)
-        + [FAMILY_SHIFT_RULE] * bool(comparison.family_losses),
+        + [FAMILY_SHIFT_RULE] * bool(comparison.family_losses)
+        + [ELAPSED_RULE] * bool(comparison.elapsed),
         environment=_environment(rows),
         commands=_commands(study, rows),
-        tables={table.name: table for table in _tables(study, found, comparison)},
+        tables={table.name: table for table in (*_tables(study, bases, comparison), *([time.table] if time else []))},
         study_file=study.to_yaml(),
     )
 
@@ -298,8 +308,10 @@ def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
     many = len(task.pairs) > MOST_DRAWN_PAIRS
     loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
     shifted = tables.shifts(task, f"{anchor}-shifts") if task.effects else None
+    _, condition = parted(task.name)
     return TaskPage(
         anchor=anchor,
+        tab=f"· {CONDITIONS[condition].title}" if condition else task.title,
         name=task.name,
         title=task.title,
         description=task.facts.description,

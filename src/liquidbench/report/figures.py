@@ -76,7 +76,7 @@ class Series:
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """A cell of `matrix`: two models, the first the better one by rank.
+    """A cell of `matrix`, of two models, the first the better one by rank; or of `heat_map`, of one model.
 
     Attributes:
         text: the text in the cell: the lead of the first model.
@@ -396,24 +396,52 @@ def matrix(title: str, marks: Sequence[Mark], contests: Sequence[Sequence[Matrix
         mark = marks[row]
         drawing.append(svg.group(mark, [svg.words(mark.label, left - 10, y + high / 2 + 4, "name", "end")], None))
         for column, contest in enumerate(contests[row][:row]):
-            x = left + column * wide
             rival = marks[column].label
-            square = f"M{x + 1:g} {y + 1:g}h{wide - 2:g}v{high - 2:g}h{2 - wide:g}z"
-            if contest is None:
-                drawing.append(f'<path class="unknown" d="{square}"/>')
-                continue
-            fill = f'class="heat" fill-opacity="{0.4 * contest.heat:.2f}"' if contest.heat else 'class="level"'
-            drawing.append(
-                f'<g class="model at {contest.tone}{" shown" if contest.shown else ""}" '
-                f'data-model="{escape(mark.label)}" data-rival="{escape(rival)}"><title>{escape(contest.hover)}</title>'
-                f'<path {fill} d="{square}"/>'
-                f"{svg.words(contest.text, x + wide / 2, y + high / 2 + 4, 'amount', 'middle')}</g>"
-            )
+            drawing.append(_heat_cell(contest, left + column * wide, y, wide, high, mark.label, rival))
     # The last name in the empty half may extend beyond the columns.
     reach = max(
         (left + column * wide + 4 + svg.width_of(mark.label) for column, mark in enumerate(marks[:-1])), default=0.0
     )
     return svg.drawing(title, max(left + wide * (len(marks) - 1), reach) + 4, high * len(marks) + 2, drawing)
+
+
+def heat_map(title: str, marks: Sequence[Mark], rows: Sequence[tuple[str, Sequence[MatrixCell | None]]]) -> str:
+    """A table of models, one per column, whose cells are coloured.
+
+    Args:
+        title: description for screen readers.
+        marks: the models.
+        rows: the name of each row, and a cell for each model; None if nothing is known.
+    """
+    wide, high, top = max(58.0, 16.0 + svg.longest(mark.label for mark in marks)), 27.0, 24.0
+    left = math.ceil(16.0 + svg.longest(name for name, _ in rows))
+    drawing = [
+        svg.group(mark, [svg.words(mark.label, left + (column + 0.5) * wide, 15, "name", "middle")], None)
+        for column, mark in enumerate(marks)
+    ]
+    for row, (name, cells) in enumerate(rows):
+        y = top + high * row
+        drawing.append(svg.words(name, left - 10, y + high / 2 + 4, "name", "end"))
+        for column, (mark, cell) in enumerate(zip(marks, cells, strict=True)):
+            drawing.append(_heat_cell(cell, left + column * wide, y, wide, high, mark.label))
+    return svg.drawing(title, left + wide * len(marks) + 4, top + high * len(rows) + 2, drawing)
+
+
+def _heat_cell(
+    cell: MatrixCell | None, x: float, y: float, wide: float, high: float, model: str, rival: str = ""
+) -> str:
+    """A cell at (x, y) about a model, and perhaps its rival."""
+    square = f"M{x + 1:g} {y + 1:g}h{wide - 2:g}v{high - 2:g}h{2 - wide:g}z"
+    if cell is None:
+        return f'<path class="unknown" d="{square}"/>'
+    fill = f'class="heat" fill-opacity="{0.4 * cell.heat:.2f}"' if cell.heat else 'class="level"'
+    against = f' data-rival="{escape(rival)}"' if rival else ""
+    return (
+        f'<g class="model at {cell.tone}{" shown" if cell.shown else ""}" '
+        f'data-model="{escape(model)}"{against}><title>{escape(cell.hover)}</title>'
+        f'<path {fill} d="{square}"/>'
+        f"{svg.words(cell.text, x + wide / 2, y + high / 2 + 4, 'amount', 'middle')}</g>"
+    )
 
 
 def interval(

@@ -3,7 +3,8 @@
 Pure functions on arrays are in `inference`. `compare` applies them to a study's results: it pairs runs by task and seed
 (`task_results`), counts failures, corrects for the number of comparisons, and decides by fixed thresholds which network
 is better, which are equivalent, and where nothing has been shown (`verdict`). `across` covers all tasks together,
-`cost` what a better score costs, `degradation` what is lost when the data shift.
+`cost` what a better score costs, `degradation` what is lost when the data shift, `elapsed` whether elapsed time is
+used.
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
@@ -25,6 +26,9 @@ from liquidbench.statistics.degradation import Degradation as Degradation
 from liquidbench.statistics.degradation import FamilyLoss as FamilyLoss
 from liquidbench.statistics.degradation import Loss as Loss
 from liquidbench.statistics.degradation import ShiftEffect as ShiftEffect
+from liquidbench.statistics.elapsed import ELAPSED_RULE as ELAPSED_RULE
+from liquidbench.statistics.elapsed import ElapsedTime as ElapsedTime
+from liquidbench.statistics.elapsed import TimeUse as TimeUse
 from liquidbench.statistics.inference import ALPHA as ALPHA
 from liquidbench.statistics.inference import LEVEL as LEVEL
 from liquidbench.statistics.inference import Effect as Effect

@@ -285,6 +285,25 @@ class TaskResults:
         sides = [dict.fromkeys(runs, {model: 1.0}) for model in (first, second)]
         return self._compared((first, second), (sides[0], sides[1]), len(planned) - len(runs))
 
+    def against(self, other: "TaskResults", models: Sequence[str]) -> Pair:
+        """The mean of some matched models on this task and on another form of it; p and verdict are still uncorrected.
+
+        Args:
+            other: results on data with the same test recordings and targets.
+            models: models with runs on both.
+        """
+        joined, sides = copy(self), []
+        joined.cells, joined.trainings, joined.cheap = {}, {}, self.cheap or other.cheap
+        for task in (self, other):
+            found = {f"{model} on {task.name}": model for model in models}
+            joined.cells |= {(name, "matched"): task.cells[model, "matched"] for name, model in found.items()}
+            joined.trainings |= {name: task.trainings_of(model) for name, model in found.items()}
+            sides.append(dict.fromkeys(found, 1 / len(models)))
+        runs = set.intersection(*(set(joined.scores(name)) for name, _ in joined.cells))
+        planned = {run for cells in joined.cells.values() for run in cells}
+        weights = dict.fromkeys(runs, sides[0]), dict.fromkeys(runs, sides[1])
+        return joined._compared((self.name, other.name), weights, len(planned) - len(runs))
+
     def judged_by(self, losses: Mapping[str, Mapping[FoldAndSeed, float]]) -> "TaskResults":
         """The same runs judged by a loss in units of the score, of which less is better.
 

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from liquidbench import models, results
+from liquidbench.conditions import parted
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.models import Family
 from liquidbench.search import EARLIER_LEARNING_RATES, LEARNING_RATES
@@ -28,6 +29,7 @@ from liquidbench.statistics.across import (
 )
 from liquidbench.statistics.cost import BUSY, Price
 from liquidbench.statistics.degradation import FamilyLoss, ShiftEffect, degradations, family_losses
+from liquidbench.statistics.elapsed import ElapsedTime, elapsed_time
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
 from liquidbench.statistics.pairs import (
     FAMILIES_COMPARED,
@@ -125,13 +127,14 @@ class Comparison:
 
     Attributes:
         leaderboard: each task's models, the best mean first; author variants last.
-        overall: the matched models, the best rank first.
+        overall: the matched models, the best rank first; without conditioned tasks, as `verdict` and `over_tasks`.
         pairs: every two matched models on each task, with p corrected over the task's pairs.
         verdict: liquid against recurrent networks.
         over_tasks: tests over all tasks.
         others: the verdicts under the study's other matchings, by matching.
         shifts: what models lose when the data shift, for each task and shift.
         family_losses: what families lose over all tasks, for each shift.
+        elapsed: whether elapsed time is used, for each task with a conditioned form.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -142,6 +145,7 @@ class Comparison:
     others: Mapping[str, Verdict] = field(default_factory=dict)
     shifts: tuple[ShiftEffect, ...] = ()
     family_losses: tuple[FamilyLoss, ...] = ()
+    elapsed: tuple[ElapsedTime, ...] = ()
 
     @property
     def stands(self) -> str:
@@ -178,7 +182,8 @@ def compare(
 
     Runs are paired by task, outer split and seed, and compared by test scores. On each task, equally many liquid and
     recurrent networks are compared, the best of each (`TaskResults.family_pair`). The verdict's `thresholds` have the
-    full rules.
+    full rules. Conditioned tasks (`liquidbench.conditions`) are no further tasks: they say whether elapsed time is
+    used, and count in no verdict, rank or test over tasks.
 
     Args:
         frame: rows of `liquidbench.results.read`, the current runs of one study.
@@ -215,29 +220,36 @@ def compare(
     for task in found:
         contests = [task.pair(one, other) for one, other in combinations(task.models, 2)]
         pairs += corrected_pairs(contests, [task.higher] * len(contests))
+    # The same data under a condition are not another task.
+    bases = [task for task in found if not parted(task.name)[1]]
     judgements = [
         _with_single_networks(task, judgement, [pair for pair in pairs if pair.task == task.name])
-        for task, judgement in zip(found, judge(found), strict=True)
+        for task, judgement in zip(bases, judge(bases), strict=True)
     ]
-    names = in_order({model for task in found for model in task.models}, families)
+    names = in_order({model for task in bases for model in task.models}, families)
     # A rank among fewer models is not comparable, so a task counts only if every model has run there.
-    places = {task: table for task in found if len(table := task.places(names))}
+    places = {task: table for task in bases if len(table := task.places(names))}
     whole = [table for task, table in places.items() if not any(map(task.cut_short, task.models))]
     return Comparison(
         leaderboard=tuple(line for task in found for line in task.standings()),
-        overall=overall_standings(found, names, list(places.values()), families),
+        overall=overall_standings(bases, names, list(places.values()), families),
         pairs=tuple(pairs),
         verdict=Verdict(
             headline=_headline(judgements),
             judgements=tuple(judgements),
-            warnings=tuple(_warnings(found, judgements)),
+            warnings=tuple(_warnings(bases, judgements)),
             thresholds=_thresholds(smallest_difference),
         ),
         over_tasks=judge_over_tasks(
-            found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
+            bases,
+            names,
+            whole,
+            [pair for pair in pairs if not parted(pair.task)[1]],
+            leads_over_tasks(bases, [judgement.pair for judgement in judgements]),
         ),
         shifts=tuple(effect for task in found for effect in degradations(task)),
-        family_losses=tuple(family_losses(found)),
+        family_losses=tuple(family_losses(bases)),
+        elapsed=tuple(elapsed_time(found)),
     )
 
 

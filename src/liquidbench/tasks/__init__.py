@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from liquidbench.tasks import icu, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench import conditions
+from liquidbench.tasks import conditioned, icu, mnist, mujoco_traces, person, series, synthetic, uci, uea
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError, UserCode, is_code
 
@@ -71,7 +72,8 @@ def load(task: str | Mapping[str, Any] | UserCode, data: str | os.PathLike[str] 
         task: one of `names`, or a mapping ``{"table": path, "target": ..., ...}`` (see
             `liquidbench.tasks.table`), or ``package.module:name`` of a `Task` or of a function annotated as
             returning one (``-> Task``), which may have a parameter ``data``. A name with the suffix ``-N-ahead`` is the
-            forecast of that task, N steps ahead (`liquidbench.tasks.task.Task.with_horizon`).
+            forecast of that task, N steps ahead (`liquidbench.tasks.task.Task.with_horizon`); one with the suffix
+            ``@CONDITION`` is that task under a condition (`liquidbench.tasks.conditioned`).
         data: the folder of raw data files; None for the environment variable ``LIQUIDBENCH_DATA``, then the user's
             cache, then a download from the source (see `liquidbench.tasks.files`). Excerpts come with the package and
             generated tasks need no files.
@@ -80,7 +82,8 @@ def load(task: str | Mapping[str, Any] | UserCode, data: str | os.PathLike[str] 
         The task; its splits are built on first use.
 
     Raises:
-        ValueError: for an unknown name, or raw files with unexpected content.
+        ValueError: for an unknown name, a condition that cannot change anything on the task, or raw files with
+            unexpected content.
         CodeError: if a user's task is missing, is not a task, or has changed since the study was planned.
         FileNotFoundError: if the given folder lacks the files.
         OSError: if a download fails.
@@ -94,6 +97,11 @@ def load(task: str | Mapping[str, Any] | UserCode, data: str | os.PathLike[str] 
         task = UserCode(task)
     if isinstance(task, UserCode):
         return _yours(task, data)
+    base, at, condition = str(task).rpartition("@")
+    if at:
+        # An unknown condition is refused before data are read.
+        conditions.find(condition)
+        return conditioned.conditioned(load(base, data), condition)
     if ahead := _AHEAD.fullmatch(str(task)):
         return load(ahead[1], data).with_horizon(int(ahead[2]))
     if task not in _LOADERS:

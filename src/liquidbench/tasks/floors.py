@@ -248,9 +248,8 @@ def scores(task: Task) -> dict[str, tuple[float | None, str | None]]:
 
     Cached: a process computes them once for the same data.
     """
-    parts = [
-        getattr(task.split(split), name) for split in SPLITS for name in ("values", "mask", "targets", "target_mask")
-    ]
+    read = ("values", "timespans", "mask", "targets", "target_mask")
+    parts = [getattr(task.split(split), name) for split in SPLITS for name in read]
     key = (task.metric, *(zlib.crc32(part.tobytes()) for part in parts))
     if key not in _known:
         found: dict[str, tuple[float | None, str | None]] = {}

@@ -91,7 +91,7 @@ def _amplitude(split: Split, level: float, random: np.random.Generator, missing:
 def _removed_steps(split: Split, level: float, random: np.random.Generator, missing: bool) -> Split:
     """This share of each sequence's observed steps, rounded to whole steps, is removed; one remains."""
     present = _present(split)
-    return _without_steps(split, _first_share(random.random(present.shape), present, level))
+    return _without_steps(split, first_share(random.random(present.shape), present, level))
 
 
 def _sampling_rate(split: Split, level: float, random: np.random.Generator, missing: bool) -> Split:
@@ -105,7 +105,7 @@ def _sampling_rate(split: Split, level: float, random: np.random.Generator, miss
 def _sensor_dropout(split: Split, level: float, random: np.random.Generator, missing: bool) -> Split:
     """This share of the features that a sequence observes, rounded, is lost in the whole sequence; one remains."""
     seen = np.any(split.mask, axis=1) & _measured(split)
-    lost = _first_share(random.random(seen.shape), seen, level)[:, None, :]
+    lost = first_share(random.random(seen.shape), seen, level)[:, None, :]
     if missing:
         return _observing(split, split.mask & ~lost)
     return replace(split, values=np.where(lost, np.float32(0), split.values))
@@ -137,7 +137,7 @@ def _label_shift(split: Split, level: float, random: np.random.Generator, missin
     kept = np.ones(len(split), dtype=bool)
     for label, share in enumerate(shares):
         members = (place == label)[None]
-        kept[known[_first_share(order[None], members, share)[0]]] = False
+        kept[known[first_share(order[None], members, share)[0]]] = False
     found = {one.name: getattr(split, one.name) for one in fields(split)}
     return Split(**{name: _selected(part, kept) for name, part in found.items()})
 
@@ -177,8 +177,18 @@ def _measured(split: Split) -> NDArray[np.bool_]:
     return features < len(features) - split.time_ahead
 
 
-def _first_share(order: NDArray[np.float64], there: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    """Of what is there, per row, this share that comes first in an order, rounded to whole numbers, but not all."""
+def first_share(order: NDArray[np.float64], there: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    """Of what is there, per row, this share that comes first in an order, rounded to whole numbers, but not all.
+
+    Args:
+        order: (row, column), the least comes first.
+        there: bool (row, column).
+        share: from 0 to 1.
+
+    Example:
+        >>> first_share(np.array([[0.3, 0.1, 0.2]]), np.array([[True, False, True]]), 0.5)
+        array([[False, False,  True]])
+    """
     rank = np.where(there, order, np.inf).argsort(axis=1).argsort(axis=1)
     counts = there.sum(axis=1, keepdims=True)
     return there & (rank < np.minimum(np.round(share * counts), counts - 1))

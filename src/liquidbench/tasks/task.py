@@ -484,6 +484,9 @@ class Task:
         table: for a task from a user's table, how new rows are read (`liquidbench.tasks.new_rows`); None for others.
         policies: policies without a network, by name, to be rolled out as well, such as an expert. Beating one
             called ``"trivial"`` is the least that a verdict asks for.
+        conditioned: changes each split after it has been cut (`liquidbench.tasks.conditioned`); None for a task under
+            no condition.
+        marked: whether it adds a feature, the last of `features` but for the time ahead, which recordings lack.
     """
 
     name: str
@@ -526,6 +529,8 @@ class Task:
     judged: str = ""
     table: Mapping[str, Any] | None = field(default=None, repr=False)
     policies: Mapping[str, Policy] = field(default_factory=dict, repr=False)
+    conditioned: Callable[[Split], Split] | None = field(default=None, repr=False)
+    marked: bool = False
     _splits: dict[str, Split] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self):
@@ -614,8 +619,8 @@ class Task:
 
     @property
     def measured(self) -> tuple[Feature, ...]:
-        """The features that recordings have: all but the time ahead."""
-        return self.features[:-1] if self.time_ahead else self.features
+        """The features that recordings have: all but what a condition adds, and the time ahead."""
+        return self.features[: len(self.features) - self.marked - self.time_ahead]
 
     @property
     def main(self) -> Metric:
@@ -1009,7 +1014,7 @@ class Task:
         ]
         time = max(len(recording.times[piece]) for recording, piece in pieces)
         size = (len(pieces), time)
-        values = np.zeros((*size, len(self.features)), dtype=np.float32)
+        values = np.zeros((*size, len(self.measured) + self.time_ahead), dtype=np.float32)
         timespans = np.zeros(size, dtype=np.float32)
         mask = np.zeros(values.shape, dtype=bool)
         rows = np.full(size, -1, dtype=np.int64)
@@ -1062,10 +1067,11 @@ class Task:
         environments = None
         if recordings[0].environment is not None:
             environments = np.array([recording.environment for recording, _ in pieces], dtype=np.int64)
-        return Split(
+        split = Split(
             *(values, timespans, mask, targets, target_mask, rows, names, groups, environments),
             time_ahead=self.time_ahead,
         )
+        return split if self.conditioned is None else self.conditioned(split)
 
     def _check_apart(self, name: str, split: Split, other: str, built: Split) -> None:
         rows, built_rows = _distinct(split.rows), _distinct(built.rows)
