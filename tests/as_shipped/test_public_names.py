@@ -21,6 +21,8 @@ NAMES = [
     "LRCU",
     "LSTM",
     "LTC",
+    "MinGRU",
+    "MinLSTM",
     "ODERNN",
     "RNN",
     "RecurrentLayer",
