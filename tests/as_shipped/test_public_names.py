@@ -13,6 +13,7 @@ import liquidrnn as lr
 DOCS = Path(__file__).parents[2] / "docs"
 
 NAMES = [
+    "CTGRU",
     "CTRNN",
     "CfC",
     "GRU",

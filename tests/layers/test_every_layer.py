@@ -65,6 +65,7 @@ CASES = [
     Case(lr.GRUD, parts=3),
     Case(lr.ODERNN),
     Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}),
+    Case(lr.CTGRU, {"scales": 3, "shortest": 0.3}),
     Case(lr.MinGRU, {"time": "append"}, kernel_of_torch=True),
     Case(lr.MinLSTM, {"time": "append"}, kernel_of_torch=True),
     Case(lr.RNN, {"time": "append", "nonlinearity": "relu"}),
