@@ -24,6 +24,7 @@ NAMES = [
     "LTC",
     "MinGRU",
     "MinLSTM",
+    "ODELSTM",
     "ODERNN",
     "RNN",
     "RecurrentLayer",

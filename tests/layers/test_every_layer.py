@@ -66,6 +66,7 @@ CASES = [
     Case(lr.ODERNN),
     Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}),
     Case(lr.CTGRU, {"scales": 3, "shortest": 0.3}),
+    Case(lr.ODELSTM, parts=2),
     Case(lr.MinGRU, {"time": "append"}, kernel_of_torch=True),
     Case(lr.MinLSTM, {"time": "append"}, kernel_of_torch=True),
     Case(lr.RNN, {"time": "append", "nonlinearity": "relu"}),
@@ -447,7 +448,7 @@ def test_initial_layers_are_stable(case):
 @every
 def test_long_sequences_stay_finite(case):
     explicit = case.arguments.get("solver") in ("rk4", "explicit") and case.kind is not lr.STC
-    if explicit or case.kind in (lr.RNN, lr.ODERNN, lr.MinGRU, lr.MinLSTM):
+    if explicit or case.kind in (lr.RNN, lr.ODERNN, lr.ODELSTM, lr.MinGRU, lr.MinLSTM):
         pytest.skip("no bound, as documented")
     layer = case.make(dtype=torch.float32)
     x = torch.randn(1, 400, INPUT)
