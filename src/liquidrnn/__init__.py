@@ -6,6 +6,7 @@ from liquidrnn.layers.cfc import CfC as CfC
 from liquidrnn.layers.ct_gru import CTGRU as CTGRU
 from liquidrnn.layers.ctrnn import CTRNN as CTRNN
 from liquidrnn.layers.gru_d import GRUD as GRUD
+from liquidrnn.layers.gru_ode import GRUODE as GRUODE
 from liquidrnn.layers.lrc import LRC as LRC
 from liquidrnn.layers.lrc import LRCU as LRCU
 from liquidrnn.layers.lrc import STC as STC

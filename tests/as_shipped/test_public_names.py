@@ -18,6 +18,7 @@ NAMES = [
     "CfC",
     "GRU",
     "GRUD",
+    "GRUODE",
     "LRC",
     "LRCU",
     "LSTM",
