@@ -4,6 +4,7 @@ from liquidrnn import wirings as wirings
 from liquidrnn.kernels import backends as backends
 from liquidrnn.layers.cfc import CfC as CfC
 from liquidrnn.layers.ct_gru import CTGRU as CTGRU
+from liquidrnn.layers.ct_lstm import CTLSTM as CTLSTM
 from liquidrnn.layers.ctrnn import CTRNN as CTRNN
 from liquidrnn.layers.gru_d import GRUD as GRUD
 from liquidrnn.layers.gru_ode import GRUODE as GRUODE

@@ -14,6 +14,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 NAMES = [
     "CTGRU",
+    "CTLSTM",
     "CTRNN",
     "CfC",
     "GRU",

@@ -66,6 +66,7 @@ CASES = [
     Case(lr.ODERNN),
     Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}),
     Case(lr.CTGRU, {"scales": 3, "shortest": 0.3}),
+    Case(lr.CTLSTM, parts=4),
     Case(lr.GRUODE, ode=True),
     Case(lr.GRUODE, {"solver": "rk4"}, ode=True),
     Case(lr.GRUODE, {"jumps": True}),
