@@ -28,6 +28,7 @@ NAMES = [
     "MinLSTM",
     "ODELSTM",
     "ODERNN",
+    "PhasedLSTM",
     "RNN",
     "RecurrentLayer",
     "STC",

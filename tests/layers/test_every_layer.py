@@ -71,6 +71,7 @@ CASES = [
     Case(lr.GRUODE, {"solver": "rk4"}, ode=True),
     Case(lr.GRUODE, {"jumps": True}),
     Case(lr.ODELSTM, parts=2),
+    Case(lr.PhasedLSTM, {"periods": (1.0, 4.0), "open_share": 0.5}, parts=3),
     Case(lr.MinGRU, {"time": "append"}, kernel_of_torch=True),
     Case(lr.MinLSTM, {"time": "append"}, kernel_of_torch=True),
     Case(lr.RNN, {"time": "append", "nonlinearity": "relu"}),
