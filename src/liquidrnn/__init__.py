@@ -3,6 +3,7 @@
 from liquidrnn import wirings as wirings
 from liquidrnn.kernels import backends as backends
 from liquidrnn.layers.cfc import CfC as CfC
+from liquidrnn.layers.cornn import CoRNN as CoRNN
 from liquidrnn.layers.ct_gru import CTGRU as CTGRU
 from liquidrnn.layers.ct_lstm import CTLSTM as CTLSTM
 from liquidrnn.layers.ctrnn import CTRNN as CTRNN

@@ -17,6 +17,7 @@ NAMES = [
     "CTLSTM",
     "CTRNN",
     "CfC",
+    "CoRNN",
     "GRU",
     "GRUD",
     "GRUODE",

@@ -67,6 +67,8 @@ CASES = [
     Case(lr.ODERNN, {"ode_units": 6, "ode_layers": 2, "solver": "heun", "ode_unfolds": 2}),
     Case(lr.CTGRU, {"scales": 3, "shortest": 0.3}),
     Case(lr.CTLSTM, parts=4),
+    Case(lr.CoRNN, {"dt": 1.0}, ode=True, parts=2),
+    Case(lr.CoRNN, {"dt": 0.7, "solver": "explicit", "ode_unfolds": 2}, ode=True, parts=2),
     Case(lr.GRUODE, ode=True),
     Case(lr.GRUODE, {"solver": "rk4"}, ode=True),
     Case(lr.GRUODE, {"jumps": True}),
