@@ -18,6 +18,7 @@ from liquidrnn.layers.min_rnn import MinLSTM as MinLSTM
 from liquidrnn.layers.ode_lstm import ODELSTM as ODELSTM
 from liquidrnn.layers.ode_rnn import ODERNN as ODERNN
 from liquidrnn.layers.phased_lstm import PhasedLSTM as PhasedLSTM
+from liquidrnn.layers.stacked_lstm import StackedLSTM as StackedLSTM
 from liquidrnn.layers.torch_rnn import GRU as GRU
 from liquidrnn.layers.torch_rnn import LSTM as LSTM
 from liquidrnn.layers.torch_rnn import RNN as RNN

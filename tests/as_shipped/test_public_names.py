@@ -33,13 +33,14 @@ NAMES = [
     "RNN",
     "RecurrentLayer",
     "STC",
+    "StackedLSTM",
     "Stream",
     "backends",
     "from_ncps",
     "timespans_from_timestamps",
     "wirings",
 ]
-WIRINGS = ["AutoNCP", "FullyConnected", "Layered", "NCP", "NeuronTable", "Random", "Recipe", "Wiring"]
+WIRINGS = ["AutoNCP", "FullyConnected", "Layered", "NCP", "NeuronTable", "Random", "Recipe", "Shuffled", "Wiring"]
 HEAVY = {"matplotlib", "scipy", "polars", "triton", "onnx", "ray", "yaml", "rich", "jinja2", "ncps", "liquidbench"}
 
 

@@ -13,8 +13,9 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 import liquidrnn as lr
 
-# ODE-RNN has no kernel.
-COMPILED = [case for case in CASES if not case.kernel_of_torch and case.kind is not lr.ODERNN]
+LOOPS = (lr.ODERNN, lr.ODELSTM, lr.GRUODE, lr.CTGRU, lr.CTLSTM, lr.PhasedLSTM, lr.CoRNN)
+"""Layers without a kernel."""
+COMPILED = [case for case in CASES if not case.kernel_of_torch and case.kind not in LOOPS]
 compiled = pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.name)
 
 
