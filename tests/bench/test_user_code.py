@@ -537,7 +537,7 @@ def test_a_name_that_a_process_cannot_import_is_one_line(tmp_path, monkeypatch, 
 def test_the_registry_is_whole():
     """Each model is in one place, which says all of it."""
     assert [spec.name for spec in MODELS.values()] == list(MODELS)
-    assert {spec.family for spec in MODELS.values()} == {"liquid", "recurrent", "other"}
+    assert {spec.family for spec in MODELS.values()} == {"liquid", "recurrent", "other", "control"}
     assert all(spec.operations and spec.structures for spec in MODELS.values())
     assert all(not user_code.is_code(name) for name in MODELS)
     assert set(get_args(Family)) == set(FAMILIES)
