@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -111,7 +112,7 @@ def advance_adaptively(
     ends = torch.tensor([0.0, 1.0], dtype=state.dtype, device=state.device)
     try:
         # A step ends at the end; beyond it the result would be interpolated, which no tolerance controls.
-        states = odeint(
+        states: Any = odeint(
             lambda _, x: span * slope(x), state, ends, rtol=rtol, atol=atol, method=method, options={"step_t": ends[1:]}
         )
     except AssertionError as error:

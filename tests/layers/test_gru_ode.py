@@ -24,7 +24,7 @@ def test_the_authors_full_cell():
 
 
 def solved(layer, x, spans, mask):
-    """Equations 3 and 4 of the paper, and a GRU at samples if there are jumps, for one sequence."""
+    """The equation of the paper, and a GRU at samples if there are jumps, for one sequence."""
     recurrence, states = layer.recurrences[0], []
     p = {name: value.detach().numpy() for name, value in recurrence.named_parameters()}
     (u_r, u_z, u_g), (b_r, b_z, b_g) = np.split(p["flow_hh"], 3), np.split(p["flow_bias"], 3)

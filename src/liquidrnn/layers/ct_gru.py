@@ -51,11 +51,11 @@ class CTGRU(RecurrentLayer):
     A trace (``return_trace=True``) holds "tau", the time scale to which a sample is stored,
     :math:`\exp \sum_i s_i \ln \tilde\tau_i`.
 
-    Source: Mozer, Kazakov, Lindsey, Discrete Event, Continuous Time RNNs, 2017 (arXiv 1710.04110), section 3. There a
-    step ends with the decay until the next sample, here it begins with the decay since the last. Different in released
-    code: in that of LTC traces decay by :math:`e^{-1/\ln \tilde\tau_i}`, whatever the span, and the first not at all
-    or completely; in that of ODE-LSTM each gate has parameters for each scale, K times as many, and a step ends with
-    the decay over the time before its sample.
+    Source: Mozer, Kazakov, Lindsey, Discrete Event, Continuous Time RNNs, 2017 (arXiv 1710.04110), the section on the
+    CT-GRU. There a step ends with the decay until the next sample, here it begins with the decay since the last.
+    Different in released code: in that of LTC traces decay by :math:`e^{-1/\ln \tilde\tau_i}`, whatever the span, and
+    the first is erased at each sample; in that of ODE-LSTM each gate has parameters for each scale, K times as many,
+    and a step ends with the decay over the time before its sample.
 
     Example:
         >>> layer = CTGRU(16, 32, batch_first=True)

@@ -65,9 +65,9 @@ class GRUODE(RecurrentLayer):
     with jumps the update gate of the GRU, and :math:`-\Delta t / \ln z`.
 
     Source: De Brouwer, Simm, Arany, Moreau, GRU-ODE-Bayes: Continuous Modeling of Sporadically-Observed Time Series,
-    NeurIPS 2019 (arXiv 1905.12374), equations 3 and 4 and section 2.2. In the authors' code the default cell gates the
-    state with z in place of r, and the equation without input has no biases. There a GRU reads each observed value with
-    the mean and variance that the network predicted for it.
+    NeurIPS 2019 (arXiv 1905.12374), the sections on GRU-ODE and on GRU-Bayes. In the authors' code the
+    default cell gates the state with z in place of r, and the equation without input has no biases. There a GRU reads
+    each observed value with the mean and variance that the network predicted for it.
 
     Example:
         >>> layer = GRUODE(16, 32, batch_first=True)
@@ -125,17 +125,17 @@ class _GRUODERecurrence(Recurrence):
         )
         self.bias_ih, self.bias_hh = (uniform(rows), uniform(rows)) if jumps else (None, None)
 
-    def coefficients(self) -> Cell | None:
+    def coefficients(self) -> tuple[Any, ...]:
         if self.weight_ih is None or self.weight_hh is None:
-            return None
+            return ()
         return Cell(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
 
     def update(self, coefficients: Any, inputs: Inputs, state: State) -> State:
         moved = self._moved(inputs, state[0])
-        return (moved,) if coefficients is None else gated.reference.gru(coefficients, inputs, (moved,))
+        return gated.reference.gru(coefficients, inputs, (moved,)) if self.jumps else (moved,)
 
     def examine(self, coefficients: Any, inputs: Inputs, state: State) -> tuple[State, Trace]:
-        if coefficients is None:
+        if not self.jumps:
             rate = self._pull(self._drive(inputs), state[0]).rate
             return self.update(coefficients, inputs, state), {"gate": 1 - rate, "tau": 1 / rate}
         moved = (self._moved(inputs, state[0]),)

@@ -119,7 +119,8 @@ class LTC(RecurrentLayer):
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            graph, maps = wire(hidden_size, width, factory["generator"]), (input_mapping, output_mapping)
+            graph = wire(hidden_size, width, factory["generator"])
+            maps: tuple[Mapping, Mapping] = (input_mapping, output_mapping)
             return _LTCRecurrence(graph, ode_unfolds, maps, constraint, epsilon, time_constant, factory)
 
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)

@@ -151,7 +151,7 @@ class _LinearRecurrence(Recurrence):
             for shape in ((self.rows * hidden_size, width), (self.rows * hidden_size,))
         )
 
-    def logit(self, *gates: Tensor) -> Tensor:
+    def logit(self, gates: list[Tensor]) -> Tensor:
         """The logit of the share of the state that is kept, from all rows but the candidate's."""
         raise NotImplementedError
 
@@ -160,7 +160,7 @@ class _LinearRecurrence(Recurrence):
         values = torch.cat([inputs.values, inputs.timespans], -1) if self.appends else inputs.values
         *gates, candidate = F.linear(values, self.weight, self.bias).chunk(self.rows, -1)
         # Not torch.where(): in its branch that is not taken a sigmoid of a large number has the gradient NaN.
-        return self.logit(*gates), F.relu(candidate) + torch.sigmoid(candidate.clamp(max=0))
+        return self.logit(gates), F.relu(candidate) + torch.sigmoid(candidate.clamp(max=0))
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
         kept, candidate = self._read(inputs)
@@ -184,8 +184,8 @@ class _LinearRecurrence(Recurrence):
 class _MinGRURecurrence(_LinearRecurrence):
     rows = 2
 
-    def logit(self, z: Tensor) -> Tensor:
-        return -z
+    def logit(self, gates: list[Tensor]) -> Tensor:
+        return -gates[0]
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
         kept, _ = self._read(inputs)
@@ -196,7 +196,8 @@ class _MinGRURecurrence(_LinearRecurrence):
 class _MinLSTMRecurrence(_LinearRecurrence):
     rows = 3
 
-    def logit(self, f: Tensor, i: Tensor) -> Tensor:
+    def logit(self, gates: list[Tensor]) -> Tensor:
+        f, i = gates
         # f / (f + i) is the sigmoid of the difference of their logarithms.
         return F.softplus(-i) - F.softplus(-f)
 

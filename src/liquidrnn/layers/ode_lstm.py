@@ -63,8 +63,9 @@ class ODELSTM(RecurrentLayer):
 
     Source: Lechner, Hasani, Learning Long-Term Dependencies in Irregularly-Sampled Time Series, 2020
     (arXiv 2006.04418), algorithm 1, with f as in the authors' PyTorch code, which takes three steps. There the adaptive
-    solver perturbs the spans of a batch, and returns its results in another order than that of its rows. Their
-    TensorFlow code is another model: f is a CT-RNN that reads h' and starts at the state before.
+    solver perturbs the spans of a batch, and solves rows over one another's spans, since it reads its results by the
+    order of the spans, not by their ranks. Their TensorFlow code is another model: the state before follows a CT-RNN
+    that reads h'.
 
     Example:
         >>> layer = ODELSTM(16, 32, batch_first=True)
