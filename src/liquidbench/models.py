@@ -534,11 +534,14 @@ def _to_spec(code: str, found: Any) -> ModelSpec:
         )
     # A subclass of a built-in layer gets time spans and counts operations as that layer does.
     ours = {spec.layer: spec for spec in reversed(tuple(MODELS.values()))}
-    parents = (
-        ours.get(f"liquidrnn:{one.__name__}") for one in found.__mro__ if one.__module__.startswith("liquidrnn.")
-    )
-    like = next(filter(None, parents), None)
-    appends = "time" in inspect.signature(found).parameters or (like is not None and like.time == "append")
+    parents = [
+        (one, ours.get(f"liquidrnn:{one.__name__}")) for one in found.__mro__ if one.__module__.startswith("liquidrnn.")
+    ]
+    parent, like = next(((one, spec) for one, spec in parents if spec), (None, None))
+    appends = "time" in inspect.signature(found).parameters
+    if parent is not None and like is not None and "time" in inspect.signature(parent).parameters:
+        # A CfC takes it too, but uses time spans itself.
+        appends = like.time == "append"
     return ModelSpec(
         name=found.__name__.strip("_"),
         layer=found,

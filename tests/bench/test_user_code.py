@@ -57,6 +57,10 @@ class GRU(lr.GRU):
     """Extends one of ours, and has its name."""
 
 
+class Closed(lr.CfC):
+    """Has an argument time, as those that read it as an input, but uses it itself."""
+
+
 class Long(lr.LSTM):
     def __init__(self, *sizes, **arguments):
         super().__init__(*sizes, **arguments)
@@ -355,6 +359,11 @@ class TestNetworks:
 
     def own_model(self, layers, name):
         return parsed([f"{layers}:{name}"]).models[0]
+
+    def test_a_layer_gets_time_as_that_which_it_extends(self, layers, toy):
+        expected = {"GRU": "append", "Long": "append", "Closed": "native", "Average": "native"}
+        assert {name: find(self.own_model(layers, name)).time for name in expected} == expected
+        assert networks.build(self.own_model(layers, "Closed"), toy, 6, 0).layer.time == "gate"
 
     def test_a_layer_is_matched_in_parameters_and_state(self, layers, toy):
         model = self.own_model(layers, "Average")
