@@ -70,9 +70,13 @@ REFUSALS = [
     (
         lambda: lr.LRC(4, 6, elastance="interp"),
         ValueError,
-        "elastance must be 'symmetric' or 'asymmetric', but got 'interp'",
+        "elastance must be 'symmetric', 'asymmetric' or 'constant', but got 'interp'",
     ),
-    (lambda: lr.LRCU(4, 6, elastance=None), ValueError, "elastance must be 'symmetric' or 'asymmetric', but got None"),
+    (
+        lambda: lr.LRCU(4, 6, elastance=None),
+        ValueError,
+        "elastance must be 'symmetric', 'asymmetric' or 'constant', but got None",
+    ),
     (lambda: lr.STC(4, 6, solver="rk4"), ValueError, "solver must be 'hybrid' or 'explicit', but got 'rk4'"),
     (
         lambda: lr.CTRNN(4, 6, solver="x"),
@@ -82,7 +86,7 @@ REFUSALS = [
     (
         lambda: lr.ODERNN(4, 6, solver="midpoint"),
         ValueError,
-        "solver must be 'euler', 'heun' or 'rk4', but got 'midpoint'",
+        "solver must be 'euler', 'heun', 'rk4' or 'dopri5', but got 'midpoint'",
     ),
     (lambda: lr.ODERNN(4, 6, ode_unfolds=0), ValueError, "ode_unfolds must be at least 1, but got 0"),
     (lambda: lr.ODERNN(4, 6, ode_units=0), ValueError, "ode_units must be at least 1, but got 0"),

@@ -31,6 +31,11 @@ LAYERS = {
 }
 SLOW = {
     "ODE-RNN": lambda **k: lr.ODERNN(5, 9, **k),
+    "CT-GRU": lambda **k: lr.CTGRU(5, 9, **k),
+    "Phased LSTM": lambda **k: lr.PhasedLSTM(5, 9, open_share=0.5, **k),
+    "minLSTM": lambda **k: lr.MinLSTM(5, 9, time="append", **k),
+    "stacked LSTM": lambda **k: lr.StackedLSTM(5, (9, 4), time="append", **k),
+    "CfC, time appended": lambda **k: lr.CfC(5, 9, time="append", **k),
     "LTC, mixed memory": lambda **k: lr.LTC(5, 9, mixed_memory=True, **k),
     "CT-RNN": lambda **k: lr.CTRNN(5, 9, backend="reference", **k),
     "LSTM": lambda **k: lr.LSTM(5, 9, time="append", backend="reference", **k),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from liquidrnn.wirings import NCP, AutoNCP, FullyConnected, Layered, Random, Recipe, Wiring
+from liquidrnn.wirings import NCP, AutoNCP, FullyConnected, Layered, Random, Recipe, Shuffled, Wiring
 
 RECIPES = [
     FullyConnected(6, outputs=2),
@@ -620,3 +620,32 @@ def test_examples_in_docstrings():
     plt.close("all")
     assert result.attempted > 10
     assert not result.failed
+
+
+@pytest.mark.parametrize(
+    "recipe", [AutoNCP(20, outputs=3), NCP(12, 6, 1, 6, 4, 6, 6), Random(9, outputs=2, sparsity=0.6)]
+)
+def test_shuffled_synapses_are_as_many_elsewhere(recipe):
+    ordered, moved = recipe.build(7, seed=3), Shuffled(recipe).build(7, seed=3)
+    assert (moved.units, moved.output_size, moved.input_size) == (ordered.units, ordered.output_size, 7)
+    assert sorted(moved.synapses[2]) == sorted(ordered.synapses[2])
+    for mine, theirs in zip(moved.sensory_adjacency, ordered.sensory_adjacency, strict=True):
+        assert sorted(mine) == sorted(theirs), "each input keeps its own"
+    assert not np.array_equal(moved.adjacency, ordered.adjacency) and len(moved.layers) == 1
+    assert moved == Shuffled(recipe).build(7, seed=3) != Shuffled(recipe).build(7, seed=4)
+
+
+def test_shuffled_synapses_are_anywhere_alike():
+    """Over many draws each pair is connected equally often, which an NCP's are not."""
+    recipe = AutoNCP(10, outputs=2)
+    shares = [
+        np.mean([made.build(3, seed=seed).adjacency != 0 for seed in range(400)], 0)
+        for made in (recipe, Shuffled(recipe))
+    ]
+    assert shares[0].min() == 0 and shares[0].max() > 0.5
+    np.testing.assert_allclose(shares[1], shares[0].mean(), atol=0.08)
+
+
+def test_only_a_recipe_can_be_shuffled():
+    with pytest.raises(TypeError, match="recipe must be a recipe, such as AutoNCP"):
+        Shuffled(8)

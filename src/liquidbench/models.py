@@ -16,7 +16,7 @@ from typing import Any, Literal
 from liquidbench import user_code
 from liquidbench.user_code import CodeError, UserCode
 
-Family = Literal["liquid", "recurrent", "other", "yours"]
+Family = Literal["liquid", "recurrent", "other", "control", "yours"]
 """The family of a model. A verdict compares liquid with recurrent networks; other families are only listed."""
 
 
@@ -42,6 +42,7 @@ FAMILIES: Mapping[Family, FamilyStyle] = {
     "liquid": FamilyStyle("Liquid", "#0a62ad", "#62b4f6", "filled"),
     "recurrent": FamilyStyle("Recurrent", "#b24a06", "#f59f5b", "hollow"),
     "other": FamilyStyle("Other", "#5a6169", "#b3bac1", "strokes"),
+    "control": FamilyStyle("Control", "#7d3c83", "#cf9bd6", "strokes"),
     "yours": FamilyStyle("Yours", "#00664b", "#4fd0ac", "stars"),
 }
 """The families, in the order of legends."""
@@ -91,6 +92,11 @@ def _flowing_products(recurrence: Any) -> tuple[int, int]:
     return once + (recurrence.evaluations - 1) * flow, 0
 
 
+def _continuous_gru(recurrence: Any) -> tuple[int, int]:
+    once, _ = products(recurrence)
+    return once + (recurrence.solver.evaluations - 1) * recurrence.flow_hh.numel(), 0
+
+
 def _synapses(recurrence: Any) -> tuple[int, int]:
     opened = recurrence.ode_unfolds * len(recurrence.synapses) + len(recurrence.sensory_synapses)
     return 3 * opened, opened
@@ -120,6 +126,7 @@ class ModelSpec:
         as_wide: names of further arguments of the layer that are set to its hidden size.
         wired: pass ``AutoNCP(hidden_size, outputs, sparsity)`` in place of the hidden size: one motor neuron per
             output, as in the NCP paper. `arguments` must hold ``sparsity``.
+        shuffled: with `wired`, move its synapses to random places.
         structures: choices that a search draws from, by argument of the layer; the first of each is the default without
             a search.
         operations: counts the operations of one recurrence of the layer per sample. None if unknown: the model cannot
@@ -135,6 +142,7 @@ class ModelSpec:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     as_wide: tuple[str, ...] = ()
     wired: bool = False
+    shuffled: bool = False
     structures: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     operations: Count | None = None
     author: Author | None = None
@@ -158,6 +166,8 @@ class ModelSpec:
                 refuse(f"structures[{argument!r}]", "a tuple of choices", choices)
         if self.wired and "sparsity" not in self.arguments:
             refuse("arguments", "given a sparsity, since it is wired", dict(self.arguments))
+        if self.shuffled and not self.wired:
+            refuse("shuffled", "False, since it is not wired", self.shuffled)
         if self.operations is not None and not callable(self.operations):
             refuse("operations", "a function of a recurrence", self.operations)
         if self.author is not None and not isinstance(self.author, Author):
@@ -277,7 +287,50 @@ MODELS: Mapping[str, ModelSpec] = {
             structures={"num_layers": (1, 2), "ode_layers": (1, 2)},
             operations=_flowing_products,
         ),
+        ModelSpec(
+            name="ODE-LSTM",
+            family="other",
+            layer="liquidrnn:ODELSTM",
+            structures={"num_layers": (1, 2), "ode_unfolds": (4, 2)},
+            operations=_flowing_products,
+        ),
+        ModelSpec(
+            name="GRU-ODE",
+            family="other",
+            layer="liquidrnn:GRUODE",
+            structures={"num_layers": (1, 2), "jumps": (False, True)},
+            operations=_continuous_gru,
+        ),
+        ModelSpec(
+            name="CT-GRU",
+            family="other",
+            layer="liquidrnn:CTGRU",
+            structures={"num_layers": (1, 2), "scales": (8, 4)},
+            operations=products,
+        ),
+        ModelSpec(
+            name="CT-LSTM",
+            family="other",
+            layer="liquidrnn:CTLSTM",
+            structures={"num_layers": (1, 2, 3)},
+            operations=products,
+        ),
+        ModelSpec(
+            name="coRNN",
+            family="other",
+            layer="liquidrnn:CoRNN",
+            structures={"num_layers": (1, 2), "dt": (0.042, 0.5)},
+            operations=products,
+        ),
         ModelSpec(name="RNN", family="recurrent", layer="liquidrnn:RNN", **_DEEP),
+        ModelSpec(
+            name="RNN-decay",
+            family="recurrent",
+            layer="liquidrnn:RNN",
+            arguments={"time": "decay"},
+            structures={"num_layers": (1, 2, 3)},
+            operations=products,
+        ),
         ModelSpec(
             name="LSTM",
             family="recurrent",
@@ -285,6 +338,15 @@ MODELS: Mapping[str, ModelSpec] = {
             author=Author(32, 0.001, _RIVALS),
             **_DEEP,
         ),
+        ModelSpec(
+            name="PhasedLSTM",
+            family="recurrent",
+            layer="liquidrnn:PhasedLSTM",
+            structures={"num_layers": (1, 2), "open_share": (0.05, 0.5)},
+            operations=products,
+        ),
+        ModelSpec(name="minLSTM", family="recurrent", layer="liquidrnn:MinLSTM", **_DEEP),
+        ModelSpec(name="minGRU", family="recurrent", layer="liquidrnn:MinGRU", **_DEEP),
         ModelSpec(
             name="GRU-D",
             family="recurrent",
@@ -299,6 +361,60 @@ MODELS: Mapping[str, ModelSpec] = {
             layer="liquidrnn:GRU",
             author=Author(32, 0.001, f"{_RIVALS} (there a CT-GRU)"),
             **_DEEP,
+        ),
+        ModelSpec(
+            name="LTC-fixed",
+            family="control",
+            layer="liquidrnn:LTC",
+            arguments={"time_constant": "fixed"},
+            structures={"num_layers": (1, 2), "ode_unfolds": (6, 3)},
+            operations=_synapses,
+        ),
+        ModelSpec(
+            name="LTC-1-step",
+            family="control",
+            layer="liquidrnn:LTC",
+            arguments={"ode_unfolds": 1},
+            structures={"num_layers": (1, 2, 3)},
+            operations=_synapses,
+        ),
+        ModelSpec(
+            name="LTC-6-steps",
+            family="control",
+            layer="liquidrnn:LTC",
+            arguments={"ode_unfolds": 6},
+            structures={"num_layers": (1, 2, 3)},
+            operations=_synapses,
+        ),
+        ModelSpec(
+            name="LTC-random",
+            family="control",
+            layer="liquidrnn:LTC",
+            wired=True,
+            shuffled=True,
+            arguments={"sparsity": 0.5},
+            structures={"sparsity": (0.5, 0.3), "ode_unfolds": (6, 3)},
+            operations=_synapses,
+        ),
+        ModelSpec(
+            name="LSTM-NCP",
+            family="control",
+            layer="liquidrnn:StackedLSTM",
+            time="append",
+            wired=True,
+            arguments={"sparsity": 0.5},
+            # It has nothing to choose: widths do not depend on the sparsity.
+            structures={"sparsity": (0.5, 0.4, 0.3)},
+            operations=products,
+        ),
+        ModelSpec(name="CfC-append", family="control", **_CFC, time="append", arguments={"backbone_layers": 1}),
+        ModelSpec(
+            name="STC-rate",
+            family="control",
+            layer="liquidrnn:LRC",
+            arguments={"elastance": "constant"},
+            structures={"num_layers": (1, 2), "ode_unfolds": (1, 2)},
+            operations=_synapses_with_elastance,
         ),
     )
 }
@@ -418,11 +534,14 @@ def _to_spec(code: str, found: Any) -> ModelSpec:
         )
     # A subclass of a built-in layer gets time spans and counts operations as that layer does.
     ours = {spec.layer: spec for spec in reversed(tuple(MODELS.values()))}
-    parents = (
-        ours.get(f"liquidrnn:{one.__name__}") for one in found.__mro__ if one.__module__.startswith("liquidrnn.")
-    )
-    like = next(filter(None, parents), None)
-    appends = "time" in inspect.signature(found).parameters or (like is not None and like.time == "append")
+    parents = [
+        (one, ours.get(f"liquidrnn:{one.__name__}")) for one in found.__mro__ if one.__module__.startswith("liquidrnn.")
+    ]
+    parent, like = next(((one, spec) for one, spec in parents if spec), (None, None))
+    appends = "time" in inspect.signature(found).parameters
+    if parent is not None and like is not None and "time" in inspect.signature(parent).parameters:
+        # A CfC takes it too, but uses time spans itself.
+        appends = like.time == "append"
     return ModelSpec(
         name=found.__name__.strip("_"),
         layer=found,

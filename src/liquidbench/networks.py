@@ -185,6 +185,7 @@ def build(
     if spec.time == "append":
         arguments["time"] = "append"
     size: Any = lr.wirings.AutoNCP(hidden_size, task.outputs, arguments.pop("sparsity")) if spec.wired else hidden_size
+    size = lr.wirings.Shuffled(size) if spec.shuffled else size
     make = user_code.load(spec.layer) if isinstance(spec.layer, str) else spec.layer
     if isinstance(model, str):
         layer = make(inputs, size, batch_first=True, generator=generator, **arguments)

@@ -1,11 +1,15 @@
-"""Explicit Runge-Kutta methods with fixed steps, each given by its tableau."""
+"""Explicit Runge-Kutta methods: with fixed steps, each given by its tableau, and those of torchdiffeq that choose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
+
+from liquidrnn.arguments import readable
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,9 @@ TABLEAUX = {
     "heun": Tableau(2, ((), (1.0,)), (0.5, 0.5)),
     "rk4": Tableau(4, ((), (0.5,), (0.0, 0.5), (0.0, 0.0, 1.0)), (1 / 6, 1 / 3, 1 / 3, 1 / 6)),
 }
+
+ADAPTIVE = ("dopri5",)
+"""Methods of torchdiffeq that choose their steps."""
 
 
 def advance(slope: Callable[[Tensor], Tensor], state: Tensor, span: Tensor | float, steps: int, method: str) -> Tensor:
@@ -63,3 +70,54 @@ def advance(slope: Callable[[Tensor], Tensor], state: Tensor, span: Tensor | flo
         for weight, k in zip(tableau.weights, slopes, strict=True):
             state = state + h * weight * k
     return state
+
+
+def advance_adaptively(
+    slope: Callable[[Tensor], Tensor], state: Tensor, span: Tensor, method: str, *, rtol: float, atol: float
+) -> Tensor:
+    """Integrates dx/dt = slope(x) over ``span`` in steps that keep an estimate of the error within a tolerance.
+
+    All rows of a batch take the same steps, in parts of their spans. So the result of a row depends on the others,
+    within the tolerance. Gradients are those of the steps that were taken.
+
+    Args:
+        slope: right side of an autonomous equation, (batch, hidden) to (batch, hidden).
+        state: initial value, (batch, hidden).
+        span: time to cover, (batch, 1); 0 returns the state exactly.
+        method: a name in ``ADAPTIVE``, Dormand and Prince's of order 5.
+        rtol: relative tolerance of a step.
+        atol: absolute tolerance of a step.
+
+    Raises:
+        RuntimeError: the equation is too stiff for the method, or not finite; or the values of a tensor cannot be read,
+            as in a graph of ``torch.compile``.
+
+    Source: Dormand, Prince, A family of embedded Runge-Kutta formulae, Journal of Computational and Applied
+    Mathematics 6, 1980; the package torchdiffeq (Chen, 2018).
+
+    Example:
+        >>> advance_adaptively(lambda x: -x, torch.ones(1, 1), torch.ones(1, 1), "dopri5", rtol=1e-6, atol=1e-6)
+        tensor([[0.3679]])
+    """
+    # Slow to import, and optional.
+    from torchdiffeq import odeint
+
+    if not (readable(state) and readable(span)):
+        raise RuntimeError(
+            f"solver={method!r} chooses its steps by the values of the state, so it cannot be part of a graph: use a "
+            "solver with fixed steps"
+        )
+    if not state.numel():
+        return state
+    ends = torch.tensor([0.0, 1.0], dtype=state.dtype, device=state.device)
+    try:
+        # A step ends at the end; beyond it the result would be interpolated, which no tolerance controls.
+        states: Any = odeint(
+            lambda _, x: span * slope(x), state, ends, rtol=rtol, atol=atol, method=method, options={"step_t": ends[1:]}
+        )
+    except AssertionError as error:
+        raise RuntimeError(
+            f"solver={method!r} cannot follow the equation ({error}): its right side is too steep for the spans, or "
+            "not finite; shorten the spans, raise rtol and atol, or use a solver with fixed steps"
+        ) from error
+    return states[1]

@@ -1,8 +1,8 @@
 """Wirings: which inputs and neurons are connected, and with what polarity.
 
-A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`) describes how to
-draw a wiring. It does not contain the number of inputs or a seed, so one recipe can be used for any number of layers.
-``build`` draws a :class:`Wiring`, an immutable graph. Layers accept both.
+A *recipe* (:class:`FullyConnected`, :class:`Random`, :class:`Layered`, :class:`NCP`, :class:`AutoNCP`,
+:class:`Shuffled`) describes how to draw a wiring. It does not contain the number of inputs or a seed, so one recipe can
+be used for any number of layers. ``build`` draws a :class:`Wiring`, an immutable graph. Layers accept both.
 
 Neurons are numbered from the motor neurons up: motor, command, inter. So a layer's outputs are its first states.
 
@@ -661,6 +661,43 @@ class AutoNCP(Recipe):
     def build(self, input_size: int, seed: int) -> Wiring:
         """Draws synapses and polarities; see :meth:`Recipe.build`."""
         return self.ncp.build(input_size, seed)
+
+
+@dataclass(frozen=True)
+class Shuffled(Recipe):
+    """The synapses of another recipe at random places, to see what its structure is worth.
+
+    Every input keeps its number of synapses, to any neurons, and neurons keep their total number of synapses among
+    each other, from any neuron to any other. Numbers of synapses and polarities are those of the wiring that
+    ``recipe`` draws with the same seed; layers and kinds other than motor neurons are lost. A path from an input to a
+    motor neuron is likely but not guaranteed.
+
+    Args:
+        recipe: the recipe whose synapses are moved.
+
+    Raises:
+        TypeError: ``recipe`` is not a recipe.
+
+    Example:
+        >>> Shuffled(AutoNCP(19, outputs=1)).build(8, seed=0)
+        Wiring(8 inputs, 19 units (18 inter, 1 motor), 40 sensory + 47 internal synapses, density 17%)
+    """
+
+    recipe: Recipe
+    units: int = field(init=False, repr=False)
+    outputs: int | None = field(init=False, repr=False)
+
+    def __post_init__(self):
+        if not isinstance(self.recipe, Recipe):
+            raise TypeError(f"recipe must be a recipe, such as AutoNCP(32, outputs=4), but got {self.recipe!r}")
+        object.__setattr__(self, "units", self.recipe.units)
+        object.__setattr__(self, "outputs", self.recipe.outputs)
+
+    def build(self, input_size: int, seed: int) -> Wiring:
+        """Draws a wiring of ``recipe``, then the places of its synapses; see :meth:`Recipe.build`."""
+        ordered, rng = self.recipe.build(input_size, seed), _generator(input_size, seed)
+        internal = rng.permuted(ordered.adjacency)
+        return Wiring(internal, rng.permuted(ordered.sensory_adjacency, axis=1), ordered.output_size)
 
 
 def _draw_layers(

@@ -13,25 +13,34 @@ import liquidrnn as lr
 DOCS = Path(__file__).parents[2] / "docs"
 
 NAMES = [
+    "CTGRU",
+    "CTLSTM",
     "CTRNN",
     "CfC",
+    "CoRNN",
     "GRU",
     "GRUD",
+    "GRUODE",
     "LRC",
     "LRCU",
     "LSTM",
     "LTC",
+    "MinGRU",
+    "MinLSTM",
+    "ODELSTM",
     "ODERNN",
+    "PhasedLSTM",
     "RNN",
     "RecurrentLayer",
     "STC",
+    "StackedLSTM",
     "Stream",
     "backends",
     "from_ncps",
     "timespans_from_timestamps",
     "wirings",
 ]
-WIRINGS = ["AutoNCP", "FullyConnected", "Layered", "NCP", "NeuronTable", "Random", "Recipe", "Wiring"]
+WIRINGS = ["AutoNCP", "FullyConnected", "Layered", "NCP", "NeuronTable", "Random", "Recipe", "Shuffled", "Wiring"]
 HEAVY = {"matplotlib", "scipy", "polars", "triton", "onnx", "ray", "yaml", "rich", "jinja2", "ncps", "liquidbench"}
 
 

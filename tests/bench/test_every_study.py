@@ -11,6 +11,7 @@ from liquidbench.models import MODELS, family_of
 from liquidbench.study import Study
 
 STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.y*ml"))
+DEMO = next(path for path in STUDIES if path.stem == "demo")
 
 
 def test_there_are_studies():
@@ -54,7 +55,10 @@ def test_it_survives_its_copy(path, tmp_path):
 
 def test_the_full_study_leaves_out_no_model_and_no_task_without_a_reason():
     study = Study.load(next(path for path in STUDIES if path.stem == "full"))
-    assert set(study.models) == set(MODELS)
+    controls = {name for name, spec in MODELS.items() if spec.family == "control"}
+    assert set(study.models) == set(MODELS) - controls
+    separate = Study.load(next(path for path in STUDIES if path.stem == "controls"))
+    assert controls < set(separate.models)
     parts = {task for task in tasks.names() if task.endswith(("-excerpt", "-ltc", "-papers"))}
     same_data = {"physionet2012-official", "physionet2012-raindrop", "physionet2012-seft"}
     fewer_splits = {"etth1", "exchange", "traffic", "power", "ozone"}
@@ -72,10 +76,9 @@ def test_smoke_goes_from_its_file_to_its_report(tmp_path):
     assert (tmp_path / "smoke" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("name", [task for task in Study.load(STUDIES[0]).tasks if isinstance(task, str)])
-@pytest.mark.parametrize("model", Study.load(STUDIES[0]).models)
+@pytest.mark.parametrize("name", [task for task in Study.load(DEMO).tasks if isinstance(task, str)])
+@pytest.mark.parametrize("model", Study.load(DEMO).models)
 def test_the_demo_fits_its_budget(model, name):
     """`size_for_budget` refuses what comes no nearer than 5 %."""
-    study = Study.load(STUDIES[0])
-    assert study.name == "demo"
+    study = Study.load(DEMO)
     assert matching.size_for_budget(model, tasks.load(name), study.parameters) > 1

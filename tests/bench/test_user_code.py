@@ -57,6 +57,10 @@ class GRU(lr.GRU):
     """Extends one of ours, and has its name."""
 
 
+class Closed(lr.CfC):
+    """Has an argument time, as those that read it as an input, but uses it itself."""
+
+
 class Long(lr.LSTM):
     def __init__(self, *sizes, **arguments):
         super().__init__(*sizes, **arguments)
@@ -356,6 +360,11 @@ class TestNetworks:
     def own_model(self, layers, name):
         return parsed([f"{layers}:{name}"]).models[0]
 
+    def test_a_layer_gets_time_as_that_which_it_extends(self, layers, toy):
+        expected = {"GRU": "append", "Long": "append", "Closed": "native", "Average": "native"}
+        assert {name: find(self.own_model(layers, name)).time for name in expected} == expected
+        assert networks.build(self.own_model(layers, "Closed"), toy, 6, 0).layer.time == "gate"
+
     def test_a_layer_is_matched_in_parameters_and_state(self, layers, toy):
         model = self.own_model(layers, "Average")
         for equal in ("parameters", "state"):
@@ -537,7 +546,7 @@ def test_a_name_that_a_process_cannot_import_is_one_line(tmp_path, monkeypatch, 
 def test_the_registry_is_whole():
     """Each model is in one place, which says all of it."""
     assert [spec.name for spec in MODELS.values()] == list(MODELS)
-    assert {spec.family for spec in MODELS.values()} == {"liquid", "recurrent", "other"}
+    assert {spec.family for spec in MODELS.values()} == {"liquid", "recurrent", "other", "control"}
     assert all(spec.operations and spec.structures for spec in MODELS.values())
     assert all(not user_code.is_code(name) for name in MODELS)
     assert set(get_args(Family)) == set(FAMILIES)

@@ -27,6 +27,8 @@ IN_LOOPS = {
     "mixed LTC": lambda **options: lr.LTC(INPUT, 5, mixed_memory=True, **options),
     "mixed LRC": lambda **options: lr.LRC(INPUT, 5, mixed_memory=True, **options),
     "ODE-RNN": lambda **options: lr.ODERNN(INPUT, 5, **options),
+    "CT-GRU": lambda **options: lr.CTGRU(INPUT, 5, scales=3, **options),
+    "minGRU": lambda **options: lr.MinGRU(INPUT, 5, time="append", **options),
 }
 OF_TORCH = {
     "LSTM": lambda **options: lr.LSTM(INPUT, 5, time="append", **{"backend": "reference"} | options),

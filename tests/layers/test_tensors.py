@@ -13,8 +13,9 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 import liquidrnn as lr
 
-# ODE-RNN has no kernel.
-COMPILED = [case for case in CASES if not case.kernel_of_torch and case.kind is not lr.ODERNN]
+LOOPS = (lr.ODERNN, lr.ODELSTM, lr.GRUODE, lr.CTGRU, lr.CTLSTM, lr.PhasedLSTM, lr.CoRNN)
+"""Layers without a kernel."""
+COMPILED = [case for case in CASES if not case.kernel_of_torch and case.kind not in LOOPS]
 compiled = pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.name)
 
 
@@ -135,7 +136,8 @@ def test_dispatch_modes_see_the_operator_forward_and_backward(case):
     with Seen() as seen:
         layer(x)[0].sum().backward()
     ours = [name for name in seen.names if name.startswith("liquidrnn.")]
-    expected = 0 if case.arguments.get("mixed_memory") and case.kind is not lr.CfC else 2
+    operators = len(case.hidden) if case.kind is lr.StackedLSTM else 1
+    expected = 0 if case.arguments.get("mixed_memory") and case.kind is not lr.CfC else 2 * operators
     assert len(ours) == expected or (expected == 0 and len(ours) % 2 == 0 and ours)
 
 

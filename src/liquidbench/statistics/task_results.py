@@ -186,7 +186,9 @@ class TaskResults:
         self.margin = smallest_difference
         # Without a largest value a score has no known scale either.
         if not self.higher or math.isinf(self.measure.range[1]):
-            reference = self.representative(["recurrent"]) or self.representative(["liquid", "other", "yours"])
+            reference = self.representative(["recurrent"]) or self.representative(
+                ["liquid", "other", "control", "yours"]
+            )
             self.margin *= abs(self.mean(reference)) if reference else 1.0
 
     def words_of(self, score: float) -> str:

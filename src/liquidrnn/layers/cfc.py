@@ -13,12 +13,14 @@ from liquidrnn.kernels import cfc
 from liquidrnn.kernels.cfc import Network
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
+from liquidrnn.kernels.operator import StreamBuffers, StreamKernel
 from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
 from liquidrnn.synapses import Factory, Synapses, drawn, module_of_torch, wire
 from liquidrnn.wirings import Recipe, Wiring
 
 Mode = Literal["default", "pure", "no_gate"]
+Time = Literal["gate", "append", "ignore"]
 
 
 class LeCunTanh(nn.Module):
@@ -57,6 +59,10 @@ class CfC(RecurrentLayer):
     Mark padding with ``mask``. States stay within 1 (default) and 2 (no_gate); in pure mode within
     :math:`|A| (1 + 1 / (e \Delta t))`, so there spans of exactly 0, many in a row, may grow without bound.
 
+    ``time`` says how ``timespans`` are used, to see what the gate's time is worth: "gate" as above; "append", the gate
+    sees :math:`\Delta t = 1` at every sample, and the span is an additional input feature, the last one, as other
+    networks read it; "ignore", it sees 1, and ``timespans`` is accepted and has no effect.
+
     **With a wiring** there is no backbone. Heads read, neuron by neuron, the sources that the wiring connects and the
     neuron's own state; the wiring's layers are updated in order within one sample, each from the new states of the
     layers before it and the old states of its own, so synapses within a layer, the recurrent command synapses
@@ -72,6 +78,7 @@ class CfC(RecurrentLayer):
         backbone_layers: depth of the backbone, 0 for heads directly on input and state; None is 1.
         backbone_dropout: probability of dropout after each layer of the backbone, in training; None is 0. Every sample
             has its own dropout mask, so in training such a layer runs module by module, without a kernel.
+        time: how ``timespans`` are used: "gate", or, without a wiring and ``mixed_memory``, "append" or "ignore".
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -112,6 +119,7 @@ class CfC(RecurrentLayer):
         backbone_units: int | None = None,
         backbone_layers: int | None = None,
         backbone_dropout: float | None = None,
+        time: Time = "gate",
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
@@ -122,6 +130,10 @@ class CfC(RecurrentLayer):
             "backbone_layers": backbone_layers,
             "backbone_dropout": backbone_dropout,
         }
+        choice("time", time, ("gate", "append", "ignore"))
+        for other, given in (("a wiring", isinstance(hidden_size, Recipe | Wiring)), ("mixed_memory", mixed_memory)):
+            if time != "gate" and given:
+                raise ValueError(f"time must be 'gate' with {other}, but got {time!r}")
         without = "a wiring" if isinstance(hidden_size, Recipe | Wiring) else "backbone_layers=0"
         for name, value in backbone.items():
             if value is not None and (without == "a wiring" or (backbone_layers == 0 and name != "backbone_layers")):
@@ -141,15 +153,17 @@ class CfC(RecurrentLayer):
             if isinstance(units, Recipe | Wiring):
                 return _WiredRecurrence(wire(units, width, factory["generator"]), mode, factory)
             backbone = _Backbone(activation or "lecun_tanh", width_within, depth, chance)
-            return _BackboneRecurrence(width, units, mode, backbone, factory)
+            return _BackboneRecurrence(width, units, mode, backbone, time, factory)
 
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, wrapper=_RememberingCfC, **stacking)
+        self.time = time
 
 
 class _CfCRecurrence(FusedRecurrence):
     """Base class of both forms."""
 
     operator = cfc.operator
+    time: Time = "gate"
 
     def __init__(self, hidden_size: int, mode: Mode, factory: Factory):
         super().__init__()
@@ -167,12 +181,27 @@ class _CfCRecurrence(FusedRecurrence):
     def coefficients(self) -> tuple[Any, ...]:
         return self.network(None) if self.fused() else ()
 
+    def timed(self, inputs: Inputs) -> Inputs:
+        """What backbone and gate read of samples."""
+        if self.time == "gate":
+            return inputs
+        values = torch.cat([inputs.values, inputs.timespans], -1) if self.time == "append" else inputs.values
+        return inputs._replace(values=values, timespans=torch.ones_like(inputs.timespans))
+
+    def _states(self, equation: Any, inputs: Inputs, state: State) -> Tensor:
+        return super()._states(equation, self.timed(inputs), state)
+
+    def stream(self, buffers: StreamBuffers) -> StreamKernel | None:
+        # The compiled stream reads spans as they are.
+        return super().stream(buffers) if self.time == "gate" else None
+
     def explain(self, equation: Network, inputs: Inputs, state: State) -> Trace:
         """Time scale and gate of all units."""
+        inputs = self.timed(inputs)
         (h, *c), trace = state, Trace()
         if equation.cell is not None:
             h, _ = lstm_cell(equation.cell, inputs.values, h, *c)
-        heads = cfc.reference.heads_of(equation, self.input_size, self.hidden_size)
+        heads = cfc.reference.heads_of(equation, inputs.values.shape[-1], self.hidden_size)
         for units, values, _ in cfc.reference.evaluate(equation, heads, inputs.values, h, inputs.timespans):
             w_tau = self.w_tau if units is None or self.w_tau is None else self.w_tau[units]
             for name, value in cfc.reference.explain(self.mode, values, inputs.timespans, w_tau).items():
@@ -220,25 +249,32 @@ class _ModuleByModule(Recurrence):
     A: nn.Parameter | None
     w_tau: nn.Parameter | None
 
+    def timed(self, inputs: Inputs) -> Inputs:
+        """See :meth:`_CfCRecurrence.timed`."""
+        raise NotImplementedError
+
     def _heads(self, inputs: Inputs, state: State) -> Tensor:
         return self.heads(self.backbone(torch.cat([inputs.values, state[0]], -1)))
 
     def update(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> State:
+        inputs = self.timed(inputs)
         heads = self._heads(inputs, state)
         return (cfc.reference.combine(self.mode, heads, inputs.timespans, self.A, self.w_tau),)
 
     def examine(self, coefficients: tuple[Any, ...], inputs: Inputs, state: State) -> tuple[State, Trace]:
+        inputs = self.timed(inputs)
         heads = self._heads(inputs, state)
         new = cfc.reference.combine(self.mode, heads, inputs.timespans, self.A, self.w_tau)
         return (new,), cfc.reference.explain(self.mode, heads, inputs.timespans, self.w_tau)
 
 
 class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
-    def __init__(self, input_size: int, hidden_size: int, mode: Mode, form: _Backbone, factory: Factory):
+    def __init__(self, input_size: int, hidden_size: int, mode: Mode, form: _Backbone, time: Time, factory: Factory):
         super().__init__(hidden_size, mode, factory)
+        self.time = time
         self.input_size, self.output_size, self.activation = input_size, hidden_size, form.activation
         self.num_synapses = (input_size + hidden_size) * hidden_size
-        width = input_size + hidden_size
+        width = input_size + (time == "append") + hidden_size
         backbone: list[nn.Module] = []
         for _ in range(form.layers):
             backbone += [module_of_torch(nn.Linear, width, form.units, **factory), ACTIVATIONS[form.activation]()]

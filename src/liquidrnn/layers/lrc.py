@@ -16,7 +16,7 @@ from liquidrnn.synapses import Factory, Mapping, conductance, drawn, effective, 
 from liquidrnn.synaptic import SynapticRecurrence
 from liquidrnn.wirings import Recipe, Wiring
 
-Elastance = Literal["symmetric", "asymmetric"]
+Elastance = Literal["symmetric", "asymmetric", "constant"]
 Solver = Literal["hybrid", "explicit"]
 
 
@@ -31,10 +31,13 @@ class LRC(RecurrentLayer):
         f_i &= g^{leak}_i + \sum_j w_{ij} s_{ij}, \qquad g_i = g^{leak}_i + \sum_j k_{ij} s_{ij}, \qquad
         s_{ij} = \sigma(\sigma_{ij}(y_j - \mu_{ij})) \\
         \epsilon_i &= \sigma(o_i) && \text{asymmetric} \\
-        \epsilon_i &= \sigma(o_i + \kappa_i) - \sigma(o_i - \kappa_i), \quad \kappa_i \ge 0 && \text{symmetric}
+        \epsilon_i &= \sigma(o_i + \kappa_i) - \sigma(o_i - \kappa_i), \quad \kappa_i \ge 0 && \text{symmetric} \\
+        \epsilon_i &= \sigma(b_i) && \text{constant}
 
     with :math:`o` affine in the presynaptic values :math:`y_j`, the inputs and the states, :math:`w \ge 0` and
-    :math:`k` of either sign. A sample takes ``ode_unfolds`` steps of length :math:`\delta = \Delta t / L`:
+    :math:`k` of either sign. A constant elastance is a learned step size of each neuron, which starts at the mean of an
+    asymmetric one, to see what its dependence on the input is worth. A sample takes ``ode_unfolds`` steps of length
+    :math:`\delta = \Delta t / L`:
 
     .. math::
         \text{hybrid:}\quad x_i \leftarrow \frac{x_i + \delta \epsilon_i v_i \tanh g_i}{1 + \delta \epsilon_i
@@ -50,7 +53,7 @@ class LRC(RecurrentLayer):
         hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``, whose
             polarity has no effect: k carries the sign.
         num_layers: layers stacked on one another, each with a wiring of its own.
-        elastance: "symmetric" or "asymmetric".
+        elastance: "symmetric", "asymmetric" or "constant".
         solver: "hybrid" (semi-implicit) or "explicit" (Euler).
         ode_unfolds: solver steps per sample, L.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
@@ -62,7 +65,8 @@ class LRC(RecurrentLayer):
     Shape:
         See :class:`liquidrnn.recurrent.RecurrentLayer`. N neurons, M inputs, S internal and R sensory synapses: sigma,
         mu, raw_w (effective: its softplus), k and elastance weight o, each (S,) and (R,); raw_gleak, vleak and the
-        elastance bias (N,); raw_kappa (N,) if symmetric, effective 1 at the start; maps as in LTC. k starts as
+        elastance bias b (N,), 0 at the start; raw_kappa (N,) if symmetric, effective 1 at the start; maps as in LTC. A
+        constant elastance has b alone. k starts as
         entries of an orthogonal matrix, o Xavier-uniform, the rest as in LTC.
 
     A trace (``return_trace=True``) holds "elastance" and "tau", :math:`1 / (\epsilon_i \sigma(f_i))`.
@@ -92,7 +96,7 @@ class LRC(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without elastance use STC")
+        choice("elastance", elastance, ("symmetric", "asymmetric", "constant"), "; without elastance use STC")
         build = _builder(hidden_size, elastance, solver, ode_unfolds, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -110,7 +114,7 @@ class LRCU(RecurrentLayer):
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, see :class:`LRC`.
         num_layers: layers stacked on one another, each with a wiring of its own.
-        elastance: "symmetric" or "asymmetric", see :class:`LRC`.
+        elastance: "symmetric", "asymmetric" or "constant", see :class:`LRC`.
         input_mapping: "affine" (learned scale and shift of each feature), "linear" (scale) or None.
         output_mapping: the same for each motor neuron.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
@@ -142,7 +146,7 @@ class LRCU(RecurrentLayer):
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
-        choice("elastance", elastance, ("symmetric", "asymmetric"), "; without elastance use STC")
+        choice("elastance", elastance, ("symmetric", "asymmetric", "constant"), "; without elastance use STC")
         build = _builder(hidden_size, elastance, "explicit", 1, input_mapping, output_mapping, stacking)
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -234,7 +238,8 @@ class _LRCRecurrence(SynapticRecurrence):
     ):
         super().__init__(wiring, input_mapping, output_mapping, "softplus", factory)
         self.elastance, self.solver, self.ode_unfolds = elastance, solver, ode_unfolds
-        self.of_synapses = ("raw_{}w", "{}k", *(["{}o"] if elastance else []))
+        senses = elastance in ("symmetric", "asymmetric")
+        self.of_synapses = ("raw_{}w", "{}k", *(["{}o"] if senses else []))
         self.connect(factory)
         for prefix, synapses in (("", self.synapses), ("sensory_", self.sensory_synapses)):
             matrix = drawn(nn.init.orthogonal_, synapses.sources, synapses.neurons, **factory)
@@ -242,7 +247,7 @@ class _LRCRecurrence(SynapticRecurrence):
             self.register_parameter(f"raw_{prefix}w", stored)
             self.register_parameter(f"{prefix}k", nn.Parameter(matrix[synapses.pre, synapses.post]))
             bound = (6 / (wiring.input_size + 2 * wiring.units)) ** 0.5
-            o = uniform(len(synapses), -bound, bound, **factory) if elastance else None
+            o = uniform(len(synapses), -bound, bound, **factory) if senses else None
             self.register_parameter(f"{prefix}o", o)
         place = {"device": factory["device"], "dtype": factory["dtype"]}
         self.elastance_bias = nn.Parameter(torch.zeros(wiring.units, **place)) if elastance else None
@@ -251,10 +256,13 @@ class _LRCRecurrence(SynapticRecurrence):
 
     def coefficients(self) -> Equation:
         kappa = None if self.raw_kappa is None else effective(self.raw_kappa, "softplus")
+        w, sensory_w, o, sensory_o = self.w, self.sensory_w, self.o, self.sensory_o
+        if self.elastance == "constant":
+            o, sensory_o = torch.zeros_like(w), torch.zeros_like(sensory_w)
         return Equation(
             Neurons(effective(self.raw_gleak, "softplus"), self.vleak, self.elastance_bias, kappa),
-            Sigmoids(*self.opening(self.synapses), self.w, self.k, self.o),  # type: ignore[arg-type]
-            Sigmoids(*self.opening(self.sensory_synapses), self.sensory_w, self.sensory_k, self.sensory_o),  # type: ignore[arg-type]
+            Sigmoids(*self.opening(self.synapses), w, self.k, o),  # type: ignore[arg-type]
+            Sigmoids(*self.opening(self.sensory_synapses), sensory_w, self.sensory_k, sensory_o),  # type: ignore[arg-type]
             self.solver == "explicit",
             self.ode_unfolds,
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from typing import Literal, Unpack
 
+import torch
 from torch import Tensor, nn
 
 from liquidrnn.arguments import choice, number, positive_int
@@ -14,6 +15,8 @@ from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
 from liquidrnn.synapses import Constraint, Factory, Mapping, conductance, effective, wire
 from liquidrnn.synaptic import SynapticRecurrence
 from liquidrnn.wirings import Recipe, Wiring
+
+TimeConstant = Literal["liquid", "fixed"]
 
 
 class LTC(RecurrentLayer):
@@ -43,6 +46,13 @@ class LTC(RecurrentLayer):
                 x = (cm * x + d * (gleak * vleak + (w * s * erev).sum(0))) / (cm + d * (gleak + (w * s).sum(0)))
             output[t] = output_w * x[:outputs] + output_b
 
+    **With a fixed time constant** the same parameters make a network that is not liquid, to see what being liquid is
+    worth. Synapses drive a neuron as they do above, but it leaks as if each were half open, whatever the inputs:
+
+    .. math::
+        c_i \frac{dx_i}{dt} = g_i (v_i - x_i) + \sum_j w_{ij} \big(s_{ij} E_{ij} - \tfrac12 x_i\big), \qquad
+        \tau_i = \frac{c_i}{g_i + \tfrac12 \sum_j w_{ij}}
+
     Args:
         input_size: features of one sample.
         hidden_size: number of neurons, all connected; or a wiring, such as ``wirings.AutoNCP(32, outputs=4)``.
@@ -53,6 +63,7 @@ class LTC(RecurrentLayer):
         constraint: how gleak, cm and w are kept non-negative: "softplus" of the stored values, stored values clamped at
             zero ("clamp"), or not at all (None, for converted networks; the bounds above then do not hold).
         epsilon: added to the total conductance.
+        time_constant: "liquid", or "fixed", see above.
         mixed_memory: pass the state through an LSTM cell first, see :class:`liquidrnn.recurrent.MixedMemory`.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
@@ -73,7 +84,7 @@ class LTC(RecurrentLayer):
         ==================================================  ===========  =================================
 
     A trace (``return_trace=True``) holds "tau", :math:`c_i / (g_i + \sum_j w_{ij} s_{ij})`, at the state before the
-    sample.
+    sample; if it is fixed, the same at every sample.
 
     Source: Hasani, Lechner, Amini, Rus, Grosu, Liquid Time-constant Networks, AAAI 2021 (arXiv 2006.04439),
     equation 1 and algorithm 1; synapses and ranges as in the authors' package ncps. Different there: initial ranges
@@ -97,17 +108,20 @@ class LTC(RecurrentLayer):
         output_mapping: Mapping = "affine",
         constraint: Constraint = "softplus",
         epsilon: float = 1e-8,
+        time_constant: TimeConstant = "liquid",
         mixed_memory: bool = False,
         **stacking: Unpack[Stacking],
     ):
         ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
         choice("constraint", constraint, ("softplus", "clamp", None))
         epsilon = number("epsilon", epsilon, 0.0, 1.0, "a number in [0, 1]")
+        choice("time_constant", time_constant, ("liquid", "fixed"))
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
             graph = wire(hidden_size, width, factory["generator"])
-            return _LTCRecurrence(graph, ode_unfolds, input_mapping, output_mapping, constraint, epsilon, factory)
+            maps: tuple[Mapping, Mapping] = (input_mapping, output_mapping)
+            return _LTCRecurrence(graph, ode_unfolds, maps, constraint, epsilon, time_constant, factory)
 
         super().__init__(build, input_size, num_layers, mixed_memory=mixed_memory, **stacking)
 
@@ -120,14 +134,14 @@ class _LTCRecurrence(SynapticRecurrence):
         self,
         wiring: Wiring,
         ode_unfolds: int,
-        input_mapping: Mapping,
-        output_mapping: Mapping,
+        maps: tuple[Mapping, Mapping],
         constraint: Constraint,
         epsilon: float,
+        time_constant: TimeConstant,
         factory: Factory,
     ):
-        super().__init__(wiring, input_mapping, output_mapping, constraint, factory)
-        self.ode_unfolds, self.epsilon = ode_unfolds, epsilon
+        super().__init__(wiring, *maps, constraint, factory)
+        self.ode_unfolds, self.epsilon, self.time_constant = ode_unfolds, epsilon, time_constant
         self.raw_cm = conductance(wiring.units, 0.4, 0.6, constraint, **factory)
         self.connect(factory)
         self.raw_w = conductance(len(self.synapses), 0.001, 1.0, constraint, **factory)
@@ -141,10 +155,15 @@ class _LTCRecurrence(SynapticRecurrence):
         if self.constraint:
             # Training can push it to zero, where the state would be undefined at a zero span. The authors' bound.
             cm = cm.clamp(min=1e-6)
+        drives, leak = (w * self.erev, sensory_w * self.sensory_erev), gleak + self.epsilon
+        if self.time_constant == "fixed":
+            for synapses, conductance_of in ((self.synapses, w), (self.sensory_synapses, sensory_w)):
+                leak = leak.index_add(0, synapses.post, conductance_of / 2)
+            w, sensory_w = torch.zeros_like(w), torch.zeros_like(sensory_w)
         return Equation(
-            Membrane(cm, gleak * self.vleak, gleak + self.epsilon),
-            Sigmoids(*self.opening(self.synapses), w, w * self.erev),
-            Sigmoids(*self.opening(self.sensory_synapses), sensory_w, sensory_w * self.sensory_erev),
+            Membrane(cm, gleak * self.vleak, leak),
+            Sigmoids(*self.opening(self.synapses), w, drives[0]),
+            Sigmoids(*self.opening(self.sensory_synapses), sensory_w, drives[1]),
             self.ode_unfolds,
         )
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal, Unpack
 
-import torch
 from torch import Tensor, nn
 
-from liquidrnn.arguments import choice, positive_int
-from liquidrnn.integrate import TABLEAUX, advance
+from liquidrnn.arguments import positive_int
+from liquidrnn.flow import Flow, Solver, solver_of
 from liquidrnn.kernels import gated
 from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn, module_of_torch
+from liquidrnn.synapses import Factory, drawn
 
-Solver = Literal["euler", "heun", "rk4"]
+Method = Literal["euler", "heun", "rk4", "dopri5"]
 
 
 class ODERNN(RecurrentLayer):
@@ -40,7 +39,10 @@ class ODERNN(RecurrentLayer):
             output[t] = h
 
     Every span is divided into ``ode_unfolds`` equal steps, however long it is, so sequences of a batch run together.
-    The solvers are explicit: over spans that are long for :math:`f`, take more steps. Without an observation the state
+    These solvers are explicit: over spans that are long for :math:`f`, take more steps. "dopri5" chooses its steps so
+    that their errors stay within a tolerance; it needs the package torchdiffeq (extra ``ode``), and a row of a batch
+    depends on the others within that tolerance, as it shares their steps
+    (:func:`liquidrnn.integrate.advance_adaptively`). Without an observation the state
     only moves, so an absent sample adds its span to the next. A zero span skips the equation, not the GRU. States have
     no bound: :math:`\hat h` is at most :math:`\Delta t \sup |f|` away from :math:`h_{t-1}`.
 
@@ -50,8 +52,10 @@ class ODERNN(RecurrentLayer):
         num_layers: layers stacked on one another.
         ode_units: width of the hidden layers of f; None is ``hidden_size``.
         ode_layers: number of hidden layers of f.
-        solver: "euler", "heun" or "rk4".
-        ode_unfolds: solver steps per sample.
+        solver: "euler", "heun" or "rk4", with fixed steps, or "dopri5", which chooses them.
+        ode_unfolds: solver steps per sample, if fixed; None is 4.
+        rtol: relative tolerance of "dopri5"; None is 1e-3.
+        atol: absolute tolerance of "dopri5"; None is 1e-4.
         **stacking: ``batch_first``, ``bidirectional``, ``dropout``, ``output_size``, ``generator``, ``device``,
             ``dtype``, ``backend``: see :class:`liquidrnn.recurrent.Stacking`.
 
@@ -84,51 +88,44 @@ class ODERNN(RecurrentLayer):
         *,
         ode_units: int | None = None,
         ode_layers: int = 1,
-        solver: Solver = "euler",
-        ode_unfolds: int = 4,
+        solver: Method = "euler",
+        ode_unfolds: int | None = None,
+        rtol: float | None = None,
+        atol: float | None = None,
         **stacking: Unpack[Stacking],
     ):
         hidden_size = positive_int("hidden_size", hidden_size)
         width_within = hidden_size if ode_units is None else positive_int("ode_units", ode_units)
         widths = (hidden_size, *[width_within] * positive_int("ode_layers", ode_layers), hidden_size)
-        choice("solver", solver, tuple(TABLEAUX))
-        ode_unfolds = positive_int("ode_unfolds", ode_unfolds)
+        chosen = solver_of(solver, ode_unfolds, rtol, atol)
         factory = factory_of(stacking)
 
         def build(width: int) -> Recurrence:
-            return _ODERNNRecurrence(width, widths, solver, ode_unfolds, factory)
+            return _ODERNNRecurrence(width, widths, chosen, factory)
 
         super().__init__(build, input_size, num_layers, **stacking)
 
 
 class _ODERNNRecurrence(Recurrence):
-    def __init__(self, input_size: int, widths: tuple[int, ...], solver: Solver, ode_unfolds: int, factory: Factory):
+    def __init__(self, input_size: int, widths: tuple[int, ...], solver: Solver, factory: Factory):
         super().__init__()
         units = widths[0]
         self.input_size, self.hidden_size, self.output_size = input_size, units, units
         self.state_sizes = (units,)
         self.num_synapses = units * (input_size + units)
-        self.solver, self.ode_unfolds = solver, ode_unfolds
+        self.solver = solver
 
         def uniform(*shape: int) -> nn.Parameter:
             return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * units**-0.5)
 
         self.weight_ih, self.weight_hh = uniform(3 * units, input_size), uniform(3 * units, units)
         self.bias_ih, self.bias_hh = uniform(3 * units), uniform(3 * units)
-        linears = [module_of_torch(nn.Linear, *ends, **factory) for ends in zip(widths, widths[1:], strict=False)]
-        with torch.no_grad():
-            for linear in linears:
-                start = drawn(nn.init.xavier_normal_, *linear.weight.shape, **factory)
-                linear.weight.copy_(0.1 * start if linear is linears[-1] else start)
-                linear.bias.zero_()
-        self.flow = nn.Sequential(linears[0])
-        for linear in linears[1:]:
-            self.flow.extend([nn.Tanh(), linear])
+        self.flow = Flow(widths, factory)
 
     @property
     def evaluations(self) -> int:
-        """How often f is evaluated per sample."""
-        return self.ode_unfolds * len(TABLEAUX[self.solver].stages)
+        """How often f is evaluated per sample; 0 if that depends on the data."""
+        return self.solver.evaluations
 
     def coefficients(self) -> Cell:
         return Cell(self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh)
@@ -145,4 +142,4 @@ class _ODERNNRecurrence(Recurrence):
 
     def _moved(self, inputs: Inputs, state: State) -> tuple[Tensor]:
         """The state just before the sample."""
-        return (advance(self.flow, state[0], inputs.timespans, self.ode_unfolds, self.solver),)
+        return (self.solver.advance(self.flow, state[0], inputs.timespans),)
