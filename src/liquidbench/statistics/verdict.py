@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from liquidbench import models, results
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.models import Family
+from liquidbench.predictions import Predicted
 from liquidbench.search import EARLIER_LEARNING_RATES, LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
@@ -26,6 +27,7 @@ from liquidbench.statistics.across import (
     leads_over_tasks,
     overall_standings,
 )
+from liquidbench.statistics.certainty import Certainty, certainties
 from liquidbench.statistics.cost import BUSY, Price
 from liquidbench.statistics.degradation import ShiftEffect, degradations
 from liquidbench.statistics.inference import ALPHA, LEVEL, Estimate
@@ -131,6 +133,7 @@ class Comparison:
         over_tasks: tests over all tasks.
         others: the verdicts under the study's other matchings, by matching.
         shifts: what models lose when the data shift, for each task and shift.
+        certainties: how sure models are, and whether that is true; empty without their predictions.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -140,6 +143,7 @@ class Comparison:
     over_tasks: OverTasks
     others: Mapping[str, Verdict] = field(default_factory=dict)
     shifts: tuple[ShiftEffect, ...] = ()
+    certainties: tuple[Certainty, ...] = ()
 
     @property
     def stands(self) -> str:
@@ -171,6 +175,7 @@ def compare(
     matchings: Sequence[str] = (),
     families: Mapping[str, Family] | None = None,
     without: Callable[[str, str], NDArray[np.float64] | None] | None = None,
+    predicted: Callable[[str], Mapping[str, Predicted] | None] | None = None,
 ) -> Comparison:
     """Judge a study's results.
 
@@ -191,6 +196,8 @@ def compare(
             models; None for the built-in ones. Other models have the family "other".
         without: ``without(run_id, metric)`` returns the test score without each block of test recordings, or None
             (`liquidbench.predictions.scores_without`). Without it verdicts hold only for the test set used.
+        predicted: ``predicted(run_id)`` returns the predictions of a run, or None (`liquidbench.predictions.found`);
+            `Comparison.certainties` come from them.
 
     Returns:
         Leaderboard, pairs and verdict; empty if the frame is empty.
@@ -201,7 +208,16 @@ def compare(
     """
     if matchings:
         first, *rest = (
-            compare(results.compared(frame.lazy(), one), tasks, smallest_difference, (), families, without)
+            # Certainty is told of the first matching.
+            compare(
+                results.compared(frame.lazy(), one),
+                tasks,
+                smallest_difference,
+                (),
+                families,
+                without,
+                predicted if one == matchings[0] else None,
+            )
             for one in matchings
         )
         return replace(first, others={name: one.verdict for name, one in zip(matchings[1:], rest, strict=True)})
@@ -235,6 +251,7 @@ def compare(
             found, names, whole, pairs, leads_over_tasks(found, [judgement.pair for judgement in judgements])
         ),
         shifts=tuple(effect for task in found for effect in degradations(task)),
+        certainties=tuple(one for task in found for one in certainties(task, predicted)) if predicted else (),
     )
 
 
