@@ -338,6 +338,12 @@ def _parser() -> argparse.ArgumentParser:
         "for networks that are told it (default: as far as usual in training)",
     )
     added.add_argument(
+        "--interval",
+        type=float,
+        metavar="SHARE",
+        help="add intervals, or sets of classes, that hold this share of the targets, such as 0.9",
+    )
+    added.add_argument(
         "--dates",
         choices=("day-first", "month-first", "year-first"),
         help="how to read dates such as 01/02/2024 (default: as the cells tell, else as in training)",
@@ -984,7 +990,13 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
     # It reads predictions; any other error than that they cannot be read is one of ours.
     with _refusing((OSError,)):
         comparison = statistics.compare(
-            frame, facts, study.smallest_difference, study.matching, study.families, without
+            frame,
+            facts,
+            study.smallest_difference,
+            study.matching,
+            study.families,
+            without,
+            partial(predictions.found, directory),
         )
     with _refusing_write_errors(directory):
         path = folder.report if form == "html" else folder.tables
@@ -1089,7 +1101,12 @@ def _predict(options: argparse.Namespace) -> int:
         predictor = liquidbench.load(options.model)
         now(f"reading {options.table}{_file_size(Path(options.table))}")
         found = predictor.predict(
-            options.table, options.any_spans, dates=options.dates, decimal=options.decimal, ahead=options.ahead
+            options.table,
+            options.any_spans,
+            dates=options.dates,
+            decimal=options.decimal,
+            ahead=options.ahead,
+            interval=options.interval,
         )
     for line in predictor.lines:
         print(shown(line), file=sys.stderr)

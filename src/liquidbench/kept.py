@@ -1,8 +1,8 @@
 """A trained network in a folder of its own: weights in safetensors, everything else in JSON.
 
 ``model.json`` has a schema version, the network's form, the task without its data (names, units, classes, scalers, how
-new rows are read), the scores and where the network comes from, with checksums of itself and of ``model.safetensors``.
-Nothing in the folder is code, so that it need not be trusted.
+new rows are read), its scores, those of `calibration`, and where the network comes from, with checksums of itself and
+of ``model.safetensors``. Nothing in the folder is code, so that it need not be trusted.
 """
 
 import hashlib
@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 import liquidbench
-from liquidbench import predictions
+from liquidbench import conformal, predictions
+from liquidbench.calibration import softmax
 from liquidbench.folder import ModelFolder
 from liquidbench.system import storage
 from liquidbench.system.storage import DamagedFileError
@@ -23,8 +26,11 @@ from liquidbench.tasks import frozen
 from liquidbench.tasks.task import Task
 from liquidbench.wording import listed
 
-SCHEMA = 1
-"""Version of the form of ``model.json``."""
+SCHEMA = 2
+"""Version of the form of ``model.json``; 1 has no `calibration`, and is read too."""
+
+MOST_CALIBRATED = 5000
+"""Validation targets at most whose scores are kept. More are drawn from: a random part of exchangeable data is such."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,26 @@ def describe(
         "origin": dict(origin),
         "scores": {split: dict(of) for split, of in scores.items()},
     }
+
+
+def calibration(targets: NDArray[Any], predictions: NDArray[Any]) -> dict[str, Any]:
+    """Nonconformity scores of validation, for intervals and sets of new predictions; JSON can represent the result.
+
+    Args:
+        targets: class numbers (n,), or values (n, outputs).
+        predictions: logits (n, classes), or values (n, outputs).
+
+    Returns:
+        ``scores``, (m,) of `liquidbench.conformal.lac`, or (m, outputs) of `liquidbench.conformal.absolute` on the
+        scale of the predictions; ``targets`` is n, of which m are drawn where it is above `MOST_CALIBRATED`.
+    """
+    if np.issubdtype(targets.dtype, np.integer):
+        scores = conformal.lac(softmax(predictions))[np.arange(len(targets)), targets]
+    else:
+        scores = conformal.absolute(targets, predictions)
+    if len(scores) > MOST_CALIBRATED:
+        scores = np.random.default_rng(0).choice(scores, MOST_CALIBRATED, replace=False)
+    return {"targets": len(targets), "scores": scores.tolist()}
 
 
 def write(kept: Kept, folder: str | os.PathLike[str]) -> Path:
@@ -99,10 +125,10 @@ def read(folder: str | os.PathLike[str]) -> Kept:
             raise DamagedFileError(f"{files.description} is damaged: it has no checksum")
         description = storage.from_json(content)
         weights = storage.content_of(files.weights)
-        if (schema := description.get("schema")) != SCHEMA:
+        if (schema := description.get("schema")) not in range(1, SCHEMA + 1):
             raise ValueError(
                 f"{files.root} has schema {schema}, written by liquidbench {description.get('liquidbench')}; this "
-                f"version reads schema {SCHEMA}. Use that version, or write the network again with this one"
+                f"version reads schemas up to {SCHEMA}. Use that version, or write the network again with this one"
             )
         if hashlib.sha256(weights).hexdigest() != description.pop("weights_sha256", None):
             raise DamagedFileError(f"{files.weights} is damaged, or belongs to another {files.description.name}")
@@ -128,7 +154,9 @@ def of_run(directory: str | os.PathLike[str], run: str) -> Kept:
         raise FileNotFoundError(
             f"run {run} left no network: it was done by an earlier version; do it again in a new folder to keep one"
         )
-    return Kept(*found)
+    description, weights = found
+    scores = calibration(*predictions.read(directory, run)["validation"])
+    return Kept({**description, "schema": SCHEMA, "calibration": scores}, weights)
 
 
 def best_run(frame: pl.DataFrame, metric: str, higher_is_better: bool, model: str | None = None) -> tuple[str, str]:

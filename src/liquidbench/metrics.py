@@ -13,6 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from liquidbench.calibration import brier
+
 CALIBRATION_GROUPS = 10
 """Groups of equally many predictions, from the least probable to the most, in which ``calibration_error`` compares the
 mean prediction with the share of positives."""
@@ -217,7 +219,7 @@ def _sensitivity_at_90_specificity(targets: Targets, logits: Predictions) -> flo
 
 def _brier(targets: Targets, logits: Predictions) -> float:
     positive, shares = _probability("brier", targets, logits)
-    return float(np.mean((shares - positive) ** 2))
+    return brier(positive.astype(np.int64), np.column_stack([1 - shares, shares]))
 
 
 def _calibration_error(targets: Targets, logits: Predictions) -> float:

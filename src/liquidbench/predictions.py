@@ -57,6 +57,16 @@ def shifted(shift: str, level: float) -> str:
     return f"test {shift} {level!r}"
 
 
+def place_of_key(key: str) -> tuple[str, float]:
+    """The key of the shift and the level of a key of predictions on test; ("", 0.0) without a shift.
+
+    Example:
+        >>> place_of_key(shifted("noise", 0.5)), place_of_key("test")
+        (('noise', 0.5), ('', 0.0))
+    """
+    return _place(key)[1:]
+
+
 def path(directory: str | os.PathLike[str], run: str) -> Path:
     """The file of a run's predictions: ``<directory>/predictions/<run>.npz``."""
     return StudyFolder(directory).predicted(run)
@@ -162,6 +172,17 @@ def read(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted]:
     keys = [name.removesuffix(_PREDICTIONS) for name in arrays if name.endswith(_PREDICTIONS)]
     test = arrays[f"test{_TARGETS}"]
     return {key: (arrays.get(f"{key}{_TARGETS}", test), arrays[f"{key}{_PREDICTIONS}"]) for key in keys}
+
+
+def found(directory: str | os.PathLike[str], run: str) -> dict[str, Predicted] | None:
+    """As `read`; None where the run left no predictions or, with a warning, where the file is damaged."""
+    try:
+        return read(directory, run)
+    except FileNotFoundError:
+        return None
+    except storage.DamagedFileError as error:
+        warnings.warn(f"{error}; its certainty is not measured", storage.KeptFileWarning, stacklevel=2)
+        return None
 
 
 def network(directory: str | os.PathLike[str], run: str) -> tuple[dict[str, Any], bytes] | None:

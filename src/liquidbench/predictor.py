@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from liquidbench import conditions, kept, networks
+from liquidbench import conditions, conformal, kept, networks
 from liquidbench.tasks import frozen
 from liquidbench.tasks.new_rows import NewRows
 from liquidbench.training.learning import Data, predict
 from liquidbench.training.policy import NetworkPolicy
 from liquidbench.user_code import CodeError
+from liquidbench.wording import counted, percent
 
 
 class Predictor:
@@ -36,6 +38,7 @@ class Predictor:
         about = network.description
         self.task = frozen.thaw(about["task"])
         self.model = networks.unpack(about["network"], network.weights, self.task)
+        self._calibration: Mapping[str, Any] | None = about.get("calibration")
         self.scores: Mapping[str, Mapping[str, float | None]] = about["scores"]
         self.lines: list[str] = []
 
@@ -47,6 +50,7 @@ class Predictor:
         dates: str | None = None,
         decimal: str | None = None,
         ahead: float | None = None,
+        interval: float | None = None,
     ) -> pl.DataFrame:
         """Predict from the rows of a table, read and checked as the one that the network was trained on.
 
@@ -61,16 +65,22 @@ class Predictor:
             ahead: for a network that is told how far ahead it looks (``task.time_ahead``), that time for the rows whose
                 later row is not in the table, the last of each recording, in ``task.time_unit``. None for the usual one
                 of training.
+            interval: share of targets, such as 0.9, that intervals of values or sets of classes are to hold, by split
+                conformal prediction with the scores of validation (`liquidbench.conformal`). They do so for new rows
+                that come about as those of validation did; None for none.
 
         Returns:
             The columns of groups and of time, and ``predicted TARGET`` in the target's unit, or the class; of classes
-            also ``probability of CLASS``. There is one row for each of the table, in its order, null where a row was
-            dropped, as copies are; for tasks with one target a recording, one for each recording.
+            also ``probability of CLASS``. With ``interval`` also ``lower TARGET`` and ``upper TARGET``, or ``set has
+            CLASS``, which may be false for every class. There is one row for each of the table, in its order, null
+            where a row was dropped, as copies are; for tasks with one target a recording, one for each recording.
 
         Raises:
             FileNotFoundError, TypeError, ValueError: as `liquidbench.tasks.new_rows.NewRows`, or if the network was not
-                trained on a table, or ahead is given for one that is not told it.
+                trained on a table, or ahead is given for one that is not told it, or interval is no share, or the
+                network was kept with no scores of validation, or with too few.
         """
+        bound = None if interval is None else self._bound(interval)
         task = self.task
         if task.table is None:
             raise ValueError(
@@ -79,9 +89,16 @@ class Predictor:
             )
         rows = NewRows(task, table, any_spans, dates, decimal, ahead)
         self.lines = [*rows.lines, *(f"warning: {warning}" for warning in rows.warnings)]
+        if interval is not None:
+            what = "intervals" if task.classes is None else "sets"
+            assert self._calibration is not None
+            self.lines.append(
+                f"{what}: they hold {percent(interval)} of the targets if new rows come about as those of validation "
+                f"did, by the scores of {counted(len(self._calibration['scores']), 'target')}"
+            )
         split = task.assemble(rows.recordings, "new rows")
         _, outputs = predict(self.model, Data(split))
-        found = self._in_units(outputs.numpy())
+        found = self._in_units(outputs.numpy(), bound)
         keys = [name for name in (*rows.key, rows.time) if name is not None]
         if task.per == "sequence":
             starts = [recording.first_row for recording in rows.recordings]
@@ -117,7 +134,24 @@ class Predictor:
             )
         return NetworkPolicy(self.model, self.task)
 
-    def _in_units(self, outputs: NDArray[Any]) -> pl.DataFrame:
+    def _bound(self, interval: object) -> NDArray[np.float64]:
+        """The largest score that an interval or a set includes."""
+        if isinstance(interval, bool) or not isinstance(interval, Real) or not 0 < float(interval) < 1:
+            raise ValueError(f"interval must be a share of targets between 0 and 1, such as 0.9; got {interval!r}")
+        if self._calibration is None:
+            raise ValueError(
+                "interval needs the scores of validation, which this network was kept without, by an earlier version: "
+                "write it again with `liquidbench keep` on the study's folder, or with the same `liquidbench train`"
+            )
+        scores, alpha = self._calibration["scores"], 1 - float(interval)
+        if len(scores) < conformal.fewest(alpha):
+            raise ValueError(
+                f"interval must be at most {len(scores) / (len(scores) + 1):.3g} for this network, which was kept with "
+                f"the scores of only {counted(len(scores), 'validation target')}; got {interval}"
+            )
+        return conformal.quantile(scores, alpha)
+
+    def _in_units(self, outputs: NDArray[Any], bound: NDArray[np.float64] | None) -> pl.DataFrame:
         task = self.task
         assert task.table is not None
         target = task.table["target"]
@@ -131,10 +165,17 @@ class Predictor:
             likely = torch.from_numpy(outputs).double().softmax(-1).numpy()
             classes = [task.classes[best] for best in likely.argmax(axis=1)]
             shares = {f"probability of {label}": likely[:, number] for number, label in enumerate(task.classes)}
-            return pl.DataFrame({name: classes, **shares})
-        values = outputs.astype(np.float64)
-        values = values if task.target_scaler is None else task.target_scaler.restore(values)
-        return pl.DataFrame({name: values[:, 0]})
+            sets = {}
+            if bound is not None:
+                within = conformal.lac(likely) <= bound
+                sets = {f"set has {label}": within[:, number] for number, label in enumerate(task.classes)}
+            return pl.DataFrame({name: classes, **shares, **sets})
+        values = {"predicted": outputs.astype(np.float64)}
+        if bound is not None:
+            values["lower"], values["upper"] = conformal.interval(values["predicted"], bound)
+        if (scaler := task.target_scaler) is not None:
+            values = {what: scaler.restore(one) for what, one in values.items()}
+        return pl.DataFrame({name.replace("predicted", what, 1): one[:, 0] for what, one in values.items()})
 
 
 def load(folder: str | os.PathLike[str]) -> Predictor:

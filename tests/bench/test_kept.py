@@ -119,6 +119,75 @@ def test_the_command_predicts_from_a_fresh_process(compared, model, tmp_path):
     assert np.allclose(found["predicted heat [°C]"], here["predicted heat [°C]"], rtol=1e-12)
 
 
+def test_intervals_are_those_of_the_residuals_on_validation(compared, model, tmp_path, capsys):
+    study, table = compared
+    predictor = liquidbench.load(model)
+    run = json.loads((model / "model.json").read_text())["origin"]["run"]
+    targets, values = predictions.read(study, run)["validation"]
+    residuals = np.sort(np.abs(targets - values)[:, 0])
+    reach = residuals[int(np.ceil(0.9 * (len(residuals) + 1))) - 1] * predictor.task.target_scaler.deviation[0]
+    found = predictor.predict(table, interval=0.9)
+    assert found.drop("lower heat [°C]", "upper heat [°C]").equals(predictor.predict(table))
+    for side, sign in (("lower", -1), ("upper", 1)):
+        ends = found[f"{side} heat [°C]"] - found["predicted heat [°C]"]
+        np.testing.assert_allclose(ends, sign * reach, rtol=1e-6)
+    known = pl.read_csv(table)["heat [°C]"]
+    split = tasks.load(study_file.read(study).tasks[0]).split("validation")
+    rows = split.rows[split.target_mask]
+    inside = ((found["lower heat [°C]"] <= known) & (known <= found["upper heat [°C]"])).to_numpy()[rows]
+    assert inside.mean() == pytest.approx(0.9, abs=0.02), "of the targets that the scores are of"
+    predictor.predict(table, interval=0.9)
+    assert any("intervals: they hold 90 % of the targets if" in line for line in predictor.lines)
+    out = tmp_path / "out.csv"
+    assert main(["predict", str(model), str(table), "--interval", "0.9", "--out", str(out)]) == 0
+    assert pl.read_csv(out).columns[-2:] == ["lower heat [°C]", "upper heat [°C]"]
+    # Networks that were kept without scores, and shares that cannot be had, are refused before the table is read.
+    network = kept.read(model)
+    older = {name: value for name, value in network.description.items() if name != "calibration"} | {"schema": 1}
+    old = liquidbench.load(kept.write(kept.Kept(older, network.weights), tmp_path / "old"))
+    assert old.predict(table).equals(predictor.predict(table))
+    with pytest.raises(ValueError, match="kept without, by an earlier version: write it again with `liquidbench keep`"):
+        old.predict("nowhere.csv", interval=0.9)
+    with pytest.raises(
+        ValueError, match=rf"interval must be at most 0.\d+ .* only {len(residuals)} validation targets"
+    ):
+        predictor.predict("nowhere.csv", interval=0.99999)
+    for share in (0, 1, 90, True, "0.9"):
+        with pytest.raises(ValueError, match="interval must be a share of targets between 0 and 1"):
+            predictor.predict("nowhere.csv", interval=share)
+    with pytest.raises(SystemExit):
+        main(["predict", str(model), str(table), "--interval", "90"])
+    assert "interval must be a share of targets" in capsys.readouterr().err
+
+
+def test_sets_of_classes_are_those_of_validation(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = engines()
+    rows.with_columns(warm=pl.when(pl.col("heat [°C]") > 21).then(pl.lit("yes")).otherwise(pl.lit("no"))).drop(
+        "heat [°C]"
+    ).write_csv("engines.csv")
+    words = ["train", "engines.csv", "GRU", "--target", "warm", "--hidden-size", "4", "--steps", "20", "--threads", "1"]
+    assert main(words) == 0
+    predictor = liquidbench.load("trained/engines-GRU")
+    found = predictor.predict("engines.csv", interval=0.8)
+    about = json.loads((tmp_path / "trained" / "engines-GRU" / "model.json").read_text())
+    scores = np.sort(about["calibration"]["scores"])
+    least = 1 - scores[int(np.ceil(0.8 * (len(scores) + 1))) - 1]
+    for label in ("yes", "no"):
+        expected = found[f"probability of {label}"].to_numpy() >= least
+        assert np.array_equal(found[f"set has {label}"].to_numpy(), expected)
+    assert len(set(found["set has yes"])) == 2
+
+
+def test_of_many_scores_a_part_is_kept():
+    draw = np.random.default_rng(0)
+    many = draw.normal(size=(20_000, 2)).astype(np.float32)
+    found = kept.calibration(many, np.zeros_like(many))
+    scores = np.array(found["scores"])
+    assert found["targets"] == 20_000 and scores.shape == (kept.MOST_CALIBRATED, 2)
+    np.testing.assert_allclose(np.quantile(scores, 0.9, axis=0), np.quantile(np.abs(many), 0.9, axis=0), rtol=0.05)
+
+
 def test_the_report_says_which_network_to_use_and_what_its_score_is_in_the_targets_unit(compared, model):
     study, _ = compared
     page = html.unescape(re.sub("<[^>]+>", "", (study / "report.html").read_text()))
@@ -267,8 +336,8 @@ def test_damage_is_named(model, tmp_path):
     with pytest.raises(ValueError, match="belongs to another"):
         liquidbench.load(swapped)
     network = kept.read(model)
-    later = kept.write(kept.Kept({**network.description, "schema": 2}, network.weights), tmp_path / "later")
-    with pytest.raises(ValueError, match="has schema 2, .* this version reads schema 1"):
+    later = kept.write(kept.Kept({**network.description, "schema": 3}, network.weights), tmp_path / "later")
+    with pytest.raises(ValueError, match="has schema 3, .* this version reads schemas up to 2"):
         liquidbench.load(later)
     odd = kept.write(kept.Kept({**network.description, "task": {}}, network.weights), tmp_path / "odd")
     with pytest.raises(ValueError, match="is not the folder of a network"):

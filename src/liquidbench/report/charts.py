@@ -11,8 +11,8 @@ from liquidbench import shifts
 from liquidbench.report import figures
 from liquidbench.report.svg import Mark, quantity
 from liquidbench.report.task_summary import TaskSummary, decimals, outdone
-from liquidbench.statistics import COSTS, Overall, expected_best
-from liquidbench.wording import counted, number
+from liquidbench.statistics import COSTS, SHARE, Overall, expected_best
+from liquidbench.wording import counted, number, percent
 
 DRAWN = {
     metric: COSTS[metric] for metric in ("parameters", "training_memory_bytes", "seconds_per_epoch", "step_latency_us")
@@ -350,4 +350,68 @@ def robustness(task: TaskSummary) -> list[Figure]:
             title, series, shift.label, task.score_label, references=task.references, percent=shift.percent
         )
         found.append(Figure(drawing, " ".join(words)))
+    return found
+
+
+def certainty(task: TaskSummary) -> list[Figure]:
+    """Reliability, selective prediction, and coverage of intervals or sets under each shift; one line a model."""
+    marks = _kept_back(task.best_first("matched"), task)
+    alone = {one.model: one for one in task.certainties if one.members == 1 and one.runs and one.model in marks}
+    many = len(marks) > MOST_NAMED
+    classes = task.facts.kind == "classification"
+
+    def drawn(
+        lines: Mapping[str, Mapping[float, float]],
+        title: str,
+        labels: tuple[str, str],
+        caption: str,
+        references: Sequence[tuple[float, str]] = (),
+        percents: bool = True,
+    ) -> list[Figure]:
+        series = []
+        for model, line in lines.items():
+            if len(line) < 2:
+                continue
+            told = [
+                f"{model}, {percent(at) if percents else f'{at:g}'}: {number(value, 3)}" for at, value in line.items()
+            ]
+            texts = ("", told[-1]) if many else (told, "")
+            series.append(
+                figures.Series(marks[model], list(line), list(line.values()), (), texts[0] or (), (), texts[1])
+            )
+        if not series:
+            return []
+        words = [caption, *_named_words(list(marks))]
+        drawing = figures.curves(f"{title} on {task.title}", series, *labels, references=references, percent=percents)
+        return [Figure(drawing, " ".join(words))]
+
+    found = drawn(
+        {model: one.reliability for model, one in alone.items()},
+        "Reliability",
+        ("Confidence" if classes else "Share to be held", "True minus said"),
+        "Above the line a model is right more often than it says, below it is overconfident."
+        if classes
+        else "Intervals of several shares: above the line they hold more targets than they are to, below fewer.",
+        [(0.0, "as said")],
+    )
+    found += drawn(
+        {model: one.risk for model, one in alone.items()},
+        "Risk and coverage",
+        ("Predictions kept, the surest first", "Share that is wrong" if classes else "Mean error"),
+        "Where confidence tells right from wrong, lines rise to the right: abstaining from the least sure helps.",
+    )
+    for key in task.shifts:
+        shift = shifts.recorded(key)
+        lines = {
+            model: {level: share for (at, level), (share, _) in sorted(one.coverage.items()) if at in ("", key)}
+            for model, one in alone.items()
+        }
+        found += drawn(
+            lines,
+            "Coverage",
+            (shift.label, "Share of targets held"),
+            f"Intervals or sets were calibrated on unchanged data to hold {percent(SHARE)}.",
+            [(SHARE, f"asked {percent(SHARE)}")],
+            shift.percent,
+        )
     return found

@@ -24,6 +24,7 @@ from liquidbench.report.tables import Table
 from liquidbench.report.task_summary import TaskSummary, decimals, marks
 from liquidbench.statistics import (
     ALPHA,
+    CERTAINTY_RULE,
     CHEAP,
     COST_RULE,
     DEGRADATION_RULE,
@@ -155,6 +156,9 @@ class TaskPage:
     robustness: list[Figure]
     shifts: Table | None
     shifts_left_out: list[str]
+    certainty: Table | None
+    certainty_figures: list[Figure]
+    certainty_left_out: list[str]
     matrix: Figure | None
     contests: list[PairRow]
     matched: list[Setting]
@@ -269,7 +273,8 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         thresholds=[*comparison.verdict.thresholds, *over_tasks_rules, PROSPECT_RULE, COST_RULE]
         + [DEGRADATION_RULE] * bool(comparison.shifts)
         + [FAMILY_SHIFT_RULE] * bool(comparison.family_losses)
-        + [ELAPSED_RULE] * bool(comparison.elapsed),
+        + [ELAPSED_RULE] * bool(comparison.elapsed)
+        + [CERTAINTY_RULE] * any(one.runs for one in comparison.certainties),
         environment=_environment(rows),
         commands=_commands(study, rows),
         tables={table.name: table for table in (*_tables(study, bases, comparison), *([time.table] if time else []))},
@@ -309,6 +314,7 @@ def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
     loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
     shifted = tables.shifts(task, f"{anchor}-shifts") if task.effects else None
     _, condition = parted(task.name)
+    sure = tables.certainty(task, f"{anchor}-certainty") if any(one.runs for one in task.certainties) else None
     return TaskPage(
         anchor=anchor,
         tab=f"· {CONDITIONS[condition].title}" if condition else task.title,
@@ -325,6 +331,9 @@ def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
         robustness=charts.robustness(task),
         shifts=shifted,
         shifts_left_out=_shifts_left_out(study, task),
+        certainty=sure,
+        certainty_figures=charts.certainty(task) if sure else [],
+        certainty_left_out=_certainty_left_out(task),
         matrix=task_matrix(task) if many else None,
         contests=_contests(task, drawn=not many),
         matched=_settings(task, "matched"),
@@ -339,7 +348,11 @@ def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
         source=task.facts.source,
         facts=_facts(task),
         features=[(feature.name, feature.unit) for feature in task.facts.features],
-        tables=[tables.scores(task, anchor), tables.pairs(task, f"{anchor}-pairs"), *filter(None, (loop, shifted))]
+        tables=[
+            tables.scores(task, anchor),
+            tables.pairs(task, f"{anchor}-pairs"),
+            *filter(None, (loop, shifted, sure)),
+        ]
         if task.spreads
         else [],
         loop=loop,
@@ -356,6 +369,20 @@ def _shifts_left_out(study: Study, task: TaskSummary) -> list[str]:
         return [f"All shifts: {loop} is measured in a closed loop, which does not shift; {kept} is in the results"]
     reasons = [(shift.title, shift.why_not(task.facts)) for shift in asked if shift.key not in task.shifts]
     return [f"{title}: {reason}" for title, reason in reasons if reason]
+
+
+def _certainty_left_out(task: TaskSummary) -> list[str]:
+    """What is missing for certainty, a sentence each."""
+    alone = [one for one in task.certainties if one.members == 1]
+    lines = [
+        f"{one.model}: {counted(one.left_out, 'run')} left no predictions, and {'is' if one.left_out == 1 else 'are'} "
+        "left out; repeat them in a new folder to have them"
+        for one in alone
+        if one.left_out
+    ]
+    if any(one.runs and not one.coverage for one in alone):
+        lines.append("There are too few validation targets for intervals or sets that hold so many")
+    return lines
 
 
 def _under_matchings(

@@ -16,7 +16,7 @@ from liquidbench.metrics import Measure
 from liquidbench.report.svg import quantity
 from liquidbench.report.task_summary import TaskSummary, decimals
 from liquidbench.shifts import recorded
-from liquidbench.statistics import COSTS, Comparison, ElapsedTime, Interval, Loss, Standing
+from liquidbench.statistics import CLEAN, COSTS, SHARE, Comparison, ElapsedTime, Interval, Loss, Standing
 from liquidbench.system.names import cell, shown
 from liquidbench.wording import number, p_value, percent
 
@@ -326,6 +326,52 @@ def shifts(task: TaskSummary, name: str) -> Table:
         list(rows.values()),
         records,
     )
+
+
+def certainty(task: TaskSummary, name: str) -> Table:
+    """How sure each model is and whether that is true, and for CSV its coverage at each level of each shift."""
+    measured = [one for one in task.certainties if one.runs]
+    heads = {label: head for label, head in _CERTAINTIES.items() if any(label in one.numbers for one in measured)}
+    size = "Set size" if task.facts.kind == "classification" else "Interval width"
+    rows, records = [], []
+    for one in measured:
+        told = [number(one.numbers[label], 3) if label in one.numbers else "" for label in heads]
+        held = one.coverage.get(CLEAN)
+        told += ["", ""] if held is None else [percent(held[0]), number(held[1], 2)]
+        rows.append([one.model if one.members == 1 else f"{one.model}, {one.members} seeds together", *told])
+        common = {"task": task.name, "model": one.model, "members": one.members, "runs": one.runs}
+        told_of = {(label, *CLEAN): value for label, value in one.numbers.items()}
+        for place, (share, width) in one.coverage.items():
+            told_of |= {("coverage", *place): share, ("size", *place): width}
+        records += [
+            {**common, "quantity": label, "shift": shift, "level": level, "value": value}
+            for (label, shift, level), value in told_of.items()
+        ]
+    return Table(
+        name,
+        "Certainty",
+        f"{task.title}: means over runs on test. {' '.join(_CERTAINTY_WORDS[label] for label in heads)} Coverage: "
+        f"share of targets in the intervals or sets that are to hold {percent(SHARE)}, calibrated on validation.",
+        [("Model", False), *((head, True) for head in heads.values()), ("Coverage", True), (size, True)],
+        rows,
+        records,
+    )
+
+
+_CERTAINTIES = {
+    "calibration_error": "Calibration error",
+    "tempered_error": "With temperature",
+    "brier": "Brier score",
+    "cross_entropy": "Cross-entropy",
+    "area_under_risk": "Area under risk",
+}
+_CERTAINTY_WORDS = {
+    "calibration_error": "Calibration error: mean distance between what is said and how often it is true, 0 is best.",
+    "tempered_error": "With temperature: the same after temperature scaling on validation.",
+    "brier": "Brier score and",
+    "cross_entropy": "cross-entropy (nats): lower is better.",
+    "area_under_risk": "Area under risk: mean error of the surest predictions, over all shares kept; lower is better.",
+}
 
 
 def _loss(loss: Loss, places: int) -> str:

@@ -23,6 +23,7 @@ from liquidbench.models import Family
 from liquidbench.report.svg import Mark
 from liquidbench.shifts import place_of
 from liquidbench.statistics import (
+    Certainty,
     Comparison,
     Interval,
     Judgement,
@@ -141,6 +142,7 @@ class TaskSummary:
         self._trainings = _Parts(trainings.select("model", "variant", "best", "ended"), "model", "variant")
         self._measured = _measured(fits, comparable(costs))
         self.effects: dict[str, ShiftEffect] = {one.shift: one for one in comparison.shifts if one.task == name}
+        self.certainties: list[Certainty] = [one for one in comparison.certainties if one.task == name]
         self._shifted = self._on_shifted_data(fits)
         self._looped = self._in_loops(fits)
         self.policies = self._of_policies(fits)

@@ -4,7 +4,7 @@ Pure functions on arrays are in `inference`. `compare` applies them to a study's
 (`task_results`), counts failures, corrects for the number of comparisons, and decides by fixed thresholds which network
 is better, which are equivalent, and where nothing has been shown (`verdict`). `across` covers all tasks together,
 `cost` what a better score costs, `degradation` what is lost when the data shift, `elapsed` whether elapsed time is
-used.
+used, `certainty` whether models know what they do not know.
 """
 
 from liquidbench.statistics.across import FEW_TASKS as FEW_TASKS
@@ -15,6 +15,10 @@ from liquidbench.statistics.across import Groups as Groups
 from liquidbench.statistics.across import Matchup as Matchup
 from liquidbench.statistics.across import Overall as Overall
 from liquidbench.statistics.across import OverTasks as OverTasks
+from liquidbench.statistics.certainty import CERTAINTY_RULE as CERTAINTY_RULE
+from liquidbench.statistics.certainty import CLEAN as CLEAN
+from liquidbench.statistics.certainty import SHARE as SHARE
+from liquidbench.statistics.certainty import Certainty as Certainty
 from liquidbench.statistics.cost import COST_RULE as COST_RULE
 from liquidbench.statistics.cost import COSTS as COSTS
 from liquidbench.statistics.cost import Cost as Cost

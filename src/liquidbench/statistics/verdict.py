@@ -15,6 +15,7 @@ from liquidbench import models, results
 from liquidbench.conditions import parted
 from liquidbench.facts import DRIFT, Facts
 from liquidbench.models import Family
+from liquidbench.predictions import Predicted
 from liquidbench.search import EARLIER_LEARNING_RATES, LEARNING_RATES
 from liquidbench.statistics.across import (
     FEW_TASKS,
@@ -27,6 +28,7 @@ from liquidbench.statistics.across import (
     leads_over_tasks,
     overall_standings,
 )
+from liquidbench.statistics.certainty import Certainty, certainties
 from liquidbench.statistics.cost import BUSY, Price
 from liquidbench.statistics.degradation import FamilyLoss, ShiftEffect, degradations, family_losses
 from liquidbench.statistics.elapsed import ElapsedTime, elapsed_time
@@ -135,6 +137,7 @@ class Comparison:
         shifts: what models lose when the data shift, for each task and shift.
         family_losses: what families lose over all tasks, for each shift.
         elapsed: whether elapsed time is used, for each task with a conditioned form.
+        certainties: how sure models are, and whether that is true; empty without their predictions.
     """
 
     leaderboard: tuple[Standing, ...]
@@ -146,6 +149,7 @@ class Comparison:
     shifts: tuple[ShiftEffect, ...] = ()
     family_losses: tuple[FamilyLoss, ...] = ()
     elapsed: tuple[ElapsedTime, ...] = ()
+    certainties: tuple[Certainty, ...] = ()
 
     @property
     def stands(self) -> str:
@@ -177,6 +181,7 @@ def compare(
     matchings: Sequence[str] = (),
     families: Mapping[str, Family] | None = None,
     without: Callable[[str, str], NDArray[np.float64] | None] | None = None,
+    predicted: Callable[[str], Mapping[str, Predicted] | None] | None = None,
 ) -> Comparison:
     """Judge a study's results.
 
@@ -198,6 +203,8 @@ def compare(
             models; None for the built-in ones. Other models have the family "other".
         without: ``without(run_id, metric)`` returns the test score without each block of test recordings, or None
             (`liquidbench.predictions.scores_without`). Without it verdicts hold only for the test set used.
+        predicted: ``predicted(run_id)`` returns the predictions of a run, or None (`liquidbench.predictions.found`);
+            `Comparison.certainties` come from them.
 
     Returns:
         Leaderboard, pairs and verdict; empty if the frame is empty.
@@ -208,7 +215,16 @@ def compare(
     """
     if matchings:
         first, *rest = (
-            compare(results.compared(frame.lazy(), one), tasks, smallest_difference, (), families, without)
+            # Certainty is told of the first matching.
+            compare(
+                results.compared(frame.lazy(), one),
+                tasks,
+                smallest_difference,
+                (),
+                families,
+                without,
+                predicted if one == matchings[0] else None,
+            )
             for one in matchings
         )
         return replace(first, others={name: one.verdict for name, one in zip(matchings[1:], rest, strict=True)})
@@ -250,6 +266,7 @@ def compare(
         shifts=tuple(effect for task in found for effect in degradations(task)),
         family_losses=tuple(family_losses(bases)),
         elapsed=tuple(elapsed_time(found)),
+        certainties=tuple(one for task in found for one in certainties(task, predicted)) if predicted else (),
     )
 
 

@@ -276,14 +276,17 @@ def _finish(task: Task, config: TrainingConfig, progress: Progress, ended: str, 
         return Trained(model, config, tuple(progress.curve), progress.best_step, ended, {})
 
     # All choices are made: test data may be read now.
-    device, scores = device_of(config.device), {}
+    device = device_of(config.device)
     model.to(device)
-    for split in ("validation", "test"):
-        predicted = predict(model, Data(task.split(split), device))
-        scores[split] = {name: scored_or_why(metric, predicted)[0] for name, metric in task.scores.items()}
+    predicted = {split: predict(model, Data(task.split(split), device)) for split in ("validation", "test")}
+    scores = {
+        split: {name: scored_or_why(metric, found)[0] for name, metric in task.scores.items()}
+        for split, found in predicted.items()
+    }
     trained = Trained(model.cpu(), config, tuple(progress.curve), progress.best_step, ended, scores)
     if folder is not None:
-        _write(trained, task, folder)
+        targets, values = predicted["validation"]
+        _write(trained, task, folder, kept.calibration(targets.numpy(), values.numpy()))
     return trained
 
 
@@ -451,11 +454,12 @@ def _exit_error(process: Any, rank: int, processes: int) -> Exception:
     )
 
 
-def _write(trained: Trained, task: Task, folder: Path) -> None:
+def _write(trained: Trained, task: Task, folder: Path, calibration: Mapping[str, Any]) -> None:
     """Write the network and its scores, each file atomically."""
     files = TrainingFolder(folder)
     form, weights = networks.pack(trained.config.form, trained.model)
-    kept.write(kept.Kept(kept.describe(task, form, trained.scores, trained.config.identity(task)), weights), folder)
+    about = kept.describe(task, form, trained.scores, trained.config.identity(task))
+    kept.write(kept.Kept({**about, "calibration": calibration}, weights), folder)
     content = {
         "course": trained.config.identity(task),
         "ended": trained.ended,
