@@ -251,7 +251,7 @@ def test_gaps_of_layers():
     assert solved.identity == 0 and solved.semigroup < 0.2 * solved.movement
     assert closed.identity > 0.5 * closed.movement and closed.semigroup > 0.2 * closed.movement
     two = cfc.step(x, cfc.step(x, hx, 0.5)[1], 0.5)[1]
-    assert closed.semigroup == pytest.approx(float((two - cfc.step(x, hx, 1.0)[1]).square().mean().sqrt()))
+    assert closed.semigroup == pytest.approx((two - cfc.step(x, hx, 1.0)[1]).square().mean().sqrt().item())
 
 
 # Jacobians
