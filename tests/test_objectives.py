@@ -306,4 +306,4 @@ def test_an_objective_of_ones_own():
     loss = Worst(F.mse_loss)(model, Batch((values,), targets, ENVIRONMENTS))
     with torch.no_grad():
         errors = ((model(values) - targets) ** 2).numpy()
-    assert float(loss) == pytest.approx(max(np.mean(own) for (own,) in each(errors)))
+    assert loss.item() == pytest.approx(max(np.mean(own) for (own,) in each(errors)))

@@ -32,6 +32,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from liquidbench import objectives
 from liquidbench.metrics import Metric, score
 from liquidbench.networks import SequenceModel
 from liquidbench.search import Settings
@@ -45,7 +46,18 @@ from liquidbench.training.learning import (
     predict,
     synchronise,
 )
-from liquidrnn.objectives import ERM, Batch, EnvironmentObjective, Objective
+from liquidrnn.objectives import (
+    CORAL,
+    ERM,
+    IRM,
+    Batch,
+    EnvironmentObjective,
+    GroupDRO,
+    Mixup,
+    Objective,
+    StateMoments,
+    VREx,
+)
 
 PARALLEL = ("ddp", "fsdp")
 """How processes share a network: each has all of it, or a part of each of its parameters."""
@@ -128,9 +140,55 @@ def balanced(data: Data, batch_size: int, generator: torch.Generator, level: int
     return tuple(batch() for _ in range(max(len(data) // batch_size, 1)))
 
 
-def sampler_of(task: Task) -> Sampler:
-    """The sampler that a task asks for."""
+def sampler_of(task: Task, objective: Objective | None = None) -> Sampler:
+    """The sampler that a task asks for, and an objective."""
+    environments = None if objective is None or not objective.fewest else task.split("train").environments
+    # Where steps have environments, each sequence has several.
+    if environments is not None and environments.ndim == 1:
+        return balanced
     return shortest_first if task.shortest_first else shuffled
+
+
+def objective_of(text: str, strength: float | None, data: Data, steps: int) -> Objective:
+    """The objective that a study names.
+
+    Weights of IRM and V-REx are at most 1 in the first quarter of the steps. DomainBed waits too (Gulrajani and
+    Lopez-Paz, In Search of Lost Domain Generalization, ICLR 2021), by default for a tenth; on the tasks of
+    `liquidbench.tasks.invariance` networks have learnt nothing by then that a penalty could choose from.
+
+    Args:
+        text: see `liquidbench.objectives.parse`.
+        strength: what a search has drawn; None for what the text gives.
+        data: the training split.
+        steps: largest number of steps.
+
+    Raises:
+        ValueError: if neither gives a strength that the objective needs.
+    """
+    named, given = objectives.parse(text)
+    if named.strength and given is None and strength is None:
+        raise ValueError(f"strength must be given for objective {named.name}: its {named.strength}")
+    how = strength if given is None else given
+    if how is None:
+        return ERM(mean_loss)
+    match named.name:
+        case "irm":
+            return IRM(how, mean_loss, anneal=steps // 4)
+        case "vrex":
+            return VREx(how, mean_loss, anneal=steps // 4)
+        case "group_dro":
+            assert data.environments is not None
+            return GroupDRO(int(data.environments.max()) + 1, how, mean_loss)
+        case "coral":
+            return CORAL(how, mean_loss)
+        case "state_moments":
+            return StateMoments(how, mean_loss)
+        case "mixup_within":
+            return Mixup(how, "within", mean_loss)
+        case "mixup_between":
+            return Mixup(how, "between", mean_loss)
+        case _:
+            return Mixup(how, "any", mean_loss)
 
 
 class NoTargetsError(ValueError):
