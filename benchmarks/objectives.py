@@ -93,8 +93,8 @@ def page(seeds: int, steps: int, runs: dict[str, list[list[list[Checkpoint]]]]) 
             f"Made by `python benchmarks/objectives.py --seeds {seeds} --steps {steps}`: a {MODEL} of {UNITS} units on",
             f"`spurious-fourier`, with {SIZES[0]:,} sequences of each training environment, {steps} steps of 64",
             f"sequences with Adam at a rate of {RATE}, and ten checkpoints of each training. Means over seeds and, in",
-            "brackets, each seed. Who follows the invariant cause is right in 75 % of cases everywhere, who follows the",
-            "spurious one in 85 % in training and in 10 % in test.",
+            "brackets, each seed. Who follows the invariant cause is right in 75 % of cases everywhere, who follows",
+            "the spurious one in 85 % in training and in 10 % in test.",
             "",
             "| objective | strengths | validation, in distribution | test, chosen in distribution "
             "| test, chosen by an oracle |",

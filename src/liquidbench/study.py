@@ -100,6 +100,9 @@ STEPS: Mapping[str, int] = {
     "parity-dense": 20_000,
     "parity-events": 20_000,
     "parity-running": 500,
+    "spurious-fourier": 1_000,
+    "tcmnist-source": 2_000,
+    "tcmnist-step": 2_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 

@@ -639,6 +639,7 @@ class TestId:
             assert left_out == later.get(kind, set()), kind
         assert Robustness().shifts == {}
         assert Training.__dataclass_fields__["steps"].default is None
+        assert Training.__dataclass_fields__["objective"].default == "erm"
 
     def test_fields_in_all_ids_count_at_their_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""
