@@ -602,9 +602,9 @@ class Study:
     def families(self) -> dict[str, Family]:
         """The family of each model by its name, those that come with the package included."""
         known = families(self.models)
-        return known | {
-            trained_name(model, one): family_of(model) for model in self.models for one in self.training.objectives
-        }
+        for model in self.models:
+            known.update({trained_name(model, one): family_of(model) for one in self.training.objectives})
+        return known
 
     @property
     def authors(self) -> dict[str, str]:

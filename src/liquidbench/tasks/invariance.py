@@ -50,7 +50,7 @@ _ABOUT = {
     "metrics": ("accuracy", "auroc", "cross_entropy"),
     "baseline": "prior",
     "folds": 1,
-    "fold_rule": "There is one: the test environment is the one in which the spurious cause misleads.",
+    "fold_rule": "By environment there is one: test is that in which the spurious cause misleads.",
 }
 
 
