@@ -97,16 +97,24 @@ class SequenceModel(nn.Module):
         """The instruction set of the compiled kernels that run the layer; None without compiled kernels."""
         return kernels.cpu.instruction_set() if kernels.cpu is not None and "cpu" in self.backend else None
 
-    def forward(self, values: Tensor, timespans: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        values: Tensor,
+        timespans: Tensor,
+        mask: Tensor | None,
+        features: Literal["", "readout", "states"] = "",
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Compute predictions: logits, or values on the scale of the targets.
 
         Args:
             values: (batch, time, feature), 0 where unobserved.
             timespans: (batch, time), as in `liquidbench.tasks.task.Split`.
             mask: bool (batch, time, feature), True where observed; None if everything is observed.
+            features: what else to return (`liquidrnn.objectives.Objective.features`): "" for nothing, "readout" for
+                what the head reads, "states" for the layer's outputs, (batch, time, units).
 
         Returns:
-            (batch, time, outputs) if ``per`` is "step", else (batch, outputs).
+            (batch, time, outputs) if ``per`` is "step", else (batch, outputs); with features, a pair.
         """
         base = last_observed(values, mask)[..., self.carried] if self.carried else None
         if self.mask == "append":
@@ -116,12 +124,16 @@ class SequenceModel(nn.Module):
             # The layer skips steps without any observation. What a missing feature means, the model must learn.
             mask = mask.any(-1)
         output, _ = self.layer(values, timespans=timespans, mask=mask)
-        if self.per == "step":
-            return self.head(output) if base is None else base + self.head(output)
+        read = output if self.per == "step" else self._read(output, mask)
+        predictions = self.head(read) if base is None else base + self.head(read)
+        return predictions if not features else (predictions, read if features == "readout" else output)
+
+    def _read(self, output: Tensor, mask: Tensor | None) -> Tensor:
+        """The one vector that the head reads of each sequence, (batch, units)."""
         # A skipped step repeats the previous output, so the last output is that of the last observed step.
         last = output[:, -1]
         if self.readout == "last":
-            return self.head(last)
+            return last
         observed = output.new_ones(output.shape[:2], dtype=torch.bool) if mask is None else mask
         observed = observed.any(-1) if observed.ndim == 3 else observed
         # For a sequence without any observed step, use the last output.
@@ -131,7 +143,7 @@ class SequenceModel(nn.Module):
         else:
             similarity = torch.einsum("btn,bn->bt", output, last) / output.shape[-1] ** 0.5
             weights = similarity.masked_fill(~observed, -torch.inf).softmax(1)
-        return self.head(torch.einsum("bt,btn->bn", weights.to(output.dtype), output))
+        return torch.einsum("bt,btn->bn", weights.to(output.dtype), output)
 
 
 def last_observed(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -74,6 +74,8 @@ class Settings:
         structure: keyword arguments of the model's layer.
         readout: one of `liquidbench.models.READOUTS`, for tasks with one target per sequence.
         warm_up: share of the largest number of steps over which the learning rate rises from zero.
+        strength: of the objective, such as the weight of its penalty (`liquidbench.objectives`); None where it has none
+            or the study gives it.
     """
 
     learning_rate: float
@@ -85,10 +87,14 @@ class Settings:
     structure: Mapping[str, Any] = field(default_factory=dict)
     readout: str = "last"
     warm_up: float = 0.05
+    strength: float | None = None
 
     def to_json(self) -> str:
         """The form in which results store them."""
-        return json.dumps(asdict(self), separators=(", ", ": "))
+        content = asdict(self)
+        if self.strength is None:
+            del content["strength"]
+        return json.dumps(content, separators=(", ", ": "))
 
 
 @dataclass(frozen=True)
@@ -118,18 +124,22 @@ class Space:
         structures: the model's structures.
         readouts: some of `liquidbench.models.READOUTS`, the same for every model; empty if each step has a target.
         higher_is_better: direction of the score.
+        strengths: least and greatest strength of the objective; None where it is not searched for.
     """
 
     structures: Sequence[Mapping[str, Any]]
     readouts: tuple[str, ...] = ()
     higher_is_better: bool = True
+    strengths: tuple[float, float] | None = None
 
     @property
     def distributions(self) -> dict[str, BaseDistribution]:
         """Optuna's distributions, in the order in which they are drawn: those shared by all models first."""
         readout = {"readout": CategoricalDistribution(self.readouts)} if self.readouts else {}
         labels = tuple(map(_label, self.structures))
-        return {**SHARED, **readout, "structure": CategoricalDistribution(labels)}
+        # Last, so that trials of one number draw the same other settings for every objective.
+        strength = {"strength": FloatDistribution(*self.strengths, log=True)} if self.strengths else {}
+        return {**SHARED, **readout, "structure": CategoricalDistribution(labels), **strength}
 
     def settings(self, drawn: Mapping[str, Any]) -> Settings:
         """The settings for Optuna's parameters."""

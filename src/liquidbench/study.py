@@ -19,9 +19,9 @@ from typing import Any, Literal, Self
 
 import yaml
 
-from liquidbench import __version__
+from liquidbench import __version__, objectives
 from liquidbench.conditions import parted
-from liquidbench.models import MODELS, Family, UserModel, author_of, families, model_name
+from liquidbench.models import MODELS, Family, UserModel, author_of, families, family_of, model_name
 from liquidbench.shifts import SHIFTS, find
 from liquidbench.system.storage import regular
 from liquidbench.user_code import CodeError, UserCode, checksum, is_code
@@ -101,6 +101,9 @@ STEPS: Mapping[str, int] = {
     "parity-dense": 20_000,
     "parity-events": 20_000,
     "parity-running": 500,
+    "spurious-fourier": 1_000,
+    "tcmnist-source": 2_000,
+    "tcmnist-step": 2_000,
 }
 """Optimiser steps that networks need on a task, with batches of 64; `docs/tasks.md` has the learning curves."""
 
@@ -120,13 +123,20 @@ class Training:
         batch_size: sequences per step.
         steps: largest number of optimiser steps: one number for all tasks, or a mapping by task name. A study adds
             `STEPS` for tasks without a number. In a `Run` it is a number.
+        objective: what is minimised: a name in `liquidbench.objectives.OBJECTIVES`, whose strength is searched for, or
+            ``name=strength``. Several are compared: every model trains with each. In a `Run` it is one.
     """
 
     epochs: int | None = None
     batch_size: int = 64
     steps: int | Mapping[str, int] | None = field(default=None, hash=False)
+    objective: str | tuple[str, ...] = objectives.DEFAULT
 
     def __post_init__(self) -> None:
+        for one in self.objectives:
+            objectives.parse(one)
+        _distinct("training.objective", self.objectives, "name each once")
+        _set(self, "objective", self.objectives[0] if len(self.objectives) == 1 else self.objectives)
         _set(self, "batch_size", _whole("training.batch_size", self.batch_size, at_least=1))
         if self.epochs is not None:
             _set(self, "epochs", _whole("training.epochs", self.epochs, at_least=1))
@@ -141,6 +151,13 @@ class Training:
             _set(self, "steps", steps)
         elif self.steps is not None:
             _set(self, "steps", _whole("training.steps", self.steps, at_least=1))
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives that are compared, in order."""
+        if isinstance(self.objective, list | tuple):
+            return tuple(_list("training.objective", self.objective, f"names among {', '.join(objectives.OBJECTIVES)}"))
+        return (self.objective,)
 
     def on(self, task: str) -> "Training":
         """How models are trained on one task: with a number of steps; under a condition, with that of the base task."""
@@ -274,9 +291,15 @@ class Run:
         return task_name(self.task)
 
     @property
+    def objective(self) -> str:
+        """What is minimised: a name in `liquidbench.objectives.OBJECTIVES`, perhaps with a strength."""
+        assert isinstance(self.training.objective, str)
+        return self.training.objective
+
+    @property
     def model_name(self) -> str:
-        """The model's name in results and reports."""
-        return model_name(self.model)
+        """The model's name in results and reports, such as "GRU", or "GRU+vrex" with an objective of its own."""
+        return trained_name(self.model, self.objective)
 
     @property
     def steps(self) -> int:
@@ -476,11 +499,11 @@ class Study:
         if not isinstance(self.version, str):
             raise ValueError(f"version must be text, such as {__version__!r}; got {_shown(self.version)}: quote it")
         variants = sum(len(self._variants(model)) for model in self.models)
-        fits = len(self.tasks) * variants * self.splits * len(self.seeds)
+        fits = len(self.tasks) * variants * self.splits * len(self.seeds) * len(self.training.objectives)
         if fits > MOST_RUNS:
             raise ValueError(
-                f"a study may have {MOST_RUNS:,} fits; these tasks, models, matchings, splits and seeds make {fits:,}. "
-                "Take fewer seeds, or make several studies"
+                f"a study may have {MOST_RUNS:,} fits; these tasks, models, objectives, matchings, splits and seeds "
+                f"make {fits:,}. Take fewer seeds, or make several studies"
             )
 
     @classmethod
@@ -569,12 +592,16 @@ class Study:
 
     def to_yaml(self) -> str:
         """The study as YAML; parsing it gives an equal study."""
-        return _dumped(_plain(asdict(self) | {"robustness": self.robustness.to_mapping()}))
+        content = asdict(self) | {"robustness": self.robustness.to_mapping()}
+        if self.training.objective == objectives.DEFAULT:
+            # Files of versions that had no other objective stay the same.
+            del content["training"]["objective"]
+        return _dumped(_plain(content))
 
     @property
     def model_names(self) -> list[str]:
         """The models' names in results and reports."""
-        return [model_name(model) for model in self.models]
+        return [trained_name(model, one) for model in self.models for one in self.training.objectives]
 
     @property
     def tables(self) -> frozenset[str]:
@@ -584,7 +611,10 @@ class Study:
     @property
     def families(self) -> dict[str, Family]:
         """The family of each model by its name, those that come with the package included."""
-        return families(self.models)
+        known = families(self.models)
+        for model in self.models:
+            known.update({trained_name(model, one): family_of(model) for one in self.training.objectives})
+        return known
 
     @property
     def authors(self) -> dict[str, str]:
@@ -604,7 +634,7 @@ class Study:
                 fold=fold,
                 matching=matching,
                 parameters=self.parameters if variant == "matched" else None,
-                training=self.training.on(task_name(task)),
+                training=replace(self.training.on(task_name(task)), objective=objective),
                 # What is published is not drawn, but has the time of a whole search.
                 search=self.search if variant == "matched" else Search(trials=1, minutes=self.search.minutes),
                 tuned=first if variant == "matched" and self.search.mode == "cheap" else (seed, fold),
@@ -614,13 +644,17 @@ class Study:
             )
             for task in self.tasks
             for model in self.models
+            for objective in self.training.objectives
             for variant, matching in self._variants(model)
+            # What is published was trained with the mean loss.
+            if variant == "matched" or objective == objectives.DEFAULT
             for fold in range(self.splits)
             for seed in self.seeds
         ]
-        # Cost depends on no seed; its run carries the first, so that it is the same model as the first fit.
-        costs = [replace(run, kind="cost", robustness=Robustness()) for run in fits if (run.seed, run.fold) == first]
-        return fits + costs
+        # Cost depends on no seed; its run carries the first, so that it is the same model as the first fit. It is that
+        # of the mean loss: the network is the same with any objective.
+        measured = [run for run in fits if (run.seed, run.fold) == first and run.objective == objectives.DEFAULT]
+        return fits + [replace(run, kind="cost", robustness=Robustness()) for run in measured]
 
     def turn(self, run: Run) -> tuple[int, ...]:
         """Sort key of a run: seed by seed, so that an interrupted study has all models with the same seeds."""
@@ -630,6 +664,16 @@ class Study:
     def _variants(self, model: str | UserModel) -> list[tuple[Literal["matched", "author"], str]]:
         variants: list[tuple[Literal["matched", "author"], str]] = [("matched", matching) for matching in self.matching]
         return [*variants, ("author", "")] if self.author_defaults and author_of(model) else variants
+
+
+def trained_name(model: str | UserModel, objective: str) -> str:
+    """What results and reports call a model that was trained with an objective.
+
+    Example:
+        >>> trained_name("GRU", "erm"), trained_name("GRU", "vrex=10")
+        ('GRU', 'GRU+vrex=10')
+    """
+    return model_name(model) if objective == objectives.DEFAULT else f"{model_name(model)}+{objective}"
 
 
 def task_name(task: str | Mapping[str, Any] | UserCode) -> str:

@@ -64,7 +64,9 @@ def test_the_full_study_leaves_out_no_model_and_no_task_without_a_reason():
     fewer_splits = {"etth1", "exchange", "traffic", "power", "ozone"}
     fewer_splits |= {"japanese-vowels", "basic-motions", "articulary-words", "scp1"}
     not_whole = {"scp2-partial", "ethanol-partial"}
-    assert set(tasks.names()) - set(study.tasks) == parts | same_data | fewer_splits | not_whole
+    # For objectives, not for models.
+    known_answers = {"spurious-fourier", "tcmnist-source", "tcmnist-step"}
+    assert set(tasks.names()) - set(study.tasks) == parts | same_data | fewer_splits | not_whole | known_answers
 
 
 @pytest.mark.slow

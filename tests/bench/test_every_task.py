@@ -43,6 +43,8 @@ FULL = {
     "person-ltc": person.PERSON,
     "mnist-rows": mnist.MNIST,
     "mnist-events": mnist.MNIST,
+    "tcmnist-source": mnist.MNIST,
+    "tcmnist-step": mnist.MNIST,
     "japanese-vowels": uea.VOWELS,
     "basic-motions": uea.MOTIONS,
     "articulary-words": uea.WORDS,
@@ -53,7 +55,7 @@ FULL = {
 }
 SLOW = (
     *("physionet2012-official", "physionet2012-raindrop", "physionet2012-seft", "traffic-ltc", "mnist-rows"),
-    *("mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial"),
+    *("tcmnist-source", "tcmnist-step", "mnist-events", "scp1", "scp1-papers", "scp2-partial", "ethanol-partial"),
 )
 """Tasks of much data, tested here among the slow ones; `test_series`, `test_mnist` and `test_uea` are quick."""
 # Sequences in training, validation and test; the trivial predictor's score on test; start of the checksum.
@@ -92,6 +94,9 @@ RECORDED = {
     "parity-dense": ((4000, 1000, 1000), {"accuracy": 0.512}, ""),
     "parity-events": ((20_000, 1000, 1000), {"accuracy": 0.522}, ""),
     "parity-running": ((1000, 500, 500), {"accuracy": 0.507147}, ""),
+    "spurious-fourier": ((6400, 1600, 4000), {"accuracy": 0.4935}, ""),
+    "tcmnist-source": ((9332, 2334, 5833), {"accuracy": 0.488065}, ""),
+    "tcmnist-step": ((10500, 3500, 3500), {"accuracy": 0.480286}, ""),
 }
 # What a linear model without memory gets on test, by the main metric and another.
 LINEAR = {
@@ -129,6 +134,9 @@ LINEAR = {
     "parity-dense": {"accuracy": 0.500},
     "parity-events": {"accuracy": 0.522},
     "parity-running": {"accuracy": 0.520114},
+    "spurious-fourier": {"accuracy": 0.50925},
+    "tcmnist-source": {"accuracy": 0.102406},
+    "tcmnist-step": {"accuracy": 0.106857},
 }
 
 
@@ -185,6 +193,9 @@ FOLDS = {
     "parity-dense": 6,
     "parity-events": 22,
     "parity-running": 4,
+    "spurious-fourier": 1,
+    "tcmnist-source": 1,
+    "tcmnist-step": 1,
 }
 LARGE = {"physionet2012": 0, "walker": 0, "parity-dense": 1, "parity-events": 1}
 """Tasks whose splits take seconds to build: outer splits above these are checked with the slow tests."""
@@ -252,6 +263,9 @@ def test_is_on_its_page_as_it_is(name):
         task.source.licence,
     )
     features = ", ".join(f"{feature.name} ({feature.unit})" for feature in task.features)
+    if len(task.features) > 100:
+        first, last = task.features[0], task.features[-1]
+        features = f"{first.name} ({first.unit}) to {last.name} ({last.unit}), {len(task.features)} in all"
     for said in (
         f"| {' | '.join(cells)} |",
         f"**Features**, with units: {features}.",

@@ -179,7 +179,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             continue
         task, like = run.task_name, re.sub(r"-\d+$", "", run.task_name)
         facts = TASKS.get(like, Facts(metric="accuracy"))
-        draw = random.Random(f"{task} {run.model} {run.variant} {run.seed}{f' split {run.fold}' * bool(run.fold)}")
+        draw = random.Random(f"{task} {run.model_name} {run.variant} {run.seed}{f' split {run.fold}' * bool(run.fold)}")
         level, deviation, worth = SCALES.get(like, (0.78, 0.02, 0.02))
         own = random.Random(run.model)
         skill, dear = SKILL.get(run.model, own.uniform(-1, 1)), COST.get(run.model, own.uniform(0.3, 6))
@@ -188,7 +188,7 @@ def make_frame(study, failing=(), costs=True, fits=True):
             "run": run.id("digest"),
             "study": study.name,
             "task": task,
-            "model": run.model,
+            "model": run.model_name,
             "variant": run.variant,
             "seed": run.seed,
             "fold": run.fold,
@@ -562,6 +562,20 @@ def test_missing_parts_are_named(tmp_path, missing, expected):
     page = Page(made(tmp_path, **missing))
     assert expected in page.says("overview")
     assert not page.open
+
+
+def test_models_stand_beside_themselves_trained_with_another_objective(tmp_path):
+    training = {"epochs": 12, "objective": ["erm", "vrex=10"]}
+    study = make_study(models=["CfC", "GRU"], training=training, tasks=["occupancy-excerpt"])
+    frame, facts = make_frame(study), {"occupancy-excerpt": TASKS["occupancy-excerpt"]}
+    comparison = compare(frame, facts, 0.01, study.matching, study.families)
+    path = report.write(study, frame, facts, comparison, tmp_path / "r.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    for name in ("CfC", "CfC+vrex=10", "GRU", "GRU+vrex=10"):
+        assert name in page.says("task-occupancy-excerpt"), name
+    assert "was trained with what stands after it (V-REx)" in path.read_text(encoding="utf-8")
+    # Both are of their model's family.
+    assert study.families["GRU+vrex=10"] == study.families["GRU"] != study.families["CfC"]
 
 
 def test_only_failures(tmp_path):

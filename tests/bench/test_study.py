@@ -213,6 +213,10 @@ class TestErrors:
             ({"training": {"epoch": 3}}, "training has no key 'epoch' (did you mean 'epochs'?)"),
             ({"robustness": {"noises": [1]}}, "robustness has no key 'noises' (did you mean 'noise'?)"),
             ({"training": 5}, "training must be a mapping with keys among epochs, batch_size"),
+            ({"training": {"objective": "vrx"}}, "training.objective must be one of erm, irm, vrex"),
+            ({"training": {"objective": []}}, "training.objective must be a list of names among erm"),
+            ({"training": {"objective": ["erm", "erm"]}}, "training.objective must be distinct; 'erm' occurs twice"),
+            ({"training": {"objective": {"irm": 3}}}, "training.objective must be one of erm"),
             ({"training": {"epochs": 0}}, "training.epochs must be a whole number of at least 1; got 0"),
             ({"training": {"epochs": 2.0}}, "training.epochs must be a whole number of at least 1; got 2.0"),
             ({"training": {"epochs": True}}, "training.epochs must be a whole number"),
@@ -454,6 +458,32 @@ class TestRuns:
         costs = [(run.matching, run.fold, run.seed) for run in runs if run.kind == "cost"]
         assert costs == [("state", 0, 0), ("parameters", 0, 0), ("", 0, 0)]
 
+    def test_every_objective_has_its_fits_and_the_mean_loss_alone_published_sizes_and_costs(self):
+        plain = Study.parse(MAPPING)
+        study = Study.parse(MAPPING | {"training": MAPPING["training"] | {"objective": ["erm", "vrex", "irm=10"]}})
+        runs = [run for run in study.runs() if run.task_name == "occupancy" and run.model == "CfC"]
+        matched = [(run.objective, run.model_name, run.seed) for run in runs if run.variant == "matched"]
+        names = {"erm": "CfC", "vrex": "CfC+vrex", "irm=10": "CfC+irm=10"}
+        fits = [(one, name, seed) for one, name in names.items() for seed in (0, 1)]
+        assert matched == [*fits, ("erm", "CfC", 0)], "the last is the cost"
+        assert {run.objective for run in runs if run.variant == "author"} == {"erm"}
+        assert study.model_names[3:6] == list(names.values())
+        assert {study.families[name] for name in names.values()} == {"liquid"}
+        # Runs with the mean loss are those of a study that says nothing of objectives.
+        ids = {run.id("d") for run in study.runs()}
+        assert {run.id("d") for run in plain.runs()} < ids and len(ids) == len(study.runs())
+        # They share no search, but one that draws the same.
+        first, second = (next(run for run in runs if run.objective == one) for one in ("erm", "vrex"))
+        assert first.search_id("d") != second.search_id("d") and first.tuned == second.tuned
+
+    def test_objectives_survive_yaml_and_the_default_is_not_written(self):
+        plain = Study.parse(MAPPING)
+        assert "objective" not in plain.to_yaml() and plain.training.objective == "erm"
+        for written, read in (("irm=3", "irm=3"), (["vrex"], "vrex"), (["erm", "mixup=0.5"], ("erm", "mixup=0.5"))):
+            study = Study.parse(MAPPING | {"training": MAPPING["training"] | {"objective": written}})
+            assert study.training.objective == read
+            assert Study.parse(yaml.safe_load(study.to_yaml())) == study
+
     def test_turns_go_by_matching_split_and_seed_with_costs_last(self):
         study = replace(Study.parse(MAPPING), matching=("state", "parameters"), splits=2)
         turns = sorted(study.runs(), key=study.turn)
@@ -535,6 +565,7 @@ class TestId:
             {"fold": 1},
             {"matching": "state"},
             {"training": Training(epochs=8, batch_size=32)},
+            {"training": Training(epochs=8, objective="vrex")},
             {"search": Search(trials=6)},
             {"tuned": (0, 0)},
             {"robustness": Robustness(removed_steps=(0.0, 0.1), noise=(0.6,))},
@@ -604,10 +635,11 @@ class TestId:
         assert left_out == {"device": "cpu", "version": ""}
         for kind, always in _ALWAYS.items():
             left_out = {one.name for one in fields(kind)} - {*always, *_NEVER.get(kind, ())}
-            later = {Run: {"device", "version"}, Training: {"steps"}, Robustness: {"shifts"}}
+            later = {Run: {"device", "version"}, Training: {"steps", "objective"}, Robustness: {"shifts"}}
             assert left_out == later.get(kind, set()), kind
         assert Robustness().shifts == {}
         assert Training.__dataclass_fields__["steps"].default is None
+        assert Training.__dataclass_fields__["objective"].default == "erm"
 
     def test_fields_in_all_ids_count_at_their_default_too(self):
         """Were it left out, another default would take results of one for those of the other."""

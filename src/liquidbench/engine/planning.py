@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import liquidbench
-from liquidbench import results, study_file
+from liquidbench import objectives, results, study_file
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.study import Run, Study, task_name
@@ -79,8 +79,9 @@ def plan(
         The plan, for `execute`.
 
     Raises:
-        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, a model with no
-            size within the parameter budget, or runs of a study that counts epochs or that another version began.
+        ValueError: for an unknown task, data that fail a check, more outer splits than a task has, an objective that
+            cannot take effect on a task, a model with no size within the parameter budget, or runs of a study that
+            counts epochs or that another version began.
         FileNotFoundError: if data are missing.
     """
     study_file.check_named_version(study, directory)
@@ -142,7 +143,9 @@ def _facts(
             )
         on_step(f"building and checking the parts of {name}")
         for fold in range(study.splits):
-            check(task.with_fold(fold))
+            check(dealt := task.with_fold(fold))
+            for objective in study.training.objectives:
+                objectives.check(objective, dealt, study.training.batch_size)
         facts[task.name] = replace(task.facts(), checked=checked)
     if facts != known:
         results.write_tasks(directory, facts)

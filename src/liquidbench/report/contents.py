@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from liquidbench import results, shifts, statistics
+from liquidbench import objectives, results, shifts, statistics
 from liquidbench.conditions import CONDITIONS, parted
 from liquidbench.facts import Facts, Source
 from liquidbench.models import FAMILIES
@@ -806,6 +806,7 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
     )
     splits = f" on each of {study.splits} outer splits" if study.splits > 1 else ""
     others = [f"equal {MATCHINGS[matching]}" for matching in study.matching[1:]]
+    besides = [objectives.parse(one)[0].title for one in training.objectives if one != objectives.DEFAULT]
     words = [
         (
             "The same for every model",
@@ -818,6 +819,18 @@ def _methods(study: Study, rows: pl.LazyFrame, comparison: Comparison) -> list[t
             f"Trials draw the learning rate, optimiser, schedule, clipping, weight decay and {drawn} from ranges that "
             "are the same for all models, and one of the model’s few structures at the given size. The k-th trial "
             f"draws the same values for all models. {halving}{repeated}",
+        ),
+        *(
+            [
+                (
+                    "Objectives",
+                    f"A model whose name has a “+” was trained with what stands after it ({', '.join(besides)}) in "
+                    "place of the mean loss, as another model of its own. Its strength is drawn in the search unless "
+                    "it is given. Validation is on the environments of training.",
+                )
+            ]
+            if besides
+            else []
         ),
         *(
             [

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from liquidbench import conditions
-from liquidbench.tasks import conditioned, icu, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench.tasks import conditioned, icu, invariance, mnist, mujoco_traces, person, series, synthetic, uci, uea
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError, UserCode, is_code
 
@@ -55,6 +55,9 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "parity-dense": synthetic.parity_dense,
     "parity-events": synthetic.parity_events,
     "parity-running": synthetic.parity_running,
+    "spurious-fourier": invariance.spurious_fourier,
+    "tcmnist-source": invariance.tcmnist_source,
+    "tcmnist-step": invariance.tcmnist_step,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")

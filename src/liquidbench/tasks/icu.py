@@ -248,6 +248,10 @@ def _mortality(
     values.flat[steps["place"]] = steps["value"]
     observed.flat[steps["place"]] = True
 
+    # Written once, at the first step: coronary, cardiac surgery, medical or surgical.
+    unit = values[steps["starts"][:-1], [feature.name for feature in VARIABLES].index("ICUType")]
+    units = unit.astype(np.int64).tolist()
+
     def recording(stay: int) -> Recording:
         first, last = steps["starts"][positions[stay] : positions[stay] + 2].tolist()
         part = slice(first, last)
@@ -258,6 +262,7 @@ def _mortality(
             targets=deaths[stay],
             first_row=first,
             mask=observed[part],
+            environment=units[positions[stay]],
         )
 
     step = len(deaths) // FOLDS

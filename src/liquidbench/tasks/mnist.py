@@ -42,7 +42,7 @@ def mnist_rows(data: str | os.PathLike[str] | None = None, sizes: tuple[int, int
         data: the folder of raw data files, see `liquidbench.tasks.load`.
         sizes: images in training, validation and test: the first ones of each, for a quick look.
     """
-    images, labels = _read(data)
+    images, labels = read(data)
 
     def recording(number: int) -> Recording:
         return Recording(
@@ -76,7 +76,7 @@ def mnist_events(data: str | os.PathLike[str] | None = None, sizes: tuple[int, i
         data: the folder of raw data files, see `liquidbench.tasks.load`.
         sizes: images in training, validation and test: the first ones of each, for a quick look.
     """
-    images, labels = _read(data)
+    images, labels = read(data)
     pixels = SIDE * SIDE
 
     def recording(number: int) -> Recording:
@@ -105,7 +105,7 @@ def mnist_events(data: str | os.PathLike[str] | None = None, sizes: tuple[int, i
     )
 
 
-def _read(data: str | os.PathLike[str] | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def read(data: str | os.PathLike[str] | None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """All images (70000, 28, 28) and labels, the 60,000 for training first."""
     members = files.read(MNIST, data)
     parts = [

@@ -93,8 +93,9 @@ class Recording:
         rows: int64 (n,), raw row numbers where they are not ``first_row, first_row + 1, ...``.
         group: what a split by recording keeps on one side, such as the subject of several sessions; the name if
             left out.
-        environment: number of the circumstances under which it was recorded, where a task tells them apart; all
-            recordings of a split have one, or none has.
+        environment: number of the circumstances under which it was recorded, where a task tells them apart, or int64
+            (n,), those of each step; all recordings of a split have such a number, all have such an array, or none has
+            either.
         target_times: float64 (n,), when what each target tells is measured, on the clock of `times`; None where that
             is at the step itself.
     """
@@ -108,7 +109,7 @@ class Recording:
     target_mask: NDArray[np.bool_] | None = None
     rows: NDArray[np.int64] | None = None
     group: str = ""
-    environment: int | None = None
+    environment: int | NDArray[np.int64] | None = None
     target_times: NDArray[np.float64] | None = None
 
     def __post_init__(self):
@@ -174,6 +175,7 @@ class Recording:
             mask=None if self.mask is None else self.mask[steps],
             target_mask=None if self.target_mask is None else self.target_mask[steps],
             rows=None if self.rows is None else rows,
+            environment=self.environment[steps] if isinstance(self.environment, np.ndarray) else self.environment,
             target_times=None if self.target_times is None else self.target_times[steps],
         )
 
@@ -255,7 +257,8 @@ class Split:
         rows: int64 (sequence, time), raw row numbers; -1 at padding.
         recordings: name of each sequence's recording.
         groups: group of each sequence's recording, which no other split has unless recordings are cut in time.
-        environments: int64 (sequence,), environment of each sequence's recording; None where the task has none.
+        environments: int64 (sequence,), environment of each sequence's recording, or (sequence, time), that of each
+            step, at padding that of the last; None where the task has none.
         time_ahead: whether the last feature is the time ahead, see `Task.time_ahead`; no sensor measures it.
     """
 
@@ -950,11 +953,17 @@ class Task:
             raise ValueError(f"task {self.name!r}: split {name!r} has no recordings")
         for recording in recordings:
             self._check_recording(recording, name)
-        if None in (told := {recording.environment for recording in recordings}) and len(told) > 1:
+        forms = {type(recording.environment) for recording in recordings}
+        if type(None) in forms and len(forms) > 1:
             unknown = next(recording.name for recording in recordings if recording.environment is None)
             raise ValueError(
                 f"task {self.name!r}, split {name!r}: environment must be a number for each recording or None for all; "
                 f"recording {unknown!r} has None, others have numbers"
+            )
+        if np.ndarray in forms and (len(forms) > 1 or self.per == "sequence"):
+            raise ValueError(
+                f"task {self.name!r}, split {name!r}: environment must be a number for each recording, or an array for "
+                f"each where steps have targets; got {', '.join(sorted(form.__name__ for form in forms))}"
             )
 
     def _check_recording(self, recording: Recording, split: str) -> None:
@@ -975,6 +984,8 @@ class Task:
             refuse(f"rows must have shape {(steps,)}; got {recording.row_numbers.shape}")
         if recording.mask is not None and not self.missing and not recording.mask.all():
             refuse("has unobserved values, so the task must say missing=True")
+        if isinstance(recording.environment, np.ndarray) and recording.environment.shape != (steps,):
+            refuse(f"environment must be a number, or have shape {(steps,)}; got {recording.environment.shape}")
         if not np.isfinite(recording.times).all() or (recording.times[1:] < recording.times[:-1]).any():
             refuse("times must be finite and never decrease; sort the rows by time")
         if self.time_ahead:
@@ -1065,7 +1076,10 @@ class Task:
         names = tuple(recording.name for recording, _ in pieces)
         groups = tuple(recording.group for recording, _ in pieces)
         environments = None
-        if recordings[0].environment is not None:
+        if isinstance(recordings[0].environment, np.ndarray):
+            told = (np.asarray(recording.environment)[piece] for recording, piece in pieces)
+            environments = np.stack([np.pad(one, (0, time - len(one)), mode="edge") for one in told]).astype(np.int64)
+        elif recordings[0].environment is not None:
             environments = np.array([recording.environment for recording, _ in pieces], dtype=np.int64)
         split = Split(
             *(values, timespans, mask, targets, target_mask, rows, names, groups, environments),

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from liquidbench import kept, matching, networks, predictions, search, shifts
+from liquidbench import kept, matching, networks, objectives, predictions, search, shifts
 from liquidbench.models import READOUTS
 from liquidbench.networks import SequenceModel
 from liquidbench.rows import Row, Rows, scored_or_why
@@ -28,7 +28,7 @@ from liquidbench.tasks.shifted import shifted
 from liquidbench.tasks.task import Task
 from liquidbench.training.learning import Data, device_of, forked_generators, predict
 from liquidbench.training.policy import NetworkPolicy, measure_policy, rollout_seed
-from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer, sampler_of
+from liquidbench.training.trainer import Evaluation, NoTargetsError, Trainer, objective_of, sampler_of
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ def fit(
         Rows for `liquidbench.results.write`, without the study's name.
 
     Raises:
-        ValueError: if the model has no size within the budget on this task, the data fail a check, or the device does
-            not exist.
+        ValueError: if the model has no size within the budget on this task, the data fail a check, the objective
+            cannot take effect on them, or the device does not exist.
     """
     with forked_generators(device_of(run.device)):
         return _fit(run, task, folder, on_stage, on_wait)
@@ -124,6 +124,7 @@ def _fit(
     on_wait: Callable[[str], None] | None,
 ) -> list[Row]:
     task = task.with_fold(run.fold)
+    objectives.check(run.objective, task, run.training.batch_size)
     rows = Rows(run, task.data_digest)
     trainer = _TrialTrainer(run, task, on_stage)
     trained: dict[int, _TrialResult] = {}
@@ -319,7 +320,9 @@ def _space(run: Run, task: Task) -> Space:
     assert run.parameters is not None
     offered = matching.fitting_structures(run.model, task, run.parameters, run.seed, run.matching)
     readouts = READOUTS if task.per == "sequence" else ()
-    return Space([structure for structure, _ in offered], readouts, task.main.higher_is_better)
+    objective, given = objectives.parse(run.objective)
+    strengths = objective.searched if given is None else None
+    return Space([structure for structure, _ in offered], readouts, task.main.higher_is_better, strengths)
 
 
 def best_known_settings(run: Run, task: Task, folder: str | os.PathLike[str] | None) -> Settings:
@@ -331,7 +334,8 @@ def best_known_settings(run: Run, task: Task, folder: str | os.PathLike[str] | N
     journal = _journal(run, task, folder)
     trials = [] if journal is None else search.read_trials(journal, space)
     found = search.best_trial(trials, space.higher_is_better)
-    return found.settings if found else Settings(search.MIDDLE_RATE, structure=space.structures[0])
+    strength = None if space.strengths is None else math.sqrt(math.prod(space.strengths))
+    return found.settings if found else Settings(search.MIDDLE_RATE, structure=space.structures[0], strength=strength)
 
 
 def network(run: Run, task: Task, settings: Settings) -> tuple[SequenceModel, int]:
@@ -402,6 +406,7 @@ class _TrialTrainer:
         # Dropout uses the global generator.
         torch.manual_seed(run.seed)
         trainer = None
+        objective = objective_of(run.objective, settings.strength, self.train_data, steps)
         try:
             trainer = Trainer(
                 model,
@@ -412,7 +417,8 @@ class _TrialTrainer:
                 batch_size=run.training.batch_size,
                 seed=run.seed,
                 metric=self.task.main,
-                sampler=sampler_of(self.task),
+                objective=objective,
+                sampler=sampler_of(self.task, objective),
             )
             seconds = math.inf if run.search.cap is None else 60 * run.search.cap
             trained.ended = trainer.run(seconds=seconds, on_evaluation=tell, halt=at_rung)

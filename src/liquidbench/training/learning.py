@@ -73,7 +73,8 @@ class Data:
         lengths: (sequence,) the number of steps of each sequence.
         durations: (sequence,) the sum of the time spans of these steps.
         by_duration: (sequence,) indices of the sequences, the shortest first.
-        environments: (sequence,) the environment of each sequence; None if the task has no environments.
+        environments: the environment of each sequence, or of each of its steps, as in the split but numbered from 0;
+            None if the task has no environments.
     """
 
     def __init__(self, split: Split, device: torch.device = CPU):
@@ -89,7 +90,9 @@ class Data:
         self.lengths = (needed * steps).amax(1).clamp(min=1)
         self.durations = (self.timespans * (steps <= self.lengths[:, None])).sum(1)
         self.by_duration = self.durations.argsort(stable=True)
-        self.environments = None if split.environments is None else torch.from_numpy(split.environments)
+        self.environments = None
+        if split.environments is not None:
+            self.environments = torch.from_numpy(split.environments).unique(return_inverse=True)[1]
         self.to(device)
 
     def to(self, device: torch.device) -> Self:
@@ -119,15 +122,6 @@ class Data:
         if known.ndim == 2:
             known, targets = known[:, : predictions.shape[1]], targets[:, : predictions.shape[1]]
         return targets[known], predictions[known]
-
-    def scored_environments(self, index: Tensor, steps: int) -> Tensor:
-        """The environment of each prediction that `scored` returns, given the number of predicted steps."""
-        assert self.environments is not None
-        known, environments = self.target_mask[index], self.environments[index]
-        if known.ndim == 2:
-            known = known[:, :steps]
-            environments = environments[:, None].expand_as(known)
-        return environments[known]
 
 
 def optimiser_of(model: SequenceModel, settings: Settings) -> torch.optim.Optimizer:

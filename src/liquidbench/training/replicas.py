@@ -331,7 +331,8 @@ def train_rank(
             group=group,
             parallel=config.parallel,
         )
-        at = {"model": checkpoint.model, "optimiser": checkpoint.optimiser}
+        # The mean loss, which has no state.
+        at = {"model": checkpoint.model, "optimiser": checkpoint.optimiser, "objective": {}}
         trainer.load_state_dict({**at, "generator": checkpoint.generators[rank]})
         trainer.progress = checkpoint.progress
 

@@ -1,28 +1,27 @@
 r"""The one loop by which networks learn, in a study's fits and in `liquidbench train`, by one process or by several.
 
-Several processes of a process group train together, each with the whole network and a share of every batch. With losses
-:math:`\ell_i` of the :math:`n` scored targets of a batch, of which :math:`n_r` fall to process :math:`r`, the gradient
-of the batch's loss is
+What a step minimises is an objective of `liquidrnn.objectives`, by default the mean loss of the scored targets.
+
+Several processes of a process group train together, each with the whole network and a share of every batch. An
+objective :math:`J` of sums :math:`s` over the sequences of each environment
+(`liquidrnn.objectives.EnvironmentObjective`) has, with the part :math:`s_r` of process :math:`r`, the gradient
 
 .. math::
 
-    \nabla \frac{1}{n} \sum_{i} \ell_i = \sum_r \frac{n_r}{n} \, \nabla \Big( \frac{1}{n_r} \sum_{i \in r} \ell_i \Big)
+    \nabla J(s) = \sum_r \nabla \Big( \frac{\partial J}{\partial s} \cdot s_r \Big), \qquad s = \sum_r s_r
 
-so each process weights its mean loss by its part of the targets, and torch's ``DistributedDataParallel`` sums the
-gradients; or each keeps a part of every parameter and of what the optimiser knows of it, and torch's ``fully_shard``
-gathers a recurrence's parameters when it is read and scatters the sums of its gradients. All processes know the whole
-batch, hence :math:`n`, before they compute anything.
-
-Where a task tells environments apart, there is such a loss for each, and an objective makes one number of them. Its
-derivatives by the losses weight the environments; they are taken where all processes know the losses of the whole
-batch, so that it may be any function of them.
+so the processes add up their sums, each takes the derivatives of the objective by them, and torch's
+``DistributedDataParallel`` adds up the gradients; or each keeps a part of every parameter and of what the optimiser
+knows of it, and torch's ``fully_shard`` gathers a recurrence's parameters when it is read and scatters the sums of its
+gradients.
 """
 
 import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -33,6 +32,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from liquidbench import objectives
 from liquidbench.metrics import Metric, score
 from liquidbench.networks import SequenceModel
 from liquidbench.search import Settings
@@ -46,6 +46,18 @@ from liquidbench.training.learning import (
     predict,
     synchronise,
 )
+from liquidrnn.objectives import (
+    CORAL,
+    ERM,
+    IRM,
+    Batch,
+    EnvironmentObjective,
+    GroupDRO,
+    Mixup,
+    Objective,
+    StateMoments,
+    VREx,
+)
 
 PARALLEL = ("ddp", "fsdp")
 """How processes share a network: each has all of it, or a part of each of its parameters."""
@@ -55,10 +67,6 @@ FEWEST_PATIENCE = 300
 
 IMPROVING = 0.02
 """A training whose last tenth of steps brought more than this share of all that it gained was still improving."""
-
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""``objective(losses, counts)``, of the environments in a batch: their mean losses and their numbers of scored targets,
-each (environments,), in the order of their numbers; gives what is minimised, a scalar."""
 
 Sampler = Callable[[Data, int, torch.Generator, int], Sequence[Tensor]]
 """``sampler(data, batch_size, generator, level)`` gives the batches of a pass over the data as indices of sequences;
@@ -79,14 +87,9 @@ _SMOOTHING = 0.97
 _SAVE, _STOP = 1.0, 2.0
 
 
-def erm(losses: Tensor, counts: Tensor) -> Tensor:
-    """Empirical risk: the mean over all scored targets, from whichever environment they are.
-
-    Example:
-        >>> erm(torch.tensor([1.0, 4.0]), torch.tensor([20.0, 10.0]))
-        tensor(2.)
-    """
-    return (losses * (counts / counts.sum())).sum()
+def mean_loss(predictions: Tensor, targets: Tensor) -> Tensor:
+    """The loss of `liquidrnn.objectives`: `liquidbench.training.learning.loss_of`."""
+    return loss_of(targets, predictions)
 
 
 def shuffled(data: Data, batch_size: int, generator: torch.Generator, level: int = LEVELS) -> tuple[Tensor, ...]:
@@ -110,9 +113,82 @@ def shortest_first(data: Data, batch_size: int, generator: torch.Generator, leve
     return order[torch.randperm(short, generator=generator)].split(batch_size)
 
 
-def sampler_of(task: Task) -> Sampler:
-    """The sampler that a task asks for."""
+def balanced(data: Data, batch_size: int, generator: torch.Generator, level: int = LEVELS) -> tuple[Tensor, ...]:
+    """Batches with as many sequences of each environment, whose sequences are drawn anew once all have been read.
+
+    A pass has as many batches as one of all sequences. Where there are more environments than half of a batch, each
+    batch has two sequences of each of some, which are drawn.
+    """
+    assert data.environments is not None
+    members = [(data.environments == one).nonzero().flatten() for one in data.environments.unique()]
+    some = min(len(members), max(batch_size // 2, 1))
+    sizes = [len(part) for part in torch.arange(batch_size).tensor_split(some)]
+    decks: list[Tensor] = [own[:0] for own in members]
+
+    def dealt(number: int, count: int) -> Tensor:
+        own = members[number]
+        while len(decks[number]) < count:
+            drawn = own[torch.randperm(len(own), generator=generator).to(own.device)]
+            decks[number] = torch.cat([decks[number], drawn])
+        hand, decks[number] = decks[number][:count], decks[number][count:]
+        return hand
+
+    def batch() -> Tensor:
+        chosen = torch.randperm(len(members), generator=generator)[:some].tolist()
+        return torch.cat([dealt(number, count) for number, count in zip(chosen, sizes, strict=True)])
+
+    return tuple(batch() for _ in range(max(len(data) // batch_size, 1)))
+
+
+def sampler_of(task: Task, objective: Objective | None = None) -> Sampler:
+    """The sampler that a task asks for, and an objective."""
+    environments = None if objective is None or not objective.fewest else task.split("train").environments
+    # Where steps have environments, each sequence has several.
+    if environments is not None and environments.ndim == 1:
+        return balanced
     return shortest_first if task.shortest_first else shuffled
+
+
+def objective_of(text: str, strength: float | None, data: Data, steps: int) -> Objective:
+    """The objective that a study names.
+
+    Weights of IRM and V-REx are at most 1 in the first quarter of the steps. DomainBed waits too (Gulrajani and
+    Lopez-Paz, In Search of Lost Domain Generalization, ICLR 2021), by default for a tenth; on the tasks of
+    `liquidbench.tasks.invariance` networks have learnt nothing by then that a penalty could choose from.
+
+    Args:
+        text: see `liquidbench.objectives.parse`.
+        strength: what a search has drawn; None for what the text gives.
+        data: the training split.
+        steps: largest number of steps.
+
+    Raises:
+        ValueError: if neither gives a strength that the objective needs.
+    """
+    named, given = objectives.parse(text)
+    if named.strength and given is None and strength is None:
+        raise ValueError(f"strength must be given for objective {named.name}: its {named.strength}")
+    how = strength if given is None else given
+    if how is None:
+        return ERM(mean_loss)
+    match named.name:
+        case "irm":
+            return IRM(how, mean_loss, anneal=steps // 4)
+        case "vrex":
+            return VREx(how, mean_loss, anneal=steps // 4)
+        case "group_dro":
+            assert data.environments is not None
+            return GroupDRO(int(data.environments.max()) + 1, how, mean_loss)
+        case "coral":
+            return CORAL(how, mean_loss)
+        case "state_moments":
+            return StateMoments(how, mean_loss)
+        case "mixup_within":
+            return Mixup(how, "within", mean_loss)
+        case "mixup_between":
+            return Mixup(how, "between", mean_loss)
+        case _:
+            return Mixup(how, "any", mean_loss)
 
 
 class NoTargetsError(ValueError):
@@ -224,7 +300,7 @@ def step(
     data: Data,
     batch: Tensor,
     clip_norm: float,
-    objective: Objective = erm,
+    objective: Objective | None = None,
     group: dist.ProcessGroup | None = None,
     wish: float = 0.0,
 ) -> Step:
@@ -239,65 +315,91 @@ def step(
         data: the whole split.
         batch: (batch,) indices of sequences, the same in every process.
         clip_norm: largest norm of the whole gradient.
-        objective: what is minimised.
+        objective: what is minimised, None for the mean loss; for a group an `EnvironmentObjective`, in the same state
+            in every process.
         group: the processes, None for this one alone.
         wish: summed over the processes, so that all can act on what one of them decides.
 
     Returns:
-        The mean loss and the number of targets over the whole batch; for a batch without any, zeros.
+        The objective and the number of targets over the whole batch; for a batch without any, zeros.
 
     Raises:
+        ValueError: if the batch has targets from too few environments, or several processes cannot share the objective.
         FloatingPointError: in all processes, where the loss is not finite; nothing is updated then.
     """
     scored = int(data.target_mask[batch].sum())
     if not scored:
         return Step(0.0, 0, 0.0)
     optimiser.zero_grad(set_to_none=True)
-    share = batch if group is None else batch.tensor_split(group.size())[group.rank()]
-    # A process without a sequence reads one for nothing: all of a group must pass through the network.
-    predictions = network(*data.inputs(share if len(share) else batch[:1]))
-    parts, counts = _parts(data, batch, scored, share, predictions[: len(share)])
-    losses = parts
-    if group is not None:
-        told = torch.cat([parts.detach(), parts.new_tensor([wish])])
-        dist.all_reduce(told, group=group)
-        losses, wish = told[:-1].requires_grad_(), float(told[-1])
-    loss = objective(losses, counts)
-    value = float(loss.detach())
+    objective = ERM(mean_loss) if objective is None else objective
+    model = network if not objective.features else partial(network, features=objective.features)
+    if group is None:
+        loss = objective(model, _given(data, batch))
+        value = float(loss.detach())
+    else:
+        loss, value, wish = _shared_loss(model, data, batch, objective, group, wish)
     if not math.isfinite(value):
         raise FloatingPointError(f"training loss became {value}")
-    if group is not None:
-        (weights,) = torch.autograd.grad(loss, losses)
-        loss = (parts * weights).sum()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
     optimiser.step()
     return Step(value, scored, wish)
 
 
-def _parts(data: Data, batch: Tensor, scored: int, share: Tensor, predictions: Tensor) -> tuple[Tensor, Tensor]:
-    """What a share adds to the mean loss of each environment of a batch, and the batch's targets of each.
+def _shared_loss(
+    model: Callable[..., Any],
+    data: Data,
+    batch: Tensor,
+    objective: Objective,
+    group: dist.ProcessGroup,
+    wish: float,
+) -> tuple[Tensor, float, float]:
+    """What this process is to differentiate, the objective of the whole batch, and the sum of wishes."""
+    check_shared(objective)
+    assert isinstance(objective, EnvironmentObjective)
+    share = batch.tensor_split(group.size())[group.rank()]
+    # A process without a sequence reads one for nothing: all of a group must pass through the network.
+    own = _given(data, share) if len(share) else _unscored(_given(data, batch[:1]))
+    numbers = objective.numbers(_given(data, batch))
+    parts = objective.sums(model, own, numbers)
+    told = torch.cat([parts.detach().flatten(), parts.new_tensor([wish])])
+    dist.all_reduce(told, group=group)
+    total = told[:-1].reshape(parts.shape).requires_grad_()
+    loss = objective.combine(total, numbers)
+    (weights,) = torch.autograd.grad(loss, total)
+    return (parts * weights).sum(), float(loss.detach()), float(told[-1])
 
-    ``scored`` is how many targets the batch has in all.
+
+def check_shared(objective: Objective) -> None:
+    """Refuse an objective that several processes cannot compute together.
+
+    Raises:
+        ValueError: if it is not made of sums over environments.
     """
-    targets, predicted = data.scored(share, predictions)
-    if data.environments is None:
-        groups = [(targets, predicted)]
-        counts = [scored]
-    else:
-        steps = data.target_mask.shape[-1]
-        everywhere = data.scored_environments(batch, steps)
-        own = data.scored_environments(share, predictions.shape[1])
-        numbers, sizes = everywhere.unique(return_counts=True)
-        groups = [(targets[own == number], predicted[own == number]) for number in numbers]
-        counts = sizes.tolist()
-    parts = [
-        # The sum of nothing is zero and has a gradient of zeros; the mean would be no number.
-        loss_of(*group) * (len(group[0]) / count) if len(group[0]) else group[1].sum()
-        for group, count in zip(groups, counts, strict=True)
-    ]
-    stacked = torch.stack(parts)
-    return stacked, stacked.new_tensor(counts)
+    if not isinstance(objective, EnvironmentObjective):
+        raise ValueError(
+            f"objective must be an EnvironmentObjective for several processes, which share each batch; got "
+            f"{type(objective).__name__}, which looks at all sequences of a batch at once: train with one process"
+        )
+
+
+def _given(data: Data, index: Tensor) -> Batch:
+    """Some sequences as an objective reads them."""
+    values, timespans, mask = data.inputs(index)
+    known = data.target_mask[index]
+    environments = torch.zeros(len(index), dtype=torch.int64, device=data.device)
+    if data.environments is not None:
+        environments = data.environments[index]
+    present = None if mask is None else mask.any(-1)
+    return Batch((values, timespans, mask), data.targets[index], environments, known, present)
+
+
+def _unscored(batch: Batch) -> Batch:
+    """A batch of which nothing counts."""
+    values = batch.inputs[0]
+    assert values is not None and batch.scored is not None
+    nowhere = torch.zeros(values.shape[:2], dtype=torch.bool, device=values.device)
+    return replace(batch, scored=torch.zeros_like(batch.scored), present=nowhere)
 
 
 def spread(model: SequenceModel, group: dist.ProcessGroup, parallel: str = "ddp") -> nn.Module:
@@ -341,11 +443,11 @@ class _Sharded(nn.Module):
             sharded.set_force_sum_reduction_for_comms(True)
         self.model = model
 
-    def forward(self, *inputs: Tensor | None) -> Tensor:
+    def forward(self, *inputs: Tensor | None, **asked: str) -> Any:
         with warnings.catch_warnings():
             # Nobody changes these outputs in place.
             warnings.filterwarnings("ignore", "FSDP2-wrapped module", UserWarning)
-            return self.model(*inputs)
+            return self.model(*inputs, **asked)
 
 
 def whole(state: Any) -> Any:
@@ -371,8 +473,8 @@ class _WithUnused(nn.Module):
         super().__init__()
         self.model, self.unused = model, nn.Parameter(next(model.parameters()).new_zeros(1))
 
-    def forward(self, *inputs: Tensor | None) -> Tensor:
-        return self.model(*inputs)
+    def forward(self, *inputs: Tensor | None, **asked: str) -> Any:
+        return self.model(*inputs, **asked)
 
 
 def _sum(
@@ -400,7 +502,7 @@ class Trainer:
         batch_size: sequences a step, over all processes.
         seed: of the order of the data.
         metric: chooses the best step on validation; None for the loss.
-        objective: what a step minimises. Validation loss is the mean over targets, whatever it is.
+        objective: what a step minimises, None for the mean loss over targets. Validation loss is that mean in any case.
         sampler: draws the batches.
         group: the processes that train together, None for this one alone. Those on other devices than the CPU each have
             one of their own.
@@ -408,6 +510,7 @@ class Trainer:
 
     Raises:
         NoTargetsError: for a split without targets.
+        ValueError: for a group, if several processes cannot share the objective.
 
     Example:
         >>> from liquidbench import networks, tasks
@@ -433,7 +536,7 @@ class Trainer:
         batch_size: int,
         seed: int = 0,
         metric: Metric | None = None,
-        objective: Objective = erm,
+        objective: Objective | None = None,
         sampler: Sampler = shuffled,
         group: dist.ProcessGroup | None = None,
         parallel: str = "ddp",
@@ -441,7 +544,10 @@ class Trainer:
         check_targets(train, validation)
         self.model, self.settings, self.train, self.validation = model.to(train.device), settings, train, validation
         self.steps, self.batch_size, self.metric = steps, batch_size, metric
-        self.objective, self.sampler, self.group = objective, sampler, group
+        self.objective = (ERM(mean_loss) if objective is None else objective).to(train.device)
+        self.sampler, self.group = sampler, group
+        if group is not None:
+            check_shared(self.objective)
         self._network = model if group is None else spread(model, group, parallel)
         self._optimiser = optimiser_of(model, settings)
         self._order = torch.Generator()
@@ -468,13 +574,14 @@ class Trainer:
         return math.isfinite(first) and late - early > IMPROVING * (late - first)
 
     def state_dict(self) -> dict[str, Any]:
-        """Network, optimiser and dropout's generator: with `progress`, all that the next step depends on.
+        """Network, optimiser, objective and dropout's generator: with `progress`, all that the next step depends on.
 
         Of several processes all must ask.
         """
         return {
             "model": whole(dict(self.model.state_dict())),
             "optimiser": whole(self._optimiser.state_dict()),
+            "objective": dict(self.objective.state_dict()),
             "generator": self._generator_state(),
         }
 
@@ -484,6 +591,7 @@ class Trainer:
         optimiser, parameters = state["optimiser"], list(self.model.parameters())
         parts = {number: parted(known, parameters[number]) for number, known in optimiser["state"].items()}
         self._optimiser.load_state_dict({**optimiser, "state": parts})
+        self.objective.load_state_dict(state["objective"])
         self._set_generator_state(state["generator"])
 
     def run(

@@ -34,7 +34,17 @@ from liquidbench.training import distributed, learning
 from liquidbench.training.distributed import train
 from liquidbench.training.learning import Data, loss_of, optimiser_of, predict
 from liquidbench.training.replicas import Checkpoint, TrainingConfig
-from liquidbench.training.trainer import LEVELS, Evaluation, erm, shortest_first, spread, step, whole
+from liquidbench.training.trainer import (
+    LEVELS,
+    Evaluation,
+    check_shared,
+    mean_loss,
+    shortest_first,
+    spread,
+    step,
+    whole,
+)
+from liquidrnn.objectives import IRM, Mixup, StateMoments, VREx
 
 # Two levels with dropout, so that what the processes draw is part of what must come back.
 CONFIG = TrainingConfig(
@@ -107,9 +117,24 @@ def batches(data: Data) -> list[torch.Tensor]:
     ]
 
 
-def uneven(losses: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
-    """An objective that is not linear: environments are to do equally well."""
-    return losses.mean() + 3 * losses.var(correction=0)
+class Uneven(StateMoments):
+    """Environments are to do equally well, with slopes and states that are alike; one alone will do."""
+
+    fewest = 1
+
+    def statistics(self, predictions, targets, features):
+        slope = IRM(loss=self.loss).statistics(predictions, targets, None)[2:]
+        return torch.cat([super().statistics(predictions, targets, features), slope])
+
+    def combine(self, sums, numbers):
+        risks, slopes = sums[:, 1] / sums[:, 0], sums[:, -1] / sums[:, 0]
+        if len(sums) == 1:
+            return risks.sum() + slopes.square().sum()
+        return risks.mean() + 3 * risks.var(correction=0) + slopes.square().mean() + self.penalty(risks, sums[:, :-1])
+
+
+def objective_of(environments: bool):
+    return Uneven(loss=mean_loss) if environments else None
 
 
 def learnt(group, case, parallel: str = "ddp"):
@@ -118,7 +143,7 @@ def learnt(group, case, parallel: str = "ddp"):
     data, net = split(kind, per), network(model, per)
     if environments:
         data.environments = torch.tensor([4, 0, 0, 4, 4, 9, 9, 0, 0, 4, 9, 9])
-    objective = uneven if environments else erm
+    objective = objective_of(environments)
     together = net if group is None else spread(net, group, parallel)
     optimiser = optimiser_of(net, Settings(0.01, weight_decay=0.1))
     for batch in batches(data):
@@ -175,6 +200,12 @@ def test_two_processes_have_the_gradient_of_one(tmp_path):
         assert end.recv() == ("training loss became nan", True)
         process.kill()
         process.join()
+
+
+def test_an_objective_that_processes_cannot_share_is_refused():
+    check_shared(VREx())
+    with pytest.raises(ValueError, match="objective must be an EnvironmentObjective .* got Mixup, .* with one process"):
+        check_shared(Mixup())
 
 
 # What a training comes to.

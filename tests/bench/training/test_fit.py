@@ -532,3 +532,42 @@ def test_cost_is_that_of_what_the_search_found(tmp_path):
     after = measure_cost(run("cost"), task(), tmp_path)
     assert {row["settings"] for row in after} == {best["settings"]}
     assert after[0]["hidden_size"] == best["hidden_size"] and after[0]["parameters"] == best["parameters"]
+
+
+def with_environments(toy):
+    plain = toy.recordings
+
+    def recordings(split):
+        return [replace(part, environment=index % 3) for index, part in enumerate(plain(split))]
+
+    return replace(toy, recordings=recordings)
+
+
+def trials_of(rows):
+    return [json.loads(row["settings"]) for row in select(rows, metric="trial_score")]
+
+
+def test_an_objectives_strength_is_searched_and_nothing_else_is_drawn_differently():
+    toy, searched = with_environments(task()), run(training=Training(steps=12, batch_size=8, objective="vrex"))
+    plain, ours = trials_of(fit(run(), toy)), fit(searched, toy)
+    strengths = [trial.pop("strength") for trial in trials_of(ours)]
+    assert len(set(strengths)) == 2 and all(0.1 <= strength <= 1e4 for strength in strengths)
+    assert [trial | {"strength": None} for trial in trials_of(ours)] == [trial | {"strength": None} for trial in plain]
+    assert {row["model"] for row in ours} == {"GRU+vrex"} and {row["status"] for row in ours} == {"done"}
+
+
+@pytest.mark.parametrize("objective", ["irm=1", "group_dro=0.1", "coral=1", "state_moments=1"])
+def test_every_objective_trains(objective, drawn):
+    drawn(0.03, 0.01)
+    toy = with_environments(task("regression"))
+    rows = fit(run(training=Training(steps=12, batch_size=8, objective=objective)), toy)
+    assert {row["status"] for row in rows} == {"done"}
+    plain = fit(run(), toy)
+    losses = [value(part, metric="loss", split="train", step=12, trial=0) for part in (rows, plain)]
+    assert losses[0] != losses[1]
+
+
+def test_an_objective_that_cannot_take_effect_is_refused_before_training(monkeypatch):
+    monkeypatch.setattr(fit_module, "Trainer", lambda *_, **__: pytest.fail("nothing is trained"))
+    with pytest.raises(ValueError, match="vrex on 'toy' needs environments, and its recordings have none"):
+        fit(run(training=Training(steps=12, batch_size=8, objective="vrex=1")), task())

@@ -20,11 +20,13 @@ from liquidbench.training.trainer import (
     MASTERED,
     NoTargetsError,
     Trainer,
-    erm,
+    balanced,
+    mean_loss,
     shortest_first,
     shuffled,
     step,
 )
+from liquidrnn.objectives import CORAL, EnvironmentObjective, GroupDRO, Mixup, StateMoments, VREx
 
 SETTINGS = Settings(0.02, schedule="cosine", patience=1.0, structure={"num_layers": 2, "dropout": 0.3})
 
@@ -76,28 +78,76 @@ def test_a_step_is_the_plain_one_to_the_bit(kind, per):
         assert torch.equal(weights(ours), weights(plain))
 
 
+class Largest(EnvironmentObjective):
+    """The largest risk; remembers what it was given."""
+
+    def __init__(self):
+        super().__init__(mean_loss)
+        self.seen = []
+
+    def combine(self, sums, numbers):
+        self.seen.append(((sums[:, 1] / sums[:, 0]).tolist(), sums[:, 0].tolist(), numbers.tolist()))
+        return (sums[:, 1] / sums[:, 0]).max()
+
+
 @pytest.mark.parametrize("per", ["step", "sequence"])
 def test_an_objective_is_given_each_environments_loss(per):
     toy = with_environments(task("regression", per))
     data = Data(toy.split("train"))
     model, batch = built(toy).eval(), torch.tensor([9, 4, 1, 16, 5, 6, 0, 10, 2])
-    expected, counts = {}, {}
+    expected, counts = [], []
+    numbers = torch.from_numpy(toy.split("train").environments)
     with torch.no_grad():
         for number in (1, 3, 8):
-            own = batch[data.environments[batch] == number]
+            own = batch[numbers[batch] == number]
             targets, predictions = data.scored(own, model(*data.inputs(own)))
-            expected[number], counts[number] = float(loss_of(targets, predictions)), len(targets)
-    seen = []
-
-    def largest(losses, sizes):
-        seen.append((losses.tolist(), sizes.tolist()))
-        return losses.max()
-
-    told = step(model, optimiser_of(model, SETTINGS), data, batch, 1.0, largest)
-    ((losses, sizes),) = seen
-    # In the order of their numbers.
-    assert losses == pytest.approx(list(expected.values()), rel=1e-5) and sizes == list(counts.values())
+            expected.append(float(loss_of(targets, predictions)))
+            counts.append(len(targets))
+    objective = Largest()
+    told = step(model, optimiser_of(model, SETTINGS), data, batch, 1.0, objective)
+    ((losses, sizes, named),) = objective.seen
+    assert losses == pytest.approx(expected, rel=1e-5) and sizes == counts and named == [0, 1, 2]
     assert told.loss == max(losses) and told.scored == sum(sizes)
+
+
+@pytest.mark.parametrize("per", ["step", "sequence"])
+def test_an_objective_looks_at_what_the_head_reads_or_at_states(per):
+    toy = with_environments(task("regression", per))
+    data, batch = Data(toy.split("train")), torch.arange(12)
+    model = built(toy).eval()
+    values, timespans, mask = data.inputs(batch)
+    observed = None if mask is None else mask.any(-1)
+    with torch.no_grad():
+        states, _ = model.layer(values, timespans=timespans, mask=observed)
+        if per == "step":
+            read, numbers = data.scored(batch, states)[1], data.environments[batch, None].expand(states.shape[:2])
+            numbers = numbers[data.target_mask[batch][:, : states.shape[1]]]
+        else:
+            read, numbers = states[:, -1], data.environments[batch]
+        present = torch.ones(states.shape[:2], dtype=torch.bool) if observed is None else observed
+        origin = data.environments[batch, None].expand(states.shape[:2])[present]
+    every = [one.numpy() for one in (read, numbers, states[present], origin)]
+    covariances = [np.cov(every[0][every[1] == number], rowvar=False) for number in range(3)]
+    moments = [every[2][every[3] == number] for number in range(3)]
+    moments = [np.concatenate([own.mean(0), own.var(0)]) for own in moments]
+    plain = VREx(0.0, mean_loss)
+    for objective, terms, scale in ((CORAL, covariances, 4 * 6**2), (StateMoments, moments, 6)):
+        penalty = np.mean([((terms[i] - terms[j]) ** 2).sum() / scale for i, j in ((0, 1), (0, 2), (1, 2))])
+        losses = []
+        for one in (objective(1000.0, mean_loss), plain):
+            fresh = built(toy).eval()
+            losses.append(step(fresh, optimiser_of(fresh, SETTINGS), data, batch, 1.0, one).loss)
+        assert losses[0] - losses[1] == pytest.approx(1000 * penalty, rel=1e-2)
+
+
+def test_mixup_trains():
+    toy = task("classification", "step")
+    data = Data(toy.split("train"))
+    data.mask, data.lengths = None, data.lengths.amax().expand(len(data))
+    model = built(toy).eval()
+    assert math.isfinite(
+        step(model, optimiser_of(model, SETTINGS), data, torch.arange(12), 1.0, Mixup(loss=mean_loss)).loss
+    )
 
 
 def test_erm_does_not_tell_environments_apart():
@@ -106,38 +156,48 @@ def test_erm_does_not_tell_environments_apart():
         data, model = Data(toy.split("train")), built(toy).eval()
         found += [step(model, optimiser_of(model, SETTINGS), data, torch.arange(22), 1e9).loss]
         found += [p.grad for p in model.parameters()]
-    assert apart[0] == pytest.approx(together[0], rel=1e-6)
-    for one, other in zip(apart[1:], together[1:], strict=True):
-        torch.testing.assert_close(one, other)
+    assert apart[0] == together[0]
+    assert all(map(torch.equal, apart[1:], together[1:]))
 
 
 def test_an_objective_that_is_not_finite_changes_nothing():
+    class Infinite(EnvironmentObjective):
+        def combine(self, sums, numbers):
+            return sums[:, 1].sum() / 0
+
     toy = task()
     data, model = Data(toy.split("train")), built(toy)
     before = weights(model)
     with pytest.raises(FloatingPointError, match="training loss became inf"):
-        step(model, optimiser_of(model, SETTINGS), data, torch.arange(5), 1.0, lambda losses, counts: losses.sum() / 0)
+        step(model, optimiser_of(model, SETTINGS), data, torch.arange(5), 1.0, Infinite(mean_loss))
     assert torch.equal(weights(model), before)
 
 
-def balanced(data, batch_size, generator, done):
-    """As many sequences of each environment in every batch."""
-    numbers = data.environments.unique()
-    each = batch_size // len(numbers)
-    drawn = [
-        own[torch.randperm(len(own), generator=generator)]
-        for own in ((data.environments == number).nonzero().reshape(-1) for number in numbers)
-    ]
-    return [
-        torch.cat([own[i : i + each] for own in drawn]) for i in range(0, min(map(len, drawn)) // each * each, each)
-    ]
+def test_balanced_batches_have_as_many_sequences_of_each_environment():
+    data = Data(with_environments(task(), (3, 1, 8, 8, 8)).split("train"))
+    sizes = data.environments.bincount().tolist()
+    assert sizes == [5, 5, 12]
+    batches = balanced(data, 6, torch.Generator().manual_seed(0))
+    assert [data.environments[batch].bincount().tolist() for batch in batches] == [[2, 2, 2]] * (22 // 6)
+    # No sequence twice before all others of its environment.
+    own = torch.cat([batch[data.environments[batch] == 0] for batch in batches]).tolist()
+    assert len(set(own[:5])) == 5
+    again = balanced(data, 6, torch.Generator().manual_seed(0))
+    assert all(map(torch.equal, batches, again))
+    # With more environments than half a batch, two sequences of each of some.
+    batches = balanced(data, 4, torch.Generator().manual_seed(0))
+    found = [sorted(data.environments[batch].bincount(minlength=3).tolist()) for batch in batches]
+    assert found == [[0, 2, 2]] * (22 // 4)
+    # A batch of more than there are repeats some.
+    (batch,) = balanced(data, 30, torch.Generator().manual_seed(0))
+    assert data.environments[batch].bincount().tolist() == [10, 10, 10]
 
 
 def test_a_sampler_draws_the_batches(monkeypatch):
     toy, batches, plain = with_environments(task()), [], trainer.step
 
     def watched(network, optimiser, data, batch, *others):
-        batches.append(data.environments[batch].bincount()[[1, 3, 8]].tolist())
+        batches.append(data.environments[batch].bincount().tolist())
         return plain(network, optimiser, data, batch, *others)
 
     monkeypatch.setattr(trainer, "step", watched)
@@ -224,13 +284,17 @@ def test_neither_patience_nor_a_rung_ends_a_training_before_its_curriculum(monke
 @pytest.mark.parametrize("environments", [False, True])
 def test_a_pause_after_each_step_changes_no_bit(environments):
     toy = with_environments(task()) if environments else task()
-    how = {"sampler": balanced, "batch_size": 6, "objective": lambda losses, _: losses.max()} if environments else {}
-    whole = made(toy, **how)
+
+    def how():
+        objective = GroupDRO(3, 1.0, mean_loss)
+        return {"sampler": balanced, "batch_size": 6, "objective": objective} if environments else {}
+
+    whole = made(toy, **how())
     assert whole.run() == "all steps"
 
     state, progress, calls = None, None, 0
     while True:
-        again = made(toy, **how)
+        again = made(toy, **how())
         if state is not None:
             again.load_state_dict(state)
             again.progress = progress
@@ -241,6 +305,9 @@ def test_a_pause_after_each_step_changes_no_bit(environments):
     curves = [[replace(at, seconds=0.0) for at in one.progress.curve] for one in (whole, again)]
     assert curves[0] == curves[1]
     assert torch.equal(weights(whole.model), weights(again.model))
+    if environments:
+        assert torch.equal(whole.objective.weights, again.objective.weights)
+        assert whole.objective.weights.unique().numel() == 3
 
 
 def test_it_saves_where_it_could_go_on():
@@ -327,11 +394,3 @@ def test_environments_of_recordings_are_those_of_their_sequences():
 def test_environments_of_some_recordings_alone_are_refused():
     with pytest.raises(ValueError, match="environment must be a number for each recording or None .*'train1' has None"):
         with_environments(task(), (3, None)).split("train")
-
-
-def test_erm_of_one_environment_is_its_loss():
-    for value in (0.1, 1 / 3, math.pi):
-        loss = torch.tensor([value], requires_grad=True)
-        risk = erm(loss, torch.tensor([7.0]))
-        risk.backward()
-        assert float(risk.detach()) == float(loss.detach()) and float(loss.grad) == 1.0
