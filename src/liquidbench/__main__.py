@@ -319,6 +319,16 @@ def _parser() -> argparse.ArgumentParser:
     added.add_argument("--model", metavar="NAME", help="the model (default: the best one on validation)")
     added.add_argument("--to", metavar="FOLDER", help="the folder to write (default: DIR/models/TASK/MODEL)")
 
+    added = command(
+        "explain",
+        _explain,
+        "Explain kept networks on test (attributions, time constants, lesions), and report; needs the data and torch.",
+    )
+    added.add_argument("directory", metavar="DIR", help="the study's folder of results, such as results/demo")
+    added.add_argument("--task", metavar="NAME", help="the task (default: each task with a kept network)")
+    added.add_argument("--model", metavar="NAME", help="the model (default: each that was kept, see `keep`)")
+    add_data(added)
+
     added = command("predict", _predict, "Predict from the rows of a table with a network that was kept.")
     added.add_argument("model", metavar="MODEL", help="its folder, with model.json and model.safetensors")
     added.add_argument("table", metavar="FILE", help="a table like the one it was trained on; it needs no target")
@@ -966,7 +976,7 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
     """Evaluate the results, write the report or its tables, and print the verdict and the paths."""
     import polars as pl
 
-    from liquidbench import console, predictions, report, results, statistics, study_file
+    from liquidbench import console, explanations, predictions, report, results, statistics, study_file
 
     folder = StudyFolder(directory)
     with _refusing():
@@ -1001,7 +1011,8 @@ def _write_report(study: "Study", directory: Path, form: Literal["html", "markdo
     with _refusing_write_errors(directory):
         path = folder.report if form == "html" else folder.tables
         if form == "html":
-            report.write(study, frame, facts, comparison, path)
+            explained = {task: explanations.of_task(directory, task) for task in facts}
+            report.write(study, frame, facts, comparison, path, explained)
         else:
             report.write_tables(study, frame, facts, comparison, path, form)
     console.summary(console.Output(), comparison, facts)
@@ -1088,6 +1099,44 @@ def _keep_best(directory: Path) -> None:
             print(f"  {shown(task)}: {model} in {shown(str(folder))}")
             if task in study.tables:
                 print(f"  new rows: liquidbench predict {shlex.quote(str(folder))} NEW.csv --out PREDICTED.csv")
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from liquidbench import kept, study_file
+
+    directory = Path(options.directory)
+    folder = StudyFolder(directory)
+    with _refusing():
+        study = study_file.read(directory)
+        facts = study_file.facts(study, directory)
+        if options.task is not None and options.task not in facts:
+            raise ValueError(f"--task must be one of the study's tasks, {', '.join(facts)}; got {options.task!r}")
+        asked = facts if options.task is None else [options.task]
+        found = [(task, path) for task in asked for path in folder.kept_of(task)]
+        if options.model is not None:
+            found = [(task, path) for task, path in found if path == folder.kept(task, options.model)]
+        if not found:
+            of = "" if options.model is None else f" of model {options.model!r}"
+            more = "" if options.task is None else f" --task {shlex.quote(options.task)}"
+            more += "" if options.model is None else f" --model {shlex.quote(options.model)}"
+            raise ValueError(
+                f"there is no kept network{of} to explain in {folder.models}; keep one: "
+                f"liquidbench keep {shlex.quote(str(directory))}{more}"
+            )
+    with _refusing((ValueError, FileNotFoundError)), _refusing_write_errors(directory), Steps() as now:
+        now("starting")
+        from liquidbench import explaining, explanations
+
+        for task, path in found:
+            now(f"explaining {path.name} on {task}")
+            network = kept.read(path)
+            loaded = study_file.load_task(study, facts, task, options.data)
+            explained = explaining.explain(network, loaded.with_fold(network.description["origin"]["fold"]))
+            written = explanations.write(explained, path)
+            print(f"{shown(task)}: {shown(explained.model)} in {shown(str(written))}")
+            for reason in explained.missing:
+                print(f"  {shown(reason)}")
+    return _write_report(study, directory)
 
 
 def _predict(options: argparse.Namespace) -> int:

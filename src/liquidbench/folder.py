@@ -68,6 +68,10 @@ class StudyFolder:
         """The folder of a network that was kept, by the names of its task and model."""
         return self.models / file_name(task) / file_name(model)
 
+    def kept_of(self, task: str) -> list[Path]:
+        """The folders of a task's networks that were kept, by the task's name."""
+        return sorted(path.parent for path in (self.models / file_name(task)).glob("*/model.json"))
+
 
 class ModelFolder:
     """Paths in the folder of a network that was kept; the files need not exist.
@@ -79,12 +83,14 @@ class ModelFolder:
         root: the folder.
         description: everything but the weights, as JSON.
         weights: the weights, in the format of safetensors.
+        explanation: what the network does on test, see `liquidbench.explanations`; optional.
     """
 
     def __init__(self, root: str | os.PathLike[str]):
         self.root = Path(root)
         self.description = self.root / "model.json"
         self.weights = self.root / "model.safetensors"
+        self.explanation = self.root / "explanation.npz"
 
 
 class TrainingFolder(ModelFolder):

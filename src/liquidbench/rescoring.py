@@ -15,7 +15,7 @@ from liquidbench.engine.leases import Leases
 from liquidbench.facts import Facts
 from liquidbench.metrics import METRICS
 from liquidbench.predictions import Predicted
-from liquidbench.study import Robustness, Study, task_name
+from liquidbench.study import Robustness, Study
 from liquidbench.system import storage
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def rescore(
                 predicted |= more
                 found.shifted += bool(more)
         except storage.DamagedFileError as error:
-            aside = storage.set_aside(predictions.path(directory, run), directory)
+            aside = storage.set_aside(predictions.path(directory, run), Path(directory))
             warnings.warn(f"{error}; it is now {aside}", storage.KeptFileWarning, stacklevel=1)
             writer.remove(run)
             found.damaged += 1
@@ -106,8 +106,7 @@ class _Tested:
     """Tries the networks of a study on its test data, which are loaded when they are needed."""
 
     def __init__(self, study: Study, facts: Mapping[str, Facts], directory: str | os.PathLike[str], data: str | None):
-        self._given = {task_name(task): task for task in study.tasks}
-        self._facts, self._directory, self._data = facts, Path(directory), data
+        self._study, self._facts, self._directory, self._data = study, facts, Path(directory), data
         self._loaded: dict[tuple[str, int], Task] = {}
 
     def under_shifts(
@@ -127,13 +126,6 @@ class _Tested:
         return found
 
     def _task(self, name: str, fold: int) -> "Task":
-        from liquidbench import tasks
-
         if (name, fold) not in self._loaded:
-            task = tasks.load(self._given[name], self._data)
-            if task.data_digest != self._facts[name].digest:
-                raise ValueError(
-                    f"the data of task {name!r} differ from those of the study; restore them to try its networks again"
-                )
-            self._loaded[name, fold] = task.with_fold(fold)
+            self._loaded[name, fold] = study_file.load_task(self._study, self._facts, name, self._data).with_fold(fold)
         return self._loaded[name, fold]

@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from liquidbench import __version__, results
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.study import RESULTS_FORMAT, Study, normal, task_name
 from liquidbench.system import storage
+
+if TYPE_CHECKING:
+    from liquidbench.tasks.task import Task
 
 _FORMAT_LINE = "# results of liquidbench, format {}"
 _FORMAT = re.compile(rb"# results of liquidbench, format (\d+)\s*")
@@ -224,6 +228,30 @@ def facts(study: Study, directory: str | os.PathLike[str]) -> dict[str, Facts]:
             f"{StudyFolder(directory).tasks} lacks {', '.join(missing)}; rewrite it: liquidbench resume {directory}"
         )
     return {name: known[name] for name in names}
+
+
+def load_task(
+    study: Study, facts: Mapping[str, Facts], name: str, data: str | os.PathLike[str] | None = None
+) -> "Task":
+    """Load a task of a study whose networks are to be tried again.
+
+    Args:
+        study: the study.
+        facts: of its tasks, as `facts` returns them.
+        name: the task's name.
+        data: the folder of raw data files, see `liquidbench.tasks.load`.
+
+    Raises:
+        ValueError: if the data are not those of the study.
+    """
+    from liquidbench import tasks
+
+    task = tasks.load(next(task for task in study.tasks if task_name(task) == name), data)
+    if task.data_digest != facts[name].digest:
+        raise ValueError(
+            f"the data of task {name!r} differ from those of the study; restore them to try its networks again"
+        )
+    return task
 
 
 def run_ids(study: Study, facts: Mapping[str, Facts]) -> set[str]:

@@ -1,7 +1,7 @@
 """The report: a study's results as one HTML file that needs no network, and its tables as text."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +9,7 @@ from urllib.parse import quote
 import polars as pl
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from liquidbench.explanations import Explanation
 from liquidbench.facts import Facts
 from liquidbench.report.contents import page
 from liquidbench.report.svg import style_of_families
@@ -27,6 +28,7 @@ def write(
     tasks: Mapping[str, Facts],
     comparison: Comparison,
     path: str | os.PathLike[str],
+    explanations: Mapping[str, Sequence[Explanation]] | None = None,
 ) -> Path:
     """Write a study's report.
 
@@ -39,13 +41,14 @@ def write(
         tasks: facts by task name, from `liquidbench.results.read_tasks`; tasks may be missing.
         comparison: `liquidbench.statistics.compare` of the same frame.
         path: the HTML file to write; its folder is created if it does not exist.
+        explanations: what kept networks do, by task; None for none.
 
     Returns:
         The path.
     """
     path = Path(path)
     parts = _template().generate(
-        page=page(study, frame, tasks, comparison),
+        page=page(study, frame, tasks, comparison, explanations),
         style=f"{style_of_families()}\n{(_FOLDER / 'style.css').read_text(encoding='utf-8')}",
         script=(_FOLDER / "script.js").read_text(encoding="utf-8"),
     )

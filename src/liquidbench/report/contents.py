@@ -12,12 +12,14 @@ import polars as pl
 
 from liquidbench import objectives, results, shifts, statistics
 from liquidbench.conditions import CONDITIONS, parted
+from liquidbench.explanations import Explanation
 from liquidbench.facts import Facts, Source
 from liquidbench.models import FAMILIES
 from liquidbench.report import charts, figures, svg, tables
 from liquidbench.report.across import Across, across, task_matrix
 from liquidbench.report.charts import Figure
 from liquidbench.report.elapsed import OnTime, on_time
+from liquidbench.report.explained import Explained, explained
 from liquidbench.report.next_steps import NextStep, next_step
 from liquidbench.report.svg import Mark
 from liquidbench.report.tables import Table
@@ -159,6 +161,7 @@ class TaskPage:
     certainty: Table | None
     certainty_figures: list[Figure]
     certainty_left_out: list[str]
+    explained: list[Explained]
     matrix: Figure | None
     contests: list[PairRow]
     matched: list[Setting]
@@ -211,7 +214,13 @@ class Page:
     study_file: str
 
 
-def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparison: Comparison) -> Page:
+def page(
+    study: Study,
+    frame: pl.DataFrame,
+    tasks: Mapping[str, Facts],
+    comparison: Comparison,
+    explanations: Mapping[str, Sequence[Explanation]] | None = None,
+) -> Page:
     """Build the contents of the report.
 
     Args:
@@ -219,6 +228,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
         frame: all its results; those of the first matching are shown.
         tasks: facts by task name.
         comparison: the result of `liquidbench.statistics.compare`.
+        explanations: what kept networks do, by task; None for none.
 
     Returns:
         The contents; parts without results are empty.
@@ -229,7 +239,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], comparis
     models = marks(_in_order(study.model_names, _distinct(rows, "model")), study.families)
     anchors = _anchors(names)
     found = [TaskSummary(name, tasks.get(name, Facts()), rows, models, comparison) for name in names]
-    pages = [_task_page(task, anchors[task.name], study) for task in found]
+    pages = [_task_page(task, anchors[task.name], study, (explanations or {}).get(task.name, ())) for task in found]
     # Conditioned tasks have pages of their own, but are no further tasks.
     bases = [task for task in found if not parted(task.name)[1]]
     close, several = len(bases) >= MANY_TASKS, sum(bool(task.spreads) for task in bases) > 1
@@ -308,7 +318,7 @@ def _without_folders(study: Study, rows: pl.LazyFrame) -> tuple[Study, pl.LazyFr
     return replace(study, tasks=tuple(named)), rows
 
 
-def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
+def _task_page(task: TaskSummary, anchor: str, study: Study, explanations: Sequence[Explanation]) -> TaskPage:
     tuning, tuning_words = charts.tuning(task) if task.spreads else (None, "")
     many = len(task.pairs) > MOST_DRAWN_PAIRS
     loop = tables.loop(task, f"{anchor}-loop") if task.facts.measurements and task.spreads else None
@@ -334,6 +344,7 @@ def _task_page(task: TaskSummary, anchor: str, study: Study) -> TaskPage:
         certainty=sure,
         certainty_figures=charts.certainty(task) if sure else [],
         certainty_left_out=_certainty_left_out(task),
+        explained=[explained(one, task.title) for one in explanations],
         matrix=task_matrix(task) if many else None,
         contests=_contests(task, drawn=not many),
         matched=_settings(task, "matched"),

@@ -1,0 +1,127 @@
+"""Kept networks explained: the command, its file, and what the report draws."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+import yaml
+
+from liquidbench import explaining, explanations, kept, study_file
+from liquidbench.__main__ import main
+from liquidbench.folder import ModelFolder, StudyFolder
+from liquidbench.report.explained import explained
+from liquidbench.system.storage import DamagedFileError
+
+TASK = "occupancy-excerpt"
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Folder of a study with a kept network of each model, not explained yet."""
+    folder = tmp_path_factory.mktemp("explained")
+    asked = {"name": "tiny", "question": "Does it run?", "tasks": [TASK], "models": ["LTC", "RNN"], "parameters": 1000}
+    asked |= {"seeds": 1, "search": {"trials": 1}, "training": {"steps": 3}}
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(asked))
+    assert main(["run", str(folder / "tiny.yaml"), "--results", str(folder / "results"), "--in-process"]) == 0
+    for model in ("LTC", "RNN"):
+        assert main(["keep", str(folder / "results" / "tiny"), "--model", model]) == 0
+    return folder / "results" / "tiny"
+
+
+@pytest.fixture(scope="module")
+def task(study):
+    kept_study = study_file.read(study)
+    return study_file.load_task(kept_study, study_file.facts(kept_study, study), TASK)
+
+
+@pytest.fixture(scope="module")
+def network(study):
+    return kept.read(StudyFolder(study).kept(TASK, "LTC"))
+
+
+@pytest.fixture(scope="module")
+def found(network, task):
+    return explaining.explain(network, task)
+
+
+def test_the_report_shows_what_was_explained_and_else_is_unchanged(study, capsys):
+    report = study / "report.html"
+    assert main(["report", str(study)]) == 0
+    before = report.read_text(encoding="utf-8")
+    assert "What LTC does" not in before
+    assert main(["explain", str(study)]) == 0
+    told = capsys.readouterr().out
+    assert "RNN" in told and "has no time constants" in told and "no single wiring" in told
+    after = report.read_text(encoding="utf-8")
+    for words in (
+        "What LTC does",
+        "Attributions of LTC",
+        "Time constants of LTC",
+        "Effects of lesions",
+        "What RNN does",
+    ):
+        assert words in after
+    assert "Time constants of RNN" not in after
+    # A damaged file, or one of another network, is left out with a warning.
+    ltc, rnn = (ModelFolder(StudyFolder(study).kept(TASK, model)).explanation for model in ("LTC", "RNN"))
+    content = bytearray(ltc.read_bytes())
+    content[len(content) // 2] ^= 1
+    ltc.write_bytes(content)
+    with pytest.raises(DamagedFileError):
+        explanations.read(ltc.parent)
+    ltc.write_bytes(rnn.read_bytes())
+    with pytest.raises(DamagedFileError, match="belongs to"):
+        explanations.read(ltc.parent)
+    with pytest.warns(UserWarning, match="liquidbench explain"):
+        assert [one.model for one in explanations.of_task(study, TASK)] == ["RNN"]
+    ltc.unlink()
+    rnn.unlink()
+    assert main(["report", str(study)]) == 0
+    assert report.read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [(["--model", "GRU"], "there is no kept network of model 'GRU'"), (["--task", "x"], "--task must")],
+)
+def test_what_cannot_be_explained_is_one_sentence(study, options, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", str(study), *options])
+    assert ended.value.code == 2 and words in capsys.readouterr().err
+
+
+def test_attributions_are_complete(found):
+    assert len(found.records) == explaining.RECORDS
+    for record in found.records:
+        change = record.score - record.baseline
+        assert change != 0 and abs(record.gap) < 1e-3 * max(abs(change), 0.1)
+        assert record.attributions.sum() == pytest.approx(change, abs=1e-3)
+        assert (np.diff(record.time_constants, axis=0) >= 0).all() and (record.time_constants > 0).all()
+
+
+def test_the_lesion_of_a_dead_neuron_has_no_effect(network, task, found):
+    model = explaining.networks.unpack(network.description["network"], network.weights, task)
+    wiring, dead = model.layer.wiring, 3
+    weights = safetensors.torch.load(network.weights)
+    # Nobody reads the neuron: no neuron, and not the head.
+    weights["head.weight"][:, dead] = 0
+    pre = torch.as_tensor(np.asarray(wiring.synapses[0]))
+    # softplus of it is the conductance.
+    weights["layer.layers.0.0.raw_w"][pre == dead] = -1e4
+    changed = replace(network, weights=safetensors.torch.save(weights))
+    lesions = explaining.explain(changed, task).lesions
+    assert list(lesions.units) == list(range(wiring.units))
+    assert lesions.effects[dead] == 0
+    assert np.abs(found.lesions.effects).max() > 0
+
+
+def test_what_is_written_is_read_and_drawn_alike(found, network, tmp_path):
+    kept.write(network, tmp_path)
+    explanations.write(found, tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = explanations.read(tmp_path)
+    assert explained(again, "Task") == explained(found, "Task")
