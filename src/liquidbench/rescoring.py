@@ -86,7 +86,7 @@ def rescore(
                 predicted |= more
                 found.shifted += bool(more)
         except storage.DamagedFileError as error:
-            aside = storage.set_aside(predictions.path(directory, run), directory)
+            aside = storage.set_aside(predictions.path(directory, run), Path(directory))
             warnings.warn(f"{error}; it is now {aside}", storage.KeptFileWarning, stacklevel=1)
             writer.remove(run)
             found.damaged += 1
