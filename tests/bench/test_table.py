@@ -712,6 +712,57 @@ def test_what_goes_with_a_target_by_itself_is_no_leak(save, case, kind):
     assert not [line for line in lines if "leak" in line]
 
 
+def meter(end, step=13, start=0.9, rows=400):
+    return (int(start * end) + np.cumsum(step + np.random.default_rng(20).integers(-3, 4, size=rows))) % end
+
+
+@pytest.mark.parametrize(
+    ("end", "step", "start"), [(100_000, 60, 0.9), (65_536, 40, 0.95), (256, 4, 0.5), (1000, 5, 0)]
+)
+@pytest.mark.parametrize("target", ["y", "kwh"])
+def test_a_meter_that_begins_again_at_the_end_of_its_range_is_warned_of(save, end, step, start, target):
+    frame = series(kwh=meter(end, step, start), y=walk())
+    first = int((frame["kwh"].diff() < 0).arg_max() if step > 3 else 0)
+    before, after = frame["kwh"][first - 1], frame["kwh"][first]
+    for kind in ("regression", "forecast"):
+        (warning,) = [line for line in guess(save(frame), target, kind=kind)[1] if "begins again" in line]
+        assert f"'kwh' falls from {before} to {after} in line {first + 2}" in warning and f"at {end:,};" in warning
+
+
+RISE = np.arange(400)
+NO_METERS = {
+    "a tank that is emptied": 900 - np.abs(RISE % 100 - 5.0) * 9,
+    "hours": RISE % 24,
+    "a counter that is set back": RISE % 150 * 5,
+    "noise": np.random.default_rng(21).integers(0, 1000, size=400),
+    "a meter that goes on": meter(10**7),
+}
+
+
+@pytest.mark.parametrize("case", NO_METERS)
+def test_what_falls_otherwise_is_no_meter(save, case):
+    lines = guess(save(series(kwh=NO_METERS[case], y=walk())), "y", kind="regression")[1]
+    assert not [line for line in lines if "as a counter" in line]
+
+
+@pytest.mark.parametrize("cell", ["'{}.5'", "{}·5", "~{}.5~"])
+def test_text_that_looks_like_numbers_is_not_called_classes(save, cell):
+    frame = series(y=[cell.format(number) for number in range(400)])
+    with pytest.raises(ValueError, match="look like numbers but are read as text: if they are amounts, write them as"):
+        guess(save(frame), "y")
+    with pytest.raises(ValueError, match="Merge classes"):
+        guess(save(series(y=[f"B{number}" for number in range(400)])), "y")
+
+
+def test_names_that_differ_further_down_are_said(save):
+    rows = [f"{row},{row % 7}.5,{row % 5}.25" for row in range(200)]
+    text = "\n".join(["t,a,b", *rows[:100], "t,a,c", *rows[100:]]) + "\n"
+    warning = said(guess(save(text), "b")[1], "warning: line 102 has names again")
+    assert "'c' stands where line 1 has 'b': what stands below it counts as 'b'" in warning
+    words = "\n".join(["mode,a,b", *(f"{('mode', 'rest')[row % 2]},{row % 7}.5,{row % 5}.25" for row in range(200))])
+    assert not [line for line in guess(save(words), "b")[1] if "names again" in line]
+
+
 @pytest.mark.parametrize("rows", [200, 2000])
 def test_a_value_far_from_all_others_is_warned_of(save, rows):
     pressure = 1000 + np.random.default_rng(9).normal(size=rows)

@@ -49,8 +49,8 @@ class _Rows:
     """All rows, in the order of recordings and times: of each its recording, values and target, and what is known."""
 
     of: NDArray[np.int64]
-    times: NDArray[np.float64]
-    values: NDArray[np.float64]
+    times: NDArray[Any]
+    values: NDArray[Any]
     observed: NDArray[np.bool_]
     targets: NDArray[Any]
     known: NDArray[np.bool_]
@@ -242,8 +242,8 @@ def _parts(meaning: Meaning, rows: _Rows, found: set[str], past: float) -> Itera
     if (parts := _sum_of(table, targets, past)) is not None:
         how = "a sum or a difference"
     else:
-        positive = (table > 0).all(axis=0)
-        names = [name for name, fits in zip(names, positive, strict=True) if fits]
+        positive = np.flatnonzero((table > 0).all(axis=0))
+        names = [names[place] for place in positive]
         if not len(targets) or not (targets > 0).all():
             return
         parts, how = _sum_of(np.log(table[:, positive]), np.log(targets), past), "a product or a quotient"

@@ -19,10 +19,19 @@ OUTLIER_SHARE = 0.8
 """Share of a column's variance beyond which the one value behind it is suspected too: with few rows, no value can
 be many deviations from a mean and deviation that it has a part in."""
 
+ENDS = tuple(sorted([*(10**power for power in range(3, 13)), *(2**power for power in (8, 12, 16, 24, 32))]))
+"""Numbers at which counters and meters begin again."""
+SELDOM = 0.05
+"""Share of the steps up to which a counter begins again."""
+MOSTLY_UP = 0.75
+"""Share of its other steps, but for those of 0, from which on a counter goes up."""
+LARGE = 0.1
+"""Share of a counter's range from which on its steps are too large to say that it began again."""
+
 
 def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each thing that deserves a look."""
-    for suspect in (_strayed_times, leaks.suspects, _unseen, _outliers):
+    for suspect in (_strayed_times, leaks.suspects, _rolled_over, _unseen, _outliers):
         yield from suspect(meaning, sequences)
 
 
@@ -49,6 +58,34 @@ def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
             f"{f', and so in {len(strayed) - 1} more rows' * (len(strayed) > 1)}; if a clock was wrong, remove "
             "the row, or the gap counts as time that passed"
         )
+
+
+def _rolled_over(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Counters and meters that begin again at the end of their range, by steps as long as all others but for that."""
+    codes = meaning.codes()
+    for name in dict.fromkeys((*meaning.sources, meaning.target)):
+        column = meaning.frame[name]
+        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
+            continue
+        rows = np.flatnonzero(column.is_not_null().to_numpy())
+        numbers = column.drop_nulls().cast(pl.Float64).to_numpy()
+        steps = np.where(np.diff(codes[rows]) == 0, np.diff(numbers), 0.0)
+        # Numbers that are not whole go up to the end, at most.
+        end = next((end for end in ENDS if end >= numbers.max()), None)
+        if end is None or numbers.min() < 0:
+            continue
+        back = steps < -end / 2
+        others = steps[~back & (steps != 0)]
+        if not back.any() or back.mean() > SELDOM or not len(others) or np.mean(others > 0) < MOSTLY_UP:
+            continue
+        longest = np.abs(others).max()
+        if longest <= LARGE * end and (np.abs(steps[back] + end) <= 2 * longest).all():
+            first, count = int(back.argmax()), int(back.sum())
+            yield (
+                f"{name!r} falls from {numbers[first]:.15g} to {numbers[first + 1]:.15g} in "
+                f"{meaning.at(int(rows[first + 1]))}{f', and {count - 1} more times' * (count > 1)}, as a counter that "
+                f"begins again at {end:,}; let it go on from there, or take its change from row to row"
+            )
 
 
 def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
