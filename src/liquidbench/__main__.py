@@ -1102,23 +1102,17 @@ def _predict(options: argparse.Namespace) -> int:
 
         predictor = liquidbench.load(options.model)
         now(f"reading {options.table}{_file_size(Path(options.table))}")
-<<<<<<< HEAD
-        found = predictor.predict(
-            options.table,
-            options.any_spans,
-            dates=options.dates,
-            decimal=options.decimal,
-            ahead=options.ahead,
-            interval=options.interval,
-        )
-=======
         with warnings.catch_warnings():
             # They are among the lines, which are printed below.
             warnings.simplefilter("ignore", NewRowsWarning)
             found = predictor.predict(
-                options.table, options.any_spans, dates=options.dates, decimal=options.decimal, ahead=options.ahead
+                options.table,
+                options.any_spans,
+                dates=options.dates,
+                decimal=options.decimal,
+                ahead=options.ahead,
+                interval=options.interval,
             )
->>>>>>> tablesfix
     for line in predictor.lines:
         print(shown(line), file=sys.stderr)
     if out is None:
