@@ -1516,3 +1516,12 @@ def test_a_group_that_is_the_sum_of_all_others_is_warned_of(guess):
     for other in (lambda parts: parts[0] * 22, lambda parts: parts.mean(axis=0)):
         lines = guess(countries(other), "deaths", group="where")[1]
         assert not [line for line in lines if "is the sum of" in line]
+
+
+def test_columns_of_a_year_and_a_day_are_named_where_clock_times_repeat(guess):
+    row = np.arange(300)
+    frame = pl.DataFrame(
+        {"Year": 2024, "Day": row // 24 + 1, "Time": (row % 24 + 1) * 100, "a": row % 7, "y": row % 11}
+    )
+    with pytest.raises(ValueError, match="as 'Year', 'Day' may be a part of it"):
+        guess(frame.select(pl.all().cast(int)), "y", kind="regression")

@@ -231,8 +231,8 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
         )
     if kind == "classification" and distinct > MOST_CLASSES:
         way = "Try --task regression" if numeric else "Merge classes, or name another target"
-        like_numbers = None if numeric else column.cast(pl.String).str.contains(_LIKE_A_NUMBER)
-        if like_numbers is not None and like_numbers.mean() > 0.5:  # pyright: ignore[reportOptionalOperand]
+        like_numbers = column.cast(pl.String).str.contains(_LIKE_A_NUMBER)
+        if not numeric and 2 * like_numbers.sum() > len(column):
             some = column.filter(like_numbers)[0]
             way = (
                 f"Its cells, such as {some!r}, look like numbers but are read as text: if they are amounts, write them "

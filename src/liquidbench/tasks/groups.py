@@ -535,7 +535,8 @@ def _are_given_out(column: pl.Series) -> bool:
     text = values.str.strip_chars()
     figures = text.str.count_matches(r"\d")
     alike = text.str.len_chars().n_unique() == 1
-    return bool(alike and ((figures >= FEWEST) | ((figures > 0) & text.str.contains(r"\d[A-Za-z-]+\d"))).all())
+    mixed = text.str.contains(r"\d[A-Za-z:-]+\d") & (text.str.len_chars() >= CERTAIN_DIGITS)
+    return bool(alike and ((figures >= FEWEST) | mixed).all())
 
 
 def _are_counted(column: pl.Series) -> bool:

@@ -384,6 +384,9 @@ def _merge_repeated_rows(draft: Draft) -> None:
         hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
         if sure and all(draft.frame[name].n_unique() < groups.FEWEST for name in sure):
             hint = f", but of {sure[0]!r} {_way_apart(draft, sure[0])}"
+        parts = [name for name in draft.frame.columns if words.is_part(name) and name not in (draft.target, draft.time)]
+        if not clocks and parts and draft.frame.select(draft.time, *parts).is_unique().all():
+            clocks = parts
         hour = f", as {listed(clocks)} may be a part of it" if clocks else ""
         daylight = f" Or {draft.daylight}; write times in UTC, or with their offset." if draft.daylight else ""
         long = _long_form(draft)
