@@ -1358,9 +1358,6 @@ def blocks(values, rows=20, pause=60.0, seed=1, **columns):
     return pl.DataFrame(content | columns)
 
 
-TOGETHER = "warning: the rows of each value of 'number' stand together"
-
-
 @pytest.mark.parametrize(
     ("values", "pause"),
     [

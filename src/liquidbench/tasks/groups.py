@@ -456,7 +456,8 @@ def _may_come_back(column: pl.Series, of_key: NDArray[np.int64]) -> bool:
     # A tag is a day in German.
     if words.is_part(name) and not _are_given_out(column):
         return False
-    if column.dtype == pl.String and words.are_states(values):
+    # Hours, such as 00h-01h, may look like codes that were given out.
+    if column.dtype == pl.String and (words.are_states(values) or values.str.contains(r"^\d{1,2} ?h\b").all()):
         return False
     runs = len(known.rle())
     return runs >= FEWEST * len(values) * (int(of_key.max()) + 1) and not (is_fold(column) or is_part_of_split(column))
