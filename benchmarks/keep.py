@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from liquidbench import kept, predictions, results, study_file
+from liquidbench.conditions import parted
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.report import tables
@@ -28,7 +29,7 @@ from liquidbench.study import Study
 
 ROOT = Path(__file__).parents[1]
 COMMANDS = {"demo": "make demo"} | {
-    study: f"liquidbench run studies/{study}.yaml" for study in ("small", "medium", "icu", "icu-raindrop")
+    study: f"liquidbench run studies/{study}.yaml" for study in ("small", "medium", "time", "icu", "icu-raindrop")
 }
 
 
@@ -76,9 +77,34 @@ def shifted(found: Comparison) -> list[str]:
     ]
 
 
+def of_time(found: Comparison) -> list[str]:
+    """What is lost without elapsed time: the mean of each family, on each task and in each way of withholding it."""
+    if not found.elapsed:
+        return []
+    return [
+        "",
+        "Whether elapsed time is used:",
+        "",
+        *(f"- {one.sentence}" for one in found.elapsed),
+        "",
+        "| task | what is withheld | networks | with the time | without | loss, 95 % interval | verdict |",
+        "|---|---|---|---|---|---|---|",
+        *(
+            f"| {one.title} | {use.contrast.title} | {use.who} | {use.pair.means[0]:.3f} | {use.pair.means[1]:.3f} | "
+            f"{use.drop:+.3f}{f' [{use.interval[0]:+.3f}, {use.interval[1]:+.3f}]' if use.interval else ''} | "
+            f"{use.verdict} |"
+            for one in found.elapsed
+            for use in (*one.families, *one.uses)
+            if use.drop is not None and use.pair.means is not None
+        ),
+    ]
+
+
 def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in: Path) -> str:
     frame = results.compared(frame, study.matching[0])
     found = compare(frame, tasks, study.smallest_difference, without=partial(predictions.scores_without, found_in))
+    # A task under a condition has no verdict of its own.
+    tasks = {name: facts for name, facts in tasks.items() if not parted(name)[1]}
     scores = {(s.task, s.model, s.variant): cell(s) for s in found.leaderboard}
     costs = {
         (task, model, metric): value
@@ -112,7 +138,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         for model in study.models
     ]
     done = frame.filter(kind="fit")["run"].n_unique()
-    wanted = sum(run.kind == "fit" and run.task_name in tasks for run in study.runs())
+    wanted = sum(run.kind == "fit" for run in study.runs())
     part = f" **In progress: {done:,} of {wanted:,} fits are done.**" if done < wanted else ""
     note = "At published sizes and rates epochs, batches and splits are this study's: no reproduction of a paper."
     lines = [
@@ -139,6 +165,7 @@ def page(study: Study, frame: pl.DataFrame, tasks: Mapping[str, Facts], found_in
         "",
         *learnt(study, frame, tasks, found),
         *shifted(found),
+        *of_time(found),
         "",
         "Trained parameters, peak memory of a training step, time of an epoch:",
         "",
@@ -182,6 +209,8 @@ def main() -> None:
     # Another network may be the best now.
     shutil.rmtree(to.models, ignore_errors=True)
     for name, facts in tasks.items():
+        if parted(name)[1]:
+            continue
         by = facts.selecting
         winner, run = kept.best_run(frame.filter(task=name), by.name, by.higher_is_better)
         kept.write(kept.of_run(found.root, run), to.root / "models" / name / winner)

@@ -1147,16 +1147,21 @@ def _predict(options: argparse.Namespace) -> int:
         if out is not None and out.exists() and os.path.samefile(out, options.table):
             raise ValueError(f"--out must not be the table itself, whose rows would be lost; got {options.out!r}")
         now("loading torch")
+        from liquidbench.tasks.new_rows import NewRowsWarning
+
         predictor = liquidbench.load(options.model)
         now(f"reading {options.table}{_file_size(Path(options.table))}")
-        found = predictor.predict(
-            options.table,
-            options.any_spans,
-            dates=options.dates,
-            decimal=options.decimal,
-            ahead=options.ahead,
-            interval=options.interval,
-        )
+        with warnings.catch_warnings():
+            # They are among the lines, which are printed below.
+            warnings.simplefilter("ignore", NewRowsWarning)
+            found = predictor.predict(
+                options.table,
+                options.any_spans,
+                dates=options.dates,
+                decimal=options.decimal,
+                ahead=options.ahead,
+                interval=options.interval,
+            )
     for line in predictor.lines:
         print(shown(line), file=sys.stderr)
     if out is None:

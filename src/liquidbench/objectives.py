@@ -5,17 +5,18 @@ Here is what studies, results and reports need, without torch. `liquidrnn.object
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Part(Protocol):
     """What decides of a split: a `liquidbench.tasks.task.Split`."""
 
     @property
-    def environments(self) -> NDArray[np.int64] | None:
+    def environments(self) -> "NDArray[np.int64] | None":
         """(sequence,) or (sequence, time); None where the task has none."""
         ...
 
@@ -25,12 +26,12 @@ class Part(Protocol):
         ...
 
     @property
-    def mask(self) -> NDArray[np.bool_]:
+    def mask(self) -> "NDArray[np.bool_]":
         """(sequence, time, feature), True where observed."""
         ...
 
     @property
-    def target_mask(self) -> NDArray[np.bool_]:
+    def target_mask(self) -> "NDArray[np.bool_]":
         """True where a prediction is scored."""
         ...
 
@@ -140,6 +141,9 @@ def check(text: str, task: Described, batch_size: int) -> None:
     Raises:
         ValueError: with what is missing.
     """
+    # Studies are parsed without NumPy.
+    import numpy as np
+
     objective, _ = parse(text)
     if text == DEFAULT:
         return

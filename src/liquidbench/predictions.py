@@ -117,14 +117,14 @@ def add(directory: str | os.PathLike[str], run: str, predicted: Mapping[str, Pre
     Raises:
         FileNotFoundError, DamagedFileError: as for `read`.
     """
-    network = _read(directory, run, (_NETWORK, _WEIGHTS))
     arrays = _read(directory, run)
     again = {key.removesuffix(_PREDICTIONS) for key in arrays if key.endswith(_PREDICTIONS)} & predicted.keys()
     dropped = {f"{key}{part}" for key in again for part in (_TARGETS, _PREDICTIONS)}
     test = arrays["test_targets"]
-    kept = {name: array for name, array in arrays.items() if name not in dropped}
+    merged: dict[str, Any] = {name: array for name, array in arrays.items() if name not in dropped}
+    merged |= {**_arrays(predicted, test), **_read(directory, run, (_NETWORK, _WEIGHTS))}
     content = io.BytesIO()
-    np.savez_compressed(content, **kept, **_arrays(predicted, test), **network)
+    np.savez_compressed(content, **merged)
     return keep(directory, run, storage.sealed_zip(content, run))
 
 

@@ -1,6 +1,7 @@
 """A kept network at work: predictions for new rows in original units, all at once or one after another."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from numbers import Real
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from liquidbench import conditions, conformal, kept, networks
 from liquidbench.tasks import frozen
-from liquidbench.tasks.new_rows import NewRows
+from liquidbench.tasks.new_rows import NewRows, NewRowsWarning
 from liquidbench.training.learning import Data, predict
 from liquidbench.training.policy import NetworkPolicy
 from liquidbench.user_code import CodeError
@@ -27,7 +28,7 @@ class Predictor:
         task: names, units, classes and scalers; it has no data.
         model: the network, a `torch.nn.Module`.
         scores: its scores when it was trained, by split and metric.
-        lines: what the last `predict` found out or ignored, a sentence each.
+        lines: what the last `predict` found out, ignored or warned of, a sentence each.
 
     Example:
         >>> predictor = liquidbench.load("results/engines-heat/models/CfC")  # doctest: +SKIP
@@ -53,6 +54,9 @@ class Predictor:
         interval: float | None = None,
     ) -> pl.DataFrame:
         """Predict from the rows of a table, read and checked as the one that the network was trained on.
+
+        What deserves a look, such as values far outside of training, is given as a
+        `liquidbench.tasks.new_rows.NewRowsWarning`, through Python's `warnings`; it is in `lines`, too.
 
         Recordings are cut into windows as those of validation and test were, so the same rows have the same
         predictions, up to rounding that depends on how many there are.
@@ -89,6 +93,8 @@ class Predictor:
             )
         rows = NewRows(task, table, any_spans, dates, decimal, ahead)
         self.lines = [*rows.lines, *(f"warning: {warning}" for warning in rows.warnings)]
+        for warning in dict.fromkeys(rows.warnings):
+            warnings.warn(warning, NewRowsWarning, stacklevel=2)
         if interval is not None:
             what = "intervals" if task.classes is None else "sets"
             assert self._calibration is not None

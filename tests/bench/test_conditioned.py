@@ -330,3 +330,14 @@ def _read_yaml(text):
     import yaml
 
     return yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("name", ["dropped-untold", "dropped-span"])
+def test_environments_of_steps_stay_with_their_steps(name):
+    split = uneven().split("train")
+    # The number of the row serves as the environment of each step.
+    split = replace(split, environments=split.rows.astype(np.int64))
+    draws = np.random.default_rng(0).random(split.rows.shape)
+    found = transforms._TRANSFORMS[name](split, draws)
+    assert found.environments is not None and found.environments.shape == found.rows.shape != split.rows.shape
+    assert np.array_equal(found.environments[found.rows >= 0], found.rows[found.rows >= 0])

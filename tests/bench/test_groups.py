@@ -1342,3 +1342,183 @@ def test_sessions_whose_times_go_on_within_a_subject_are_sequences_of_their_own(
     assert any("cut into sequences by 'session' within it" in line for line in lines)
     recordings = [one for split in SPLITS for one in table.load(mapping).recordings(split)]
     assert len(recordings) == 24 and max(np.diff(one.times).max() for one in recordings) < 20
+
+
+def blocks(values, rows=20, pause=60.0, seed=1, **columns):
+    """A recording for each value, ten minutes from row to row, and a pause (in minutes) before each but the first."""
+    count = len(values) * rows
+    minutes = 10 * np.arange(count) + pause * np.repeat(np.arange(len(values)), rows)
+    draws = np.random.default_rng(seed).normal(size=(2, count)).round(3)
+    content = {
+        "time": [datetime(2024, 1, 1) + timedelta(minutes=float(minute)) for minute in minutes],
+        "number": np.repeat(values, rows),
+        "a": draws[0],
+        "y": draws[1],
+    }
+    return pl.DataFrame(content | columns)
+
+
+@pytest.mark.parametrize(
+    ("values", "pause"),
+    [
+        ([4711, 1203, 9934, 2048, 7761, 3310], 0.0),
+        ([35, 36, 38, 39, 40, 44], 333.0),
+        ([3, 6, 1, 5, 2, 4], 0.0),
+        ([7000123, 7000998, 7000341, 7000652, 7000207], 0.0),
+    ],
+    ids=["given out", "in order, with pauses", "counted, in another order", "long"],
+)
+@pytest.mark.parametrize("name", ["number", "voyage", "fish"])
+def test_numbers_of_recordings_in_blocks_are_warned_of_whatever_their_name(guess, values, pause, name):
+    for timed in (True, False) if not pause else (True,):
+        frame = blocks(values, pause=pause).rename({"number": name})
+        lines = guess(frame if timed else frame.drop("time"))[1]
+        (warning,) = [line for line in lines if f"value of {name!r} stand together" in line]
+        assert warning.endswith(f"--group {name} keeps them apart")
+
+
+SLOW = {
+    "a set point that comes again": ([1500, 1207, 1811, 1207, 1500, 1811], 0.0),
+    "a set point of round numbers": ([1500, 1200, 1800, 1400, 1900, 1700], 0.0),
+    "a staircase": ([10, 21, 32, 43, 54, 65], 0.0),
+    "a slow measurement": ([1013, 1011, 1012, 1015, 1014, 1016, 1018, 1017, 1019, 1021, 1020, 1022, 1024, 1023], 0.0),
+    "a daily amount": ([8123, 9410, 7211, 8809, 7919, 9001], 1440.0 - 200),
+}
+
+
+@pytest.mark.parametrize("case", SLOW)
+def test_set_points_and_what_changes_slowly_are_features_without_a_warning(guess, case):
+    values, pause = SLOW[case]
+    mapping, lines = guess(blocks(values, pause=pause))
+    assert mapping["features"] == ["number", "a"] and mapping["group"] is None
+    assert not [line for line in lines if "stand together" in line or "one recording;" in line]
+
+
+def chained(parts, subjects=8, rows=10, order="blocks", **columns):
+    """Subjects with a series for each part, whose rows are counted within it."""
+    axes = [np.arange(subjects), np.arange(len(parts)), np.arange(rows)]
+    subject, part, row = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
+    place = np.lexsort((part, row, subject)) if order == "alternating" else np.arange(len(row))
+    draws = np.random.default_rng(2).normal(size=(2, len(row))).round(3)
+    content = {"subject": subject[place] + 1, "part": [parts[number] for number in part[place]], "count": row[place]}
+    return pl.DataFrame({**content, "x": draws[0], "y": draws[1]} | columns)
+
+
+@pytest.mark.parametrize("order", ["blocks", "alternating"])
+@pytest.mark.parametrize("parts", [["OD", "OS"], ["rest", "task", "sleep"], [1, 2, 3]], ids=str)
+@pytest.mark.parametrize("names", [("eye", "visit"), ("condition", "sample"), ("electrode", "k")], ids=str)
+def test_series_of_one_subject_that_are_chained_are_warned_of(guess, parts, order, names):
+    frame = chained(parts, order=order).rename({"part": names[0], "count": names[1]})
+    mapping, lines = guess(frame)
+    if mapping["group"] == "subject":
+        (warning,) = [line for line in lines if "begins again" in line]
+        assert f"{names[1]!r} begins again with each value of {names[0]!r} within each 'subject'" in warning
+        assert f"--group subject,{names[0]} keeps them apart" in warning
+    assert not [line for line in guess(frame, group=["subject", names[0]])[1] if "begins again" in line]
+
+
+def test_phases_of_one_series_are_not_chained(guess):
+    going_on = chained(["before", "after"]).with_columns(count=pl.col("count") + 10 * (pl.col("part") == "after"))
+    noise = chained(["before", "after"]).with_columns(count=pl.col("x") * 2)
+    traits = chained(["only"]).with_columns(
+        part=pl.when(pl.col("subject") > 4).then(pl.lit("f")).otherwise(pl.lit("m"))
+    )
+    for frame in (going_on, noise, traits):
+        assert not [line for line in guess(frame)[1] if "begins again" in line and "within each" in line]
+
+
+def polled(devices, rounds=80, shuffled=False, seed=3):
+    """Devices that are asked one after another, a minute each, and then a pause; all of them follow one weather."""
+    draws = np.random.default_rng(seed)
+    order = np.concatenate(
+        [draws.permutation(len(devices)) if shuffled else np.arange(len(devices)) for _ in range(rounds)]
+    )
+    row = np.arange(len(order))
+    minutes = row + 2 * (row // len(devices))
+    weather = draws.normal(size=rounds)[row // len(devices)]
+    content = {
+        "time": [datetime(2024, 1, 1) + timedelta(minutes=float(minute)) for minute in minutes],
+        "who": [devices[number] for number in order],
+        "a": (weather + order).round(3),
+        "y": (2 * weather - order + draws.normal(size=len(row))).round(3),
+    }
+    return pl.DataFrame(content)
+
+
+DEVICES = {
+    "mac": ["a4cf12de01", "a4cf12de02", "b8f009aa11"],
+    "imei": [356938035643809, 356938035643810, 356938035643817],
+    "vin": ["WVWZZZ1JZXW000001", "WVWZZZ1JZXW000382", "1HGCM82633A004352"],
+    "tag": ["TAG-001", "TAG-002", "TAG-117", "TAG-118"],
+    "number": [70012, 70013, 70551],
+}
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("name", DEVICES)
+def test_devices_that_are_polled_in_rounds_are_warned_of_by_their_numbers(guess, name, shuffled):
+    frame = polled(DEVICES[name], shuffled=shuffled).rename({"who": name})
+    for rows in (frame, frame.filter(pl.int_range(pl.len()) % 97 != 5)):
+        lines = guess(rows)[1]
+        (warning,) = [line for line in lines if "come again and again" in line]
+        assert f"--group {name} keeps them apart" in warning
+
+
+@pytest.mark.parametrize("states", [["red", "green", "amber"], ["fill", "heat", "drain"], [10, 20, 30]], ids=str)
+def test_states_that_take_turns_are_no_devices(guess, states):
+    assert not [line for line in guess(polled(states).rename({"who": "state"}))[1] if "again and again" in line]
+
+
+def test_codes_that_come_at_random_are_no_devices(guess):
+    draws = np.random.default_rng(4)
+    frame = polled(DEVICES["mac"]).with_columns(who=pl.Series(draws.choice(["E101", "E205", "E307"], 240)))
+    assert not [line for line in guess(frame.rename({"who": "error"}))[1] if "again and again" in line]
+
+
+@pytest.mark.parametrize(
+    "cells", [["1.1899E+19", "3.2041E+18", "4.1772E+18", "5.0031E+18"], ["3.56938E+14", "3.57E+14", "3.5811e+14"] * 2]
+)
+def test_identifiers_that_a_spreadsheet_has_rounded_are_warned_of(guess, cells):
+    cells = list(dict.fromkeys(cells))
+    frame = blocks(range(len(cells)), rows=60).with_columns(patient=pl.Series(np.repeat(cells, 60))).drop("number")
+    lines = guess(frame, group="patient")[1]
+    (warning,) = [line for line in lines if "spreadsheet" in line]
+    assert "'patient' holds long numbers such as" in warning and "E+1" in warning
+    whole = [11899123456789012345 + 7 * number for number in range(4)]
+    for ids in (
+        whole,
+        [11899123456 + number for number in range(4)],
+        [0.5, 1.5, 2.5, 3.5],
+        ["E+1", "E+2", "E+3", "E+4"],
+    ):
+        fair = blocks(range(4), rows=60).with_columns(patient=pl.Series(np.repeat(list(map(str, ids)), 60)))
+        assert not [line for line in guess(fair.drop("number"), group="patient")[1] if "spreadsheet" in line]
+
+
+def countries(total, years=30, seed=5):
+    """Countries by year, with one that is made of the others."""
+    parts = np.random.default_rng(seed).normal(100, 9, size=(6, years)) * np.arange(1, 7)[:, None]
+    names = ["Austria", "Belgium", "Chad", "Denmark", "Egypt", "France", "All"]
+    content = {"where": np.repeat(names, years), "year": np.tile(np.arange(1990, 1990 + years), 7)}
+    deaths = np.concatenate([parts, total(parts)[None]]).round(1)
+    return pl.DataFrame({**content, "gdp": np.random.default_rng(6).normal(size=7 * years), "deaths": deaths.ravel()})
+
+
+def test_a_group_that_is_the_sum_of_all_others_is_warned_of(guess):
+    summed = countries(lambda parts: parts.sum(axis=0))
+    for frame, target in ((summed, "deaths"), (summed, "gdp"), (summed.sort("year"), "deaths")):
+        lines = guess(frame, target, group="where")[1]
+        (warning,) = [line for line in lines if "is the sum of" in line]
+        assert "'deaths' of 'All' is the sum of all other values of 'where'" in warning
+    for other in (lambda parts: parts[0] * 22, lambda parts: parts.mean(axis=0)):
+        lines = guess(countries(other), "deaths", group="where")[1]
+        assert not [line for line in lines if "is the sum of" in line]
+
+
+def test_columns_of_a_year_and_a_day_are_named_where_clock_times_repeat(guess):
+    row = np.arange(300)
+    frame = pl.DataFrame(
+        {"Year": 2024, "Day": row // 24 + 1, "Time": (row % 24 + 1) * 100, "a": row % 7, "y": row % 11}
+    )
+    with pytest.raises(ValueError, match="as 'Year', 'Day' may be a part of it"):
+        guess(frame.select(pl.all().cast(int)), "y", kind="regression")

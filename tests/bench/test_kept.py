@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import polars as pl
@@ -16,7 +17,10 @@ import liquidbench
 from liquidbench import kept, predictions, results, study_file, tasks
 from liquidbench.__main__ import main
 from liquidbench.tasks import frozen
-from liquidbench.tasks.new_rows import NewRows
+from liquidbench.tasks.new_rows import NewRows, NewRowsWarning
+
+# What they say is in the predictor's lines, too, at which most tests look.
+pytestmark = pytest.mark.filterwarnings("ignore::liquidbench.tasks.new_rows.NewRowsWarning")
 
 
 def engines(machines=10, rows=24, seed=0) -> pl.DataFrame:
@@ -301,6 +305,33 @@ def test_what_is_odd_but_readable_is_said(model):
     assert any("'speed' is 0.9" in line and "far outside of training (10" in line for line in predictor.lines)
 
 
+def test_warnings_are_given_once_in_python_and_printed_once_by_the_command(model, tmp_path, capsys):
+    table = engines(machines=2)
+    predictor = liquidbench.load(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predictor.predict(table)
+    odd = table.with_columns(pl.col("speed") / 1000)
+    with pytest.warns(NewRowsWarning) as caught:
+        predictor.predict(odd)
+    (warning,) = caught
+    assert "'speed' is 0.9" in str(warning.message) and warning.filename == __file__
+    assert predictor.lines.count(f"warning: {warning.message}") == 1
+    odd.write_csv(tmp_path / "odd.csv")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert main(["predict", str(model), str(tmp_path / "odd.csv"), "--out", str(tmp_path / "out.csv")]) == 0
+    assert capsys.readouterr().err.count("far outside of training") == 1
+
+
+def test_a_feature_that_new_rows_lack_throughout_is_warned_of(model):
+    predictor = liquidbench.load(model)
+    predictor.predict(engines(machines=2).with_columns(pl.lit(None, dtype=pl.Float64).alias("load [kW]")))
+    assert any("warning: 'load [kW]' has no value in any row, though it had some" in line for line in predictor.lines)
+    predictor.predict(engines(machines=2))
+    assert not any("no value in any row" in line for line in predictor.lines)
+
+
 def test_cells_in_another_unit_than_the_name_of_their_column_are_refused(model, tmp_path):
     table = engines(machines=2)
     for unit, size in (("kW", 1.0), ("MW", 0.001)):
@@ -428,8 +459,8 @@ def test_a_frame_of_pandas_may_hold_its_cells_in_any_type(trained, tmp_path):
     ):
         assert predictor.predict(frame.assign(**stored)).equals(expected), stored
     assert predictor.predict(frame.set_index("time")).equals(expected)
-    gone = frame.assign(x=frame["x"].astype("Float64").where(frame.index != 5))
-    assert predictor.predict(gone).equals(predictor.predict(frame.assign(x=frame["x"].where(frame.index != 5))))
+    with pytest.raises(ValueError, match=r"'x' has no value in row 6"):
+        predictor.predict(frame.assign(x=frame["x"].astype("Float64").where(frame.index != 5)))
     mixed = [str(cell) if at % 2 else cell for at, cell in enumerate(frame["x"])]
     with pytest.raises(ValueError, match=r"'x' must hold numbers, as in training; it holds text such as '0.5'"):
         predictor.predict(frame.assign(x=mixed))
@@ -568,17 +599,18 @@ def test_dates_in_points_are_not_read_in_the_order_of_slashes(trained, tmp_path)
     values = [f"{20 + day % 7}.25" for day in range(90)]
     predictor = trained(daily(written("%m/%d/%Y"), values), *FORECAST)
     new = tmp_path / "new.csv"
-    for form, told in (("%d.%m.%Y", False), ("%m/%d/%Y", True), ("%Y-%m-%d", True)):
+    for form, told in (("%d.%m.%Y", False), ("%m/%d/%Y", True), ("%Y-%m-%d", False)):
         new.write_text(daily(written(form, 12, "2023-03-01"), values[:12]))
         found = predictor.predict(new)["when"].dt.to_string("%Y-%m-%d").to_list()
         assert found == written("%Y-%m-%d", 12, "2023-03-01"), form
         assert any("are read as month, day, year, as in training" in line for line in predictor.lines) == told
 
 
-def test_an_order_that_points_gave_says_nothing_of_slashes(trained, tmp_path):
+@pytest.mark.parametrize(("training", "new"), [("%d.%m.%Y", "%m/%d/%Y"), ("%d/%m/%Y", "%m-%d-%Y")])
+def test_an_order_that_some_marks_gave_says_nothing_of_others(trained, tmp_path, training, new):
     values = [f"{20 + day % 7}.25" for day in range(90)]
-    predictor = trained(daily(written("%d.%m.%Y"), values), *FORECAST)
-    (tmp_path / "new.csv").write_text(daily(written("%m/%d/%Y", 5, "2023-03-01"), values[:5]))
+    predictor = trained(daily(written(training), values), *FORECAST)
+    (tmp_path / "new.csv").write_text(daily(written(new, 5, "2023-03-01"), values[:5]))
     with pytest.raises(ValueError, match="can be read as day, month, year or month, day, year; say which"):
         predictor.predict(tmp_path / "new.csv")
 

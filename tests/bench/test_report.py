@@ -1299,7 +1299,7 @@ def written(tmp_path_factory):
 
 def test_tables_come_in_three_forms(written):
     texts, comparison = written
-    names = {"leaderboard", "over-tasks"} | {
+    names = {"leaderboard", "over-tasks", "over-shifts"} | {
         f"task-{task}{kind}" for task in TASKS for kind in ("", "-pairs", "-shifts")
     }
     assert all(set(of) == names for of in texts.values())
@@ -1312,6 +1312,7 @@ def test_tables_come_in_three_forms(written):
     assert next(row for row in rows if row[1] == best.model)[2] == rf"\textbf{{{shown}}}"
     for name, columns in (
         ("over-tasks", 9),
+        ("over-shifts", 7),
         ("task-cheetah-excerpt", 12),
         ("task-cheetah-excerpt-pairs", 6),
         ("task-cheetah-excerpt-shifts", 3),
@@ -1345,7 +1346,7 @@ def test_csv_holds_the_numbers_in_full(written):
 
 def test_tables_in_the_page_are_the_same(demo, written):
     links = re.findall(r'<a download="([^"]*)" href="data:text/plain;charset=utf-8,([^"]*)">', demo)
-    assert len(links) == 6 + 7 * len(TASKS)
+    assert len(links) == 9 + 7 * len(TASKS)
     forms = {"md": "markdown", "tex": "latex", "csv": "csv"}
     for name, address in links:
         stem, ending = name.split(".")

@@ -18,7 +18,7 @@ from liquidbench import tasks
 from liquidbench.facts import Facts
 from liquidbench.metrics import METRICS
 from liquidbench.study import Study
-from liquidbench.tasks import suspicions, table, uci
+from liquidbench.tasks import leaks, table, uci
 from liquidbench.tasks.task import SPLITS, check
 
 DATA = Path(os.environ.get("LIQUIDBENCH_DATA") or Path(__file__).parents[3] / "shared" / "data")
@@ -605,9 +605,162 @@ def test_the_area_that_makes_a_suspect_is_that_of_scikit_learn():
     draws = np.random.default_rng(8)
     values, classes = draws.integers(6, size=200) + 1e9, draws.integers(3, size=200)
     areas = [metrics.roc_auc_score(classes == label, values) for label in range(3)]
-    np.testing.assert_allclose(
-        suspicions.auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12
-    )
+    np.testing.assert_allclose(leaks.auroc(values, classes, 3), [max(area, 1 - area) for area in areas], rtol=1e-12)
+
+
+def walk(rows=400, seed=10, keep=0.8):
+    """A series that remembers, rounded as a file has it."""
+    y, draws = np.zeros(rows), np.random.default_rng(seed).normal(size=rows)
+    for row in range(1, rows):
+        y[row] = keep * y[row - 1] + draws[row]
+    return y.round(3)
+
+
+def ahead(y, rows, **columns):
+    return series(len(y) - rows, y=y[:-rows], soon=y[rows:], **columns)
+
+
+def counts(seed, most):
+    return np.random.default_rng(seed).integers(1, most, size=400)
+
+
+HIDDEN_LEAKS = {
+    "the next value": (ahead(walk(), 1), "'soon' tells 'y' of the next row"),
+    "a later value in other units": (
+        ahead(walk(), 6).with_columns(soon=32 + 1.8 * pl.col("soon")),
+        "'soon' tells 'y' of 6 rows later",
+    ),
+    "the next class": (ahead(np.where(walk() > 0, "on", "off"), 1), "'soon' tells 'y' of the next row"),
+    "the next of three classes": (
+        ahead(np.array(["low", "mid", "high"])[np.digitize(walk(), [-1, 1])], 2),
+        "'soon' tells 'y' of 2 rows later",
+    ),
+    "a sum": (
+        series(y=counts(1, 80) + counts(2, 300), some=counts(1, 80), others=counts(2, 300)),
+        "2 columns together ('some', 'others') tell 'y' almost exactly, as a sum or a difference",
+    ),
+    "a difference": (
+        series(y=walk() - walk(seed=11), gross=walk(), tare=walk(seed=11)),
+        "2 columns together ('gross', 'tare')",
+    ),
+    "a mean": (
+        series(y=(0.3 * walk() + 0.7 * walk(seed=11)).round(4), left=walk(), right=walk(seed=11)),
+        "2 columns together ('left', 'right')",
+    ),
+    "a product": (
+        series(y=counts(1, 20) * 0.5 * counts(2, 50), price=0.5 * counts(2, 50), sold=counts(1, 20)),
+        "2 columns together ('price', 'sold') tell 'y' almost exactly, as a product or a quotient",
+    ),
+    "a running total": (
+        series(y=counts(1, 90), total=counts(1, 90).cumsum()),
+        "'total' tells 'y', which is its change",
+    ),
+    "a logarithm": (series(y=walk(), milli=10 ** (walk() / 2)), "'milli' is 'y' on another scale"),
+    "a reciprocal": (
+        series(y=walk() + 20, period=1 / (walk() + 20) ** 4),
+        "the larger one is, the smaller is the other",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HIDDEN_LEAKS)
+def test_a_leak_may_be_in_another_row_in_several_columns_or_on_another_scale(save, case):
+    frame, how = HIDDEN_LEAKS[case]
+    lines = guess(save(frame), "y")[1]
+    (suspect,) = [line for line in lines if "leak suspect" in line]
+    assert how in suspect
+
+
+def test_life_left_is_told_by_a_clock_and_its_end(save):
+    lives = (40, 50, 45, 60, 38, 44)
+    cycle = np.concatenate([np.arange(1, life + 1) for life in lives])
+    end = np.repeat(lives, lives)
+    content = {"unit": np.repeat(np.arange(6), lives), "cycle": cycle, "s": walk(len(end)), "end": end}
+    frame = pl.DataFrame({**content, "left": end - cycle})
+    for time in (None, "cycle"):
+        lines = guess(save(frame), "left", time=time)[1]
+        assert "('end', 'cycle')" in said(lines, "warning: leak suspect") or time is None
+        assert "tell 'left' almost exactly" in said(lines, "warning: leak suspect")
+    assert not [line for line in guess(save(frame.drop("end")), "left", time="cycle")[1] if "leak" in line]
+
+
+def steps(rows=400):
+    """A room that follows its set point, and what else goes on in it."""
+    aim = np.repeat(np.random.default_rng(12).integers(15, 25, size=rows // 20), 20).astype(float)
+    room = aim.copy()
+    for row in range(1, rows):
+        room[row] = 0.7 * room[row - 1] + 0.3 * aim[row]
+    return aim, (room + 0.05 * np.random.default_rng(13).normal(size=rows)).round(2)
+
+
+TIME = np.arange(400)
+FAIR = {
+    "a value before": {"y": walk(401)[1:], "before": walk(401)[:-1]},
+    "a cosine and a sine": {"y": np.sin(TIME / 9 + 1), "sine": np.sin(TIME / 9), "cosine": np.cos(TIME / 9)},
+    "a slow place and its speed": {"y": np.cos(TIME / 90), "place": np.sin(TIME / 90)},
+    "two meters that only go up": {"y": counts(1, 90).cumsum(), "other": (counts(2, 90) ** 2).cumsum()},
+    "a noisy sum": {"y": walk() + walk(seed=11) + 0.05 * walk(seed=12), "one": walk(), "two": walk(seed=11)},
+    "a set point": {"y": steps()[1], "aim": steps()[0]},
+    "a trend": {"y": 0.02 * TIME + walk(), "other": 0.06 * TIME + walk(seed=11)},
+}
+
+
+@pytest.mark.parametrize("case", FAIR)
+@pytest.mark.parametrize("kind", ["regression", "forecast"])
+def test_what_goes_with_a_target_by_itself_is_no_leak(save, case, kind):
+    lines = guess(save(series(**FAIR[case])), "y", kind=kind)[1]
+    assert not [line for line in lines if "leak" in line]
+
+
+def meter(end, step=13, start=0.9, rows=400):
+    return (int(start * end) + np.cumsum(step + np.random.default_rng(20).integers(-3, 4, size=rows))) % end
+
+
+@pytest.mark.parametrize(
+    ("end", "step", "start"), [(100_000, 60, 0.9), (65_536, 40, 0.95), (256, 4, 0.5), (1000, 5, 0)]
+)
+@pytest.mark.parametrize("target", ["y", "kwh"])
+def test_a_meter_that_begins_again_at_the_end_of_its_range_is_warned_of(save, end, step, start, target):
+    frame = series(kwh=meter(end, step, start), y=walk())
+    first = int((frame["kwh"].diff() < 0).arg_max() if step > 3 else 0)
+    before, after = frame["kwh"][first - 1], frame["kwh"][first]
+    for kind in ("regression", "forecast"):
+        (warning,) = [line for line in guess(save(frame), target, kind=kind)[1] if "begins again" in line]
+        assert f"'kwh' falls from {before} to {after} in line {first + 2}" in warning and f"at {end:,};" in warning
+
+
+RISE = np.arange(400)
+NO_METERS = {
+    "a tank that is emptied": 900 - np.abs(RISE % 100 - 5.0) * 9,
+    "hours": RISE % 24,
+    "a counter that is set back": RISE % 150 * 5,
+    "noise": np.random.default_rng(21).integers(0, 1000, size=400),
+    "a meter that goes on": meter(10**7),
+}
+
+
+@pytest.mark.parametrize("case", NO_METERS)
+def test_what_falls_otherwise_is_no_meter(save, case):
+    lines = guess(save(series(kwh=NO_METERS[case], y=walk())), "y", kind="regression")[1]
+    assert not [line for line in lines if "as a counter" in line]
+
+
+@pytest.mark.parametrize("cell", ["'{}.5'", "{}·5", "~{}.5~"])
+def test_text_that_looks_like_numbers_is_not_called_classes(save, cell):
+    frame = series(y=[cell.format(number) for number in range(400)])
+    with pytest.raises(ValueError, match="look like numbers but are read as text: if they are amounts, write them as"):
+        guess(save(frame), "y")
+    with pytest.raises(ValueError, match="Merge classes"):
+        guess(save(series(y=[f"B{number}" for number in range(400)])), "y")
+
+
+def test_names_that_differ_further_down_are_said(save):
+    rows = [f"{row},{row % 7}.5,{row % 5}.25" for row in range(200)]
+    text = "\n".join(["t,a,b", *rows[:100], "t,a,c", *rows[100:]]) + "\n"
+    warning = said(guess(save(text), "b")[1], "warning: line 102 has names again")
+    assert "'c' stands where line 1 has 'b': what stands below it counts as 'b'" in warning
+    words = "\n".join(["mode,a,b", *(f"{('mode', 'rest')[row % 2]},{row % 7}.5,{row % 5}.25" for row in range(200))])
+    assert not [line for line in guess(save(words), "b")[1] if "names again" in line]
 
 
 @pytest.mark.parametrize("rows", [200, 2000])

@@ -557,7 +557,7 @@ def test_the_registry_is_whole():
     [
         ({"name": ""}, "name of a ModelSpec must be text"),
         ({"layer": "nowhere"}, "package.module:name; got 'nowhere'"),
-        ({"family": "odd"}, "family must be one of liquid, recurrent, other, yours; got 'odd'"),
+        ({"family": "odd"}, "family must be one of liquid, recurrent, other, control, yours; got 'odd'"),
         ({"time": "decay"}, "time must be native or append; got 'decay'"),
         (
             {"structures": {"num_layers": [1, 2]}},

@@ -122,19 +122,29 @@ def test_states_and_gradients(form, masked, units):
 
 @distinct_forms
 def test_single_precision(instruction_set, form):
-    """Compared with float64 of the same numbers, no worse than the reference in float32 by much."""
-    p = problem(form, 17, 6, 33, dtype=torch.float32)
-    exact_tensors = [
-        t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in p.tensors
-    ]
-    exact = p.reference(exact_tensors)
-    exact_gradients = differentiated(exact, exact_tensors)
+    """Compared with float64 of the same numbers, no worse than the reference in float32 by much.
 
-    def errors(states):
-        pairs = zip((states, *differentiated(states, p.tensors)), (exact, *exact_gradients), strict=True)
-        return torch.stack([(a.double() - b).abs().max() / b.abs().max().clamp(min=1e-30) for a, b in pairs])
+    How much an error grows along a sequence depends on the numbers, and which of the two makes the unlucky one is
+    chance: so the medians of several draws are compared.
+    """
+    found, plain = [], []
+    for seed in range(5):
+        p = problem(form, 17, 6, 33, dtype=torch.float32)
+        values = torch.randn(p.tensors[0].shape, generator=torch.Generator().manual_seed(seed))
+        tensors = [values.requires_grad_(), *p.tensors[1:]]
+        exact_tensors = [
+            t if t is None or not t.is_floating_point() else t.detach().double().requires_grad_() for t in tensors
+        ]
+        exact = p.reference(exact_tensors)
+        expected = (exact, *differentiated(exact, exact_tensors))
 
-    found, plain = errors(p.compiled()), errors(p.reference())
+        def errors(states, tensors=tensors, expected=expected):
+            pairs = zip((states, *differentiated(states, tensors)), expected, strict=True)
+            return torch.stack([(a.double() - b).abs().max() / b.abs().max().clamp(min=1e-30) for a, b in pairs])
+
+        found.append(errors(p.compiled(tensors)).detach())
+        plain.append(errors(p.reference(tensors)).detach())
+    found, plain = torch.stack(found).median(0).values, torch.stack(plain).median(0).values
     assert (found < 4 * plain + 2e-6).all(), (found, plain)
 
 

@@ -81,7 +81,7 @@ def test_layers_from_the_meta_device_load_state_dicts(case):
     layer, (x, spans) = case.make().double(), data()
     with torch.device("meta"):
         # Structure is drawn from torch's own generator there.
-        empty = case.make(generator=None) if isinstance(case.hidden, int) else None
+        empty = case.make(generator=None) if layer.wiring is None else None
     if empty is None:
         with torch.device("meta"):
             empty = case.kind(5, layer.wiring, batch_first=True, **case.arguments)
@@ -92,8 +92,8 @@ def test_layers_from_the_meta_device_load_state_dicts(case):
     assert torch.equal(empty(x, timespans=spans)[0], layer(x, timespans=spans)[0])
     with torch.no_grad():
         assert torch.equal(empty.step(x[:, 0])[0], layer.step(x[:, 0])[0])
-    assigned = case.kind(5, case.hidden if isinstance(case.hidden, int) else layer.wiring, batch_first=True,
-                         device="meta", **case.arguments)  # fmt: skip
+    structure = case.hidden if layer.wiring is None else layer.wiring
+    assigned = case.kind(5, structure, batch_first=True, device="meta", **case.arguments)
     assigned.load_state_dict(layer.state_dict(), assign=True)
     assert torch.equal(assigned(x, timespans=spans)[0], layer(x, timespans=spans)[0])
 

@@ -209,10 +209,9 @@ def family_losses(tasks: Sequence[TaskResults]) -> list[FamilyLoss]:
     """What each shift costs liquid and recurrent networks over tasks; empty without both families."""
     keys = sorted({key for task in tasks for key in task.shifted}, key=shifts.place_of)
     found = [one for key in keys if (one := _family_loss(tasks, key)) is not None]
-    tested = [one for one in found if one.p is not None]
-    corrected = holm([one.p for one in tested]) if tested else ()
-    by_shift = {one.shift: float(p) for one, p in zip(tested, corrected, strict=True)}
-    return [replace(one, p=by_shift.get(one.shift)) for one in found]
+    tested = {one.shift: one.p for one in found if one.p is not None}
+    corrected = dict(zip(tested, holm(list(tested.values())).tolist(), strict=True)) if tested else {}
+    return [replace(one, p=corrected.get(one.shift)) for one in found]
 
 
 def _family_loss(tasks: Sequence[TaskResults], key: str) -> FamilyLoss | None:

@@ -349,7 +349,7 @@ class TaskResults:
             return self._compared((names[0], names[1]), ({}, {}), len(planned))
         if selection and alone and max(map(len, members)) > 1:
             reason = "choosing among a family's networks takes 2 seeds on each split that all of them have finished"
-            blank = self._compared((names[0], names[1]), ({}, {}), len(planned))
+            blank = self._compared((names[0], names[1]), ({}, {}), len(planned) - len(runs))
             return replace(blank, reason=reason, subsets=k)
         sides = [self._chosen(models, runs, k, selection) for models in members]
         freedom = sum(map(len, members)) - 2

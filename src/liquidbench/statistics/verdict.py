@@ -476,7 +476,9 @@ def _warnings(tasks: Sequence[TaskResults], judgements: Sequence[Judgement]) -> 
             "searches, which is mostly several times as large, so nothing is ranked and there is no verdict."
         )
     for over in ("seed", "split"):
-        few = min((len(pair.differences) for pair in pairs if pair.over == over), default=FEW_SEEDS)
+        # Where there is no difference, the judgement says why.
+        found = (len(pair.differences) for pair in pairs if pair.over == over and pair.differences)
+        few = min(found, default=FEW_SEEDS)
         if few < FEW_SEEDS:
             warnings.append(
                 f"{counted(few, over)} {'is' if few == 1 else 'are'} few: with fewer than {FEW_SEEDS}, only large "

@@ -138,6 +138,8 @@ def _dropped_span(split: Split, draws: NDArray[np.float64]) -> Split:
         mask=closed_up(split.mask),
         rows=closed_up(split.rows, empty=-1),
     )
+    if split.environments is not None and split.environments.ndim > 1:
+        split = replace(split, environments=closed_up(split.environments))
     if split.target_mask.ndim < 2:
         return split
     return _scored(replace(split, targets=closed_up(split.targets)), closed_up(split.target_mask))

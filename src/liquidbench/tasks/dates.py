@@ -683,11 +683,13 @@ def _elapsed_of(
     return elapsed
 
 
-def in_points(column: pl.Series) -> bool:
-    """Whether most dates of a column of text are written with points, as 01.02.2024."""
+def mark(column: pl.Series) -> str | None:
+    """The mark between day, month and year of most dates of a column of text, as in 01.02.2024; None without one."""
     if column.dtype != pl.String:
-        return False
-    return bool((column.drop_nulls().str.contains(r"^\s*\d{1,2}\.\d{1,2}\.\d{2,4}\b").mean() or 0.0) > 0.5)  # pyright: ignore
+        return None
+    marks = column.drop_nulls().str.extract(r"^\s*\d{1,2}([./-])\d{1,2}[./-]\d{2,4}\b")
+    usual = marks.drop_nulls().mode()
+    return usual[0] if len(usual) and 2 * (marks == usual[0]).sum() > len(marks) else None
 
 
 def _choose_order(

@@ -21,6 +21,9 @@ FEWEST_TO_SUSPECT = 5
 SAME_QUANTITY = 0.999
 """Correlation from which on columns that are named alike are one quantity; digits are lost in conversion."""
 
+_LIKE_A_NUMBER = r"^[^\w+-]*[+-]?\d+(?:[^\w\s/:-]\d+)?[^\w]*$"
+"""Figures with at most one mark among them, and any around them."""
+
 
 def choose(draft: Draft) -> None:
     """Choose the kind of prediction and what it is made from, and make numbers of the features."""
@@ -228,6 +231,13 @@ def _choose_kind(draft: Draft, features: tuple[str, ...]) -> str:
         )
     if kind == "classification" and distinct > MOST_CLASSES:
         way = "Try --task regression" if numeric else "Merge classes, or name another target"
+        like_numbers = column.cast(pl.String).str.contains(_LIKE_A_NUMBER)
+        if not numeric and 2 * like_numbers.sum() > len(column):
+            some = column.filter(like_numbers)[0]
+            way = (
+                f"Its cells, such as {some!r}, look like numbers but are read as text: if they are amounts, write them "
+                "as numbers, such as 2.5, without quotes or other marks"
+            )
         draft.refuse(
             f"target {draft.target!r} holds {distinct} distinct values, too many to be classes (at most "
             f"{MOST_CLASSES}). {way}"

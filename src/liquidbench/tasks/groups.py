@@ -49,6 +49,17 @@ REGULAR = 0.85
 """Share of the changes, and of the runs, that are alike where values take turns, but for rows that are lacking."""
 PAUSE = 5
 """Times as long as all others of a round the time to the next is, where recordings are written in rounds."""
+FAR_APART = 5
+"""Times as large as the usual step of numbers that were given out, in the order of the rows, their range may be; and
+as many as their values the numbers among which these were."""
+CERTAIN_DIGITS = 6
+"""Digits that a spreadsheet leaves of a long number in scientific notation."""
+ROUNDED_FROM = 1e11
+"""Numbers from which on it does so."""
+SAME_SUM = 0.005
+"""Share by which the sum of groups may differ from what is their sum, after rounding."""
+MOST_COLUMNS = 12
+"""Columns of numbers in which sums of groups are looked for."""
 MOST_ROWS = 10_000
 """Rows in which recordings that were written together are looked for: the first ones."""
 _MOST_FOLDS = 20
@@ -338,15 +349,42 @@ def is_of_identifier(frame: pl.DataFrame, name: str) -> bool:
 
 
 def unnamed_blocks(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
-    """Columns of text, named in no way like identifiers, each of whose many values has its rows together."""
+    """Columns, named in no way like identifiers, each of whose many values has its rows together.
+
+    Whole numbers may be set points or slow measurements, too, so something has to speak for recordings: the time leaps
+    where they change and hardly anywhere else, or they are as numbers that were given out are.
+    """
     return [
         name
         for name in _usable(frame, target, time)
-        if frame[name].dtype == pl.String
-        and not words.is_named(name)
+        if not words.is_named(name)
         and _count(frame, (name,)) >= MANY_BLOCKS
         and _in_blocks(frame, (name,))
+        and (frame[name].dtype == pl.String or _are_of_recordings(frame, name, time))
     ]
+
+
+def _are_of_recordings(frame: pl.DataFrame, name: str, time: str | None) -> bool:
+    """Whether whole numbers in blocks of rows are those of recordings."""
+    frame = frame.filter(frame[name].is_not_null() & (True if time is None else frame[time].is_not_null()))
+    changes = frame[name].diff().drop_nulls().to_numpy() != 0
+    begins = frame.filter(pl.Series(np.append(True, changes)))
+    if time is not None:
+        # What is known once a day, or a month, changes at the same time of it.
+        if frame[time].dtype == pl.Datetime and begins[time].dt.time().n_unique() <= len(begins) / 2:
+            return False
+        spans = np.diff(dates.seconds(frame[time]))
+        usual = np.median(spans)
+        leaps = (np.abs(spans) > PAUSE * np.abs(usual)) | (spans * usual < 0)
+        if leaps[changes].mean() >= ALMOST_ALL and leaps[~changes].mean() <= 1 - ALMOST_ALL:
+            return True
+    values = begins[name].to_numpy()
+    up, span = np.mean(np.diff(values) > 0), np.ptp(values) + 1
+    shuffled = 1 - ALMOST_ALL < up < ALMOST_ALL
+    as_long = len(str(values.min())) == len(str(values.max())) >= FEWEST and np.gcd.reduce(values) == 1
+    # Numbers that were measured are near those before.
+    far = np.median(np.abs(np.diff(values))) >= span / FAR_APART
+    return bool(shuffled and far and ((as_long and span > FAR_APART * len(values)) or span == len(values)))
 
 
 def recurring(frame: pl.DataFrame, target: str, time: str | None) -> list[str]:
@@ -365,8 +403,9 @@ def interleaved(frame: pl.DataFrame, target: str, time: str | None, key: tuple[s
 
     An hour, a season or a state (on, off) comes back too, so one of these has to speak for recordings as well: numbers
     that go on, within each value, from its last row and not from the row before; the name of what has a series of its
-    own, such as a room, whose values take turns; times that come in rounds, close together, of values that are counted.
-    All of this is looked for within the values of a key.
+    own, such as a room, whose values take turns; values that were given out, such as serial numbers, each of which
+    comes once in every round; times that come in rounds, close together, of values that are counted. All of this is
+    looked for within the values of a key.
     """
     times = np.zeros(frame.height) if time is None else dates.seconds(frame[time])
     of_key = codes(frame, key)
@@ -389,8 +428,10 @@ def interleaved(frame: pl.DataFrame, target: str, time: str | None, key: tuple[s
         )
         if (other := next(goes_on, None)) is not None:
             found[name] = f"within each of them {other!r} goes on from its last row, and not from the row before"
-        elif words.may_have_series(name) and _take_turns(rows):
+        elif (words.may_have_series(name) or _are_given_out(frame[name])) and _take_turns(rows):
             found[name] = "they take turns"
+        elif _are_given_out(frame[name]) and _go_round(rows):
+            found[name] = "each of them comes once in every round"
         elif time is not None and _come_in_rounds(rows) and _are_counted(frame[name].drop_nulls()):
             found[name] = "the times of each round are close together"
     # The floor that a room is on comes back with it; of two names of the same, the first is enough.
@@ -410,9 +451,13 @@ def _may_come_back(column: pl.Series, of_key: NDArray[np.int64]) -> bool:
     if not 1 < len(values) <= len(known) / FEWEST_ROWS or len(known) < (1 - FEW_MISSING) * len(column):
         return False
     whole = column.dtype.is_numeric() and bool((values.cast(pl.Float64) % 1 == 0).all())
-    if not (column.dtype == pl.String or whole) or words.is_part(name) or words.is_trait(name) or is_unit(column):
+    if not (column.dtype == pl.String or whole) or words.is_trait(name) or is_unit(column):
         return False
-    if column.dtype == pl.String and words.are_states(values):
+    # A tag is a day in German.
+    if words.is_part(name) and not _are_given_out(column):
+        return False
+    # Hours, such as 00h-01h, may look like codes that were given out.
+    if column.dtype == pl.String and (words.are_states(values) or values.str.contains(r"^\d{1,2} ?h\b").all()):
         return False
     runs = len(known.rle())
     return runs >= FEWEST * len(values) * (int(of_key.max()) + 1) and not (is_fold(column) or is_part_of_split(column))
@@ -468,6 +513,31 @@ def _come_in_rounds(rows: pl.DataFrame) -> bool:
     spans = rows.with_columns(span=pl.col("time").diff().over("key")).drop_nulls("span")
     usual = spans.group_by("of").agg(pl.median("span"))["span"].sort().to_numpy()
     return bool(usual[-1] > PAUSE * usual[:-1].sum() > 0)
+
+
+def _go_round(rows: pl.DataFrame) -> bool:
+    """Whether each value comes once in every round, in whatever order, but for a few rows that are lacking."""
+    count, rounds, seen = rows["of"].n_unique(), 0, set()
+    for row in rows.select("key", "of").iter_rows():
+        # A round is over where a value comes again.
+        if not rounds or row in seen or len(seen) == count:
+            rounds, seen = rounds + 1, set()
+        seen.add(row)
+    return count >= FEWEST and len(rows) >= REGULAR * rounds * count
+
+
+def _are_given_out(column: pl.Series) -> bool:
+    """Whether values are those of serial numbers and the like: as long as each other, with many figures."""
+    values = column.drop_nulls().unique()
+    if column.dtype.is_numeric():
+        numbers = values.cast(pl.Int64).to_numpy()
+        lengths = {len(str(number)) for number in numbers}
+        return bool(numbers.min() >= 10**4 and len(lengths) == 1 and np.gcd.reduce(numbers) == 1)
+    text = values.str.strip_chars()
+    figures = text.str.count_matches(r"\d")
+    alike = text.str.len_chars().n_unique() == 1
+    mixed = text.str.contains(r"\d[A-Za-z:-]+\d") & (text.str.len_chars() >= CERTAIN_DIGITS)
+    return bool(alike and ((figures >= FEWEST) | mixed).all())
 
 
 def _are_counted(column: pl.Series) -> bool:
@@ -528,6 +598,75 @@ def restarting(frame: pl.DataFrame, target: str, time: str | None) -> dict[str, 
                 found[name] = other
                 break
     return found
+
+
+def chained(frame: pl.DataFrame, key: tuple[str, ...], target: str, time: str | None) -> tuple[str, str] | None:
+    """A column whose values are series of their own within each group, and what counts the rows of each; None for none.
+
+    Eyes of a subject and their visits are written so, or runs of a session and their samples: the numbers of the other
+    column come again within the group, and go up within each of these values.
+    """
+    groups_of = codes(frame, key)
+    usable = [
+        name
+        for name in _usable(frame, target, time)
+        if name not in key and not frame[name].has_nulls() and not words.counts_within(name)
+    ]
+    counters = [
+        name
+        for name in frame.columns
+        if name not in (target, time, *key) and frame[name].dtype.is_numeric() and not frame[name].has_nulls()
+    ]
+    for name in usable[:MOST_PAIRED]:
+        series = _count(frame, (*key, name))
+        # Numbers that go up from each to the next may be those of laps or days of one series, unless these are long.
+        least = FEWEST_ROWS if frame[name].dtype.is_numeric() else SHORT
+        if series < 1.5 * (groups_of.max() + 1) or frame.height < least * series:
+            continue
+        of_rows = codes(frame, (*key, name))
+        order = np.argsort(of_rows, kind="stable")
+        same = np.diff(of_rows[order]) == 0
+        for counter in counters[:MOST_PAIRED]:
+            steps = np.diff(frame[counter].cast(pl.Float64).to_numpy()[order])[same]
+            if counter == name or len(steps) < 2 * FEWEST_ROWS or not ((steps > 0).all() or (steps < 0).all()):
+                continue
+            # With as many numbers in each series as in all of them together, those of all but one come again.
+            again = frame.height - _count(frame, (*key, counter))
+            if again >= MOST * frame.height * (1 - (groups_of.max() + 1) / series):
+                return name, counter
+    return None
+
+
+def rounded(column: pl.Series) -> str | None:
+    """A value of an identifier that a spreadsheet has rounded, as in 1.1899E+19; None where there is none."""
+    if column.dtype != pl.String and not column.dtype.is_float():
+        return None
+    cells = column.drop_nulls().unique(maintain_order=True)
+    if column.dtype == pl.String:
+        cells = cells.filter(cells.str.contains(r"^\s*\d([.,]\d+)?[eE]\+?\d+\s*$")).str.replace(",", ".", literal=True)
+    numbers = cells.cast(pl.Float64, strict=False).drop_nulls()
+    long = numbers.filter(numbers >= ROUNDED_FROM)
+    short = [number for number in long if float(f"{number:.{CERTAIN_DIGITS - 1}e}") == number]
+    return f"{short[0]:.{CERTAIN_DIGITS - 1}G}" if short and len(short) == len(long) else None
+
+
+def totals(frame: pl.DataFrame, key: tuple[str, ...], time: str | None) -> tuple[str, str] | None:
+    """The group whose numbers are the sums of all others' at the same times, and the column in which; None for none."""
+    if len(key) != 1 or time is None or _count(frame, key) <= FEWEST:
+        return None
+    numbers = [name for name in frame.columns if name not in (*key, time) and frame[name].dtype.is_numeric()]
+    for name in numbers[:MOST_COLUMNS]:
+        rows = frame.select(*key, time, x=pl.col(name).cast(pl.Float64)).drop_nulls()
+        rows = rows.with_columns(rest=pl.col("x").sum().over(time) - pl.col("x"), others=pl.len().over(time) - 1)
+        rows = rows.filter(pl.col("others") >= FEWEST - 1, pl.col("x") != 0)
+        close = (pl.col("rest") - pl.col("x")).abs() <= SAME_SUM * pl.col("x").abs()
+        found = rows.group_by(*key, maintain_order=True).agg(
+            close=close.mean(), count=pl.len(), all=pl.col("x").n_unique()
+        )
+        found = found.filter(pl.col("close") >= ALMOST_ALL, pl.col("count") >= FEWEST_ROWS, pl.col("all") >= FEWEST)
+        if found.height:
+            return str(found[key[0]][0]), name
+    return None
 
 
 def ascending(frame: pl.DataFrame, times: NDArray[np.float64], target: str, time: str | None) -> list[str]:

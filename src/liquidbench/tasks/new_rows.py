@@ -23,6 +23,11 @@ from liquidbench.tasks.sequences import Sequences
 from liquidbench.tasks.task import Recording, Task, later_steps
 from liquidbench.wording import counted, listed
 
+
+class NewRowsWarning(UserWarning):
+    """Of what deserves a look in new rows: values far outside of training, say, or other spans between them."""
+
+
 STRANGE = 6.0
 """Deviations of a column in training beyond which values are most likely in another unit or mark missing cells."""
 
@@ -47,7 +52,7 @@ def description(sequences: Sequences) -> dict[str, Any]:
         "time": draft.time,
         "time_columns": written,
         "dates": draft.date_order,
-        "dates_in_points": any(dates.in_points(draft.file.frame[name]) for name in written if name in draft.file.frame),
+        "date_marks": [dates.mark(draft.file.frame[name]) for name in written if name in draft.file.frame],
         "unit_of_time": None if draft.time is None else draft.file.units.get(draft.time),
         "elapsed": draft.time is not None and draft.frame[draft.time].dtype.is_numeric(),
         "time_scale": sequences.time_scale,
@@ -120,8 +125,6 @@ class NewRows(Draft):
         as_known = None if order else self._known_order(file)
         given |= {"dates": found} if (found := order or as_known) else {}
         super().__init__(given, path or Path("the table"), file)
-        if as_known:
-            self.lines.append(f"time: dates that leave a choice are read as {dates.ORDERS[as_known]}, as in training")
         if not self.height:
             self.refuse("it has no rows")
         self.target = how["target"] if how["target"] in self._columns else ""
@@ -129,6 +132,8 @@ class NewRows(Draft):
         timing.find(self)
         self._check_units()
         timing.choose(self)
+        if as_known and self.found.orders:
+            self.lines.append(f"time: dates that leave a choice are read as {dates.ORDERS[as_known]}, as in training")
         self._check_clock()
         recordings.choose(self)
         recordings.put_in_order(self)
@@ -160,11 +165,11 @@ class NewRows(Draft):
         )
 
     def _known_order(self, file: columns.Table) -> str | None:
-        """The order of dates in training, if these are written alike: what points mean says nothing of slashes."""
+        """The order of dates in training, if these have the same marks: what points mean says nothing of slashes."""
         cells = [file.frame[name] for name in self.how["time_columns"] if name in file.frame.columns]
         text = [column for column in cells if column.dtype == pl.String]
-        alike = all(dates.in_points(column) == self.how["dates_in_points"] for column in text)
-        return self.how["dates"] if text and alike else None
+        marks = {dates.mark(column) for column in text} - {None}
+        return self.how["dates"] if text and marks <= set(self.how.get("date_marks", ())) else None
 
     def _select(self) -> None:
         """Keep the columns that are inputs, times and groups."""
@@ -287,6 +292,10 @@ class NewRows(Draft):
         return column.cast(pl.Float64).fill_null(0.0).to_numpy()
 
     def _check_missing(self, name: str, there: Any) -> None:
+        if not there.any() and self._columns[name]["missing"]:
+            self.warnings.append(
+                f"{name!r} has no value in any row, though it had some in training: predictions may be worse"
+            )
         if there.all() or self._columns[name]["missing"]:
             return
         what = f"{name!r} has no value in {self.at(int((~there).argmax()))}{_more(~there)}"

@@ -333,6 +333,15 @@ class _Reading:
                     "below it belong to other names than those above; bring the tables that were put together into "
                     "one order of columns first (pandas.concat does)"
                 )
+        renamed = self._renamed(header, again)
+        if renamed is not None:
+            number, before, after = renamed
+            again[number - 1] = True
+            self.warnings.append(
+                f"line {number} has names again, of which {after!r} stands where line {self.header_line} has "
+                f"{before!r}: what stands below it counts as {before!r}. If it is something else, bring the tables "
+                "that were put together into one order of columns first (pandas.concat does)"
+            )
         if not again.any():
             return
         self.kept &= ~again
@@ -344,6 +353,21 @@ class _Reading:
             "read as going on from what stands above. If it is another recording, add a column that tells them apart "
             "and name it with --group"
         )
+
+    def _renamed(self, header: Sequence[str], again: NDArray[np.bool_]) -> tuple[int, str, str] | None:
+        """The first line with most of the names and a word for each of the others, and the first two that differ."""
+        names = [cell.strip().strip('"') for cell in header]
+        # A line begins or ends as the names do, or nothing says that it has some.
+        ends = self.lines.str.contains(f'^"?{re.escape(names[0])}\\b|\\b{re.escape(names[-1])}"?\\s*$').to_numpy()
+        places = np.flatnonzero(ends & self.kept & ~again)
+        places = places[places >= self.header_line][:_SAMPLE_LINES]
+        for number, row in self._split([(int(place) + 1, self.lines[int(place)]) for place in places], self.separator):
+            cells = [cell.strip() for cell in row]
+            others = [pair for pair in zip(names, cells, strict=False) if pair[0].casefold() != pair[1].casefold()]
+            words = all(after and not re.search(r"^\W*\d", after) and after not in names for _, after in others)
+            if len(cells) == len(names) and 0 < 2 * len(others) < len(names) and words:
+                return number, *others[0]
+        return None
 
     def _next_row(self, place: int) -> int | None:
         """Place of the next line that is kept, if there is one."""

@@ -23,7 +23,9 @@ def choose(draft: Draft) -> None:
     """Choose the columns that tell recordings apart, and warn of tables in which rows are no times of one."""
     draft.key = _choose(draft)
     if draft.key:
+        _suspect_chained(draft)
         _suspect_interleaved(draft, draft.frame)
+        _suspect_totals(draft)
     else:
         pairs = groups.pairs(draft.frame, draft.target, draft.time) if draft.time is not None else []
         draft.together = [pair for pair in pairs if not _any_of_clock(draft, pair)]
@@ -100,6 +102,30 @@ def _suspect_recordings(draft: Draft, frame: pl.DataFrame) -> None:
     _suspect_interleaved(draft, frame, but={*restarting, *restarting.values()})
 
 
+def _suspect_chained(draft: Draft) -> None:
+    """Warn of several series of one group that are read as one, one below another or row by row."""
+    if (found := groups.chained(draft.frame, draft.key, draft.target, draft.time)) is None:
+        return
+    name, counter = found
+    of = " and ".join(map(repr, draft.key))
+    draft.warnings.append(
+        f"{counter!r} begins again with each value of {name!r} within each {of}, as in several series, but their rows "
+        f"are read as one; if each has a series of its own, --group {shlex.quote(','.join((*draft.key, name)))} keeps "
+        "them apart"
+    )
+
+
+def _suspect_totals(draft: Draft) -> None:
+    """Warn of a group that is the sum of all others, so that one part of the split tells another."""
+    if (found := groups.totals(draft.frame, draft.key, draft.time)) is None:
+        return
+    value, name = found
+    draft.warnings.append(
+        f"{name!r} of {value!r} is the sum of all other values of {draft.group!r}, which tell it, and it tells them, "
+        "from one part of the split to another; remove its rows"
+    )
+
+
 def _suspect_interleaved(draft: Draft, frame: pl.DataFrame, but: Collection[str] = ()) -> None:
     """Warn of recordings that were written together, row by row, and are read as one, or as one of each group."""
     for name, reason in groups.interleaved(frame, draft.target, draft.time, draft.key).items():
@@ -154,6 +180,11 @@ def _suspect_names(draft: Draft) -> None:
     """Warn of groups that may be one under two names, or none."""
     for name in draft.key:
         column = draft.frame[name]
+        if some := groups.rounded(column):
+            draft.warnings.append(
+                f"{name!r} holds long numbers such as {some}, of which a spreadsheet has kept few digits, so that "
+                "several may count as one; export them again as text"
+            )
         if column.dtype != pl.String:
             continue
         if twins := groups.twins(column):
@@ -353,6 +384,9 @@ def _merge_repeated_rows(draft: Draft) -> None:
         hint = f" ({' or '.join(map(repr, names[:4]))} would do)" if names else ""
         if sure and all(draft.frame[name].n_unique() < groups.FEWEST for name in sure):
             hint = f", but of {sure[0]!r} {_way_apart(draft, sure[0])}"
+        parts = [name for name in draft.frame.columns if words.is_part(name) and name not in (draft.target, draft.time)]
+        if not clocks and parts and draft.frame.select(draft.time, *parts).is_unique().all():
+            clocks = parts
         hour = f", as {listed(clocks)} may be a part of it" if clocks else ""
         daylight = f" Or {draft.daylight}; write times in UTC, or with their offset." if draft.daylight else ""
         long = _long_form(draft)

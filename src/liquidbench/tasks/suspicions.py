@@ -1,23 +1,16 @@
 """What in a user's table deserves a look before any training: leaks, what training never shows, likely errors."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
-from liquidbench.tasks import dates
-from liquidbench.tasks.draft import correlation
-from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CLASSES
+from liquidbench.tasks import dates, leaks
 from liquidbench.tasks.meaning import Meaning
 from liquidbench.tasks.sequences import Sequences, known_targets
 from liquidbench.tasks.task import SPLITS, Scaler
 from liquidbench.wording import listed
 
-LEAK = 0.999
-"""Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
-target in disguise."""
 STRAYED = 10
 """How many times as long as all other rows of a recording a gap beside a few rows at its end is, to be warned of."""
 OUTLIER = 20
@@ -26,10 +19,19 @@ OUTLIER_SHARE = 0.8
 """Share of a column's variance beyond which the one value behind it is suspected too: with few rows, no value can
 be many deviations from a mean and deviation that it has a part in."""
 
+ENDS = tuple(sorted([*(10**power for power in range(3, 13)), *(2**power for power in (8, 12, 16, 24, 32))]))
+"""Numbers at which counters and meters begin again."""
+SELDOM = 0.05
+"""Share of the steps up to which a counter begins again."""
+MOSTLY_UP = 0.75
+"""Share of its other steps, but for those of 0, from which on a counter goes up."""
+LARGE = 0.1
+"""Share of a counter's range from which on its steps are too large to say that it began again."""
+
 
 def suspicions(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
     """A sentence for each thing that deserves a look."""
-    for suspect in (_strayed_times, _leaks, _unseen, _outliers):
+    for suspect in (_strayed_times, leaks.suspects, _rolled_over, _unseen, _outliers):
         yield from suspect(meaning, sequences)
 
 
@@ -58,73 +60,32 @@ def _strayed_times(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
         )
 
 
-def _leaks(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
-    """Features that tell the target too well to be true."""
-    if meaning.per == "sequence":
-        targets = np.concatenate(
-            [np.full(len(recording), np.ravel(recording.targets)[0]) for recording in sequences.recordings]
-        )
-        known = np.ones(len(targets), dtype=bool)
-    else:
-        targets = np.concatenate([np.ravel(recording.targets) for recording in sequences.recordings])
-        known = np.concatenate([recording.target_mask for recording in sequences.recordings])  # pyright: ignore
-    values = np.concatenate([recording.values for recording in sequences.recordings])
-    observed = np.concatenate([recording.observed for recording in sequences.recordings])
-
-    def pairs(column: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        both = known & observed[:, column]
-        return values[both, column], targets[both]
-
-    # What a slow target says of its own next value is no leak, only what says more than that is.
-    names = [feature.name for feature in meaning.feature_columns]
-    own = correlation(*pairs(names.index(meaning.target))) if meaning.forecasts else 0.0
-    for column, name in enumerate(names):
-        if how := _tells_target(meaning, *pairs(column), least=max(LEAK, own)):
+def _rolled_over(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """Counters and meters that begin again at the end of their range, by steps as long as all others but for that."""
+    codes = meaning.codes()
+    for name in dict.fromkeys((*meaning.sources, meaning.target)):
+        column = meaning.frame[name]
+        if not column.dtype.is_numeric() or (name == meaning.target and meaning.classes is not None):
+            continue
+        rows = np.flatnonzero(column.is_not_null().to_numpy())
+        numbers = column.drop_nulls().cast(pl.Float64).to_numpy()
+        steps = np.where(np.diff(codes[rows]) == 0, np.diff(numbers), 0.0)
+        # Numbers that are not whole go up to the end, at most.
+        end = next((end for end in ENDS if end >= numbers.max()), None)
+        if end is None or numbers.min() < 0:
+            continue
+        back = steps < -end / 2
+        others = steps[~back & (steps != 0)]
+        if not back.any() or back.mean() > SELDOM or not len(others) or np.mean(others > 0) < MOSTLY_UP:
+            continue
+        longest = np.abs(others).max()
+        if longest <= LARGE * end and (np.abs(steps[back] + end) <= 2 * longest).all():
+            first, count = int(back.argmax()), int(back.sum())
             yield (
-                f"leak suspect: {name!r} {how}; if it is not known when the prediction is made, leave it out "
-                "(features: in a study)"
+                f"{name!r} falls from {numbers[first]:.15g} to {numbers[first + 1]:.15g} in "
+                f"{meaning.at(int(rows[first + 1]))}{f', and {count - 1} more times' * (count > 1)}, as a counter that "
+                f"begins again at {end:,}; let it go on from there, or take its change from row to row"
             )
-        elif not meaning.forecasts and (how := _is_there_by_target(meaning, known, observed[:, column], targets)):
-            yield (
-                f"leak suspect: {meaning.sources[column]!r} is {how}, and models are told which values are missing; if "
-                "it is filled in only once the target is known, leave it out (features: in a study)"
-            )
-
-
-def _is_there_by_target(
-    meaning: Meaning, known: NDArray[np.bool_], observed: NDArray[np.bool_], targets: NDArray[Any]
-) -> str | None:
-    """Whether a feature is there almost exactly where the target is of one class, or where it is not 0."""
-    there, classes = observed[known].astype(np.float64), meaning.classes
-    if classes is not None:
-        ranked = auroc(there, targets[known], len(classes))
-        best = int(ranked.argmax())
-        if ranked[best] > LEAK:
-            inside = there[targets[known] == best].mean() > 0.5
-            return f"{'filled' if inside else 'empty'} almost exactly where {meaning.target!r} is {classes[best]!r}"
-    elif auroc(there, (targets[known] != 0).astype(np.int64), 2)[0] > LEAK:
-        return f"filled or empty almost exactly where {meaning.target!r} is not 0"
-    return None
-
-
-def _tells_target(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any], least: float) -> str | None:
-    """In which way a feature tells the target, if it does so almost perfectly."""
-    if meaning.classes is not None and _pairs_off(values, targets):
-        return f"tells {meaning.target!r} exactly, value for value"
-    if meaning.classes is None or len(meaning.classes) == 2:
-        r = correlation(values, targets)
-        if r > least:
-            ahead = "'s next value" if meaning.forecasts else ""
-            return f"correlates with {meaning.target!r}{ahead} almost perfectly (|r| = {r:.5f})"
-    if meaning.classes is not None:
-        ranked = auroc(values, targets, len(meaning.classes))
-        best = int(ranked.argmax())
-        if ranked[best] > least:
-            return (
-                f"alone tells class {meaning.classes[best]!r} of {meaning.target!r} from all others almost perfectly "
-                f"(AUROC {ranked[best]:.5f})"
-            )
-    return None
 
 
 def _unseen(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
@@ -207,24 +168,3 @@ def _outlying_targets(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
             f"target {meaning.target!r} reaches {targets[worst]:.4g} in training, {distances[worst]:.0f} standard "
             "deviations from its mean, by which errors are measured: check for errors in the data"
         )
-
-
-def _pairs_off(values: NDArray[Any], classes: NDArray[np.int64]) -> bool:
-    """Whether each value goes with one class only and each class with one value, more often than chance explains."""
-    distinct = np.unique(values)
-    if not 1 < len(distinct) <= min(MOST_CLASSES, len(values) / FEWEST_TO_SUSPECT):
-        return False
-    together = np.unique(np.stack([values, classes]), axis=1).shape[1]
-    return together == len(distinct) == len(np.unique(classes))
-
-
-def auroc(values: NDArray[Any], targets: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-    """How well ranks of the values, up or down, tell each class from all others: 0.5 for not at all, 1 perfectly."""
-    _, inverse, ties = np.unique(values, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
-    counts = np.bincount(targets, minlength=classes)
-    above = np.bincount(targets, weights=ranks, minlength=classes) - counts * (counts + 1) / 2
-    others = len(targets) - counts
-    enough = np.minimum(counts, others) >= FEWEST_TO_SUSPECT
-    area = np.where(enough, above / np.maximum(counts * others, 1), 0.5)
-    return np.maximum(area, 1 - area)

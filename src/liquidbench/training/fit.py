@@ -245,8 +245,10 @@ def tried_again(
             f"the network of a fit on {task.name!r} with seed {seed} no longer predicts what it did; restore the data "
             "that it was tested on, or repeat the fit in a new folder"
         )
-    found = under_shifts(model, task, Robustness.parse(new), seed)
-    return {predictions.shifted(shift, level): tuple(part.numpy() for part in pair) for shift, level, pair in found}
+    return {
+        predictions.shifted(shift, level): (expected.numpy(), answers.numpy())
+        for shift, level, (expected, answers) in under_shifts(model, task, Robustness.parse(new), seed)
+    }
 
 
 def _scores(rows: Rows, task: Task) -> dict[str, dict[str, float | None]]:

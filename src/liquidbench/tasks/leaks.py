@@ -1,0 +1,297 @@
+"""Features that tell the target of a user's table too well to be true.
+
+A leak may stand in the row of the target or in one before, be a copy in other units or on another scale, or be told by
+several columns together, as a total is by its parts.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from liquidbench.tasks.draft import correlation
+from liquidbench.tasks.features import FEWEST_TO_SUSPECT, MOST_CLASSES
+from liquidbench.tasks.meaning import Meaning
+from liquidbench.tasks.sequences import Sequences
+from liquidbench.wording import counted, listed
+
+LEAK = 0.999
+"""Correlation with the target, or AUROC for one of its classes, beyond which a feature is suspected of being the
+target in disguise."""
+TOGETHER = 0.99999
+"""Correlation beyond which several columns are suspected of being what the target was computed from."""
+CLEARLY = 10
+"""Times as far from perfect as a suspect is what the target's own past tells of it: a smooth signal tells itself, and
+whatever goes with it, almost perfectly."""
+AHEAD = 24
+"""Rows up to which a feature is looked at as the target of a later row."""
+PERIODS = 4 * AHEAD
+"""Rows up to which the target is looked at as its own past."""
+CONCORDANT = 0.99
+"""Share of the steps in which a copy on another scale goes the target's way."""
+BOTH_WAYS = 0.1
+"""Share of the target's steps that go up, and that go down; what only grows goes with all else that does."""
+PART = 0.01
+"""Share of the target's deviation from which on a column is a part of it."""
+ROWS_PER_COLUMN = 10
+"""Rows for each column without which several together tell any target."""
+MOST_COLUMNS = 100
+"""Columns among which parts of the target are looked for."""
+MOST_ROWS = 10_000
+"""Rows, the first ones, in which all but copies in the same row are looked for."""
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """All rows, in the order of recordings and times: of each its recording, values and target, and what is known."""
+
+    of: NDArray[np.int64]
+    times: NDArray[Any]
+    values: NDArray[Any]
+    observed: NDArray[np.bool_]
+    targets: NDArray[Any]
+    known: NDArray[np.bool_]
+
+    def pairs(self, column: int, ahead: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+        """A feature's values, and the target so many rows later within the same recording."""
+        count = max(len(self.of) - ahead, 0)
+        both = self.observed[:count, column] & self.known[ahead:] & (self.of[:count] == self.of[ahead:])
+        return self.values[:count][both, column], self.targets[ahead:][both]
+
+    def head(self, rows: int) -> "_Rows":
+        return _Rows(*(array[:rows] for array in vars(self).values()))
+
+
+def suspects(meaning: Meaning, sequences: Sequences) -> Iterator[str]:
+    """A sentence for each feature that is suspected of being the target in disguise, and for several that tell it."""
+    rows = _rows(meaning, sequences)
+    way = "if it is not known when the prediction is made, leave it out (features: in a study)"
+    # What a slow target says of its own next value is no leak, only what says more than that is.
+    names = [feature.name for feature in meaning.feature_columns]
+    own = correlation(*rows.pairs(names.index(meaning.target))) if meaning.forecasts else 0.0
+    found: set[str] = set()
+    for column, name in enumerate(names):
+        if how := _tells_target(meaning, *rows.pairs(column), least=max(LEAK, own)):
+            found.add(meaning.sources[column])
+            yield f"leak suspect: {name!r} {how}; {way}"
+        elif not meaning.forecasts and (how := _is_there_by_target(meaning, rows, column)):
+            found.add(meaning.sources[column])
+            yield (
+                f"leak suspect: {meaning.sources[column]!r} is {how}, and models are told which values are missing; if "
+                "it is filled in only once the target is known, leave it out (features: in a study)"
+            )
+    if meaning.per == "sequence":
+        return
+    first = rows.head(MOST_ROWS)
+    past = _tells_itself(meaning, first)
+    for column, source in enumerate(meaning.sources):
+        if source not in found and source != meaning.target and (how := _tells_row(meaning, first, column, past)):
+            found.add(source)
+            yield f"leak suspect: {source!r} {how}; {way}"
+    if meaning.kind == "regression":
+        yield from _parts(meaning, first, found, past)
+
+
+def _rows(meaning: Meaning, sequences: Sequences) -> _Rows:
+    recordings = sequences.recordings
+    lengths = [len(recording) for recording in recordings]
+    if meaning.per == "sequence":
+        each = [np.ravel(recording.targets)[0] for recording in recordings]
+        targets, known = np.repeat(np.array(each), lengths), np.ones(sum(lengths), dtype=bool)
+    else:
+        targets = np.concatenate([np.ravel(recording.targets) for recording in recordings])
+        known = np.concatenate([recording.target_mask for recording in recordings])  # pyright: ignore
+    return _Rows(
+        of=np.repeat(np.arange(len(recordings)), lengths),
+        times=np.concatenate([recording.times for recording in recordings]),
+        values=np.concatenate([recording.values for recording in recordings]),
+        observed=np.concatenate([recording.observed for recording in recordings]),
+        targets=targets,
+        known=known,
+    )
+
+
+def _is_there_by_target(meaning: Meaning, rows: _Rows, column: int) -> str | None:
+    """Whether a feature is there almost exactly where the target is of one class, or where it is not 0."""
+    targets, classes = rows.targets[rows.known], meaning.classes
+    there = rows.observed[rows.known, column].astype(np.float64)
+    if classes is not None:
+        ranked = auroc(there, targets, len(classes))
+        best = int(ranked.argmax())
+        if ranked[best] > LEAK:
+            inside = there[targets == best].mean() > 0.5
+            return f"{'filled' if inside else 'empty'} almost exactly where {meaning.target!r} is {classes[best]!r}"
+    elif auroc(there, (targets != 0).astype(np.int64), 2)[0] > LEAK:
+        return f"filled or empty almost exactly where {meaning.target!r} is not 0"
+    return None
+
+
+def _tells_target(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any], least: float) -> str | None:
+    """In which way a feature tells the target, if it does so almost perfectly."""
+    if meaning.classes is not None and _pairs_off(values, targets):
+        return f"tells {meaning.target!r} exactly, value for value"
+    if meaning.classes is None or len(meaning.classes) == 2:
+        r = correlation(values, targets)
+        if r > least:
+            ahead = "'s next value" if meaning.forecasts else ""
+            return f"correlates with {meaning.target!r}{ahead} almost perfectly (|r| = {r:.5f})"
+    if meaning.classes is not None:
+        ranked = auroc(values, targets, len(meaning.classes))
+        best = int(ranked.argmax())
+        if ranked[best] > least:
+            return (
+                f"alone tells class {meaning.classes[best]!r} of {meaning.target!r} from all others almost perfectly "
+                f"(AUROC {ranked[best]:.5f})"
+            )
+    return None
+
+
+def _tells_itself(meaning: Meaning, rows: _Rows) -> float:
+    """How well the target of an earlier row, or of the two rows before, tells the target, at best."""
+    best = 0.0
+    for back in range(1, min(PERIODS, len(rows.of) - 1) + 1):
+        both = rows.known[:-back] & rows.known[back:] & (rows.of[:-back] == rows.of[back:])
+        before, now = rows.targets[:-back][both], rows.targets[back:][both]
+        # Too few pairs, as far back in short recordings, say anything.
+        if len(now) < len(rows.of) / 4:
+            continue
+        best = max(best, correlation(before, now) if meaning.classes is None else float(np.mean(before == now)))
+    if meaning.classes is not None or len(rows.of) < 3:
+        return best
+    # A sum of the two rows before is what goes on a sine of any period.
+    three = rows.known[2:] & rows.known[1:-1] & rows.known[:-2] & (rows.of[2:] == rows.of[:-2])
+    last, now = np.stack([rows.targets[1:-1][three], rows.targets[:-2][three]], axis=1), rows.targets[2:][three]
+    if len(now) < len(rows.of) / 4:
+        return best
+    last = last - last.mean(axis=0)
+    return max(best, correlation(last @ np.linalg.lstsq(last, now - now.mean())[0], now))
+
+
+def _tells_row(meaning: Meaning, rows: _Rows, column: int, past: float) -> str | None:
+    """Whether a feature is the target of a later row, or the target is its change or a copy on another scale."""
+    here = _strength(meaning, *rows.pairs(column))
+    for ahead in range(1, AHEAD + 1):
+        values, targets = rows.pairs(column, ahead)
+        if len(values) < len(rows.of) / 4:
+            break
+        if _is_clear(_strength(meaning, values, targets), max(here, past)):
+            return (
+                f"tells {meaning.target!r} of {'the next row' if ahead == 1 else f'{ahead} rows later'} almost exactly"
+            )
+    if meaning.kind != "regression":
+        return None
+    there = rows.observed[:, column]
+    steps = there[1:] & there[:-1] & (np.diff(rows.of) == 0)
+    changes = np.diff(rows.values[:, column])
+    both = steps & rows.known[1:]
+    if _is_clear(correlation(changes[both], rows.targets[1:][both]), max(here, past)):
+        return f"tells {meaning.target!r}, which is its change from the row before"
+    both = steps & rows.known[1:] & rows.known[:-1]
+    ways = np.sign(changes[both]), np.sign(np.diff(rows.targets)[both])
+    if _go_together(*ways) and correlation(*map(_ranks, rows.pairs(column))) > LEAK:
+        return f"is {meaning.target!r} on another scale: the larger one is, the {_or_smaller(*ways)} is the other"
+    return None
+
+
+def _strength(meaning: Meaning, values: NDArray[Any], targets: NDArray[Any]) -> float:
+    """How well values tell the targets: 1 perfectly."""
+    if meaning.classes is None:
+        return correlation(values, targets)
+    return float(auroc(values, targets, len(meaning.classes)).max()) if len(values) else 0.0
+
+
+def _is_clear(strength: float, others: float) -> bool:
+    return strength > LEAK and CLEARLY * (1 - strength) < 1 - others
+
+
+def _go_together(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether steps have the same signs, or opposite ones, and go both ways."""
+    products = (one * other)[(one != 0) & (other != 0)]
+    if len(products) < len(one) / 2 or len(products) < ROWS_PER_COLUMN:
+        return False
+    ways = min(np.mean(other > 0), np.mean(other < 0)) >= BOTH_WAYS
+    return bool(ways and abs(products.mean()) >= 2 * CONCORDANT - 1)
+
+
+def _or_smaller(one: NDArray[Any], other: NDArray[Any]) -> str:
+    return "larger" if (one * other).sum() > 0 else "smaller"
+
+
+def _ranks(values: NDArray[Any]) -> NDArray[np.float64]:
+    return pl.Series(values).rank().to_numpy()
+
+
+def _parts(meaning: Meaning, rows: _Rows, found: set[str], past: float) -> Iterator[str]:
+    """Columns of which the target is a sum or a difference, or a product or a quotient."""
+    numbers = [
+        place
+        for place, source in enumerate(meaning.sources)
+        if source not in found
+        and source not in meaning.presence
+        and meaning.frame[source].dtype.is_numeric()
+        and 2 * rows.observed[:, place].sum() >= len(rows.of)
+    ]
+    table, names = rows.values[:, numbers], [meaning.sources[place] for place in numbers]
+    there = rows.known & rows.observed[:, numbers].all(axis=1)
+    if meaning.time is not None and meaning.frame[meaning.time].dtype.is_numeric():
+        table, names = np.column_stack([table, rows.times]), [*names, meaning.time]
+    table, targets = table[there], np.ravel(rows.targets)[there].astype(np.float64)
+    if (parts := _sum_of(table, targets, past)) is not None:
+        how = "a sum or a difference"
+    else:
+        positive = np.flatnonzero((table > 0).all(axis=0))
+        names = [names[place] for place in positive]
+        if not len(targets) or not (targets > 0).all():
+            return
+        parts, how = _sum_of(np.log(table[:, positive]), np.log(targets), past), "a product or a quotient"
+    if parts is not None:
+        of = listed([names[part] for part in parts])
+        yield (
+            f"leak suspect: {counted(len(parts), 'column')} together ({of}) tell {meaning.target!r} almost exactly, as "
+            f"{how} of them; if they are not known when the prediction is made, leave one out (features: in a study)"
+        )
+
+
+def _sum_of(table: NDArray[np.float64], targets: NDArray[np.float64], past: float) -> list[int] | None:
+    """The columns, at least two, of which the targets are a weighted sum; None where there are none."""
+    spread = np.ptp(table, axis=0) > 0 if len(table) else np.zeros(table.shape[1], dtype=bool)
+    usable = np.flatnonzero(spread)[:MOST_COLUMNS]
+    if len(usable) < 2 or len(targets) < ROWS_PER_COLUMN * (len(usable) + 1) or np.ptp(targets) == 0:
+        return None
+    columns = table[:, usable]
+    columns, aim = (columns - columns.mean(axis=0)) / columns.std(axis=0), (targets - targets.mean()) / targets.std()
+    parts = np.flatnonzero(np.abs(np.linalg.lstsq(columns, aim)[0]) >= PART)
+    if len(parts) < 2:
+        return None
+    weights = np.linalg.lstsq(columns[:, parts], aim)[0]
+    strength = correlation(columns[:, parts] @ weights, aim)
+    parts = usable[parts]
+    # Of a cosine and a sine, any other is a weighted sum; hardly anything is a plain one by chance.
+    plain = np.abs(np.abs(weights) * targets.std() / table[:, parts].std(axis=0) - 1) < PART
+    if strength <= TOGETHER or not (plain.all() or _is_clear(strength, past)):
+        return None
+    return [int(part) for part in parts]
+
+
+def _pairs_off(values: NDArray[Any], classes: NDArray[np.int64]) -> bool:
+    """Whether each value goes with one class only and each class with one value, more often than chance explains."""
+    distinct = np.unique(values)
+    if not 1 < len(distinct) <= min(MOST_CLASSES, len(values) / FEWEST_TO_SUSPECT):
+        return False
+    together = np.unique(np.stack([values, classes]), axis=1).shape[1]
+    return together == len(distinct) == len(np.unique(classes))
+
+
+def auroc(values: NDArray[Any], targets: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+    """How well ranks of the values, up or down, tell each class from all others: 0.5 for not at all, 1 perfectly."""
+    _, inverse, ties = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(ties) - (ties - 1) / 2)[inverse]
+    counts = np.bincount(targets, minlength=classes)
+    above = np.bincount(targets, weights=ranks, minlength=classes) - counts * (counts + 1) / 2
+    others = len(targets) - counts
+    enough = np.minimum(counts, others) >= FEWEST_TO_SUSPECT
+    area = np.where(enough, above / np.maximum(counts * others, 1), 0.5)
+    return np.maximum(area, 1 - area)
