@@ -105,6 +105,7 @@ def test_attributions_are_complete(found):
 def test_the_lesion_of_a_dead_neuron_has_no_effect(network, task, found):
     model = explaining.networks.unpack(network.description["network"], network.weights, task)
     wiring, dead = model.layer.wiring, 3
+    assert wiring is not None and found.lesions is not None
     weights = safetensors.torch.load(network.weights)
     # Nobody reads the neuron: no neuron, and not the head.
     weights["head.weight"][:, dead] = 0
@@ -113,6 +114,7 @@ def test_the_lesion_of_a_dead_neuron_has_no_effect(network, task, found):
     weights["layer.layers.0.0.raw_w"][pre == dead] = -1e4
     changed = replace(network, weights=safetensors.torch.save(weights))
     lesions = explaining.explain(changed, task).lesions
+    assert lesions is not None
     assert list(lesions.units) == list(range(wiring.units))
     assert lesions.effects[dead] == 0
     assert np.abs(found.lesions.effects).max() > 0
