@@ -370,3 +370,30 @@ def test_steps_that_are_too_few_are_refused():
         ERM(F.mse_loss)(given(predictions[:, 0]), batch(targets[:, 0], scored=torch.ones(12, 2, dtype=torch.bool)))
     with pytest.raises(ValueError, match="model must return predictions for the 12 sequences of targets"):
         ERM(F.mse_loss)(given(predictions[:3]), batch(targets))
+
+
+@pytest.mark.parametrize("objective", [CORAL(1.0, F.mse_loss), StateMoments(1.0, F.mse_loss)])
+def test_a_large_mean_of_features_does_not_round_the_penalty(objective):
+    # 1000 more is exact for multiples of 1/256.
+    features, zero = (random(12, 3) * 256).round().div(256).float(), torch.zeros(12, 2)
+    exact = objective(given(zero, features.double()), batch(zero))
+    torch.testing.assert_close(objective(given(zero, features + 1000), batch(zero)), exact, rtol=1e-6, atol=0)
+
+
+def test_nothing_scored_is_refused():
+    zero, nothing = torch.zeros(12, 2), {"scored": torch.zeros(12, dtype=torch.bool)}
+    for objective in (ERM(F.mse_loss), Mixup(0.5, "any", F.mse_loss)):
+        with pytest.raises(ValueError, match="scored must be True somewhere in each batch"):
+            objective(given(zero), batch(zero, **nothing))
+    absent = (ENVIRONMENTS != 1)[:, None].expand(12, 5)
+    with pytest.raises(ValueError, match=r"present must be True somewhere .* got \[20, 0, 25\] states"):
+        StateMoments(1.0, F.mse_loss)(given(zero, torch.zeros(12, 5, 3)), batch(zero, present=absent))
+
+
+def test_a_nan_does_not_get_into_group_dros_weights():
+    objective, targets = GroupDRO(3, 0.5, F.mse_loss), random(12, 2)
+    objective(given(random(12, 2, seed=1)), batch(targets))
+    before = objective.weights.clone()
+    with pytest.raises(FloatingPointError, match="risks must be finite"):
+        objective(given(targets.clone().fill_(torch.nan)), batch(targets))
+    assert torch.equal(objective.weights, before) and before.isfinite().all()

@@ -262,7 +262,10 @@ class ERM(EnvironmentObjective):
         """The mean loss."""
         predictions, _ = self.outputs(model, batch)
         scored = _Counted(batch.scored, predictions, "scored")
-        return self.loss(scored.rows("predictions", predictions), scored.rows("targets", batch.targets))
+        rows = scored.rows("predictions", predictions)
+        if not len(rows):
+            raise ValueError("scored must be True somewhere in each batch: no targets have no mean loss")
+        return self.loss(rows, scored.rows("targets", batch.targets))
 
     def combine(self, sums: Tensor, numbers: Tensor) -> Tensor:
         """The mean loss."""
@@ -429,6 +432,11 @@ class GroupDRO(EnvironmentObjective):
         """The weighted sum of risks, after a step of the weights."""
         risks = sums[:, 1] / sums[:, 0]
         if self.training:
+            if not bool(risks.isfinite().all()):
+                raise FloatingPointError(
+                    f"risks must be finite, for the weights of GroupDRO would be NaN ever after; got "
+                    f"{risks.tolist()} in environments {numbers.tolist()}. The weights are unchanged"
+                )
             raised = torch.zeros_like(self.weights).index_copy(0, numbers, risks.detach().to(self.weights.dtype))
             self.weights.copy_((self.weights.log() + self.rate * raised).softmax(0))
         return (self.weights[numbers].to(risks.dtype) * risks).sum()
@@ -470,8 +478,12 @@ class CORAL(_Penalised):
     fewest = 2
 
     def statistics(self, predictions: Tensor, targets: Tensor, features: Tensor | None) -> Tensor:
-        """Number of targets, sum of losses; number of features, their sum, and that of their products."""
+        """Number of targets, sum of losses; number of features, their sum, and that of their products.
+
+        In double precision: sums of squares of features far from 0 would round what differs between them.
+        """
         assert features is not None
+        features = features.double()
         count = features.new_tensor([len(features)])
         known = super().statistics(predictions, targets, features)
         return torch.cat([known, count, features.sum(0), (features.T @ features).flatten()])
@@ -533,14 +545,27 @@ class StateMoments(_Penalised):
     fewest = 2
 
     def statistics(self, predictions: Tensor, targets: Tensor, features: Tensor | None) -> Tensor:
-        """Number of targets, sum of losses; number of states, their sum, and that of their squares."""
+        """Number of targets, sum of losses; number of states, their sum, and that of their squares.
+
+        In double precision, as in `CORAL`.
+        """
         assert features is not None
+        features = features.double()
         count = features.new_tensor([len(features)])
         known = super().statistics(predictions, targets, features)
         return torch.cat([known, count, features.sum(0), features.square().sum(0)])
 
     def penalty(self, risks: Tensor, sums: Tensor) -> Tensor:
-        """The mean squared distance of means and variances."""
+        """The mean squared distance of means and variances.
+
+        Raises:
+            ValueError: if no state of an environment is present.
+        """
+        if not bool(sums[:, 2].all()):
+            raise ValueError(
+                "present must be True somewhere in each environment for StateMoments, as no states have no mean; got "
+                f"{sums[:, 2].int().tolist()} states of each"
+            )
         mean, square = (sums[:, 3:] / sums[:, 2:3]).chunk(2, dim=1)
         return _mean_squared_distance(torch.cat([mean, square - mean.square()], 1)) / mean.shape[1]
 
@@ -605,6 +630,8 @@ class Mixup(Objective):
             # Where no partner has a target there is nothing to learn from it.
             if len(rows):
                 terms.append(part * self.loss(rows, counted.rows("targets", targets)))
+        if not terms:
+            raise ValueError("scored must be True somewhere in each batch: no targets have no mean loss")
         return torch.stack(terms).sum()
 
     def _partners(self, batch: Batch) -> Tensor:

@@ -332,3 +332,43 @@ def test_swag_predicts_with_our_layers_and_refuses_to_draw_from_nothing():
         SWAG(nn.Tanh())
     with pytest.raises(ValueError, match="scale must be a number of at least 0"):
         swag.sample(scale=-1.0)
+
+
+class Declared(nn.Module):
+    """Says that it has dropout, and applies none."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.head = 0.5, nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+class OneLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        with pytest.warns(UserWarning, match="dropout option adds dropout after all but last"):
+            self.layer = nn.LSTM(3, 4, dropout=0.5)
+
+    def forward(self, x):
+        return self.layer(x)[0]
+
+
+@pytest.mark.parametrize("model", [Declared, OneLayer])
+def test_dropout_without_effect_is_refused(model):
+    with pytest.raises(ValueError, match="all samples are equal"):
+        mc_dropout(model(), torch.randn(5, 3), samples=4)
+
+
+def test_samples_of_swag_keep_each_parameters_type():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2, dtype=torch.float64))
+    swag = SWAG(model)
+    for _ in range(3):
+        swag.collect()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+    drawn = swag.sample()
+    assert [p.dtype for p in drawn.parameters()] == [p.dtype for p in model.parameters()]
+    assert all(bool((p != q).any()) for p, q in zip(drawn.parameters(), model.parameters(), strict=True))
