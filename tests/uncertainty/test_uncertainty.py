@@ -372,3 +372,27 @@ def test_samples_of_swag_keep_each_parameters_type():
     drawn = swag.sample()
     assert [p.dtype for p in drawn.parameters()] == [p.dtype for p in model.parameters()]
     assert all(bool((p != q).any()) for p, q in zip(drawn.parameters(), model.parameters(), strict=True))
+
+
+def test_members_of_another_configuration_are_refused():
+    with pytest.raises(ValueError, match="members must have the same configuration"):
+        Ensemble([lr.CfC(3, 4, mode="default"), lr.CfC(3, 4, mode="no_gate")])
+    model = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="members must be different modules"):
+        Ensemble([model, model])
+
+
+@pytest.mark.parametrize(
+    ("targets", "likelihood", "error", "message"),
+    [
+        (torch.tensor([0.0, 1.0]), "classes", TypeError, "targets must be class numbers"),
+        (torch.tensor([0, -100]), "classes", ValueError, "targets must be classes from 0 to 1, but are from -100"),
+        (torch.tensor([[0.0, 1.0], [torch.nan, 1.0]]), "values", ValueError, "targets must be finite"),
+    ],
+)
+def test_targets_that_laplace_cannot_read_are_refused(targets, likelihood, error, message):
+    with pytest.raises(error, match=message):
+        LastLayerLaplace(nn.Linear(3, 2), [(torch.randn(2, 3), targets)], likelihood)
+    with pytest.raises(ValueError, match="outputs are finite"):
+        known = torch.tensor([0, 1]) if likelihood == "classes" else torch.zeros(2, 2)
+        LastLayerLaplace(nn.Linear(3, 2), [(torch.full((2, 3), torch.nan), known)], likelihood)
