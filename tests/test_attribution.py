@@ -53,6 +53,22 @@ def test_completeness(kind, options, dtype):
     assert change.abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("kind", [lr.CfC, lr.GRUD, lr.LTC])
+def test_a_masked_nan_gets_nothing_and_changes_nothing(kind):
+    layer, x = kind(3, 6, batch_first=True), torch.randn(2, 5, 3)
+    mask = torch.ones(2, 5, 3, dtype=torch.bool)
+    mask[0, 2] = mask[1, 1, 0] = False
+    found = [
+        attribution.integrated_gradients(
+            lambda x: layer(x, mask=mask)[0][:, -1].sum(-1), torch.where(mask, x, other), steps=8
+        )
+        for other in (torch.nan, 7.0)
+    ]
+    assert not found[0].values[~mask].any() and found[0].values[mask].all()
+    torch.testing.assert_close(found[0].values, torch.where(mask, found[1].values, 0))
+    torch.testing.assert_close(found[0].gap, found[1].gap)
+
+
 @given(seed=st.integers(0, 99))
 @settings(max_examples=10)
 def test_values_that_do_not_matter_get_nothing(seed):

@@ -307,3 +307,93 @@ def test_an_objective_of_ones_own():
     with torch.no_grad():
         errors = ((model(values) - targets) ** 2).numpy()
     assert loss.item() == pytest.approx(max(np.mean(own) for (own,) in each(errors)))
+
+
+TARGETS = torch.tensor([0, 1, 1, 0])
+ORIGIN = torch.tensor([0, 0, 1, 1])
+WRONG = {
+    "a mask of whole numbers": (TypeError, "scored must be a bool Tensor", {"scored": ORIGIN}),
+    "present as whole numbers": (TypeError, "present must be a bool Tensor", {"present": torch.ones(4, 5).int()}),
+    "present of sequences": (ValueError, r"present must have shape \(batch, time\)", {"present": ORIGIN > 0}),
+    "a list of environments": (TypeError, "environments must be a Tensor", {"environments": [0, 0, 1, 1]}),
+    "inputs that are a tensor": (
+        TypeError,
+        "inputs must be a tuple.* write \\(values,\\)",
+        {"inputs": torch.ones(4, 3)},
+    ),
+    "too few inputs": (ValueError, "inputs must have the 4 sequences of targets", {"inputs": (torch.ones(3, 3),)}),
+    "too few masks": (ValueError, "scored must have shape", {"scored": torch.ones(3, dtype=torch.bool)}),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_batch_that_cannot_be_meant_is_refused(case):
+    error, message, changed = WRONG[case]
+    with pytest.raises(error, match=message):
+        Batch(**{"inputs": (torch.ones(4, 3),), "targets": TARGETS, "environments": ORIGIN, **changed})
+
+
+def test_environments_of_any_whole_numbers_are_read_alike():
+    model, values = nn.Linear(3, 2), torch.randn(4, 3)
+    losses = [
+        VREx(2.0)(model, Batch((values,), TARGETS, ORIGIN.to(dtype))).item()
+        for dtype in (torch.int64, torch.uint8, torch.int32)
+    ]
+    assert losses[0] == losses[1] == losses[2]
+
+
+@pytest.mark.parametrize("objective", [ERM(F.mse_loss), IRM(1.0, F.mse_loss), Mixup(0.5, "any", F.mse_loss)])
+def test_steps_without_a_prediction_may_not_count(objective):
+    predictions, targets = random(12, 4, 2), random(12, 6, 2, seed=1)
+    with pytest.raises(ValueError, match="targets must have the 4 steps that the model gives"):
+        objective(given(predictions), batch(targets))
+    scored = torch.ones(12, 6, dtype=torch.bool)
+    with pytest.raises(ValueError, match="scored must be False after the 4 steps"):
+        objective(given(predictions), batch(targets, scored=scored))
+    torch.manual_seed(0)
+    cut = objective(given(predictions), batch(targets[:, :4]))
+    scored[:, 4:] = False
+    torch.manual_seed(0)
+    torch.testing.assert_close(objective(given(predictions), batch(targets, scored=scored)), cut)
+
+
+def test_steps_that_are_too_few_are_refused():
+    predictions, targets = random(12, 4, 2), random(12, 4, 2, seed=1)
+    with pytest.raises(ValueError, match="targets must be .* all 4 steps"):
+        ERM(F.mse_loss)(given(predictions), batch(targets[:, :3]))
+    with pytest.raises(ValueError, match="environments must be .* all 4 steps"):
+        IRM(1.0, F.mse_loss)(given(predictions), batch(targets, environments=ENVIRONMENTS[:, None].expand(12, 3)))
+    with pytest.raises(ValueError, match="present must be .* all 4 steps"):
+        present = torch.ones(12, 3, dtype=torch.bool)
+        StateMoments(1.0, F.mse_loss)(given(predictions, predictions), batch(targets, present=present))
+    with pytest.raises(ValueError, match=r"scored must have shape \(batch,\), where the model gives one row"):
+        ERM(F.mse_loss)(given(predictions[:, 0]), batch(targets[:, 0], scored=torch.ones(12, 2, dtype=torch.bool)))
+    with pytest.raises(ValueError, match="model must return predictions for the 12 sequences of targets"):
+        ERM(F.mse_loss)(given(predictions[:3]), batch(targets))
+
+
+@pytest.mark.parametrize("objective", [CORAL(1.0, F.mse_loss), StateMoments(1.0, F.mse_loss)])
+def test_a_large_mean_of_features_does_not_round_the_penalty(objective):
+    # 1000 more is exact for multiples of 1/256.
+    features, zero = (random(12, 3) * 256).round().div(256).float(), torch.zeros(12, 2)
+    exact = objective(given(zero, features.double()), batch(zero))
+    torch.testing.assert_close(objective(given(zero, features + 1000), batch(zero)), exact, rtol=1e-6, atol=0)
+
+
+def test_nothing_scored_is_refused():
+    zero, nothing = torch.zeros(12, 2), {"scored": torch.zeros(12, dtype=torch.bool)}
+    for objective in (ERM(F.mse_loss), Mixup(0.5, "any", F.mse_loss)):
+        with pytest.raises(ValueError, match="scored must be True somewhere in each batch"):
+            objective(given(zero), batch(zero, **nothing))
+    absent = (ENVIRONMENTS != 1)[:, None].expand(12, 5)
+    with pytest.raises(ValueError, match=r"present must be True somewhere .* got \[20, 0, 25\] states"):
+        StateMoments(1.0, F.mse_loss)(given(zero, torch.zeros(12, 5, 3)), batch(zero, present=absent))
+
+
+def test_a_nan_does_not_get_into_group_dros_weights():
+    objective, targets = GroupDRO(3, 0.5, F.mse_loss), random(12, 2)
+    objective(given(random(12, 2, seed=1)), batch(targets))
+    before = objective.weights.clone()
+    with pytest.raises(FloatingPointError, match="risks must be finite"):
+        objective(given(targets.clone().fill_(torch.nan)), batch(targets))
+    assert torch.equal(objective.weights, before) and before.isfinite().all()

@@ -424,3 +424,8 @@ def test_layers_without_known_bounds():
             bounds(layer)
     with pytest.raises(TypeError, match="layer must be a RecurrentLayer, but got LSTM"):
         theory.jacobians(torch.nn.LSTM(3, 4), torch.ones(1, 2, 3))
+
+
+def test_lyapunov_exponents_discard_whole_samples():
+    with pytest.raises(TypeError, match="discard must be an int"):
+        theory.lyapunov_exponents(torch.ones(1, 3, 2, 2), discard=1.5)

@@ -50,7 +50,7 @@ def integrated_gradients(
         score: from inputs (batch, ...) to one number for each, (batch,), for example ``lambda x: model(x)[:, 3]``. It
             must compute each sequence by itself, as all layers do, and be deterministic: call ``model.eval()``.
         input: values, most often (batch, time, feature). Anything that the score is differentiable in can be
-            attributed, time spans among them.
+            attributed, time spans among them. NaN, a value that was not observed, gets 0; the score must not read it.
         baseline: values that count as absent, a number or broadcast to ``input``; 0 is the mean of a standardised
             feature, and what layers read for a value that was not observed.
         steps: points of the quadrature, each a forward and a backward pass.
@@ -78,6 +78,9 @@ def integrated_gradients(
         raise ValueError(
             f"baseline must be a number or broadcast to input {tuple(input.shape)}, but got {described(baseline)}"
         ) from None
+    absent = input.isnan()
+    # Both ends keep the NaN, so that the score leaves the value out at both, and no distance is attributed.
+    start = torch.where(absent, input, start)
     with torch.no_grad():
         change = _scores(score, input) - _scores(score, start)
     places, weights = np.polynomial.legendre.leggauss(steps)
@@ -89,7 +92,7 @@ def integrated_gradients(
             if not total.requires_grad:
                 raise ValueError("score must depend on its input through differentiable operations, but does not")
             slope += weight * torch.autograd.grad(total, between, materialize_grads=True)[0]
-    values = (input - start) * slope
+    values = torch.where(absent, 0, (input - start) * slope)
     return Attribution(values, change - values.flatten(1).sum(1) if input.ndim > 1 else change - values)
 
 

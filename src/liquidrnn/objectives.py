@@ -48,12 +48,13 @@ class Batch:
     Attributes:
         inputs: arguments of the model, each with the sequences on its first axis, or None.
         targets: (batch, ...), or (batch, time, ...) where each step has a prediction.
-        environments: int64 (batch,), the environment of each sequence, or (batch, time), that of each step.
+        environments: whole numbers (batch,), the environment of each sequence, or (batch, time), that of each step;
+            kept as int64.
         scored: bool (batch,) or (batch, time), True where the target is known; None where all are.
         present: bool (batch, time), True where hidden states count; None where all do.
 
     Raises:
-        TypeError: if environments are not whole numbers.
+        TypeError: if inputs are no tuple of tensors, environments not whole numbers, or a mask is not bool.
         ValueError: if shapes contradict each other.
     """
 
@@ -64,15 +65,39 @@ class Batch:
     present: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.environments.dtype.is_floating_point or self.environments.dtype == torch.bool:
+        inputs, environments = self.inputs, self.environments
+        if not isinstance(inputs, tuple) or not all(one is None or isinstance(one, Tensor) for one in inputs):
             raise TypeError(
-                f"environments must be whole numbers, such as int64; got {arguments.described(self.environments)}"
+                f"inputs must be a tuple of the model's arguments, tensors or None, but got "
+                f"{arguments.described(inputs)}: write (values,) for a single one"
             )
-        for name, tensor in (("environments", self.environments), ("scored", self.scored)):
-            if tensor is not None and (tensor.ndim not in (1, 2) or len(tensor) != len(self.targets)):
+        for name, tensor in (("targets", self.targets), ("environments", environments)):
+            if not isinstance(tensor, Tensor) or not tensor.ndim:
+                raise TypeError(f"{name} must be a Tensor (batch, ...), but got {arguments.described(tensor)}")
+        if environments.is_floating_point() or environments.is_complex() or environments.dtype == torch.bool:
+            raise TypeError(
+                f"environments must be whole numbers, such as int64; got {arguments.described(environments)}"
+            )
+        object.__setattr__(self, "environments", environments.long())
+        for name, mask in (("scored", self.scored), ("present", self.present)):
+            # Whole numbers would be read as places, not as a mask.
+            if mask is not None and (not isinstance(mask, Tensor) or mask.dtype != torch.bool):
+                raise TypeError(f"{name} must be a bool Tensor, but got {arguments.described(mask)}: use .bool()")
+        for name, tensor, axes in (
+            ("environments", environments, (1, 2)),
+            ("scored", self.scored, (1, 2)),
+            ("present", self.present, (2,)),
+        ):
+            if tensor is not None and (tensor.ndim not in axes or len(tensor) != len(self.targets)):
                 raise ValueError(
-                    f"{name} must have shape (batch,) or (batch, time), for the {len(self.targets)} sequences of "
-                    f"targets; got {tuple(tensor.shape)}"
+                    f"{name} must have shape {'(batch,) or ' if 1 in axes else ''}(batch, time), for the "
+                    f"{len(self.targets)} sequences of targets; got {tuple(tensor.shape)}"
+                )
+        for number, one in enumerate(inputs):
+            if one is not None and (not one.ndim or len(one) != len(self.targets)):
+                raise ValueError(
+                    f"inputs must have the {len(self.targets)} sequences of targets on their first axis; number "
+                    f"{number} is {arguments.described(one)}"
                 )
 
 
@@ -107,11 +132,18 @@ class Objective(nn.Module):
         """Predictions, and features where the objective needs them.
 
         Raises:
-            TypeError: if the model gives none.
+            TypeError: if the model gives no features where it must.
+            ValueError: if there are not as many predictions as sequences.
         """
         given = model(*batch.inputs)
+        predictions = given[0] if isinstance(given, tuple) and given else given
+        if not isinstance(predictions, Tensor) or not predictions.ndim or len(predictions) != len(batch.targets):
+            raise ValueError(
+                f"model must return predictions for the {len(batch.targets)} sequences of targets; it returned "
+                f"{arguments.described(predictions)}"
+            )
         if not self.features:
-            return (given[0] if isinstance(given, tuple) else given), None
+            return predictions, None
         if not isinstance(given, tuple) or len(given) != 2 or not isinstance(given[1], Tensor):
             what = "hidden states" if self.features == "states" else "what its last linear map reads"
             raise TypeError(
@@ -148,7 +180,7 @@ class EnvironmentObjective(Objective):
         """
         found = batch.environments
         if batch.scored is not None:
-            found = _expanded(found, batch.scored.shape)[batch.scored]
+            found = _expanded("environments", found, batch.scored.shape)[batch.scored]
         found = found.unique()
         if len(found) < self.fewest:
             raise ValueError(
@@ -174,14 +206,14 @@ class EnvironmentObjective(Objective):
                 "environments must be those of sequences, (batch,), where predictions are too; got "
                 f"{tuple(batch.environments.shape)} for predictions of {tuple(predictions.shape)}"
             )
-        own = _rows(batch.environments, predictions, batch.scored)
-        targets = _rows(batch.targets, predictions, batch.scored)
-        flat = _rows(predictions, predictions, batch.scored)
+        scored = _Counted(batch.scored, predictions, "scored")
+        own = scored.rows("environments", batch.environments)
+        targets, flat = scored.rows("targets", batch.targets), scored.rows("predictions", predictions)
         if features is None:
             return torch.stack([self.statistics(flat[own == one], targets[own == one], None) for one in numbers])
-        counted = batch.present if self.features == "states" else batch.scored
-        rows = _rows(features, features, counted)
-        origin = _rows(batch.environments, features, counted)
+        states = self.features == "states"
+        counted = _Counted(batch.present if states else batch.scored, features, "present" if states else "scored")
+        rows, origin = counted.rows("features", features), counted.rows("environments", batch.environments)
         return torch.stack(
             [self.statistics(flat[own == one], targets[own == one], rows[origin == one]) for one in numbers]
         )
@@ -229,7 +261,11 @@ class ERM(EnvironmentObjective):
     def forward(self, model: Model, batch: Batch) -> Tensor:
         """The mean loss."""
         predictions, _ = self.outputs(model, batch)
-        return self.loss(_rows(predictions, predictions, batch.scored), _rows(batch.targets, predictions, batch.scored))
+        scored = _Counted(batch.scored, predictions, "scored")
+        rows = scored.rows("predictions", predictions)
+        if not len(rows):
+            raise ValueError("scored must be True somewhere in each batch: no targets have no mean loss")
+        return self.loss(rows, scored.rows("targets", batch.targets))
 
     def combine(self, sums: Tensor, numbers: Tensor) -> Tensor:
         """The mean loss."""
@@ -396,6 +432,11 @@ class GroupDRO(EnvironmentObjective):
         """The weighted sum of risks, after a step of the weights."""
         risks = sums[:, 1] / sums[:, 0]
         if self.training:
+            if not bool(risks.isfinite().all()):
+                raise FloatingPointError(
+                    f"risks must be finite, for the weights of GroupDRO would be NaN ever after; got "
+                    f"{risks.tolist()} in environments {numbers.tolist()}. The weights are unchanged"
+                )
             raised = torch.zeros_like(self.weights).index_copy(0, numbers, risks.detach().to(self.weights.dtype))
             self.weights.copy_((self.weights.log() + self.rate * raised).softmax(0))
         return (self.weights[numbers].to(risks.dtype) * risks).sum()
@@ -437,8 +478,12 @@ class CORAL(_Penalised):
     fewest = 2
 
     def statistics(self, predictions: Tensor, targets: Tensor, features: Tensor | None) -> Tensor:
-        """Number of targets, sum of losses; number of features, their sum, and that of their products."""
+        """Number of targets, sum of losses; number of features, their sum, and that of their products.
+
+        In double precision: sums of squares of features far from 0 would round what differs between them.
+        """
         assert features is not None
+        features = features.double()
         count = features.new_tensor([len(features)])
         known = super().statistics(predictions, targets, features)
         return torch.cat([known, count, features.sum(0), (features.T @ features).flatten()])
@@ -500,14 +545,27 @@ class StateMoments(_Penalised):
     fewest = 2
 
     def statistics(self, predictions: Tensor, targets: Tensor, features: Tensor | None) -> Tensor:
-        """Number of targets, sum of losses; number of states, their sum, and that of their squares."""
+        """Number of targets, sum of losses; number of states, their sum, and that of their squares.
+
+        In double precision, as in `CORAL`.
+        """
         assert features is not None
+        features = features.double()
         count = features.new_tensor([len(features)])
         known = super().statistics(predictions, targets, features)
         return torch.cat([known, count, features.sum(0), features.square().sum(0)])
 
     def penalty(self, risks: Tensor, sums: Tensor) -> Tensor:
-        """The mean squared distance of means and variances."""
+        """The mean squared distance of means and variances.
+
+        Raises:
+            ValueError: if no state of an environment is present.
+        """
+        if not bool(sums[:, 2].all()):
+            raise ValueError(
+                "present must be True somewhere in each environment for StateMoments, as no states have no mean; got "
+                f"{sums[:, 2].int().tolist()} states of each"
+            )
         mean, square = (sums[:, 3:] / sums[:, 2:3]).chunk(2, dim=1)
         return _mean_squared_distance(torch.cat([mean, square - mean.square()], 1)) / mean.shape[1]
 
@@ -567,10 +625,13 @@ class Mixup(Objective):
             (share, batch.targets, batch.scored),
             (1 - share, batch.targets[other], None if batch.scored is None else batch.scored[other]),
         ):
-            rows = _rows(predictions, predictions, scored)
+            counted = _Counted(scored, predictions, "scored")
+            rows = counted.rows("predictions", predictions)
             # Where no partner has a target there is nothing to learn from it.
             if len(rows):
-                terms.append(part * self.loss(rows, _rows(targets, predictions, scored)))
+                terms.append(part * self.loss(rows, counted.rows("targets", targets)))
+        if not terms:
+            raise ValueError("scored must be True somewhere in each batch: no targets have no mean loss")
         return torch.stack(terms).sum()
 
     def _partners(self, batch: Batch) -> Tensor:
@@ -606,24 +667,54 @@ def _mixed(one: Tensor, other: Tensor, share: float) -> Tensor:
     return one
 
 
-def _rows(values: Tensor, like: Tensor, counted: Tensor | None) -> Tensor:
-    """Values at all that counts, with one axis for sequences and steps.
+class _Counted:
+    """The sequences, or their steps, that count.
 
     Args:
-        values: (batch, ...) or (batch, time, ...).
+        mask: bool (batch,) or (batch, time); None where all count.
         like: (batch, k), or (batch, time, k) if there is a row for each step.
-        counted: bool (batch,) or (batch, time); None where all count.
+        name: of the mask, in errors.
     """
-    shape = like.shape[:2] if like.ndim > 2 else like.shape[:1]
-    counted = like.new_ones(shape, dtype=torch.bool) if counted is None else _expanded(counted, shape)
-    return _expanded(values, shape)[counted]
+
+    def __init__(self, mask: Tensor | None, like: Tensor, name: str):
+        self.mask, self.name, self.shape = mask, name, like.shape[:2] if like.ndim > 2 else like.shape[:1]
+        if mask is None:
+            self.counted = like.new_ones(self.shape, dtype=torch.bool)
+            return
+        if mask.ndim > len(self.shape):
+            raise ValueError(
+                f"{name} must have shape (batch,), where the model gives one row for each sequence, "
+                f"{tuple(like.shape)}; got {tuple(mask.shape)}"
+            )
+        if mask.ndim > 1 and bool(mask[:, self.shape[1] :].any()):
+            raise ValueError(
+                f"{name} must be False after the {self.shape[1]} steps that the model gives; got {tuple(mask.shape)}"
+            )
+        self.counted = _expanded(name, mask, self.shape)
+
+    def rows(self, name: str, values: Tensor) -> Tensor:
+        """What counts of values (batch, ...) or (batch, time, ...), with one axis for sequences and steps.
+
+        Steps that the model does not give may be there only where a mask says that they do not count.
+        """
+        stepwise = len(self.shape) > 1 and values.ndim > 1
+        if stepwise and values.shape[1] > self.shape[1] and (self.mask is None or self.mask.ndim == 1):
+            raise ValueError(
+                f"{name} must have the {self.shape[1]} steps that the model gives, or {self.name} a mask that is False "
+                f"after them; got {tuple(values.shape)}"
+            )
+        return _expanded(name, values, self.shape)[self.counted]
 
 
-def _expanded(values: Tensor, shape: torch.Size) -> Tensor:
+def _expanded(name: str, values: Tensor, shape: torch.Size) -> Tensor:
     """Values of sequences, (batch,), at each step, where the shape is (batch, time); steps beyond the shape are cut."""
-    if len(shape) == 1 or values.ndim > 1:
-        return values[:, : shape[1]] if len(shape) > 1 else values
-    return values[:, None].expand(shape)
+    if len(shape) == 1:
+        return values
+    if values.ndim == 1:
+        return values[:, None].expand(shape)
+    if values.shape[1] < shape[1]:
+        raise ValueError(f"{name} must be (batch,), or have all {shape[1]} steps; got {tuple(values.shape)}")
+    return values[:, : shape[1]]
 
 
 def _mean_squared_distance(points: Tensor) -> Tensor:

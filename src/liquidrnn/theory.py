@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from liquidrnn.arguments import choice, described, number, positive_int
+from liquidrnn.arguments import choice, described, number, positive_int, whole
 from liquidrnn.integrate import TABLEAUX, advance
 from liquidrnn.kernels.loop import State
 from liquidrnn.layers.cfc import CfC
@@ -494,7 +494,7 @@ def lyapunov_exponents(jacobians: Tensor, timespan: float = 1.0, *, discard: int
     """
     _check_jacobians(jacobians)
     timespan = number("timespan", timespan, 1e-30, 1e30, "a positive time span")
-    if not 0 <= discard < jacobians.shape[1]:
+    if not 0 <= (discard := whole("discard", discard)) < jacobians.shape[1]:
         raise ValueError(f"discard must be from 0 to {jacobians.shape[1] - 1}, so that a sample is left, got {discard}")
     directions = torch.eye(jacobians.shape[-1]).to(jacobians).expand_as(jacobians[:, 0])
     total = jacobians.new_zeros(jacobians.shape[0], jacobians.shape[-1])

@@ -92,3 +92,13 @@ def test_with_no_time_between_samples_jumps_are_a_gru():
     )
     x = torch.randn(2, 6, 3).double()
     torch.testing.assert_close(layer(x, timespans=0.0)[0], gru(x)[0], rtol=1e-12, atol=1e-12)
+
+
+def test_dopri5_leaves_a_state_whose_span_is_zero_exactly():
+    """In single precision, where fractions of a span do not add up to one; beside sequences whose span is not zero."""
+    layer, start = lr.GRUODE(3, 4, solver="dopri5"), torch.rand(1, 64, 4, requires_grad=True)
+    still = torch.arange(64) % 2 == 0
+    _, end = layer.step(torch.randn(64, 3), start, torch.where(still, 0.0, 1.0))
+    assert torch.equal(end[:, still], start[:, still]) and not torch.equal(end[:, ~still], start[:, ~still])
+    (slope,) = torch.autograd.grad(end[:, still].sum(), start)
+    assert torch.equal(slope[:, still], torch.ones_like(slope[:, still]))

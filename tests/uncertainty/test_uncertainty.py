@@ -332,3 +332,67 @@ def test_swag_predicts_with_our_layers_and_refuses_to_draw_from_nothing():
         SWAG(nn.Tanh())
     with pytest.raises(ValueError, match="scale must be a number of at least 0"):
         swag.sample(scale=-1.0)
+
+
+class Declared(nn.Module):
+    """Says that it has dropout, and applies none."""
+
+    def __init__(self):
+        super().__init__()
+        self.dropout, self.head = 0.5, nn.Linear(3, 2)
+
+    def forward(self, x):
+        return self.head(x)
+
+
+class OneLayer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        with pytest.warns(UserWarning, match="dropout option adds dropout after all but last"):
+            self.layer = nn.LSTM(3, 4, dropout=0.5)
+
+    def forward(self, x):
+        return self.layer(x)[0]
+
+
+@pytest.mark.parametrize("model", [Declared, OneLayer])
+def test_dropout_without_effect_is_refused(model):
+    with pytest.raises(ValueError, match="all samples are equal"):
+        mc_dropout(model(), torch.randn(5, 3), samples=4)
+
+
+def test_samples_of_swag_keep_each_parameters_type():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2, dtype=torch.float64))
+    swag = SWAG(model)
+    for _ in range(3):
+        swag.collect()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(torch.randn_like(parameter))
+    drawn = swag.sample()
+    assert [p.dtype for p in drawn.parameters()] == [p.dtype for p in model.parameters()]
+    assert all(bool((p != q).any()) for p, q in zip(drawn.parameters(), model.parameters(), strict=True))
+
+
+def test_members_of_another_configuration_are_refused():
+    with pytest.raises(ValueError, match="members must have the same configuration"):
+        Ensemble([lr.CfC(3, 4, mode="default"), lr.CfC(3, 4, mode="no_gate")])
+    model = nn.Linear(3, 2)
+    with pytest.raises(ValueError, match="members must be different modules"):
+        Ensemble([model, model])
+
+
+@pytest.mark.parametrize(
+    ("targets", "likelihood", "error", "message"),
+    [
+        (torch.tensor([0.0, 1.0]), "classes", TypeError, "targets must be class numbers"),
+        (torch.tensor([0, -100]), "classes", ValueError, "targets must be classes from 0 to 1, but are from -100"),
+        (torch.tensor([[0.0, 1.0], [torch.nan, 1.0]]), "values", ValueError, "targets must be finite"),
+    ],
+)
+def test_targets_that_laplace_cannot_read_are_refused(targets, likelihood, error, message):
+    with pytest.raises(error, match=message):
+        LastLayerLaplace(nn.Linear(3, 2), [(torch.randn(2, 3), targets)], likelihood)
+    with pytest.raises(ValueError, match="outputs are finite"):
+        known = torch.tensor([0, 1]) if likelihood == "classes" else torch.zeros(2, 2)
+        LastLayerLaplace(nn.Linear(3, 2), [(torch.full((2, 3), torch.nan), known)], likelihood)

@@ -33,7 +33,7 @@ def mc_dropout(model: nn.Module, *inputs: Any, samples: int = 30, **kwargs: Any)
 
     Raises:
         TypeError: if the model returns something else than a tensor.
-        ValueError: if the model has no dropout, or ``samples`` is below 2.
+        ValueError: if the model has no dropout, or none that reaches its output, or ``samples`` is below 2.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.Dropout(0.2), torch.nn.Linear(16, 2))
@@ -62,6 +62,11 @@ def mc_dropout(model: nn.Module, *inputs: Any, samples: int = 30, **kwargs: Any)
         raise TypeError(
             f"model must return a tensor, but it returned {described(outputs[0])}: wrap it in a module that returns "
             "the prediction alone"
+        )
+    if all(torch.equal(outputs[0], other) for other in outputs[1:]):
+        raise ValueError(
+            "model must apply its dropout on the way to its output, but all samples are equal: an attribute dropout of "
+            f"{sorted(name or type(model).__name__ for name in dropping)} has no effect, as in an LSTM of one layer"
         )
     return torch.stack(outputs)
 

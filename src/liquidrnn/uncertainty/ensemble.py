@@ -123,6 +123,8 @@ def _check(members: list[nn.Module]) -> None:
         raise ValueError(
             f"members must be at least two networks, for one has nobody to disagree with; got {len(members)}"
         )
+    if len({id(member) for member in members}) < len(members):
+        raise ValueError("members must be different modules, but one is there twice: build each with its own seed")
     for number, member in enumerate(members):
         if not isinstance(member, nn.Module) or type(member) is not type(members[0]):
             raise TypeError(
@@ -141,3 +143,15 @@ def _check(members: list[nn.Module]) -> None:
                 f"members must have tensors of the same names, shapes, types and devices; {odd!r} is "
                 f"{forms[0].get(odd)} in member 0 and {form.get(odd)} in member {number}. Members differ in seeds only"
             )
+    for number, member in enumerate(members):
+        for (name, one), (_, other) in zip(members[0].named_modules(), member.named_modules(), strict=False):
+            if type(one) is not type(other) or _settings(one) != _settings(other):
+                raise ValueError(
+                    f"members must have the same configuration; {name or type(one).__name__!r} differs in member 0 "
+                    f"and {number}: {_settings(one)} and {_settings(other)}"
+                )
+
+
+def _settings(module: nn.Module) -> dict[str, object]:
+    """What of a module decides what it computes, beside its tensors: numbers, names and flags."""
+    return {name: value for name, value in vars(module).items() if isinstance(value, bool | int | float | str)}

@@ -53,9 +53,10 @@ class LastLayerLaplace:
         log_marginal_likelihood: its value.
 
     Raises:
-        TypeError: if the model returns something else than a tensor, or ``head`` is no `torch.nn.Linear` of it.
-        ValueError: if there are no data, shapes do not fit, a number is not positive, or the noise cannot be found
-            because the network reproduces its targets.
+        TypeError: if the model returns something else than a tensor, ``head`` is no `torch.nn.Linear` of it, or classes
+            are not whole numbers.
+        ValueError: if there are no data, outputs or targets are not finite, classes do not exist, shapes do not fit,
+            a number is not positive, or the noise cannot be found because the network reproduces its targets.
 
     Example:
         >>> model = torch.nn.Sequential(torch.nn.Linear(3, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
@@ -139,6 +140,7 @@ class LastLayerLaplace:
                     f"model's outputs of shape {tuple(mean.shape)} need, but got {described(targets)}"
                 )
             outputs = mean.shape[-1]
+            _check_values(targets, mean, self.classes)
             mean, features = mean.double().reshape(-1, outputs), features.reshape(-1, features.shape[-1])
             if self.classes:
                 if (most := outputs * features.shape[-1]) > _LARGEST:
@@ -238,6 +240,24 @@ class LastLayerLaplace:
             fit = -(fit / self.noise_variance + spread) / 2
         shrunk = (math.log(self.prior_precision) - self._precision().log()).sum()
         return fit - self.prior_precision * self._size / 2 + self._repeats() * float(shrunk) / 2
+
+
+def _check_values(targets: Tensor, outputs: Tensor, classes: bool) -> None:
+    if not bool(outputs.isfinite().all()):
+        raise ValueError(
+            "batches must have inputs for which the model's outputs are finite, but some are NaN or infinite"
+        )
+    if not classes:
+        if not bool(targets.isfinite().all()):
+            raise ValueError("targets must be finite, but some are NaN or infinite: leave these out")
+        return
+    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
+        raise TypeError(f"targets must be class numbers, such as int64, but got {described(targets)}")
+    if targets.numel() and not bool(((targets >= 0) & (targets < outputs.shape[-1])).all()):
+        raise ValueError(
+            f"targets must be classes from 0 to {outputs.shape[-1] - 1}, but are from {int(targets.min())} to "
+            f"{int(targets.max())}: leave out what is not known"
+        )
 
 
 def _head_of(model: nn.Module, head: nn.Linear | None) -> nn.Linear:

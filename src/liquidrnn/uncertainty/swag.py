@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from liquidrnn.arguments import described, number, positive_int
 
@@ -93,7 +93,11 @@ class SWAG:
         low_rank = deviations @ torch.randn(deviations.shape[1], **like) / (deviations.shape[1] - 1) ** 0.5
         drawn = copy.deepcopy(self.model)
         with torch.no_grad():
-            vector_to_parameters(self.mean + (scale / 2) ** 0.5 * (spread + low_rank), drawn.parameters())
+            weights, parameters = self.mean + (scale / 2) ** 0.5 * (spread + low_rank), list(drawn.parameters())
+            parts = weights.split([parameter.numel() for parameter in parameters])
+            for parameter, part in zip(parameters, parts, strict=True):
+                # Into it, so that it keeps its type.
+                parameter.copy_(part.view_as(parameter))
         return drawn
 
     @torch.no_grad()
