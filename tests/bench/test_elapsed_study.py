@@ -36,7 +36,9 @@ def clock(data=None):
         for number in range(count):
             late = number % 2
             times = np.cumsum(random.exponential(3.0 if late else 1.0, size=8))
-            split[name].append(replace(recording(f"{name} {number}", 8, seed=number), times=times, targets=late))
+            # Values that no two recordings share: an answer cannot be remembered from training.
+            made = recording(f"{name} {number}", 8, seed=int(random.integers(2**31)))
+            split[name].append(replace(made, times=times, targets=late))
     rows = iter(numbered(one for name in SPLITS for one in split[name]))
     split = {name: [next(rows) for _ in split[name]] for name in SPLITS}
     return toy(split, name="clock", per="sequence", window=None, stride=None, irregular=True)
