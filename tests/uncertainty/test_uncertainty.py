@@ -251,6 +251,28 @@ def test_laplace_of_a_classifier_has_the_hessian_of_autograd():
         assert beaten < best.log_marginal_likelihood
 
 
+def test_laplace_finds_the_last_layer_or_says_that_it_is_another():
+    class Crossed(torch.nn.Module):
+        """Its last linear module by registration is its first by use."""
+
+        def __init__(self, end=None):
+            super().__init__()
+            self.head, self.body, self.end = torch.nn.Linear(4, 4), torch.nn.Linear(3, 4), end
+
+        def forward(self, x):
+            y = self.head(torch.tanh(self.body(x)))
+            return y if self.end is None else self.end(y)
+
+    x = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
+    data, model = [(x, torch.arange(40) % 4)], Crossed()
+    with pytest.raises(ValueError, match="does not move with the output of 'body': name the last layer with head="):
+        LastLayerLaplace(model, data, "classes")
+    assert LastLayerLaplace(model, data, "classes", head=model.head).head is model.head
+    ended = Crossed(torch.nn.Softmax(-1))
+    with pytest.raises(ValueError, match="leave out what follows it, such as a softmax"):
+        LastLayerLaplace(ended, data, "classes", head=ended.head)
+
+
 def test_laplace_is_surer_where_there_were_data_and_takes_each_step_of_a_sequence():
     model = nn.Sequential(nn.Linear(2, 20), nn.Tanh(), nn.Linear(20, 2))
     x = torch.randn(10, 30, 2)

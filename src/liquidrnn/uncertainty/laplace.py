@@ -132,7 +132,8 @@ class LastLayerLaplace:
         """The curvature without noise; the outputs; the targets; their log-likelihood, or sum of squared errors."""
         total, fit, count, outputs = None, 0.0, 0, 0
         for inputs, targets in batches:
-            mean, features = self._evaluate(inputs if isinstance(inputs, tuple) else (inputs,), {})
+            inputs = inputs if isinstance(inputs, tuple) else (inputs,)
+            mean, features = self._evaluate(inputs, {})
             expected = mean.shape[:-1] if self.classes else mean.shape
             if targets.shape != expected:
                 raise ValueError(
@@ -141,6 +142,8 @@ class LastLayerLaplace:
                 )
             outputs = mean.shape[-1]
             _check_values(targets, mean, self.classes)
+            if total is None:
+                self._check_head(inputs, mean)
             mean, features = mean.double().reshape(-1, outputs), features.reshape(-1, features.shape[-1])
             if self.classes:
                 if (most := outputs * features.shape[-1]) > _LARGEST:
@@ -186,6 +189,22 @@ class LastLayerLaplace:
         if self.head.bias is not None:
             features = torch.cat([features, torch.ones_like(features[..., :1])], -1)
         return outputs, features
+
+    def _check_head(self, inputs: tuple[Any, ...], outputs: Tensor) -> None:
+        """Raises unless the outputs move with the head's, one for one."""
+        step = float(outputs.detach().abs().max().clamp(min=1))
+        handle = self.head.register_forward_hook(lambda _, __, output: output + step)
+        try:
+            moved = self._evaluate(inputs, {})[0] - outputs
+        finally:
+            handle.remove()
+        if not torch.allclose(moved, torch.full_like(moved, step), rtol=1e-3):
+            name = next(name for name, module in self.model.named_modules() if module is self.head)
+            raise ValueError(
+                f"model must return the output of its last layer, perhaps with something added, but what it returns "
+                f"does not move with the output of {name!r}: name the last layer with head=, and leave out what "
+                "follows it, such as a softmax"
+            )
 
     def _precision(self) -> Tensor:
         """The eigenvalues of the posterior precision."""
