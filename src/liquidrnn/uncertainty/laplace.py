@@ -193,7 +193,11 @@ class LastLayerLaplace:
     def _check_head(self, inputs: tuple[Any, ...], outputs: Tensor) -> None:
         """Raises unless the outputs move with the head's, one for one."""
         step = float(outputs.detach().abs().max().clamp(min=1))
-        handle = self.head.register_forward_hook(lambda _, __, output: output + step)
+
+        def move(module: nn.Module, arguments: Any, output: Tensor) -> Tensor:
+            return output + step
+
+        handle = self.head.register_forward_hook(move)
         try:
             moved = self._evaluate(inputs, {})[0] - outputs
         finally:
