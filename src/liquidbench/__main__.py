@@ -1127,11 +1127,13 @@ def _explain(options: argparse.Namespace) -> int:
         now("starting")
         from liquidbench import explaining, explanations
 
+        loaded: dict[str, Task] = {}
         for task, path in found:
             now(f"explaining {path.name} on {task}")
             network = kept.read(path)
-            loaded = study_file.load_task(study, facts, task, options.data)
-            explained = explaining.explain(network, loaded.with_fold(network.description["origin"]["fold"]))
+            if task not in loaded:
+                loaded[task] = study_file.load_task(study, facts, task, options.data)
+            explained = explaining.explain(network, loaded[task].with_fold(network.description["origin"]["fold"]))
             written = explanations.write(explained, path)
             print(f"{shown(task)}: {shown(explained.model)} in {shown(str(written))}")
             for reason in explained.missing:

@@ -107,7 +107,8 @@ class _Tested:
 
     def __init__(self, study: Study, facts: Mapping[str, Facts], directory: str | os.PathLike[str], data: str | None):
         self._study, self._facts, self._directory, self._data = study, facts, Path(directory), data
-        self._loaded: dict[tuple[str, int], Task] = {}
+        self._loaded: dict[str, Task] = {}
+        self._folds: dict[tuple[str, int], Task] = {}
 
     def under_shifts(
         self, fit: Mapping[str, Any], stored: Mapping[str, Predicted], robustness: Robustness
@@ -126,6 +127,9 @@ class _Tested:
         return found
 
     def _task(self, name: str, fold: int) -> "Task":
-        if (name, fold) not in self._loaded:
-            self._loaded[name, fold] = study_file.load_task(self._study, self._facts, name, self._data).with_fold(fold)
-        return self._loaded[name, fold]
+        # With its splits, which are built once.
+        if (name, fold) not in self._folds:
+            if name not in self._loaded:
+                self._loaded[name] = study_file.load_task(self._study, self._facts, name, self._data)
+            self._folds[name, fold] = self._loaded[name].with_fold(fold)
+        return self._folds[name, fold]

@@ -31,7 +31,7 @@ from liquidrnn.recurrence import Recurrence as Recurrence
 from liquidrnn.recurrence import Trace
 from liquidrnn.samples import Samples, check_kind
 from liquidrnn.spans import row_flags, row_spans
-from liquidrnn.synapses import Factory, drawn, module_of_torch
+from liquidrnn.synapses import Factory, module_of_torch, within
 from liquidrnn.wirings import Wiring
 
 
@@ -181,8 +181,7 @@ class RecurrentLayer(nn.Module):
             self.readout = module_of_torch(nn.Linear, width, output_size, **factory)
             with torch.no_grad():
                 for parameter in self.readout.parameters():
-                    start = drawn(nn.init.uniform_, *parameter.shape, **factory)
-                    parameter.copy_((2 * start - 1) * width**-0.5)
+                    parameter.copy_(within(width**-0.5, *parameter.shape, **factory))
         self.output_size = width if output_size is None else output_size
         self._register_load_state_dict_pre_hook(self._rename_older)
 

@@ -188,6 +188,11 @@ def drawn(
     )
 
 
+def within(bound: float | Tensor, *shape: int, **factory: Any) -> nn.Parameter:
+    """A parameter that starts uniform between -bound and bound; ``factory`` as for :func:`drawn`."""
+    return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * bound)
+
+
 def module_of_torch(
     kind: Callable[..., Module],
     *sizes: int,

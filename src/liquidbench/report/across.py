@@ -4,14 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from liquidbench import shifts
 from liquidbench.conditions import parted
-from liquidbench.report import figures
+from liquidbench.report import figures, tables
 from liquidbench.report.charts import Figure
 from liquidbench.report.figures import MatrixCell
 from liquidbench.report.svg import Mark
 from liquidbench.report.task_summary import TaskSummary
-from liquidbench.statistics import ALPHA, Comparison, FamilyLoss, Groups, Matchup, Pair
+from liquidbench.statistics import ALPHA, Comparison, Groups, Matchup, Pair
 from liquidbench.statistics.across import FEWEST_SIGNED
 from liquidbench.wording import counted, number, p_value, percent
 
@@ -36,16 +35,10 @@ class MatchupRow:
 
 @dataclass(frozen=True)
 class ShiftRow:
-    """A row of the table of what shifts cost the two families; losses are shares of leads, in percent."""
+    """A row of `tables.family_losses`, with a drawing of the difference."""
 
-    title: str
-    liquid: str
-    recurrent: str
+    cells: Sequence[str]
     drawing: str
-    difference: str
-    less: str
-    p: str
-    verdict: str
     tone: str
 
 
@@ -78,12 +71,13 @@ def across(comparison: Comparison, models: Mapping[str, Mark]) -> Across | None:
     matrix, matrix_words = _matrix(comparison, models)
     matchups = [_matchup_row(one, models) for one in over.matchups if one.tasks]
     matchups.sort(key=lambda one: (one.tone == "neutral", one.verdict != "equivalent"))
-    shifted, shifts_words = _shifts(comparison.family_losses)
+    shifted, shifts_words = _shifts(comparison)
     return Across(over.sentence, ranking, words, matrix, matrix_words, matchups, shifted, shifts_words)
 
 
-def _shifts(losses: Sequence[FamilyLoss]) -> tuple[list[ShiftRow], str]:
+def _shifts(comparison: Comparison) -> tuple[list[ShiftRow], str]:
     """A row for each shift, and what all of them say."""
+    losses = comparison.family_losses
     if not losses:
         return [], ""
     ends = [abs(end) for one in losses for end in (one.interval or (one.difference,))]
@@ -93,27 +87,12 @@ def _shifts(losses: Sequence[FamilyLoss]) -> tuple[list[ShiftRow], str]:
         f"Of {counted(len(losses), 'shift')}, liquid networks are shown to lose less of what they have learnt under "
         f"{shown['liquid']}, recurrent networks under {shown['recurrent']}."
     )
-    return [_shift_row(one, reach) for one in losses], words
-
-
-def _shift_row(one: FamilyLoss, reach: float) -> ShiftRow:
-    family = one.verdict in ("liquid", "recurrent")
-    tone = one.verdict if family else "neutral"
-    span = ""
-    if one.interval:
-        low, high = (number(100 * end, 1) for end in one.interval)
-        span = f" [{low}, {high}]"
-    return ShiftRow(
-        title=shifts.recorded(one.shift).title,
-        liquid=number(100 * one.liquid, 1),
-        recurrent=number(100 * one.recurrent, 1),
-        drawing=figures.difference(one.sentence, one.difference, one.interval, 0.0, reach, tone),
-        difference=number(100 * one.difference, 1, signed=True) + span,
-        less=f"{one.less} of {one.tasks}",
-        p="" if one.p is None else p_value(one.p).removeprefix("p ").removeprefix("= "),
-        verdict=f"{one.verdict} loses less" if family else one.verdict,
-        tone=tone,
-    )
+    rows = []
+    for one, cells in zip(losses, tables.family_losses(comparison).rows, strict=True):
+        tone = one.verdict if one.verdict in shown else "neutral"
+        drawing = figures.difference(one.sentence, one.difference, one.interval, 0.0, reach, tone)
+        rows.append(ShiftRow(cells, drawing, tone))
+    return rows, words
 
 
 def _ranking(comparison: Comparison, models: Mapping[str, Mark]) -> tuple[Figure | None, str]:
@@ -218,7 +197,7 @@ def _matchup_row(one: Matchup, models: Mapping[str, Mark]) -> MatchupRow:
         lead="" if one.lead is None else number(one.lead, 1, signed=True),
         interval=f"[{number(one.interval[0], 1)}, {number(one.interval[1], 1)}]" if one.interval else "",
         record=f"{one.record.wins}, {one.record.ties}, {one.record.losses}" if one.record else "",
-        p="" if one.p is None else p_value(one.p).removeprefix("p ").removeprefix("= "),
+        p="" if one.p is None else tables.plain_p(one.p),
         chances=", ".join(map(percent, one.probabilities)) if one.probabilities else "",
         verdict=f"{better} better" if better else one.verdict,
         tone=models[better].family if better else "neutral",

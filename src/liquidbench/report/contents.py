@@ -41,7 +41,7 @@ from liquidbench.statistics import (
     Pair,
 )
 from liquidbench.study import MATCHINGS, Study, Training, task_name
-from liquidbench.wording import counted, number, p_value, percent, significant
+from liquidbench.wording import counted, number, percent, significant
 
 MANY_TASKS = 5
 """Number of tasks for the compact overview: sentences of verdicts are folded, scores are below their drawings."""
@@ -502,7 +502,7 @@ def _contests(task: TaskSummary, drawn: bool) -> list[PairRow]:
                 svg=figures.difference(title, lead, bounds, pair.margin, reach, tone) if drawn else "",
                 lead=number(lead, places, signed=True),
                 interval=interval,
-                p="" if pair.p is None else p_value(pair.p).removeprefix("p ").removeprefix("= "),
+                p="" if pair.p is None else tables.plain_p(pair.p),
                 verdict=verdict,
                 tone=tone,
             )

@@ -268,7 +268,7 @@ def pairs(task: TaskSummary, name: str) -> Table:
             bounds = None if bounds is None else (-bounds[1], -bounds[0])
         winner = {"better": pair.first, "worse": pair.second}.get(pair.verdict)
         verdict = f"{winner} better" if winner else pair.verdict
-        p = "" if pair.p is None else _plain_p(pair.p)
+        p = "" if pair.p is None else plain_p(pair.p)
         rows.append([first, second, task.text(lead, signed=True), task.span(bounds), p, verdict])
     return Table(
         name,
@@ -394,7 +394,7 @@ def family_losses(comparison: Comparison) -> Table:
                 number(100 * one.recurrent, 1),
                 number(100 * one.difference, 1, signed=True) + span,
                 f"{one.less} of {one.tasks}",
-                "" if one.p is None else _plain_p(one.p),
+                "" if one.p is None else plain_p(one.p),
                 f"{one.verdict} loses less" if one.verdict in ("liquid", "recurrent") else one.verdict,
             ]
         )
@@ -443,7 +443,7 @@ def elapsed(found: Sequence[ElapsedTime], summaries: Mapping[str, TaskSummary]) 
             texts = ["" if mean is None else task.text(mean) for mean in (told, withheld)]
             loss = "" if use.drop is None else task.text(use.drop, signed=True)
             text = Bold(loss) if use.verdict == "uses elapsed time" else loss
-            p = "" if pair.p is None else _plain_p(pair.p)
+            p = "" if pair.p is None else plain_p(pair.p)
             who = f"mean of {use.who} networks" if use in one.families else use.who
             rows.append([one.title, use.contrast.title, who, *texts, text, task.span(use.interval), p, use.verdict])
             records.append(
@@ -504,7 +504,7 @@ def matchups(comparison: Comparison) -> Table:
                 "" if one.lead is None else number(one.lead, 1, signed=True),
                 f"[{number(one.interval[0], 1)}, {number(one.interval[1], 1)}]" if one.interval else "",
                 f"{one.record.wins}, {one.record.ties}, {one.record.losses}" if one.record else "",
-                "" if one.p is None else _plain_p(one.p),
+                "" if one.p is None else plain_p(one.p),
                 ", ".join(map(percent, one.probabilities)) if one.probabilities else "",
                 f"{winner} better" if winner else one.verdict,
             ]
@@ -596,7 +596,8 @@ def _ends(interval: Interval | None) -> dict[str, float | None]:
     return {"low": interval[0] if interval else None, "high": interval[1] if interval else None}
 
 
-def _plain_p(p: float) -> str:
+def plain_p(p: float) -> str:
+    """A p-value for a column that is headed p."""
     return p_value(p).removeprefix("p ").removeprefix("= ")
 
 

@@ -16,7 +16,7 @@ from liquidrnn.kernels.lstm_cell import CellParameters, lstm_cell
 from liquidrnn.kernels.operator import StreamBuffers, StreamKernel
 from liquidrnn.recurrence import FusedRecurrence, MixedMemory, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, Synapses, drawn, module_of_torch, wire
+from liquidrnn.synapses import Factory, Synapses, drawn, module_of_torch, wire, within
 from liquidrnn.wirings import Recipe, Wiring
 
 Mode = Literal["default", "pure", "no_gate"]
@@ -285,7 +285,7 @@ class _BackboneRecurrence(_CfCRecurrence, _ModuleByModule):
         for linear in [*(m for m in backbone if isinstance(m, nn.Linear)), self.heads]:
             units, rows = linear.in_features, hidden_size if linear is self.heads else linear.out_features
             with torch.no_grad():
-                linear.bias.copy_((2 * drawn(nn.init.uniform_, linear.out_features, **factory) - 1) * units**-0.5)
+                linear.bias.copy_(within(units**-0.5, linear.out_features, **factory))
                 for head in linear.weight.split(rows):
                     head.copy_(drawn(nn.init.xavier_uniform_, rows, units, **factory))
 
@@ -355,8 +355,7 @@ class _WiredRecurrence(_CfCRecurrence):
         self.gate_synapses: Synapses | None = None
         self.gate_weight: nn.Parameter | None = None
         bound = torch.tensor(np.count_nonzero(connections, 0) ** -0.5, dtype=self.weight.dtype, device=device)
-        start = drawn(nn.init.uniform_, self.heads_per_unit, wiring.units, **factory)
-        self.bias = nn.Parameter((2 * start - 1) * bound)
+        self.bias = within(bound, self.heads_per_unit, wiring.units, **factory)
         number = np.empty(wiring.units, np.int64)
         for place, layer in enumerate(wiring.layers):
             number[list(layer)] = place

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, Unpack
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import choice, number, positive_int
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 Solver = Literal["implicit", "explicit"]
 
@@ -113,11 +114,7 @@ class _CoRNNRecurrence(Recurrence):
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.dt, self.gamma, self.epsilon = constants
         self.solver, self.ode_unfolds = solver, ode_unfolds
-        bound = (input_size + 2 * hidden_size) ** -0.5
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * bound)
-
+        uniform = partial(within, (input_size + 2 * hidden_size) ** -0.5, **factory)
         self.weight_ih, self.weight_hh = uniform(hidden_size, input_size), uniform(hidden_size, hidden_size)
         self.weight_zh, self.bias = uniform(hidden_size, hidden_size), uniform(hidden_size)
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import number, positive_int
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 
 class CTGRU(RecurrentLayer):
@@ -98,10 +99,7 @@ class _CTGRURecurrence(Recurrence):
         self.state_sizes, self.state_names = (scales * hidden_size,), ("traces",)
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.scales, self.shortest = scales, shortest
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * hidden_size**-0.5)
-
+        uniform = partial(within, hidden_size**-0.5, **factory)
         self.weight_ih, self.weight_hh = uniform(3 * hidden_size, input_size), uniform(3 * hidden_size, hidden_size)
         self.bias = uniform(3 * hidden_size)
 

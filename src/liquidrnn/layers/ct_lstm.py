@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Unpack
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import positive_int
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 
 class CTLSTM(RecurrentLayer):
@@ -76,10 +77,7 @@ class _CTLSTMRecurrence(Recurrence):
         self.input_size, self.hidden_size, self.output_size = input_size, hidden_size, hidden_size
         self.state_sizes = (hidden_size,) * 4
         self.num_synapses = hidden_size * (input_size + hidden_size)
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * hidden_size**-0.5)
-
+        uniform = partial(within, hidden_size**-0.5, **factory)
         self.weight_ih, self.weight_hh = uniform(7 * hidden_size, input_size), uniform(7 * hidden_size, hidden_size)
         self.bias = uniform(7 * hidden_size)
 

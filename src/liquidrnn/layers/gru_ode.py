@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import flag, positive_int
 from liquidrnn.flow import Solver, solver_of
@@ -15,7 +16,7 @@ from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State, implicit_step
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 Method = Literal["semi_implicit", "euler", "heun", "rk4", "dopri5"]
 
@@ -113,10 +114,7 @@ class _GRUODERecurrence(Recurrence):
         self.state_sizes = (hidden_size,)
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.jumps, self.solver = jumps, solver
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * hidden_size**-0.5)
-
+        uniform = partial(within, hidden_size**-0.5, **factory)
         rows = 3 * hidden_size
         self.flow_ih = None if jumps else uniform(rows, input_size)
         self.flow_hh, self.flow_bias = uniform(rows, hidden_size), uniform(rows)

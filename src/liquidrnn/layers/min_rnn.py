@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Literal, Unpack
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import choice, positive_int
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 Time = Literal["ignore", "append"] | None
 
@@ -147,7 +147,7 @@ class _LinearRecurrence(Recurrence):
         self.uses_timespans, self.appends = time is not None, time == "append"
         width = input_size + self.appends
         self.weight, self.bias = (
-            nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * width**-0.5)
+            within(width**-0.5, *shape, **factory)
             for shape in ((self.rows * hidden_size, width), (self.rows * hidden_size,))
         )
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, Unpack
-
-from torch import nn
 
 from liquidrnn.arguments import positive_int
 from liquidrnn.flow import Flow, Solver, solver_of
@@ -13,7 +12,7 @@ from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 Method = Literal["euler", "heun", "rk4", "dopri5"]
 
@@ -103,10 +102,7 @@ class _ODELSTMRecurrence(Recurrence):
         self.state_sizes = (hidden_size, hidden_size)
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.solver = solver
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * hidden_size**-0.5)
-
+        uniform = partial(within, hidden_size**-0.5, **factory)
         self.weight_ih, self.weight_hh = uniform(4 * hidden_size, input_size), uniform(4 * hidden_size, hidden_size)
         self.bias_ih, self.bias_hh = uniform(4 * hidden_size), uniform(4 * hidden_size)
         self.flow = Flow((hidden_size, hidden_size, hidden_size), factory)

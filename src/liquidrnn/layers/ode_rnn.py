@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, Unpack
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from liquidrnn.arguments import positive_int
 from liquidrnn.flow import Flow, Solver, solver_of
@@ -13,7 +14,7 @@ from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 
 Method = Literal["euler", "heun", "rk4", "dopri5"]
 
@@ -114,10 +115,7 @@ class _ODERNNRecurrence(Recurrence):
         self.state_sizes = (units,)
         self.num_synapses = units * (input_size + units)
         self.solver = solver
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * units**-0.5)
-
+        uniform = partial(within, units**-0.5, **factory)
         self.weight_ih, self.weight_hh = uniform(3 * units, input_size), uniform(3 * units, units)
         self.bias_ih, self.bias_hh = uniform(3 * units), uniform(3 * units)
         self.flow = Flow(widths, factory)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any, Unpack
 
 import torch
@@ -14,7 +15,7 @@ from liquidrnn.kernels.gated import Cell
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn, effective, uniform
+from liquidrnn.synapses import Factory, effective, uniform, within
 
 
 class PhasedLSTM(RecurrentLayer):
@@ -111,10 +112,7 @@ class _PhasedLSTMRecurrence(Recurrence):
         self.state_sizes = (hidden_size,) * 3
         self.num_synapses = hidden_size * (input_size + hidden_size)
         self.leak = leak
-
-        def symmetric(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * hidden_size**-0.5)
-
+        symmetric = partial(within, hidden_size**-0.5, **factory)
         self.weight_ih, self.weight_hh = symmetric(4 * hidden_size, input_size), symmetric(4 * hidden_size, hidden_size)
         self.bias_ih, self.bias_hh = symmetric(4 * hidden_size), symmetric(4 * hidden_size)
         low, high = map(math.log, periods)

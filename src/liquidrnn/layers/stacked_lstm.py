@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, Unpack
 
 import torch
@@ -15,7 +16,7 @@ from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.kernels.operator import StreamBuffers
 from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, Stacking, factory_of
-from liquidrnn.synapses import Factory, drawn
+from liquidrnn.synapses import Factory, within
 from liquidrnn.wirings import NCP, AutoNCP, Recipe
 
 Time = Literal["ignore", "append"] | None
@@ -101,10 +102,7 @@ class _CellRecurrence(FusedRecurrence):
         super().__init__()
         self.input_size, self.hidden_size, self.output_size = input_size, units, units
         self.state_sizes, self.num_synapses, self.appends = (units, units), units * (input_size + units), appends
-
-        def uniform(*shape: int) -> nn.Parameter:
-            return nn.Parameter((2 * drawn(nn.init.uniform_, *shape, **factory) - 1) * units**-0.5)
-
+        uniform = partial(within, units**-0.5, **factory)
         self.weight_ih, self.weight_hh = uniform(4 * units, input_size + appends), uniform(4 * units, units)
         self.bias_ih, self.bias_hh = uniform(4 * units), uniform(4 * units)
 

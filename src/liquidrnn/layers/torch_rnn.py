@@ -18,7 +18,7 @@ from liquidrnn.kernels.gated.reference import entering, explain
 from liquidrnn.kernels.loop import Inputs, State
 from liquidrnn.recurrence import FusedRecurrence, Recurrence, Trace
 from liquidrnn.recurrent import RecurrentLayer, factory_of
-from liquidrnn.synapses import drawn, module_of_torch
+from liquidrnn.synapses import module_of_torch, within
 
 Time = Literal["ignore", "append", "decay"] | None
 
@@ -53,8 +53,7 @@ class _TorchLayer(RecurrentLayer):
             if factory["generator"] is not None:
                 with torch.no_grad():
                     for parameter in rnn.parameters():
-                        start = drawn(nn.init.uniform_, *parameter.shape, **factory)
-                        parameter.copy_((2 * start - 1) * hidden_size**-0.5)
+                        parameter.copy_(within(hidden_size**-0.5, *parameter.shape, **factory))
             return _TorchRecurrence(rnn, width, time)
 
         super().__init__(build, input_size, num_layers, **stacking)
