@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from statistics import fmean
 
 import polars as pl
 
@@ -24,6 +25,7 @@ from liquidbench.conditions import parted
 from liquidbench.facts import Facts
 from liquidbench.folder import StudyFolder
 from liquidbench.report import tables
+from liquidbench.shifts import recorded
 from liquidbench.statistics import Comparison, Standing, compare, floors
 from liquidbench.study import Study
 
@@ -67,6 +69,24 @@ def shifted(found: Comparison) -> list[str]:
     if len(found.family_losses) < 2:
         return []
     made = tables.family_losses(found)
+    models = [entry.model for entry in found.overall]
+    losses = {
+        (one.shift, model): [
+            100 * of.area.relative
+            for effect in found.shifts
+            if effect.shift == one.shift
+            for of in effect.models
+            if of.model == model and of.area.relative is not None
+        ]
+        for one in found.family_losses
+        for model in models
+    }
+    by_model = [
+        f"| {recorded(one.shift).title} | "
+        + " | ".join(f"{fmean(lost):.1f}" if (lost := losses[one.shift, model]) else "" for model in models)
+        + " |"
+        for one in found.family_losses
+    ]
     return [
         "",
         f"{made.caption} Tried with `liquidbench rescore results/STUDY --shifts all` where the study itself has fewer.",
@@ -74,6 +94,12 @@ def shifted(found: Comparison) -> list[str]:
         "| " + " | ".join(name for name, _ in made.columns) + " |",
         "|" + "---|" * len(made.columns),
         *("| " + " | ".join(map(str, row)) + " |" for row in made.rows),
+        "",
+        "The same by model, means over the tasks on which it has a lead:",
+        "",
+        f"| Shift | {' | '.join(models)} |",
+        "|---|" + "---|" * len(models),
+        *by_model,
     ]
 
 
