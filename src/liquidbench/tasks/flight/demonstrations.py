@@ -27,8 +27,8 @@ from liquidbench.tasks.flight.rendering import HEIGHT, WIDTH
 VERSION = 1
 """Of the simulator and of this recipe. Whatever changes what episodes contain gets the next number."""
 
-STEPS = 128
-"""Pictures of an episode."""
+WINDOW = 64
+"""Pictures of a sequence in training; an episode is as many of them as fit into a mission's time."""
 
 NOISE, NOISE_TIME = (0.47, 0.15, 0.47), 0.5
 """Standard deviations of the noise on each command, and the time in seconds over which it fades."""
@@ -78,21 +78,31 @@ def recipe(mission: Mission) -> str:
         "version": VERSION,
         "mission": asdict(mission),
         "episodes": dict(EPISODES),
-        "steps": STEPS,
+        "steps": steps_of(mission),
         "noise": [*NOISE, NOISE_TIME],
         "size": [HEIGHT, WIDTH],
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def make(mission: Mission, count: int, seed: int, steps: int = STEPS) -> Episodes:
+def steps_of(mission: Mission) -> int:
+    """Pictures of an episode.
+
+    Example:
+        >>> steps_of(Mission(seconds=15.0))
+        128
+    """
+    return WINDOW * (round(mission.seconds / TICK) // WINDOW)
+
+
+def make(mission: Mission, count: int, seed: int, steps: int | None = None) -> Episodes:
     """Fly with the expert; flights that touch something are left out, and others flown in their place.
 
     Args:
         mission: what the flights are for; they begin as those of `Mission.perturbed`.
         count: how many episodes.
         seed: what they depend on.
-        steps: pictures of each.
+        steps: pictures of each; None for `steps_of` the mission.
 
     Raises:
         MemoryError: if there is too little memory for the pictures.
@@ -104,6 +114,7 @@ def make(mission: Mission, count: int, seed: int, steps: int = STEPS) -> Episode
         >>> episodes.images.shape, episodes.actions.shape
         ((2, 5, 9216), (2, 5, 3))
     """
+    steps = steps or steps_of(mission)
     _check_memory(count * steps * HEIGHT * WIDTH * 3)
     mission = replace(mission, perturbed=True, seconds=steps * _MOST_SECONDS + 1)
     made: list[Episodes] = []
@@ -111,8 +122,12 @@ def make(mission: Mission, count: int, seed: int, steps: int = STEPS) -> Episode
     while (missing := count - sum(map(len, made))) > 0:
         made.append(_fly(mission, min(_BATCH, missing), seed, first, steps))
         first += _BATCH
-    return made[0] if len(made) == 1 else Episodes(
-        *(np.concatenate([getattr(one, name) for one in made]) for name in ("images", "times", "states", "actions"))
+    return (
+        made[0]
+        if len(made) == 1
+        else Episodes(
+            *(np.concatenate([getattr(one, name) for one in made]) for name in ("images", "times", "states", "actions"))
+        )
     )
 
 

@@ -85,7 +85,9 @@ class Flights:
         ((2, 9216), array([0.1, 0.1]))
     """
 
-    def __init__(self, count: int, seed: int, mission: Mission | None = None, world: World | None = None, first: int = 0):
+    def __init__(
+        self, count: int, seed: int, mission: Mission | None = None, world: World | None = None, first: int = 0
+    ):
         if count < 1:
             raise ValueError(f"count must be at least 1; got {count}")
         self.mission, self.world = mission or Mission(), world or World()
@@ -136,7 +138,11 @@ class Flights:
             away = self._targets[:, 0] - start[:, :2]
             aimed = np.arctan2(away[:, 1], away[:, 0]) + np.radians(body.uniform(-40, 40, count))
             self.drones.turn(aimed)
-            speed, climb, rate = body.uniform(-0.5, 2, count), body.uniform(-0.4, 0.4, count), body.normal(0, 0.4, count)
+            speed, climb, rate = (
+                body.uniform(-0.5, 2, count),
+                body.uniform(-0.4, 0.4, count),
+                body.normal(0, 0.4, count),
+            )
             self.drones.velocity = np.stack([speed * np.cos(aimed), speed * np.sin(aimed), climb], axis=1)
             self.drones.rates[:, 2] = rate
 
@@ -190,6 +196,11 @@ class Flights:
     def seconds(self) -> Array:
         """(count,), time since the start."""
         return self.ticks * TICK
+
+    @property
+    def limit(self) -> float:
+        """The time limit in seconds."""
+        return self._limit * TICK
 
     def step(self, actions: NDArray[np.floating]) -> None:
         """Fly on until each flight has its next picture; those that have ended stay as they are.

@@ -191,9 +191,7 @@ class Camera:
         model.mat_rgba[0] = (*[layout.tint] * 3, 1)
         data.geom_xpos[solids] = layout.positions
         cosine, sine, zero, one = np.cos(layout.yaws), np.sin(layout.yaws), *np.zeros((1, len(layout.yaws))), 1.0
-        data.geom_xmat[solids] = np.stack(
-            [cosine, -sine, zero, sine, cosine, zero, zero, zero, zero + one], axis=1
-        )
+        data.geom_xmat[solids] = np.stack([cosine, -sine, zero, sine, cosine, zero, zero, zero, zero + one], axis=1)
         data.light_xdir[0] = layout.sun
         model.light_diffuse[0] = layout.brightness * look.sun
         model.vis.headlight.ambient[:] = layout.brightness * look.ambient

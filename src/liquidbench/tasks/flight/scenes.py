@@ -194,9 +194,7 @@ def _spots(
     return spots[np.argsort(clear < clearance, kind="stable")[:count]]
 
 
-def _distance(
-    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _distance(points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
     """Distance of points (n, 2) from a line between two points."""
     along = end - start
     share = np.clip((points - start) @ along / (along @ along), 0, 1)
