@@ -228,7 +228,106 @@ SHIFTS: Mapping[str, Shift] = {
 
 WORLDS: Mapping[str, Shift] = {
     world.name: world
-    for world in (Shift("wind", "Wind, in metres per second", "a wind of {n} m/s", (2.0, 4.0, 6.0), _ANY),)
+    for world in (
+        *(
+            Shift(
+                season,
+                f"Share of the way from summer to {words}",
+                f"{{n}} of the way to {words}",
+                _SIZES,
+                _WHOLE_SHARE,
+                True,
+            )
+            for season, words in (("autumn", "autumn"), ("winter", "winter"), ("dusk", "dusk"), ("urban", "a town"))
+        ),
+        Shift(
+            "fog",
+            "Fog: thirty metres over the distance of sight",
+            "fog of density {n}",
+            (1.0, 2.0, 4.0),
+            {"at_least": 0.0, "at_most": 30.0},
+        ),
+        Shift(
+            "sensor_noise",
+            "Noise on each pixel, of 255",
+            "pixel noise of {n}",
+            (20.0, 40.0, 80.0),
+            {"at_least": 0.0, "at_most": 255.0},
+        ),
+        Shift(
+            "blur",
+            "Blur, in pixels to each side",
+            "a blur of {n} pixel{s}",
+            (1.0, 2.0, 3.0),
+            {"at_least": 0.0, "at_most": 8.0},
+        ),
+        Shift("contrast", "Contrast lost", "{n} of the contrast lost", (0.5, 0.75, 0.9), _WHOLE_SHARE, True),
+        Shift(
+            "hue",
+            "Turn of hues, in degrees",
+            "hues turned by {n} degree{s}",
+            (15.0, 30.0, 60.0),
+            {"at_least": 0.0, "at_most": 180.0},
+        ),
+        Shift(
+            "occlusion",
+            "Share of the picture covered",
+            "{n} of the picture covered",
+            (0.1, 0.25, 0.4),
+            _WHOLE_SHARE,
+            True,
+        ),
+        Shift(
+            "blackout",
+            "Seconds of black pictures in every 2.5",
+            "{n} s of every 2.5 s black",
+            (0.3, 0.6, 1.0),
+            {"at_least": 0.0, "at_most": 2.4},
+        ),
+        Shift("dropped_frames", "Pictures dropped", "{n} of the pictures dropped", (0.5, 0.7, 0.9), _WHOLE_SHARE, True),
+        Shift(
+            "irregular_frames",
+            "Longest delay of a picture, in seconds",
+            "pictures up to {n} s late",
+            (0.2, 0.5, 0.9),
+            {"at_least": 0.0, "at_most": 1.9},
+        ),
+        Shift(
+            "wind",
+            "Wind, in metres per second",
+            "a wind of {n} m/s",
+            (2.0, 4.0, 6.0),
+            {"at_least": 0.0, "at_most": 30.0},
+        ),
+        Shift(
+            "range",
+            "Metres added to the distance of the target",
+            "a target {n} m farther away",
+            (4.0, 8.0, 12.0),
+            {"at_least": 0.0, "at_most": 30.0},
+        ),
+        Shift(
+            "distractors",
+            "Distractors beside the target",
+            "{n} distractor{s} beside the target",
+            (1.0, 2.0, 4.0),
+            {"at_least": 0.0, "at_most": 4.0},
+        ),
+        Shift(
+            "target_shape",
+            "Shape of the target: 1 a crate, 2 a ball, 3 a post",
+            "a target of shape {n}",
+            (1.0, 2.0, 3.0),
+            {"at_least": 0.0, "at_most": 3.0},
+        ),
+        Shift(
+            "actuator_lag",
+            "Time constant of commands, in seconds",
+            "commands that lag by {n} s",
+            (0.2, 0.4, 0.8),
+            {"at_least": 0.0, "at_most": 5.0},
+        ),
+    )
 }
 """Changes of the world in which policies act (`liquidbench.tasks.task.Task.elsewhere`), by name."""
 
