@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 from liquidbench import conditions
-from liquidbench.tasks import conditioned, icu, invariance, mnist, mujoco_traces, person, series, synthetic, uci, uea
+from liquidbench.tasks import conditioned, flight, icu, invariance, mnist, mujoco_traces, person, series, synthetic, uci, uea
 from liquidbench.tasks.task import Task
 from liquidbench.user_code import CodeError, UserCode, is_code
 
@@ -58,6 +58,11 @@ _LOADERS: dict[str, Callable[[str | os.PathLike[str] | None], Task]] = {
     "spurious-fourier": invariance.spurious_fourier,
     "tcmnist-source": invariance.tcmnist_source,
     "tcmnist-step": invariance.tcmnist_step,
+    "flight": flight.flight,
+    "flight-velocity": flight.flight_velocity,
+    "flight-lost": flight.flight_lost,
+    "flight-sequence": flight.flight_sequence,
+    "flight-hidden": flight.flight_hidden,
 }
 
 _AHEAD = re.compile(r"(.+)-([1-9]\d{0,5})-ahead")
